@@ -1,0 +1,1 @@
+"""scrub: test an explanation of a neural network instead of believing it."""

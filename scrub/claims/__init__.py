@@ -1,0 +1,1 @@
+"""What is claimed: pure data, without torch."""

@@ -1,0 +1,227 @@
+"""The pool: rows of tokens, named positions and columns, of any mixture of lengths.
+
+    Dataset.from_rows([{"tokens": [5, 9], "positions": {"END": -1}, "columns": {"io": " Mary"}}])
+
+Rows for a computation graph have columns alone: every input node is read from the column of its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import field, frozen
+from jaxtyping import Int, UInt64
+
+from scrub.claims.positions import ALL, Slot, locate
+from scrub.claims.text import Marked, Tokenizer, mark, tokenize
+from scrub.claims.values import stable
+from scrub.errors import DataError, did_you_mean, some
+
+_KEYS = ("tokens", "positions", "columns")
+
+
+@frozen
+class Row:
+    """One example. `positions` are absolute indices into `tokens`; `tokens` is empty for a computation graph."""
+
+    tokens: tuple[int, ...]
+    positions: dict[str, int]
+    columns: dict[str, Any]
+
+    @property
+    def digest(self) -> bytes:
+        """Sixteen bytes that depend on the model's inputs, the named positions and the columns alone."""
+        text = stable((self.tokens, self.positions, self.columns))
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+@frozen(slots=False, eq=False)
+class Dataset:
+    """A tuple of rows. Everything derived from them is computed once and kept."""
+
+    rows: tuple[Row, ...] = field(converter=tuple)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Dataset:
+        """Rows from Python: each a mapping with `tokens`, `positions` (0-based, negative from the end), `columns`.
+
+        Raises DataError with every problem found, row numbers included.
+        """
+        found: list[Row] = []
+        problems: list[str] = []
+        for number, raw in enumerate(rows):
+            row, wrong = _parse_row(raw)
+            found.append(row)
+            problems += [f"row {number}: {problem}" for problem in wrong]
+        if len({bool(row.tokens) for row in found}) > 1:
+            without = [i for i, row in enumerate(found) if not row.tokens]
+            problems.append(f"rows {some(without)} have no tokens, the others have.")
+        if problems:
+            raise DataError("\n".join(problems[:20]) + (f"\nand {len(problems) - 20} more" if problems[20:] else ""))
+        return cls(found)
+
+    @classmethod
+    def from_jsonl(cls, path: str | Path) -> Dataset:
+        """Rows from a file with one JSON object a line, with the keys of `from_rows`. Raises DataError."""
+        rows: list[Any] = []
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise DataError(f"{path}:{number}: no JSON object: {error.msg}.") from None
+        return cls.from_rows(rows)
+
+    @classmethod
+    def from_text(
+        cls,
+        texts: Sequence[str],
+        *,
+        tokenizer: Tokenizer | str | Path,
+        columns: Mapping[str, Sequence[Any]] | None = None,
+    ) -> Dataset:
+        """Rows from texts with marks: `"When{IO| Mary} and{S1| John} went"` names the last token of each span.
+
+        `columns` gives a list of values for each column. No special tokens are added. Raises DataError when a
+        mark splits a token or a column has the wrong length.
+        """
+        marked = [mark(text, number) for number, text in enumerate(texts)]
+        wrong = {name: len(values) for name, values in (columns or {}).items() if len(values) != len(texts)}
+        if wrong:
+            raise DataError(
+                f"{len(texts)} texts, but " + ", ".join(f"column {n!r} has {k} values" for n, k in wrong.items())
+            )
+        found = tokenize(marked, tokenizer)
+        return cls.from_rows(
+            {"tokens": tokens, "positions": positions, "columns": _row_of(columns, number)}
+            for number, (tokens, positions) in enumerate(found)
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        tokens = f"{min(self.lengths)} to {max(self.lengths)} tokens" if self.has_tokens else "no tokens"
+        return f"Dataset({len(self)} rows, {tokens}, columns {', '.join(self.columns)})"
+
+    @cached_property
+    def has_tokens(self) -> bool:
+        return any(row.tokens for row in self.rows)
+
+    @cached_property
+    def lengths(self) -> Int[np.ndarray, " row"]:
+        return np.array([len(row.tokens) for row in self.rows], dtype=np.int64)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for row in self.rows for name in row.columns))
+
+    @cached_property
+    def position_names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for row in self.rows for name in row.positions))
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a column. Raises DataError for an unknown one, or for rows without it."""
+        if name not in self.columns:
+            raise DataError(f"the data have no column {name!r}.{did_you_mean(name, self.columns)}")
+        missing = [i for i, row in enumerate(self.rows) if name not in row.columns]
+        if missing:
+            raise DataError(f"column {name!r} is missing in rows {some(missing)}.")
+        return [row.columns[name] for row in self.rows]
+
+    def locate(self, slot: Slot) -> Int[np.ndarray, " row"]:
+        """The index of a slot in every row, -1 where a row does not have it."""
+        found = [locate(slot, row.positions, len(row.tokens)) for row in self.rows]
+        return np.array([-1 if index is None else index for index in found], dtype=np.int64)
+
+    @cached_property
+    def identities(self) -> UInt64[np.ndarray, " row"]:
+        """A 64-bit number a row: the digest of its content and its ordinal among equal rows. Draws use it."""
+        seen: Counter[bytes] = Counter()
+        found: list[int] = []
+        for row in self.rows:
+            content = row.digest
+            tag = hashlib.blake2b(content + seen[content].to_bytes(8, "little"), digest_size=8).digest()
+            found.append(int.from_bytes(tag, "little"))
+            seen[content] += 1
+        return np.array(found, dtype=np.uint64)
+
+    @cached_property
+    def order(self) -> Int[np.ndarray, " row"]:
+        """Row numbers in the order of their identities: the order in which draws see the pool."""
+        return np.argsort(self.identities, kind="stable")
+
+    @cached_property
+    def digest(self) -> str:
+        """Identifies the data whatever the order of the rows."""
+        ordered = b"".join(int(i).to_bytes(8, "little") for i in self.identities[self.order])
+        return hashlib.blake2b(ordered, digest_size=16).hexdigest()
+
+
+DataSource = Dataset | Callable[..., Dataset]
+
+
+def _row_of(columns: Mapping[str, Sequence[Any]] | None, number: int) -> dict[str, Any]:
+    return {name: values[number] for name, values in (columns or {}).items()}
+
+
+def _parse_row(raw: Any) -> tuple[Row, list[str]]:
+    if not isinstance(raw, Mapping):
+        return Row((), {}, {}), [f"{type(raw).__name__} is no row: give a mapping with {', '.join(_KEYS)}."]
+    problems = [f"unknown key {k!r}.{did_you_mean(str(k), _KEYS)}" for k in raw if k not in _KEYS]
+    tokens, wrong = _parse_tokens(raw.get("tokens", ()))
+    problems += wrong
+    positions, wrong = _parse_positions(raw.get("positions", {}), len(tokens))
+    problems += wrong
+    columns = raw.get("columns", {})
+    if not isinstance(columns, Mapping):
+        return Row(tokens, positions, {}), [*problems, f"columns must be a mapping, not {type(columns).__name__}."]
+    return Row(tokens, positions, {str(k): _plain(v) for k, v in columns.items()}), problems
+
+
+def _parse_tokens(raw: Any) -> tuple[tuple[int, ...], list[str]]:
+    tokens = [t.item() if isinstance(t, np.generic) else t for t in raw]
+    wrong = [t for t in tokens if not isinstance(t, int) or isinstance(t, bool) or t < 0]
+    if wrong:
+        return (), [f"tokens must be ids (non-negative ints), found {wrong[0]!r}."]
+    return tuple(tokens), []
+
+
+def _parse_positions(raw: Any, length: int) -> tuple[dict[str, int], list[str]]:
+    if not isinstance(raw, Mapping):
+        return {}, [f"positions must be a mapping from names to indices, not {type(raw).__name__}."]
+    found: dict[str, int] = {}
+    problems: list[str] = []
+    for name, value in raw.items():
+        index = value.item() if isinstance(value, np.generic) else value
+        if not str(name).isidentifier() or name == ALL.name:
+            problems.append(f"position {name!r} must be named by an identifier other than 'all'.")
+        elif not isinstance(index, int) or isinstance(index, bool):
+            problems.append(f"position {name!r} must be an int, found {index!r}.")
+        elif not -length <= index < length:
+            problems.append(f"position {name!r} is {index}, but the row has {length} tokens.")
+        else:
+            found[str(name)] = index % length
+    return found, problems
+
+
+def _plain(value: Any) -> Any:
+    """Column values as plain Python: numpy scalars converted, lists as tuples."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return tuple(_plain(part) for part in value) if isinstance(value, list | tuple) else value
+
+
+__all__ = ["DataSource", "Dataset", "Marked", "Row", "Tokenizer"]

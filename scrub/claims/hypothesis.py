@@ -1,0 +1,231 @@
+"""A hypothesis: a story, where it lives in the model, the setting, and what is expected.
+
+    @claim(story, model="gpt2", data=prompts, metric="logit_diff(io, s1)", expect=recovers(0.8))
+    def ioi(backups=True):
+        return dict(io=embed("IO"), name=heads("9.9", at="END").reads(q="subject"), answer=logits("END"))
+
+The decorated function runs late. Its parameters, all with defaults, are the claim's variants.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, field, fields, frozen
+
+from scrub.claims.dataset import DataSource
+from scrub.claims.interpretation import Interpretation
+from scrub.claims.metric import Metric
+from scrub.claims.sites import Inside, Place, Site
+from scrub.errors import ClaimError, did_you_mean
+
+RESTS = ("resample", "keep", "paired", "mean", "zero")
+SCOPES = ("occurrence", "input", "draw")
+
+
+@frozen
+class Expectation:
+    """The share that a claim must recover, stated beforehand."""
+
+    share: float
+
+    def __str__(self) -> str:
+        return f"recovers({self.share:g})"
+
+
+def recovers(share: float) -> Expectation:
+    """Expect at least this share of the model's performance to be recovered, such as `recovers(0.8)`."""
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise ClaimError(f"recovers({share!r}): say a share above 0 and up to 1, such as recovers(0.8).")
+    return Expectation(float(share))
+
+
+def together(*names: str) -> tuple[str, ...]:
+    """Parents that take a common donor, for `together=[together("a", "b")]`."""
+    if len(set(names)) < 2:
+        raise ClaimError(f"together{names!r} must name at least two different variables.")
+    return tuple(names)
+
+
+def _words(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    return tuple(" ".join(part.split()) for part in parts if part.strip())
+
+
+def _groups(value: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
+    groups = [tuple(group) if not isinstance(group, str) else (group,) for group in value]
+    return tuple(together(*group) for group in groups)
+
+
+def _one_of(known: Sequence[str]) -> Callable[[Any, Any, Any], None]:
+    def check(_: Any, attribute: Any, value: Any) -> None:
+        if value not in known:
+            raise ClaimError(
+                f"{attribute.name}={value!r} is unknown.{did_you_mean(str(value), known)} Known: {', '.join(known)}."
+            )
+
+    return check
+
+
+@frozen
+class Options:
+    """How a claim is scrubbed. Every deviation from a default is part of the digest and of every result."""
+
+    predicts: str | None = None
+    scored: str | None = None
+    within: str | None = None
+    rest: str = field(default="resample", validator=_one_of(RESTS))
+    rest_scope: str = field(default="occurrence", validator=_one_of(SCOPES))
+    rest_rows: str | None = None
+    pair: str | None = None
+    empty: str | None = field(default=None, validator=_one_of((None, "self")))  # pyright: ignore[reportArgumentType]
+    through: tuple[str, ...] = field(default=(), converter=_words)
+    together: tuple[tuple[str, ...], ...] = field(default=(), converter=_groups)
+
+    def __attrs_post_init__(self) -> None:
+        if self.rest == "paired" and self.pair is None:
+            raise ClaimError("rest='paired' needs pair='column', the column that names each row's partner.")
+        if self.pair is not None and self.rest != "paired":
+            raise ClaimError(f"pair={self.pair!r} is used by rest='paired' alone; rest is {self.rest!r}.")
+
+    def deviations(self) -> dict[str, Any]:
+        """The options that differ from their defaults."""
+        return {f.name: getattr(self, f.name) for f in fields(Options) if getattr(self, f.name) != f.default}
+
+
+@frozen(eq=False)
+class Hypothesis:
+    """A claim about a model. Made by `@claim`; rivals by `.but`, foils by `.foil`, variants by calling it."""
+
+    story: Interpretation
+    build: Callable[..., Mapping[str, Any]]
+    model: Any
+    data: DataSource
+    metric: str | Metric
+    expect: Expectation | None = None
+    options: Options = Options()
+    name: str = ""
+    variant: tuple[tuple[str, Any], ...] = ()
+    changes: tuple[tuple[str, Any], ...] = ()
+    foil_reason: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+    @property
+    def variants(self) -> dict[str, Any]:
+        """The parameters of the claim and their defaults."""
+        return {p.name: p.default for p in inspect.signature(self.build).parameters.values()}
+
+    @property
+    def title(self) -> str:
+        """The name with its variant: `ioi[backups=False]`."""
+        chosen = ",".join(f"{name}={value!r}" for name, value in self.variant)
+        return f"{self.name}[{chosen}]" if chosen else self.name
+
+    def __call__(self, **variant: Any) -> Hypothesis:
+        """The same claim with other parameters: `ioi(backups=False)`. Raises ClaimError for an unknown one."""
+        for name in variant:
+            if name not in self.variants:
+                raise ClaimError(
+                    f"{self.name} has no variant {name!r}.{did_you_mean(name, self.variants)} "
+                    f"Its parameters: {', '.join(self.variants) or 'none'}."
+                )
+        return evolve(self, variant=tuple(sorted({**dict(self.variant), **variant}.items())))
+
+    def but(self, **changes: Any) -> Hypothesis:
+        """A rival: other sites for some variables, or other settings (`rest=`, `through=`, `data=`, `expect=` ...)."""
+        names = set(self.story.variables) | set(self.story.columns)
+        sites = {name: place for name, place in changes.items() if name in names}
+        settings = {name: value for name, value in changes.items() if name not in names}
+        known = [*_SETTINGS, *(f.name for f in fields(Options))]
+        for name in settings:
+            if name not in known:
+                raise ClaimError(
+                    f"{self.name}.but({name}=...): no variable, column or setting of that name."
+                    f"{did_you_mean(name, [*names, *known])}"
+                )
+        options = evolve(self.options, **{n: v for n, v in settings.items() if n not in _SETTINGS})
+        return evolve(
+            self,
+            changes=tuple({**dict(self.changes), **sites}.items()),
+            options=options,
+            name=f"{self.name}.but({', '.join(changes)})",
+            line=sys._getframe(1).f_lineno,  # pyright: ignore[reportPrivateUsage]
+            **{n: v for n, v in settings.items() if n in _SETTINGS},
+        )
+
+    def foil(self, reason: str) -> Hypothesis:
+        """Mark the claim as deliberately false, with the reason: refuting it is a pass."""
+        if not isinstance(reason, str) or not reason.strip():
+            raise ClaimError(f"{self.name}.foil(...) needs its reason: say in a sentence what is wrong with it.")
+        return evolve(self, foil_reason=reason.strip())
+
+    def correspondence(self) -> dict[str, Place]:
+        """Variable or column -> site, several sites, or `inside`. Raises ClaimError when the claim returns none."""
+        made = self.build(**dict(self.variant))
+        if not isinstance(made, Mapping):
+            raise ClaimError(f"{self.name} returns {type(made).__name__}; it must return dict(variable=site, ...).")
+        return {str(name): _place(str(name), value) for name, value in {**made, **dict(self.changes)}.items()}
+
+    def __repr__(self) -> str:
+        foil = " (foil)" if self.foil_reason else ""
+        return f"Hypothesis({self.title}{foil})"
+
+
+_SETTINGS = ("model", "data", "metric", "expect")
+
+
+def _place(name: str, value: Any) -> Place:
+    if isinstance(value, Site | Inside):
+        return value
+    if isinstance(value, list | tuple) and value and all(isinstance(v, Site) for v in value):
+        return tuple(value)
+    raise ClaimError(f"{name}={value!r} is no site: use heads(...), mlps(...), embed(...), a list of sites, or inside.")
+
+
+def claim(
+    story: Interpretation,
+    *,
+    model: Any,
+    data: DataSource,
+    metric: str | Metric,
+    expect: Expectation | None = None,
+    **options: Any,
+) -> Callable[[Callable[..., Mapping[str, Any]] | Mapping[str, Any]], Hypothesis]:
+    """Declare a hypothesis; decorate the function that returns its correspondence, or call with a dict.
+
+    Main arguments: `story`, `model` (a name, a directory, a loaded bridge, a networkx graph of functions),
+    `data` (a Dataset, or a function that makes one, called once; a parameter `tokenizer` is given the model's),
+    `metric`, `expect=recovers(0.8)`. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`,
+    `rest_rows`, `pair`, `empty`, `through`, `together`. Raises ClaimError for a misspelt or a wrong one.
+    """
+    if not isinstance(story, Interpretation):
+        raise ClaimError(f"@claim({story!r}): the first argument is the story, an Interpretation.")
+    known = [f.name for f in fields(Options)]
+    for name in options:
+        if name not in known:
+            raise ClaimError(f"@claim has no argument {name!r}.{did_you_mean(name, [*known, *_SETTINGS])}")
+    if expect is not None and not isinstance(expect, Expectation):
+        raise ClaimError(f"expect={expect!r}: write expect=recovers(0.8).")
+    chosen = Options(**options)
+
+    def declare(build: Callable[..., Mapping[str, Any]] | Mapping[str, Any]) -> Hypothesis:
+        made = (lambda: build) if isinstance(build, Mapping) else build
+        lacking = [p.name for p in inspect.signature(made).parameters.values() if p.default is p.empty]
+        if lacking:
+            raise ClaimError(f"the parameter {lacking[0]!r} of a claim is a variant and needs a default.")
+        code = getattr(made, "__code__", None)
+        name = "claim" if isinstance(build, Mapping) else build.__name__
+        file = code.co_filename if code is not None else None
+        line = code.co_firstlineno if code is not None else None
+        if isinstance(build, Mapping):
+            frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+            file, line = frame.f_code.co_filename, frame.f_lineno
+        return Hypothesis(story, made, model, data, metric, expect, chosen, name, file=file, line=line)
+
+    return declare

@@ -1,0 +1,173 @@
+"""The interpretation: a story of what is computed, as a graph of variables, each a function of its parents.
+
+    story = Interpretation()
+
+    @story.variable
+    def doubled(s1, s2):
+        return s2 if s2 == s1 else None
+
+Parameter names are the edges: a parameter named like a variable reads it, any other one reads the column of
+that name. The story is executable, so that it is tested by itself before any model is touched.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, overload
+
+import networkx as nx
+from attrs import frozen
+
+from scrub.claims.values import Value, binned, canonical
+from scrub.errors import ClaimError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@frozen
+class Variable:
+    """One step of the story. `step` is the bin width of a rounded variable; `line` is where it was written."""
+
+    name: str
+    function: Callable[..., Any]
+    parents: tuple[str, ...]
+    step: float | None = None
+    line: int | None = None
+
+    def value(self, known: Mapping[str, Any]) -> Value:
+        """The value on a row whose parents are `known`. Raises ValueError with the reason when it is no value."""
+        raw = self.function(**{parent: known[parent] for parent in self.parents})
+        return canonical(raw) if self.step is None else binned(raw, self.step)
+
+
+class Interpretation:
+    """A graph of variables. Variables are added by decorating functions; the first use freezes the story."""
+
+    def __init__(self) -> None:
+        self._variables: dict[str, Variable] = {}
+        self._frozen = False
+
+    @overload
+    def variable(self, function: F, /) -> F: ...
+    @overload
+    def variable(self, *, round: float | None = None) -> Callable[[F], F]: ...
+    def variable(self, function: Any = None, /, *, round: float | None = None) -> Any:
+        """Add a variable: its parents are the function's parameters, one with a default is a constant.
+
+        `round=0.25` lets the function return floats and stores the nearest multiple. The plain function is
+        returned, so that a story is unit-tested like any code.
+        """
+        if function is None:
+            return lambda f: self.variable(f) if round is None else self._add(f.__name__, f, round)
+        return self._add(function.__name__, function, None)
+
+    @classmethod
+    def from_networkx(cls, graph: nx.DiGraph) -> Interpretation:
+        """The story of a graph whose nodes carry a `function`; nodes without one are columns of the data.
+
+        Raises ClaimError when a function's parameters are not the node's predecessors, or on a cycle.
+        """
+        story = cls()
+        for node, attributes in graph.nodes(data=True):
+            function = attributes.get("function")
+            predecessors = sorted(map(str, graph.predecessors(node)))
+            if function is None:
+                if predecessors:
+                    raise ClaimError(f"node {node!r} has edges into it but no attribute 'function'.")
+                continue
+            parents = _parents(str(node), function)
+            if sorted(parents) != predecessors:
+                raise ClaimError(
+                    f"node {node!r}: its function takes ({', '.join(parents)}) but its edges come from "
+                    f"({', '.join(predecessors)}); arguments are named like predecessors."
+                )
+            story._add(str(node), function, attributes.get("round"))
+        return story
+
+    def _add(self, name: str, function: F, step: float | None) -> F:
+        if self._frozen:
+            raise ClaimError(f"variable {name!r} comes too late: the story was used already and is frozen.")
+        if name in self._variables:
+            raise ClaimError(f"variable {name!r} is defined twice in one story.")
+        if step is not None and not step > 0:
+            raise ClaimError(f"variable {name!r}: round={step!r} must be a positive width.")
+        code = getattr(function, "__code__", None)
+        line = code.co_firstlineno if code is not None else None
+        self._variables[name] = Variable(name, function, _parents(name, function), step, line)
+        return function
+
+    @property
+    def variables(self) -> Mapping[str, Variable]:
+        """The variables by name, in the order in which they were written. Freezes the story."""
+        self._frozen = True
+        return self._variables
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the data that the story reads."""
+        read = dict.fromkeys(p for v in self.variables.values() for p in v.parents)
+        return tuple(name for name in read if name not in self._variables)
+
+    @property
+    def graph(self) -> nx.DiGraph:
+        """The story as a networkx graph: variables carry `function`, columns do not. Freezes the story."""
+        graph = nx.DiGraph()
+        for variable in self.variables.values():
+            graph.add_node(variable.name, function=variable.function)
+            graph.add_edges_from((parent, variable.name) for parent in variable.parents)
+        return graph
+
+    def outputs(self) -> tuple[str, ...]:
+        """Variables that no variable reads; a story has exactly one."""
+        read = {p for v in self.variables.values() for p in v.parents}
+        return tuple(name for name in self._variables if name not in read)
+
+    def cycle(self) -> tuple[str, ...]:
+        """A cycle of variables, or an empty tuple."""
+        try:
+            return tuple(edge[0] for edge in nx.find_cycle(self.graph))
+        except nx.NetworkXNoCycle:
+            return ()
+
+    def order(self) -> tuple[Variable, ...]:
+        """The variables, parents first; among equals in alphabetical order, whatever order they were written in."""
+        names = nx.lexicographical_topological_sort(self.graph)
+        return tuple(self._variables[name] for name in names if name in self._variables)
+
+    def run(self, row: Mapping[str, Any], given: Mapping[str, Value] | None = None) -> dict[str, Value]:
+        """Every variable's value on a row of columns; `given` fixes variables at values of one's own.
+
+        Raises ClaimError naming the variable when a value is no value or a function fails.
+        """
+        known: dict[str, Any] = dict(row)
+        fixed = given or {}
+        for variable in self.order():
+            known[variable.name] = (
+                fixed[variable.name] if variable.name in fixed else _evaluate(variable, known)
+            )
+        return {name: known[name] for name in self._variables}
+
+    def __repr__(self) -> str:
+        return f"Interpretation({', '.join(self._variables)})"
+
+
+def _evaluate(variable: Variable, known: Mapping[str, Any]) -> Value:
+    try:
+        return variable.value(known)
+    except ValueError as error:
+        raise ClaimError(f"variable {variable.name!r}: {error}") from None
+    except Exception as error:
+        raise ClaimError(f"variable {variable.name!r} raised {type(error).__name__}: {error}") from error
+
+
+def _parents(name: str, function: Callable[..., Any]) -> tuple[str, ...]:
+    if not callable(function):
+        raise ClaimError(f"variable {name!r}: {function!r} is not a function.")
+    parameters: Iterable[inspect.Parameter] = inspect.signature(function).parameters.values()
+    starred = [p.name for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY)]
+    if starred:
+        raise ClaimError(
+            f"variable {name!r}: the parameter {starred[0]!r} is no edge; name every parent as a plain parameter."
+        )
+    return tuple(p.name for p in parameters if p.default is p.empty)

@@ -1,0 +1,100 @@
+"""A claim in which every name has become a thing: what the engine works on. Made by `check` alone."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from attrs import field, frozen
+from jaxtyping import Bool, Int
+
+from scrub.claims.dataset import Dataset
+from scrub.claims.geometry import claims_of
+from scrub.claims.graphs import ModelGraph
+from scrub.claims.hypothesis import Hypothesis, Options
+from scrub.claims.metric import AnyMetric
+from scrub.claims.names import Component
+from scrub.claims.placement import Placement
+from scrub.claims.positions import Slot
+from scrub.claims.values import Value, codes, digest, joint_codes, key
+
+
+@frozen(slots=False, eq=False)
+class Claim:
+    """A checked hypothesis. Arrays are indexed by row of the pool.
+
+    `values` holds every variable and placed column; `stratum` is the class of `within`; `scored` marks the
+    reference rows; `rest_from` the rows that r may be; `pair` the partner of each row (-1: none).
+    `accuracy` is the share of scored rows on which the story is right, None when nothing says what right is.
+    """
+
+    hypothesis: Hypothesis
+    graph: ModelGraph
+    data: Dataset
+    placement: Placement
+    passed: frozenset[Component]
+    metric: AnyMetric
+    values: dict[str, tuple[Value, ...]]
+    stratum: Int[np.ndarray, " row"]
+    scored: Bool[np.ndarray, " row"]
+    rest_from: Bool[np.ndarray, " row"]
+    pair: Int[np.ndarray, " row"]
+    accuracy: float | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def options(self) -> Options:
+        return self.hypothesis.options
+
+    @cached_property
+    def agreement(self) -> dict[str, Int[np.ndarray, " row"]]:
+        """Class numbers of every variable's value, not yet cut by stratum."""
+        return {name: codes(map(key, values)) for name, values in self.values.items()}
+
+    def classes(self, names: tuple[str, ...]) -> Int[np.ndarray, " row"]:
+        """Classes of rows that agree on the named variables and on the stratum."""
+        return joint_codes([self.stratum, *(self.agreement[name] for name in names)], len(self.data))
+
+    @cached_property
+    def claimed(self) -> frozenset[tuple[Component, Slot | None]]:
+        return claims_of(self.placement, self.graph)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identifies what is claimed: sites, edges, values, setting, expectation; no name of a variable."""
+        hypothesis = self.hypothesis
+        return digest(
+            self.graph.name,
+            self.data.digest,
+            str(self.metric),
+            hypothesis.expect.share if hypothesis.expect else None,
+            self._setting(),
+            self._meaning(self.placement.output),
+            [repr(value) for value in self._ordered(self.placement.output)],
+        )
+
+    def _setting(self) -> dict[str, object]:
+        """Options that deviate, with `together` told by meaning, not by name."""
+        options = self.options.deviations()
+        if "together" in options:
+            groups = [sorted(self._meaning(n) for n in group) for group in self.options.together]
+            options["together"] = sorted(groups)
+        return options
+
+    def _ordered(self, name: str) -> list[Value]:
+        return [self.values[name][row] for row in self.data.order]
+
+    def _meaning(self, name: str) -> str:
+        """A digest of a variable: its sites, what each channel reads, and which rows agree on it."""
+        placed = self.placement.placed[name]
+        sites = sorted(
+            (
+                str(site.site),
+                site.site.is_linked,
+                sorted((channel, sorted(map(self._meaning, parents))) for channel, parents in site.reads),
+                sorted(self._meaning(parent) for parent in site.site.omitted),
+            )
+            for site in placed.sites
+        )
+        partition = codes(key(value) for value in self._ordered(name))
+        return digest(sites, placed.leaf, partition.tolist())

@@ -1,0 +1,192 @@
+"""The setting of a claim against its data: columns, strata, partners, the metric's arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from jaxtyping import Bool, Int
+
+from scrub.claims.dataset import Dataset
+from scrub.claims.graphs import ModelGraph
+from scrub.claims.hypothesis import Options
+from scrub.claims.metric import AnyMetric, Metric
+from scrub.claims.problems import Problem
+from scrub.claims.text import Tokenizer, token_id
+from scrub.claims.values import canonical, codes, key
+from scrub.errors import DataError, nearest, some
+
+
+@frozen(eq=False)
+class Setting:
+    """What the options say of each row of the pool."""
+
+    stratum: Int[np.ndarray, " row"]
+    scored: Bool[np.ndarray, " row"]
+    rest_from: Bool[np.ndarray, " row"]
+    pair: Int[np.ndarray, " row"]
+
+
+class _Reader:
+    """Reads columns and collects what is wrong with them."""
+
+    def __init__(self, data: Dataset) -> None:
+        self.data = data
+        self.problems: list[Problem] = []
+
+    def wrong(self, found: str, fix: str = "", near: str | None = None) -> None:
+        self.problems.append(Problem(found, fix, near))
+
+    def column(self, name: str, role: str) -> list[Any] | None:
+        if name not in self.data.columns:
+            self.wrong(f"{role}: the data have no column {name!r}; they have {', '.join(self.data.columns) or 'none'}.",
+                       "", nearest(name, self.data.columns))  # fmt: skip
+            return None
+        missing = [i for i, row in enumerate(self.data.rows) if row.columns.get(name) is None]
+        if missing and role != "pair=":
+            self.wrong(f"{role}: column {name!r} has no value in rows {some(missing)}.")
+            return None
+        return [row.columns.get(name) for row in self.data.rows]
+
+    def flags(self, name: str | None, role: str) -> Bool[np.ndarray, " row"]:
+        everything = np.ones(len(self.data), dtype=bool)
+        if name is None or (values := self.column(name, role)) is None:
+            return everything
+        wrong = [i for i, value in enumerate(values) if not isinstance(value, bool)]
+        if wrong:
+            self.wrong(f"{role}: column {name!r} must hold True or False; rows {some(wrong)} do not.")
+            return everything
+        if not any(values):
+            self.wrong(f"{role}: column {name!r} is False in every row.", "At least one row must be marked.")
+        return np.array(values, dtype=bool)
+
+
+def check_setting(
+    options: Options, metric: AnyMetric, graph: ModelGraph, data: Dataset, everywhere: bool
+) -> tuple[Setting, list[Problem]]:
+    """Resolve `within`, `scored`, `rest_rows` and `pair`; `everywhere` says that some site is at `all`."""
+    reader = _Reader(data)
+    stratum = np.zeros(len(data), dtype=np.int64)
+    if options.within and (values := reader.column(options.within, "within=")) is not None:
+        try:
+            stratum = codes(key(canonical(value)) for value in values)
+        except ValueError as error:
+            reader.wrong(f"within={options.within!r}: {error}")
+    scored = reader.flags(options.scored, "scored=")
+    rest_from = reader.flags(options.rest_rows, "rest_rows=")
+    pair = _pairs(options, reader)
+    _strata(options, stratum, scored, rest_from, pair, reader)
+    if graph.sequence:
+        _lengths(options, stratum, everywhere, reader)
+    _arguments(metric, options, reader)
+    return Setting(stratum, scored, rest_from, pair), reader.problems
+
+
+def _pairs(options: Options, reader: _Reader) -> Int[np.ndarray, " row"]:
+    """Partners by row number, or by the text in the column `id` when the pair column holds strings."""
+    rows = len(reader.data)
+    none = np.full(rows, -1, dtype=np.int64)
+    if options.pair is None or (values := reader.column(options.pair, "pair=")) is None:
+        return none
+    names = {row.columns.get("id"): i for i, row in enumerate(reader.data.rows)}
+    for i, value in enumerate(values):
+        index = names.get(value) if isinstance(value, str) else value
+        if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < rows:
+            none[i] = index
+    return none
+
+
+def _strata(
+    options: Options, stratum: Int[np.ndarray, " row"], scored: Bool[np.ndarray, " row"],
+    rest_from: Bool[np.ndarray, " row"], pair: Int[np.ndarray, " row"], reader: _Reader,
+) -> None:  # fmt: skip
+    if options.empty == "self":
+        return
+    called = np.isin(stratum, stratum[scored])
+    if options.rest == "paired":
+        missing = np.flatnonzero(called & (pair < 0))
+        if missing.size:
+            reader.wrong(f"pair={options.pair!r}: rows {some(missing)} have no partner in the data.",
+                         "Give the row number of the partner (or its text in the column 'id'), or empty='self'.")  # fmt: skip
+        return
+    if options.rest in ("keep", "zero"):
+        return
+    missing = np.flatnonzero(called & ~np.isin(stratum, stratum[rest_from]))
+    if missing.size:
+        reader.wrong(f"rows {some(missing)} have no rest row in their stratum (rest_rows={options.rest_rows!r}).",
+                     "Add rest rows to the stratum, widen within=, or say empty='self' (r is the row itself).")  # fmt: skip
+
+
+def _lengths(options: Options, stratum: Int[np.ndarray, " row"], everywhere: bool, reader: _Reader) -> None:
+    """Index alignment needs rows of one length in a stratum."""
+    why = (
+        "rest='mean' aligns by index" if options.rest == "mean"
+        else "rest_scope='input' mixes rows by index" if options.rest_scope == "input"
+        else "a site at 'all' aligns by index" if everywhere else ""
+    )  # fmt: skip
+    if not why:
+        return
+    mixed = [s for s in np.unique(stratum) if len(set(reader.data.lengths[stratum == s].tolist())) > 1]
+    if mixed:
+        rows = np.flatnonzero(np.isin(stratum, mixed))
+        reader.wrong(f"{why}, but rows {some(rows)} of one stratum have different lengths.",
+                     "Restrict draws to rows of equal length: within='length', with a column of lengths.")  # fmt: skip
+
+
+def _arguments(metric: AnyMetric, options: Options, reader: _Reader) -> None:
+    for name in metric.columns:
+        reader.column(name, f"metric {metric}")
+    if options.predicts is not None:
+        reader.column(options.predicts, "predicts=")
+    elif isinstance(metric, Metric) or not metric.columns:
+        reader.wrong(f"metric {metric} does not say what the right answer is.",
+                     "Add predicts='column', the column that the story's answer should equal.")  # fmt: skip
+
+
+def check_tokens(
+    metric: AnyMetric, data: Dataset, tokenizer: Tokenizer | None, vocabulary: int, context: int
+) -> list[Problem]:
+    """Tokens beyond the model's vocabulary, rows beyond its context, metric strings that are not one token."""
+    problems: list[Problem] = []
+    over = [i for i, row in enumerate(data.rows) if row.tokens and max(row.tokens) >= vocabulary]
+    if over:
+        problems.append(Problem(f"rows {some(over)} have token ids beyond the model's vocabulary of {vocabulary}.",
+                                "Tokenize with the model's own tokenizer."))  # fmt: skip
+    long = [i for i, row in enumerate(data.rows) if len(row.tokens) > context]
+    if long:
+        problems.append(Problem(f"rows {some(long)} are longer than the model's context of {context} tokens.",
+                                "Shorten them."))  # fmt: skip
+    for name in metric.columns:
+        if name in data.columns and (wrong := _not_tokens(data, name, tokenizer, vocabulary)):
+            problems.append(Problem(f"metric {metric}: column {name!r} {wrong}"))
+    return problems
+
+
+def _not_tokens(data: Dataset, name: str, tokenizer: Tokenizer | None, vocabulary: int) -> str:
+    texts = dict[str, int]()
+    for number, row in enumerate(data.rows):
+        value = row.columns.get(name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, str):
+                texts.setdefault(part, number)
+            elif not isinstance(part, int) or isinstance(part, bool):
+                return f"holds {part!r} in row {number}: a token id, a string that is one token, or a tuple of these."
+            elif not 0 <= part < vocabulary:
+                return f"holds the token id {part} in row {number}, beyond the vocabulary of {vocabulary}."
+    if texts and tokenizer is None:
+        return "holds strings, and the model has no tokenizer: give token ids, or a directory with tokenizer.json."
+    bad = [f"{text!r} (row {row})" for text, row in texts.items() if tokenizer and token_id(text, tokenizer) is None]
+    return f"must hold single tokens; these are none or several: {some(bad)}." if bad else ""
+
+
+def token_ids(data: Dataset, name: str, tokenizer: Tokenizer | None) -> list[tuple[int, ...]]:
+    """The token ids of a metric's argument in every row. Raises DataError for what is no single token."""
+    found: list[tuple[int, ...]] = []
+    for value in data.column(name):
+        parts = value if isinstance(value, tuple) else (value,)
+        ids = [token_id(p, tokenizer) if isinstance(p, str) and tokenizer else p for p in parts]
+        if not all(isinstance(i, int) for i in ids):
+            raise DataError(f"column {name!r}: {value!r} is not one token of the model's vocabulary.")
+        found.append(tuple(int(i) for i in ids if isinstance(i, int)))
+    return found

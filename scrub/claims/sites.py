@@ -1,0 +1,167 @@
+"""Sites: where in the model a variable lives, and which parents each channel there reads.
+
+    heads("9.9 9.6 10.0", at="END").reads(q="subject", k="io", v="io")
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from attrs import evolve, field, frozen
+
+from scrub.claims.names import Component, parse_heads, parse_layers, parse_nodes, print_components
+from scrub.claims.positions import Slot, parse_slots, print_slots
+from scrub.errors import ClaimError
+
+Reading = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@frozen
+class Site:
+    """Components at named positions; `reading` maps channels to parents, `omitted` names parents cut on purpose.
+
+    `at` is empty for the nodes of a computation graph. `line` is where the site was written.
+    """
+
+    components: tuple[Component, ...]
+    at: tuple[Slot, ...] = ()
+    reading: Reading | None = None
+    omitted: tuple[str, ...] = ()
+    is_linked: bool = False
+    line: int | None = field(default=None, eq=False)
+
+    def reads(self, **channels: str | Iterable[str]) -> Site:
+        """Which parents each channel reads: `reads(q="subject", k="io s1", v="io s1")`."""
+        new = tuple((channel, _names(names)) for channel, names in channels.items())
+        repeated = {c for c, _ in new} & {c for c, _ in self.reading or ()}
+        if repeated:
+            raise ClaimError(f".reads names the channel {', '.join(sorted(repeated))} twice on {self}.")
+        return evolve(self, reading=(self.reading or ()) + new)
+
+    def omits(self, *names: str) -> Site:
+        """Parents that this site is claimed not to need: they are cut on purpose."""
+        return evolve(self, omitted=self.omitted + _names(" ".join(names)))
+
+    def linked(self) -> Site:
+        """Let the components of this site read one another's new values, in model order."""
+        return evolve(self, is_linked=True)
+
+    def part(self, *parts: object) -> NoReturn:
+        _reserved("part")
+
+    def __str__(self) -> str:
+        names = print_components(self.components)
+        return f"{names} @ {print_slots(self.at)}" if self.at else names
+
+
+class Inside:
+    """The site of a variable that is computed inside its readers: they read its placed parents as their own."""
+
+    def __repr__(self) -> str:
+        return "inside"
+
+
+inside = Inside()
+
+Place = Site | tuple[Site, ...] | Inside
+
+
+def heads(names: str, *, at: str | int) -> Site:
+    """Attention heads at a position, written `9.6 9.9` (also L9H6, a9.h6, A9.6); channels q, k and v."""
+    return _site(parse_heads(names), at)
+
+
+def mlps(layers: str | int, *, at: str | int) -> Site:
+    """MLPs at a position: `mlps(3, at="END")`, `mlps("0-2", at="S1")`; one channel, `input`."""
+    return _site(parse_layers("mlp", layers), at)
+
+
+def attn(layers: str | int, *, at: str | int) -> Site:
+    """All heads of a layer as one component; channels q, k and v."""
+    return _site(parse_layers("attn", layers), at)
+
+
+def resid(layers: str | int, *, at: str | int) -> Site:
+    """Everything written before a layer, as one vector; one channel, `input`."""
+    return _site(parse_layers("resid", layers), at)
+
+
+def embed(at: str | int) -> Site:
+    """The token embedding alone at a position."""
+    return _site((Component("embed"),), at)
+
+
+def pos(at: str | int) -> Site:
+    """The learned position embedding at a position."""
+    return _site((Component("pos"),), at)
+
+
+def logits(at: str | int) -> Site:
+    """The model's answer, read at one position; one channel, `input`."""
+    return _site((Component("logits"),), at)
+
+
+def nodes(names: str) -> Site:
+    """Nodes of a computation graph; their channels are the argument names of their functions."""
+    return Site(parse_nodes(names), line=_caller_line())
+
+
+def _site(components: tuple[Component, ...], at: Any) -> Site:
+    return Site(components, parse_slots(at), line=_caller_line())
+
+
+def _caller_line() -> int | None:
+    """The line of the claim that is being written: the first frame outside this file."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    return frame.f_lineno if frame is not None else None
+
+
+def _names(names: str | Iterable[str]) -> tuple[str, ...]:
+    found = names.replace(",", " ").split() if isinstance(names, str) else list(names)
+    return tuple(dict.fromkeys(found))
+
+
+def _reserved(word: str) -> NoReturn:
+    raise ClaimError(
+        f"{word}(...) belongs to the grammar of parts (neurons, directions, latents, single channels), which is "
+        "reserved and not built yet. Claim the whole component instead."
+    )
+
+
+def neurons(names: str, *, at: str | int) -> NoReturn:
+    """Reserved: neurons of an MLP, `neurons("5.1003 5.204", at="END")`. Not built yet."""
+    _reserved("neurons")
+
+
+def queries(names: str, *, at: str | int) -> NoReturn:
+    """Reserved: the queries of heads. Not built yet."""
+    _reserved("queries")
+
+
+def keys(names: str, *, at: str | int) -> NoReturn:
+    """Reserved: the keys of heads. Not built yet."""
+    _reserved("keys")
+
+
+def values(names: str, *, at: str | int) -> NoReturn:
+    """Reserved: the values of heads. Not built yet."""
+    _reserved("values")
+
+
+def directions(array: object) -> NoReturn:
+    """Reserved: a subspace of a component. Not built yet."""
+    _reserved("directions")
+
+
+def latents(dictionary: object, names: str) -> NoReturn:
+    """Reserved: latents of a sparse autoencoder. Not built yet."""
+    _reserved("latents")
+
+
+def estimate(function: object) -> NoReturn:
+    """Reserved: a component estimated by a function of the variable. Not built yet."""
+    _reserved("estimate")

@@ -1,0 +1,143 @@
+"""Texts with marks become tokens with named positions.
+
+    "When{IO| Mary} and{S1| John} went to the store"
+
+A mark `{NAME|span}` is cut from the text and names the last token of its span; it must end where a token ends
+and start where one starts. Tokenizers come from the `tokenizers` library alone, so that a claim is checked
+without torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from scrub.errors import DataError, ModelError
+
+_MARK = re.compile(r"\{([^|{}]*)\|([^{}]*)\}")
+Tokens = tuple[list[int], dict[str, int]]
+
+
+class Tokenizer(Protocol):
+    """What is asked of a tokenizer: `tokenizers.Tokenizer` is one; those of `transformers` are unwrapped."""
+
+    def encode(self, sequence: str, /, *, add_special_tokens: bool = ...) -> Any: ...
+    def decode(self, ids: Sequence[int], /, *, skip_special_tokens: bool = ...) -> str: ...
+    def get_vocab_size(self) -> int: ...
+
+
+@frozen
+class Marked:
+    """A text without its marks, and the character spans that they named."""
+
+    text: str
+    spans: tuple[tuple[str, int, int], ...]
+
+
+def mark(text: str, number: int) -> Marked:
+    """Cut the marks out of a text. Raises DataError for a stray brace, a bad name or a name used twice."""
+    plain, spans, last = "", list[tuple[str, int, int]](), 0
+    for match in _MARK.finditer(text):
+        plain += text[last : match.start()]
+        name, span = match[1].strip(), match[2]
+        if not name.isidentifier() or name == "all":
+            raise DataError(f"text {number}: the mark {match[0]!r} must name a position by an identifier: {{IO| Mary}}.")
+        if name in (other for other, _, _ in spans):
+            raise DataError(f"text {number}: the position {name!r} is marked twice.")
+        if not span:
+            raise DataError(f"text {number}: the mark {match[0]!r} is empty; it names the last token of its span.")
+        spans.append((name, len(plain), len(plain) + len(span)))
+        plain, last = plain + span, match.end()
+    plain += text[last:]
+    if "{" in plain or "}" in plain:
+        raise DataError(f"text {number}: a brace that belongs to no mark: write {{IO| Mary}}.")
+    return Marked(plain, tuple(spans))
+
+
+def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path) -> list[Tokens]:
+    """Token ids and named positions of marked texts, without special tokens. Raises DataError with all splits."""
+    used = open_tokenizer(tokenizer)
+    found: list[Tokens] = []
+    problems: list[str] = []
+    for number, marked in enumerate(texts):
+        encoding = used.encode(marked.text, add_special_tokens=False)
+        positions: dict[str, int] = {}
+        for name, start, stop in marked.spans:
+            inside = [i for i, (a, b) in enumerate(encoding.offsets) if a < stop and b > start]
+            if not inside or _splits(marked.text, encoding.offsets, inside, start, stop):
+                tokens = " ".join(repr(marked.text[slice(*encoding.offsets[i])]) for i in inside)
+                problems.append(
+                    f"text {number}: the mark {name} = {marked.text[start:stop]!r} splits a token: the tokenizer reads "
+                    f"{tokens or 'nothing'} there. Move the mark to whole tokens (a leading space belongs to its word)."
+                )
+                continue
+            positions[name] = inside[-1]
+        found.append((list(encoding.ids), positions))
+    if problems:
+        raise DataError("\n".join(problems[:20]))
+    return found
+
+
+def _splits(text: str, offsets: Sequence[tuple[int, int]], inside: list[int], start: int, stop: int) -> bool:
+    """Whether a span cuts into a token; white space at the edges belongs to neither side."""
+    first, last = offsets[inside[0]][0], offsets[inside[-1]][1]
+    before = text[min(first, start) : max(first, start)]
+    after = text[min(last, stop) : max(last, stop)]
+    return bool(before.strip() or after.strip())
+
+
+def open_tokenizer(source: Any) -> Tokenizer:
+    """A tokenizer from a directory or file (`tokenizer.json`), a name in the hub's cache, or an object.
+
+    Raises ModelError when there is none, or when its vocabulary is empty.
+    """
+    from tokenizers import Tokenizer as Fast
+
+    if isinstance(source, str | Path):
+        path = Path(source)
+        file = path / "tokenizer.json" if path.is_dir() else path
+        if not file.is_file():
+            file = _cached(str(source))
+        if file is None:
+            raise ModelError(
+                f"no tokenizer at {str(source)!r}: a directory with a tokenizer.json is needed (with a model: --model DIR)."
+            )
+        opened: Any = Fast.from_file(str(file))
+    else:
+        opened = getattr(source, "backend_tokenizer", getattr(source, "_tokenizer", source))
+    if not hasattr(opened, "get_vocab_size") or not hasattr(opened, "encode"):
+        raise ModelError(f"{type(source).__name__} is no tokenizer that gives offsets: use a fast one (tokenizer.json).")
+    if opened.get_vocab_size() == 0:
+        raise ModelError("the tokenizer has a vocabulary of 0 tokens: its files are missing beside the model.")
+    return opened
+
+
+def _cached(name: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        found = try_to_load_from_cache(name, "tokenizer.json")
+    except Exception:  # a name that cannot be one of the hub's
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
+def words(vocabulary: Sequence[str]) -> Tokenizer:
+    """A tokenizer of whole words separated by white space: `vocabulary[id]` is the word of an id."""
+    from tokenizers import Tokenizer as Fast
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+
+    made = Fast(WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=vocabulary[0]))
+    made.pre_tokenizer = WhitespaceSplit()  # pyright: ignore[reportAttributeAccessIssue]
+    return made
+
+
+def token_id(text: str, tokenizer: Tokenizer) -> int | None:
+    """The id of a string that is exactly one token, or None."""
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    return ids[0] if len(ids) == 1 else None

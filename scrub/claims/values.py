@@ -1,0 +1,86 @@
+"""Values of variables: what may be compared for equality, and how rows fall into classes by it.
+
+A value is `None`, a bool, an int, a str, a `Fraction`, or a tuple of these. `True` and 1 differ. A float is
+refused, because whether two floats agree is a choice that only the author can make.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from fractions import Fraction
+
+import numpy as np
+from jaxtyping import Int
+
+Value = None | bool | int | str | Fraction | tuple["Value", ...]
+
+
+def canonical(value: object) -> Value:
+    """`value` as plain Python, numpy scalars converted. Raises ValueError with the reason when it is none."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | str | Fraction):
+        return value
+    if isinstance(value, tuple):
+        return tuple(canonical(part) for part in value)
+    if isinstance(value, float):
+        raise ValueError(
+            f"{value!r} is a float: say how it is rounded, with @story.variable(round=0.25) or an int of your own"
+        )
+    raise ValueError(
+        f"{value!r} ({type(value).__name__}) is no value: use None, bool, int, str, Fraction or tuples of these"
+    )
+
+
+def binned(value: object, step: float) -> Value:
+    """The multiple of `step` nearest to a number, as a Fraction: the bin that a rounded variable stores."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or not isinstance(value, int | float | Fraction) or isinstance(value, bool):
+        return canonical(value)
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} cannot be rounded: a value must be finite")
+    width = Fraction(str(step))
+    return round(Fraction(value) / width) * width
+
+
+def key(value: Value) -> Hashable:
+    """A hashable key with the equality of section "values": `True` is not 1, `Fraction(2)` is 2."""
+    if isinstance(value, tuple):
+        return ("tuple", *(key(part) for part in value))
+    return ("bool", value) if isinstance(value, bool) else value
+
+
+def equal(a: Value, b: Value) -> bool:
+    return key(a) == key(b)
+
+
+def codes(values: Iterable[Hashable]) -> Int[np.ndarray, " row"]:
+    """Class numbers of hashable keys in order of first appearance: equal numbers, equal keys."""
+    seen: dict[Hashable, int] = {}
+    return np.array([seen.setdefault(value, len(seen)) for value in values], dtype=np.int64)
+
+
+def joint_codes(parts: Sequence[Int[np.ndarray, " row"]], rows: int) -> Int[np.ndarray, " row"]:
+    """Classes of rows that agree on all of several codings at once; one class when there are none."""
+    if not parts:
+        return np.zeros(rows, dtype=np.int64)
+    return np.unique(np.stack(parts, axis=1), axis=0, return_inverse=True)[1].reshape(rows).astype(np.int64)
+
+
+def stable(value: object) -> str:
+    """A text of a value that never changes between processes and tells types apart: what digests are made of."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, tuple | list):
+        return "(" + ",".join(stable(part) for part in value) + ")"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{stable(k)}:{stable(value[k])}" for k in sorted(value, key=str)) + "}"
+    return f"{type(value).__name__}:{value!r}"
+
+
+def digest(*parts: object, size: int = 16) -> str:
+    """Hex digest of values, by their stable text."""
+    return hashlib.blake2b(stable(parts).encode(), digest_size=size).hexdigest()

@@ -1,0 +1,64 @@
+"""What is not wrong but worth a second look."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.placement import Placement
+from scrub.claims.values import Value, key
+
+LOW_ACCURACY = 0.9
+
+
+def warnings_of(
+    hypothesis: Hypothesis, placement: Placement | None, values: dict[str, tuple[Value, ...]], accuracy: float | None
+) -> tuple[str, ...]:
+    """Sentences about duplicate keys, patterns without values, constant variables, unreached sites, a wrong story."""
+    found = list(_duplicate_keys(hypothesis))
+    if placement is not None:
+        found += [*_patterns_without_values(placement), *_constant(placement, values), *_unreached(placement)]
+    if accuracy is not None and accuracy < LOW_ACCURACY:
+        found.append(f"the story by itself is right on only {accuracy:.1%} of the scored rows.")
+    return tuple(found)
+
+
+def _duplicate_keys(hypothesis: Hypothesis) -> Iterator[str]:
+    """Python keeps the last of two equal keys in a literal without a word."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(hypothesis.build)))
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            names = [k.value for k in node.keys if isinstance(k, ast.Constant)]
+            for name in sorted({str(n) for n in names if names.count(n) > 1}):
+                yield f"the correspondence names {name!r} twice; Python keeps the last."
+
+
+def _patterns_without_values(placement: Placement) -> Iterator[str]:
+    for placed in placement.placed.values():
+        for site in placed.sites:
+            read = dict(site.reads)
+            if ("q" in read or "k" in read) and "v" not in read and site.site.components[0].kind in ("head", "attn"):
+                yield (
+                    f"{placed.name} at {site.site}: q or k has parents while v has none, so that what is moved comes "
+                    "from an unrelated row."
+                )
+
+
+def _constant(placement: Placement, values: dict[str, tuple[Value, ...]]) -> Iterator[str]:
+    for name in placement.placed:
+        column = values.get(name, ())
+        if len(column) > 1 and len({key(value) for value in column}) == 1:
+            yield f"{name} has the one value {column[0]!r} on all rows: any row may replace any other there."
+
+
+def _unreached(placement: Placement) -> Iterator[str]:
+    reached = placement.reached()
+    for name in placement.placed:
+        if name not in reached:
+            yield f"{name} has a site, but no site on the way to the output reads it."

@@ -1,0 +1,1 @@
+"""From a claim to values: unroll -> draw -> plan -> evaluate."""

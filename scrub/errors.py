@@ -1,0 +1,45 @@
+"""What a user can get wrong: every error carries a sentence that says what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ScrubError(Exception):
+    """Misuse or a wrong file. The message is all that a user needs; the command line exits with 2."""
+
+
+class ClaimError(ScrubError):
+    """Something is wrong with a claim: its story, its sites, its options, its expectation."""
+
+
+class DataError(ScrubError):
+    """Something is wrong with the rows: tokens, named positions, columns, strata."""
+
+
+class ModelError(ScrubError):
+    """A model that cannot be loaded, or that the engine does not reproduce."""
+
+
+class MetricError(ScrubError):
+    """A metric that cannot be computed on these rows."""
+
+
+def nearest(found: str, known: Iterable[str]) -> str | None:
+    """The known name closest to `found`, or None when nothing is close."""
+    close = difflib.get_close_matches(found, list(known), n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """` Did you mean X?`, or an empty string: appended to a sentence about an unknown name."""
+    close = nearest(found, known)
+    return f" Did you mean {close!r}?" if close else ""
+
+
+def some(items: Iterable[object], limit: int = 8) -> str:
+    """`1, 2, 3 and 40 more`: a list in a sentence, cut where it stops being readable."""
+    texts = [str(item) for item in items]
+    shown, rest = texts[:limit], len(texts) - limit
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")

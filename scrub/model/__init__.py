@@ -1,0 +1,1 @@
+"""What is explained: computation graphs and transformers."""

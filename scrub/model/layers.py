@@ -1,0 +1,371 @@
+"""A transformer as values and a few pure functions: one code path for every architecture.
+
+Axes in the shapes: `h` query heads, `g` key/value heads, `d` d_model, `e` d_head, `m` d_mlp, `v` vocabulary,
+`n` slots of a sequence, `row` contexts. Weights may have any strides. Nothing here changes its inputs in place
+or leaves the dtype it is given, so the same functions serve fp64 verification and gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+import torch
+import torch.nn.functional as F
+from attrs import frozen
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from scrub.errors import ModelError
+from scrub.model.graph import Shape
+
+Record = Callable[[str, int, Tensor], None]
+CHANNELS = ("q", "k", "v")
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
+    "relu": F.relu,
+    "relu2": lambda x: F.relu(x).square(),
+    "silu": F.silu,
+    "solu": lambda x: x * F.softmax(x, dim=-1),
+    "tanh": torch.tanh,
+    "identity": lambda x: x,
+}
+
+
+@frozen(eq=False)
+class Norm:
+    """`layer` centres and scales, `rms` scales only, `none` passes through; then weight and bias, where given."""
+
+    kind: str
+    weight: Float[Tensor, "d"] | None = None
+    bias: Float[Tensor, "d"] | None = None
+    eps: float = 1e-5
+
+
+@frozen(eq=False)
+class Rotary:
+    """Tables of the angles by position; the first `rot <= e` coordinates of a head turn, the others stay.
+
+    Coordinate i turns with i + rot/2 (half-split, as in Llama and NeoX), or 2i with 2i + 1 (`interleaved`, as
+    in GPT-J and the native models). The tables name the angle of every coordinate in the same order.
+    """
+
+    cos: Float[Tensor, "n_ctx rot"]
+    sin: Float[Tensor, "n_ctx rot"]
+    interleaved: bool = False
+
+
+@frozen(eq=False)
+class Attn:
+    """Attention of one layer. With grouped queries `g < h`: query head i reads key/value head `kv_head(attn, i)`.
+
+    `window` counts the keys that a query sees, itself included. `q_norm` and `k_norm` act on each head's e.
+    """
+
+    W_Q: Float[Tensor, "h d e"]
+    W_K: Float[Tensor, "g d e"]
+    W_V: Float[Tensor, "g d e"]
+    W_O: Float[Tensor, "h e d"]
+    b_Q: Float[Tensor, "h e"] | None = None
+    b_K: Float[Tensor, "g e"] | None = None
+    b_V: Float[Tensor, "g e"] | None = None
+    b_O: Float[Tensor, "d"] | None = None
+    scale: float = 1.0
+    causal: bool = True
+    window: int | None = None
+    rotary: Rotary | None = None
+    q_norm: Norm | None = None
+    k_norm: Norm | None = None
+
+
+@frozen(eq=False)
+class Mlp:
+    """`act(x W_in + b_in) W_out + b_out`; with a gate `(act(x W_gate + b_gate) * (x W_in + b_in)) W_out + b_out`."""
+
+    W_in: Float[Tensor, "d m"]
+    W_out: Float[Tensor, "m d"]
+    act: str
+    b_in: Float[Tensor, "m"] | None = None
+    b_out: Float[Tensor, "d"] | None = None
+    W_gate: Float[Tensor, "d m"] | None = None
+    b_gate: Float[Tensor, "m"] | None = None
+
+
+@frozen(eq=False)
+class BlackBox:
+    """An MLP known only as a function of one position, `[..., d] -> [..., d]`."""
+
+    fn: Callable[[Tensor], Tensor]
+
+
+@frozen(eq=False)
+class Block:
+    """One layer. Where `parallel`, the MLP reads the stream before the layer, `ln2(resid_pre)`."""
+
+    ln1: Norm
+    attn: Attn
+    ln2: Norm | None = None
+    mlp: Mlp | BlackBox | None = None
+    parallel: bool = False
+
+
+@frozen(eq=False)
+class Transformer:
+    """A model's weights, taken once, and where they come from.
+
+    `revision` is the hub's commit, or a digest of the weights; `processing` is `raw`, or `compat` where the
+    weights were folded and centred before they were taken.
+    """
+
+    shape: Shape
+    W_E: Float[Tensor, "v d"]
+    W_pos: Float[Tensor, "n_ctx d"] | None
+    blocks: tuple[Block, ...]
+    ln_final: Norm
+    W_U: Float[Tensor, "d v"]
+    b_U: Float[Tensor, "v"] | None = None
+    name: str = "model"
+    revision: str = ""
+    processing: str = "raw"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.W_E.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.W_E.device
+
+    @property
+    def tied(self) -> bool:
+        """Whether embedding and unembedding share their storage."""
+        return self.W_U.data_ptr() == self.W_E.data_ptr() and self.W_U.shape == self.W_E.T.shape
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Transformer:
+        """The same model in another dtype or on another device; shared tensors stay shared."""
+        moved: Transformer = _moved(self, lambda t: t.to(dtype=dtype or t.dtype, device=device or t.device), {})
+        return attrs.evolve(moved, W_U=moved.W_E.T) if self.tied else moved
+
+
+def _moved(value: Any, move: Callable[[Tensor], Tensor], done: dict[int, Any]) -> Any:
+    if id(value) not in done:
+        if isinstance(value, Tensor):
+            done[id(value)] = move(value)
+        elif isinstance(value, tuple):
+            done[id(value)] = tuple(_moved(item, move, done) for item in value)
+        elif isinstance(value, Transformer | Block | Attn | Mlp | Norm | Rotary):
+            parts = {f.name: _moved(getattr(value, f.name), move, done) for f in attrs.fields(type(value))}
+            done[id(value)] = attrs.evolve(value, **parts)
+        else:
+            return value
+    return done[id(value)]
+
+
+def norm(n: Norm, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+    """The normalised stream. Raises ModelError for an unknown kind."""
+    if n.kind == "layer":
+        return F.layer_norm(x, x.shape[-1:], n.weight, n.bias, n.eps)
+    if n.kind == "rms":
+        x = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + n.eps)
+    elif n.kind != "none":
+        raise ModelError(f"a norm of kind {n.kind!r} is unknown; the known ones are layer, rms and none.")
+    x = x if n.weight is None else x * n.weight
+    return x if n.bias is None else x + n.bias
+
+
+def rotate(
+    rotary: Rotary, x: Float[Tensor, "*batch n heads e"], positions: Int[Tensor, "*batch n"]
+) -> Float[Tensor, "*batch n heads e"]:
+    """Turn every head's first coordinates by the angles of the given positions."""
+    cos, sin = rotary.cos[positions].unsqueeze(-2), rotary.sin[positions].unsqueeze(-2)
+    turning, still = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
+    if rotary.interleaved:
+        partner = torch.stack((-turning[..., 1::2], turning[..., 0::2]), dim=-1).flatten(-2)
+    else:
+        first, second = turning.chunk(2, dim=-1)
+        partner = torch.cat((-second, first), dim=-1)
+    return torch.cat((turning * cos + partner * sin, still), dim=-1)
+
+
+def project(
+    attn: Attn,
+    channel: str,
+    x: Float[Tensor, "*batch n d"],
+    heads: Sequence[int] | None,
+    positions: Int[Tensor, "*batch n"],
+) -> Float[Tensor, "*batch n heads e"]:
+    """What heads make of a normalised stream: bias, the heads' own norm, and rotary at `positions` included.
+
+    `channel` is `q`, `k` or `v`; `heads` are query heads for q, key/value heads for k and v; None is all of them.
+    """
+    weight, bias = _projection(attn, channel)
+    if heads is not None:
+        weight, bias = weight[list(heads)], None if bias is None else bias[list(heads)]
+    out = torch.einsum("...d,hde->...he", x, weight)
+    out = out if bias is None else out + bias
+    if channel == "v":
+        return out
+    own = attn.q_norm if channel == "q" else attn.k_norm
+    out = out if own is None else norm(own, out)
+    return out if attn.rotary is None else rotate(attn.rotary, out, positions)
+
+
+def _projection(attn: Attn, channel: str) -> tuple[Tensor, Tensor | None]:
+    assert channel in CHANNELS, channel
+    return {"q": (attn.W_Q, attn.b_Q), "k": (attn.W_K, attn.b_K), "v": (attn.W_V, attn.b_V)}[channel]
+
+
+def kv_head(attn: Attn, head: int) -> int:
+    """The key/value head that query head `head` reads."""
+    return head // (attn.W_Q.shape[0] // attn.W_K.shape[0])
+
+
+def expand(attn: Attn, kv: Float[Tensor, "*batch g e"]) -> Float[Tensor, "*batch h e"]:
+    """All key/value heads, repeated so that there is one for each query head."""
+    times = attn.W_Q.shape[0] // attn.W_K.shape[0]
+    return kv if times == 1 else kv.repeat_interleave(times, dim=-2)
+
+
+def visible(
+    attn: Attn,
+    q_pos: Int[Tensor, "row q"],
+    key_pos: Int[Tensor, "row t"],
+    lengths: Int[Tensor, "row"],
+) -> Bool[Tensor, "row q t"]:
+    """Which keys a query sees: none at or beyond the row's length, none in the future where causal."""
+    seen = (key_pos < lengths[:, None])[:, None, :]
+    distance = q_pos[:, :, None] - key_pos[:, None, :]
+    if attn.causal:
+        seen = seen & (distance >= 0)
+    if attn.window is not None:
+        seen = seen & (distance < attn.window)
+    return seen.expand(distance.shape)
+
+
+def pattern(
+    q: Float[Tensor, "row q h e"],
+    k: Float[Tensor, "row t h e"],
+    mask: Bool[Tensor, "#row #q t"],
+    scale: float,
+) -> Float[Tensor, "row h q t"]:
+    """The attention pattern. A query that sees nothing (it can only be padding) attends evenly, not by NaN."""
+    scores = torch.matmul(q.transpose(1, 2), k.permute(0, 2, 3, 1)) * scale
+    return scores.masked_fill(~mask[:, None], torch.finfo(q.dtype).min).softmax(-1)
+
+
+def attend(
+    q: Float[Tensor, "row q h e"],
+    k: Float[Tensor, "row t h e"],
+    v: Float[Tensor, "row t h e"],
+    mask: Bool[Tensor, "#row #q t"],
+    scale: float,
+) -> Float[Tensor, "row q h e"]:
+    """The heads' z: values averaged by the pattern. k and v have one head for each of q's (`kv_head`)."""
+    return torch.matmul(pattern(q, k, mask, scale), v.transpose(1, 2)).transpose(1, 2)
+
+
+def write(
+    attn: Attn, z: Float[Tensor, "*batch h e"], heads: Sequence[int] | None = None
+) -> Float[Tensor, "*batch d"]:
+    """The sum of what the given query heads write. b_O is not part of it: it belongs to the layer."""
+    weight = attn.W_O if heads is None else attn.W_O[list(heads)]
+    return z.flatten(-2) @ weight.flatten(0, 1)
+
+
+def mlp(m: Mlp | BlackBox, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+    """What the MLP writes, b_out included, given its normalised input."""
+    if isinstance(m, BlackBox):
+        return m.fn(x)
+    act, hidden = ACTIVATIONS[m.act], _affine(x, m.W_in, m.b_in)
+    hidden = act(hidden) if m.W_gate is None else act(_affine(x, m.W_gate, m.b_gate)) * hidden
+    return _affine(hidden, m.W_out, m.b_out)
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return F.linear(x, weight.T, bias)
+
+
+def unembed(
+    model: Transformer, x: Float[Tensor, "*batch d"], ids: Int[Tensor, "*batch k"] | None = None
+) -> Float[Tensor, "*batch k"]:
+    """Logits of a final stream, `ln_final` applied: all of them, or only the vocabulary columns `ids`.
+
+    `ids` of one axis are columns common to the whole batch; otherwise their leading axes are the stream's.
+    """
+    x = norm(model.ln_final, x)
+    if ids is None:
+        return _affine(x, model.W_U, model.b_U)
+    if ids.ndim == 1:
+        return _affine(x, model.W_U[:, ids], None if model.b_U is None else model.b_U[ids])
+    logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids])
+    return logits if model.b_U is None else logits + model.b_U[ids]
+
+
+def trace(
+    model: Transformer,
+    tokens: Int[Tensor, "row t"],
+    lengths: Int[Tensor, "row"],
+    record: Record | None = None,
+    start: tuple[int, Float[Tensor, "row t d"]] | None = None,
+    stop_layer: int | None = None,
+) -> Float[Tensor, "row t d"]:
+    """One forward pass on right-padded rows: the final residual stream, or `resid_pre` of `stop_layer`.
+
+    Calls `record(kind, layer, tensor)` in the order of computation for `embed` and `pos` (layer 0),
+    `resid_pre [row t d]`, `q [row t h e]` and `k`, `v [row t g e]` (after bias, head norms and rotary; one per
+    key/value head), `z [row t h e]`, `resid_mid` (the stream that the MLP reads: `resid_pre` where parallel),
+    `mlp_out`, and `resid_pre` of layer `n_layers`, the final stream. Layers without an MLP record neither
+    `resid_mid` nor `mlp_out`. `start=(layer, resid_pre)` resumes there. Values at padding have no meaning.
+    Raises ModelError for rows longer than the context.
+    """
+    note = record or _unrecorded
+    positions = torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape)
+    first, x = (0, _embedded(model, tokens, note)) if start is None else start
+    last = len(model.blocks) if stop_layer is None else stop_layer
+    for layer in range(first, last):
+        note("resid_pre", layer, x)
+        x = _layer(model.blocks[layer], layer, x, positions, lengths, note)
+    note("resid_pre", last, x)
+    return x
+
+
+def _unrecorded(kind: str, layer: int, value: Tensor) -> None:
+    pass
+
+
+def _embedded(model: Transformer, tokens: Tensor, note: Record) -> Tensor:
+    if tokens.shape[1] > model.shape.n_ctx:
+        raise ModelError(
+            f"a row has {tokens.shape[1]} tokens, but {model.name} reads at most {model.shape.n_ctx}; "
+            "shorten the rows."
+        )
+    x = model.W_E[tokens]
+    note("embed", 0, x)
+    if model.W_pos is None:
+        return x
+    positions = model.W_pos[: tokens.shape[1]].expand(x.shape)
+    note("pos", 0, positions)
+    return x + positions
+
+
+def _layer(block: Block, layer: int, x: Tensor, positions: Tensor, lengths: Tensor, note: Record) -> Tensor:
+    attn = block.attn
+    read = norm(block.ln1, x)
+    q, k, v = (project(attn, channel, read, None, positions) for channel in CHANNELS)
+    mask = visible(attn, positions, positions, lengths)
+    z = attend(q, expand(attn, k), expand(attn, v), mask, attn.scale)
+    for kind, value in (("q", q), ("k", k), ("v", v), ("z", z)):
+        note(kind, layer, value)
+    out = write(attn, z)
+    after = x + (out if attn.b_O is None else out + attn.b_O)
+    if block.mlp is None:
+        return after
+    mid = x if block.parallel else after
+    note("resid_mid", layer, mid)
+    mlp_out = mlp(block.mlp, mid if block.ln2 is None else norm(block.ln2, mid))
+    note("mlp_out", layer, mlp_out)
+    return after + mlp_out

@@ -1,0 +1,123 @@
+"""From a name, a directory or a loaded bridge to a checked `Transformer`. Errors are one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from scrub.errors import ModelError, some
+from scrub.model.layers import Transformer
+from scrub.model.transformer import PROBE_LENGTH, adapt, bridge_of, official_name
+
+_USE_A_DIRECTORY = 'give a directory that holds config.json and *.safetensors: model="path/to/dir", or --model DIR.'
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+
+
+def load(
+    source: Any,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+    probe_length: int = PROBE_LENGTH,
+) -> Transformer:
+    """The checked weights of a model: a hub name, a local directory, a loaded TransformerBridge or Transformer.
+
+    A directory needs `config.json` and weights, no tokenizer. Nothing but the safetensors and pickled tensors
+    that Hugging Face reads is loaded; no code of the repository is run. A `Transformer` was checked when it was
+    made and is only moved. Raises ModelError with what was found and what to do. `probe_length`: see `adapt`.
+    """
+    if isinstance(source, Transformer):
+        return source.to(dtype=dtype, device=device)
+    if hasattr(source, "original_model") and hasattr(source, "cfg"):
+        return adapt(source, dtype=dtype, device=device, probe_length=probe_length)
+    if not isinstance(source, str | Path):
+        raise ModelError(
+            f"a {type(source).__name__} is no model; give a name, a directory, a TransformerBridge or a graph."
+        )
+    path = Path(source).expanduser()
+    if path.is_dir():
+        name, module = path.name, _from_directory(path, dtype)
+    elif isinstance(source, Path) or source.startswith((".", "/", "~")):
+        raise ModelError(f"there is no directory {str(source)!r}; {_USE_A_DIRECTORY}")
+    else:
+        name, module = source, _from_hub(source, dtype)
+    if device is not None:
+        module = module.to(device)
+    return adapt(bridge_of(module, name), dtype=dtype, device=device, name=name, probe_length=probe_length)
+
+
+def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{path} holds no config.json, so it is no model; {_USE_A_DIRECTORY}")
+    if not any(file for pattern in _WEIGHTS for file in path.glob(pattern)):
+        raise ModelError(f"{path} holds a config.json but no weights (*.safetensors); {_USE_A_DIRECTORY}")
+    try:
+        return _pretrained(str(path), dtype, local=True)
+    except ModelError:
+        raise
+    except Exception as error:  # readers of configurations, safetensors and pickles each raise their own
+        raise ModelError(f"the model in {path} cannot be read, it may be damaged: {_first(error)}") from error
+
+
+def _from_hub(name: str, dtype: torch.dtype) -> nn.Module:
+    try:
+        return _pretrained(official_name(name), dtype, local=False)
+    except ModelError:
+        raise
+    except Exception as error:
+        if "RepositoryNotFoundError" in _causes(error):
+            found = f"the Hugging Face hub has no model called {name!r}"
+        elif _causes(error) & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "ConnectError", "ConnectionError"}:
+            found = f"{name!r} is not in the local cache and the Hugging Face hub cannot be reached"
+        else:
+            found = f"{name!r} cannot be loaded from the Hugging Face hub ({_first(error)})"
+        raise ModelError(f"{found}; {_USE_A_DIRECTORY}") from error
+
+
+def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
+    from transformers import AutoModelForCausalLM
+
+    # The reference runs in full precision even where ours will not, so that the check says what ours loses.
+    precision = torch.float64 if dtype == torch.float64 else torch.float32
+    with _quiet():
+        module, info = AutoModelForCausalLM.from_pretrained(
+            name, dtype=precision, attn_implementation="eager", local_files_only=local, output_loading_info=True
+        )
+    # Hugging Face fills what is missing with random numbers and only logs it.
+    wrong = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+    if wrong:
+        raise ModelError(f"the weights of {name} do not fit its config.json: {some(wrong, 3)} missing or misshapen.")
+    return module
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    from transformers.utils import logging
+
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _first(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+
+
+def _causes(error: BaseException | None) -> set[str]:
+    """The class names, bases included, of an error and of everything that led to it."""
+    names: set[str] = set()
+    while error is not None:
+        names |= {cls.__name__ for cls in type(error).__mro__}
+        error = error.__cause__ or error.__context__
+    return names

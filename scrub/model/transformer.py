@@ -1,0 +1,359 @@
+"""The adapter on TransformerLens: weights are taken once from a bridge, then checked against the bridge's logits.
+
+The only file that imports transformer_lens. What cannot be expressed by `scrub.model.layers`, or does not give
+the model's own logits, is refused by name; nothing is approximated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from scrub.errors import ModelError, did_you_mean
+from scrub.model.graph import Shape
+from scrub.model.layers import ACTIVATIONS, Attn, Block, Mlp, Norm, Rotary, Transformer, trace, unembed
+
+PROBE_ROWS = 4
+PROBE_LENGTH = 16
+# The largest error of a logit, in standard deviations of the logits. Half precision rounds the bridge's own
+# logits; a wrong architecture is off by more than one.
+TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 0.05, torch.bfloat16: 0.3}
+
+_ACT_NAMES = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh", "swish": "silu"}
+_POSITIONS = {"standard": "learned", "rotary": "rotary", "none": "none"}
+# Settings of a bridge that change the computation in a way the layers here do not know.
+_REFUSED = {
+    "use_normalization_before_and_after": "norms after attention and MLP",
+    "post_embedding_ln": "a norm after the embedding",
+    "qk_norm_after_rope": "head norms after the rotary embedding",
+    "gated_q_proj": "gated queries",
+    "num_experts": "a mixture of experts",
+    "is_stateful": "a recurrent state",
+    "is_multimodal": "inputs other than text",
+}
+_CAPS = {"attn_scores_soft_cap": "capped attention scores", "output_logits_soft_cap": "capped logits"}
+
+
+def adapt(
+    bridge: Any,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+    name: str | None = None,
+    probe_length: int = PROBE_LENGTH,
+) -> Transformer:
+    """The weights of a TransformerBridge as a `Transformer`: copies, detached; the bridge stays as it was.
+
+    Supported is what self-checks: pre-norm transformers with LayerNorm, RMSNorm or no norm, learned or rotary
+    positions, grouped queries, windows, head norms, gated MLPs, parallel blocks, attention only, bidirectional.
+    Raises ModelError, naming the architecture, for all else. `probe_length` (tokens) should be the length of
+    the longest row to be read; the probe is cut to the context.
+    """
+    model_name = name or _setting(bridge, "model_name", "model")
+    architecture = _setting(bridge, "architecture", type(bridge).__name__)
+    _refuse_known(bridge, f"{model_name} ({architecture})")
+    try:
+        model = _taken(bridge, model_name, architecture, _Copy(dtype, device))
+    except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
+        raise ModelError(
+            f"{model_name} ({architecture}) is not built like the transformers that can be tested: {error}"
+        ) from error
+    model = attrs.evolve(model, revision=_commit(bridge) or digest(model))
+    self_check(model, bridge, *probe(model, probe_length))
+    return model
+
+
+def bridge_of(module: nn.Module, name: str) -> Any:
+    """A TransformerBridge around a loaded Hugging Face model; no tokenizer is needed.
+
+    Raises ModelError when TransformerLens does not know the architecture.
+    """
+    from transformer_lens.model_bridge.sources import build_bridge_from_module
+
+    architecture, config = type(module).__name__, module.config
+    try:
+        return build_bridge_from_module(module.eval(), architecture, hf_config=config, model_name=name)
+    except (AttributeError, TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"TransformerLens does not load {name} ({architecture}): {error}") from error
+
+
+def official_name(name: str) -> str:
+    """The hub's name for one of TransformerLens' short names (`gpt2-small` is `gpt2`); others unchanged."""
+    from transformer_lens.supported_models import MODEL_ALIASES
+
+    return next((official for official, short in MODEL_ALIASES.items() if name in short), name)
+
+
+def probe(model: Transformer, length: int) -> tuple[Int[Tensor, "row t"], Int[Tensor, "row"]]:
+    """Random tokens and mixed lengths, the longest `length`; seeded, the global generator stays untouched."""
+    length = max(1, min(length, model.shape.n_ctx))
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(model.W_E.shape[0], (PROBE_ROWS, length), generator=generator)
+    lengths = torch.linspace(length, max(1, length // 2), PROBE_ROWS).long()
+    return tokens.to(model.device), lengths.to(model.device)
+
+
+@torch.no_grad()
+def self_check(
+    model: Transformer, bridge: Any, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, "row"]
+) -> float:
+    """The largest difference between our logits, with padding, and the bridge's own, each row without padding.
+
+    In standard deviations of the bridge's logits over real positions. Raises ModelError above `TOLERANCE`.
+    """
+    ours = unembed(model, trace(model, tokens, lengths))
+    theirs = _bridge_logits(bridge, tokens, lengths)
+    real = torch.arange(tokens.shape[1]) < lengths.cpu()[:, None]
+    found, wanted = ours.cpu().double()[real], theirs[real]
+    if found.shape != wanted.shape:
+        raise ModelError(f"{model.name} gives {wanted.shape[-1]} logits, its weights {found.shape[-1]}.")
+    spread = wanted.std().item() or 1.0
+    error = (found - wanted).abs().max().item() / spread
+    tolerance = max(TOLERANCE[dtype] for dtype in (model.dtype, next(bridge.original_model.parameters()).dtype))
+    if not error <= tolerance:
+        raise ModelError(
+            f"{model.name} ({model.shape.family}) is not reproduced: our logits differ from the model's own by "
+            f"up to {error:.2g} standard deviations (at most {tolerance:g} is accepted), so its architecture "
+            "computes something that is not supported, or hooks that change values are active on it."
+        )
+    return error
+
+
+def _bridge_logits(bridge: Any, tokens: Tensor, lengths: Tensor) -> Float[Tensor, "row t v"]:
+    # One run for each length, without padding: the reference then depends on nobody's treatment of masks.
+    tokens, lengths = tokens.to(next(bridge.original_model.parameters()).device), lengths.cpu()
+    found: Tensor | None = None
+    with _evaluating(bridge):
+        for length in sorted(set(lengths.tolist())):
+            rows = (lengths == length).nonzero()[:, 0]
+            logits = bridge(tokens[rows.to(tokens.device), :length]).cpu().double()
+            if found is None:
+                found = logits.new_zeros(*tokens.shape, logits.shape[-1])
+            found[rows, :length] = logits
+    assert found is not None
+    return found
+
+
+@contextmanager
+def _evaluating(bridge: Any) -> Iterator[None]:
+    modules = {*bridge.modules(), *bridge.original_model.modules()}
+    before = {module: module.training for module in modules}
+    for module in modules:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, training in before.items():
+            module.training = training
+
+
+def digest(model: Transformer) -> str:
+    """A digest of the weights as fp32 numbers: the same in whatever dtype and on whatever device they are."""
+    state = hashlib.blake2b(digest_size=16)
+    for tensor in _tensors(attrs.asdict(model)):
+        state.update(str(tuple(tensor.shape)).encode())
+        state.update(memoryview(tensor.detach().float().cpu().contiguous().numpy()).cast("B"))
+    return state.hexdigest()
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _commit(bridge: Any) -> str | None:
+    return getattr(getattr(bridge.original_model, "config", None), "_commit_hash", None)
+
+
+def _setting(bridge: Any, key: str, default: Any = None) -> Any:
+    value = getattr(bridge.cfg, key, None)
+    return default if value is None else value
+
+
+def _refuse_known(bridge: Any, title: str) -> None:
+    reasons = [reason for key, reason in _REFUSED.items() if _setting(bridge, key)]
+    reasons += [reason for key, reason in _CAPS.items() if _setting(bridge, key, -1.0) > 0]
+    kind = str(_setting(bridge, "positional_embedding_type", "none")).lower()
+    if kind not in _POSITIONS:
+        reasons.append(f"{kind} positions")
+    if not hasattr(bridge, "blocks") or not all(hasattr(block, "attn") for block in bridge.blocks):
+        reasons.append("layers without attention")
+    if reasons:
+        raise ModelError(f"{title} has {' and '.join(reasons)}, which is not supported.")
+
+
+@attrs.frozen
+class _Copy:
+    """Takes tensors out of a live model: detached, contiguous copies in one dtype, on one device."""
+
+    dtype: torch.dtype
+    device: torch.device | str | None
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        taken = tensor.detach().to(device=self.device or tensor.device, dtype=self.dtype, copy=True)
+        return taken.contiguous()
+
+    def maybe(self, tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else self(tensor)
+
+    def swapped(self, tensor: Tensor) -> Tensor:
+        """A copy stored with its last two axes exchanged: the layout that products with these weights want."""
+        return self(tensor.transpose(-1, -2)).transpose(-1, -2)
+
+
+def _taken(bridge: Any, name: str, architecture: str, copy: _Copy) -> Transformer:
+    shape = _shape(bridge, architecture)
+    rotary = _rotary(bridge, shape.n_ctx, copy) if shape.positions == "rotary" else None
+    embedding, unembedding = bridge.embed.weight, bridge.unembed.weight
+    W_E = copy(embedding)
+    tied = unembedding.data_ptr() == embedding.data_ptr()
+    return Transformer(
+        shape=shape,
+        W_E=W_E,
+        W_pos=copy(bridge.pos_embed.weight[-shape.n_ctx :]) if shape.positions == "learned" else None,
+        blocks=tuple(_block(bridge, layer, shape, rotary, copy) for layer in range(shape.n_layers)),
+        ln_final=_norm(bridge.ln_final, bridge.cfg, copy),
+        W_U=W_E.T if tied else copy(unembedding).T,
+        b_U=copy.maybe(bridge.unembed.bias),
+        name=name,
+        processing="compat" if getattr(bridge, "_weights_processed", False) else "raw",
+    )
+
+
+def _shape(bridge: Any, architecture: str) -> Shape:
+    cfg, first = bridge.cfg, bridge.blocks[0]
+    has_mlp = not _setting(bridge, "attn_only", False) and hasattr(first, "mlp")
+    return Shape(
+        family=architecture,
+        n_layers=len(bridge.blocks),
+        n_heads=cfg.n_heads,
+        n_kv_heads=_setting(bridge, "n_key_value_heads", cfg.n_heads),
+        d_model=cfg.d_model,
+        d_head=cfg.d_head,
+        d_mlp=first.mlp.W_out.shape[0] if has_mlp else 0,
+        d_vocab=bridge.embed.weight.shape[0],
+        n_ctx=cfg.n_ctx,
+        positions=_POSITIONS[str(_setting(bridge, "positional_embedding_type", "none")).lower()],
+        parallel=bool(_setting(bridge, "parallel_attn_mlp", False)),
+        causal=_setting(bridge, "attention_dir", "causal") == "causal",
+    )
+
+
+def _block(bridge: Any, layer: int, shape: Shape, rotary: Rotary | None, copy: _Copy) -> Block:
+    block, cfg = bridge.blocks[layer], bridge.cfg
+    has_mlp = shape.d_mlp > 0
+    second = getattr(block, "ln2", None) if has_mlp else None
+    ln1 = _norm(block.ln1, cfg, copy)
+    return Block(
+        ln1=ln1,
+        attn=_attn(bridge, block.attn, shape, rotary, copy),
+        # Parallel blocks with one norm (GPT-J, Phi) let attention and MLP share it.
+        ln2=(ln1 if second is None else _norm(second, cfg, copy)) if has_mlp else None,
+        mlp=_mlp(block.mlp, cfg, copy) if has_mlp else None,
+        parallel=shape.parallel,
+    )
+
+
+def _norm(ln: Any, cfg: Any, copy: _Copy) -> Norm:
+    module = ln.original_component
+    if isinstance(module, nn.Identity):
+        return Norm("none")
+    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+    kind = "rms" if ln.uses_rms_norm else "layer"
+    if weight is not None:
+        weight = copy(weight + 1.0 if ln.uses_weight_offset else weight)
+    eps = getattr(module, "eps", getattr(module, "variance_epsilon", getattr(cfg, "eps", 1e-5)))
+    return Norm(kind, weight, copy.maybe(bias) if kind == "layer" else None, float(eps))
+
+
+def _attn(bridge: Any, attn: Any, shape: Shape, rotary: Rotary | None, copy: _Copy) -> Attn:
+    module = attn.original_component
+    taken = Attn(
+        W_Q=copy.swapped(attn.W_Q),
+        W_K=copy.swapped(attn.W_K),
+        W_V=copy.swapped(attn.W_V),
+        W_O=copy(attn.W_O),
+        b_Q=copy.maybe(attn.b_Q),
+        b_K=copy.maybe(attn.b_K),
+        b_V=copy.maybe(attn.b_V),
+        b_O=copy.maybe(attn.b_O),
+        scale=_scale(module, shape.d_head),
+        causal=shape.causal,
+        window=_window(bridge, module),
+        rotary=rotary,
+        q_norm=_head_norm(attn, "q_norm", bridge.cfg, copy),
+        k_norm=_head_norm(attn, "k_norm", bridge.cfg, copy),
+    )
+    assert taken.W_Q.shape == (shape.n_heads, shape.d_model, shape.d_head), taken.W_Q.shape
+    assert taken.W_K.shape == (shape.n_kv_heads, shape.d_model, shape.d_head), taken.W_K.shape
+    return taken
+
+
+def _scale(module: Any, d_head: int) -> float:
+    # Hugging Face's modules name the factor; the native ones name the divisor.
+    if (factor := getattr(module, "scaling", None)) is not None:
+        return float(factor)
+    divisor = getattr(module, "scale", None)
+    return 1.0 / float(divisor) if isinstance(divisor, int | float) else d_head**-0.5
+
+
+def _window(bridge: Any, module: Any) -> int | None:
+    if hasattr(module, "sliding_window"):
+        return module.sliding_window
+    config = getattr(bridge.original_model, "config", None)
+    return getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+
+
+def _head_norm(attn: Any, which: str, cfg: Any, copy: _Copy) -> Norm | None:
+    ln = getattr(attn, which, None)
+    if ln is None:
+        return None
+    taken = _norm(ln, cfg, copy)
+    if taken.weight is not None and taken.weight.shape != (cfg.d_head,):
+        raise ValueError(f"its {which} does not act on single heads")
+    return taken
+
+
+def _mlp(block_mlp: Any, cfg: Any, copy: _Copy) -> Mlp:
+    name = str(getattr(cfg, "act_fn", None) or ("silu" if hasattr(block_mlp, "gate") else "gelu")).lower()
+    act = _ACT_NAMES.get(name, name)
+    if act not in ACTIVATIONS:
+        raise ValueError(f"its activation {name!r} is unknown.{did_you_mean(name, ACTIVATIONS)}")
+    into, gate = getattr(block_mlp, "in"), getattr(block_mlp, "gate", None)
+    return Mlp(
+        W_in=copy.swapped(block_mlp.W_in),
+        W_out=copy.swapped(block_mlp.W_out),
+        act=act,
+        b_in=copy.maybe(into.bias),
+        b_out=copy.maybe(block_mlp.out.bias),
+        W_gate=None if gate is None else copy.swapped(block_mlp.W_gate),
+        b_gate=None if gate is None else copy.maybe(gate.bias),
+    )
+
+
+def _rotary(bridge: Any, n_ctx: int, copy: _Copy) -> Rotary:
+    native = getattr(bridge.original_model, "rotary", None)
+    if native is not None and hasattr(native, "cos_cached"):
+        return Rotary(copy(native.cos_cached), copy(native.sin_cached), interleaved=True)
+    module = bridge.rotary_emb.original_component
+    if getattr(module, "rope_type", "default") in ("dynamic", "longrope"):
+        raise ValueError(f"its {module.rope_type} rotary angles depend on the length of the row")
+    positions = torch.arange(n_ctx, device=bridge.embed.weight.device)[None]
+    cos, sin = module(torch.zeros(1, device=positions.device), positions)
+    half = cos.shape[-1] // 2
+    # In a half-split table the angles of the first half come again in the second; else in pairs of neighbours.
+    paired = not torch.equal(cos[..., :half], cos[..., half:])
+    return Rotary(copy(cos[0]), copy(sin[0]), interleaved=paired)
