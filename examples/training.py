@@ -1,57 +1,74 @@
-"""What the training scripts of the zoo share: the loop, the optimiser, and the two files that a model leaves."""
+"""What the training scripts of the zoo share: the loop, the score, and the two files that a model leaves."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge.sources.native import NativeModel, initialize_native_model
 
-import scrub.zoo
+from scrub.zoo.cards import FOLDER
+from scrub.zoo.data import Row
 from scrub.zoo.loading import booted, digest
 
-IGNORED = -100  # the target of a position that is not trained on
+UNTRAINED = -100  # the target of a position that is not trained on
+BRIDGE_NAMES = {
+    "tok_embed": "embed",
+    "pos": "pos_embed",
+    "layers": "blocks",
+    "ln_out": "ln_final",
+    "head": "unembed",
+}
+Batch = tuple[Tensor, Tensor, Tensor | None]  # tokens, targets and the mask of real tokens
 
 
-def native(fields: dict[str, Any], seed: int) -> NativeModel:
-    """The plain torch module inside a native bridge, freshly initialised: faster to train than the bridge."""
+def native(config: dict[str, Any], seed: int) -> NativeModel:
+    """The torch module inside a native bridge, freshly initialised: it trains faster than the bridge."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    config = TransformerBridgeConfig(**fields, seed=seed)
-    model = NativeModel(config)
-    initialize_native_model(model, config)
+    filled = TransformerBridgeConfig(**config, initializer_range=0.05)
+    model = NativeModel(filled)
+    initialize_native_model(model, filled)
     return model
 
 
 def train(
     model: NativeModel,
-    batch: Callable[[], dict[str, Tensor]],
+    batch: Callable[[], Batch],
+    *,
     steps: int,
     rate: float,
-    decay: float,
-    warmup: int = 100,
+    sparse: float,
+    window: tuple[float, float] = (0, 2 / 3),
 ) -> None:
-    """AdamW with a linear warm-up and decay; `batch` gives `tokens`, `targets` and, if padded, `mask`."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay, betas=(0.9, 0.98), fused=True)
+    """AdamW with a warm-up and a linear decay. `sparse` weighs a penalty on whole heads and whole MLPs.
+
+    Left alone, training spreads one job over every head that is there. The penalty (a group lasso on what a
+    component can write) silences the components that the task does not need, so that what remains can be
+    told in a few lines. It acts in the given window of the training only: never at the end, so that the
+    components that are left are not held back by it.
+    """
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.1, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min((step + 1) / warmup, (steps - step) / (steps - warmup))
+        optimiser, lambda step: min((step + 1) / 100, (steps - step) / (steps - 100))
     )
     bar = tqdm(range(steps), unit="step", mininterval=1.0)
     for step in bar:
-        given = batch()
-        logits = model(given["tokens"], attention_mask=given.get("mask"))
-        loss = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), given["targets"].flatten(), ignore_index=IGNORED
-        )
+        tokens, targets, mask = batch()
+        logits = model(tokens, attention_mask=mask).flatten(0, 1)
+        loss = cross_entropy(logits, targets.flatten(), ignore_index=UNTRAINED, label_smoothing=0.02)
+        penalty = sparse * written(model) if window[0] <= step / steps < window[1] else 0.0
         optimiser.zero_grad()
-        loss.backward()
+        (loss + penalty).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
@@ -59,27 +76,68 @@ def train(
             bar.set_postfix(loss=f"{loss.item():.3f}")
 
 
+def written(model: NativeModel) -> Tensor:
+    """How much the components can write: for every head sqrt(|W_O| |W_V|), for every MLP sqrt(|W_out| |W_in|)."""
+    total = torch.zeros(())
+    for block in model.layers:
+        heads, size = block.attn.n_heads, block.attn.d_head
+        out = block.attn.o.weight.unflatten(1, (heads, size)).norm(dim=(0, 2))
+        value = block.attn.v.weight.unflatten(0, (heads, size)).norm(dim=(1, 2))
+        total = total + (out * value).sqrt().sum()
+        if hasattr(block, "mlp"):
+            total = total + (block.mlp.fc_in.weight.norm() * block.mlp.fc_out.weight.norm()).sqrt()
+    return total
+
+
 def state(model: NativeModel) -> dict[str, Tensor]:
     """The weights under the bridge's names, rounded to half precision as they are stored."""
-    renamed = {"tok_embed.": "embed.", "pos.": "pos_embed.", "layers.": "blocks.", "ln_out.": "ln_final.", "head.": "unembed."}
     found: dict[str, Tensor] = {}
     for key, value in model.state_dict().items():
-        prefix = next(old for old in renamed if key.startswith(old))
-        name = renamed[prefix] + key.removeprefix(prefix).replace("fc_in", "in").replace("fc_out", "out")
-        found[name] = value.detach().half().contiguous()
+        first, rest = key.split(".", 1)
+        rest = rest.replace("fc_in", "in").replace("fc_out", "out")
+        found[f"{BRIDGE_NAMES[first]}.{rest}"] = value.detach().half().contiguous()
     return found
 
 
-def accuracy(bridge: Any, rows: list[scrub.zoo.Row], position: str, label: str) -> float:
-    """The share of rows whose best token at `position` is the column `label`, run in groups of equal length."""
-    groups: dict[int, list[scrub.zoo.Row]] = {}
+def accuracy(model: Any, rows: Sequence[Row], position: str, label: str) -> float:
+    """The share of rows whose best token at `position` is the id in column `label`; no padding is used."""
+    groups: dict[int, list[Row]] = {}
     for row in rows:
         groups.setdefault(len(row["tokens"]), []).append(row)
     right = 0
     for group in groups.values():
         with torch.no_grad():
-            logits = bridge(torch.tensor([row["tokens"] for row in group]))
-        at = torch.tensor([row["positions"][position] for row in group])
-        best = logits[torch.arange(len(group)), at].argmax(-1).tolist()
-        right += sum(found == row["columns"][label] for found, row in zip(best, group, strict=True))
+            best = model(torch.tensor([row["tokens"] for row in group])).argmax(-1).tolist()
+        right += sum(
+            line[row["positions"][position]] == row["columns"][label] for line, row in zip(best, group, strict=True)
+        )
     return right / len(rows)
+
+
+def finish(
+    model: NativeModel,
+    rows: Sequence[Row],
+    *,
+    config: dict[str, Any],
+    vocabulary: Sequence[str],
+    position: str,
+    label: str,
+    out: Path | None,
+    **card: Any,
+) -> None:
+    """Stores weights and card of a trained model, and prints what they record."""
+    name, weights, folder = card["name"], state(model), out or FOLDER
+    found = accuracy(booted(config, weights, name), rows, position, label)
+    commonest = Counter(row["columns"][label] for row in rows).most_common(1)[0][1]
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(weights, folder / f"{name}.safetensors")
+    card |= {
+        "accuracy": round(found, 4),
+        "chance": round(commonest / len(rows), 4),
+        "rows": len(rows),
+        "digest": digest(weights),
+        "config": config,
+        "vocabulary": list(vocabulary),
+    }
+    (folder / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    print(f"{name}: accuracy {found:.4f} on {len(rows)} rows, digest {card['digest']}, written to {folder}")

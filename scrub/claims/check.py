@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,16 @@ from attrs import field, frozen
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import check_geometry
 from scrub.claims.graphs import ModelGraph
-from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.hypothesis import Hypothesis, place_of
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import AnyMetric, parse_metric, predicted
 from scrub.claims.names import Component
-from scrub.claims.placement import Placement, place
+from scrub.claims.placement import Placement, place, structure
 from scrub.claims.positions import ALL
-from scrub.claims.problems import Problem, located
+from scrub.claims.problems import Problem, line_in, located
 from scrub.claims.resolved import Claim
 from scrub.claims.setting import Setting, check_setting, check_tokens
-from scrub.claims.sites import Place
+from scrub.claims.sites import Place, Site, collecting
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, canonical, equal
 from scrub.claims.warn import warnings_of
@@ -41,7 +41,7 @@ class Subject:
 
 @frozen
 class Checked:
-    """What `check` found: problems, warnings, how often the story is right, and the claim when it is sound."""
+    """What `check` found: problems, warnings, how often the story is right, the claim when it is sound."""
 
     hypothesis: Hypothesis
     problems: tuple[Problem, ...]
@@ -81,14 +81,10 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
         metric = parse_metric(hypothesis.metric)
     except MetricError as error:
         metric, problems = None, [*problems, Problem(str(error))]
-    sites, wrong = _correspondence(hypothesis)
-    placement, unplaced = place(hypothesis.story, sites, subject.graph) if sites else (None, [])
-    problems += wrong + unplaced + list(_columns(hypothesis.story, subject.graph, data))
     passed, wrong = _passed(hypothesis, subject.graph)
+    problems += [*wrong, *_columns(hypothesis.story, subject.graph, data)]
+    placement, wrong = _placement(hypothesis, subject.graph, passed, data)
     problems += wrong
-    if placement is not None and len(data):
-        problems += check_geometry(placement, subject.graph, passed, data)
-        problems += _together(hypothesis, placement)
     setting = None
     if metric is not None and len(data):
         everywhere = placement is not None and any(
@@ -104,18 +100,17 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
 
 
 def _conclude(
-    hypothesis: Hypothesis, subject: Subject, data: Dataset, problems: list[Problem], metric: AnyMetric | None,
-    placement: Placement | None, passed: frozenset[Component], setting: Setting | None,
-    values: dict[str, tuple[Value, ...]],
+    hypothesis: Hypothesis, subject: Subject, data: Dataset, problems: list[Problem],
+    metric: AnyMetric | None, placement: Placement | None, passed: frozenset[Component],
+    setting: Setting | None, values: dict[str, tuple[Value, ...]],
 ) -> Checked:  # fmt: skip
-    file, line = hypothesis.file, hypothesis.line
-    shown = tuple(located(problems, hypothesis.title, file, line))
+    shown = tuple(located(problems, hypothesis.title, hypothesis.file, hypothesis.line))
     outputs = hypothesis.story.outputs()
-    output = placement.output if placement else outputs[0] if len(outputs) == 1 else None
+    output = placement.output if placement else outputs[0] if len(outputs) == 1 else ""
     scored = setting.scored if setting else np.ones(len(data), dtype=bool)
-    accuracy = right_share(hypothesis, metric, data, values.get(output or ""), scored)
-    warned = warnings_of(hypothesis, placement, values, accuracy)
-    structural = [p for p in problems if p.found != NO_EXPECTATION]
+    accuracy = right_share(hypothesis, metric, data, values.get(output), scored)
+    structural = any(p.found != NO_EXPECTATION for p in problems)
+    warned = warnings_of(hypothesis, None if structural else placement, values, accuracy)
     if structural or metric is None or placement is None or setting is None:
         return Checked(hypothesis, shown, warned, accuracy)
     claim = Claim(
@@ -135,87 +130,143 @@ def _expectation(hypothesis: Hypothesis) -> Iterator[Problem]:
 
 def _enough(data: Dataset) -> Iterator[Problem]:
     if len(data) < FEW_ROWS:
-        found = "the data set is empty." if not len(data) else "the data set has one row only: there is nothing to swap."
+        found = (
+            "the data set is empty."
+            if not len(data)
+            else "the data set has one row only: there is nothing to swap."
+        )
         yield Problem(found, "A pool of rows is needed; a verdict takes at least 10 reference rows.")
 
 
-def _correspondence(hypothesis: Hypothesis) -> tuple[Mapping[str, Place], list[Problem]]:
-    try:
-        return hypothesis.correspondence(), []
-    except ClaimError as error:
-        return {}, [Problem(str(error))]
-    except Exception as error:
-        return {}, [Problem(f"the claim raised {type(error).__name__}: {error}")]
+def _placement(
+    hypothesis: Hypothesis, graph: ModelGraph, passed: frozenset[Component], data: Dataset
+) -> tuple[Placement | None, list[Problem]]:
+    """The correspondence and all that is wrong with it; a placement with problems is a draft."""
+    sites, problems = _correspondence(hypothesis)
+    if sites is None:
+        return None, [*problems, *structure(hypothesis.story)]
+    placement, wrong = place(hypothesis.story, sites, graph)
+    problems += wrong
+    if placement is not None and len(data):
+        problems += [*check_geometry(placement, graph, passed, data), *_together(hypothesis, placement)]
+    return placement, problems
+
+
+def _correspondence(hypothesis: Hypothesis) -> tuple[dict[str, Place] | None, list[Problem]]:
+    """Every entry, an empty site for each that is wrong; None when the claim's function fails."""
+    sites: dict[str, Place] = {}
+    file = hypothesis.file
+    with collecting() as problems:
+        try:
+            entries = hypothesis.entries()
+        except ClaimError as error:
+            return None, [*problems, Problem(str(error), file=file, line=line_in(file, error))]
+        except Exception as error:
+            found = f"the claim raised {type(error).__name__}: {error}"
+            return None, [*problems, Problem(found, file=file, line=line_in(file, error))]
+        for name, value in entries.items():
+            try:
+                sites[name] = place_of(name, value)
+            except ClaimError as error:
+                sites[name] = Site(())
+                problems.append(Problem(str(error), variable=name))
+    return sites, problems
 
 
 def _columns(story: Interpretation, graph: ModelGraph, data: Dataset) -> Iterator[Problem]:
     """Columns that the story or the model's inputs read, and variables that hide a column."""
     if not len(data):
         return
-    for variable in story.variables.values():
-        if variable.name in data.columns:
-            yield Problem("a variable is named like a column of the data.", "Rename one of them.",
-                          variable=variable.name, line=variable.line)  # fmt: skip
+    known = [*story.variables, *data.columns]
+    for name, variable in story.variables.items():
+        if name in data.columns:
+            found = "a variable is named like a column of the data."
+            yield Problem(found, "Rename one of them.", None, name).at(variable)
         for parent in variable.parents:
-            if parent not in story.variables and parent not in data.columns:
-                known = [*story.variables, *data.columns]
-                yield Problem(f"{parent!r} is no variable and no column of the data.", "",
-                              nearest(parent, known), variable.name, line=variable.line)  # fmt: skip
+            if parent not in known:
+                found = f"{parent!r} is no variable and no column of the data."
+                fix = f"The columns are {', '.join(data.columns) or 'none'}."
+                yield Problem(found, fix, nearest(parent, known), name).at(variable)
     for name in story.columns:
-        missing = [i for i, row in enumerate(data.rows) if name not in row.columns]
+        missing = data.lacking(name)
         if name in data.columns and missing:
-            yield Problem(f"column {name!r} is missing in rows {some(missing)}.")
+            yield Problem(f"column {name!r} is missing in rows {some(missing)}.", "Every row needs it.")
     for name in graph.inputs():
-        missing = [i for i, row in enumerate(data.rows) if name not in row.columns]
+        missing = data.lacking(name)
         if missing:
-            where = "no row" if len(missing) == len(data) else f"not in rows {some(missing)}"
-            yield Problem(f"the model's input {name!r} is read from the column of that name, which {where} has."
-                          .replace("which not in rows", "missing in rows").replace(" has.", "."),
-                          "", nearest(name, data.columns))  # fmt: skip
+            where = "in every row" if len(missing) == len(data) else f"in rows {some(missing)}"
+            found = f"the model's input {name!r} is read from the column of that name, missing {where}."
+            yield Problem(found, "", nearest(name, data.columns))
     if graph.sequence and not data.has_tokens:
-        yield Problem("the rows have no tokens, and the model is a transformer.", "Give every row its 'tokens'.")
+        yield Problem(
+            "the rows have no tokens, and the model is a transformer.", "Give every row its 'tokens'."
+        )
 
 
 def _passed(hypothesis: Hypothesis, graph: ModelGraph) -> tuple[frozenset[Component], list[Problem]]:
     try:
         return graph.passed(hypothesis.options.through), []
-    except ClaimError as error:
-        return frozenset(), [Problem(str(error))]
+    except ClaimError as error:  # with the others unknown, no edge is to be blamed for want of them
+        return graph.passed(("all",)), [Problem(str(error))]
 
 
 def _together(hypothesis: Hypothesis, placement: Placement) -> Iterator[Problem]:
+    calls = [set(site.parents()) for p in placement.placed.values() for site in p.sites]
     for group in hypothesis.options.together:
         unknown = [name for name in group if name not in placement.placed]
         for name in unknown:
             yield Problem(f"together={group!r}: {name!r} has no site.", "", nearest(name, placement.placed))
-        calls = [set(site.parents()) for p in placement.placed.values() for site in p.sites]
         if not unknown and not any(set(group) <= call for call in calls):
-            yield Problem(f"together={group!r}: these never share a reader.", "Only parents of one call share a donor.")
+            found = f"together={group!r}: these never share a reader."
+            yield Problem(found, "Only parents of one call share a donor.")
 
 
 def run_story(
     story: Interpretation, placement: Placement | None, data: Dataset
 ) -> tuple[dict[str, tuple[Value, ...]], list[Problem]]:
-    """Every variable's value, and every placed column's, on all rows; the first failure of each kind is told."""
-    if story.cycle() or not story.variables or set(story.columns) - set(data.columns):
+    """Every variable's value, and every placed column's, on all rows; what follows a failure is left out."""
+    if story.cycle():
         return {}, []
-    table: dict[str, list[Value]] = {name: [] for name in story.variables}
-    for number, row in enumerate(data.rows):
-        try:
-            for name, value in story.run(row.columns).items():
-                table[name].append(value)
-        except ClaimError as error:
-            return {}, [Problem(f"row {number}: {error}")]
-        except KeyError:
-            return {}, []
+    full = [name for name in data.columns if not data.lacking(name)]
+    known: dict[str, list[Any]] = {name: data.column(name) for name in full}
+    values: dict[str, tuple[Value, ...]] = {}
     problems: list[Problem] = []
+    for variable in story.order():
+        known.pop(variable.name, None)  # a column of that name, told of elsewhere
+        if any(parent not in known for parent in variable.parents):
+            continue
+        rows = [{parent: known[parent][i] for parent in variable.parents} for i in range(len(data))]
+        column, failed = _each(variable.value, rows)
+        if failed:
+            problems.append(Problem(_failure(failed), variable=variable.name).at(variable))
+        else:
+            known[variable.name] = column
+            values[variable.name] = tuple(column)
     for name in placement.placed if placement else ():
-        if name not in story.variables and name in data.columns:
-            try:
-                table[name] = [canonical(row.columns.get(name)) for row in data.rows]
-            except ValueError as error:
-                problems.append(Problem(f"column {name!r}: {error}", variable=name))
-    return {name: tuple(column) for name, column in table.items()}, problems
+        if name not in story.variables and name in known:
+            column, failed = _each(canonical, known[name])
+            values[name] = tuple(column)
+            if failed:
+                problems.append(Problem(f"column {name!r}: {_failure(failed)}", variable=name))
+    return values, problems
+
+
+def _each(function: Callable[[Any], Value], rows: Sequence[Any]) -> tuple[list[Value], dict[int, str]]:
+    """A function's value on each row, and the reasons of the rows on which it has none."""
+    column: list[Value] = []
+    failed: dict[int, str] = {}
+    for number, row in enumerate(rows):
+        try:
+            column.append(function(row))
+        except (ClaimError, ValueError) as error:
+            failed[number] = str(error).rstrip(".")
+    return column, failed
+
+
+def _failure(failed: dict[int, str]) -> str:
+    first, *others = failed
+    also = f" (and in rows {some(others)})" if others else ""
+    return f"in row {first}{also}: {failed[first]}."
 
 
 def right_share(

@@ -29,7 +29,7 @@ _KEYS = ("tokens", "positions", "columns")
 
 @frozen
 class Row:
-    """One example. `positions` are absolute indices into `tokens`; `tokens` is empty for a computation graph."""
+    """One example. `positions` are indices into `tokens`; a computation graph's row has no tokens."""
 
     tokens: tuple[int, ...]
     positions: dict[str, int]
@@ -50,9 +50,10 @@ class Dataset:
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Dataset:
-        """Rows from Python: each a mapping with `tokens`, `positions` (0-based, negative from the end), `columns`.
+        """Rows from Python: each a mapping with `tokens`, `positions` and `columns`.
 
-        Raises DataError with every problem found, row numbers included.
+        Positions count from 0, negative ones from the row's end. Raises DataError with every problem found,
+        row numbers included.
         """
         found: list[Row] = []
         problems: list[str] = []
@@ -60,11 +61,13 @@ class Dataset:
             row, wrong = _parse_row(raw)
             found.append(row)
             problems += [f"row {number}: {problem}" for problem in wrong]
-        if len({bool(row.tokens) for row in found}) > 1:
+        if not problems and len({bool(row.tokens) for row in found}) > 1:
             without = [i for i, row in enumerate(found) if not row.tokens]
             problems.append(f"rows {some(without)} have no tokens, the others have.")
         if problems:
-            raise DataError("\n".join(problems[:20]) + (f"\nand {len(problems) - 20} more" if problems[20:] else ""))
+            raise DataError(
+                "\n".join(problems[:20]) + (f"\nand {len(problems) - 20} more" if problems[20:] else "")
+            )
         return cls(found)
 
     @classmethod
@@ -72,9 +75,11 @@ class Dataset:
         """Rows from a file with one JSON object a line, with the keys of `from_rows`. Raises DataError."""
         rows: list[Any] = []
         try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
+            lines = Path(path).read_text(encoding="utf-8").split("\n")
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise DataError(f"{path} cannot be read: it is no text in UTF-8.") from None
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -82,7 +87,10 @@ class Dataset:
                 rows.append(json.loads(line))
             except json.JSONDecodeError as error:
                 raise DataError(f"{path}:{number}: no JSON object: {error.msg}.") from None
-        return cls.from_rows(rows)
+        try:
+            return cls.from_rows(rows)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
 
     @classmethod
     def from_text(
@@ -92,16 +100,19 @@ class Dataset:
         tokenizer: Tokenizer | str | Path,
         columns: Mapping[str, Sequence[Any]] | None = None,
     ) -> Dataset:
-        """Rows from texts with marks: `"When{IO| Mary} and{S1| John} went"` names the last token of each span.
+        """Rows from texts with marks: `"When{IO| Mary} and{S1| John} left"` names each span's last token.
 
         `columns` gives a list of values for each column. No special tokens are added. Raises DataError when a
         mark splits a token or a column has the wrong length.
         """
+        if isinstance(texts, str):
+            raise DataError("from_text takes a list of texts, found a single string.")
         marked = [mark(text, number) for number, text in enumerate(texts)]
         wrong = {name: len(values) for name, values in (columns or {}).items() if len(values) != len(texts)}
         if wrong:
             raise DataError(
-                f"{len(texts)} texts, but " + ", ".join(f"column {n!r} has {k} values" for n, k in wrong.items())
+                f"{len(texts)} texts, but "
+                + ", ".join(f"column {n!r} has {k} values" for n, k in wrong.items())
             )
         found = tokenize(marked, tokenizer)
         return cls.from_rows(
@@ -136,10 +147,13 @@ class Dataset:
         """The values of a column. Raises DataError for an unknown one, or for rows without it."""
         if name not in self.columns:
             raise DataError(f"the data have no column {name!r}.{did_you_mean(name, self.columns)}")
-        missing = [i for i, row in enumerate(self.rows) if name not in row.columns]
-        if missing:
+        if missing := self.lacking(name):
             raise DataError(f"column {name!r} is missing in rows {some(missing)}.")
         return [row.columns[name] for row in self.rows]
+
+    def lacking(self, name: str) -> list[int]:
+        """The numbers of the rows without a column."""
+        return [i for i, row in enumerate(self.rows) if name not in row.columns]
 
     def locate(self, slot: Slot) -> Int[np.ndarray, " row"]:
         """The index of a slot in every row, -1 where a row does not have it."""
@@ -181,18 +195,23 @@ def _parse_row(raw: Any) -> tuple[Row, list[str]]:
     if not isinstance(raw, Mapping):
         return Row((), {}, {}), [f"{type(raw).__name__} is no row: give a mapping with {', '.join(_KEYS)}."]
     problems = [f"unknown key {k!r}.{did_you_mean(str(k), _KEYS)}" for k in raw if k not in _KEYS]
-    tokens, wrong = _parse_tokens(raw.get("tokens", ()))
-    problems += wrong
+    tokens, no_tokens = _parse_tokens(raw.get("tokens", ()))
     positions, wrong = _parse_positions(raw.get("positions", {}), len(tokens))
-    problems += wrong
+    problems += no_tokens or wrong
     columns = raw.get("columns", {})
     if not isinstance(columns, Mapping):
-        return Row(tokens, positions, {}), [*problems, f"columns must be a mapping, not {type(columns).__name__}."]
+        return Row(tokens, positions, {}), [
+            *problems,
+            f"columns must be a mapping, not {type(columns).__name__}.",
+        ]
     return Row(tokens, positions, {str(k): _plain(v) for k, v in columns.items()}), problems
 
 
 def _parse_tokens(raw: Any) -> tuple[tuple[int, ...], list[str]]:
-    tokens = [t.item() if isinstance(t, np.generic) else t for t in raw]
+    listed = raw.tolist() if hasattr(raw, "tolist") else raw
+    if not isinstance(listed, Iterable):
+        return (), [f"tokens must be a list of ids, found {listed!r}."]
+    tokens = [t.item() if isinstance(t, np.generic) else t for t in listed]
     wrong = [t for t in tokens if not isinstance(t, int) or isinstance(t, bool) or t < 0]
     if wrong:
         return (), [f"tokens must be ids (non-negative ints), found {wrong[0]!r}."]

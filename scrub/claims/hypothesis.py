@@ -1,3 +1,5 @@
+# Claims are written in files that no type checker reads: their types are checked here.
+# pyright: reportUnnecessaryIsInstance=false
 """A hypothesis: a story, where it lives in the model, the setting, and what is expected.
 
     @claim(story, model="gpt2", data=prompts, metric="logit_diff(io, s1)", expect=recovers(0.8))
@@ -10,15 +12,16 @@ The decorated function runs late. Its parameters, all with defaults, are the cla
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from attrs import evolve, field, fields, frozen
+from attrs import evolve, field, fields, frozen, validators
 
 from scrub.claims.dataset import DataSource
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import Metric
+from scrub.claims.problems import written_at
 from scrub.claims.sites import Inside, Place, Site
 from scrub.errors import ClaimError, did_you_mean
 
@@ -54,19 +57,36 @@ def _words(value: str | Iterable[str] | None) -> tuple[str, ...]:
     if value is None:
         return ()
     parts = value.split(",") if isinstance(value, str) else list(value)
+    if wrong := [part for part in parts if not isinstance(part, str)]:
+        raise ClaimError(
+            f"through={wrong[0]!r}: write 'mlps', 'heads', 'all', 'mlps 0-3' or names of components."
+        )
     return tuple(" ".join(part.split()) for part in parts if part.strip())
 
 
 def _groups(value: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
-    groups = [tuple(group) if not isinstance(group, str) else (group,) for group in value]
+    groups = [value] if isinstance(value, str) else list(value)
+    if any(isinstance(group, str) for group in groups):
+        raise ClaimError(f"together={value!r}: write a list of groups, together=[('a', 'b')].")
     return tuple(together(*group) for group in groups)
+
+
+def _column(_: Any, attribute: Any, value: Any) -> None:
+    if value is not None and not isinstance(value, str):
+        raise ClaimError(f"{attribute.name}={value!r}: write the name of a column of the data.")
+
+
+def _expectation(_: Any, attribute: Any, value: Any) -> None:
+    if value is not None and not isinstance(value, Expectation):
+        raise ClaimError(f"expect={value!r}: write expect=recovers(0.8).")
 
 
 def _one_of(known: Sequence[str]) -> Callable[[Any, Any, Any], None]:
     def check(_: Any, attribute: Any, value: Any) -> None:
         if value not in known:
             raise ClaimError(
-                f"{attribute.name}={value!r} is unknown.{did_you_mean(str(value), known)} Known: {', '.join(known)}."
+                f"{attribute.name}={value!r} is unknown.{did_you_mean(str(value), known)} "
+                f"Known: {', '.join(known)}."
             )
 
     return check
@@ -76,14 +96,14 @@ def _one_of(known: Sequence[str]) -> Callable[[Any, Any, Any], None]:
 class Options:
     """How a claim is scrubbed. Every deviation from a default is part of the digest and of every result."""
 
-    predicts: str | None = None
-    scored: str | None = None
-    within: str | None = None
+    predicts: str | None = field(default=None, validator=_column)
+    scored: str | None = field(default=None, validator=_column)
+    within: str | None = field(default=None, validator=_column)
     rest: str = field(default="resample", validator=_one_of(RESTS))
     rest_scope: str = field(default="occurrence", validator=_one_of(SCOPES))
-    rest_rows: str | None = None
-    pair: str | None = None
-    empty: str | None = field(default=None, validator=_one_of((None, "self")))  # pyright: ignore[reportArgumentType]
+    rest_rows: str | None = field(default=None, validator=_column)
+    pair: str | None = field(default=None, validator=_column)
+    empty: str | None = field(default=None, validator=validators.optional(_one_of(("self",))))
     through: tuple[str, ...] = field(default=(), converter=_words)
     together: tuple[tuple[str, ...], ...] = field(default=(), converter=_groups)
 
@@ -107,7 +127,7 @@ class Hypothesis:
     model: Any
     data: DataSource
     metric: str | Metric
-    expect: Expectation | None = None
+    expect: Expectation | None = field(default=None, validator=_expectation)
     options: Options = Options()
     name: str = ""
     variant: tuple[tuple[str, Any], ...] = ()
@@ -128,7 +148,7 @@ class Hypothesis:
         return f"{self.name}[{chosen}]" if chosen else self.name
 
     def __call__(self, **variant: Any) -> Hypothesis:
-        """The same claim with other parameters: `ioi(backups=False)`. Raises ClaimError for an unknown one."""
+        """The claim with other parameters: `ioi(backups=False)`. Raises ClaimError for an unknown one."""
         for name in variant:
             if name not in self.variants:
                 raise ClaimError(
@@ -138,7 +158,7 @@ class Hypothesis:
         return evolve(self, variant=tuple(sorted({**dict(self.variant), **variant}.items())))
 
     def but(self, **changes: Any) -> Hypothesis:
-        """A rival: other sites for some variables, or other settings (`rest=`, `through=`, `data=`, `expect=` ...)."""
+        """A rival: other sites for some variables, or other settings (`rest=`, `data=`, `expect=` ...)."""
         names = set(self.story.variables) | set(self.story.columns)
         sites = {name: place for name, place in changes.items() if name in names}
         settings = {name: value for name, value in changes.items() if name not in names}
@@ -150,27 +170,36 @@ class Hypothesis:
                     f"{did_you_mean(name, [*names, *known])}"
                 )
         options = evolve(self.options, **{n: v for n, v in settings.items() if n not in _SETTINGS})
+        file, line = written_at(__file__)
         return evolve(
             self,
             changes=tuple({**dict(self.changes), **sites}.items()),
             options=options,
             name=f"{self.name}.but({', '.join(changes)})",
-            line=sys._getframe(1).f_lineno,  # pyright: ignore[reportPrivateUsage]
+            file=file,
+            line=line,
             **{n: v for n, v in settings.items() if n in _SETTINGS},
         )
 
     def foil(self, reason: str) -> Hypothesis:
         """Mark the claim as deliberately false, with the reason: refuting it is a pass."""
         if not isinstance(reason, str) or not reason.strip():
-            raise ClaimError(f"{self.name}.foil(...) needs its reason: say in a sentence what is wrong with it.")
+            raise ClaimError(
+                f"{self.name}.foil(...) needs its reason: say in a sentence what is wrong with it."
+            )
         return evolve(self, foil_reason=reason.strip())
 
-    def correspondence(self) -> dict[str, Place]:
-        """Variable or column -> site, several sites, or `inside`. Raises ClaimError when the claim returns none."""
+    def entries(self) -> dict[str, Any]:
+        """What the claim returns, with the changes of `.but`. Raises ClaimError when that is no mapping."""
         made = self.build(**dict(self.variant))
         if not isinstance(made, Mapping):
-            raise ClaimError(f"{self.name} returns {type(made).__name__}; it must return dict(variable=site, ...).")
-        return {str(name): _place(str(name), value) for name, value in {**made, **dict(self.changes)}.items()}
+            found = type(made).__name__
+            raise ClaimError(f"{self.name} returns {found}; it must return dict(variable=site, ...).")
+        return {str(name): value for name, value in {**made, **dict(self.changes)}.items()}
+
+    def correspondence(self) -> dict[str, Place]:
+        """Variable or column -> site, several sites, or `inside`. Raises ClaimError where it is none."""
+        return {name: place_of(name, value) for name, value in self.entries().items()}
 
     def __repr__(self) -> str:
         foil = " (foil)" if self.foil_reason else ""
@@ -180,27 +209,34 @@ class Hypothesis:
 _SETTINGS = ("model", "data", "metric", "expect")
 
 
-def _place(name: str, value: Any) -> Place:
+def place_of(name: str, value: Any) -> Place:
+    """A site, several as a tuple, or `inside`. Raises ClaimError for anything else."""
     if isinstance(value, Site | Inside):
         return value
     if isinstance(value, list | tuple) and value and all(isinstance(v, Site) for v in value):
         return tuple(value)
-    raise ClaimError(f"{name}={value!r} is no site: use heads(...), mlps(...), embed(...), a list of sites, or inside.")
+    raise ClaimError(
+        f"{name}={value!r} is no site: use heads(...), mlps(...), embed(...), a list of sites, or inside."
+    )
+
+
+def _as_given(sites: Mapping[str, Any]) -> Mapping[str, Any]:
+    return sites
 
 
 def claim(
     story: Interpretation,
     *,
-    model: Any,
-    data: DataSource,
-    metric: str | Metric,
+    model: Any = None,
+    data: DataSource | None = None,
+    metric: str | Metric | None = None,
     expect: Expectation | None = None,
     **options: Any,
 ) -> Callable[[Callable[..., Mapping[str, Any]] | Mapping[str, Any]], Hypothesis]:
     """Declare a hypothesis; decorate the function that returns its correspondence, or call with a dict.
 
     Main arguments: `story`, `model` (a name, a directory, a loaded bridge, a networkx graph of functions),
-    `data` (a Dataset, or a function that makes one, called once; a parameter `tokenizer` is given the model's),
+    `data` (a Dataset, or a function that makes one, called once; a parameter `tokenizer` is the model's),
     `metric`, `expect=recovers(0.8)`. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`,
     `rest_rows`, `pair`, `empty`, `through`, `together`. Raises ClaimError for a misspelt or a wrong one.
     """
@@ -210,12 +246,15 @@ def claim(
     for name in options:
         if name not in known:
             raise ClaimError(f"@claim has no argument {name!r}.{did_you_mean(name, [*known, *_SETTINGS])}")
-    if expect is not None and not isinstance(expect, Expectation):
-        raise ClaimError(f"expect={expect!r}: write expect=recovers(0.8).")
+    if model is None or data is None or metric is None:
+        lacking = "model" if model is None else "data" if data is None else "metric"
+        raise ClaimError(f"@claim needs {lacking}=: every claim says its model, its data and its metric.")
     chosen = Options(**options)
 
     def declare(build: Callable[..., Mapping[str, Any]] | Mapping[str, Any]) -> Hypothesis:
-        made = (lambda: build) if isinstance(build, Mapping) else build
+        made: Callable[..., Mapping[str, Any]] = (
+            partial(_as_given, build) if isinstance(build, Mapping) else build
+        )
         lacking = [p.name for p in inspect.signature(made).parameters.values() if p.default is p.empty]
         if lacking:
             raise ClaimError(f"the parameter {lacking[0]!r} of a claim is a variant and needs a default.")
@@ -224,8 +263,7 @@ def claim(
         file = code.co_filename if code is not None else None
         line = code.co_firstlineno if code is not None else None
         if isinstance(build, Mapping):
-            frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-            file, line = frame.f_code.co_filename, frame.f_lineno
+            file, line = written_at(__file__)
         return Hypothesis(story, made, model, data, metric, expect, chosen, name, file=file, line=line)
 
     return declare

@@ -1,3 +1,4 @@
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 """The interpretation: a story of what is computed, as a graph of variables, each a function of its parents.
 
     story = Interpretation()
@@ -13,32 +14,49 @@ that name. The story is executable, so that it is tested by itself before any mo
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar, overload
 
 import networkx as nx
 from attrs import frozen
 
 from scrub.claims.values import Value, binned, canonical
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @frozen
 class Variable:
-    """One step of the story. `step` is the bin width of a rounded variable; `line` is where it was written."""
+    """One step of the story. `step` is the bin width of a rounded variable; `file` and `line` its place."""
 
     name: str
     function: Callable[..., Any]
     parents: tuple[str, ...]
     step: float | None = None
+    file: str | None = None
     line: int | None = None
 
     def value(self, known: Mapping[str, Any]) -> Value:
-        """The value on a row whose parents are `known`. Raises ValueError with the reason when it is no value."""
-        raw = self.function(**{parent: known[parent] for parent in self.parents})
-        return canonical(raw) if self.step is None else binned(raw, self.step)
+        """The value where the parents' values are `known`.
+
+        Raises ClaimError naming the variable when a parent is missing, the function fails, or its result is
+        no value.
+        """
+        for parent in self.parents:
+            if parent not in known:
+                raise ClaimError(
+                    f"variable {self.name!r}: the row has no {parent!r}.{did_you_mean(parent, known)}"
+                )
+        try:
+            raw = self.function(**{parent: known[parent] for parent in self.parents})
+        except Exception as error:
+            raise ClaimError(f"variable {self.name!r} raised {type(error).__name__}: {error}") from error
+        try:
+            return canonical(raw) if self.step is None else binned(raw, self.step)
+        except ValueError as error:
+            raise ClaimError(f"variable {self.name!r}: {error}.") from None
 
 
 class Interpretation:
@@ -51,7 +69,7 @@ class Interpretation:
     @overload
     def variable(self, function: F, /) -> F: ...
     @overload
-    def variable(self, *, round: float | None = None) -> Callable[[F], F]: ...
+    def variable(self, /, *, round: float | None = None) -> Callable[[F], F]: ...
     def variable(self, function: Any = None, /, *, round: float | None = None) -> Any:
         """Add a variable: its parents are the function's parameters, one with a default is a constant.
 
@@ -59,15 +77,20 @@ class Interpretation:
         returned, so that a story is unit-tested like any code.
         """
         if function is None:
-            return lambda f: self.variable(f) if round is None else self._add(f.__name__, f, round)
-        return self._add(function.__name__, function, None)
+            return partial(self._decorate, round)
+        return self._decorate(round, function)
+
+    def _decorate(self, step: float | None, function: F) -> F:
+        return self._add(getattr(function, "__name__", repr(function)), function, step)
 
     @classmethod
     def from_networkx(cls, graph: nx.DiGraph) -> Interpretation:
         """The story of a graph whose nodes carry a `function`; nodes without one are columns of the data.
 
-        Raises ClaimError when a function's parameters are not the node's predecessors, or on a cycle.
+        Raises ClaimError when a function's parameters are not the node's predecessors. `check` finds cycles.
         """
+        if not graph.is_directed():
+            raise ClaimError("the story's graph has no directions: use a networkx.DiGraph.")
         story = cls()
         for node, attributes in graph.nodes(data=True):
             function = attributes.get("function")
@@ -93,8 +116,8 @@ class Interpretation:
         if step is not None and not step > 0:
             raise ClaimError(f"variable {name!r}: round={step!r} must be a positive width.")
         code = getattr(function, "__code__", None)
-        line = code.co_firstlineno if code is not None else None
-        self._variables[name] = Variable(name, function, _parents(name, function), step, line)
+        place = (code.co_filename, code.co_firstlineno) if code is not None else (None, None)
+        self._variables[name] = Variable(name, function, _parents(name, function), step, *place)
         return function
 
     @property
@@ -124,50 +147,47 @@ class Interpretation:
         return tuple(name for name in self._variables if name not in read)
 
     def cycle(self) -> tuple[str, ...]:
-        """A cycle of variables, or an empty tuple."""
+        """A cycle of variables, closed by its first one, or an empty tuple."""
         try:
-            return tuple(edge[0] for edge in nx.find_cycle(self.graph))
+            edges = nx.find_cycle(self.graph)
+            return (*(edge[0] for edge in edges), edges[0][0])
         except nx.NetworkXNoCycle:
             return ()
 
     def order(self) -> tuple[Variable, ...]:
-        """The variables, parents first; among equals in alphabetical order, whatever order they were written in."""
+        """The variables, parents first; among equals in alphabetical order, however they were written."""
         names = nx.lexicographical_topological_sort(self.graph)
         return tuple(self._variables[name] for name in names if name in self._variables)
 
     def run(self, row: Mapping[str, Any], given: Mapping[str, Value] | None = None) -> dict[str, Value]:
         """Every variable's value on a row of columns; `given` fixes variables at values of one's own.
 
-        Raises ClaimError naming the variable when a value is no value or a function fails.
+        Raises ClaimError as `Variable.value` does.
         """
         known: dict[str, Any] = dict(row)
         fixed = given or {}
         for variable in self.order():
-            known[variable.name] = (
-                fixed[variable.name] if variable.name in fixed else _evaluate(variable, known)
-            )
+            name = variable.name
+            known[name] = fixed[name] if name in fixed else variable.value(known)
         return {name: known[name] for name in self._variables}
 
     def __repr__(self) -> str:
         return f"Interpretation({', '.join(self._variables)})"
 
 
-def _evaluate(variable: Variable, known: Mapping[str, Any]) -> Value:
-    try:
-        return variable.value(known)
-    except ValueError as error:
-        raise ClaimError(f"variable {variable.name!r}: {error}") from None
-    except Exception as error:
-        raise ClaimError(f"variable {variable.name!r} raised {type(error).__name__}: {error}") from error
-
-
 def _parents(name: str, function: Callable[..., Any]) -> tuple[str, ...]:
     if not callable(function):
         raise ClaimError(f"variable {name!r}: {function!r} is not a function.")
-    parameters: Iterable[inspect.Parameter] = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        raise ClaimError(
+            f"variable {name!r}: the parameters of {function!r} cannot be read; wrap it."
+        ) from None
     starred = [p.name for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY)]
     if starred:
         raise ClaimError(
-            f"variable {name!r}: the parameter {starred[0]!r} is no edge; name every parent as a plain parameter."
+            f"variable {name!r}: the parameter {starred[0]!r} is no edge; name every parent as a plain "
+            "parameter."
         )
     return tuple(p.name for p in parameters if p.default is p.empty)

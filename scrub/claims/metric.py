@@ -68,25 +68,25 @@ AnyMetric = Metric | NamedMetric
 def parse_metric(metric: str | Metric | NamedMetric) -> AnyMetric:
     """The metric that a claim names. Raises MetricError for an unknown one or a wrong number of columns."""
     if not isinstance(metric, str):
-        if isinstance(metric, Metric | NamedMetric):
+        if isinstance(metric, Metric | NamedMetric):  # pyright: ignore[reportUnnecessaryIsInstance]
             return metric
         raise MetricError(f"metric={metric!r}: write 'logit_diff(io, s1)' or Metric(fn, better='higher').")
     match = _CALL.fullmatch(metric)
     name = match[1] if match else metric
     if match is None or name not in BUILT_IN:
         raise MetricError(
-            f"metric {metric!r} is unknown.{did_you_mean(name, BUILT_IN)} Known: loss(label), logit_diff(a, b), "
-            "prob_diff(a, b), accuracy(label), kl; or Metric(fn, better='higher')."
+            f"metric {metric!r} is unknown.{did_you_mean(name, BUILT_IN)} Known: loss(label), "
+            "logit_diff(a, b), prob_diff(a, b), accuracy(label), kl; or Metric(fn, better='higher')."
         )
     columns = tuple(word for word in (match[2] or "").replace(",", " ").split())
     wanted = BUILT_IN[name][0]
     if len(columns) != wanted:
-        raise MetricError(f"metric {metric!r}: {name} takes {wanted} columns of the data, found {len(columns)}.")
+        raise MetricError(
+            f"metric {metric!r}: {name} takes {wanted} columns of the data, found {len(columns)}."
+        )
     return NamedMetric(name, columns)
 
 
 def predicted(metric: AnyMetric, predicts: str | None) -> str | None:
     """The column that the story's answer should equal: `predicts=`, else the metric's first argument."""
     return predicts or (metric.columns[0] if metric.columns else None)
-
-

@@ -82,12 +82,13 @@ def parse_heads(text: str) -> tuple[Component, ...]:
 def parse_layers(kind: str, layers: str | int) -> tuple[Component, ...]:
     """Components of one kind: `3`, `"3 5"`, `"0-3"`, also with the kind's own word (`"mlp 3"`)."""
     found: list[Component] = []
-    text = re.sub(rf"\b({kind}s?|m)[ _]?(?=\d)", "", str(layers))
+    short = "|m" if kind == "mlp" else ""
+    text = re.sub(rf"\b({kind}s?{short})[ _]?(?=\d)", "", str(layers))
     for word in _words(text, kind):
         match = _RANGE.fullmatch(word)
-        if match is None:
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if first > last:
             raise ClaimError(f"{word!r} is not a layer of {kind}: write {kind} layers as 3, '3 5' or '0-3'.")
-        first, last = int(match[1]), int(match[2] or match[1])
         found += [Component(kind, layer) for layer in range(first, last + 1)]
     return _distinct(found, text)
 
@@ -109,6 +110,8 @@ def _runs(components: list[Component]) -> list[str]:
 
 
 def _words(text: str, kind: str) -> list[str]:
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ClaimError(f"{text!r} names no {kind}: write a string, because as a number 9.10 would be 9.1.")
     words = text.replace(",", " ").split()
     if not words:
         raise ClaimError(f"no {kind} are named in {text!r}.")

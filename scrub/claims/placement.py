@@ -13,7 +13,7 @@ from scrub.claims.graphs import ModelGraph
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.names import Component
 from scrub.claims.problems import Problem
-from scrub.claims.sites import Inside, Place, Site
+from scrub.claims.sites import Inside, Place, Site, inside
 from scrub.errors import nearest
 
 
@@ -70,27 +70,39 @@ class Placement:
 def place(
     story: Interpretation, sites: Mapping[str, Place], graph: ModelGraph
 ) -> tuple[Placement | None, list[Problem]]:
-    """Resolve a correspondence. With problems that leave no sensible structure, the placement is None."""
-    problems = list(_structure(story)) + list(_entries(story, sites))
-    output, wrong = _output(story, sites, graph)
-    problems += wrong + list(_components(sites, graph))
-    if problems:
+    """Resolve a correspondence. With problems the placement is a draft, whose sound part is checked further.
+
+    Without a sensible structure (no variables, a cycle) it is None.
+    """
+    problems = [*structure(story), *_entries(story, sites), *_components(sites, graph)]
+    if story.cycle() or not story.variables:
         return None, problems
+    output, wrong = _output(story, sites, graph)
+    problems += wrong
     placed: dict[str, Placed] = {}
     for name, where in sites.items():
-        if isinstance(where, Inside):
-            continue
+        several = sites_of(where)
         parents = placed_parents(story, sites, name)
-        several = where if isinstance(where, tuple) else (where,)
         resolved: list[PlacedSite] = []
         for site in several:
             made, wrong = _read(name, site, parents, graph)
             problems += wrong
             resolved.append(made)
-        problems += list(_unread(name, several, resolved, parents, graph))
-        placed[name] = Placed(name, tuple(resolved), parents)
+        if all(exists(site, graph) for site in several):
+            problems += _unread(name, several, resolved, parents, graph)
+        if several:
+            placed[name] = Placed(name, tuple(resolved), parents)
     dissolved = tuple(name for name, where in sites.items() if isinstance(where, Inside))
-    return (None if problems else Placement(placed, output, dissolved)), problems
+    return Placement(placed, output, dissolved), problems
+
+
+def exists(site: Site, graph: ModelGraph) -> bool:
+    """Whether a site could be read and the model has all of its components."""
+    return bool(site.components) and all(map(graph.has, site.components))
+
+
+def sites_of(where: Place) -> tuple[Site, ...]:
+    return () if isinstance(where, Inside) else where if isinstance(where, tuple) else (where,)
 
 
 def placed_parents(story: Interpretation, sites: Mapping[str, Place], name: str) -> tuple[str, ...]:
@@ -107,67 +119,78 @@ def placed_parents(story: Interpretation, sites: Mapping[str, Place], name: str)
     return tuple(found)
 
 
-def _structure(story: Interpretation) -> Iterator[Problem]:
+def structure(story: Interpretation) -> Iterator[Problem]:
+    """What is wrong with a story wherever it is placed."""
     if not story.variables:
         yield Problem("the story has no variables.", "Add functions with @story.variable.")
     if cycle := story.cycle():
-        yield Problem(f"the story has a cycle: {' -> '.join(cycle)}.", "A variable is a function of earlier ones.")
+        variable = story.variables[cycle[0]]
+        found = f"the story has a cycle: {' -> '.join(cycle)}."
+        yield Problem(found, "A variable is a function of earlier ones.", None, variable.name).at(variable)
 
 
 def _entries(story: Interpretation, sites: Mapping[str, Place]) -> Iterator[Problem]:
     known = [*story.variables, *story.columns]
-    for name in story.variables:
+    for name, variable in story.variables.items():
         if name not in sites:
-            yield Problem(
-                "this variable has no entry in the correspondence.",
-                "Give it a site, a list of sites, or inside (computed inside its readers).",
-                variable=name,
-                line=story.variables[name].line,
-            )
+            fix = "Give it a site, a list of sites, or inside (computed inside its readers)."
+            yield Problem("this variable has no entry in the correspondence.", fix, None, name).at(variable)
     for name, where in sites.items():
-        line = where.line if isinstance(where, Site) else None
         if name not in known:
-            near = nearest(name, known)
-            yield Problem(f"{name!r} is no variable of the story and no column that it reads.", "", near, name, line=line)
+            found = f"{name!r} is no variable of the story and no column that it reads."
+            yield _at(where, Problem(found, "", nearest(name, known), name))
         elif isinstance(where, Inside) and name not in story.variables:
-            yield Problem("a column cannot be inside.", "Leave it out: columns without a site are free.", variable=name)
+            yield Problem(
+                "a column cannot be inside.", "Leave it out: columns without a site are free.", None, name
+            )
 
 
 def _output(
     story: Interpretation, sites: Mapping[str, Place], graph: ModelGraph
 ) -> tuple[str, list[Problem]]:
-    outputs = [name for name in story.outputs()]
-    answering = [n for n in outputs if isinstance(s := sites.get(n), Site) and any(map(graph.is_output, _existing(s, graph)))]
-    problems: list[Problem] = []
+    """The one output, or an empty name; what else claims to be it, and where it is read."""
+    outputs = story.outputs()
+    answering = [n for n in outputs if any(_ends(site, graph) for site in sites_of(sites.get(n, inside)))]
     output = answering[0] if len(answering) == 1 else outputs[0] if len(outputs) == 1 else ""
-    for name in outputs:
-        if output and name != output:
-            problems.append(Problem(
-                "this variable is unused: nothing reads it, and it is not the output.",
-                "Read it in another variable, or delete it.", variable=name, line=story.variables[name].line,
-            ))  # fmt: skip
-    if not output and outputs:
-        problems.append(Problem(
-            f"the story has several outputs: {', '.join(outputs)}.",
-            "A story has one answer; the other variables must lead to it.",
-        ))  # fmt: skip
-    where = "logits(...)" if graph.sequence else "nodes(...) of the model's output node"
-    if output and output in sites and not answering:
-        problems.append(Problem(f"the output must be at {where}.", "", variable=output, line=_line(sites[output])))
-    for name, place in sites.items():
-        for site in _sites(place):
-            at_end = [c for c in _existing(site, graph) if graph.is_output(c)]
-            if at_end and name != output:
-                problems.append(Problem(
-                    f"{at_end[0]} belongs to the output alone.", "", variable=name, line=site.line,
-                ))  # fmt: skip
-            if at_end and name == output and (len(site.components) > 1 or graph.sequence and not _single(site)):
-                problems.append(Problem(
-                    f"the output is read at one place, found {site}.", "", variable=name, line=site.line,
-                ))  # fmt: skip
-    if output and isinstance(sites.get(output), tuple):
-        problems.append(Problem("the output has one site, found a list.", "", variable=output))
+    if not output:
+        fix = "A story has one answer; the other variables must lead to it."
+        return "", [Problem(f"the story has several outputs: {', '.join(outputs)}.", fix)]
+    problems = [
+        Problem(
+            "this variable is unused: nothing reads it, and it is not the output.",
+            "Read it in another variable, or delete it.", None, name,
+        ).at(story.variables[name])
+        for name in outputs if name != output
+    ]  # fmt: skip
+    if output in sites:
+        problems += _answer(output, sites[output], bool(answering), graph)
+    for name, where in sites.items():
+        for site in sites_of(where):
+            if name != output and (ends := _ends(site, graph)):
+                problems.append(Problem(f"{ends[0]} belongs to the output alone.", "", None, name).at(site))
     return output, problems
+
+
+def _answer(output: str, where: Place, answering: bool, graph: ModelGraph) -> Iterator[Problem]:
+    several = sites_of(where)
+    if len(several) > 1:
+        yield _at(where, Problem("the output has one site, found a list.", "", None, output))
+    elif not answering and all(exists(site, graph) for site in several):
+        fix = (
+            "Place it at logits('END')."
+            if graph.sequence
+            else "Place it at nodes(...) of the model's output node."
+        )
+        found = f"the output is read at {several[0]}." if several else "the output is inside."
+        yield _at(where, Problem(found, fix, None, output))
+    for site in several:
+        if _ends(site, graph) and (len(site.components) > 1 or (graph.sequence and not _single(site))):
+            yield Problem(f"the output is read at one place, found {site}.", "", None, output).at(site)
+
+
+def _ends(site: Site, graph: ModelGraph) -> list[Component]:
+    """The components of a site that are the model's output."""
+    return [c for c in site.components if graph.has(c) and graph.is_output(c)]
 
 
 def _single(site: Site) -> bool:
@@ -176,36 +199,40 @@ def _single(site: Site) -> bool:
 
 def _components(sites: Mapping[str, Place], graph: ModelGraph) -> Iterator[Problem]:
     for name, where in sites.items():
-        for site in _sites(where):
+        for site in sites_of(where):
             for component in site.components:
                 if not graph.has(component):
                     known, near = graph.missing(component)
-                    kind = "head " if component.kind == "head" else "node " if component.kind == "node" else ""
-                    yield Problem(f"{kind}{component} does not exist: {known}.", "", near, name, line=site.line)
+                    kind = f"{component.kind} " if component.kind in ("head", "node") else ""
+                    yield Problem(f"{kind}{component} does not exist: {known}.", "", near, name).at(site)
             atoms = [atom for c in site.components if graph.has(c) for atom in graph.atoms(c)]
             if len(set(atoms)) < len(atoms):
-                yield Problem(f"components of {site} contain one another.", "Name each part once.", variable=name, line=site.line)
+                found = f"components of {site} contain one another."
+                yield Problem(found, "Name each part once.", None, name).at(site)
 
 
 def _read(
     name: str, site: Site, parents: tuple[str, ...], graph: ModelGraph
 ) -> tuple[PlacedSite, list[Problem]]:
     """A site with explicit reads. A single-channel reader reads every parent unless told otherwise."""
-    channels = tuple(dict.fromkeys(c for component in site.components for c in graph.channels(component)))
+    existing = [component for component in site.components if graph.has(component)]
+    channels = tuple(dict.fromkeys(c for component in existing for c in graph.channels(component)))
     problems: list[Problem] = []
 
     def wrong(found: str, fix: str = "", near: str | None = None) -> None:
-        problems.append(Problem(found, fix, near, name, line=site.line))
+        problems.append(Problem(found, fix, near, name).at(site))
 
     for parent in site.omitted:
         if parent not in parents:
-            wrong(f".omits({parent!r}): not a placed parent; those are {_listed(parents)}.", "", nearest(parent, parents))
+            found = f".omits({parent!r}): not a placed parent; those are {_listed(parents)}."
+            wrong(found, "", nearest(parent, parents))
     if site.reading is None and len(channels) == 1:
         rest = tuple(p for p in parents if p not in site.omitted)
         return PlacedSite(site, ((channels[0], rest),) if rest else ()), problems
     for channel, names in site.reading or ():
-        if channel not in channels:
-            wrong(f"{site} has no channel {channel!r}: it has {_listed(channels)}.", "", nearest(channel, channels))
+        if channel not in channels and exists(site, graph):
+            found = f"{site} has no channel {channel!r}: it has {_listed(channels)}."
+            wrong(found, "", nearest(channel, channels))
         for parent in names:
             if parent not in parents:
                 wrong(
@@ -220,34 +247,27 @@ def _read(
 
 
 def _unread(
-    name: str, sites: tuple[Site, ...], resolved: list[PlacedSite], parents: tuple[str, ...], graph: ModelGraph
+    name: str,
+    sites: tuple[Site, ...],
+    resolved: list[PlacedSite],
+    parents: tuple[str, ...],
+    graph: ModelGraph,
 ) -> Iterator[Problem]:
     """Parents that no channel of any site reads and none omits."""
     read = {parent for site in resolved for parent in site.parents()}
     omitted = {parent for site in sites for parent in site.omitted}
-    channels = dict.fromkeys(c for s in sites for comp in s.components for c in graph.channels(comp))
+    channels = [c for s in sites for component in s.components for c in graph.channels(component)]
     for parent in parents:
         if parent not in read and parent not in omitted:
-            example = next(iter(channels), "input")
-            yield Problem(
-                f"the parent {parent!r} is read by no channel of {' or '.join(map(str, sites))}.",
-                f"Name it, .reads({example}={parent!r}), or cut it on purpose, .omits({parent!r}).",
-                variable=name,
-                line=sites[0].line,
-            )
+            found = f"the parent {parent!r} is read by no channel of {' or '.join(map(str, sites))}."
+            naming = f"Name it, .reads({channels[0]}={parent!r}), or cut" if channels else "Cut"
+            yield Problem(found, f"{naming} it on purpose, .omits({parent!r}).", None, name).at(sites[0])
 
 
-def _sites(where: Place) -> tuple[Site, ...]:
-    return () if isinstance(where, Inside) else where if isinstance(where, tuple) else (where,)
-
-
-def _existing(site: Site, graph: ModelGraph) -> list[Component]:
-    return [c for c in site.components if graph.has(c)]
-
-
-def _line(where: Place) -> int | None:
-    sites = _sites(where)
-    return sites[0].line if sites else None
+def _at(where: Place, problem: Problem) -> Problem:
+    """The problem, located at the first site of an entry."""
+    several = sites_of(where)
+    return problem.at(several[0]) if several else problem
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -8,12 +8,12 @@ from attrs import frozen
 
 from scrub.errors import ClaimError
 
-_SLOT = re.compile(r"([A-Za-z_]\w*)?([+-]?\d+)?")
+_SLOT = re.compile(r"([^\W\d]\w*)?([+-]?\d+)?")
 
 
 @frozen(order=True)
 class Slot:
-    """A position by name: a column of positions plus an offset, or an integer (negative from the row's end)."""
+    """A named position plus an offset, or without a name an integer (negative from the row's end)."""
 
     name: str
     offset: int = 0
@@ -32,8 +32,10 @@ def parse_slots(at: str | int | list[str | int] | tuple[str | int, ...]) -> tupl
 
     Raises ClaimError for what is none, for a slot named twice, and for `all` beside others.
     """
-    words = at.replace(",", " ").split() if isinstance(at, str) else at if isinstance(at, list | tuple) else [at]
-    if isinstance(at, bool) or not words:
+    words = (
+        at.replace(",", " ").split() if isinstance(at, str) else at if isinstance(at, list | tuple) else [at]
+    )
+    if not words:
         raise ClaimError(f"at={at!r} names no position: write at='END', at='S1+1', at=-1 or at='all'.")
     slots = tuple(_parse_slot(word) for word in words)
     if len(set(slots)) < len(slots):
@@ -44,11 +46,13 @@ def parse_slots(at: str | int | list[str | int] | tuple[str | int, ...]) -> tupl
 
 
 def _parse_slot(word: str | int) -> Slot:
-    if isinstance(word, int):
+    if isinstance(word, int) and not isinstance(word, bool):
         return Slot("", word)
-    match = _SLOT.fullmatch(str(word))
+    match = _SLOT.fullmatch(word) if isinstance(word, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
     if match is None or not word:
-        raise ClaimError(f"{word!r} is no position: write a name (END), a name plus an offset (S1+1) or an integer.")
+        raise ClaimError(
+            f"{word!r} is no position: write a name (END), a name plus an offset (S1+1) or an integer."
+        )
     name, offset = match[1] or "", int(match[2] or 0)
     if name == "all" and offset:
         raise ClaimError(f"{word!r} is no position: 'all' takes no offset.")

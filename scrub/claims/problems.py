@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import traceback
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import asdict, evolve, frozen
 
 from scrub.errors import ClaimError
+
+
+class Written(Protocol):
+    """Anything that knows where it was written: a site, a variable, a hypothesis."""
+
+    @property
+    def file(self) -> str | None: ...
+    @property
+    def line(self) -> int | None: ...
 
 
 @frozen
@@ -21,6 +33,10 @@ class Problem:
     hypothesis: str = ""
     file: str | None = None
     line: int | None = None
+
+    def at(self, place: Written) -> Problem:
+        """The same problem, located where something was written."""
+        return evolve(self, file=place.file, line=place.line)
 
     def __str__(self) -> str:
         where = ":".join(str(part) for part in (self.file, self.line) if part)
@@ -42,8 +58,42 @@ class ClaimProblems(ClaimError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def located(problems: Iterable[Problem], hypothesis: str, file: str | None, line: int | None) -> list[Problem]:
-    """The problems with the claim's own place filled in where they have none."""
-    return [
-        evolve(p, hypothesis=p.hypothesis or hypothesis, file=p.file or file, line=p.line or line) for p in problems
-    ]
+def located(
+    problems: Iterable[Problem], hypothesis: str, file: str | None, line: int | None
+) -> list[Problem]:
+    """The problems with the claim's name, and with the claim's own place where they have none."""
+    found: list[Problem] = []
+    for problem in problems:
+        own = problem.line is None
+        at_file = file if own or same_file(problem.file, file) else _shown(problem.file)
+        name = problem.hypothesis or hypothesis
+        found.append(evolve(problem, hypothesis=name, file=at_file, line=line if own else problem.line))
+    return found
+
+
+def same_file(first: str | None, second: str | None) -> bool:
+    """Whether two paths name one file; a missing path stands for the claim's own."""
+    return first is None or second is None or os.path.realpath(first) == os.path.realpath(second)
+
+
+def line_in(file: str | None, error: BaseException) -> int | None:
+    """The line of a file in which an error arose, or through which it came."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if file and same_file(frame.filename, file)]
+    return lines[-1] if lines else None
+
+
+def written_at(inside: str) -> tuple[str, int] | tuple[None, None]:
+    """File and line that are being run: those of the first frame outside the file `inside`."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None and frame.f_code.co_filename in (inside, __file__):
+        frame = frame.f_back
+    return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else (None, None)
+
+
+def _shown(file: str | None) -> str | None:
+    """A path as a user would write it: relative when it lies below the working directory."""
+    if file is None or not os.path.isabs(file):
+        return file
+    relative = os.path.relpath(file)
+    return file if relative.startswith("..") else relative

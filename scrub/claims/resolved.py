@@ -89,7 +89,7 @@ class Claim:
         placed = self.placement.placed[name]
         sites = sorted(
             (
-                str(site.site),
+                site.site.canonical,
                 site.site.is_linked,
                 sorted((channel, sorted(map(self._meaning, parents))) for channel, parents in site.reads),
                 sorted(self._meaning(parent) for parent in site.site.omitted),

@@ -40,8 +40,9 @@ class _Reader:
 
     def column(self, name: str, role: str) -> list[Any] | None:
         if name not in self.data.columns:
-            self.wrong(f"{role}: the data have no column {name!r}; they have {', '.join(self.data.columns) or 'none'}.",
-                       "", nearest(name, self.data.columns))  # fmt: skip
+            known = ", ".join(self.data.columns) or "none"
+            found = f"{role}: the data have no column {name!r}; they have {known}."
+            self.wrong(found, "", nearest(name, self.data.columns))
             return None
         missing = [i for i, row in enumerate(self.data.rows) if row.columns.get(name) is None]
         if missing and role != "pair=":
@@ -89,9 +90,16 @@ def _pairs(options: Options, reader: _Reader) -> Int[np.ndarray, " row"]:
     none = np.full(rows, -1, dtype=np.int64)
     if options.pair is None or (values := reader.column(options.pair, "pair=")) is None:
         return none
-    names = {row.columns.get("id"): i for i, row in enumerate(reader.data.rows)}
+    names: dict[str, list[int]] = {}
+    for i, row in enumerate(reader.data.rows):
+        if isinstance(name := row.columns.get("id"), str):
+            names.setdefault(name, []).append(i)
     for i, value in enumerate(values):
-        index = names.get(value) if isinstance(value, str) else value
+        same = names.get(value, []) if isinstance(value, str) else [value]
+        if len(same) > 1:
+            found = f"pair={options.pair!r}: rows {some(same)} share the 'id' {value!r} of row {i}'s partner."
+            reader.wrong(found, "A partner is one row.")
+        index = same[0] if same else None
         if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < rows:
             none[i] = index
     return none
@@ -105,17 +113,22 @@ def _strata(
         return
     called = np.isin(stratum, stratum[scored])
     if options.rest == "paired":
+        if options.pair not in reader.data.columns:
+            return
         missing = np.flatnonzero(called & (pair < 0))
         if missing.size:
-            reader.wrong(f"pair={options.pair!r}: rows {some(missing)} have no partner in the data.",
-                         "Give the row number of the partner (or its text in the column 'id'), or empty='self'.")  # fmt: skip
+            found = f"pair={options.pair!r}: rows {some(missing)} have no partner in the data."
+            fix = "Give the partner's row number (or its text in the column 'id'), or say empty='self'."
+            reader.wrong(found, fix)
         return
     if options.rest in ("keep", "zero"):
         return
     missing = np.flatnonzero(called & ~np.isin(stratum, stratum[rest_from]))
     if missing.size:
-        reader.wrong(f"rows {some(missing)} have no rest row in their stratum (rest_rows={options.rest_rows!r}).",
-                     "Add rest rows to the stratum, widen within=, or say empty='self' (r is the row itself).")  # fmt: skip
+        source = f"rest_rows={options.rest_rows!r}"
+        found = f"rows {some(missing)} have no rest row in their stratum ({source})."
+        fix = "Add rest rows to the stratum, widen within=, or say empty='self' (r is the row itself)."
+        reader.wrong(found, fix)
 
 
 def _lengths(options: Options, stratum: Int[np.ndarray, " row"], everywhere: bool, reader: _Reader) -> None:
@@ -130,8 +143,8 @@ def _lengths(options: Options, stratum: Int[np.ndarray, " row"], everywhere: boo
     mixed = [s for s in np.unique(stratum) if len(set(reader.data.lengths[stratum == s].tolist())) > 1]
     if mixed:
         rows = np.flatnonzero(np.isin(stratum, mixed))
-        reader.wrong(f"{why}, but rows {some(rows)} of one stratum have different lengths.",
-                     "Restrict draws to rows of equal length: within='length', with a column of lengths.")  # fmt: skip
+        fix = "Restrict draws to rows of equal length: within='length', with a column of lengths."
+        reader.wrong(f"{why}, but rows {some(rows)} of one stratum have different lengths.", fix)
 
 
 def _arguments(metric: AnyMetric, options: Options, reader: _Reader) -> None:
@@ -140,23 +153,23 @@ def _arguments(metric: AnyMetric, options: Options, reader: _Reader) -> None:
     if options.predicts is not None:
         reader.column(options.predicts, "predicts=")
     elif isinstance(metric, Metric) or not metric.columns:
-        reader.wrong(f"metric {metric} does not say what the right answer is.",
-                     "Add predicts='column', the column that the story's answer should equal.")  # fmt: skip
+        fix = "Add predicts='column', the column that the story's answer should equal."
+        reader.wrong(f"metric {metric} does not say what the right answer is.", fix)
 
 
 def check_tokens(
     metric: AnyMetric, data: Dataset, tokenizer: Tokenizer | None, vocabulary: int, context: int
 ) -> list[Problem]:
-    """Tokens beyond the model's vocabulary, rows beyond its context, metric strings that are not one token."""
+    """Tokens beyond the model's vocabulary, rows beyond its context, metric strings that are no token."""
     problems: list[Problem] = []
     over = [i for i, row in enumerate(data.rows) if row.tokens and max(row.tokens) >= vocabulary]
     if over:
-        problems.append(Problem(f"rows {some(over)} have token ids beyond the model's vocabulary of {vocabulary}.",
-                                "Tokenize with the model's own tokenizer."))  # fmt: skip
+        found = f"rows {some(over)} have token ids beyond the model's vocabulary of {vocabulary}."
+        problems.append(Problem(found, "Tokenize with the model's own tokenizer."))
     long = [i for i, row in enumerate(data.rows) if len(row.tokens) > context]
     if long:
-        problems.append(Problem(f"rows {some(long)} are longer than the model's context of {context} tokens.",
-                                "Shorten them."))  # fmt: skip
+        found = f"rows {some(long)} are longer than the model's context of {context} tokens."
+        problems.append(Problem(found, "Shorten them."))
     for name in metric.columns:
         if name in data.columns and (wrong := _not_tokens(data, name, tokenizer, vocabulary)):
             problems.append(Problem(f"metric {metric}: column {name!r} {wrong}"))
@@ -171,22 +184,28 @@ def _not_tokens(data: Dataset, name: str, tokenizer: Tokenizer | None, vocabular
             if isinstance(part, str):
                 texts.setdefault(part, number)
             elif not isinstance(part, int) or isinstance(part, bool):
-                return f"holds {part!r} in row {number}: a token id, a string that is one token, or a tuple of these."
+                wanted = "a token id, a string that is one token, or a tuple of these"
+                return f"holds {part!r} in row {number}: a metric takes {wanted}."
             elif not 0 <= part < vocabulary:
                 return f"holds the token id {part} in row {number}, beyond the vocabulary of {vocabulary}."
     if texts and tokenizer is None:
-        return "holds strings, and the model has no tokenizer: give token ids, or a directory with tokenizer.json."
-    bad = [f"{text!r} (row {row})" for text, row in texts.items() if tokenizer and token_id(text, tokenizer) is None]
+        need = "give token ids, or a directory with tokenizer.json"
+        return f"holds strings, and the model has no tokenizer: {need}."
+    bad = [
+        f"{text!r} (row {row})"
+        for text, row in texts.items()
+        if tokenizer and token_id(text, tokenizer) is None
+    ]
     return f"must hold single tokens; these are none or several: {some(bad)}." if bad else ""
 
 
 def token_ids(data: Dataset, name: str, tokenizer: Tokenizer | None) -> list[tuple[int, ...]]:
     """The token ids of a metric's argument in every row. Raises DataError for what is no single token."""
     found: list[tuple[int, ...]] = []
-    for value in data.column(name):
+    for number, value in enumerate(data.column(name)):
         parts = value if isinstance(value, tuple) else (value,)
         ids = [token_id(p, tokenizer) if isinstance(p, str) and tokenizer else p for p in parts]
         if not all(isinstance(i, int) for i in ids):
-            raise DataError(f"column {name!r}: {value!r} is not one token of the model's vocabulary.")
+            raise DataError(f"column {name!r}, row {number}: {value!r} is not one token of the vocabulary.")
         found.append(tuple(int(i) for i in ids if isinstance(i, int)))
     return found

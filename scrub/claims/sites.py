@@ -1,28 +1,33 @@
 """Sites: where in the model a variable lives, and which parents each channel there reads.
 
-    heads("9.9 9.6 10.0", at="END").reads(q="subject", k="io", v="io")
+heads("9.9 9.6 10.0", at="END").reads(q="subject", k="io", v="io")
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-from typing import Any, NoReturn
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, NoReturn, TypeVar
 
 from attrs import evolve, field, frozen
 
 from scrub.claims.names import Component, parse_heads, parse_layers, parse_nodes, print_components
 from scrub.claims.positions import Slot, parse_slots, print_slots
+from scrub.claims.problems import Problem, written_at
 from scrub.errors import ClaimError
 
+T = TypeVar("T")
 Reading = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @frozen
 class Site:
-    """Components at named positions; `reading` maps channels to parents, `omitted` names parents cut on purpose.
+    """Components at named positions; `reading` maps channels to parents, `omitted` are parents cut.
 
-    `at` is empty for the nodes of a computation graph. `line` is where the site was written.
+    `at` is empty for the nodes of a computation graph. `file` and `line` say where the site was written. A
+    site without components is one that could not be read, see `collecting`.
     """
 
     components: tuple[Component, ...]
@@ -30,6 +35,7 @@ class Site:
     reading: Reading | None = None
     omitted: tuple[str, ...] = ()
     is_linked: bool = False
+    file: str | None = field(default=None, eq=False)
     line: int | None = field(default=None, eq=False)
 
     def reads(self, **channels: str | Iterable[str]) -> Site:
@@ -55,9 +61,14 @@ class Site:
         names = print_components(self.components)
         return f"{names} @ {print_slots(self.at)}" if self.at else names
 
+    @property
+    def canonical(self) -> str:
+        """A text that does not depend on the order in which components and slots were written."""
+        return str(evolve(self, at=tuple(sorted(self.at))))
+
 
 class Inside:
-    """The site of a variable that is computed inside its readers: they read its placed parents as their own."""
+    """The site of a variable computed inside its readers: they read its placed parents as their own."""
 
     def __repr__(self) -> str:
         return "inside"
@@ -70,54 +81,83 @@ Place = Site | tuple[Site, ...] | Inside
 
 def heads(names: str, *, at: str | int) -> Site:
     """Attention heads at a position, written `9.6 9.9` (also L9H6, a9.h6, A9.6); channels q, k and v."""
-    return _site(parse_heads(names), at)
+    return _site(at, parse_heads, names)
 
 
 def mlps(layers: str | int, *, at: str | int) -> Site:
     """MLPs at a position: `mlps(3, at="END")`, `mlps("0-2", at="S1")`; one channel, `input`."""
-    return _site(parse_layers("mlp", layers), at)
+    return _site(at, partial(parse_layers, "mlp"), layers)
 
 
 def attn(layers: str | int, *, at: str | int) -> Site:
     """All heads of a layer as one component; channels q, k and v."""
-    return _site(parse_layers("attn", layers), at)
+    return _site(at, partial(parse_layers, "attn"), layers)
 
 
 def resid(layers: str | int, *, at: str | int) -> Site:
     """Everything written before a layer, as one vector; one channel, `input`."""
-    return _site(parse_layers("resid", layers), at)
+    return _site(at, partial(parse_layers, "resid"), layers)
 
 
 def embed(at: str | int) -> Site:
     """The token embedding alone at a position."""
-    return _site((Component("embed"),), at)
+    return _site(at, _single, "embed")
 
 
 def pos(at: str | int) -> Site:
     """The learned position embedding at a position."""
-    return _site((Component("pos"),), at)
+    return _site(at, _single, "pos")
 
 
 def logits(at: str | int) -> Site:
     """The model's answer, read at one position; one channel, `input`."""
-    return _site((Component("logits"),), at)
+    return _site(at, _single, "logits")
 
 
 def nodes(names: str) -> Site:
     """Nodes of a computation graph; their channels are the argument names of their functions."""
-    return Site(parse_nodes(names), line=_caller_line())
+    file, line = written_at(__file__)
+    return Site(_parsed(parse_nodes, names), file=file, line=line)
 
 
-def _site(components: tuple[Component, ...], at: Any) -> Site:
-    return Site(components, parse_slots(at), line=_caller_line())
+_collected: ContextVar[list[Problem] | None] = ContextVar("_collected", default=None)
 
 
-def _caller_line() -> int | None:
-    """The line of the claim that is being written: the first frame outside this file."""
-    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-    while frame is not None and frame.f_code.co_filename == __file__:
-        frame = frame.f_back
-    return frame.f_lineno if frame is not None else None
+@contextmanager
+def collecting() -> Generator[list[Problem]]:
+    """Within, a site that cannot be read becomes an empty site and a problem: all are told at once."""
+    found: list[Problem] = []
+    token = _collected.set(found)
+    try:
+        yield found
+    finally:
+        _collected.reset(token)
+
+
+def _site(at: Any, parse: Callable[..., tuple[Component, ...]], what: Any) -> Site:
+    components, slots = _parsed(parse, what), _parsed(parse_slots, at)
+    file, line = written_at(__file__)
+    return (
+        Site(components, slots, file=file, line=line)
+        if components and slots
+        else Site((), file=file, line=line)
+    )
+
+
+def _parsed(parse: Callable[..., tuple[T, ...]], what: Any) -> tuple[T, ...]:
+    try:
+        return parse(what)
+    except ClaimError as error:
+        found = _collected.get()
+        if found is None:
+            raise
+        file, line = written_at(__file__)
+        found.append(Problem(str(error), file=file, line=line))
+        return ()
+
+
+def _single(kind: str) -> tuple[Component, ...]:
+    return (Component(kind),)
 
 
 def _names(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -127,8 +167,8 @@ def _names(names: str | Iterable[str]) -> tuple[str, ...]:
 
 def _reserved(word: str) -> NoReturn:
     raise ClaimError(
-        f"{word}(...) belongs to the grammar of parts (neurons, directions, latents, single channels), which is "
-        "reserved and not built yet. Claim the whole component instead."
+        f"{word}(...) belongs to the grammar of parts (neurons, directions, latents, single channels), which "
+        "is reserved and not built yet. Claim the whole component instead."
     )
 
 

@@ -45,11 +45,15 @@ def mark(text: str, number: int) -> Marked:
         plain += text[last : match.start()]
         name, span = match[1].strip(), match[2]
         if not name.isidentifier() or name == "all":
-            raise DataError(f"text {number}: the mark {match[0]!r} must name a position by an identifier: {{IO| Mary}}.")
+            raise DataError(
+                f"text {number}: the mark {match[0]!r} must name a position by an identifier: {{IO| Mary}}."
+            )
         if name in (other for other, _, _ in spans):
             raise DataError(f"text {number}: the position {name!r} is marked twice.")
         if not span:
-            raise DataError(f"text {number}: the mark {match[0]!r} is empty; it names the last token of its span.")
+            raise DataError(
+                f"text {number}: the mark {match[0]!r} is empty; it names the last token of its span."
+            )
         spans.append((name, len(plain), len(plain) + len(span)))
         plain, last = plain + span, match.end()
     plain += text[last:]
@@ -59,27 +63,42 @@ def mark(text: str, number: int) -> Marked:
 
 
 def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path) -> list[Tokens]:
-    """Token ids and named positions of marked texts, without special tokens. Raises DataError with all splits."""
+    """Token ids and named positions of marked texts, without special tokens.
+
+    Raises DataError with every mark that splits a token and every word that the tokenizer does not know.
+    """
     used = open_tokenizer(tokenizer)
     found: list[Tokens] = []
     problems: list[str] = []
     for number, marked in enumerate(texts):
         encoding = used.encode(marked.text, add_special_tokens=False)
+        if word := _unknown(marked.text, encoding, used):
+            problems.append(f"text {number}: {word!r} is not in the tokenizer's vocabulary.")
         positions: dict[str, int] = {}
         for name, start, stop in marked.spans:
             inside = [i for i, (a, b) in enumerate(encoding.offsets) if a < stop and b > start]
-            if not inside or _splits(marked.text, encoding.offsets, inside, start, stop):
-                tokens = " ".join(repr(marked.text[slice(*encoding.offsets[i])]) for i in inside)
-                problems.append(
-                    f"text {number}: the mark {name} = {marked.text[start:stop]!r} splits a token: the tokenizer reads "
-                    f"{tokens or 'nothing'} there. Move the mark to whole tokens (a leading space belongs to its word)."
-                )
+            if inside and not _splits(marked.text, encoding.offsets, inside, start, stop):
+                positions[name] = inside[-1]
                 continue
-            positions[name] = inside[-1]
+            tokens = " ".join(repr(marked.text[slice(*encoding.offsets[i])]) for i in inside)
+            problems.append(
+                f"text {number}: the mark {name} = {marked.text[start:stop]!r} splits a token: the tokenizer "
+                f"reads {tokens or 'nothing'} there. Move the mark to whole tokens (a leading space belongs to "
+                "its word)."
+            )
         found.append((list(encoding.ids), positions))
     if problems:
-        raise DataError("\n".join(problems[:20]))
+        raise DataError(
+            "\n".join(problems[:20]) + (f"\nand {len(problems) - 20} more" if problems[20:] else "")
+        )
     return found
+
+
+def _unknown(text: str, encoding: Any, tokenizer: Tokenizer) -> str:
+    """The first piece of a text that the tokenizer could only read as its token for unknown words."""
+    unknown = getattr(getattr(tokenizer, "model", None), "unk_token", None)
+    pieces = zip(encoding.tokens, encoding.offsets, strict=True) if unknown else ()
+    return next((text[a:b] for token, (a, b) in pieces if token == unknown != text[a:b]), "")
 
 
 def _splits(text: str, offsets: Sequence[tuple[int, int]], inside: list[int], start: int, stop: int) -> bool:
@@ -104,15 +123,23 @@ def open_tokenizer(source: Any) -> Tokenizer:
             file = _cached(str(source))
         if file is None:
             raise ModelError(
-                f"no tokenizer at {str(source)!r}: a directory with a tokenizer.json is needed (with a model: --model DIR)."
+                f"no tokenizer at {str(source)!r}: a directory with a tokenizer.json is needed "
+                "(with a model: --model DIR)."
             )
-        opened: Any = Fast.from_file(str(file))
+        try:
+            opened: Any = Fast.from_file(str(file))
+        except Exception as error:  # the library raises plain exceptions
+            raise ModelError(f"{file} is no tokenizer that can be read: {error}.") from None
     else:
         opened = getattr(source, "backend_tokenizer", getattr(source, "_tokenizer", source))
     if not hasattr(opened, "get_vocab_size") or not hasattr(opened, "encode"):
-        raise ModelError(f"{type(source).__name__} is no tokenizer that gives offsets: use a fast one (tokenizer.json).")
+        raise ModelError(
+            f"{type(source).__name__} is no tokenizer that gives offsets: use a fast one (tokenizer.json)."
+        )
     if opened.get_vocab_size() == 0:
-        raise ModelError("the tokenizer has a vocabulary of 0 tokens: its files are missing beside the model.")
+        raise ModelError(
+            "the tokenizer has a vocabulary of 0 tokens: its files are missing beside the model."
+        )
     return opened
 
 
@@ -139,5 +166,5 @@ def words(vocabulary: Sequence[str]) -> Tokenizer:
 
 def token_id(text: str, tokenizer: Tokenizer) -> int | None:
     """The id of a string that is exactly one token, or None."""
-    ids = tokenizer.encode(text, add_special_tokens=False).ids
-    return ids[0] if len(ids) == 1 else None
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    return encoding.ids[0] if len(encoding.ids) == 1 and not _unknown(text, encoding, tokenizer) else None

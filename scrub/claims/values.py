@@ -27,15 +27,22 @@ def canonical(value: object) -> Value:
         return tuple(canonical(part) for part in value)
     if isinstance(value, float):
         raise ValueError(
-            f"{value!r} is a float: say how it is rounded, with @story.variable(round=0.25) or an int of your own"
+            f"{value!r} is a float: say how it is rounded, with @story.variable(round=0.25) or an int of "
+            "your own"
         )
     raise ValueError(
-        f"{value!r} ({type(value).__name__}) is no value: use None, bool, int, str, Fraction or tuples of these"
+        f"{value!r} ({type(value).__name__}) is no value: use None, bool, int, str, Fraction or tuples of "
+        "these"
     )
 
 
 def binned(value: object, step: float) -> Value:
-    """The multiple of `step` nearest to a number, as a Fraction: the bin that a rounded variable stores."""
+    """The multiple of `step` nearest to a number, as a Fraction: the bin that a rounded variable stores.
+
+    A tuple is rounded part by part; what is no number stays as it is.
+    """
+    if isinstance(value, tuple):
+        return tuple(binned(part, step) for part in value)
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or not isinstance(value, int | float | Fraction) or isinstance(value, bool):
@@ -47,7 +54,7 @@ def binned(value: object, step: float) -> Value:
 
 
 def key(value: Value) -> Hashable:
-    """A hashable key with the equality of section "values": `True` is not 1, `Fraction(2)` is 2."""
+    """A hashable key with the equality of this module: `True` is not 1, `Fraction(2)` is 2."""
     if isinstance(value, tuple):
         return ("tuple", *(key(part) for part in value))
     return ("bool", value) if isinstance(value, bool) else value
@@ -71,9 +78,13 @@ def joint_codes(parts: Sequence[Int[np.ndarray, " row"]], rows: int) -> Int[np.n
 
 
 def stable(value: object) -> str:
-    """A text of a value that never changes between processes and tells types apart: what digests are made of."""
+    """A text of a value, the same in every process, that tells types apart: digests are made of it."""
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, np.ndarray):
+        return f"array{value.shape}:{stable(value.ravel().tolist())}"
+    if isinstance(value, set | frozenset):
+        return "{" + ",".join(sorted(map(stable, value))) + "}"
     if isinstance(value, tuple | list):
         return "(" + ",".join(stable(part) for part in value) + ")"
     if isinstance(value, dict):

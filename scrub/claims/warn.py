@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.placement import Placement
@@ -15,9 +16,12 @@ LOW_ACCURACY = 0.9
 
 
 def warnings_of(
-    hypothesis: Hypothesis, placement: Placement | None, values: dict[str, tuple[Value, ...]], accuracy: float | None
+    hypothesis: Hypothesis,
+    placement: Placement | None,
+    values: dict[str, tuple[Value, ...]],
+    accuracy: float | None,
 ) -> tuple[str, ...]:
-    """Sentences about duplicate keys, patterns without values, constant variables, unreached sites, a wrong story."""
+    """Sentences on duplicate keys, patterns without values, constants, unreached sites, a wrong story."""
     found = list(_duplicate_keys(hypothesis))
     if placement is not None:
         found += [*_patterns_without_values(placement), *_constant(placement, values), *_unreached(placement)]
@@ -28,25 +32,38 @@ def warnings_of(
 
 def _duplicate_keys(hypothesis: Hypothesis) -> Iterator[str]:
     """Python keeps the last of two equal keys in a literal without a word."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(hypothesis.build)))
-    except (OSError, TypeError, SyntaxError, IndentationError):
-        return
-    for node in ast.walk(tree):
+    for node in (n for part in _written(hypothesis) for n in ast.walk(part)):
         if isinstance(node, ast.Dict):
             names = [k.value for k in node.keys if isinstance(k, ast.Constant)]
             for name in sorted({str(n) for n in names if names.count(n) > 1}):
                 yield f"the correspondence names {name!r} twice; Python keeps the last."
 
 
+def _written(hypothesis: Hypothesis) -> Sequence[ast.AST]:
+    """The body of the claim's function, or the arguments of the call that was given a mapping."""
+    try:
+        if inspect.isfunction(hypothesis.build):
+            made = ast.parse(textwrap.dedent(inspect.getsource(hypothesis.build))).body[0]
+            return made.body if isinstance(made, ast.FunctionDef) else [made]
+        lines = linecache.getlines(hypothesis.file or "")
+        calls = [n for n in ast.walk(ast.parse("".join(lines))) if isinstance(n, ast.Call)]
+        return [argument for call in calls if call.lineno == hypothesis.line for argument in call.args]
+    except (OSError, TypeError, SyntaxError, IndexError):
+        return []
+
+
 def _patterns_without_values(placement: Placement) -> Iterator[str]:
     for placed in placement.placed.values():
         for site in placed.sites:
             read = dict(site.reads)
-            if ("q" in read or "k" in read) and "v" not in read and site.site.components[0].kind in ("head", "attn"):
+            if (
+                ("q" in read or "k" in read)
+                and "v" not in read
+                and site.site.components[0].kind in ("head", "attn")
+            ):
                 yield (
-                    f"{placed.name} at {site.site}: q or k has parents while v has none, so that what is moved comes "
-                    "from an unrelated row."
+                    f"{placed.name} at {site.site}: q or k has parents while v has none, so that what is "
+                    "moved comes from an unrelated row."
                 )
 
 

@@ -1,3 +1,4 @@
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 """A computation graph as a model: a networkx graph of plain functions.
 
 Node attribute `function`, with arguments named like the node's predecessors; nodes without one are inputs,
@@ -7,7 +8,6 @@ read from the column of their name. Every argument is a channel.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ import networkx as nx
 from attrs import frozen
 
 from scrub.claims.names import Component
-from scrub.errors import ClaimError, DataError, ModelError, did_you_mean
+from scrub.errors import ClaimError, DataError, ModelError, did_you_mean, nearest, some
 
 
 @frozen
@@ -33,12 +33,14 @@ class Node:
         try:
             return self.function(**{name: known[name] for name in self.arguments})
         except Exception as error:
-            raise ModelError(f"node {self.name!r} of the model raised {type(error).__name__}: {error}") from error
+            raise ModelError(
+                f"node {self.name!r} of the model raised {type(error).__name__}: {error}"
+            ) from error
 
 
 @frozen(slots=False)
 class Computation:
-    """The model graph of a computation graph, and the functions that compute it. `nodes` are in topological order."""
+    """The model graph of a computation graph, and its functions. `nodes` are in topological order."""
 
     nodes: Mapping[str, Node]
     name: str = "computation graph"
@@ -47,14 +49,15 @@ class Computation:
 
     @classmethod
     def of(cls, graph: nx.DiGraph) -> Computation:
-        """Read a networkx graph. Raises ModelError with every problem: names, cycles, arguments without edges."""
+        """Read a networkx graph. Raises ModelError with every problem: names, arguments without edges; a cycle."""
         problems: list[str] = []
         if not graph.number_of_nodes():
             raise ModelError("the model's graph has no nodes.")
         if not graph.is_directed():
             raise ModelError("the model's graph has no directions: use a networkx.DiGraph.")
         if not nx.is_directed_acyclic_graph(graph):
-            cycle = " -> ".join(str(a) for a, _ in nx.find_cycle(graph))
+            edges = nx.find_cycle(graph)
+            cycle = " -> ".join(str(name) for name in (*(edge[0] for edge in edges), edges[0][0]))
             raise ModelError(f"the model's graph has a cycle: {cycle}.")
         nodes: dict[str, Node] = {}
         for name in nx.lexicographical_topological_sort(graph, key=str):
@@ -81,10 +84,10 @@ class Computation:
     def has(self, component: Component) -> bool:
         return component.kind == "node" and component.name in self.nodes
 
-    def missing(self, component: Component) -> tuple[str, str]:
-        near = re.search(r"'(.*)'", did_you_mean(str(component), self.nodes))
-        listed = ", ".join(list(self.nodes)[:12])
-        return f"the computation graph has the nodes {listed}", near[1] if near else next(iter(self.nodes))
+    def missing(self, component: Component) -> tuple[str, str | None]:
+        """What the graph has instead of a component, and the nearest node when one is near."""
+        known = f"the computation graph has the nodes {some(self.nodes, 12)}"
+        return known, nearest(str(component), self.nodes)
 
     def channels(self, component: Component) -> tuple[str, ...]:
         return self.nodes[component.name].arguments
@@ -141,13 +144,18 @@ class Computation:
 
 def _read_node(graph: nx.DiGraph, name: Any) -> tuple[Node, list[str]]:
     if not isinstance(name, str) or not name.isidentifier():
-        return Node(str(name), None, ()), [f"node {name!r} must be named by an identifier (it is an argument's name)."]
+        return Node(str(name), None, ()), [
+            f"node {name!r} must be named by an identifier (it is an argument's name)."
+        ]
     function = graph.nodes[name].get("function")
     predecessors = sorted(map(str, graph.predecessors(name)))
     if function is None:
         wrong = [f"node {name!r} has edges into it but no attribute 'function'."] if predecessors else []
         return Node(name, None, ()), wrong
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return Node(name, None, ()), [f"node {name!r}: {function!r} is no function with readable arguments."]
     arguments = tuple(p.name for p in parameters if p.default is p.empty)
     if sorted(arguments) != predecessors:
         return Node(name, function, ()), [

@@ -41,7 +41,7 @@ class Shape:
 
 @frozen
 class TransformerGraph:
-    """The model graph of a transformer. Components write at a time, channels read all that was written before."""
+    """The model graph of a transformer. Components write at a time, channels read all written before."""
 
     name: str
     shape: Shape
@@ -101,7 +101,7 @@ class TransformerGraph:
         return ATTENTION_CHANNELS if component.kind in ("head", "attn") else ("input",)
 
     def written(self, component: Component) -> int:
-        """When a component writes: embed -1; attention of layer l at 2l, its MLP at 2l + 1, resid l just before."""
+        """When a component writes: embed -1; attention of layer l at 2l, its MLP at 2l + 1, resid l before."""
         layer = component.layer or 0
         match component.kind:
             case "embed" | "pos":
@@ -149,7 +149,7 @@ class TransformerGraph:
         return self.read(component)
 
     def atoms(self, component: Component) -> frozenset[Component]:
-        """The finest components that make up this one: heads for `attn l`, all writers before for `resid l`."""
+        """The finest components in this one: heads for `attn l`, all writers before for `resid l`."""
         if component.kind == "attn":
             return frozenset(Component("head", component.layer, h) for h in range(self.shape.n_heads))
         if component.kind == "resid":
@@ -174,18 +174,29 @@ class TransformerGraph:
         inner = [c for c in self.writers() if c.kind in ("head", "mlp")]
         match = re.fullmatch(r"(mlps?|heads|attn|all)(?: (\d+)(?:-(\d+))?)?", word.strip())
         if match is None:
-            component = parse_component(word)
-            if not self.has(component) or component.kind not in ("head", "mlp", "attn"):
-                raise ClaimError(f"through={word!r} names nothing that a path can pass in {self.name}.")
+            component = _inner(word)
+            if component is None or not self.has(component):
+                raise ClaimError(
+                    f"through={word!r} names nothing that a path can pass in {self.name}: write 'mlps', 'heads', "
+                    "'all', 'mlps 0-3', or single components separated by commas."
+                )
             return sorted(self.atoms(component))
         kind = {"mlps": "mlp", "mlp": "mlp", "heads": "head", "attn": "head"}.get(match[1])
         first = int(match[2]) if match[2] else 0
         last = int(match[3] or match[2]) if match[2] else self.shape.n_layers - 1
         if last >= self.shape.n_layers or first > last:
-            raise ClaimError(
-                f"through={word!r} reaches beyond {self.name}, which has layers 0 to {self.shape.n_layers - 1}."
-            )
+            layers = f"0 to {self.shape.n_layers - 1}"
+            raise ClaimError(f"through={word!r} names no layers of {self.name}, which has layers {layers}.")
         return [c for c in inner if kind in (None, c.kind) and first <= (c.layer or 0) <= last]
+
+
+def _inner(word: str) -> Component | None:
+    """A head, an MLP or a layer's attention, or None for what a path cannot pass."""
+    try:
+        component = parse_component(word)
+    except ClaimError:
+        return None
+    return component if component.kind in ("head", "mlp", "attn") else None
 
 
 def _within(index: int | None, size: int) -> bool:

@@ -1,24 +1,20 @@
-"""A transformer as values and a few pure functions: one code path for every architecture.
+"""What a transformer computes, as few pure functions: one code path for every architecture.
 
-Axes in the shapes: `h` query heads, `g` key/value heads, `d` d_model, `e` d_head, `m` d_mlp, `v` vocabulary,
-`n` slots of a sequence, `row` contexts. Weights may have any strides. Nothing here changes its inputs in place
-or leaves the dtype it is given, so the same functions serve fp64 verification and gradients.
+Axes as in `scrub.model.weights`; `n` are slots of a sequence, `row` contexts. Nothing here changes its inputs
+in place or leaves the dtype it is given, so the same functions serve fp64 verification and gradients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import attrs
 import torch
 import torch.nn.functional as F
-from attrs import frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scrub.errors import ModelError
-from scrub.model.graph import Shape
+from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Rotary, Transformer
 
 Record = Callable[[str, int, Tensor], None]
 CHANNELS = ("q", "k", "v")
@@ -34,135 +30,6 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "identity": lambda x: x,
 }
-
-
-@frozen(eq=False)
-class Norm:
-    """`layer` centres and scales, `rms` scales only, `none` passes through; then weight and bias, where given."""
-
-    kind: str
-    weight: Float[Tensor, "d"] | None = None
-    bias: Float[Tensor, "d"] | None = None
-    eps: float = 1e-5
-
-
-@frozen(eq=False)
-class Rotary:
-    """Tables of the angles by position; the first `rot <= e` coordinates of a head turn, the others stay.
-
-    Coordinate i turns with i + rot/2 (half-split, as in Llama and NeoX), or 2i with 2i + 1 (`interleaved`, as
-    in GPT-J and the native models). The tables name the angle of every coordinate in the same order.
-    """
-
-    cos: Float[Tensor, "n_ctx rot"]
-    sin: Float[Tensor, "n_ctx rot"]
-    interleaved: bool = False
-
-
-@frozen(eq=False)
-class Attn:
-    """Attention of one layer. With grouped queries `g < h`: query head i reads key/value head `kv_head(attn, i)`.
-
-    `window` counts the keys that a query sees, itself included. `q_norm` and `k_norm` act on each head's e.
-    """
-
-    W_Q: Float[Tensor, "h d e"]
-    W_K: Float[Tensor, "g d e"]
-    W_V: Float[Tensor, "g d e"]
-    W_O: Float[Tensor, "h e d"]
-    b_Q: Float[Tensor, "h e"] | None = None
-    b_K: Float[Tensor, "g e"] | None = None
-    b_V: Float[Tensor, "g e"] | None = None
-    b_O: Float[Tensor, "d"] | None = None
-    scale: float = 1.0
-    causal: bool = True
-    window: int | None = None
-    rotary: Rotary | None = None
-    q_norm: Norm | None = None
-    k_norm: Norm | None = None
-
-
-@frozen(eq=False)
-class Mlp:
-    """`act(x W_in + b_in) W_out + b_out`; with a gate `(act(x W_gate + b_gate) * (x W_in + b_in)) W_out + b_out`."""
-
-    W_in: Float[Tensor, "d m"]
-    W_out: Float[Tensor, "m d"]
-    act: str
-    b_in: Float[Tensor, "m"] | None = None
-    b_out: Float[Tensor, "d"] | None = None
-    W_gate: Float[Tensor, "d m"] | None = None
-    b_gate: Float[Tensor, "m"] | None = None
-
-
-@frozen(eq=False)
-class BlackBox:
-    """An MLP known only as a function of one position, `[..., d] -> [..., d]`."""
-
-    fn: Callable[[Tensor], Tensor]
-
-
-@frozen(eq=False)
-class Block:
-    """One layer. Where `parallel`, the MLP reads the stream before the layer, `ln2(resid_pre)`."""
-
-    ln1: Norm
-    attn: Attn
-    ln2: Norm | None = None
-    mlp: Mlp | BlackBox | None = None
-    parallel: bool = False
-
-
-@frozen(eq=False)
-class Transformer:
-    """A model's weights, taken once, and where they come from.
-
-    `revision` is the hub's commit, or a digest of the weights; `processing` is `raw`, or `compat` where the
-    weights were folded and centred before they were taken.
-    """
-
-    shape: Shape
-    W_E: Float[Tensor, "v d"]
-    W_pos: Float[Tensor, "n_ctx d"] | None
-    blocks: tuple[Block, ...]
-    ln_final: Norm
-    W_U: Float[Tensor, "d v"]
-    b_U: Float[Tensor, "v"] | None = None
-    name: str = "model"
-    revision: str = ""
-    processing: str = "raw"
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.W_E.dtype
-
-    @property
-    def device(self) -> torch.device:
-        return self.W_E.device
-
-    @property
-    def tied(self) -> bool:
-        """Whether embedding and unembedding share their storage."""
-        return self.W_U.data_ptr() == self.W_E.data_ptr() and self.W_U.shape == self.W_E.T.shape
-
-    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Transformer:
-        """The same model in another dtype or on another device; shared tensors stay shared."""
-        moved: Transformer = _moved(self, lambda t: t.to(dtype=dtype or t.dtype, device=device or t.device), {})
-        return attrs.evolve(moved, W_U=moved.W_E.T) if self.tied else moved
-
-
-def _moved(value: Any, move: Callable[[Tensor], Tensor], done: dict[int, Any]) -> Any:
-    if id(value) not in done:
-        if isinstance(value, Tensor):
-            done[id(value)] = move(value)
-        elif isinstance(value, tuple):
-            done[id(value)] = tuple(_moved(item, move, done) for item in value)
-        elif isinstance(value, Transformer | Block | Attn | Mlp | Norm | Rotary):
-            parts = {f.name: _moved(getattr(value, f.name), move, done) for f in attrs.fields(type(value))}
-            done[id(value)] = attrs.evolve(value, **parts)
-        else:
-            return value
-    return done[id(value)]
 
 
 def norm(n: Norm, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
@@ -200,7 +67,7 @@ def project(
 ) -> Float[Tensor, "*batch n heads e"]:
     """What heads make of a normalised stream: bias, the heads' own norm, and rotary at `positions` included.
 
-    `channel` is `q`, `k` or `v`; `heads` are query heads for q, key/value heads for k and v; None is all of them.
+    `channel` is `q`, `k` or `v`; `heads` are query heads for q, key/value heads for k and v; None is all.
     """
     weight, bias = _projection(attn, channel)
     if heads is not None:
@@ -234,7 +101,7 @@ def visible(
     attn: Attn,
     q_pos: Int[Tensor, "row q"],
     key_pos: Int[Tensor, "row t"],
-    lengths: Int[Tensor, "row"],
+    lengths: Int[Tensor, " row"],
 ) -> Bool[Tensor, "row q t"]:
     """Which keys a query sees: none at or beyond the row's length, none in the future where causal."""
     seen = (key_pos < lengths[:, None])[:, None, :]
@@ -252,9 +119,9 @@ def pattern(
     mask: Bool[Tensor, "#row #q t"],
     scale: float,
 ) -> Float[Tensor, "row h q t"]:
-    """The attention pattern. A query that sees nothing (it can only be padding) attends evenly, not by NaN."""
+    """The attention pattern. A query that sees nothing (it is padding) is shown every key: no NaN."""
     scores = torch.matmul(q.transpose(1, 2), k.permute(0, 2, 3, 1)) * scale
-    return scores.masked_fill(~mask[:, None], torch.finfo(q.dtype).min).softmax(-1)
+    return scores.masked_fill(~_some_key(mask)[:, None], -torch.inf).softmax(-1)
 
 
 def attend(
@@ -264,8 +131,13 @@ def attend(
     mask: Bool[Tensor, "#row #q t"],
     scale: float,
 ) -> Float[Tensor, "row q h e"]:
-    """The heads' z: values averaged by the pattern. k and v have one head for each of q's (`kv_head`)."""
-    return torch.matmul(pattern(q, k, mask, scale), v.transpose(1, 2)).transpose(1, 2)
+    """The heads' z: values averaged by the `pattern`. k and v have one head for each of q's (`kv_head`)."""
+    heads_first, seen = (tensor.transpose(1, 2) for tensor in (q, k, v)), _some_key(mask)[:, None]
+    return F.scaled_dot_product_attention(*heads_first, attn_mask=seen, scale=scale).transpose(1, 2)
+
+
+def _some_key(mask: Tensor) -> Tensor:
+    return mask | ~mask.any(-1, keepdim=True)
 
 
 def write(
@@ -308,17 +180,17 @@ def unembed(
 def trace(
     model: Transformer,
     tokens: Int[Tensor, "row t"],
-    lengths: Int[Tensor, "row"],
+    lengths: Int[Tensor, " row"],
     record: Record | None = None,
     start: tuple[int, Float[Tensor, "row t d"]] | None = None,
     stop_layer: int | None = None,
 ) -> Float[Tensor, "row t d"]:
     """One forward pass on right-padded rows: the final residual stream, or `resid_pre` of `stop_layer`.
 
-    Calls `record(kind, layer, tensor)` in the order of computation for `embed` and `pos` (layer 0),
-    `resid_pre [row t d]`, `q [row t h e]` and `k`, `v [row t g e]` (after bias, head norms and rotary; one per
-    key/value head), `z [row t h e]`, `resid_mid` (the stream that the MLP reads: `resid_pre` where parallel),
-    `mlp_out`, and `resid_pre` of layer `n_layers`, the final stream. Layers without an MLP record neither
+    Calls `record(kind, layer, tensor)` in the order of computation: `embed` and `pos` (layer 0); `resid_pre`
+    [row t d]; `q` [row t h e] and `k`, `v` [row t g e] (after bias, head norms and rotary, one for each
+    key/value head); `z` [row t h e]; `resid_mid`, the stream that the MLP reads (`resid_pre` where parallel);
+    `mlp_out`; and `resid_pre` of layer `n_layers`, the final stream. Layers without an MLP record neither
     `resid_mid` nor `mlp_out`. `start=(layer, resid_pre)` resumes there. Values at padding have no meaning.
     Raises ModelError for rows longer than the context.
     """

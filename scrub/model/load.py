@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,13 @@ import torch
 from torch import nn
 
 from scrub.errors import ModelError, some
-from scrub.model.layers import Transformer
-from scrub.model.transformer import PROBE_LENGTH, adapt, bridge_of, official_name
+from scrub.model.selfcheck import PROBE_LENGTH
+from scrub.model.transformer import adapt, bridge_of, official_name
+from scrub.model.weights import Transformer
 
-_USE_A_DIRECTORY = 'give a directory that holds config.json and *.safetensors: model="path/to/dir", or --model DIR.'
+_USE_A_DIRECTORY = (
+    'give a directory that holds config.json and *.safetensors: model="path/to/dir", or --model DIR.'
+)
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
@@ -25,11 +28,11 @@ def load(
     device: torch.device | str | None = None,
     probe_length: int = PROBE_LENGTH,
 ) -> Transformer:
-    """The checked weights of a model: a hub name, a local directory, a loaded TransformerBridge or Transformer.
+    """The checked weights of a model: a hub name, a directory, a loaded TransformerBridge or a Transformer.
 
-    A directory needs `config.json` and weights, no tokenizer. Nothing but the safetensors and pickled tensors
-    that Hugging Face reads is loaded; no code of the repository is run. A `Transformer` was checked when it was
-    made and is only moved. Raises ModelError with what was found and what to do. `probe_length`: see `adapt`.
+    A directory needs `config.json` and weights, no tokenizer; code that comes with a model is never run. A
+    `Transformer` was checked when it was made and is only moved. `probe_length`: see `adapt`. Raises
+    ModelError with what was found and what to do.
     """
     if isinstance(source, Transformer):
         return source.to(dtype=dtype, device=device)
@@ -37,7 +40,8 @@ def load(
         return adapt(source, dtype=dtype, device=device, probe_length=probe_length)
     if not isinstance(source, str | Path):
         raise ModelError(
-            f"a {type(source).__name__} is no model; give a name, a directory, a TransformerBridge or a graph."
+            f"an object of type {type(source).__name__} is no model; give a name, a directory, a "
+            "TransformerBridge or a graph."
         )
     path = Path(source).expanduser()
     if path.is_dir():
@@ -48,7 +52,9 @@ def load(
         name, module = source, _from_hub(source, dtype)
     if device is not None:
         module = module.to(device)
-    return adapt(bridge_of(module, name), dtype=dtype, device=device, name=name, probe_length=probe_length)
+    commit = getattr(module.config, "_commit_hash", None)
+    bridge = bridge_of(module, name)
+    return adapt(bridge, dtype=dtype, device=device, name=name, revision=commit, probe_length=probe_length)
 
 
 def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
@@ -61,7 +67,10 @@ def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
     except ModelError:
         raise
     except Exception as error:  # readers of configurations, safetensors and pickles each raise their own
-        raise ModelError(f"the model in {path} cannot be read, it may be damaged: {_first(error)}") from error
+        raise ModelError(
+            f"the model in {path} cannot be read ({_first(error)}): it is damaged, or of a kind that the "
+            "installed transformers does not know."
+        ) from error
 
 
 def _from_hub(name: str, dtype: torch.dtype) -> nn.Module:
@@ -72,7 +81,12 @@ def _from_hub(name: str, dtype: torch.dtype) -> nn.Module:
     except Exception as error:
         if "RepositoryNotFoundError" in _causes(error):
             found = f"the Hugging Face hub has no model called {name!r}"
-        elif _causes(error) & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "ConnectError", "ConnectionError"}:
+        elif _causes(error) & {
+            "LocalEntryNotFoundError",
+            "OfflineModeIsEnabled",
+            "ConnectError",
+            "ConnectionError",
+        }:
             found = f"{name!r} is not in the local cache and the Hugging Face hub cannot be reached"
         else:
             found = f"{name!r} cannot be loaded from the Hugging Face hub ({_first(error)})"
@@ -85,18 +99,26 @@ def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
     # The reference runs in full precision even where ours will not, so that the check says what ours loses.
     precision = torch.float64 if dtype == torch.float64 else torch.float32
     with _quiet():
-        module, info = AutoModelForCausalLM.from_pretrained(
-            name, dtype=precision, attn_implementation="eager", local_files_only=local, output_loading_info=True
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            name,
+            dtype=precision,
+            attn_implementation="eager",
+            local_files_only=local,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
         )
+    module, info = loaded
     # Hugging Face fills what is missing with random numbers and only logs it.
-    wrong = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+    wrong = sorted(info["missing_keys"]) + sorted(str(key[0]) for key in info["mismatched_keys"])
     if wrong:
-        raise ModelError(f"the weights of {name} do not fit its config.json: {some(wrong, 3)} missing or misshapen.")
+        raise ModelError(
+            f"the weights of {name} do not fit its config.json: {some(wrong, 3)} missing or misshapen."
+        )
     return module
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     from transformers.utils import logging
 
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()

@@ -1,32 +1,29 @@
-"""The adapter on TransformerLens: weights are taken once from a bridge, then checked against the bridge's logits.
+"""The adapter on TransformerLens: weights are taken once from a bridge, then checked against its logits.
 
-The only file that imports transformer_lens. What cannot be expressed by `scrub.model.layers`, or does not give
-the model's own logits, is refused by name; nothing is approximated.
+The only file that imports transformer_lens. What cannot be expressed by `scrub.model.layers`, or does not
+give the model's own logits, is refused by name; nothing is approximated.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import attrs
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scrub.errors import ModelError, did_you_mean
 from scrub.model.graph import Shape
-from scrub.model.layers import ACTIVATIONS, Attn, Block, Mlp, Norm, Rotary, Transformer, trace, unembed
+from scrub.model.layers import ACTIVATIONS
+from scrub.model.selfcheck import PROBE_LENGTH, digest, probe, self_check
+from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
 
-PROBE_ROWS = 4
-PROBE_LENGTH = 16
-# The largest error of a logit, in standard deviations of the logits. Half precision rounds the bridge's own
-# logits; a wrong architecture is off by more than one.
-TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 0.05, torch.bfloat16: 0.3}
-
-_ACT_NAMES = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh", "swish": "silu"}
+_ACT_NAMES = {
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "swish": "silu",
+}
 _POSITIONS = {"standard": "learned", "rotary": "rotary", "none": "none"}
 # Settings of a bridge that change the computation in a way the layers here do not know.
 _REFUSED = {
@@ -47,14 +44,16 @@ def adapt(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
     name: str | None = None,
+    revision: str | None = None,
     probe_length: int = PROBE_LENGTH,
 ) -> Transformer:
     """The weights of a TransformerBridge as a `Transformer`: copies, detached; the bridge stays as it was.
 
-    Supported is what self-checks: pre-norm transformers with LayerNorm, RMSNorm or no norm, learned or rotary
-    positions, grouped queries, windows, head norms, gated MLPs, parallel blocks, attention only, bidirectional.
-    Raises ModelError, naming the architecture, for all else. `probe_length` (tokens) should be the length of
-    the longest row to be read; the probe is cut to the context.
+    Supported is what passes the self-check: LayerNorm, RMSNorm or no norm, before attention and MLP; learned
+    or rotary positions, grouped queries, windows, head norms, gated MLPs, parallel blocks, attention only,
+    bidirectional attention. Raises ModelError, naming the architecture, for all else. `revision` is a digest
+    of the weights where none is given. `probe_length` (tokens, cut to the context) should be the length of
+    the longest row to be read.
     """
     model_name = name or _setting(bridge, "model_name", "model")
     architecture = _setting(bridge, "architecture", type(bridge).__name__)
@@ -65,7 +64,7 @@ def adapt(
         raise ModelError(
             f"{model_name} ({architecture}) is not built like the transformers that can be tested: {error}"
         ) from error
-    model = attrs.evolve(model, revision=_commit(bridge) or digest(model))
+    model = attrs.evolve(model, revision=revision or digest(model))
     self_check(model, bridge, *probe(model, probe_length))
     return model
 
@@ -89,93 +88,6 @@ def official_name(name: str) -> str:
     from transformer_lens.supported_models import MODEL_ALIASES
 
     return next((official for official, short in MODEL_ALIASES.items() if name in short), name)
-
-
-def probe(model: Transformer, length: int) -> tuple[Int[Tensor, "row t"], Int[Tensor, "row"]]:
-    """Random tokens and mixed lengths, the longest `length`; seeded, the global generator stays untouched."""
-    length = max(1, min(length, model.shape.n_ctx))
-    generator = torch.Generator().manual_seed(0)
-    tokens = torch.randint(model.W_E.shape[0], (PROBE_ROWS, length), generator=generator)
-    lengths = torch.linspace(length, max(1, length // 2), PROBE_ROWS).long()
-    return tokens.to(model.device), lengths.to(model.device)
-
-
-@torch.no_grad()
-def self_check(
-    model: Transformer, bridge: Any, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, "row"]
-) -> float:
-    """The largest difference between our logits, with padding, and the bridge's own, each row without padding.
-
-    In standard deviations of the bridge's logits over real positions. Raises ModelError above `TOLERANCE`.
-    """
-    ours = unembed(model, trace(model, tokens, lengths))
-    theirs = _bridge_logits(bridge, tokens, lengths)
-    real = torch.arange(tokens.shape[1]) < lengths.cpu()[:, None]
-    found, wanted = ours.cpu().double()[real], theirs[real]
-    if found.shape != wanted.shape:
-        raise ModelError(f"{model.name} gives {wanted.shape[-1]} logits, its weights {found.shape[-1]}.")
-    spread = wanted.std().item() or 1.0
-    error = (found - wanted).abs().max().item() / spread
-    tolerance = max(TOLERANCE[dtype] for dtype in (model.dtype, next(bridge.original_model.parameters()).dtype))
-    if not error <= tolerance:
-        raise ModelError(
-            f"{model.name} ({model.shape.family}) is not reproduced: our logits differ from the model's own by "
-            f"up to {error:.2g} standard deviations (at most {tolerance:g} is accepted), so its architecture "
-            "computes something that is not supported, or hooks that change values are active on it."
-        )
-    return error
-
-
-def _bridge_logits(bridge: Any, tokens: Tensor, lengths: Tensor) -> Float[Tensor, "row t v"]:
-    # One run for each length, without padding: the reference then depends on nobody's treatment of masks.
-    tokens, lengths = tokens.to(next(bridge.original_model.parameters()).device), lengths.cpu()
-    found: Tensor | None = None
-    with _evaluating(bridge):
-        for length in sorted(set(lengths.tolist())):
-            rows = (lengths == length).nonzero()[:, 0]
-            logits = bridge(tokens[rows.to(tokens.device), :length]).cpu().double()
-            if found is None:
-                found = logits.new_zeros(*tokens.shape, logits.shape[-1])
-            found[rows, :length] = logits
-    assert found is not None
-    return found
-
-
-@contextmanager
-def _evaluating(bridge: Any) -> Iterator[None]:
-    modules = {*bridge.modules(), *bridge.original_model.modules()}
-    before = {module: module.training for module in modules}
-    for module in modules:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, training in before.items():
-            module.training = training
-
-
-def digest(model: Transformer) -> str:
-    """A digest of the weights as fp32 numbers: the same in whatever dtype and on whatever device they are."""
-    state = hashlib.blake2b(digest_size=16)
-    for tensor in _tensors(attrs.asdict(model)):
-        state.update(str(tuple(tensor.shape)).encode())
-        state.update(memoryview(tensor.detach().float().cpu().contiguous().numpy()).cast("B"))
-    return state.hexdigest()
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _tensors(item)
-
-
-def _commit(bridge: Any) -> str | None:
-    return getattr(getattr(bridge.original_model, "config", None), "_commit_hash", None)
 
 
 def _setting(bridge: Any, key: str, default: Any = None) -> Any:
@@ -210,7 +122,7 @@ class _Copy:
         return None if tensor is None else self(tensor)
 
     def swapped(self, tensor: Tensor) -> Tensor:
-        """A copy stored with its last two axes exchanged: the layout that products with these weights want."""
+        """A copy stored with its last two axes exchanged, the layout that matrix products want."""
         return self(tensor.transpose(-1, -2)).transpose(-1, -2)
 
 
@@ -218,8 +130,10 @@ def _taken(bridge: Any, name: str, architecture: str, copy: _Copy) -> Transforme
     shape = _shape(bridge, architecture)
     rotary = _rotary(bridge, shape.n_ctx, copy) if shape.positions == "rotary" else None
     embedding, unembedding = bridge.embed.weight, bridge.unembed.weight
-    W_E = copy(embedding)
-    tied = unembedding.data_ptr() == embedding.data_ptr()
+    # Gemma multiplies what it looks up, and unembeds by the table itself.
+    factor = getattr(bridge.embed.original_component, "embed_scale", None)
+    W_E = copy(embedding if factor is None else embedding * factor)
+    tied = factor is None and unembedding.data_ptr() == embedding.data_ptr()
     return Transformer(
         shape=shape,
         W_E=W_E,
@@ -281,7 +195,9 @@ def _norm(ln: Any, cfg: Any, copy: _Copy) -> Norm:
 
 def _attn(bridge: Any, attn: Any, shape: Shape, rotary: Rotary | None, copy: _Copy) -> Attn:
     module = attn.original_component
-    taken = Attn(
+    _expect(attn.W_Q, (shape.n_heads, shape.d_model, shape.d_head), "W_Q")
+    _expect(attn.W_K, (shape.n_kv_heads, shape.d_model, shape.d_head), "W_K")
+    return Attn(
         W_Q=copy.swapped(attn.W_Q),
         W_K=copy.swapped(attn.W_K),
         W_V=copy.swapped(attn.W_V),
@@ -290,29 +206,35 @@ def _attn(bridge: Any, attn: Any, shape: Shape, rotary: Rotary | None, copy: _Co
         b_K=copy.maybe(attn.b_K),
         b_V=copy.maybe(attn.b_V),
         b_O=copy.maybe(attn.b_O),
-        scale=_scale(module, shape.d_head),
+        scale=_scale(module, shape),
         causal=shape.causal,
         window=_window(bridge, module),
         rotary=rotary,
         q_norm=_head_norm(attn, "q_norm", bridge.cfg, copy),
         k_norm=_head_norm(attn, "k_norm", bridge.cfg, copy),
     )
-    assert taken.W_Q.shape == (shape.n_heads, shape.d_model, shape.d_head), taken.W_Q.shape
-    assert taken.W_K.shape == (shape.n_kv_heads, shape.d_model, shape.d_head), taken.W_K.shape
-    return taken
 
 
-def _scale(module: Any, d_head: int) -> float:
+def _expect(weight: Tensor, axes: tuple[int, ...], name: str) -> None:
+    if weight.shape != axes:
+        raise ValueError(f"its {name} is of shape {tuple(weight.shape)}, not {axes}")
+
+
+def _scale(module: Any, shape: Shape) -> float:
+    if shape.family == "GPTNeoForCausalLM":
+        return 1.0
     # Hugging Face's modules name the factor; the native ones name the divisor.
     if (factor := getattr(module, "scaling", None)) is not None:
         return float(factor)
     divisor = getattr(module, "scale", None)
-    return 1.0 / float(divisor) if isinstance(divisor, int | float) else d_head**-0.5
+    return 1.0 / float(divisor) if isinstance(divisor, int | float) else shape.d_head**-0.5
 
 
 def _window(bridge: Any, module: Any) -> int | None:
     if hasattr(module, "sliding_window"):
         return module.sliding_window
+    if hasattr(module, "attention_type"):
+        return module.config.window_size if module.attention_type == "local" else None
     config = getattr(bridge.original_model, "config", None)
     return getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
 
@@ -322,8 +244,8 @@ def _head_norm(attn: Any, which: str, cfg: Any, copy: _Copy) -> Norm | None:
     if ln is None:
         return None
     taken = _norm(ln, cfg, copy)
-    if taken.weight is not None and taken.weight.shape != (cfg.d_head,):
-        raise ValueError(f"its {which} does not act on single heads")
+    if taken.weight is not None:
+        _expect(taken.weight, (cfg.d_head,), f"{which}.weight")
     return taken
 
 
@@ -348,12 +270,16 @@ def _rotary(bridge: Any, n_ctx: int, copy: _Copy) -> Rotary:
     native = getattr(bridge.original_model, "rotary", None)
     if native is not None and hasattr(native, "cos_cached"):
         return Rotary(copy(native.cos_cached), copy(native.sin_cached), interleaved=True)
+    joint = getattr(bridge.blocks[0].attn.original_component, "embed_positions", None)
+    if isinstance(joint, Tensor):
+        sin, cos = (copy(table.repeat_interleave(2, dim=-1)) for table in joint[:n_ctx].chunk(2, dim=-1))
+        return Rotary(cos, sin, interleaved=True)
     module = bridge.rotary_emb.original_component
     if getattr(module, "rope_type", "default") in ("dynamic", "longrope"):
         raise ValueError(f"its {module.rope_type} rotary angles depend on the length of the row")
     positions = torch.arange(n_ctx, device=bridge.embed.weight.device)[None]
     cos, sin = module(torch.zeros(1, device=positions.device), positions)
     half = cos.shape[-1] // 2
-    # In a half-split table the angles of the first half come again in the second; else in pairs of neighbours.
+    # A half-split table repeats the angles of its first half in the second; the other kind, in neighbours.
     paired = not torch.equal(cos[..., :half], cos[..., half:])
     return Rotary(copy(cos[0]), copy(sin[0]), interleaved=paired)

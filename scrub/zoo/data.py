@@ -53,3 +53,117 @@ def _induction_row(rng: np.random.Generator) -> Row:
             "length": len(tokens),
         },
     }
+
+
+def names_rows(n: int, seed: int) -> list[Row]:
+    """`n` prompts about two people, one of whom gives something to the other: who is named next?
+
+    Positions IO and S1 are the two people where they are introduced, in either order (`order` is `ABBA` when IO comes
+    first, else `BABA`), S2 is who acts and END the last token. Columns `io`, `s1` and `s2` are the words there.
+    Where `is_ioi`, s2 == s1 and the answer, `label`, is io. Every fourth row, about, is `is_abc`: s2 is a third
+    person, who gives it to both, and the label is the word `them`. `template` numbers the sentence, `length` counts the tokens.
+    """
+    rng = np.random.default_rng(seed)
+    return [_names_row(rng) for _ in range(n)]
+
+
+_NAME_IDS = {word: index for index, word in enumerate(words.NAMES)}
+
+
+def _names_row(rng: np.random.Generator) -> Row:
+    template, place, thing, shape = (int(rng.integers(k)) for k in (len(words.TEMPLATES), len(words.PLACES), len(words.THINGS), 4))
+    people = [words.PEOPLE[i] for i in rng.permutation(len(words.PEOPLE))[:3]]
+    io, s1, io_first, is_abc = people[0], people[1], bool(rng.integers(2)), shape == 0
+    s2 = people[2] if is_abc else s1
+    filled = {
+        "{A}": io if io_first else s1,
+        "{B}": s1 if io_first else io,
+        "{S}": s2,
+        "{place}": words.PLACES[place],
+        "{thing}": words.THINGS[thing],
+    }
+    slots = [words.START, *words.TEMPLATES[template].split()]
+    at = {slot: slots.index(slot) for slot in ("{A}", "{B}", "{S}")}
+    first, second = at["{A}"], at["{B}"]
+    return {
+        "tokens": [_NAME_IDS[filled.get(slot, slot)] for slot in slots],
+        "positions": {
+            "IO": first if io_first else second,
+            "S1": second if io_first else first,
+            "S2": at["{S}"],
+            "END": len(slots) - 1,
+        },
+        "columns": {
+            "io": io,
+            "s1": s1,
+            "s2": s2,
+            "label": words.THEM if is_abc else io,
+            "is_ioi": not is_abc,
+            "is_abc": is_abc,
+            "order": "ABBA" if io_first else "BABA",
+            "template": template,
+            "length": len(slots),
+        },
+    }
+
+
+def brackets_rows(n: int, seed: int) -> list[Row]:
+    """`n` strings of 2 to 22 parentheses between `<start>` (position 0, named START) and `<end>` (END).
+
+    The answer, `label`, is the id of `yes` or `no`, read at START. `balanced` needs both `count_ok` (as many `(`
+    as `)`) and `never_negative` (no `)` before its `(`, reading from the left). About two in five rows are balanced;
+    the others are balanced ones with one parenthesis turned, with two swapped, or turned about a point, and
+    random strings, so that neither test alone decides. `starts_open` and `ends_closed` tell the first
+    and last parenthesis, `opens` counts the `(`, `length` all tokens.
+    """
+    rng = np.random.default_rng(seed)
+    return [_brackets_row(rng) for _ in range(n)]
+
+
+def _brackets_row(rng: np.random.Generator) -> Row:
+    steps = _parentheses(rng)
+    heights = np.cumsum(steps)
+    count_ok, never_negative = bool(heights[-1] == 0), bool(heights.min() >= 0)
+    ids = {word: index for index, word in enumerate(words.BRACKETS)}
+    body = [ids["("] if step > 0 else ids[")"] for step in steps]
+    tokens = [ids[words.START], *body, ids[words.END]]
+    balanced = count_ok and never_negative
+    return {
+        "tokens": tokens,
+        "positions": {"START": 0, "FIRST": 1, "LAST": len(tokens) - 2, "END": len(tokens) - 1},
+        "columns": {
+            "label": ids["yes" if balanced else "no"],
+            "balanced": balanced,
+            "count_ok": count_ok,
+            "never_negative": never_negative,
+            "starts_open": bool(steps[0] > 0),
+            "ends_closed": bool(steps[-1] < 0),
+            "opens": int((steps > 0).sum()),
+            "length": len(tokens),
+        },
+    }
+
+
+def _parentheses(rng: np.random.Generator) -> np.ndarray:
+    """One string as +1 for `(` and -1 for `)`: balanced, nearly balanced, or random."""
+    half, kind = int(rng.integers(1, 12)), int(rng.integers(10))
+    steps = np.repeat([1, -1], half)
+    rng.shuffle(steps)
+    if kind == 9:
+        return rng.choice([1, -1], size=2 * half)
+    if kind == 8:
+        return steps  # as many of each, most often not balanced
+    steps = _rotated(steps)
+    if kind in (4, 5):  # one turned: the count is wrong
+        steps[rng.integers(2 * half)] *= -1
+    elif kind in (6, 7):  # one swap of an open with a later closing one: the count stays right
+        first = int(rng.choice(np.flatnonzero(steps > 0)))
+        second = int(rng.choice(np.flatnonzero(steps < 0)))
+        steps[[first, second]] = steps[[second, first]]
+    return steps
+
+
+def _rotated(steps: np.ndarray) -> np.ndarray:
+    """The balanced rotation of as many +1 as -1: it begins after the lowest point (the cycle lemma)."""
+    lowest = int(np.argmin(np.cumsum(steps)))
+    return np.roll(steps, -(lowest + 1))

@@ -1,0 +1,147 @@
+"""The row cache: every row is run once, and of each the arrays that the program needs are kept.
+
+Arrays are `[row, slot or position, ...]` and contiguous, so that contexts are gathered by one `index_select`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from attrs import field, frozen
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.claims.dataset import Dataset
+from scrub.claims.positions import Slot
+from scrub.engine.needs import Kind, Need
+from scrub.model.layers import trace
+from scrub.model.weights import Transformer
+
+ROWS_AT_ONCE = 16
+
+
+@frozen(eq=False)
+class Store:
+    """Arrays by kind. `columns` says which slot is which column, None for an array of every position.
+
+    `index` maps a row of the pool to a row of the arrays (the mean of a stratum serves all its rows);
+    `positions` maps slots to indices in every row; `heads` says which heads an array holds.
+    """
+
+    arrays: dict[Kind, Tensor]
+    columns: dict[Kind, dict[Slot, int] | None]
+    heads: dict[Kind, list[int]]
+    index: Int[Tensor, " row"]
+    positions: dict[Slot, Int[Tensor, " row"]]
+    lengths: Int[Tensor, " row"]
+
+    def at(
+        self, kind: Kind, slot: Slot, rows: Int[Tensor, " n"], heads: Sequence[int] | None = None
+    ) -> Float[Tensor, "n *rest"]:
+        """The array of each row at a slot, cut to some heads."""
+        array, columns = self.arrays[kind], self.columns[kind]
+        width = array.shape[1]
+        column = self.positions[slot][rows] if columns is None else columns[slot]
+        flat = array.flatten(0, 1).index_select(0, self.index[rows] * width + column)
+        return self._cut(flat, kind, heads)
+
+    def whole(
+        self, kind: Kind, rows: Int[Tensor, " n"], length: int, heads: Sequence[int] | None = None
+    ) -> Float[Tensor, "n t *rest"]:
+        """The array of each row at its first `length` positions, cut to some heads."""
+        array = self.arrays[kind]
+        return self._cut(array.index_select(0, self.index[rows])[:, :length], kind, heads)
+
+    def _cut(self, array: Tensor, kind: Kind, heads: Sequence[int] | None) -> Tensor:
+        held = self.heads[kind]
+        if heads is None or list(heads) == held:
+            return array
+        return array[..., [held.index(head) for head in heads], :]
+
+
+def tensors(data: Dataset, device: torch.device) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
+    """Right-padded tokens and lengths."""
+    longest = int(data.lengths.max())
+    padded = np.zeros((len(data), longest), dtype=np.int64)
+    for number, row in enumerate(data.rows):
+        padded[number, : len(row.tokens)] = row.tokens
+    return torch.from_numpy(padded).to(device), torch.from_numpy(data.lengths).to(device)
+
+
+def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[Slot, Int[Tensor, " row"]]:
+    return {slot: torch.from_numpy(data.locate(slot)).to(device) for slot in slots}
+
+
+Note = Callable[[Kind, Tensor], None]
+
+
+def run_rows(
+    model: Transformer, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"], rows: Int[Tensor, " n"], note: Note
+) -> None:
+    """One forward pass of some rows, its arrays told by kind, cut to the longest of them."""
+    longest = int(lengths[rows].max())
+
+    def record(kind: str, layer: int, value: Tensor) -> None:
+        if kind in ("resid_pre", "resid_mid"):
+            note(("resid", 2 * layer + (kind == "resid_mid")), value)
+        else:
+            note((kind, layer), value)
+
+    trace(model, tokens[rows, :longest], lengths[rows], record)
+
+
+@frozen(eq=False)
+class Keeper:
+    """Fills the arrays of a store batch by batch."""
+
+    need: Need
+    positions: dict[Slot, Int[Tensor, " row"]]
+    shape: tuple[int, int]  # rows, longest
+    arrays: dict[Kind, Tensor] = field(factory=dict[Kind, Tensor])
+
+    def columns(self, kind: Kind) -> dict[Slot, int] | None:
+        if self.need.whole(kind):
+            return None
+        return {slot: i for i, slot in enumerate(sorted(s for s in self.need.slots[kind] if s is not None))}
+
+    def keep(self, kind: Kind, value: Tensor, rows: Int[Tensor, " n"]) -> None:
+        if kind not in self.need.slots:
+            return
+        heads = sorted(self.need.heads[kind])
+        value = value if not heads else value[..., heads, :]
+        columns = self.columns(kind)
+        if columns is not None:
+            index = torch.stack([self.positions[slot][rows] for slot in columns], dim=1)
+            value = value[torch.arange(len(rows), device=rows.device)[:, None], index]
+        if kind not in self.arrays:
+            width = self.shape[1] if columns is None else len(columns)
+            self.arrays[kind] = value.new_zeros(self.shape[0], width, *value.shape[2:])
+        self.arrays[kind][rows, : value.shape[1]] = value
+
+
+def batches(lengths: Int[Tensor, " row"]) -> list[Int[Tensor, " n"]]:
+    """Rows in batches of similar length."""
+    return list(torch.argsort(lengths, stable=True).split(ROWS_AT_ONCE))
+
+
+def row_store(
+    model: Transformer, data: Dataset, need: Need, positions: dict[Slot, Int[Tensor, " row"]],
+    done: Callable[[int], None],
+) -> Store:  # fmt: skip
+    """Run every row once and keep what is needed; `done(n)` is told how many rows were run."""
+    tokens, lengths = tensors(data, model.device)
+    keeper = Keeper(need, positions, (len(data), tokens.shape[1]))
+    for rows in batches(lengths):
+        run_rows(model, tokens, lengths, rows, lambda kind, value, rows=rows: keeper.keep(kind, value, rows))
+        done(len(rows))
+    everyone = torch.arange(len(data), device=model.device)
+    return Store(
+        keeper.arrays,
+        {kind: keeper.columns(kind) for kind in keeper.arrays},
+        {kind: sorted(heads) for kind, heads in need.heads.items()},
+        everyone,
+        positions,
+        lengths,
+    )

@@ -1,0 +1,171 @@
+"""Pass 2: rows for every occurrence. A draw depends on (seed, reference row, draw, path, kind), nothing else.
+
+A counter-based hash gives a 64-bit word for each of these; it picks by rank within the class, the pool being in
+the order of row digests. So draws do not depend on batch size, row order, declaration order or worker count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Mapping
+from functools import cached_property
+
+import numpy as np
+from attrs import field, frozen
+from jaxtyping import Int, UInt64
+
+from scrub.claims.resolved import Claim
+from scrub.engine.unroll import ROOT_PATH, Occurrence, rest_inputs
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+Swap = tuple[str, str]  # (path, "rest" or "donor")
+
+
+@frozen(eq=False)
+class Calls:
+    """Pairs of (reference row, draw) that are evaluated together; arrays of one length M."""
+
+    reference: Int[np.ndarray, " call"]
+    draw: Int[np.ndarray, " call"]
+
+    def __len__(self) -> int:
+        return len(self.reference)
+
+
+@frozen(eq=False)
+class Drawn:
+    """The rows of an occurrence: its own (the donor; the reference at the root) and those of its rest.
+
+    `rest` has one column, or with `rest_scope="input"` one for each channel of each component of the site.
+    """
+
+    own: Int[np.ndarray, " call"]
+    rest: Int[np.ndarray, "call input"]
+
+
+@frozen(eq=False)
+class Classes:
+    """Rows by class, in the order in which draws rank them: members of class c are `members[start[c]:][:size[c]]`."""
+
+    code: Int[np.ndarray, " row"]
+    members: Int[np.ndarray, " member"]
+    start: Int[np.ndarray, " cls"]
+    size: Int[np.ndarray, " cls"]
+
+    @classmethod
+    def of(cls, claim: Claim, code: Int[np.ndarray, " row"], eligible: np.ndarray | None = None) -> Classes:
+        """Classes of the pool; with `eligible`, only those rows can be drawn."""
+        ranked = claim.data.order
+        if eligible is not None:
+            ranked = ranked[eligible[ranked]]
+        members = ranked[np.argsort(code[ranked], kind="stable")]
+        size = np.bincount(code[members], minlength=int(code.max()) + 1)
+        return cls(code, members, np.concatenate([[0], np.cumsum(size)[:-1]]), size)
+
+    def pick(
+        self, rows: Int[np.ndarray, " call"], word: UInt64[np.ndarray, " call"]
+    ) -> Int[np.ndarray, " call"]:
+        """A member of the class of each row, by rank; the row itself where its class is empty."""
+        code = self.code[rows]
+        size = self.size[code]
+        rank = ((word >> np.uint64(32)) * size.astype(np.uint64)) >> np.uint64(32)
+        at = np.minimum(self.start[code] + rank.astype(np.int64), len(self.members) - 1)
+        return np.where(size > 0, self.members[at], rows)
+
+
+def words(
+    claim: Claim, calls: Calls, seed: int, path: str, kind: str
+) -> UInt64[np.ndarray, " call"]:
+    """64 bits a call, uniform and independent between paths, kinds, draws and reference rows."""
+    tag = hashlib.blake2b(f"{seed}|{kind}|{path}".encode(), digest_size=8).digest()
+    key = np.uint64(int.from_bytes(tag, "little"))
+    with np.errstate(over="ignore"):
+        row = _mix(claim.data.identities[calls.reference] + key)
+        return _mix(row + (calls.draw.astype(np.uint64) + np.uint64(1)) * GOLDEN)
+
+
+def _mix(z: UInt64[np.ndarray, " call"]) -> UInt64[np.ndarray, " call"]:
+    """The finaliser of splitmix64 (Steele, Lea and Flood 2014, figure 15 and Stafford's variant 13)."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@frozen(eq=False, slots=False)
+class Draws:
+    """Draws for a claim with a seed. `made` restricts the swaps; a swap left out uses the calling row itself."""
+
+    claim: Claim
+    seed: int
+    made: Container[Swap] | None = None
+    _known: dict[tuple[str, ...], Classes] = field(factory=dict[tuple[str, ...], Classes], init=False, repr=False)
+
+    def classes(self, agree: tuple[str, ...]) -> Classes:
+        """The classes within which donors that agree on these variables are drawn."""
+        if agree not in self._known:
+            self._known[agree] = Classes.of(self.claim, self.claim.classes(agree))
+        return self._known[agree]
+
+    @cached_property
+    def rests(self) -> Classes:
+        """The rest rows of each stratum."""
+        return Classes.of(self.claim, self.claim.stratum, self.claim.rest_from)
+
+    def tree(self, root: Occurrence, calls: Calls) -> dict[str, Drawn]:
+        """Rows for every occurrence of the tree, by path."""
+        found: dict[str, Drawn] = {}
+        self._visit(root, calls, calls.reference, found)
+        return found
+
+    def _visit(
+        self, node: Occurrence, calls: Calls, own: Int[np.ndarray, " call"], found: dict[str, Drawn]
+    ) -> None:
+        found[node.path] = Drawn(own, own[:, None] if node.leaf else self.rest(node, calls, own))
+        for child in node.children:
+            donor = own
+            if self._swapped(child.path, "donor"):
+                word = words(self.claim, calls, self.seed, child.donor, "donor")
+                donor = self.classes(child.agree).pick(own, word)
+            self._visit(child, calls, donor, found)
+
+    def rest(self, node: Occurrence, calls: Calls, own: Int[np.ndarray, " call"]) -> Int[np.ndarray, "call input"]:
+        """The rest row of each call: also the frame, for `keep`, `mean` and `zero` the row itself."""
+        options = self.claim.options
+        inputs = rest_inputs(self.claim, node)
+        if not self._swapped(node.path, "rest") or options.rest in ("keep", "mean", "zero"):
+            return np.repeat(own[:, None], len(inputs), axis=1)
+        if options.rest == "paired":
+            partner = self.claim.pair[own]
+            return np.repeat(np.where(partner < 0, own, partner)[:, None], len(inputs), axis=1)
+        base = ROOT_PATH if options.rest_scope == "draw" else node.path
+        paths = [base if component is None else f"{base}/{channel}:{component}" for channel, component in inputs]
+        return np.stack([self.resampled(calls, own, path) for path in paths], axis=1)
+
+    def resampled(
+        self, calls: Calls, rows: Int[np.ndarray, " call"], path: str = ROOT_PATH
+    ) -> Int[np.ndarray, " call"]:
+        """A rest row for each call: uniform over the rest rows of the calling row's stratum."""
+        if self.claim.options.rest_scope == "draw":
+            rows = calls.reference  # one r for the whole tree
+        return self.rests.pick(rows, words(self.claim, calls, self.seed, path, "rest"))
+
+    def _swapped(self, path: str, kind: str) -> bool:
+        return self.made is None or (path, kind) in self.made
+
+    def baseline(self, root: Occurrence, calls: Calls) -> Int[np.ndarray, " call"]:
+        """The row that the empty claim reads whole: the root's rest, drawn as under `resample` where that is no row."""
+        options = self.claim.options
+        if options.rest == "keep" or options.rest_scope == "input":
+            return self.resampled(calls, calls.reference)
+        return self.rest(root, calls, calls.reference)[:, 0]
+
+
+def all_swaps(root: Occurrence, claim: Claim) -> Mapping[Swap, Occurrence]:
+    """Every licensed swap of a tree: donors of all but the root, rests of all but the leaves."""
+    swaps: dict[Swap, Occurrence] = {}
+    for node in root.walk():
+        if not node.is_root:
+            swaps[node.path, "donor"] = node
+        if not node.leaf and claim.options.rest != "keep":
+            swaps[node.path, "rest"] = node
+    return swaps

@@ -1,0 +1,121 @@
+"""Pass 3b: for whom. Every step gets its contexts, equal ones once; nothing else in a run is per row.
+
+The context of a leaf is a row, of a stream (frame row, contexts of what lands), of a shape (its rest rows,
+contexts of its streams). Contexts are numbered; a reader holds numbers, so that sharing is one `unique`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+from attrs import frozen
+from jaxtyping import Int
+
+from scrub.claims.resolved import Claim
+from scrub.engine.draw import Drawn
+from scrub.engine.plan import Leaf, Program, Shape
+from scrub.engine.unroll import Occurrence
+from scrub.engine.upstream import representatives
+
+
+@frozen(eq=False)
+class Batch:
+    """The distinct contexts of one step: a row each; columns as the step's kind says."""
+
+    contexts: Int[np.ndarray, "context column"]
+
+    def __len__(self) -> int:
+        return len(self.contexts)
+
+
+@frozen(eq=False)
+class Numbered:
+    """A program with its contexts. `answer` is the root's context of every call, `asked` counts them unshared."""
+
+    batches: dict[int, Batch]
+    answer: Int[np.ndarray, " call"]
+    asked: int
+
+    @property
+    def evaluated(self) -> int:
+        return sum(len(batch) for batch in self.batches.values())
+
+
+Use = tuple[str, int]  # path of an occurrence, column of its rest rows
+
+
+class Numbering:
+    """Numbers the contexts of programs of one claim; what a leaf may share between rows is kept."""
+
+    def __init__(self, claim: Claim, program: Program) -> None:
+        self.claim, self.program = claim, program
+        self.shared = {
+            step: representatives(claim, made.components, made.slots)
+            for step, made in enumerate(program.steps)
+            if isinstance(made, Leaf)
+        }
+        self.nodes = {node.path: node for node in program.tree.walk()}
+
+    def number(self, drawn: Mapping[str, Drawn]) -> Numbered:
+        """Contexts of every step for the drawn rows."""
+        numbers: dict[tuple[int, Use], Int[np.ndarray, " call"]] = {}
+        batches: dict[int, Batch] = {}
+        asked = 0
+        for step, uses in enumerate(self.uses):
+            tables = [self._columns(step, use, drawn[use[0]], numbers) for use in uses]
+            contexts, inverse = unique_rows(np.concatenate(tables))
+            batches[step] = Batch(contexts)
+            asked += len(inverse)
+            for use, part in zip(uses, np.split(inverse, len(uses)), strict=True):
+                numbers[step, use] = part
+        root = self.program.tree.path
+        return Numbered(batches, numbers[self.program.parts[root][-1], (root, 0)], asked)
+
+    @cached_property
+    def uses(self) -> list[list[Use]]:
+        """Who uses each step: occurrences by path, and for streams the rest column that is their frame."""
+        uses: list[dict[Use, None]] = [{} for _ in self.program.steps]
+        for path, parts in self.program.parts.items():
+            for step in parts:
+                made = self.program.steps[step]
+                for stream, rest in made.views if isinstance(made, Shape) else ():
+                    uses[stream][path, rest] = None
+                uses[step][path, 0] = None
+        return [list(found) for found in uses]
+
+    def _columns(
+        self, step: int, use: Use, rows: Drawn, numbers: Mapping[tuple[int, Use], Int[np.ndarray, " call"]]
+    ) -> Int[np.ndarray, "call column"]:
+        made, (path, rest) = self.program.steps[step], use
+        if isinstance(made, Leaf):
+            return self.shared[step][rows.own][:, None]
+        if isinstance(made, Shape):
+            return np.column_stack([rows.rest, *(numbers[stream, (path, column)] for stream, column in made.views)])
+        landed = [numbers[source, (self._owner(source, path), 0)] for source in made.sources]
+        return np.column_stack([rows.rest[:, rest], *landed])
+
+    def _owner(self, source: int, path: str) -> str:
+        """The occurrence whose value lands: a child, or the occurrence itself for a linked mate."""
+        node: Occurrence = self.nodes[path]
+        for child in node.children:
+            if source in self.program.parts[child.path]:
+                return child.path
+        return path
+
+
+def unique_rows(
+    table: Int[np.ndarray, "n column"],
+) -> tuple[Int[np.ndarray, "context column"], Int[np.ndarray, " n"]]:
+    """Distinct rows of a table of small non-negative integers, and the number of each row among them."""
+    code = table[:, 0].astype(np.int64)
+    for column in range(1, table.shape[1]):
+        width = int(table[:, column].max(initial=0)) + 1
+        if int(code.max(initial=0)) > np.iinfo(np.int64).max // max(width, 1) - 1:
+            code = np.unique(code, return_inverse=True)[1].astype(np.int64)
+        code = code * width + table[:, column]
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    return table[first], inverse.reshape(-1)
+
+

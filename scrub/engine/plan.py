@@ -1,0 +1,239 @@
+"""Pass 3: what is computed, apart from for whom. Equal shapes are one, wherever in the tree they stand.
+
+A `Leaf` takes its value on a row. A `Stream` is what a channel sees at one slot (or everywhere): its frame with
+the parents' values landed. A `Shape` is a site whose channels see streams. Nothing here is per row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+
+from attrs import field, frozen
+
+from scrub.claims.names import Component
+from scrub.claims.positions import ALL, Slot
+from scrub.claims.resolved import Claim
+from scrub.engine.unroll import Occurrence, rest_inputs
+
+
+@frozen
+class Landing:
+    """A value put into a frame at `slot`: component `index`, slot `column` of what step `source` computes."""
+
+    source: int
+    index: int
+    component: Component
+    column: int
+    slot: Slot | None
+
+
+@frozen
+class Leaf:
+    """A site whose upstream is computed on one row."""
+
+    components: tuple[Component, ...]
+    slots: tuple[Slot, ...]
+
+
+@frozen
+class Stream:
+    """What a channel sees: `slot` None means every position; `argument` names the channel in a computation graph."""
+
+    slot: Slot | None
+    landings: tuple[Landing, ...]
+    argument: str = ""
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The steps whose values land, in order of first use: the columns of a context after its row."""
+        return tuple(dict.fromkeys(landing.source for landing in self.landings))
+
+
+@frozen
+class Input:
+    """A channel of some components of a site. `streams` are (slot, step) pairs, none when it reads its row whole.
+
+    `rest` is the column of the occurrence's rest rows that is this input's frame.
+    """
+
+    channel: str
+    components: tuple[Component, ...]
+    rest: int
+    streams: tuple[tuple[Slot | None, int], ...] = ()
+
+
+@frozen
+class Shape:
+    """Components at slots, computed from their inputs."""
+
+    components: tuple[Component, ...]
+    slots: tuple[Slot, ...]
+    inputs: tuple[Input, ...]
+
+    @property
+    def views(self) -> tuple[tuple[int, int], ...]:
+        """Distinct (stream, rest column) pairs: the columns of a context after its rest rows."""
+        return tuple(dict.fromkeys((step, i.rest) for i in self.inputs for _, step in i.streams))
+
+
+Step = Leaf | Stream | Shape
+
+
+@frozen(eq=False)
+class Program:
+    """Steps in an order in which each comes after those that it reads.
+
+    `parts` maps the path of an occurrence to the steps that make its value (several for a linked site);
+    `times` are the moments (of the model graph) at which each stream is read.
+    """
+
+    steps: tuple[Step, ...]
+    parts: dict[str, tuple[int, ...]]
+    tree: Occurrence
+    dense: bool
+    times: dict[int, tuple[int, ...]] = field(factory=dict[int, tuple[int, ...]])
+
+    def __str__(self) -> str:
+        return "\n".join(f"{number:3d}  {_line(step)}" for number, step in enumerate(self.steps))
+
+
+def compile_tree(claim: Claim, tree: Occurrence) -> Program:
+    """The program of a claim's tree."""
+    builder = _Builder(claim, is_dense(claim, tree))
+    builder.visit(tree)
+    return Program(tuple(builder.steps), builder.parts, tree, builder.dense, builder.read_times())
+
+
+def is_dense(claim: Claim, tree: Occurrence) -> bool:
+    """Whether streams are needed at every position.
+
+    MLPs stay at their position, so only landed slots change; passed-through heads spread a change, `all` lands
+    everywhere, and on a mean or zero row even an untouched passed-through MLP differs from the row.
+    """
+    if not claim.graph.sequence:
+        return False
+    spreads = any(c.kind == "head" for c in claim.passed)
+    pseudo = claim.options.rest in ("mean", "zero") and bool(claim.passed)
+    return spreads or pseudo or any(ALL in node.placed.site.at for node in tree.walk())
+
+
+class _Builder:
+    """Numbers equal steps once. Children come before their readers, so the list is in order."""
+
+    def __init__(self, claim: Claim, dense: bool) -> None:
+        self.claim, self.dense = claim, dense
+        self.steps: list[Step] = []
+        self.parts: dict[str, tuple[int, ...]] = {}
+        self.known: dict[Hashable, int] = {}
+        self.meeting: dict[tuple[Slot, Slot], bool] = {}
+
+    def add(self, step: Step) -> int:
+        if step not in self.known:
+            self.known[step] = len(self.steps)
+            self.steps.append(step)
+        return self.known[step]
+
+    def visit(self, node: Occurrence) -> tuple[int, ...]:
+        for child in node.children:
+            self.visit(child)
+        site = node.placed.site
+        if node.leaf:
+            self.parts[node.path] = (self.add(Leaf(site.components, tuple(sorted(site.at)))),)
+        else:
+            self.parts[node.path] = tuple(self.shapes(node))
+        return self.parts[node.path]
+
+    def shapes(self, node: Occurrence) -> Iterator[int]:
+        """One shape; for a linked site one for each moment at which components of it read."""
+        site, mates = node.placed.site, list[Landing]()
+        groups = _moments(self.claim, site.components) if site.is_linked else [site.components]
+        for group in groups:
+            step = self.add(Shape(group, tuple(sorted(site.at)), tuple(self.inputs(node, group, mates))))
+            mates = mates + self.landings(step)
+            yield step
+
+    def inputs(self, node: Occurrence, group: tuple[Component, ...], mates: list[Landing]) -> Iterator[Input]:
+        graph = self.claim.graph
+        for column, (channel, component) in enumerate(rest_inputs(self.claim, node)):
+            for name in [channel] if component else _channels(self.claim, group):
+                readers = tuple(c for c in group if name in graph.channels(c) and component in (None, c))
+                if readers:
+                    landings = mates + [
+                        landing
+                        for child in node.children
+                        if name in child.channels
+                        for step in self.parts[child.path]
+                        for landing in self.landings(step)
+                    ]
+                    streams = tuple(self.streams(name, node, tuple(landings)))
+                    yield Input(name, readers, column, streams)
+
+    def landings(self, step: int) -> list[Landing]:
+        made = self.steps[step]
+        assert not isinstance(made, Stream)
+        slots: tuple[Slot | None, ...] = made.slots or (None,)
+        return [
+            Landing(step, i, component, column, slot)
+            for i, component in enumerate(made.components)
+            for column, slot in enumerate(slots)
+        ]
+
+    def streams(
+        self, channel: str, node: Occurrence, landings: tuple[Landing, ...]
+    ) -> Iterator[tuple[Slot | None, int]]:
+        """The streams of a channel: one, or one for each slot at which something lands and the channel looks."""
+        if not landings:
+            return
+        if not self.claim.graph.sequence:
+            yield None, self.add(Stream(None, landings, channel))
+        elif self.dense:
+            yield None, self.add(Stream(None, landings))
+        else:
+            landed = sorted({landing.slot for landing in landings if landing.slot})
+            looked = landed if channel in ("k", "v") else sorted(node.placed.site.at)
+            for slot in looked:
+                here = tuple(x for x in landings if x.slot and self.meet(x.slot, slot))
+                if here:
+                    yield slot, self.add(Stream(slot, here))
+
+    def meet(self, a: Slot, b: Slot) -> bool:
+        """Whether two slots are one position in any row."""
+        if (a, b) not in self.meeting:
+            data = self.claim.data
+            self.meeting[a, b] = a == b or bool((data.locate(a) == data.locate(b)).any())
+        return self.meeting[a, b]
+
+    def read_times(self) -> dict[int, tuple[int, ...]]:
+        times: dict[int, set[int]] = {}
+        for step in self.steps:
+            if isinstance(step, Shape):
+                for i in step.inputs:
+                    for _, stream in i.streams:
+                        times.setdefault(stream, set()).update(self.claim.graph.order(c) for c in i.components)
+        return {stream: tuple(sorted(found)) for stream, found in times.items()}
+
+
+def _channels(claim: Claim, group: tuple[Component, ...]) -> list[str]:
+    return sorted({channel for c in group for channel in claim.graph.channels(c)})
+
+
+def _moments(claim: Claim, components: tuple[Component, ...]) -> list[tuple[Component, ...]]:
+    """Components grouped by the moment at which they read, in model order."""
+    orders = sorted({claim.graph.order(c) for c in components})
+    return [tuple(c for c in components if claim.graph.order(c) == order) for order in orders]
+
+
+def _line(step: Step) -> str:
+    if isinstance(step, Leaf):
+        return f"leaf    {_names(step.components)} @ {_names(step.slots)}"
+    if isinstance(step, Stream):
+        landed = ", ".join(f"{x.component}@{x.slot} of {x.source}" for x in step.landings)
+        return f"stream  at {step.slot or step.argument or 'all'}: {landed}"
+    reads = "; ".join(f"{i.channel} <- {', '.join(str(s) for _, s in i.streams) or 'rest'}" for i in step.inputs)
+    return f"site    {_names(step.components)} @ {_names(step.slots)}: {reads}"
+
+
+def _names(items: tuple[object, ...]) -> str:
+    return " ".join(map(str, items)) or "-"
+
+

@@ -1,0 +1,122 @@
+"""Mean and zero rows: frames whose unclaimed writers take a mean over rest rows, or nothing.
+
+A mean stream is projected; projections are never averaged. Biases belong to the layers and stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from attrs import frozen
+from jaxtyping import Int
+from torch import Tensor
+
+from scrub.claims.positions import Slot
+from scrub.claims.resolved import Claim
+from scrub.engine.cache import Store, batches, run_rows, tensors
+from scrub.engine.needs import Kind, Need
+from scrub.model.layers import CHANNELS, norm, project
+from scrub.model.weights import Transformer
+
+
+@frozen(eq=False)
+class Groups:
+    """Which pseudo-row serves each row, and the rows that it is the mean of."""
+
+    of: Int[np.ndarray, " row"]
+    members: list[Int[np.ndarray, " n"]]
+
+    @classmethod
+    def of_claim(cls, claim: Claim) -> Groups:
+        """One group a stratum; rows whose stratum has no rest row are each their own (`empty="self"`)."""
+        of = np.zeros(len(claim.data), dtype=np.int64)
+        members: list[Int[np.ndarray, " n"]] = []
+        for stratum in np.unique(claim.stratum):
+            rows = np.flatnonzero(claim.stratum == stratum)
+            rest = rows[claim.rest_from[rows]]
+            if claim.options.rest == "zero" or rest.size:
+                of[rows] = len(members)
+                members.append(rest)
+            else:
+                of[rows] = len(members) + np.arange(len(rows))
+                members += [rows[i : i + 1] for i in range(len(rows))]
+        return cls(of, members)
+
+
+def pseudo_store(
+    model: Transformer, claim: Claim, need: Need, positions: dict[Slot, Int[Tensor, " row"]],
+    done: Callable[[int], None],
+) -> Store:  # fmt: skip
+    """The mean or zero rows of a claim, as arrays over every position."""
+    groups = Groups.of_claim(claim)
+    _, lengths = tensors(claim.data, model.device)
+    wanted = _with_streams(need)
+    make = _zeros if claim.options.rest == "zero" else _means
+    arrays = make(model, claim, wanted, groups, done)
+    _project(model, need, arrays)
+    heads = {kind: sorted(need.heads.get(kind, ())) for kind in arrays}
+    index = torch.from_numpy(groups.of).to(model.device)
+    return Store(arrays, dict.fromkeys(arrays), heads, index, positions, lengths)
+
+
+def _with_streams(need: Need) -> Need:
+    """Queries, keys and values of a pseudo-row come from its stream."""
+    wanted = Need()
+    for (kind, layer), slots in need.slots.items():
+        target = ("resid", 2 * layer) if kind in CHANNELS else (kind, layer)
+        for slot in slots:
+            wanted.add(target, slot, () if kind in CHANNELS else need.heads[kind, layer])
+    return wanted
+
+
+def _means(
+    model: Transformer, claim: Claim, need: Need, groups: Groups, done: Callable[[int], None]
+) -> dict[Kind, Tensor]:
+    tokens, lengths = tensors(claim.data, model.device)
+    arrays: dict[Kind, Tensor] = {}
+    weights = torch.zeros(len(groups.members), len(claim.data), dtype=model.dtype, device=model.device)
+    for group, members in enumerate(groups.members):
+        weights[group, torch.from_numpy(members)] = 1 / len(members)
+
+    def note(kind: Kind, value: Tensor, rows: Tensor) -> None:
+        if kind not in need.slots:
+            return
+        heads = sorted(need.heads[kind])
+        value = value if not heads else value[..., heads, :]
+        if kind not in arrays:
+            arrays[kind] = value.new_zeros(len(groups.members), tokens.shape[1], *value.shape[2:])
+        arrays[kind][:, : value.shape[1]] += torch.tensordot(weights[:, rows], value, dims=1)
+
+    for rows in batches(lengths):
+        run_rows(model, tokens, lengths, rows, lambda kind, value, rows=rows: note(kind, value, rows))
+        done(len(rows))
+    return arrays
+
+
+def _zeros(
+    model: Transformer, claim: Claim, need: Need, groups: Groups, done: Callable[[int], None]
+) -> dict[Kind, Tensor]:
+    """Nothing is written but the attention biases of the layers passed."""
+    size = (len(groups.members), int(claim.data.lengths.max()))
+    arrays: dict[Kind, Tensor] = {}
+    for kind, time in need.slots:
+        heads = sorted(need.heads[kind, time])
+        tail = (len(heads), model.shape.d_head) if heads else (model.shape.d_model,)
+        arrays[kind, time] = torch.zeros(*size, *tail, dtype=model.dtype, device=model.device)
+        if kind == "resid":
+            for layer, block in enumerate(model.blocks):
+                if 2 * layer < time and block.attn.b_O is not None:
+                    arrays[kind, time] += block.attn.b_O
+    done(len(claim.data))
+    return arrays
+
+
+def _project(model: Transformer, need: Need, arrays: dict[Kind, Tensor]) -> None:
+    for kind, layer in need.slots:
+        if kind in CHANNELS:
+            block, stream = model.blocks[layer], arrays["resid", 2 * layer]
+            where = torch.arange(stream.shape[1], device=model.device).expand(stream.shape[:2])
+            heads = sorted(need.heads[kind, layer])
+            arrays[kind, layer] = project(block.attn, kind, norm(block.ln1, stream), heads, where)

@@ -1,0 +1,171 @@
+"""The values of a site: its components computed from what their channels see, with real norms and softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from attrs import frozen
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.claims.names import Component
+from scrub.claims.positions import ALL, Slot
+from scrub.engine.cache import Store
+from scrub.engine.plan import Input, Leaf, Shape
+from scrub.engine.streams import Frames, Seen, Value, run_mlp, written_kind
+from scrub.model.layers import attend, kv_head, norm, project, visible
+
+
+def leaf_value(store: Store, leaf: Leaf, rows: Int[Tensor, " n"]) -> Value:
+    """What the components of a leaf write on rows, `[n, slot, width]` each."""
+    length = int(store.lengths[rows].max())
+    found: list[Tensor] = []
+    for component in leaf.components:
+        kind = written_kind(component)
+        heads = [component.head or 0] if component.kind == "head" else None
+        if leaf.slots == (ALL,):
+            value = store.whole(kind, rows, length, heads)
+        else:
+            value = torch.stack([store.at(kind, slot, rows, heads) for slot in leaf.slots], dim=1)
+        found.append(value.flatten(2))
+    return found
+
+
+@frozen(eq=False)
+class SiteCall:
+    """A shape with some of its contexts, and what its streams showed: `seen[stream]` and the numbers to take."""
+
+    frames: Frames
+    shape: Shape
+    contexts: Int[Tensor, "n column"]
+    seen: Mapping[int, Seen]
+
+    def value(self) -> Value:
+        """Every component's value, `[n, slot, width]`; the answer's is the final stream."""
+        found: dict[Component, Tensor] = {}
+        for group in _groups(self.shape):
+            first = group[0]
+            if first.kind in ("head", "attn"):
+                z = self._attention(group)
+                for i, component in enumerate(group):
+                    found[component] = z.flatten(2) if component.kind == "attn" else z[:, :, i]
+            else:
+                found[first] = self._single(first)
+        return [found[component] for component in self.shape.components]
+
+    def _input(self, component: Component, channel: str) -> Input:
+        return next(i for i in self.shape.inputs if i.channel == channel and component in i.components)
+
+    def _rows(self, i: Input) -> Int[Tensor, " n"]:
+        return self.contexts[:, i.rest]
+
+    def _seen(self, i: Input, stream: int, time: int) -> Float[Tensor, "n *pos d"]:
+        """What a stream shows at a moment, for each of the contexts."""
+        rests = self.contexts.shape[1] - len(self.shape.views)
+        number = self.contexts[:, rests + self.shape.views.index((stream, i.rest))]
+        return self.seen[stream][time].index_select(0, number)
+
+    def _stream(self, i: Input, slot: Slot, time: int) -> Float[Tensor, "n *pos d"] | None:
+        """What an input sees at a slot, None where nothing can land there."""
+        for at, stream in i.streams:
+            if at == slot:
+                return self._seen(i, stream, time)
+            if at is None:
+                x = self._seen(i, stream, time)
+                return x if slot == ALL else x[torch.arange(len(x), device=x.device), self._position(i, slot)]
+        return None
+
+    def _position(self, i: Input, slot: Slot) -> Int[Tensor, " n"]:
+        return self.frames.store.positions[slot][self._rows(i)]
+
+    def _single(self, component: Component) -> Float[Tensor, "n slot d"]:
+        """An MLP, a residual stream or the answer: one channel, read at the component's own position."""
+        i, time = self._input(component, "input"), self.frames.graph.read(component)
+        found: list[Tensor] = []
+        for slot in self.shape.slots:
+            x = self._stream(i, slot, time)
+            if x is None:
+                kind = ("resid", time) if component.kind in ("resid", "logits") else written_kind(component)
+                x = self._unseen(kind, slot, self._rows(i))
+            elif component.kind == "mlp":
+                x = run_mlp(self.frames.model, component.layer or 0, x)
+            found.append(x)
+        return found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
+
+    def _unseen(self, kind: tuple[str, int], slot: Slot, rows: Int[Tensor, " n"], heads: Sequence[int] | None = None) -> Tensor:
+        store = self.frames.store
+        if slot == ALL:
+            return store.whole(kind, rows, int(store.lengths[rows].max()), heads)
+        return store.at(kind, slot, rows, heads)
+
+    def _attention(self, group: tuple[Component, ...]) -> Float[Tensor, "n slot h e"]:
+        """The z of heads of one layer that share their inputs."""
+        first = group[0]
+        layer, model = first.layer or 0, self.frames.model
+        attn = model.blocks[layer].attn
+        heads = list(range(model.shape.n_heads)) if first.kind == "attn" else [c.head or 0 for c in group]
+        q, where = self._queries(self._input(first, "q"), layer, heads)
+        groups = sorted({kv_head(attn, head) for head in heads})
+        k = self._keys(self._input(first, "k"), layer, groups)
+        v = self._keys(self._input(first, "v"), layer, groups)
+        length = min(k.shape[1], v.shape[1])
+        take = [groups.index(kv_head(attn, head)) for head in heads]
+        expand = (lambda x: x) if take == list(range(len(groups))) else (lambda x: x[:, :, take])
+        keys = torch.arange(length, device=k.device).expand(len(k), -1)
+        lengths = self.frames.store.lengths[self._rows(self._input(first, "k"))]
+        mask = visible(attn, where, keys, lengths)
+        return attend(q, expand(k[:, :length]), expand(v[:, :length]), mask, attn.scale)
+
+    def _queries(self, i: Input, layer: int, heads: list[int]) -> tuple[Float[Tensor, "n slot h e"], Int[Tensor, "n slot"]]:
+        model, rows = self.frames.model, self._rows(i)
+        block = model.blocks[layer]
+        found: list[Tensor] = []
+        places: list[Tensor] = []
+        for slot in self.shape.slots:
+            x = self._stream(i, slot, 2 * layer)
+            if slot == ALL:
+                length = int(self.frames.store.lengths[rows].max())
+                where = torch.arange(length, device=rows.device).expand(len(rows), -1)
+            else:
+                where = self._position(i, slot)[:, None]
+            if x is None:
+                q = self._unseen(("q", layer), slot, rows, heads)
+                q = q if slot == ALL else q[:, None]
+            else:
+                x = x if slot == ALL else x[:, None]
+                q = project(block.attn, "q", norm(block.ln1, x), heads, where)
+            found.append(q)
+            places.append(where)
+        return torch.cat(found, dim=1), torch.cat(places, dim=1)
+
+    def _keys(self, i: Input, layer: int, groups: list[int]) -> Float[Tensor, "n t g e"]:
+        """Keys or values at every position: the frame's, with the slots at which something landed put in."""
+        model, rows = self.frames.model, self._rows(i)
+        block, length = model.blocks[layer], int(self.frames.store.lengths[rows].max())
+        for at, stream in i.streams:
+            if at is None:
+                x = self._seen(i, stream, 2 * layer)[:, :length]
+                where = torch.arange(x.shape[1], device=rows.device).expand(x.shape[:2])
+                return project(block.attn, i.channel, norm(block.ln1, x), groups, where)
+        found = self.frames.store.whole((i.channel, layer), rows, length, groups)
+        if not i.streams:
+            return found
+        found = found.clone()
+        everyone = torch.arange(len(rows), device=rows.device)
+        for at, stream in i.streams:
+            assert at is not None
+            where = self._position(i, at)
+            x = norm(block.ln1, self._seen(i, stream, 2 * layer))
+            found[everyone, where] = project(block.attn, i.channel, x[:, None], groups, where[:, None])[:, 0]
+        return found
+
+
+def _groups(shape: Shape) -> list[tuple[Component, ...]]:
+    """Heads of one layer that read through the same inputs are computed together."""
+    found: dict[tuple[object, ...], list[Component]] = {}
+    for component in shape.components:
+        inputs = tuple(n for n, i in enumerate(shape.inputs) if component in i.components)
+        alone = component if component.kind != "head" else None
+        found.setdefault((component.layer, inputs, alone), []).append(component)
+    return [tuple(group) for group in found.values()]

@@ -1,0 +1,239 @@
+"""What channels of a transformer see: the frame's stream plus the change that landed values make.
+
+`x = resid[r] + D`, where D sums (new - old) of what landed, and of every passed-through component that sees a
+change. MLPs stay at their position, so a stream lives at one slot; passed-through heads need every position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from attrs import frozen
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from scrub.claims.names import Component
+from scrub.claims.positions import ALL, Slot
+from scrub.claims.resolved import Claim
+from scrub.engine.cache import Store
+from scrub.engine.needs import passed_heads, passed_mlps
+from scrub.engine.plan import Landing, Stream
+from scrub.model.graph import TransformerGraph
+from scrub.model.layers import CHANNELS, attend, kv_head, mlp, norm, project, visible, write
+from scrub.model.weights import Transformer
+
+# a step's value: for each of its components [context, slot, width]
+Value = Sequence[Float[Tensor, "context slot width"]]
+Seen = Mapping[int, Float[Tensor, "context *pos d"]]  # by the moment at which it is read
+
+
+@frozen(eq=False)
+class Frames:
+    """The rows in which channels live: a model, its claim, and what unclaimed writers take there."""
+
+    model: Transformer
+    claim: Claim
+    store: Store
+    pseudo: bool
+
+    @property
+    def graph(self) -> TransformerGraph:
+        assert isinstance(self.claim.graph, TransformerGraph)
+        return self.claim.graph
+
+    def written(
+        self, component: Component, slot: Slot, rows: Int[Tensor, " n"], length: int | None = None
+    ) -> Float[Tensor, "n *pos width"]:
+        """What a component writes on the frame, as `width` numbers: a head's z, else the vector itself."""
+        kind = written_kind(component)
+        heads = [component.head or 0] if component.kind == "head" else None
+        found = (
+            self.store.whole(kind, rows, length or 0, heads) if slot == ALL else self.store.at(kind, slot, rows, heads)
+        )
+        return found if heads is None and component.kind != "attn" else found.flatten(-2)
+
+    def to_stream(self, component: Component, value: Float[Tensor, "*n width"]) -> Float[Tensor, "*n d"]:
+        """A component's value as it enters the stream."""
+        if component.kind not in ("head", "attn"):
+            return value
+        attn = self.model.blocks[component.layer or 0].attn
+        heads = [component.head or 0] if component.kind == "head" else None
+        return write(attn, value.unflatten(-1, (-1, self.model.shape.d_head)), heads)
+
+    def held(self, component: Component, slot: Slot) -> Bool[Tensor, " row"]:
+        """Rows in which some site of the claim holds a component at the position of a slot."""
+        data, here = self.claim.data, self.claim.data.locate(slot)
+        held = np.zeros(len(data), dtype=bool)
+        for other, where in self.claim.claimed:
+            if other == component and where is not None:
+                held |= True if where == ALL else data.locate(where) == here
+        return torch.from_numpy(held).to(self.model.device)
+
+
+def written_kind(component: Component) -> tuple[str, int]:
+    layer = component.layer or 0
+    match component.kind:
+        case "head" | "attn":
+            return "z", layer
+        case "mlp":
+            return "mlp_out", layer
+        case "resid":
+            return "resid", 2 * layer
+        case kind:
+            return kind, 0
+
+
+def stream_at_slot(
+    frames: Frames, stream: Stream, times: Sequence[int], contexts: Int[Tensor, "n column"], values: Mapping[int, Value]
+) -> Seen:
+    """A stream at one slot: `[n, d]` at each moment at which it is read."""
+    slot, store = stream.slot, frames.store
+    assert slot is not None
+    rows = contexts[:, 0]
+    landed = _Landed(frames, stream, contexts, values)
+    through = {frames.graph.read(Component("mlp", n)): n for n in passed_mlps(frames.claim, frames.graph, max(times))}
+    change: Tensor | None = None
+    pending: dict[int, Tensor] = {}
+    seen: dict[int, Tensor] = {}
+    for time in range(-1, max(times) + 1):
+        if time in times:
+            x = store.at(("resid", time), slot, rows)
+            seen[time] = x if change is None else x + change
+        if time in through and change is not None:
+            pending[2 * through[time] + 1] = _mlp_change(frames, through[time], time, slot, rows, change)
+        for new in (landed.at_slot(time, slot), pending.get(time)):
+            if new is not None:
+                change = new if change is None else change + new
+    return seen
+
+
+def _mlp_change(
+    frames: Frames, layer: int, time: int, slot: Slot, rows: Int[Tensor, " n"], change: Tensor
+) -> Float[Tensor, "n d"]:
+    """How much a passed-through MLP writes more than on the frame; nothing where a site of the claim holds it."""
+    old = frames.store.at(("mlp_out", layer), slot, rows)
+    new = run_mlp(frames.model, layer, frames.store.at(("resid", time), slot, rows) + change) - old
+    held = frames.held(Component("mlp", layer), slot)
+    return torch.where(held[rows][:, None], torch.zeros_like(new), new) if held.any() else new
+
+
+def run_mlp(model: Transformer, layer: int, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+    block = model.blocks[layer]
+    assert block.mlp is not None
+    return mlp(block.mlp, x if block.ln2 is None else norm(block.ln2, x))
+
+
+@frozen(eq=False)
+class _Landed:
+    """The changes that landed values make, by the moment at which they are written."""
+
+    frames: Frames
+    stream: Stream
+    contexts: Int[Tensor, "n column"]
+    values: Mapping[int, Value]
+
+    def changes(self, time: int, length: int | None = None) -> list[tuple[Landing, Float[Tensor, "n *pos d"]]]:
+        """Each landing written at a moment with its (new - old) in the stream."""
+        rows, found = self.contexts[:, 0], list[tuple[Landing, Tensor]]()
+        for landing in self.stream.landings:
+            if self.frames.graph.written(landing.component) == time:
+                assert landing.slot is not None
+                number = self.contexts[:, 1 + self.stream.sources.index(landing.source)]
+                new = self.values[landing.source][landing.index].index_select(0, number)
+                new = new[:, :length] if landing.slot == ALL else new[:, landing.column]
+                old = self.frames.written(landing.component, landing.slot, rows, length)
+                found.append((landing, self.frames.to_stream(landing.component, new - old)))
+        return found
+
+    def at_slot(self, time: int, slot: Slot) -> Float[Tensor, "n d"] | None:
+        """The change at one slot; landings at other slots count in the rows where the positions coincide."""
+        total: Tensor | None = None
+        positions = self.frames.store.positions
+        for landing, change in self.changes(time):
+            if landing.slot != slot and landing.slot is not None:
+                same = positions[landing.slot] == positions[slot]
+                change = change * same[self.contexts[:, 0]][:, None]
+            total = change if total is None else total + change
+        return total
+
+    def everywhere(self, time: int, length: int) -> Float[Tensor, "n t d"] | None:
+        """The change at every position."""
+        total: Tensor | None = None
+        rows = self.contexts[:, 0]
+        for landing, change in self.changes(time, length):
+            if total is None:
+                total = change.new_zeros(len(rows), length, change.shape[-1])
+            if landing.slot == ALL:
+                total = total + change
+            elif landing.slot is not None:
+                index = self.frames.store.positions[landing.slot][rows]
+                total = total.index_put((torch.arange(len(rows), device=rows.device), index), change, accumulate=True)
+        return total
+
+
+def stream_everywhere(
+    frames: Frames, stream: Stream, times: Sequence[int], contexts: Int[Tensor, "n column"], values: Mapping[int, Value]
+) -> Seen:
+    """A stream at every position: `[n, t, d]` at each moment at which it is read."""
+    rows, store, graph = contexts[:, 0], frames.store, frames.graph
+    length = int(store.lengths[rows].max())
+    landed = _Landed(frames, stream, contexts, values)
+    mlps = {graph.read(Component("mlp", n)): n for n in passed_mlps(frames.claim, graph, max(times))}
+    heads = {2 * layer: (layer, found) for layer, found in passed_heads(frames.claim, max(times)).items()}
+    # on a mean or zero row a passed-through component differs from the row even where nothing landed
+    change: Tensor | None = None
+    if frames.pseudo and (mlps or heads):
+        change = torch.zeros(len(rows), length, frames.model.shape.d_model, dtype=frames.model.dtype, device=rows.device)
+    pending: dict[int, list[Tensor]] = {}
+    seen: dict[int, Tensor] = {}
+    for time in range(-1, max(times) + 1):
+        if time in times or (change is not None and (time in mlps or time in heads)):
+            x = store.whole(("resid", time), rows, length)
+            x = x if change is None else x + change
+            if time in times:
+                seen[time] = x
+            if change is not None and time in heads:
+                pending.setdefault(time, []).append(_heads_change(frames, *heads[time], rows, x))
+            if change is not None and time in mlps:
+                pending.setdefault(2 * mlps[time] + 1, []).append(_mlp_change_everywhere(frames, mlps[time], rows, x))
+        for new in (landed.everywhere(time, length), *pending.pop(time, ())):
+            if new is not None:
+                change = new if change is None else change + new
+    return seen
+
+
+def _mlp_change_everywhere(
+    frames: Frames, layer: int, rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
+) -> Float[Tensor, "n t d"]:
+    new = run_mlp(frames.model, layer, x) - frames.store.whole(("mlp_out", layer), rows, x.shape[1])
+    return _unless_held(frames, Component("mlp", layer), rows, new)
+
+
+def _heads_change(
+    frames: Frames, layer: int, heads: list[int], rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
+) -> Float[Tensor, "n t d"]:
+    attn = frames.model.blocks[layer].attn
+    read = norm(frames.model.blocks[layer].ln1, x)
+    where = torch.arange(x.shape[1], device=rows.device).expand(x.shape[:2])
+    kv = [kv_head(attn, head) for head in heads]
+    q, k, v = (project(attn, c, read, heads if c == "q" else kv, where) for c in CHANNELS)
+    z = attend(q, k, v, visible(attn, where, where, frames.store.lengths[rows]), attn.scale)
+    change = z - frames.store.whole(("z", layer), rows, x.shape[1], heads)
+    kept = [_unless_held(frames, Component("head", layer, h), rows, change[:, :, i]) for i, h in enumerate(heads)]
+    return write(attn, torch.stack(kept, dim=2), heads)
+
+
+def _unless_held(
+    frames: Frames, component: Component, rows: Int[Tensor, " n"], change: Float[Tensor, "n t width"]
+) -> Float[Tensor, "n t width"]:
+    """The change, without the positions at which a site of the claim holds the component: there it stays on r."""
+    slots = {where for other, where in frames.claim.claimed if other == component and where is not None}
+    if ALL in slots:
+        return torch.zeros_like(change)
+    free = torch.ones(change.shape[:2], dtype=torch.bool, device=change.device)
+    for slot in slots:
+        at = frames.store.positions[slot][rows]
+        free = free & (torch.arange(change.shape[1], device=change.device) != at[:, None])
+    return change * free[:, :, None]

@@ -1,0 +1,121 @@
+"""Pass 1: the claim becomes a tree. A variable with two readers occurs twice, one with two sites once for each.
+
+The path of an occurrence is its chain of (channel, site) steps from the answer. It holds no names of variables,
+so that rival claims which share a part draw the same rows there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import networkx as nx
+from attrs import field, frozen
+
+from scrub.claims.names import Component
+from scrub.claims.placement import PlacedSite
+from scrub.claims.resolved import Claim
+
+ROOT_PATH = "answer"
+
+
+@frozen(eq=False)
+class Occurrence:
+    """One node of the unrolled tree.
+
+    `channels` are those through which its reader reads it; `agree` the variables on which its donor agrees with
+    the calling row, and `donor` the path that this donor is drawn by (shared inside a `together` group).
+    """
+
+    variable: str
+    placed: PlacedSite
+    path: str
+    channels: tuple[str, ...]
+    leaf: bool
+    agree: tuple[str, ...]
+    donor: str
+    children: tuple[Occurrence, ...] = field(default=())
+
+    @property
+    def is_root(self) -> bool:
+        return self.path == ROOT_PATH
+
+    @property
+    def site(self) -> str:
+        return str(self.placed.site)
+
+    def walk(self) -> Iterator[Occurrence]:
+        """This occurrence and all below it, a reader before its parents."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self, "", ""))
+
+
+def unroll(claim: Claim) -> Occurrence:
+    """The tree of a claim, from the answer down to the leaves."""
+    output = claim.placement.placed[claim.placement.output]
+    return _occur(claim, output.name, output.sites[0], ROOT_PATH, (), (), ROOT_PATH)
+
+
+def _occur(
+    claim: Claim, name: str, placed: PlacedSite, path: str, channels: tuple[str, ...], agree: tuple[str, ...], donor: str
+) -> Occurrence:
+    variable = claim.placement.placed[name]
+    children: list[Occurrence] = []
+    steps = {
+        (parent, site): f"{'+'.join(placed.channels_of(parent))}:{site.site.canonical}"
+        for parent in placed.parents()
+        for site in claim.placement.placed[parent].sites
+    }
+    for (parent, site), step in sorted(steps.items(), key=lambda item: item[1]):
+        group = _group(claim, parent, placed.parents())
+        shared = sorted(s for (p, _), s in steps.items() if p in group)
+        children.append(
+            _occur(
+                claim, parent, site, f"{path}/{step}", placed.channels_of(parent), group,
+                f"{path}/{step if len(group) == 1 else ' & '.join(shared)}",
+            )  # fmt: skip
+        )
+    leaf = variable.leaf and path != ROOT_PATH
+    return Occurrence(name, placed, path, channels, leaf, agree, donor, tuple(children))
+
+
+def _group(claim: Claim, parent: str, present: tuple[str, ...]) -> tuple[str, ...]:
+    """The parents of this call that share a donor with `parent`, itself included."""
+    members = {parent}
+    for group in claim.options.together:
+        if parent in group:
+            members |= set(group) & set(present)
+    return tuple(sorted(members))
+
+
+def as_networkx(tree: Occurrence) -> nx.DiGraph:
+    """The unrolled tree as a networkx graph; nodes are paths, edges run from parent to reader."""
+    graph = nx.DiGraph()
+    for occurrence in tree.walk():
+        graph.add_node(occurrence.path, variable=occurrence.variable, site=occurrence.site, leaf=occurrence.leaf)
+        for child in occurrence.children:
+            graph.add_edge(child.path, occurrence.path, channels=child.channels)
+    return graph
+
+
+def rest_inputs(claim: Claim, occurrence: Occurrence) -> tuple[tuple[str, Component | None], ...]:
+    """The inputs that draw a rest row of their own: one for all, or each channel of each component."""
+    if claim.options.rest_scope != "input":
+        return (("", None),)
+    return tuple(
+        (channel, component)
+        for component in occurrence.placed.site.components
+        for channel in claim.graph.channels(component)
+    )
+
+
+def _lines(occurrence: Occurrence, lead: str, below: str) -> Iterator[str]:
+    channels = f"<{' '.join(occurrence.channels)}> " if occurrence.channels else ""
+    end = "" if occurrence.leaf else "  + rest"
+    yield f"{lead}{channels}{occurrence.variable}  {occurrence.site}{end}"
+    for i, child in enumerate(occurrence.children):
+        last = i == len(occurrence.children) - 1
+        yield from _lines(child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))

@@ -1,0 +1,66 @@
+"""Which rows give a site the same inputs: such rows share a leaf's value, and a swap between them is idle."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import networkx as nx
+import numpy as np
+from jaxtyping import Int
+
+from scrub.claims.names import Component
+from scrub.claims.positions import ALL, Slot
+from scrub.claims.resolved import Claim
+from scrub.claims.values import codes, stable
+from scrub.model.computation import Computation
+
+
+def representatives(
+    claim: Claim, components: Sequence[Component], slots: Sequence[Slot]
+) -> Int[np.ndarray, " row"]:
+    """For every row the first row whose inputs upstream of the site are the same."""
+    same = upstream_classes(claim, components, slots)
+    first = np.full(int(same.max()) + 1, -1, dtype=np.int64)
+    for row in range(len(same) - 1, -1, -1):
+        first[same[row]] = row
+    return first[same]
+
+
+def upstream_classes(
+    claim: Claim, components: Sequence[Component], slots: Sequence[Slot]
+) -> Int[np.ndarray, " row"]:
+    """Classes of rows that are equal in all that the components at the slots depend on.
+
+    An embedding depends on its token, a position embedding on its index, any other component on the tokens up
+    to its slot (on all tokens without a causal mask), a node of a graph on the inputs before it.
+    """
+    if isinstance(claim.graph, Computation):
+        return codes(_graph_inputs(claim, claim.graph, components))
+    located = {slot: claim.data.locate(slot) for slot in slots if slot != ALL}
+    return codes(
+        tuple(_seen(claim, kind, row, slot, located) for kind in sorted({c.kind for c in components}) for slot in slots)
+        for row in range(len(claim.data))
+    )
+
+
+def _seen(
+    claim: Claim, kind: str, row: int, slot: Slot, located: dict[Slot, Int[np.ndarray, " row"]]
+) -> Hashable:
+    tokens = claim.data.rows[row].tokens
+    if slot == ALL:
+        return len(tokens) if kind == "pos" else tokens
+    index = int(located[slot][row])
+    if kind == "embed":
+        return tokens[index]
+    if kind == "pos":
+        return index
+    return tokens[: index + 1] if claim.graph.causal else (index, tokens)
+
+
+def _graph_inputs(claim: Claim, model: Computation, components: Sequence[Component]) -> list[Hashable]:
+    edges = [(a, node.name) for node in model.nodes.values() for a in node.arguments]
+    graph = nx.DiGraph(edges)
+    graph.add_nodes_from(model.nodes)
+    before = {c.name for c in components}.union(*(nx.ancestors(graph, c.name) for c in components))
+    inputs = [name for name in model.inputs() if name in before]
+    return [tuple(stable(row.columns.get(name)) for name in inputs) for row in claim.data.rows]

@@ -1,0 +1,152 @@
+"""A transformer as values: the weights of its layers, and what is fixed about each.
+
+Axes in the shapes: `h` query heads, `g` key/value heads, `d` d_model, `e` d_head, `m` d_mlp, `v` vocabulary.
+Weights may have any strides. `scrub.model.layers` computes with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import torch
+from attrs import frozen
+from jaxtyping import Float
+from torch import Tensor
+
+from scrub.model.graph import Shape
+
+
+@frozen(eq=False)
+class Norm:
+    """`layer` centres and scales, `rms` scales, `none` does neither; then weight and bias, where given."""
+
+    kind: str
+    weight: Float[Tensor, " d"] | None = None
+    bias: Float[Tensor, " d"] | None = None
+    eps: float = 1e-5
+
+
+@frozen(eq=False)
+class Rotary:
+    """Tables of the angles by position; the first `rot <= e` coordinates of a head turn, the others stay.
+
+    Coordinate i turns with i + rot/2 (half-split, as in Llama and NeoX), or 2i with 2i + 1 (`interleaved`, as
+    in GPT-J and the native models). The tables name the angle of every coordinate in the same order.
+    """
+
+    cos: Float[Tensor, "n_ctx rot"]
+    sin: Float[Tensor, "n_ctx rot"]
+    interleaved: bool = False
+
+
+@frozen(eq=False)
+class Attn:
+    """Attention of one layer. Where queries are grouped, `g < h`, and `h / g` query heads share k and v.
+
+    `window` counts the keys that a query sees, itself included. `q_norm` and `k_norm` act on each head's e.
+    """
+
+    W_Q: Float[Tensor, "h d e"]
+    W_K: Float[Tensor, "g d e"]
+    W_V: Float[Tensor, "g d e"]
+    W_O: Float[Tensor, "h e d"]
+    b_Q: Float[Tensor, "h e"] | None = None
+    b_K: Float[Tensor, "g e"] | None = None
+    b_V: Float[Tensor, "g e"] | None = None
+    b_O: Float[Tensor, " d"] | None = None
+    scale: float = 1.0
+    causal: bool = True
+    window: int | None = None
+    rotary: Rotary | None = None
+    q_norm: Norm | None = None
+    k_norm: Norm | None = None
+
+
+@frozen(eq=False)
+class Mlp:
+    """`act(x W_in + b_in) W_out + b_out`.
+
+    With a gate, as in SwiGLU: `(act(x W_gate + b_gate) * (x W_in + b_in)) W_out + b_out`.
+    """
+
+    W_in: Float[Tensor, "d m"]
+    W_out: Float[Tensor, "m d"]
+    act: str
+    b_in: Float[Tensor, " m"] | None = None
+    b_out: Float[Tensor, " d"] | None = None
+    W_gate: Float[Tensor, "d m"] | None = None
+    b_gate: Float[Tensor, " m"] | None = None
+
+
+@frozen(eq=False)
+class BlackBox:
+    """An MLP known only as a function of one position, `[..., d] -> [..., d]`."""
+
+    fn: Callable[[Tensor], Tensor]
+
+
+@frozen(eq=False)
+class Block:
+    """One layer. Where `parallel`, the MLP reads the stream before the layer, `ln2(resid_pre)`."""
+
+    ln1: Norm
+    attn: Attn
+    ln2: Norm | None = None
+    mlp: Mlp | BlackBox | None = None
+    parallel: bool = False
+
+
+@frozen(eq=False)
+class Transformer:
+    """A model's weights, taken once, and where they come from.
+
+    `revision` is the hub's commit, or a digest of the weights; `processing` is `raw`, or `compat` where the
+    weights were folded and centred before they were taken.
+    """
+
+    shape: Shape
+    W_E: Float[Tensor, "v d"]
+    W_pos: Float[Tensor, "n_ctx d"] | None
+    blocks: tuple[Block, ...]
+    ln_final: Norm
+    W_U: Float[Tensor, "d v"]
+    b_U: Float[Tensor, " v"] | None = None
+    name: str = "model"
+    revision: str = ""
+    processing: str = "raw"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.W_E.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.W_E.device
+
+    @property
+    def tied(self) -> bool:
+        """Whether embedding and unembedding share their storage."""
+        return self.W_U.data_ptr() == self.W_E.data_ptr() and self.W_U.shape == self.W_E.T.shape
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Transformer:
+        """The same model in another dtype or on another device; shared tensors stay shared."""
+        moved: Transformer = _moved(
+            self, lambda t: t.to(dtype=dtype or t.dtype, device=device or t.device), {}
+        )
+        return attrs.evolve(moved, W_U=moved.W_E.T) if self.tied else moved
+
+
+def _moved(value: Any, move: Callable[[Tensor], Tensor], done: dict[int, Any]) -> Any:
+    if id(value) not in done:
+        if isinstance(value, Tensor):
+            done[id(value)] = move(value)
+        elif isinstance(value, tuple):
+            done[id(value)] = tuple(_moved(item, move, done) for item in value)
+        elif isinstance(value, Transformer | Block | Attn | Mlp | Norm | Rotary):
+            parts = {f.name: _moved(getattr(value, f.name), move, done) for f in attrs.fields(type(value))}
+            done[id(value)] = attrs.evolve(value, **parts)
+        else:
+            return value
+    return done[id(value)]

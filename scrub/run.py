@@ -1,0 +1,203 @@
+"""The verbs, each a short composition of the passes: check, plan, test, explain."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import evolve
+from jaxtyping import Int
+
+from scrub.claims.check import Checked, Subject, check_claim, name_of
+from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.problems import ClaimProblems, Problem, located
+from scrub.claims.resolved import Claim
+from scrub.errors import ClaimError, DataError, ScrubError
+from scrub.model.computation import Computation
+from scrub.model.graph import TransformerGraph
+from scrub.model.source import Source, find
+
+if TYPE_CHECKING:
+    from scrub.engine.cost import Plan
+    from scrub.score.explain import Explanation
+    from scrub.score.result import Result
+    from scrub.score.sample import Bench
+
+# data functions are called once in a process; the function is kept so that its id stays its own
+_made: dict[tuple[int, str], tuple[Any, Dataset]] = {}
+
+
+def check(hypothesis: Hypothesis, model: Any = None) -> Checked:
+    """Every problem of a claim at once, and how often its story is right; no weights are needed.
+
+    `model` overrides the claim's own. Problems of the model or of the data are problems too; nothing is raised
+    for them.
+    """
+    try:
+        source = find(hypothesis.model if model is None else model)
+        data = data_of(hypothesis, source)
+    except ScrubError as error:
+        found = located([Problem(str(error))], hypothesis.title, hypothesis.file, hypothesis.line)
+        return Checked(hypothesis, tuple(found))
+    return check_claim(hypothesis, subject_of(source), data)
+
+
+def subject_of(source: Source) -> Subject:
+    if isinstance(source.graph, TransformerGraph):
+        shape = source.graph.shape
+        return Subject(source.graph, source.tokenizer, shape.d_vocab, shape.n_ctx)
+    return Subject(source.graph)
+
+
+def data_of(hypothesis: Hypothesis, source: Source) -> Dataset:
+    """The claim's data; a function is called once, with the model's tokenizer if it asks for one."""
+    data = hypothesis.data
+    if isinstance(data, Dataset):
+        return data
+    if not callable(data):
+        raise DataError(f"data={type(data).__name__} is no Dataset and no function that makes one.")
+    wants = "tokenizer" in inspect.signature(data).parameters
+    if wants and source.tokenizer is None:
+        raise DataError(f"the data need a tokenizer, and {source.name} has none: use a directory with a tokenizer.json (--model DIR).")
+    key = (id(data), source.name if wants else "")
+    if key not in _made:
+        made = data(tokenizer=source.tokenizer) if wants else data()
+        if not isinstance(made, Dataset):
+            raise DataError(f"the function of data= returned {type(made).__name__}; it must return a Dataset.")
+        _made[key] = (data, made)
+    return _made[key][1]
+
+
+def sound(hypothesis: Hypothesis, model: Any = None, *, expecting: bool = True) -> tuple[Claim, Source]:
+    """The resolved claim and its model. Raises ClaimProblems with everything that is wrong."""
+    source = find(hypothesis.model if model is None else model)
+    checked = check_claim(hypothesis, subject_of(source), data_of(hypothesis, source))
+    if checked.claim is None or (expecting and checked.problems):
+        raise ClaimProblems(checked.problems)
+    return checked.claim, source
+
+
+def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0) -> Plan:
+    """How many evaluations a test takes, how many are shared, and the cost in forward passes. Needs no weights."""
+    from scrub.engine.cost import plan_claim
+
+    _positive(draws, rows)
+    claim, _ = sound(hypothesis, model, expecting=False)
+    return plan_claim(claim, references(claim, rows, seed), draws, seed)
+
+
+def test(
+    hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
+    exact: bool = False, *, device: str | None = None, dtype: str = "float32", explain: bool = True,
+) -> Result:  # fmt: skip
+    """Scrub a claim and judge it.
+
+    Main arguments: `hypothesis`; `model` overrides the claim's own (a name, a directory, a loaded bridge, a
+    graph); `rows` takes a seeded subset of the reference rows (all by default); `draws` for each row; `seed`;
+    `exact=True` enumerates every draw on a computation graph. Other arguments: `device`, `dtype` (`float64` to
+    verify), `explain=False` leaves out the top lines of the explanation of a refuted claim.
+
+    Raises ClaimProblems with all problems of the claim, ModelError, MetricError.
+    """
+    from scrub.score.explain import top_lines
+    from scrub.score.judge import conclude
+    from scrub.score.sample import enumerate_exactly, sample
+
+    _positive(draws, rows)
+    bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, exact)
+    with _progress(hypothesis.title, len(used) * (1 if exact else draws)) as done:
+        samples = enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
+    result = conclude(bench, samples, None if exact else draws, seed, name_of(hypothesis), model_record(source, bench))
+    if explain and not exact and result.verdict == "refuted":
+        return evolve(result, explanation=top_lines(bench, samples, seed))
+    return result
+
+
+def explain(
+    hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
+    *, row: int | None = None, device: str | None = None, dtype: str = "float32",
+) -> Explanation:  # fmt: skip
+    """What breaks a claim: each swap alone and all but each, then the rows that suffer most, or `row` alone.
+
+    Raises as `test`, and ClaimError when `row` is no reference row.
+    """
+    from scrub.score.explain import explain_claim
+    from scrub.score.sample import sample
+
+    _positive(draws, rows)
+    bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, False)
+    if row is not None and row not in used:
+        raise ClaimError(f"--row {row} is no reference row: they run from {used.min()} to {used.max()}.")
+    with _progress(hypothesis.title, len(used) * draws) as done:
+        samples = sample(bench, used, draws, seed, done)
+    return explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer)
+
+
+def _bench(
+    hypothesis: Hypothesis, model: Any, rows: int | None, seed: int, device: str | None, dtype: str, exact: bool
+) -> tuple[Bench, Source, Int[np.ndarray, " row"]]:
+    """Check the claim, load its model and run the pool once."""
+    from scrub.engine.on_graph import GraphRows
+    from scrub.engine.on_transformer import TransformerRows
+    from scrub.score.measure import OnGraph, OnTransformer
+    from scrub.score.sample import Bench, compile_claim
+
+    claim, source = sound(hypothesis, model)
+    used = references(claim, rows, seed)
+    tree, program = compile_claim(claim)
+    if isinstance(claim.graph, Computation):
+        found = GraphRows(claim, claim.graph)
+        return Bench(claim, tree, program, found, OnGraph(claim, found)), source, used
+    if exact:
+        raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
+    from scrub.model.open import open_weights
+
+    weights = open_weights(source, device, dtype, int(claim.data.lengths.max()))
+    with _progress(f"{hypothesis.title}: rows", len(claim.data)) as done:
+        ran = TransformerRows.run(claim, weights, [program], done)
+    return Bench(claim, tree, program, ran, OnTransformer(claim, ran, source.tokenizer)), source, used
+
+
+def model_record(source: Source, bench: Bench) -> dict[str, Any]:
+    """What a result says of the model: its name, revision, processing, dtype and device."""
+    from scrub.engine.on_transformer import TransformerRows
+
+    if not isinstance(bench.rows, TransformerRows):
+        return {"name": source.name}
+    model = bench.rows.model
+    return {
+        "name": source.name, "revision": model.revision, "processing": model.processing,
+        "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
+    }  # fmt: skip
+
+
+def references(claim: Claim, rows: int | None, seed: int) -> Int[np.ndarray, " row"]:
+    """The scored rows, or a seeded subset of `rows` of them, in the order of their digests."""
+    from scrub.engine.draw import Calls, words
+
+    scored = claim.data.order[claim.scored[claim.data.order]]
+    if rows is None or rows >= len(scored):
+        return scored
+    word = words(claim, Calls(scored, np.zeros(len(scored), dtype=np.int64)), seed, "", "reference")
+    chosen = np.argsort(word, kind="stable")[:rows]
+    return scored[np.sort(chosen)]
+
+
+def _positive(draws: int, rows: int | None) -> None:
+    if draws < 1:
+        raise ClaimError(f"--draws {draws}: at least one draw is needed for each row; 20 is the default.")
+    if rows is not None and rows < 1:
+        raise ClaimError(f"--rows {rows}: at least one reference row is needed; a verdict takes 10.")
+
+
+@contextmanager
+def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """One bar on stderr after two seconds; none where stderr is no terminal."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc=title, delay=2, disable=None, leave=False, unit="call") as bar:
+        yield lambda n: None if bar.update(n) is None else None

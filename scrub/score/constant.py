@@ -1,0 +1,138 @@
+"""The best answer that ignores its input: a claim that recovers less than it explains nothing.
+
+Candidates: each pool row's own answer, the mean logits, the log of the mean probabilities and, for loss and
+accuracy, the label frequencies. For a metric of one's own on many rows at most 200 of the pool's answers are
+tried, spread evenly over the pool in the order of row digests.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.claims.metric import Metric
+from scrub.claims.resolved import Claim
+from scrub.score.measure import Measured, OnGraph
+from scrub.score.metrics import Numbers, apply
+
+AT_ONCE = 64
+OWN_METRIC_ANSWERS = 200
+
+
+def best_constant(claim: Claim, measured: Measured, references: Int[np.ndarray, " row"]) -> float | None:
+    """The best mean metric of a constant answer over the reference rows; None when no candidate has one."""
+    pool = claim.data.order
+    if isinstance(claim.metric, Metric):
+        scores = _own(claim, claim.metric, measured, pool, references)
+    else:
+        scores = _built_in(claim.metric.kind, measured, pool, references)
+    scores = scores[np.isfinite(scores)]
+    if not scores.size:
+        return None
+    return float(scores.min() if claim.metric.better == "lower" else scores.max())
+
+
+def _own(
+    claim: Claim, metric: Metric, measured: Measured, pool: Int[np.ndarray, " row"], references: Int[np.ndarray, " row"]
+) -> Numbers:
+    if isinstance(measured, OnGraph):
+        outputs = measured.rows.outputs(pool)
+        candidates = list({repr(output): output for output in outputs}.values())
+        candidates += _mean(outputs)
+    else:
+        tried = pool[np.unique(np.linspace(0, len(pool) - 1, OWN_METRIC_ANSWERS).astype(np.int64))]
+        logits = measured.answers(tried).double().cpu().numpy()
+        shifted = np.exp(logits - logits.max(1, keepdims=True))
+        mean = (shifted / shifted.sum(1, keepdims=True)).mean(0)
+        candidates = [*logits, logits.mean(0), np.log(mean)]
+    rows = [claim.data.rows[row] for row in references]
+    return np.array([apply(metric, [candidate] * len(rows), rows).mean() for candidate in candidates])
+
+
+def _mean(outputs: list[Any]) -> list[Any]:
+    """The mean answer, where answers can be added."""
+    try:
+        return [sum(outputs[1:], start=outputs[0]) / len(outputs)]
+    except TypeError:
+        return []
+
+
+def _built_in(
+    kind: str, measured: Measured, pool: Int[np.ndarray, " row"], references: Int[np.ndarray, " row"]
+) -> Numbers:
+    with torch.no_grad():
+        own = _Own(measured, references) if kind == "kl" else None
+        found: list[Numbers] = []
+        logit_sum: Tensor | None = None
+        prob_sum: Tensor | None = None
+        for start in range(0, len(pool), AT_ONCE):
+            logits = measured.answers(pool[start : start + AT_ONCE])
+            found.append(_scores(kind, measured, references, logits, own))
+            logit_sum = _add(logit_sum, logits.double().sum(0))
+            prob_sum = _add(prob_sum, logits.double().softmax(-1).sum(0))
+        assert logit_sum is not None
+        assert prob_sum is not None
+        more = [logit_sum / len(pool), (prob_sum / len(pool)).log()]
+        if kind in ("loss", "accuracy"):
+            more.append(_label_frequencies(measured, references, len(logit_sum)))
+        found.append(_scores(kind, measured, references, torch.stack(more), own))
+    return np.concatenate(found)
+
+
+def _add(total: Tensor | None, part: Tensor) -> Tensor:
+    return part if total is None else total + part
+
+
+class _Own:
+    """What `kl` needs of the model's own answers: their mean probabilities and mean negative entropy."""
+
+    def __init__(self, measured: Measured, references: Int[np.ndarray, " row"]) -> None:
+        self.mean: Tensor | None = None
+        total = 0.0
+        for start in range(0, len(references), AT_ONCE):
+            log_p = measured.answers(references[start : start + AT_ONCE]).double().log_softmax(-1)
+            p = log_p.exp()
+            self.mean = _add(self.mean, p.sum(0) / len(references))
+            total += float(torch.where(p > 0, p * log_p, torch.zeros_like(p)).sum())
+        self.negative_entropy = total / len(references)
+
+
+def _scores(
+    kind: str, measured: Measured, references: Int[np.ndarray, " row"], logits: Float[Tensor, "c v"], own: _Own | None
+) -> Numbers:
+    """The mean metric over the reference rows of each of several constant answers."""
+    if own is not None:
+        assert own.mean is not None
+        log_q = logits.double().log_softmax(-1)
+        cross = torch.where(own.mean > 0, own.mean * log_q, torch.zeros_like(log_q)).sum(-1)
+        return (own.negative_entropy - cross).cpu().numpy()
+    arguments, index = measured.arguments, torch.from_numpy(references).to(logits.device)
+    if kind == "accuracy":
+        best = logits.argmax(-1)[:, None, None]
+        hit = (best == arguments.ids[0][index]) & arguments.there[0][index]
+        return hit.any(-1).double().mean(1).cpu().numpy()
+    values = logits.double() if kind == "logit_diff" else logits.double().log_softmax(-1)
+    taken = [
+        values[:, ids[index]].masked_fill(~there[index], -torch.inf).logsumexp(-1)  # [c, row]
+        for ids, there in zip(arguments.ids, arguments.there, strict=True)
+    ]
+    if kind == "loss":
+        return -taken[0].mean(1).cpu().numpy()
+    score = taken[0] - taken[1] if kind == "logit_diff" else taken[0].exp() - taken[1].exp()
+    return score.mean(1).cpu().numpy()
+
+
+def _label_frequencies(
+    measured: Measured, references: Int[np.ndarray, " row"], width: int
+) -> Float[Tensor, " v"]:
+    """Log frequencies of the labels of the reference rows; a tuple of labels shares its row's count."""
+    ids, there = measured.arguments.ids[0], measured.arguments.there[0]
+    index = torch.from_numpy(references).to(ids.device)
+    weight = there[index].double()
+    counts = torch.zeros(width, dtype=torch.float64, device=ids.device)
+    counts.scatter_add_(0, ids[index].flatten(), (weight / weight.sum(1, keepdim=True)).flatten())
+    return (counts / counts.sum()).log()

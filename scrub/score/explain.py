@@ -1,0 +1,242 @@
+"""What breaks a claim: every licensed swap alone, all but each, and the rows that suffer most.
+
+A swap is the donor of one occurrence, or the rest row of one; a swap that is not made uses the calling row
+itself. What recovers much when it is undone is where the claim and the model disagree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import asdict, field, frozen
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.claims.dataset import Row
+from scrub.claims.text import Tokenizer
+from scrub.engine.draw import Calls, Drawn, Draws, Swap, all_swaps
+from scrub.engine.on_transformer import TransformerRows
+from scrub.engine.unroll import Occurrence
+from scrub.model.layers import unembed
+from scrub.score.result import number, ratio
+from scrub.score.sample import Bench, Samples, resample_only
+
+QUICK_ROWS, QUICK_DRAWS, TOP = 64, 4, 3
+WORST_ROWS = 3
+
+
+@frozen
+class SwapEffect:
+    """One swap: what is recovered when only it is made, when all but it are made, and what undoing it gains."""
+
+    variable: str
+    site: str
+    path: str
+    kind: str
+    only: float | None
+    without: float | None
+    gain: float | None
+    self_swaps: float
+
+    @property
+    def what(self) -> str:
+        """`donor of subject (7.3 @ END)` or `rest of name (9.9 @ END)`."""
+        return f"{self.kind} of {self.variable} ({self.site})"
+
+    @property
+    def meaning(self) -> str:
+        """What it means when this swap does the harm."""
+        if self.kind == "rest":
+            return "reads something that the claim leaves out"
+        return "rows that agree on its value are not interchangeable here"
+
+
+@frozen
+class Donation:
+    """Where one occurrence of a scrubbed row came from: `row` for its donor or its rest."""
+
+    variable: str
+    site: str
+    kind: str
+    depth: int
+    row: int
+    text: str
+    agrees: str
+    own: bool
+
+
+@frozen
+class RowStory:
+    """A row that suffers: its tokens with named positions, both predictions, and where every value came from."""
+
+    row: int
+    text: str
+    columns: dict[str, Any]
+    model: float
+    scrubbed: float
+    model_answer: str
+    scrubbed_answer: str
+    draw: int
+    donations: tuple[Donation, ...]
+
+
+@frozen(eq=False)
+class Explanation:
+    """What `scrub.explain` returns; `swaps` are sorted by what undoing them would gain."""
+
+    hypothesis: str
+    recovered: float | None
+    metric: str
+    swaps: tuple[SwapEffect, ...]
+    worst: tuple[RowStory, ...]
+    rows: int
+    draws: int
+    seed: int
+    tree: str = field(default="", repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        shown = asdict(self)
+        for effect in shown["swaps"]:
+            for key in ("only", "without", "gain"):
+                effect[key] = number(effect[key])
+        return shown
+
+    def __str__(self) -> str:
+        from scrub.report.text import explanation_text
+
+        return explanation_text(self)
+
+
+def swap_effects(bench: Bench, samples: Samples, draws: int, seed: int) -> tuple[SwapEffect, ...]:
+    """The effect of every swap on rows that were sampled, with the same draws, largest gain first."""
+    everything = all_swaps(bench.tree, bench.claim)
+    references = samples.references
+    means = np.array([[0.0, samples.random.mean(), samples.model.mean()]])
+
+    def share(table: Float[np.ndarray, "row draw"]) -> float | None:
+        found = float(ratio(np.array([[table.mean(), means[0, 1], means[0, 2]]]))[0])
+        return found if np.isfinite(found) else None
+
+    full = share(samples.scrubbed)
+    drawn = Draws(bench.claim, seed).tree(bench.tree, _calls(references, draws))
+    effects: list[SwapEffect] = []
+    for swap, node in everything.items():
+        only = share(resample_only(bench, references, draws, seed, {swap}))
+        without = share(resample_only(bench, references, draws, seed, set(everything) - {swap}))
+        gain = None if without is None or full is None else without - full
+        effects.append(
+            SwapEffect(node.variable, node.site, swap[0], swap[1], only, without, gain, _own(drawn, bench.tree, swap))
+        )
+    return tuple(sorted(effects, key=lambda e: (-(e.gain if e.gain is not None else -np.inf), e.path, e.kind)))
+
+
+def _calls(references: Int[np.ndarray, " row"], draws: int) -> Calls:
+    return Calls(np.repeat(references, draws), np.tile(np.arange(draws), len(references)))
+
+
+def _own(drawn: dict[str, Drawn], tree: Occurrence, swap: Swap) -> float:
+    """The share of draws in which a swap returned the calling row."""
+    path, kind = swap
+    if kind == "rest":
+        return float((drawn[path].rest == drawn[path].own[:, None]).mean())
+    caller = next(node for node in tree.walk() if any(child.path == path for child in node.children))
+    return float((drawn[path].own == drawn[caller.path].own).mean())
+
+
+def top_lines(bench: Bench, samples: Samples, seed: int) -> tuple[str, ...]:
+    """The three swaps whose undoing gains most, as sentences, from a small part of the sample."""
+    few = _part(samples, QUICK_ROWS, QUICK_DRAWS)
+    effects = swap_effects(bench, few, few.scrubbed.shape[1], seed)
+    return tuple(_sentence(e) for e in effects[:TOP] if e.gain is not None and e.gain > 0)
+
+
+def _sentence(effect: SwapEffect) -> str:
+    assert effect.gain is not None
+    return f"undoing the {effect.what} would gain {effect.gain:+.2f}: it {effect.meaning}" if effect.kind == "rest" else (
+        f"undoing the {effect.what} would gain {effect.gain:+.2f}: {effect.meaning}"
+    )
+
+
+def _part(samples: Samples, rows: int, draws: int) -> Samples:
+    return Samples(
+        samples.references[:rows], samples.model[:rows], samples.scrubbed[:rows, :draws],
+        samples.random[:rows, :draws], samples.scrubbed_distance[:rows, :draws], samples.random_distance[:rows, :draws],
+    )  # fmt: skip
+
+
+def explain_claim(
+    bench: Bench, samples: Samples, draws: int, seed: int, name: str, row: int | None, tokenizer: Tokenizer | None
+) -> Explanation:
+    """The effects of all swaps, and the worst rows (or one row) with where every value came from."""
+    means = samples.columns.mean(0)[None]
+    recovered = float(ratio(means)[0])
+    sign = 1 if bench.claim.metric.better == "higher" else -1
+    suffers = sign * (samples.model - samples.scrubbed.mean(1))
+    order = np.argsort(-suffers, kind="stable")[:WORST_ROWS]
+    chosen = order if row is None else np.flatnonzero(samples.references == row)
+    worst = tuple(_story(bench, samples, int(i), sign, seed, tokenizer) for i in chosen)
+    return Explanation(
+        name, recovered if np.isfinite(recovered) else None, str(bench.claim.metric),
+        swap_effects(bench, samples, draws, seed), worst, len(samples.references), draws, seed, str(bench.tree),
+    )  # fmt: skip
+
+
+def _story(
+    bench: Bench, samples: Samples, at: int, sign: int, seed: int, tokenizer: Tokenizer | None
+) -> RowStory:
+    """The draw in which a row suffers most."""
+    reference = samples.references[at : at + 1]
+    draw = int(np.argmin(sign * samples.scrubbed[at]))
+    calls = Calls(reference, np.array([draw]))
+    drawn = Draws(bench.claim, seed).tree(bench.tree, calls)
+    answer = bench.evaluator.answers(bench.numbering.number(drawn))
+    row = bench.claim.data.rows[int(reference[0])]
+    return RowStory(
+        int(reference[0]), row_text(row, tokenizer), row.columns, float(samples.model[at]),
+        float(samples.scrubbed[at].mean()), _said(bench, bench.rows.outputs(reference), tokenizer),
+        _said(bench, answer, tokenizer), draw, tuple(_donations(bench, drawn, tokenizer)),
+    )  # fmt: skip
+
+
+def _donations(bench: Bench, drawn: dict[str, Drawn], tokenizer: Tokenizer | None) -> list[Donation]:
+    claim, found = bench.claim, list[Donation]()
+
+    def visit(node: Occurrence, caller: int, depth: int) -> None:
+        own, rest = int(drawn[node.path].own[0]), int(drawn[node.path].rest[0, 0])
+        if not node.is_root:
+            agrees = ", ".join(f"{name} = {claim.values[name][own]!r}" for name in node.agree)
+            text = row_text(claim.data.rows[own], tokenizer)
+            found.append(Donation(node.variable, node.site, "donor", depth, own, text, agrees, own == caller))
+        if not node.leaf and claim.options.rest in ("resample", "paired"):
+            text = row_text(claim.data.rows[rest], tokenizer)
+            found.append(Donation(node.variable, node.site, "rest", depth, rest, text, "", rest == own))
+        for child in node.children:
+            visit(child, own, depth + 1)
+
+    visit(bench.tree, int(drawn[bench.tree.path].own[0]), 0)
+    return found
+
+
+def row_text(row: Row, tokenizer: Tokenizer | None) -> str:
+    """A row's tokens, each named position marked as `token[NAME]`; a row without tokens shows its columns."""
+    if not row.tokens:
+        return "  ".join(f"{name}={value!r}" for name, value in row.columns.items())
+    names: dict[int, list[str]] = {}
+    for name, index in row.positions.items():
+        names.setdefault(index, []).append(name)
+    pieces: list[str] = []
+    for index, token in enumerate(row.tokens):
+        text = tokenizer.decode([token], skip_special_tokens=False).strip() if tokenizer else str(token)
+        pieces.append(text + (f"[{','.join(names[index])}]" if index in names else ""))
+    return " ".join(pieces)
+
+
+def _said(bench: Bench, outputs: Any, tokenizer: Tokenizer | None) -> str:
+    """The answer in words: the most likely token, or the output node's value."""
+    if not isinstance(bench.rows, TransformerRows):
+        return repr(outputs[0])
+    logits: Tensor = unembed(bench.rows.model, outputs)[0]
+    best = int(logits.argmax())
+    text = tokenizer.decode([best], skip_special_tokens=False).strip() if tokenizer else str(best)
+    return f"{text} ({float(logits.softmax(-1)[best]):.0%})"

@@ -1,0 +1,66 @@
+"""From samples to a result: ratios, intervals, the constant, bits, the verdict."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from scrub.score.bits import bits
+from scrub.score.constant import best_constant
+from scrub.score.result import Means, Result, Unexplained, gap, ratio
+from scrub.score.sample import Bench, Samples
+from scrub.score.statistics import interval
+from scrub.score.verdict import judge
+
+VERSIONS = ("causal-scrub", "torch", "transformer-lens", "transformers", "networkx", "numpy")
+
+
+def conclude(
+    bench: Bench, samples: Samples, draws: int | None, seed: int, name: str, model: dict[str, Any]
+) -> Result:
+    """Judge a claim from its samples, and record what they were taken on."""
+    claim, hypothesis = bench.claim, bench.claim.hypothesis
+    assert hypothesis.expect is not None
+    columns = samples.columns
+    means = columns.mean(0)
+    recovered, space = interval(columns, ratio, seed), interval(columns, gap, seed)
+    constant = recovered_by(best_constant(bench.claim, bench.measured, samples.references), samples)
+    expect = hypothesis.expect.share
+    bar = max(expect, constant) if constant is not None else expect
+    better = claim.metric.better
+    verdict = judge(recovered, space, better, bar, expect, constant, len(columns))
+    tally = samples.tally
+    return Result(
+        hypothesis=name, digest=claim.digest, foil=hypothesis.foil_reason,
+        verdict=verdict.word, reason=verdict.reason, expect=expect, recovered=recovered, constant=constant, bar=bar,
+        metric=Means(str(claim.metric), better, float(means[2]), float(means[0]), float(means[1])),
+        unexplained=Unexplained(float(means[3]), float(means[4]), float(1 - means[3] / means[4]) if means[4] else None),
+        bits=bits(claim), rows=len(columns), draws=draws, seed=seed, accuracy=claim.accuracy,
+        swaps=tally.swaps() if tally else (), own_rest=tally.own_rest if tally else 0,
+        options=claim.options.deviations(), provenance=provenance(bench, model), warnings=claim.warnings,
+        table={"row": samples.references, "model": columns[:, 2], "scrubbed": columns[:, 0], "random": columns[:, 1],
+               "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4]},
+    )  # fmt: skip
+
+
+def recovered_by(value: float | None, samples: Samples) -> float | None:
+    """A mean metric on the scale of `recovered`, None where nothing can be recovered."""
+    if value is None:
+        return None
+    means = samples.columns.mean(0)
+    share = ratio(np.array([[value, means[1], means[2]]]))[0]
+    return float(share) if np.isfinite(share) else None
+
+
+def provenance(bench: Bench, model: dict[str, Any]) -> dict[str, Any]:
+    """Model and revision, data digest and the versions of what computed."""
+    found: dict[str, str] = {"python": platform.python_version()}
+    for package in VERSIONS:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return {"model": model, "data": bench.claim.data.digest, "pool": len(bench.claim.data), "versions": found}

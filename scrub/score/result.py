@@ -1,0 +1,133 @@
+"""The result of a test: what was measured, how sure it is, and what it was measured on."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import field, frozen
+
+from scrub.score.bits import Bits
+from scrub.score.diagnostics import Swaps
+from scrub.score.statistics import UNDEFINED, Interval
+from scrub.score.verdict import REFUTED, SUPPORTED, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@frozen
+class Means:
+    """The metric of the model, of the scrubbed model and of the empty claim, each a mean over reference rows."""
+
+    name: str
+    better: str
+    model: float
+    scrubbed: float
+    random: float
+
+
+@frozen
+class Unexplained:
+    """AUE, its ceiling ATE, and the share explained, 1 - AUE/ATE (Goldowsky-Dill et al. 2023)."""
+
+    aue: float
+    ate: float
+    explained: float | None
+
+
+@frozen(eq=False)
+class Result:
+    """What `scrub.test` returns. Numbers that are undefined are None.
+
+    `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool;
+    `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
+    """
+
+    hypothesis: str
+    digest: str
+    foil: str | None
+    verdict: str
+    reason: str
+    expect: float
+    recovered: Interval
+    constant: float | None
+    bar: float
+    metric: Means
+    unexplained: Unexplained
+    bits: Bits
+    rows: int
+    draws: int | None
+    seed: int
+    accuracy: float | None
+    swaps: tuple[Swaps, ...]
+    own_rest: int
+    options: dict[str, Any]
+    provenance: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+    explanation: tuple[str, ...] = ()
+    table: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+
+    @property
+    def passed(self) -> bool:
+        """A claim passes when it is supported, a foil only when it is refuted."""
+        return self.verdict == (REFUTED if self.foil else SUPPORTED)
+
+    @property
+    def better_than_model(self) -> bool:
+        """Whether more than 1 is recovered: the scrubbed model does better than the model itself."""
+        return self.recovered.low is not None and self.recovered.low > 1
+
+    def to_dict(self) -> dict[str, Any]:
+        m, u = self.metric, self.unexplained
+        return {
+            "hypothesis": self.hypothesis, "digest": self.digest, "foil": self.foil,
+            "verdict": self.verdict, "reason": self.reason, "passed": self.passed, "expect": self.expect,
+            "recovered": self.recovered.to_dict(), "constant": number(self.constant), "bar": number(self.bar),
+            "metric": {"name": m.name, "better": m.better, "model": number(m.model),
+                       "scrubbed": number(m.scrubbed), "random": number(m.random)},
+            "unexplained": {"aue": number(u.aue), "ate": number(u.ate), "explained": number(u.explained)},
+            "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
+            "rows": self.rows, "draws": self.draws, "seed": self.seed,
+            "diagnostics": {
+                "accuracy": self.accuracy, "better_than_model": self.better_than_model, "own_rest": self.own_rest,
+                "variables": [swaps.to_dict() for swaps in self.swaps], "warnings": list(self.warnings),
+            },
+            "options": self.options, "provenance": self.provenance, "explanation": list(self.explanation),
+        }  # fmt: skip
+
+    def frame(self) -> pd.DataFrame:
+        """A pandas table with one line a reference row: model, scrubbed and random metric, and the distances."""
+        import pandas as pd
+
+        return pd.DataFrame(self.table)
+
+    def __str__(self) -> str:
+        from scrub.report.text import result_text
+
+        return result_text(self)
+
+    def _repr_html_(self) -> str:
+        from scrub.report.notebook import result_html
+
+        return result_html(self)
+
+
+def number(value: float | None) -> float | None:
+    """A float for JSON, None where it is undefined or not finite."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def ratio(columns: np.ndarray) -> np.ndarray:
+    """`recovered` from means of (scrubbed, random, model, ...)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (columns[:, 1] - columns[:, 0]) / (columns[:, 1] - columns[:, 2])
+
+
+def gap(columns: np.ndarray) -> np.ndarray:
+    """L_random - L_model from the same means."""
+    return columns[:, 1] - columns[:, 2]
+
+
+__all__ = ["REFUTED", "UNDEFINED", "Means", "Result", "Unexplained", "Verdict", "gap", "number", "ratio"]

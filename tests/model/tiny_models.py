@@ -1,0 +1,133 @@
+"""Random small models of every supported kind, as bridges, with weights large enough to show errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+SIZES: dict[str, Any] = {
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "vocab_size": 31,
+    "max_position_embeddings": 24,
+    "initializer_range": 0.4,
+}
+GROUPED = {**SIZES, "num_key_value_heads": 2}
+GPT_SIZES: dict[str, Any] = {
+    "n_layer": 2,
+    "n_head": 4,
+    "n_embd": 16,
+    "vocab_size": 31,
+    "n_positions": 24,
+    "initializer_range": 0.4,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+}
+
+
+def hugging_face(kind: str, seed: int = 0, **changes: Any) -> torch.nn.Module:
+    """A random model of one of Hugging Face's classes, every bias and norm away from its neutral start."""
+    import transformers
+
+    module_class = getattr(transformers, kind)
+    sizes = GPT_SIZES if kind.startswith(("GPT2", "GPTJ", "GPTBig")) else GROUPED
+    if kind.startswith("GPTNeo"):
+        sizes = SIZES
+    config = module_class.config_class(**{**sizes, **changes})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = module_class(config).eval()
+        with torch.no_grad():
+            for parameter in module.parameters():
+                if parameter.ndim == 1:
+                    parameter.add_(0.3 * torch.randn_like(parameter))
+    return module
+
+
+def native(seed: int = 0, **changes: Any) -> Any:
+    """A TransformerLens-native model in fp64."""
+    from transformer_lens.config import TransformerBridgeConfig
+    from transformer_lens.model_bridge import TransformerBridge
+
+    sizes: dict[str, Any] = {
+        "n_layers": 2,
+        "n_heads": 4,
+        "d_model": 16,
+        "d_head": 4,
+        "d_mlp": 24,
+        "d_vocab": 31,
+        "n_ctx": 24,
+        "act_fn": "gelu",
+        "normalization_type": "LN",
+        "positional_embedding_type": "standard",
+        "initializer_range": 0.4,
+        "seed": seed,
+    }
+    config = TransformerBridgeConfig(**{**sizes, **changes})
+    bridge = TransformerBridge.boot_native(config, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in bridge.original_model.parameters():
+            if parameter.ndim == 1:
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+    return bridge
+
+
+def bridged(kind: str, dtype: torch.dtype = torch.float64, **changes: Any) -> Any:
+    from scrub.model.transformer import bridge_of
+
+    return bridge_of(hugging_face(kind, **changes).to(dtype), kind)
+
+
+# Bridges that compute in fp64 throughout, so that ours must agree to rounding.
+EXACT: dict[str, Callable[[], Any]] = {
+    "gpt2": lambda: bridged("GPT2LMHeadModel"),
+    "gpt2 with scores scaled by layer": lambda: bridged(
+        "GPT2LMHeadModel", scale_attn_by_inverse_layer_idx=True
+    ),
+    "gpt2 untied": lambda: bridged("GPT2LMHeadModel", tie_word_embeddings=False),
+    "neox parallel": lambda: bridged("GPTNeoXForCausalLM"),
+    "neox sequential": lambda: bridged("GPTNeoXForCausalLM", use_parallel_residual=False),
+    "native": native,
+    "native attention only, no norm": lambda: native(normalization_type=None, attn_only=True),
+    "native without norm weights": lambda: native(normalization_type="LNPre", act_fn="relu"),
+    "native rotary, grouped, gated": lambda: native(
+        positional_embedding_type="rotary", n_key_value_heads=2, gated_mlp=True, act_fn="silu"
+    ),
+    "native partial rotary": lambda: native(
+        positional_embedding_type="rotary", rotary_dim=4, d_head=8, n_key_value_heads=2
+    ),
+    "native bidirectional": lambda: native(attention_dir="bidirectional"),
+    "native bidirectional rotary": lambda: native(
+        attention_dir="bidirectional", positional_embedding_type="rotary", attn_only=True
+    ),
+}
+
+# Bridges that compute some part (RMSNorm, rotary angles, softmax) in fp32 even when their weights are fp64.
+ROUNDED: dict[str, Callable[[], Any]] = {
+    "llama": lambda: bridged("LlamaForCausalLM"),
+    "llama with biases, wide heads": lambda: bridged(
+        "LlamaForCausalLM", attention_bias=True, mlp_bias=True, head_dim=6
+    ),
+    "mistral with a window": lambda: bridged("MistralForCausalLM", sliding_window=3),
+    "qwen2 with biases": lambda: bridged("Qwen2ForCausalLM"),
+    "qwen2 with a window in its last layer": lambda: bridged(
+        "Qwen2ForCausalLM", use_sliding_window=True, sliding_window=3, max_window_layers=1
+    ),
+    "qwen3 with head norms": lambda: bridged("Qwen3ForCausalLM", head_dim=8),
+    "gemma": lambda: bridged("GemmaForCausalLM", head_dim=4),
+    "cohere with an interleaved table": lambda: bridged("CohereForCausalLM", logit_scale=1.0),
+    "gpt-j interleaved rotary": lambda: bridged("GPTJForCausalLM", rotary_dim=2),
+    "gpt-neo local and global": lambda: bridged(
+        "GPTNeoForCausalLM",
+        num_layers=2,
+        num_heads=4,
+        window_size=4,
+        attention_types=[[["global", "local"], 1]],
+    ),
+    "native rms": lambda: native(normalization_type="RMS"),
+}
