@@ -141,3 +141,23 @@ def finish(
     }
     (folder / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     print(f"{name}: accuracy {found:.4f} on {len(rows)} rows, digest {card['digest']}, written to {folder}")
+
+
+def sampler(
+    rows: Sequence[Row], vocabulary: Sequence[str], position: str, draws: torch.Generator, size: int = 128
+) -> Callable[[], Batch]:
+    """Batches of random rows, right-padded; only the column `label` at `position` is trained on."""
+    ids = {word: index for index, word in enumerate(vocabulary)}
+    longest = max(len(row["tokens"]) for row in rows)
+    tokens = torch.zeros(len(rows), longest, dtype=torch.long)
+    mask, targets = torch.zeros_like(tokens), torch.full_like(tokens, UNTRAINED)
+    for index, row in enumerate(rows):
+        length, label = len(row["tokens"]), row["columns"]["label"]
+        tokens[index, :length], mask[index, :length] = torch.tensor(row["tokens"]), 1
+        targets[index, row["positions"][position]] = ids[label] if isinstance(label, str) else int(label)
+
+    def batch() -> Batch:
+        chosen = torch.randint(len(rows), (size,), generator=draws)
+        return tokens[chosen], targets[chosen], mask[chosen]
+
+    return batch

@@ -12,7 +12,6 @@ from random import Random
 from typing import Any
 
 from attrs import define, field
-from strategies_models import named, random_graph, random_rows, random_transformer
 
 from scrub.claims.check import Subject, check_claim
 from scrub.claims.dataset import Dataset
@@ -27,6 +26,7 @@ from scrub.claims.sites import Place, Site, attn, embed, heads, inside, logits, 
 from scrub.model.computation import Computation
 from scrub.model.graph import TransformerGraph
 from scrub.model.weights import Transformer
+from strategies_models import named, random_graph, random_rows, random_transformer
 
 TRIES = 200
 SLOTS = ("A", "B", "END", "NEAR", "A B", "B END", "B-1", "-1", "all")
@@ -41,7 +41,7 @@ def random_graph_claim(rng: Random) -> tuple[Hypothesis, Computation, Dataset]:
         names = [name for name in model.nodes if name != "out"]
         sites = [nodes(" ".join(rng.sample(names, min(len(names), rng.choice([1, 1, 2]))))) for _ in range(4)]
         hypothesis = draft.claim(sites, nodes("out"))
-        if checked(hypothesis, model, data) is not None:
+        if _worthwhile(rng, checked(hypothesis, model, data)):
             return hypothesis, model, data
     raise AssertionError("no legal claim was found")
 
@@ -54,9 +54,10 @@ def random_transformer_claim(rng: Random) -> tuple[Hypothesis, Transformer, Data
         through = rng.choice([(), (), ("mlps",), ("heads",), ("all",), ("mlps", "0.1"), ("attn 1",)])
         through = tuple(word for word in through if model.shape.d_mlp or word != "mlps")
         draft = Draft(rng, TransformerGraph(model.name, model.shape), data, through)
-        sites = [_site(rng, model) for _ in range(rng.randint(2, 5))]
-        hypothesis = draft.claim(sites, logits(rng.choice(["END", "END", "B", "-2"])))
-        if checked(hypothesis, model, data) is not None:
+        end = rng.choice(["END", "END", "B", "-2"])
+        sites = [_site(rng, model, rng.choice([*SLOTS, end, end, end])) for _ in range(rng.randint(2, 5))]
+        hypothesis = draft.claim(sites, logits(end))
+        if _worthwhile(rng, checked(hypothesis, model, data)):
             return hypothesis, model, data
     raise AssertionError("no legal claim was found")
 
@@ -70,13 +71,22 @@ def checked(hypothesis: Hypothesis, model: Computation | Transformer, data: Data
     return check_claim(hypothesis, Subject(graph, None, shape.d_vocab, shape.n_ctx), data).claim
 
 
+def _worthwhile(rng: Random, claim: Claim | None) -> bool:
+    """Sound, and mostly with something to swap below the answer, and below that."""
+    if claim is None:
+        return False
+    reached = claim.placement.reached()
+    deep = any(claim.placement.placed[name].parents for name in reached[1:])
+    return rng.random() < (0.1 if len(reached) == 1 else 1 if deep else 0.5)
+
+
 def _through_nodes(rng: Random, model: Computation) -> tuple[str, ...]:
     functions = [name for name, node in model.nodes.items() if node.function and name != "out"]
     return rng.choice([(), (), ("all",), tuple(rng.sample(functions, rng.randint(1, len(functions))))])
 
 
-def _site(rng: Random, model: Transformer) -> Site:
-    shape, at = model.shape, rng.choice(SLOTS)
+def _site(rng: Random, model: Transformer, at: str) -> Site:
+    shape = model.shape
     layer = rng.randrange(shape.n_layers)
     kinds = ["heads"] * 4 + ["attn", "resid", "embed", "embed"]
     kinds += ["mlp"] * 2 * (shape.d_mlp > 0) + ["pos"] * (shape.positions == "learned")
@@ -106,11 +116,16 @@ class Draft:
     through: tuple[str, ...]
     sites: dict[str, list[Site]] = field(factory=dict)
     parents: dict[str, list[str]] = field(factory=dict)
+    taken: frozenset[Component] = frozenset()
 
     def claim(self, candidates: list[Site], output: Site) -> Hypothesis:
-        groups = [[site] for site in sorted(candidates, key=lambda s: max(map(self.graph.order, s.components)))]
-        if len(groups) > 2 and self.rng.random() < 0.3:
-            groups[-2:] = [groups[-2] + groups[-1]]
+        self.taken = frozenset(atom for s in candidates for c in s.components for atom in self.graph.atoms(c))
+        groups = [
+            [site] for site in sorted(candidates, key=lambda s: max(map(self.graph.order, s.components)))
+        ]
+        if len(groups) > 2 and self.rng.random() < 0.4:
+            i = self.rng.randrange(len(groups) - 1)
+            groups[i : i + 2] = [groups[i] + groups[i + 1]]
         for i, group in enumerate(groups):
             self.add(f"v{i}", group)
         self.finish(output)
@@ -118,7 +133,9 @@ class Draft:
         metric = Metric(lambda output, row: 0.0, better="higher", name="zero")
         model, share = self.graph.name, recovers(0.5)
         options = self.options()
-        declare = claim(story, model=model, data=self.data, metric=metric, expect=share, predicts="label", **options)
+        declare = claim(
+            story, model=model, data=self.data, metric=metric, expect=share, predicts="label", **options
+        )
         return declare(lambda: places)
 
     def add(self, name: str, sites: list[Site]) -> None:
@@ -140,7 +157,9 @@ class Draft:
         """The answer reads what it can; what nobody reads it omits."""
         reading = self.reading(output)
         read = {p for names in reading.values() for p in names}
-        unread = [v for v in self.parents if v not in read and not any(v in ps for ps in self.parents.values())]
+        unread = [
+            v for v in self.parents if v not in read and not any(v in ps for ps in self.parents.values())
+        ]
         output = self.apply(output, reading)
         self.sites["answer"] = [output.omits(*unread) if unread else output]
         self.parents["answer"] = sorted(read | set(unread))
@@ -151,25 +170,33 @@ class Draft:
             chosen: list[str] = []
             for parent in reversed(self.sites):
                 able = all(self.can_read(source, site, channel) for source in self.sites[parent])
-                clear = not any(_meet(a, b, self.graph) for c in chosen for a in self.sites[c] for b in self.sites[parent])
+                clear = not any(
+                    _meet(a, b, self.graph) for c in chosen for a in self.sites[c] for b in self.sites[parent]
+                )
                 if able and clear and self.rng.random() < 0.65:
                     chosen.append(parent)
             found[channel] = chosen
         return found
 
     def can_read(self, source: Site, site: Site, channel: str) -> bool:
-        """A rough guess; the check has the last word."""
+        """A guess at what the check will say; the check has the last word."""
+        readers = [c for c in site.components if channel in self.graph.channels(c)]
+        return all(self._reached(source, site, reader, channel) for reader in readers)
+
+    def _reached(self, source: Site, site: Site, reader: Component, channel: str) -> bool:
         passed = self.graph.passed(self.through)
-        for reader in site.components:
-            if channel not in self.graph.channels(reader):
-                continue
-            carried = any(self.graph.carries(w, reader, channel, passed) for w in source.components)
-            fed = any(self.graph.feeds(w, reader, channel) for w in source.components)
-            near = not site.at or channel in "kv" or bool({*source.at, ALL} & {*site.at, ALL} - {ALL})
-            near = near or ALL in source.at + site.at
-            if not (fed and near or carried):
-                return False
-        return True
+        if not self.graph.sequence:
+            passed -= self.taken
+        carried = any(self.graph.carries(w, reader, channel, passed) for w in source.components)
+        fed = any(self.graph.feeds(w, reader, channel) for w in source.components)
+        if not site.at or ALL in source.at + site.at:
+            return fed or carried
+        pairs = [(self.data.locate(a), self.data.locate(b)) for a in source.at for b in site.at]
+        if channel in ("k", "v"):
+            return fed and (not self.graph.causal or any((a <= b).any() for a, b in pairs))
+        return (fed and any((a == b).any() for a, b in pairs)) or (
+            carried and any((a <= b).any() for a, b in pairs)
+        )
 
     def apply(self, site: Site, reading: dict[str, list[str]]) -> Site:
         site = site.reads(**{channel: " ".join(names) for channel, names in reading.items()})
@@ -214,7 +241,9 @@ class Draft:
         several = [names for names in present if len(names) > 1]
         if not several or self.rng.random() < 0.5:
             return []
-        return [tuple(self.rng.sample(names, 2)) for names in self.rng.sample(several, 1) * self.rng.randint(1, 2)]
+        return [
+            tuple(self.rng.sample(names, 2)) for names in self.rng.sample(several, 1) * self.rng.randint(1, 2)
+        ]
 
 
 def _meet(a: Site, b: Site, graph: ModelGraph) -> bool:
@@ -233,4 +262,4 @@ def _feature(rng: Random, name: str, arguments: list[str]) -> Any:
     return named(name, arguments, value)
 
 
-__all__ = ["Component", "checked", "random_graph_claim", "random_transformer_claim"]
+__all__ = ["checked", "random_graph_claim", "random_transformer_claim"]

@@ -1,4 +1,4 @@
-"""Random small models and random rows for them: computation graphs, and transformers of every kind in fp64."""
+"""Random small models and random rows for them: computation graphs, and fp64 transformers of every kind."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def named(name: str, arguments: list[str], function: Callable[[list[Any]], Any])
     return call
 
 
-def random_graph(rng: Random) -> nx.DiGraph:
+def random_graph(rng: Random) -> nx.DiGraph[str]:
     """Three to seven nodes with one end, `out`; every function is smooth and tells its arguments apart."""
     inputs = [f"x{i}" for i in range(rng.randint(1, 3))]
-    graph, made = nx.DiGraph(), list(inputs)
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    made = list(inputs)
     graph.add_nodes_from(inputs)
     for i in range(rng.randint(1, 3)):
         _add(graph, f"h{i}", rng.sample(made, rng.randint(1, min(3, len(made)))), rng)
@@ -43,7 +44,7 @@ def random_graph(rng: Random) -> nx.DiGraph:
     return graph
 
 
-def _add(graph: nx.DiGraph, name: str, arguments: list[str], rng: Random) -> None:
+def _add(graph: nx.DiGraph[str], name: str, arguments: list[str], rng: Random) -> None:
     weights = [rng.choice([-2.0, -1.0, 0.5, 1.0, 3.0]) for _ in arguments]
 
     def mix(values: list[Any]) -> float:
@@ -79,15 +80,17 @@ def _text(rng: Random, length: int) -> dict[str, Any]:
 
 
 def random_transformer(rng: Random) -> Transformer:
-    """Two or three layers and two to four heads, of any of the architectures that the layers know, in fp64."""
+    """Two or three layers and two to four heads, of any architecture that the layers know."""
     generator = torch.Generator().manual_seed(rng.randrange(2**31))
-    n_kv, times, d, e = rng.choice([(1, 2), (2, 1), (2, 2), (4, 1)]) + (8, 4)
+    n_kv, times, d, e = (*rng.choice([(1, 2), (2, 1), (2, 2), (4, 1)]), 8, 4)
     n_layers, d_mlp = rng.randint(2, 3), rng.choice([0, 10, 10])
     positions, causal = rng.choice(["learned", "rotary", "none"]), rng.random() < 0.75
     kind, parallel = rng.choice(["layer", "rms", "none"]), d_mlp > 0 and rng.random() < 0.3
     window, biased, own, gated = (rng.random() < p for p in (0.2, 0.6, 0.2, 0.4))
 
-    def weight(*shape: int, scale: float = 0.5) -> Tensor:
+    usual = 0.2 if kind == "none" else 0.5  # without norms, larger weights would let values explode
+
+    def weight(*shape: int, scale: float = usual) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64) * scale
 
     def bias(*shape: int) -> Tensor | None:

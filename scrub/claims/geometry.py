@@ -150,10 +150,14 @@ def _relation(a: Slot, b: Slot, data: Dataset, relation: np.ufunc) -> Bool[np.nd
 def _overlaps(
     placed: Placed, site: PlacedSite, sites: Mapping[str, Sequence[Site]], graph: ModelGraph, data: Dataset
 ) -> Iterator[Problem]:
-    """Siblings read through one channel must not hold the same part of the model at the same position."""
+    """Siblings read through one channel must not hold the same part of the model at the same position.
+
+    The components of a linked site are siblings of its parents: the site reads them too.
+    """
     seen: set[tuple[Site, Site]] = set()
     for channel, parents in site.reads:
         sources = [(p, s) for p in parents for s in sites.get(p, ())]
+        sources += [(placed.name, site.site)] if site.site.is_linked else []
         for (a, first), (b, second) in combinations(sources, 2):
             shared = _atoms(first, graph) & _atoms(second, graph)
             rows = _coincide(first, second, data) if shared else np.array([], dtype=np.int64)

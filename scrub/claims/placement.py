@@ -88,7 +88,7 @@ def place(
             made, wrong = _read(name, site, parents, graph)
             problems += wrong
             resolved.append(made)
-        if all(exists(site, graph) for site in several):
+        if several and all(exists(site, graph) for site in several):
             problems += _unread(name, several, resolved, parents, graph)
         if several:
             placed[name] = Placed(name, tuple(resolved), parents)

@@ -82,9 +82,9 @@ def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path) -> list
                 continue
             tokens = " ".join(repr(marked.text[slice(*encoding.offsets[i])]) for i in inside)
             problems.append(
-                f"text {number}: the mark {name} = {marked.text[start:stop]!r} splits a token: the tokenizer "
-                f"reads {tokens or 'nothing'} there. Move the mark to whole tokens (a leading space belongs to "
-                "its word)."
+                f"text {number}: the mark {name} = {marked.text[start:stop]!r} splits a token: the "
+                f"tokenizer reads {tokens or 'nothing'} there. Move the mark to whole tokens (a "
+                "leading space belongs to its word)."
             )
         found.append((list(encoding.ids), positions))
     if problems:

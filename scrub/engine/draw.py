@@ -155,7 +155,7 @@ class Draws:
     def baseline(self, root: Occurrence, calls: Calls) -> Int[np.ndarray, " call"]:
         """The row that the empty claim reads whole: the root's rest, drawn as under `resample` where that is no row."""
         options = self.claim.options
-        if options.rest == "keep" or options.rest_scope == "input":
+        if options.rest == "keep" or (options.rest == "resample" and options.rest_scope == "input"):
             return self.resampled(calls, calls.reference)
         return self.rest(root, calls, calls.reference)[:, 0]
 

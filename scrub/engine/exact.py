@@ -16,7 +16,7 @@ from attrs import field, frozen
 from scrub.claims.names import Component
 from scrub.engine.draw import Classes, Draws
 from scrub.engine.on_graph import GraphEvaluator
-from scrub.engine.unroll import Occurrence, rest_inputs
+from scrub.engine.unroll import Occurrence, channels, rest_inputs
 from scrub.errors import ModelError
 
 Distribution = Mapping[Any, float]  # values of a site's components -> probability
@@ -105,14 +105,19 @@ class Exact:
         made: dict[Component, Any] = {}
         for component in sorted(site.components, key=graph.order):
             read: dict[tuple[Component, str], Any] = {}
+            mates = dict(made) if site.is_linked else {}
             for column, (channel, owner) in enumerate(rest_inputs(self.draws.claim, node)):
-                for name in [channel] if owner == component else graph.channels(component) if owner is None else ():
-                    given = dict(made) if site.is_linked else {}
+                for name in [channel] if owner == component else channels(self.draws.claim, component) if owner is None else ():
+                    given: dict[Component, Any] = {}
                     for child in node.children:
                         if name in child.channels:
                             given |= zip(child.placed.site.components, landed[child.path], strict=True)
-                    seen = self.evaluator.seen(name, rests[column], given) if given else None
-                    read[component, name] = seen if given else self.evaluator.rows.frame(rests[column])[name]
+                    given |= mates if name in graph.channels(component) else {}
+                    read[component, name] = (
+                        self.evaluator.seen(name, rests[column], given)
+                        if given
+                        else self.evaluator.unseen(component, name, rests[column])
+                    )
             made[component] = self.evaluator.compute(component, read)
         return tuple(made[component] for component in site.components)
 

@@ -128,7 +128,7 @@ def _read(need: Need, graph: TransformerGraph, component: Component, channel: st
         if channel != "q":
             heads = sorted({head * shape.n_kv_heads // shape.n_heads for head in heads})
         need.add((channel, layer), slot, heads)
-    elif component.kind == "mlp":
-        need.add(("mlp_out", layer), slot)
-    else:
+    elif component.kind in ("resid", "logits"):
         need.add(("resid", graph.read(component)), slot)
+    else:
+        add_written(need, graph, component, slot)

@@ -43,7 +43,7 @@ class Numbered:
         return sum(len(batch) for batch in self.batches.values())
 
 
-Use = tuple[str, int]  # path of an occurrence, column of its rest rows
+Use = tuple[str, int, str]  # path of an occurrence; of a stream also the rest column and channel it serves
 
 
 class Numbering:
@@ -71,36 +71,36 @@ class Numbering:
             for use, part in zip(uses, np.split(inverse, len(uses)), strict=True):
                 numbers[step, use] = part
         root = self.program.tree.path
-        return Numbered(batches, numbers[self.program.parts[root][-1], (root, 0)], asked)
+        return Numbered(batches, numbers[self.program.parts[root][-1], (root, 0, "")], asked)
 
     @cached_property
     def uses(self) -> list[list[Use]]:
-        """Who uses each step: occurrences by path, and for streams the rest column that is their frame."""
+        """Who uses each step."""
         uses: list[dict[Use, None]] = [{} for _ in self.program.steps]
         for path, parts in self.program.parts.items():
             for step in parts:
                 made = self.program.steps[step]
-                for stream, rest in made.views if isinstance(made, Shape) else ():
-                    uses[stream][path, rest] = None
-                uses[step][path, 0] = None
+                for stream, rest, channel in made.views if isinstance(made, Shape) else ():
+                    uses[stream][path, rest, channel] = None
+                uses[step][path, 0, ""] = None
         return [list(found) for found in uses]
 
     def _columns(
         self, step: int, use: Use, rows: Drawn, numbers: Mapping[tuple[int, Use], Int[np.ndarray, " call"]]
     ) -> Int[np.ndarray, "call column"]:
-        made, (path, rest) = self.program.steps[step], use
+        made, (path, rest, channel) = self.program.steps[step], use
         if isinstance(made, Leaf):
             return self.shared[step][rows.own][:, None]
         if isinstance(made, Shape):
-            return np.column_stack([rows.rest, *(numbers[stream, (path, column)] for stream, column in made.views)])
-        landed = [numbers[source, (self._owner(source, path), 0)] for source in made.sources]
+            return np.column_stack([rows.rest, *(numbers[view[0], (path, *view[1:])] for view in made.views)])
+        landed = [numbers[source, (self._owner(source, path, channel), 0, "")] for source in made.sources]
         return np.column_stack([rows.rest[:, rest], *landed])
 
-    def _owner(self, source: int, path: str) -> str:
-        """The occurrence whose value lands: a child, or the occurrence itself for a linked mate."""
+    def _owner(self, source: int, path: str, channel: str) -> str:
+        """The occurrence whose value lands: a child read through the channel, or itself for a linked mate."""
         node: Occurrence = self.nodes[path]
         for child in node.children:
-            if source in self.program.parts[child.path]:
+            if channel in child.channels and source in self.program.parts[child.path]:
                 return child.path
         return path
 

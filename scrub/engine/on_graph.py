@@ -118,19 +118,24 @@ class GraphEvaluator:
         read: dict[tuple[Component, str], Any] = {}
         for i in shape.inputs:
             for component in i.components:
-                read[component, i.channel] = self._input(i, context[i.rest], numbers, values)
+                read[component, i.channel] = self._input(i, component, context[i.rest], numbers, values)
         return tuple(self.compute(component, read) for component in shape.components)
 
     def _input(
-        self, i: Input, row: int, numbers: Mapping[tuple[int, int], int],
+        self, i: Input, component: Component, row: int, numbers: Mapping[tuple[int, int, str], int],
         values: Mapping[int, list[tuple[Any, ...]]],
     ) -> Any:  # fmt: skip
         for _, stream in i.streams:
-            return values[stream][numbers[stream, i.rest]][0]
-        return self.rows.frame(row)[i.channel]
+            return values[stream][numbers[stream, i.rest, i.channel]][0]
+        return self.unseen(component, i.channel, row)
+
+    def unseen(self, component: Component, argument: str, row: int) -> Any:
+        """What an argument reads on a frame as it is; an input node reads its own column."""
+        is_input = self.rows.model.nodes[component.name].function is None
+        return self.rows.frame(row)[component.name if is_input else argument]
 
     def compute(self, component: Component, read: Mapping[tuple[Component, str], Any]) -> Any:
         node = self.rows.model.nodes[component.name]
         if node.function is None:
-            raise AssertionError("an input is a leaf")
+            return read[component, "input"]
         return node.value({a: read[component, a] for a in node.arguments})

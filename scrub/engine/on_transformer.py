@@ -106,7 +106,7 @@ class TransformerEvaluator:
         last: dict[int, int] = {}
         for number, step in enumerate(self.program.steps):
             used = step.sources if isinstance(step, Stream) else ()
-            used = [stream for stream, _ in step.views] if isinstance(step, Shape) else used
+            used = [view[0] for view in step.views] if isinstance(step, Shape) else used
             last.update(dict.fromkeys(used, number))
         freed: dict[int, list[int]] = {}
         for used, number in last.items():

@@ -13,7 +13,7 @@ from attrs import field, frozen
 from scrub.claims.names import Component
 from scrub.claims.positions import ALL, Slot
 from scrub.claims.resolved import Claim
-from scrub.engine.unroll import Occurrence, rest_inputs
+from scrub.engine.unroll import Occurrence, channels, rest_inputs
 
 
 @frozen
@@ -71,9 +71,12 @@ class Shape:
     inputs: tuple[Input, ...]
 
     @property
-    def views(self) -> tuple[tuple[int, int], ...]:
-        """Distinct (stream, rest column) pairs: the columns of a context after its rest rows."""
-        return tuple(dict.fromkeys((step, i.rest) for i in self.inputs for _, step in i.streams))
+    def views(self) -> tuple[tuple[int, int, str], ...]:
+        """Distinct (stream, rest column, channel): the columns of a context after its rest rows.
+
+        Two channels may see one stream with values of different donors.
+        """
+        return tuple(dict.fromkeys((step, i.rest, i.channel) for i in self.inputs for _, step in i.streams))
 
 
 Step = Leaf | Stream | Shape
@@ -153,19 +156,19 @@ class _Builder:
             yield step
 
     def inputs(self, node: Occurrence, group: tuple[Component, ...], mates: list[Landing]) -> Iterator[Input]:
-        graph = self.claim.graph
         for column, (channel, component) in enumerate(rest_inputs(self.claim, node)):
             for name in [channel] if component else _channels(self.claim, group):
-                readers = tuple(c for c in group if name in graph.channels(c) and component in (None, c))
+                readers = tuple(c for c in group if name in channels(self.claim, c) and component in (None, c))
                 if readers:
-                    landings = mates + [
+                    landings = [
                         landing
                         for child in node.children
                         if name in child.channels
                         for step in self.parts[child.path]
                         for landing in self.landings(step)
                     ]
-                    streams = tuple(self.streams(name, node, tuple(landings)))
+                    reading = any(name in self.claim.graph.channels(c) for c in readers)
+                    streams = tuple(self.streams(name, node, (*landings, *mates))) if reading else ()
                     yield Input(name, readers, column, streams)
 
     def landings(self, step: int) -> list[Landing]:
@@ -214,7 +217,7 @@ class _Builder:
 
 
 def _channels(claim: Claim, group: tuple[Component, ...]) -> list[str]:
-    return sorted({channel for c in group for channel in claim.graph.channels(c)})
+    return sorted({channel for c in group for channel in channels(claim, c)})
 
 
 def _moments(claim: Claim, components: tuple[Component, ...]) -> list[tuple[Component, ...]]:

@@ -63,7 +63,7 @@ class SiteCall:
     def _seen(self, i: Input, stream: int, time: int) -> Float[Tensor, "n *pos d"]:
         """What a stream shows at a moment, for each of the contexts."""
         rests = self.contexts.shape[1] - len(self.shape.views)
-        number = self.contexts[:, rests + self.shape.views.index((stream, i.rest))]
+        number = self.contexts[:, rests + self.shape.views.index((stream, i.rest, i.channel))]
         return self.seen[stream][time].index_select(0, number)
 
     def _stream(self, i: Input, slot: Slot, time: int) -> Float[Tensor, "n *pos d"] | None:

@@ -85,10 +85,11 @@ def _occur(
 def _group(claim: Claim, parent: str, present: tuple[str, ...]) -> tuple[str, ...]:
     """The parents of this call that share a donor with `parent`, itself included."""
     members = {parent}
-    for group in claim.options.together:
-        if parent in group:
-            members |= set(group) & set(present)
-    return tuple(sorted(members))
+    while True:
+        reached = {m for group in claim.options.together if members & set(group) for m in group if m in present}
+        if reached <= members:
+            return tuple(sorted(members))
+        members |= reached
 
 
 def as_networkx(tree: Occurrence) -> nx.DiGraph:
@@ -108,8 +109,13 @@ def rest_inputs(claim: Claim, occurrence: Occurrence) -> tuple[tuple[str, Compon
     return tuple(
         (channel, component)
         for component in occurrence.placed.site.components
-        for channel in claim.graph.channels(component)
+        for channel in channels(claim, component)
     )
+
+
+def channels(claim: Claim, component: Component) -> tuple[str, ...]:
+    """A component's channels; one that reads nothing (an input node) has its own value as `input`."""
+    return claim.graph.channels(component) or ("input",)
 
 
 def _lines(occurrence: Occurrence, lead: str, below: str) -> Iterator[str]:

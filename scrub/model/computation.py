@@ -49,7 +49,7 @@ class Computation:
 
     @classmethod
     def of(cls, graph: nx.DiGraph) -> Computation:
-        """Read a networkx graph. Raises ModelError with every problem: names, arguments without edges; a cycle."""
+        """Read a networkx graph. Raises ModelError with every problem of its names, edges and functions."""
         problems: list[str] = []
         if not graph.number_of_nodes():
             raise ModelError("the model's graph has no nodes.")

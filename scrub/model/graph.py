@@ -101,7 +101,7 @@ class TransformerGraph:
         return ATTENTION_CHANNELS if component.kind in ("head", "attn") else ("input",)
 
     def written(self, component: Component) -> int:
-        """When a component writes: embed -1; attention of layer l at 2l, its MLP at 2l + 1, resid l before."""
+        """When a component writes: embed -1; attention of layer l at 2l, MLP at 2l + 1, resid l at 2l - 1."""
         layer = component.layer or 0
         match component.kind:
             case "embed" | "pos":
@@ -177,8 +177,8 @@ class TransformerGraph:
             component = _inner(word)
             if component is None or not self.has(component):
                 raise ClaimError(
-                    f"through={word!r} names nothing that a path can pass in {self.name}: write 'mlps', 'heads', "
-                    "'all', 'mlps 0-3', or single components separated by commas."
+                    f"through={word!r} names nothing that a path can pass in {self.name}: write 'mlps', "
+                    "'heads', 'all', 'mlps 0-3', or single components separated by commas."
                 )
             return sorted(self.atoms(component))
         kind = {"mlps": "mlp", "mlp": "mlp", "heads": "head", "attn": "head"}.get(match[1])

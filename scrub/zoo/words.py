@@ -37,3 +37,13 @@ def _names() -> tuple[str, ...]:
 
 
 NAMES = _names()
+
+# A key of the compiled models is never a filler: no row holds by chance what another row looks for.
+FIRSTS = tuple("ABCDEFGHIJKL")
+FILLERS = tuple("abcdefghijklmnopqrs")
+COMPILED_INDUCTION = (START, *FIRSTS, *FILLERS)
+
+ASK, NOTHING = "?", "."
+ASKS, KEYS, DECOYS = tuple("abcdefgh"), tuple("ABCDEFGH"), tuple("PQRSTUVW")
+VALUES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+COMPILED_COMPOSE = (START, ASK, NOTHING, *ASKS, *KEYS, *DECOYS, *VALUES)

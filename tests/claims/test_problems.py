@@ -1,0 +1,56 @@
+"""Where a problem is told to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scrub.claims.problems import ClaimProblems, Problem, line_in, located, same_file
+from scrub.errors import ScrubError, did_you_mean, nearest, some
+
+
+def test_a_problem_says_place_name_finding_nearest_and_fix() -> None:
+    problem = Problem("'a' is unknown.", "Rename it.", "b", "name", "ioi", "ioi.py", 7)
+    assert str(problem) == "ioi.py:7  ioi > name\n    'a' is unknown.  Did you mean b?  Rename it."
+    assert str(Problem("bad")) == "bad"
+    assert str(Problem("bad", file="f.py")) == "f.py\n    bad"
+    assert problem.to_dict()["line"] == 7
+
+
+def test_a_claims_own_place_fills_what_is_missing() -> None:
+    own, other, none = located(
+        [Problem("a", file="./x.py", line=3), Problem("b", file=str(Path.cwd() / "stories.py"), line=4), Problem("c")],
+        "ioi", "x.py", 9,
+    )  # fmt: skip
+    assert (own.file, own.line, own.hypothesis) == ("x.py", 3, "ioi")
+    assert (other.file, other.line) == ("stories.py", 4)
+    assert (none.file, none.line) == ("x.py", 9)
+
+
+def test_a_file_elsewhere_keeps_its_whole_path(tmp_path: Path) -> None:
+    (problem,) = located([Problem("a", file=str(tmp_path / "s.py"), line=1)], "ioi", "x.py", 9)
+    assert problem.file == str(tmp_path / "s.py")
+
+
+def test_the_line_of_an_error_in_a_file() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        _ = 1 / 0
+    assert line_in(__file__, caught.value) == caught.traceback[0].lineno + 1
+    assert line_in("elsewhere.py", caught.value) is None
+    assert same_file(__file__, str(Path(__file__).parent / ".." / "claims" / Path(__file__).name))
+
+
+def test_all_problems_make_one_error() -> None:
+    error = ClaimProblems([Problem("a"), Problem("b")])
+    assert isinstance(error, ScrubError)
+    assert str(error) == "a\nb"
+    assert len(error.problems) == 2
+
+
+def test_lists_and_near_names_in_sentences() -> None:
+    assert some(range(10), 3) == "0, 1, 2 and 7 more"
+    assert some([1, 2]) == "1, 2"
+    assert nearest("subjct", ["io", "subject"]) == "subject"
+    assert did_you_mean("subjct", ["io", "subject"]) == " Did you mean 'subject'?"
+    assert did_you_mean("qqq", ["io"]) == ""

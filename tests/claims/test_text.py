@@ -1,0 +1,127 @@
+"""Marked texts: cut, tokenized, refused where a mark splits a token."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scrub.claims.text import Marked, mark, open_tokenizer, token_id, tokenize, words
+from scrub.errors import DataError, ModelError
+
+SHARED = Path(os.environ.get("SCRUB_TEST_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+GPT2 = SHARED / "gpt2-tokenizer"
+needs_gpt2 = pytest.mark.skipif(not GPT2.is_dir(), reason="the GPT-2 tokenizer of SCRUB_TEST_DATA is not here")
+
+
+def test_marks_are_cut_out() -> None:
+    assert mark("When{IO| Mary} and{S1| John}", 0) == Marked("When Mary and John", (("IO", 4, 9), ("S1", 13, 18)))
+    assert mark("no marks", 0) == Marked("no marks", ())
+
+
+@given(st.lists(st.tuples(st.text("ab ", max_size=4), st.text("cd ", min_size=1, max_size=4)), max_size=4))
+def test_a_span_is_what_was_marked(parts: list[tuple[str, str]]) -> None:
+    found = mark("".join(f"{plain}{{p{i}|{span}}}" for i, (plain, span) in enumerate(parts)), 0)
+    assert found.text == "".join(plain + span for plain, span in parts)
+    assert [found.text[a:b] for _, a, b in found.spans] == [span for _, span in parts]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a{1x| b}", r"text 7: the mark '\{1x\| b\}' must name a position by an identifier"), ("a{| b}", "must name a position"), ("a{all| b}", "must name"),
+     ("{A|x}{A|y}", "text 7: the position 'A' is marked twice"), ("a{A|}", "text 7: the mark .* is empty"),
+     ("a{b}", "text 7: a brace that belongs to no mark"), ("a}", "a brace that belongs to no mark"), ("{A|{B|x}}", "a brace")],
+)  # fmt: skip
+def test_wrong_marks_are_told_with_the_text(text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        mark(text, 7)
+
+
+def test_words_are_tokens() -> None:
+    tokenizer = words(["?", "a", "bc"])
+    ((ids, positions),) = tokenize([mark("a{X| bc a} bc", 0)], tokenizer)
+    assert (ids, positions) == ([1, 2, 1, 2], {"X": 2})  # the last token of the span
+    assert token_id(" bc", tokenizer) == 2
+    assert token_id("a a", tokenizer) is None
+    assert token_id("", tokenizer) is None
+
+
+def test_a_word_that_the_tokenizer_does_not_know_is_no_token() -> None:
+    tokenizer = words(["?", "a"])
+    assert token_id("zebra", tokenizer) is None
+    assert token_id("?", tokenizer) == 0
+    with pytest.raises(DataError, match="text 1: 'zebra' is not in the tokenizer's vocabulary"):
+        tokenize([mark("a ?", 0), mark("a zebra", 1)], tokenizer)
+
+
+def test_every_split_token_is_told() -> None:
+    with pytest.raises(DataError) as caught:
+        tokenize([mark("a{X| b}c", 0), mark("a bc", 1), mark("{X|a} b{Y|c}", 2), mark("a{X| } bc", 3)], words(["?", "a", "bc"]))
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["text 0", "text 2", "text 3"]
+    assert "the mark X = ' b' splits a token: the tokenizer reads 'bc' there" in lines[0]
+    assert "Move the mark to whole tokens" in lines[0]
+    assert "reads nothing there" in lines[2]
+    with pytest.raises(DataError, match="\nand 3 more$"):
+        tokenize([mark("a{X| b}c", i) for i in range(23)], words(["?", "a", "bc"]))
+
+
+@needs_gpt2
+def test_gpt2_reads_a_leading_space_as_part_of_its_word() -> None:
+    tokenizer = open_tokenizer(GPT2)
+    text = "When{IO| Mary} and{S1| John} went to the store,{S2|John} gave{END| to}"
+    ((ids, positions),) = tokenize([mark(text.replace("{S2|John}", " {S2|John}"), 0)], tokenizer)
+    assert tokenizer.decode(ids) == "When Mary and John went to the store, John gave to"
+    assert [tokenizer.decode([ids[positions[name]]]) for name in ("IO", "S1", "S2", "END")] == [" Mary", " John", " John", " to"]
+    assert token_id(" Mary", tokenizer) == ids[positions["IO"]]
+    assert token_id(" Mary Ann", tokenizer) is None
+
+
+@needs_gpt2
+def test_gpt2_splits_are_told_with_its_tokens() -> None:
+    with pytest.raises(DataError, match="the mark IO = ' Mar' splits a token: the tokenizer reads ' Mary' there"):
+        tokenize([mark("When{IO| Mar}y and", 0)], GPT2)
+    with pytest.raises(DataError, match="reads ' Mary' ' and' there"):
+        tokenize([mark("When{IO| Mary }and", 0)], GPT2)
+
+
+@needs_gpt2
+def test_a_tokenizer_opens_from_a_directory_a_file_or_an_object() -> None:
+    opened = open_tokenizer(str(GPT2 / "tokenizer.json"))
+    assert opened.get_vocab_size() == 50257
+
+    class Wrapper:
+        backend_tokenizer = opened
+
+    assert open_tokenizer(Wrapper()) is opened
+
+
+class Slow:
+    def encode(self, text: str) -> list[int]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("no/such/dir", "no tokenizer at 'no/such/dir': a directory with a tokenizer.json is needed"), (Slow(), "Slow is no tokenizer that gives offsets"),
+     (None, "NoneType is no tokenizer")],
+)  # fmt: skip
+def test_what_is_no_tokenizer(source: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        open_tokenizer(source)
+
+
+def test_a_broken_or_empty_tokenizer_file(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"tokenizer\.json is no tokenizer that can be read"):
+        open_tokenizer(tmp_path)
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
+
+    Tokenizer(BPE()).save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(ModelError, match="a vocabulary of 0 tokens: its files are missing beside the model"):
+        open_tokenizer(tmp_path)
