@@ -99,18 +99,23 @@ def state(model: NativeModel) -> dict[str, Tensor]:
     return found
 
 
-def accuracy(model: Any, rows: Sequence[Row], position: str, label: str) -> float:
-    """The share of rows whose best token at `position` is the id in column `label`; no padding is used."""
-    groups: dict[int, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(len(row["tokens"]), []).append(row)
+def label_id(row: Row, label: str, vocabulary: Sequence[str]) -> int:
+    """The token id that the column `label` means, whether it holds the id or the word."""
+    value = row["columns"][label]
+    return vocabulary.index(value) if isinstance(value, str) else int(value)
+
+
+def accuracy(model: Any, rows: Sequence[Row], position: str, labels: Sequence[int]) -> float:
+    """The share of rows whose best token at `position` is the labelled one; no padding is used."""
+    groups: dict[int, list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(len(row["tokens"]), []).append(index)
     right = 0
     for group in groups.values():
         with torch.no_grad():
-            best = model(torch.tensor([row["tokens"] for row in group])).argmax(-1).tolist()
-        right += sum(
-            line[row["positions"][position]] == row["columns"][label] for line, row in zip(best, group, strict=True)
-        )
+            best = model(torch.tensor([rows[index]["tokens"] for index in group])).argmax(-1).tolist()
+        for index, line in zip(group, best, strict=True):
+            right += line[rows[index]["positions"][position]] == labels[index]
     return right / len(rows)
 
 
@@ -121,14 +126,15 @@ def finish(
     config: dict[str, Any],
     vocabulary: Sequence[str],
     position: str,
-    label: str,
     out: Path | None,
+    label: str = "label",
     **card: Any,
 ) -> None:
     """Stores weights and card of a trained model, and prints what they record."""
     name, weights, folder = card["name"], state(model), out or FOLDER
-    found = accuracy(booted(config, weights, name), rows, position, label)
-    commonest = Counter(row["columns"][label] for row in rows).most_common(1)[0][1]
+    labels = [label_id(row, label, vocabulary) for row in rows]
+    found = accuracy(booted(config, weights, name), rows, position, labels)
+    commonest = Counter(labels).most_common(1)[0][1]
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / f"{name}.safetensors")
     card |= {
@@ -147,14 +153,13 @@ def sampler(
     rows: Sequence[Row], vocabulary: Sequence[str], position: str, draws: torch.Generator, size: int = 128
 ) -> Callable[[], Batch]:
     """Batches of random rows, right-padded; only the column `label` at `position` is trained on."""
-    ids = {word: index for index, word in enumerate(vocabulary)}
     longest = max(len(row["tokens"]) for row in rows)
     tokens = torch.zeros(len(rows), longest, dtype=torch.long)
     mask, targets = torch.zeros_like(tokens), torch.full_like(tokens, UNTRAINED)
     for index, row in enumerate(rows):
-        length, label = len(row["tokens"]), row["columns"]["label"]
+        length = len(row["tokens"])
         tokens[index, :length], mask[index, :length] = torch.tensor(row["tokens"]), 1
-        targets[index, row["positions"][position]] = ids[label] if isinstance(label, str) else int(label)
+        targets[index, row["positions"][position]] = label_id(row, "label", vocabulary)
 
     def batch() -> Batch:
         chosen = torch.randint(len(rows), (size,), generator=draws)

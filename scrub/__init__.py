@@ -1,1 +1,32 @@
-"""scrub: test an explanation of a neural network instead of believing it."""
+"""scrub: test an explanation of a neural network instead of believing it.
+
+A hypothesis says what a circuit computes and where in the model each step lives; `scrub.test` swaps everything
+that the hypothesis allows to be swapped, all at once, and says with an interval how much of the model's
+performance survives. See `docs/` for the idea, and `hypotheses/` for claims to start from.
+"""
+
+from scrub.claims.check import Checked as Checked
+from scrub.claims.dataset import Dataset as Dataset
+from scrub.claims.hypothesis import Hypothesis as Hypothesis
+from scrub.claims.hypothesis import claim as claim
+from scrub.claims.hypothesis import recovers as recovers
+from scrub.claims.hypothesis import together as together
+from scrub.claims.interpretation import Interpretation as Interpretation
+from scrub.claims.metric import Metric as Metric
+from scrub.claims.problems import Problem as Problem
+from scrub.claims.sites import attn as attn
+from scrub.claims.sites import embed as embed
+from scrub.claims.sites import heads as heads
+from scrub.claims.sites import inside as inside
+from scrub.claims.sites import logits as logits
+from scrub.claims.sites import mlps as mlps
+from scrub.claims.sites import nodes as nodes
+from scrub.claims.sites import pos as pos
+from scrub.claims.sites import resid as resid
+from scrub.errors import ScrubError as ScrubError
+from scrub.run import check as check
+from scrub.run import explain as explain
+from scrub.run import plan as plan
+from scrub.run import test as test
+
+__version__ = "0.1.0"

@@ -17,10 +17,10 @@ from scrub.claims.metric import AnyMetric, parse_metric, predicted
 from scrub.claims.names import Component
 from scrub.claims.placement import Placement, place, structure
 from scrub.claims.positions import ALL
-from scrub.claims.problems import Problem, line_in, located
+from scrub.claims.problems import Problem, collecting, line_in, located
 from scrub.claims.resolved import Claim
 from scrub.claims.setting import Setting, check_setting, check_tokens
-from scrub.claims.sites import Place, Site, collecting
+from scrub.claims.sites import Place, Site
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, canonical, equal
 from scrub.claims.warn import warnings_of
@@ -76,7 +76,7 @@ def name_of(hypothesis: Hypothesis) -> str:
 
 def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Checked:
     """Check a hypothesis against a model's graph and its data, collecting every problem."""
-    problems: list[Problem] = [*_expectation(hypothesis), *_enough(data)]
+    problems: list[Problem] = [*hypothesis.wrong, *_expectation(hypothesis), *_enough(data)]
     try:
         metric = parse_metric(hypothesis.metric)
     except MetricError as error:

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.problems import Problem, line_in, same_file
+from scrub.claims.problems import Problem, collecting, line_in, located, same_file
 from scrub.errors import ClaimError, ScrubError, did_you_mean
 
 _PREFIX = "scrub_claims_"
@@ -52,7 +52,7 @@ def collect(targets: Iterable[str | Path]) -> Collected:
                 f"the {kind} {path} holds no claims: decorate a function with @claim (scrub new writes one)."
             )
         problems += broken
-        if match["name"] and not broken:
+        if match["name"] and loaded:
             loaded = [_named(loaded, match["name"], match["variant"], path)]
         hypotheses += loaded
     return Collected(tuple(hypotheses), tuple(problems))
@@ -75,23 +75,27 @@ def _files(path: Path) -> list[Path]:
 
 def _load(path: Path, imported: bool) -> Collected:
     """Import one file and take the hypotheses bound to names at its top level, imported ones too if asked."""
-    try:
-        module = _import(path)
-    except SyntaxError as error:
-        file = str(path) if same_file(error.filename, str(path)) else error.filename
-        return Collected((), (Problem(f"syntax error: {error.msg}.", file=file, line=error.lineno),))
-    except (Exception, SystemExit) as error:
-        raised = f"importing the file raised {type(error).__name__}: {error}"
-        found = str(error) if isinstance(error, ScrubError) else raised
-        return Collected((), (Problem(found, file=str(path), line=line_in(str(path), error)),))
+    with collecting() as wrong:
+        try:
+            module = _import(path)
+        except (Exception, SystemExit) as error:
+            return Collected((), tuple(located([*wrong, _raised(path, error)], "", str(path), None)))
     foreign = set[str]() if imported else _imported_names(path)
-    return Collected(
-        tuple(
-            evolve(h, name=name, file=str(path), line=h.line if same_file(h.file, str(path)) else None)
-            for name, h in vars(module).items()
-            if isinstance(h, Hypothesis) and not name.startswith("_") and name not in foreign
-        )
-    )
+    own = [
+        evolve(h, name=name, file=str(path), line=h.line if same_file(h.file, str(path)) else None)
+        for name, h in vars(module).items()
+        if isinstance(h, Hypothesis) and not name.startswith("_") and name not in foreign
+    ]
+    return Collected(tuple(own), tuple(located(wrong, "", str(path), None)))
+
+
+def _raised(path: Path, error: BaseException) -> Problem:
+    """The problem that an import ended with, at the file's line in which it arose."""
+    if isinstance(error, SyntaxError):
+        return Problem(f"syntax error: {error.msg}.", file=error.filename, line=error.lineno)
+    raised = f"importing the file raised {type(error).__name__}: {error}"
+    found = str(error) if isinstance(error, ScrubError) else raised
+    return Problem(found, file=str(path), line=line_in(str(path), error))
 
 
 def _imported_names(path: Path) -> set[str]:

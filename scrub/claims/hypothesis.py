@@ -21,9 +21,9 @@ from attrs import evolve, field, fields, frozen, validators
 from scrub.claims.dataset import DataSource
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import Metric
-from scrub.claims.problems import written_at
+from scrub.claims.problems import Problem, told, written_at
 from scrub.claims.sites import Inside, Place, Site
-from scrub.errors import ClaimError, did_you_mean
+from scrub.errors import ClaimError, did_you_mean, nearest
 
 RESTS = ("resample", "keep", "paired", "mean", "zero")
 SCOPES = ("occurrence", "input", "draw")
@@ -133,6 +133,7 @@ class Hypothesis:
     variant: tuple[tuple[str, Any], ...] = ()
     changes: tuple[tuple[str, Any], ...] = ()
     foil_reason: str | None = None
+    wrong: tuple[Problem, ...] = ()
     file: str | None = None
     line: int | None = None
 
@@ -163,19 +164,23 @@ class Hypothesis:
         sites = {name: place for name, place in changes.items() if name in names}
         settings = {name: value for name, value in changes.items() if name not in names}
         known = [*_SETTINGS, *(f.name for f in fields(Options))]
-        for name in settings:
-            if name not in known:
-                raise ClaimError(
-                    f"{self.name}.but({name}=...): no variable, column or setting of that name."
-                    f"{did_you_mean(name, [*names, *known])}"
-                )
-        options = evolve(self.options, **{n: v for n, v in settings.items() if n not in _SETTINGS})
+        unknown = tuple(
+            told(
+                f"{self.name}.but({name}=...): no variable, column or setting of that name.",
+                __file__,
+                nearest(name, [*names, *known]),
+            )
+            for name in settings
+            if name not in known
+        )
+        options = evolve(self.options, **{n: v for n, v in settings.items() if n in known[len(_SETTINGS) :]})
         file, line = written_at(__file__)
         return evolve(
             self,
             changes=tuple({**dict(self.changes), **sites}.items()),
             options=options,
             name=f"{self.name}.but({', '.join(changes)})",
+            wrong=self.wrong + unknown,
             file=file,
             line=line,
             **{n: v for n, v in settings.items() if n in _SETTINGS},
@@ -243,13 +248,19 @@ def claim(
     if not isinstance(story, Interpretation):
         raise ClaimError(f"@claim({story!r}): the first argument is the story, an Interpretation.")
     known = [f.name for f in fields(Options)]
-    for name in options:
-        if name not in known:
-            raise ClaimError(f"@claim has no argument {name!r}.{did_you_mean(name, [*known, *_SETTINGS])}")
+    wrong = [
+        told(f"@claim has no argument {name!r}.", __file__, nearest(name, [*known, *_SETTINGS]))
+        for name in options
+        if name not in known
+    ]
     if model is None or data is None or metric is None:
         lacking = "model" if model is None else "data" if data is None else "metric"
-        raise ClaimError(f"@claim needs {lacking}=: every claim says its model, its data and its metric.")
-    chosen = Options(**options)
+        found = f"@claim needs {lacking}=: every claim says its model, its data and its metric."
+        raise ClaimError(" ".join([*(p.text for p in wrong), found]))
+    try:
+        chosen = Options(**{name: value for name, value in options.items() if name in known})
+    except ClaimError as error:
+        chosen, wrong = Options(), [*wrong, told(str(error), __file__)]
 
     def declare(build: Callable[..., Mapping[str, Any]] | Mapping[str, Any]) -> Hypothesis:
         made: Callable[..., Mapping[str, Any]] = (
@@ -264,6 +275,8 @@ def claim(
         line = code.co_firstlineno if code is not None else None
         if isinstance(build, Mapping):
             file, line = written_at(__file__)
-        return Hypothesis(story, made, model, data, metric, expect, chosen, name, file=file, line=line)
+        return Hypothesis(
+            story, made, model, data, metric, expect, chosen, name, wrong=tuple(wrong), file=file, line=line
+        )
 
     return declare

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from attrs import asdict, evolve, frozen
@@ -38,13 +40,17 @@ class Problem:
         """The same problem, located where something was written."""
         return evolve(self, file=place.file, line=place.line)
 
+    @property
+    def text(self) -> str:
+        """What was found, what is near, what to do; without the place."""
+        near = f"Did you mean {self.nearest}?" if self.nearest else ""
+        return "  ".join(part for part in (self.found, near, self.fix) if part)
+
     def __str__(self) -> str:
         where = ":".join(str(part) for part in (self.file, self.line) if part)
         who = " > ".join(part for part in (self.hypothesis, self.variable) if part)
         head = "  ".join(part for part in (where, who) if part)
-        near = f"Did you mean {self.nearest}?" if self.nearest else ""
-        body = "  ".join(part for part in (self.found, near, self.fix) if part)
-        return f"{head}\n    {body}" if head else body
+        return f"{head}\n    {self.text}" if head else self.text
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -89,6 +95,35 @@ def written_at(inside: str) -> tuple[str, int] | tuple[None, None]:
     while frame is not None and frame.f_code.co_filename in (inside, __file__):
         frame = frame.f_back
     return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else (None, None)
+
+
+_collected: ContextVar[list[Problem] | None] = ContextVar("_collected", default=None)
+
+
+@contextmanager
+def collecting() -> Generator[list[Problem]]:
+    """Within, wrong sites and arguments do not raise: they become problems, all told at once."""
+    found: list[Problem] = []
+    token = _collected.set(found)
+    try:
+        yield found
+    finally:
+        _collected.reset(token)
+
+
+def told(found: str, inside: str, near: str | None = None) -> Problem:
+    """A problem of what is being written, outside the file `inside`. Raises ClaimError unless `collecting`."""
+    if _collected.get() is None:
+        raise ClaimError(Problem(found, "", near).text)
+    file, line = written_at(inside)
+    return Problem(found, "", near, file=file, line=line)
+
+
+def tell(problem: Problem) -> None:
+    """Hand a problem to the `collecting` around."""
+    found = _collected.get()
+    assert found is not None
+    found.append(problem)
 
 
 def _shown(file: str | None) -> str | None:

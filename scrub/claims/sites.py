@@ -5,9 +5,7 @@ heads("9.9 9.6 10.0", at="END").reads(q="subject", k="io", v="io")
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -15,7 +13,7 @@ from attrs import evolve, field, frozen
 
 from scrub.claims.names import Component, parse_heads, parse_layers, parse_nodes, print_components
 from scrub.claims.positions import Slot, parse_slots, print_slots
-from scrub.claims.problems import Problem, written_at
+from scrub.claims.problems import tell, told, written_at
 from scrub.errors import ClaimError
 
 T = TypeVar("T")
@@ -27,7 +25,7 @@ class Site:
     """Components at named positions; `reading` maps channels to parents, `omitted` are parents cut.
 
     `at` is empty for the nodes of a computation graph. `file` and `line` say where the site was written. A
-    site without components is one that could not be read, see `collecting`.
+    site without components is one that could not be read, see `problems.collecting`.
     """
 
     components: tuple[Component, ...]
@@ -120,20 +118,6 @@ def nodes(names: str) -> Site:
     return Site(_parsed(parse_nodes, names), file=file, line=line)
 
 
-_collected: ContextVar[list[Problem] | None] = ContextVar("_collected", default=None)
-
-
-@contextmanager
-def collecting() -> Generator[list[Problem]]:
-    """Within, a site that cannot be read becomes an empty site and a problem: all are told at once."""
-    found: list[Problem] = []
-    token = _collected.set(found)
-    try:
-        yield found
-    finally:
-        _collected.reset(token)
-
-
 def _site(at: Any, parse: Callable[..., tuple[Component, ...]], what: Any) -> Site:
     components, slots = _parsed(parse, what), _parsed(parse_slots, at)
     file, line = written_at(__file__)
@@ -148,11 +132,7 @@ def _parsed(parse: Callable[..., tuple[T, ...]], what: Any) -> tuple[T, ...]:
     try:
         return parse(what)
     except ClaimError as error:
-        found = _collected.get()
-        if found is None:
-            raise
-        file, line = written_at(__file__)
-        found.append(Problem(str(error), file=file, line=line))
+        tell(told(str(error), __file__))
         return ()
 
 

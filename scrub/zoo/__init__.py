@@ -1,4 +1,4 @@
-"""Small models that come with the tool: three trained ones and two compiled ones, with the data to claim things on.
+"""Small models that come with the tool: three trained and two compiled, each with data to make claims about it.
 
 Importing this package loads no torch; `bridge` does.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scrub.zoo.cards import NAMES, Card, info, shape, vocabulary
-from scrub.zoo.data import Row, induction_rows
+from scrub.zoo.compiled_data import compiled_compose_rows, compiled_induction_rows
+from scrub.zoo.data import Row, brackets_rows, induction_rows, names_rows
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -17,12 +18,25 @@ __all__ = [
     "NAMES",
     "Card",
     "Row",
+    "brackets_rows",
     "bridge",
+    "compiled_compose_rows",
+    "compiled_induction_rows",
     "induction_rows",
     "info",
+    "names_rows",
+    "rows",
     "shape",
     "vocabulary",
 ]
+
+_ROWS = {
+    "induction": induction_rows,
+    "brackets": brackets_rows,
+    "names": names_rows,
+    "compiled-induction": compiled_induction_rows,
+    "compiled-compose": compiled_compose_rows,
+}
 
 
 def bridge(name: str) -> TransformerBridge:
@@ -30,3 +44,8 @@ def bridge(name: str) -> TransformerBridge:
     from scrub.zoo import loading  # torch takes seconds to import, and names and shapes need none
 
     return loading.bridge(name)
+
+
+def rows(name: str, n: int, seed: int) -> list[Row]:
+    """`n` rows for the model called `name`, as `Dataset.from_rows` takes them. Raises ModelError as `info` does."""
+    return _ROWS[info(name).name](n, seed)

@@ -11,7 +11,8 @@ import pytest
 from scrub.claims import sites
 from scrub.claims.names import Component
 from scrub.claims.positions import Slot
-from scrub.claims.sites import Site, attn, collecting, embed, heads, inside, logits, mlps, nodes, pos, resid
+from scrub.claims.problems import collecting
+from scrub.claims.sites import Site, attn, embed, heads, inside, logits, mlps, nodes, pos, resid
 from scrub.errors import ClaimError
 
 

@@ -1,0 +1,124 @@
+"""What a test will cost, before anything is run: evaluations, how many are shared, multiply-adds. No weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import asdict, field, frozen
+from jaxtyping import Int
+
+from scrub.claims.names import Component
+from scrub.claims.resolved import Claim
+from scrub.engine.draw import Calls, Draws
+from scrub.engine.needs import passed_heads, passed_mlps
+from scrub.engine.number import Numbering
+from scrub.engine.plan import Leaf, Program, Shape, Stream, compile_tree
+from scrub.engine.unroll import Occurrence, unroll
+from scrub.model.graph import TransformerGraph
+
+PILOT_CALLS = 2000  # counts of larger tests are scaled up from a pilot of this many
+
+
+@frozen(eq=False)
+class Plan:
+    """The cost of a test. `evaluations` are distinct contexts of all steps, `asked` counts them unshared.
+
+    `forwards` is the cost of all draws in forward passes of one row (None on a computation graph), the pool's own
+    pass apart. `alone` counts, for each variable, rows that no other row may replace.
+    """
+
+    hypothesis: str
+    rows: int
+    draws: int
+    pool: int
+    occurrences: int
+    steps: int
+    asked: int
+    evaluations: int
+    forwards: float | None
+    alone: dict[str, int]
+    everywhere: bool
+    program: str = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        from scrub.report.plan import plan_text
+
+        return plan_text(self)
+
+
+def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, seed: int) -> Plan:
+    """Count what a test of a claim computes; large tests are counted on a pilot and scaled."""
+    tree = unroll(claim)
+    program = compile_tree(claim, tree)
+    calls = len(references) * draws
+    pilot = min(calls, PILOT_CALLS)
+    chosen = Calls(np.resize(references, pilot), np.arange(pilot) // len(references))
+    numbered = Numbering(claim, program).number(Draws(claim, seed).tree(tree, chosen))
+    scale = calls / pilot
+    forwards = None
+    if isinstance(claim.graph, TransformerGraph):
+        work = sum(
+            len(numbered.batches[number]) * _work(claim, claim.graph, program, number, step)
+            for number, step in enumerate(program.steps)
+        )
+        forwards = scale * work / forward_work(claim.graph, int(np.median(claim.data.lengths)))
+    alone = {
+        name: int((np.bincount(code)[code] == 1).sum())
+        for name in claim.placement.reached()
+        if name != claim.placement.output
+        for code in [claim.classes((name,))]
+    }
+    return Plan(
+        claim.hypothesis.title, len(references), draws, len(claim.data), _size(tree), len(program.steps),
+        round(scale * numbered.asked), round(scale * numbered.evaluated), forwards, alone, program.dense, str(program),
+    )  # fmt: skip
+
+
+def _size(tree: Occurrence) -> int:
+    return sum(1 for _ in tree.walk())
+
+
+def forward_work(graph: TransformerGraph, length: int) -> float:
+    """Multiply-adds of one forward pass of a row: projections, attention, MLPs and the unembedding."""
+    s = graph.shape
+    attention = 2 * s.d_model * s.d_head * (s.n_heads + s.n_kv_heads) + 2 * length * s.n_heads * s.d_head
+    return length * (s.n_layers * (attention + _mlp_work(graph)) + s.d_model * s.d_vocab)
+
+
+def _mlp_work(graph: TransformerGraph) -> float:
+    gated = 3 if graph.shape.family in ("llama", "mistral", "qwen2", "qwen3") else 2
+    return gated * graph.shape.d_model * graph.shape.d_mlp
+
+
+def _work(claim: Claim, graph: TransformerGraph, program: Program, number: int, step: Leaf | Stream | Shape) -> float:
+    """Multiply-adds of one context of a step."""
+    s, length = graph.shape, int(np.median(claim.data.lengths))
+    if isinstance(step, Leaf):
+        return 0.0
+    if isinstance(step, Stream):
+        until = max(program.times.get(number, (0,)))
+        positions = 1 if step.slot is not None else length
+        landing = len(step.landings) * s.d_head * s.d_model
+        through = len(passed_mlps(claim, graph, until)) * _mlp_work(graph)
+        heads = sum(map(len, passed_heads(claim, until).values())) * (4 * s.d_model + 2 * length) * s.d_head
+        return landing + positions * (through + heads)
+    return sum(_component_work(graph, component, step, length) for component in step.components)
+
+
+def _component_work(graph: TransformerGraph, component: Component, step: Shape, length: int) -> float:
+    s, slots = graph.shape, max(len(step.slots), 1)
+    match component.kind:
+        case "head" | "attn":
+            heads = s.n_heads if component.kind == "attn" else 1
+            seen = sum(length if slot is None else 1 for i in step.inputs for slot, _ in i.streams)
+            return heads * s.d_head * (seen * s.d_model + 2 * slots * length)
+        case "mlp":
+            return slots * _mlp_work(graph)
+        case "logits":
+            return s.d_model * s.d_vocab
+        case _:
+            return 0.0

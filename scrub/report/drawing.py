@@ -1,0 +1,89 @@
+"""`scrub show`: the unrolled tree beside a drawing of the claim, layers up and positions across."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scrub.claims.names import Component
+from scrub.claims.positions import ALL, Slot
+from scrub.claims.resolved import Claim
+from scrub.claims.values import codes, key
+from scrub.engine.unroll import Occurrence
+from scrub.report.text import table
+
+GAP = "     "
+
+
+def show_text(claim: Claim, tree: Occurrence) -> str:
+    """The claim's name, its two drawings side by side, and a line for each variable."""
+    hypothesis = claim.hypothesis
+    foil = f"  (foil: {hypothesis.foil_reason})" if hypothesis.foil_reason else ""
+    lines = [f"{hypothesis.title}{foil}", f"    {claim.metric} on {claim.graph.name}, {len(claim.data)} rows", ""]
+    drawing = _grid(claim) if claim.graph.sequence else _levels(claim)
+    lines += beside(str(tree).splitlines(), drawing)
+    return "\n".join([*lines, "", *_variables(claim)])
+
+
+def beside(left: list[str], right: list[str]) -> list[str]:
+    """Two blocks of text next to each other; one below the other where that would be too wide."""
+    width = max(map(len, left))
+    if width + len(GAP) + max(map(len, right)) > 118:
+        return [*left, "", *right]
+    rows = max(len(left), len(right))
+    padded = [left + [""] * (rows - len(left)), right + [""] * (rows - len(right))]
+    return [f"{a.ljust(width)}{GAP}{b}".rstrip() for a, b in zip(*padded, strict=True)]
+
+
+def _variables(claim: Claim) -> list[str]:
+    rows = [("variable", "values on the pool", "example")]
+    for name in claim.placement.reached():
+        column = claim.values[name]
+        kinds = len(set(codes(map(key, column)).tolist()))
+        rows.append((name, f"{kinds} of {len(column)} rows differ" if kinds > 1 else "one value", repr(column[0])))
+    return table(rows, "    ")
+
+
+def _grid(claim: Claim) -> list[str]:
+    """Layers up, positions across; `name: components` in each cell."""
+    cells: dict[tuple[str, Slot], list[str]] = {}
+    for placed in claim.placement.placed.values():
+        for site in (s.site for s in placed.sites):
+            for slot in site.at:
+                for level in dict.fromkeys(map(_level, site.components)):
+                    here = [_short(c) for c in site.components if _level(c) == level]
+                    cells.setdefault((level, slot), []).append(f"{placed.name}: {' '.join(here)}".rstrip(": "))
+    slots = sorted({slot for _, slot in cells}, key=lambda slot: _place(claim, slot))
+    levels = sorted({level for level, _ in cells}, key=_height, reverse=True)
+    rows = [("", *map(str, slots))]
+    rows += [(level, *("; ".join(cells.get((level, slot), ["·"])) for slot in slots)) for level in levels]
+    return table(rows)
+
+
+def _level(component: Component) -> str:
+    if component.layer is None:
+        return component.kind
+    return f"{'attn' if component.kind == 'head' else component.kind} {component.layer}"
+
+
+def _short(component: Component) -> str:
+    return str(component) if component.kind == "head" else ""
+
+
+def _height(level: str) -> tuple[int, int]:
+    kind, _, layer = level.partition(" ")
+    ranks = {"embed": 0, "pos": 0, "resid": 1, "attn": 2, "mlp": 3, "logits": 4}
+    return (10**6 if kind == "logits" else int(layer) if layer else -1), ranks[kind]
+
+
+def _place(claim: Claim, slot: Slot) -> float:
+    """Where a slot usually is, for the order of the columns."""
+    return float("inf") if slot == ALL else float(np.median(claim.data.locate(slot)))
+
+
+def _levels(claim: Claim) -> list[str]:
+    """The nodes that are claimed, in the order of computation, the answer on top."""
+    rows: list[tuple[int, str, str]] = []
+    for placed in claim.placement.placed.values():
+        for site in (s.site for s in placed.sites):
+            rows.append((max(claim.graph.order(c) for c in site.components), placed.name, str(site)))
+    return table([("variable", "nodes"), *((name, site) for _, name, site in sorted(rows, reverse=True))])

@@ -1,0 +1,23 @@
+"""Results in a notebook: the words of the terminal, with the verdict in colour."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from scrub.report.text import details, headline
+
+if TYPE_CHECKING:
+    from scrub.score.result import Result
+
+COLOURS = {"supported": "#1a7f37", "refuted": "#cf222e", "inconclusive": "#9a6700", "undefined": "#57606a"}
+
+
+def result_html(result: Result) -> str:
+    """A headline in the colour of the verdict, the details below in a fixed-width block."""
+    colour = COLOURS[result.verdict]
+    body = escape("\n".join(details(result)))
+    return (
+        f'<div><strong style="color:{colour}">{escape(headline(result))}</strong>'
+        f'<pre style="margin:0.3em 0 0 0">{body}</pre></div>'
+    )

@@ -1,0 +1,30 @@
+"""The plan of a test, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scrub.engine.cost import Plan
+
+
+def plan_text(plan: Plan) -> str:
+    shared = plan.asked - plan.evaluations
+    lines = [
+        f"{plan.hypothesis}  {plan.rows} rows x {plan.draws} draws from a pool of {plan.pool}",
+        f"    the claim unrolls to {plan.occurrences} occurrences, {plan.steps} different steps",
+        f"    {plan.asked:,} evaluations are asked for; {plan.evaluations:,} are made, {shared:,} are shared",
+    ]
+    if plan.forwards is not None:
+        each = plan.forwards / (plan.rows * plan.draws)
+        lines.append(
+            f"    cost: {plan.pool} forward passes for the pool, and about {plan.forwards:,.1f} for the draws "
+            f"({each:.3f} a row and draw)"
+        )
+    if plan.everywhere:
+        lines.append("    streams are recomputed at every position: heads are passed through, or a site is at 'all'")
+    alone = {name: count for name, count in plan.alone.items() if count}
+    if alone:
+        listed = ", ".join(f"{name} {count}" for name, count in alone.items())
+        lines.append(f"    rows without a partner that agrees (they can only be replaced by themselves): {listed}")
+    return "\n".join(lines)

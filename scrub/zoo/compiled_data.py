@@ -1,0 +1,63 @@
+"""Rows for the compiled models: no row holds by chance what another row looks for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scrub.zoo import words
+from scrub.zoo.data import Row
+
+
+def compiled_induction_rows(n: int, seed: int) -> list[Row]:
+    """`n` rows for `compiled-induction`: `<start>`, 4 to 16 fillers, one capital `a` among them, and `a` once more.
+
+    A1, B1 = A1 + 1 and END are as in `induction_rows`; `b`, the filler after the first `a`, is the answer. Columns `a`
+    and `b` are words. No filler is ever an `a`, and fillers may repeat.
+    """
+    rng = np.random.default_rng(seed)
+    return [_compiled_induction_row(rng) for _ in range(n)]
+
+
+def _compiled_induction_row(rng: np.random.Generator) -> Row:
+    fillers = [str(word) for word in rng.choice(words.FILLERS, size=rng.integers(4, 17))]
+    a, first = str(rng.choice(words.FIRSTS)), int(rng.integers(1, len(fillers)))
+    text = [words.START, *fillers, a]
+    text.insert(first, a)
+    return {
+        "tokens": [words.COMPILED_INDUCTION.index(word) for word in text],
+        "positions": {"A1": first, "B1": first + 1, "END": len(text) - 1},
+        "columns": {"a": a, "b": text[first + 1], "length": len(text)},
+    }
+
+
+def compiled_compose_rows(n: int, seed: int) -> list[Row]:
+    """`n` rows for `compiled-compose`: `<start> b . P two . B five . Q two ?` asks for the value after `B`.
+
+    ASK holds the small letter that is asked for, KEY the capital of the same letter, VALUE = KEY + 1 the answer,
+    END the question mark. One to three more pairs have keys that nobody asks for. Columns `asked`, `key` and
+    `value` are the words there; `pairs` counts all pairs.
+    """
+    rng = np.random.default_rng(seed)
+    return [_compiled_compose_row(rng) for _ in range(n)]
+
+
+def _compiled_compose_row(rng: np.random.Generator) -> Row:
+    letter, pairs = int(rng.integers(len(words.KEYS))), int(rng.integers(2, 5))
+    decoys = [str(word) for word in rng.permutation(words.DECOYS)[: pairs - 1]]
+    keys = [str(word) for word in rng.permutation([words.KEYS[letter], *decoys])]
+    text = [words.START, words.ASKS[letter], words.NOTHING]
+    for key in keys:
+        text += [key, str(rng.choice(words.VALUES)), *[words.NOTHING] * int(rng.integers(3))]
+    text.append(words.ASK)
+    at = text.index(words.KEYS[letter])
+    return {
+        "tokens": [words.COMPILED_COMPOSE.index(word) for word in text],
+        "positions": {"ASK": 1, "KEY": at, "VALUE": at + 1, "END": len(text) - 1},
+        "columns": {
+            "asked": words.ASKS[letter],
+            "key": words.KEYS[letter],
+            "value": text[at + 1],
+            "pairs": pairs,
+            "length": len(text),
+        },
+    }
