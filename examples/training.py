@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,17 @@ def train(
     steps: int,
     rate: float,
     sparse: float,
+    quiet: float = 0.0,
     window: tuple[float, float] = (0, 2 / 3),
 ) -> None:
-    """AdamW with a warm-up and a linear decay. `sparse` weighs a penalty on whole heads and whole MLPs.
+    """AdamW with a warm-up and a linear decay, and two penalties that make for circuits one can tell.
 
-    Left alone, training spreads one job over every head that is there. The penalty (a group lasso on what a
-    component can write) silences the components that the task does not need, so that what remains can be
-    told in a few lines. It acts in the given window of the training only: never at the end, so that the
-    components that are left are not held back by it.
+    Left alone, training spreads one job over every head and position that is there. `sparse` weighs what a
+    component can write at all (a group lasso over heads and MLPs), `quiet` what it does write at each
+    position. They act in the given window of the training; after it, so that what remains is not held
+    back, only a tenth of `quiet` is left.
     """
+    volume = Volume.listening(model) if quiet else None
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.1, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / 100, (steps - step) / (steps - 100))
@@ -66,7 +69,10 @@ def train(
         tokens, targets, mask = batch()
         logits = model(tokens, attention_mask=mask).flatten(0, 1)
         loss = cross_entropy(logits, targets.flatten(), ignore_index=UNTRAINED, label_smoothing=0.02)
-        penalty = sparse * written(model) if window[0] <= step / steps < window[1] else 0.0
+        inside, after = window[0] <= step / steps < window[1], step / steps >= window[1]
+        penalty = sparse * written(model) if inside else torch.zeros(())
+        if volume is not None and mask is not None:
+            penalty = penalty + quiet * (1.0 if inside else 0.1 * after) * volume.take(mask)
         optimiser.zero_grad()
         (loss + penalty).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -87,6 +93,37 @@ def written(model: NativeModel) -> Tensor:
         if hasattr(block, "mlp"):
             total = total + (block.mlp.fc_in.weight.norm() * block.mlp.fc_out.weight.norm()).sqrt()
     return total
+
+
+class Volume:
+    """Listens to how much heads and MLPs write during a forward pass."""
+
+    def __init__(self) -> None:
+        self.norms: list[Tensor] = []  # each [row, position]
+
+    @classmethod
+    def listening(cls, model: NativeModel) -> Volume:
+        found = cls()
+        for block in model.layers:
+            block.attn.o.register_forward_pre_hook(partial(found.heads, block.attn))
+            block.mlp.fc_out.register_forward_hook(found.mlp)
+        return found
+
+    def heads(self, attn: Any, module: Any, inputs: tuple[Tensor]) -> None:
+        z = inputs[0].unflatten(-1, (attn.n_heads, attn.d_head))
+        out = attn.o.weight.unflatten(1, (attn.n_heads, attn.d_head))
+        # |W_O z| from the small matrix W_O' W_O: the heads' outputs themselves are never needed.
+        gram = torch.einsum("dhi,dhj->hij", out, out)
+        squares = (torch.einsum("bthi,hij->bthj", z, gram) * z).sum(-1)
+        self.norms.append((squares + 1e-6).sqrt().sum(-1))
+
+    def mlp(self, module: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        self.norms.append(((output - module.bias).square().sum(-1) + 1e-6).sqrt())
+
+    def take(self, mask: Tensor) -> Tensor:
+        """The mean over real positions since the last call."""
+        total, self.norms = torch.stack(self.norms).sum(0), []
+        return (total * mask).sum() / mask.sum()
 
 
 def state(model: NativeModel) -> dict[str, Tensor]:

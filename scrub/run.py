@@ -62,12 +62,16 @@ def data_of(hypothesis: Hypothesis, source: Source) -> Dataset:
         raise DataError(f"data={type(data).__name__} is no Dataset and no function that makes one.")
     wants = "tokenizer" in inspect.signature(data).parameters
     if wants and source.tokenizer is None:
-        raise DataError(f"the data need a tokenizer, and {source.name} has none: use a directory with a tokenizer.json (--model DIR).")
+        raise DataError(
+            f"the data need a tokenizer, and {source.name} has none: use a directory with a tokenizer.json (--model DIR)."
+        )
     key = (id(data), source.name if wants else "")
     if key not in _made:
         made = data(tokenizer=source.tokenizer) if wants else data()
         if not isinstance(made, Dataset):
-            raise DataError(f"the function of data= returned {type(made).__name__}; it must return a Dataset.")
+            raise DataError(
+                f"the function of data= returned {type(made).__name__}; it must return a Dataset."
+            )
         _made[key] = (data, made)
     return _made[key][1]
 
@@ -81,7 +85,9 @@ def sound(hypothesis: Hypothesis, model: Any = None, *, expecting: bool = True) 
     return checked.claim, source
 
 
-def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0) -> Plan:
+def plan(
+    hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0
+) -> Plan:
     """How many evaluations a test takes, how many are shared, and the cost in forward passes. Needs no weights."""
     from scrub.engine.cost import plan_claim
 
@@ -110,8 +116,12 @@ def test(
     _positive(draws, rows)
     bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, exact)
     with _progress(hypothesis.title, len(used) * (1 if exact else draws)) as done:
-        samples = enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
-    result = conclude(bench, samples, None if exact else draws, seed, name_of(hypothesis), model_record(source, bench))
+        samples = (
+            enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
+        )
+    result = conclude(
+        bench, samples, None if exact else draws, seed, name_of(hypothesis), model_record(source, bench)
+    )
     if explain and not exact and result.verdict == "refuted":
         return evolve(result, explanation=top_lines(bench, samples, seed))
     return result
@@ -138,7 +148,13 @@ def explain(
 
 
 def _bench(
-    hypothesis: Hypothesis, model: Any, rows: int | None, seed: int, device: str | None, dtype: str, exact: bool
+    hypothesis: Hypothesis,
+    model: Any,
+    rows: int | None,
+    seed: int,
+    device: str | None,
+    dtype: str,
+    exact: bool,
 ) -> tuple[Bench, Source, Int[np.ndarray, " row"]]:
     """Check the claim, load its model and run the pool once."""
     from scrub.engine.on_graph import GraphRows
@@ -153,7 +169,9 @@ def _bench(
         found = GraphRows(claim, claim.graph)
         return Bench(claim, tree, program, found, OnGraph(claim, found)), source, used
     if exact:
-        raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
+        raise ClaimError(
+            "exact=True enumerates every draw, which only a computation graph allows: drop --exact."
+        )
     from scrub.model.open import open_weights
 
     weights = open_weights(source, device, dtype, int(claim.data.lengths.max()))

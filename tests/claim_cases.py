@@ -59,7 +59,9 @@ def names_sites(**changes: Any) -> dict[str, Any]:
     return {**sites, **changes}
 
 
-def names_claim(story: Interpretation | None = None, sites: dict[str, Any] | None = None, **options: Any) -> Hypothesis:
+def names_claim(
+    story: Interpretation | None = None, sites: dict[str, Any] | None = None, **options: Any
+) -> Hypothesis:
     setting: dict[str, Any] = {
         "model": "tiny",
         "data": Dataset.from_rows(names_rows()),

@@ -256,7 +256,7 @@ def claim(
     if model is None or data is None or metric is None:
         lacking = "model" if model is None else "data" if data is None else "metric"
         found = f"@claim needs {lacking}=: every claim says its model, its data and its metric."
-        raise ClaimError(" ".join([*(p.text for p in wrong), found]))
+        raise ClaimError("  ".join([*(p.text for p in wrong), found]))
     try:
         chosen = Options(**{name: value for name, value in options.items() if name in known})
     except ClaimError as error:

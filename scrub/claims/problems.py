@@ -112,7 +112,7 @@ def collecting() -> Generator[list[Problem]]:
 
 
 def told(found: str, inside: str, near: str | None = None) -> Problem:
-    """A problem of what is being written, outside the file `inside`. Raises ClaimError unless `collecting`."""
+    """A problem of what is being written outside the file `inside`. Raises ClaimError unless `collecting`."""
     if _collected.get() is None:
         raise ClaimError(Problem(found, "", near).text)
     file, line = written_at(inside)

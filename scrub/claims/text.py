@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from scrub.claims.hub import hub_file
 from scrub.errors import DataError, ModelError
 
 _MARK = re.compile(r"\{([^|{}]*)\|([^{}]*)\}")
@@ -110,7 +111,7 @@ def _splits(text: str, offsets: Sequence[tuple[int, int]], inside: list[int], st
 
 
 def open_tokenizer(source: Any) -> Tokenizer:
-    """A tokenizer from a directory or file (`tokenizer.json`), a name in the hub's cache, or an object.
+    """A tokenizer from a directory or file (`tokenizer.json`), a name of the hub's, or an object.
 
     Raises ModelError when there is none, or when its vocabulary is empty.
     """
@@ -120,7 +121,7 @@ def open_tokenizer(source: Any) -> Tokenizer:
         path = Path(source)
         file = path / "tokenizer.json" if path.is_dir() else path
         if not file.is_file():
-            file = _cached(str(source))
+            file = hub_file(str(source), "tokenizer.json")
         if file is None:
             raise ModelError(
                 f"no tokenizer at {str(source)!r}: a directory with a tokenizer.json is needed "
@@ -141,16 +142,6 @@ def open_tokenizer(source: Any) -> Tokenizer:
             "the tokenizer has a vocabulary of 0 tokens: its files are missing beside the model."
         )
     return opened
-
-
-def _cached(name: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    try:
-        found = try_to_load_from_cache(name, "tokenizer.json")
-    except Exception:  # a name that cannot be one of the hub's
-        return None
-    return Path(found) if isinstance(found, str) else None
 
 
 def words(vocabulary: Sequence[str]) -> Tokenizer:

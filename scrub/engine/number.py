@@ -22,9 +22,14 @@ from scrub.engine.upstream import representatives
 
 @frozen(eq=False)
 class Batch:
-    """The distinct contexts of one step: a row each; columns as the step's kind says."""
+    """The distinct contexts of one step: a row each; columns as the step's kind says.
+
+    `until` is the last moment at which any reader looks at the context of a stream; contexts stand in the order
+    of it, the latest first, so that those still needed are always the first ones.
+    """
 
     contexts: Int[np.ndarray, "context column"]
+    until: Int[np.ndarray, " context"]
 
     def __len__(self) -> int:
         return len(self.contexts)
@@ -66,12 +71,30 @@ class Numbering:
         for step, uses in enumerate(self.uses):
             tables = [self._columns(step, use, drawn[use[0]], numbers) for use in uses]
             contexts, inverse = unique_rows(np.concatenate(tables))
-            batches[step] = Batch(contexts)
+            last = np.repeat([self.last.get((step, use), 0) for use in uses], [len(table) for table in tables])
+            until = np.full(len(contexts), -1)
+            np.maximum.at(until, inverse, last)
+            order = np.argsort(-until, kind="stable")
+            batches[step] = Batch(contexts[order], until[order])
+            inverse = np.argsort(order)[inverse]
             asked += len(inverse)
             for use, part in zip(uses, np.split(inverse, len(uses)), strict=True):
                 numbers[step, use] = part
         root = self.program.tree.path
         return Numbered(batches, numbers[self.program.parts[root][-1], (root, 0, "")], asked)
+
+    @cached_property
+    def last(self) -> dict[tuple[int, Use], int]:
+        """The last moment at which a use looks at a stream."""
+        order = self.claim.graph.order
+        last: dict[tuple[int, Use], int] = {}
+        for path, parts in self.program.parts.items():
+            for made in (self.program.steps[step] for step in parts):
+                for i in made.inputs if isinstance(made, Shape) else ():
+                    for _, stream in i.streams:
+                        key = stream, (path, i.rest, i.channel)
+                        last[key] = max(last.get(key, -1), *(order(c) for c in i.components))
+        return last
 
     @cached_property
     def uses(self) -> list[list[Use]]:

@@ -89,9 +89,10 @@ class TransformerEvaluator:
         last = self._last_use()
         with torch.no_grad():
             for number, step in enumerate(self.program.steps):
-                contexts = torch.from_numpy(numbered.batches[number].contexts).to(self.rows.model.device)
+                batch = numbered.batches[number]
+                contexts = torch.from_numpy(batch.contexts).to(self.rows.model.device)
                 if isinstance(step, Stream):
-                    seen[number] = self._stream(number, step, contexts, values)
+                    seen[number] = self._stream(number, step, contexts, batch.until, values)
                 else:
                     values[number] = self._value(step, contexts, seen)
                 for freed in last.get(number, ()):
@@ -114,12 +115,18 @@ class TransformerEvaluator:
         return freed
 
     def _stream(
-        self, number: int, step: Stream, contexts: Int[Tensor, "n column"], values: dict[int, Value]
-    ) -> Seen:
-        run = stream_everywhere if step.slot is None else stream_at_slot
-        times = self.program.times[number]
-        parts = [run(self.rows.frames, step, times, part, values) for part in contexts.split(CONTEXTS_AT_ONCE)]
-        return {time: _stacked([part[time] for part in parts]) for time in times}
+        self, number: int, step: Stream, contexts: Int[Tensor, "n column"], until: Int[np.ndarray, " n"],
+        values: dict[int, Value],
+    ) -> Seen:  # fmt: skip
+        """A stream, part by part. Later parts may end earlier, so a moment may hold the first contexts only."""
+        frames, times, parts = self.rows.frames, self.program.times[number], list[Seen]()
+        for start in range(0, len(contexts), CONTEXTS_AT_ONCE):
+            part = slice(start, start + CONTEXTS_AT_ONCE)
+            if step.slot is None:
+                parts.append(stream_everywhere(frames, step, times, contexts[part], values))
+            else:
+                parts.append(stream_at_slot(frames, step, times, contexts[part], until[part], values))
+        return {time: _stacked([part[time] for part in parts if time in part]) for time in times}
 
     def _value(self, step: Leaf | Shape, contexts: Int[Tensor, "n column"], seen: dict[int, Seen]) -> Value:
         parts = [

@@ -86,18 +86,28 @@ def written_kind(component: Component) -> tuple[str, int]:
 
 
 def stream_at_slot(
-    frames: Frames, stream: Stream, times: Sequence[int], contexts: Int[Tensor, "n column"], values: Mapping[int, Value]
+    frames: Frames,
+    stream: Stream,
+    times: Sequence[int],
+    contexts: Int[Tensor, "n column"],
+    until: Int[np.ndarray, " n"],
+    values: Mapping[int, Value],
 ) -> Seen:
-    """A stream at one slot: `[n, d]` at each moment at which it is read."""
+    """A stream at one slot: `[n, d]` at each moment at which it is read.
+
+    Contexts stand in the order of the last moment at which they are read; those that nobody reads any more are
+    dropped from the end.
+    """
     slot, store = stream.slot, frames.store
     assert slot is not None
-    rows = contexts[:, 0]
-    landed = _Landed(frames, stream, contexts, values)
     through = {frames.graph.read(Component("mlp", n)): n for n in passed_mlps(frames.claim, frames.graph, max(times))}
     change: Tensor | None = None
     pending: dict[int, Tensor] = {}
     seen: dict[int, Tensor] = {}
-    for time in range(-1, max(times) + 1):
+    for time in range(-1, int(until[0]) + 1):
+        live = int((until >= time).sum())
+        rows, landed = contexts[:live, 0], _Landed(frames, stream, contexts[:live], values)
+        change = None if change is None else change[:live]
         if time in times:
             x = store.at(("resid", time), slot, rows)
             seen[time] = x if change is None else x + change
@@ -105,18 +115,23 @@ def stream_at_slot(
             pending[2 * through[time] + 1] = _mlp_change(frames, through[time], time, slot, rows, change)
         for new in (landed.at_slot(time, slot), pending.get(time)):
             if new is not None:
-                change = new if change is None else change + new
+                change = new[:live] if change is None else change + new[:live]
     return seen
 
 
 def _mlp_change(
-    frames: Frames, layer: int, time: int, slot: Slot, rows: Int[Tensor, " n"], change: Tensor
+    frames: Frames, layer: int, time: int, slot: Slot, rows: Int[Tensor, " n"], change: Float[Tensor, "n d"]
 ) -> Float[Tensor, "n d"]:
-    """How much a passed-through MLP writes more than on the frame; nothing where a site of the claim holds it."""
-    old = frames.store.at(("mlp_out", layer), slot, rows)
-    new = run_mlp(frames.model, layer, frames.store.at(("resid", time), slot, rows) + change) - old
-    held = frames.held(Component("mlp", layer), slot)
-    return torch.where(held[rows][:, None], torch.zeros_like(new), new) if held.any() else new
+    """How much a passed-through MLP writes more than on the frame; nothing where a site of the claim holds it.
+
+    It is computed only where something changed: no change stays no change, exactly.
+    """
+    moved = (change != 0).any(1) & ~frames.held(Component("mlp", layer), slot)[rows]
+    everyone = bool(moved.all())
+    some = rows if everyone else rows[moved]
+    x = frames.store.at(("resid", time), slot, some) + (change if everyone else change[moved])
+    new = run_mlp(frames.model, layer, x) - frames.store.at(("mlp_out", layer), slot, some)
+    return new if everyone else torch.zeros_like(change).index_put((moved,), new)
 
 
 def run_mlp(model: Transformer, layer: int, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:

@@ -49,7 +49,10 @@ SHAPES: dict[str, Shape] = {
     "attn-only-4l": _attn_only(4),
 }
 
-_FAMILIES = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3")
+# TransformerLens' short names and the hub's
+ALIASES = {"gpt2-small": "gpt2"}
+
+_FAMILIES = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma")
 
 
 def shape_of_config(config: dict[str, Any], name: str) -> Shape:
@@ -62,9 +65,12 @@ def shape_of_config(config: dict[str, Any], name: str) -> Shape:
             return _from_llama_style(family, config)
     except KeyError as error:
         raise ModelError(f"{name}: its config.json lacks {error.args[0]!r}.") from None
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise ModelError(f"{name}: its config.json describes no transformer: {error}.") from None
     raise ModelError(
         f"{name} is of the family {family!r}, whose shape cannot be read without its weights."
-        f"{did_you_mean(family, _FAMILIES)} Read are {', '.join(_FAMILIES)}; others can be given as a loaded TransformerBridge."
+        f"{did_you_mean(family, _FAMILIES)} Read are {', '.join(_FAMILIES)}; others can be given as a loaded "
+        "TransformerBridge."
     )
 
 

@@ -5,18 +5,23 @@ For a claim to be checked and planned a `config.json` suffices, or the table of 
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 from attrs import frozen
 
+from scrub.claims.hub import hub_file, reachable
+from scrub.claims.problems import raised
 from scrub.claims.text import Tokenizer, open_tokenizer, words
-from scrub.errors import ModelError
+from scrub.errors import ModelError, ScrubError, did_you_mean
 from scrub.model.computation import Computation
 from scrub.model.graph import Shape, TransformerGraph
-from scrub.model.known import SHAPES, shape_of_config
+from scrub.model.known import ALIASES, SHAPES, shape_of_config
 
 ZOO = "zoo:"
 
@@ -36,14 +41,14 @@ class Source:
 
 def find(model: Any) -> Source:
     """What a claim's `model=` stands for. Raises ModelError when it is nothing that can be checked."""
-    if callable(model) and not hasattr(model, "cfg") and not isinstance(model, type):
-        model = model()
+    if inspect.isroutine(model) or isinstance(model, partial):
+        model = _made(model)
     if isinstance(model, nx.DiGraph | Computation):
         graph = model if isinstance(model, Computation) else Computation.of(model)
         return Source(graph.name, graph)
     if isinstance(model, str | Path):
         return _named(str(model))
-    if hasattr(model, "shape") and isinstance(model.shape, Shape):
+    if isinstance(getattr(model, "shape", None), Shape):
         return Source(model.name, TransformerGraph(model.name, model.shape), None, model)
     if hasattr(model, "cfg") and hasattr(model, "blocks"):
         from scrub.model.transformer import adapt
@@ -53,9 +58,18 @@ def find(model: Any) -> Source:
         opened = open_tokenizer(tokenizer) if tokenizer is not None else None
         return Source(taken.name, TransformerGraph(taken.name, taken.shape), opened, model)
     raise ModelError(
-        f"model={type(model).__name__} is no model: give a name, a directory, 'zoo:induction', a TransformerBridge, or "
-        "a networkx.DiGraph of functions."
+        f"model={type(model).__name__} is no model: give a name, a directory, 'zoo:induction', a "
+        "TransformerBridge, or a networkx.DiGraph of functions."
     )
+
+
+def _made(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except ScrubError:
+        raise
+    except Exception as error:
+        raise ModelError(raised("the function of model=", function, error)) from error
 
 
 def _named(name: str) -> Source:
@@ -64,18 +78,29 @@ def _named(name: str) -> Source:
 
         title = name.removeprefix(ZOO)
         return Source(name, TransformerGraph(name, zoo.shape(title)), words(zoo.vocabulary(title)))
-    path = Path(name)
+    path = Path(name).expanduser()
     if path.is_dir():
         return _directory(path)
-    config = _cached(name, "config.json")
-    if config is not None:
-        return Source(name, TransformerGraph(name, shape_of_config(_read(config), name)), _tokenizer(name))
-    if name in SHAPES:
-        return Source(name, TransformerGraph(name, SHAPES[name]), _tokenizer(name))
-    raise ModelError(
-        f"model {name!r} is not here: no such directory, nothing in the hub's cache, and its shape is not in the table of "
-        "well-known models. Download it where the hub can be reached, then give the directory: --model DIR "
-        "(config.json, *.safetensors, tokenizer.json)."
+    official = ALIASES.get(name, name)
+    shape = SHAPES.get(name)
+    if shape is None:
+        config = hub_file(official, "config.json")
+        if config is None:
+            raise _unknown(name)
+        shape = shape_of_config(_read(config), name)
+    tokenizer = hub_file(official, "tokenizer.json")
+    return Source(name, TransformerGraph(name, shape), open_tokenizer(tokenizer) if tokenizer else None)
+
+
+def _unknown(name: str) -> ModelError:
+    from scrub.zoo import NAMES
+
+    near = did_you_mean(name, [*SHAPES, *(ZOO + title for title in NAMES)])
+    hub = "the hub has no such model" if reachable() else "the Hugging Face hub cannot be reached"
+    return ModelError(
+        f"model {name!r} is not here: there is no such directory, it is neither in the table of well-known "
+        f"models nor in the hub's cache, and {hub}.{near} A directory with config.json, *.safetensors and "
+        "tokenizer.json works without the hub: --model DIR."
     )
 
 
@@ -90,22 +115,9 @@ def _directory(path: Path) -> Source:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read: {error}.") from None
-
-
-def _tokenizer(name: str) -> Tokenizer | None:
-    file = _cached(name, "tokenizer.json")
-    return open_tokenizer(file) if file is not None else None
-
-
-def _cached(name: str, file: str) -> Path | None:
-    """A file of a model in the hub's cache; nothing is downloaded."""
-    from huggingface_hub import try_to_load_from_cache
-
-    try:
-        found = try_to_load_from_cache(name, file)
-    except Exception:  # a name that cannot be one of the hub's
-        return None
-    return Path(found) if isinstance(found, str) else None
+    if not isinstance(found, dict):
+        raise ModelError(f"{file} describes no model: it holds no JSON object.")
+    return found

@@ -18,7 +18,11 @@ def show_text(claim: Claim, tree: Occurrence) -> str:
     """The claim's name, its two drawings side by side, and a line for each variable."""
     hypothesis = claim.hypothesis
     foil = f"  (foil: {hypothesis.foil_reason})" if hypothesis.foil_reason else ""
-    lines = [f"{hypothesis.title}{foil}", f"    {claim.metric} on {claim.graph.name}, {len(claim.data)} rows", ""]
+    lines = [
+        f"{hypothesis.title}{foil}",
+        f"    {claim.metric} on {claim.graph.name}, {len(claim.data)} rows",
+        "",
+    ]
     drawing = _grid(claim) if claim.graph.sequence else _levels(claim)
     lines += beside(str(tree).splitlines(), drawing)
     return "\n".join([*lines, "", *_variables(claim)])
@@ -39,7 +43,9 @@ def _variables(claim: Claim) -> list[str]:
     for name in claim.placement.reached():
         column = claim.values[name]
         kinds = len(set(codes(map(key, column)).tolist()))
-        rows.append((name, f"{kinds} of {len(column)} rows differ" if kinds > 1 else "one value", repr(column[0])))
+        rows.append(
+            (name, f"{kinds} of {len(column)} rows differ" if kinds > 1 else "one value", repr(column[0]))
+        )
     return table(rows, "    ")
 
 
@@ -51,7 +57,9 @@ def _grid(claim: Claim) -> list[str]:
             for slot in site.at:
                 for level in dict.fromkeys(map(_level, site.components)):
                     here = [_short(c) for c in site.components if _level(c) == level]
-                    cells.setdefault((level, slot), []).append(f"{placed.name}: {' '.join(here)}".rstrip(": "))
+                    cells.setdefault((level, slot), []).append(
+                        f"{placed.name}: {' '.join(here)}".rstrip(": ")
+                    )
     slots = sorted({slot for _, slot in cells}, key=lambda slot: _place(claim, slot))
     levels = sorted({level for level, _ in cells}, key=_height, reverse=True)
     rows = [("", *map(str, slots))]

@@ -48,7 +48,9 @@ def details(result: Result) -> list[str]:
     if result.better_than_model:
         lines.append("the scrubbed model does better than the model: errors of the model were swapped away.")
     if result.own_rest:
-        lines.append(f"{result.own_rest} calls found no rest row in their stratum and used their own row (empty='self').")
+        lines.append(
+            f"{result.own_rest} calls found no rest row in their stratum and used their own row (empty='self')."
+        )
     deviations = {k: v for k, v in result.options.items() if k not in ("predicts", "scored")}
     if deviations:
         lines.append("options: " + ", ".join(f"{k}={v!r}" for k, v in deviations.items()))
@@ -70,7 +72,11 @@ def swap_lines(swaps: Sequence[Swaps]) -> list[str]:
         return []
     rows = [("swaps of", "self", "idle", "donors", "class size", "")]
     for s in swaps:
-        size = f"{s.class_min}" if s.class_min == s.class_max else f"{s.class_min}..{s.class_max}, median {s.class_median:g}"
+        size = (
+            f"{s.class_min}"
+            if s.class_min == s.class_max
+            else f"{s.class_min}..{s.class_max}, median {s.class_median:g}"
+        )
         alone = f"{s.alone} rows alone" if s.alone else ""
         rows.append((s.variable, f"{s.self_swaps:.0%}", f"{s.idle:.0%}", str(s.donors), size, alone))
     return table(rows)
@@ -80,7 +86,10 @@ def table(rows: Iterable[Sequence[str]], indent: str = "") -> list[str]:
     """Aligned columns; numbers look best when they are already text of one form."""
     listed = [tuple(row) for row in rows]
     widths = [max(len(row[i]) for row in listed) for i in range(len(listed[0]))]
-    return [(indent + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip() for row in listed]
+    return [
+        (indent + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip()
+        for row in listed
+    ]
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -106,7 +115,11 @@ def checks_text(checks: Sequence[Checked], broken: Sequence[object]) -> str:
     lines += [str(problem) for check in checks for problem in check.problems]
     for check in checks:
         if not check.problems:
-            right = "" if check.accuracy is None else f"  the story is right on {check.accuracy:.1%} of the scored rows"
+            right = (
+                ""
+                if check.accuracy is None
+                else f"  the story is right on {check.accuracy:.1%} of the scored rows"
+            )
             foil = "  (foil)" if check.hypothesis.foil_reason else ""
             lines.append(f"✓ {check.hypothesis.title}{foil}{right}")
         lines += [f"    warning: {text}" for text in check.warnings]
@@ -131,7 +144,12 @@ def explanation_text(explanation: Explanation) -> str:
         "undoing it gains. A rest that gains means an input that the claim leaves out; a donor that gains, rows that",
         "agree on the variable but are not interchangeable.",
         "",
-        *table([("swap", "at", "path", "only it", "all but it", "undoing gains", "self"), *map(_effect, explanation.swaps)]),
+        *table(
+            [
+                ("swap", "at", "path", "only it", "all but it", "undoing gains", "self"),
+                *map(_effect, explanation.swaps),
+            ]
+        ),
     ]
     for story in explanation.worst:
         lines += ["", *_row(story)]
@@ -145,7 +163,15 @@ def _effect(effect: SwapEffect) -> tuple[str, ...]:
     steps = effect.path.split("/")[1:]
     chain = " < ".join(step.split(":")[0] for step in steps) or "answer"
     what = f"{effect.kind} of {effect.variable}"
-    return what, effect.site, chain, show(effect.only), show(effect.without), show(effect.gain, "+"), f"{effect.self_swaps:.0%}"
+    return (
+        what,
+        effect.site,
+        chain,
+        show(effect.only),
+        show(effect.without),
+        show(effect.gain, "+"),
+        f"{effect.self_swaps:.0%}",
+    )
 
 
 def _row(story: RowStory) -> list[str]:

@@ -51,4 +51,6 @@ def _read(claim: Claim, name: str) -> tuple[str, ...]:
 
 
 def _joint(claim: Claim, names: tuple[str, ...]) -> Int[np.ndarray, " row"]:
-    return np.unique(np.stack([claim.agreement[n] for n in names], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+    return np.unique(np.stack([claim.agreement[n] for n in names], axis=1), axis=0, return_inverse=True)[
+        1
+    ].reshape(-1)

@@ -37,7 +37,11 @@ def best_constant(claim: Claim, measured: Measured, references: Int[np.ndarray, 
 
 
 def _own(
-    claim: Claim, metric: Metric, measured: Measured, pool: Int[np.ndarray, " row"], references: Int[np.ndarray, " row"]
+    claim: Claim,
+    metric: Metric,
+    measured: Measured,
+    pool: Int[np.ndarray, " row"],
+    references: Int[np.ndarray, " row"],
 ) -> Numbers:
     if isinstance(measured, OnGraph):
         outputs = measured.rows.outputs(pool)
@@ -102,7 +106,11 @@ class _Own:
 
 
 def _scores(
-    kind: str, measured: Measured, references: Int[np.ndarray, " row"], logits: Float[Tensor, "c v"], own: _Own | None
+    kind: str,
+    measured: Measured,
+    references: Int[np.ndarray, " row"],
+    logits: Float[Tensor, "c v"],
+    own: _Own | None,
 ) -> Numbers:
     """The mean metric over the reference rows of each of several constant answers."""
     if own is not None:

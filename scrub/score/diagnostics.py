@@ -83,8 +83,14 @@ class Tally:
             size = sizes[self.claim.classes((name,))]
             found.append(
                 Swaps(
-                    name, count.same[0] / count.draws[0], count.idle[0] / count.draws[0], len(count.donors[0]),
-                    int(size.min()), float(np.median(size)), int(size.max()), int((size == 1).sum()),
+                    name,
+                    count.same[0] / count.draws[0],
+                    count.idle[0] / count.draws[0],
+                    len(count.donors[0]),
+                    int(size.min()),
+                    float(np.median(size)),
+                    int(size.max()),
+                    int((size == 1).sum()),
                 )  # fmt: skip
             )
         return tuple(found)

@@ -126,9 +126,13 @@ def swap_effects(bench: Bench, samples: Samples, draws: int, seed: int) -> tuple
         without = share(resample_only(bench, references, draws, seed, set(everything) - {swap}))
         gain = None if without is None or full is None else without - full
         effects.append(
-            SwapEffect(node.variable, node.site, swap[0], swap[1], only, without, gain, _own(drawn, bench.tree, swap))
+            SwapEffect(
+                node.variable, node.site, swap[0], swap[1], only, without, gain, _own(drawn, bench.tree, swap)
+            )
         )
-    return tuple(sorted(effects, key=lambda e: (-(e.gain if e.gain is not None else -np.inf), e.path, e.kind)))
+    return tuple(
+        sorted(effects, key=lambda e: (-(e.gain if e.gain is not None else -np.inf), e.path, e.kind))
+    )
 
 
 def _calls(references: Int[np.ndarray, " row"], draws: int) -> Calls:
@@ -153,8 +157,10 @@ def top_lines(bench: Bench, samples: Samples, seed: int) -> tuple[str, ...]:
 
 def _sentence(effect: SwapEffect) -> str:
     assert effect.gain is not None
-    return f"undoing the {effect.what} would gain {effect.gain:+.2f}: it {effect.meaning}" if effect.kind == "rest" else (
-        f"undoing the {effect.what} would gain {effect.gain:+.2f}: {effect.meaning}"
+    return (
+        f"undoing the {effect.what} would gain {effect.gain:+.2f}: it {effect.meaning}"
+        if effect.kind == "rest"
+        else (f"undoing the {effect.what} would gain {effect.gain:+.2f}: {effect.meaning}")
     )
 
 
@@ -166,7 +172,13 @@ def _part(samples: Samples, rows: int, draws: int) -> Samples:
 
 
 def explain_claim(
-    bench: Bench, samples: Samples, draws: int, seed: int, name: str, row: int | None, tokenizer: Tokenizer | None
+    bench: Bench,
+    samples: Samples,
+    draws: int,
+    seed: int,
+    name: str,
+    row: int | None,
+    tokenizer: Tokenizer | None,
 ) -> Explanation:
     """The effects of all swaps, and the worst rows (or one row) with where every value came from."""
     means = samples.columns.mean(0)[None]

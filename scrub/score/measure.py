@@ -56,7 +56,10 @@ class OnTransformer:
 
     def of(self, outputs: Float[Tensor, "n d"], rows: Rows) -> Numbers:
         with torch.no_grad():
-            parts = [self._of(outputs[i : i + AT_ONCE], rows[i : i + AT_ONCE]) for i in range(0, len(rows), AT_ONCE)]
+            parts = [
+                self._of(outputs[i : i + AT_ONCE], rows[i : i + AT_ONCE])
+                for i in range(0, len(rows), AT_ONCE)
+            ]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def _of(self, outputs: Float[Tensor, "n d"], rows: Rows) -> Numbers:

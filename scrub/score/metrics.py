@@ -32,7 +32,9 @@ class Arguments:
     there: tuple[Bool[Tensor, "row k"], ...]
 
     @classmethod
-    def of(cls, metric: AnyMetric, data: Dataset, tokenizer: Tokenizer | None, device: torch.device) -> Arguments:
+    def of(
+        cls, metric: AnyMetric, data: Dataset, tokenizer: Tokenizer | None, device: torch.device
+    ) -> Arguments:
         tables = [_table(token_ids(data, name, tokenizer), device) for name in metric.columns]
         return cls(tuple(t[0] for t in tables), tuple(t[1] for t in tables))
 
@@ -53,7 +55,9 @@ def reads_few_tokens(metric: AnyMetric) -> bool:
     return isinstance(metric, NamedMetric) and metric.kind == "logit_diff"
 
 
-def on_few(arguments: Arguments, rows: Int[Tensor, " n"], logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+def on_few(
+    arguments: Arguments, rows: Int[Tensor, " n"], logits: Float[Tensor, "n k"]
+) -> Float[Tensor, " n"]:
     """`logit_diff` from the logits of `arguments.needed(rows)`."""
     width = arguments.ids[0].shape[1]
     first = _log_sum(logits[:, :width], arguments.there[0][rows])
@@ -61,7 +65,11 @@ def on_few(arguments: Arguments, rows: Int[Tensor, " n"], logits: Float[Tensor, 
 
 
 def on_logits(
-    kind: str, arguments: Arguments, rows: Int[Tensor, " n"], logits: Float[Tensor, "n v"], own: Float[Tensor, "n v"] | None
+    kind: str,
+    arguments: Arguments,
+    rows: Int[Tensor, " n"],
+    logits: Float[Tensor, "n v"],
+    own: Float[Tensor, "n v"] | None,
 ) -> Float[Tensor, " n"]:
     """A built-in metric of full logits; `own` are the model's logits on the rows, for `kl`."""
     if kind == "kl":
@@ -71,7 +79,10 @@ def on_logits(
     if kind == "accuracy":
         hit = logits.argmax(-1, keepdim=True) == arguments.ids[0][rows]
         return (hit & arguments.there[0][rows]).any(-1).to(logits.dtype)
-    taken = [_log_sum(logits.gather(1, ids[rows]), there[rows]) for ids, there in zip(arguments.ids, arguments.there, strict=True)]
+    taken = [
+        _log_sum(logits.gather(1, ids[rows]), there[rows])
+        for ids, there in zip(arguments.ids, arguments.there, strict=True)
+    ]
     if kind == "logit_diff":
         return taken[0] - taken[1]
     total = logits.logsumexp(-1)
@@ -116,5 +127,3 @@ def as_logits(outputs: Sequence[Any], metric: NamedMetric) -> Float[Tensor, "n v
             "Metric(fn, better=...) with fn(output, row) -> float."
         )
     return torch.from_numpy(np.stack(arrays))
-
-

@@ -52,7 +52,9 @@ def replicates(
 
 
 def interval(
-    columns: Float[np.ndarray, "row k"], statistic: Callable[[Float[np.ndarray, "n k"]], Float[np.ndarray, " n"]], seed: int
+    columns: Float[np.ndarray, "row k"],
+    statistic: Callable[[Float[np.ndarray, "n k"]], Float[np.ndarray, " n"]],
+    seed: int,
 ) -> Interval:
     """A statistic of column means, formed in each replicate. Undefined where a replicate is no number."""
     value = float(statistic(columns.mean(0)[None])[0])

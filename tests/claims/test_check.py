@@ -48,7 +48,8 @@ def answer(name):
     return name
 """
 CLAIM = """
-@claim(story, model="tiny", data=data, metric="logit_dif(io, s1)", scored="evne", scoerd="even", through="mlps 0-9", together=[("s1", "x")])
+@claim(story, model="tiny", data=data, metric="logit_dif(io, s1)", scored="evne",
+       scoerd="even", through="mlps 0-9", together=[("s1", "x")])
 def everything():
     return dict(
         s1=embed("S11"),
@@ -78,14 +79,28 @@ def test_everything_is_told_at_once_with_its_place(file: Path) -> None:
     result = check_claim(hypothesis, Subject(TINY, vocabulary=50, context=16), hypothesis.data)  # type: ignore[arg-type]
     assert result.claim is None
     expected = [
-        ("", "@claim", NO_EXPECTATION, None), ("", "@claim", "@claim has no argument 'scoerd'.", "scored"), ("", "@claim", "metric 'logit_dif(io, s1)' is unknown.", None), ("", "@claim", "through='mlps 0-9'", None),
-        ("name", "def name", "'oi' is no variable and no column of the data.", "io"), ("", "0.x", "'0.x' names no component", None),
-        ("", "at=None", "None is no position", None), ("extra", "@claim", "extra='9.6' is no site", None), ("extra", "@claim", "'extra' is no variable", None),
-        ("name", "7.0", "head 7.0 does not exist: tiny has layers 0 to 3", "3.0"), ("name", "7.0", ".reads(k='doubld'): not a placed parent", "doubled"),
-        ("spare", "def spare", "this variable is unused", None), ("s1", "S11", "the data have no position 'S11'", "S1"),
-        ("s2", '"S2")', "position S2 is missing in 1 of 12 rows: 4.", None), ("", "@claim", "together=('s1', 'x'): 'x' has no site", None),
-        ("doubled", "def doubled", "in row 0 (and in rows 1, 3, 4, 6, 7, 9, 10): variable 'doubled': 0.5 is a float", None),
-    ]  # fmt: skip
+        ("", "@claim", NO_EXPECTATION, None),
+        ("", "@claim", "@claim has no argument 'scoerd'.", "scored"),
+        ("", "@claim", "metric 'logit_dif(io, s1)' is unknown.", None),
+        ("", "@claim", "through='mlps 0-9'", None),
+        ("name", "def name", "'oi' is no variable and no column of the data.", "io"),
+        ("", "0.x", "'0.x' names no component", None),
+        ("", "at=None", "None is no position", None),
+        ("extra", "@claim", "extra='9.6' is no site", None),
+        ("extra", "@claim", "'extra' is no variable", None),
+        ("name", "7.0", "head 7.0 does not exist: tiny has layers 0 to 3", "3.0"),
+        ("name", "7.0", ".reads(k='doubld'): not a placed parent", "doubled"),
+        ("spare", "def spare", "this variable is unused", None),
+        ("s1", "S11", "the data have no position 'S11'", "S1"),
+        ("s2", '"S2")', "position S2 is missing in 1 of 12 rows: 4.", None),
+        ("", "@claim", "together=('s1', 'x'): 'x' has no site", None),
+        (
+            "doubled",
+            "def doubled",
+            "in row 0 (and in rows 1, 3, 4, 6, 7, 9, 10): variable 'doubled': 0.5 is a float",
+            None,
+        ),
+    ]
     shown = told(result)
     for variable, place_, found, near in expected:
         matching = [p for p in result.problems if p.found.startswith(found)]
@@ -93,20 +108,29 @@ def test_everything_is_told_at_once_with_its_place(file: Path) -> None:
         (problem,) = matching
         # A decorator's line is that of its `@`, and a variable's that of its decorator.
         line = line_of(file, place_) - (place_.startswith("def "))
-        assert (problem.variable, problem.file, problem.line, problem.nearest) == (variable, str(file), line, near), problem
+        assert (problem.variable, problem.file, problem.line, problem.nearest) == (
+            variable,
+            str(file),
+            line,
+            near,
+        ), problem
         assert problem.hypothesis == "everything"
     assert len(result.problems) == len(expected), shown
     assert f"{file}:{line_of(file, '7.0')}  everything > name\n" in shown
 
 
-def test_a_story_from_another_file_keeps_its_own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_story_from_another_file_keeps_its_own_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("told_story.py").write_text("from scrub.claims.interpretation import Interpretation\n" + STORY)
     Path("claims.py").write_text(ROWS + "from told_story import story\n" + CLAIM)
     (hypothesis,) = collect(["claims.py"]).hypotheses
     result = check_claim(hypothesis, Subject(TINY), hypothesis.data)  # type: ignore[arg-type]
     spare = [p for p in result.problems if p.variable == "spare" and "unused" in p.found]
-    assert [(p.file, p.line) for p in spare] == [("told_story.py", line_of(Path("told_story.py"), "def spare") - 1)]
+    assert [(p.file, p.line) for p in spare] == [
+        ("told_story.py", line_of(Path("told_story.py"), "def spare") - 1)
+    ]
     assert [p.file for p in result.problems if "7.0" in p.found] == ["claims.py"]
 
 
@@ -115,7 +139,10 @@ def test_a_sound_claim_is_resolved() -> None:
     assert result.claim is not None
     assert result.accuracy == 1.0
     assert result.claim.values["doubled"] == result.claim.values["s1"]
-    assert result.claim.classes(("io", "s1")).tolist() == [0, 1, 2] * 4 or len(set(result.claim.classes(("io", "s1")).tolist())) == 3
+    assert (
+        result.claim.classes(("io", "s1")).tolist() == [0, 1, 2] * 4
+        or len(set(result.claim.classes(("io", "s1")).tolist())) == 3
+    )
     assert str(result).endswith("::build: no problems; the story is right on 100.0% of scored rows")
     assert result.to_dict() == {"hypothesis": result.name, "problems": [], "warnings": [], "accuracy": 1.0}
 
@@ -144,11 +171,17 @@ def no_component() -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("build", "message"),
-    [(bad_place, "the claim raised ZeroDivisionError: layers"), (no_component, "part(...) belongs to the grammar"), (lambda: [1], "<lambda> returns list; it must return")],
-)  # fmt: skip
+    [
+        (bad_place, "the claim raised ZeroDivisionError: layers"),
+        (no_component, "part(...) belongs to the grammar"),
+        (lambda: [1], "<lambda> returns list; it must return"),
+    ],
+)
 def test_a_claim_that_fails_is_told_with_its_line(build: Any, message: str) -> None:
     data = Dataset.from_rows(names_rows())
-    hypothesis = claim(names_story(), model="tiny", data=data, metric="kl", predicts="io", expect=recovers(1))(build)
+    hypothesis = claim(
+        names_story(), model="tiny", data=data, metric="kl", predicts="io", expect=recovers(1)
+    )(build)
     result = check_claim(hypothesis, Subject(TINY), data)
     (problem,) = result.problems
     assert problem.found.startswith(message)
@@ -157,7 +190,9 @@ def test_a_claim_that_fails_is_told_with_its_line(build: Any, message: str) -> N
 
 def test_too_little_data() -> None:
     assert "the data set is empty.  A pool of rows is needed" in told(checked(data=Dataset(())))
-    assert "the data set has one row only: there is nothing to swap" in told(checked(data=Dataset.from_rows(names_rows(1))))
+    assert "the data set has one row only: there is nothing to swap" in told(
+        checked(data=Dataset.from_rows(names_rows(1)))
+    )
 
 
 def row_changes(change: Any) -> Dataset:
@@ -186,7 +221,9 @@ def test_columns() -> None:
     found = told(checked(data=row_changes(float_io), metric="loss(s1)"))
     assert "build > name\n    in row 10 (and in rows 11): variable 'name': 0.5 is a float" in found
     assert "build > io\n    column 'io': in row 10 (and in rows 11): 0.5 is a float" in found
-    assert "the rows have no tokens, and the model is a transformer" in told(checked(data=row_changes(lambda _, row: (row.pop("tokens"), row.pop("positions")))))
+    assert "the rows have no tokens, and the model is a transformer" in told(
+        checked(data=row_changes(lambda _, row: (row.pop("tokens"), row.pop("positions"))))
+    )
 
 
 def test_inputs_of_a_computation_graph_are_columns() -> None:
@@ -204,16 +241,31 @@ def test_inputs_of_a_computation_graph_are_columns() -> None:
 
     def found(*rows: dict[str, Any]) -> str:
         sites = {"answer": nodes("out")}
-        return told(checked(sites, story=story, graph=Computation.of(graph), metric="loss(x)", data=Dataset.from_rows({"columns": r} for r in rows)))
+        return told(
+            checked(
+                sites,
+                story=story,
+                graph=Computation.of(graph),
+                metric="loss(x)",
+                data=Dataset.from_rows({"columns": r} for r in rows),
+            )
+        )
 
-    assert "the model's input 'xs' is read from the column of that name, missing in every row.  Did you mean x?" in found({"x": 1}, {"x": 2})
-    assert "the model's input 'xs' is read from the column of that name, missing in rows 1." in found({"x": 1, "xs": 1}, {"x": 2})
+    assert (
+        "the model's input 'xs' is read from the column of that name, missing in every row.  Did you mean x?"
+        in found({"x": 1}, {"x": 2})
+    )
+    assert "the model's input 'xs' is read from the column of that name, missing in rows 1." in found(
+        {"x": 1, "xs": 1}, {"x": 2}
+    )
     assert found({"x": 1, "xs": 1}, {"x": 2, "xs": 1}) == ""
 
 
 def test_together_needs_a_shared_reader() -> None:
     assert told(checked(together=[("s1", "s2")])) == ""
-    assert "together=('s1', 'io'): these never share a reader.  Only parents of one call" in told(checked(together=[("s1", "io")]))
+    assert "together=('s1', 'io'): these never share a reader.  Only parents of one call" in told(
+        checked(together=[("s1", "io")])
+    )
 
 
 def test_what_follows_from_a_failure_is_left_out() -> None:
@@ -244,9 +296,14 @@ def never_zero(output: Any, row: Any) -> float:
 
 @pytest.mark.parametrize(
     ("options", "accuracy"),
-    [({}, 1.0), ({"predicts": "s1"}, 0.0), ({"metric": "kl", "predicts": "io"}, 1.0), ({"metric": Metric(never_zero), "predicts": "length"}, 0.0),
-     ({"scored": "even", "predicts": "even"}, 0.0)],
-)  # fmt: skip
+    [
+        ({}, 1.0),
+        ({"predicts": "s1"}, 0.0),
+        ({"metric": "kl", "predicts": "io"}, 1.0),
+        ({"metric": Metric(never_zero), "predicts": "length"}, 0.0),
+        ({"scored": "even", "predicts": "even"}, 0.0),
+    ],
+)
 def test_how_often_the_story_is_right(options: dict[str, Any], accuracy: float) -> None:
     assert checked(**options).accuracy == accuracy
 
@@ -281,16 +338,32 @@ def test_the_digest_is_of_meaning() -> None:
             return who
 
         sites = names_sites()
-        new = {"io": sites["io"], "s1": sites["s1"], "s2": sites["s2"], "twice": sites["doubled"], "said": sites["answer"]}
-        return digest(story=story, sites=new | {"who": heads("2.1 2.0", at="END").reads(k="twice io", v="twice io")})
+        new = {
+            "io": sites["io"],
+            "s1": sites["s1"],
+            "s2": sites["s2"],
+            "twice": sites["doubled"],
+            "said": sites["answer"],
+        }
+        return digest(
+            story=story, sites=new | {"who": heads("2.1 2.0", at="END").reads(k="twice io", v="twice io")}
+        )
 
     same = digest()
     assert renamed() == same
     others = [
-        digest(rest="keep"), digest(scored="even"), digest(through="mlps"), digest(expect=recovers(0.7)), digest(metric="loss(io)"), digest(together=[("s1", "s2")]),
-        digest(sites=names_sites(name=heads("2.0", at="END").reads(k="doubled io", v="io"))), digest(data=Dataset.from_rows(names_rows(11))),
-        digest(sites=names_sites(name=heads("2.0 2.1", at="END").reads(k="doubled io", v="io doubled").linked())),
-    ]  # fmt: skip
+        digest(rest="keep"),
+        digest(scored="even"),
+        digest(through="mlps"),
+        digest(expect=recovers(0.7)),
+        digest(metric="loss(io)"),
+        digest(together=[("s1", "s2")]),
+        digest(sites=names_sites(name=heads("2.0", at="END").reads(k="doubled io", v="io"))),
+        digest(data=Dataset.from_rows(names_rows(11))),
+        digest(
+            sites=names_sites(name=heads("2.0 2.1", at="END").reads(k="doubled io", v="io doubled").linked())
+        ),
+    ]
     assert len({same, *others}) == len(others) + 1
 
 

@@ -61,7 +61,10 @@ def test_a_file_a_name_a_variant(write: Write) -> None:
     write("ioi.py", HEAD + CLAIM)
     assert names("ioi.py") == ["ioi.py::ioi", "ioi.py::rival"]
     assert names("ioi.py::rival") == ["ioi.py::rival"]
-    assert names("ioi.py::ioi[backups=False,k=3]", "ioi.py::ioi[]") == ["ioi.py::ioi[backups=False,k=3]", "ioi.py::ioi"]
+    assert names("ioi.py::ioi[backups=False,k=3]", "ioi.py::ioi[]") == [
+        "ioi.py::ioi[backups=False,k=3]",
+        "ioi.py::ioi",
+    ]
     ioi, rival = collect(["ioi.py"]).hypotheses
     lines = Path("ioi.py").read_text().splitlines()
     assert lines[int(str(ioi.line)) - 1].startswith("@claim")
@@ -75,18 +78,32 @@ def test_a_directory_in_the_order_of_its_files(write: Write) -> None:
     write("here/stories.py", "x = 1")
     for left_out in ("_draft.py", ".cache/c.py", "__pycache__/c.py"):
         write(f"here/{left_out}", "raise ValueError")
-    assert names("here") == ["here/b.py::ioi", "here/b.py::rival", "here/deep/a.py::ioi", "here/deep/a.py::other"]
+    assert names("here") == [
+        "here/b.py::ioi",
+        "here/b.py::rival",
+        "here/deep/a.py::ioi",
+        "here/deep/a.py::other",
+    ]
 
 
 @pytest.mark.parametrize(
     ("target", "message"),
-    [("ioii.py", r"no such file: ioii\.py\. Did you mean 'ioi\.py'"), ("nowhere/x.py", "no such file"), ("", "names no file: write file.py, a directory or"),
-     ("ioi.py::iol", r"ioi\.py has no claim 'iol'\. Did you mean 'ioi'\? It has ioi, rival"),
-     ("ioi.py::ioi[backup=False]", "ioi has no variant 'backup'. Did you mean 'backups'"), ("ioi.py::ioi[1]", r"the variant \[1\] cannot be read: write"),
-     ("ioi.py::ioi[k=]", r"the variant \[k=\] cannot be read"), ("ioi.py::ioi[k=open()]", "cannot be read"), ("ioi.py::ioi[**{'k': 1}]", "cannot be read"),
-     ("ioi.py::ioi[k=1) or f(k=2]", "cannot be read"), ("empty", r"the directory empty holds no claims: decorate a function with @claim"),
-     ("empty/x.py", r"the file empty/x\.py holds no claims"), ("empty/x.py::ioi", "holds no claims")],
-)  # fmt: skip
+    [
+        ("ioii.py", r"no such file: ioii\.py\. Did you mean 'ioi\.py'"),
+        ("nowhere/x.py", "no such file"),
+        ("", "names no file: write file.py, a directory or"),
+        ("ioi.py::iol", r"ioi\.py has no claim 'iol'\. Did you mean 'ioi'\? It has ioi, rival"),
+        ("ioi.py::ioi[backup=False]", "ioi has no variant 'backup'. Did you mean 'backups'"),
+        ("ioi.py::ioi[1]", r"the variant \[1\] cannot be read: write"),
+        ("ioi.py::ioi[k=]", r"the variant \[k=\] cannot be read"),
+        ("ioi.py::ioi[k=open()]", "cannot be read"),
+        ("ioi.py::ioi[**{'k': 1}]", "cannot be read"),
+        ("ioi.py::ioi[k=1) or f(k=2]", "cannot be read"),
+        ("empty", r"the directory empty holds no claims: decorate a function with @claim"),
+        ("empty/x.py", r"the file empty/x\.py holds no claims"),
+        ("empty/x.py::ioi", "holds no claims"),
+    ],
+)
 def test_wrong_targets(write: Write, target: str, message: str) -> None:
     write("ioi.py", HEAD + CLAIM)
     write("empty/x.py", "x = 1")
@@ -96,12 +113,26 @@ def test_wrong_targets(write: Write, target: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "line", "message"),
-    [("x = 1\ndef f(:\n", 2, "syntax error: invalid syntax."), ("x = dict(a=1, a=2)\n", 1, "syntax error: keyword argument repeated: a."),
-     ("\nimport nothing_of_that_name\n", 2, "importing the file raised ModuleNotFoundError: No module named 'nothing_of_that_name'"),
-     ("def f():\n    return {}['x']\nf()\n", 2, "importing the file raised KeyError: 'x'"), ("import sys\nsys.exit(3)\n", 2, "importing the file raised SystemExit: 3"),
-     (HEAD + "claim(story, model='m', data=data, metrc='kl')\n", 16, "@claim has no argument 'metrc'.  Did you mean metric?  @claim needs metric=")],
-)  # fmt: skip
-def test_a_broken_file_is_a_problem_beside_the_claims_of_others(write: Write, text: str, line: int, message: str) -> None:
+    [
+        ("x = 1\ndef f(:\n", 2, "syntax error: invalid syntax."),
+        ("x = dict(a=1, a=2)\n", 1, "syntax error: keyword argument repeated: a."),
+        (
+            "\nimport nothing_of_that_name\n",
+            2,
+            "importing the file raised ModuleNotFoundError: No module named 'nothing_of_that_name'",
+        ),
+        ("def f():\n    return {}['x']\nf()\n", 2, "importing the file raised KeyError: 'x'"),
+        ("import sys\nsys.exit(3)\n", 2, "importing the file raised SystemExit: 3"),
+        (
+            HEAD + "claim(story, model='m', data=data, metrc='kl')\n",
+            16,
+            "@claim has no argument 'metrc'.  Did you mean metric?  @claim needs metric=",
+        ),
+    ],
+)
+def test_a_broken_file_is_a_problem_beside_the_claims_of_others(
+    write: Write, text: str, line: int, message: str
+) -> None:
     write("here/bad.py", text)
     write("here/good.py", HEAD + CLAIM)
     found = collect(["here"])
@@ -128,7 +159,10 @@ def test_a_syntax_error_beside_the_claim_is_told_where_it_is(write: Write) -> No
 def test_claims_share_a_file_of_stories_beside_them(write: Write) -> None:
     for folder in ("one", "two"):
         write(f"{folder}/stories_beside.py", HEAD + f"rest = {'keep' if folder == 'one' else 'zero'!r}\n")
-        write(f"{folder}/a.py", "from stories_beside import *" + CLAIM.replace('"loss(io)"', '"loss(io)", rest=rest'))
+        write(
+            f"{folder}/a.py",
+            "from stories_beside import *" + CLAIM.replace('"loss(io)"', '"loss(io)", rest=rest'),
+        )
     path = list(sys.path)
     found = collect(["one", "two"]).hypotheses
     assert [h.options.rest for h in found if h.name == "ioi"] == ["keep", "zero"]
@@ -137,7 +171,10 @@ def test_claims_share_a_file_of_stories_beside_them(write: Write) -> None:
 
 def test_imported_claims_count_where_they_are_written(write: Write) -> None:
     write("base_claims.py", HEAD + CLAIM)
-    write("rivals.py", "from base_claims import ioi, rival as old\nnew = ioi.but(rest='zero')\nsmall = ioi(backups=False)\n")
+    write(
+        "rivals.py",
+        "from base_claims import ioi, rival as old\nnew = ioi.but(rest='zero')\nsmall = ioi(backups=False)\n",
+    )
     assert names("rivals.py") == ["rivals.py::new", "rivals.py::small[backups=False]"]
     assert names("rivals.py::ioi") == ["rivals.py::ioi"]
     new, small = collect(["rivals.py"]).hypotheses
@@ -146,7 +183,10 @@ def test_imported_claims_count_where_they_are_written(write: Write) -> None:
 
 
 def test_wrong_sites_and_arguments_hide_nothing_else(write: Write) -> None:
-    extra = "\n@claim(story, model='m', data=data, metric='kl', scoerd='x', rest='kep')\ndef other():\n    return {}\n"
+    extra = (
+        "\n@claim(story, model='m', data=data, metric='kl', scoerd='x', rest='kep')\n"
+        "def other():\n    return {}\n"
+    )
     last = "wrong = ioi.but(anser=inside)\nheads('9.x', at='END')\n1 / 0\n"
     path = write("ioi.py", HEAD + CLAIM + extra)
     assert names("ioi.py") == ["ioi.py::ioi", "ioi.py::rival", "ioi.py::other"]
@@ -154,12 +194,23 @@ def test_wrong_sites_and_arguments_hide_nothing_else(write: Write) -> None:
     line = path.read_text().splitlines().index(extra.splitlines()[1]) + 1
     assert [(p.found, p.nearest, p.line) for p in other.wrong] == [
         ("@claim has no argument 'scoerd'.", "scored", line),
-        ("rest='kep' is unknown. Did you mean 'keep'? Known: resample, keep, paired, mean, zero.", None, line),
+        (
+            "rest='kep' is unknown. Did you mean 'keep'? Known: resample, keep, paired, mean, zero.",
+            None,
+            line,
+        ),
     ]
     write("ioi.py", HEAD + CLAIM + last.replace("1 / 0\n", ""))
     found = collect(["ioi.py::wrong"])
-    assert [p.found for p in found.problems] == [p.found for p in found.problems if p.found.startswith("'9.x' names no component")] != []
+    assert (
+        [p.found for p in found.problems]
+        == [p.found for p in found.problems if p.found.startswith("'9.x' names no component")]
+        != []
+    )
     ((problem,),) = [h.wrong for h in found.hypotheses]
-    assert (problem.found, problem.nearest) == ("ioi.but(anser=...): no variable, column or setting of that name.", "answer")
+    assert (problem.found, problem.nearest) == (
+        "ioi.but(anser=...): no variable, column or setting of that name.",
+        "answer",
+    )
     write("ioi.py", HEAD + CLAIM + last)
     assert [p.found.split()[0] for p in collect(["ioi.py"]).problems] == ["'9.x'", "importing"]

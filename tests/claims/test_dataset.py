@@ -19,7 +19,11 @@ from scrub.errors import DataError
 
 
 def test_rows_from_python() -> None:
-    raw = {"tokens": np.array([5, 9, 7]), "positions": {"END": np.int64(-1), "IO": 1}, "columns": {"io": np.str_("a"), "set": [1, [2]]}}
+    raw = {
+        "tokens": np.array([5, 9, 7]),
+        "positions": {"END": np.int64(-1), "IO": 1},
+        "columns": {"io": np.str_("a"), "set": [1, [2]]},
+    }
     (row,) = Dataset.from_rows([raw]).rows
     assert row == Row((5, 9, 7), {"END": 2, "IO": 1}, {"io": "a", "set": (1, (2,))})
     assert Dataset.from_rows([{"columns": {"x": 1}}]).rows == (Row((), {}, {"x": 1}),)
@@ -27,21 +31,32 @@ def test_rows_from_python() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "message"),
-    [([1], "row 1: list is no row: give a mapping with tokens, positions, columns"),
-     ({"token": [1]}, "row 1: unknown key 'token'. Did you mean 'tokens'"),
-     ({"tokens": [1, "a"]}, r"row 1: tokens must be ids \(non-negative ints\), found 'a'"),
-     ({"tokens": [1, -2]}, "found -2"), ({"tokens": [True]}, "found True"), ({"tokens": [1.0]}, r"found 1\.0"),
-     ({"tokens": 5}, "row 1: tokens must be a list of ids, found 5"), ({"tokens": None}, "must be a list of ids, found None"),
-     ({"tokens": [1], "positions": [0]}, "row 1: positions must be a mapping from names to indices, not list"),
-     ({"tokens": [1], "positions": {"END": 1}}, "row 1: position 'END' is 1, but the row has 1 tokens"),
-     ({"tokens": [1], "positions": {"END": -2}}, "position 'END' is -2"),
-     ({"tokens": [1], "positions": {"END": "0"}}, "row 1: position 'END' must be an int, found '0'"),
-     ({"tokens": [1], "positions": {"END": True}}, "must be an int, found True"),
-     ({"tokens": [1], "positions": {"all": 0}}, "position 'all' must be named by an identifier other than 'all'"),
-     ({"tokens": [1], "positions": {"S1+1": 0}}, "must be named by an identifier"),
-     ({"tokens": [1], "columns": [2]}, "row 1: columns must be a mapping, not list"),
-     ({"columns": {"x": 1}}, "rows 1 have no tokens, the others have")],
-)  # fmt: skip
+    [
+        ([1], "row 1: list is no row: give a mapping with tokens, positions, columns"),
+        ({"token": [1]}, "row 1: unknown key 'token'. Did you mean 'tokens'"),
+        ({"tokens": [1, "a"]}, r"row 1: tokens must be ids \(non-negative ints\), found 'a'"),
+        ({"tokens": [1, -2]}, "found -2"),
+        ({"tokens": [True]}, "found True"),
+        ({"tokens": [1.0]}, r"found 1\.0"),
+        ({"tokens": 5}, "row 1: tokens must be a list of ids, found 5"),
+        ({"tokens": None}, "must be a list of ids, found None"),
+        (
+            {"tokens": [1], "positions": [0]},
+            "row 1: positions must be a mapping from names to indices, not list",
+        ),
+        ({"tokens": [1], "positions": {"END": 1}}, "row 1: position 'END' is 1, but the row has 1 tokens"),
+        ({"tokens": [1], "positions": {"END": -2}}, "position 'END' is -2"),
+        ({"tokens": [1], "positions": {"END": "0"}}, "row 1: position 'END' must be an int, found '0'"),
+        ({"tokens": [1], "positions": {"END": True}}, "must be an int, found True"),
+        (
+            {"tokens": [1], "positions": {"all": 0}},
+            "position 'all' must be named by an identifier other than 'all'",
+        ),
+        ({"tokens": [1], "positions": {"S1+1": 0}}, "must be named by an identifier"),
+        ({"tokens": [1], "columns": [2]}, "row 1: columns must be a mapping, not list"),
+        ({"columns": {"x": 1}}, "rows 1 have no tokens, the others have"),
+    ],
+)
 def test_wrong_rows_are_told_with_their_numbers(raw: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Dataset.from_rows([{"tokens": [1]}, raw])
@@ -49,14 +64,22 @@ def test_wrong_rows_are_told_with_their_numbers(raw: Any, message: str) -> None:
 
 def test_all_wrong_rows_are_told_at_once() -> None:
     with pytest.raises(DataError) as caught:
-        Dataset.from_rows([{"tokens": ["a"], "positions": {"END": -1}}, {"tokens": [1], "positions": {"END": 4}, "colums": {}}])
+        Dataset.from_rows(
+            [
+                {"tokens": ["a"], "positions": {"END": -1}},
+                {"tokens": [1], "positions": {"END": 4}, "colums": {}},
+            ]
+        )
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["row 0", "row 1", "row 1"]
-    with pytest.raises(DataError, match="\nand 5 more$"):
+    with pytest.raises(DataError, match=r"\nand 5 more$"):
         Dataset.from_rows([{"tokens": ["a"]}] * 25)
 
 
 def test_rows_from_a_file_of_json_lines(tmp_path: Path) -> None:
-    rows = [{"tokens": [5, 9], "positions": {"END": -1}, "columns": {"io": "a\u2028b", "flags": [True, None]}}, {"tokens": [1]}]
+    rows = [
+        {"tokens": [5, 9], "positions": {"END": -1}, "columns": {"io": "a\u2028b", "flags": [True, None]}},
+        {"tokens": [1]},
+    ]
     path = tmp_path / "rows.jsonl"
     path.write_text("\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n", encoding="utf-8")
     assert Dataset.from_jsonl(path).rows == Dataset.from_rows(rows).rows
@@ -64,9 +87,14 @@ def test_rows_from_a_file_of_json_lines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b'{"tokens": [1]}\n{"tokens": ', r"rows\.jsonl:2: no JSON object: Expecting value"), (b"[1]", r"rows\.jsonl: row 0: list is no row"),
-     (b'{"tokens": [-1]}', r"rows\.jsonl: row 0: tokens must be ids"), (b"\xff\xfe", "is no text in UTF-8"), (None, "cannot be read: No such file")],
-)  # fmt: skip
+    [
+        (b'{"tokens": [1]}\n{"tokens": ', r"rows\.jsonl:2: no JSON object: Expecting value"),
+        (b"[1]", r"rows\.jsonl: row 0: list is no row"),
+        (b'{"tokens": [-1]}', r"rows\.jsonl: row 0: tokens must be ids"),
+        (b"\xff\xfe", "is no text in UTF-8"),
+        (None, "cannot be read: No such file"),
+    ],
+)
 def test_wrong_files_are_told_with_their_lines(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "rows.jsonl"
     if content is not None:
@@ -77,7 +105,9 @@ def test_wrong_files_are_told_with_their_lines(tmp_path: Path, content: bytes | 
 
 def test_rows_from_texts() -> None:
     data = Dataset.from_text(
-        ["a{IO| b} c{END| a}", "a{IO| c}{END| b}"], tokenizer=words(["?", "a", "b", "c"]), columns={"io": ["b", "c"]}
+        ["a{IO| b} c{END| a}", "a{IO| c}{END| b}"],
+        tokenizer=words(["?", "a", "b", "c"]),
+        columns={"io": ["b", "c"]},
     )
     assert [row.tokens for row in data.rows] == [(1, 2, 3, 1), (1, 3, 2)]
     assert [row.positions for row in data.rows] == [{"IO": 1, "END": 3}, {"IO": 1, "END": 2}]
@@ -93,7 +123,12 @@ def test_columns_beside_texts_must_fit() -> None:
 
 
 def test_columns_and_positions() -> None:
-    data = Dataset.from_rows([{"tokens": [1, 2], "positions": {"A": 0}, "columns": {"x": 1}}, {"tokens": [1, 2, 3], "positions": {"B": 1}}])
+    data = Dataset.from_rows(
+        [
+            {"tokens": [1, 2], "positions": {"A": 0}, "columns": {"x": 1}},
+            {"tokens": [1, 2, 3], "positions": {"B": 1}},
+        ]
+    )
     assert data.columns == ("x",)
     assert data.position_names == ("A", "B")
     assert data.lacking("x") == [1]
@@ -102,7 +137,7 @@ def test_columns_and_positions() -> None:
     assert data.locate(Slot("", -3)).tolist() == [-1, 0]
     with pytest.raises(DataError, match="column 'x' is missing in rows 1"):
         data.column("x")
-    with pytest.raises(DataError, match="the data have no column 'y'. Did you mean 'yy'"):
+    with pytest.raises(DataError, match=r"the data have no column 'y'\. Did you mean 'yy'"):
         Dataset.from_rows([{"columns": {"yy": 1}}]).column("y")
     assert repr(Dataset.from_rows([{"columns": {"yy": 1}}])) == "Dataset(1 rows, no tokens, columns yy)"
 
@@ -120,7 +155,8 @@ def test_identities_do_not_depend_on_the_order_of_rows(order: list[int]) -> None
 
 
 @pytest.mark.parametrize(
-    "change", [{"tokens": [1, 3]}, {"positions": {"END": 0}}, {"columns": {"x": True}}, {"columns": {"x": "1"}}]
+    "change",
+    [{"tokens": [1, 3]}, {"positions": {"END": 0}}, {"columns": {"x": True}}, {"columns": {"x": "1"}}],
 )
 def test_identities_see_inputs_positions_and_columns(change: dict[str, Any]) -> None:
     row = {"tokens": [1, 2], "positions": {"END": 1}, "columns": {"x": 1}}

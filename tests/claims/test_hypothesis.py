@@ -47,7 +47,10 @@ def test_variants() -> None:
     assert [str(c) for c in heads_of(ioi(extra="3.1")(backups=False))] == ["2.0"]
     assert ioi(extra="3.1")(backups=False).title == "ioi[backups=False,extra='3.1']"
     assert ioi.title == "ioi"
-    with pytest.raises(ClaimError, match="ioi has no variant 'backup'. Did you mean 'backups'. Its parameters: backups, extra"):
+    with pytest.raises(
+        ClaimError,
+        match=r"ioi has no variant 'backup'\. Did you mean 'backups'\? Its parameters: backups, extra",
+    ):
         ioi(backup=False)
     with pytest.raises(ClaimError, match="Its parameters: none"):
         names_claim()(x=1)
@@ -66,9 +69,13 @@ def test_a_rival_changes_sites_and_settings() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"subjct": inside}, r"ioi\.but\(subjct=\.\.\.\): no variable, column or setting of that name"), ({"rset": "keep"}, r"Did you mean rest\?"),
-     ({"rest": "kep"}, "rest='kep' is unknown. Did you mean 'keep'"), ({"expect": 0.9}, r"expect=0\.9: write expect=recovers\(0\.8\)")],
-)  # fmt: skip
+    [
+        ({"subjct": inside}, r"ioi\.but\(subjct=\.\.\.\): no variable, column or setting of that name"),
+        ({"rset": "keep"}, r"Did you mean rest\?"),
+        ({"rest": "kep"}, "rest='kep' is unknown. Did you mean 'keep'"),
+        ({"expect": 0.9}, r"expect=0\.9: write expect=recovers\(0\.8\)"),
+    ],
+)
 def test_wrong_rivals(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ClaimError, match=message):
         ioi.but(**changes)
@@ -94,9 +101,13 @@ def test_a_dict_is_an_equal_way_in() -> None:
 
 @pytest.mark.parametrize(
     ("returned", "message"),
-    [(None, r"bad returns NoneType; it must return dict\(variable=site"), ({"io": "9.6"}, r"io='9\.6' is no site: use heads\(\.\.\.\)"),
-     ({"io": []}, r"io=\[\] is no site"), ({"io": [logits("END"), inside]}, r"io=\[.*inside\] is no site")],
-)  # fmt: skip
+    [
+        (None, r"bad returns NoneType; it must return dict\(variable=site"),
+        ({"io": "9.6"}, r"io='9\.6' is no site: use heads\(\.\.\.\)"),
+        ({"io": []}, r"io=\[\] is no site"),
+        ({"io": [logits("END"), inside]}, r"io=\[.*inside\] is no site"),
+    ],
+)
 def test_what_is_no_correspondence(returned: Any, message: str) -> None:
     def bad() -> Any:
         return returned
@@ -113,16 +124,27 @@ def test_lists_of_sites_become_tuples() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"scoerd": "even"}, r"@claim has no argument 'scoerd'\.  Did you mean scored\?"), ({"expct": 1}, r"Did you mean expect\?"),
-     ({"expect": 0.8}, r"expect=0\.8: write expect=recovers\(0\.8\)"), ({"rest": "means"}, "rest='means' is unknown. Did you mean 'mean'.*Known: resample, keep"),
-     ({"rest_scope": "all"}, "rest_scope='all' is unknown.*Known: occurrence, input, draw"), ({"empty": "slef"}, "empty='slef' is unknown. Did you mean 'self'"),
-     ({"rest": "paired"}, "rest='paired' needs pair='column'"), ({"pair": "partner"}, "pair='partner' is used by rest='paired' alone; rest is 'resample'"),
-     ({"scored": True}, "scored=True: write the name of a column"), ({"within": ["length"]}, r"within=\['length'\]: write the name of a column"),
-     ({"through": [3]}, "through=3: write 'mlps', 'heads', 'all'"), ({"together": ("io", "s1")}, r"together=\('io', 's1'\): write a list of groups"),
-     ({"together": "io s1"}, "write a list of groups"), ({"together": [("io", "io")]}, r"together\('io', 'io'\) must name at least two different"),
-     ({"metric": None}, "@claim needs metric=: every claim says its model"), ({"model": None}, "@claim needs model="), ({"data": None}, "@claim needs data="),
-     ({"metric": None, "metrc": "kl"}, r"@claim has no argument 'metrc'\.  Did you mean metric\?")],
-)  # fmt: skip
+    [
+        ({"scoerd": "even"}, r"@claim has no argument 'scoerd'\.  Did you mean scored\?"),
+        ({"expct": 1}, r"Did you mean expect\?"),
+        ({"expect": 0.8}, r"expect=0\.8: write expect=recovers\(0\.8\)"),
+        ({"rest": "means"}, "rest='means' is unknown. Did you mean 'mean'.*Known: resample, keep"),
+        ({"rest_scope": "all"}, "rest_scope='all' is unknown.*Known: occurrence, input, draw"),
+        ({"empty": "slef"}, "empty='slef' is unknown. Did you mean 'self'"),
+        ({"rest": "paired"}, "rest='paired' needs pair='column'"),
+        ({"pair": "partner"}, "pair='partner' is used by rest='paired' alone; rest is 'resample'"),
+        ({"scored": True}, "scored=True: write the name of a column"),
+        ({"within": ["length"]}, r"within=\['length'\]: write the name of a column"),
+        ({"through": [3]}, "through=3: write 'mlps', 'heads', 'all'"),
+        ({"together": ("io", "s1")}, r"together=\('io', 's1'\): write a list of groups"),
+        ({"together": "io s1"}, "write a list of groups"),
+        ({"together": [("io", "io")]}, r"together\('io', 'io'\) must name at least two different"),
+        ({"metric": None}, "@claim needs metric=: every claim says its model"),
+        ({"model": None}, "@claim needs model="),
+        ({"data": None}, "@claim needs data="),
+        ({"metric": None, "metrc": "kl"}, r"@claim has no argument 'metrc'\.  Did you mean metric\?"),
+    ],
+)
 def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ClaimError, match=message):
         claim(STORY, **{**SETTING, **arguments})(lambda: {})
@@ -157,7 +179,13 @@ def test_expectations_and_groups() -> None:
 
 def test_only_deviations_from_defaults_are_told() -> None:
     assert Options().deviations() == {}
-    chosen = Options(rest="keep", through="mlps 0-3,  heads", together=[["a", "b"]], empty="self", scored="even")
+    chosen = Options(
+        rest="keep", through="mlps 0-3,  heads", together=[["a", "b"]], empty="self", scored="even"
+    )
     assert chosen.deviations() == {
-        "rest": "keep", "through": ("mlps 0-3", "heads"), "together": (("a", "b"),), "empty": "self", "scored": "even",
-    }  # fmt: skip
+        "rest": "keep",
+        "through": ("mlps 0-3", "heads"),
+        "together": (("a", "b"),),
+        "empty": "self",
+        "scored": "even",
+    }

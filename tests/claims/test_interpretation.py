@@ -35,7 +35,10 @@ def test_parameters_are_edges_and_defaults_are_constants() -> None:
         return seen + io
 
     assert seen(1) == 3  # the plain function is handed back
-    assert {v.name: v.parents for v in story.variables.values()} == {"seen": ("s1",), "answer": ("seen", "io")}
+    assert {v.name: v.parents for v in story.variables.values()} == {
+        "seen": ("s1",),
+        "answer": ("seen", "io"),
+    }
     assert story.columns == ("s1", "io")
     assert story.outputs() == ("answer",)
     assert story.run({"s1": 1, "io": 10, "other": 0}) == {"seen": 3, "answer": 13}
@@ -84,7 +87,9 @@ def test_a_wrong_width_is_refused(step: float) -> None:
 def test_first_use_freezes_the_story() -> None:
     story = names_story()
     assert story.columns
-    with pytest.raises(ClaimError, match="variable 'late' comes too late: the story was used already and is frozen"):
+    with pytest.raises(
+        ClaimError, match="variable 'late' comes too late: the story was used already and is frozen"
+    ):
 
         @story.variable
         def late(io: int) -> int:
@@ -94,15 +99,22 @@ def test_first_use_freezes_the_story() -> None:
 def test_a_name_twice_is_refused() -> None:
     story = Interpretation()
     story.variable(test_a_name_twice_is_refused)
-    with pytest.raises(ClaimError, match="variable 'test_a_name_twice_is_refused' is defined twice in one story"):
+    with pytest.raises(
+        ClaimError, match="variable 'test_a_name_twice_is_refused' is defined twice in one story"
+    ):
         story.variable(test_a_name_twice_is_refused)
 
 
 @pytest.mark.parametrize(
     ("function", "message"),
-    [(lambda *rest: 0, "the parameter 'rest' is no edge; name every parent"), (lambda **more: 0, "the parameter 'more' is no edge"),
-     (lambda x, /: 0, "the parameter 'x' is no edge"), (3, "3 is not a function"), (dict, "cannot be read; wrap it")],
-)  # fmt: skip
+    [
+        (lambda *rest: 0, "the parameter 'rest' is no edge; name every parent"),
+        (lambda **more: 0, "the parameter 'more' is no edge"),
+        (lambda x, /: 0, "the parameter 'x' is no edge"),
+        (3, "3 is not a function"),
+        (dict, "cannot be read; wrap it"),
+    ],
+)
 def test_what_cannot_be_a_variable(function: Any, message: str) -> None:
     with pytest.raises(ClaimError, match=message):
         Interpretation().variable(function)
@@ -110,10 +122,14 @@ def test_what_cannot_be_a_variable(function: Any, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("function", "message"),
-    [(lambda io: 0.5, "variable 'name': 0.5 is a float: say how it is rounded"), (lambda io: [io], r"variable 'name': \[1\] \(list\) is no value"),
-     (lambda io: {}[io], "variable 'name' raised KeyError: 1"), (lambda io: int("x"), "variable 'name' raised ValueError: invalid literal"),
-     (lambda oi: oi, "variable 'name': the row has no 'oi'. Did you mean 'io'")],
-)  # fmt: skip
+    [
+        (lambda io: 0.5, "variable 'name': 0.5 is a float: say how it is rounded"),
+        (lambda io: [io], r"variable 'name': \[1\] \(list\) is no value"),
+        (lambda io: {}[io], "variable 'name' raised KeyError: 1"),
+        (lambda io: int("x"), "variable 'name' raised ValueError: invalid literal"),
+        (lambda oi: oi, "variable 'name': the row has no 'oi'. Did you mean 'io'"),
+    ],
+)
 def test_a_failing_variable_is_named(function: Any, message: str) -> None:
     with pytest.raises(ClaimError, match=message):
         story_of(name=function).run({"io": 1})
@@ -136,7 +152,13 @@ def test_cycles_close() -> None:
 def test_a_graph_is_an_equal_way_in_and_out() -> None:
     story = names_story()
     graph = story.graph
-    assert set(graph.edges) == {("s1", "doubled"), ("s2", "doubled"), ("doubled", "name"), ("io", "name"), ("name", "answer")}
+    assert set(graph.edges) == {
+        ("s1", "doubled"),
+        ("s2", "doubled"),
+        ("doubled", "name"),
+        ("io", "name"),
+        ("name", "answer"),
+    }
     assert "function" not in graph.nodes["io"]
     again = Interpretation.from_networkx(graph)
     row = {"s1": 1, "s2": 3, "io": 2}
@@ -152,8 +174,11 @@ def test_a_graph_may_round() -> None:
 
 @pytest.mark.parametrize(
     ("function", "message"),
-    [(None, "node 'y' has edges into it but no attribute 'function'"), (lambda x: x, r"node 'y': its function takes \(x\) but its edges come from \(x, z\)")],
-)  # fmt: skip
+    [
+        (None, "node 'y' has edges into it but no attribute 'function'"),
+        (lambda x: x, r"node 'y': its function takes \(x\) but its edges come from \(x, z\)"),
+    ],
+)
 def test_graphs_whose_edges_are_no_arguments(function: Any, message: str) -> None:
     graph = nx.DiGraph([("x", "y"), ("z", "y")])
     graph.nodes["y"]["function"] = function

@@ -16,10 +16,15 @@ def length(output: Any, row: Any) -> float:
 
 @pytest.mark.parametrize(
     ("text", "kind", "columns", "better"),
-    [("loss(label)", "loss", ("label",), "lower"), ("logit_diff(io, s1)", "logit_diff", ("io", "s1"), "higher"),
-     (" prob_diff( above upto ) ", "prob_diff", ("above", "upto"), "higher"), ("accuracy(y)", "accuracy", ("y",), "higher"), ("kl", "kl", (), "lower"),
-     ("kl()", "kl", (), "lower")],
-)  # fmt: skip
+    [
+        ("loss(label)", "loss", ("label",), "lower"),
+        ("logit_diff(io, s1)", "logit_diff", ("io", "s1"), "higher"),
+        (" prob_diff( above upto ) ", "prob_diff", ("above", "upto"), "higher"),
+        ("accuracy(y)", "accuracy", ("y",), "higher"),
+        ("kl", "kl", (), "lower"),
+        ("kl()", "kl", (), "lower"),
+    ],
+)
 def test_the_built_in_metrics(text: str, kind: str, columns: tuple[str, ...], better: str) -> None:
     metric = parse_metric(text)
     assert metric == NamedMetric(kind, columns)
@@ -29,10 +34,19 @@ def test_the_built_in_metrics(text: str, kind: str, columns: tuple[str, ...], be
 
 @pytest.mark.parametrize(
     ("metric", "message"),
-    [("logit_dif(io, s1)", r"metric 'logit_dif\(io, s1\)' is unknown. Did you mean 'logit_diff'.*Known: loss\(label\)"), ("", "is unknown"),
-     ("loss(a", "is unknown"), ("logit_diff(io)", "logit_diff takes 2 columns of the data, found 1"), ("loss", "loss takes 1 columns of the data, found 0"),
-     ("kl(x)", "kl takes 0 columns"), (3, r"metric=3: write 'logit_diff\(io, s1\)' or Metric\(fn")],
-)  # fmt: skip
+    [
+        (
+            "logit_dif(io, s1)",
+            r"metric 'logit_dif\(io, s1\)' is unknown. Did you mean 'logit_diff'.*Known: loss\(label\)",
+        ),
+        ("", "is unknown"),
+        ("loss(a", "is unknown"),
+        ("logit_diff(io)", "logit_diff takes 2 columns of the data, found 1"),
+        ("loss", "loss takes 1 columns of the data, found 0"),
+        ("kl(x)", "kl takes 0 columns"),
+        (3, r"metric=3: write 'logit_diff\(io, s1\)' or Metric\(fn"),
+    ],
+)
 def test_wrong_metrics(metric: Any, message: str) -> None:
     with pytest.raises(MetricError, match=message):
         parse_metric(metric)
@@ -47,7 +61,10 @@ def test_a_metric_of_ones_own() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((3,), r"Metric\(fn\): 3 is not a function fn\(output, row\)"), ((length, "up"), r"Metric\(better='up'\): say 'higher' or 'lower'")],
+    [
+        ((3,), r"Metric\(fn\): 3 is not a function fn\(output, row\)"),
+        ((length, "up"), r"Metric\(better='up'\): say 'higher' or 'lower'"),
+    ],
 )
 def test_wrong_metrics_of_ones_own(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(MetricError, match=message):

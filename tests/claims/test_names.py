@@ -21,18 +21,26 @@ from scrub.errors import ClaimError
 INDEX = st.integers(0, 120)
 
 
-@pytest.mark.parametrize(
-    "text", ["9.6", "L9H6", "l9h6", "a9.h6", "A9.6", "9.h6", "9h6", "L9.6", " 9.6 "]
-)
+@pytest.mark.parametrize("text", ["9.6", "L9H6", "l9h6", "a9.h6", "A9.6", "9.h6", "9h6", "L9.6", " 9.6 "])
 def test_every_notation_of_a_head_is_the_same_head(text: str) -> None:
     assert parse_component(text) == Component("head", 9, 6)
 
 
 @pytest.mark.parametrize(
     ("text", "printed"),
-    [("mlp 3", "mlp 3"), ("mlp3", "mlp 3"), ("m3", "mlp 3"), ("mlp_3", "mlp 3"), ("attn 10", "attn 10"),
-     ("resid 0", "resid 0"), ("embed", "embed"), ("pos", "pos"), ("logits", "logits"), ("10.11", "10.11")],
-)  # fmt: skip
+    [
+        ("mlp 3", "mlp 3"),
+        ("mlp3", "mlp 3"),
+        ("m3", "mlp 3"),
+        ("mlp_3", "mlp 3"),
+        ("attn 10", "attn 10"),
+        ("resid 0", "resid 0"),
+        ("embed", "embed"),
+        ("pos", "pos"),
+        ("logits", "logits"),
+        ("10.11", "10.11"),
+    ],
+)
 def test_other_components(text: str, printed: str) -> None:
     assert str(parse_component(text)) == printed
 
@@ -74,12 +82,21 @@ def test_components_sort_as_the_model_runs() -> None:
     texts = ["logits", "mlp 2", "2.10", "2.9", "attn 2", "resid 2", "10.0", "pos", "embed"]
     found = sorted(map(parse_component, texts))
     assert [str(c) for c in found] == [
-        "embed", "pos", "resid 2", "attn 2", "2.9", "2.10", "mlp 2", "10.0", "logits",
-    ]  # fmt: skip
+        "embed",
+        "pos",
+        "resid 2",
+        "attn 2",
+        "2.9",
+        "2.10",
+        "mlp 2",
+        "10.0",
+        "logits",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("layers", "expected"), [(3, [3]), ("0-2 5", [0, 1, 2, 5]), ("mlp 1, mlp 11", [1, 11]), ("m4", [4]), ("mlps 0-1", [0, 1])]
+    ("layers", "expected"),
+    [(3, [3]), ("0-2 5", [0, 1, 2, 5]), ("mlp 1, mlp 11", [1, 11]), ("m4", [4]), ("mlps 0-1", [0, 1])],
 )
 def test_layers_are_numbers_and_ranges(layers: str | int, expected: list[int]) -> None:
     assert [c.layer for c in parse_layers("mlp", layers)] == expected
@@ -98,9 +115,13 @@ def test_the_short_word_for_mlps_names_no_attention() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("9.6 mlp3", "'mlp3' is not a head. Heads are written 9.6"), ("", "no heads are named in ''"),
-     ("9.6 L9H6", "9.6 is named twice in '9.6 L9H6'"), (9.10, "write a string, because as a number 9.10")],
-)  # fmt: skip
+    [
+        ("9.6 mlp3", "'mlp3' is not a head. Heads are written 9.6"),
+        ("", "no heads are named in ''"),
+        ("9.6 L9H6", "9.6 is named twice in '9.6 L9H6'"),
+        (9.10, "write a string, because as a number 9.10"),
+    ],
+)
 def test_wrong_lists_of_heads(text: str, message: str) -> None:
     with pytest.raises(ClaimError, match=message):
         parse_heads(text)

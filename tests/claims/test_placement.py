@@ -30,8 +30,13 @@ def test_reads_parents_and_leaves() -> None:
     found = placed()
     assert found.output == "answer"
     assert {name: p.parents for name, p in found.placed.items()} == {
-        "io": (), "s1": (), "s2": (), "doubled": ("s1", "s2"), "name": ("doubled", "io"), "answer": ("name",),
-    }  # fmt: skip
+        "io": (),
+        "s1": (),
+        "s2": (),
+        "doubled": ("s1", "s2"),
+        "name": ("doubled", "io"),
+        "answer": ("name",),
+    }
     assert [name for name, p in found.placed.items() if p.leaf] == ["io", "s1", "s2"]
     (site,) = found.placed["doubled"].sites
     assert site.reads == (("k", ("s1",)), ("q", ("s2",)), ("v", ("s1",)))
@@ -60,7 +65,9 @@ def test_an_unplaced_column_is_free_and_an_omitted_parent_makes_no_leaf() -> Non
 
 
 def test_a_single_channel_reads_every_parent_unless_told_otherwise() -> None:
-    assert placed(name=mlps(3, at="END").omits("io")).placed["name"].sites[0].reads == (("input", ("doubled",)),)
+    assert placed(name=mlps(3, at="END").omits("io")).placed["name"].sites[0].reads == (
+        ("input", ("doubled",)),
+    )
     site = mlps(3, at="END").reads(input="io").omits("doubled")
     assert placed(name=site).placed["name"].sites[0].reads == (("input", ("io",)),)
 
@@ -72,31 +79,96 @@ def test_several_sites_together_read_all_parents() -> None:
 
 @pytest.mark.parametrize(
     ("sites", "variable", "message"),
-    [(names_sites(name=heads("7.0", at="END")), "name", r"head 7\.0 does not exist: tiny has layers 0 to 3\.  Did you mean 3\.0\?"),
-     (names_sites(name=heads("2.9", at="END")), "name", r"head 2\.9 does not exist: tiny has heads 2\.0 to 2\.1\.  Did you mean 2\.1\?"),
-     (names_sites(name=mlps(4, at="END")), "name", r"mlp 4 does not exist: tiny has mlp 0 to 3\.  Did you mean mlp 3\?"),
-     (names_sites(name=resid(5, at="END")), "name", r"resid 5 does not exist: tiny has resid 0 to 4"),
-     (names_sites(name=nodes("h1")), "name", "node h1 does not exist: tiny is a transformer; nodes"),
-     (names_sites(name=heads("2.0", at="END").reads(k="doubled", v="doubled")), "name", r"the parent 'io' is read by no channel of 2\.0 @ END"),
-     (names_sites(name=heads("2.0", at="END").reads(k="doubled", v="doubled")), "name", r"Name it, \.reads\(q='io'\), or cut it on purpose, \.omits\('io'\)"),
-     (names_sites(name=heads("2.0", at="END").reads(k="doubled", v="oi")), "name",
-      r"\.reads\(v='oi'\): not a placed parent; those are doubled, io\.  Did you mean io\?"),
-     (names_sites(name=heads("2.0", at="END").reads(z="doubled io")), "name", r"2\.0 @ END has no channel 'z': it has q, k, v"),
-     (names_sites(name=mlps(3, at="END").reads(inptu="doubled io")), "name", "has no channel 'inptu': it has input.  Did you mean input\\?"),
-     (names_sites(name=heads("2.0", at="END").reads(k="doubled io").omits("s1")), "name", r"\.omits\('s1'\): not a placed parent; those are doubled, io"),
-     (names_sites(name=heads("2.0", at="END").reads(k="doubled io").omits("io")), "name", "'io' is both read and omitted"),
-     (names_sites(s1=embed("S1").reads(input="s2")), "s1", r"\.reads\(input='s2'\): not a placed parent; those are none"),
-     (names_sites(naem=embed("S1")), "naem", "'naem' is no variable of the story and no column that it reads.  Did you mean name\\?"),
-     (names_sites(io=inside), "io", "a column cannot be inside.  Leave it out"),
-     (without("doubled"), "doubled", "this variable has no entry in the correspondence.  Give it a site"),
-     (names_sites(answer=heads("2.0", at="END")), "answer", r"the output is read at 2\.0 @ END\.  Place it at logits\('END'\)"),
-     (names_sites(answer=inside), "answer", r"the output is inside\.  Place it at logits"),
-     (names_sites(answer=[logits("END"), logits("S1")]), "answer", "the output has one site, found a list"),
-     (names_sites(answer=logits("END S1")), "answer", "the output is read at one place, found logits @ END S1"),
-     (names_sites(answer=logits("all")), "answer", "the output is read at one place, found logits @ all"),
-     (names_sites(doubled=logits("S2")), "doubled", "logits belongs to the output alone"),
-     (names_sites(name=resid("1 2", at="END")), "name", "components of resid 1, resid 2 @ END contain one another.  Name each part once")],
-)  # fmt: skip
+    [
+        (
+            names_sites(name=heads("7.0", at="END")),
+            "name",
+            r"head 7\.0 does not exist: tiny has layers 0 to 3\.  Did you mean 3\.0\?",
+        ),
+        (
+            names_sites(name=heads("2.9", at="END")),
+            "name",
+            r"head 2\.9 does not exist: tiny has heads 2\.0 to 2\.1\.  Did you mean 2\.1\?",
+        ),
+        (
+            names_sites(name=mlps(4, at="END")),
+            "name",
+            r"mlp 4 does not exist: tiny has mlp 0 to 3\.  Did you mean mlp 3\?",
+        ),
+        (names_sites(name=resid(5, at="END")), "name", r"resid 5 does not exist: tiny has resid 0 to 4"),
+        (names_sites(name=nodes("h1")), "name", "node h1 does not exist: tiny is a transformer; nodes"),
+        (
+            names_sites(name=heads("2.0", at="END").reads(k="doubled", v="doubled")),
+            "name",
+            r"the parent 'io' is read by no channel of 2\.0 @ END",
+        ),
+        (
+            names_sites(name=heads("2.0", at="END").reads(k="doubled", v="doubled")),
+            "name",
+            r"Name it, \.reads\(q='io'\), or cut it on purpose, \.omits\('io'\)",
+        ),
+        (
+            names_sites(name=heads("2.0", at="END").reads(k="doubled", v="oi")),
+            "name",
+            r"\.reads\(v='oi'\): not a placed parent; those are doubled, io\.  Did you mean io\?",
+        ),
+        (
+            names_sites(name=heads("2.0", at="END").reads(z="doubled io")),
+            "name",
+            r"2\.0 @ END has no channel 'z': it has q, k, v",
+        ),
+        (
+            names_sites(name=mlps(3, at="END").reads(inptu="doubled io")),
+            "name",
+            "has no channel 'inptu': it has input.  Did you mean input\\?",
+        ),
+        (
+            names_sites(name=heads("2.0", at="END").reads(k="doubled io").omits("s1")),
+            "name",
+            r"\.omits\('s1'\): not a placed parent; those are doubled, io",
+        ),
+        (
+            names_sites(name=heads("2.0", at="END").reads(k="doubled io").omits("io")),
+            "name",
+            "'io' is both read and omitted",
+        ),
+        (
+            names_sites(s1=embed("S1").reads(input="s2")),
+            "s1",
+            r"\.reads\(input='s2'\): not a placed parent; those are none",
+        ),
+        (
+            names_sites(naem=embed("S1")),
+            "naem",
+            "'naem' is no variable of the story and no column that it reads.  Did you mean name\\?",
+        ),
+        (names_sites(io=inside), "io", "a column cannot be inside.  Leave it out"),
+        (without("doubled"), "doubled", "this variable has no entry in the correspondence.  Give it a site"),
+        (
+            names_sites(answer=heads("2.0", at="END")),
+            "answer",
+            r"the output is read at 2\.0 @ END\.  Place it at logits\('END'\)",
+        ),
+        (names_sites(answer=inside), "answer", r"the output is inside\.  Place it at logits"),
+        (
+            names_sites(answer=[logits("END"), logits("S1")]),
+            "answer",
+            "the output has one site, found a list",
+        ),
+        (
+            names_sites(answer=logits("END S1")),
+            "answer",
+            "the output is read at one place, found logits @ END S1",
+        ),
+        (names_sites(answer=logits("all")), "answer", "the output is read at one place, found logits @ all"),
+        (names_sites(doubled=logits("S2")), "doubled", "logits belongs to the output alone"),
+        (
+            names_sites(name=resid("1 2", at="END")),
+            "name",
+            "components of resid 1, resid 2 @ END contain one another.  Name each part once",
+        ),
+    ],
+)
 def test_a_wrong_entry_is_told_at_its_variable(sites: dict[str, Any], variable: str, message: str) -> None:
     result = checked(sites)
     assert result.claim is None
@@ -127,21 +199,34 @@ def test_a_cycle_is_told_with_its_way() -> None:
 
 def test_an_unused_variable_is_told() -> None:
     story = story_of(("io", "name"), ("name", "answer"), ("io", "spare"))
-    sites = {"name": heads("2.0", at="END").reads(v="io"), "io": embed("IO"), "answer": logits("END"), "spare": inside}
+    sites = {
+        "name": heads("2.0", at="END").reads(v="io"),
+        "io": embed("IO"),
+        "answer": logits("END"),
+        "spare": inside,
+    }
     (problem,) = checked(sites, story=story).problems
-    assert (problem.variable, problem.found) == ("spare", "this variable is unused: nothing reads it, and it is not the output.")
+    assert (problem.variable, problem.found) == (
+        "spare",
+        "this variable is unused: nothing reads it, and it is not the output.",
+    )
     assert problem.fix == "Read it in another variable, or delete it."
 
 
 def test_several_outputs_are_told_without_echoes() -> None:
     story = story_of(("io", "one"), ("io", "two"))
-    for sites in ({"io": embed("END"), "one": inside, "two": inside}, {"io": embed("END"), "one": logits("END"), "two": logits("END")}):
+    for sites in (
+        {"io": embed("END"), "one": inside, "two": inside},
+        {"io": embed("END"), "one": logits("END"), "two": logits("END")},
+    ):
         (problem,) = checked(sites, story=story).problems
         assert problem.found == "the story has several outputs: one, two."
 
 
 def test_a_story_without_variables() -> None:
-    assert "the story has no variables.  Add functions with @story.variable" in told(checked({}, story=Interpretation()))
+    assert "the story has no variables.  Add functions with @story.variable" in told(
+        checked({}, story=Interpretation())
+    )
 
 
 def chain() -> Computation:

@@ -21,21 +21,39 @@ def test_slots_round_trip(slots: list[Slot]) -> None:
 
 @pytest.mark.parametrize(
     ("at", "expected"),
-    [("END", [Slot("END")]), ("S1+1", [Slot("S1", 1)]), ("S1-12", [Slot("S1", -12)]), (-1, [Slot("", -1)]), ("-1", [Slot("", -1)]),
-     ("S1 S2", [Slot("S1"), Slot("S2")]), ("S1, 3", [Slot("S1"), Slot("", 3)]), ("all", [ALL]), (["S1", 0], [Slot("S1"), Slot("", 0)]),
-     ("S1+0", [Slot("S1")])],
-)  # fmt: skip
+    [
+        ("END", [Slot("END")]),
+        ("S1+1", [Slot("S1", 1)]),
+        ("S1-12", [Slot("S1", -12)]),
+        (-1, [Slot("", -1)]),
+        ("-1", [Slot("", -1)]),
+        ("S1 S2", [Slot("S1"), Slot("S2")]),
+        ("S1, 3", [Slot("S1"), Slot("", 3)]),
+        ("all", [ALL]),
+        (["S1", 0], [Slot("S1"), Slot("", 0)]),
+        ("S1+0", [Slot("S1")]),
+    ],
+)
 def test_what_at_may_say(at: Any, expected: list[Slot]) -> None:
     assert parse_slots(at) == tuple(expected)
 
 
 @pytest.mark.parametrize(
     ("at", "message"),
-    [("", "names no position: write at='END'"), ([], "names no position"), ("S1*2", r"'S1\*2' is no position: write a name \(END\)"),
-     ("+", "is no position"), (None, "None is no position"), (True, "True is no position"), (1.5, "1.5 is no position"),
-     ("END END", "names a position twice"), ("S1 S1+0", "names a position twice"), ("all END", "'all' stands alone"),
-     ("all+1", "'all' takes no offset")],
-)  # fmt: skip
+    [
+        ("", "names no position: write at='END'"),
+        ([], "names no position"),
+        ("S1*2", r"'S1\*2' is no position: write a name \(END\)"),
+        ("+", "is no position"),
+        (None, "None is no position"),
+        (True, "True is no position"),
+        (1.5, "1.5 is no position"),
+        ("END END", "names a position twice"),
+        ("S1 S1+0", "names a position twice"),
+        ("all END", "'all' stands alone"),
+        ("all+1", "'all' takes no offset"),
+    ],
+)
 def test_what_at_may_not_say(at: Any, message: str) -> None:
     with pytest.raises(ClaimError, match=message):
         parse_slots(at)
@@ -43,8 +61,18 @@ def test_what_at_may_not_say(at: Any, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("slot", "index"),
-    [(Slot("S1"), 2), (Slot("S1", 2), 4), (Slot("S1", 3), None), (Slot("S1", -3), None), (Slot("", 0), 0), (Slot("", -1), 4),
-     (Slot("", -5), 0), (Slot("", -6), None), (Slot("", 5), None), (Slot("S2"), None)],
-)  # fmt: skip
+    [
+        (Slot("S1"), 2),
+        (Slot("S1", 2), 4),
+        (Slot("S1", 3), None),
+        (Slot("S1", -3), None),
+        (Slot("", 0), 0),
+        (Slot("", -1), 4),
+        (Slot("", -5), 0),
+        (Slot("", -6), None),
+        (Slot("", 5), None),
+        (Slot("S2"), None),
+    ],
+)
 def test_a_slot_in_a_row_of_five_tokens(slot: Slot, index: int | None) -> None:
     assert locate(slot, {"S1": 2}, 5) == index

@@ -20,9 +20,15 @@ def test_a_problem_says_place_name_finding_nearest_and_fix() -> None:
 
 def test_a_claims_own_place_fills_what_is_missing() -> None:
     own, other, none = located(
-        [Problem("a", file="./x.py", line=3), Problem("b", file=str(Path.cwd() / "stories.py"), line=4), Problem("c")],
-        "ioi", "x.py", 9,
-    )  # fmt: skip
+        [
+            Problem("a", file="./x.py", line=3),
+            Problem("b", file=str(Path.cwd() / "stories.py"), line=4),
+            Problem("c"),
+        ],
+        "ioi",
+        "x.py",
+        9,
+    )
     assert (own.file, own.line, own.hypothesis) == ("x.py", 3, "ioi")
     assert (other.file, other.line) == ("stories.py", 4)
     assert (none.file, none.line) == ("x.py", 9)

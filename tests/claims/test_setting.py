@@ -38,32 +38,81 @@ SOME = [True] * 4 + [False] * 8
 
 @pytest.mark.parametrize(
     ("data", "options", "message"),
-    [({}, {"scored": "evne"}, r"scored=: the data have no column 'evne'; they have io, s1, s2, length, even\.  Did you mean even\?"),
-     ({}, {"rest_rows": "x"}, "rest_rows=: the data have no column 'x'"), ({}, {"within": "lenght"}, r"within=: .*Did you mean length\?"),
-     ({}, {"rest": "paired", "pair": "partner"}, "pair=: the data have no column 'partner'"), ({}, {"predicts": "oi"}, r"predicts=: .*Did you mean io\?"),
-     ({}, {"metric": "loss(lable)"}, r"metric loss\(lable\): the data have no column 'lable'"),
-     ({"even": [True] * 10 + [..., None]}, {"scored": "even"}, "scored=: column 'even' has no value in rows 10, 11"),
-     ({"io": [10] * 11 + [None]}, {}, r"metric logit_diff\(io, s1\): column 'io' has no value in rows 11"),
-     ({"even": [1] * 12}, {"scored": "even"}, "scored=: column 'even' must hold True or False; rows 0, 1, 2, 3, 4, 5, 6, 7 and 4 more do not"),
-     ({"even": [False] * 12}, {"scored": "even"}, "scored=: column 'even' is False in every row.  At least one row must be marked"),
-     ({"length": [0.5] * 12}, {"within": "length"}, r"within='length': 0\.5 is a float"),
-     ({"even": [True] * 4 + [False] * 8}, {"within": "length", "rest_rows": "even", "scored": "even"}, ""),
-     ({"even": [True] + [False] * 11}, {"within": "length", "rest_rows": "even"},
-      r"rows 1, 2, 4, 5, 7, 8, 10, 11 have no rest row in their stratum \(rest_rows='even'\)\.  Add rest rows"),
-     ({"even": [True] + [False] * 11}, {"within": "length", "rest_rows": "even", "empty": "self"}, ""),
-     ({"even": [True] + [False] * 11}, {"within": "length", "rest_rows": "even", "rest": "keep"}, ""),
-     ({"even": [i % 3 == 0 for i in range(12)]}, {"within": "length", "rest_rows": "even", "scored": "even"}, ""),
-     ({"pair": [1] * 10 + [12, None]}, {"rest": "paired", "pair": "pair"}, r"pair='pair': rows 10, 11 have no partner in the data\.  Give the partner's row number"),
-     ({"pair": [1] * 10 + [12, None]}, {"rest": "paired", "pair": "pair", "empty": "self"}, ""),
-     ({"pair": [1] * 10 + [12, None], "even": [True] * 10 + [False] * 2}, {"rest": "paired", "pair": "pair", "scored": "even", "within": "even"}, ""),
-     ({"id": ["a"] * 2 + [f"r{i}" for i in range(10)], "pair": ["a"] + ["r1"] * 11}, {"rest": "paired", "pair": "pair"},
-      "pair='pair': rows 0, 1 share the 'id' 'a' of row 0's partner.  A partner is one row"),
-     ({}, {"rest": "mean"}, r"rest='mean' aligns by index, but rows 0, 1, .* of one stratum have different lengths\.  Restrict draws .* within='length'"),
-     ({}, {"rest": "mean", "within": "length"}, ""), ({}, {"rest_scope": "input"}, "rest_scope='input' mixes rows by index, but rows"),
-     ({}, {"metric": "kl"}, "metric kl does not say what the right answer is.  Add predicts='column'"), ({}, {"metric": "kl", "predicts": "io"}, ""),
-     ({}, {"metric": Metric(mean_length)}, "metric mean_length does not say what the right answer is")],
-)  # fmt: skip
-def test_options_are_checked_against_the_rows(data: dict[str, Any], options: dict[str, Any], message: str) -> None:
+    [
+        (
+            {},
+            {"scored": "evne"},
+            r"scored=: the data have no column 'evne'; they have io, s1, s2, length, even\.  "
+            r"Did you mean even\?",
+        ),
+        ({}, {"rest_rows": "x"}, "rest_rows=: the data have no column 'x'"),
+        ({}, {"within": "lenght"}, r"within=: .*Did you mean length\?"),
+        ({}, {"rest": "paired", "pair": "partner"}, "pair=: the data have no column 'partner'"),
+        ({}, {"predicts": "oi"}, r"predicts=: .*Did you mean io\?"),
+        ({}, {"metric": "loss(lable)"}, r"metric loss\(lable\): the data have no column 'lable'"),
+        (
+            {"even": [True] * 10 + [..., None]},
+            {"scored": "even"},
+            "scored=: column 'even' has no value in rows 10, 11",
+        ),
+        ({"io": [10] * 11 + [None]}, {}, r"metric logit_diff\(io, s1\): column 'io' has no value in rows 11"),
+        (
+            {"even": [1] * 12},
+            {"scored": "even"},
+            "scored=: column 'even' must hold True or False; rows 0, 1, 2, 3, 4, 5, 6, 7 and 4 more do not",
+        ),
+        (
+            {"even": [False] * 12},
+            {"scored": "even"},
+            "scored=: column 'even' is False in every row.  At least one row must be marked",
+        ),
+        ({"length": [0.5] * 12}, {"within": "length"}, r"within='length': 0\.5 is a float"),
+        ({"even": [True] * 4 + [False] * 8}, {"within": "length", "rest_rows": "even", "scored": "even"}, ""),
+        (
+            {"even": [True] + [False] * 11},
+            {"within": "length", "rest_rows": "even"},
+            r"rows 1, 2, 4, 5, 7, 8, 10, 11 have no rest row in their stratum "
+            r"\(rest_rows='even'\)\.  Add rest rows",
+        ),
+        ({"even": [True] + [False] * 11}, {"within": "length", "rest_rows": "even", "empty": "self"}, ""),
+        ({"even": [True] + [False] * 11}, {"within": "length", "rest_rows": "even", "rest": "keep"}, ""),
+        (
+            {"even": [i % 3 == 0 for i in range(12)]},
+            {"within": "length", "rest_rows": "even", "scored": "even"},
+            "",
+        ),
+        (
+            {"pair": [1] * 10 + [12, None]},
+            {"rest": "paired", "pair": "pair"},
+            r"pair='pair': rows 10, 11 have no partner in the data\.  Give the partner's row number",
+        ),
+        ({"pair": [1] * 10 + [12, None]}, {"rest": "paired", "pair": "pair", "empty": "self"}, ""),
+        (
+            {"pair": [1] * 10 + [12, None], "even": [True] * 10 + [False] * 2},
+            {"rest": "paired", "pair": "pair", "scored": "even", "within": "even"},
+            "",
+        ),
+        (
+            {"id": ["a"] * 2 + [f"r{i}" for i in range(10)], "pair": ["a"] + ["r1"] * 11},
+            {"rest": "paired", "pair": "pair"},
+            "pair='pair': rows 0, 1 share the 'id' 'a' of row 0's partner.  A partner is one row",
+        ),
+        (
+            {},
+            {"rest": "mean"},
+            r"rest='mean' aligns by index, but rows 0, 1, .* of one stratum have different "
+            r"lengths\.  Restrict draws .* within='length'",
+        ),
+        ({}, {"rest": "mean", "within": "length"}, ""),
+        ({}, {"rest_scope": "input"}, "rest_scope='input' mixes rows by index, but rows"),
+        ({}, {"metric": "kl"}, "metric kl does not say what the right answer is.  Add predicts='column'"),
+        ({}, {"metric": "kl", "predicts": "io"}, ""),
+        ({}, {"metric": Metric(mean_length)}, "metric mean_length does not say what the right answer is"),
+    ],
+)
+def test_options_are_checked_against_the_rows(
+    data: dict[str, Any], options: dict[str, Any], message: str
+) -> None:
     found = told(checked(data=data_with(**data), **options))
     assert re.search(message, found) if message else not found, found
 
@@ -79,7 +128,9 @@ def test_an_unknown_pair_column_is_told_once() -> None:
 
 
 def test_partners_by_number_and_by_id() -> None:
-    by_number = checked(data=data_with(pair=[(i + 1) % 12 for i in range(12)]), rest="paired", pair="pair").claim
+    by_number = checked(
+        data=data_with(pair=[(i + 1) % 12 for i in range(12)]), rest="paired", pair="pair"
+    ).claim
     ids = [f"r{i}" for i in range(12)]
     by_id = checked(data=data_with(id=ids, pair=[*ids[1:], ids[0]]), rest="paired", pair="pair").claim
     assert by_number is not None
@@ -105,13 +156,35 @@ def labelled(*labels: Any, tokens: int = 3) -> Dataset:
 
 @pytest.mark.parametrize(
     ("data", "tokenizer", "message"),
-    [(labelled(1, 2), None, ""), (labelled("a", ("b", 1)), words(["?", "a", "b"]), ""), (labelled(1, 1.5), None, r"metric loss\(label\): column 'label' holds 1\.5 in row 1"),
-     (labelled(True), None, "holds True in row 0: a metric takes a token id"), (labelled(1, (2, 9)), None, "holds the token id 9 in row 1, beyond the vocabulary of 5"),
-     (labelled(-1), None, "holds the token id -1"), (labelled("a"), None, "holds strings, and the model has no tokenizer: give token ids, or a directory"),
-     (labelled("a", "a b", "zz"), words(["?", "a", "b"]), r"must hold single tokens; these are none or several: 'a b' \(row 1\), 'zz' \(row 2\)"),
-     (labelled(1, tokens=7), None, "rows 0 are longer than the model's context of 6 tokens.  Shorten them"),
-     (Dataset.from_rows([{"tokens": [4]}, {"tokens": [5]}]), None, "rows 1 have token ids beyond the model's vocabulary of 5")],
-)  # fmt: skip
+    [
+        (labelled(1, 2), None, ""),
+        (labelled("a", ("b", 1)), words(["?", "a", "b"]), ""),
+        (labelled(1, 1.5), None, r"metric loss\(label\): column 'label' holds 1\.5 in row 1"),
+        (labelled(True), None, "holds True in row 0: a metric takes a token id"),
+        (labelled(1, (2, 9)), None, "holds the token id 9 in row 1, beyond the vocabulary of 5"),
+        (labelled(-1), None, "holds the token id -1"),
+        (
+            labelled("a"),
+            None,
+            "holds strings, and the model has no tokenizer: give token ids, or a directory",
+        ),
+        (
+            labelled("a", "a b", "zz"),
+            words(["?", "a", "b"]),
+            r"must hold single tokens; these are none or several: 'a b' \(row 1\), 'zz' \(row 2\)",
+        ),
+        (
+            labelled(1, tokens=7),
+            None,
+            "rows 0 are longer than the model's context of 6 tokens.  Shorten them",
+        ),
+        (
+            Dataset.from_rows([{"tokens": [4]}, {"tokens": [5]}]),
+            None,
+            "rows 1 have token ids beyond the model's vocabulary of 5",
+        ),
+    ],
+)
 def test_tokens_must_fit_the_model(data: Dataset, tokenizer: Any, message: str) -> None:
     found = "\n".join(map(str, check_tokens(LOSS, data, tokenizer, vocabulary=5, context=6)))
     assert re.search(message, found) if message else not found, found

@@ -18,10 +18,18 @@ from scrub.errors import ClaimError
 
 @pytest.mark.parametrize(
     ("site", "text"),
-    [(heads("L10H11 9.6", at="END"), "9.6 10.11 @ END"), (mlps("0-1", at="S1 S2"), "mlp 0, mlp 1 @ S1 S2"), (mlps(3, at=-1), "mlp 3 @ -1"),
-     (attn(2, at="all"), "attn 2 @ all"), (resid(12, at="S1+1"), "resid 12 @ S1+1"), (embed("IO"), "embed @ IO"), (pos(0), "pos @ 0"),
-     (logits("END"), "logits @ END"), (nodes("h2 h1"), "h1 h2")],
-)  # fmt: skip
+    [
+        (heads("L10H11 9.6", at="END"), "9.6 10.11 @ END"),
+        (mlps("0-1", at="S1 S2"), "mlp 0, mlp 1 @ S1 S2"),
+        (mlps(3, at=-1), "mlp 3 @ -1"),
+        (attn(2, at="all"), "attn 2 @ all"),
+        (resid(12, at="S1+1"), "resid 12 @ S1+1"),
+        (embed("IO"), "embed @ IO"),
+        (pos(0), "pos @ 0"),
+        (logits("END"), "logits @ END"),
+        (nodes("h2 h1"), "h1 h2"),
+    ],
+)
 def test_a_site_prints_in_canonical_order(site: Site, text: str) -> None:
     assert str(site) == text
 
@@ -57,9 +65,13 @@ def test_a_site_knows_where_it_was_written() -> None:
 
 @pytest.mark.parametrize(
     ("write", "message"),
-    [(lambda: heads("9.x", at="END"), "'9.x' names no component"), (lambda: heads("9.6", at="S1*2"), "is no position"),
-     (lambda: mlps("a", at="END"), "is not a layer of mlp"), (lambda: nodes(""), "no nodes are named")],
-)  # fmt: skip
+    [
+        (lambda: heads("9.x", at="END"), "'9.x' names no component"),
+        (lambda: heads("9.6", at="S1*2"), "is no position"),
+        (lambda: mlps("a", at="END"), "is not a layer of mlp"),
+        (lambda: nodes(""), "no nodes are named"),
+    ],
+)
 def test_a_wrong_site_is_an_error_at_once(write: Callable[[], Site], message: str) -> None:
     with pytest.raises(ClaimError, match=message):
         write()
@@ -81,7 +93,9 @@ def test_parts_are_reserved(word: str) -> None:
         getattr(sites, word)("9.6", at="END")
 
 
-@pytest.mark.parametrize(("word", "arguments"), [("directions", [0]), ("latents", [0, "1"]), ("estimate", [0])])
+@pytest.mark.parametrize(
+    ("word", "arguments"), [("directions", [0]), ("latents", [0, "1"]), ("estimate", [0])]
+)
 def test_other_parts_are_reserved(word: str, arguments: list[Any]) -> None:
     with pytest.raises(ClaimError, match=rf"{word}\(\.\.\.\) belongs to the grammar"):
         getattr(sites, word)(*arguments)

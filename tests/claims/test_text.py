@@ -15,11 +15,15 @@ from scrub.errors import DataError, ModelError
 
 SHARED = Path(os.environ.get("SCRUB_TEST_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 GPT2 = SHARED / "gpt2-tokenizer"
-needs_gpt2 = pytest.mark.skipif(not GPT2.is_dir(), reason="the GPT-2 tokenizer of SCRUB_TEST_DATA is not here")
+needs_gpt2 = pytest.mark.skipif(
+    not GPT2.is_dir(), reason="the GPT-2 tokenizer of SCRUB_TEST_DATA is not here"
+)
 
 
 def test_marks_are_cut_out() -> None:
-    assert mark("When{IO| Mary} and{S1| John}", 0) == Marked("When Mary and John", (("IO", 4, 9), ("S1", 13, 18)))
+    assert mark("When{IO| Mary} and{S1| John}", 0) == Marked(
+        "When Mary and John", (("IO", 4, 9), ("S1", 13, 18))
+    )
     assert mark("no marks", 0) == Marked("no marks", ())
 
 
@@ -32,10 +36,17 @@ def test_a_span_is_what_was_marked(parts: list[tuple[str, str]]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a{1x| b}", r"text 7: the mark '\{1x\| b\}' must name a position by an identifier"), ("a{| b}", "must name a position"), ("a{all| b}", "must name"),
-     ("{A|x}{A|y}", "text 7: the position 'A' is marked twice"), ("a{A|}", "text 7: the mark .* is empty"),
-     ("a{b}", "text 7: a brace that belongs to no mark"), ("a}", "a brace that belongs to no mark"), ("{A|{B|x}}", "a brace")],
-)  # fmt: skip
+    [
+        ("a{1x| b}", r"text 7: the mark '\{1x\| b\}' must name a position by an identifier"),
+        ("a{| b}", "must name a position"),
+        ("a{all| b}", "must name"),
+        ("{A|x}{A|y}", "text 7: the position 'A' is marked twice"),
+        ("a{A|}", "text 7: the mark .* is empty"),
+        ("a{b}", "text 7: a brace that belongs to no mark"),
+        ("a}", "a brace that belongs to no mark"),
+        ("{A|{B|x}}", "a brace"),
+    ],
+)
 def test_wrong_marks_are_told_with_the_text(text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         mark(text, 7)
@@ -60,13 +71,16 @@ def test_a_word_that_the_tokenizer_does_not_know_is_no_token() -> None:
 
 def test_every_split_token_is_told() -> None:
     with pytest.raises(DataError) as caught:
-        tokenize([mark("a{X| b}c", 0), mark("a bc", 1), mark("{X|a} b{Y|c}", 2), mark("a{X| } bc", 3)], words(["?", "a", "bc"]))
+        tokenize(
+            [mark("a{X| b}c", 0), mark("a bc", 1), mark("{X|a} b{Y|c}", 2), mark("a{X| } bc", 3)],
+            words(["?", "a", "bc"]),
+        )
     lines = str(caught.value).splitlines()
     assert [line.split(":")[0] for line in lines] == ["text 0", "text 2", "text 3"]
     assert "the mark X = ' b' splits a token: the tokenizer reads 'bc' there" in lines[0]
     assert "Move the mark to whole tokens" in lines[0]
     assert "reads nothing there" in lines[2]
-    with pytest.raises(DataError, match="\nand 3 more$"):
+    with pytest.raises(DataError, match=r"\nand 3 more$"):
         tokenize([mark("a{X| b}c", i) for i in range(23)], words(["?", "a", "bc"]))
 
 
@@ -76,14 +90,21 @@ def test_gpt2_reads_a_leading_space_as_part_of_its_word() -> None:
     text = "When{IO| Mary} and{S1| John} went to the store,{S2|John} gave{END| to}"
     ((ids, positions),) = tokenize([mark(text.replace("{S2|John}", " {S2|John}"), 0)], tokenizer)
     assert tokenizer.decode(ids) == "When Mary and John went to the store, John gave to"
-    assert [tokenizer.decode([ids[positions[name]]]) for name in ("IO", "S1", "S2", "END")] == [" Mary", " John", " John", " to"]
+    assert [tokenizer.decode([ids[positions[name]]]) for name in ("IO", "S1", "S2", "END")] == [
+        " Mary",
+        " John",
+        " John",
+        " to",
+    ]
     assert token_id(" Mary", tokenizer) == ids[positions["IO"]]
     assert token_id(" Mary Ann", tokenizer) is None
 
 
 @needs_gpt2
 def test_gpt2_splits_are_told_with_its_tokens() -> None:
-    with pytest.raises(DataError, match="the mark IO = ' Mar' splits a token: the tokenizer reads ' Mary' there"):
+    with pytest.raises(
+        DataError, match="the mark IO = ' Mar' splits a token: the tokenizer reads ' Mary' there"
+    ):
         tokenize([mark("When{IO| Mar}y and", 0)], GPT2)
     with pytest.raises(DataError, match="reads ' Mary' ' and' there"):
         tokenize([mark("When{IO| Mary }and", 0)], GPT2)
@@ -107,9 +128,12 @@ class Slow:
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [("no/such/dir", "no tokenizer at 'no/such/dir': a directory with a tokenizer.json is needed"), (Slow(), "Slow is no tokenizer that gives offsets"),
-     (None, "NoneType is no tokenizer")],
-)  # fmt: skip
+    [
+        ("no/such/dir", "no tokenizer at 'no/such/dir': a directory with a tokenizer.json is needed"),
+        (Slow(), "Slow is no tokenizer that gives offsets"),
+        (None, "NoneType is no tokenizer"),
+    ],
+)
 def test_what_is_no_tokenizer(source: Any, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         open_tokenizer(source)

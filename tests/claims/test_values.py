@@ -26,7 +26,12 @@ def test_a_value_is_its_own_canonical_form(value: Value) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(np.int64(3), 3), (np.bool_(True), True), (np.str_("a"), "a"), ((np.int8(1), (np.bool_(False),)), (1, (False,)))],
+    [
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (np.str_("a"), "a"),
+        ((np.int8(1), (np.bool_(False),)), (1, (False,))),
+    ],
 )
 def test_numpy_scalars_become_plain(value: Any, expected: Value) -> None:
     found = canonical(value)
@@ -40,9 +45,13 @@ def test_a_float_is_refused_with_what_to_do(value: Any) -> None:
         canonical(value)
 
 
-@pytest.mark.parametrize(("value", "kind"), [([1], "list"), ({1: 2}, "dict"), (object(), "object"), (b"a", "bytes")])
+@pytest.mark.parametrize(
+    ("value", "kind"), [([1], "list"), ({1: 2}, "dict"), (object(), "object"), (b"a", "bytes")]
+)
 def test_what_is_no_value_is_named_with_its_type(value: Any, kind: str) -> None:
-    with pytest.raises(ValueError, match=rf"\({kind}\) is no value: use None, bool, int, str, Fraction or tuples"):
+    with pytest.raises(
+        ValueError, match=rf"\({kind}\) is no value: use None, bool, int, str, Fraction or tuples"
+    ):
         canonical(value)
 
 
@@ -56,9 +65,18 @@ def test_true_and_one_differ_at_every_depth() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "step", "bin_"),
-    [(0.3, 0.25, Fraction(1, 4)), (0.1, 0.1, Fraction(1, 10)), (-0.9, 0.5, -1), (7, 2, 8), (np.float64(0.62), 0.25, Fraction(1, 2)),
-     (None, 0.5, None), ("a", 0.5, "a"), (True, 0.5, True), ((0.3, "a"), 0.25, (Fraction(1, 4), "a"))],
-)  # fmt: skip
+    [
+        (0.3, 0.25, Fraction(1, 4)),
+        (0.1, 0.1, Fraction(1, 10)),
+        (-0.9, 0.5, -1),
+        (7, 2, 8),
+        (np.float64(0.62), 0.25, Fraction(1, 2)),
+        (None, 0.5, None),
+        ("a", 0.5, "a"),
+        (True, 0.5, True),
+        ((0.3, "a"), 0.25, (Fraction(1, 4), "a")),
+    ],
+)
 def test_a_rounded_value_is_its_bin(raw: Any, step: float, bin_: Value) -> None:
     assert equal(binned(raw, step), bin_)
 

@@ -74,7 +74,9 @@ def test_a_variable_with_one_value() -> None:
 def test_a_site_that_nothing_reads() -> None:
     name = heads("2.0", at="END").reads(v="io").omits("doubled")
     found = warned(sites=names_sites(name=name))
-    assert [s for s in found if s.startswith("doubled")] == ["doubled has a site, but no site on the way to the output reads it."]
+    assert [s for s in found if s.startswith("doubled")] == [
+        "doubled has a site, but no site on the way to the output reads it."
+    ]
     assert {s.split()[0] for s in found} == {"doubled", "s1", "s2"}
 
 

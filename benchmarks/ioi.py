@@ -1,0 +1,167 @@
+"""The IOI claim on a random model of GPT-2 small's size, as ratios to a plain forward pass in the same run.
+
+    python benchmarks/ioi.py            # prints the table and writes docs/benchmarks.md
+    python benchmarks/ioi.py --quick    # smaller vocabulary only, no memory run
+
+CPU time of one thread, the minimum over interleaved rounds. The unit is one plain Hugging Face forward pass of
+the same 16 rows of 16 tokens. Planning and metric are included, the row cache apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import numpy as np
+import torch
+from attrs import evolve
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from scrub import Dataset
+from scrub.claims.collect import collect
+from scrub.engine.on_transformer import TransformerRows
+from scrub.model.transformer import adapt, bridge_of
+from scrub.model.weights import Transformer
+from scrub.run import references, sound
+from scrub.score.measure import OnTransformer
+from scrub.score.sample import Bench, compile_claim, sample
+
+ROOT = Path(__file__).resolve().parents[1]
+CLAIM = ROOT / "hypotheses" / "ioi.py"
+LENGTH, DRAWS, ROUNDS = 16, 20, 5
+
+
+def model_of(vocabulary: int) -> GPT2LMHeadModel:
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary)).eval()
+    model.config._attn_implementation = "eager"
+    return model
+
+
+def rows_of(number: int, vocabulary: int) -> Dataset:
+    """Random tokens with an IO, an S1 and an S2 that repeats S1."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(number):
+        tokens = rng.integers(0, vocabulary, LENGTH).tolist()
+        tokens[10] = tokens[4]
+        rows.append({
+            "tokens": tokens,
+            "positions": {"IO": 2, "S1": 4, "S2": 10, "END": LENGTH - 1},
+            "columns": {"io": tokens[2], "s1": tokens[4], "s2": tokens[10], "is_ioi": True},
+        })  # fmt: skip
+    return Dataset.from_rows(rows)
+
+
+def claim_of(through: str | None, data: Dataset, weights: Transformer) -> Bench:
+    """The gallery's claim on other rows and weights; `rows` are run by the caller."""
+    hypothesis = next(h for h in collect([f"{CLAIM}::ioi"]).hypotheses)
+    claim, _ = sound(hypothesis.but(data=data, through=through), weights)
+    tree, program = compile_claim(claim)
+    return Bench(claim, tree, program, None, None)
+
+
+def set_up(bench: Bench, weights: Transformer) -> Bench:
+    rows = TransformerRows.run(bench.claim, weights, [bench.program])
+    return evolve(bench, rows=rows, measured=OnTransformer(bench.claim, rows))
+
+
+def cpu(run: Callable[[], object]) -> float:
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def speed(vocabulary: int) -> dict[str, float]:
+    """Ratios to a plain forward pass, by name."""
+    hf = model_of(vocabulary)
+    weights = adapt(bridge_of(model_of(vocabulary), "GPT2LMHeadModel"))
+    data = rows_of(16, vocabulary)
+    tokens = torch.tensor([row.tokens for row in data.rows])
+    benches = {name: set_up(claim_of(through, data, weights), weights) for name, through in (("direct", None), ("mlps", "mlps"))}
+    used = references(benches["direct"].claim, None, 0)
+
+    def forward() -> None:
+        with torch.no_grad():
+            hf(tokens, use_cache=False)
+
+    runs: dict[str, Callable[[], object]] = {"forward": forward}
+    for name, bench in benches.items():
+        runs[f"{name}, {DRAWS} draws"] = lambda bench=bench: sample(bench, used, DRAWS, 0)
+        runs[f"{name}, one draw"] = lambda bench=bench: sample(bench, used, 1, 0)
+        runs[f"{name}, row cache"] = lambda bench=bench: set_up(bench, weights)
+    best = dict.fromkeys(runs, float("inf"))
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            best[name] = min(best[name], cpu(run))
+    unit = best.pop("forward")
+    return {name: value / unit / (DRAWS if name.endswith("draws") else 1) for name, value in best.items()}
+
+
+def memory(through: str) -> None:
+    """Print the peak of memory beyond the weights for 1,000 rows and 20 draws, in GB. Run in a process of its own."""
+    torch.set_num_threads(1)
+    weights = adapt(bridge_of(model_of(5000), "GPT2LMHeadModel"))
+    data = rows_of(1000, 5000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    bench = set_up(claim_of(through or None, data, weights), weights)
+    sample(bench, references(bench.claim, None, 0), DRAWS, 0)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024**2)
+
+
+def peak(through: str) -> float:
+    """`memory` in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--memory", through], check=True, capture_output=True, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return float(done.stdout.split()[-1])
+
+
+BOUNDS = {
+    f"direct, {DRAWS} draws": 0.03, "direct, one draw": 0.10, "direct, row cache": 1.2,
+    f"mlps, {DRAWS} draws": 0.25, "mlps, one draw": 0.6, "mlps, row cache": 1.2,
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--memory", metavar="THROUGH")
+    arguments = parser.parse_args()
+    if arguments.memory is not None:
+        memory(arguments.memory)
+        return
+    torch.set_num_threads(1)
+    small = speed(5000)
+    large = {} if arguments.quick else speed(50257)
+    lines = [
+        "| per draw, in forward passes of 16 rows x 16 tokens | bound | V = 5,000 | V = 50,257 |", "|---|---|---|---|",
+        *(f"| {name} | {BOUNDS[name]} | {value:.3f} | {large.get(name, float('nan')):.3f} |" for name, value in small.items()),
+    ]  # fmt: skip
+    if not arguments.quick:
+        lines.append(f"| memory beyond the weights, 1,000 rows x 20 draws, direct (GB) | 1.2 | {peak(''):.2f} | |")
+        lines.append(f"| the same with `through=\"mlps\"` (GB) | 1.2 | {peak('mlps'):.2f} | |")
+    print("\n".join(lines))
+    if not arguments.quick:
+        write(lines)
+
+
+def write(lines: list[str]) -> None:
+    """Put the table into docs/benchmarks.md, between its two marks."""
+    path = ROOT / "docs" / "benchmarks.md"
+    head, _, rest = path.read_text().partition("<!-- table -->")
+    _, _, tail = rest.partition("<!-- end -->")
+    path.write_text(head + "<!-- table -->\n" + "\n".join(lines) + "\n<!-- end -->" + tail)
+
+
+if __name__ == "__main__":
+    main()
