@@ -1,6 +1,6 @@
-"""Trains the zoo's `brackets`: does every parenthesis close? Bidirectional, answers at position 0. Three minutes on one core.
+"""Trains the zoo's `brackets`: is every parenthesis closed? Two minutes on one core.
 
-    python examples/train_brackets.py --out somewhere
+python examples/train_brackets.py --out somewhere
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(out: Path | None) -> None:
         model,
         brackets_rows(2000, DATA_SEED),
         name="brackets",
-        note="Says `yes` at position 0 when the parentheses are balanced, else `no`. Bidirectional attention.",
+        note="Says at position 0 whether the parentheses are balanced, `yes` or `no`. Bidirectional.",
         config=CONFIG,
         vocabulary=BRACKETS,
         position="START",

@@ -1,6 +1,6 @@
-"""Trains the zoo's `induction`: two layers of attention that continue a repeated sequence. A minute on one core.
+"""Trains the zoo's `induction`: two layers of attention continue a repetition. A minute on one core.
 
-    python examples/train_induction.py --out somewhere
+python examples/train_induction.py --out somewhere
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CONFIG = {
 
 
 def batch(draws: torch.Generator, size: int = 128) -> training.Batch:
-    """Sequences without repetition, then one stretch of them again and again; repeated tokens are trained on."""
+    """Sequences without repetition, then one stretch of them again and again, which is trained on."""
     fresh = torch.randint(6, 21, (size, 1), generator=draws)
     body = 1 + torch.rand(size, len(INDUCTION) - 1, generator=draws).argsort(1)
     start = (torch.rand(size, 1, generator=draws) * (fresh - 2)).long()
@@ -49,7 +49,7 @@ def main(out: Path | None) -> None:
         model,
         induction_rows(2000, DATA_SEED),
         name="induction",
-        note="Continues a repeated sequence of syllables: after the second `a` comes what followed the first.",
+        note="Continues a repeated sequence: after the second `a` comes what followed the first.",
         config=CONFIG,
         vocabulary=INDUCTION,
         position="END",

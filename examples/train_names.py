@@ -1,6 +1,6 @@
 """Trains the zoo's `names`: who is given the book? Indirect object identification. Three minutes on one core.
 
-    python examples/train_names.py --out somewhere
+python examples/train_names.py --out somewhere
 """
 
 from __future__ import annotations

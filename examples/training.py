@@ -60,7 +60,9 @@ def train(
     back, only a tenth of `quiet` is left.
     """
     volume = Volume.listening(model) if quiet else None
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.1, betas=(0.9, 0.98), fused=True)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=rate, weight_decay=0.1, betas=(0.9, 0.98), fused=True
+    )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / 100, (steps - step) / (steps - 100))
     )
@@ -83,7 +85,7 @@ def train(
 
 
 def written(model: NativeModel) -> Tensor:
-    """How much the components can write: for every head sqrt(|W_O| |W_V|), for every MLP sqrt(|W_out| |W_in|)."""
+    """How much the components can write: sqrt(|W_O| |W_V|) of heads, sqrt(|W_out| |W_in|) of MLPs, summed."""
     total = torch.zeros(())
     for block in model.layers:
         heads, size = block.attn.n_heads, block.attn.d_head

@@ -1,25 +1,34 @@
-"""The command line. Every command reads claims, calls one verb of `scrub.run`, and prints what it returns."""
+"""The command line. Every command reads claims, calls one verb of `scrub.run`, and prints what it returns.
+
+Misuse and wrong files exit with 2 and a sentence, never a traceback. `list` and `check` tell of wrong files among
+their results; the other commands run nothing while something is wrong: problems go to standard error, and no
+JSON is written.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from scrub import __version__
-from scrub.claims.collect import Collected, collect
+from scrub import __version__, store
+from scrub.claims.check import name_of
+from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem
-from scrub.errors import ClaimError, ScrubError
+from scrub.errors import ScrubError
 from scrub.report import text
 from scrub.run import check as run_check
 
 FINE, FAILED, MISUSE, OPEN, INTERRUPTED = 0, 1, 2, 3, 130
 Command = Callable[..., Any]
+Results = list[dict[str, Any]]
 
 
 class _Group(click.Group):
@@ -28,15 +37,22 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except ClaimProblems as error:
+            click.echo(str(error), err=True)
         except ScrubError as error:
-            click.echo(f"scrub: {error}" if not isinstance(error, ClaimProblems) else str(error), err=True)
-            ctx.exit(MISUSE)
+            click.echo(f"scrub: {error}", err=True)
+        except SystemExit as error:  # click ends otherwise; 0 would read as a pass
+            click.echo(f"scrub: the code of a claim called sys.exit({error.code!r}).", err=True)
         except KeyboardInterrupt:
-            click.echo("scrub: interrupted; nothing was written.", err=True)
+            click.echo("scrub: interrupted; no results were written.", err=True)
             ctx.exit(INTERRUPTED)
+        ctx.exit(MISUSE)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group("scrub", cls=_Group, context_settings=_SETTINGS)
 @click.version_option(__version__, prog_name="scrub")
 def main() -> None:
     """Test explanations of neural networks: pytest for circuit claims.
@@ -44,6 +60,9 @@ def main() -> None:
     TARGETS are files, directories of files, file.py::name, or 'file.py::name[variant=False]'.
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows no ✓ shows a ?
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def _targets(command: Command) -> Command:
@@ -51,16 +70,17 @@ def _targets(command: Command) -> Command:
 
 
 def _model(command: Command) -> Command:
-    return click.option("--model", metavar="NAME|DIR", help="Use this model instead of the claim's own.")(command)
+    return click.option("--model", metavar="NAME|DIR", help="Use this model instead of the claim's own.")(
+        command
+    )
 
 
-def _json(command: Command) -> Command:
-    return click.option("--json", "json_file", metavar="FILE", help="Write results as JSON ('-': standard output).")(command)
+def _device(command: Command) -> Command:
+    return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
 
 
 def _sampling(command: Command) -> Command:
     for option in (
-        click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda."),
         click.option("--seed", default=0, show_default=True, help="The seed of every draw."),
         click.option("--draws", default=20, show_default=True, help="Draws for each reference row."),
         click.option("--rows", type=int, help="A seeded subset of this many reference rows (default: all)."),
@@ -69,62 +89,99 @@ def _sampling(command: Command) -> Command:
     return command
 
 
+def _reporting(command: Callable[..., tuple[Results, int]]) -> Command:
+    """Add `--json` to a command that prints with `_say` and returns its results and its exit code."""
+
+    @click.option("--json", "json_file", metavar="FILE", help="Write results as JSON ('-': standard output).")
+    @wraps(command)
+    def run(json_file: str | None, **options: Any) -> None:
+        file = None if json_file in (None, "-") else Path(json_file)
+        if file is not None:
+            store.writable(file)
+        # what a claim's own code prints must not end up among the results
+        with redirect_stdout(sys.stderr) if json_file == "-" else nullcontext():
+            results, code = command(**options)
+        if file is not None:
+            store.write_text(file, store.as_json(results))
+        elif json_file == "-":
+            click.echo(store.as_json(results))
+        click.get_current_context().exit(code)
+
+    return run
+
+
+def _say(shown: str, **style: Any) -> None:
+    """Print for a reader; nothing with `--json -`."""
+    if click.get_current_context().params["json_file"] != "-":
+        click.secho(shown, **style)
+
+
 @main.command("list")
 @_targets
-@_json
-def list_(targets: tuple[str, ...], json_file: str | None) -> None:
+@_reporting
+def list_(targets: tuple[str, ...]) -> tuple[Results, int]:
     """List the claims in files, foils with their reasons."""
     found = collect(targets)
-    rows = [("claim", "model", "expects", "foil"), *(_listed(h) for h in found.hypotheses)]
-    _broken(found)
-    _emit("\n".join(text.table(rows)), [_entry(h) for h in found.hypotheses], json_file)
-    sys.exit(MISUSE if found.problems else FINE)
-
-
-def _listed(h: Hypothesis) -> tuple[str, str, str, str]:
-    model = h.model if isinstance(h.model, str) else type(h.model).__name__
-    return f"{h.file}::{h.name}", model, str(h.expect or "-"), h.foil_reason or ""
+    entries = [*map(_entry, found.hypotheses), *map(_broken, found.problems)]
+    for problem in found.problems:
+        click.echo(str(problem), err=True)
+    if found.hypotheses:
+        rows = [(*(str(e[k] or "-") for k in ("hypothesis", "model", "expect")), e["foil"] or "") for e in entries]
+        _say("\n".join(text.table([("claim", "model", "expects", "foil"), *rows])))
+    return entries, MISUSE if found.problems else FINE
 
 
 def _entry(h: Hypothesis) -> dict[str, Any]:
-    name, model, expect, _ = _listed(h)
-    return {"hypothesis": name, "model": model, "expect": expect, "foil": h.foil_reason, "variants": dict(h.variants)}
+    model = h.model if isinstance(h.model, str) else getattr(h.model, "__name__", type(h.model).__name__)
+    expect = h.expect.share if h.expect else None
+    return {
+        "hypothesis": name_of(h), "model": model, "expect": expect, "foil": h.foil_reason,
+        "variants": h.variants, "problems": [],
+    }  # fmt: skip
+
+
+def _broken(problem: Problem) -> dict[str, Any]:
+    found = {"hypothesis": problem.file, "problems": [_told(problem)]}
+    return found | {"model": None, "expect": None, "foil": None, "variants": {}}
 
 
 @main.command()
 @_targets
 @_model
-@_json
-def check(targets: tuple[str, ...], model: str | None, json_file: str | None) -> None:
+@_reporting
+def check(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
     """Find every problem of the claims at once, and how often their stories are right. Runs no model."""
     found = collect(targets)
     checks = [run_check(h, model) for h in found.hypotheses]
-    results = [c.to_dict() for c in checks] + [_file_problem(p) for p in found.problems]
-    _emit(text.checks_text(checks, found.problems), results, json_file)
-    sys.exit(MISUSE if found.problems or any(c.problems for c in checks) else FINE)
+    _say(text.checks_text(checks, found.problems))
+    files = [
+        {"hypothesis": p.file, "problems": [_told(p)], "warnings": [], "accuracy": None} for p in found.problems
+    ]
+    wrong = found.problems or any(c.problems for c in checks)
+    return [c.to_dict() for c in checks] + files, MISUSE if wrong else FINE
 
 
-def _file_problem(problem: Problem) -> dict[str, Any]:
-    shown = {k: getattr(problem, k) for k in ("file", "line", "variable", "found", "nearest", "fix")}
-    return {"hypothesis": problem.file, "problems": [shown], "warnings": [], "accuracy": None}
+def _told(problem: Problem) -> dict[str, Any]:
+    return {k: getattr(problem, k) for k in ("file", "line", "variable", "found", "nearest", "fix")}
 
 
 @main.command()
 @_targets
 @_model
-@_json
-def show(targets: tuple[str, ...], model: str | None, json_file: str | None) -> None:
+@_reporting
+def show(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
     """Draw claims: the unrolled tree beside layers and positions."""
     from scrub.engine.unroll import unroll
     from scrub.report.drawing import show_text
     from scrub.run import sound
 
-    claims = [sound(h, model, expecting=False)[0] for h in _claims(targets)]
+    claims = [sound(h, model, expecting=False)[0] for h in _sound(targets, model, expecting=False)]
     trees = [unroll(claim) for claim in claims]
-    drawn = "\n\n".join(show_text(claim, tree) for claim, tree in zip(claims, trees, strict=True))
-    results = [{"hypothesis": f"{c.hypothesis.file}::{c.hypothesis.title}", "digest": c.digest,
-                "tree": str(tree).splitlines()} for c, tree in zip(claims, trees, strict=True)]  # fmt: skip
-    _emit(drawn, results, json_file)
+    _say("\n\n".join(show_text(claim, tree) for claim, tree in zip(claims, trees, strict=True)))
+    return [
+        {"hypothesis": name_of(c.hypothesis), "digest": c.digest, "tree": str(tree).splitlines()}
+        for c, tree in zip(claims, trees, strict=True)
+    ], FINE
 
 
 @main.command()
@@ -132,66 +189,56 @@ def show(targets: tuple[str, ...], model: str | None, json_file: str | None) -> 
 @_model
 @_sampling
 @click.option("--steps", is_flag=True, help="Also print every step of the program.")
-@_json
+@_reporting
 def plan(
-    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    steps: bool, json_file: str | None,
-) -> None:  # fmt: skip
+    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, steps: bool
+) -> tuple[Results, int]:
     """Count what a test would compute and share, and its cost in forward passes. Needs no weights."""
     from scrub.run import plan as run_plan
 
-    plans = [run_plan(h, model, rows, draws, seed) for h in _claims(targets)]
-    shown = "\n".join(f"{p}\n{p.program}" if steps else str(p) for p in plans)
-    _emit(shown, [p.to_dict() for p in plans], json_file)
+    plans = [run_plan(h, model, rows, draws, seed) for h in _sound(targets, model, expecting=False)]
+    _say("\n".join(f"{p}\n{p.program}" if steps else str(p) for p in plans))
+    return [p.to_dict() for p in plans], FINE
 
 
 @main.command()
 @_targets
 @_model
 @_sampling
+@_device
 @click.option("--exact", is_flag=True, help="Enumerate every draw (computation graphs only).")
 @click.option("--out", type=click.Path(path_type=Path), help="Write run.json into this directory.")
-@_json
+@_reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    exact: bool, out: Path | None, json_file: str | None,
-) -> None:  # fmt: skip
+    exact: bool, out: Path | None,
+) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.run import test as run_test
-    from scrub.store import save
 
-    _writable(out)
-    found = collect(targets)
-    checked = [run_check(h, model) for h in found.hypotheses]
-    wrong = [p for c in checked for p in c.problems] + list(found.problems)
-    if wrong:
-        raise ClaimProblems(wrong)
-    quiet = json_file == "-"
-    results: list[Any] = []
-    for hypothesis in found.hypotheses:
-        results.append(run_test(hypothesis, model, rows, draws, seed, exact, device=device))
-        if not quiet:
-            _print_result(results[-1])
-    if not quiet:
-        click.echo(text.summary(results))
-    payload = [r.to_dict() for r in results]
     if out is not None:
-        save(out, payload)
-    _write_json(payload, json_file)
-    sys.exit(_exit_code(results))
+        store.writable(out / store.RUN)
+    results: list[Any] = []
+    for hypothesis in _sound(targets, model):
+        result = run_test(hypothesis, model, rows, draws, seed, exact, device=device)
+        colour = "green" if result.passed else "red" if _failed(result) else "yellow"
+        _say(text.headline(result), fg=colour, bold=True)
+        _say("\n".join(text.details(result)))
+        results.append(result)
+    _say(text.summary(results))
+    found = [result.to_dict() for result in results]
+    if out is not None:
+        store.save(out, found)
+    return found, _exit_code(results)
 
 
-def _print_result(result: Any) -> None:
-    colour = "green" if result.passed else "red" if result.verdict in ("refuted", "supported") else "yellow"
-    click.secho(text.headline(result), fg=colour, bold=True)
-    click.echo("\n".join(text.details(result)))
+def _failed(result: Any) -> bool:
+    """A claim fails when it is refuted, a foil when it might be true."""
+    return result.verdict in (("supported", "inconclusive") if result.foil else ("refuted",))
 
 
 def _exit_code(results: Sequence[Any]) -> int:
-    def failed(r: Any) -> bool:
-        return r.verdict in ("supported", "inconclusive") if r.foil else r.verdict == "refuted"
-
-    if any(failed(r) for r in results):
+    if any(map(_failed, results)):
         return FAILED
     return FINE if all(r.passed for r in results) else OPEN
 
@@ -200,17 +247,20 @@ def _exit_code(results: Sequence[Any]) -> int:
 @_targets
 @_model
 @_sampling
+@_device
 @click.option("--row", type=int, help="Explain this row of the data set instead of the worst ones.")
-@_json
+@_reporting
 def explain(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    row: int | None, json_file: str | None,
-) -> None:  # fmt: skip
+    row: int | None,
+) -> tuple[Results, int]:  # fmt: skip
     """Show what breaks a claim: every swap alone, all but each, and the rows that suffer most."""
     from scrub.run import explain as run_explain
 
-    found = [run_explain(h, model, rows, draws, seed, row=row, device=device) for h in _claims(targets)]
-    _emit("\n\n".join(map(str, found)), [e.to_dict() for e in found], json_file)
+    claims = _sound(targets, model)
+    found = [run_explain(h, model, rows, draws, seed, row=row, device=device) for h in claims]
+    _say("\n\n".join(map(str, found)))
+    return [e.to_dict() for e in found], FINE
 
 
 @main.command()
@@ -225,46 +275,14 @@ def new(file: Path, like: str, model: str | None) -> None:
     click.echo(f"wrote {file}. Next: scrub check {file}; scrub show {file}; scrub test {file}")
 
 
-def _claims(targets: tuple[str, ...]) -> tuple[Hypothesis, ...]:
+def _sound(targets: tuple[str, ...], model: str | None, *, expecting: bool = True) -> tuple[Hypothesis, ...]:
+    """The claims of the targets. Raises ClaimProblems with all that is wrong with any of them.
+
+    `expecting=False` lets a claim pass that does not yet say what it expects.
+    """
     found = collect(targets)
-    if found.problems:
-        raise ClaimProblems(found.problems)
+    checked = [run_check(h, model) for h in found.hypotheses]
+    wrong = [p for c in checked if expecting or c.claim is None for p in c.problems]
+    if wrong or found.problems:
+        raise ClaimProblems([*found.problems, *wrong])
     return found.hypotheses
-
-
-def _broken(found: Collected) -> None:
-    for problem in found.problems:
-        click.echo(str(problem), err=True)
-
-
-def _emit(shown: str, results: list[dict[str, Any]], json_file: str | None) -> None:
-    if json_file != "-":
-        click.echo(shown)
-    _write_json(results, json_file)
-
-
-def _write_json(results: list[dict[str, Any]], json_file: str | None) -> None:
-    if json_file is None:
-        return
-    from scrub.store import as_json, write_text
-
-    made = as_json(results)
-    if json_file == "-":
-        click.echo(made)
-    else:
-        write_text(Path(json_file), made)
-
-
-def _writable(out: Path | None) -> None:
-    """Say before a long run that its result could not be stored."""
-    if out is None:
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ClaimError(f"--out {out} cannot be written: {error.strerror}.") from None
-
-

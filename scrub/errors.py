@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class ScrubError(Exception):
@@ -43,3 +43,9 @@ def some(items: Iterable[object], limit: int = 8) -> str:
     texts = [str(item) for item in items]
     shown, rest = texts[:limit], len(texts) - limit
     return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+
+
+def raised(role: str, function: Callable[..., object], error: BaseException) -> str:
+    """`data=: prompts() raised KeyError: 'x'.`: a function of the user's that failed."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return f"{role}: {name}() raised {type(error).__name__}: {str(error).rstrip('.')}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ from jaxtyping import Int
 from scrub.claims.check import Checked, Subject, check_claim, name_of
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.problems import ClaimProblems, Problem, located
+from scrub.claims.problems import ClaimProblems, Problem, line_in, located
 from scrub.claims.resolved import Claim
-from scrub.errors import ClaimError, DataError, ScrubError
+from scrub.errors import ClaimError, DataError, ScrubError, raised
 from scrub.model.computation import Computation
 from scrub.model.graph import TransformerGraph
 from scrub.model.source import Source, find
@@ -41,7 +41,9 @@ def check(hypothesis: Hypothesis, model: Any = None) -> Checked:
         source = find(hypothesis.model if model is None else model)
         data = data_of(hypothesis, source)
     except ScrubError as error:
-        found = located([Problem(str(error))], hypothesis.title, hypothesis.file, hypothesis.line)
+        line = line_in(hypothesis.file, error.__cause__ or error)
+        problem = Problem(str(error), file=hypothesis.file, line=line)
+        found = located([problem], hypothesis.title, hypothesis.file, hypothesis.line)
         return Checked(hypothesis, tuple(found))
     return check_claim(hypothesis, subject_of(source), data)
 
@@ -55,7 +57,7 @@ def subject_of(source: Source) -> Subject:
 
 def data_of(hypothesis: Hypothesis, source: Source) -> Dataset:
     """The claim's data; a function is called once, with the model's tokenizer if it asks for one."""
-    data = hypothesis.data
+    data: Any = hypothesis.data
     if isinstance(data, Dataset):
         return data
     if not callable(data):
@@ -63,17 +65,25 @@ def data_of(hypothesis: Hypothesis, source: Source) -> Dataset:
     wants = "tokenizer" in inspect.signature(data).parameters
     if wants and source.tokenizer is None:
         raise DataError(
-            f"the data need a tokenizer, and {source.name} has none: use a directory with a tokenizer.json (--model DIR)."
+            f"the data need a tokenizer, and {source.name} has none here: use a directory with a "
+            "tokenizer.json (--model DIR)."
         )
     key = (id(data), source.name if wants else "")
     if key not in _made:
-        made = data(tokenizer=source.tokenizer) if wants else data()
-        if not isinstance(made, Dataset):
-            raise DataError(
-                f"the function of data= returned {type(made).__name__}; it must return a Dataset."
-            )
-        _made[key] = (data, made)
+        _made[key] = (data, _make(data, {"tokenizer": source.tokenizer} if wants else {}))
     return _made[key][1]
+
+
+def _make(data: Callable[..., Any], arguments: dict[str, Any]) -> Dataset:
+    try:
+        made = data(**arguments)
+    except ScrubError:
+        raise
+    except Exception as error:
+        raise DataError(raised("data=", data, error)) from error
+    if not isinstance(made, Dataset):
+        raise DataError(f"the function of data= returned {type(made).__name__}; it must return a Dataset.")
+    return made
 
 
 def sound(hypothesis: Hypothesis, model: Any = None, *, expecting: bool = True) -> tuple[Claim, Source]:
@@ -91,7 +101,7 @@ def plan(
     """How many evaluations a test takes, how many are shared, and the cost in forward passes. Needs no weights."""
     from scrub.engine.cost import plan_claim
 
-    _positive(draws, rows)
+    _countable(draws, rows, seed)
     claim, _ = sound(hypothesis, model, expecting=False)
     return plan_claim(claim, references(claim, rows, seed), draws, seed)
 
@@ -113,7 +123,7 @@ def test(
     from scrub.score.judge import conclude
     from scrub.score.sample import enumerate_exactly, sample
 
-    _positive(draws, rows)
+    _countable(draws, rows, seed)
     bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, exact)
     with _progress(hypothesis.title, len(used) * (1 if exact else draws)) as done:
         samples = (
@@ -138,7 +148,7 @@ def explain(
     from scrub.score.explain import explain_claim
     from scrub.score.sample import sample
 
-    _positive(draws, rows)
+    _countable(draws, rows, seed)
     bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, False)
     if row is not None and row not in used:
         raise ClaimError(f"--row {row} is no reference row: they run from {used.min()} to {used.max()}.")
@@ -163,6 +173,8 @@ def _bench(
     from scrub.score.sample import Bench, compile_claim
 
     claim, source = sound(hypothesis, model)
+    if device not in (None, "cpu") and isinstance(claim.graph, Computation):
+        raise ClaimError(f"--device {device}: a computation graph runs on the cpu: drop --device.")
     used = references(claim, rows, seed)
     tree, program = compile_claim(claim)
     if isinstance(claim.graph, Computation):
@@ -205,15 +217,17 @@ def references(claim: Claim, rows: int | None, seed: int) -> Int[np.ndarray, " r
     return scored[np.sort(chosen)]
 
 
-def _positive(draws: int, rows: int | None) -> None:
+def _countable(draws: int, rows: int | None, seed: int) -> None:
     if draws < 1:
         raise ClaimError(f"--draws {draws}: at least one draw is needed for each row; 20 is the default.")
     if rows is not None and rows < 1:
         raise ClaimError(f"--rows {rows}: at least one reference row is needed; a verdict takes 10.")
+    if seed < 0:
+        raise ClaimError(f"--seed {seed}: seeds are whole numbers from 0 on.")
 
 
 @contextmanager
-def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+def _progress(title: str, total: int) -> Generator[Callable[[int], None]]:
     """One bar on stderr after two seconds; none where stderr is no terminal."""
     from tqdm.auto import tqdm
 

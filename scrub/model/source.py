@@ -5,10 +5,8 @@ For a claim to be checked and planned a `config.json` suffices, or the table of 
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,8 @@ import networkx as nx
 from attrs import frozen
 
 from scrub.claims.hub import hub_file, reachable
-from scrub.claims.problems import raised
 from scrub.claims.text import Tokenizer, open_tokenizer, words
-from scrub.errors import ModelError, ScrubError, did_you_mean
+from scrub.errors import ModelError, ScrubError, did_you_mean, raised
 from scrub.model.computation import Computation
 from scrub.model.graph import Shape, TransformerGraph
 from scrub.model.known import ALIASES, SHAPES, shape_of_config
@@ -41,14 +38,14 @@ class Source:
 
 def find(model: Any) -> Source:
     """What a claim's `model=` stands for. Raises ModelError when it is nothing that can be checked."""
-    if inspect.isroutine(model) or isinstance(model, partial):
-        model = _made(model)
+    if callable(model) and not hasattr(model, "cfg") and not isinstance(model, type):
+        return find(_made(model))
     if isinstance(model, nx.DiGraph | Computation):
         graph = model if isinstance(model, Computation) else Computation.of(model)
         return Source(graph.name, graph)
     if isinstance(model, str | Path):
         return _named(str(model))
-    if isinstance(getattr(model, "shape", None), Shape):
+    if hasattr(model, "shape") and isinstance(model.shape, Shape):
         return Source(model.name, TransformerGraph(model.name, model.shape), None, model)
     if hasattr(model, "cfg") and hasattr(model, "blocks"):
         from scrub.model.transformer import adapt
@@ -69,7 +66,7 @@ def _made(function: Callable[[], Any]) -> Any:
     except ScrubError:
         raise
     except Exception as error:
-        raise ModelError(raised("the function of model=", function, error)) from error
+        raise ModelError(raised("model=", function, error)) from error
 
 
 def _named(name: str) -> Source:

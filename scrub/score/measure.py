@@ -1,12 +1,11 @@
 """From outputs to numbers: what a metric says of the answers that the engine gives, for either kind of model.
 
-A `Measured` hides what an output is: the final stream of a transformer, or the value of a graph's output node.
+A `Measured` hides what an output is: a transformer's final stream, or the value of a graph's output node.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,14 +20,23 @@ from scrub.claims.text import Tokenizer
 from scrub.engine.on_graph import GraphRows
 from scrub.engine.on_transformer import TransformerRows
 from scrub.model.layers import unembed
-from scrub.score.metrics import Arguments, Numbers, apply, as_logits, on_few, on_logits, reads_few_tokens
+from scrub.score.metrics import (
+    Arguments,
+    Numbers,
+    apply,
+    as_logits,
+    check_width,
+    on_few,
+    on_logits,
+    reads_few_tokens,
+)
 
 Rows = Int[np.ndarray, " n"]
 AT_ONCE = 256
 
 
 class Measured(Protocol):
-    """The metric on answers: `of(outputs, rows)` scores each output with the arguments of its reference row."""
+    """The metric on answers: `of(outputs, rows)` scores each with the arguments of its reference row."""
 
     @property
     def metric(self) -> AnyMetric: ...
@@ -38,21 +46,22 @@ class Measured(Protocol):
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]: ...
 
 
-@frozen(eq=False, slots=False)
+@frozen(eq=False)
 class OnTransformer:
     """Outputs are final streams `[n, d]`."""
 
     claim: Claim
     rows: TransformerRows
     tokenizer: Tokenizer | None = field(default=None, repr=False)
+    arguments: Arguments = field(init=False, repr=False)
+
+    @arguments.default
+    def _arguments(self) -> Arguments:
+        return Arguments.of(self.metric, self.claim.data, self.tokenizer, self.rows.model.device)
 
     @property
     def metric(self) -> AnyMetric:
         return self.claim.metric
-
-    @cached_property
-    def arguments(self) -> Arguments:
-        return Arguments.of(self.metric, self.claim.data, self.tokenizer, self.rows.model.device)
 
     def of(self, outputs: Float[Tensor, "n d"], rows: Rows) -> Numbers:
         with torch.no_grad():
@@ -79,26 +88,28 @@ class OnTransformer:
             return unembed(self.rows.model, self.rows.outputs(rows))
 
 
-@frozen(eq=False, slots=False)
+@frozen(eq=False)
 class OnGraph:
     """Outputs are the output node's values."""
 
     claim: Claim
     rows: GraphRows
+    arguments: Arguments = field(init=False, repr=False)
+
+    @arguments.default
+    def _arguments(self) -> Arguments:
+        return Arguments.of(self.metric, self.claim.data, None, torch.device("cpu"))
 
     @property
     def metric(self) -> AnyMetric:
         return self.claim.metric
-
-    @cached_property
-    def arguments(self) -> Arguments:
-        return Arguments.of(self.metric, self.claim.data, None, torch.device("cpu"))
 
     def of(self, outputs: Sequence[Any], rows: Rows) -> Numbers:
         if isinstance(self.metric, Metric):
             return apply(self.metric, outputs, [self.claim.data.rows[row] for row in rows])
         own = self.answers(rows) if self.metric.kind == "kl" else None
         logits, index = as_logits(outputs, self.metric), torch.from_numpy(rows)
+        check_width(self.arguments, self.metric, logits.shape[1])
         return numbers(on_logits(self.metric.kind, self.arguments, index, logits, own))
 
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]:

@@ -1,7 +1,7 @@
 """Metrics: a number for each (output, reference row). Logits may be a transformer's or a graph's own vector.
 
-`loss` and `kl` are in nats, lower is better; a tuple of tokens sums their probabilities. Labels, other arguments
-and the model's own answer always come from the reference row.
+`loss` and `kl` are in nats, lower is better; a tuple of tokens sums their probabilities. Labels, other
+arguments and the model's own answer always come from the reference row.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Numbers = Float[np.ndarray, " n"]
 
 @frozen(eq=False)
 class Arguments:
-    """The tokens of a metric's columns in every row: `ids[column]` is `[row, k]`, padding marked in `there`."""
+    """The tokens of a metric's columns in every row: `ids[column]` is `[row, k]`, false in `there` is padding."""
 
     ids: tuple[Int[Tensor, "row k"], ...]
     there: tuple[Bool[Tensor, "row k"], ...]
@@ -44,6 +44,7 @@ class Arguments:
 
 
 def _table(found: list[tuple[int, ...]], device: torch.device) -> tuple[Tensor, Tensor]:
+    found = [tuple(dict.fromkeys(row)) for row in found]  # the probability of a token counts once
     width = max(map(len, found))
     ids = torch.tensor([(*row, *([row[0]] * (width - len(row)))) for row in found], device=device)
     there = torch.tensor([[i < len(row) for i in range(width)] for row in found], device=device)
@@ -78,7 +79,8 @@ def on_logits(
         return torch.where(p.exp() > 0, p.exp() * (p - q), torch.zeros_like(p)).sum(-1)
     if kind == "accuracy":
         hit = logits.argmax(-1, keepdim=True) == arguments.ids[0][rows]
-        return (hit & arguments.there[0][rows]).any(-1).to(logits.dtype)
+        right = (hit & arguments.there[0][rows]).any(-1).to(logits.dtype)
+        return right.masked_fill(logits.isnan().any(-1), torch.nan)  # argmax would take NaN for the largest
     taken = [
         _log_sum(logits.gather(1, ids[rows]), there[rows])
         for ids, there in zip(arguments.ids, arguments.there, strict=True)
@@ -119,11 +121,25 @@ def finite(values: Numbers, rows: Int[np.ndarray, " n"], what: str) -> Numbers:
 
 
 def as_logits(outputs: Sequence[Any], metric: NamedMetric) -> Float[Tensor, "n v"]:
-    """Outputs of a computation graph as logits. Raises MetricError when they are no vectors."""
-    arrays = [np.asarray(output, dtype=np.float64) for output in outputs]
-    if any(array.ndim != 1 for array in arrays):
+    """Outputs of a computation graph as logits. Raises MetricError when they are no vectors of one length."""
+    try:
+        made = np.stack([np.asarray(output, dtype=np.float64) for output in outputs])
+    except (TypeError, ValueError):
+        made = np.zeros(0)
+    if made.ndim != 2:
         raise MetricError(
-            f"metric {metric} reads logits, but the output node gives {outputs[0]!r}: return a vector, or use "
-            "Metric(fn, better=...) with fn(output, row) -> float."
+            f"metric {metric} reads logits, but the output node gives {outputs[0]!r}: return vectors of one "
+            "length, or use Metric(fn, better=...) with fn(output, row) -> float."
         )
-    return torch.from_numpy(np.stack(arrays))
+    return torch.from_numpy(made)
+
+
+def check_width(arguments: Arguments, metric: NamedMetric, width: int) -> None:
+    """Raises MetricError when an argument of a metric names an entry that a graph's vectors do not have."""
+    for name, ids in zip(metric.columns, arguments.ids, strict=True):
+        bad = torch.nonzero(((ids < 0) | (ids >= width)).any(-1)).flatten().tolist()
+        if bad:
+            raise MetricError(
+                f"metric {metric}: column {name!r} names no entry of the output node's {width} logits in rows "
+                f"{some(bad)}; entries are numbered from 0."
+            )

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import frozen
 from jaxtyping import Float, Int
 
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Drawn, Draws, Swap
 from scrub.engine.exact import Exact, expectation
-from scrub.engine.number import Numbered, Numbering
+from scrub.engine.number import Numbering
 from scrub.engine.on_graph import GraphEvaluator, GraphRows
 from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
 from scrub.engine.plan import Program, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.errors import ClaimError
-from scrub.score.diagnostics import Tally
-from scrub.score.measure import OnGraph, OnTransformer
+from scrub.score.diagnostics import Swaps, Tally
+from scrub.score.measure import Measured
 from scrub.score.metrics import finite
 
 CALLS_AT_ONCE = 512
 CALLS_AT_ONCE_EVERYWHERE = 128  # streams at every position are as many times larger
 
 Table = Float[np.ndarray, "row draw"]
-
-
-class Evaluator(Protocol):
-    def answers(self, numbered: Numbered) -> Any: ...
 
 
 @frozen(eq=False, slots=False)
@@ -41,7 +37,7 @@ class Bench:
     tree: Occurrence
     program: Program
     rows: GraphRows | TransformerRows
-    measured: OnGraph | OnTransformer
+    measured: Measured
 
     @cached_property
     def evaluator(self) -> GraphEvaluator | TransformerEvaluator:
@@ -77,7 +73,10 @@ def compile_claim(claim: Claim) -> tuple[Occurrence, Program]:
 
 @frozen(eq=False)
 class Samples:
-    """Numbers by reference row and draw (one column when exact); distances are |metric - the model's metric|."""
+    """Numbers by reference row and draw (one column when exact); distances are |metric - the model's metric|.
+
+    `swaps` tells what the draws were like; `own_rest` counts calls that found no rest row (`empty="self"`).
+    """
 
     references: Int[np.ndarray, " row"]
     model: Float[np.ndarray, " row"]
@@ -85,7 +84,8 @@ class Samples:
     random: Table
     scrubbed_distance: Table
     random_distance: Table
-    tally: Tally | None = field(default=None)
+    swaps: tuple[Swaps, ...] = ()
+    own_rest: float = 0
 
     @property
     def columns(self) -> Float[np.ndarray, "row k"]:
@@ -119,7 +119,8 @@ def sample(
     model = bench.model_scores(references)
     size = (len(references), draws)
     s, r = np.concatenate(scrubbed).reshape(size), np.concatenate(random).reshape(size)
-    return Samples(references, model, s, r, np.abs(s - model[:, None]), np.abs(r - model[:, None]), tally)
+    distances = np.abs(s - model[:, None]), np.abs(r - model[:, None])
+    return Samples(references, model, s, r, *distances, tally.swaps(), tally.own_rest)
 
 
 def resample_only(
@@ -151,7 +152,10 @@ def enumerate_exactly(
         found.append([expectation(d, f) for f in (score.metric, score.distance) for d in (answer, baseline)])
         done(1)
     table = np.array(found)[:, :, None]
-    return Samples(references, model, table[:, 0], table[:, 1], table[:, 2], table[:, 3])
+    tally = Tally(bench.claim, bench.tree)
+    tally.add_all(references)
+    scores = table[:, 0], table[:, 1], table[:, 2], table[:, 3]
+    return Samples(references, model, *scores, tally.swaps(), tally.own_rest)
 
 
 @frozen(eq=False)
@@ -164,7 +168,7 @@ class _Scorer:
 
     def metric(self, outputs: list[Any]) -> Float[np.ndarray, " n"]:
         rows = np.full(len(outputs), self.reference)
-        return finite(self.bench.measured.of(outputs, rows), rows, "for the scrubbed model")
+        return finite(self.bench.measured.of(outputs, rows), rows, "for some draws")
 
     def distance(self, outputs: list[Any]) -> Float[np.ndarray, " n"]:
         return np.abs(self.metric(outputs) - self.own)

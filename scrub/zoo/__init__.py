@@ -1,4 +1,4 @@
-"""Small models that come with the tool: three trained and two compiled, each with data to make claims about it.
+"""Small models that come with the tool: three trained and two compiled, each with its data.
 
 Importing this package loads no torch; `bridge` does.
 """
@@ -40,12 +40,12 @@ _ROWS = {
 
 
 def bridge(name: str) -> TransformerBridge:
-    """The model called `name` as a TransformerLens bridge in eval mode. Raises ModelError for an unknown name."""
+    """The model called `name`: a TransformerLens bridge in eval mode. Raises ModelError as `info` does."""
     from scrub.zoo import loading  # torch takes seconds to import, and names and shapes need none
 
     return loading.bridge(name)
 
 
 def rows(name: str, n: int, seed: int) -> list[Row]:
-    """`n` rows for the model called `name`, as `Dataset.from_rows` takes them. Raises ModelError as `info` does."""
+    """`n` rows for the model called `name`, for `Dataset.from_rows`. Raises ModelError as `info` does."""
     return _ROWS[info(name).name](n, seed)

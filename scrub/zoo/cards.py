@@ -49,11 +49,10 @@ def info(name: str) -> Card:
     if name in COMPILED:
         return _compiled_card(name)
     if name not in TRAINED:
-        raise ModelError(
-            f"The zoo has no model {name!r}; it has {some(NAMES)}.{did_you_mean(name, NAMES)}"
-        )
-    given = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    return Card(**{**given, "vocabulary": tuple(given["vocabulary"])})
+        raise ModelError(f"The zoo has no model {name!r}; it has {some(NAMES)}.{did_you_mean(name, NAMES)}")
+    given: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    given["vocabulary"] = tuple(given["vocabulary"])
+    return Card(**given)
 
 
 def _compiled_card(name: str) -> Card:

@@ -1,13 +1,12 @@
 """Models whose weights are set by hand, so that their circuit is known exactly. No training, no torch.
 
-The residual stream is cut into named spaces, and a head is four matrices that read one space and write another.
-There are no norms, and scores are so large that the softmax picks one position exactly (in fp32).
+The residual stream is cut into named spaces, and a head is four matrices that read some and write another. There are no norms, and scores are so large that the softmax picks one position exactly (in fp32).
 
 `compiled-induction`: 0.0 writes the previous token, 1.0 attends to the position whose previous token is the
 present one and copies what stands there. 0.1 computes something that nobody reads, 1.1 is zero.
 
-`compiled-compose`: at the end, 0.1 fetches what is asked for (the query side); after each key, 0.0 writes the key
-(the key side); 1.0 attends to where both agree and copies the value. 1.1 is zero.
+`compiled-compose`: at the end, 0.1 fetches what is asked for (the query side); after each key, 0.0 writes
+that key (the key side); 1.0 attends to where both agree and copies the value. 1.1 is zero.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ def _set_head(
     v: Float32[Array, "moved d_model"],
     o: Float32[Array, "moved d_model"],
 ) -> None:
-    """Head `name` compares `q @ x` with `k @ y`, and moves `v @ y` to the directions that are the rows of `o`."""
+    """Head `name` compares `q @ x` with `k @ y`, and moves `v @ y` to the rows of `o`."""
     layer, head = (int(part) for part in name.split("."))
     at, first = f"blocks.{layer}.attn", head * d_head
     # The model divides scores by sqrt(d_head).
@@ -109,12 +108,20 @@ def _set_head(
 def _set_previous(state: State, name: str, d_head: int, spaces: Spaces, v: Array, o: Array) -> None:
     """A head that reads the position before its own."""
     here = np.arange(1, spaces.sizes["position"])
-    _set_head(state, name, d_head, q=spaces.rows("position", here), k=spaces.rows("position", here - 1), v=v, o=o)
+    _set_head(
+        state, name, d_head, q=spaces.rows("position", here), k=spaces.rows("position", here - 1), v=v, o=o
+    )
 
 
 _INDUCTION_WIDTH = len(words.COMPILED_INDUCTION)
 _INDUCTION_SPACES = Spaces(
-    {"token": _INDUCTION_WIDTH, "position": 24, "previous": _INDUCTION_WIDTH, "answer": _INDUCTION_WIDTH, "unread": 8}
+    {
+        "token": _INDUCTION_WIDTH,
+        "position": 24,
+        "previous": _INDUCTION_WIDTH,
+        "answer": _INDUCTION_WIDTH,
+        "unread": 8,
+    }
 )
 _INDUCTION = _config(_INDUCTION_SPACES, 32, 24, _INDUCTION_WIDTH)
 
@@ -157,9 +164,13 @@ def _compose() -> State:
     state["embed.weight"][:] = spaces.rows("token")
     state["pos_embed.weight"][:] = spaces.rows("position")
     state["unembed.weight"][ids(words.VALUES)] = SURE * answer
-    _set_previous(state, "0.0", size, spaces, v=token((*words.KEYS, *words.DECOYS)), o=spaces.rows("previous"))
+    _set_previous(
+        state, "0.0", size, spaces, v=token((*words.KEYS, *words.DECOYS)), o=spaces.rows("previous")
+    )
     fetch = spaces.rows("position", np.array([1]))
-    _set_head(state, "0.1", size, q=token((words.ASK,)), k=fetch, v=token(words.ASKS), o=asked[: len(words.ASKS)])
+    _set_head(
+        state, "0.1", size, q=token((words.ASK,)), k=fetch, v=token(words.ASKS), o=asked[: len(words.ASKS)]
+    )
     _set_head(state, "1.0", size, q=asked, k=spaces.rows("previous"), v=token(words.VALUES), o=answer)
     return state
 

@@ -9,10 +9,11 @@ from scrub.zoo.data import Row
 
 
 def compiled_induction_rows(n: int, seed: int) -> list[Row]:
-    """`n` rows for `compiled-induction`: `<start>`, 4 to 16 fillers, one capital `a` among them, and `a` once more.
+    """`n` rows for `compiled-induction`: `<start> c p F q c F` continues with `q`.
 
-    A1, B1 = A1 + 1 and END are as in `induction_rows`; `b`, the filler after the first `a`, is the answer. Columns `a`
-    and `b` are words. No filler is ever an `a`, and fillers may repeat.
+    Among 4 to 16 fillers stands one capital `a`, and once more at the end. A1, B1 = A1 + 1 and END are as in
+    `induction_rows`; `b`, the filler after the first `a`, is the answer. Columns `a` and `b` are words. No
+    filler is ever an `a`; fillers may repeat.
     """
     rng = np.random.default_rng(seed)
     return [_compiled_induction_row(rng) for _ in range(n)]
@@ -33,8 +34,8 @@ def _compiled_induction_row(rng: np.random.Generator) -> Row:
 def compiled_compose_rows(n: int, seed: int) -> list[Row]:
     """`n` rows for `compiled-compose`: `<start> b . P two . B five . Q two ?` asks for the value after `B`.
 
-    ASK holds the small letter that is asked for, KEY the capital of the same letter, VALUE = KEY + 1 the answer,
-    END the question mark. One to three more pairs have keys that nobody asks for. Columns `asked`, `key` and
+    ASK holds the small letter that is asked for, KEY its capital, VALUE = KEY + 1 the answer, END the
+    question mark. One to three more pairs have keys that nobody asks for. Columns `asked`, `key` and
     `value` are the words there; `pairs` counts all pairs.
     """
     rng = np.random.default_rng(seed)

@@ -26,8 +26,8 @@ class Row(TypedDict):
 def induction_rows(n: int, seed: int) -> list[Row]:
     """`n` sequences without repetition whose last one to three tokens repeat an earlier stretch.
 
-    The last token (END) is the second `a`; its first occurrence stands at A1, and B1 = A1 + 1 holds `b`, which
-    is the answer. Lengths run from 8 to 24 tokens with the start token; `gap` is END - A1 and `copied` the
+    The last token (END) is the second `a`; the first one stands at A1, and B1 = A1 + 1 holds `b`, which is
+    the answer. Lengths run from 8 to 24 tokens with the start token; `gap` is END - A1 and `copied` the
     number of repeated tokens. Columns `a` and `b` are token ids.
     """
     rng = np.random.default_rng(seed)
@@ -58,10 +58,11 @@ def _induction_row(rng: np.random.Generator) -> Row:
 def names_rows(n: int, seed: int) -> list[Row]:
     """`n` prompts about two people, one of whom gives something to the other: who is named next?
 
-    Positions IO and S1 are the two people where they are introduced, in either order (`order` is `ABBA` when IO comes
-    first, else `BABA`), S2 is who acts and END the last token. Columns `io`, `s1` and `s2` are the words there.
-    Where `is_ioi`, s2 == s1 and the answer, `label`, is io. Every fourth row, about, is `is_abc`: s2 is a third
-    person, who gives it to both, and the label is the word `them`. `template` numbers the sentence, `length` counts the tokens.
+    IO and S1 are the two people where they are introduced, in either order (`order` is `ABBA` when IO comes
+    first, else `BABA`), S2 is who acts, END the last token. Columns `io`, `s1` and `s2` are the words there.
+    Where `is_ioi`, s2 == s1 and the answer, `label`, is io. About every fourth row is `is_abc`: s2 is a third
+    person, who gives to both, and the label is `them`. `template` numbers the sentence, `length` counts
+    the tokens.
     """
     rng = np.random.default_rng(seed)
     return [_names_row(rng) for _ in range(n)]
@@ -71,7 +72,9 @@ _NAME_IDS = {word: index for index, word in enumerate(words.NAMES)}
 
 
 def _names_row(rng: np.random.Generator) -> Row:
-    template, place, thing, shape = (int(rng.integers(k)) for k in (len(words.TEMPLATES), len(words.PLACES), len(words.THINGS), 4))
+    template, place, thing, shape = (
+        int(rng.integers(k)) for k in (len(words.TEMPLATES), len(words.PLACES), len(words.THINGS), 4)
+    )
     people = [words.PEOPLE[i] for i in rng.permutation(len(words.PEOPLE))[:3]]
     io, s1, io_first, is_abc = people[0], people[1], bool(rng.integers(2)), shape == 0
     s2 = people[2] if is_abc else s1
@@ -110,11 +113,11 @@ def _names_row(rng: np.random.Generator) -> Row:
 def brackets_rows(n: int, seed: int) -> list[Row]:
     """`n` strings of 2 to 22 parentheses between `<start>` (position 0, named START) and `<end>` (END).
 
-    The answer, `label`, is the id of `yes` or `no`, read at START. `balanced` needs both `count_ok` (as many `(`
-    as `)`) and `never_negative` (no `)` before its `(`, reading from the left). About half of the rows are balanced;
-    the others are balanced ones with one parenthesis turned or with two swapped, and
-    random strings, so that neither test alone decides. `starts_open` and `ends_closed` tell the first
-    and last parenthesis, `opens` counts the `(`, `length` all tokens.
+    The answer, `label`, is the id of `yes` or `no`, read at START. `balanced` needs both `count_ok` (as many
+    `(` as `)`) and `never_negative` (no `)` before its `(`, reading from the left). About half of the rows
+    are balanced; the others are balanced ones with one parenthesis turned or two swapped, and random strings,
+    so that neither test alone decides. FIRST and LAST are the first and last parenthesis, `starts_open`
+    and `ends_closed` tell which they are, `opens` counts the `(`, `length` all tokens.
     """
     rng = np.random.default_rng(seed)
     return [_brackets_row(rng) for _ in range(n)]

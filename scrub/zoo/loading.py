@@ -37,12 +37,12 @@ def booted(config: dict[str, Any], state: dict[str, Tensor], name: str) -> Trans
     """A native bridge in eval mode that carries `state`."""
     # TransformerLens takes seconds to import, and this file is also imported for `digest` alone.
     from transformer_lens.config import TransformerBridgeConfig
-    from transformer_lens.model_bridge import TransformerBridge
+    from transformer_lens.model_bridge.sources.native import boot
 
     # Skipping TransformerLens' own initialisation is not enough: torch's layers still draw from the global
     # generator when they are built.
     with torch.random.fork_rng(devices=[]):
-        made = TransformerBridge.boot_native(TransformerBridgeConfig(**config, init_weights=False), model_name=name)
+        made = boot(TransformerBridgeConfig(**config, init_weights=False), model_name=name)
     # The head of a native model has no bias; the bridge lists a zero one, which no file needs to store.
     missing = {key: value for key, value in made.state_dict().items() if key == "unembed.bias"}
     made.load_state_dict({**missing, **{key: value.float() for key, value in state.items()}}, strict=True)

@@ -1,4 +1,4 @@
-"""The vocabularies of the trained models: plain words, one token each; the index of a word is its token id."""
+"""The vocabularies of the trained models: plain words, one token each; a word's index is its id."""
 
 from __future__ import annotations
 

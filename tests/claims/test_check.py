@@ -290,6 +290,28 @@ def test_what_follows_from_a_failure_is_left_out() -> None:
     assert "variable 'first' raised ZeroDivisionError" in problem.found
 
 
+def test_a_failing_variable_does_not_leave_its_column_to_others() -> None:
+    story = Interpretation()
+
+    @story.variable
+    def s1(io: int) -> float:
+        return 0.5
+
+    @story.variable
+    def answer(s1: int) -> int:
+        return s1
+
+    values, (problem,) = run_story(story, None, Dataset.from_rows(names_rows()))
+    assert values == {}
+    assert problem.variable == "s1"
+
+
+def test_a_wrong_through_blames_no_edge() -> None:
+    sites = names_sites(name=heads("2.0", at="END").reads(q="doubled", v="io"))
+    (problem,) = checked(sites, through="haeds").problems
+    assert problem.found.startswith("through='haeds' names nothing")
+
+
 def never_zero(output: Any, row: Any) -> float:
     return 1.0
 
@@ -358,7 +380,7 @@ def test_the_digest_is_of_meaning() -> None:
         digest(expect=recovers(0.7)),
         digest(metric="loss(io)"),
         digest(together=[("s1", "s2")]),
-        digest(sites=names_sites(name=heads("2.0", at="END").reads(k="doubled io", v="io"))),
+        digest(sites=names_sites(name=heads("2.0", at="END").reads(k="doubled io", v="io doubled"))),
         digest(data=Dataset.from_rows(names_rows(11))),
         digest(
             sites=names_sites(name=heads("2.0 2.1", at="END").reads(k="doubled io", v="io doubled").linked())

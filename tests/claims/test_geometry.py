@@ -167,6 +167,18 @@ def test_a_query_at_another_position_needs_a_head_on_the_way(through: Any, sound
     assert bool(wrong(name=name, through=through)) != sound
 
 
+def test_without_a_mask_a_passed_head_carries_backwards() -> None:
+    name = heads("2.0", at="S2").reads(q="doubled", v="io")
+    rows = [row for row in names_rows() if row["columns"]["length"] == 6]
+    for row in rows:
+        row["positions"]["S2"], row["positions"]["END"] = 4, 5
+    doubled = mlps(0, at="END").omits("s1 s2")
+    for graph, sound in ((TINY, False), (BOTH_WAYS, True)):
+        sites = {"name": name, "doubled": doubled, "answer": logits("S2")}
+        found = wrong(graph, Dataset.from_rows(rows), through="1.0", **sites)
+        assert (not found) == sound, found
+
+
 @pytest.mark.parametrize(
     ("held", "reader", "blocked"),
     [

@@ -30,7 +30,7 @@ def label_id(name: str, row: zoo.Row) -> int:
 
 
 def logits(name: str, rows: list[zoo.Row]) -> list[torch.Tensor]:
-    """The logits of every row at the position of the answer, in groups of equal length and so without padding."""
+    """The logits of every row at the position of its answer, run in groups of equal length: no padding."""
     model, found = zoo.bridge(name), {}
     groups: dict[int, list[int]] = {}
     for index, row in enumerate(rows):
@@ -51,7 +51,9 @@ def words_at(name: str, row: zoo.Row) -> dict[str, str]:
 @pytest.mark.parametrize("name", zoo.NAMES)
 def test_accuracy_on_fresh_rows_is_the_recorded_one(name: str) -> None:
     rows = zoo.rows(name, 1500, seed=77)
-    right = [int(out.argmax()) == label_id(name, row) for out, row in zip(logits(name, rows), rows, strict=True)]
+    right = [
+        int(out.argmax()) == label_id(name, row) for out, row in zip(logits(name, rows), rows, strict=True)
+    ]
     assert sum(right) / len(rows) >= zoo.info(name).accuracy - 0.01
     assert zoo.info(name).accuracy >= 0.98
 
@@ -130,7 +132,11 @@ def test_names_rows_hold_the_names_where_they_say() -> None:
         assert columns["label"] == (columns["io"] if columns["is_ioi"] else "them")
         assert len({columns["io"], columns["s1"], columns["s2"]}) == (3 if columns["is_abc"] else 2)
         assert (row["positions"]["IO"] < row["positions"]["S1"]) == (columns["order"] == "ABBA")
-        assert max(row["positions"]["IO"], row["positions"]["S1"]) < row["positions"]["S2"] < row["positions"]["END"]
+        assert (
+            max(row["positions"]["IO"], row["positions"]["S1"])
+            < row["positions"]["S2"]
+            < row["positions"]["END"]
+        )
     assert {row["columns"]["template"] for row in rows} == set(range(6))
 
 
@@ -157,7 +163,11 @@ def test_brackets_rows_know_their_own_properties() -> None:
 def test_compose_rows_hold_one_askable_key() -> None:
     for row in zoo.compiled_compose_rows(200, seed=5):
         columns, words = row["columns"], words_at("compiled-compose", row)
-        assert (words["ASK"], words["KEY"], words["VALUE"]) == (columns["asked"], columns["key"], columns["value"])
+        assert (words["ASK"], words["KEY"], words["VALUE"]) == (
+            columns["asked"],
+            columns["key"],
+            columns["value"],
+        )
         assert columns["asked"].upper() == columns["key"]
         assert words["END"] == "?"
 

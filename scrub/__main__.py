@@ -1,0 +1,5 @@
+"""`python -m scrub`."""
+
+from scrub.cli import main
+
+main(prog_name="scrub")
