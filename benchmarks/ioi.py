@@ -86,7 +86,10 @@ def speed(vocabulary: int) -> dict[str, float]:
     weights = adapt(bridge_of(model_of(vocabulary), "GPT2LMHeadModel"))
     data = rows_of(16, vocabulary)
     tokens = torch.tensor([row.tokens for row in data.rows])
-    benches = {name: set_up(claim_of(through, data, weights), weights) for name, through in (("direct", None), ("mlps", "mlps"))}
+    benches = {
+        name: set_up(claim_of(through, data, weights), weights)
+        for name, through in (("direct", None), ("mlps", "mlps"))
+    }
     used = references(benches["direct"].claim, None, 0)
 
     def forward() -> None:
@@ -144,12 +147,14 @@ def main() -> None:
     small = speed(5000)
     large = {} if arguments.quick else speed(50257)
     lines = [
-        "| per draw, in forward passes of 16 rows x 16 tokens | bound | V = 5,000 | V = 50,257 |", "|---|---|---|---|",
-        *(f"| {name} | {BOUNDS[name]} | {value:.3f} | {large.get(name, float('nan')):.3f} |" for name, value in small.items()),
-    ]  # fmt: skip
+        "| per draw, in forward passes of 16 rows x 16 tokens | bound | V = 5,000 | V = 50,257 |",
+        "|---|---|---|---|",
+    ]
+    for name, value in small.items():
+        lines.append(f"| {name} | {BOUNDS[name]} | {value:.3f} | {large.get(name, float('nan')):.3f} |")
     if not arguments.quick:
         lines.append(f"| memory beyond the weights, 1,000 rows x 20 draws, direct (GB) | 1.2 | {peak(''):.2f} | |")
-        lines.append(f"| the same with `through=\"mlps\"` (GB) | 1.2 | {peak('mlps'):.2f} | |")
+        lines.append(f'| the same with `through="mlps"` (GB) | 1.2 | {peak("mlps"):.2f} | |')
     print("\n".join(lines))
     if not arguments.quick:
         write(lines)

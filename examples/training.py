@@ -60,9 +60,7 @@ def train(
     back, only a tenth of `quiet` is left.
     """
     volume = Volume.listening(model) if quiet else None
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=rate, weight_decay=0.1, betas=(0.9, 0.98), fused=True
-    )
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.1, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / 100, (steps - step) / (steps - 100))
     )

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +39,15 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except ClaimProblems as error:
-            click.echo(str(error), err=True)
+            said, code = str(error), MISUSE
         except ScrubError as error:
-            click.echo(f"scrub: {error}", err=True)
-        except SystemExit as error:  # click ends otherwise; 0 would read as a pass
-            click.echo(f"scrub: the code of a claim called sys.exit({error.code!r}).", err=True)
+            said, code = f"scrub: {error}", MISUSE
+        except SystemExit as error:  # not ours: click's own commands end otherwise. A 0 would read as a pass
+            said, code = f"scrub: the code of a claim called sys.exit({error.code!r}).", MISUSE
         except KeyboardInterrupt:
-            click.echo("scrub: interrupted; no results were written.", err=True)
-            ctx.exit(INTERRUPTED)
-        ctx.exit(MISUSE)
+            said, code = "scrub: interrupted; no results were written.", INTERRUPTED
+        click.echo(said, err=True)
+        raise click.exceptions.Exit(code)
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -61,7 +62,7 @@ def main() -> None:
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     for stream in (sys.stdout, sys.stderr):  # a terminal that knows no ✓ shows a ?
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
@@ -70,9 +71,7 @@ def _targets(command: Command) -> Command:
 
 
 def _model(command: Command) -> Command:
-    return click.option("--model", metavar="NAME|DIR", help="Use this model instead of the claim's own.")(
-        command
-    )
+    return click.option("--model", metavar="NAME|DIR", help="Use this model instead of the claim's own.")(command)
 
 
 def _device(command: Command) -> Command:
@@ -154,9 +153,7 @@ def check(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
     found = collect(targets)
     checks = [run_check(h, model) for h in found.hypotheses]
     _say(text.checks_text(checks, found.problems))
-    files = [
-        {"hypothesis": p.file, "problems": [_told(p)], "warnings": [], "accuracy": None} for p in found.problems
-    ]
+    files = [{"hypothesis": p.file, "problems": [_told(p)], "warnings": [], "accuracy": None} for p in found.problems]
     wrong = found.problems or any(c.problems for c in checks)
     return [c.to_dict() for c in checks] + files, MISUSE if wrong else FINE
 

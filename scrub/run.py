@@ -16,7 +16,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem, line_in, located
 from scrub.claims.resolved import Claim
-from scrub.errors import ClaimError, DataError, ScrubError, raised
+from scrub.errors import ClaimError, DataError, ScrubError, raised, some
 from scrub.model.computation import Computation
 from scrub.model.graph import TransformerGraph
 from scrub.model.source import Source, find
@@ -95,9 +95,7 @@ def sound(hypothesis: Hypothesis, model: Any = None, *, expecting: bool = True) 
     return checked.claim, source
 
 
-def plan(
-    hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0
-) -> Plan:
+def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0) -> Plan:
     """How many evaluations a test takes, how many are shared, and the cost in forward passes. Needs no weights."""
     from scrub.engine.cost import plan_claim
 
@@ -126,9 +124,7 @@ def test(
     _countable(draws, rows, seed)
     bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, exact)
     with _progress(hypothesis.title, len(used) * (1 if exact else draws)) as done:
-        samples = (
-            enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
-        )
+        samples = enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
     result = conclude(
         bench, samples, None if exact else draws, seed, name_of(hypothesis), model_record(source, bench)
     )
@@ -151,7 +147,7 @@ def explain(
     _countable(draws, rows, seed)
     bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, False)
     if row is not None and row not in used:
-        raise ClaimError(f"--row {row} is no reference row: they run from {used.min()} to {used.max()}.")
+        raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")
     with _progress(hypothesis.title, len(used) * draws) as done:
         samples = sample(bench, used, draws, seed, done)
     return explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer)
@@ -181,9 +177,7 @@ def _bench(
         found = GraphRows(claim, claim.graph)
         return Bench(claim, tree, program, found, OnGraph(claim, found)), source, used
     if exact:
-        raise ClaimError(
-            "exact=True enumerates every draw, which only a computation graph allows: drop --exact."
-        )
+        raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
     from scrub.model.open import open_weights
 
     weights = open_weights(source, device, dtype, int(claim.data.lengths.max()))
@@ -232,4 +226,8 @@ def _progress(title: str, total: int) -> Generator[Callable[[int], None]]:
     from tqdm.auto import tqdm
 
     with tqdm(total=total, desc=title, delay=2, disable=None, leave=False, unit="call") as bar:
-        yield lambda n: None if bar.update(n) is None else None
+
+        def done(calls: int) -> None:
+            bar.update(calls)
+
+        yield done

@@ -52,9 +52,7 @@ def mark(text: str, number: int) -> Marked:
         if name in (other for other, _, _ in spans):
             raise DataError(f"text {number}: the position {name!r} is marked twice.")
         if not span:
-            raise DataError(
-                f"text {number}: the mark {match[0]!r} is empty; it names the last token of its span."
-            )
+            raise DataError(f"text {number}: the mark {match[0]!r} is empty; it names the last token of its span.")
         spans.append((name, len(plain), len(plain) + len(span)))
         plain, last = plain + span, match.end()
     plain += text[last:]
@@ -89,9 +87,7 @@ def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path) -> list
             )
         found.append((list(encoding.ids), positions))
     if problems:
-        raise DataError(
-            "\n".join(problems[:20]) + (f"\nand {len(problems) - 20} more" if problems[20:] else "")
-        )
+        raise DataError("\n".join(problems[:20]) + (f"\nand {len(problems) - 20} more" if problems[20:] else ""))
     return found
 
 
@@ -138,9 +134,7 @@ def open_tokenizer(source: Any) -> Tokenizer:
             f"{type(source).__name__} is no tokenizer that gives offsets: use a fast one (tokenizer.json)."
         )
     if opened.get_vocab_size() == 0:
-        raise ModelError(
-            "the tokenizer has a vocabulary of 0 tokens: its files are missing beside the model."
-        )
+        raise ModelError("the tokenizer has a vocabulary of 0 tokens: its files are missing beside the model.")
     return opened
 
 

@@ -78,7 +78,11 @@ Note = Callable[[Kind, Tensor], None]
 
 
 def run_rows(
-    model: Transformer, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"], rows: Int[Tensor, " n"], note: Note
+    model: Transformer,
+    tokens: Int[Tensor, "row t"],
+    lengths: Int[Tensor, " row"],
+    rows: Int[Tensor, " n"],
+    note: Note,
 ) -> None:
     """One forward pass of some rows, its arrays told by kind, cut to the longest of them."""
     longest = int(lengths[rows].max())

@@ -62,9 +62,7 @@ class Classes:
         size = np.bincount(code[members], minlength=int(code.max()) + 1)
         return cls(code, members, np.concatenate([[0], np.cumsum(size)[:-1]]), size)
 
-    def pick(
-        self, rows: Int[np.ndarray, " call"], word: UInt64[np.ndarray, " call"]
-    ) -> Int[np.ndarray, " call"]:
+    def pick(self, rows: Int[np.ndarray, " call"], word: UInt64[np.ndarray, " call"]) -> Int[np.ndarray, " call"]:
         """A member of the class of each row, by rank; the row itself where its class is empty."""
         code = self.code[rows]
         size = self.size[code]
@@ -73,9 +71,7 @@ class Classes:
         return np.where(size > 0, self.members[at], rows)
 
 
-def words(
-    claim: Claim, calls: Calls, seed: int, path: str, kind: str
-) -> UInt64[np.ndarray, " call"]:
+def words(claim: Claim, calls: Calls, seed: int, path: str, kind: str) -> UInt64[np.ndarray, " call"]:
     """64 bits a call, uniform and independent between paths, kinds, draws and reference rows."""
     tag = hashlib.blake2b(f"{seed}|{kind}|{path}".encode(), digest_size=8).digest()
     key = np.uint64(int.from_bytes(tag, "little"))
@@ -117,9 +113,7 @@ class Draws:
         self._visit(root, calls, calls.reference, found)
         return found
 
-    def _visit(
-        self, node: Occurrence, calls: Calls, own: Int[np.ndarray, " call"], found: dict[str, Drawn]
-    ) -> None:
+    def _visit(self, node: Occurrence, calls: Calls, own: Int[np.ndarray, " call"], found: dict[str, Drawn]) -> None:
         found[node.path] = Drawn(own, own[:, None] if node.leaf else self.rest(node, calls, own))
         for child in node.children:
             donor = own
@@ -161,11 +155,14 @@ class Draws:
 
 
 def all_swaps(root: Occurrence, claim: Claim) -> Mapping[Swap, Occurrence]:
-    """Every licensed swap of a tree: donors of all but the root, rests of all but the leaves."""
+    """Every swap of rows that a claim makes: donors of all but the root, rests of all but the leaves.
+
+    A rest that is no drawn row (`keep`, `mean`, `zero`) is none.
+    """
     swaps: dict[Swap, Occurrence] = {}
     for node in root.walk():
         if not node.is_root:
             swaps[node.path, "donor"] = node
-        if not node.leaf and claim.options.rest != "keep":
+        if not node.leaf and claim.options.rest in ("resample", "paired"):
             swaps[node.path, "rest"] = node
     return swaps

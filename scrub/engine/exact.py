@@ -107,7 +107,13 @@ class Exact:
             read: dict[tuple[Component, str], Any] = {}
             mates = dict(made) if site.is_linked else {}
             for column, (channel, owner) in enumerate(rest_inputs(self.draws.claim, node)):
-                for name in [channel] if owner == component else channels(self.draws.claim, component) if owner is None else ():
+                for name in (
+                    [channel]
+                    if owner == component
+                    else channels(self.draws.claim, component)
+                    if owner is None
+                    else ()
+                ):
                     given: dict[Component, Any] = {}
                     for child in node.children:
                         if name in child.channels:

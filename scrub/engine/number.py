@@ -140,5 +140,3 @@ def unique_rows(
         code = code * width + table[:, column]
     _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
     return table[first], inverse.reshape(-1)
-
-

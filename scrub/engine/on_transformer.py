@@ -37,7 +37,11 @@ class TransformerRows:
 
     @classmethod
     def run(
-        cls, claim: Claim, model: Transformer, programs: list[Program], done: Callable[[int], None] = lambda _: None
+        cls,
+        claim: Claim,
+        model: Transformer,
+        programs: list[Program],
+        done: Callable[[int], None] = lambda _: None,
     ) -> TransformerRows:
         """Run the pool, keeping what some programs of the claim need. `done(n)` hears of rows that were run."""
         answer = claim.placement.placed[claim.placement.output].sites[0].site.at[0]

@@ -238,5 +238,3 @@ def _line(step: Step) -> str:
 
 def _names(items: tuple[object, ...]) -> str:
     return " ".join(map(str, items)) or "-"
-
-

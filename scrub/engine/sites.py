@@ -93,7 +93,9 @@ class SiteCall:
             found.append(x)
         return found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
 
-    def _unseen(self, kind: tuple[str, int], slot: Slot, rows: Int[Tensor, " n"], heads: Sequence[int] | None = None) -> Tensor:
+    def _unseen(
+        self, kind: tuple[str, int], slot: Slot, rows: Int[Tensor, " n"], heads: Sequence[int] | None = None
+    ) -> Tensor:
         store = self.frames.store
         if slot == ALL:
             return store.whole(kind, rows, int(store.lengths[rows].max()), heads)
@@ -111,13 +113,16 @@ class SiteCall:
         v = self._keys(self._input(first, "v"), layer, groups)
         length = min(k.shape[1], v.shape[1])
         take = [groups.index(kv_head(attn, head)) for head in heads]
-        expand = (lambda x: x) if take == list(range(len(groups))) else (lambda x: x[:, :, take])
+        if take != list(range(len(groups))):  # one key/value head for each query head
+            k, v = k[:, :, take], v[:, :, take]
         keys = torch.arange(length, device=k.device).expand(len(k), -1)
         lengths = self.frames.store.lengths[self._rows(self._input(first, "k"))]
         mask = visible(attn, where, keys, lengths)
-        return attend(q, expand(k[:, :length]), expand(v[:, :length]), mask, attn.scale)
+        return attend(q, k[:, :length], v[:, :length], mask, attn.scale)
 
-    def _queries(self, i: Input, layer: int, heads: list[int]) -> tuple[Float[Tensor, "n slot h e"], Int[Tensor, "n slot"]]:
+    def _queries(
+        self, i: Input, layer: int, heads: list[int]
+    ) -> tuple[Float[Tensor, "n slot h e"], Int[Tensor, "n slot"]]:
         model, rows = self.frames.model, self._rows(i)
         block = model.blocks[layer]
         found: list[Tensor] = []

@@ -50,7 +50,9 @@ class Frames:
         kind = written_kind(component)
         heads = [component.head or 0] if component.kind == "head" else None
         found = (
-            self.store.whole(kind, rows, length or 0, heads) if slot == ALL else self.store.at(kind, slot, rows, heads)
+            self.store.whole(kind, rows, length or 0, heads)
+            if slot == ALL
+            else self.store.at(kind, slot, rows, heads)
         )
         return found if heads is None and component.kind != "attn" else found.flatten(-2)
 
@@ -189,7 +191,11 @@ class _Landed:
 
 
 def stream_everywhere(
-    frames: Frames, stream: Stream, times: Sequence[int], contexts: Int[Tensor, "n column"], values: Mapping[int, Value]
+    frames: Frames,
+    stream: Stream,
+    times: Sequence[int],
+    contexts: Int[Tensor, "n column"],
+    values: Mapping[int, Value],
 ) -> Seen:
     """A stream at every position: `[n, t, d]` at each moment at which it is read."""
     rows, store, graph = contexts[:, 0], frames.store, frames.graph
@@ -200,7 +206,9 @@ def stream_everywhere(
     # on a mean or zero row a passed-through component differs from the row even where nothing landed
     change: Tensor | None = None
     if frames.pseudo and (mlps or heads):
-        change = torch.zeros(len(rows), length, frames.model.shape.d_model, dtype=frames.model.dtype, device=rows.device)
+        change = torch.zeros(
+            len(rows), length, frames.model.shape.d_model, dtype=frames.model.dtype, device=rows.device
+        )
     pending: dict[int, list[Tensor]] = {}
     seen: dict[int, Tensor] = {}
     for time in range(-1, max(times) + 1):

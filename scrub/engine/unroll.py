@@ -60,7 +60,13 @@ def unroll(claim: Claim) -> Occurrence:
 
 
 def _occur(
-    claim: Claim, name: str, placed: PlacedSite, path: str, channels: tuple[str, ...], agree: tuple[str, ...], donor: str
+    claim: Claim,
+    name: str,
+    placed: PlacedSite,
+    path: str,
+    channels: tuple[str, ...],
+    agree: tuple[str, ...],
+    donor: str,
 ) -> Occurrence:
     variable = claim.placement.placed[name]
     children: list[Occurrence] = []
@@ -74,7 +80,12 @@ def _occur(
         shared = sorted(s for (p, _), s in steps.items() if p in group)
         children.append(
             _occur(
-                claim, parent, site, f"{path}/{step}", placed.channels_of(parent), group,
+                claim,
+                parent,
+                site,
+                f"{path}/{step}",
+                placed.channels_of(parent),
+                group,
                 f"{path}/{step if len(group) == 1 else ' & '.join(shared)}",
             )  # fmt: skip
         )
@@ -92,9 +103,9 @@ def _group(claim: Claim, parent: str, present: tuple[str, ...]) -> tuple[str, ..
         members |= reached
 
 
-def as_networkx(tree: Occurrence) -> nx.DiGraph:
+def as_networkx(tree: Occurrence) -> nx.DiGraph[str]:
     """The unrolled tree as a networkx graph; nodes are paths, edges run from parent to reader."""
-    graph = nx.DiGraph()
+    graph: nx.DiGraph[str] = nx.DiGraph()
     for occurrence in tree.walk():
         graph.add_node(occurrence.path, variable=occurrence.variable, site=occurrence.site, leaf=occurrence.leaf)
         for child in occurrence.children:

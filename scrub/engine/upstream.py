@@ -15,9 +15,7 @@ from scrub.claims.values import codes, stable
 from scrub.model.computation import Computation
 
 
-def representatives(
-    claim: Claim, components: Sequence[Component], slots: Sequence[Slot]
-) -> Int[np.ndarray, " row"]:
+def representatives(claim: Claim, components: Sequence[Component], slots: Sequence[Slot]) -> Int[np.ndarray, " row"]:
     """For every row the first row whose inputs upstream of the site are the same."""
     same = upstream_classes(claim, components, slots)
     first = np.full(int(same.max()) + 1, -1, dtype=np.int64)
@@ -26,9 +24,7 @@ def representatives(
     return first[same]
 
 
-def upstream_classes(
-    claim: Claim, components: Sequence[Component], slots: Sequence[Slot]
-) -> Int[np.ndarray, " row"]:
+def upstream_classes(claim: Claim, components: Sequence[Component], slots: Sequence[Slot]) -> Int[np.ndarray, " row"]:
     """Classes of rows that are equal in all that the components at the slots depend on.
 
     An embedding depends on its token, a position embedding on its index, any other component on the tokens up
@@ -38,14 +34,14 @@ def upstream_classes(
         return codes(_graph_inputs(claim, claim.graph, components))
     located = {slot: claim.data.locate(slot) for slot in slots if slot != ALL}
     return codes(
-        tuple(_seen(claim, kind, row, slot, located) for kind in sorted({c.kind for c in components}) for slot in slots)
+        tuple(
+            _seen(claim, kind, row, slot, located) for kind in sorted({c.kind for c in components}) for slot in slots
+        )
         for row in range(len(claim.data))
     )
 
 
-def _seen(
-    claim: Claim, kind: str, row: int, slot: Slot, located: dict[Slot, Int[np.ndarray, " row"]]
-) -> Hashable:
+def _seen(claim: Claim, kind: str, row: int, slot: Slot, located: dict[Slot, Int[np.ndarray, " row"]]) -> Hashable:
     tokens = claim.data.rows[row].tokens
     if slot == ALL:
         return len(tokens) if kind == "pos" else tokens

@@ -13,9 +13,7 @@ def _gpt2(layers: int, heads: int, width: int) -> Shape:
 
 
 def _pythia(layers: int, heads: int, width: int, vocabulary: int = 50304) -> Shape:
-    return Shape(
-        "gpt_neox", layers, heads, heads, width, width // heads, 4 * width, vocabulary, 2048, "rotary", True
-    )
+    return Shape("gpt_neox", layers, heads, heads, width, width // heads, 4 * width, vocabulary, 2048, "rotary", True)
 
 
 def _llama(layers: int, heads: int, groups: int, width: int, mlp: int, vocabulary: int, context: int) -> Shape:

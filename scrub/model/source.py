@@ -38,8 +38,6 @@ class Source:
 
 def find(model: Any) -> Source:
     """What a claim's `model=` stands for. Raises ModelError when it is nothing that can be checked."""
-    if callable(model) and not hasattr(model, "cfg") and not isinstance(model, type):
-        return find(_made(model))
     if isinstance(model, nx.DiGraph | Computation):
         graph = model if isinstance(model, Computation) else Computation.of(model)
         return Source(graph.name, graph)
@@ -54,6 +52,8 @@ def find(model: Any) -> Source:
         tokenizer = getattr(model, "tokenizer", None)
         opened = open_tokenizer(tokenizer) if tokenizer is not None else None
         return Source(taken.name, TransformerGraph(taken.name, taken.shape), opened, model)
+    if callable(model) and not isinstance(model, type) and not hasattr(model, "cfg"):
+        return find(_made(model))
     raise ModelError(
         f"model={type(model).__name__} is no model: give a name, a directory, 'zoo:induction', a "
         "TransformerBridge, or a networkx.DiGraph of functions."

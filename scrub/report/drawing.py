@@ -43,9 +43,7 @@ def _variables(claim: Claim) -> list[str]:
     for name in claim.placement.reached():
         column = claim.values[name]
         kinds = len(set(codes(map(key, column)).tolist()))
-        rows.append(
-            (name, f"{kinds} of {len(column)} rows differ" if kinds > 1 else "one value", repr(column[0]))
-        )
+        rows.append((name, f"{kinds} of {len(column)} rows differ" if kinds > 1 else "one value", repr(column[0])))
     return table(rows, "    ")
 
 
@@ -57,9 +55,7 @@ def _grid(claim: Claim) -> list[str]:
             for slot in site.at:
                 for level in dict.fromkeys(map(_level, site.components)):
                     here = [_short(c) for c in site.components if _level(c) == level]
-                    cells.setdefault((level, slot), []).append(
-                        f"{placed.name}: {' '.join(here)}".rstrip(": ")
-                    )
+                    cells.setdefault((level, slot), []).append(f"{placed.name}: {' '.join(here)}".rstrip(": "))
     slots = sorted({slot for _, slot in cells}, key=lambda slot: _place(claim, slot))
     levels = sorted({level for level, _ in cells}, key=_height, reverse=True)
     rows = [("", *map(str, slots))]

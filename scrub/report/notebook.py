@@ -5,9 +5,11 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from scrub.report.explanation import explanation_text
 from scrub.report.text import details, headline
 
 if TYPE_CHECKING:
+    from scrub.score.explain import Explanation
     from scrub.score.result import Result
 
 COLOURS = {"supported": "#1a7f37", "refuted": "#cf222e", "inconclusive": "#9a6700", "undefined": "#57606a"}
@@ -21,3 +23,8 @@ def result_html(result: Result) -> str:
         f'<div><strong style="color:{colour}">{escape(headline(result))}</strong>'
         f'<pre style="margin:0.3em 0 0 0">{body}</pre></div>'
     )
+
+
+def explanation_html(explanation: Explanation) -> str:
+    """The words of the terminal in a fixed-width block."""
+    return f'<pre style="margin:0">{escape(explanation_text(explanation))}</pre>'

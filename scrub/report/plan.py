@@ -22,13 +22,9 @@ def plan_text(plan: Plan) -> str:
             f"({each:.3f} a row and draw)"
         )
     if plan.everywhere:
-        lines.append(
-            "    streams are recomputed at every position: heads are passed through, or a site is at 'all'"
-        )
+        lines.append("    streams are recomputed at every position: heads are passed through, or a site is at 'all'")
     alone = {name: count for name, count in plan.alone.items() if count}
     if alone:
         listed = ", ".join(f"{name} {count}" for name, count in alone.items())
-        lines.append(
-            f"    rows without a partner that agrees (they can only be replaced by themselves): {listed}"
-        )
+        lines.append(f"    rows without a partner that agrees (they can only be replaced by themselves): {listed}")
     return "\n".join(lines)

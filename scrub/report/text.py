@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scrub.claims.check import Checked
     from scrub.score.diagnostics import Swaps
-    from scrub.score.explain import Donation, Explanation, RowStory, SwapEffect
     from scrub.score.result import Result
 
 MARKS = {True: "✓", False: "✗"}
@@ -32,64 +32,70 @@ def headline(result: Result) -> str:
 
 
 def details(result: Result) -> list[str]:
-    m, u = result.metric, result.unexplained
-    explained = "" if u.explained is None else f", explained {u.explained:.2f}"
-    constant = "undefined" if result.constant is None else f"{result.constant:.2f}"
-    draws = "every draw" if result.draws is None else f"{result.draws} draws"
-    accuracy = "" if result.accuracy is None else f"; the story alone is right on {result.accuracy:.1%}"
-    lines = [
-        *([f"foil: {result.foil}"] if result.foil else []),
-        result.reason,
-        f"{m.name} ({m.better} is better): model {m.model:.3f}, scrubbed {m.scrubbed:.3f}, random {m.random:.3f}; "
-        f"best constant recovers {constant}",
-        f"unexplained {u.aue:.3f} of {u.ate:.3f}{explained}; keeps {result.bits.kept:.1f} of "
-        f"{result.bits.everything:.1f} bits; {result.rows} rows x {draws}, seed {result.seed}{accuracy}",
-    ]
-    if result.better_than_model:
-        lines.append("the scrubbed model does better than the model: errors of the model were swapped away.")
-    if result.own_rest:
-        lines.append(
-            f"{result.own_rest} calls found no rest row in their stratum and used their own row (empty='self')."
-        )
-    deviations = {k: v for k, v in result.options.items() if k not in ("predicts", "scored")}
-    if deviations:
-        lines.append("options: " + ", ".join(f"{k}={v!r}" for k, v in deviations.items()))
-    lines += swap_lines(result.swaps)
+    """What a verdict rests on, one subject a line."""
+    lines = [f"foil: {result.foil}"] if result.foil else []
+    lines += [result.reason, *table(_facts(result))]
+    if result.swaps:
+        lines += ["", *swap_lines(result.swaps)]
     lines += [f"warning: {text}" for text in result.warnings]
     lines += _because(result)
-    return [f"    {line}" for line in lines]
+    return [f"    {line}" if line else "" for line in lines]
+
+
+def _facts(result: Result) -> Iterator[tuple[str, str]]:
+    m, u = result.metric, result.unexplained
+    yield m.name, f"model {m.model:.3f}, scrubbed {m.scrubbed:.3f}, random {m.random:.3f}; {m.better} is better"
+    if result.constant is not None:
+        yield "constant", f"the best answer that ignores its input recovers {result.constant:.2f}"
+    explained = "" if u.explained is None else f", explained {u.explained:.2f}"
+    yield "unexplained", f"AUE {u.aue:.3f} of ATE {u.ate:.3f}{explained} (row by row, errors cannot cancel)"
+    yield "bits", f"the claim keeps {result.bits.kept:.1f} of the {result.bits.everything:.1f} that tell rows apart"
+    if result.accuracy is not None:
+        yield "story", f"by itself right on {result.accuracy:.1%} of the scored rows"
+    draws = "every draw" if result.draws is None else f"{result.draws} draws"
+    sample = f"{result.rows} rows x {draws}, seed {result.seed}"
+    level = f"; {result.recovered.level:.0%} interval over rows, given the pool"
+    yield "sample", sample + (level if result.recovered.low is not None else "")
+    if result.options:
+        yield "options", ", ".join(f"{name}={value!r}" for name, value in result.options.items())
+    if result.better_than_model:
+        yield "note", "scrubbed does better than the model: swaps took away errors of the model"
+    if result.own_rest:
+        yield "note", f"{result.own_rest:g} calls found no rest row and read their own row (empty='self')"
 
 
 def _because(result: Result) -> list[str]:
     if not result.explanation:
         return []
-    return ["what breaks it (scrub explain shows all):", *(f"  {text}" for text in result.explanation)]
+    return ["", "what breaks it (scrub explain shows all):", *(f"  {text}" for text in result.explanation)]
 
 
 def swap_lines(swaps: Sequence[Swaps]) -> list[str]:
     """A line for each variable: how often its swaps tested nothing, and how large its classes are."""
-    if not swaps:
-        return []
-    rows = [("swaps of", "self", "idle", "donors", "class size", "")]
+    rows = [("swaps of", "self", "idle", "donors", "rows that agree", "alone")]
     for s in swaps:
-        size = (
-            f"{s.class_min}"
-            if s.class_min == s.class_max
-            else f"{s.class_min}..{s.class_max}, median {s.class_median:g}"
-        )
-        alone = f"{s.alone} rows alone" if s.alone else ""
-        rows.append((s.variable, f"{s.self_swaps:.0%}", f"{s.idle:.0%}", str(s.donors), size, alone))
+        few, many = s.class_min, s.class_max
+        size = f"{few}" if few == many else f"{few} to {many}, median {s.class_median:g}"
+        rates = f"{s.self_swaps:.0%}", f"{s.idle:.0%}"
+        rows.append((s.variable, *rates, str(s.donors), size, f"{s.alone} rows" if s.alone else "-"))
     return table(rows)
 
 
+_NUMBER = re.compile(r"[-+]?[\d,.]*%?")
+
+
 def table(rows: Iterable[Sequence[str]], indent: str = "") -> list[str]:
-    """Aligned columns; numbers look best when they are already text of one form."""
+    """Aligned columns; a column of numbers (below its head) stands to the right."""
     listed = [tuple(row) for row in rows]
-    widths = [max(len(row[i]) for row in listed) for i in range(len(listed[0]))]
-    return [
-        (indent + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip()
-        for row in listed
-    ]
+    columns = list(zip(*listed, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [len(column) > 1 and all(map(_NUMBER.fullmatch, column[1:])) for column in columns]
+
+    def line(row: Sequence[str]) -> str:
+        cells = zip(row, widths, right, strict=True)
+        return "  ".join(cell.rjust(width) if r else cell.ljust(width) for cell, width, r in cells)
+
+    return [(indent + line(row)).rstrip() for row in listed]
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -115,79 +121,22 @@ def checks_text(checks: Sequence[Checked], broken: Sequence[object]) -> str:
     lines += [str(problem) for check in checks for problem in check.problems]
     for check in checks:
         if not check.problems:
-            right = (
-                ""
-                if check.accuracy is None
-                else f"  the story is right on {check.accuracy:.1%} of the scored rows"
-            )
+            share = "" if check.accuracy is None else f"{check.accuracy:.1%} of the scored rows"
+            right = f"  the story is right on {share}" if share else ""
             foil = "  (foil)" if check.hypothesis.foil_reason else ""
             lines.append(f"✓ {check.hypothesis.title}{foil}{right}")
         lines += [f"    warning: {text}" for text in check.warnings]
-    problems = len(broken) + sum(len(check.problems) for check in checks)
+    return "\n".join([*lines, _checked(checks, len(broken))])
+
+
+def _checked(checks: Sequence[Checked], broken: int) -> str:
+    problems = broken + sum(len(check.problems) for check in checks)
+    if not problems:
+        return f"{_several(len(checks), 'claim')}, no problems."
     bad = sum(bool(check.problems) for check in checks)
-    if problems:
-        files = f" and {len(broken)} file{'s' * (len(broken) > 1)}" if broken else ""
-        total = f"{problems} problem{'s' * (problems > 1)} in {bad} of {len(checks)} claims{files}. Nothing was run."
-    else:
-        total = f"{len(checks)} claim{'s' * (len(checks) != 1)}, no problems."
-    return "\n".join([*lines, total])
+    files = f" and {_several(broken, 'file')}" if broken else ""
+    return f"{_several(problems, 'problem')} in {bad} of {_several(len(checks), 'claim')}{files}. Nothing was run."
 
 
-def explanation_text(explanation: Explanation) -> str:
-    """Which swaps do the harm, then the rows that suffer most."""
-    share = "undefined" if explanation.recovered is None else f"{explanation.recovered:.2f}"
-    lines = [
-        f"{short_name(explanation.hypothesis)}  recovered {share}  ({explanation.metric}, {explanation.rows} rows x "
-        f"{explanation.draws} draws, seed {explanation.seed})",
-        "",
-        "Every swap that the claim allows: what is recovered when only it is made, when all others are made, and what",
-        "undoing it gains. A rest that gains means an input that the claim leaves out; a donor that gains, rows that",
-        "agree on the variable but are not interchangeable.",
-        "",
-        *table(
-            [
-                ("swap", "at", "path", "only it", "all but it", "undoing gains", "self"),
-                *map(_effect, explanation.swaps),
-            ]
-        ),
-    ]
-    for story in explanation.worst:
-        lines += ["", *_row(story)]
-    return "\n".join(lines)
-
-
-def _effect(effect: SwapEffect) -> tuple[str, ...]:
-    def show(value: float | None, sign: str = "") -> str:
-        return "-" if value is None else f"{value:{sign}.2f}"
-
-    steps = effect.path.split("/")[1:]
-    chain = " < ".join(step.split(":")[0] for step in steps) or "answer"
-    what = f"{effect.kind} of {effect.variable}"
-    return (
-        what,
-        effect.site,
-        chain,
-        show(effect.only),
-        show(effect.without),
-        show(effect.gain, "+"),
-        f"{effect.self_swaps:.0%}",
-    )
-
-
-def _row(story: RowStory) -> list[str]:
-    columns = "  ".join(f"{name}={value!r}" for name, value in list(story.columns.items())[:8])
-    return [
-        f"row {story.row}: metric {story.model:.3f} in the model, {story.scrubbed:.3f} scrubbed (mean of its draws)",
-        f"    {story.text}",
-        f"    {columns}",
-        f"    the model says {story.model_answer}; scrubbed, in draw {story.draw}, it says {story.scrubbed_answer}",
-        *(f"    {line}" for donation in story.donations for line in _donation(donation)),
-    ]
-
-
-def _donation(donation: Donation) -> list[str]:
-    lead = "  " * donation.depth
-    own = "  (itself)" if donation.own else ""
-    agrees = f"  agrees on {donation.agrees}" if donation.agrees else ""
-    return [f"{lead}{donation.kind} of {donation.variable} ({donation.site}): row {donation.row}{own}{agrees}",
-            f"{lead}    {donation.text}"]  # fmt: skip
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Bits kept: how much of a row a claim holds fast. A claim that keeps everything recovers 1 by saying nothing."""
+"""Bits kept: how much of a row a claim holds fast. One that keeps everything recovers 1 by saying nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from attrs import frozen
 from jaxtyping import Int
 
 from scrub.claims.resolved import Claim
+from scrub.claims.values import joint_codes
 
 
 @frozen
@@ -25,7 +26,10 @@ def entropy(code: Int[np.ndarray, " row"]) -> float:
 
 
 def bits(claim: Claim) -> Bits:
-    """Section "scores": b(leaf) = H(value); b(n) = min(H(n), sum over the parents read); the answer takes their joint."""
+    """b(leaf) = H(value); b(n) = min(H(n), sum of b over the parents read); the answer takes their joint H.
+
+    An occurrence whose rest is kept holds all of a row, and so does the claim.
+    """
     everything = float(np.log2(len(claim.data)))
     if claim.options.rest == "keep":
         return Bits(everything, everything)
@@ -33,8 +37,8 @@ def bits(claim: Claim) -> Bits:
     output = claim.placement.placed[claim.placement.output]
     parents = _read(claim, output.name)
     total = sum(_bits(claim, parent, known) for parent in parents)
-    joint = entropy(_joint(claim, parents)) if parents else 0.0
-    return Bits(min(joint, total, everything), everything)
+    joint = joint_codes([claim.agreement[name] for name in parents], len(claim.data))
+    return Bits(min(entropy(joint), total, everything), everything)
 
 
 def _bits(claim: Claim, name: str, known: dict[str, float]) -> float:
@@ -48,9 +52,3 @@ def _bits(claim: Claim, name: str, known: dict[str, float]) -> float:
 def _read(claim: Claim, name: str) -> tuple[str, ...]:
     """The distinct placed parents that any site of a variable reads."""
     return tuple(dict.fromkeys(p for site in claim.placement.placed[name].sites for p in site.parents()))
-
-
-def _joint(claim: Claim, names: tuple[str, ...]) -> Int[np.ndarray, " row"]:
-    return np.unique(np.stack([claim.agreement[n] for n in names], axis=1), axis=0, return_inverse=True)[
-        1
-    ].reshape(-1)

@@ -1,4 +1,4 @@
-"""What the draws were like: a swap of a row with itself tests nothing, nor one that leaves a site's inputs equal."""
+"""What the draws were like: a swap with itself tests nothing, nor one that leaves a site's inputs as they are."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Tally:
 
     def _resting(self) -> list[Occurrence]:
         """The occurrences that draw a rest row; with `rest_scope="draw"` the answer does for all."""
-        if self.claim.options.rest_scope == "draw":
+        if (self.claim.options.rest, self.claim.options.rest_scope) == ("resample", "draw"):
             return [self.tree]
         return [node for node in self.tree.walk() if not node.leaf]
 

@@ -6,7 +6,7 @@ itself. What recovers much when it is undone is where the claim and the model di
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import asdict, field, frozen
@@ -17,22 +17,30 @@ from scrub.claims.dataset import Row
 from scrub.claims.text import Tokenizer
 from scrub.engine.draw import Calls, Drawn, Draws, Swap, all_swaps
 from scrub.engine.on_transformer import TransformerRows
-from scrub.engine.unroll import Occurrence
+from scrub.engine.unroll import Occurrence, rest_inputs
 from scrub.model.layers import unembed
-from scrub.score.result import number, ratio
+from scrub.score.result import ratio
 from scrub.score.sample import Bench, Samples, resample_only
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 QUICK_ROWS, QUICK_DRAWS, TOP = 64, 4, 3
 WORST_ROWS = 3
+WORTH_TELLING = 0.005  # of what is recovered
 
 
 @frozen
 class SwapEffect:
-    """One swap: what is recovered when only it is made, when all but it are made, and what undoing it gains."""
+    """One swap: what is recovered when only it is made, when all but it are made, and what undoing it gains.
+
+    `kind` is `donor` or `rest`; `route` is the chain of readers from here to the answer, with the channels.
+    """
 
     variable: str
     site: str
     path: str
+    route: str
     kind: str
     only: float | None
     without: float | None
@@ -48,13 +56,16 @@ class SwapEffect:
     def meaning(self) -> str:
         """What it means when this swap does the harm."""
         if self.kind == "rest":
-            return "reads something that the claim leaves out"
-        return "rows that agree on its value are not interchangeable here"
+            return f"{self.variable} reads something there that the claim leaves out"
+        return f"rows that agree on {self.variable} are not interchangeable there"
 
 
 @frozen
 class Donation:
-    """Where one occurrence of a scrubbed row came from: `row` for its donor or its rest."""
+    """Where one occurrence of a scrubbed row came from: its donor, or what its rest was read from.
+
+    `site` is the one that was given the row, for a rest that each input draws apart the channel of a component.
+    """
 
     variable: str
     site: str
@@ -68,7 +79,10 @@ class Donation:
 
 @frozen
 class RowStory:
-    """A row that suffers: its tokens with named positions, both predictions, and where every value came from."""
+    """A row that suffers: its tokens with named positions, both answers, and where every value came from.
+
+    `scrubbed` is the mean metric of its draws; `draw` is the worst of them, the one that is told.
+    """
 
     row: int
     text: str
@@ -88,6 +102,7 @@ class Explanation:
     hypothesis: str
     recovered: float | None
     metric: str
+    rest: str
     swaps: tuple[SwapEffect, ...]
     worst: tuple[RowStory, ...]
     rows: int
@@ -96,16 +111,23 @@ class Explanation:
     tree: str = field(default="", repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        shown = asdict(self)
-        for effect in shown["swaps"]:
-            for key in ("only", "without", "gain"):
-                effect[key] = number(effect[key])
-        return shown
+        return asdict(self)
+
+    def frame(self) -> pd.DataFrame:
+        """A pandas table, one line a swap."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(effect) for effect in self.swaps])
 
     def __str__(self) -> str:
-        from scrub.report.text import explanation_text
+        from scrub.report.explanation import explanation_text
 
         return explanation_text(self)
+
+    def _repr_html_(self) -> str:
+        from scrub.report.notebook import explanation_html
+
+        return explanation_html(self)
 
 
 def swap_effects(bench: Bench, samples: Samples, draws: int, seed: int) -> tuple[SwapEffect, ...]:
@@ -120,19 +142,28 @@ def swap_effects(bench: Bench, samples: Samples, draws: int, seed: int) -> tuple
 
     full = share(samples.scrubbed)
     drawn = Draws(bench.claim, seed).tree(bench.tree, _calls(references, draws))
-    effects: list[SwapEffect] = []
+    routes, effects = _routes(bench.tree), list[SwapEffect]()
     for swap, node in everything.items():
         only = share(resample_only(bench, references, draws, seed, {swap}))
         without = share(resample_only(bench, references, draws, seed, set(everything) - {swap}))
         gain = None if without is None or full is None else without - full
         effects.append(
             SwapEffect(
-                node.variable, node.site, swap[0], swap[1], only, without, gain, _own(drawn, bench.tree, swap)
+                node.variable, node.site, node.path, routes[node.path], swap[1],
+                only, without, gain, _own(drawn, bench.tree, swap),
             )
-        )
-    return tuple(
-        sorted(effects, key=lambda e: (-(e.gain if e.gain is not None else -np.inf), e.path, e.kind))
-    )
+        )  # fmt: skip
+    return tuple(sorted(effects, key=lambda e: (-(e.gain if e.gain is not None else -np.inf), e.path, e.kind)))
+
+
+def _routes(tree: Occurrence) -> dict[str, str]:
+    """By path: `name.v > answer`, who reads an occurrence, through which channels, up to the answer."""
+    found = {tree.path: ""}
+    for node in tree.walk():
+        for child in node.children:
+            channels = "" if child.channels == ("input",) else "." + "".join(child.channels)
+            found[child.path] = " > ".join(filter(None, [f"{node.variable}{channels}", found[node.path]]))
+    return found
 
 
 def _calls(references: Int[np.ndarray, " row"], draws: int) -> Calls:
@@ -152,22 +183,17 @@ def top_lines(bench: Bench, samples: Samples, seed: int) -> tuple[str, ...]:
     """The three swaps whose undoing gains most, as sentences, from a small part of the sample."""
     few = _part(samples, QUICK_ROWS, QUICK_DRAWS)
     effects = swap_effects(bench, few, few.scrubbed.shape[1], seed)
-    return tuple(_sentence(e) for e in effects[:TOP] if e.gain is not None and e.gain > 0)
+    return tuple(_sentence(e) for e in effects[:TOP] if e.gain is not None and e.gain >= WORTH_TELLING)
 
 
 def _sentence(effect: SwapEffect) -> str:
-    assert effect.gain is not None
-    return (
-        f"undoing the {effect.what} would gain {effect.gain:+.2f}: it {effect.meaning}"
-        if effect.kind == "rest"
-        else (f"undoing the {effect.what} would gain {effect.gain:+.2f}: {effect.meaning}")
-    )
+    return f"undoing the {effect.what} would recover {effect.gain:.2f} more: {effect.meaning}"
 
 
 def _part(samples: Samples, rows: int, draws: int) -> Samples:
     return Samples(
-        samples.references[:rows], samples.model[:rows], samples.scrubbed[:rows, :draws],
-        samples.random[:rows, :draws], samples.scrubbed_distance[:rows, :draws], samples.random_distance[:rows, :draws],
+        samples.references[:rows], samples.model[:rows], samples.scrubbed[:rows, :draws], samples.random[:rows, :draws],
+        samples.scrubbed_distance[:rows, :draws], samples.random_distance[:rows, :draws],
     )  # fmt: skip
 
 
@@ -189,14 +215,12 @@ def explain_claim(
     chosen = order if row is None else np.flatnonzero(samples.references == row)
     worst = tuple(_story(bench, samples, int(i), sign, seed, tokenizer) for i in chosen)
     return Explanation(
-        name, recovered if np.isfinite(recovered) else None, str(bench.claim.metric),
+        name, recovered if np.isfinite(recovered) else None, str(bench.claim.metric), bench.claim.options.rest,
         swap_effects(bench, samples, draws, seed), worst, len(samples.references), draws, seed, str(bench.tree),
     )  # fmt: skip
 
 
-def _story(
-    bench: Bench, samples: Samples, at: int, sign: int, seed: int, tokenizer: Tokenizer | None
-) -> RowStory:
+def _story(bench: Bench, samples: Samples, at: int, sign: int, seed: int, tokenizer: Tokenizer | None) -> RowStory:
     """The draw in which a row suffers most."""
     reference = samples.references[at : at + 1]
     draw = int(np.argmin(sign * samples.scrubbed[at]))
@@ -205,7 +229,7 @@ def _story(
     answer = bench.evaluator.answers(bench.numbering.number(drawn))
     row = bench.claim.data.rows[int(reference[0])]
     return RowStory(
-        int(reference[0]), row_text(row, tokenizer), row.columns, float(samples.model[at]),
+        int(reference[0]), row_text(row, tokenizer), row.columns if row.tokens else {}, float(samples.model[at]),
         float(samples.scrubbed[at].mean()), _said(bench, bench.rows.outputs(reference), tokenizer),
         _said(bench, answer, tokenizer), draw, tuple(_donations(bench, drawn, tokenizer)),
     )  # fmt: skip
@@ -214,18 +238,26 @@ def _story(
 def _donations(bench: Bench, drawn: dict[str, Drawn], tokenizer: Tokenizer | None) -> list[Donation]:
     claim, found = bench.claim, list[Donation]()
 
+    def tell(node: Occurrence, kind: str, site: str, depth: int, row: int, caller: int) -> None:
+        agrees = node.agree if kind == "donor" else ()
+        same = ", ".join(f"{name} = {claim.values[name][row]!r}" for name in agrees)
+        text = row_text(claim.data.rows[row], tokenizer)
+        found.append(Donation(node.variable, site, kind, depth, row, text, same, row == caller))
+
     def visit(node: Occurrence, caller: int, depth: int) -> None:
-        own, rest = int(drawn[node.path].own[0]), int(drawn[node.path].rest[0, 0])
+        own = int(drawn[node.path].own[0])
         if not node.is_root:
-            agrees = ", ".join(f"{name} = {claim.values[name][own]!r}" for name in node.agree)
-            text = row_text(claim.data.rows[own], tokenizer)
-            found.append(Donation(node.variable, node.site, "donor", depth, own, text, agrees, own == caller))
-        if not node.leaf and claim.options.rest in ("resample", "paired"):
-            text = row_text(claim.data.rows[rest], tokenizer)
-            found.append(Donation(node.variable, node.site, "rest", depth, rest, text, "", rest == own))
+            tell(node, "donor", node.site, depth, own, caller)
+        if (node.path, "rest") in swaps:
+            for rest, (channel, component) in zip(
+                drawn[node.path].rest[0].tolist(), rest_inputs(claim, node), strict=True
+            ):
+                site = node.site if component is None else f"{channel} of {component}"
+                tell(node, "rest", site, depth, rest, own)
         for child in node.children:
             visit(child, own, depth + 1)
 
+    swaps = all_swaps(bench.tree, claim)
     visit(bench.tree, int(drawn[bench.tree.path].own[0]), 0)
     return found
 

@@ -12,8 +12,8 @@ from scrub.score.bits import bits
 from scrub.score.constant import best_constant
 from scrub.score.result import Means, Result, Unexplained, gap, ratio
 from scrub.score.sample import Bench, Samples
-from scrub.score.statistics import interval
-from scrub.score.verdict import judge
+from scrub.score.statistics import METHOD, UNDEFINED, interval
+from scrub.score.verdict import judge, nothing_to_recover
 
 VERSIONS = ("causal-scrub", "torch", "transformer-lens", "transformers", "networkx", "numpy")
 
@@ -26,21 +26,24 @@ def conclude(
     assert hypothesis.expect is not None
     columns = samples.columns
     means = columns.mean(0)
-    recovered, space = interval(columns, ratio, seed), interval(columns, gap, seed)
-    constant = recovered_by(best_constant(bench.claim, bench.measured, samples.references), samples)
-    expect = hypothesis.expect.share
+    expect, better = hypothesis.expect.share, claim.metric.better
+    nothing = nothing_to_recover(interval(columns, gap, seed), better, len(columns))
+    recovered, constant = UNDEFINED, None
+    if nothing is None:
+        recovered = interval(columns, ratio, seed)
+        constant = recovered_by(best_constant(claim, bench.measured, samples.references), samples)
     bar = max(expect, constant) if constant is not None else expect
-    better = claim.metric.better
-    verdict = judge(recovered, space, better, bar, expect, constant, len(columns))
-    tally = samples.tally
+    verdict = judge(recovered, nothing, expect, constant)
     return Result(
         hypothesis=name, digest=claim.digest, foil=hypothesis.foil_reason,
-        verdict=verdict.word, reason=verdict.reason, expect=expect, recovered=recovered, constant=constant, bar=bar,
+        verdict=verdict.word, reason=verdict.reason, expect=expect,
+        recovered=recovered, constant=constant, bar=bar,
         metric=Means(str(claim.metric), better, float(means[2]), float(means[0]), float(means[1])),
-        unexplained=Unexplained(float(means[3]), float(means[4]), float(1 - means[3] / means[4]) if means[4] else None),
+        unexplained=Unexplained.of(float(means[3]), float(means[4])),
         bits=bits(claim), rows=len(columns), draws=draws, seed=seed, accuracy=claim.accuracy,
-        swaps=tally.swaps() if tally else (), own_rest=tally.own_rest if tally else 0,
-        options=claim.options.deviations(), provenance=provenance(bench, model), warnings=claim.warnings,
+        swaps=samples.swaps, own_rest=samples.own_rest,
+        options=claim.options.deviations(),
+        provenance=provenance(bench, model), warnings=claim.warnings,
         table={"row": samples.references, "model": columns[:, 2], "scrubbed": columns[:, 0], "random": columns[:, 1],
                "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4]},
     )  # fmt: skip
@@ -56,11 +59,12 @@ def recovered_by(value: float | None, samples: Samples) -> float | None:
 
 
 def provenance(bench: Bench, model: dict[str, Any]) -> dict[str, Any]:
-    """Model and revision, data digest and the versions of what computed."""
+    """Model and revision, data digest, how intervals are made, and the versions of what computed."""
     found: dict[str, str] = {"python": platform.python_version()}
     for package in VERSIONS:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
-    return {"model": model, "data": bench.claim.data.digest, "pool": len(bench.claim.data), "versions": found}
+    data = bench.claim.data
+    return {"model": model, "data": data.digest, "pool": len(data), "interval": METHOD, "versions": found}

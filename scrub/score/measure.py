@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -46,6 +46,14 @@ class Measured(Protocol):
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]: ...
 
 
+def _on_device(measured: OnTransformer) -> Arguments:
+    return Arguments.of(measured.metric, measured.claim.data, measured.tokenizer, measured.rows.model.device)
+
+
+def _on_cpu(measured: OnGraph) -> Arguments:
+    return Arguments.of(measured.metric, measured.claim.data, None, torch.device("cpu"))
+
+
 @frozen(eq=False)
 class OnTransformer:
     """Outputs are final streams `[n, d]`."""
@@ -53,11 +61,7 @@ class OnTransformer:
     claim: Claim
     rows: TransformerRows
     tokenizer: Tokenizer | None = field(default=None, repr=False)
-    arguments: Arguments = field(init=False, repr=False)
-
-    @arguments.default
-    def _arguments(self) -> Arguments:
-        return Arguments.of(self.metric, self.claim.data, self.tokenizer, self.rows.model.device)
+    arguments: Arguments = field(init=False, repr=False, default=Factory(_on_device, takes_self=True))
 
     @property
     def metric(self) -> AnyMetric:
@@ -65,10 +69,7 @@ class OnTransformer:
 
     def of(self, outputs: Float[Tensor, "n d"], rows: Rows) -> Numbers:
         with torch.no_grad():
-            parts = [
-                self._of(outputs[i : i + AT_ONCE], rows[i : i + AT_ONCE])
-                for i in range(0, len(rows), AT_ONCE)
-            ]
+            parts = [self._of(outputs[i : i + AT_ONCE], rows[i : i + AT_ONCE]) for i in range(0, len(rows), AT_ONCE)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def _of(self, outputs: Float[Tensor, "n d"], rows: Rows) -> Numbers:
@@ -94,11 +95,7 @@ class OnGraph:
 
     claim: Claim
     rows: GraphRows
-    arguments: Arguments = field(init=False, repr=False)
-
-    @arguments.default
-    def _arguments(self) -> Arguments:
-        return Arguments.of(self.metric, self.claim.data, None, torch.device("cpu"))
+    arguments: Arguments = field(init=False, repr=False, default=Factory(_on_cpu, takes_self=True))
 
     @property
     def metric(self) -> AnyMetric:

@@ -32,9 +32,7 @@ class Arguments:
     there: tuple[Bool[Tensor, "row k"], ...]
 
     @classmethod
-    def of(
-        cls, metric: AnyMetric, data: Dataset, tokenizer: Tokenizer | None, device: torch.device
-    ) -> Arguments:
+    def of(cls, metric: AnyMetric, data: Dataset, tokenizer: Tokenizer | None, device: torch.device) -> Arguments:
         tables = [_table(token_ids(data, name, tokenizer), device) for name in metric.columns]
         return cls(tuple(t[0] for t in tables), tuple(t[1] for t in tables))
 
@@ -56,9 +54,7 @@ def reads_few_tokens(metric: AnyMetric) -> bool:
     return isinstance(metric, NamedMetric) and metric.kind == "logit_diff"
 
 
-def on_few(
-    arguments: Arguments, rows: Int[Tensor, " n"], logits: Float[Tensor, "n k"]
-) -> Float[Tensor, " n"]:
+def on_few(arguments: Arguments, rows: Int[Tensor, " n"], logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     """`logit_diff` from the logits of `arguments.needed(rows)`."""
     width = arguments.ids[0].shape[1]
     first = _log_sum(logits[:, :width], arguments.there[0][rows])

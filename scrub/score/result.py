@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,16 +9,18 @@ from attrs import field, frozen
 
 from scrub.score.bits import Bits
 from scrub.score.diagnostics import Swaps
-from scrub.score.statistics import UNDEFINED, Interval
-from scrub.score.verdict import REFUTED, SUPPORTED, Verdict
+from scrub.score.statistics import Interval
+from scrub.score.verdict import REFUTED, SUPPORTED
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ROUNDING = 1e-4  # of `recovered` in fp32
+
 
 @frozen
 class Means:
-    """The metric of the model, of the scrubbed model and of the empty claim, each a mean over reference rows."""
+    """The metric of the model, of the scrubbed model and of the empty claim: means over reference rows."""
 
     name: str
     better: str
@@ -35,6 +36,10 @@ class Unexplained:
     aue: float
     ate: float
     explained: float | None
+
+    @classmethod
+    def of(cls, aue: float, ate: float) -> Unexplained:
+        return cls(aue, ate, 1 - aue / ate if ate else None)
 
 
 @frozen(eq=False)
@@ -62,7 +67,7 @@ class Result:
     seed: int
     accuracy: float | None
     swaps: tuple[Swaps, ...]
-    own_rest: int
+    own_rest: float
     options: dict[str, Any]
     provenance: dict[str, Any]
     warnings: tuple[str, ...] = ()
@@ -77,28 +82,29 @@ class Result:
     @property
     def better_than_model(self) -> bool:
         """Whether more than 1 is recovered: the scrubbed model does better than the model itself."""
-        return self.recovered.low is not None and self.recovered.low > 1
+        return self.recovered.value is not None and self.recovered.value > 1 + ROUNDING
 
     def to_dict(self) -> dict[str, Any]:
         m, u = self.metric, self.unexplained
         return {
             "hypothesis": self.hypothesis, "digest": self.digest, "foil": self.foil,
             "verdict": self.verdict, "reason": self.reason, "passed": self.passed, "expect": self.expect,
-            "recovered": self.recovered.to_dict(), "constant": number(self.constant), "bar": number(self.bar),
-            "metric": {"name": m.name, "better": m.better, "model": number(m.model),
-                       "scrubbed": number(m.scrubbed), "random": number(m.random)},
-            "unexplained": {"aue": number(u.aue), "ate": number(u.ate), "explained": number(u.explained)},
+            "recovered": self.recovered.to_dict(), "constant": self.constant, "bar": self.bar,
+            "metric": {"name": m.name, "better": m.better, "model": m.model, "scrubbed": m.scrubbed,
+                       "random": m.random},
+            "unexplained": {"aue": u.aue, "ate": u.ate, "explained": u.explained},
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "diagnostics": {
-                "accuracy": self.accuracy, "better_than_model": self.better_than_model, "own_rest": self.own_rest,
-                "variables": [swaps.to_dict() for swaps in self.swaps], "warnings": list(self.warnings),
+                "accuracy": self.accuracy, "better_than_model": self.better_than_model,
+                "own_rest": self.own_rest, "variables": [swaps.to_dict() for swaps in self.swaps],
+                "warnings": list(self.warnings),
             },
             "options": self.options, "provenance": self.provenance, "explanation": list(self.explanation),
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
-        """A pandas table with one line a reference row: model, scrubbed and random metric, and the distances."""
+        """A pandas table, one line a reference row: model, scrubbed and random metric, and the distances."""
         import pandas as pd
 
         return pd.DataFrame(self.table)
@@ -114,11 +120,6 @@ class Result:
         return result_html(self)
 
 
-def number(value: float | None) -> float | None:
-    """A float for JSON, None where it is undefined or not finite."""
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
 def ratio(columns: np.ndarray) -> np.ndarray:
     """`recovered` from means of (scrubbed, random, model, ...)."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -128,6 +129,3 @@ def ratio(columns: np.ndarray) -> np.ndarray:
 def gap(columns: np.ndarray) -> np.ndarray:
     """L_random - L_model from the same means."""
     return columns[:, 1] - columns[:, 2]
-
-
-__all__ = ["REFUTED", "UNDEFINED", "Means", "Result", "Unexplained", "Verdict", "gap", "number", "ratio"]

@@ -51,9 +51,7 @@ class Bench:
 
     def model_scores(self, references: Int[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
         """The metric of the model itself."""
-        return finite(
-            self.measured.of(self.rows.outputs(references), references), references, "for the model"
-        )
+        return finite(self.measured.of(self.rows.outputs(references), references), references, "for the model")
 
     def scrubbed(self, calls: Calls, drawn: dict[str, Drawn]) -> Float[np.ndarray, " call"]:
         """The metric of the scrubbed answer of every call."""
@@ -90,9 +88,7 @@ class Samples:
     @property
     def columns(self) -> Float[np.ndarray, "row k"]:
         """Row means of scrubbed, random, model and the two distances: what the bootstrap keeps together."""
-        means = [
-            x.mean(1) for x in (self.scrubbed, self.random, self.scrubbed_distance, self.random_distance)
-        ]
+        means = [x.mean(1) for x in (self.scrubbed, self.random, self.scrubbed_distance, self.random_distance)]
         return np.stack([means[0], means[1], self.model, means[2], means[3]], axis=1)
 
 
@@ -129,8 +125,7 @@ def resample_only(
     """The scrubbed metric when only some swaps are made; the others use the calling row itself."""
     some = Draws(bench.claim, seed, made)
     found = [
-        bench.scrubbed(calls, some.tree(bench.tree, calls))
-        for calls in chunks(references, draws, _at_once(bench))
+        bench.scrubbed(calls, some.tree(bench.tree, calls)) for calls in chunks(references, draws, _at_once(bench))
     ]
     return np.concatenate(found).reshape(len(references), draws)
 
@@ -140,9 +135,7 @@ def enumerate_exactly(
 ) -> Samples:
     """The exact expectations, on a computation graph. Raises ClaimError on a transformer."""
     if not isinstance(bench.evaluator, GraphEvaluator):
-        raise ClaimError(
-            "exact=True enumerates every draw, which only a computation graph allows: drop --exact."
-        )
+        raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
     exact = Exact(bench.evaluator, Draws(bench.claim, seed))
     model = bench.model_scores(references)
     found: list[list[float]] = []

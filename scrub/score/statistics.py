@@ -1,7 +1,7 @@
 """Intervals by percentile bootstrap over reference rows; each row carries its numbers together.
 
-The unit is the row: its draws are averaged first, or intervals would be too narrow. Intervals are conditional on
-the pool.
+The unit is the row: its draws are averaged first, or intervals would be too narrow. Intervals are conditional
+on the pool.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from jaxtyping import Float
 REPLICATES = 2000
 LEVEL = 0.95
 FEW_ROWS = 10
+METHOD = f"percentile bootstrap over reference rows, {REPLICATES} replicates, conditional on the pool"
 
 
 @frozen
@@ -56,13 +57,15 @@ def interval(
     statistic: Callable[[Float[np.ndarray, "n k"]], Float[np.ndarray, " n"]],
     seed: int,
 ) -> Interval:
-    """A statistic of column means, formed in each replicate. Undefined where a replicate is no number."""
+    """A statistic of column means, formed in each replicate. A replicate without a number widens both ends."""
     value = float(statistic(columns.mean(0)[None])[0])
     if len(columns) < FEW_ROWS or not np.isfinite(value):
         return UNDEFINED
     samples = statistic(replicates(columns, seed))
-    if not np.isfinite(samples).all():
+    some, tail = np.isfinite(samples), (1 - LEVEL) / 2
+    with np.errstate(invalid="ignore"):  # between an infinite and a finite replicate
+        low = np.quantile(np.where(some, samples, -np.inf), tail)
+        high = np.quantile(np.where(some, samples, np.inf), 1 - tail)
+    if not (np.isfinite(low) and np.isfinite(high)):
         return UNDEFINED
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
     return Interval(value, float(low), float(high))

@@ -1,6 +1,7 @@
 """Models whose weights are set by hand, so that their circuit is known exactly. No training, no torch.
 
-The residual stream is cut into named spaces, and a head is four matrices that read some and write another. There are no norms, and scores are so large that the softmax picks one position exactly (in fp32).
+The residual stream is cut into named spaces, and a head is four matrices that read some and write another.
+There are no norms, and scores are so large that the softmax picks one position exactly (in fp32).
 
 `compiled-induction`: 0.0 writes the previous token, 1.0 attends to the position whose previous token is the
 present one and copies what stands there. 0.1 computes something that nobody reads, 1.1 is zero.
@@ -108,9 +109,7 @@ def _set_head(
 def _set_previous(state: State, name: str, d_head: int, spaces: Spaces, v: Array, o: Array) -> None:
     """A head that reads the position before its own."""
     here = np.arange(1, spaces.sizes["position"])
-    _set_head(
-        state, name, d_head, q=spaces.rows("position", here), k=spaces.rows("position", here - 1), v=v, o=o
-    )
+    _set_head(state, name, d_head, q=spaces.rows("position", here), k=spaces.rows("position", here - 1), v=v, o=o)
 
 
 _INDUCTION_WIDTH = len(words.COMPILED_INDUCTION)
@@ -164,13 +163,9 @@ def _compose() -> State:
     state["embed.weight"][:] = spaces.rows("token")
     state["pos_embed.weight"][:] = spaces.rows("position")
     state["unembed.weight"][ids(words.VALUES)] = SURE * answer
-    _set_previous(
-        state, "0.0", size, spaces, v=token((*words.KEYS, *words.DECOYS)), o=spaces.rows("previous")
-    )
+    _set_previous(state, "0.0", size, spaces, v=token((*words.KEYS, *words.DECOYS)), o=spaces.rows("previous"))
     fetch = spaces.rows("position", np.array([1]))
-    _set_head(
-        state, "0.1", size, q=token((words.ASK,)), k=fetch, v=token(words.ASKS), o=asked[: len(words.ASKS)]
-    )
+    _set_head(state, "0.1", size, q=token((words.ASK,)), k=fetch, v=token(words.ASKS), o=asked[: len(words.ASKS)])
     _set_head(state, "1.0", size, q=asked, k=spaces.rows("previous"), v=token(words.VALUES), o=answer)
     return state
 

@@ -113,7 +113,7 @@ def _names_row(rng: np.random.Generator) -> Row:
 def brackets_rows(n: int, seed: int) -> list[Row]:
     """`n` strings of 2 to 22 parentheses between `<start>` (position 0, named START) and `<end>` (END).
 
-    The answer, `label`, is the id of `yes` or `no`, read at START. `balanced` needs both `count_ok` (as many
+    The answer, `label`, is the word `yes` or `no`, read at START. `balanced` needs both `count_ok` (as many
     `(` as `)`) and `never_negative` (no `)` before its `(`, reading from the left). About half of the rows
     are balanced; the others are balanced ones with one parenthesis turned or two swapped, and random strings,
     so that neither test alone decides. FIRST and LAST are the first and last parenthesis, `starts_open`
@@ -135,7 +135,7 @@ def _brackets_row(rng: np.random.Generator) -> Row:
         "tokens": tokens,
         "positions": {"START": 0, "FIRST": 1, "LAST": len(tokens) - 2, "END": len(tokens) - 1},
         "columns": {
-            "label": ids["yes" if balanced else "no"],
+            "label": "yes" if balanced else "no",
             "balanced": balanced,
             "count_ok": count_ok,
             "never_negative": never_negative,

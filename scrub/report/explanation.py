@@ -1,0 +1,62 @@
+"""An explanation in words: which swaps do the harm, then the rows that suffer most, each with its swaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from scrub.report.text import short_name, table
+
+if TYPE_CHECKING:
+    from scrub.score.explain import Donation, Explanation, RowStory, SwapEffect
+
+HEAD = ("swap", "at", "read by", "only it", "all but it", "undoing gains", "self")
+LEGEND = """\
+Every swap that the claim allows. "only it": what is recovered when this swap alone is made; "all but it": when it
+alone is not made, and what that gains; "self": how often the row that was drawn is the calling row.
+Where undoing a rest gains, the site reads something that the claim leaves out; where undoing a donor gains, rows
+that agree on the variable are not interchangeable."""
+
+
+def explanation_text(explanation: Explanation) -> str:
+    """Which swaps do the harm, then the rows that suffer most."""
+    share = "undefined" if explanation.recovered is None else f"{explanation.recovered:.2f}"
+    sample = f"{explanation.rows} rows x {explanation.draws} draws, seed {explanation.seed}"
+    lines = [f"{short_name(explanation.hypothesis)}  recovered {share} of {explanation.metric}  ({sample})", ""]
+    if explanation.swaps:
+        lines += [LEGEND, "", *table([HEAD, *map(_effect, explanation.swaps)])]
+    if explanation.rest in ("keep", "mean", "zero"):
+        lines += ["", f"No rest is swapped: the claim says rest={explanation.rest!r}."]
+    for story in explanation.worst:
+        lines += ["", *_row(story, explanation.metric)]
+    return "\n".join(lines)
+
+
+def _effect(effect: SwapEffect) -> tuple[str, ...]:
+    def show(value: float | None, sign: str = "") -> str:
+        return "-" if value is None else f"{round(value, 2) + 0.0:{sign}.2f}"
+
+    shares = show(effect.only), show(effect.without), show(effect.gain, "+")
+    what = f"{effect.kind} of {effect.variable}"
+    return what, effect.site, effect.route, *shares, f"{effect.self_swaps:.0%}"
+
+
+def _row(story: RowStory, metric: str) -> Iterator[str]:
+    yield f"row {story.row}: {metric} is {story.model:.3f} in the model, {story.scrubbed:.3f} scrubbed"
+    yield f"    {story.text}"
+    if story.columns:
+        yield "    " + "  ".join(f"{name}={value!r}" for name, value in story.columns.items())
+    yield f"    the model says {story.model_answer}; scrubbed, in draw {story.draw}, it says {story.scrubbed_answer}"
+    for donation in story.donations:
+        yield from _donation(donation)
+
+
+def _donation(donation: Donation) -> Iterator[str]:
+    lead = "    " + "  " * donation.depth
+    agrees = f", {donation.agrees}" if donation.agrees else ""
+    what = f"{donation.kind} of {donation.variable} ({donation.site})"
+    if donation.own:
+        yield f"{lead}{what}: the calling row itself, row {donation.row}{agrees}"
+    else:
+        yield f"{lead}{what}: row {donation.row}{agrees}"
+        yield f"{lead}    {donation.text}"
