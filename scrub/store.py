@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from scrub.errors import ClaimError
+
+RUN = "run.json"
 
 
 def as_json(results: list[dict[str, Any]]) -> str:
@@ -33,6 +36,18 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
+def writable(path: Path) -> None:
+    """Say before a long run that its result could not be written. Leaves nothing behind. Raises ClaimError."""
+    there = next((folder for folder in path.absolute().parents if folder.exists()), path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a directory")
+        if not path.exists() or path.is_file():
+            tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise _refused(path, error) from None
+
+
 def write_text(path: Path, content: str) -> None:
     """Write a file by way of one beside it, so that no reader meets half of it; a device is written to.
 
@@ -51,11 +66,15 @@ def write_text(path: Path, content: str) -> None:
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
-        raise ClaimError(f"{path} cannot be written: {error.strerror}.") from None
+        raise _refused(path, error) from None
+
+
+def _refused(path: Path, error: OSError) -> ClaimError:
+    return ClaimError(f"{path} cannot be written: {error.strerror}.")
 
 
 def save(out: Path, results: list[dict[str, Any]]) -> Path:
     """Store a run as `run.json` in a directory."""
-    path = out / "run.json"
+    path = out / RUN
     write_text(path, as_json(results))
     return path

@@ -128,7 +128,7 @@ def _data(source: Source, shape: Shape) -> str:
     if words:
         return Template(_TEXTS).substitute(words=" ".join(words))
     lacks = "comes with no tokenizer.json" if source.tokenizer is None else "reads common words as several tokens"
-    first = max(0, min(100, shape.d_vocab - MOST))  # the first tokens are often special ones
+    first = max(0, min(300, shape.d_vocab - MOST))  # the first tokens are special ones and single bytes
     return Template(_TOKENS).substitute(why=f"This model {lacks}", first=first, last=min(first + MOST, shape.d_vocab))
 
 

@@ -183,6 +183,7 @@ class Hypothesis:
             wrong=self.wrong + unknown,
             file=file,
             line=line,
+            foil_reason=None,  # the reason was given for the other claim
             **{n: v for n, v in settings.items() if n in _SETTINGS},
         )
 

@@ -79,7 +79,7 @@ def check_setting(
     pair = _pairs(options, reader)
     _strata(options, stratum, scored, rest_from, pair, reader)
     if graph.sequence:
-        _lengths(options, stratum, everywhere, reader)
+        _lengths(options, stratum, pair, everywhere, reader)
     _arguments(metric, options, reader)
     return Setting(stratum, scored, rest_from, pair), reader.problems
 
@@ -131,8 +131,14 @@ def _strata(
         reader.wrong(found, fix)
 
 
-def _lengths(options: Options, stratum: Int[np.ndarray, " row"], everywhere: bool, reader: _Reader) -> None:
-    """Index alignment needs rows of one length in a stratum."""
+def _lengths(
+    options: Options,
+    stratum: Int[np.ndarray, " row"],
+    pair: Int[np.ndarray, " row"],
+    everywhere: bool,
+    reader: _Reader,
+) -> None:
+    """Index alignment needs rows of one length in a stratum, and partners of that length."""
     why = (
         "rest='mean' aligns by index" if options.rest == "mean"
         else "rest_scope='input' mixes rows by index" if options.rest_scope == "input"
@@ -145,6 +151,11 @@ def _lengths(options: Options, stratum: Int[np.ndarray, " row"], everywhere: boo
         rows = np.flatnonzero(np.isin(stratum, mixed))
         fix = "Restrict draws to rows of equal length: within='length', with a column of lengths."
         reader.wrong(f"{why}, but rows {some(rows)} of one stratum have different lengths.", fix)
+    paired = np.flatnonzero(pair >= 0) if options.rest == "paired" else np.array([], dtype=np.int64)
+    unlike = paired[reader.data.lengths[paired] != reader.data.lengths[pair[paired]]]
+    if unlike.size:
+        fix = "Pair rows of equal length."
+        reader.wrong(f"{why}, but rows {some(unlike)} have partners of another length.", fix)
 
 
 def _arguments(metric: AnyMetric, options: Options, reader: _Reader) -> None:

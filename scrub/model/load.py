@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from scrub.claims.hub import reachable
 from scrub.errors import ModelError, some
 from scrub.model.selfcheck import PROBE_LENGTH
 from scrub.model.transformer import adapt, bridge_of, official_name
@@ -75,7 +76,7 @@ def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
 
 def _from_hub(name: str, dtype: torch.dtype) -> nn.Module:
     try:
-        return _pretrained(official_name(name), dtype, local=False)
+        return _pretrained(official_name(name), dtype, local=not reachable())
     except ModelError:
         raise
     except Exception as error:

@@ -189,3 +189,9 @@ def test_only_deviations_from_defaults_are_told() -> None:
         "empty": "self",
         "scored": "even",
     }
+
+
+def test_a_rival_of_a_foil_is_no_foil() -> None:
+    foil = ioi.foil("false on purpose")
+    assert foil.foil_reason == "false on purpose"
+    assert foil.but(rest="zero").foil_reason is None

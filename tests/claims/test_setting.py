@@ -11,11 +11,13 @@ import pytest
 from claim_cases import TINY, checked, names_claim, names_rows, names_sites, names_story, told
 from scrub.claims.check import Subject, check_claim
 from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Options
 from scrub.claims.metric import Metric, parse_metric
-from scrub.claims.setting import check_tokens, token_ids
+from scrub.claims.setting import check_setting, check_tokens, token_ids
 from scrub.claims.sites import embed
 from scrub.claims.text import words
 from scrub.errors import DataError
+from scrub.model.graph import Shape, TransformerGraph
 
 
 def data_with(**columns: list[Any]) -> Dataset:
@@ -206,3 +208,16 @@ def test_token_ids_of_an_argument() -> None:
         token_ids(labelled("a", "a b"), "label", tokenizer)
     with pytest.raises(DataError, match="'a' is not one token"):
         token_ids(labelled("a"), "label", None)
+
+
+def test_partners_of_another_length_are_refused_where_rows_align_by_index() -> None:
+    rows = [{"tokens": [1] * n, "positions": {"END": -1}, "columns": {"y": 1, "mate": m}} for n, m in ((2, 1), (3, 0))]
+    data = Dataset.from_rows(rows)
+    options = Options(rest="paired", pair="mate", within=None)
+    shape = Shape("native", 1, 1, 1, 4, 4, 0, 5, 8)
+    metric = parse_metric("loss(y)")
+    for everywhere in (False, True):
+        _, problems = check_setting(options, metric, TransformerGraph("m", shape), data, everywhere)
+        told = [p for p in problems if "partners of another length" in p.found]
+        assert bool(told) == everywhere
+        assert all("rows 0, 1" in p.found for p in told)
