@@ -41,9 +41,7 @@ LENGTH, DRAWS, ROUNDS = 16, 20, 5
 
 def model_of(vocabulary: int) -> GPT2LMHeadModel:
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary)).eval()
-    model.config._attn_implementation = "eager"
-    return model
+    return GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary, bos_token_id=0, eos_token_id=0)).eval()
 
 
 def rows_of(number: int, vocabulary: int) -> Dataset:

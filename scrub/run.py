@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import evolve
-from jaxtyping import Int
 
 from scrub.claims.check import Checked, Subject, check_claim, name_of
 from scrub.claims.dataset import Dataset
@@ -22,6 +21,8 @@ from scrub.model.graph import TransformerGraph
 from scrub.model.source import Source, find
 
 if TYPE_CHECKING:
+    from jaxtyping import Int
+
     from scrub.engine.cost import Plan
     from scrub.score.explain import Explanation
     from scrub.score.result import Result

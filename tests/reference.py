@@ -99,7 +99,9 @@ class Oracle:
         if rest == "zero":
             return Frame(row, {c: value * 0 for c, value in plain(row).items()})
         if rest == "resample":
-            row = self.draw("rest", path, candidates)
+            tree = self.claim.options.rest_scope == "draw"  # one r for all: where there is none, the reference
+            none = not any(self.claim.rest_from[d] for d in candidates)
+            row = self.draw("rest", path, [self.reference] if tree and none else candidates)
         elif rest == "paired" and self.claim.pair[row] >= 0:
             row = int(self.claim.pair[row])
         return Frame(row, plain(row))

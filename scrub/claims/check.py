@@ -131,9 +131,7 @@ def _expectation(hypothesis: Hypothesis) -> Iterator[Problem]:
 def _enough(data: Dataset) -> Iterator[Problem]:
     if len(data) < FEW_ROWS:
         found = (
-            "the data set is empty."
-            if not len(data)
-            else "the data set has one row only: there is nothing to swap."
+            "the data set is empty." if not len(data) else "the data set has one row only: there is nothing to swap."
         )
         yield Problem(found, "A pool of rows is needed; a verdict takes at least 10 reference rows.")
 
@@ -198,9 +196,7 @@ def _columns(story: Interpretation, graph: ModelGraph, data: Dataset) -> Iterato
             found = f"the model's input {name!r} is read from the column of that name, missing {where}."
             yield Problem(found, "", nearest(name, data.columns))
     if graph.sequence and not data.has_tokens:
-        yield Problem(
-            "the rows have no tokens, and the model is a transformer.", "Give every row its 'tokens'."
-        )
+        yield Problem("the rows have no tokens, and the model is a transformer.", "Give every row its 'tokens'.")
 
 
 def _passed(hypothesis: Hypothesis, graph: ModelGraph) -> tuple[frozenset[Component], list[Problem]]:

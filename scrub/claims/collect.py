@@ -67,9 +67,7 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     return sorted(
-        p
-        for p in path.rglob("*.py")
-        if not any(part.startswith((".", "_")) for part in p.parts[len(path.parts) :])
+        p for p in path.rglob("*.py") if not any(part.startswith((".", "_")) for part in p.parts[len(path.parts) :])
     )
 
 
@@ -141,9 +139,7 @@ def _forget_neighbours(folder: str) -> None:
 def _named(loaded: list[Hypothesis], name: str, variant: str | None, path: Path) -> Hypothesis:
     names = [h.name for h in loaded]
     if name not in names:
-        raise ClaimError(
-            f"{path} has no claim {name!r}.{did_you_mean(name, names)} It has {', '.join(names)}."
-        )
+        raise ClaimError(f"{path} has no claim {name!r}.{did_you_mean(name, names)} It has {', '.join(names)}.")
     hypothesis = loaded[names.index(name)]
     return hypothesis(**_variant(variant)) if variant else hypothesis
 

@@ -13,16 +13,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import field, frozen
-from jaxtyping import Int, UInt64
 
 from scrub.claims.positions import ALL, Slot, locate
 from scrub.claims.text import Marked, Tokenizer, mark, tokenize
 from scrub.claims.values import stable
 from scrub.errors import DataError, did_you_mean, some
+
+if TYPE_CHECKING:  # a check need not wait for its import
+    from jaxtyping import Int, UInt64
 
 _KEYS = ("tokens", "positions", "columns")
 
@@ -47,6 +49,7 @@ class Dataset:
     """A tuple of rows. Everything derived from them is computed once and kept."""
 
     rows: tuple[Row, ...] = field(converter=tuple)
+    _located: dict[Slot, Int[np.ndarray, " row"]] = field(factory=dict, init=False, repr=False)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Dataset:
@@ -65,9 +68,7 @@ class Dataset:
             without = [i for i, row in enumerate(found) if not row.tokens]
             problems.append(f"rows {some(without)} have no tokens, the others have.")
         if problems:
-            raise DataError(
-                "\n".join(problems[:20]) + (f"\nand {len(problems) - 20} more" if problems[20:] else "")
-            )
+            raise DataError("\n".join(problems[:20]) + (f"\nand {len(problems) - 20} more" if problems[20:] else ""))
         return cls(found)
 
     @classmethod
@@ -111,8 +112,7 @@ class Dataset:
         wrong = {name: len(values) for name, values in (columns or {}).items() if len(values) != len(texts)}
         if wrong:
             raise DataError(
-                f"{len(texts)} texts, but "
-                + ", ".join(f"column {n!r} has {k} values" for n, k in wrong.items())
+                f"{len(texts)} texts, but " + ", ".join(f"column {n!r} has {k} values" for n, k in wrong.items())
             )
         found = tokenize(marked, tokenizer)
         return cls.from_rows(
@@ -156,9 +156,12 @@ class Dataset:
         return [i for i, row in enumerate(self.rows) if name not in row.columns]
 
     def locate(self, slot: Slot) -> Int[np.ndarray, " row"]:
-        """The index of a slot in every row, -1 where a row does not have it."""
-        found = [locate(slot, row.positions, len(row.tokens)) for row in self.rows]
-        return np.array([-1 if index is None else index for index in found], dtype=np.int64)
+        """The index of a slot in every row, -1 where a row does not have it. Not to be written to."""
+        if slot not in self._located:
+            found = [locate(slot, row.positions, len(row.tokens)) for row in self.rows]
+            self._located[slot] = np.array([-1 if index is None else index for index in found], dtype=np.int64)
+            self._located[slot].flags.writeable = False
+        return self._located[slot]
 
     @cached_property
     def identities(self) -> UInt64[np.ndarray, " row"]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import evolve
-from jaxtyping import Bool, Int
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.graphs import ModelGraph
@@ -20,6 +20,9 @@ from scrub.claims.positions import ALL, Slot
 from scrub.claims.problems import Problem
 from scrub.claims.sites import Site
 from scrub.errors import nearest, some
+
+if TYPE_CHECKING:  # a check need not wait for its import
+    from jaxtyping import Bool, Int
 
 Claims = frozenset[tuple[Component, Slot | None]]
 
@@ -50,9 +53,7 @@ def check_geometry(
 
 def slots_of(placement: Placement) -> tuple[Slot, ...]:
     """Every named slot of the claim, `all` left out, in alphabetical order."""
-    return tuple(
-        sorted({s for p in placement.placed.values() for site in p.sites for s in site.site.at} - {ALL})
-    )
+    return tuple(sorted({s for p in placement.placed.values() for site in p.sites for s in site.site.at} - {ALL}))
 
 
 def _positions(placed: Placed, site: Site, graph: ModelGraph, data: Dataset) -> Iterator[Problem]:
@@ -165,9 +166,7 @@ def _overlaps(
                 continue
             seen.add((first, second))
             everywhere = rows.size == len(data)
-            where = (
-                "" if everywhere else f" in {rows.size} rows, where their positions coincide: {some(rows)}"
-            )
+            where = "" if everywhere else f" in {rows.size} rows, where their positions coincide: {some(rows)}"
             read = f"both read by {channel} of {site.site}"
             yield Problem(
                 f"{a!r} at {first} and {b!r} at {second}, {read}, overlap{where}.",

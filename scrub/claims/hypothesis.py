@@ -58,9 +58,7 @@ def _words(value: str | Iterable[str] | None) -> tuple[str, ...]:
         return ()
     parts = value.split(",") if isinstance(value, str) else list(value)
     if wrong := [part for part in parts if not isinstance(part, str)]:
-        raise ClaimError(
-            f"through={wrong[0]!r}: write 'mlps', 'heads', 'all', 'mlps 0-3' or names of components."
-        )
+        raise ClaimError(f"through={wrong[0]!r}: write 'mlps', 'heads', 'all', 'mlps 0-3' or names of components.")
     return tuple(" ".join(part.split()) for part in parts if part.strip())
 
 
@@ -85,8 +83,7 @@ def _one_of(known: Sequence[str]) -> Callable[[Any, Any, Any], None]:
     def check(_: Any, attribute: Any, value: Any) -> None:
         if value not in known:
             raise ClaimError(
-                f"{attribute.name}={value!r} is unknown.{did_you_mean(str(value), known)} "
-                f"Known: {', '.join(known)}."
+                f"{attribute.name}={value!r} is unknown.{did_you_mean(str(value), known)} Known: {', '.join(known)}."
             )
 
     return check
@@ -190,9 +187,7 @@ class Hypothesis:
     def foil(self, reason: str) -> Hypothesis:
         """Mark the claim as deliberately false, with the reason: refuting it is a pass."""
         if not isinstance(reason, str) or not reason.strip():
-            raise ClaimError(
-                f"{self.name}.foil(...) needs its reason: say in a sentence what is wrong with it."
-            )
+            raise ClaimError(f"{self.name}.foil(...) needs its reason: say in a sentence what is wrong with it.")
         return evolve(self, foil_reason=reason.strip())
 
     def entries(self) -> dict[str, Any]:
@@ -264,9 +259,7 @@ def claim(
         chosen, wrong = Options(), [*wrong, told(str(error), __file__)]
 
     def declare(build: Callable[..., Mapping[str, Any]] | Mapping[str, Any]) -> Hypothesis:
-        made: Callable[..., Mapping[str, Any]] = (
-            partial(_as_given, build) if isinstance(build, Mapping) else build
-        )
+        made: Callable[..., Mapping[str, Any]] = partial(_as_given, build) if isinstance(build, Mapping) else build
         lacking = [p.name for p in inspect.signature(made).parameters.values() if p.default is p.empty]
         if lacking:
             raise ClaimError(f"the parameter {lacking[0]!r} of a claim is a variant and needs a default.")

@@ -46,9 +46,7 @@ class Variable:
         """
         for parent in self.parents:
             if parent not in known:
-                raise ClaimError(
-                    f"variable {self.name!r}: the row has no {parent!r}.{did_you_mean(parent, known)}"
-                )
+                raise ClaimError(f"variable {self.name!r}: the row has no {parent!r}.{did_you_mean(parent, known)}")
         try:
             raw = self.function(**{parent: known[parent] for parent in self.parents})
         except Exception as error:
@@ -181,13 +179,10 @@ def _parents(name: str, function: Callable[..., Any]) -> tuple[str, ...]:
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:
-        raise ClaimError(
-            f"variable {name!r}: the parameters of {function!r} cannot be read; wrap it."
-        ) from None
+        raise ClaimError(f"variable {name!r}: the parameters of {function!r} cannot be read; wrap it.") from None
     starred = [p.name for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY)]
     if starred:
         raise ClaimError(
-            f"variable {name!r}: the parameter {starred[0]!r} is no edge; name every parent as a plain "
-            "parameter."
+            f"variable {name!r}: the parameter {starred[0]!r} is no edge; name every parent as a plain parameter."
         )
     return tuple(p.name for p in parameters if p.default is p.empty)

@@ -81,9 +81,7 @@ def parse_metric(metric: str | Metric | NamedMetric) -> AnyMetric:
     columns = tuple(word for word in (match[2] or "").replace(",", " ").split())
     wanted = BUILT_IN[name][0]
     if len(columns) != wanted:
-        raise MetricError(
-            f"metric {metric!r}: {name} takes {wanted} columns of the data, found {len(columns)}."
-        )
+        raise MetricError(f"metric {metric!r}: {name} takes {wanted} columns of the data, found {len(columns)}.")
     return NamedMetric(name, columns)
 
 

@@ -140,14 +140,10 @@ def _entries(story: Interpretation, sites: Mapping[str, Place]) -> Iterator[Prob
             found = f"{name!r} is no variable of the story and no column that it reads."
             yield _at(where, Problem(found, "", nearest(name, known), name))
         elif isinstance(where, Inside) and name not in story.variables:
-            yield Problem(
-                "a column cannot be inside.", "Leave it out: columns without a site are free.", None, name
-            )
+            yield Problem("a column cannot be inside.", "Leave it out: columns without a site are free.", None, name)
 
 
-def _output(
-    story: Interpretation, sites: Mapping[str, Place], graph: ModelGraph
-) -> tuple[str, list[Problem]]:
+def _output(story: Interpretation, sites: Mapping[str, Place], graph: ModelGraph) -> tuple[str, list[Problem]]:
     """The one output, or an empty name; what else claims to be it, and where it is read."""
     outputs = story.outputs()
     answering = [n for n in outputs if any(_ends(site, graph) for site in sites_of(sites.get(n, inside)))]
@@ -176,11 +172,7 @@ def _answer(output: str, where: Place, answering: bool, graph: ModelGraph) -> It
     if len(several) > 1:
         yield _at(where, Problem("the output has one site, found a list.", "", None, output))
     elif not answering and all(exists(site, graph) for site in several):
-        fix = (
-            "Place it at logits('END')."
-            if graph.sequence
-            else "Place it at nodes(...) of the model's output node."
-        )
+        fix = "Place it at logits('END')." if graph.sequence else "Place it at nodes(...) of the model's output node."
         found = f"the output is read at {several[0]}." if several else "the output is inside."
         yield _at(where, Problem(found, fix, None, output))
     for site in several:
@@ -211,9 +203,7 @@ def _components(sites: Mapping[str, Place], graph: ModelGraph) -> Iterator[Probl
                 yield Problem(found, "Name each part once.", None, name).at(site)
 
 
-def _read(
-    name: str, site: Site, parents: tuple[str, ...], graph: ModelGraph
-) -> tuple[PlacedSite, list[Problem]]:
+def _read(name: str, site: Site, parents: tuple[str, ...], graph: ModelGraph) -> tuple[PlacedSite, list[Problem]]:
     """A site with explicit reads. A single-channel reader reads every parent unless told otherwise."""
     existing = [component for component in site.components if graph.has(component)]
     channels = tuple(dict.fromkeys(c for component in existing for c in graph.channels(component)))

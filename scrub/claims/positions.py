@@ -32,9 +32,7 @@ def parse_slots(at: str | int | list[str | int] | tuple[str | int, ...]) -> tupl
 
     Raises ClaimError for what is none, for a slot named twice, and for `all` beside others.
     """
-    words = (
-        at.replace(",", " ").split() if isinstance(at, str) else at if isinstance(at, list | tuple) else [at]
-    )
+    words = at.replace(",", " ").split() if isinstance(at, str) else at if isinstance(at, list | tuple) else [at]
     if not words:
         raise ClaimError(f"at={at!r} names no position: write at='END', at='S1+1', at=-1 or at='all'.")
     slots = tuple(_parse_slot(word) for word in words)
@@ -50,9 +48,7 @@ def _parse_slot(word: str | int) -> Slot:
         return Slot("", word)
     match = _SLOT.fullmatch(word) if isinstance(word, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
     if match is None or not word:
-        raise ClaimError(
-            f"{word!r} is no position: write a name (END), a name plus an offset (S1+1) or an integer."
-        )
+        raise ClaimError(f"{word!r} is no position: write a name (END), a name plus an offset (S1+1) or an integer.")
     name, offset = match[1] or "", int(match[2] or 0)
     if name == "all" and offset:
         raise ClaimError(f"{word!r} is no position: 'all' takes no offset.")

@@ -64,9 +64,7 @@ class ClaimProblems(ClaimError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def located(
-    problems: Iterable[Problem], hypothesis: str, file: str | None, line: int | None
-) -> list[Problem]:
+def located(problems: Iterable[Problem], hypothesis: str, file: str | None, line: int | None) -> list[Problem]:
     """The problems with the claim's name, and with the claim's own place where they have none."""
     found: list[Problem] = []
     for problem in problems:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import field, frozen
-from jaxtyping import Bool, Int
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import claims_of
@@ -17,6 +17,9 @@ from scrub.claims.names import Component
 from scrub.claims.placement import Placement
 from scrub.claims.positions import Slot
 from scrub.claims.values import Value, codes, digest, joint_codes, key
+
+if TYPE_CHECKING:  # a check need not wait for its import
+    from jaxtyping import Bool, Int
 
 
 @frozen(slots=False, eq=False)

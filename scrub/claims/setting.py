@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
-from jaxtyping import Bool, Int
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.graphs import ModelGraph
@@ -16,6 +15,9 @@ from scrub.claims.problems import Problem
 from scrub.claims.text import Tokenizer, token_id
 from scrub.claims.values import canonical, codes, key
 from scrub.errors import DataError, nearest, some
+
+if TYPE_CHECKING:  # a check need not wait for its import
+    from jaxtyping import Bool, Int
 
 
 @frozen(eq=False)
@@ -191,7 +193,7 @@ def _not_tokens(data: Dataset, name: str, tokenizer: Tokenizer | None, vocabular
     texts = dict[str, int]()
     for number, row in enumerate(data.rows):
         value = row.columns.get(name)
-        for part in value if isinstance(value, tuple) else (value,):
+        for part in value if isinstance(value, tuple) and value else (value,):
             if isinstance(part, str):
                 texts.setdefault(part, number)
             elif not isinstance(part, int) or isinstance(part, bool):
@@ -202,11 +204,7 @@ def _not_tokens(data: Dataset, name: str, tokenizer: Tokenizer | None, vocabular
     if texts and tokenizer is None:
         need = "give token ids, or a directory with tokenizer.json"
         return f"holds strings, and the model has no tokenizer: {need}."
-    bad = [
-        f"{text!r} (row {row})"
-        for text, row in texts.items()
-        if tokenizer and token_id(text, tokenizer) is None
-    ]
+    bad = [f"{text!r} (row {row})" for text, row in texts.items() if tokenizer and token_id(text, tokenizer) is None]
     return f"must hold single tokens; these are none or several: {some(bad)}." if bad else ""
 
 
@@ -216,7 +214,7 @@ def token_ids(data: Dataset, name: str, tokenizer: Tokenizer | None) -> list[tup
     for number, value in enumerate(data.column(name)):
         parts = value if isinstance(value, tuple) else (value,)
         ids = [token_id(p, tokenizer) if isinstance(p, str) and tokenizer else p for p in parts]
-        if not all(isinstance(i, int) for i in ids):
+        if not ids or not all(isinstance(i, int) for i in ids):
             raise DataError(f"column {name!r}, row {number}: {value!r} is not one token of the vocabulary.")
         found.append(tuple(int(i) for i in ids if isinstance(i, int)))
     return found

@@ -121,11 +121,7 @@ def nodes(names: str) -> Site:
 def _site(at: Any, parse: Callable[..., tuple[Component, ...]], what: Any) -> Site:
     components, slots = _parsed(parse, what), _parsed(parse_slots, at)
     file, line = written_at(__file__)
-    return (
-        Site(components, slots, file=file, line=line)
-        if components and slots
-        else Site((), file=file, line=line)
-    )
+    return Site(components, slots, file=file, line=line) if components and slots else Site((), file=file, line=line)
 
 
 def _parsed(parse: Callable[..., tuple[T, ...]], what: Any) -> tuple[T, ...]:

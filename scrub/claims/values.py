@@ -10,9 +10,12 @@ import hashlib
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int
+
+if TYPE_CHECKING:  # a check need not wait for its import
+    from jaxtyping import Int
 
 Value = None | bool | int | str | Fraction | tuple["Value", ...]
 
@@ -27,12 +30,10 @@ def canonical(value: object) -> Value:
         return tuple(canonical(part) for part in value)
     if isinstance(value, float):
         raise ValueError(
-            f"{value!r} is a float: say how it is rounded, with @story.variable(round=0.25) or an int of "
-            "your own"
+            f"{value!r} is a float: say how it is rounded, with @story.variable(round=0.25) or an int of your own"
         )
     raise ValueError(
-        f"{value!r} ({type(value).__name__}) is no value: use None, bool, int, str, Fraction or tuples of "
-        "these"
+        f"{value!r} ({type(value).__name__}) is no value: use None, bool, int, str, Fraction or tuples of these"
     )
 
 

@@ -71,7 +71,7 @@ def tensors(data: Dataset, device: torch.device) -> tuple[Int[Tensor, "row t"], 
 
 
 def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[Slot, Int[Tensor, " row"]]:
-    return {slot: torch.from_numpy(data.locate(slot)).to(device) for slot in slots}
+    return {slot: torch.from_numpy(data.locate(slot).copy()).to(device) for slot in slots}
 
 
 Note = Callable[[Kind, Tensor], None]

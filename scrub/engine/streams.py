@@ -64,14 +64,14 @@ class Frames:
         heads = [component.head or 0] if component.kind == "head" else None
         return write(attn, value.unflatten(-1, (-1, self.model.shape.d_head)), heads)
 
-    def held(self, component: Component, slot: Slot) -> Bool[Tensor, " row"]:
-        """Rows in which some site of the claim holds a component at the position of a slot."""
-        data, here = self.claim.data, self.claim.data.locate(slot)
+    def held(self, component: Component, slot: Slot) -> Bool[Tensor, " row"] | None:
+        """Rows in which some site of the claim holds a component at the position of a slot; None: in no row."""
+        data = self.claim.data
         held = np.zeros(len(data), dtype=bool)
         for other, where in self.claim.claimed:
             if other == component and where is not None:
-                held |= True if where == ALL else data.locate(where) == here
-        return torch.from_numpy(held).to(self.model.device)
+                held |= True if where == ALL else data.locate(where) == data.locate(slot)
+        return torch.from_numpy(held).to(self.model.device) if held.any() else None
 
 
 def written_kind(component: Component) -> tuple[str, int]:
@@ -128,7 +128,8 @@ def _mlp_change(
 
     It is computed only where something changed: no change stays no change, exactly.
     """
-    moved = (change != 0).any(1) & ~frames.held(Component("mlp", layer), slot)[rows]
+    moved, held = (change != 0).any(1), frames.held(Component("mlp", layer), slot)
+    moved = moved if held is None else moved & ~held[rows]
     everyone = bool(moved.all())
     some = rows if everyone else rows[moved]
     x = frames.store.at(("resid", time), slot, some) + (change if everyone else change[moved])

@@ -192,7 +192,8 @@ def _sentence(effect: SwapEffect) -> str:
 
 def _part(samples: Samples, rows: int, draws: int) -> Samples:
     return Samples(
-        samples.references[:rows], samples.model[:rows], samples.scrubbed[:rows, :draws], samples.random[:rows, :draws],
+        samples.references[:rows], samples.model[:rows],
+        samples.scrubbed[:rows, :draws], samples.random[:rows, :draws],
         samples.scrubbed_distance[:rows, :draws], samples.random_distance[:rows, :draws],
     )  # fmt: skip
 

@@ -1,0 +1,77 @@
+"""Files of claims for tests of the command line: a small graph, one thing wrong at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scrub.cli import main
+
+HEAD = """
+import math, os, signal, sys
+import networkx as nx
+from scrub import Dataset, Interpretation, Metric, claim, embed, heads, logits, nodes, recovers
+
+story = Interpretation()
+
+@story.variable
+def half(a):
+    return a // 2
+
+@story.variable
+def answer(half, b):
+    return half + b
+
+def graph():
+    made = nx.DiGraph()
+    made.add_nodes_from("ab")
+    made.add_node("h", function=lambda a: a // 2)
+    made.add_node("g", function=lambda a: a % 2)
+    made.add_node("out", function=lambda h, g, b: h + b)
+    made.add_edges_from([("a", "h"), ("a", "g"), ("h", "out"), ("g", "out"), ("b", "out")])
+    return made
+
+def rows(n=24):
+    pairs = [(i % 6, i % 4) for i in range(n)]
+    return Dataset.from_rows([{"columns": {"a": a, "b": b, "sum": a // 2 + b}} for a, b in pairs])
+
+def right(output, row):
+    return -abs(output - row.columns["sum"])
+
+def places():
+    return dict(half=nodes("h"), b=nodes("b"), answer=nodes("out").reads(h="half", b="b"))
+
+def make(build=places, story=story, **changed):
+    setting = dict(model=graph, data=rows, metric=Metric(right), predicts="sum", expect=recovers(0.9))
+    return claim(story, **{**setting, **changed})(build)
+"""
+FALSE = """
+def odd():
+    return dict(half=nodes("g"), b=nodes("b"), answer=nodes("out").reads(g="half", b="b"))
+"""
+Write = Callable[..., Path]
+
+
+def scrub(*arguments: object) -> Result:
+    """Run the command line in this process; an exception that escapes is a failure of the test."""
+    found = CliRunner().invoke(main, [str(a) for a in arguments])
+    if found.exception is not None and not isinstance(found.exception, SystemExit):
+        raise found.exception
+    return found
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes `HEAD` and some lines into a file of the working directory, which is a fresh one."""
+    monkeypatch.chdir(tmp_path)
+
+    def written(text: str, name: str = "claims.py", head: str = HEAD + FALSE) -> Path:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(head + "\n" + text + "\n")
+        return path
+
+    return written
