@@ -12,29 +12,12 @@ from typing import Any
 import pytest
 
 import scrub as package
-from cli_cases import FALSE, HEAD, Write, scrub, write
+from cli_cases import Write, scrub, write
 from scrub.claims.text import words
-from scrub.report import text
 
 __all__ = ["write"]
 GOOD = "good = make()"
 FOIL = 'foil = make(odd).foil("g is the remainder")'
-CLAIM_OF_A_TRANSFORMER = """
-def tokens():
-    row = {{"tokens": [1, 2, 1], "positions": {{"A": 0, "END": -1}}}}
-    return Dataset.from_rows([row | {{"columns": {{"a": i}}}} for i in range(12)])
-
-one = Interpretation()
-
-@one.variable
-def answer(a):
-    return a
-
-here = make(
-    lambda: dict(a=embed("A"), answer=heads("0.0", at="END").reads(v="a")),
-    one, model={model!r}, data=tokens, metric="loss(a)", predicts=None,
-)
-"""
 READERS = ("list", "check", "show", "plan")
 COMMANDS = (*READERS, "test", "explain")
 
@@ -47,13 +30,6 @@ def results(output: str) -> list[dict[str, Any]]:
 
 
 # exit codes
-
-VERDICTS = {
-    "supported": "make()",
-    "refuted": "make(odd)",
-    "inconclusive": "make(story=nearly, expect=recovers(0.75))",
-    "undefined": "make(data=lambda: rows(9))",
-}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +51,9 @@ def test_exit_codes_of_test(write: Write, claims: tuple[str, ...], code: int) ->
 
 
 def test_a_wrong_claim_stops_all_before_anything_is_run(write: Write) -> None:
-    file = write('seen = make(metric=Metric(lambda o, r: open("ran", "w")))\nlost = make(model=7)\nbad = make(data=8)')
+    file = write(
+        'seen = make(metric=Metric(lambda o, r: open("ran", "w")))\nlost = make(model=7)\nbad = make(data=8)'
+    )
     found = scrub("test", file)
     assert found.exit_code == 2
     assert "lost" in found.stderr
@@ -131,7 +109,11 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_said_in_a_sentence(write: Write, case: str) -> None:
     body, sentence = WRONG[case]
-    for command in ("test", "explain", *(() if "metric" in case or case in ("nan", "infinite") else ("check", "show"))):
+    for command in (
+        "test",
+        "explain",
+        *(() if "metric" in case or case in ("nan", "infinite") else ("check", "show")),
+    ):
         found = scrub(command, write(body))
         assert found.exit_code == 2, command
         assert sentence in found.output, command
@@ -178,12 +160,11 @@ def test_misuse_is_said_in_a_sentence(write: Write, arguments: list[object], sen
 
 def test_devices_that_are_not_there(write: Write) -> None:
     torch = pytest.importorskip("torch")
-    file = write("from scrub.zoo import induction_rows", "zoo.py", head="") or Path()
     scrub("new", "induction.py")
     for device in ("cpux", "meta", *(() if torch.cuda.is_available() else ("cuda",))):
         found = scrub("test", "induction.py::induction", "--rows", 10, "--draws", 1, "--device", device)
         assert found.exit_code == 2
-        assert f"--device {device}: not available here" in found.stderr, file
+        assert f"--device {device}: not available here" in found.stderr
 
 
 def test_tokens_beyond_the_model(write: Write) -> None:
@@ -217,8 +198,8 @@ MARKED = "good = make()\nfoil = make(odd).foil('g is the remainder')"
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_json_on_standard_output_is_all_that_is_there(write: Write, command: str) -> None:
-    file = write(f"print('a file that talks')\ndef talking():\n    print('more')\n    return rows()\n{MARKED}".replace(
-        "make()", "make(data=talking)"))  # fmt: skip
+    talking = "print('a file that talks')\ndef talking():\n    print('more')\n    return rows()\n"
+    file = write(talking + MARKED.replace("make()", "make(data=talking)"))
     found = scrub(command, file, "--json", "-")
     assert found.exit_code == 0
     assert {r["hypothesis"] for r in results(found.stdout)} == {"claims.py::good", "claims.py::foil"}
@@ -236,14 +217,21 @@ def test_json_in_a_file_is_the_same(write: Write, command: str) -> None:
 
 def test_keys_of_a_result(write: Write) -> None:
     claim, foil = results(scrub("test", write(MARKED), "--json", "-").stdout)
-    wanted = "hypothesis digest foil verdict reason passed expect recovered constant bar metric unexplained bits rows "
+    wanted = (
+        "hypothesis digest foil verdict reason passed expect recovered constant bar metric unexplained bits rows "
+    )
     assert set((wanted + "draws seed diagnostics options").split()) <= set(claim)
     assert set(claim["recovered"]) == {"value", "low", "high", "level"}
     assert {"name", "model", "scrubbed", "random"} <= set(claim["metric"])
     assert {"aue", "ate", "explained"} <= set(claim["unexplained"])
     assert {"kept", "everything"} <= set(claim["bits"])
     assert (claim["expect"], claim["foil"], foil["foil"]) == (0.9, None, "g is the remainder")
-    assert (claim["verdict"], foil["verdict"], claim["passed"], foil["passed"]) == ("supported", "refuted", True, True)
+    assert (claim["verdict"], foil["verdict"], claim["passed"], foil["passed"]) == (
+        "supported",
+        "refuted",
+        True,
+        True,
+    )
 
 
 def test_keys_of_a_check(write: Write) -> None:
@@ -327,7 +315,7 @@ def test_an_interrupted_write_leaves_the_old_file(write: Write, monkeypatch: pyt
 
 def test_no_progress_bar_where_nobody_watches(write: Write) -> None:
     slow = write("import time\nc = make(metric=Metric(lambda o, r: time.sleep(0.003) or right(o, r)))")
-    line = [sys.executable, "-m", "scrub", "test", str(slow), "--rows", "24", "--draws", "16"]
+    line = [sys.executable, "-m", "scrub", "test", str(slow), "--rows", "10", "--draws", "40"]
     found = subprocess.run(line, capture_output=True, text=True, check=True)
     assert found.stderr == ""
 
@@ -365,7 +353,7 @@ def test_reading_claims_imports_nothing_heavy(write: Write, command: str) -> Non
     assert found.returncode == 0, found.stderr
     assert found.stdout.splitlines()[-1] == "[]"
     listed = {r["hypothesis"].split("::")[0] for r in results(Path("out.json").read_text())}
-    assert len(listed) == 3
+    assert listed == {"graph.py", "zoo.py", "directory.py"}
 
 
 def test_a_directory_without_weights_is_checked_shown_and_planned_but_not_tested(write: Write) -> None:
@@ -387,8 +375,3 @@ def test_gpt2s_tokenizer_without_its_weights(write: Write) -> None:
     for command in ("check", "show", "plan"):
         assert scrub(command, "ioi.py", "--model", folder).exit_code == 0
     assert scrub("check", "ioi.py", "--model", "zoo:induction").exit_code == 2
-
-
-def test_the_screen_shows_what_the_report_says(write: Write) -> None:
-    """One place formats a result: the command prints the report's own lines."""
-    assert text.MARKS[True] in scrub("test", write(GOOD, head=HEAD + FALSE)).stdout

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import asdict, field, frozen
 from jaxtyping import Int
 
+from scrub.claims.check import name_of
 from scrub.claims.names import Component
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Draws
@@ -73,7 +74,7 @@ def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, se
         for code in [claim.classes((name,))]
     }
     return Plan(
-        claim.hypothesis.title, len(references), draws, len(claim.data), _size(tree), len(program.steps),
+        name_of(claim.hypothesis), len(references), draws, len(claim.data), _size(tree), len(program.steps),
         round(scale * numbered.asked), round(scale * numbered.evaluated), forwards, alone, program.dense, str(program),
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,7 @@ from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, Shape, Stream
 from scrub.engine.pseudo import pseudo_store
 from scrub.engine.sites import SiteCall, leaf_value
-from scrub.engine.streams import Frames, Seen, Value, stream_at_slot, stream_everywhere
+from scrub.engine.streams import Frames, Seen, SlotStream, Value, stream_everywhere, streams_at_slots
 from scrub.model.weights import Transformer
 
 CONTEXTS_AT_ONCE = 512
@@ -79,7 +79,7 @@ class TransformerRows:
         return store.at(("resid", 2 * self.model.shape.n_layers), self.answer, index)
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class TransformerEvaluator:
     """Evaluates programs on a transformer. A value is freed after its last reader."""
 
@@ -90,47 +90,70 @@ class TransformerEvaluator:
         """The final stream at the answer's position for every call."""
         values: dict[int, Value] = {}
         seen: dict[int, Seen] = {}
-        last = self._last_use()
         with torch.no_grad():
-            for number, step in enumerate(self.program.steps):
-                batch = numbered.batches[number]
-                contexts = torch.from_numpy(batch.contexts).to(self.rows.model.device)
-                if isinstance(step, Stream):
-                    seen[number] = self._stream(number, step, contexts, batch.until, values)
-                else:
-                    values[number] = self._value(step, contexts, seen)
-                for freed in last.get(number, ()):
+            for wave in self.waves:
+                streams = [number for number in wave if isinstance(self.program.steps[number], Stream)]
+                seen.update(zip(streams, self._streams(streams, numbered, values), strict=True))
+                for number in wave:
+                    step = self.program.steps[number]
+                    if not isinstance(step, Stream):
+                        values[number] = self._value(step, self._contexts(numbered, number), seen)
+                for freed in self.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
             root = self.program.parts[self.program.tree.path][-1]
             answer = torch.from_numpy(numbered.answer).to(self.rows.model.device)
             return values[root][0][:, 0].index_select(0, answer)
 
-    def _last_use(self) -> dict[int, list[int]]:
-        """The steps whose value is read for the last time at each step."""
-        last: dict[int, int] = {}
+    def _contexts(self, numbered: Numbered, number: int) -> Int[Tensor, "n column"]:
+        return torch.from_numpy(numbered.batches[number].contexts).to(self.rows.model.device)
+
+    @cached_property
+    def waves(self) -> list[list[int]]:
+        """Steps that wait for one another come in different waves, streams and others too."""
+        level: list[int] = []
+        for step in self.program.steps:
+            used = _reads(step)
+            level.append(1 + max((level[number] for number in used), default=-1))
+        found: dict[tuple[int, bool], list[int]] = {}
         for number, step in enumerate(self.program.steps):
-            used = step.sources if isinstance(step, Stream) else ()
-            used = [view[0] for view in step.views] if isinstance(step, Shape) else used
-            last.update(dict.fromkeys(used, number))
+            found.setdefault((level[number], isinstance(step, Stream)), []).append(number)
+        return [found[key] for key in sorted(found)]
+
+    @cached_property
+    def last_use(self) -> dict[int, list[int]]:
+        """The steps that are read for the last time in each wave, by the wave's first step."""
+        last: dict[int, int] = {}
+        for wave in self.waves:
+            for number in wave:
+                last.update(dict.fromkeys(_reads(self.program.steps[number]), wave[0]))
         freed: dict[int, list[int]] = {}
         for used, number in last.items():
             freed.setdefault(number, []).append(used)
         return freed
 
-    def _stream(
-        self, number: int, step: Stream, contexts: Int[Tensor, "n column"], until: Int[np.ndarray, " n"],
-        values: dict[int, Value],
-    ) -> Seen:  # fmt: skip
-        """A stream, part by part. Later parts may end earlier, so a moment may hold the first contexts only."""
-        frames, times, parts = self.rows.frames, self.program.times[number], list[Seen]()
-        for start in range(0, len(contexts), CONTEXTS_AT_ONCE):
-            part = slice(start, start + CONTEXTS_AT_ONCE)
-            if step.slot is None:
-                parts.append(stream_everywhere(frames, step, times, contexts[part], values))
-            else:
-                parts.append(stream_at_slot(frames, step, times, contexts[part], until[part], values))
-        return {time: _stacked([part[time] for part in parts if time in part]) for time in times}
+    def _streams(self, numbers: list[int], numbered: Numbered, values: dict[int, Value]) -> list[Seen]:
+        """Streams of one wave, part by part. Later parts may end earlier: a moment may hold the first contexts only."""
+        parts: dict[int, list[Seen]] = {number: [] for number in numbers}
+        longest = max((len(numbered.batches[number]) for number in numbers), default=0)
+        for start in range(0, longest, CONTEXTS_AT_ONCE):
+            running: dict[int, SlotStream] = {}
+            for number in numbers:
+                step, part = self.program.steps[number], slice(start, start + CONTEXTS_AT_ONCE)
+                contexts = self._contexts(numbered, number)[part]
+                assert isinstance(step, Stream)
+                if not len(contexts):
+                    continue
+                times, frames = self.program.times[number], self.rows.frames
+                if step.slot is None:
+                    parts[number].append(stream_everywhere(frames, step, times, contexts, values))
+                else:
+                    until = numbered.batches[number].until[part]
+                    running[number] = SlotStream(frames, step, times, contexts, until, values)
+            if running:
+                for number, seen in zip(running, streams_at_slots(self.rows.frames, list(running.values())), strict=True):
+                    parts[number].append(seen)
+        return [_joined(parts[number], self.program.times[number]) for number in numbers]
 
     def _value(self, step: Leaf | Shape, contexts: Int[Tensor, "n column"], seen: dict[int, Seen]) -> Value:
         parts = [
@@ -140,6 +163,17 @@ class TransformerEvaluator:
             for part in contexts.split(CONTEXTS_AT_ONCE)
         ]
         return [_stacked([part[i] for part in parts]) for i in range(len(step.components))]
+
+
+def _reads(step: Leaf | Stream | Shape) -> tuple[int, ...]:
+    """The steps that a step reads."""
+    if isinstance(step, Stream):
+        return step.sources
+    return tuple(view[0] for view in step.views) if isinstance(step, Shape) else ()
+
+
+def _joined(parts: list[Seen], times: Sequence[int]) -> Seen:
+    return {time: _stacked([part[time] for part in parts if time in part]) for time in times}
 
 
 def _stacked(parts: list[Tensor]) -> Tensor:

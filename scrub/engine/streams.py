@@ -7,6 +7,7 @@ change. MLPs stay at their position, so a stream lives at one slot; passed-throu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ Value = Sequence[Float[Tensor, "context slot width"]]
 Seen = Mapping[int, Float[Tensor, "context *pos d"]]  # by the moment at which it is read
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Frames:
     """The rows in which channels live: a model, its claim, and what unclaimed writers take there."""
 
@@ -64,6 +65,16 @@ class Frames:
         heads = [component.head or 0] if component.kind == "head" else None
         return write(attn, value.unflatten(-1, (-1, self.model.shape.d_head)), heads)
 
+    @cached_property
+    def _passed(self) -> dict[int, int]:
+        graph = self.graph
+        layers = passed_mlps(self.claim, graph, graph.written(Component("logits")))
+        return {graph.read(Component("mlp", layer)): layer for layer in layers}
+
+    def mlp_at(self, time: int) -> int | None:
+        """The layer of the passed-through MLP that reads at a moment."""
+        return self._passed.get(time)
+
     def held(self, component: Component, slot: Slot) -> Bool[Tensor, " row"] | None:
         """Rows in which some site of the claim holds a component at the position of a slot; None: in no row."""
         data = self.claim.data
@@ -87,54 +98,89 @@ def written_kind(component: Component) -> tuple[str, int]:
             return kind, 0
 
 
-def stream_at_slot(
-    frames: Frames,
-    stream: Stream,
-    times: Sequence[int],
-    contexts: Int[Tensor, "n column"],
-    until: Int[np.ndarray, " n"],
-    values: Mapping[int, Value],
-) -> Seen:
-    """A stream at one slot: `[n, d]` at each moment at which it is read.
+def streams_at_slots(frames: Frames, streams: Sequence[SlotStream]) -> list[Seen]:
+    """Streams at one slot each, run side by side so that each layer's MLP is called once for all of them."""
+    for time in range(-1, max(stream.last for stream in streams) + 1):
+        live = [stream for stream in streams if stream.advance(time)]
+        layer = frames.mlp_at(time)
+        asking = [stream for stream in live if layer is not None and stream.asks(layer)]
+        if asking and layer is not None:
+            inputs = [stream.mlp_input(layer, time) for stream in asking]
+            outputs = run_mlp(frames.model, layer, torch.cat(inputs)).split([len(x) for x in inputs])
+            for stream, output in zip(asking, outputs, strict=True):
+                stream.mlp_output(layer, output)
+        for stream in live:
+            stream.write(time)
+    return [stream.seen for stream in streams]
 
-    Contexts stand in the order of the last moment at which they are read; those that nobody reads any more are
-    dropped from the end.
+
+class SlotStream:
+    """One stream at a slot on its way through the layers: `[n, d]` at each moment at which it is read.
+
+    Contexts stand in the order of the last moment at which they are read (`until`); those that nobody reads any
+    more are dropped from the end. MLPs are computed only where something changed: no change stays no change.
     """
-    slot, store = stream.slot, frames.store
-    assert slot is not None
-    through = {frames.graph.read(Component("mlp", n)): n for n in passed_mlps(frames.claim, frames.graph, max(times))}
-    change: Tensor | None = None
-    pending: dict[int, Tensor] = {}
-    seen: dict[int, Tensor] = {}
-    for time in range(-1, int(until[0]) + 1):
-        live = int((until >= time).sum())
-        rows, landed = contexts[:live, 0], _Landed(frames, stream, contexts[:live], values)
-        change = None if change is None else change[:live]
-        if time in times:
-            x = store.at(("resid", time), slot, rows)
-            seen[time] = x if change is None else x + change
-        if time in through and change is not None:
-            pending[2 * through[time] + 1] = _mlp_change(frames, through[time], time, slot, rows, change)
-        for new in (landed.at_slot(time, slot), pending.get(time)):
+
+    def __init__(
+        self,
+        frames: Frames,
+        stream: Stream,
+        times: Sequence[int],
+        contexts: Int[Tensor, "n column"],
+        until: Int[np.ndarray, " n"],
+        values: Mapping[int, Value],
+    ) -> None:
+        assert stream.slot is not None
+        self.frames, self.stream, self.slot, self.times = frames, stream, stream.slot, times
+        self.contexts, self.until, self.values = contexts, until, values
+        self.last = int(until[0])
+        self.change: Tensor | None = None
+        self.pending: dict[int, Tensor] = {}
+        self.seen: dict[int, Tensor] = {}
+        self.moved: Tensor | None = None  # the contexts that the MLP is asked about, None for all
+
+    def advance(self, time: int) -> bool:
+        """Drop contexts that are not read any more and show the stream to its readers; False at its end."""
+        if time > self.last:
+            return False
+        live = int((self.until >= time).sum())
+        self.contexts = self.contexts[:live]
+        self.change = None if self.change is None else self.change[:live]
+        if time in self.times:
+            x = self.frames.store.at(("resid", time), self.slot, self.contexts[:, 0])
+            self.seen[time] = x if self.change is None else x + self.change
+        return True
+
+    def asks(self, layer: int) -> bool:
+        """Whether the MLP of a layer sees a change and writes before the last reader looks."""
+        return self.change is not None and 2 * layer + 1 < self.last
+
+    def mlp_input(self, layer: int, time: int) -> Float[Tensor, "moved d"]:
+        """What the MLP that reads at a moment sees, in the contexts in which it sees a change."""
+        assert self.change is not None
+        moved, held = (self.change != 0).any(1), self.frames.held(Component("mlp", layer), self.slot)
+        moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
+        self.moved = None if bool(moved.all()) else moved
+        return self.frames.store.at(("resid", time), self.slot, self._asked(self.contexts[:, 0])) + self._asked(self.change)
+
+    def mlp_output(self, layer: int, output: Float[Tensor, "moved d"]) -> None:
+        """How much the MLP writes more than on the frame; nothing where a site of the claim holds it."""
+        assert self.change is not None
+        more = output - self.frames.store.at(("mlp_out", layer), self.slot, self._asked(self.contexts[:, 0]))
+        if self.moved is not None:
+            more = torch.zeros_like(self.change).index_put((self.moved,), more)
+        self.pending[2 * layer + 1] = more
+
+    def _asked(self, x: Tensor) -> Tensor:
+        return x if self.moved is None else x[self.moved]
+
+    def write(self, time: int) -> None:
+        """Add what is written at a moment: landed values, and MLPs that saw a change."""
+        live = len(self.contexts)
+        landed = _Landed(self.frames, self.stream, self.contexts, self.values).at_slot(time, self.slot)
+        for new in (landed, self.pending.pop(time, None)):
             if new is not None:
-                change = new[:live] if change is None else change + new[:live]
-    return seen
-
-
-def _mlp_change(
-    frames: Frames, layer: int, time: int, slot: Slot, rows: Int[Tensor, " n"], change: Float[Tensor, "n d"]
-) -> Float[Tensor, "n d"]:
-    """How much a passed-through MLP writes more than on the frame; nothing where a site of the claim holds it.
-
-    It is computed only where something changed: no change stays no change, exactly.
-    """
-    moved, held = (change != 0).any(1), frames.held(Component("mlp", layer), slot)
-    moved = moved if held is None else moved & ~held[rows]
-    everyone = bool(moved.all())
-    some = rows if everyone else rows[moved]
-    x = frames.store.at(("resid", time), slot, some) + (change if everyone else change[moved])
-    new = run_mlp(frames.model, layer, x) - frames.store.at(("mlp_out", layer), slot, some)
-    return new if everyone else torch.zeros_like(change).index_put((moved,), new)
+                self.change = new[:live] if self.change is None else self.change + new[:live]
 
 
 def run_mlp(model: Transformer, layer: int, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:

@@ -16,12 +16,12 @@ def open_weights(source: Source, device: str | None, dtype: str, longest: int) -
     """The checked weights of a model; the self-check uses rows of `longest` tokens. Raises ModelError."""
     if dtype not in DTYPES:
         raise ModelError(f"dtype {dtype!r} is unknown: float32 (the default) or float64 (to verify).")
+    place = _device(device)
     loaded = source.loaded
     if loaded is None and source.name.startswith(ZOO):
         from scrub import zoo
 
         loaded = zoo.bridge(source.name.removeprefix(ZOO))
-    place = _device(device)
     return load(source.name if loaded is None else loaded, dtype=DTYPES[dtype], device=place, probe_length=longest)
 
 
@@ -30,7 +30,7 @@ def _device(name: str | None) -> torch.device | None:
         return None
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         first = str(error).splitlines()[0]
         raise ModelError(f"--device {name}: not available here ({first}). Use --device cpu.") from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scrub.report.text import short_name
+
 if TYPE_CHECKING:
     from scrub.engine.cost import Plan
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 def plan_text(plan: Plan) -> str:
     shared = plan.asked - plan.evaluations
     lines = [
-        f"{plan.hypothesis}  {plan.rows} rows x {plan.draws} draws from a pool of {plan.pool}",
+        f"{short_name(plan.hypothesis)}  {plan.rows} rows x {plan.draws} draws from a pool of {plan.pool}",
         f"    the claim unrolls to {plan.occurrences} occurrences, {plan.steps} different steps",
         f"    {plan.asked:,} evaluations are asked for; {plan.evaluations:,} are made, {shared:,} are shared",
     ]

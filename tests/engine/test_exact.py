@@ -20,11 +20,11 @@ from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.exact import Exact
 from scrub.model.computation import Computation
-from scrub.score.sample import Bench, enumerate_exactly, sample
 from scrub.score.result import ratio
+from scrub.score.sample import Bench, enumerate_exactly, sample
 from scrub.score.statistics import interval
 
-ROWS, OUTCOMES, CASES = 4, 700, 70
+ROWS, OUTCOMES, CASES = 4, 300, 60
 Distribution = dict[Any, float]
 
 
@@ -219,10 +219,10 @@ def covered(bench: Bench, seeds: range, rows: int, draws: int) -> float:
 
 def test_the_interval_holds_the_exact_value_in_most_seeds() -> None:
     share = covered(half_claim(4), range(80), rows=80, draws=3)
-    assert 0.87 <= share <= 1  # 95 % of 80 is 76; below 70 comes once in 1,000 such runs
+    assert 0.86 <= share <= 1  # a percentile interval of 80 rows holds it in 93 to 94 %, give or take 3 here
 
 
 @pytest.mark.slow
 def test_the_interval_holds_the_exact_value_in_95_percent_of_seeds() -> None:
-    share = covered(half_claim(4), range(1000), rows=80, draws=4)
-    assert 0.93 <= share <= 0.97
+    share = covered(half_claim(4), range(500), rows=150, draws=4)
+    assert 0.92 <= share <= 0.975  # one standard error of 500 seeds is 1 %

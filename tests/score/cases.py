@@ -8,16 +8,16 @@ from random import Random
 from typing import Any
 
 import networkx as nx
-import numpy as np
-from strategies_models import named, random_transformer
 
 from scrub import Dataset, Hypothesis, Interpretation, Metric, claim, embed, logits, nodes, recovers
 from scrub.claims.resolved import Claim
 from scrub.engine.on_graph import GraphRows
+from scrub.engine.on_transformer import TransformerRows
 from scrub.model.weights import Transformer
 from scrub.run import sound
-from scrub.score.measure import OnGraph
+from scrub.score.measure import OnGraph, OnTransformer
 from scrub.score.sample import Bench, compile_claim
+from strategies_models import named, random_transformer
 
 ERROR = Metric(lambda output, row: abs(output - row.columns["label"]), better="lower", name="error")
 VALUE = Metric(lambda output, row: output, better="higher", name="value")
@@ -67,8 +67,12 @@ def bench_of(hypothesis: Hypothesis) -> Bench:
     return Bench(claim, tree, program, rows, OnGraph(claim, rows))
 
 
-def scored(hypothesis: Hypothesis) -> np.ndarray:
-    return np.flatnonzero(resolved(hypothesis).scored)
+def transformer_bench(hypothesis: Hypothesis) -> Bench:
+    """A claim about a transformer that is at hand."""
+    claim = resolved(hypothesis)
+    tree, program = compile_claim(claim)
+    rows = TransformerRows.run(claim, hypothesis.model, [program])
+    return Bench(claim, tree, program, rows, OnTransformer(claim, rows))
 
 
 SUM = graph(out=lambda x, y: 10 * x + y)
@@ -83,7 +87,9 @@ def sum_claim(data: Dataset | None = None, **options: Any) -> Hypothesis:
     """Of out = 10 x + y only x is claimed to matter: y comes from the rest."""
     data = sum_rows() if data is None else data
     options = {"metric": ERROR} | options
-    return claim_of(SUM, {"answer": lambda x: 10 * x}, {"x": "x", "answer": nodes("out").reads(x="x")}, data, **options)
+    return claim_of(
+        SUM, {"answer": lambda x: 10 * x}, {"x": "x", "answer": nodes("out").reads(x="x")}, data, **options
+    )
 
 
 def tiny_transformer(seed: int = 3) -> Transformer:

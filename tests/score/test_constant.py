@@ -6,10 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from score.cases import bench_of, claim_of, graph, resolved, rows_of, sum_claim, token_claim, token_rows, tiny_transformer
 from scipy.special import log_softmax, logsumexp, softmax
 
 import scrub
+from score.cases import (
+    bench_of,
+    claim_of,
+    graph,
+    resolved,
+    rows_of,
+    sum_claim,
+    tiny_transformer,
+    token_claim,
+    token_rows,
+    transformer_bench,
+)
 from scrub import Metric
 from scrub.claims.dataset import Dataset
 from scrub.score import constant
@@ -61,7 +72,9 @@ def candidates(vectors: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize(("kind", "better"), [("loss", min), ("accuracy", max), ("logit_diff", max), ("prob_diff", max)])
+@pytest.mark.parametrize(
+    ("kind", "better"), [("loss", min), ("accuracy", max), ("logit_diff", max), ("prob_diff", max)]
+)
 def test_the_best_candidate_by_brute_force(kind: str, better: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)
     vectors, labels = rng.normal(0, 2, (70, 3)), rng.integers(0, 3, 70).tolist()  # more rows than one batch
@@ -99,27 +112,31 @@ def test_frequencies_are_those_of_the_scored_rows() -> None:
     assert best(data, "loss(label)", scored="scored") == pytest.approx(np.log(2), rel=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["own", "mean logits", "mean probabilities"])
-def test_each_kind_of_candidate_is_the_best_of_some_claim(kind: str) -> None:
-    """`kl` has no label frequencies: an own answer, the mean logits or the mean probabilities win."""
-    vectors = {
-        # two poles and one row between them, nearer to all than any mean of a skewed pool
-        "own": np.array([[3.0, 0, 0]] * 5 + [[0, 3.0, 0]] * 5 + [[0, 0, 0]] + [[0, 0, 90.0]]),
-        "mean logits": np.array([[2.0, 1, 0], [2.0, -1, 0], [-2.0, 1, 0], [-2.0, -1, 0]] * 3) * [0.01, 0.01, 1],
-        "mean probabilities": np.array([[3.0, 0, 0], [0, 3.0, 0], [0, 0, 3.0]] * 4),
-    }[kind]
-    log_p = log_softmax(vectors, axis=1)
-    scored = np.abs(vectors).max(1) < 50  # the row far out is in the pool, and is not asked for
-    found = {
-        name: np.mean([[(np.exp(p) * (p - q)).sum() for p in log_p[scored]] for q in log_softmax(tried, axis=1)], axis=1).min()
-        for name, tried in candidates(vectors).items()
-    }  # fmt: skip
-    data = table(vectors.tolist(), [0] * len(vectors), scored=scored.tolist())
-    got = best(data, "kl", scored="scored")
-    assert got == pytest.approx(min(found.values()), rel=1e-9)
-    if kind != "mean logits":
-        assert min(found, key=lambda name: found[name]) == kind
-        assert sorted(found.values())[1] > got + 1e-3
+POLES = [[3.0, 0, 0]] * 5 + [[0, 3.0, 0]] * 5
+MIDDLE = np.log(softmax(POLES, axis=1).mean(0)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "others"),
+    [
+        ("own", POLES, [MIDDLE, *[[0, 0, 90.0]] * 6]),  # one row of the pool answers what is best
+        ("mean logits", POLES, [[0, 0, 20.0], [0, 0, -20.0]] * 4),  # whose probabilities do not balance
+        ("mean probabilities", [*POLES, *[[0, 0, 3.0]] * 5, *[[0, 0, 3.0]] * 5], []),
+    ],
+)
+def test_each_kind_of_candidate_is_the_best_of_some_claim(kind: str, asked: list[Any], others: list[Any]) -> None:
+    """`kl` has no label frequencies; the pool may hold rows that are not scored."""
+    vectors = np.array([*asked, *others])
+    log_p = log_softmax(np.array(asked), axis=1)
+
+    def score(tried: np.ndarray) -> float:
+        return min(np.mean([(np.exp(p) * (p - q)).sum() for p in log_p]) for q in log_softmax(tried, axis=1))
+
+    found = {name: score(tried) for name, tried in candidates(vectors).items()}
+    scored = [True] * len(asked) + [False] * len(others)
+    got = best(table(vectors.tolist(), [0] * len(vectors), scored=scored), "kl", scored="scored")
+    assert got == pytest.approx(found[kind], rel=1e-9)
+    assert sorted(found.values())[1] > got + 1e-3
 
 
 def test_the_mean_logits_win_for_a_metric_of_ones_own() -> None:
@@ -129,38 +146,29 @@ def test_the_mean_logits_win_for_a_metric_of_ones_own() -> None:
     assert best(table(vectors, [0] * 4), near) == pytest.approx(by_hand, rel=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["loss(first)", "kl", "accuracy(several)", "prob_diff(first, second)"])
-def test_on_a_transformer(kind: str) -> None:
-    """The constant in a result equals brute force over the model's own logits."""
-    from score.test_metrics import own_logits
+@pytest.mark.parametrize(
+    ("kind", "better"), [("loss", min), ("accuracy", max), ("logit_diff", max), ("prob_diff", max)]
+)
+def test_on_a_transformer(kind: str, better: Any) -> None:
+    data = token_rows(16)
+    metric = f"{kind}(first)" if kind in ("loss", "accuracy") else f"{kind}(first, second)"
+    bench = transformer_bench(token_claim(tiny_transformer(), data, metric=metric))
+    logits = bench.measured.answers(np.arange(16)).numpy()
+    first, second = ([row.columns[name] for row in data.rows] for name in ("first", "second"))
+    tried = [*candidates(logits).values()]
+    if kind in ("loss", "accuracy"):
+        tried.append(np.log(np.bincount(first, minlength=9) / 16 + 1e-300)[None])
+    found = scores(kind, np.concatenate(tried), first, second)
+    assert best_constant(bench.claim, bench.measured, np.arange(16)) == pytest.approx(better(found), rel=1e-9)
 
-    data, model = token_rows(16), tiny_transformer()
-    result = scrub.test(token_claim(model, data, metric=kind), draws=2, dtype="float64", explain=False)
-    logits = own_logits(model, data)
-    tried = np.concatenate(list(candidates(logits).values()))
-    log_p, log_q = log_softmax(logits, axis=1), log_softmax(tried, axis=1)
-    rows = [row.columns for row in data.rows]
-    first, second = ([row[name] for row in rows] for name in ("first", "second"))
-    if kind == "kl":
-        found = min(np.mean([(np.exp(p) * (p - q)).sum() for p in log_p]) for q in log_q)
-    elif kind == "loss(first)":
-        frequencies = np.bincount(first, minlength=9) / 16
-        own = [-q[first].mean() for q in log_q]
-        found = min([*own, -np.log(frequencies[first]).mean()])
-    elif kind == "accuracy(several)":
-        found = max(np.mean([q in row["several"] for row in rows]) for q in range(9) if q in {*log_q.argmax(1).tolist(), *first})
-        assert found >= max(np.mean([t.argmax() in row["several"] for row in rows]) for t in tried)
-    else:
-        found = max(np.exp(q)[first].mean() - np.exp(q)[second].mean() for q in log_q)
-    bench = result.metric
-    expected = (bench.random - found) / (bench.random - bench.model) if result.verdict != "undefined" else None
-    if expected is None:
-        assert result.constant is None
-    elif kind == "accuracy(several)":
-        assert result.constant is not None
-        assert (result.constant <= expected + 1e-9) == (bench.random < bench.model)
-    else:
-        assert result.constant == pytest.approx(expected, rel=1e-6)
+
+def test_a_metric_of_ones_own_on_a_transformer_tries_the_same_answers() -> None:
+    own = Metric(lambda output, row: -log_softmax(output)[row.columns["first"]], better="lower")
+    bench = transformer_bench(token_claim(tiny_transformer(), token_rows(70), metric=own))
+    logits = bench.measured.answers(np.arange(70)).numpy()
+    first = [row.columns["first"] for row in bench.claim.data.rows]
+    found = scores("loss", np.concatenate(list(candidates(logits).values())), first, first)
+    assert best_constant(bench.claim, bench.measured, np.arange(70)) == pytest.approx(min(found), rel=1e-9)
 
 
 def test_the_constant_of_kl_is_a_mean_over_rows() -> None:
@@ -168,7 +176,9 @@ def test_the_constant_of_kl_is_a_mean_over_rows() -> None:
     vectors = np.random.default_rng(3).normal(0, 3, (90, 3))
     log_p = log_softmax(vectors, axis=1)
     tried = np.concatenate(list(candidates(vectors).values()))
-    loop = min(np.mean([(np.exp(p) * (p - q)).sum() for p in log_p]) for q in tried - logsumexp(tried, axis=1)[:, None])
+    loop = min(
+        np.mean([(np.exp(p) * (p - q)).sum() for p in log_p]) for q in tried - logsumexp(tried, axis=1)[:, None]
+    )
     assert best(table(vectors.tolist(), [0] * 90), "kl") == pytest.approx(loop, rel=1e-12)
 
 
@@ -246,5 +256,3 @@ def test_no_constant_where_none_has_a_number() -> None:
     claim = nothing_matters(table([[1.0, 0, 0]] * 3, [0] * 3), Metric(lambda output, row: np.nan))
     bench = bench_of(claim)
     assert best_constant(resolved(claim), bench.measured, np.arange(3)) is None
-
-

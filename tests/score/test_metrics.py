@@ -8,19 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from score.cases import claim_of, graph, rows_of, token_claim, token_rows, tiny_transformer
 
 import scrub
+from score.cases import claim_of, graph, rows_of, tiny_transformer, token_claim, token_rows, transformer_bench
 from scrub import nodes
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import Metric, NamedMetric, parse_metric
 from scrub.claims.text import words
-from scrub.engine.on_transformer import TransformerRows
 from scrub.errors import DataError, MetricError
 from scrub.model.layers import unembed
-from scrub.run import sound
 from scrub.score.metrics import Arguments, apply, as_logits, check_width, finite, on_few, on_logits
-from scrub.score.sample import compile_claim
 
 CPU = torch.device("cpu")
 LOGITS = torch.tensor([[1.0, 2.0, 0.0, -1.0], [0.0, 3.0, 1.0, 5.0]], dtype=torch.float64)
@@ -166,7 +163,9 @@ def vector_rows() -> Dataset:
 def test_built_in_metrics_of_a_graphs_vectors_exactly(metric: str) -> None:
     """Only x is claimed, so y is uniform over 0 to 3 and every mean is a sum by hand."""
     data = vector_rows()
-    claim = claim_of(VECTORS, {"answer": lambda x: x}, {"x": "x", "answer": nodes("out").reads(x="x")}, data, metric=metric)
+    claim = claim_of(
+        VECTORS, {"answer": lambda x: x}, {"x": "x", "answer": nodes("out").reads(x="x")}, data, metric=metric
+    )
     result = scrub.test(claim, exact=True)
 
     def score(row: Any, x: int, y: int) -> float:
@@ -208,22 +207,14 @@ def test_ones_own_metric_on_a_transformer_sees_logits_and_the_reference_row() ->
 
 @pytest.mark.parametrize("metric", ["loss(several)", "kl", "prob_diff(first, several)", "accuracy(several)"])
 def test_built_in_metrics_of_the_transformer_itself(metric: str) -> None:
-    """The model's own mean, from its logits: log softmax and tokens by hand."""
     data, model = token_rows(), tiny_transformer()
-    result = scrub.test(token_claim(model, data, metric=metric), draws=1, dtype="float64", explain=False)
+    bench = transformer_bench(token_claim(model, data, metric=metric))
     rows = [row.columns for row in data.rows]
-    log_p = torch.from_numpy(own_logits(model, data)).log_softmax(-1).numpy()
-    p = np.exp(log_p)
+    p = unembed(model, bench.rows.outputs(np.arange(len(rows)))).softmax(-1).numpy()
     expected = {
         "loss(several)": [-np.log(p[i, list(r["several"])].sum()) for i, r in enumerate(rows)],
         "kl": [0.0] * len(rows),
         "prob_diff(first, several)": [p[i, r["first"]] - p[i, list(r["several"])].sum() for i, r in enumerate(rows)],
         "accuracy(several)": [float(p[i].argmax() in r["several"]) for i, r in enumerate(rows)],
     }[metric]
-    assert result.metric.model == pytest.approx(np.mean(expected), abs=1e-10)
-
-
-def own_logits(model: Any, data: Dataset) -> np.ndarray:
-    claim = sound(token_claim(model, data, metric="kl"))[0]
-    rows = TransformerRows.run(claim, model, [compile_claim(claim)[1]])
-    return unembed(model, rows.outputs(np.arange(len(data)))).numpy()
+    assert bench.model_scores(np.arange(len(rows))).tolist() == pytest.approx(expected, abs=1e-10)

@@ -1,0 +1,223 @@
+"""What `model=` may be, without weights; and shapes as the weights themselves have them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+import networkx as nx
+import pytest
+
+from model.tiny_models import bridged, hugging_face, native
+from scrub.claims import hub
+from scrub.claims.text import words
+from scrub.errors import ModelError
+from scrub.model import source
+from scrub.model.computation import Computation
+from scrub.model.graph import TransformerGraph
+from scrub.model.known import SHAPES, shape_of_config
+from scrub.model.source import find
+from scrub.model.transformer import adapt
+
+CONFIG: dict[str, Any] = {
+    "model_type": "gpt2", "n_embd": 8, "n_head": 2, "n_layer": 3, "vocab_size": 20, "n_positions": 9
+}  # fmt: skip
+
+
+def graph() -> nx.DiGraph:
+    made = nx.DiGraph()
+    made.add_node("a")
+    made.add_node("out", function=lambda a: a)
+    made.add_edge("a", "out")
+    return made
+
+
+def directory(path: Path, config: Any = CONFIG) -> Path:
+    path.mkdir(exist_ok=True)
+    (path / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
+    return path
+
+
+def transformer(model: Any) -> TransformerGraph:
+    found = find(model).graph
+    assert isinstance(found, TransformerGraph)
+    return found
+
+
+def test_a_graph_and_what_makes_one() -> None:
+    for model in (graph(), graph, lambda: graph, Computation.of(graph())):
+        assert isinstance(find(model).graph, Computation)
+
+
+def test_a_model_of_the_zoo_with_its_words() -> None:
+    found = find("zoo:induction")
+    assert transformer("zoo:induction").shape.n_layers == 2
+    assert found.tokenizer is not None
+    assert found.tokenizer.get_vocab_size() == 101
+
+
+def test_a_directory_with_and_without_a_tokenizer(tmp_path: Path) -> None:
+    folder = directory(tmp_path / "model")
+    assert find(folder).tokenizer is None
+    assert (transformer(str(folder)).name, transformer(folder).shape.n_layers) == ("model", 3)
+    made: Any = words(["a", "b"])
+    made.save(str(folder / "tokenizer.json"))
+    tokenizer = find(folder).tokenizer
+    assert tokenizer is not None
+    assert tokenizer.get_vocab_size() == 2
+
+
+def test_a_directory_below_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory(tmp_path / "model")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert transformer("~/model").name == "model"
+
+
+def test_a_well_known_name_needs_no_file() -> None:
+    assert transformer("gpt2").shape == SHAPES["gpt2"] == transformer("gpt2-small").shape
+    assert find("gpt2").tokenizer is None
+
+
+def test_a_loaded_bridge_and_what_was_taken_from_it() -> None:
+    bridge = native()
+    taken = adapt(bridge)
+    assert transformer(bridge).shape == transformer(taken).shape == taken.shape
+    assert find(bridge).loaded is bridge
+
+
+KINDS = {
+    "gpt2": "GPT2LMHeadModel",
+    "gpt_neox": "GPTNeoXForCausalLM",
+    "llama": "LlamaForCausalLM",
+    "mistral": "MistralForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    "gemma": "GemmaForCausalLM",
+}
+
+
+@pytest.mark.parametrize("family", KINDS)
+def test_a_config_says_what_the_weights_say(family: str) -> None:
+    changes = {"head_dim": 4} if family in ("qwen3", "gemma") else {}
+    config = hugging_face(KINDS[family], **changes).config
+    found = shape_of_config(json.loads(json.dumps(config.to_dict(), default=str)), "tiny")  # pyright: ignore
+    assert found.family == family
+    wanted = adapt(bridged(KINDS[family], **changes)).shape
+    assert attrs.evolve(found, family="") == attrs.evolve(wanted, family="")
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "describes no model"),
+        ({"model_type": "gpt2"}, "lacks 'n_embd'"),
+        ({**CONFIG, "n_head": 0}, "describes no transformer"),
+        ({**CONFIG, "n_embd": None}, "describes no transformer"),
+        ({"model_type": "gpt_neo"}, "the family 'gpt_neo'.* Did you mean 'gpt_neox'"),
+        ({}, "the family ''"),
+    ],
+)
+def test_a_config_that_cannot_be_read(tmp_path: Path, config: Any, sentence: str) -> None:
+    with pytest.raises(ModelError, match=sentence):
+        find(directory(tmp_path, config))
+
+
+def broken() -> None:
+    raise KeyError("x")
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (3, "model=int is no model"),
+        (nx.DiGraph, "model=type is no model"),
+        (broken, r"model=: broken\(\) raised KeyError: 'x'"),
+        (lambda: None, "model=NoneType is no model"),
+        ("zoo:inductoin", "Did you mean 'induction'"),
+        ("gpt2-smal", "Did you mean 'gpt2-small'"),
+        ("induction", "Did you mean 'zoo:induction'"),
+        ("a/b", "the Hugging Face hub cannot be reached.*--model DIR"),
+        ("./a/b", "there is no such directory"),
+    ],
+)
+def test_what_is_no_model(model: Any, sentence: str) -> None:
+    with pytest.raises(ModelError, match=sentence):
+        find(model)
+
+
+def test_a_directory_without_config_or_with_a_bad_tokenizer(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"has no config\.json"):
+        find(tmp_path)
+    directory(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(ModelError, match="no tokenizer that can be read"):
+        find(tmp_path)
+
+
+def test_a_name_of_the_hubs_is_read_from_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: Any = words(["a", "b", "c"])
+    made.save(str(directory(tmp_path) / "tokenizer.json"))
+    asked: list[tuple[str, str]] = []
+
+    def there(name: str, file: str) -> Path:
+        asked.append((name, file))
+        return tmp_path / file
+
+    monkeypatch.setattr(source, "hub_file", there)
+    found = find("some/model")
+    assert (found.name, transformer("some/model").shape.n_layers) == ("some/model", 3)
+    assert found.tokenizer is not None
+    assert found.tokenizer.get_vocab_size() == 3
+    asked.clear()
+    assert transformer("gpt2-small").shape == SHAPES["gpt2"]  # the table first, under the hub's own name
+    assert asked == [("gpt2", "tokenizer.json")]
+
+
+def test_the_hub_is_asked_only_where_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    opened: list[Any] = []
+
+    def unreachable(request: Any, timeout: float) -> None:
+        opened.append(request.full_url)
+        raise OSError("no network")
+
+    hub.reachable.cache_clear()
+    hub.hub_file.cache_clear()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub, "urlopen", unreachable)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert hub.hub_file("some/model", "config.json") is None
+    assert opened == []
+    hub.reachable.cache_clear()
+    hub.hub_file.cache_clear()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    assert hub.hub_file("some/model", "config.json") is None
+    assert hub.hub_file("some/model", "tokenizer.json") is None
+    assert hub.hub_file("./no/name", "config.json") is None
+    assert opened == [constants.ENDPOINT]  # once
+    hub.reachable.cache_clear()
+    hub.hub_file.cache_clear()
+
+
+def test_the_hubs_cache_is_read_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    kept = tmp_path / "models--some--model" / "snapshots" / "abc"
+    kept.mkdir(parents=True)
+    (kept / "config.json").write_text("{}")
+    (tmp_path / "models--some--model" / "refs").mkdir()
+    (tmp_path / "models--some--model" / "refs" / "main").write_text("abc")
+    hub.hub_file.cache_clear()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    lookup = huggingface_hub.try_to_load_from_cache
+    monkeypatch.setattr(
+        huggingface_hub, "try_to_load_from_cache", lambda name, file: lookup(name, file, cache_dir=tmp_path)
+    )
+    assert hub.hub_file("some/model", "config.json") == kept / "config.json"
+    assert hub.hub_file("some/model", "tokenizer.json") is None
+    hub.hub_file.cache_clear()
