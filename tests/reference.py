@@ -22,9 +22,7 @@ Made = list[tuple[str, str, int]]
 Model = Computation | Transformer
 
 
-def scrubbed(
-    claim: Claim, model: Model, seed: int, reference: int, draw: int, made: Made | None = None
-) -> Any:
+def scrubbed(claim: Claim, model: Model, seed: int, reference: int, draw: int, made: Made | None = None) -> Any:
     """run(answer, x) for one reference row and one draw: the output node's value, or the logits `[v]`.
 
     `made` collects every draw as (kind, path, row).
@@ -70,9 +68,7 @@ class Oracle:
         made: Values = {}
         for component in sorted(site.components, key=graph.order):
             frames = self.frames(component, leaf, row, path)
-            before = {
-                k: v for k, v in made.items() if site.is_linked and graph.order(k[0]) < graph.order(component)
-            }
+            before = {k: v for k, v in made.items() if site.is_linked and graph.order(k[0]) < graph.order(component)}
             contexts = {c: self.world.context(f, given.get(c, {}) | before) for c, f in frames.items()}
             own = contexts["q"] if "q" in contexts else next(iter(contexts.values()))
             value = self.world.compute(component, contexts, own)

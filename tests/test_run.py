@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -117,19 +118,17 @@ def test_a_data_functions_own_sentence_is_kept() -> None:
         (DataError, "data=int is no Dataset", {"data": 3}, {}),
         (ModelError, "model=int is no model", {"model": 3}, {}),
         (ModelError, "raised ZeroDivisionError", {"model": lambda: 1 / 0}, {}),
-        (ModelError, "has no nodes", {"model": nx.DiGraph}, {}),
+        (ModelError, "has no nodes", {"model": nx.DiGraph()}, {}),
         (MetricError, "raised ZeroDivisionError", {"metric": scrub.Metric(lambda o, r: 1 / 0)}, {}),
         (
             MetricError,
-            "in rows 1, 7, 13, 19",
+            "infinite for the model in rows 1, 7, 13, 19",
             {"metric": scrub.Metric(lambda o, r: 1e999 * (r.columns["a"] == 1))},
             {},
         ),
     ],
 )
 def test_refusals(error: type[ScrubError], sentence: str, changed: dict[str, Any], arguments: dict[str, Any]) -> None:
-    if changed.get("model") is nx.DiGraph:
-        changed = {"model": nx.DiGraph()}
     with pytest.raises(error) as caught:
         scrub.test(make(**changed), **arguments)
     assert sentence in str(caught.value)
@@ -138,7 +137,7 @@ def test_refusals(error: type[ScrubError], sentence: str, changed: dict[str, Any
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_rows_without_a_finite_metric_are_named_when_exact_too(value: float) -> None:
     metric = scrub.Metric(lambda o, r: value if r.columns["a"] == 1 else 0.0)
-    with pytest.raises(MetricError, match="NaN or infinite .* in rows? 1"):
+    with pytest.raises(MetricError, match=r"NaN or infinite .* in rows 1"):
         scrub.test(make(metric=metric), exact=True)
 
 

@@ -16,9 +16,7 @@ from scrub.model.selfcheck import PROBE_LENGTH
 from scrub.model.transformer import adapt, bridge_of, official_name
 from scrub.model.weights import Transformer
 
-_USE_A_DIRECTORY = (
-    'give a directory that holds config.json and *.safetensors: model="path/to/dir", or --model DIR.'
-)
+_USE_A_DIRECTORY = 'give a directory that holds config.json and *.safetensors: model="path/to/dir", or --model DIR.'
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
@@ -112,9 +110,7 @@ def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
     # Hugging Face fills what is missing with random numbers and only logs it.
     wrong = sorted(info["missing_keys"]) + sorted(str(key[0]) for key in info["mismatched_keys"])
     if wrong:
-        raise ModelError(
-            f"the weights of {name} do not fit its config.json: {some(wrong, 3)} missing or misshapen."
-        )
+        raise ModelError(f"the weights of {name} do not fit its config.json: {some(wrong, 3)} missing or misshapen.")
     return module
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from strategies_models import named
 
 import scrub
 from scrub import Dataset, Hypothesis, Interpretation, Metric, claim, recovers
@@ -19,6 +18,7 @@ from scrub.model.computation import Computation
 from scrub.run import sound
 from scrub.score.measure import OnGraph
 from scrub.score.sample import Bench, compile_claim
+from strategies_models import named
 
 OUTPUT = Metric(lambda output, row: output, better="higher", name="output")
 ERROR = Metric(lambda output, row: abs(output - row.columns["label"]), better="lower", name="error")

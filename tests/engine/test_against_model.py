@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 from hooked import Hooked, Patch, Places, Scrubbed, engine, mixed_rows
-from model.tiny_models import bridged, native
-from strategies_models import named
 
 import scrub
+from model.tiny_models import bridged, native
 from scrub import Interpretation, attn, claim, embed, heads, logits, mlps, pos, recovers, resid
 from scrub.claims.sites import Site
+from strategies_models import named
 
 DATA = mixed_rows()
 MODELS = {
@@ -171,9 +171,7 @@ RECEIVED: dict[str, tuple[dict[str, Site], Lands]] = {
 
 @pytest.mark.parametrize("through", ["", "mlps", "all"])
 @pytest.mark.parametrize("what", RECEIVED)
-def test_paths_into_a_head_and_on_to_the_answer(
-    model: Hooked, places: Places, what: str, through: str
-) -> None:
+def test_paths_into_a_head_and_on_to_the_answer(model: Hooked, places: Places, what: str, through: str) -> None:
     """Each channel has its own frozen run; the head is computed from the three, then put into a run on r."""
     sources, lands = RECEIVED[what]
     if through == "all" and any(name.startswith("mlp") for rows in lands.values() for _, name, _ in rows):
@@ -240,9 +238,7 @@ def test_a_passed_head_that_is_claimed_stays_on_the_rest(model: Hooked, places: 
     story = Interpretation()
     for name, parents in {"e": ["kind"], "a": ["kind"], "answer": ["e", "a"]}.items():
         story.variable(named(name, parents, tuple))
-    declare = claim(
-        story, model="tiny", data=DATA, metric="loss(label)", expect=recovers(0.5), through="all"
-    )
+    declare = claim(story, model="tiny", data=DATA, metric="loss(label)", expect=recovers(0.5), through="all")
     found = engine(declare(omitted), model)
     for call in calls(found):
         rows = found.rows(call)

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from attrs import define, evolve, field
 from graph_cases import ERROR, bench_of, claim_of, feature, graph_of
-from reference import Oracle
-from reference_models import OnGraph
-from strategies import checked, random_graph_claim
 
 import scrub
+from reference import Oracle
+from reference_models import OnGraph
 from scrub import Dataset, Interpretation, Metric, nodes
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Draws
@@ -23,6 +22,7 @@ from scrub.model.computation import Computation
 from scrub.score.result import ratio
 from scrub.score.sample import Bench, enumerate_exactly, sample
 from scrub.score.statistics import interval
+from strategies import checked, random_graph_claim
 
 ROWS, OUTCOMES, CASES = 4, 300, 60
 Distribution = dict[Any, float]
@@ -97,8 +97,8 @@ def test_exact_is_the_enumeration_of_every_draw() -> None:
             assert sum(got.values()) == pytest.approx(1)
             for power in (1, 2):
                 assert mean(got, power) == pytest.approx(mean(distribution, power), rel=1e-9, abs=1e-9)
-        for feature in features(claim):
-            met[feature] = met.get(feature, 0) + 1
+        for name in features(claim):
+            met[name] = met.get(name, 0) + 1
         compared += 1
     assert compared >= CASES
     wanted = ["together", "linked", "omits", "through", "rest_rows", "within", "several sites", "deep"]

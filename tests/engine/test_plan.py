@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from graph_cases import bench_of, claim_of, drawn_rows, graph_of, story_of
 from hooked import mixed_rows
-from strategies_models import named
 
 import scrub
 from scrub import Hypothesis, Interpretation, claim, embed, heads, logits, mlps, nodes, recovers, resid
@@ -26,6 +25,7 @@ from scrub.model.graph import Shape as Sizes
 from scrub.model.graph import TransformerGraph
 from scrub.run import references, sound
 from scrub.score.sample import compile_claim
+from strategies_models import named
 
 DATA = mixed_rows(12, vocabulary=5)
 SIZES = Sizes("gpt2", 3, 2, 2, 8, 4, 32, 31, 24)

@@ -14,9 +14,9 @@ import pytest
 import torch
 from graph_cases import ERROR, claim_of, exact, feature, graph_of, story_of
 from hooked import Hooked, Places, engine, mixed_rows
-from model.tiny_models import native
 
 import scrub
+from model.tiny_models import native
 from scrub import Interpretation, claim, embed, heads, logits, nodes, pos, recovers
 from scrub.claims.sites import Site
 
@@ -133,10 +133,7 @@ def test_rule_2_together_agrees_on_all_at_once() -> None:
 
 def _mean_error_apart() -> float:
     errors = [
-        abs(a + 10 * b - 11 * x)
-        for x in range(4)
-        for a in (x - x % 2, x - x % 2 + 1)
-        for b in (x % 2, x % 2 + 2)
+        abs(a + 10 * b - 11 * x) for x in range(4) for a in (x - x % 2, x - x % 2 + 1) for b in (x % 2, x % 2 + 2)
     ]
     return sum(errors) / len(errors)
 
@@ -189,7 +186,9 @@ def test_rule_5_labels_are_those_of_the_reference() -> None:
     """Nothing is claimed: |x' - x| is 5/4 on average; with the label of the row read it would be 0."""
     graph = graph_of(out=lambda x: x)
     right, wrong = 1.25, 0
-    found = scrub.test(claim_of(graph, story_of(answer="x"), {"answer": nodes("out")}, FOUR, metric=ERROR), exact=True)
+    found = scrub.test(
+        claim_of(graph, story_of(answer="x"), {"answer": nodes("out")}, FOUR, metric=ERROR), exact=True
+    )
     assert found.metric.scrubbed == found.metric.random == right != wrong
 
 
@@ -300,7 +299,9 @@ def places() -> Places:
     return Places(Hooked(native(), 1e-10), ROWS)
 
 
-def scrubbed_logits(places: Places, sites: dict[str, Site], **options: Any) -> tuple[torch.Tensor, list[dict[str, Any]]]:
+def scrubbed_logits(
+    places: Places, sites: dict[str, Site], **options: Any
+) -> tuple[torch.Tensor, list[dict[str, Any]]]:
     """Logits of every row under two draws, and the (own, rest) rows of each call by variable."""
     parents = {name: "kind" for name in sites if name != "answer"}
     story = story_of(**parents, answer=" ".join(parents) or "kind")

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from score.cases import claim_of, graph, resolved, rows_of
+from score.cases import claim_of, graph, resolved, rows_of, tiny_transformer
 
-from scrub import Dataset, nodes
+from scrub import Dataset, embed, heads, logits, nodes
 from scrub.score.bits import Bits, bits, entropy
 
 DATA = rows_of({"x": x, "y": y, "z": z, "label": 0} for x, y, z in product(range(2), range(3), range(2)))
@@ -65,8 +65,8 @@ def test_nor_more_than_its_parents_keep() -> None:
 def test_the_answer_takes_the_joint_of_its_parents() -> None:
     """x and its copy: the sum of both is 2 bits, their joint 1."""
     story = {"copy": lambda x: x, "answer": lambda copy, x: (copy, x)}
-    model = graph(h=lambda x: x, g=lambda x: x, out=lambda h, g: (h, g))
-    sites = {"x": "g", "copy": "h", "answer": nodes("out").reads(h="copy", g="x")}
+    model = graph(h=lambda x: x, out=lambda h, x: (h, x))
+    sites = {"x": "x", "copy": "h", "answer": nodes("out").reads(h="copy", x="x")}
     assert kept(model, story, sites) == pytest.approx(1)
 
 
@@ -95,10 +95,11 @@ def test_a_parent_that_two_variables_read_counts_for_each_once() -> None:
 
 
 def test_several_sites_of_one_variable_count_once() -> None:
-    story = {"both": lambda x: x, "answer": lambda both: both}
-    model = graph(h=lambda x, y: x, g=lambda x, y: x, out=lambda h, g: (h, g))
-    sites = {"both": [nodes("h"), nodes("g")], "answer": nodes("out").reads(h="both", g="both")}
-    assert kept(model, story, sites) == pytest.approx(1)
+    rows = [{"tokens": [i % 4], "positions": {"END": 0}, "columns": {"label": i % 4}} for i in range(8)]
+    two = [heads("0.0", at="END").reads(v="label"), heads("1.0", at="END").reads(v="label")]
+    sites = {"label": embed("END"), "copy": two, "answer": logits("END")}
+    story = {"copy": lambda label: label, "answer": lambda copy: copy}
+    assert kept(tiny_transformer(), story, sites, Dataset.from_rows(rows), metric="kl") == pytest.approx(2)
 
 
 def test_constants_and_the_empty_claim_keep_nothing() -> None:

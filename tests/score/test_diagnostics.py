@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from score.cases import ERROR, SUM, bench_of, claim_of, graph, rows_of, sum_claim, sum_rows, token_claim, token_rows
+from score.cases import ERROR, SUM, bench_of, claim_of, graph, resolved, rows_of, sum_claim, sum_rows, tiny_transformer
 
 import scrub
-from scrub import Hypothesis, nodes
+from scrub import Dataset, Hypothesis, embed, heads, logits, nodes
 from scrub.engine.draw import Calls, Draws
+from scrub.engine.unroll import unroll
 from scrub.score.diagnostics import Swaps, Tally, same_inputs, without_rest
 
 
@@ -84,16 +85,19 @@ def test_with_a_kept_rest_the_frame_must_be_the_same_too() -> None:
     assert exactly(only_x.but(rest="paired", pair="mate", data=paired))["any"].idle == pytest.approx(1 / 2)
 
 
-def test_a_mean_rest_leaves_the_places_of_the_donor() -> None:
-    same = bench_of(sum_claim(rest="mean"))
-    assert same_inputs(same.claim, same.tree).max() == 0  # a graph has no places
-    model_rows = token_rows(6)
-    from score.cases import resolved, tiny_transformer
+def test_with_a_mean_or_zero_rest_the_places_are_those_of_the_donor() -> None:
+    """Two heads read the same label on rows of two lengths: the same frame, at other places."""
+    rows = [{"tokens": [7] * (i % 2) + [i // 2 % 2], "positions": {"END": -1}, "columns": {"label": i // 2 % 2}}
+            for i in range(8)]  # fmt: skip
+    story = {"copy": lambda label: 1, "answer": lambda copy: copy}
+    sites = {"label": embed("END"), "copy": heads("0.0", at="END").reads(v="label"), "answer": logits("END")}
 
-    claim = resolved(token_claim(tiny_transformer(), model_rows, metric="kl", rest="zero"))
-    from scrub.engine.unroll import unroll
+    def idle(**options: Any) -> int:
+        claim = resolved(claim_of(tiny_transformer(), story, sites, Dataset.from_rows(rows), metric="kl", **options))
+        return len(set(same_inputs(claim, unroll(claim).children[0]).tolist()))
 
-    assert set(same_inputs(claim, unroll(claim).children[0])) == set(range(len({r.tokens[-1] for r in model_rows.rows})))
+    assert idle() == 2
+    assert idle(rest="zero") == 4
 
 
 def test_donors_are_distinct_rows() -> None:
