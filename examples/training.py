@@ -19,7 +19,8 @@ from transformer_lens.model_bridge.sources.native import NativeModel, initialize
 
 from scrub.zoo.cards import FOLDER
 from scrub.zoo.data import Row
-from scrub.zoo.loading import booted, digest
+from scrub.model.transformer import native_bridge
+from scrub.zoo.loading import digest
 
 UNTRAINED = -100  # the target of a position that is not trained on
 BRIDGE_NAMES = {
@@ -170,7 +171,7 @@ def finish(
     """Stores weights and card of a trained model, and prints what they record."""
     name, weights, folder = card["name"], state(model), out or FOLDER
     labels = [label_id(row, label, vocabulary) for row in rows]
-    found = accuracy(booted(config, weights, name), rows, position, labels)
+    found = accuracy(native_bridge(config, weights, name), rows, position, labels)
     commonest = Counter(labels).most_common(1)[0][1]
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / f"{name}.safetensors")

@@ -83,6 +83,21 @@ def bridge_of(module: nn.Module, name: str) -> Any:
         raise ModelError(f"TransformerLens does not load {name} ({architecture}): {error}") from error
 
 
+def native_bridge(config: dict[str, Any], state: dict[str, Tensor], name: str) -> Any:
+    """A TransformerLens-native model in eval mode that carries `state`; the caller's random state is kept."""
+    from transformer_lens.config import TransformerBridgeConfig
+    from transformer_lens.model_bridge.sources.native import boot
+
+    # Skipping TransformerLens' own initialisation is not enough: torch's layers still draw from the global
+    # generator when they are built.
+    with torch.random.fork_rng(devices=[]):
+        made = boot(TransformerBridgeConfig(**config, init_weights=False), model_name=name)
+    # The head of a native model has no bias; the bridge lists a zero one, which no file needs to store.
+    missing = {key: value for key, value in made.state_dict().items() if key == "unembed.bias"}
+    made.load_state_dict({**missing, **{key: value.float() for key, value in state.items()}}, strict=True)
+    return made.eval()
+
+
 def official_name(name: str) -> str:
     """The hub's name for one of TransformerLens' short names (`gpt2-small` is `gpt2`); others unchanged."""
     from transformer_lens.supported_models import MODEL_ALIASES

@@ -104,7 +104,6 @@ def sample(
 ) -> Samples:  # fmt: skip
     """Sample a claim: every reference row with every draw. `done(n)` hears of calls that were evaluated."""
     made, tally = Draws(bench.claim, seed), Tally(bench.claim, bench.tree)
-    model = bench.model_scores(references)  # first, because rows without a number are told of at once
     scrubbed: list[Float[np.ndarray, " n"]] = []
     random: list[Float[np.ndarray, " n"]] = []
     for calls in chunks(references, draws, _at_once(bench)):
@@ -113,6 +112,7 @@ def sample(
         scrubbed.append(bench.scrubbed(calls, drawn))
         random.append(bench.random(calls, made))
         done(len(calls))
+    model = bench.model_scores(references)
     size = (len(references), draws)
     s, r = np.concatenate(scrubbed).reshape(size), np.concatenate(random).reshape(size)
     distances = np.abs(s - model[:, None]), np.abs(r - model[:, None])

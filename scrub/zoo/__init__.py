@@ -5,14 +5,11 @@ Importing this package loads no torch; `bridge` does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from scrub.zoo.cards import NAMES, Card, info, shape, vocabulary
 from scrub.zoo.compiled_data import compiled_compose_rows, compiled_induction_rows
 from scrub.zoo.data import Row, brackets_rows, induction_rows, names_rows
-
-if TYPE_CHECKING:
-    from transformer_lens.model_bridge import TransformerBridge
 
 __all__ = [
     "NAMES",
@@ -39,8 +36,8 @@ _ROWS = {
 }
 
 
-def bridge(name: str) -> TransformerBridge:
-    """The model called `name`: a TransformerLens bridge in eval mode. Raises ModelError as `info` does."""
+def bridge(name: str) -> Any:
+    """The model called `name`: a TransformerBridge in eval mode. Raises ModelError as `info` does."""
     from scrub.zoo import loading  # torch takes seconds to import, and names and shapes need none
 
     return loading.bridge(name)

@@ -1,29 +1,27 @@
-"""From a card to a model that runs: the only file of the zoo that needs torch and TransformerLens."""
+"""From a card to a model that runs: the only file of the zoo that needs torch."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from scrub.model.transformer import native_bridge
 from scrub.zoo.cards import Card, info, weights_path
 from scrub.zoo.compiled import COMPILED
 
-if TYPE_CHECKING:
-    from transformer_lens.model_bridge import TransformerBridge
 
-
-def bridge(name: str) -> TransformerBridge:
-    """The model of the zoo called `name`, in eval mode, on the CPU and in fp32. Nothing is downloaded.
+def bridge(name: str) -> Any:
+    """The model of the zoo called `name`, a TransformerBridge in eval mode, on the CPU and in fp32.
 
     Raises ModelError when the zoo has no such model.
     """
     card = info(name)
-    return booted(card.config, weights(card), name)
+    return native_bridge(card.config, weights(card), name)
 
 
 def weights(card: Card) -> dict[str, Tensor]:
@@ -31,22 +29,6 @@ def weights(card: Card) -> dict[str, Tensor]:
     if card.name in COMPILED:
         return {key: torch.from_numpy(value) for key, value in COMPILED[card.name].build().items()}
     return load_file(weights_path(card.name))
-
-
-def booted(config: dict[str, Any], state: dict[str, Tensor], name: str) -> TransformerBridge:
-    """A native bridge in eval mode that carries `state`."""
-    # TransformerLens takes seconds to import, and this file is also imported for `digest` alone.
-    from transformer_lens.config import TransformerBridgeConfig
-    from transformer_lens.model_bridge.sources.native import boot
-
-    # Skipping TransformerLens' own initialisation is not enough: torch's layers still draw from the global
-    # generator when they are built.
-    with torch.random.fork_rng(devices=[]):
-        made = boot(TransformerBridgeConfig(**config, init_weights=False), model_name=name)
-    # The head of a native model has no bias; the bridge lists a zero one, which no file needs to store.
-    missing = {key: value for key, value in made.state_dict().items() if key == "unembed.bias"}
-    made.load_state_dict({**missing, **{key: value.float() for key, value in state.items()}}, strict=True)
-    return made.eval()
 
 
 def digest(state: dict[str, Tensor]) -> str:
