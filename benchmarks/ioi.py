@@ -1,15 +1,11 @@
 """The IOI claim on a random model of GPT-2 small's size, as ratios to a plain forward pass in the same run.
 
-    python benchmarks/ioi.py            # prints the table and writes docs/benchmarks.md
-    python benchmarks/ioi.py --quick    # smaller vocabulary only, no memory run
-
 CPU time of one thread, the minimum over interleaved rounds. The unit is one plain Hugging Face forward pass of
 the same 16 rows of 16 tokens. Planning and metric are included, the row cache apart.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import subprocess
@@ -121,50 +117,11 @@ def memory(through: str) -> None:
 def peak(through: str) -> float:
     """`memory` in a fresh process."""
     done = subprocess.run(
-        [sys.executable, __file__, "--memory", through], check=True, capture_output=True, text=True,
+        [sys.executable, __file__, through], check=True, capture_output=True, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     return float(done.stdout.split()[-1])
 
 
-BOUNDS = {
-    f"direct, {DRAWS} draws": 0.03, "direct, one draw": 0.10, "direct, row cache": 1.2,
-    f"mlps, {DRAWS} draws": 0.25, "mlps, one draw": 0.6, "mlps, row cache": 1.2,
-}  # fmt: skip
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--memory", metavar="THROUGH")
-    arguments = parser.parse_args()
-    if arguments.memory is not None:
-        memory(arguments.memory)
-        return
-    torch.set_num_threads(1)
-    small = speed(5000)
-    large = {} if arguments.quick else speed(50257)
-    lines = [
-        "| per draw, in forward passes of 16 rows x 16 tokens | bound | V = 5,000 | V = 50,257 |",
-        "|---|---|---|---|",
-    ]
-    for name, value in small.items():
-        lines.append(f"| {name} | {BOUNDS[name]} | {value:.3f} | {large.get(name, float('nan')):.3f} |")
-    if not arguments.quick:
-        lines.append(f"| memory beyond the weights, 1,000 rows x 20 draws, direct (GB) | 1.2 | {peak(''):.2f} | |")
-        lines.append(f'| the same with `through="mlps"` (GB) | 1.2 | {peak("mlps"):.2f} | |')
-    print("\n".join(lines))
-    if not arguments.quick:
-        write(lines)
-
-
-def write(lines: list[str]) -> None:
-    """Put the table into docs/benchmarks.md, between its two marks."""
-    path = ROOT / "docs" / "benchmarks.md"
-    head, _, rest = path.read_text().partition("<!-- table -->")
-    _, _, tail = rest.partition("<!-- end -->")
-    path.write_text(head + "<!-- table -->\n" + "\n".join(lines) + "\n<!-- end -->" + tail)
-
-
 if __name__ == "__main__":
-    main()
+    memory(sys.argv[1])

@@ -138,7 +138,7 @@ def _words(tokenizer: Tokenizer | None) -> list[str]:
         return []
     single = [word for word in _WORDS.split() if token_id(f" {word}", tokenizer) is not None][:MOST]
     try:
-        row = Dataset.from_text(["".join(f"{{{word}| {word}}}" for word in single)], tokenizer=tokenizer)
+        Dataset.from_text(["".join(f"{{{word}| {word}}}" for word in single)], tokenizer=tokenizer)
     except ScrubError:
         return []
-    return single if len(single) >= FEWEST and row.lengths[0] == len(single) else []
+    return single if len(single) >= FEWEST else []

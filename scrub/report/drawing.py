@@ -39,11 +39,11 @@ def beside(left: list[str], right: list[str]) -> list[str]:
 
 
 def _variables(claim: Claim) -> list[str]:
-    rows = [("variable", "values on the pool", "example")]
+    rows = [("variable", "different values", "example")]
     for name in claim.placement.reached():
         column = claim.values[name]
         kinds = len(set(codes(map(key, column)).tolist()))
-        rows.append((name, f"{kinds} of {len(column)} rows differ" if kinds > 1 else "one value", repr(column[0])))
+        rows.append((name, str(kinds), repr(column[0])))
     return table(rows, "    ")
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from scrub.report.text import short_name, table
 
 if TYPE_CHECKING:
-    from scrub.score.explain import Donation, Explanation, RowStory, SwapEffect
+    from scrub.score.explain import Explanation, SwapEffect
+    from scrub.score.stories import Donation, RowStory
 
 HEAD = ("swap", "at", "read by", "only it", "all but it", "undoing gains", "self")
 LEGEND = """\
@@ -22,9 +23,9 @@ def explanation_text(explanation: Explanation) -> str:
     """Which swaps do the harm, then the rows that suffer most."""
     share = "undefined" if explanation.recovered is None else f"{explanation.recovered:.2f}"
     sample = f"{explanation.rows} rows x {explanation.draws} draws, seed {explanation.seed}"
-    lines = [f"{short_name(explanation.hypothesis)}  recovered {share} of {explanation.metric}  ({sample})", ""]
+    lines = [f"{short_name(explanation.hypothesis)}  recovered {share} of {explanation.metric}  ({sample})"]
     if explanation.swaps:
-        lines += [LEGEND, "", *table([HEAD, *map(_effect, explanation.swaps)])]
+        lines += ["", LEGEND, "", *table([HEAD, *map(_effect, explanation.swaps)])]
     if explanation.rest in ("keep", "mean", "zero"):
         lines += ["", f"No rest is swapped: the claim says rest={explanation.rest!r}."]
     for story in explanation.worst:

@@ -13,13 +13,15 @@ that key (the key side); 1.0 attends to where both agree and copies the value. 1
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
-from jaxtyping import Float32
 
 from scrub.zoo import words
+
+if TYPE_CHECKING:
+    from jaxtyping import Float32
 
 Array = np.ndarray
 State = dict[str, Array]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -90,6 +91,19 @@ def sum_claim(data: Dataset | None = None, **options: Any) -> Hypothesis:
     return claim_of(
         SUM, {"answer": lambda x: 10 * x}, {"x": "x", "answer": nodes("out").reads(x="x")}, data, **options
     )
+
+
+EDGES = graph(h=lambda x, y: 10 * x + 4 * y, out=lambda h, w: h + w)
+ROWS = rows_of({"x": x, "y": y, "w": w, "label": 10 * x + 4 * y + w} for x, y, w, _ in product(range(2), repeat=4))
+
+
+def missing_edge(**options: Any) -> Hypothesis:
+    """mid is (x, y), but the claim leaves the edge from y out; w is small and left out too."""
+    return claim_of(
+        EDGES, {"mid": lambda x, y: (x, y), "answer": lambda mid: 10 * mid[0] + 4 * mid[1]},
+        {"x": "x", "y": "y", "mid": nodes("h").reads(x="x").omits("y"), "answer": nodes("out").reads(h="mid")},
+        ROWS, metric=ERROR, **options,
+    )  # fmt: skip
 
 
 def tiny_transformer(seed: int = 3) -> Transformer:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from score.cases import claim_of, graph, resolved, rows_of, tiny_transformer
 
+from score.cases import claim_of, graph, resolved, rows_of, tiny_transformer
 from scrub import Dataset, embed, heads, logits, nodes
 from scrub.score.bits import Bits, bits, entropy
 

@@ -6,9 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from score.cases import ERROR, SUM, bench_of, claim_of, graph, resolved, rows_of, sum_claim, sum_rows, tiny_transformer
 
 import scrub
+from score.cases import (
+    ERROR,
+    SUM,
+    bench_of,
+    claim_of,
+    graph,
+    resolved,
+    rows_of,
+    sum_claim,
+    sum_rows,
+    tiny_transformer,
+)
 from scrub import Dataset, Hypothesis, embed, heads, logits, nodes
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.unroll import unroll
@@ -114,7 +125,8 @@ def test_rates_are_over_all_occurrences_of_a_variable() -> None:
     data = rows_of({"x": int(i == 0), "y": i, "label": 0, "scored": i == 0} for i in range(5))
     claim = claim_of(
         model, {"mid": lambda x: 0, "answer": lambda mid, x: x},
-        {"x": "x", "mid": nodes("h").reads(x="x"), "answer": nodes("out").reads(h="mid", x="x")}, data, scored="scored",
+        {"x": "x", "mid": nodes("h").reads(x="x"), "answer": nodes("out").reads(h="mid", x="x")},
+        data, scored="scored",
     )  # fmt: skip
     # the answer calls for row 0, alone; mid's donors are all five rows: row 0 alone, four with classes of 4
     expected = (1 + (1 * 1 + 4 * 1 / 4) / 5) / 2

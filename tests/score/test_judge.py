@@ -8,9 +8,10 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 import torch
+
+import scrub
 from score.cases import (
     ERROR,
-    SUM,
     VALUE,
     bench_of,
     claim_of,
@@ -22,8 +23,6 @@ from score.cases import (
     token_claim,
     token_rows,
 )
-
-import scrub
 from scrub import Hypothesis, Metric, nodes, recovers
 from scrub.score.judge import conclude
 from scrub.score.result import ratio
@@ -54,8 +53,9 @@ def test_the_interval_is_over_rows_that_were_averaged_over_draws() -> None:
 
 
 def test_the_bar_is_the_higher_of_expectation_and_constant() -> None:
-    high, low = scrub.test(sum_claim(expect=recovers(0.99)), exact=True), scrub.test(
-        sum_claim(expect=recovers(0.05)), exact=True
+    high, low = (
+        scrub.test(sum_claim(expect=recovers(0.99)), exact=True),
+        scrub.test(sum_claim(expect=recovers(0.05)), exact=True),
     )
     assert high.constant == low.constant
     assert low.constant is not None
@@ -168,9 +168,7 @@ def test_what_a_result_records() -> None:
 
 
 def big_rows() -> scrub.Dataset:
-    return rows_of(
-        row.columns | {"n": n, "big": row.columns["x"] > 0} for n in range(3) for row in sum_rows().rows
-    )
+    return rows_of(row.columns | {"n": n, "big": row.columns["x"] > 0} for n in range(3) for row in sum_rows().rows)
 
 
 def test_the_storys_own_accuracy_is_over_the_scored_rows() -> None:
@@ -189,7 +187,9 @@ def test_the_model_of_a_result_has_its_dtype_and_device() -> None:
 
 def test_better_than_the_model() -> None:
     """The model errs where y is 3, the label is x alone: swaps of y take the errors away from some rows."""
-    data = rows_of({"x": x, "y": y, "label": x, "scored": y == 3} for x in range(3) for y in range(4) for _ in range(4))
+    data = rows_of(
+        {"x": x, "y": y, "label": x, "scored": y == 3} for x in range(3) for y in range(4) for _ in range(4)
+    )
     model = graph(out=lambda x, y: x + (0.5 if y == 3 else 0))
     claim = claim_of(model, {"answer": lambda x: x}, {"x": "x", "answer": nodes("out").reads(x="x")}, data,
                      metric=ERROR, scored="scored")  # fmt: skip
@@ -197,5 +197,3 @@ def test_better_than_the_model() -> None:
     assert result.better_than_model
     assert result.to_dict()["diagnostics"]["better_than_model"] is True
     assert not scrub.test(sum_claim(rest="keep"), draws=3).better_than_model  # 1, but for rounding
-
-

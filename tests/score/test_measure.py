@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from score.cases import bench_of, sum_claim, tiny_transformer, token_claim, token_rows, transformer_bench
 
+from score.cases import bench_of, sum_claim, tiny_transformer, token_claim, token_rows, transformer_bench
 from scrub import Metric
 from scrub.errors import MetricError
 from scrub.score import measure

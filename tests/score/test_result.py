@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from attrs.exceptions import FrozenInstanceError
-from score.cases import sum_claim
 
 import scrub
+from score.cases import sum_claim
 from scrub import Metric, recovers
 from scrub.score.result import gap, ratio
 

@@ -1,0 +1,53 @@
+"""All benchmarks in one run: prints the table and puts it into docs/benchmarks.md.
+
+python benchmarks/run.py            # about ten minutes
+python benchmarks/run.py --quick    # small vocabulary only, no memory run, nothing is written
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from ioi import peak, speed
+from startup import startup
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+BOUNDS = {
+    "direct, 20 draws": 0.03,
+    "direct, one draw": 0.10,
+    "direct, row cache": 1.2,
+    "mlps, 20 draws": 0.25,
+    "mlps, one draw": 0.6,
+    "mlps, row cache": 1.2,
+    "scrub list": 2.0,
+    "scrub check": 4.0,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    torch.set_num_threads(1)
+    small = speed(5000)
+    large = {} if quick else speed(50257)
+    lines = ["| IOI claim, per draw, in forward passes | bound | V = 5,000 | V = 50,257 |", "|---|---|---|---|"]
+    for name, value in small.items():
+        beside = f"{large[name]:.3f}" if name in large else ""
+        lines.append(f"| {name} | {BOUNDS[name]} | {value:.3f} | {beside} |")
+    lines += ["", "| start of a command, over importing numpy and networkx | bound | measured |", "|---|---|---|"]
+    lines += [f"| {name} | {BOUNDS[name]} | {value:.2f} |" for name, value in startup().items()]
+    if not quick:
+        lines += ["", "| memory beyond the weights, 1,000 rows x 20 draws | bound | GB |", "|---|---|---|"]
+        lines += [f"| {name} | 1.2 | {peak(through):.2f} |" for name, through in (("direct", ""), ("mlps", "mlps"))]
+    print("\n".join(lines))
+    if not quick:
+        head, _, rest = PAGE.read_text().partition("<!-- table -->")
+        tail = rest.partition("<!-- end -->")[2]
+        PAGE.write_text(head + "<!-- table -->\n" + "\n".join(lines) + "\n<!-- end -->" + tail)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""What breaks a claim: on a graph with one missing edge the rest of its reader does, with the numbers by hand."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+
+import scrub
+from score.cases import (
+    EDGES,
+    ERROR,
+    ROWS,
+    claim_of,
+    missing_edge,
+    sum_claim,
+    sum_rows,
+)
+from scrub import nodes
+from scrub.errors import ClaimError
+from scrub.score.explain import Explanation, SwapEffect
+
+
+@pytest.fixture(scope="module")
+def explanation() -> Explanation:
+    return scrub.explain(missing_edge(), draws=300)
+
+
+def effect(explanation: Explanation, what: str) -> SwapEffect:
+    (found,) = (e for e in explanation.swaps if f"{e.kind} of {e.variable}" == what)
+    return found
+
+
+DIFFERENCES = [(-1, 0.25), (0, 0.5), (1, 0.25)]  # of two fair bits
+RANDOM = sum(p * q * r * abs(10 * a + 4 * b + c) for (a, p), (b, q), (c, r) in product(DIFFERENCES, repeat=3))
+BOTH = sum(p * q * abs(4 * b + c) for (b, p), (c, q) in product(DIFFERENCES, repeat=2))
+
+
+def share(error: float) -> float:
+    return 1 - error / RANDOM
+
+
+def test_every_swap_of_the_claim_is_there_once(explanation: Explanation) -> None:
+    told = sorted(f"{e.kind} of {e.variable}" for e in explanation.swaps)
+    assert told == ["donor of mid", "donor of x", "rest of answer", "rest of mid"]
+
+
+def test_the_swap_that_does_the_harm_comes_first(explanation: Explanation) -> None:
+    first, second = explanation.swaps[:2]
+    assert (first.kind, first.variable, first.site) == ("rest", "mid", "h")
+    assert (second.kind, second.variable) == ("rest", "answer")
+    assert "mid reads something there that the claim leaves out" in first.meaning
+    assert first.what == "rest of mid (h)"
+
+
+@pytest.mark.parametrize(
+    ("what", "only", "without"),
+    [
+        ("rest of mid", 2.0, 0.5),  # 4 |y - y'| alone; |w - w'| is what remains
+        ("rest of answer", 0.5, 2.0),
+        ("donor of mid", 0.0, BOTH),
+        ("donor of x", 0.0, BOTH),
+    ],
+)
+def test_shares_by_hand(explanation: Explanation, what: str, only: float, without: float) -> None:
+    found = effect(explanation, what)
+    assert found.only == pytest.approx(share(only), abs=0.015)
+    assert found.without == pytest.approx(share(without), abs=0.015)
+    assert found.gain == pytest.approx(share(without) - share(BOTH), abs=0.015)
+    assert explanation.recovered == pytest.approx(share(BOTH), abs=0.015)
+
+
+def test_an_undone_swap_leaves_the_draws_of_all_others_alone(explanation: Explanation) -> None:
+    """Where donors have the same inputs, undoing them changes nothing at all: the draws are paired."""
+    assert effect(explanation, "donor of mid").gain == 0
+    assert effect(explanation, "donor of x").gain == 0
+    assert effect(explanation, "donor of x").only == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "rate"),
+    [("rest of mid", 1 / 16), ("rest of answer", 1 / 16), ("donor of mid", 1 / 4), ("donor of x", 1 / 8)],
+)
+def test_self_swap_rates(explanation: Explanation, what: str, rate: float) -> None:
+    assert effect(explanation, what).self_swaps == pytest.approx(rate, abs=0.025)
+
+
+def test_routes_lead_to_the_answer(explanation: Explanation) -> None:
+    routes = {f"{e.kind} of {e.variable}": e.route for e in explanation.swaps}
+    assert routes == {
+        "donor of x": "mid.x > answer.h", "donor of mid": "answer.h", "rest of mid": "answer.h", "rest of answer": "",
+    }  # fmt: skip
+
+
+def test_a_wrong_variable_shows_as_a_donor() -> None:
+    """mid is said to depend on x alone while its site reads y as well, and y is claimed to be read."""
+    claim = claim_of(
+        EDGES, {"y0": lambda y: 0, "answer": lambda x, y0: 10 * x},
+        {"x": "x", "y0": "y", "answer": nodes("out").reads(h="x y0")}, ROWS, metric=ERROR, through="h",
+    )  # fmt: skip
+    first = scrub.explain(claim, draws=40).swaps[0]
+    assert (first.kind, first.variable) == ("donor", "y0")
+    assert first.meaning == "rows that agree on y0 are not interchangeable there"
+
+
+def test_the_worst_rows_come_first_each_with_its_worst_draw(explanation: Explanation) -> None:
+    assert len(explanation.worst) == 3
+    table = scrub.test(missing_edge(), draws=300, explain=False).frame().set_index("row")
+    losses = table["scrubbed"] - table["model"]
+    assert [s.row for s in explanation.worst] == losses.sort_values(ascending=False, kind="stable").index[:3].tolist()
+    for story in explanation.worst:
+        assert story.scrubbed == pytest.approx(table["scrubbed"][story.row])
+        assert story.model == 0
+        label = ROWS.rows[story.row].columns["label"]
+        assert story.model_answer == repr(label)
+        assert abs(int(story.scrubbed_answer) - label) == 5  # both bits turned the wrong way
+
+
+@pytest.mark.parametrize("rest", ["keep", "mean", "zero"])
+def test_a_rest_that_is_no_row_is_no_swap(rest: str) -> None:
+    found = scrub.explain(missing_edge(rest=rest), draws=3)
+    assert {e.kind for e in found.swaps} == {"donor"}
+    assert {d.kind for story in found.worst for d in story.donations} == {"donor"}
+    assert f"rest={rest!r}" in str(found)
+
+
+def test_a_row_that_is_no_reference_row() -> None:
+    with pytest.raises(
+        ClaimError, match=r"--row 99 is none of the reference rows: those are 0, 1, 2, .* and 8 more\."
+    ):
+        scrub.explain(missing_edge(), draws=1, row=99)
+
+
+def test_a_refuted_claim_brings_the_top_of_its_explanation() -> None:
+    result = scrub.test(missing_edge(), draws=20)
+    assert result.verdict == "refuted"
+    assert len(result.explanation) == 2  # the donors gain nothing
+    assert result.explanation[0].startswith("undoing the rest of mid (h) would recover 0.")
+    assert result.explanation[0].endswith(" more: mid reads something there that the claim leaves out")
+    assert scrub.test(missing_edge(), draws=20, explain=False).explanation == ()
+    assert scrub.test(missing_edge(expect=scrub.recovers(0.1)), draws=20).explanation == ()
+
+
+def test_an_undefined_share_is_none_and_still_told() -> None:
+    flat = scrub.Metric(lambda output, row: 1.0, name="flat")
+    found = scrub.explain(sum_claim(metric=flat), draws=2)
+    assert found.recovered is None
+    assert {(e.only, e.without, e.gain) for e in found.swaps} == {(None, None, None)}
+    assert "recovered undefined" in str(found)
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_it_is_json_a_table_and_html(explanation: Explanation) -> None:
+    made = json.loads(json.dumps(explanation.to_dict(), allow_nan=False))
+    assert [e["variable"] for e in made["swaps"]] == [e.variable for e in explanation.swaps]
+    assert made["worst"][0]["donations"][0]["kind"] == "rest"
+    frame = explanation.frame()
+    assert list(frame["gain"]) == [e.gain for e in explanation.swaps]
+    assert "rest of mid" in explanation._repr_html_()
+
+
+def test_rates_and_draws_are_those_of_the_test() -> None:
+    """The same draws as in `test`: what it recovers is what the explanation starts from."""
+    claim = sum_claim(sum_rows())
+    assert scrub.explain(claim, draws=7, seed=5).recovered == pytest.approx(
+        scrub.test(claim, draws=7, seed=5).recovered.value
+    )
+    assert np.isfinite(scrub.explain(claim, draws=1).recovered or np.nan)
