@@ -120,9 +120,7 @@ class Draft:
 
     def claim(self, candidates: list[Site], output: Site) -> Hypothesis:
         self.taken = frozenset(atom for s in candidates for c in s.components for atom in self.graph.atoms(c))
-        groups = [
-            [site] for site in sorted(candidates, key=lambda s: max(map(self.graph.order, s.components)))
-        ]
+        groups = [[site] for site in sorted(candidates, key=lambda s: max(map(self.graph.order, s.components)))]
         if len(groups) > 2 and self.rng.random() < 0.4:
             i = self.rng.randrange(len(groups) - 1)
             groups[i : i + 2] = [groups[i] + groups[i + 1]]
@@ -133,9 +131,7 @@ class Draft:
         metric = Metric(lambda output, row: 0.0, better="higher", name="zero")
         model, share = self.graph.name, recovers(0.5)
         options = self.options()
-        declare = claim(
-            story, model=model, data=self.data, metric=metric, expect=share, predicts="label", **options
-        )
+        declare = claim(story, model=model, data=self.data, metric=metric, expect=share, predicts="label", **options)
         return declare(lambda: places)
 
     def add(self, name: str, sites: list[Site]) -> None:
@@ -157,9 +153,7 @@ class Draft:
         """The answer reads what it can; what nobody reads it omits."""
         reading = self.reading(output)
         read = {p for names in reading.values() for p in names}
-        unread = [
-            v for v in self.parents if v not in read and not any(v in ps for ps in self.parents.values())
-        ]
+        unread = [v for v in self.parents if v not in read and not any(v in ps for ps in self.parents.values())]
         output = self.apply(output, reading)
         self.sites["answer"] = [output.omits(*unread) if unread else output]
         self.parents["answer"] = sorted(read | set(unread))
@@ -194,9 +188,7 @@ class Draft:
         pairs = [(self.data.locate(a), self.data.locate(b)) for a in source.at for b in site.at]
         if channel in ("k", "v"):
             return fed and (not self.graph.causal or any((a <= b).any() for a, b in pairs))
-        return (fed and any((a == b).any() for a, b in pairs)) or (
-            carried and any((a <= b).any() for a, b in pairs)
-        )
+        return (fed and any((a == b).any() for a, b in pairs)) or (carried and any((a <= b).any() for a, b in pairs))
 
     def apply(self, site: Site, reading: dict[str, list[str]]) -> Site:
         site = site.reads(**{channel: " ".join(names) for channel, names in reading.items()})
@@ -241,9 +233,7 @@ class Draft:
         several = [names for names in present if len(names) > 1]
         if not several or self.rng.random() < 0.5:
             return []
-        return [
-            tuple(self.rng.sample(names, 2)) for names in self.rng.sample(several, 1) * self.rng.randint(1, 2)
-        ]
+        return [tuple(self.rng.sample(names, 2)) for names in self.rng.sample(several, 1) * self.rng.randint(1, 2)]
 
 
 def _meet(a: Site, b: Site, graph: ModelGraph) -> bool:

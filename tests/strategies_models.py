@@ -117,9 +117,7 @@ def random_transformer(rng: Random) -> Transformer:
         mlp = Mlp(weight(d, d_mlp), weight(d_mlp, d), "gelu_tanh", bias(d_mlp), bias(d), W_gate=gate)
         return Block(norm(d), attn, norm(d), mlp, parallel)
 
-    shape = Shape(
-        "random", n_layers, n_kv * times, n_kv, d, e, d_mlp, VOCABULARY, N_CTX, positions, parallel, causal
-    )
+    shape = Shape("random", n_layers, n_kv * times, n_kv, d, e, d_mlp, VOCABULARY, N_CTX, positions, parallel, causal)
     return Transformer(
         shape,
         weight(VOCABULARY, d, scale=1.0),

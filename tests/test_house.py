@@ -31,7 +31,13 @@ LATE = {  # what functions may import besides: a result shows itself, a name fin
     "model": {"zoo"},
 }
 HEAVY = ("torch", "transformers", "transformer_lens", "pandas", "rich")
-TOP = {"run", "cli", "store", "template", "__main__"}  # with scrub/__init__.py they compose the rooms; no room imports them
+TOP = {
+    "run",
+    "cli",
+    "store",
+    "template",
+    "__main__",
+}  # with scrub/__init__.py they compose the rooms; no room imports them
 
 
 def imports(path: Path, late: bool) -> set[str]:

@@ -34,9 +34,7 @@ def model_of(**functions: Callable[..., Any]) -> Computation:
     graph = nx.DiGraph()
     for name, function in functions.items():
         graph.add_node(name, function=function)
-        graph.add_edges_from(
-            (a, name) for a in function.__code__.co_varnames[: function.__code__.co_argcount]
-        )
+        graph.add_edges_from((a, name) for a in function.__code__.co_varnames[: function.__code__.co_argcount])
     return Computation.of(graph)
 
 
@@ -57,9 +55,7 @@ def claim_of(
 ) -> Claim:
     data = Dataset.from_rows([{"columns": {"label": 0, **row}} for row in rows])
     metric = Metric(lambda output, row: 0.0, name="none")
-    declare = claim(
-        story, model="graph", data=data, metric=metric, expect=recovers(0.5), predicts="label", **options
-    )
+    declare = claim(story, model="graph", data=data, metric=metric, expect=recovers(0.5), predicts="label", **options)
     found = check_claim(declare(lambda: places), Subject(model), data)
     assert found.claim is not None, str(found)
     return found.claim
@@ -104,14 +100,10 @@ def copies() -> Computation:
     return model_of(a=lambda z: z, b=lambda z: z, out=lambda a, b: a * b)
 
 
-@pytest.mark.parametrize(
-    ("scope", "expected", "ways"), [("occurrence", 1, 2), ("input", 0, 4), ("draw", 1, 2)]
-)
+@pytest.mark.parametrize(("scope", "expected", "ways"), [("occurrence", 1, 2), ("input", 0, 4), ("draw", 1, 2)])
 def test_example_c_one_rest_for_both_copies(scope: str, expected: float, ways: int) -> None:
     model = copies()
-    found = claim_of(
-        model, story_of(answer="z"), {"answer": nodes("out")}, [{"z": -1}, {"z": 1}], rest_scope=scope
-    )
+    found = claim_of(model, story_of(answer="z"), {"answer": nodes("out")}, [{"z": -1}, {"z": 1}], rest_scope=scope)
     for reference in (0, 1):
         values = outcomes(found, model, reference, 60)
         assert len(values) == ways
@@ -211,9 +203,7 @@ def test_example_g_the_norm_is_computed_anew() -> None:
     assert scrubbed(found, model, 0, 0, 0) == pytest.approx((0.6, 0.8))
 
 
-@pytest.mark.parametrize(
-    ("rest", "varying", "constant"), [("resample", 0.5, 5), ("mean", 0, 5), ("zero", 0, 0)]
-)
+@pytest.mark.parametrize(("rest", "varying", "constant"), [("resample", 0.5, 5), ("mean", 0, 5), ("zero", 0, 0)])
 def test_example_h_rests_differ_before_a_kink(rest: str, varying: float, constant: float) -> None:
     model = model_of(out=lambda z: max(z, 0))
     for values, expected in (((-1, 1), varying), ((5, 5), constant)):
@@ -267,11 +257,7 @@ def plain(model: Computation | Transformer, found: Claim, row: int, at: int) -> 
 
 
 def close(a: Any, b: Any) -> bool:
-    return (
-        torch.allclose(a, b, rtol=1e-9, atol=1e-9)
-        if isinstance(a, Tensor)
-        else a == pytest.approx(b, rel=1e-9)
-    )
+    return torch.allclose(a, b, rtol=1e-9, atol=1e-9) if isinstance(a, Tensor) else a == pytest.approx(b, rel=1e-9)
 
 
 @pytest.mark.parametrize("make", [random_graph_claim, random_transformer_claim])

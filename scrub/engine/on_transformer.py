@@ -151,7 +151,9 @@ class TransformerEvaluator:
                     until = numbered.batches[number].until[part]
                     running[number] = SlotStream(frames, step, times, contexts, until, values)
             if running:
-                for number, seen in zip(running, streams_at_slots(self.rows.frames, list(running.values())), strict=True):
+                for number, seen in zip(
+                    running, streams_at_slots(self.rows.frames, list(running.values())), strict=True
+                ):
                     parts[number].append(seen)
         return [_joined(parts[number], self.program.times[number]) for number in numbers]
 

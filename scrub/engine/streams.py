@@ -161,7 +161,9 @@ class SlotStream:
         moved, held = (self.change != 0).any(1), self.frames.held(Component("mlp", layer), self.slot)
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
         self.moved = None if bool(moved.all()) else moved
-        return self.frames.store.at(("resid", time), self.slot, self._asked(self.contexts[:, 0])) + self._asked(self.change)
+        return self.frames.store.at(("resid", time), self.slot, self._asked(self.contexts[:, 0])) + self._asked(
+            self.change
+        )
 
     def mlp_output(self, layer: int, output: Float[Tensor, "moved d"]) -> None:
         """How much the MLP writes more than on the frame; nothing where a site of the claim holds it."""

@@ -33,9 +33,7 @@ class Node:
         try:
             return self.function(**{name: known[name] for name in self.arguments})
         except Exception as error:
-            raise ModelError(
-                f"node {self.name!r} of the model raised {type(error).__name__}: {error}"
-            ) from error
+            raise ModelError(f"node {self.name!r} of the model raised {type(error).__name__}: {error}") from error
 
 
 @frozen(slots=False)
@@ -95,9 +93,7 @@ class Computation:
     def feeds(self, writer: Component, reader: Component, channel: str) -> bool:
         return writer.name == channel and channel in self.channels(reader)
 
-    def carries(
-        self, writer: Component, reader: Component, channel: str, passed: frozenset[Component]
-    ) -> bool:
+    def carries(self, writer: Component, reader: Component, channel: str, passed: frozenset[Component]) -> bool:
         """Whether a path of passed nodes, the argument itself included, leads from writer to the channel."""
         inner = {c.name for c in passed}
         reached = {writer.name}

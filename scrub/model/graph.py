@@ -132,9 +132,7 @@ class TransformerGraph:
         """Whether `channel` of `reader` reads, directly, what `writer` writes."""
         return writer.kind != "logits" and self.written(writer) < self.read(reader)
 
-    def carries(
-        self, writer: Component, reader: Component, channel: str, passed: frozenset[Component]
-    ) -> bool:
+    def carries(self, writer: Component, reader: Component, channel: str, passed: frozenset[Component]) -> bool:
         """Whether a path through the passed components can move a value from one position to another.
 
         One passed head between writer and reader suffices, and is needed: MLPs stay at their position.

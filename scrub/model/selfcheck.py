@@ -33,9 +33,7 @@ def probe(model: Transformer, length: int) -> tuple[Int[Tensor, "row t"], Int[Te
 
 
 @torch.no_grad()
-def self_check(
-    model: Transformer, bridge: Any, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"]
-) -> float:
+def self_check(model: Transformer, bridge: Any, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"]) -> float:
     """The largest difference between our logits, of padded rows, and the bridge's own, without padding.
 
     In standard deviations of the bridge's logits over real positions. Raises ModelError above `TOLERANCE`.
@@ -48,9 +46,7 @@ def self_check(
         raise ModelError(f"{model.name} gives {wanted.shape[-1]} logits, its weights {found.shape[-1]}.")
     spread = wanted.std().item() or 1.0
     error = (found - wanted).abs().max().item() / spread
-    tolerance = max(
-        TOLERANCE[dtype] for dtype in (model.dtype, next(bridge.original_model.parameters()).dtype)
-    )
+    tolerance = max(TOLERANCE[dtype] for dtype in (model.dtype, next(bridge.original_model.parameters()).dtype))
     if not error <= tolerance:
         raise ModelError(
             f"{model.name} ({model.shape.family}) is not reproduced: our logits differ from its own by "

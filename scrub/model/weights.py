@@ -132,9 +132,7 @@ class Transformer:
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Transformer:
         """The same model in another dtype or on another device; shared tensors stay shared."""
-        moved: Transformer = _moved(
-            self, lambda t: t.to(dtype=dtype or t.dtype, device=device or t.device), {}
-        )
+        moved: Transformer = _moved(self, lambda t: t.to(dtype=dtype or t.dtype, device=device or t.device), {})
         return attrs.evolve(moved, W_U=moved.W_E.T) if self.tied else moved
 
 

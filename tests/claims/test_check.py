@@ -119,18 +119,14 @@ def test_everything_is_told_at_once_with_its_place(file: Path) -> None:
     assert f"{file}:{line_of(file, '7.0')}  everything > name\n" in shown
 
 
-def test_a_story_from_another_file_keeps_its_own_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_story_from_another_file_keeps_its_own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("told_story.py").write_text("from scrub.claims.interpretation import Interpretation\n" + STORY)
     Path("claims.py").write_text(ROWS + "from told_story import story\n" + CLAIM)
     (hypothesis,) = collect(["claims.py"]).hypotheses
     result = check_claim(hypothesis, Subject(TINY), hypothesis.data)  # type: ignore[arg-type]
     spare = [p for p in result.problems if p.variable == "spare" and "unused" in p.found]
-    assert [(p.file, p.line) for p in spare] == [
-        ("told_story.py", line_of(Path("told_story.py"), "def spare") - 1)
-    ]
+    assert [(p.file, p.line) for p in spare] == [("told_story.py", line_of(Path("told_story.py"), "def spare") - 1)]
     assert [p.file for p in result.problems if "7.0" in p.found] == ["claims.py"]
 
 
@@ -179,9 +175,7 @@ def no_component() -> dict[str, Any]:
 )
 def test_a_claim_that_fails_is_told_with_its_line(build: Any, message: str) -> None:
     data = Dataset.from_rows(names_rows())
-    hypothesis = claim(
-        names_story(), model="tiny", data=data, metric="kl", predicts="io", expect=recovers(1)
-    )(build)
+    hypothesis = claim(names_story(), model="tiny", data=data, metric="kl", predicts="io", expect=recovers(1))(build)
     result = check_claim(hypothesis, Subject(TINY), data)
     (problem,) = result.problems
     assert problem.found.startswith(message)
@@ -367,9 +361,7 @@ def test_the_digest_is_of_meaning() -> None:
             "twice": sites["doubled"],
             "said": sites["answer"],
         }
-        return digest(
-            story=story, sites=new | {"who": heads("2.1 2.0", at="END").reads(k="twice io", v="twice io")}
-        )
+        return digest(story=story, sites=new | {"who": heads("2.1 2.0", at="END").reads(k="twice io", v="twice io")})
 
     same = digest()
     assert renamed() == same
@@ -382,9 +374,7 @@ def test_the_digest_is_of_meaning() -> None:
         digest(together=[("s1", "s2")]),
         digest(sites=names_sites(name=heads("2.0", at="END").reads(k="doubled io", v="io doubled"))),
         digest(data=Dataset.from_rows(names_rows(11))),
-        digest(
-            sites=names_sites(name=heads("2.0 2.1", at="END").reads(k="doubled io", v="io doubled").linked())
-        ),
+        digest(sites=names_sites(name=heads("2.0 2.1", at="END").reads(k="doubled io", v="io doubled").linked())),
     ]
     assert len({same, *others}) == len(others) + 1
 

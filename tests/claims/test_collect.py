@@ -184,8 +184,7 @@ def test_imported_claims_count_where_they_are_written(write: Write) -> None:
 
 def test_wrong_sites_and_arguments_hide_nothing_else(write: Write) -> None:
     extra = (
-        "\n@claim(story, model='m', data=data, metric='kl', scoerd='x', rest='kep')\n"
-        "def other():\n    return {}\n"
+        "\n@claim(story, model='m', data=data, metric='kl', scoerd='x', rest='kep')\ndef other():\n    return {}\n"
     )
     last = "wrong = ioi.but(anser=inside)\nheads('9.x', at='END')\n1 / 0\n"
     path = write("ioi.py", HEAD + CLAIM + extra)

@@ -25,9 +25,7 @@ PARALLEL = evolve(TINY, shape=evolve(TINY.shape, parallel=True))
 
 
 def wrong(graph: Any = TINY, rows: Any = DATA, **options: Any) -> str:
-    names = {
-        name: options.pop(name) for name in ("io", "s1", "s2", "doubled", "name", "answer") if name in options
-    }
+    names = {name: options.pop(name) for name in ("io", "s1", "s2", "doubled", "name", "answer") if name in options}
     return told(checked(names_sites(**names), graph=graph, data=rows, **options))
 
 
@@ -141,9 +139,7 @@ def test_positions_belong_to_transformers_alone() -> None:
         ),
     ],
 )
-def test_channels_that_can_and_cannot_carry_a_parent(
-    graph: Any, changes: dict[str, Any], message: str
-) -> None:
+def test_channels_that_can_and_cannot_carry_a_parent(graph: Any, changes: dict[str, Any], message: str) -> None:
     found = wrong(graph, **changes)
     assert re.search(message, found) if message else not found, found
 
@@ -189,9 +185,7 @@ def test_without_a_mask_a_passed_head_carries_backwards() -> None:
         ("S2 END", "S2 END", True),
     ],
 )
-def test_a_claimed_head_is_not_passed_through_where_it_is_claimed(
-    held: str, reader: str, blocked: bool
-) -> None:
+def test_a_claimed_head_is_not_passed_through_where_it_is_claimed(held: str, reader: str, blocked: bool) -> None:
     """1.0 carries `doubled` to the reader only where no site of the claim holds it."""
     story = Interpretation()
     story.variable(lambda_named("doubled", lambda s1: s1))
@@ -318,8 +312,7 @@ def test_arguments_are_reached_by_edges_or_paths(through: Any, sound: bool) -> N
     assert found == (
         ""
         if sound
-        else "b of out cannot read 'first' at a: no edge or passed-through path leads from a "
-        "into the argument 'b'."
+        else "b of out cannot read 'first' at a: no edge or passed-through path leads from a into the argument 'b'."
     )
 
 

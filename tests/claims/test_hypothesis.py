@@ -179,9 +179,7 @@ def test_expectations_and_groups() -> None:
 
 def test_only_deviations_from_defaults_are_told() -> None:
     assert Options().deviations() == {}
-    chosen = Options(
-        rest="keep", through="mlps 0-3,  heads", together=[["a", "b"]], empty="self", scored="even"
-    )
+    chosen = Options(rest="keep", through="mlps 0-3,  heads", together=[["a", "b"]], empty="self", scored="even")
     assert chosen.deviations() == {
         "rest": "keep",
         "through": ("mlps 0-3", "heads"),

@@ -87,9 +87,7 @@ def test_a_wrong_width_is_refused(step: float) -> None:
 def test_first_use_freezes_the_story() -> None:
     story = names_story()
     assert story.columns
-    with pytest.raises(
-        ClaimError, match="variable 'late' comes too late: the story was used already and is frozen"
-    ):
+    with pytest.raises(ClaimError, match="variable 'late' comes too late: the story was used already and is frozen"):
 
         @story.variable
         def late(io: int) -> int:
@@ -99,9 +97,7 @@ def test_first_use_freezes_the_story() -> None:
 def test_a_name_twice_is_refused() -> None:
     story = Interpretation()
     story.variable(test_a_name_twice_is_refused)
-    with pytest.raises(
-        ClaimError, match="variable 'test_a_name_twice_is_refused' is defined twice in one story"
-    ):
+    with pytest.raises(ClaimError, match="variable 'test_a_name_twice_is_refused' is defined twice in one story"):
         story.variable(test_a_name_twice_is_refused)
 
 

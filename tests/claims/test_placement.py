@@ -65,9 +65,7 @@ def test_an_unplaced_column_is_free_and_an_omitted_parent_makes_no_leaf() -> Non
 
 
 def test_a_single_channel_reads_every_parent_unless_told_otherwise() -> None:
-    assert placed(name=mlps(3, at="END").omits("io")).placed["name"].sites[0].reads == (
-        ("input", ("doubled",)),
-    )
+    assert placed(name=mlps(3, at="END").omits("io")).placed["name"].sites[0].reads == (("input", ("doubled",)),)
     site = mlps(3, at="END").reads(input="io").omits("doubled")
     assert placed(name=site).placed["name"].sites[0].reads == (("input", ("io",)),)
 

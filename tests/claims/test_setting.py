@@ -112,9 +112,7 @@ SOME = [True] * 4 + [False] * 8
         ({}, {"metric": Metric(mean_length)}, "metric mean_length does not say what the right answer is"),
     ],
 )
-def test_options_are_checked_against_the_rows(
-    data: dict[str, Any], options: dict[str, Any], message: str
-) -> None:
+def test_options_are_checked_against_the_rows(data: dict[str, Any], options: dict[str, Any], message: str) -> None:
     found = told(checked(data=data_with(**data), **options))
     assert re.search(message, found) if message else not found, found
 
@@ -130,9 +128,7 @@ def test_an_unknown_pair_column_is_told_once() -> None:
 
 
 def test_partners_by_number_and_by_id() -> None:
-    by_number = checked(
-        data=data_with(pair=[(i + 1) % 12 for i in range(12)]), rest="paired", pair="pair"
-    ).claim
+    by_number = checked(data=data_with(pair=[(i + 1) % 12 for i in range(12)]), rest="paired", pair="pair").claim
     ids = [f"r{i}" for i in range(12)]
     by_id = checked(data=data_with(id=ids, pair=[*ids[1:], ids[0]]), rest="paired", pair="pair").claim
     assert by_number is not None
@@ -211,7 +207,9 @@ def test_token_ids_of_an_argument() -> None:
 
 
 def test_partners_of_another_length_are_refused_where_rows_align_by_index() -> None:
-    rows = [{"tokens": [1] * n, "positions": {"END": -1}, "columns": {"y": 1, "mate": m}} for n, m in ((2, 1), (3, 0))]
+    rows = [
+        {"tokens": [1] * n, "positions": {"END": -1}, "columns": {"y": 1, "mate": m}} for n, m in ((2, 1), (3, 0))
+    ]
     data = Dataset.from_rows(rows)
     options = Options(rest="paired", pair="mate", within=None)
     shape = Shape("native", 1, 1, 1, 4, 4, 0, 5, 8)

@@ -93,9 +93,7 @@ def test_parts_are_reserved(word: str) -> None:
         getattr(sites, word)("9.6", at="END")
 
 
-@pytest.mark.parametrize(
-    ("word", "arguments"), [("directions", [0]), ("latents", [0, "1"]), ("estimate", [0])]
-)
+@pytest.mark.parametrize(("word", "arguments"), [("directions", [0]), ("latents", [0, "1"]), ("estimate", [0])])
 def test_other_parts_are_reserved(word: str, arguments: list[Any]) -> None:
     with pytest.raises(ClaimError, match=rf"{word}\(\.\.\.\) belongs to the grammar"):
         getattr(sites, word)(*arguments)

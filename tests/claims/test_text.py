@@ -15,15 +15,11 @@ from scrub.errors import DataError, ModelError
 
 SHARED = Path(os.environ.get("SCRUB_TEST_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 GPT2 = SHARED / "gpt2-tokenizer"
-needs_gpt2 = pytest.mark.skipif(
-    not GPT2.is_dir(), reason="the GPT-2 tokenizer of SCRUB_TEST_DATA is not here"
-)
+needs_gpt2 = pytest.mark.skipif(not GPT2.is_dir(), reason="the GPT-2 tokenizer of SCRUB_TEST_DATA is not here")
 
 
 def test_marks_are_cut_out() -> None:
-    assert mark("When{IO| Mary} and{S1| John}", 0) == Marked(
-        "When Mary and John", (("IO", 4, 9), ("S1", 13, 18))
-    )
+    assert mark("When{IO| Mary} and{S1| John}", 0) == Marked("When Mary and John", (("IO", 4, 9), ("S1", 13, 18)))
     assert mark("no marks", 0) == Marked("no marks", ())
 
 
@@ -102,9 +98,7 @@ def test_gpt2_reads_a_leading_space_as_part_of_its_word() -> None:
 
 @needs_gpt2
 def test_gpt2_splits_are_told_with_its_tokens() -> None:
-    with pytest.raises(
-        DataError, match="the mark IO = ' Mar' splits a token: the tokenizer reads ' Mary' there"
-    ):
+    with pytest.raises(DataError, match="the mark IO = ' Mar' splits a token: the tokenizer reads ' Mary' there"):
         tokenize([mark("When{IO| Mar}y and", 0)], GPT2)
     with pytest.raises(DataError, match="reads ' Mary' ' and' there"):
         tokenize([mark("When{IO| Mary }and", 0)], GPT2)

@@ -45,13 +45,9 @@ def test_a_float_is_refused_with_what_to_do(value: Any) -> None:
         canonical(value)
 
 
-@pytest.mark.parametrize(
-    ("value", "kind"), [([1], "list"), ({1: 2}, "dict"), (object(), "object"), (b"a", "bytes")]
-)
+@pytest.mark.parametrize(("value", "kind"), [([1], "list"), ({1: 2}, "dict"), (object(), "object"), (b"a", "bytes")])
 def test_what_is_no_value_is_named_with_its_type(value: Any, kind: str) -> None:
-    with pytest.raises(
-        ValueError, match=rf"\({kind}\) is no value: use None, bool, int, str, Fraction or tuples"
-    ):
+    with pytest.raises(ValueError, match=rf"\({kind}\) is no value: use None, bool, int, str, Fraction or tuples"):
         canonical(value)
 
 

@@ -14,8 +14,10 @@ from hooked import mixed_rows
 import scrub
 from scrub import Dataset, Hypothesis, Interpretation, claim, embed, heads, logits, nodes, recovers
 from scrub.claims.resolved import Claim
+from scrub.claims.sites import Site
 from scrub.engine import cache, on_transformer
 from scrub.engine.draw import Drawn
+from scrub.engine.upstream import representatives
 from scrub.model.weights import Transformer
 from scrub.run import references, sound
 from scrub.score import sample
@@ -295,3 +297,31 @@ def test_a_graph_is_as_invariant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample, "CALLS_AT_ONCE", 3)
     same(run(mine), whole)
     assert bench_of(mine).claim.digest == bench_of(turned).claim.digest
+
+
+def test_donor_and_rest_of_an_occurrence_are_independent() -> None:
+    """`c` has one value, so its donor is drawn from all rows as its rest is: they meet once in 24 times."""
+    story = Interpretation()
+    story.variable(named("a", ["kind"], lambda values: values[0]))
+    story.variable(named("c", ["a"], lambda values: None))
+    story.variable(named("answer", ["c"], tuple))
+    sites = {"a": embed("END"), "c": heads("1.0", at="END").reads(v="a"), "answer": logits("END")}
+    found = drawn_rows(sound(small_claim(story=story, sites=sites))[0], 100)
+    c = found["answer/input:1.0 @ END"]
+    pairs = [(c.own, c.rest[:, 0]), (found["answer"].rest[:, 0], c.rest[:, 0]), (found["answer"].rest[:, 0], c.own)]
+    for one, other in pairs:
+        assert (one == other).mean() == pytest.approx(1 / 24, abs=0.02)
+
+
+@pytest.mark.parametrize("site", [heads("0.1", at="END"), embed("END"), heads("1.1", at="B END"), embed("all")])
+def test_leaves_share_a_value_only_where_their_inputs_are_equal(site: Site) -> None:
+    """Rows that differ in the last token of the site's reach, and rows that differ behind it."""
+    tokens = [[1, 2, 3, 4], [1, 2, 5, 4], [1, 2, 3, 5], [1, 6, 3, 4]]
+    rows = [{"tokens": t, "positions": {"B": 1, "END": 2}, "columns": {"kind": 0, "label": 1}} for t in tokens]
+    sites = {"a": site, "answer": logits("END").reads(input="a")}
+    story = story_of(a="kind", answer="a")
+    h = small_claim(Dataset.from_rows(rows), story, sites, through="all")
+    claim, _ = sound(h)
+    shared = representatives(claim, site.components, site.at)
+    reach = {"embed @ END": [0, 1, 0, 0], "embed @ all": [0, 1, 2, 3]}
+    assert shared.tolist() == reach.get(str(site), [0, 1, 0, 3])

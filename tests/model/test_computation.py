@@ -85,9 +85,7 @@ def test_a_missing_column_is_told() -> None:
 
 def test_a_failing_node_is_named() -> None:
     model = Computation.of(drawn({"inv": lambda x: 1 / x}, ("x", "inv")))
-    with pytest.raises(
-        ModelError, match="node 'inv' of the model raised ZeroDivisionError: division by zero"
-    ):
+    with pytest.raises(ModelError, match="node 'inv' of the model raised ZeroDivisionError: division by zero"):
         model.run({"x": 0})
 
 

@@ -186,9 +186,7 @@ def test_write_sums_the_heads_that_it_is_given() -> None:
 def test_gated_and_plain_and_unknown_mlps() -> None:
     x = rand(3, D)
     plain = Mlp(rand(D, M), rand(M, D), "relu", rand(M), rand(D))
-    torch.testing.assert_close(
-        mlp(plain, x), (x @ plain.W_in + plain.b_in).relu() @ plain.W_out + plain.b_out
-    )
+    torch.testing.assert_close(mlp(plain, x), (x @ plain.W_in + plain.b_in).relu() @ plain.W_out + plain.b_out)
     gated = attrs.evolve(plain, W_gate=rand(D, M, seed=1), act="silu")
     gate = x @ gated.W_gate
     wanted = (gate * gate.sigmoid() * (x @ plain.W_in + plain.b_in)) @ plain.W_out + plain.b_out

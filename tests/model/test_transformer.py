@@ -70,9 +70,7 @@ def recorded(model: Transformer, tokens: Tensor) -> dict[tuple[str, int], Tensor
     return kept
 
 
-@pytest.mark.parametrize(
-    "kind", ["gpt2", "neox parallel", "neox sequential", "llama", "qwen3 with head norms"]
-)
+@pytest.mark.parametrize("kind", ["gpt2", "neox parallel", "neox sequential", "llama", "qwen3 with head norms"])
 @torch.no_grad()
 def test_what_is_recorded_is_what_the_hooks_see(kind: str) -> None:
     bridge = (EXACT | ROUNDED)[kind]()
@@ -124,9 +122,7 @@ def test_grouped_heads_from_three_different_streams_are_split_hooks() -> None:
     bridge.set_use_attn_result(True)
     model = adapt(bridge)
     shape, tokens = model.shape, probe(model, 8)[0]
-    streams = dict(
-        zip("qkv", torch.randn(3, 4, 8, 16, generator=torch.Generator().manual_seed(1)), strict=True)
-    )
+    streams = dict(zip("qkv", torch.randn(3, 4, 8, 16, generator=torch.Generator().manual_seed(1)), strict=True))
     seen: dict[str, Tensor] = {}
 
     def put(channel: str) -> Any:

@@ -86,9 +86,7 @@ def bridged(kind: str, dtype: torch.dtype = torch.float64, **changes: Any) -> An
 # Bridges that compute in fp64 throughout, so that ours must agree to rounding.
 EXACT: dict[str, Callable[[], Any]] = {
     "gpt2": lambda: bridged("GPT2LMHeadModel"),
-    "gpt2 with scores scaled by layer": lambda: bridged(
-        "GPT2LMHeadModel", scale_attn_by_inverse_layer_idx=True
-    ),
+    "gpt2 with scores scaled by layer": lambda: bridged("GPT2LMHeadModel", scale_attn_by_inverse_layer_idx=True),
     "gpt2 untied": lambda: bridged("GPT2LMHeadModel", tie_word_embeddings=False),
     "neox parallel": lambda: bridged("GPTNeoXForCausalLM"),
     "neox sequential": lambda: bridged("GPTNeoXForCausalLM", use_parallel_residual=False),

@@ -87,6 +87,17 @@ def test_self_swap_rates(explanation: Explanation, what: str, rate: float) -> No
     assert effect(explanation, what).self_swaps == pytest.approx(rate, abs=0.025)
 
 
+def test_a_self_swap_is_with_the_row_that_asks_not_with_the_reference() -> None:
+    """mid is the same everywhere, so its donor is any row; x then agrees with that one, one in eight its own."""
+    claim = claim_of(
+        EDGES, {"mid": lambda x: 0, "answer": lambda mid: mid},
+        {"x": "x", "mid": nodes("h").reads(x="x"), "answer": nodes("out").reads(h="mid")}, ROWS, metric=ERROR,
+    )  # fmt: skip
+    found = scrub.explain(claim, draws=300)
+    assert effect(found, "donor of mid").self_swaps == pytest.approx(1 / 16, abs=0.02)
+    assert effect(found, "donor of x").self_swaps == pytest.approx(1 / 8, abs=0.02)
+
+
 def test_routes_lead_to_the_answer(explanation: Explanation) -> None:
     routes = {f"{e.kind} of {e.variable}": e.route for e in explanation.swaps}
     assert routes == {
