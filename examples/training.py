@@ -17,9 +17,9 @@ from tqdm import tqdm
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge.sources.native import NativeModel, initialize_native_model
 
+from scrub.model.transformer import native_bridge
 from scrub.zoo.cards import FOLDER
 from scrub.zoo.data import Row
-from scrub.model.transformer import native_bridge
 from scrub.zoo.loading import digest
 
 UNTRAINED = -100  # the target of a position that is not trained on

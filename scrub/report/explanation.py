@@ -21,7 +21,7 @@ that agree on the variable are not interchangeable."""
 
 def explanation_text(explanation: Explanation) -> str:
     """Which swaps do the harm, then the rows that suffer most."""
-    share = "undefined" if explanation.recovered is None else f"{explanation.recovered:.2f}"
+    share = "undefined" if explanation.recovered is None else f"{explanation.recovered:z.2f}"
     sample = f"{explanation.rows} rows x {explanation.draws} draws, seed {explanation.seed}"
     lines = [f"{short_name(explanation.hypothesis)}  recovered {share} of {explanation.metric}  ({sample})"]
     if explanation.swaps:
@@ -35,7 +35,7 @@ def explanation_text(explanation: Explanation) -> str:
 
 def _effect(effect: SwapEffect) -> tuple[str, ...]:
     def show(value: float | None, sign: str = "") -> str:
-        return "-" if value is None else f"{round(value, 2) + 0.0:{sign}.2f}"
+        return "-" if value is None else f"{value:{sign}z.2f}"
 
     shares = show(effect.only), show(effect.without), show(effect.gain, "+")
     what = f"{effect.kind} of {effect.variable}"

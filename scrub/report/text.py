@@ -46,8 +46,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     m, u = result.metric, result.unexplained
     yield m.name, f"model {m.model:.3f}, scrubbed {m.scrubbed:.3f}, random {m.random:.3f}; {m.better} is better"
     if result.constant is not None:
-        yield "constant", f"the best answer that ignores its input recovers {result.constant:.2f}"
-    explained = "" if u.explained is None else f", explained {u.explained:.2f}"
+        yield "constant", f"the best answer that ignores its input recovers {result.constant:z.2f}"
+    explained = "" if u.explained is None else f", explained {u.explained:z.2f}"
     yield "unexplained", f"AUE {u.aue:.3f} of ATE {u.ate:.3f}{explained} (row by row, errors cannot cancel)"
     yield "bits", f"the claim keeps {result.bits.kept:.1f} of the {result.bits.everything:.1f} that tell rows apart"
     if result.accuracy is not None:

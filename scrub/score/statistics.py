@@ -33,7 +33,7 @@ class Interval:
     def __str__(self) -> str:
         if self.value is None or self.low is None or self.high is None:
             return "undefined"
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.value:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
 
 
 UNDEFINED = Interval(None, None, None)

@@ -7,18 +7,17 @@ import random
 import numpy as np
 import pytest
 import torch
-from reference import baseline, scrubbed
-from strategies import random_graph_claim, random_transformer_claim
 
+from reference import baseline, scrubbed
 from scrub.claims.check import Subject, check_claim
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.on_graph import GraphEvaluator, GraphRows
 from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
+from scrub.model.graph import TransformerGraph
 from scrub.model.layers import unembed
 from scrub.score.sample import Bench, compile_claim
-from scrub.model.computation import Computation
-from scrub.model.graph import TransformerGraph
+from strategies import random_graph_claim, random_transformer_claim
 
 GRAPH_CASES, TRANSFORMER_CASES = 150, 150
 

@@ -108,4 +108,5 @@ def test_about_95_percent_of_intervals_hold_the_truth() -> None:
 
 def test_an_interval_reads_as_text() -> None:
     assert str(Interval(0.5, 0.25, 0.75)) == "0.50 [0.25, 0.75]"
+    assert str(Interval(-0.001, -0.25, 0.004)) == "0.00 [-0.25, 0.00]"
     assert str(UNDEFINED) == "undefined"
