@@ -73,9 +73,10 @@ def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, se
         if name != claim.placement.output
         for code in [claim.classes((name,))]
     }
+    asked, made = round(scale * numbered.asked), round(scale * numbered.evaluated)
     return Plan(
         name_of(claim.hypothesis), len(references), draws, len(claim.data), _size(tree), len(program.steps),
-        round(scale * numbered.asked), round(scale * numbered.evaluated), forwards, alone, program.dense, str(program),
+        asked, made, forwards, alone, program.dense, str(program),
     )  # fmt: skip
 
 

@@ -147,7 +147,7 @@ class Draws:
         return self.made is None or (path, kind) in self.made
 
     def baseline(self, root: Occurrence, calls: Calls) -> Int[np.ndarray, " call"]:
-        """The row that the empty claim reads whole: the root's rest, drawn as under `resample` where that is no row."""
+        """The row that the empty claim reads whole: the root's rest, or a resampled row where that is none."""
         options = self.claim.options
         if options.rest == "keep" or (options.rest == "resample" and options.rest_scope == "input"):
             return self.resampled(calls, calls.reference)

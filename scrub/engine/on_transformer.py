@@ -133,7 +133,7 @@ class TransformerEvaluator:
         return freed
 
     def _streams(self, numbers: list[int], numbered: Numbered, values: dict[int, Value]) -> list[Seen]:
-        """Streams of one wave, part by part. Later parts may end earlier: a moment may hold the first contexts only."""
+        """Streams of one wave, part by part. Later parts may end earlier, so a moment may lack the last contexts."""
         parts: dict[int, list[Seen]] = {number: [] for number in numbers}
         longest = max((len(numbered.batches[number]) for number in numbers), default=0)
         for start in range(0, longest, CONTEXTS_AT_ONCE):

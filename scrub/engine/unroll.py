@@ -78,17 +78,10 @@ def _occur(
     for (parent, site), step in sorted(steps.items(), key=lambda item: item[1]):
         group = _group(claim, parent, placed.parents())
         shared = sorted(s for (p, _), s in steps.items() if p in group)
-        children.append(
-            _occur(
-                claim,
-                parent,
-                site,
-                f"{path}/{step}",
-                placed.channels_of(parent),
-                group,
-                f"{path}/{step if len(group) == 1 else ' & '.join(shared)}",
-            )  # fmt: skip
-        )
+        drawn_by = step if len(group) == 1 else " & ".join(shared)
+        channels_read = placed.channels_of(parent)
+        child = _occur(claim, parent, site, f"{path}/{step}", channels_read, group, f"{path}/{drawn_by}")
+        children.append(child)
     leaf = variable.leaf and path != ROOT_PATH
     return Occurrence(name, placed, path, channels, leaf, agree, donor, tuple(children))
 

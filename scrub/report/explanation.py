@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from scrub.score.explain import Explanation, SwapEffect
     from scrub.score.stories import Donation, RowStory
 
-HEAD = ("swap", "at", "read by", "only it", "all but it", "undoing gains", "self")
+HEAD = ("swap", "at", "read by", "only it", "all but it", "undoing gains", "with all below", "self")
 LEGEND = """\
 Every swap that the claim allows. "only it": what is recovered when this swap alone is made; "all but it": when it
-alone is not made, and what that gains; "self": how often the row that was drawn is the calling row.
+alone is not made, and what that gains; "with all below": what is gained when every swap further down is undone too;
+"self": how often the row that was drawn is the calling row.
 Where undoing a rest gains, the site reads something that the claim leaves out; where undoing a donor gains, rows
 that agree on the variable are not interchangeable."""
 
@@ -37,7 +38,7 @@ def _effect(effect: SwapEffect) -> tuple[str, ...]:
     def show(value: float | None, sign: str = "") -> str:
         return "-" if value is None else f"{value:{sign}z.2f}"
 
-    shares = show(effect.only), show(effect.without), show(effect.gain, "+")
+    shares = show(effect.only), show(effect.without), show(effect.gain, "+"), show(effect.branch, "+")
     what = f"{effect.kind} of {effect.variable}"
     return what, effect.site, effect.route, *shares, f"{effect.self_swaps:.0%}"
 

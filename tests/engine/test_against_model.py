@@ -248,6 +248,19 @@ def test_a_passed_head_that_is_claimed_stays_on_the_rest(model: Hooked, places: 
         agrees(found, call, run["logits"][places.at(frame, "END")], model)
 
 
+def test_a_passed_mlp_that_is_claimed_takes_its_own_value(model: Hooked, places: Places) -> None:
+    """embed @ END -> MLPs -> answer, and mlp 0 at END is a leaf of another row: it does not follow the embedding."""
+    sites = {"e": embed("END"), "m": mlps(0, at="END"), "answer": logits("END").reads(input="e m")}
+    found = engine(claim_of(sites, through="mlps"), model)
+    for call in calls(found):
+        rows = found.rows(call)
+        frame = rows["answer"][1]
+        patches = places.taken("embed", "END", frame, rows["e"][0])
+        patches += places.taken("mlp 0", "END", frame, rows["m"][0])
+        run = model.patched(places.tokens(frame), patches, frozen_on=model.frozen("mlps"))
+        agrees(found, call, run["logits"][places.at(frame, "END")], model)
+
+
 def test_the_numbers_of_a_result_are_the_bridges_own(model: Hooked, places: Places) -> None:
     """The public way: a loaded bridge as `model=`, the loss of its own logits, in fp64."""
     h = claim_of({"answer": logits("END")})

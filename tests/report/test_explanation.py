@@ -9,9 +9,9 @@ from scrub.score.explain import Explanation, SwapEffect
 from scrub.score.stories import Donation, RowStory
 
 SWAPS = (
-    SwapEffect("mid", "1.0 @ END", "answer/input:1.0@END", "answer", "rest", 0.5, 0.97, 0.305, 0.0),
-    SwapEffect("first", "embed @ A1", "a/b/c", "mid.v > answer", "donor", 1.0, 0.66, -0.001, 0.333),
-    SwapEffect("answer", "logits @ END", "answer", "", "rest", None, None, None, 0.25),
+    SwapEffect("mid", "1.0 @ END", "answer/input:1.0@END", "answer", "rest", 0.5, 0.97, 0.305, 0.42, 0.0),
+    SwapEffect("first", "embed @ A1", "a/b/c", "mid.v > answer", "donor", 1.0, 0.66, -0.001, -0.001, 0.333),
+    SwapEffect("answer", "logits @ END", "answer", "", "rest", None, None, None, None, 0.25),
 )
 DONATIONS = (
     Donation("answer", "logits @ END", "rest", 0, 7, "to be[END]", "", False),
@@ -28,10 +28,10 @@ def test_it_reads_like_this() -> None:
         "",
         *LEGEND.splitlines(),
         "",
-        "swap            at            read by         only it  all but it  undoing gains  self",
-        "rest of mid     1.0 @ END     answer             0.50        0.97          +0.30    0%",
-        "donor of first  embed @ A1    mid.v > answer     1.00        0.66          +0.00   33%",
-        "rest of answer  logits @ END                        -           -              -   25%",
+        "swap            at            read by         only it  all but it  undoing gains  with all below  self",
+        "rest of mid     1.0 @ END     answer             0.50        0.97          +0.30           +0.42    0%",
+        "donor of first  embed @ A1    mid.v > answer     1.00        0.66          +0.00           +0.00   33%",
+        "rest of answer  logits @ END                        -           -              -               -   25%",
         "",
         "row 3: loss(b) is 0.020 in the model, 5.500 scrubbed",
         "    or not[END]",

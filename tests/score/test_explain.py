@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import product
 
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ from score.cases import (
     sum_claim,
     sum_rows,
 )
-from scrub import nodes
+from scrub import Dataset, Interpretation, Metric, nodes
 from scrub.errors import ClaimError
 from scrub.score.explain import Explanation, SwapEffect
 
@@ -179,3 +180,40 @@ def test_rates_and_draws_are_those_of_the_test() -> None:
         scrub.test(claim, draws=7, seed=5).recovered.value
     )
     assert np.isfinite(scrub.explain(claim, draws=1).recovered or np.nan)
+
+
+def test_a_branch_shows_what_two_swaps_do_together() -> None:
+    """x is (a, b), and both variables of a chain keep a alone: undoing one donor leaves the other to lose b."""
+    graph = nx.DiGraph([("x", "h"), ("h", "out")])
+    graph.nodes["h"]["function"] = lambda x: x
+    graph.nodes["out"]["function"] = lambda h: 10 * h[0] + h[1]
+    story = Interpretation()
+
+    @story.variable
+    def low(a: int) -> int:
+        return a
+
+    @story.variable
+    def high(low: int) -> int:
+        return low
+
+    @story.variable
+    def answer(high: int) -> int:
+        return high
+
+    rows = [{"columns": {"x": (a, b), "a": a, "y": 10 * a + b}} for a in (0, 1) for b in range(8)]
+    error = Metric(lambda output, row: abs(output - row.columns["y"]), better="lower")
+    places = {"low": nodes("x"), "high": nodes("h"), "answer": nodes("out")}
+    made = scrub.claim(
+        story, model=graph, data=Dataset.from_rows(rows), metric=error, predicts="y", expect=scrub.recovers(0.9)
+    )(places)
+    told = {(e.variable, e.kind): e for e in scrub.explain(made, draws=50).swaps}
+    lost = 1 - float(scrub.explain(made, draws=50).recovered or 0)
+    donor = told["high", "donor"]
+    assert donor.gain == pytest.approx(0, abs=0.05)
+    assert donor.branch == pytest.approx(lost, abs=1e-9)
+    assert lost > 0.3
+    assert told["low", "donor"].branch == told["low", "donor"].gain
+    assert told["answer", "rest"].branch is None
+    first = scrub.test(made).explanation[0]
+    assert first.startswith("undoing the donor of high (h) and all swaps below it would recover")
