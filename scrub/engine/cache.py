@@ -39,7 +39,7 @@ class Store:
 
     def at(
         self, kind: Kind, slot: Slot, rows: Int[Tensor, " n"], heads: Sequence[int] | None = None
-    ) -> Float[Tensor, n * rest]:
+    ) -> Float[Tensor, " n *rest"]:
         """The array of each row at a slot, cut to some heads."""
         array, columns = self.arrays[kind], self.columns[kind]
         width = array.shape[1]

@@ -168,8 +168,8 @@ def top_lines(bench: Bench, samples: Samples, seed: int) -> tuple[str, ...]:
     widest = max(branches, key=lambda e: e.branch or 0.0, default=None)
     best = max((e.gain for e in effects if e.gain is not None), default=0.0)
     if widest is not None and (widest.branch or 0.0) > max(2 * best, WORTH_TELLING):
-        told = f"undoing the {widest.what} and all swaps below it would recover {widest.branch:.2f} more: the claim fails there"
-        lines = [told, *lines][:TOP]
+        branch = f"the {widest.what} and all swaps below it"
+        lines = [f"undoing {branch} would recover {widest.branch:.2f} more: the claim fails there", *lines][:TOP]
     return tuple(lines)
 
 
