@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from scrub.errors import ModelError
+from scrub.model.graph import TransformerGraph
 from scrub.model.load import load
 from scrub.model.source import ZOO, Source
 from scrub.model.weights import Transformer
@@ -22,7 +23,27 @@ def open_weights(source: Source, device: str | None, dtype: str, longest: int) -
         from scrub import zoo
 
         loaded = zoo.bridge(source.name.removeprefix(ZOO))
-    return load(source.name if loaded is None else loaded, dtype=DTYPES[dtype], device=place, probe_length=longest)
+    weights = load(source.name if loaded is None else loaded, dtype=DTYPES[dtype], device=place, probe_length=longest)
+    _as_checked(source, weights)
+    return weights
+
+
+# what the edges of a claim depend on: it was checked against these before the weights were there
+_ANATOMY = ("n_layers", "n_heads", "n_kv_heads", "positions", "parallel", "causal")
+
+
+def _as_checked(source: Source, weights: Transformer) -> None:
+    """The claim was checked against a shape; the weights must have it. Raises ModelError where they differ."""
+    assert isinstance(source.graph, TransformerGraph)
+    known, found = source.graph.shape, weights.shape
+    differ = [name for name in _ANATOMY if getattr(known, name) != getattr(found, name)]
+    differ += ["d_mlp"] if bool(known.d_mlp) != bool(found.d_mlp) else []
+    if differ:
+        told = ", ".join(f"{name} {getattr(found, name)} instead of {getattr(known, name)}" for name in differ)
+        raise ModelError(
+            f"the weights of {source.name} do not have the shape that its config.json or the table of well-known models "
+            f"gives: {told}. Give the loaded TransformerBridge as model=."
+        )
 
 
 def _device(name: str | None) -> torch.device | None:

@@ -1,0 +1,54 @@
+"""The gallery: every claim about a model that comes along is supported, every foil refuted; ioi is checked and planned."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import scrub
+from scrub.claims.collect import collect
+from scrub.claims.hypothesis import Hypothesis
+
+GALLERY = Path(__file__).parents[1] / "hypotheses"
+DATA = Path(os.environ.get("SCRUB_TEST_DATA", GALLERY.parents[1] / "shared" / "data"))
+TOKENIZER = DATA / "gpt2-tokenizer"
+ZOO = [h for file in sorted(GALLERY.glob("*.py")) if file.stem != "ioi" for h in collect([file]).hypotheses]
+
+
+@pytest.mark.parametrize("hypothesis", ZOO, ids=lambda h: f"{Path(str(h.file)).stem}::{h.name}")
+def test_claims_are_supported_and_foils_refuted(hypothesis: Hypothesis) -> None:
+    result = scrub.test(hypothesis, draws=5, explain=False)
+    assert result.passed, str(result)
+    assert result.verdict == ("refuted" if hypothesis.foil_reason else "supported")
+
+
+def test_every_file_brings_a_claim_and_a_foil() -> None:
+    for file in sorted(GALLERY.glob("*.py")):
+        found = collect([file]).hypotheses
+        assert {bool(h.foil_reason) for h in found} == {True, False}, file
+
+
+needs_tokenizer = pytest.mark.skipif(not TOKENIZER.is_dir(), reason=f"no GPT-2 tokenizer at {TOKENIZER}")
+
+
+@needs_tokenizer
+def test_ioi_is_checked_and_planned_without_weights() -> None:
+    (ioi,) = collect([f"{GALLERY / 'ioi.py'}::ioi"]).hypotheses
+    checked = scrub.check(ioi, str(TOKENIZER))
+    assert not checked.problems, str(checked)
+    assert checked.accuracy == 1.0
+    plan = scrub.plan(ioi, str(TOKENIZER), draws=2)
+    assert plan.occurrences == 34
+    assert plan.forwards is not None
+    # far fewer than a forward pass for each of the 34 occurrences
+    assert 0 < plan.forwards < 2 * plan.rows
+
+
+@needs_tokenizer
+def test_ioi_variants_leave_classes_out() -> None:
+    (small,) = collect([f"{GALLERY / 'ioi.py'}::ioi[backups=False, negatives=False]"]).hypotheses
+    checked = scrub.check(small, str(TOKENIZER))
+    assert checked.claim is not None
+    assert len(checked.claim.placement.placed["name"].sites) == 1
