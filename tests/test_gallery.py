@@ -1,4 +1,4 @@
-"""The gallery: every claim about a model that comes along is supported, every foil refuted; ioi is checked and planned."""
+"""The gallery: claims about the zoo are supported and their foils refuted; ioi is checked and planned."""
 
 from __future__ import annotations
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from scrub.claims.names import Component
 
 
+@runtime_checkable
 class ModelGraph(Protocol):
     """Components write, channels read. `sequence` says whether components sit at positions."""
 

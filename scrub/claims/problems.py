@@ -8,13 +8,14 @@ import traceback
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import asdict, evolve, frozen
 
 from scrub.errors import ClaimError
 
 
+@runtime_checkable
 class Written(Protocol):
     """Anything that knows where it was written: a site, a variable, a hypothesis."""
 

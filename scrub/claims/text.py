@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -23,6 +23,7 @@ _MARK = re.compile(r"\{([^|{}]*)\|([^{}]*)\}")
 Tokens = tuple[list[int], dict[str, int]]
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """What is asked of a tokenizer: `tokenizers.Tokenizer` is one; those of `transformers` are unwrapped."""
 

@@ -84,23 +84,23 @@ def _size(tree: Occurrence) -> int:
     return sum(1 for _ in tree.walk())
 
 
-def forward_work(graph: TransformerGraph, length: int) -> float:
+def forward_work(graph: TransformerGraph, length: int) -> int:
     """Multiply-adds of one forward pass of a row: projections, attention, MLPs and the unembedding."""
     s = graph.shape
     attention = 2 * s.d_model * s.d_head * (s.n_heads + s.n_kv_heads) + 2 * length * s.n_heads * s.d_head
     return length * (s.n_layers * (attention + _mlp_work(graph)) + s.d_model * s.d_vocab)
 
 
-def _mlp_work(graph: TransformerGraph) -> float:
+def _mlp_work(graph: TransformerGraph) -> int:
     gated = 3 if graph.shape.family in ("llama", "mistral", "qwen2", "qwen3") else 2
     return gated * graph.shape.d_model * graph.shape.d_mlp
 
 
-def _work(claim: Claim, graph: TransformerGraph, program: Program, number: int, step: Leaf | Stream | Shape) -> float:
+def _work(claim: Claim, graph: TransformerGraph, program: Program, number: int, step: Leaf | Stream | Shape) -> int:
     """Multiply-adds of one context of a step."""
     s, length = graph.shape, int(np.median(claim.data.lengths))
     if isinstance(step, Leaf):
-        return 0.0
+        return 0
     if isinstance(step, Stream):
         until = max(program.times.get(number, (0,)))
         positions = 1 if step.slot is not None else length
@@ -111,7 +111,7 @@ def _work(claim: Claim, graph: TransformerGraph, program: Program, number: int, 
     return sum(_component_work(graph, component, step, length) for component in step.components)
 
 
-def _component_work(graph: TransformerGraph, component: Component, step: Shape, length: int) -> float:
+def _component_work(graph: TransformerGraph, component: Component, step: Shape, length: int) -> int:
     s, slots = graph.shape, max(len(step.slots), 1)
     match component.kind:
         case "head" | "attn":
@@ -123,4 +123,4 @@ def _component_work(graph: TransformerGraph, component: Component, step: Shape, 
         case "logits":
             return s.d_model * s.d_vocab
         case _:
-            return 0.0
+            return 0

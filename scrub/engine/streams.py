@@ -27,7 +27,7 @@ from scrub.model.weights import Transformer
 
 # a step's value: for each of its components [context, slot, width]
 Value = Sequence[Float[Tensor, "context slot width"]]
-Seen = Mapping[int, Float[Tensor, "context *pos d"]]  # by the moment at which it is read
+Seen = Mapping[int, Float[Tensor, "... d"]]  # by the moment at which it is read
 
 
 @frozen(eq=False, slots=False)

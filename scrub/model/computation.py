@@ -46,12 +46,12 @@ class Computation:
     causal: bool = True
 
     @classmethod
-    def of(cls, graph: nx.DiGraph) -> Computation:
+    def of(cls, graph: nx.Graph[Any]) -> Computation:
         """Read a networkx graph. Raises ModelError with every problem of its names, edges and functions."""
         problems: list[str] = []
         if not graph.number_of_nodes():
             raise ModelError("the model's graph has no nodes.")
-        if not graph.is_directed():
+        if not isinstance(graph, nx.DiGraph):
             raise ModelError("the model's graph has no directions: use a networkx.DiGraph.")
         if not nx.is_directed_acyclic_graph(graph):
             edges = nx.find_cycle(graph)

@@ -162,7 +162,7 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def unembed(
-    model: Transformer, x: Float[Tensor, "*batch d"], ids: Int[Tensor, "*batch k"] | None = None
+    model: Transformer, x: Float[Tensor, "*batch d"], ids: Int[Tensor, "*common k"] | None = None
 ) -> Float[Tensor, "*batch k"]:
     """Logits of a final stream, `ln_final` applied: all of them, or only the vocabulary columns `ids`.
 

@@ -41,8 +41,8 @@ def _as_checked(source: Source, weights: Transformer) -> None:
     if differ:
         told = ", ".join(f"{name} {getattr(found, name)} instead of {getattr(known, name)}" for name in differ)
         raise ModelError(
-            f"the weights of {source.name} do not have the shape that its config.json or the table of well-known models "
-            f"gives: {told}. Give the loaded TransformerBridge as model=."
+            f"the weights of {source.name} do not have the shape that its config.json, or the table of well-known "
+            f"models, gives: {told}. Give the loaded TransformerBridge as model=."
         )
 
 

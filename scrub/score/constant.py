@@ -29,7 +29,7 @@ AT_ONCE = 64
 OWN_CALLS = 1_000_000
 
 
-def best_constant(claim: Claim, measured: Measured, references: Int[np.ndarray, " row"]) -> float | None:
+def best_constant(claim: Claim, measured: Measured, references: Int[np.ndarray, " reference"]) -> float | None:
     """The best mean metric of a constant answer over the reference rows; None when no candidate has one."""
     pool = claim.data.order
     if isinstance(claim.metric, Metric):
@@ -47,7 +47,7 @@ def _own(
     metric: Metric,
     measured: Measured,
     pool: Int[np.ndarray, " row"],
-    references: Int[np.ndarray, " row"],
+    references: Int[np.ndarray, " reference"],
 ) -> Numbers:
     most = max(OWN_CALLS // len(references), 2)
     if isinstance(measured, OnGraph):
@@ -95,7 +95,7 @@ def _mean(outputs: list[Any]) -> list[Any]:
 
 
 def _built_in(
-    kind: str, measured: Measured, pool: Int[np.ndarray, " row"], references: Int[np.ndarray, " row"]
+    kind: str, measured: Measured, pool: Int[np.ndarray, " row"], references: Int[np.ndarray, " reference"]
 ) -> Numbers:
     with torch.no_grad():
         own = _Own(measured, references) if kind == "kl" else None
@@ -132,7 +132,7 @@ class _Means:
 class _Own:
     """What `kl` needs of the model's own answers: their mean probabilities and mean negative entropy."""
 
-    def __init__(self, measured: Measured, references: Int[np.ndarray, " row"]) -> None:
+    def __init__(self, measured: Measured, references: Int[np.ndarray, " reference"]) -> None:
         self.mean: Float[Tensor, " v"] | float = 0.0
         total = 0.0
         for start in range(0, len(references), AT_ONCE):
@@ -146,7 +146,7 @@ class _Own:
 def _scores(
     kind: str,
     measured: Measured,
-    references: Int[np.ndarray, " row"],
+    references: Int[np.ndarray, " reference"],
     logits: Float[Tensor, "c v"],
     own: _Own | None,
 ) -> Numbers:
@@ -172,7 +172,9 @@ def _scores(
     return score.mean(1).cpu().numpy()
 
 
-def _label_frequencies(measured: Measured, references: Int[np.ndarray, " row"], width: int) -> Float[Tensor, " v"]:
+def _label_frequencies(
+    measured: Measured, references: Int[np.ndarray, " reference"], width: int
+) -> Float[Tensor, " v"]:
     """Log frequencies of the labels of the reference rows; a tuple of labels shares its row's count."""
     ids, there = measured.arguments.ids[0], measured.arguments.there[0]
     index = torch.from_numpy(references).to(ids.device)

@@ -6,7 +6,7 @@ A `Measured` hides what an output is: a transformer's final stream, or the value
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ Rows = Int[np.ndarray, " n"]
 AT_ONCE = 256
 
 
+@runtime_checkable
 class Measured(Protocol):
     """The metric on answers: `of(outputs, rows)` scores each with the arguments of its reference row."""
 

@@ -6,7 +6,7 @@ arguments and the model's own answer always come from the reference row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,7 @@ def _log_sum(values: Float[Tensor, "n k"], there: Bool[Tensor, "n k"]) -> Float[
     return values.masked_fill(~there, -torch.inf).logsumexp(-1)
 
 
-def apply(metric: Metric, outputs: Sequence[Any], rows: Sequence[Any]) -> Numbers:
+def apply(metric: Metric, outputs: Iterable[Any], rows: Sequence[Any]) -> Numbers:
     """A metric of one's own on outputs and rows. Raises MetricError where it is no number."""
     found: list[float] = []
     for output, row in zip(outputs, rows, strict=True):

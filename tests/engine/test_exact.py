@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
-from attrs import define, evolve, field
+from attrs import evolve, field, frozen
 from graph_cases import ERROR, bench_of, claim_of, feature, graph_of
 
 import scrub
@@ -28,7 +28,7 @@ ROWS, OUTCOMES, CASES = 4, 300, 60
 Distribution = dict[Any, float]
 
 
-@define
+@frozen
 class Chooser(Oracle):
     """The oracle with draws that follow a script; what the script leaves open takes the first candidate."""
 
@@ -77,7 +77,7 @@ def small_claims() -> Iterator[tuple[int, Claim, Computation]]:
             yield seed, claim, model
 
 
-def mean(distribution: Distribution, power: int = 1) -> float:
+def mean(distribution: Mapping[Any, float], power: int = 1) -> float:
     return sum(p * value**power for value, p in distribution.items())
 
 
