@@ -30,3 +30,14 @@ from scrub.run import plan as plan
 from scrub.run import test as test
 
 __version__ = "0.1.0"
+
+# the grammar of parts is reserved: these names exist and say that they are not built yet
+_RESERVED = ("neurons", "queries", "keys", "values", "directions", "latents", "estimate")
+
+
+def __getattr__(name: str) -> object:
+    if name in _RESERVED:
+        from scrub.claims import sites
+
+        return getattr(sites, name)
+    raise AttributeError(f"module 'scrub' has no attribute {name!r}")

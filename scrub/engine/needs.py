@@ -51,7 +51,7 @@ def needs(claim: Claim, program: Program) -> tuple[Need, Need]:
         elif isinstance(step, Stream):
             _stream(frames, claim, graph, step, program.times.get(number, ()), program.dense)
         else:
-            _shape(frames, graph, step, program.dense)
+            _shape(frames, claim, graph, step, program.dense)
     return leaves, frames
 
 
@@ -69,6 +69,11 @@ def add_written(need: Need, graph: TransformerGraph, component: Component, slot:
             need.add(("resid", 2 * layer), slot)
         case kind:
             need.add((kind, 0), slot)
+
+
+def is_pseudo(claim: Claim) -> bool:
+    """Whether rests are mean or zero rows, on which a component computes something else than it writes."""
+    return claim.options.rest in ("mean", "zero")
 
 
 def passed_mlps(claim: Claim, graph: TransformerGraph, until: int) -> list[int]:
@@ -103,11 +108,11 @@ def _stream(
         need.add(("z", layer), None, heads)
 
 
-def _shape(need: Need, graph: TransformerGraph, step: Shape, dense: bool) -> None:
+def _shape(need: Need, claim: Claim, graph: TransformerGraph, step: Shape, dense: bool) -> None:
     for i in step.inputs:
         for component in i.components:
             for slot in _unseen(step, i, dense):
-                _read(need, graph, component, i.channel, slot)
+                _read(need, claim, graph, component, i.channel, slot)
 
 
 def _unseen(step: Shape, i: Input, dense: bool) -> Iterator[Slot | None]:
@@ -121,14 +126,16 @@ def _unseen(step: Shape, i: Input, dense: bool) -> Iterator[Slot | None]:
         yield from (slot for slot in step.slots if slot not in seen)
 
 
-def _read(need: Need, graph: TransformerGraph, component: Component, channel: str, slot: Slot | None) -> None:
+def _read(
+    need: Need, claim: Claim, graph: TransformerGraph, component: Component, channel: str, slot: Slot | None
+) -> None:
     layer, shape = component.layer or 0, graph.shape
     if component.kind in ("head", "attn"):
         heads = [component.head or 0] if component.kind == "head" else list(range(shape.n_heads))
         if channel != "q":
             heads = sorted({head * shape.n_kv_heads // shape.n_heads for head in heads})
         need.add((channel, layer), slot, heads)
-    elif component.kind in ("resid", "logits"):
+    elif component.kind in ("resid", "logits") or (component.kind == "mlp" and is_pseudo(claim)):
         need.add(("resid", graph.read(component)), slot)
     else:
         add_written(need, graph, component, slot)

@@ -15,7 +15,7 @@ from scrub.claims.geometry import slots_of
 from scrub.claims.positions import Slot
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
-from scrub.engine.needs import Need, needs
+from scrub.engine.needs import Need, is_pseudo, needs
 from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, Shape, Stream
 from scrub.engine.pseudo import pseudo_store
@@ -54,7 +54,7 @@ class TransformerRows:
         of_rows.add(final, answer)
         of_frames.add(final, answer)
         positions = located(claim.data, slots_of(claim.placement), model.device)
-        pseudo = claim.options.rest in ("mean", "zero")
+        pseudo = is_pseudo(claim)
         if not pseudo:
             of_rows.merge(of_frames)
         with torch.no_grad():

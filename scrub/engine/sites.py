@@ -85,9 +85,11 @@ class SiteCall:
         found: list[Tensor] = []
         for slot in self.shape.slots:
             x = self._stream(i, slot, time)
+            on_stream = component.kind in ("resid", "logits")
+            if x is None and (on_stream or (component.kind == "mlp" and self.frames.pseudo)):
+                x = self._unseen(("resid", time), slot, self._rows(i))
             if x is None:
-                kind = ("resid", time) if component.kind in ("resid", "logits") else written_kind(component)
-                x = self._unseen(kind, slot, self._rows(i))
+                x = self._unseen(written_kind(component), slot, self._rows(i))
             elif component.kind == "mlp":
                 x = run_mlp(self.frames.model, component.layer or 0, x)
             found.append(x)

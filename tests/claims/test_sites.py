@@ -108,3 +108,12 @@ def test_inside_and_the_values_behind() -> None:
     assert repr(inside) == "inside"
     assert heads("0.1", at="END").components == (Component("head", 0, 1),)
     assert heads("0.1", at="END").at == (Slot("END"),)
+
+
+def test_reserved_names_can_be_imported_and_say_so() -> None:
+    import scrub
+
+    with pytest.raises(ClaimError, match="reserved and not built yet"):
+        scrub.neurons("5.1003", at="END")  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="no attribute 'neuron'"):
+        scrub.neuron  # type: ignore[attr-defined]  # noqa: B018

@@ -48,7 +48,8 @@ def test_graph(case: int) -> None:
         assert empty[i] == pytest.approx(baseline(claim, model, case, row, draw), rel=1e-10, abs=1e-10)
 
 
-@pytest.mark.parametrize("case", range(TRANSFORMER_CASES))
+# the last two, from a longer run: an MLP without parents on a mean row computes, and is not the mean MLP output
+@pytest.mark.parametrize("case", [*range(TRANSFORMER_CASES), 1084, 1532])
 def test_transformer(case: int) -> None:
     rng = random.Random(f"transformer {case}")
     hypothesis, model, data = random_transformer_claim(rng)
