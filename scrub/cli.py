@@ -115,7 +115,7 @@ def _say(shown: str, **style: Any) -> None:
         click.secho(shown, **style)
 
 
-@main.command("list")
+@main.command("list", short_help="List the claims in files.")
 @_targets
 @_reporting
 def list_(targets: tuple[str, ...]) -> tuple[Results, int]:
@@ -144,7 +144,7 @@ def _broken(problem: Problem) -> dict[str, Any]:
     return found | {"model": None, "expect": None, "foil": None, "variants": {}}
 
 
-@main.command()
+@main.command(short_help="Find every problem of the claims at once.")
 @_targets
 @_model
 @_reporting
@@ -162,7 +162,7 @@ def _told(problem: Problem) -> dict[str, Any]:
     return {k: getattr(problem, k) for k in ("file", "line", "variable", "found", "nearest", "fix")}
 
 
-@main.command()
+@main.command(short_help="Draw claims: tree, layers, positions.")
 @_targets
 @_model
 @_reporting
@@ -181,7 +181,7 @@ def show(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
     ], FINE
 
 
-@main.command()
+@main.command(short_help="Count what a test would cost.")
 @_targets
 @_model
 @_sampling
@@ -198,7 +198,7 @@ def plan(
     return [p.to_dict() for p in plans], FINE
 
 
-@main.command()
+@main.command(short_help="Scrub claims and judge them.")
 @_targets
 @_model
 @_sampling
@@ -240,7 +240,7 @@ def _exit_code(results: Sequence[Any]) -> int:
     return FINE if all(r.passed for r in results) else OPEN
 
 
-@main.command()
+@main.command(short_help="Show what breaks a claim.")
 @_targets
 @_model
 @_sampling
@@ -260,7 +260,7 @@ def explain(
     return [e.to_dict() for e in found], FINE
 
 
-@main.command()
+@main.command(short_help="Write a hypothesis file to start from.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--like", default="induction", show_default=True, help="The claim of the gallery to start from.")
 @click.option("--model", metavar="DIR", help="Write the claim for this model instead.")
