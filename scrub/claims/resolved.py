@@ -44,6 +44,7 @@ class Claim:
     pair: Int[np.ndarray, " row"]
     accuracy: float | None = None
     warnings: tuple[str, ...] = field(default=())
+    _classes: dict[tuple[str, ...], Int[np.ndarray, " row"]] = field(factory=dict, init=False, repr=False)
 
     @property
     def options(self) -> Options:
@@ -55,8 +56,11 @@ class Claim:
         return {name: codes(map(key, values)) for name, values in self.values.items()}
 
     def classes(self, names: tuple[str, ...]) -> Int[np.ndarray, " row"]:
-        """Classes of rows that agree on the named variables and on the stratum."""
-        return joint_codes([self.stratum, *(self.agreement[name] for name in names)], len(self.data))
+        """Classes of rows that agree on the named variables and on the stratum. Not to be written to."""
+        if names not in self._classes:
+            coded = [self.stratum, *(self.agreement[name] for name in names)]
+            self._classes[names] = joint_codes(coded, len(self.data))
+        return self._classes[names]
 
     @cached_property
     def claimed(self) -> frozenset[tuple[Component, Slot | None]]:

@@ -133,19 +133,21 @@ class SlotStream:
         assert stream.slot is not None
         self.frames, self.stream, self.slot, self.times = frames, stream, stream.slot, times
         self.contexts, self.until, self.values = contexts, until, values
-        self.last = int(until[0])
+        self.last, self.shortest = int(until[0]), int(until[-1])
+        self.landing = {frames.graph.written(landing.component) for landing in stream.landings}
         self.change: Tensor | None = None
         self.pending: dict[int, Tensor] = {}
         self.seen: dict[int, Tensor] = {}
-        self.moved: Tensor | None = None  # the contexts that the MLP is asked about, None for all
+        self.moved: Tensor | None = None  # numbers of the contexts that the MLP is asked about, None for all
 
     def advance(self, time: int) -> bool:
         """Drop contexts that are not read any more and show the stream to its readers; False at its end."""
         if time > self.last:
             return False
-        live = int((self.until >= time).sum())
-        self.contexts = self.contexts[:live]
-        self.change = None if self.change is None else self.change[:live]
+        if time > self.shortest:
+            live = int((self.until >= time).sum())
+            self.contexts = self.contexts[:live]
+            self.change = None if self.change is None else self.change[:live]
         if time in self.times:
             x = self.frames.store.at(("resid", time), self.slot, self.contexts[:, 0])
             self.seen[time] = x if self.change is None else x + self.change
@@ -160,7 +162,7 @@ class SlotStream:
         assert self.change is not None
         moved, held = (self.change != 0).any(1), self.frames.held(Component("mlp", layer), self.slot)
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
-        self.moved = None if bool(moved.all()) else moved
+        self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
         return self.frames.store.at(("resid", time), self.slot, self._asked(self.contexts[:, 0])) + self._asked(
             self.change
         )
@@ -170,19 +172,21 @@ class SlotStream:
         assert self.change is not None
         more = output - self.frames.store.at(("mlp_out", layer), self.slot, self._asked(self.contexts[:, 0]))
         if self.moved is not None:
-            more = torch.zeros_like(self.change).index_put((self.moved,), more)
+            more = torch.zeros_like(self.change).index_copy(0, self.moved, more)
         self.pending[2 * layer + 1] = more
 
     def _asked(self, x: Tensor) -> Tensor:
-        return x if self.moved is None else x[self.moved]
+        return x if self.moved is None else x.index_select(0, self.moved)
 
     def write(self, time: int) -> None:
         """Add what is written at a moment: landed values, and MLPs that saw a change."""
         live = len(self.contexts)
-        landed = _Landed(self.frames, self.stream, self.contexts, self.values).at_slot(time, self.slot)
-        for new in (landed, self.pending.pop(time, None)):
-            if new is not None:
-                self.change = new[:live] if self.change is None else self.change + new[:live]
+        new = [self.pending.pop(time)] if time in self.pending else []
+        if time in self.landing:
+            landed = _Landed(self.frames, self.stream, self.contexts, self.values).at_slot(time, self.slot)
+            new += [] if landed is None else [landed]
+        for change in new:
+            self.change = change[:live] if self.change is None else self.change + change[:live]
 
 
 def run_mlp(model: Transformer, layer: int, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:

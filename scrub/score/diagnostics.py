@@ -9,6 +9,7 @@ import numpy as np
 from attrs import asdict, define, field, frozen
 from jaxtyping import Bool, Int
 
+from scrub.claims.placement import PlacedSite
 from scrub.claims.resolved import Claim
 from scrub.claims.values import codes, joint_codes
 from scrub.engine.draw import Drawn
@@ -64,7 +65,11 @@ class Tally:
         self.claim, self.tree = claim, tree
         self.counts: dict[str, _Count] = {}
         self.own_rest = 0.0
-        self.inputs = {child.path: same_inputs(claim, child) for _, child in _calls(tree)}
+        known: dict[tuple[PlacedSite, bool], Rows] = {}  # occurrences of one site have the same idle swaps
+        for _, child in _calls(tree):
+            if (child.placed, child.leaf) not in known:
+                known[child.placed, child.leaf] = same_inputs(claim, child)
+        self.inputs = {child.path: known[child.placed, child.leaf] for _, child in _calls(tree)}
         self.without_rest = without_rest(claim)
 
     def add(self, drawn: dict[str, Drawn]) -> None:
