@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
@@ -23,7 +23,7 @@ from scrub.claims.check import name_of
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem
-from scrub.errors import ScrubError
+from scrub.errors import DataError, MetricError, ModelError, ScrubError
 from scrub.report import text
 from scrub.run import check as run_check
 
@@ -217,7 +217,8 @@ def test(
         store.writable(out / store.RUN)
     results: list[Any] = []
     for hypothesis in _sound(targets, model):
-        result = run_test(hypothesis, model, rows, draws, seed, exact, device=device)
+        with _about(hypothesis):
+            result = run_test(hypothesis, model, rows, draws, seed, exact, device=device)
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         _say(text.headline(result), fg=colour, bold=True)
         _say("\n".join(text.details(result)))
@@ -255,7 +256,10 @@ def explain(
     from scrub.run import explain as run_explain
 
     claims = _sound(targets, model)
-    found = [run_explain(h, model, rows, draws, seed, row=row, device=device) for h in claims]
+    found: list[Any] = []
+    for hypothesis in claims:
+        with _about(hypothesis):
+            found.append(run_explain(hypothesis, model, rows, draws, seed, row=row, device=device))
     _say("\n\n".join(map(str, found)))
     return [e.to_dict() for e in found], FINE
 
@@ -270,6 +274,15 @@ def new(file: Path, like: str, model: str | None) -> None:
 
     write_new(file, like, model)
     click.echo(f"wrote {file}. Next: scrub check {file}; scrub show {file}; scrub test {file}")
+
+
+@contextmanager
+def _about(hypothesis: Hypothesis) -> Generator[None]:
+    """Errors that show only when a claim is run say which claim it was."""
+    try:
+        yield
+    except (DataError, MetricError, ModelError) as error:
+        raise type(error)(f"{name_of(hypothesis)}: {error}") from error
 
 
 def _sound(targets: tuple[str, ...], model: str | None, *, expecting: bool = True) -> tuple[Hypothesis, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -213,6 +214,9 @@ def references(claim: Claim, rows: int | None, seed: int) -> Int[np.ndarray, " r
 
 
 def _countable(draws: int, rows: int | None, seed: int) -> None:
+    for option, count in (("draws", draws), ("rows", 1 if rows is None else rows), ("seed", seed)):
+        if isinstance(count, bool) or not isinstance(count, Integral):
+            raise ClaimError(f"--{option} {count!r}: write a whole number.")
     if draws < 1:
         raise ClaimError(f"--draws {draws}: at least one draw is needed for each row; 20 is the default.")
     if rows is not None and rows < 1:

@@ -120,6 +120,12 @@ def test_what_is_wrong_is_said_in_a_sentence(write: Write, case: str) -> None:
         assert "Traceback" not in found.output
 
 
+def test_an_error_of_a_run_says_which_claim_it_was(write: Write) -> None:
+    file = write("good = make()\nbad = make(metric=Metric(lambda o, r: 1 / 0))")
+    for command in ("test", "explain"):
+        assert "scrub: claims.py::bad: metric <lambda> raised ZeroDivisionError" in scrub(command, file).stderr
+
+
 def test_a_problem_of_the_data_is_shown_at_the_line_that_raised(write: Write) -> None:
     file = write("def broken():\n    return {}['x']\n\n\nc = make(data=broken)")
     line = 1 + file.read_text().splitlines().index("    return {}['x']")

@@ -42,7 +42,7 @@ def test_the_readme_shows_two_commands_and_the_claim_as_it_stands() -> None:
     assert shown in source
 
 
-@pytest.mark.parametrize("page", sorted(p.name for p in (ROOT / "docs").glob("*.md")) + ["../README.md"])
+@pytest.mark.parametrize("page", [*sorted(p.name for p in (ROOT / "docs").glob("*.md")), "../README.md"])
 def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / "docs" / page
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):

@@ -109,6 +109,9 @@ def test_a_data_functions_own_sentence_is_kept() -> None:
     [
         (ClaimError, "--draws 0", {}, {"draws": 0}),
         (ClaimError, "--rows 0", {}, {"rows": 0}),
+        (ClaimError, "--draws 1.5: write a whole number", {}, {"draws": 1.5}),
+        (ClaimError, "--rows '9': write a whole number", {}, {"rows": "9"}),
+        (ClaimError, "--seed None: write a whole number", {}, {"seed": None}),
         (ClaimError, "--seed -1", {}, {"seed": -1}),
         (ClaimError, "--device cuda", {}, {"device": "cuda"}),
         (ClaimError, "the data set is empty", {"data": lambda: rows(0)}, {}),

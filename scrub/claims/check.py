@@ -194,7 +194,7 @@ def _columns(story: Interpretation, graph: ModelGraph, data: Dataset) -> Iterato
         if missing:
             where = "in every row" if len(missing) == len(data) else f"in rows {some(missing)}"
             found = f"the model's input {name!r} is read from the column of that name, missing {where}."
-            yield Problem(found, "", nearest(name, data.columns))
+            yield Problem(found, "", None if name in data.columns else nearest(name, data.columns))
     if graph.sequence and not data.has_tokens:
         yield Problem("the rows have no tokens, and the model is a transformer.", "Give every row its 'tokens'.")
 

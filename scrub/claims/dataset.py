@@ -76,7 +76,7 @@ class Dataset:
         """Rows from a file with one JSON object a line, with the keys of `from_rows`. Raises DataError."""
         rows: list[Any] = []
         try:
-            lines = Path(path).read_text(encoding="utf-8").split("\n")
+            lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError:

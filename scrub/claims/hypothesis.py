@@ -115,6 +115,18 @@ class Options:
         return {f.name: getattr(self, f.name) for f in fields(Options) if getattr(self, f.name) != f.default}
 
 
+def _chosen(options: Options, given: Mapping[str, Any]) -> tuple[Options, list[Problem]]:
+    """The options with those given that are sound, and what is wrong with the others."""
+    wrong: list[Problem] = []
+    pairing = {n: v for n, v in given.items() if n in ("rest", "pair")}  # each may be wrong without the other
+    for change in [pairing, *({n: v} for n, v in given.items() if n not in pairing)]:
+        try:
+            options = evolve(options, **change)
+        except ClaimError as error:
+            wrong.append(told(str(error), __file__))
+    return options, wrong
+
+
 @frozen(eq=False)
 class Hypothesis:
     """A claim about a model. Made by `@claim`; rivals by `.but`, foils by `.foil`, variants by calling it."""
@@ -170,14 +182,15 @@ class Hypothesis:
             for name in settings
             if name not in known
         )
-        options = evolve(self.options, **{n: v for n, v in settings.items() if n in known[len(_SETTINGS) :]})
+        given = {n: v for n, v in settings.items() if n in known[len(_SETTINGS) :]}
+        options, wrong = _chosen(self.options, given)
         file, line = written_at(__file__)
         return evolve(
             self,
             changes=tuple({**dict(self.changes), **sites}.items()),
             options=options,
             name=f"{self.name}.but({', '.join(changes)})",
-            wrong=self.wrong + unknown,
+            wrong=(*self.wrong, *unknown, *wrong),
             file=file,
             line=line,
             foil_reason=None,  # the reason was given for the other claim
@@ -253,10 +266,8 @@ def claim(
         lacking = "model" if model is None else "data" if data is None else "metric"
         found = f"@claim needs {lacking}=: every claim says its model, its data and its metric."
         raise ClaimError("  ".join([*(p.text for p in wrong), found]))
-    try:
-        chosen = Options(**{name: value for name, value in options.items() if name in known})
-    except ClaimError as error:
-        chosen, wrong = Options(), [*wrong, told(str(error), __file__)]
+    chosen, refused = _chosen(Options(), {name: value for name, value in options.items() if name in known})
+    wrong += refused
 
     def declare(build: Callable[..., Mapping[str, Any]] | Mapping[str, Any]) -> Hypothesis:
         made: Callable[..., Mapping[str, Any]] = partial(_as_given, build) if isinstance(build, Mapping) else build

@@ -158,10 +158,11 @@ def _output(story: Interpretation, sites: Mapping[str, Place], graph: ModelGraph
         ).at(story.variables[name])
         for name in outputs if name != output
     ]  # fmt: skip
+    known = {*story.variables, *story.columns}
     if output in sites:
         problems += _answer(output, sites[output], bool(answering), graph)
     for name, where in sites.items():
-        for site in sites_of(where):
+        for site in sites_of(where) if name in known else ():
             if name != output and (ends := _ends(site, graph)):
                 problems.append(Problem(f"{ends[0]} belongs to the output alone.", "", None, name).at(site))
     return output, problems
@@ -250,7 +251,8 @@ def _unread(
     for parent in parents:
         if parent not in read and parent not in omitted:
             found = f"the parent {parent!r} is read by no channel of {' or '.join(map(str, sites))}."
-            naming = f"Name it, .reads({channels[0]}={parent!r}), or cut" if channels else "Cut"
+            channel = parent if parent in channels else next(iter(channels), "")
+            naming = f"Name it, .reads({channel}={parent!r}), or cut" if channel else "Cut"
             yield Problem(found, f"{naming} it on purpose, .omits({parent!r}).", None, name).at(sites[0])
 
 

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -76,6 +76,15 @@ def joint_codes(parts: Sequence[Int[np.ndarray, " row"]], rows: int) -> Int[np.n
     if not parts:
         return np.zeros(rows, dtype=np.int64)
     return np.unique(np.stack(parts, axis=1), axis=0, return_inverse=True)[1].reshape(rows).astype(np.int64)
+
+
+def read_only(value: Any) -> Any:
+    """The value, an array as a view that cannot be written to: other calls read the same array."""
+    if not isinstance(value, np.ndarray):
+        return value
+    view: np.ndarray[Any, Any] = value.view()
+    view.flags.writeable = False
+    return view
 
 
 def stable(value: object) -> str:

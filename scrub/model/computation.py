@@ -16,6 +16,7 @@ import networkx as nx
 from attrs import frozen
 
 from scrub.claims.names import Component
+from scrub.claims.values import read_only
 from scrub.errors import ClaimError, DataError, ModelError, did_you_mean, nearest, some
 
 
@@ -31,7 +32,7 @@ class Node:
         """The node's value. Raises ModelError naming the node when its function fails."""
         assert self.function is not None
         try:
-            return self.function(**{name: known[name] for name in self.arguments})
+            return self.function(**{name: read_only(known[name]) for name in self.arguments})
         except Exception as error:
             raise ModelError(f"node {self.name!r} of the model raised {type(error).__name__}: {error}") from error
 

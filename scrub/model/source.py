@@ -52,7 +52,7 @@ def find(model: Any) -> Source:
         tokenizer = getattr(model, "tokenizer", None)
         opened = open_tokenizer(tokenizer) if tokenizer is not None else None
         return Source(taken.name, TransformerGraph(taken.name, taken.shape), opened, model)
-    if callable(model) and not isinstance(model, type) and not hasattr(model, "cfg"):
+    if callable(model) and not isinstance(model, type) and not hasattr(model, "forward"):  # a network is called, too
         return find(_made(model))
     raise ModelError(
         f"model={type(model).__name__} is no model: give a name, a directory, 'zoo:induction', a "
@@ -60,9 +60,16 @@ def find(model: Any) -> Source:
     )
 
 
+# kept with its function, so that the id stays its own
+_models: dict[int, tuple[Callable[[], Any], Any]] = {}
+
+
 def _made(function: Callable[[], Any]) -> Any:
+    """What a function of `model=` returns; it is called once in a process."""
     try:
-        return function()
+        if id(function) not in _models:
+            _models[id(function)] = function, function()
+        return _models[id(function)][1]
     except ScrubError:
         raise
     except Exception as error:

@@ -120,11 +120,10 @@ def checks_text(checks: Sequence[Checked], broken: Sequence[object]) -> str:
     lines = [str(problem) for problem in broken]
     lines += [str(problem) for check in checks for problem in check.problems]
     for check in checks:
-        if not check.problems:
-            share = "" if check.accuracy is None else f"{check.accuracy:.1%} of the scored rows"
-            right = f"  the story is right on {share}" if share else ""
-            foil = "  (foil)" if check.hypothesis.foil_reason else ""
-            lines.append(f"✓ {check.hypothesis.title}{foil}{right}")
+        mark, foil = MARKS[not check.problems], "  (foil)" if check.hypothesis.foil_reason else ""
+        right = "" if check.accuracy is None else f"  the story is right on {check.accuracy:.1%} of the scored rows"
+        if check.warnings or not check.problems:
+            lines.append(f"{mark} {check.hypothesis.title}{foil}{right}")
         lines += [f"    warning: {text}" for text in check.warnings]
     return "\n".join([*lines, _checked(checks, len(broken))])
 

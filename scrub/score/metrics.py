@@ -19,6 +19,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.metric import AnyMetric, Metric, NamedMetric
 from scrub.claims.setting import token_ids
 from scrub.claims.text import Tokenizer
+from scrub.claims.values import read_only
 from scrub.errors import MetricError, some
 
 Numbers = Float[np.ndarray, " n"]
@@ -99,7 +100,7 @@ def apply(metric: Metric, outputs: Iterable[Any], rows: Sequence[Any]) -> Number
     found: list[float] = []
     for output, row in zip(outputs, rows, strict=True):
         try:
-            found.append(float(metric.function(output, row)))
+            found.append(float(metric.function(read_only(output), row)))
         except Exception as error:
             raise MetricError(f"metric {metric} raised {type(error).__name__}: {error}") from error
     return np.array(found, dtype=np.float64)

@@ -83,6 +83,8 @@ def test_rows_from_a_file_of_json_lines(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n", encoding="utf-8")
     assert Dataset.from_jsonl(path).rows == Dataset.from_rows(rows).rows
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # as some editors mark UTF-8
+    assert Dataset.from_jsonl(path).rows == Dataset.from_rows(rows).rows
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from claim_cases import names_claim, names_rows, names_sites, names_story
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis, Options, claim, recovers, together
 from scrub.claims.names import Component
+from scrub.claims.problems import collecting
 from scrub.claims.sites import Site, heads, inside, logits, nodes
 from scrub.errors import ClaimError
 
@@ -148,6 +149,17 @@ def test_lists_of_sites_become_tuples() -> None:
 def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ClaimError, match=message):
         claim(STORY, **{**SETTING, **arguments})(lambda: {})
+
+
+def test_every_wrong_option_is_told_and_the_others_hold() -> None:
+    wrong = {"rest": "means", "rest_scope": "all", "predicts": "io", "pair": "partner", "empty": "self"}
+    with collecting():
+        made = claim(STORY, **{**SETTING, **wrong})(lambda: {})
+        rival = made.but(empty="slef", scored="even")
+    assert [p.found.split()[0] for p in made.wrong] == ["rest='means'", "rest_scope='all'"]
+    assert (made.options.predicts, made.options.empty, made.options.rest) == ("io", "self", "resample")
+    assert [p.found.split()[0] for p in rival.wrong[2:]] == ["empty='slef'"]
+    assert (rival.options.empty, rival.options.scored) == ("self", "even")
 
 
 def test_the_story_comes_first() -> None:

@@ -249,3 +249,14 @@ def test_in_a_computation_graph_the_output_is_an_end_node() -> None:
     )
     _, problems = place(story, good | {"a": nodes("x"), "x": nodes("h")}, chain())
     assert problems[-1].fix == "Cut it on purpose, .omits('x')."
+    _, problems = place(story, {"x": nodes("x"), "a": nodes("h"), "bb": nodes("out")}, chain())
+    assert [p.variable for p in problems] == ["b", "bb"]  # no word of where an unknown name is placed
+
+
+def test_a_parent_that_is_read_nowhere_is_offered_the_channel_of_its_name() -> None:
+    graph = nx.DiGraph([("x", "out"), ("y", "out")])
+    graph.nodes["out"]["function"] = lambda x, y: x + y
+    story = story_of(("x", "a"), ("y", "a"))
+    sites = {"x": nodes("x"), "y": nodes("y"), "a": nodes("out").reads(x="x")}
+    _, (problem,) = place(story, sites, Computation.of(graph))
+    assert problem.fix == "Name it, .reads(y='y'), or cut it on purpose, .omits('y')."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import networkx as nx
+import numpy as np
 import pytest
 
 from scrub.claims.names import Component
@@ -26,6 +27,17 @@ def diamond() -> Computation:
 
 def node(name: str) -> Component:
     return Component("node", name=name)
+
+
+def test_a_function_cannot_change_what_others_read() -> None:
+    def shifted(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        x += 1
+        return x
+
+    given = np.zeros(2)
+    with pytest.raises(ModelError, match=r"node 'h' of the model raised ValueError: .*read-only"):
+        Computation.of(drawn({"h": shifted}, ("x", "h"))).run({"x": given})
+    assert given.tolist() == [0, 0]
 
 
 def test_a_graph_runs_in_order() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import networkx as nx
 import pytest
+from torch.nn import Linear
 
 from model.tiny_models import bridged, hugging_face, native
 from scrub.claims import hub
@@ -136,6 +137,7 @@ def broken() -> None:
         (nx.DiGraph, "model=type is no model"),
         (broken, r"model=: broken\(\) raised KeyError: 'x'"),
         (lambda: None, "model=NoneType is no model"),
+        (Linear(2, 2), "model=Linear is no model: give a name, a directory.* a TransformerBridge"),
         ("zoo:inductoin", "Did you mean 'induction'"),
         ("gpt2-smal", "Did you mean 'gpt2-small'"),
         ("induction", "Did you mean 'zoo:induction'"),
@@ -146,6 +148,18 @@ def broken() -> None:
 def test_what_is_no_model(model: Any, sentence: str) -> None:
     with pytest.raises(ModelError, match=sentence):
         find(model)
+
+
+def test_a_function_that_makes_the_model_is_called_once() -> None:
+    made: list[nx.DiGraph] = []
+
+    def model() -> nx.DiGraph:
+        made.append(nx.DiGraph([("a", "b")]))
+        made[-1].nodes["b"]["function"] = lambda a: a
+        return made[-1]
+
+    assert list(find(model).graph.nodes) == list(find(model).graph.nodes) == ["a", "b"]  # pyright: ignore
+    assert len(made) == 1
 
 
 def test_a_directory_without_config_or_with_a_bad_tokenizer(tmp_path: Path) -> None:

@@ -130,6 +130,13 @@ def test_checks_show_problems_first_and_say_that_nothing_was_run() -> None:
     )
 
 
+def test_warnings_stand_below_the_claim_that_they_are_about() -> None:
+    sound = scrub.check(sum_claim())
+    wrong = evolve(scrub.check(claim_of(SUM, {}, {}, sum_rows())), warnings=("look",), accuracy=None)
+    told = checks_text([sound, wrong], []).splitlines()
+    assert told[told.index("    warning: look") - 1] == "✗ claim"
+
+
 def test_a_metric_of_ones_own_is_shown_by_its_name() -> None:
     def closeness(output: Any, row: Any) -> float:
         return -abs(output - row.columns["label"])

@@ -137,6 +137,8 @@ def test_ones_own_metric_that_raises_is_named() -> None:
         apply(Metric(lambda output, row: {}["nothing"], name="mine"), [1], [None])
     with pytest.raises(MetricError, match="TypeError"):
         apply(Metric(lambda output, row: None, name="mine"), [1], [None])
+    with pytest.raises(MetricError, match="read-only"):  # the model's answers are kept, and scored again
+        apply(Metric(lambda output, row: output.sort(), name="mine"), [np.zeros(2)], [None])
 
 
 @pytest.mark.parametrize("outputs", [[1.0, 2.0], [[1.0, 2.0], [1.0]], ["ab", "cd"], [None], [{}], [[[1.0]]]])
