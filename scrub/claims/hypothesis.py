@@ -110,6 +110,11 @@ class Options:
         if self.pair is not None and self.rest != "paired":
             raise ClaimError(f"pair={self.pair!r} is used by rest='paired' alone; rest is {self.rest!r}.")
 
+    @property
+    def pseudo(self) -> bool:
+        """Whether rests are mean or zero rows, on which a component computes something else than it writes."""
+        return self.rest in ("mean", "zero")
+
     def deviations(self) -> dict[str, Any]:
         """The options that differ from their defaults."""
         return {f.name: getattr(self, f.name) for f in fields(Options) if getattr(self, f.name) != f.default}

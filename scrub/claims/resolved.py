@@ -16,6 +16,7 @@ from scrub.claims.metric import AnyMetric
 from scrub.claims.names import Component
 from scrub.claims.placement import Placement
 from scrub.claims.positions import Slot
+from scrub.claims.sites import Site
 from scrub.claims.values import Value, codes, digest, joint_codes, key
 
 if TYPE_CHECKING:  # a check need not wait for its import
@@ -61,6 +62,15 @@ class Claim:
             coded = [self.stratum, *(self.agreement[name] for name in names)]
             self._classes[names] = joint_codes(coded, len(self.data))
         return self._classes[names]
+
+    def partner(self, rows: Int[np.ndarray, " call"]) -> Int[np.ndarray, " call"]:
+        """The row that is paired with each; the row itself where it has none (`empty="self"`)."""
+        return np.where(self.pair[rows] < 0, rows, self.pair[rows])
+
+    @property
+    def answer(self) -> Site:
+        """Where the output is read."""
+        return self.placement.placed[self.placement.output].sites[0].site
 
     @cached_property
     def claimed(self) -> frozenset[tuple[Component, Slot | None]]:

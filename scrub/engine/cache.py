@@ -74,26 +74,28 @@ def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[
     return {slot: torch.from_numpy(data.locate(slot).copy()).to(device) for slot in slots}
 
 
-Note = Callable[[Kind, Tensor], None]
+Note = Callable[[Kind, Tensor, Tensor], None]  # kind, array, rows
 
 
-def run_rows(
-    model: Transformer,
-    tokens: Int[Tensor, "row t"],
-    lengths: Int[Tensor, " row"],
-    rows: Int[Tensor, " n"],
-    note: Note,
-) -> None:
-    """One forward pass of some rows, its arrays told by kind, cut to the longest of them."""
-    longest = int(lengths[rows].max())
+def run_pool(
+    model: Transformer, data: Dataset, need: Need, note: Note, done: Callable[[int], None]
+) -> None:  # fmt: skip
+    """Run every row once, rows of similar length together; tell the arrays that are needed, cut to their heads.
 
-    def record(kind: str, layer: int, value: Tensor) -> None:
-        if kind in ("resid_pre", "resid_mid"):
-            note(("resid", 2 * layer + (kind == "resid_mid")), value)
-        else:
-            note((kind, layer), value)
+    `done(n)` is told how many rows were run.
+    """
+    tokens, lengths = tensors(data, model.device)
+    for rows in torch.argsort(lengths, stable=True).split(ROWS_AT_ONCE):
 
-    trace(model, tokens[rows, :longest], lengths[rows], record)
+        def record(kind: str, layer: int, value: Tensor, rows: Tensor = rows) -> None:
+            residual = kind in ("resid_pre", "resid_mid")
+            known = ("resid", 2 * layer + (kind == "resid_mid")) if residual else (kind, layer)
+            if known in need.slots:
+                heads = sorted(need.heads[known])
+                note(known, value[..., heads, :] if heads else value, rows)
+
+        trace(model, tokens[rows, : int(lengths[rows].max())], lengths[rows], record)
+        done(len(rows))
 
 
 @frozen(eq=False)
@@ -111,10 +113,6 @@ class Keeper:
         return {slot: i for i, slot in enumerate(sorted(s for s in self.need.slots[kind] if s is not None))}
 
     def keep(self, kind: Kind, value: Tensor, rows: Int[Tensor, " n"]) -> None:
-        if kind not in self.need.slots:
-            return
-        heads = sorted(self.need.heads[kind])
-        value = value if not heads else value[..., heads, :]
         columns = self.columns(kind)
         if columns is not None:
             index = torch.stack([self.positions[slot][rows] for slot in columns], dim=1)
@@ -125,21 +123,14 @@ class Keeper:
         self.arrays[kind][rows, : value.shape[1]] = value
 
 
-def batches(lengths: Int[Tensor, " row"]) -> list[Int[Tensor, " n"]]:
-    """Rows in batches of similar length."""
-    return list(torch.argsort(lengths, stable=True).split(ROWS_AT_ONCE))
-
-
 def row_store(
     model: Transformer, data: Dataset, need: Need, positions: dict[Slot, Int[Tensor, " row"]],
     done: Callable[[int], None],
 ) -> Store:  # fmt: skip
-    """Run every row once and keep what is needed; `done(n)` is told how many rows were run."""
-    tokens, lengths = tensors(data, model.device)
-    keeper = Keeper(need, positions, (len(data), tokens.shape[1]))
-    for rows in batches(lengths):
-        run_rows(model, tokens, lengths, rows, lambda kind, value, rows=rows: keeper.keep(kind, value, rows))
-        done(len(rows))
+    """Run every row once and keep what is needed."""
+    _, lengths = tensors(data, model.device)
+    keeper = Keeper(need, positions, (len(data), int(data.lengths.max())))
+    run_pool(model, data, need, keeper.keep, done)
     everyone = torch.arange(len(data), device=model.device)
     return Store(
         keeper.arrays,

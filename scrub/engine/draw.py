@@ -126,11 +126,10 @@ class Draws:
         """The rest row of each call: also the frame, for `keep`, `mean` and `zero` the row itself."""
         options = self.claim.options
         inputs = rest_inputs(self.claim, node)
-        if not self._swapped(node.path, "rest") or options.rest in ("keep", "mean", "zero"):
+        if not self._swapped(node.path, "rest") or options.rest == "keep" or options.pseudo:
             return np.repeat(own[:, None], len(inputs), axis=1)
         if options.rest == "paired":
-            partner = self.claim.pair[own]
-            return np.repeat(np.where(partner < 0, own, partner)[:, None], len(inputs), axis=1)
+            return np.repeat(self.claim.partner(own)[:, None], len(inputs), axis=1)
         base = ROOT_PATH if options.rest_scope == "draw" else node.path
         paths = [base if component is None else f"{base}/{channel}:{component}" for channel, component in inputs]
         return np.stack([self.resampled(calls, own, path) for path in paths], axis=1)

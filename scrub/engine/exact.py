@@ -41,19 +41,22 @@ class Exact:
 
     def baseline(self, reference: int) -> Distribution:
         """The distribution of what the empty claim answers."""
-        options, rows = self.draws.claim.options, self.evaluator.rows
-        if options.rest in ("resample", "keep"):
-            drawn = self.rests(reference)
-        elif options.rest == "paired":
-            partner = int(self.draws.claim.pair[reference])
-            drawn = [reference if partner < 0 else partner]
-        else:
-            drawn = [reference]
-        whole = rows.whole(np.array(drawn))
+        keep = self.draws.claim.options.rest == "keep"
+        drawn = self.rests(reference) if keep else self.choices(reference, None)
+        whole = self.evaluator.rows.whole(np.array(drawn))
         return _mixture(({value: 1.0}, 1 / len(drawn)) for value in map(_hashable, whole))
 
     def rests(self, row: int) -> list[int]:
         return _members(self.draws.rests, row)
+
+    def choices(self, row: int, shared: int | None) -> list[int]:
+        """The rows that r may be for a calling row, all equally likely."""
+        claim = self.draws.claim
+        if claim.options.rest == "keep" or claim.options.pseudo:
+            return [row]
+        if claim.options.rest == "paired":
+            return claim.partner(np.array([row])).tolist()
+        return self.rests(row) if shared is None else [shared]
 
     def of(self, node: Occurrence, row: int, shared: int | None) -> Distribution:
         """The distribution of a site's values, a tuple by component; `shared` is the one r of scope `draw`."""
@@ -86,46 +89,38 @@ class Exact:
         return found
 
     def _rests(self, node: Occurrence, row: int, shared: int | None) -> list[tuple[tuple[int, ...], float]]:
-        claim = self.draws.claim
-        inputs = len(rest_inputs(claim, node))
-        if claim.options.rest in ("keep", "mean", "zero"):
-            choices = [row]
-        elif claim.options.rest == "paired":
-            partner = int(claim.pair[row])
-            choices = [row if partner < 0 else partner]
-        elif shared is not None:
-            choices = [shared]
-        else:
-            choices = self.rests(row)
+        inputs, choices = len(rest_inputs(self.draws.claim, node)), self.choices(row, shared)
         return [(r, 1 / len(choices) ** inputs) for r in product(choices, repeat=inputs)]
 
     def site(self, node: Occurrence, rests: tuple[int, ...], landed: Landed) -> tuple[Any, ...]:
         """The values of a site's nodes from rest rows and landed values; linked mates see one another."""
-        graph, site = self.evaluator.rows.model, node.placed.site
-        made: dict[Component, Any] = {}
-        for component in sorted(site.components, key=graph.order):
-            read: dict[tuple[Component, str], Any] = {}
+        site, made = node.placed.site, dict[Component, Any]()
+        for component in sorted(site.components, key=self.evaluator.rows.model.order):
             mates = dict(made) if site.is_linked else {}
-            for column, (channel, owner) in enumerate(rest_inputs(self.draws.claim, node)):
-                for name in (
-                    [channel]
-                    if owner == component
-                    else channels(self.draws.claim, component)
-                    if owner is None
-                    else ()
-                ):
-                    given: dict[Component, Any] = {}
-                    for child in node.children:
-                        if name in child.channels:
-                            given |= zip(child.placed.site.components, landed[child.path], strict=True)
-                    given |= mates if name in graph.channels(component) else {}
-                    read[component, name] = (
-                        self.evaluator.seen(name, rests[column], given)
-                        if given
-                        else self.evaluator.unseen(component, name, rests[column])
-                    )
+            read = {
+                (component, name): self._read(component, name, rests[column], self._given(node, name, landed), mates)
+                for column, (channel, owner) in enumerate(rest_inputs(self.draws.claim, node))
+                if owner in (None, component)
+                for name in ([channel] if owner else channels(self.draws.claim, component))
+            }
             made[component] = self.evaluator.compute(component, read)
         return tuple(made[component] for component in site.components)
+
+    def _given(self, node: Occurrence, channel: str, landed: Landed) -> dict[Component, Any]:
+        """The values that a channel's parents put into its frame."""
+        return {
+            component: value
+            for child in node.children
+            if channel in child.channels
+            for component, value in zip(child.placed.site.components, landed[child.path], strict=True)
+        }
+
+    def _read(
+        self, component: Component, channel: str, row: int, given: dict[Component, Any], mates: dict[Component, Any]
+    ) -> Any:
+        if channel in self.evaluator.rows.model.channels(component):
+            given = given | mates
+        return self.evaluator.seen(channel, row, given) if given else self.evaluator.unseen(component, channel, row)
 
 
 def expectation(distribution: Distribution, function: Callable[[list[Any]], np.ndarray]) -> float:

@@ -55,25 +55,24 @@ def needs(claim: Claim, program: Program) -> tuple[Need, Need]:
     return leaves, frames
 
 
-def add_written(need: Need, graph: TransformerGraph, component: Component, slot: Slot | None) -> None:
-    """What a component writes at a slot."""
+def written_kind(component: Component) -> Kind:
+    """The array that holds what a component writes: a head's is its z."""
     layer = component.layer or 0
     match component.kind:
-        case "head":
-            need.add(("z", layer), slot, (component.head or 0,))
-        case "attn":
-            need.add(("z", layer), slot, range(graph.shape.n_heads))
+        case "head" | "attn":
+            return "z", layer
         case "mlp":
-            need.add(("mlp_out", layer), slot)
+            return "mlp_out", layer
         case "resid":
-            need.add(("resid", 2 * layer), slot)
+            return "resid", 2 * layer
         case kind:
-            need.add((kind, 0), slot)
+            return kind, 0
 
 
-def is_pseudo(claim: Claim) -> bool:
-    """Whether rests are mean or zero rows, on which a component computes something else than it writes."""
-    return claim.options.rest in ("mean", "zero")
+def add_written(need: Need, graph: TransformerGraph, component: Component, slot: Slot | None) -> None:
+    """What a component writes at a slot."""
+    heads = {"head": (component.head or 0,), "attn": range(graph.shape.n_heads)}.get(component.kind, ())
+    need.add(written_kind(component), slot, heads)
 
 
 def passed_mlps(claim: Claim, graph: TransformerGraph, until: int) -> list[int]:
@@ -135,7 +134,7 @@ def _read(
         if channel != "q":
             heads = sorted({head * shape.n_kv_heads // shape.n_heads for head in heads})
         need.add((channel, layer), slot, heads)
-    elif component.kind in ("resid", "logits") or (component.kind == "mlp" and is_pseudo(claim)):
+    elif component.kind in ("resid", "logits") or (component.kind == "mlp" and claim.options.pseudo):
         need.add(("resid", graph.read(component)), slot)
     else:
         add_written(need, graph, component, slot)

@@ -45,10 +45,10 @@ class GraphRows:
         return found
 
     def frame(self, row: int) -> Values:
-        rest, claim = self.claim.options.rest, self.claim
-        if rest not in ("mean", "zero"):
+        claim = self.claim
+        if not claim.options.pseudo:
             return self.rows[row]
-        if rest == "mean" and not (claim.rest_from & (claim.stratum == claim.stratum[row])).any():
+        if claim.options.rest == "mean" and not (claim.rest_from & (claim.stratum == claim.stratum[row])).any():
             return self.rows[row]  # empty="self"
         return self._pseudo[int(claim.stratum[row])]
 
@@ -63,8 +63,7 @@ class GraphRows:
 
     @cached_property
     def answer(self) -> str:
-        placed = self.claim.placement.placed[self.claim.placement.output]
-        return placed.sites[0].site.components[0].name
+        return self.claim.answer.components[0].name
 
 
 @frozen(eq=False)

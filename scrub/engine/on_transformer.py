@@ -12,10 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.claims.geometry import slots_of
-from scrub.claims.positions import Slot
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
-from scrub.engine.needs import Need, is_pseudo, needs
+from scrub.engine.needs import Need, needs
 from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, Shape, Stream
 from scrub.engine.pseudo import pseudo_store
@@ -44,7 +43,7 @@ class TransformerRows:
         done: Callable[[int], None] = lambda _: None,
     ) -> TransformerRows:
         """Run the pool, keeping what some programs of the claim need. `done(n)` hears of rows that were run."""
-        answer = claim.placement.placed[claim.placement.output].sites[0].site.at[0]
+        answer = claim.answer.at[0]
         of_rows, of_frames = Need(), Need()
         for program in programs:
             leaves, frames = needs(claim, program)
@@ -54,17 +53,13 @@ class TransformerRows:
         of_rows.add(final, answer)
         of_frames.add(final, answer)
         positions = located(claim.data, slots_of(claim.placement), model.device)
-        pseudo = is_pseudo(claim)
+        pseudo = claim.options.pseudo
         if not pseudo:
             of_rows.merge(of_frames)
         with torch.no_grad():
             store = row_store(model, claim.data, of_rows, positions, done)
             rest = pseudo_store(model, claim, of_frames, positions, done) if pseudo else store
         return cls(claim, model, store, Frames(model, claim, rest, pseudo))
-
-    @cached_property
-    def answer(self) -> Slot:
-        return self.claim.placement.placed[self.claim.placement.output].sites[0].site.at[0]
 
     def outputs(self, rows: Int[np.ndarray, " call"]) -> Float[Tensor, "call d"]:
         """The final stream of the model's own answer on rows."""
@@ -76,7 +71,7 @@ class TransformerRows:
 
     def _final(self, store: Store, rows: Int[np.ndarray, " call"]) -> Float[Tensor, "call d"]:
         index = torch.from_numpy(rows).to(self.model.device)
-        return store.at(("resid", 2 * self.model.shape.n_layers), self.answer, index)
+        return store.at(("resid", 2 * self.model.shape.n_layers), self.claim.answer.at[0], index)
 
 
 @frozen(eq=False, slots=False)

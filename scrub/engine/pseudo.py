@@ -15,7 +15,7 @@ from torch import Tensor
 
 from scrub.claims.positions import Slot
 from scrub.claims.resolved import Claim
-from scrub.engine.cache import Store, batches, run_rows, tensors
+from scrub.engine.cache import Store, run_pool, tensors
 from scrub.engine.needs import Kind, Need
 from scrub.model.layers import CHANNELS, norm, project
 from scrub.model.weights import Transformer
@@ -74,24 +74,18 @@ def _with_streams(need: Need) -> Need:
 def _means(
     model: Transformer, claim: Claim, need: Need, groups: Groups, done: Callable[[int], None]
 ) -> dict[Kind, Tensor]:
-    tokens, lengths = tensors(claim.data, model.device)
+    longest = int(claim.data.lengths.max())
     arrays: dict[Kind, Tensor] = {}
     weights = torch.zeros(len(groups.members), len(claim.data), dtype=model.dtype, device=model.device)
     for group, members in enumerate(groups.members):
         weights[group, torch.from_numpy(members)] = 1 / len(members)
 
     def note(kind: Kind, value: Tensor, rows: Tensor) -> None:
-        if kind not in need.slots:
-            return
-        heads = sorted(need.heads[kind])
-        value = value if not heads else value[..., heads, :]
         if kind not in arrays:
-            arrays[kind] = value.new_zeros(len(groups.members), tokens.shape[1], *value.shape[2:])
+            arrays[kind] = value.new_zeros(len(groups.members), longest, *value.shape[2:])
         arrays[kind][:, : value.shape[1]] += torch.tensordot(weights[:, rows], value, dims=1)
 
-    for rows in batches(lengths):
-        run_rows(model, tokens, lengths, rows, lambda kind, value, rows=rows: note(kind, value, rows))
-        done(len(rows))
+    run_pool(model, claim.data, need, note, done)
     return arrays
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from scrub.claims.names import Component
 from scrub.claims.positions import ALL, Slot
 from scrub.engine.cache import Store
+from scrub.engine.needs import written_kind
 from scrub.engine.plan import Input, Leaf, Shape
-from scrub.engine.streams import Frames, Seen, Value, run_mlp, written_kind
+from scrub.engine.streams import Frames, Seen, Value, run_mlp
 from scrub.model.layers import attend, kv_head, norm, project, visible
 
 

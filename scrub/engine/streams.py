@@ -19,7 +19,7 @@ from scrub.claims.names import Component
 from scrub.claims.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
-from scrub.engine.needs import passed_heads, passed_mlps
+from scrub.engine.needs import passed_heads, passed_mlps, written_kind
 from scrub.engine.plan import Landing, Stream
 from scrub.model.graph import TransformerGraph
 from scrub.model.layers import CHANNELS, attend, kv_head, mlp, norm, project, visible, write
@@ -83,19 +83,6 @@ class Frames:
             if other == component and where is not None:
                 held |= True if where == ALL else data.locate(where) == data.locate(slot)
         return torch.from_numpy(held).to(self.model.device) if held.any() else None
-
-
-def written_kind(component: Component) -> tuple[str, int]:
-    layer = component.layer or 0
-    match component.kind:
-        case "head" | "attn":
-            return "z", layer
-        case "mlp":
-            return "mlp_out", layer
-        case "resid":
-            return "resid", 2 * layer
-        case kind:
-            return kind, 0
 
 
 def streams_at_slots(frames: Frames, streams: Sequence[SlotStream]) -> list[Seen]:
