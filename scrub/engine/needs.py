@@ -75,10 +75,10 @@ def add_written(need: Need, graph: TransformerGraph, component: Component, slot:
     need.add(written_kind(component), slot, heads)
 
 
-def passed_mlps(claim: Claim, graph: TransformerGraph, until: int) -> list[int]:
-    """Layers whose MLP is passed through and writes before a moment."""
-    found = [c for c in claim.passed if c.kind == "mlp" and graph.written(c) < until]
-    return sorted(c.layer or 0 for c in found)
+def passed_mlps(claim: Claim, graph: TransformerGraph, until: int) -> dict[int, int]:
+    """Layers whose MLP is passed through and writes before a moment, by the moment at which it reads."""
+    found = [c for c in sorted(claim.passed) if c.kind == "mlp" and graph.written(c) < until]
+    return {graph.read(c): c.layer or 0 for c in found}
 
 
 def passed_heads(claim: Claim, until: int) -> dict[int, list[int]]:
@@ -99,8 +99,8 @@ def _stream(
     for landing in step.landings:
         add_written(need, graph, landing.component, landing.slot)
     until = max(times, default=0)
-    for layer in passed_mlps(claim, graph, until):
-        need.add(("resid", graph.read(Component("mlp", layer))), slot)
+    for time, layer in passed_mlps(claim, graph, until).items():
+        need.add(("resid", time), slot)
         need.add(("mlp_out", layer), slot)
     for layer, heads in passed_heads(claim, until).items():
         need.add(("resid", 2 * layer), None)

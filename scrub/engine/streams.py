@@ -67,9 +67,7 @@ class Frames:
 
     @cached_property
     def _passed(self) -> dict[int, int]:
-        graph = self.graph
-        layers = passed_mlps(self.claim, graph, graph.written(Component("logits")))
-        return {graph.read(Component("mlp", layer)): layer for layer in layers}
+        return passed_mlps(self.claim, self.graph, self.graph.written(Component("logits")))
 
     def mlp_at(self, time: int) -> int | None:
         """The layer of the passed-through MLP that reads at a moment."""
@@ -150,9 +148,8 @@ class SlotStream:
         moved, held = (self.change != 0).any(1), self.frames.held(Component("mlp", layer), self.slot)
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
         self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
-        return self.frames.store.at(("resid", time), self.slot, self._asked(self.contexts[:, 0])) + self._asked(
-            self.change
-        )
+        x = self.frames.store.at(("resid", time), self.slot, self._asked(self.contexts[:, 0]))
+        return x + self._asked(self.change)
 
     def mlp_output(self, layer: int, output: Float[Tensor, "moved d"]) -> None:
         """How much the MLP writes more than on the frame; nothing where a site of the claim holds it."""
@@ -238,10 +235,10 @@ def stream_everywhere(
     values: Mapping[int, Value],
 ) -> Seen:
     """A stream at every position: `[n, t, d]` at each moment at which it is read."""
-    rows, store, graph = contexts[:, 0], frames.store, frames.graph
+    rows, store = contexts[:, 0], frames.store
     length = int(store.lengths[rows].max())
     landed = _Landed(frames, stream, contexts, values)
-    mlps = {graph.read(Component("mlp", n)): n for n in passed_mlps(frames.claim, graph, max(times))}
+    mlps = passed_mlps(frames.claim, frames.graph, max(times))
     heads = {2 * layer: (layer, found) for layer, found in passed_heads(frames.claim, max(times)).items()}
     # on a mean or zero row a passed-through component differs from the row even where nothing landed
     change: Tensor | None = None
