@@ -22,6 +22,7 @@ from scrub.claims.dataset import DataSource
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import Metric
 from scrub.claims.problems import Problem, told, written_at
+from scrub.claims.protocol import Protocol
 from scrub.claims.sites import Inside, Place, Site
 from scrub.errors import ClaimError, did_you_mean, nearest
 
@@ -77,6 +78,11 @@ def _column(_: Any, attribute: Any, value: Any) -> None:
 def _expectation(_: Any, attribute: Any, value: Any) -> None:
     if value is not None and not isinstance(value, Expectation):
         raise ClaimError(f"expect={value!r}: write expect=recovers(0.8).")
+
+
+def _protocol(_: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, Protocol):
+        raise ClaimError(f"criteria={value!r}: write criteria=protocol(ablation='mean', group='template').")
 
 
 def _one_of(known: Sequence[str]) -> Callable[[Any, Any, Any], None]:
@@ -143,6 +149,7 @@ class Hypothesis:
     metric: str | Metric
     expect: Expectation | None = field(default=None, validator=_expectation)
     options: Options = Options()
+    criteria: Protocol = field(default=Protocol(), validator=_protocol)
     name: str = ""
     variant: tuple[tuple[str, Any], ...] = ()
     changes: tuple[tuple[str, Any], ...] = ()
@@ -225,7 +232,7 @@ class Hypothesis:
         return f"Hypothesis({self.title}{foil})"
 
 
-_SETTINGS = ("model", "data", "metric", "expect")
+_SETTINGS = ("model", "data", "metric", "expect", "criteria")
 
 
 def place_of(name: str, value: Any) -> Place:
@@ -250,13 +257,15 @@ def claim(
     data: DataSource | None = None,
     metric: str | Metric | None = None,
     expect: Expectation | None = None,
+    criteria: Protocol = Protocol(),  # noqa: B008 (frozen)
     **options: Any,
 ) -> Callable[[Callable[..., Mapping[str, Any]] | Mapping[str, Any]], Hypothesis]:
     """Declare a hypothesis; decorate the function that returns its correspondence, or call with a dict.
 
     Main arguments: `story`, `model` (a name, a directory, a loaded bridge, a networkx graph of functions),
     `data` (a Dataset, or a function that makes one, called once; a parameter `tokenizer` is the model's),
-    `metric`, `expect=recovers(0.8)`. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`,
+    `metric`, `expect=recovers(0.8)`, `criteria=protocol(...)`, how `scrub criteria` ablates what the claim leaves
+    out. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`,
     `rest_rows`, `pair`, `empty`, `through`, `together`. Raises ClaimError for a misspelt or a wrong one.
     """
     if not isinstance(story, Interpretation):
@@ -286,7 +295,7 @@ def claim(
         if isinstance(build, Mapping):
             file, line = written_at(__file__)
         return Hypothesis(
-            story, made, model, data, metric, expect, chosen, name, wrong=tuple(wrong), file=file, line=line
+            story, made, model, data, metric, expect, chosen, criteria, name, wrong=tuple(wrong), file=file, line=line
         )
 
     return declare

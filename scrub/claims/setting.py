@@ -66,9 +66,12 @@ class _Reader:
 
 
 def check_setting(
-    options: Options, metric: AnyMetric, graph: ModelGraph, data: Dataset, everywhere: bool
+    options: Options, metric: AnyMetric, graph: ModelGraph, data: Dataset, everywhere: bool, answered: bool = True
 ) -> tuple[Setting, list[Problem]]:
-    """Resolve `within`, `scored`, `rest_rows` and `pair`; `everywhere` says that some site is at `all`."""
+    """Resolve `within`, `scored`, `rest_rows` and `pair`; `everywhere` says that some site is at `all`.
+
+    `answered` says that some column must tell the right answer.
+    """
     reader = _Reader(data)
     stratum = np.zeros(len(data), dtype=np.int64)
     if options.within and (values := reader.column(options.within, "within=")) is not None:
@@ -82,7 +85,7 @@ def check_setting(
     _strata(options, stratum, scored, rest_from, pair, reader)
     if graph.sequence:
         _lengths(options, stratum, pair, everywhere, reader)
-    _arguments(metric, options, reader)
+    _arguments(metric, options, reader, answered)
     return Setting(stratum, scored, rest_from, pair), reader.problems
 
 
@@ -160,12 +163,12 @@ def _lengths(
         reader.wrong(f"{why}, but rows {some(unlike)} have partners of another length.", fix)
 
 
-def _arguments(metric: AnyMetric, options: Options, reader: _Reader) -> None:
+def _arguments(metric: AnyMetric, options: Options, reader: _Reader, answered: bool) -> None:
     for name in metric.columns:
         reader.column(name, f"metric {metric}")
     if options.predicts is not None:
         reader.column(options.predicts, "predicts=")
-    elif isinstance(metric, Metric) or not metric.columns:
+    elif answered and (isinstance(metric, Metric) or not metric.columns):
         fix = "Add predicts='column', the column that the story's answer should equal."
         reader.wrong(f"metric {metric} does not say what the right answer is.", fix)
 

@@ -14,6 +14,7 @@ import numpy as np
 from attrs import field, frozen
 from jaxtyping import Int, UInt64
 
+from scrub.claims.dataset import Dataset
 from scrub.claims.resolved import Claim
 from scrub.engine.unroll import ROOT_PATH, Occurrence, rest_inputs
 
@@ -53,9 +54,9 @@ class Classes:
     size: Int[np.ndarray, " cls"]
 
     @classmethod
-    def of(cls, claim: Claim, code: Int[np.ndarray, " row"], eligible: np.ndarray | None = None) -> Classes:
+    def of(cls, data: Dataset, code: Int[np.ndarray, " row"], eligible: np.ndarray | None = None) -> Classes:
         """Classes of the pool; with `eligible`, only those rows can be drawn."""
-        ranked = claim.data.order
+        ranked = data.order
         if eligible is not None:
             ranked = ranked[eligible[ranked]]
         members = ranked[np.argsort(code[ranked], kind="stable")]
@@ -71,12 +72,12 @@ class Classes:
         return np.where(size > 0, self.members[at], rows)
 
 
-def words(claim: Claim, calls: Calls, seed: int, path: str, kind: str) -> UInt64[np.ndarray, " call"]:
+def words(data: Dataset, calls: Calls, seed: int, path: str, kind: str) -> UInt64[np.ndarray, " call"]:
     """64 bits a call, uniform and independent between paths, kinds, draws and reference rows."""
     tag = hashlib.blake2b(f"{seed}|{kind}|{path}".encode(), digest_size=8).digest()
     key = np.uint64(int.from_bytes(tag, "little"))
     with np.errstate(over="ignore"):
-        row = _mix(claim.data.identities[calls.reference] + key)
+        row = _mix(data.identities[calls.reference] + key)
         return _mix(row + (calls.draw.astype(np.uint64) + np.uint64(1)) * GOLDEN)
 
 
@@ -99,13 +100,13 @@ class Draws:
     def classes(self, agree: tuple[str, ...]) -> Classes:
         """The classes within which donors that agree on these variables are drawn."""
         if agree not in self._known:
-            self._known[agree] = Classes.of(self.claim, self.claim.classes(agree))
+            self._known[agree] = Classes.of(self.claim.data, self.claim.classes(agree))
         return self._known[agree]
 
     @cached_property
     def rests(self) -> Classes:
         """The rest rows of each stratum."""
-        return Classes.of(self.claim, self.claim.stratum, self.claim.rest_from)
+        return Classes.of(self.claim.data, self.claim.stratum, self.claim.rest_from)
 
     def tree(self, root: Occurrence, calls: Calls) -> dict[str, Drawn]:
         """Rows for every occurrence of the tree, by path."""
@@ -118,7 +119,7 @@ class Draws:
         for child in node.children:
             donor = own
             if self._swapped(child.path, "donor"):
-                word = words(self.claim, calls, self.seed, child.donor, "donor")
+                word = words(self.claim.data, calls, self.seed, child.donor, "donor")
                 donor = self.classes(child.agree).pick(own, word)
             self._visit(child, calls, donor, found)
 
@@ -140,7 +141,7 @@ class Draws:
         """A rest row for each call: uniform over the rest rows of the calling row's stratum."""
         if self.claim.options.rest_scope == "draw":
             rows = calls.reference  # one r for the whole tree
-        return self.rests.pick(rows, words(self.claim, calls, self.seed, path, "rest"))
+        return self.rests.pick(rows, words(self.claim.data, calls, self.seed, path, "rest"))
 
     def _swapped(self, path: str, kind: str) -> bool:
         return self.made is None or (path, kind) in self.made

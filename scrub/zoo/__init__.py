@@ -1,4 +1,4 @@
-"""Small models that come with the tool: three trained and two compiled, each with its data.
+"""Small models that come with the tool: three trained and three compiled, each with its data.
 
 Importing this package loads no torch; `bridge` does.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from scrub.zoo.cards import NAMES, Card, info, shape, vocabulary
-from scrub.zoo.compiled_data import compiled_compose_rows, compiled_induction_rows
+from scrub.zoo.compiled_data import compiled_compose_rows, compiled_induction_rows, compiled_or_rows
 from scrub.zoo.data import Row, brackets_rows, induction_rows, names_rows
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "bridge",
     "compiled_compose_rows",
     "compiled_induction_rows",
+    "compiled_or_rows",
     "induction_rows",
     "info",
     "names_rows",
@@ -33,6 +34,7 @@ _ROWS = {
     "names": names_rows,
     "compiled-induction": compiled_induction_rows,
     "compiled-compose": compiled_compose_rows,
+    "compiled-or": compiled_or_rows,
 }
 
 

@@ -8,6 +8,10 @@ present one and copies what stands there. 0.1 computes something that nobody rea
 
 `compiled-compose`: at the end, 0.1 fetches what is asked for (the query side); after each key, 0.0 writes
 that key (the key side); 1.0 attends to where both agree and copies the value. 1.1 is zero.
+
+`compiled-or`: the same, but 0.0 and 0.1 both fetch what is asked for, and either suffices: a match by one scores
+120, by both 240, while at the end `<start>` always scores 60, so that 1.0 rests there when nobody asks. The keys
+come from 0.2. 0.3 computes something that nobody reads, 1.1 to 1.3 are zero.
 """
 
 from __future__ import annotations
@@ -60,10 +64,10 @@ class Spaces:
         return np.eye(self.width, dtype=np.float32)[first + chosen]
 
 
-def _config(spaces: Spaces, d_head: int, n_ctx: int, d_vocab: int) -> dict[str, Any]:
+def _config(spaces: Spaces, d_head: int, n_ctx: int, d_vocab: int, n_heads: int = 2) -> dict[str, Any]:
     return {
         "n_layers": 2,
-        "n_heads": 2,
+        "n_heads": n_heads,
         "d_model": spaces.width,
         "d_head": d_head,
         "n_ctx": n_ctx,
@@ -114,6 +118,12 @@ def _set_previous(state: State, name: str, d_head: int, spaces: Spaces, v: Array
     _set_head(state, name, d_head, q=spaces.rows("position", here), k=spaces.rows("position", here - 1), v=v, o=o)
 
 
+def _set_unread(state: State, name: str, d_head: int, spaces: Spaces) -> None:
+    """A head that computes something, and writes it where nobody reads."""
+    junk = np.random.default_rng(0).integers(-2, 3, size=(3, 8, spaces.width)).astype(np.float32) / 64
+    _set_head(state, name, d_head, q=junk[0], k=junk[1], v=junk[2], o=spaces.rows("unread"))
+
+
 _INDUCTION_WIDTH = len(words.COMPILED_INDUCTION)
 _INDUCTION_SPACES = Spaces(
     {
@@ -135,40 +145,70 @@ def _induction() -> State:
     state["unembed.weight"][:] = SURE * answer
     _set_previous(state, "0.0", size, spaces, v=token, o=previous)
     _set_head(state, "1.0", size, q=token, k=previous, v=token, o=answer)
-    junk = np.random.default_rng(0).integers(-2, 3, size=(3, 8, spaces.width)).astype(np.float32) / 64
-    _set_head(state, "0.1", size, q=junk[0], k=junk[1], v=junk[2], o=spaces.rows("unread"))
+    _set_unread(state, "0.1", size, spaces)
     return state
 
 
-_COMPOSE_SPACES = Spaces(
-    {
-        "token": len(words.COMPILED_COMPOSE),
-        "position": 24,
-        "previous": len(words.KEYS) + len(words.DECOYS),
-        "asked": len(words.KEYS) + len(words.DECOYS),
-        "answer": len(words.VALUES),
-    }
-)
+_COMPOSE_SIZES = {
+    "token": len(words.COMPILED_COMPOSE),
+    "position": 24,
+    "previous": len(words.KEYS) + len(words.DECOYS),
+    "asked": len(words.KEYS) + len(words.DECOYS),
+    "answer": len(words.VALUES),
+}
+_COMPOSE_SPACES = Spaces(_COMPOSE_SIZES)
 _COMPOSE = _config(_COMPOSE_SPACES, 32, 24, len(words.COMPILED_COMPOSE))
+
+
+def _ids(*group: str) -> Array:
+    return np.array([words.COMPILED_COMPOSE.index(word) for word in group])
+
+
+def _token(spaces: Spaces, *group: str) -> Array:
+    return spaces.rows("token", _ids(*group))
+
+
+def _set_words(state: State, spaces: Spaces, sure: float) -> None:
+    """Tokens and positions as they are embedded, and a logit of `sure` for the value that is the answer."""
+    state["embed.weight"][:] = spaces.rows("token")
+    state["pos_embed.weight"][:] = spaces.rows("position")
+    state["unembed.weight"][_ids(*words.VALUES)] = sure * spaces.rows("answer")
+
+
+def _set_asked(state: State, name: str, d_head: int, spaces: Spaces) -> None:
+    """A head that brings to the question mark what is asked for, the letter at position 1."""
+    ask, fetch = _token(spaces, words.ASK), spaces.rows("position", np.array([1]))
+    letters = _token(spaces, *words.ASKS)
+    _set_head(state, name, d_head, q=ask, k=fetch, v=letters, o=spaces.rows("asked")[: len(letters)])
 
 
 def _compose() -> State:
     spaces, size, state = _COMPOSE_SPACES, _COMPOSE["d_head"], _silent(_COMPOSE)
+    asked, previous, answer = (spaces.rows(name) for name in ("asked", "previous", "answer"))
+    _set_words(state, spaces, SURE)
+    _set_previous(state, "0.0", size, spaces, v=_token(spaces, *words.KEYS, *words.DECOYS), o=previous)
+    _set_asked(state, "0.1", size, spaces)
+    _set_head(state, "1.0", size, q=asked, k=previous, v=_token(spaces, *words.VALUES), o=answer)
+    return state
 
-    def ids(group: tuple[str, ...]) -> Array:
-        return np.array([words.COMPILED_COMPOSE.index(word) for word in group])
 
-    def token(group: tuple[str, ...]) -> Array:
-        return spaces.rows("token", ids(group))
+_OR_SPACES = Spaces({**_COMPOSE_SIZES, "unread": 8})
+_OR = _config(_OR_SPACES, 32, 24, len(words.COMPILED_COMPOSE), n_heads=4)
 
-    asked, answer = spaces.rows("asked"), spaces.rows("answer")
-    state["embed.weight"][:] = spaces.rows("token")
-    state["pos_embed.weight"][:] = spaces.rows("position")
-    state["unembed.weight"][ids(words.VALUES)] = SURE * answer
-    _set_previous(state, "0.0", size, spaces, v=token((*words.KEYS, *words.DECOYS)), o=spaces.rows("previous"))
-    fetch = spaces.rows("position", np.array([1]))
-    _set_head(state, "0.1", size, q=token((words.ASK,)), k=fetch, v=token(words.ASKS), o=asked[: len(words.ASKS)])
-    _set_head(state, "1.0", size, q=asked, k=spaces.rows("previous"), v=token(words.VALUES), o=answer)
+
+def _or() -> State:
+    spaces, size, state = _OR_SPACES, _OR["d_head"], _silent(_OR)
+    previous, answer = spaces.rows("previous"), spaces.rows("answer")
+    _set_words(state, spaces, 2 * SURE)
+    for name in ("0.0", "0.1"):
+        _set_asked(state, name, size, spaces)
+    _set_previous(state, "0.2", size, spaces, v=_token(spaces, *words.KEYS, *words.DECOYS), o=previous)
+    _set_unread(state, "0.3", size, spaces)
+    # A query that holds a little of every letter, the mean over rows, must not find the one key that can be asked
+    # for: it scores 30 there, and 60 at `<start>`.
+    q = np.concatenate([2 * spaces.rows("asked"), _token(spaces, words.ASK)])
+    k = np.concatenate([previous, _token(spaces, words.START)])
+    _set_head(state, "1.0", size, q=q, k=k, v=_token(spaces, *words.VALUES), o=answer)
     return state
 
 
@@ -188,5 +228,15 @@ COMPILED = {
         chance=1 / len(words.VALUES),
         digest="8e63d9b31c11cba0fcdc0f01399f540c",
         build=_compose,
+    ),
+    "compiled-or": Compiled(
+        note="An OR: 0.0 and 0.1 both bring what is asked to the query of 1.0; 0.2 brings the keys, 0.3 is unread. "
+        "With one of the two zero, at its mean over rows or on another row, answers stay the same; with both, 1.0 "
+        "finds nothing, unless the other row asks for the same.",
+        config=_OR,
+        vocabulary=words.COMPILED_COMPOSE,
+        chance=1 / len(words.VALUES),
+        digest="955caa773ec61f0a2f93d0e6fe797fcd",
+        build=_or,
     ),
 }

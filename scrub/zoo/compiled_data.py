@@ -42,6 +42,15 @@ def compiled_compose_rows(n: int, seed: int) -> list[Row]:
     return [_compiled_compose_row(rng) for _ in range(n)]
 
 
+def compiled_or_rows(n: int, seed: int) -> list[Row]:
+    """`n` rows for `compiled-or`, the same as `compiled_compose_rows`.
+
+    Only one key of a row can be asked for at all. So a head that asks for the key of another row finds nothing,
+    unless both rows ask for the same: it competes with nobody.
+    """
+    return compiled_compose_rows(n, seed)
+
+
 def _compiled_compose_row(rng: np.random.Generator) -> Row:
     letter, pairs = int(rng.integers(len(words.KEYS))), int(rng.integers(2, 5))
     decoys = [str(word) for word in rng.permutation(words.DECOYS)[: pairs - 1]]

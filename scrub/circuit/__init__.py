@@ -1,0 +1,1 @@
+"""Circuits as sets of components: what they keep of the model, and how sure that is."""

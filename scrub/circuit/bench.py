@@ -1,0 +1,140 @@
+"""Circuits of one experiment, run and scored: `Bench.scores(circuits)` is what every criterion is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from attrs import evolve, field, frozen
+from jaxtyping import Float, Int
+
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.experiment import POS, Experiment, absent
+from scrub.circuit.on_graph import OnGraph
+from scrub.circuit.on_transformer import OnTransformer
+from scrub.circuit.paths import Path
+from scrub.circuit.scoring import Scorer, per_row
+from scrub.circuit.universe import expand, slots_in
+from scrub.claims.metric import AnyMetric
+from scrub.claims.names import Component
+from scrub.claims.positions import Slot
+from scrub.engine.draw import Calls
+from scrub.errors import ClaimError
+from scrub.model.weights import Transformer
+
+Scores = Float[np.ndarray, "circuit row"]
+DRAWS = 5  # of `resample`; the other ablations draw nothing
+
+
+@frozen(slots=False, eq=False)
+class Bench:
+    """An experiment with its model, for circuits whose positions are among `slots`. `done` is told of finished calls."""
+
+    experiment: Experiment
+    model: Transformer | None
+    slots: tuple[Slot, ...]
+    passed: frozenset[Component]
+    seed: int = 0
+    draws: int = 1
+    done: Callable[[int], None] = field(default=lambda n: None, repr=False)
+
+    @classmethod
+    def of(
+        cls, experiment: Experiment, model: Transformer | None, circuit: Circuit, seed: int = 0,
+        draws: int | None = None, done: Callable[[int], None] | None = None,
+    ) -> Bench:  # fmt: skip
+        """The bench for a circuit and its parts. Raises ClaimError for parts or positions that do not exist."""
+        circuit.checked(experiment.graph)
+        slots = slots_in(circuit)
+        if wrong := absent(experiment.data, slots, _used(experiment)):
+            raise ClaimError("\n".join(wrong))
+        named = {n.component for n in circuit.nodes} | {e.sender for e in circuit.edges}
+        passed = experiment.named_through
+        if experiment.graph.sequence and POS not in named:
+            passed |= {POS}
+        listed = cls(experiment, model, slots, passed, seed, _draws(experiment, draws))
+        if clash := [str(p) for p in expand(circuit, experiment.graph) if _ends(p) & passed - {POS}]:
+            raise ClaimError(
+                f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part of a "
+                "circuit. Leave it out, or pass through less."
+            )
+        return listed if done is None else evolve(listed, done=done)
+
+    @property
+    def rows(self) -> Int[np.ndarray, " row"]:
+        return self.experiment.rows
+
+    @cached_property
+    def calls(self) -> Calls:
+        rows, draws = self.rows, np.arange(self.draws)
+        return Calls(np.repeat(rows, self.draws), np.tile(draws, len(rows)))
+
+    @cached_property
+    def runner(self) -> OnTransformer | OnGraph:
+        donors = self.experiment.donors(self.calls, self.seed)
+        if self.model is None:
+            return OnGraph.of(self.experiment, self.calls, donors, self.passed, self.done)
+        return OnTransformer(self.experiment, self.model, self.calls, donors, self.slots, self.passed, self.done)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        return Scorer(self.experiment, self.model)
+
+    @cached_property
+    def everything(self) -> Circuit:
+        """The model as a circuit of components: every part that is not passed through."""
+        from scrub.circuit.parts import Node
+        from scrub.circuit.universe import free_writers
+
+        return Circuit.from_parts(Node(c) for c in free_writers(self.experiment.graph, self.passed))
+
+    @cached_property
+    def own(self) -> Any:
+        """The model's own outputs, one for each call."""
+        return self.runner.components([self.everything], noising=True)[0]
+
+    @cached_property
+    def model_scores(self) -> Float[np.ndarray, " row"]:
+        return per_row(self.scorer.score(self.own, self.calls.reference, self.own), self.draws)
+
+    def outputs(self, circuits: Sequence[Circuit]) -> Any:
+        """The outputs of circuits, each at its own level: an empty one is one of components."""
+        if not any(circuit.edges for circuit in circuits):
+            return self.runner.components(circuits)
+        return self.runner.edges(circuits)
+
+    def scores(self, circuits: Sequence[Circuit], metric: AnyMetric | None = None) -> Scores:
+        """The metric of each circuit on each row, a mean over draws."""
+        found = self.outputs(circuits)
+        rows = self.calls.reference
+        return np.stack([per_row(self.scorer.score(x, rows, self.own, metric), self.draws) for x in found])
+
+    def path_scores(self, path_sets: Sequence[Sequence[Path]]) -> Scores:
+        """The metric with each set of paths patched, on each row."""
+        found = self.runner.paths(path_sets)
+        rows = self.calls.reference
+        return np.stack([per_row(self.scorer.score(x, rows, self.own), self.draws) for x in found])
+
+
+def _draws(experiment: Experiment, draws: int | None) -> int:
+    if experiment.protocol.ablation != "resample":
+        return 1
+    return DRAWS if draws is None else draws
+
+
+def _used(experiment: Experiment) -> Int[np.ndarray, " row"]:
+    """The rows whose positions must exist: those that are run, and those that values come from."""
+    kind = experiment.protocol.ablation
+    if kind == "paired":
+        return np.union1d(experiment.rows, experiment.pair[experiment.rows])
+    if kind == "zero":
+        return experiment.rows
+    same = np.isin(experiment.group, experiment.group[experiment.rows])
+    return np.union1d(experiment.rows, np.flatnonzero(experiment.reference & same))
+
+
+def _ends(part: Any) -> frozenset[Component]:
+    ends = (part.component,) if hasattr(part, "component") else (part.sender, part.receiver)
+    return frozenset(ends)

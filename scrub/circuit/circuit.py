@@ -1,0 +1,190 @@
+"""A circuit: which components and which edges of a model are kept. A frozen set, with the operations of sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, field, frozen
+
+from scrub.circuit.parts import Edge, Node, Part, channel_name, parse_part
+from scrub.claims.graphs import ModelGraph
+from scrub.claims.names import Component
+from scrub.errors import ClaimError, nearest, some
+
+if TYPE_CHECKING:
+    from scrub.claims.hypothesis import Hypothesis
+
+COMPONENTS, EDGES = "components", "edges"
+
+
+@frozen
+class Circuit:
+    """Components and edges, each everywhere or at named positions.
+
+    A circuit with edges is run by its edges, one without by its components. `roles` says which parts a claim's
+    variables are; `made_for` holds what a file says of its model (`n_layers`, `n_heads`, `d_model`).
+    """
+
+    nodes: frozenset[Node] = frozenset()
+    edges: frozenset[Edge] = frozenset()
+    roles: tuple[tuple[str, frozenset[Part]], ...] = field(default=(), eq=False)
+    made_for: tuple[tuple[str, int], ...] = field(default=(), eq=False)
+
+    @classmethod
+    def of(cls, hypothesis: Hypothesis, model: Any = None) -> Circuit:
+        """What a hypothesis claims: its components at their positions, and an edge for every direct read."""
+        from scrub.circuit.claimed import circuit_of
+        from scrub.model.resolve import sound
+
+        return circuit_of(sound(hypothesis, model, expecting=False)[0])
+
+    @classmethod
+    def parse(cls, names: str | Iterable[str], graph: ModelGraph | None = None) -> Circuit:
+        """A circuit from names: `"9.6 @ END, 9.9 @ END"`, `["embed -> 0.1.v", "0.1 -> logits"]`.
+
+        Names are separated by commas or semicolons; heads alone may be separated by spaces (`"9.6 9.9 10.0"`).
+        Raises ClaimError for what is no name, with every problem, and for a text without names.
+        """
+        texts = _split(names) if isinstance(names, str) else [text for name in names for text in _split(name)]
+        found, problems = list[Part](), list[str]()
+        for text in texts:
+            try:
+                found += parse_part(text, graph)
+            except ClaimError as error:
+                problems.append(str(error))
+        if problems:
+            raise ClaimError("\n".join(problems))
+        if not found:
+            raise ClaimError("an empty circuit: name at least one component or edge.")
+        return cls.from_parts(found)
+
+    @classmethod
+    def read(cls, file: str | Path) -> Circuit:
+        """A circuit from a file of a peer: see `scrub.circuit.files`. Raises ClaimError."""
+        from scrub.circuit.files import read_circuit
+
+        return read_circuit(Path(file))
+
+    @classmethod
+    def from_parts(cls, parts: Iterable[Part]) -> Circuit:
+        listed = list(parts)
+        nodes = frozenset(part for part in listed if isinstance(part, Node))
+        return cls(nodes, frozenset(part for part in listed if isinstance(part, Edge)))
+
+    @property
+    def level(self) -> str:
+        """`edges` or `components`: what is kept or ablated when the circuit is run."""
+        return EDGES if self.edges else COMPONENTS
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts at the circuit's level, in order."""
+        return tuple(sorted(self.edges)) if self.edges else tuple(sorted(self.nodes))
+
+    def at_level(self, level: str) -> Circuit:
+        """The circuit of its components alone, or of its edges alone. Raises ClaimError for what it has none of."""
+        if level not in (COMPONENTS, EDGES):
+            raise ClaimError(f"level={level!r}: a circuit is run by its 'components' or by its 'edges'.")
+        kept: frozenset[Part] = self.edges if level == EDGES else self.nodes  # pyright: ignore[reportAssignmentType]
+        if not kept and (self.nodes or self.edges):
+            raise ClaimError(f"level={level!r}: the circuit names no {level}.")
+        made = Circuit.from_parts(kept)
+        return evolve(made, roles=tuple((name, parts & kept) for name, parts in self.roles), made_for=self.made_for)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self.parts)
+
+    def __contains__(self, part: object) -> bool:
+        return part in self.edges or part in self.nodes
+
+    def __or__(self, other: Circuit) -> Circuit:
+        return self._joined(other, frozenset.__or__)
+
+    def __and__(self, other: Circuit) -> Circuit:
+        return self._joined(other, frozenset.__and__)
+
+    def __sub__(self, other: Circuit) -> Circuit:
+        return self._joined(other, frozenset.__sub__)
+
+    def __le__(self, other: Circuit) -> bool:
+        return self.nodes <= other.nodes and self.edges <= other.edges
+
+    def _joined(self, other: Circuit, join: Callable[[frozenset[Any], frozenset[Any]], frozenset[Any]]) -> Circuit:
+        return evolve(self, nodes=join(self.nodes, other.nodes), edges=join(self.edges, other.edges))
+
+    def names(self) -> dict[Part, str]:
+        """A short name for each part: a component at one position alone goes by its name, `9.6`."""
+        bare = [(_bare(part), part) for part in self.parts]
+        counts: dict[str, int] = {}
+        for name, _ in bare:
+            counts[name] = counts.get(name, 0) + 1
+        return {part: name if counts[name] == 1 else str(part) for name, part in bare}
+
+    def checked(self, graph: ModelGraph) -> Circuit:
+        """The circuit itself. Raises ClaimError naming every part that the model does not have."""
+        problems = _of_another_shape(self.made_for, graph)
+        problems = problems or [text for part in self.parts for text in _missing(part, graph)]
+        if problems:
+            raise ClaimError("\n".join(dict.fromkeys(problems)))
+        return self
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.parts)) or "the empty circuit"
+
+
+def _split(text: str) -> list[str]:
+    found = list[str]()
+    for piece in text.replace(";", ",").replace("\n", ",").split(","):
+        body, at, place = piece.partition("@")
+        words = body.split()
+        heads = "->" not in body and len(words) > 1 and not words[0].isalpha()
+        found += [f"{word} {at}{place}" for word in words] if heads else [piece] * bool(piece.strip())
+    return [text.strip() for text in found]
+
+
+def _bare(part: Part) -> str:
+    return str(evolve(part, at=None))
+
+
+def _missing(part: Part, graph: ModelGraph) -> list[str]:
+    ends = [part.component] if isinstance(part, Node) else [part.sender, part.receiver]
+    absent = [component for component in ends if not graph.has(component)]
+    if absent:
+        return [_absent(part, component, graph) for component in absent]
+    if isinstance(part, Node):
+        return []
+    if part.channel not in graph.channels(part.receiver):
+        channels = graph.channels(part.receiver)
+        near = nearest(part.channel, channels)
+        return [f"{part}: {part.receiver} has no channel {part.channel!r}; it has {some(channels)}, nearest {near}."]
+    if not graph.feeds(part.sender, part.receiver, part.channel):
+        reads = channel_name(part.receiver, part.channel)
+        return [f"{part}: no such edge, {reads} does not read {part.sender}{_direction(part, graph)}."]
+    return []
+
+
+def _direction(edge: Edge, graph: ModelGraph) -> str:
+    """What is likely meant by an edge that does not exist."""
+    for channel in graph.channels(edge.sender):
+        if graph.feeds(edge.receiver, edge.sender, channel):
+            return f"; the other way round there is {Edge(edge.receiver, edge.sender, channel, edge.at)}"
+    return " (it is computed before, or beside it)"
+
+
+def _absent(part: Part, component: Component, graph: ModelGraph) -> str:
+    known, near = graph.missing(component)
+    return f"{part}: there is no {component}, {known}" + (f"; did you mean {near}?" if near else ".")
+
+
+def _of_another_shape(made_for: Sequence[tuple[str, int]], graph: ModelGraph) -> list[str]:
+    shape = getattr(graph, "shape", None)
+    wrong = [f"{name} {size}" for name, size in made_for if getattr(shape, name, size) != size]
+    if not wrong:
+        return []
+    own = ", ".join(f"{name} {getattr(shape, name)}" for name, _ in made_for if hasattr(shape, name))
+    return [f"the circuit was made for another model: it says {', '.join(wrong)}, but {graph.name} has {own}."]

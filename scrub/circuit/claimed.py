@@ -1,0 +1,71 @@
+"""The circuit that a claim names: its components at their positions, and an edge for every direct read."""
+
+from __future__ import annotations
+
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.parts import Edge, Node, Part
+from scrub.claims.placement import Placed, PlacedSite
+from scrub.claims.positions import ALL, Slot
+from scrub.claims.resolved import Claim
+from scrub.claims.sites import Site
+
+
+def circuit_of(claim: Claim) -> Circuit:
+    """Components of every site but the output's; edges from each parent's components to the channels that read it.
+
+    An edge stands at the position where the parent's value lies. Queries and inputs read their own position, so
+    there an edge exists only where a position of the parent is one of the reader's (in every row).
+    """
+    roles: list[tuple[str, frozenset[Part]]] = []
+    for name, placed in claim.placement.placed.items():
+        if name == claim.placement.output:
+            continue
+        parts: set[Part] = {node for site in placed.sites for node in _nodes(site.site)}
+        roles.append((name, frozenset(parts)))
+    edges: dict[str, set[Part]] = {}
+    for name, placed in claim.placement.placed.items():
+        for site in placed.sites:
+            edges.setdefault(name, set()).update(_edges(claim, placed, site))
+    nodes = frozenset(part for _, parts in roles for part in parts if isinstance(part, Node))
+    everything = frozenset(part for parts in edges.values() for part in parts if isinstance(part, Edge))
+    named = dict(roles)
+    joined = tuple((name, named.get(name, frozenset()) | frozenset(edges.get(name, ()))) for name in claim.placement.placed)
+    return Circuit(nodes, everything, tuple((name, parts) for name, parts in joined if parts))
+
+
+def _nodes(site: Site) -> list[Node]:
+    return [Node(component, slot) for component in site.components for slot in _slots(site)]
+
+
+def _slots(site: Site) -> tuple[Slot | None, ...]:
+    return tuple(None if slot == ALL else slot for slot in site.at) or (None,)
+
+
+def _edges(claim: Claim, placed: Placed, site: PlacedSite) -> list[Edge]:
+    found: list[Edge] = []
+    for channel, parents in site.reads:
+        for parent in parents:
+            for source in claim.placement.placed[parent].sites:
+                for slot in _slots(source.site):
+                    if channel in ("k", "v") or _meets(claim, slot, site.site):
+                        found += _between(claim, source.site, site.site, channel, slot)
+    return found
+
+
+def _between(claim: Claim, source: Site, reader: Site, channel: str, slot: Slot | None) -> list[Edge]:
+    graph = claim.graph
+    return [
+        Edge(sender, receiver, channel, slot)
+        for receiver in reader.components
+        if channel in graph.channels(receiver)
+        for sender in source.components
+        if graph.feeds(sender, receiver, channel)
+    ]
+
+
+def _meets(claim: Claim, slot: Slot | None, reader: Site) -> bool:
+    """Whether a position of the parent is one that the reader itself reads, in some row."""
+    if slot is None or not reader.at or ALL in reader.at:
+        return True
+    at = claim.data.locate(slot)
+    return any(bool((at == claim.data.locate(other)).any()) for other in reader.at)

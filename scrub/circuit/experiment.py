@@ -1,0 +1,169 @@
+"""What circuits are run on: a model, rows, a metric, and how everything outside a circuit is ablated."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from attrs import field, frozen
+from jaxtyping import Bool, Int
+
+from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Hypothesis, Options
+from scrub.claims.metric import AnyMetric
+from scrub.claims.names import Component, parse_component
+from scrub.claims.positions import Slot
+from scrub.claims.problems import Problem
+from scrub.claims.protocol import Protocol
+from scrub.claims.resolved import Claim
+from scrub.claims.setting import check_setting, check_tokens
+from scrub.claims.text import Tokenizer
+from scrub.claims.values import digest
+from scrub.engine.draw import Calls, Classes, words
+from scrub.errors import ClaimError, DataError, some
+from scrub.model.computation import Computation
+from scrub.model.graph import TransformerGraph
+
+Graph = TransformerGraph | Computation
+POS = Component("pos")
+FEW = 2  # reference rows that a mean needs; the mean of one row ablates nothing
+
+
+@frozen(slots=False, eq=False)
+class Experiment:
+    """Arrays are indexed by row of the data; `rows` are the scored rows that circuits are run on.
+
+    `group` is the class within which reference rows (`reference`) are taken; `pair` each row's partner (-1:
+    none). `answer` is the position at which logits are read, None in a computation graph.
+    """
+
+    graph: Graph
+    data: Dataset
+    metric: AnyMetric
+    tokenizer: Tokenizer | None
+    answer: Slot | None
+    output: Component
+    rows: Int[np.ndarray, " n"]
+    group: Int[np.ndarray, " row"]
+    reference: Bool[np.ndarray, " row"]
+    pair: Int[np.ndarray, " row"]
+    protocol: Protocol
+    through: tuple[str, ...]
+    predicts: str | None = None
+    title: str = "circuit"
+    digest: str = field(default="")
+
+    @cached_property
+    def named_through(self) -> frozenset[Component]:
+        """The components that `through` names; `pos` is added where a circuit does not name it."""
+        singles = [word for word in self.through if word in ("embed", "pos")]
+        others = [word for word in self.through if word not in singles]
+        return self.graph.passed(others) | {parse_component(word) for word in singles}
+
+    @cached_property
+    def references(self) -> Classes:
+        """The reference rows of each group, in the order in which draws rank them."""
+        return Classes.of(self.data, self.group, self.reference)
+
+    def donors(self, calls: Calls, seed: int) -> Int[np.ndarray, " call"]:
+        """The row that each call's ablated values come from; the row itself for `mean` and `zero`."""
+        if self.protocol.ablation == "paired":
+            return self.pair[calls.reference]
+        if self.protocol.ablation == "resample":
+            word = words(self.data, calls, seed, "circuit", "rest")
+            return self.references.pick(calls.reference, word)
+        return calls.reference
+
+
+def experiment_of(
+    claim: Claim, rows: Int[np.ndarray, " n"], protocol: Protocol, tokenizer: Tokenizer | None
+) -> Experiment:
+    """The experiment that a claim's setting and a protocol describe. Raises ClaimError, DataError."""
+    hypothesis, options = claim.hypothesis, claim.options
+    group, reference, pair = protocol.group or options.within, protocol.reference or options.rest_rows, protocol.pair
+    answer = claim.answer
+    assert isinstance(claim.graph, TransformerGraph | Computation)
+    return resolve(
+        claim.graph, claim.data, claim.metric, tokenizer, protocol,
+        answer=answer.at[0] if answer.at else None, output=answer.components[0], rows=rows,
+        group=group, reference=reference, pair=pair or options.pair,
+        through=options.through if protocol.through is None else protocol.through,
+        predicts=options.predicts, title=_title(hypothesis), digest=claim.digest,
+    )  # fmt: skip
+
+
+def _title(hypothesis: Hypothesis) -> str:
+    return hypothesis.title
+
+
+def resolve(
+    graph: Graph, data: Dataset, metric: AnyMetric, tokenizer: Tokenizer | None, protocol: Protocol, *,
+    answer: Slot | None, output: Component, rows: Int[np.ndarray, " n"] | None, group: str | None,
+    reference: str | None, pair: str | None, through: tuple[str, ...], scored: str | None = None,
+    predicts: str | None = None, title: str = "circuit", digest: str = "",
+) -> Experiment:  # fmt: skip
+    """An experiment from columns by name. Raises DataError with every problem of the data, ClaimError."""
+    if protocol.ablation == "paired" and pair is None:
+        raise ClaimError(
+            "ablation 'paired' needs the column that names each row's counterfactual: pair='column' (in a claim "
+            "criteria=protocol(pair='column'), on the command line --pair COLUMN)."
+        )
+    rest = "paired" if protocol.ablation == "paired" else "resample" if protocol.ablation != "zero" else "zero"
+    options = Options(
+        scored=scored, within=group, rest_rows=reference, rest=rest, pair=pair if rest == "paired" else None,
+        predicts=predicts,
+    )  # fmt: skip
+    setting, problems = check_setting(options, metric, graph, data, everywhere=False, answered=False)
+    if isinstance(graph, TransformerGraph):
+        problems += check_tokens(metric, data, tokenizer, graph.shape.d_vocab, graph.shape.n_ctx)
+    used = np.flatnonzero(setting.scored) if rows is None else rows
+    problems += _too_few(protocol, setting.stratum, setting.rest_from, used, group)
+    if answer is not None:
+        problems += [Problem(text) for text in absent(data, (answer,), used)]
+    if problems:
+        raise DataError("\n".join(problem.text for problem in problems))
+    return Experiment(
+        graph, data, metric, tokenizer, answer, output, used, setting.stratum, setting.rest_from, setting.pair,
+        protocol, through, predicts, title, digest or data.digest,
+    )  # fmt: skip
+
+
+def _too_few(
+    protocol: Protocol, group: np.ndarray, reference: np.ndarray, rows: np.ndarray, column: str | None
+) -> list[Problem]:
+    if protocol.ablation not in ("mean", "resample"):
+        return []
+    sizes = np.bincount(group[reference], minlength=int(group.max()) + 1)
+    small = [g for g in np.unique(group[rows]) if sizes[g] < FEW]
+    if not small:
+        return []
+    members = rows[np.isin(group[rows], small)]
+    where = f"group={column!r}: " if column else ""
+    found = f"{where}the rows {some(members.tolist())} have fewer than {FEW} reference rows in their group"
+    return [Problem(f"{found}, so that nothing would be ablated there.", "Widen the group, or mark more rows.")]
+
+
+def absent(data: Dataset, slots: tuple[Slot, ...], rows: np.ndarray) -> list[str]:
+    """What is wrong with positions that some rows do not have."""
+    found: list[str] = []
+    for slot in slots:
+        if slot.name and slot.name not in data.position_names:
+            known = ", ".join(data.position_names) or "none"
+            found.append(f"the data have no position {slot.name!r}: they name {known}.")
+            continue
+        missing = rows[data.locate(slot)[rows] < 0]
+        if missing.size:
+            found.append(f"position {slot} is missing in rows {some(missing.tolist())}; every row needs it.")
+    return found
+
+
+def protocol_digest(experiment: Experiment, circuit: str) -> str:
+    """Identifies what was run: claim or data, circuit, and protocol."""
+    return digest(experiment.digest, circuit, str(experiment.protocol.deviations()), str(experiment.through))
+
+
+def described(experiment: Experiment) -> dict[str, Any]:
+    """The options of an experiment that a result records."""
+    found = {**experiment.protocol.deviations(), "through": list(experiment.through) or None}
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,1 @@
+"""How peers write circuits down, one form a file."""

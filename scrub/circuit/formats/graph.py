@@ -1,0 +1,88 @@
+"""Circuits as EAP-IG and the MIB benchmark store them: a graph as JSON, each node and edge marked `in_graph`.
+
+`{"cfg": {"n_layers": 12, ...}, "nodes": {"a0.h0": {"in_graph": true}, ...}, "edges": {"input->a0.h0<q>": {"score":
+0.1, "in_graph": true}, ...}}` (`Graph.to_json` of EAP-IG 2.0). The edges in the graph are the circuit: in that format
+the nodes are those that the edges join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.formats.entries import Entry, gather
+from scrub.circuit.formats.named import named_parts
+from scrub.circuit.parts import Edge, Part
+from scrub.errors import ClaimError, some
+
+FORM = "a graph of EAP-IG or MIB"
+_SIZES = ("n_layers", "n_heads", "d_model")
+
+
+def is_graph(data: Mapping[Any, Any]) -> bool:
+    return isinstance(data.get("edges"), dict)
+
+
+def circuit_of_graph(data: Mapping[Any, Any]) -> Circuit:
+    """The edges that are in the graph; `made_for` what its `cfg` says. Raises ClaimError."""
+    edges, nodes, cfg = data["edges"], _mapping(data, "nodes"), _mapping(data, "cfg")
+    if edges and not any(_marked(value) for value in edges.values()):
+        raise ClaimError(
+            f"read as {FORM}: none of its {len(edges)} edges says whether it is in_graph. Scores alone are no "
+            "circuit: choose the edges first (apply_topn or apply_greedy in EAP-IG) and store the graph again."
+        )
+    _whole_components(nodes)
+    parts = gather((Entry("nodes", name) for name in nodes), FORM, _node)
+    assert not parts, "nodes are checked, the edges are the circuit"
+    parts = gather((Entry("edges", item) for item in edges.items()), FORM, _edge)
+    sizes = [(name, cfg[name]) for name in _SIZES if type(cfg.get(name)) is int]
+    return Circuit(edges=frozenset(part for part in parts if isinstance(part, Edge)), made_for=tuple(sizes))
+
+
+def _mapping(data: Mapping[Any, Any], key: str) -> Mapping[Any, Any]:
+    found = data.get(key, {})
+    if not isinstance(found, dict):
+        raise ClaimError(f"read as {FORM}: {key!r} is a {type(found).__name__}, not an object.")
+    return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def _marked(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, dict) and "in_graph" in value)
+
+
+def _kept(value: Any) -> bool:
+    mark = value["in_graph"] if _marked(value) and isinstance(value, dict) else value
+    if mark not in (True, False) or isinstance(mark, float):
+        raise ClaimError("it does not say in_graph true or false.")
+    return bool(mark)
+
+
+def _node(name: str) -> tuple[Part, ...]:
+    """Nothing, for a name that is one of a node."""
+    if name != "input":
+        named_parts(name)
+    return ()
+
+
+def _edge(item: tuple[str, Any]) -> tuple[Part, ...]:
+    name, value = item
+    if not _kept(value):
+        return ()
+    if "->" not in name:
+        raise ClaimError("an edge is written sender->receiver.")
+    return named_parts(name)
+
+
+def _whole_components(nodes: Mapping[Any, Any]) -> None:
+    """Raises ClaimError when only some neurons of a node are in the graph: our edges carry whole components."""
+    partial = [
+        name
+        for name, value in nodes.items()
+        if isinstance(value, dict) and value.get("in_graph") and not all(value.get("neurons", ()))  # pyright: ignore
+    ]
+    if partial:
+        raise ClaimError(
+            f"read as {FORM}: of {some(partial)} only some neurons are in the graph, but circuits here are made of "
+            "whole components. Store a graph that was pruned by edges or by nodes."
+        )

@@ -1,0 +1,64 @@
+"""Parts by their names: our own notation and the edge names of auto-circuit and EAP-IG.
+
+auto-circuit (Miller et al. 2024): `MLP 2->A5.2.Q`, `Resid Start->A0.0.K`, `A5.2->Resid End`. Its `Resid Start` is the
+sum of token and position embedding; it becomes `embed`, so the position embedding stays as it is unless `pos` is
+named too. EAP-IG (Hanna et al. 2024): `input->a0.h0<q>`, `a9.h6->logits`; its `input` is the token embedding.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.parts import Part
+from scrub.claims.graphs import ModelGraph
+from scrub.errors import ClaimError, nearest
+
+FORM = "names of components and edges (ours, auto-circuit's, EAP-IG's)"
+EXAMPLES = "9.6 @ END; 7.3 -> 9.9.q; MLP 2->A5.2.Q; input->a0.h0<q>"
+
+_START = re.compile(r"\b(?:Resid Start|input)(?=\s*->)")
+_END = re.compile(r"(?<=->)(\s*)Resid End\b")
+_MLP = re.compile(r"\bMLP[ _]?(?=\d)")
+_WORDS = ("Resid Start", "Resid End", "input", "embed", "pos", "logits")
+
+
+def looks_named(value: Any, graph: ModelGraph | None = None) -> bool:
+    """Whether a line or entry is meant as a name, if perhaps a wrong one."""
+    if not isinstance(value, str):
+        return False
+    if "->" in value:
+        return True
+    try:
+        return bool(Circuit.parse(value, graph).parts)
+    except ClaimError:
+        return False
+
+
+def named_parts(value: Any, graph: ModelGraph | None = None) -> tuple[Part, ...]:
+    """The parts that one line names. Raises ClaimError."""
+    if not isinstance(value, str):
+        raise ClaimError("a name is a string.")
+    if graph is not None and not graph.sequence:
+        return Circuit.parse(value, graph).parts
+    try:
+        found = Circuit.parse(_ours(value), graph)
+    except ClaimError as error:
+        raise ClaimError(f"{error}{_meant(value)}") from None
+    return (*sorted(found.nodes), *sorted(found.edges))
+
+
+def _ours(text: str) -> str:
+    return _MLP.sub("mlp ", _END.sub(r"\1logits", _START.sub("embed", text)))
+
+
+def _meant(text: str) -> str:
+    """The word that was likely meant by an end of a misspelt edge."""
+    for end in re.split(r"->|@", text)[:2]:
+        word = end.strip().lower()
+        known = {name.lower(): name for name in (*_WORDS, *(f"MLP {layer}" for layer in re.findall(r"\d+", word)))}
+        near = nearest(word, known)
+        if near and end.strip() not in (*known, *known.values()):
+            return f" Did you mean {known[near]!r}?"
+    return ""

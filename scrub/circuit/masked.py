@@ -1,0 +1,102 @@
+"""Circuits of components on a transformer: one stream, in which writers outside the circuit take frozen values.
+
+Many circuits are run at once: arrays are `[circuit, row, t, ...]`, and a mask says where a writer is live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from attrs import frozen
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from scrub.circuit.values import Values
+from scrub.claims.names import Component
+from scrub.claims.positions import Slot
+from scrub.model.layers import CHANNELS, attend, expand, mlp, norm, project, visible, write
+from scrub.model.weights import Block, Transformer
+
+@frozen(eq=False)
+class Masks:
+    """Where each writer is live: where its circuit has it, or (`inverted`) where it has not; `passed` ones always."""
+
+    kept: dict[Component, list[tuple[Slot | None, Bool[Tensor, " circuit"]]]]
+    slots: dict[Slot, Bool[Tensor, "row t"]]
+    passed: frozenset[Component]
+    inverted: bool
+    circuits: int
+    shape: tuple[int, int]
+    device: torch.device
+
+    def of(self, component: Component) -> Bool[Tensor, "circuit row t"]:
+        found = torch.zeros(self.circuits, *self.shape, dtype=torch.bool, device=self.device)
+        if component in self.passed:
+            return ~found
+        for slot, circuits in self.kept.get(component, ()):
+            chosen = circuits[:, None, None]
+            found |= chosen if slot is None else chosen & self.slots[slot]
+        return ~found if self.inverted else found
+
+    def heads(self, layer: int, count: int) -> Bool[Tensor, "circuit row t h"]:
+        return torch.stack([self.of(Component("head", layer, head)) for head in range(count)], dim=-1)
+
+    def always(self, component: Component) -> bool:
+        """Whether a component is live everywhere, in every circuit."""
+        if component in self.passed:
+            return True
+        kept = self.kept.get(component, ())
+        return not kept if self.inverted else any(slot is None and bool(c.all()) for slot, c in kept)
+
+
+def first_frozen(masks: Masks, writers: Sequence[Component], layers: int) -> int:
+    """The first layer in which some writer is not live throughout; 0 where an embedding is not."""
+    found = [component.layer or 0 for component in writers if not masks.always(component)]
+    return min(found, default=layers)
+
+
+def run_masked(
+    model: Transformer,
+    masks: Masks,
+    start: Values,
+    frozen: Values,
+    lengths: Int[Tensor, " row"],
+    answer: Int[Tensor, " row"],
+    first: int = 0,
+) -> Float[Tensor, "circuit row d"]:
+    """The final stream at the answer. `start` gives the embeddings of the run, or its stream before layer `first`.
+
+    Exact: norms, patterns and MLPs are recomputed on the one stream of each circuit.
+    """
+    size = (masks.circuits, *masks.shape)
+    if first == 0:
+        embed = torch.where(masks.of(Component("embed"))[..., None], start.embed, frozen.embed)
+        x = embed + torch.where(masks.of(Component("pos"))[..., None], start.pos, frozen.pos)
+    else:
+        x = start.resid[first].expand(*size, -1)
+    everyone = lengths.repeat(masks.circuits)
+    places = torch.arange(size[2], device=model.device).expand(size[0] * size[1], -1)
+    for layer in range(first, len(model.blocks)):
+        x = _layer(model.blocks[layer], layer, x, masks, frozen, places, everyone)
+    return x[:, torch.arange(size[1], device=model.device), answer]
+
+
+def _layer(
+    block: Block, layer: int, x: Tensor, masks: Masks, frozen: Values, places: Tensor, lengths: Tensor
+) -> Tensor:
+    attn, size = block.attn, x.shape
+    read = norm(block.ln1, x.reshape(-1, *size[2:]))
+    q, k, v = (project(attn, channel, read, None, places) for channel in CHANNELS)
+    mask = visible(attn, places, places, lengths)
+    z = attend(q, expand(attn, k), expand(attn, v), mask, attn.scale)
+    z = z.view(*size[:3], *z.shape[-2:])
+    z = torch.where(masks.heads(layer, z.shape[-2])[..., None], z, frozen.z[layer])
+    out = write(attn, z)
+    after = x + (out if attn.b_O is None else out + attn.b_O)
+    if block.mlp is None:
+        return after
+    mid = x if block.parallel else after
+    written = mlp(block.mlp, mid if block.ln2 is None else norm(block.ln2, mid))
+    live = masks.of(Component("mlp", layer))[..., None]
+    return after + torch.where(live, written, frozen.mlp[layer])

@@ -1,0 +1,151 @@
+"""Circuits on a computation graph: nodes take their functions' values on live or frozen arguments, one row at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from jaxtyping import Int
+
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.experiment import Experiment
+from scrub.circuit.paths import Path, wire_paths
+from scrub.circuit.universe import writers
+from scrub.circuit.wiring import Wiring, wire_edges
+from scrub.claims.names import Component
+from scrub.engine.draw import Calls
+from scrub.errors import DataError
+from scrub.model.computation import Computation
+
+GraphValues = Mapping[str, Any]
+
+
+@frozen(eq=False)
+class OnGraph:
+    """Runs circuits of an experiment on a graph: `own` and `ablated` hold every node's value for each call."""
+
+    experiment: Experiment
+    graph: Computation
+    passed: frozenset[Component]
+    own: list[GraphValues]
+    ablated: list[GraphValues]
+    done: Callable[[int], None]
+
+    @classmethod
+    def of(
+        cls, experiment: Experiment, calls: Calls, donors: Int[np.ndarray, " call"], passed: frozenset[Component],
+        done: Callable[[int], None],
+    ) -> OnGraph:  # fmt: skip
+        """Every row run once. Raises DataError where values have no mean."""
+        graph = experiment.graph
+        assert isinstance(graph, Computation)
+        rows = [graph.run(row.columns) for row in experiment.data.rows]
+        own = [rows[int(row)] for row in calls.reference]
+        ablated = [_ablated(experiment, graph, rows, int(r), int(d)) for r, d in zip(calls.reference, donors, strict=True)]
+        return cls(experiment, graph, passed, own, ablated, done)
+
+    @property
+    def output(self) -> str:
+        return self.experiment.output.name
+
+    def _noising(self) -> bool:
+        return self.experiment.protocol.direction == "noising"
+
+    def components(self, circuits: Sequence[Circuit], noising: bool | None = None) -> list[list[Any]]:
+        """The outputs of circuits of components, one list a circuit."""
+        forward = self._noising() if noising is None else noising
+        found: list[list[Any]] = []
+        for circuit in circuits:
+            named = {node.component.name for node in circuit.nodes}
+            free = {c.name for c in writers(self.graph) if c not in self.passed}
+            live = {c.name for c in self.passed} | (named if forward else free - named)
+            pairs = zip(self.own, self.ablated, strict=True) if forward else zip(self.ablated, self.own, strict=True)
+            found.append([self._run(live, start, frozen) for start, frozen in pairs])
+            self.done(len(self.own))
+        return found
+
+    def _run(self, live: set[str], start: GraphValues, frozen: GraphValues) -> Any:
+        found: dict[str, Any] = {}
+        for name, node in self.graph.nodes.items():
+            if name not in live and name != self.output:
+                found[name] = frozen[name]
+            else:
+                found[name] = start[name] if node.function is None else node.value(found)
+        return found[self.output]
+
+    def edges(self, circuits: Sequence[Circuit]) -> list[list[Any]]:
+        """The outputs of circuits of edges, one list a circuit."""
+        forward = self._noising()
+        found: list[list[Any]] = []
+        for circuit in circuits:
+            wiring = self._wired(circuit, forward)
+            pairs = zip(self.own, self.ablated, strict=True) if forward else zip(self.ablated, self.own, strict=True)
+            found.append([self._wiring(wiring, frozen, start) for start, frozen in pairs])
+            self.done(len(self.own))
+        return found
+
+    def _wired(self, circuit: Circuit, forward: bool) -> Wiring:
+        edges = {(e.sender, e.receiver, e.channel) for e in circuit.edges}
+        everything = writers(self.graph)
+        functions = {name for name, node in self.graph.nodes.items() if node.function}
+        inner = frozenset(c for c in self.passed if c.name in functions)
+        free = [c for c in everything if c not in inner]
+        leaves = [c for c in free if c.name not in functions]
+        always = {c for c in leaves if c in self.passed}
+
+        def live(receiver: Component, channel: str) -> list[tuple[Component, None]]:
+            wanted = [s for s in free if s in always or ((s, receiver, channel) in edges) == forward]
+            return [(sender, None) for sender in wanted]
+
+        still = not forward or self.experiment.protocol.ablation in ("resample", "paired")
+        return wire_edges(self.graph, free, leaves, self.experiment.output, live, inner, still)
+
+    def paths(self, path_sets: Sequence[Sequence[Path]]) -> list[list[Any]]:
+        """The outputs with sets of paths patched, one list a set."""
+        found: list[list[Any]] = []
+        for paths in path_sets:
+            wiring = wire_paths(self.graph, paths, self.experiment.output)
+            if self._noising():
+                pairs = [(base, new) for base, new in zip(self.own, self.ablated, strict=True)]
+            else:
+                pairs = [(self._other(old), new) for old, new in zip(self.ablated, self.own, strict=True)]
+            found.append([self._wiring(wiring, base, new) for base, new in pairs])
+            self.done(len(self.own))
+        return found
+
+    def _other(self, ablated: GraphValues) -> GraphValues:
+        """The graph's run on the ablated inputs."""
+        return self.graph.run({name: ablated[name] for name in self.graph.inputs()})
+
+    def _wiring(self, wiring: Wiring, frozen: GraphValues, leaves: GraphValues) -> Any:
+        values: dict[int, Any] = {}
+
+        def evaluated(component: Component, reads: Any) -> Any:
+            known = dict(frozen)
+            for channel, column in reads:
+                for number, _ in column:
+                    if wiring.copies[number].component.name == channel:
+                        known[channel] = values[number]
+            return self.graph.nodes[component.name].value(known)
+
+        for number, copy in enumerate(wiring.copies):
+            name = copy.component.name
+            values[number] = leaves[name] if copy.leaf else evaluated(copy.component, copy.reads)
+        return evaluated(self.experiment.output, wiring.final)
+
+
+def _ablated(experiment: Experiment, graph: Computation, rows: list[dict[str, Any]], row: int, donor: int) -> GraphValues:
+    kind = experiment.protocol.ablation
+    if kind == "zero":
+        return dict.fromkeys(graph.nodes, 0)
+    if kind in ("resample", "paired"):
+        return rows[donor]
+    members = np.flatnonzero(experiment.reference & (experiment.group == experiment.group[row]))
+    try:
+        return {name: sum(rows[m][name] for m in members) / len(members) for name in graph.nodes}
+    except TypeError as error:
+        raise DataError(
+            f"ablation 'mean': the nodes' values have no mean ({error}); use 'resample' or 'paired'."
+        ) from None

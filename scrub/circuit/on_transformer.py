@@ -1,0 +1,267 @@
+"""Circuits on a transformer: rows are prepared in blocks, and many circuits are run on each block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from attrs import evolve, field, frozen
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from scrub.circuit.align import Alignment
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.experiment import POS, Experiment
+from scrub.circuit.masked import Masks, first_frozen, run_masked
+from scrub.circuit.paths import Path, wire_paths
+from scrub.circuit.universe import expand
+from scrub.circuit.values import Means, Values, means, own_values, padded, zero_values
+from scrub.circuit.wired import Places, run_wiring
+from scrub.circuit.wiring import Outside, Where, Wiring, wire_edges
+from scrub.claims.names import Component
+from scrub.claims.positions import Slot
+from scrub.engine.draw import Calls
+from scrub.model.graph import TransformerGraph
+from scrub.model.weights import Transformer
+
+ROWS = 16  # of a block
+TOKENS = 4096  # of circuits times rows, run at once
+KEPT = 2**30  # bytes of prepared blocks that are kept between circuits
+
+Wanted = Callable[[Component, str], list[tuple[Component, Where]]]
+
+
+@frozen(eq=False)
+class Block:
+    """Some calls, their own values and their ablated ones, aligned with them; `still` says they are one run."""
+
+    calls: Int[np.ndarray, " n"]
+    lengths: Int[Tensor, " n"]
+    answer: Int[Tensor, " n"]
+    slots: dict[Slot, Int[Tensor, " n"]]
+    own: Values
+    ablated: Values
+    still: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.own.embed.shape[0], self.own.embed.shape[1]
+
+    @property
+    def bytes(self) -> int:
+        arrays = [*self.own.z, *self.own.mlp, *self.own.resid, *self.ablated.z, *self.ablated.mlp]
+        return sum(a.numel() * a.element_size() for a in arrays)
+
+
+@frozen(slots=False, eq=False)
+class OnTransformer:
+    """Runs circuits of an experiment. `slots` are the positions that align rows, beside those of the data.
+
+    `passed` are the components that are never ablated. `calls` are (row, draw) pairs.
+    """
+
+    experiment: Experiment
+    model: Transformer
+    calls: Calls
+    donors: Int[np.ndarray, " call"]
+    slots: tuple[Slot, ...]
+    passed: frozenset[Component]
+    done: Callable[[int], None] = field(default=lambda n: None, repr=False)
+    _blocks: list[Block] = field(factory=list[Block], init=False, repr=False)
+
+    @property
+    def graph(self) -> TransformerGraph:
+        assert isinstance(self.experiment.graph, TransformerGraph)
+        return self.experiment.graph
+
+    @cached_property
+    def alignment(self) -> Alignment:
+        return Alignment.of(self.experiment.data, self.slots)
+
+    @cached_property
+    def _means(self) -> Means:
+        with torch.no_grad():
+            return means(self.model, self.experiment, self.alignment, self.done)
+
+    def blocks(self) -> Iterator[Block]:
+        """Every call once, rows of similar length together; prepared anew where too many bytes would be kept."""
+        if self._blocks:
+            yield from self._blocks
+            return
+        data, kept = self.experiment.data, list[Block]()
+        order = np.argsort(data.lengths[self.calls.reference], kind="stable")
+        size = 0
+        for start in range(0, len(order), ROWS):
+            with torch.no_grad():
+                block = self._prepared(order[start : start + ROWS])
+            size += block.bytes
+            if size < KEPT:
+                kept.append(block)
+            yield block
+        if size < KEPT:
+            self._blocks.extend(kept)
+
+    def _prepared(self, calls: Int[np.ndarray, " n"]) -> Block:
+        data, rows = self.experiment.data, self.calls.reference[calls]
+        tokens, lengths = padded(data, rows, self.model.device)
+        own = own_values(self.model, tokens, lengths)
+        ablated, still = self._ablated(rows, self.donors[calls], own)
+        for component in self.passed:
+            if component.kind in ("embed", "pos"):
+                kept = own if component == POS or self.experiment.protocol.direction == "noising" else ablated
+                ablated = evolve(ablated, **{component.kind: getattr(kept, component.kind)})
+                still &= component == POS
+        answer = self.experiment.answer
+        assert answer is not None
+        slots = {slot: self._located(slot, rows) for slot in self.slots}
+        return Block(calls, lengths, self._located(answer, rows), slots, own, ablated, still)
+
+    def _located(self, slot: Slot, rows: Int[np.ndarray, " n"]) -> Int[Tensor, " n"]:
+        return torch.from_numpy(self.experiment.data.locate(slot)[rows]).to(self.model.device)
+
+    def _ablated(self, rows: Int[np.ndarray, " n"], donors: Int[np.ndarray, " n"], own: Values) -> tuple[Values, bool]:
+        match self.experiment.protocol.ablation:
+            case "mean":
+                return self._means.of(rows), False
+            case "zero":
+                return zero_values(own), False
+            case kind:
+                index = self.alignment.indices(rows, donors, kind)
+                tokens, lengths = padded(self.experiment.data, donors, self.model.device)
+                found = own_values(self.model, tokens, lengths)
+                own_lengths, places = self.experiment.data.lengths[rows], np.arange(index.shape[1])
+                lined = bool(((index == places) | (places >= own_lengths[:, None])).all())
+                same = bool((self.experiment.data.lengths[donors] == own_lengths).all())
+                return found.take(torch.from_numpy(index).to(self.model.device)), lined and same
+
+    def components(
+        self, circuits: Sequence[Circuit], noising: bool | None = None
+    ) -> Float[Tensor, "circuit call d"]:
+        """The final streams of circuits of components."""
+        listed = [expand(circuit, self.graph) for circuit in circuits]
+        noising = self.experiment.protocol.direction == "noising" if noising is None else noising
+        found = self._empty(len(circuits))
+        for block in self.blocks():
+            n, t = block.shape
+            start, fixed = (block.own, block.ablated) if noising else (block.ablated, block.own)
+            at_once = max(1, TOKENS // (n * t))
+            for first in range(0, len(listed), at_once):
+                chosen = listed[first : first + at_once]
+                masks = self._masks(chosen, block, not noising)
+                layer = first_frozen(masks, self.graph.writers(), len(self.model.blocks)) if noising else 0
+                with torch.no_grad():
+                    x = run_masked(self.model, masks, start, fixed, block.lengths, block.answer, layer)
+                found[first : first + at_once, torch.from_numpy(block.calls)] = x
+                self.done(len(chosen) * n)
+        return found
+
+    def _empty(self, count: int) -> Tensor:
+        return torch.empty(
+            count, len(self.calls), self.model.shape.d_model, dtype=self.model.dtype, device=self.model.device
+        )
+
+    def _masks(self, circuits: Sequence[Circuit], block: Block, inverted: bool) -> Masks:
+        kept: dict[Component, list[tuple[Slot | None, Bool[Tensor, " circuit"]]]] = {}
+        nodes = {node for circuit in circuits for node in circuit.nodes}
+        for node in nodes:
+            has = torch.tensor([node in circuit.nodes for circuit in circuits], device=self.model.device)
+            kept.setdefault(node.component, []).append((node.at, has))
+        places = torch.arange(block.shape[1], device=self.model.device)
+        slots = {slot: places == index[:, None] for slot, index in block.slots.items()}
+        return Masks(kept, slots, self.passed, inverted, len(circuits), block.shape, self.model.device)
+
+    def edges(self, circuits: Sequence[Circuit]) -> Float[Tensor, "circuit call d"]:
+        """The final streams of circuits of edges."""
+        found = self._empty(len(circuits))
+        for number, circuit in enumerate(circuits):
+            wirings: dict[bool, Wiring] = {}
+            for block in self.blocks():
+                if block.still not in wirings:
+                    wirings[block.still] = self._wired(circuit, block.still)
+                found[number, torch.from_numpy(block.calls)] = self._run(wirings[block.still], block)
+                self.done(len(block.calls))
+        return found
+
+    def _wired(self, circuit: Circuit, still: bool) -> Wiring:
+        noising = self.experiment.protocol.direction == "noising"
+        free = [c for c in self.graph.writers() if c not in self.passed]
+        inputs = [c for c in free if c.kind in ("embed", "pos")]
+        leaves = inputs if noising else [*inputs, *(c for c in self.passed if c.kind == "embed")]
+        inner = frozenset(c for c in self.passed if c.kind in ("head", "mlp"))
+        live = self._live(expand(circuit, self.graph), noising)
+        senders = [*free, *(c for c in leaves if c not in free)]
+        return wire_edges(self.graph, senders, leaves, self.experiment.output, live, inner, still or not noising)
+
+    def _live(self, circuit: Circuit, noising: bool) -> Wanted:
+        """Which senders a channel reads live: those of the circuit, or (denoising) all others, elsewhere."""
+        wanted: dict[tuple[Component, str], dict[Component, set[Slot | None]]] = {}
+        for edge in circuit.edges:
+            channel = wanted.setdefault((edge.receiver, edge.channel), {})
+            channel.setdefault(edge.sender, set()).add(edge.at)
+        writers = self.graph.writers()
+
+        def live(receiver: Component, channel: str) -> list[tuple[Component, Where]]:
+            named = wanted.get((receiver, channel), {})
+            if noising:
+                return [(sender, slot) for sender, slots in named.items() for slot in slots]
+            found: list[tuple[Component, Where]] = [(sender, None) for sender in writers if sender not in named]
+            for sender, slots in named.items():
+                if None not in slots:
+                    found.append((sender, Outside(frozenset(slot for slot in slots if slot is not None))))
+            return found
+
+        return live
+
+    def _run(self, wiring: Wiring, block: Block) -> Float[Tensor, "n d"]:
+        noising = self.experiment.protocol.direction == "noising"
+        base, new = (block.ablated, block.own) if noising else (block.own, block.ablated)
+        leaves = {n: _delta(c.component, new, base, self.model) for n, c in enumerate(wiring.copies) if c.leaf}
+        return run_wiring(self.model, wiring, base, leaves, self._places(block), self.experiment.answer)
+
+    def _other(self, block: Block) -> Values:
+        """The model's run on the ablated inputs."""
+        with torch.no_grad():
+            tokens = torch.zeros(block.shape, dtype=torch.int64, device=self.model.device)
+            return own_values(self.model, tokens, block.lengths, block.ablated)
+
+    def _places(self, block: Block, times: int = 1) -> Places:
+        rows = torch.arange(block.shape[0], device=self.model.device).repeat(times)
+        slots = {slot: index.repeat(times) for slot, index in block.slots.items()}
+        return Places(rows, block.lengths.repeat(times), block.answer.repeat(times), slots, block.shape[1])
+
+    def paths(self, path_sets: Sequence[Sequence[Path]]) -> Float[Tensor, "paths call d"]:
+        """The final streams with sets of paths patched."""
+        found = self._empty(len(path_sets))
+        noising = self.experiment.protocol.direction == "noising"
+        for number, paths in enumerate(path_sets):
+            wiring = wire_paths(self.graph, paths, self.experiment.output)
+            for block in self.blocks():
+                base, new = (block.own, block.ablated) if noising else (self._other(block), block.own)
+                leaves = {n: _delta(c.component, new, base, self.model) for n, c in enumerate(wiring.copies) if c.leaf}
+                x = run_wiring(self.model, wiring, base, leaves, self._places(block), self.experiment.answer)
+                found[number, torch.from_numpy(block.calls)] = x
+                self.done(len(block.calls))
+        return found
+
+
+def _delta(component: Component, new: Values, old: Values, model: Transformer) -> Float[Tensor, "n t d"]:
+    """What a component writes in one set of values beyond the other."""
+    layer = component.layer or 0
+    match component.kind:
+        case "embed" | "pos":
+            return getattr(new, component.kind) - getattr(old, component.kind)
+        case "mlp":
+            return new.mlp[layer] - old.mlp[layer]
+        case "head":
+            z = new.z[layer] - old.z[layer]
+            return z[..., component.head, :] @ model.blocks[layer].attn.W_O[component.head or 0]
+        case "attn":
+            z = new.z[layer] - old.z[layer]
+            return z.flatten(-2) @ model.blocks[layer].attn.W_O.flatten(0, 1)
+        case _:
+            below = [Component("attn", i) for i in range(layer)] + [Component("mlp", i) for i in range(layer)]
+            parts = [_delta(c, new, old, model) for c in (Component("embed"), POS, *below)]
+            return torch.stack(parts).sum(0)
+

@@ -1,0 +1,164 @@
+"""What every component of a transformer writes: on rows, on aligned donors, in the mean, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from attrs import evolve, field, frozen
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.circuit.align import Alignment
+from scrub.circuit.experiment import FEW, Experiment
+from scrub.claims.dataset import Dataset
+from scrub.engine.cache import ROWS_AT_ONCE, tensors
+from scrub.errors import DataError, some
+from scrub.model.layers import trace
+from scrub.model.weights import Transformer
+
+
+@frozen(eq=False)
+class Values:
+    """The values of all writers on some rows: heads as z, before W_O.
+
+    `run` says that they are the values of one run of the model, on which a component computes what it writes.
+    `resid` holds the stream before each layer of that run, and the final one.
+    """
+
+    embed: Float[Tensor, "row t d"]
+    pos: Float[Tensor, "row t d"]
+    z: list[Float[Tensor, "row t h e"]]
+    mlp: list[Float[Tensor, "row t d"]]
+    run: bool = True
+    resid: list[Float[Tensor, "row t d"]] = field(factory=list[Tensor], repr=False)
+
+    @property
+    def start(self) -> Float[Tensor, "row t d"]:
+        return self.embed + self.pos
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Values:
+        """Every array changed; the streams are dropped."""
+        z, mlp = [change(a) for a in self.z], [change(a) for a in self.mlp]
+        return Values(change(self.embed), change(self.pos), z, mlp, self.run)
+
+    def take(self, index: Int[Tensor, "row t"]) -> Values:
+        """Every array at other positions of the same rows."""
+        rows = torch.arange(len(index), device=index.device)[:, None]
+        return self.mapped(lambda array: array[rows, index])
+
+
+def own_values(
+    model: Transformer, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"], inputs: Values | None = None
+) -> Values:
+    """The values of the model's own run, on tokens, or on other embeddings (those of `inputs`)."""
+    kept: dict[tuple[str, int], Tensor] = {}
+
+    def record(kind: str, layer: int, value: Tensor) -> None:
+        if kind in ("embed", "pos", "z", "mlp_out", "resid_pre"):
+            kept[kind, layer] = value
+
+    trace(model, tokens, lengths, record, None if inputs is None else (0, inputs.start))
+    layers = range(len(model.blocks))
+    embed = kept["embed", 0] if inputs is None else inputs.embed
+    pos = kept.get(("pos", 0), torch.zeros_like(embed)) if inputs is None else inputs.pos
+    z = [kept["z", layer] for layer in layers]
+    mlp = [kept["mlp_out", layer] if ("mlp_out", layer) in kept else torch.zeros_like(embed) for layer in layers]
+    return Values(embed, pos, z, mlp, True, [kept["resid_pre", layer] for layer in range(len(model.blocks) + 1)])
+
+
+def zero_values(like: Values) -> Values:
+    return evolve(like.mapped(torch.zeros_like), run=False)
+
+
+@frozen(eq=False)
+class Means:
+    """Means over reference rows, `[group, column, ...]`: a column for every index, then one for every name."""
+
+    alignment: Alignment
+    group: Int[np.ndarray, " row"]
+    values: Values
+    counts: Float[np.ndarray, "group column"]
+
+    def of(self, rows: Int[np.ndarray, " n"]) -> Values:
+        """The mean values of each row. Raises DataError for a position that too few reference rows have."""
+        longest = int(self.alignment.data.lengths[rows].max())
+        named = self.alignment.named[rows, :longest]
+        width = self.alignment.named.shape[1]
+        column = np.where(named >= 0, width + named, np.arange(longest))
+        group = np.broadcast_to(self.group[rows][:, None], column.shape)
+        inside = np.arange(longest) < self.alignment.data.lengths[rows][:, None]
+        few = inside & (self.counts[group, column] < FEW)
+        if few.any():
+            positions = sorted({int(t) for t in np.nonzero(few)[1]})
+            raise DataError(
+                f"ablation 'mean': positions {some(positions)} of rows {some(rows[few.any(1)].tolist())} have fewer than "
+                f"{FEW} reference rows to average over. Name the position, widen group=, or drop those rows (scored=)."
+            )
+        at = (torch.from_numpy(group.copy()), torch.from_numpy(column))
+        return self.values.mapped(lambda array: array[at[0].to(array.device), at[1].to(array.device)])
+
+
+def means(model: Transformer, experiment: Experiment, alignment: Alignment, done: Callable[[int], None]) -> Means:
+    """Run the reference rows once and average what every component writes, by group and position."""
+    data = experiment.data
+    rows = np.flatnonzero(experiment.reference & np.isin(experiment.group, experiment.group[experiment.rows]))
+    groups, width = int(experiment.group.max()) + 1, alignment.named.shape[1]
+    columns = width + len(alignment.slots)
+    counts = np.zeros((groups, columns))
+    sums: Values | None = None
+    for chunk in _by_length(data, rows):
+        tokens, lengths = padded(data, chunk, model.device)
+        found = own_values(model, tokens, lengths)
+        weight = _weights(alignment, experiment.group, chunk, groups, tokens.shape[1])
+        counts += weight.sum(axis=(2, 3))
+        share = torch.from_numpy(weight).to(model.device, model.dtype).flatten(0, 1).flatten(1)
+
+        def summed(array: Tensor, share: Tensor = share) -> Tensor:
+            return (share @ array.flatten(0, 1).flatten(1)).view(groups, columns, *array.shape[2:])
+
+        part = found.mapped(summed)
+        sums = part if sums is None else _added(sums, part)
+        done(len(chunk))
+    assert sums is not None
+    by = torch.from_numpy(np.maximum(counts, 1)).to(model.device, model.dtype)
+
+    def divided(array: Tensor) -> Tensor:
+        return array / by.view(*by.shape, *[1] * (array.ndim - 2))
+
+    return Means(alignment, experiment.group, evolve(sums.mapped(divided), run=False), counts)
+
+
+def _added(a: Values, b: Values) -> Values:
+    z = [x + y for x, y in zip(a.z, b.z, strict=True)]
+    return Values(a.embed + b.embed, a.pos + b.pos, z, [x + y for x, y in zip(a.mlp, b.mlp, strict=True)], False)
+
+
+def _weights(
+    alignment: Alignment, group: Int[np.ndarray, " row"], rows: Int[np.ndarray, " n"], groups: int, longest: int
+) -> Float[np.ndarray, "group column n t"]:
+    """1 where a position of a row counts for a column of a group."""
+    width = alignment.named.shape[1]
+    weight = np.zeros((groups, width + len(alignment.slots), len(rows), longest))
+    number = np.arange(len(rows))
+    for t in range(longest):
+        there = alignment.data.lengths[rows] > t
+        weight[group[rows[there]], t, number[there], t] = 1
+    for column, slot in enumerate(alignment.slots):
+        at = alignment.data.locate(slot)[rows]
+        weight[group[rows[at >= 0]], width + column, number[at >= 0], at[at >= 0]] = 1
+    return weight
+
+
+def padded(
+    data: Dataset, rows: Int[np.ndarray, " n"], device: torch.device
+) -> tuple[Int[Tensor, "n t"], Int[Tensor, " n"]]:
+    """Right-padded tokens of some rows, and their lengths."""
+    tokens, lengths = tensors(Dataset([data.rows[row] for row in rows]), device)
+    return tokens, lengths
+
+
+def _by_length(data: Dataset, rows: Int[np.ndarray, " n"]) -> list[Int[np.ndarray, " n"]]:
+    ordered = rows[np.argsort(data.lengths[rows], kind="stable")]
+    return [ordered[i : i + ROWS_AT_ONCE] for i in range(0, len(ordered), ROWS_AT_ONCE)]

@@ -1,0 +1,194 @@
+"""What has to be computed for a circuit of edges or for paths: copies of components, and what their channels read.
+
+A channel reads, of every sender, either a *copy* of it or its frozen value. An edge circuit has one copy of each
+component; paths have as many as there are different values to carry; components that are passed through have a
+copy for every channel that reads past them. A copy reads only copies before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+
+from attrs import evolve, frozen
+
+from scrub.circuit.universe import Graph
+from scrub.claims.names import Component
+from scrub.claims.positions import Slot
+
+
+
+@frozen
+class Outside:
+    """Every position but these."""
+
+    slots: frozenset[Slot]
+
+
+Where = Slot | Outside | None
+Entry = tuple[int, Where]  # a copy, read at one position, outside some, or everywhere
+Column = frozenset[Entry]
+NOTHING: Column = frozenset()
+
+
+def slots_of(where: Where) -> frozenset[Slot]:
+    """The positions that a place names."""
+    return where.slots if isinstance(where, Outside) else frozenset() if where is None else frozenset((where,))
+
+
+@frozen
+class Copy:
+    """A component computed from the copies that its channels read; a leaf's value is given. Heads may be merged."""
+
+    component: Component
+    reads: tuple[tuple[str, Column], ...] = ()
+    leaf: bool = False
+    heads: tuple[int, ...] = ()
+
+
+@frozen(slots=False)
+class Wiring:
+    """Copies in an order in which they can be computed, and what the output reads."""
+
+    copies: tuple[Copy, ...]
+    final: tuple[tuple[str, Column], ...]
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        columns = [column for copy in self.copies for _, column in copy.reads] + [c for _, c in self.final]
+        return tuple(sorted({slot for column in columns for _, where in column for slot in slots_of(where)}))
+
+    def everywhere(self, answer: Slot | None) -> list[bool]:
+        """Which copies are needed at every position; the others are needed where the answer is read alone."""
+        needed = [False] * len(self.copies)
+        for number in reversed(range(len(self.copies))):
+            copy = self.copies[number]
+            for channel, column in copy.reads:
+                if needed[number] or channel in ("k", "v"):
+                    for other, where in column:
+                        needed[other] |= where is None or where != answer
+        return needed
+
+
+@frozen(eq=False)
+class Wirer:
+    """Makes copies; equal ones are one. `fixed` says that a component which reads nothing live keeps its value."""
+
+    graph: Graph
+    passed: tuple[Component, ...]
+    fixed: bool
+    known: dict[Copy, int]
+
+    @classmethod
+    def of(cls, graph: Graph, passed: Iterable[Component], fixed: bool) -> Wirer:
+        return cls(graph, tuple(sorted(passed, key=graph.order)), fixed, {})
+
+    def copy(self, made: Copy) -> int | None:
+        """The number of a copy; None for one whose value is the frozen one."""
+        if self.fixed and not made.leaf and not any(column for _, column in made.reads):
+            return None
+        return self.known.setdefault(made, len(self.known))
+
+    def through(self, reader: Component, channel: str, direct: Mapping[Entry, frozenset[Component]]) -> Column:
+        """What a channel reads: copies themselves, and past each the components that it passes through.
+
+        `direct` maps each entry to the components through which it may pass on its way.
+        """
+        kinds = {number: made.component for made, number in self.known.items()}
+        feeding = {e for e in direct if self.graph.feeds(kinds[e[0]], reader, channel)}
+        memo: dict[tuple[Component, frozenset[Entry]], int | None] = {}
+
+        def recomputed(inner: Component, entries: frozenset[Entry]) -> int | None:
+            if (inner, entries) not in memo:
+                reads = tuple((c, column(inner, c, entries)) for c in self.graph.channels(inner))
+                memo[inner, entries] = self.copy(Copy(inner, reads))
+            return memo[inner, entries]
+
+        def column(at: Component, channel: str, entries: frozenset[Entry]) -> Column:
+            found = {e for e in entries if self.graph.feeds(kinds[e[0]], at, channel)}
+            for inner in self.passed:
+                carried = frozenset(e for e in entries if inner in direct[e])
+                if (carried or not self.fixed) and self.graph.feeds(inner, at, channel):
+                    number = recomputed(inner, carried)
+                    found |= {(number, None)} if number is not None else set()
+            return frozenset(found)
+
+        return frozenset(feeding) | column(reader, channel, frozenset(direct))
+
+
+def wire_edges(
+    graph: Graph,
+    senders: Iterable[Component],
+    leaves: Iterable[Component],
+    output: Component,
+    live: Callable[[Component, str], Iterable[tuple[Component, Where]]],
+    passed: frozenset[Component],
+    fixed: bool,
+) -> Wiring:
+    """A circuit of edges: `live` says which senders a channel reads live, everywhere or at a position."""
+    wirer, copies = Wirer.of(graph, passed, fixed), dict[Component, int]()
+    given = set(leaves)
+
+    def reads(component: Component) -> tuple[tuple[str, Column], ...]:
+        found: list[tuple[str, Column]] = []
+        for channel in graph.channels(component):
+            entries = {(copies[s], slot): passed for s, slot in live(component, channel) if s in copies}
+            found.append((channel, wirer.through(component, channel, entries)))
+        return tuple(found)
+
+    for component in sorted(senders, key=graph.order):
+        leaf = component in given
+        number = wirer.copy(Copy(component, () if leaf else reads(component), leaf))
+        if number is not None:
+            copies[component] = number
+    return finished(wirer, reads(output))
+
+
+def finished(wirer: Wirer, final: tuple[tuple[str, Column], ...]) -> Wiring:
+    """The copies that the output needs, in the order of the model, heads that are always read together merged."""
+    listed = list(wirer.known)
+    needed: set[int] = {e[0] for _, column in final for e in column}
+    for number in reversed(range(len(listed))):
+        if number in needed:
+            needed |= {e[0] for _, column in listed[number].reads for e in column}
+    # leaves come first: nothing of theirs has to be computed
+    order = sorted(needed, key=lambda n: (not listed[n].leaf, wirer.graph.order(listed[n].component), n))
+    return _merged(_renumbered(listed, order, final))
+
+
+def _renumbered(listed: list[Copy], order: list[int], final: tuple[tuple[str, Column], ...]) -> Wiring:
+    place = {old: new for new, old in enumerate(order)}
+
+    def moved(reads: tuple[tuple[str, Column], ...]) -> tuple[tuple[str, Column], ...]:
+        return tuple((c, frozenset((place[n], slot) for n, slot in column)) for c, column in reads)
+
+    return Wiring(tuple(evolve(listed[n], reads=moved(listed[n].reads)) for n in order), moved(final))
+
+
+def _merged(wiring: Wiring) -> Wiring:
+    """Heads of a layer that read the same and are read by the same channels become one copy."""
+    readers: dict[int, set[tuple[int, str, Where]]] = {}
+    for number, reads in [*((n, c.reads) for n, c in enumerate(wiring.copies)), (-1, wiring.final)]:
+        for channel, column in reads:
+            for other, slot in column:
+                readers.setdefault(other, set()).add((number, channel, slot))
+    groups: dict[object, list[int]] = {}
+    for number, copy in enumerate(wiring.copies):
+        alike: object = number
+        if copy.component.kind == "head" and not copy.leaf:
+            alike = (copy.component.layer, copy.reads, frozenset(readers.get(number, ())))
+        groups.setdefault(alike, []).append(number)
+    first = {n: members[0] for members in groups.values() for n in members}
+    kept = [members for members in groups.values()]
+    listed = list(wiring.copies)
+    for members in kept:
+        if listed[members[0]].component.kind == "head":
+            heads = tuple(listed[n].component.head or 0 for n in members)
+            listed[members[0]] = evolve(listed[members[0]], heads=heads)
+    order = sorted(members[0] for members in kept)
+
+    def joined(reads: tuple[tuple[str, Column], ...]) -> tuple[tuple[str, Column], ...]:
+        return tuple((c, frozenset((first[n], slot) for n, slot in column)) for c, column in reads)
+
+    listed = [evolve(copy, reads=joined(copy.reads)) for copy in listed]
+    return _renumbered(listed, order, joined(wiring.final))

@@ -1,0 +1,83 @@
+"""From a hypothesis to its model and data: the claim checked and resolved, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from scrub.claims.check import Checked, Subject, check_claim
+from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.problems import ClaimProblems, Problem, line_in, located
+from scrub.claims.resolved import Claim
+from scrub.errors import DataError, ScrubError, raised
+from scrub.model.graph import TransformerGraph
+from scrub.model.source import Source, find
+
+# data functions are called once in a process; the function is kept so that its id stays its own
+_made: dict[tuple[int, str], tuple[Any, Dataset]] = {}
+
+
+def check(hypothesis: Hypothesis, model: Any = None) -> Checked:
+    """Every problem of a claim at once, and how often its story is right; no weights are needed.
+
+    `model` overrides the claim's own. Problems of the model or of the data are problems too; nothing is raised
+    for them.
+    """
+    try:
+        source = find(hypothesis.model if model is None else model)
+        data = data_of(hypothesis, source)
+    except ScrubError as error:
+        line = line_in(hypothesis.file, error.__cause__ or error)
+        problem = Problem(str(error), file=hypothesis.file, line=line)
+        found = located([problem], hypothesis.title, hypothesis.file, hypothesis.line)
+        return Checked(hypothesis, tuple(found))
+    return check_claim(hypothesis, subject_of(source), data)
+
+
+def subject_of(source: Source) -> Subject:
+    if isinstance(source.graph, TransformerGraph):
+        shape = source.graph.shape
+        return Subject(source.graph, source.tokenizer, shape.d_vocab, shape.n_ctx)
+    return Subject(source.graph)
+
+
+def data_of(hypothesis: Hypothesis, source: Source) -> Dataset:
+    """The claim's data; a function is called once, with the model's tokenizer if it asks for one."""
+    data: Any = hypothesis.data
+    if isinstance(data, Dataset):
+        return data
+    if not callable(data):
+        raise DataError(f"data={type(data).__name__} is no Dataset and no function that makes one.")
+    wants = "tokenizer" in inspect.signature(data).parameters
+    if wants and source.tokenizer is None:
+        raise DataError(
+            f"the data need a tokenizer, and {source.name} has none here: use a directory with a "
+            "tokenizer.json (--model DIR)."
+        )
+    key = (id(data), source.name if wants else "")
+    if key not in _made:
+        _made[key] = (data, _make(data, {"tokenizer": source.tokenizer} if wants else {}))
+    return _made[key][1]
+
+
+def _make(data: Callable[..., Any], arguments: dict[str, Any]) -> Dataset:
+    try:
+        made = data(**arguments)
+    except ScrubError:
+        raise
+    except Exception as error:
+        raise DataError(raised("data=", data, error)) from error
+    if not isinstance(made, Dataset):
+        raise DataError(f"the function of data= returned {type(made).__name__}; it must return a Dataset.")
+    return made
+
+
+def sound(hypothesis: Hypothesis, model: Any = None, *, expecting: bool = True) -> tuple[Claim, Source]:
+    """The resolved claim and its model. Raises ClaimProblems with everything that is wrong."""
+    source = find(hypothesis.model if model is None else model)
+    checked = check_claim(hypothesis, subject_of(source), data_of(hypothesis, source))
+    if checked.claim is None or (expecting and checked.problems):
+        raise ClaimProblems(checked.problems)
+    return checked.claim, source
