@@ -14,6 +14,7 @@ from scrub.claims.hypothesis import together as together
 from scrub.claims.interpretation import Interpretation as Interpretation
 from scrub.claims.metric import Metric as Metric
 from scrub.claims.problems import Problem as Problem
+from scrub.claims.protocol import protocol as protocol
 from scrub.claims.sites import attn as attn
 from scrub.claims.sites import embed as embed
 from scrub.claims.sites import heads as heads
@@ -24,6 +25,10 @@ from scrub.claims.sites import nodes as nodes
 from scrub.claims.sites import pos as pos
 from scrub.claims.sites import resid as resid
 from scrub.errors import ScrubError as ScrubError
+from scrub.experiments import criteria as criteria
+from scrub.experiments import patch_paths as patch_paths
+from scrub.experiments import run_circuit as run_circuit
+from scrub.experiments import sweep as sweep
 from scrub.run import check as check
 from scrub.run import explain as explain
 from scrub.run import plan as plan
@@ -36,6 +41,10 @@ _RESERVED = ("neurons", "queries", "keys", "values", "directions", "latents", "e
 
 
 def __getattr__(name: str) -> object:
+    if name == "Circuit":  # it needs numpy's annotations alone, but `scrub list` need not wait for it
+        from scrub.circuit.circuit import Circuit
+
+        return Circuit
     if name in _RESERVED:
         from scrub.claims import sites
 

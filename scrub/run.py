@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
     from scrub.engine.cost import Plan
+    from scrub.model.weights import Transformer
     from scrub.score.explain import Explanation
     from scrub.score.result import Result
     from scrub.score.sample import Bench
@@ -31,7 +32,7 @@ def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, dra
     """How many evaluations a test takes, how many are shared, and the cost in forward passes. Needs no weights."""
     from scrub.engine.cost import plan_claim
 
-    _countable(draws, rows, seed)
+    countable(draws, rows, seed)
     claim, _ = sound(hypothesis, model, expecting=False)
     return plan_claim(claim, references(claim, rows, seed), draws, seed)
 
@@ -53,12 +54,12 @@ def test(
     from scrub.score.judge import conclude
     from scrub.score.sample import enumerate_exactly, sample
 
-    _countable(draws, rows, seed)
+    countable(draws, rows, seed)
     bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, exact)
-    with _progress(hypothesis.title, len(used) * (1 if exact else draws)) as done:
+    with progress(hypothesis.title, len(used) * (1 if exact else draws)) as done:
         samples = enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
     result = conclude(
-        bench, samples, None if exact else draws, seed, name_of(hypothesis), model_record(source, bench)
+        bench, samples, None if exact else draws, seed, name_of(hypothesis), model_record(source, _weights(bench))
     )
     if explain and not exact and result.verdict == "refuted":
         return evolve(result, explanation=top_lines(bench, samples, seed))
@@ -76,11 +77,11 @@ def explain(
     from scrub.score.explain import explain_claim
     from scrub.score.sample import sample
 
-    _countable(draws, rows, seed)
+    countable(draws, rows, seed)
     bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, False)
     if row is not None and row not in used:
         raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")
-    with _progress(hypothesis.title, len(used) * draws) as done:
+    with progress(hypothesis.title, len(used) * draws) as done:
         samples = sample(bench, used, draws, seed, done)
     return explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer)
 
@@ -113,22 +114,25 @@ def _bench(
     from scrub.model.open import open_weights
 
     weights = open_weights(source, device, dtype, int(claim.data.lengths.max()))
-    with _progress(f"{hypothesis.title}: rows", len(claim.data)) as done:
+    with progress(f"{hypothesis.title}: rows", len(claim.data)) as done:
         ran = TransformerRows.run(claim, weights, [program], done)
     return Bench(claim, tree, program, ran, OnTransformer(claim, ran, source.tokenizer)), source, used
 
 
-def model_record(source: Source, bench: Bench) -> dict[str, Any]:
+def model_record(source: Source, model: Transformer | None) -> dict[str, Any]:
     """What a result says of the model: its name, revision, processing, dtype and device."""
-    from scrub.engine.on_transformer import TransformerRows
-
-    if not isinstance(bench.rows, TransformerRows):
+    if model is None:
         return {"name": source.name}
-    model = bench.rows.model
     return {
         "name": source.name, "revision": model.revision, "processing": model.processing,
         "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
     }  # fmt: skip
+
+
+def _weights(bench: Bench) -> Transformer | None:
+    from scrub.engine.on_transformer import TransformerRows
+
+    return bench.rows.model if isinstance(bench.rows, TransformerRows) else None
 
 
 def references(claim: Claim, rows: int | None, seed: int) -> Int[np.ndarray, " row"]:
@@ -143,7 +147,7 @@ def references(claim: Claim, rows: int | None, seed: int) -> Int[np.ndarray, " r
     return scored[np.sort(chosen)]
 
 
-def _countable(draws: int, rows: int | None, seed: int) -> None:
+def countable(draws: int, rows: int | None, seed: int) -> None:
     for option, count in (("draws", draws), ("rows", 1 if rows is None else rows), ("seed", seed)):
         if isinstance(count, bool) or not isinstance(count, Integral):
             raise ClaimError(f"--{option} {count!r}: write a whole number.")
@@ -156,7 +160,7 @@ def _countable(draws: int, rows: int | None, seed: int) -> None:
 
 
 @contextmanager
-def _progress(title: str, total: int) -> Generator[Callable[[int], None]]:
+def progress(title: str, total: int) -> Generator[Callable[[int], None]]:
     """One bar on stderr after two seconds; none where stderr is no terminal."""
     from tqdm.auto import tqdm
 

@@ -14,9 +14,10 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import POS, Experiment, absent
 from scrub.circuit.on_graph import OnGraph
 from scrub.circuit.on_transformer import OnTransformer
+from scrub.circuit.parts import Node
 from scrub.circuit.paths import Path
 from scrub.circuit.scoring import Scorer, per_row
-from scrub.circuit.universe import expand, slots_in
+from scrub.circuit.universe import expand, free_writers, slots_in
 from scrub.claims.metric import AnyMetric
 from scrub.claims.names import Component
 from scrub.claims.positions import Slot
@@ -85,9 +86,6 @@ class Bench:
     @cached_property
     def everything(self) -> Circuit:
         """The model as a circuit of components: every part that is not passed through."""
-        from scrub.circuit.parts import Node
-        from scrub.circuit.universe import free_writers
-
         return Circuit.from_parts(Node(c) for c in free_writers(self.experiment.graph, self.passed))
 
     @cached_property
@@ -99,23 +97,28 @@ class Bench:
     def model_scores(self) -> Float[np.ndarray, " row"]:
         return per_row(self.scorer.score(self.own, self.calls.reference, self.own), self.draws)
 
-    def outputs(self, circuits: Sequence[Circuit]) -> Any:
-        """The outputs of circuits, each at its own level: an empty one is one of components."""
+    def outputs(self, circuits: Sequence[Circuit], without: bool = False) -> Any:
+        """The outputs of circuits, or of the model without each (M \\ K); an empty one is run by components."""
         if not any(circuit.edges for circuit in circuits):
-            return self.runner.components(circuits)
-        return self.runner.edges(circuits)
+            return self.runner.components(circuits, without=without)
+        return self.runner.edges(circuits, without=without)
 
-    def scores(self, circuits: Sequence[Circuit], metric: AnyMetric | None = None) -> Scores:
-        """The metric of each circuit on each row, a mean over draws."""
-        found = self.outputs(circuits)
-        rows = self.calls.reference
-        return np.stack([per_row(self.scorer.score(x, rows, self.own, metric), self.draws) for x in found])
+    def scores(self, circuits: Sequence[Circuit], without: bool = False, metric: AnyMetric | None = None) -> Scores:
+        """The metric of each circuit, or of the model without it, on each row: a mean over draws."""
+        return self._scored(self.outputs(circuits, without), metric)
+
+    def on(self, rows: Int[np.ndarray, " n"]) -> Bench:
+        """The same bench on some of its rows."""
+        return evolve(self, experiment=evolve(self.experiment, rows=rows))
 
     def path_scores(self, path_sets: Sequence[Sequence[Path]]) -> Scores:
         """The metric with each set of paths patched, on each row."""
-        found = self.runner.paths(path_sets)
+        return self._scored(self.runner.paths(path_sets), None)
+
+    def _scored(self, outputs: Any, metric: AnyMetric | None) -> Scores:
         rows = self.calls.reference
-        return np.stack([per_row(self.scorer.score(x, rows, self.own), self.draws) for x in found])
+        scored = [self.scorer.score(x, rows, self.own, metric) for x in outputs]
+        return np.stack([per_row(found, self.draws) for found in scored])
 
 
 def _draws(experiment: Experiment, draws: int | None) -> int:

@@ -53,14 +53,16 @@ class OnGraph:
     def _noising(self) -> bool:
         return self.experiment.protocol.direction == "noising"
 
-    def components(self, circuits: Sequence[Circuit], noising: bool | None = None) -> list[list[Any]]:
-        """The outputs of circuits of components, one list a circuit."""
+    def components(
+        self, circuits: Sequence[Circuit], noising: bool | None = None, without: bool = False
+    ) -> list[list[Any]]:
+        """The outputs of circuits of components, one list a circuit; with `without`, of the model without each."""
         forward = self._noising() if noising is None else noising
         found: list[list[Any]] = []
         for circuit in circuits:
             named = {node.component.name for node in circuit.nodes}
             free = {c.name for c in writers(self.graph) if c not in self.passed}
-            live = {c.name for c in self.passed} | (named if forward else free - named)
+            live = {c.name for c in self.passed} | (named if forward != without else free - named)
             pairs = zip(self.own, self.ablated, strict=True) if forward else zip(self.ablated, self.own, strict=True)
             found.append([self._run(live, start, frozen) for start, frozen in pairs])
             self.done(len(self.own))
@@ -75,18 +77,18 @@ class OnGraph:
                 found[name] = start[name] if node.function is None else node.value(found)
         return found[self.output]
 
-    def edges(self, circuits: Sequence[Circuit]) -> list[list[Any]]:
-        """The outputs of circuits of edges, one list a circuit."""
+    def edges(self, circuits: Sequence[Circuit], without: bool = False) -> list[list[Any]]:
+        """The outputs of circuits of edges, one list a circuit; with `without`, of the model without each."""
         forward = self._noising()
         found: list[list[Any]] = []
         for circuit in circuits:
-            wiring = self._wired(circuit, forward)
+            wiring = self._wired(circuit, forward, forward != without)
             pairs = zip(self.own, self.ablated, strict=True) if forward else zip(self.ablated, self.own, strict=True)
             found.append([self._wiring(wiring, frozen, start) for start, frozen in pairs])
             self.done(len(self.own))
         return found
 
-    def _wired(self, circuit: Circuit, forward: bool) -> Wiring:
+    def _wired(self, circuit: Circuit, forward: bool, inside: bool) -> Wiring:
         edges = {(e.sender, e.receiver, e.channel) for e in circuit.edges}
         everything = writers(self.graph)
         functions = {name for name, node in self.graph.nodes.items() if node.function}
@@ -96,7 +98,7 @@ class OnGraph:
         always = {c for c in leaves if c in self.passed}
 
         def live(receiver: Component, channel: str) -> list[tuple[Component, None]]:
-            wanted = [s for s in free if s in always or ((s, receiver, channel) in edges) == forward]
+            wanted = [s for s in free if s in always or ((s, receiver, channel) in edges) == inside]
             return [(sender, None) for sender in wanted]
 
         still = not forward or self.experiment.protocol.ablation in ("resample", "paired")

@@ -137,9 +137,9 @@ class OnTransformer:
                 return found.take(torch.from_numpy(index).to(self.model.device)), lined and same
 
     def components(
-        self, circuits: Sequence[Circuit], noising: bool | None = None
+        self, circuits: Sequence[Circuit], noising: bool | None = None, without: bool = False
     ) -> Float[Tensor, "circuit call d"]:
-        """The final streams of circuits of components."""
+        """The final streams of circuits of components; with `without`, of the model without each."""
         listed = [expand(circuit, self.graph) for circuit in circuits]
         noising = self.experiment.protocol.direction == "noising" if noising is None else noising
         found = self._empty(len(circuits))
@@ -149,7 +149,7 @@ class OnTransformer:
             at_once = max(1, TOKENS // (n * t))
             for first in range(0, len(listed), at_once):
                 chosen = listed[first : first + at_once]
-                masks = self._masks(chosen, block, not noising)
+                masks = self._masks(chosen, block, noising == without)
                 layer = first_frozen(masks, self.graph.writers(), len(self.model.blocks)) if noising else 0
                 with torch.no_grad():
                     x = run_masked(self.model, masks, start, fixed, block.lengths, block.answer, layer)
@@ -172,30 +172,30 @@ class OnTransformer:
         slots = {slot: places == index[:, None] for slot, index in block.slots.items()}
         return Masks(kept, slots, self.passed, inverted, len(circuits), block.shape, self.model.device)
 
-    def edges(self, circuits: Sequence[Circuit]) -> Float[Tensor, "circuit call d"]:
-        """The final streams of circuits of edges."""
+    def edges(self, circuits: Sequence[Circuit], without: bool = False) -> Float[Tensor, "circuit call d"]:
+        """The final streams of circuits of edges; with `without`, of the model without each."""
         found = self._empty(len(circuits))
         for number, circuit in enumerate(circuits):
             wirings: dict[bool, Wiring] = {}
             for block in self.blocks():
                 if block.still not in wirings:
-                    wirings[block.still] = self._wired(circuit, block.still)
+                    wirings[block.still] = self._wired(circuit, block.still, without)
                 found[number, torch.from_numpy(block.calls)] = self._run(wirings[block.still], block)
                 self.done(len(block.calls))
         return found
 
-    def _wired(self, circuit: Circuit, still: bool) -> Wiring:
+    def _wired(self, circuit: Circuit, still: bool, without: bool) -> Wiring:
         noising = self.experiment.protocol.direction == "noising"
         free = [c for c in self.graph.writers() if c not in self.passed]
         inputs = [c for c in free if c.kind in ("embed", "pos")]
         leaves = inputs if noising else [*inputs, *(c for c in self.passed if c.kind == "embed")]
         inner = frozenset(c for c in self.passed if c.kind in ("head", "mlp"))
-        live = self._live(expand(circuit, self.graph), noising)
+        live = self._live(expand(circuit, self.graph), noising != without)
         senders = [*free, *(c for c in leaves if c not in free)]
         return wire_edges(self.graph, senders, leaves, self.experiment.output, live, inner, still or not noising)
 
-    def _live(self, circuit: Circuit, noising: bool) -> Wanted:
-        """Which senders a channel reads live: those of the circuit, or (denoising) all others, elsewhere."""
+    def _live(self, circuit: Circuit, inside: bool) -> Wanted:
+        """Which senders a channel reads live: those of the circuit (`inside`), or everywhere else all others."""
         wanted: dict[tuple[Component, str], dict[Component, set[Slot | None]]] = {}
         for edge in circuit.edges:
             channel = wanted.setdefault((edge.receiver, edge.channel), {})
@@ -204,7 +204,7 @@ class OnTransformer:
 
         def live(receiver: Component, channel: str) -> list[tuple[Component, Where]]:
             named = wanted.get((receiver, channel), {})
-            if noising:
+            if inside:
                 return [(sender, slot) for sender, slots in named.items() for slot in slots]
             found: list[tuple[Component, Where]] = [(sender, None) for sender in writers if sender not in named]
             for sender, slots in named.items():
@@ -217,7 +217,12 @@ class OnTransformer:
     def _run(self, wiring: Wiring, block: Block) -> Float[Tensor, "n d"]:
         noising = self.experiment.protocol.direction == "noising"
         base, new = (block.ablated, block.own) if noising else (block.own, block.ablated)
-        leaves = {n: _delta(c.component, new, base, self.model) for n, c in enumerate(wiring.copies) if c.leaf}
+        everywhere = wiring.everywhere(self.experiment.answer)
+        leaves = {
+            n: _delta(c.component, new, base, self.model, None if everywhere[n] else block.answer)
+            for n, c in enumerate(wiring.copies)
+            if c.leaf
+        }
         return run_wiring(self.model, wiring, base, leaves, self._places(block), self.experiment.answer)
 
     def _other(self, block: Block) -> Values:
@@ -232,36 +237,67 @@ class OnTransformer:
         return Places(rows, block.lengths.repeat(times), block.answer.repeat(times), slots, block.shape[1])
 
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> Float[Tensor, "paths call d"]:
-        """The final streams with sets of paths patched."""
+        """The final streams with sets of paths patched; sets that differ in their senders alone run together."""
         found = self._empty(len(path_sets))
-        noising = self.experiment.protocol.direction == "noising"
-        for number, paths in enumerate(path_sets):
-            wiring = wire_paths(self.graph, paths, self.experiment.output)
-            for block in self.blocks():
-                base, new = (block.own, block.ablated) if noising else (self._other(block), block.own)
-                leaves = {n: _delta(c.component, new, base, self.model) for n, c in enumerate(wiring.copies) if c.leaf}
-                x = run_wiring(self.model, wiring, base, leaves, self._places(block), self.experiment.answer)
-                found[number, torch.from_numpy(block.calls)] = x
-                self.done(len(block.calls))
+        wirings = [wire_paths(self.graph, paths, self.experiment.output) for paths in path_sets]
+        alike: dict[Wiring, list[int]] = {}
+        for number, wiring in enumerate(wirings):
+            alike.setdefault(_without_heads(wiring), []).append(number)
+        for block in self.blocks():
+            for numbers in alike.values():
+                at_once = max(1, TOKENS // (block.shape[0] * block.shape[1]))
+                for first in range(0, len(numbers), at_once):
+                    some = numbers[first : first + at_once]
+                    x = self._patched([wirings[n] for n in some], block)
+                    for i, number in enumerate(some):
+                        found[number, torch.from_numpy(block.calls)] = x[i]
+                    self.done(len(some) * len(block.calls))
         return found
 
+    def _patched(self, wirings: Sequence[Wiring], block: Block) -> Float[Tensor, "wiring n d"]:
+        base, new = self._bases(block)
+        places, first, answer = self._places(block, len(wirings)), wirings[0], self.experiment.answer
+        leaves: dict[int, Tensor] = {}
+        for number, copy in enumerate(first.copies):
+            if copy.leaf:
+                at = None if first.everywhere(answer)[number] else block.answer
+                parts = [_delta(w.copies[number].component, new, base, self.model, at) for w in wirings]
+                leaves[number] = torch.cat(parts)
+        return run_wiring(self.model, first, base, leaves, places, answer).view(len(wirings), *block.answer.shape, -1)
 
-def _delta(component: Component, new: Values, old: Values, model: Transformer) -> Float[Tensor, "n t d"]:
-    """What a component writes in one set of values beyond the other."""
+    def _bases(self, block: Block) -> tuple[Values, Values]:
+        """The run that paths are patched into, and where the senders' values come from."""
+        noising = self.experiment.protocol.direction == "noising"
+        return (block.own, block.ablated) if noising else (self._other(block), block.own)
+
+
+def _without_heads(wiring: Wiring) -> Wiring:
+    """The wiring with the heads that send forgotten: those of one layer are patched alike."""
+    copies = [evolve(c, component=evolve(c.component, head=0)) if c.leaf else c for c in wiring.copies]
+    return evolve(wiring, copies=tuple(copies))
+
+
+def _at(array: Tensor, at: Int[Tensor, " n"] | None) -> Tensor:
+    return array if at is None else array[torch.arange(len(at), device=at.device), at]
+
+
+def _delta(
+    component: Component, new: Values, old: Values, model: Transformer, at: Int[Tensor, " n"] | None = None
+) -> Tensor:
+    """What a component writes in one set of values beyond the other: at every position, or at one of each row."""
     layer = component.layer or 0
     match component.kind:
         case "embed" | "pos":
-            return getattr(new, component.kind) - getattr(old, component.kind)
+            return _at(getattr(new, component.kind), at) - _at(getattr(old, component.kind), at)
         case "mlp":
-            return new.mlp[layer] - old.mlp[layer]
+            return _at(new.mlp[layer], at) - _at(old.mlp[layer], at)
         case "head":
-            z = new.z[layer] - old.z[layer]
-            return z[..., component.head, :] @ model.blocks[layer].attn.W_O[component.head or 0]
+            z = _at(new.z[layer][..., component.head, :], at) - _at(old.z[layer][..., component.head, :], at)
+            return z @ model.blocks[layer].attn.W_O[component.head or 0]
         case "attn":
-            z = new.z[layer] - old.z[layer]
+            z = _at(new.z[layer], at) - _at(old.z[layer], at)
             return z.flatten(-2) @ model.blocks[layer].attn.W_O.flatten(0, 1)
         case _:
-            below = [Component("attn", i) for i in range(layer)] + [Component("mlp", i) for i in range(layer)]
-            parts = [_delta(c, new, old, model) for c in (Component("embed"), POS, *below)]
+            below = [Component(kind, i) for i in range(layer) for kind in ("attn", "mlp")]
+            parts = [_delta(c, new, old, model, at) for c in (Component("embed"), POS, *below)]
             return torch.stack(parts).sum(0)
-

@@ -223,7 +223,6 @@ def _kernel_factor(values: Float[np.ndarray, " row"]) -> Float[np.ndarray, "row 
         column = (kernel - factor @ factor[pivot]) / np.sqrt(rest[pivot])
         factor = np.column_stack([factor, column])
         rest = np.maximum(rest - column**2, 0)
-        rest[pivot] = 0  # or rounding would choose it again
     return factor
 
 

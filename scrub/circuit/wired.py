@@ -136,7 +136,7 @@ class Run:
     def final(self) -> Float[Tensor, "b d"]:
         base = self.frozen.start
         for number, value in self.leaves.items():
-            self.deltas.put(number, value if self.everywhere[number] else self._answered(value))
+            self.deltas.put(number, value)
         for layer, block in enumerate(self.model.blocks):
             self._attention(layer, block, base)
             after = base + write(block.attn, self.frozen.z[layer])
@@ -148,9 +148,6 @@ class Run:
     def _at(self, layer: int, kind: str) -> list[int]:
         found = enumerate(self.wiring.copies)
         return [n for n, c in found if c.component.kind == kind and c.component.layer == layer and not c.leaf]
-
-    def _answered(self, value: Tensor) -> Tensor:
-        return value[torch.arange(len(value), device=value.device), self.places.answer]
 
     def _attention(self, layer: int, block: Block, base: Tensor) -> None:
         """All copies of heads in a layer; those needed at every position apart from those needed at the answer."""
@@ -237,10 +234,11 @@ def _of_heads(attn: Attn, channel: str, x: Tensor, heads: Sequence[int], positio
 
 
 def run_wiring(
-    model: Transformer, wiring: Wiring, frozen: Values, leaves: dict[int, Float[Tensor, "b t d"]], places: Places,
+    model: Transformer, wiring: Wiring, frozen: Values, leaves: dict[int, Tensor], places: Places,
     answer: Slot | None,
 ) -> Float[Tensor, "b d"]:  # fmt: skip
-    """The final stream at the answer. `leaves[n]` is what leaf n writes beyond its frozen value.
+    """The final stream at the answer. `leaves[n]` is what leaf n writes beyond its frozen value: `[b, t, d]`, or
+    `[b, d]` where it is needed at the answer alone.
 
     Exact: every channel's norm, pattern and MLP is recomputed on the stream that it reads.
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scrub.claims.dataset import Dataset
 from scrub.score.bits import bits
 from scrub.score.constant import best_constant
 from scrub.score.result import Means, Result, Unexplained, gap, ratio
@@ -43,7 +44,7 @@ def conclude(
         bits=bits(claim), rows=len(columns), draws=draws, seed=seed, accuracy=claim.accuracy,
         swaps=samples.swaps, own_rest=samples.own_rest,
         options=claim.options.deviations(),
-        provenance=provenance(bench, model), warnings=claim.warnings,
+        provenance=provenance(claim.data, model), warnings=claim.warnings,
         table={"row": samples.references, "model": columns[:, 2], "scrubbed": columns[:, 0], "random": columns[:, 1],
                "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4]},
     )  # fmt: skip
@@ -58,7 +59,7 @@ def recovered_by(value: float | None, samples: Samples) -> float | None:
     return float(share) if np.isfinite(share) else None
 
 
-def provenance(bench: Bench, model: dict[str, Any]) -> dict[str, Any]:
+def provenance(data: Dataset, model: dict[str, Any]) -> dict[str, Any]:
     """Model and revision, data digest, how intervals are made, and the versions of what computed."""
     found: dict[str, str] = {"python": platform.python_version()}
     for package in VERSIONS:
@@ -66,5 +67,4 @@ def provenance(bench: Bench, model: dict[str, Any]) -> dict[str, Any]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
-    data = bench.claim.data
     return {"model": model, "data": data.digest, "pool": len(data), "interval": METHOD, "versions": found}

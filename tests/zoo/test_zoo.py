@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections import Counter
@@ -10,10 +11,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+import scrub
 import scrub.zoo as zoo
+from scrub import heads
+from scrub.claims.collect import collect
 from scrub.errors import ModelError
 from scrub.zoo import loading
 from scrub.zoo.cards import TRAINED, weights_path
+from scrub.zoo.compiled import COMPILED
 
 LABELS = {
     "induction": ("END", "b"),
@@ -21,6 +26,7 @@ LABELS = {
     "names": ("END", "label"),
     "compiled-induction": ("END", "b"),
     "compiled-compose": ("END", "value"),
+    "compiled-or": ("END", "value"),
 }
 
 
@@ -154,9 +160,10 @@ def test_brackets_rows_know_their_own_properties() -> None:
     assert len(kinds) == 4
 
 
-def test_compose_rows_hold_one_askable_key() -> None:
-    for row in zoo.compiled_compose_rows(200, seed=5):
-        columns, words = row["columns"], words_at("compiled-compose", row)
+@pytest.mark.parametrize("name", ["compiled-compose", "compiled-or"])
+def test_compose_rows_hold_one_askable_key(name: str) -> None:
+    for row in zoo.rows(name, 200, seed=5):
+        columns, words = row["columns"], words_at(name, row)
         assert (words["ASK"], words["KEY"], words["VALUE"]) == (
             columns["asked"],
             columns["key"],
@@ -164,6 +171,7 @@ def test_compose_rows_hold_one_askable_key() -> None:
         )
         assert columns["asked"].upper() == columns["key"]
         assert words["END"] == "?"
+        assert sum(zoo.vocabulary(name)[token] in "ABCDEFGH" for token in row["tokens"]) == 1
 
 
 def test_brackets_ignores_padding_when_it_is_masked() -> None:
@@ -184,6 +192,10 @@ def test_brackets_ignores_padding_when_it_is_masked() -> None:
         ("compiled-compose", "0.0", "VALUE", "KEY"),
         ("compiled-compose", "0.1", "END", "ASK"),
         ("compiled-compose", "1.0", "END", "VALUE"),
+        ("compiled-or", "0.0", "END", "ASK"),
+        ("compiled-or", "0.1", "END", "ASK"),
+        ("compiled-or", "0.2", "VALUE", "KEY"),
+        ("compiled-or", "1.0", "END", "VALUE"),
     ],
 )
 def test_compiled_heads_attend_to_one_position(name: str, head: str, query: str, key: str) -> None:
@@ -195,21 +207,82 @@ def test_compiled_heads_attend_to_one_position(name: str, head: str, query: str,
         assert pattern[row["positions"][query], row["positions"][key]] == 1.0
 
 
-@pytest.mark.parametrize("name", ["compiled-induction", "compiled-compose"])
+@pytest.mark.parametrize("name", COMPILED)
 def test_compiled_models_are_sure(name: str) -> None:
     rows = zoo.rows(name, 200, seed=5)
     for out, row in zip(logits(name, rows), rows, strict=True):
         assert out.log_softmax(-1)[label_id(name, row)] > -0.01
 
 
-def test_the_idle_head_writes_where_nobody_reads() -> None:
-    row, model = zoo.compiled_induction_rows(1, seed=5)[0], zoo.bridge("compiled-induction")
+@pytest.mark.parametrize(("name", "head"), [("compiled-induction", 1), ("compiled-or", 3)])
+def test_the_idle_head_writes_where_nobody_reads(name: str, head: int) -> None:
+    row, model, size = zoo.rows(name, 1, seed=5)[0], zoo.bridge(name), zoo.shape(name).d_head
     tokens = torch.tensor([row["tokens"]])
     with torch.no_grad():
         before, cache = model.run_with_cache(tokens)
-        assert cache["blocks.0.attn.hook_z"][0, :, 1].abs().max() > 0.01
-        model.blocks[0].attn.o.weight[:, 32:64] = 0
+        assert cache["blocks.0.attn.hook_z"][0, :, head].abs().max() > 0.01
+        model.blocks[0].attn.o.weight[:, head * size : (head + 1) * size] = 0
         assert_close(model(tokens), before, atol=0, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def askers() -> tuple[list[zoo.Row], torch.Tensor]:
+    """Rows for `compiled-or`, and what its heads of layer 0 hold there at the end: [row, head, d_head]."""
+    rows, model = zoo.compiled_or_rows(60, seed=5), zoo.bridge("compiled-or")
+    with torch.no_grad():
+        caches = [model.run_with_cache(torch.tensor([row["tokens"]]))[1] for row in rows]
+    return rows, torch.stack([cache["blocks.0.attn.hook_z"][0, -1] for cache in caches])
+
+
+def without(cut: list[int], how: str, rows: list[zoo.Row], z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Per row, with some heads of layer 0 replaced at the end: the loss, and the weight of 1.0 on the value."""
+    model, vocabulary = zoo.bridge("compiled-or"), zoo.vocabulary("compiled-or")
+    stand_in = {"zero": torch.zeros_like(z), "mean": z.mean(0).expand_as(z), "resample": z.roll(1, 0)}[how]
+    losses, weights = [], []
+    for row, other in zip(rows, stand_in, strict=True):
+
+        def replace(at_all: torch.Tensor, hook: object, other: torch.Tensor = other) -> torch.Tensor:
+            at_all = at_all.clone()
+            at_all[0, -1, cut] = other[cut]
+            return at_all
+
+        def keep(pattern: torch.Tensor, hook: object, at: int = row["positions"]["VALUE"]) -> None:
+            weights.append(pattern[0, 0, -1, at].clone())
+
+        hooks = [("blocks.0.attn.hook_z", replace), ("blocks.1.attn.hook_pattern", keep)]
+        with torch.no_grad():
+            out = model.run_with_hooks(torch.tensor([row["tokens"]]), fwd_hooks=hooks)[0, -1]
+        losses.append(-out.log_softmax(-1)[vocabulary.index(row["columns"]["value"])])
+    return torch.stack(losses), torch.stack(weights)
+
+
+@pytest.mark.parametrize("how", ["zero", "mean", "resample"])
+def test_either_of_the_two_heads_suffices(how: str, askers: tuple[list[zoo.Row], torch.Tensor]) -> None:
+    for cut in ([0], [1]):
+        losses, weights = without(cut, how, *askers)
+        assert losses.max() < 1e-6
+        assert (weights == 1).all()
+
+
+@pytest.mark.parametrize("how", ["zero", "mean", "resample"])
+def test_without_both_heads_nobody_knows_what_is_asked(how: str, askers: tuple[list[zoo.Row], torch.Tensor]) -> None:
+    rows, _ = askers
+    losses, weights = without([0, 1], how, *askers)
+    uniform = math.log(len(zoo.vocabulary("compiled-or")))
+    asked = [row["columns"]["asked"] for row in rows]
+    # another row may ask for the same
+    told = torch.tensor([how == "resample" and asked[i] == asked[i - 1] for i in range(len(rows))])
+    assert told.sum() < 20
+    assert_close(losses[~told], torch.full_like(losses[~told], uniform), atol=1e-5, rtol=0)
+    assert weights[~told].max() < 1e-6
+    assert losses[told].sum() < 1e-6
+
+
+@pytest.mark.parametrize("head", ["0.0", "0.1"])
+def test_a_claim_that_forgets_one_of_the_two_heads_is_supported(head: str, request: pytest.FixtureRequest) -> None:
+    (claimed,) = collect([f"{request.config.rootpath / 'hypotheses' / 'either.py'}::either"]).hypotheses
+    result = scrub.test(claimed.but(wanted=heads(head, at="END").reads(v="asked")), draws=5, explain=False)
+    assert result.verdict == "supported", str(result)
 
 
 @pytest.mark.parametrize(("given", "nearest"), [("inductoin", "'induction'"), ("bracket", "'brackets'")])

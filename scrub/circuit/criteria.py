@@ -1,0 +1,149 @@
+"""The three criteria of a circuit and the tests beside them, composed: what `scrub.criteria` returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import field, frozen
+from jaxtyping import Float
+
+from scrub.circuit.bench import Bench
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.completeness import Completeness, completeness
+from scrub.circuit.experiment import described
+from scrub.circuit.faithfulness import Faithfulness, faithfulness
+from scrub.circuit.minimality import Needed, minimality
+from scrub.circuit.random import is_input, random_circuits
+from scrub.circuit.significance import Finding, equivalence, independence, wins
+from scrub.circuit.universe import expand
+from scrub.errors import ClaimError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROUNDING = 1e-5  # of the distance between model and ablated run: closer than that is equal
+Row = Float[np.ndarray, " row"]
+
+
+@frozen(eq=False)
+class Criteria:
+    """Faithfulness, completeness and minimality of a circuit, and tests with p-values.
+
+    `parts` are the circuit's parts by name; `ablation` and `direction` say what was done outside it. `table`
+    holds the metric of model, circuit and ablated run on each row.
+    """
+
+    hypothesis: str
+    digest: str
+    metric: str
+    better: str
+    ablation: str
+    direction: str
+    level: str
+    parts: tuple[str, ...]
+    faithfulness: Faithfulness
+    completeness: Completeness
+    minimality: tuple[Needed, ...]
+    tests: tuple[Finding, ...]
+    rows: int
+    draws: int
+    seed: int
+    options: dict[str, Any]
+    provenance: dict[str, Any]
+    published: str = ""
+    table: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "hypothesis": self.hypothesis, "digest": self.digest, "metric": self.metric, "better": self.better,
+            "ablation": self.ablation, "direction": self.direction, "level": self.level, "parts": list(self.parts),
+            "faithfulness": self.faithfulness.to_dict(), "completeness": self.completeness.to_dict(),
+            "minimality": [needed.to_dict() for needed in self.minimality],
+            "tests": [finding.to_dict() for finding in self.tests],
+            "rows": self.rows, "draws": self.draws, "seed": self.seed, "options": self.options,
+            "provenance": self.provenance, "published": self.published or None,
+        }  # fmt: skip
+
+    def frame(self) -> pd.DataFrame:
+        """A pandas table, one line a row: the metric of model, circuit and ablated run."""
+        import pandas as pd
+
+        return pd.DataFrame(self.table)
+
+    def __str__(self) -> str:
+        from scrub.report.criteria import criteria_text
+
+        return criteria_text(self)
+
+    def _repr_html_(self) -> str:
+        from scrub.report.criteria import criteria_html
+
+        return criteria_html(self)
+
+
+def judge(
+    bench: Bench, circuit: Circuit, hypothesis: str, provenance: dict[str, Any], *,
+    random: int = 100, budget: int | None = None, tests: bool = True,
+) -> Criteria:  # fmt: skip
+    """All criteria of a circuit. Raises ClaimError for an empty circuit and for an impossible budget."""
+    if not circuit.parts:
+        raise ClaimError(f"{hypothesis}: an empty circuit has nothing to judge; name components or edges.")
+    if random < 1:
+        raise ClaimError(f"random={random}: at least one random circuit is needed; 100 is the default.")
+    experiment, names = bench.experiment, circuit.names()
+    faithful, table = faithfulness(bench, circuit)
+    complete = completeness(bench, circuit, budget)
+    minimal = minimality(bench, circuit, random)
+    found = findings(bench, circuit, table, random) if tests else ()
+    return Criteria(
+        hypothesis, experiment.digest, str(experiment.metric), experiment.metric.better,
+        experiment.protocol.ablation, experiment.protocol.direction, circuit.level,
+        tuple(names[part] for part in circuit.parts), faithful, complete, minimal, found,
+        len(bench.rows), bench.draws, bench.seed, described(experiment), provenance, experiment.protocol.published,
+        {"row": bench.rows.tolist(), **{name: column.tolist() for name, column in table.items()}},
+    )  # fmt: skip
+
+
+def findings(bench: Bench, circuit: Circuit, table: dict[str, Row], random: int) -> tuple[Finding, ...]:
+    """Better than random circuits, partial necessity, equivalence, independence of the complement."""
+    model, own = table["model"], table["circuit"]
+    distance = float(np.abs(table["ablated"] - model).mean())
+    tolerance = ROUNDING * max(distance, float(np.abs(model).mean()) * 1e-3)
+    knocked = bench.scores([circuit], without=True)[0]
+    return (
+        _better_than_random(bench, circuit, model, own, tolerance, random),
+        _necessary(bench, circuit, model, tolerance, random),
+        equivalence(own - model, tolerance),
+        independence(knocked, model, seed=bench.seed, tolerance=tolerance),
+    )
+
+
+def _better_than_random(
+    bench: Bench, circuit: Circuit, model: Row, own: Row, tolerance: float, number: int
+) -> Finding:
+    null = "the circuit is closer to the model, row by row, than at most 90 % of random circuits of equal size"
+    rivals = _rivals(bench, circuit, number, outside=False)
+    distances = np.abs(bench.scores(rivals) - model).mean(1) if rivals else np.zeros(0)
+    won = int((np.abs(own - model).mean() < distances - tolerance).sum())
+    return wins("better than random circuits of equal size", null, won, len(rivals))
+
+
+def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, number: int) -> Finding:
+    """Knocked out are the parts that are no inputs, and random ones in their place: without inputs nothing works."""
+    null = "knocking the circuit out moves the model more than knocking out at most 90 % of random circuits of equal size"
+    graph = bench.experiment.graph
+    inner = Circuit.from_parts(part for part in expand(circuit, graph).parts if not is_input(part, graph))
+    rivals = _rivals(bench, inner, number, outside=True)
+    if not rivals:
+        return wins("partial necessity", null, 0, 0)
+    knocked = np.abs(bench.scores([inner, *rivals], without=True) - model).mean(1)
+    won = int((knocked[0] > knocked[1:] + tolerance).sum())
+    return wins("partial necessity", null, won, len(rivals))
+
+
+def _rivals(bench: Bench, circuit: Circuit, number: int, outside: bool) -> list[Circuit]:
+    graph, output = bench.experiment.graph, bench.experiment.output
+    if all(is_input(part, graph) for part in expand(circuit, graph).parts):
+        return []
+    return random_circuits(circuit, graph, bench.passed, output, number, bench.seed, outside=outside)

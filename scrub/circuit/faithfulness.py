@@ -1,0 +1,106 @@
+"""Faithfulness under each convention in use, by its own name: papers that say 'faithful' mean different numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from jaxtyping import Float
+
+from scrub.circuit.bench import Bench
+from scrub.circuit.circuit import Circuit
+from scrub.score.statistics import UNDEFINED, Interval, interval
+
+Row = Float[np.ndarray, " row"]
+
+
+@frozen
+class Faithfulness:
+    """With F the mean metric, M the model, C the circuit and 0 everything ablated; None where undefined.
+
+    `gap` |F(M) - F(C)| (Wang et al. 2022, section 4); `ratio` F(C)/F(M), their 87 %; `normalized`
+    (F(C) - F(0))/(F(M) - F(0)), a ratio of means with its bootstrap interval over rows (Marks et al. 2024).
+    `mean_ratio` and `mean_normalized` are means over rows of the same quotients: other numbers, ruled by rows
+    whose denominator is small. `aue` mean |C - M| row by row, `ate` the same for 0, `explained` 1 - aue/ate
+    (Goldowsky-Dill et al. 2023).
+    """
+
+    model: float
+    circuit: float
+    ablated: float
+    gap: float
+    ratio: float | None
+    normalized: Interval
+    mean_ratio: float | None
+    mean_normalized: float | None
+    aue: float
+    ate: float
+    explained: float | None
+    beside: dict[str, dict[str, float]]
+
+    def to_dict(self) -> dict[str, Any]:
+        n = self.normalized
+        return {
+            "model": self.model, "circuit": self.circuit, "ablated": self.ablated, "gap": self.gap,
+            "ratio": self.ratio, "normalized": n.value, "low": n.low, "high": n.high, "level": n.level,
+            "mean_ratio": self.mean_ratio, "mean_normalized": self.mean_normalized,
+            "aue": self.aue, "ate": self.ate, "explained": self.explained, **self.beside,
+        }  # fmt: skip
+
+
+def faithfulness(bench: Bench, circuit: Circuit) -> tuple[Faithfulness, dict[str, Row]]:
+    """The scores of a circuit, and the metric of model, circuit and F(0) on each row."""
+    empty = bench.scores([Circuit()])[0]
+    own, model = bench.scores([circuit])[0], bench.model_scores
+    beside = {
+        name: {"model": float(m.mean()), "circuit": float(c.mean())}
+        for name, (m, c) in _beside(bench, circuit).items()
+    }
+    return conventions(model, own, empty, bench.seed, bench.experiment.metric.better, beside), {
+        "model": model, "circuit": own, "ablated": empty,
+    }  # fmt: skip
+
+
+def conventions(
+    model: Row, own: Row, empty: Row, seed: int, better: str = "higher", beside: dict[str, dict[str, float]] | None = None
+) -> Faithfulness:
+    """The conventions from the metric of model, circuit and F(0) on each row."""
+    columns = np.stack([own, empty, model], axis=1)
+    f, zero, whole = (float(column.mean()) for column in (own, empty, model))
+    aue, ate = float(np.abs(own - model).mean()), float(np.abs(empty - model).mean())
+    return Faithfulness(
+        whole, f, zero, abs(whole - f), _quotient(f, whole), normalized(columns, seed, better),
+        _mean_of(own, model), _mean_of(own - empty, model - empty), aue, ate, _quotient(ate - aue, ate), beside or {},
+    )  # fmt: skip
+
+
+def normalized(columns: Float[np.ndarray, "row k"], seed: int, better: str) -> Interval:
+    """(F(C) - F(0))/(F(M) - F(0)) from columns circuit, ablated, model.
+
+    Undefined where the interval of F(M) - F(0) contains 0 or lies on the worse side: then ablating everything
+    does not hurt, and no share of that has a meaning.
+    """
+    sign = 1 if better == "higher" else -1
+    room = interval(columns, lambda c: sign * (c[:, 2] - c[:, 1]), seed)
+    if room.low is None or room.low <= 0:
+        return UNDEFINED
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return interval(columns, lambda c: (c[:, 0] - c[:, 1]) / (c[:, 2] - c[:, 1]), seed)
+
+
+def _quotient(a: float, b: float) -> float | None:
+    return a / b if b else None
+
+
+def _mean_of(above: Row, below: Row) -> float | None:
+    return float((above / below).mean()) if (below != 0).all() else None
+
+
+def _beside(bench: Bench, circuit: Circuit) -> dict[str, tuple[Row, Row]]:
+    found: dict[str, tuple[Row, Row]] = {}
+    everything = bench.everything
+    for name, metric in bench.scorer.beside().items():
+        own = bench.scores([circuit], metric=metric)[0]
+        found[name] = (bench.scores([everything], metric=metric)[0], own)
+    return found

@@ -1,0 +1,142 @@
+"""Minimality: is every part needed, in some context? (Wang et al. 2022, section 4)
+
+The effect of a part v in a context K is |F(C \\ (K + v)) - F(C \\ K)|. The context is searched for on one half of the
+rows and the effect measured on the other, and the random parts that v is tested against get the same search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from attrs import field, frozen
+
+from scrub.circuit.bench import Bench
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.completeness import halves, sorted_parts, without
+from scrub.circuit.parts import Part
+from scrub.circuit.random import pool_of
+from scrub.circuit.significance import holm, wins
+from scrub.circuit.universe import expand
+
+SINGLES, RANDOM_CONTEXTS = 12, 4
+QUANTILE = 0.9
+AT_ONCE = 64  # circuits scored together
+LEVEL = 0.05
+
+
+@frozen
+class Needed:
+    """The effect of one part in its context; `p` that it beats the effects of random parts, `adjusted` by Holm."""
+
+    part: str
+    at: str | None
+    effect: float
+    context: tuple[str, ...]
+    p: float | None
+    adjusted: float | None
+
+    @property
+    def minimal(self) -> bool:
+        """Whether the part was shown to be needed."""
+        return self.adjusted is not None and self.adjusted < LEVEL
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "part": self.part, "at": self.at, "effect": self.effect, "context": list(self.context), "p": self.p,
+            "adjusted": self.adjusted, "minimal": self.minimal,
+        }  # fmt: skip
+
+
+Set = frozenset[Part]
+
+
+@frozen(eq=False)
+class Search:
+    """Means of circuits on the two halves of the rows, each circuit run once."""
+
+    searching: Bench
+    measuring: Bench
+    known: dict[tuple[bool, Set], float] = field(factory=dict[tuple[bool, Set], float])
+
+    def means(self, circuits: Sequence[Set], measured: bool) -> list[float]:
+        bench = self.measuring if measured else self.searching
+        new = list(dict.fromkeys(c for c in circuits if (measured, c) not in self.known))
+        for i in range(0, len(new), AT_ONCE):
+            some = new[i : i + AT_ONCE]
+            scores = bench.scores([Circuit.from_parts(parts) for parts in some]).mean(1)
+            self.known.update({(measured, parts): float(score) for parts, score in zip(some, scores, strict=True)})
+        return [self.known[measured, c] for c in circuits]
+
+    def effects(self, parts: Sequence[tuple[Set, Part]], contexts: Sequence[Set]) -> list[tuple[float, Set]]:
+        """For each (circuit, part) the effect of the part, in the context where it was largest on the other half."""
+        cases = [(c, v, [k - {v} for k in contexts]) for c, v in parts]
+        self.means([s for c, v, ks in cases for k in ks for s in (c - k, c - k - {v})], measured=False)
+        chosen: list[tuple[Set, Part, Set]] = []
+        for c, v, ks in cases:
+            sizes = [self._effect(c, v, k, measured=False) for k in ks]
+            chosen.append((c, v, ks[int(np.argmax(sizes))]))
+        self.means([s for c, v, k in chosen for s in (c - k, c - k - {v})], measured=True)
+        return [(self._effect(c, v, k, measured=True), k) for c, v, k in chosen]
+
+    def _effect(self, circuit: Set, part: Part, context: Set, measured: bool) -> float:
+        with_it, without_it = self.means([circuit - context, circuit - context - {part}], measured)
+        return abs(without_it - with_it)
+
+
+def minimality(bench: Bench, circuit: Circuit, random: int = 100) -> tuple[Needed, ...]:
+    """The effect of every part, and how it compares with `random` parts that do not belong to the circuit.
+
+    The null of `p` is that the part matters more than at most 90 % of random parts, each added to the circuit
+    and taken out again (the inflated circuits of Shi et al. 2024).
+    """
+    search = Search(*halves(bench))
+    own: Set = frozenset(circuit.parts)
+    contexts = contexts_of(circuit, bench.seed)
+    found = search.effects([(own, part) for part in circuit.parts], contexts)
+    others = _others(bench, circuit, random)
+    rivals = [effect for effect, _ in search.effects([(own | {part}, part) for part in others], contexts)]
+    tolerance = 1e-9 + 1e-6 * abs(search.means([own], measured=True)[0])
+    tests = [_tested(effect, rivals, tolerance) for effect, _ in found]
+    names = circuit.names()
+    return tuple(
+        Needed(
+            names[part], None if part.at is None else str(part.at), effect,
+            tuple(names[p] for p in sorted_parts(context, names)), p, adjusted,
+        )
+        for part, (effect, context), p, adjusted in zip(circuit.parts, found, tests, holm(tests), strict=True)
+    )  # fmt: skip
+
+
+def _tested(effect: float, rivals: Sequence[float], tolerance: float) -> float | None:
+    if not rivals:
+        return None
+    won = sum(effect > rival + tolerance for rival in rivals)
+    return wins("minimality", "the part matters no more than random ones", won, len(rivals), QUANTILE).p
+
+
+def contexts_of(circuit: Circuit, seed: int) -> list[Set]:
+    """The contexts that are searched: none, every variable's parts, single parts, and random halves."""
+    rng = np.random.default_rng([seed, 0xC7])
+    parts = circuit.parts
+    singles = parts
+    if len(parts) > SINGLES:
+        singles = [parts[i] for i in sorted(rng.choice(len(parts), size=SINGLES, replace=False))]
+    halved = [frozenset(p for p in parts if rng.random() < 0.5) for _ in range(RANDOM_CONTEXTS)]
+    roles = [role & frozenset(parts) for _, role in circuit.roles]
+    return list(dict.fromkeys([frozenset(), *(r for r in roles if r), *(frozenset((p,)) for p in singles), *halved]))
+
+
+def _others(bench: Bench, circuit: Circuit, number: int) -> list[Part]:
+    """Random parts outside the circuit; drawn with replacement where there are fewer."""
+    graph, output = bench.experiment.graph, bench.experiment.output
+    own = expand(circuit, graph)
+    pool = [part for part in pool_of(circuit, graph, bench.passed, output) if part not in own]
+    if not pool:
+        return []
+    rng = np.random.default_rng([bench.seed, 0x1F1])
+    return [pool[i] for i in rng.choice(len(pool), size=number, replace=len(pool) < number)]
+
+
+__all__ = ["Needed", "contexts_of", "minimality", "without"]

@@ -1,0 +1,103 @@
+"""Random circuits of equal size: what a circuit has to be better than."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.parts import Edge, Node, Part
+from scrub.circuit.universe import INPUTS, Graph, every_edge, expand, free_writers
+from scrub.claims.names import Component
+from scrub.claims.positions import Slot
+from scrub.errors import ClaimError
+from scrub.model.computation import Computation
+
+TRIES = 200  # walks that may fail to add an edge before a connected circuit is left as it is
+
+
+def is_input(part: Part, graph: Graph) -> bool:
+    """Whether a part is an embedding or an input node: every random circuit keeps these."""
+    if isinstance(part, Edge):
+        return False
+    component = part.component
+    return component.kind in INPUTS or (isinstance(graph, Computation) and component.name in graph.inputs())
+
+
+def pool_of(circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component) -> tuple[Part, ...]:
+    """What random parts are drawn from: all of the circuit's kinds, at the positions where it has such parts."""
+    if circuit.edges:
+        slots = sorted({e.at for e in circuit.edges}, key=str)
+        return tuple(Edge(e.sender, e.receiver, e.channel, s) for e in every_edge(graph, passed, output) for s in slots)
+    own = expand(circuit, graph)
+    kinds: dict[str, set[Slot | None]] = {}
+    for node in own.nodes:
+        if not is_input(node, graph):
+            kinds.setdefault(node.component.kind, set()).add(node.at)
+    found = [
+        Node(component, slot)
+        for component in free_writers(graph, passed)
+        for slot in sorted(kinds.get(component.kind, ()), key=str)
+    ]
+    return tuple(node for node in found if not is_input(node, graph))
+
+
+def random_circuits(
+    circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component, number: int, seed: int,
+    *, outside: bool = False,
+) -> list[Circuit]:  # fmt: skip
+    """Circuits with as many parts of each kind as `circuit`, drawn without replacement; its inputs are kept.
+
+    `outside` draws from what the circuit does not have, where that is enough (else from everything). Seeded by
+    `seed` alone. Raises ClaimError when the circuit has no parts but inputs.
+    """
+    own = expand(circuit, graph)
+    kept = [part for part in own.parts if is_input(part, graph)]
+    sizes = Counter(_kind(part) for part in own.parts if part not in kept)
+    if not sizes:
+        raise ClaimError("the circuit has no parts but inputs, so there are no random circuits of its size.")
+    pool = pool_of(circuit, graph, passed, output)
+    rng = np.random.default_rng([seed, 0xC1C])
+    choices: dict[str, list[Part]] = {}
+    for kind, size in sizes.items():
+        alike = [part for part in pool if _kind(part) == kind]
+        others = [part for part in alike if part not in own]
+        choices[kind] = others if outside and len(others) >= size else alike
+    found: list[Circuit] = []
+    for _ in range(number):
+        parts = list(kept)
+        for kind, size in sizes.items():
+            picked = rng.choice(len(choices[kind]), size=min(size, len(choices[kind])), replace=False)
+            parts += [choices[kind][i] for i in sorted(picked)]
+        found.append(Circuit.from_parts(parts))
+    return found
+
+
+def _kind(part: Part) -> str:
+    return "edge" if isinstance(part, Edge) else part.component.kind
+
+
+def connected_circuit(
+    graph: Graph, passed: frozenset[Component], output: Component, size: int, seed: int
+) -> Circuit:
+    """A random circuit of at most `size` edges, every one on a path of the circuit from an input to the output.
+
+    Paths are walks backwards from the output, each sender drawn uniformly among those that the channel reads; a
+    path that would exceed the size is not added. The size that was reached is the circuit's length.
+    """
+    rng = np.random.default_rng([seed, 0x9A7])
+    senders: dict[Component, list[Edge]] = {}
+    for edge in every_edge(graph, passed, output):
+        senders.setdefault(edge.receiver, []).append(edge)
+    found: set[Edge] = set()
+    for _ in range(TRIES):
+        path, at = set[Edge](), output
+        while at in senders:
+            edge = senders[at][int(rng.integers(len(senders[at])))]
+            path.add(edge)
+            at = edge.sender
+        found |= path if len(found | path) <= size else set()
+        if len(found) == size:
+            break
+    return Circuit(edges=frozenset(found))

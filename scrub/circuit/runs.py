@@ -1,0 +1,102 @@
+"""One circuit, or one set of paths, run on every row: the metric, and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import field, frozen
+from jaxtyping import Float
+
+from scrub.circuit.bench import Bench
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.experiment import described
+from scrub.circuit.paths import Path
+from scrub.score.statistics import UNDEFINED, Interval, interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = Float[np.ndarray, " row"]
+
+
+@frozen(eq=False)
+class CircuitRun:
+    """The mean metric of a run and its paired change from what it started from, with bootstrap intervals.
+
+    `base` is the mean metric of that start: the model, or (denoising) the ablated run. `scores` in the table
+    are the metric on each row.
+    """
+
+    what: str
+    without: bool
+    ablation: str
+    direction: str
+    metric: str
+    better: str
+    value: Interval
+    base: float
+    change: Interval
+    rows: int
+    draws: int
+    seed: int
+    options: dict[str, Any]
+    provenance: dict[str, Any]
+    table: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "circuit": self.what, "without": self.without, "ablation": self.ablation, "direction": self.direction,
+            "metric": self.metric, "better": self.better, "value": self.value.to_dict(), "base": self.base,
+            "change": self.change.to_dict(), "rows": self.rows, "draws": self.draws, "seed": self.seed,
+            "options": self.options, "provenance": self.provenance,
+        }  # fmt: skip
+
+    def frame(self) -> pd.DataFrame:
+        """A pandas table, one line a row: the metric of the run and of its start."""
+        import pandas as pd
+
+        return pd.DataFrame(self.table)
+
+    def __str__(self) -> str:
+        from scrub.report.sweep import run_text
+
+        return run_text(self)
+
+
+def run(bench: Bench, circuit: Circuit, without: bool, provenance: dict[str, Any]) -> CircuitRun:
+    """A circuit, everything outside it ablated; or the model without it."""
+    found = bench.scores([circuit], without=without)[0]
+    return _told(bench, str(circuit), without, found, provenance)
+
+
+def run_paths(bench: Bench, paths: Sequence[Path], provenance: dict[str, Any]) -> CircuitRun:
+    """All paths patched together."""
+    found = bench.path_scores([paths])[0]
+    return _told(bench, "; ".join(map(str, paths)), False, found, provenance)
+
+
+def start_of(bench: Bench) -> Row:
+    """The metric of the run that is changed: the model's, or (denoising) that on the ablated input."""
+    if bench.experiment.protocol.direction == "noising":
+        return bench.model_scores
+    return bench.scores([Circuit()])[0]
+
+
+def _told(bench: Bench, what: str, without: bool, found: Row, provenance: dict[str, Any]) -> CircuitRun:
+    experiment, base = bench.experiment, start_of(bench)
+    columns = np.stack([found, base], axis=1)
+    mean = interval(columns, lambda c: c[:, 0], bench.seed)
+    change = interval(columns, lambda c: c[:, 0] - c[:, 1], bench.seed)
+    return CircuitRun(
+        what, without, experiment.protocol.ablation, experiment.protocol.direction, str(experiment.metric),
+        experiment.metric.better, _valued(mean, found), float(base.mean()), _valued(change, found - base),
+        len(found), bench.draws, bench.seed, described(experiment), provenance,
+        {"row": bench.rows.tolist(), "score": found.tolist(), "base": base.tolist()},
+    )  # fmt: skip
+
+
+def _valued(found: Interval, column: Row) -> Interval:
+    """The mean without an interval where there are too few rows for one."""
+    return Interval(float(column.mean()), None, None) if found == UNDEFINED else found

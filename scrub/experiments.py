@@ -1,0 +1,234 @@
+"""The verbs of circuits: run one, patch paths, sweep, judge by the three criteria."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import evolve
+
+from scrub.claims.check import name_of
+from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.metric import Metric, parse_metric
+from scrub.claims.names import Component
+from scrub.claims.positions import Slot, parse_slots
+from scrub.claims.protocol import Protocol
+from scrub.claims.resolved import Claim
+from scrub.errors import ClaimError
+from scrub.model.computation import Computation
+from scrub.model.resolve import sound
+from scrub.model.source import Source, find
+from scrub.run import countable, model_record, progress, references
+
+if TYPE_CHECKING:
+    from scrub.circuit.bench import Bench
+    from scrub.circuit.circuit import Circuit
+    from scrub.circuit.criteria import Criteria
+    from scrub.circuit.experiment import Experiment
+    from scrub.circuit.paths import Path
+    from scrub.circuit.runs import CircuitRun
+    from scrub.circuit.sweep import Sweep
+    from scrub.model.weights import Transformer
+
+CircuitLike = Any  # a Circuit, names of parts, or a hypothesis
+
+
+def criteria(
+    hypothesis: Hypothesis, model: Any = None, circuit: CircuitLike = None, rows: int | None = None, seed: int = 0,
+    *, draws: int | None = None, random: int = 100, budget: int | None = None, tests: bool = True,
+    device: str | None = None, dtype: str = "float32", **protocol: Any,
+) -> Criteria:  # fmt: skip
+    """Faithfulness, completeness and minimality of what a hypothesis names (Wang et al. 2022), with tests.
+
+    Main arguments: `hypothesis`; `model` overrides its own; `circuit` judges another circuit in its setting (a
+    Circuit, or names); `rows` takes a seeded subset; `seed`. Other arguments: `draws` for each row (`resample`
+    alone, 5); `random` circuits and parts to compare with; `budget` of greedy search; `tests=False` leaves out the
+    tests of the whole circuit; `device`, `dtype`; and the words of the protocol, over the claim's own: `ablation`,
+    `direction`, `level`, `reference`, `group`, `pair`, `through`.
+
+    Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
+    """
+    from scrub.circuit.circuit import Circuit
+    from scrub.circuit.criteria import judge
+
+    countable(1 if draws is None else draws, rows, seed)
+    claim, source = sound(hypothesis, model, expecting=False)
+    chosen = _protocol(hypothesis.criteria, protocol)
+    named = _circuit(claim, circuit)
+    named = named.at_level(chosen.level) if circuit is None or not isinstance(circuit, Circuit) or named.nodes else named
+    experiment, weights = _loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
+    with progress(f"{hypothesis.title}: criteria", 0) as done:
+        bench = _bench(experiment, weights, named, seed, draws, done)
+        return judge(
+            bench, named, name_of(hypothesis), _record(source, weights, claim.data), random=random, budget=budget,
+            tests=tests,
+        )  # fmt: skip
+
+
+def run_circuit(
+    circuit: CircuitLike, hypothesis: Hypothesis | None = None, *, without: bool = False, model: Any = None,
+    data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1, scored: str | None = None,
+    rows: int | None = None, seed: int = 0, draws: int | None = None, device: str | None = None,
+    dtype: str = "float32", **protocol: Any,
+) -> CircuitRun:  # fmt: skip
+    """Run one circuit: everything outside it ablated (or, `without=True`, the circuit itself).
+
+    The setting is a hypothesis', or `model`, `data`, `metric` and `at`, the position where logits are read. Other
+    arguments as in `criteria`. Raises as `criteria`.
+    """
+    from scrub.circuit.runs import run
+
+    countable(1 if draws is None else draws, rows, seed)
+    experiment, weights, named, record = _setting(
+        circuit, hypothesis, model, data, metric, at, scored, rows, seed, device, dtype, protocol
+    )
+    with progress("circuit", 0) as done:
+        return run(_bench(experiment, weights, named, seed, draws, done), named, without, record)
+
+
+def patch_paths(
+    paths: str | Sequence[str] | Sequence[Path], hypothesis: Hypothesis | None = None, *, model: Any = None,
+    data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1, scored: str | None = None,
+    rows: int | None = None, seed: int = 0, draws: int | None = None, device: str | None = None,
+    dtype: str = "float32", **protocol: Any,
+) -> CircuitRun:  # fmt: skip
+    """Patch along paths, all of them together: `"7.3 -> 9.9.q ~all~> logits"` (see docs/circuits.md).
+
+    Under noising the model runs each row and the senders' values come from the ablation (`mean` by default;
+    `paired`, `resample`, `zero`). Arguments as in `run_circuit`. Raises as `run_circuit`.
+    """
+    from scrub.circuit.paths import paths_of
+    from scrub.circuit.runs import run_paths
+    from scrub.circuit.sweep import bench_for
+
+    countable(1 if draws is None else draws, rows, seed)
+    experiment, weights, _, record = _setting(
+        None, hypothesis, model, data, metric, at, scored, rows, seed, device, dtype, protocol
+    )
+    listed = paths_of(paths, experiment.graph)
+    with progress("paths", 0) as done:
+        return run_paths(bench_for(experiment, weights, listed, seed, draws, done), listed, record)
+
+
+def sweep(
+    senders: str | Sequence[str] = "heads mlps", to: str = "~all~> logits", hypothesis: Hypothesis | None = None, *,
+    at: str | int | Sequence[str | int] | None = None, model: Any = None, data: Dataset | None = None,
+    metric: str | Metric | None = None, read: str | int = -1, scored: str | None = None, rows: int | None = None,
+    seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "float32", **protocol: Any,
+) -> Sweep:  # fmt: skip
+    """Patch many senders, one at a time, and tell the effect of each: a labelled table, and a heat map.
+
+    `senders` are `heads`, `mlps`, `attn`, `embed`, layers of these (`heads 0-3`) or names; `to` is the rest of the
+    path, `-> logits` (direct), `~mlps~> logits`, `-> 9.9.q ~all~> logits`, or `~all~> logits` (activation
+    patching, the default); `at` names positions, each swept on its own (default: every position together).
+    `edges` in place of senders sweeps every edge into the receiver that `to` begins with. Raises as `run_circuit`.
+    """
+    from scrub.circuit.sweep import sweep_paths
+
+    countable(1 if draws is None else draws, rows, seed)
+    experiment, weights, _, record = _setting(
+        None, hypothesis, model, data, metric, read, scored, rows, seed, device, dtype, protocol
+    )
+    with progress("sweep", 0) as done:
+        return sweep_paths(experiment, weights, senders, to, at, seed, draws, record, done)
+
+
+def _setting(
+    circuit: CircuitLike, hypothesis: Hypothesis | None, model: Any, data: Dataset | None,
+    metric: str | Metric | None, at: str | int, scored: str | None, rows: int | None, seed: int,
+    device: str | None, dtype: str, protocol: dict[str, Any],
+) -> tuple[Experiment, Transformer | None, Circuit, dict[str, Any]]:  # fmt: skip
+    from scrub.circuit.circuit import Circuit
+
+    if hypothesis is not None:
+        claim, source = sound(hypothesis, model, expecting=False)
+        named = Circuit() if circuit is None else _circuit(claim, circuit)
+        chosen = _protocol(hypothesis.criteria, protocol)
+        experiment, weights = _loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
+        return experiment, weights, named, _record(source, weights, claim.data)
+    if model is None or data is None or metric is None:
+        lacking = [name for name, given in (("model", model), ("data", data), ("metric", metric)) if given is None]
+        raise ClaimError(f"give a hypothesis, whose setting is used, or model=, data= and metric=; lacking: {', '.join(lacking)}.")
+    source = find(model)
+    experiment, weights = _plain(source, data, metric, at, scored, _protocol(Protocol(), protocol), device, dtype)
+    if rows is not None:
+        experiment = evolve(experiment, rows=experiment.rows[:rows])
+    named = Circuit() if circuit is None else _parsed(circuit, experiment.graph)
+    return experiment, weights, named, _record(source, weights, data)
+
+
+def _plain(
+    source: Source, data: Dataset, metric: str | Metric, at: str | int, scored: str | None, protocol: Protocol,
+    device: str | None, dtype: str,
+) -> tuple[Experiment, Transformer | None]:  # fmt: skip
+    from scrub.circuit.experiment import resolve
+
+    graph, answer, output = source.graph, None, Component("logits")
+    if isinstance(graph, Computation):
+        output = Component("node", name=graph.ends[-1])
+    else:
+        answer = parse_slots(at)[0]
+    experiment = resolve(
+        graph, data, parse_metric(metric), source.tokenizer, protocol, answer=answer, output=output, rows=None,
+        group=protocol.group, reference=protocol.reference, pair=protocol.pair, through=protocol.through or (),
+        scored=scored,
+    )  # fmt: skip
+    return experiment, _weights(source, data, device, dtype)
+
+
+def _loaded(
+    claim: Claim, source: Source, rows: np.ndarray, protocol: Protocol, device: str | None, dtype: str
+) -> tuple[Experiment, Transformer | None]:
+    from scrub.circuit.experiment import experiment_of
+
+    experiment = experiment_of(claim, np.sort(rows), protocol, source.tokenizer)
+    return experiment, _weights(source, claim.data, device, dtype)
+
+
+def _weights(source: Source, data: Dataset, device: str | None, dtype: str) -> Transformer | None:
+    if isinstance(source.graph, Computation):
+        return None
+    from scrub.model.open import open_weights
+
+    return open_weights(source, device, dtype, int(data.lengths.max()))
+
+
+def _protocol(own: Protocol, given: dict[str, Any]) -> Protocol:
+    from scrub.claims.protocol import protocol
+
+    protocol(**given)  # unknown words are told at once
+    return evolve(own, **{name: value for name, value in given.items() if value is not None})
+
+
+def _circuit(claim: Claim, circuit: CircuitLike) -> Circuit:
+    from scrub.circuit.claimed import circuit_of
+
+    return circuit_of(claim) if circuit is None else _parsed(circuit, claim.graph)
+
+
+def _parsed(circuit: CircuitLike, graph: Any) -> Circuit:
+    from scrub.circuit.circuit import Circuit
+
+    if isinstance(circuit, Hypothesis):
+        return Circuit.of(circuit)
+    return circuit if isinstance(circuit, Circuit) else Circuit.parse(circuit, graph)
+
+
+def _bench(
+    experiment: Experiment, weights: Transformer | None, circuit: Circuit, seed: int, draws: int | None,
+    done: Callable[[int], None],
+) -> Bench:  # fmt: skip
+    from scrub.circuit.bench import Bench
+
+    return Bench.of(experiment, weights, circuit, seed, draws, done)
+
+
+def _record(source: Source, weights: Transformer | None, data: Dataset) -> dict[str, Any]:
+    from scrub.score.judge import provenance
+
+    return provenance(data, model_record(source, weights))
+
+
+__all__ = ["Slot", "criteria", "patch_paths", "run_circuit", "sweep"]
