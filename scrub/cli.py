@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
-from functools import wraps
+from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,26 @@ from scrub.claims.check import name_of
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem
-from scrub.errors import DataError, MetricError, ModelError, ScrubError
+from scrub.cli_circuits import criteria
+from scrub.cli_options import (
+    FAILED,
+    FINE,
+    INTERRUPTED,
+    MISUSE,
+    OPEN,
+    Results,
+    about,
+    on_device,
+    on_model,
+    reporting,
+    sampled,
+    say,
+    sound_claims,
+    targeted,
+)
+from scrub.errors import ScrubError
 from scrub.report import text
 from scrub.run import check as run_check
-
-FINE, FAILED, MISUSE, OPEN, INTERRUPTED = 0, 1, 2, 3, 130
-Command = Callable[..., Any]
-Results = list[dict[str, Any]]
 
 
 class _Group(click.Group):
@@ -66,58 +77,9 @@ def main() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _targets(command: Command) -> Command:
-    return click.argument("targets", nargs=-1, required=True, metavar="TARGETS...")(command)
-
-
-def _model(command: Command) -> Command:
-    return click.option("--model", metavar="NAME|DIR", help="Use this model instead of the claim's own.")(command)
-
-
-def _device(command: Command) -> Command:
-    return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
-
-
-def _sampling(command: Command) -> Command:
-    for option in (
-        click.option("--seed", default=0, show_default=True, help="The seed of every draw."),
-        click.option("--draws", default=20, show_default=True, help="Draws for each reference row."),
-        click.option("--rows", type=int, help="A seeded subset of this many reference rows (default: all)."),
-    ):
-        command = option(command)
-    return command
-
-
-def _reporting(command: Callable[..., tuple[Results, int]]) -> Command:
-    """Add `--json` to a command that prints with `_say` and returns its results and its exit code."""
-
-    @click.option("--json", "json_file", metavar="FILE", help="Write results as JSON ('-': standard output).")
-    @wraps(command)
-    def run(json_file: str | None, **options: Any) -> None:
-        file = None if json_file in (None, "-") else Path(json_file)
-        if file is not None:
-            store.writable(file)
-        # what a claim's own code prints must not end up among the results
-        with redirect_stdout(sys.stderr) if json_file == "-" else nullcontext():
-            results, code = command(**options)
-        if file is not None:
-            store.write_text(file, store.as_json(results))
-        elif json_file == "-":
-            click.echo(store.as_json(results))
-        click.get_current_context().exit(code)
-
-    return run
-
-
-def _say(shown: str, **style: Any) -> None:
-    """Print for a reader; nothing with `--json -`."""
-    if click.get_current_context().params["json_file"] != "-":
-        click.secho(shown, **style)
-
-
 @main.command("list", short_help="List the claims in files.")
-@_targets
-@_reporting
+@targeted
+@reporting
 def list_(targets: tuple[str, ...]) -> tuple[Results, int]:
     """List the claims in files, foils with their reasons."""
     found = collect(targets)
@@ -126,7 +88,7 @@ def list_(targets: tuple[str, ...]) -> tuple[Results, int]:
         click.echo(str(problem), err=True)
     if found.hypotheses:
         rows = [(*(str(e[k] or "-") for k in ("hypothesis", "model", "expect")), e["foil"] or "") for e in entries]
-        _say("\n".join(text.table([("claim", "model", "expects", "foil"), *rows])))
+        say("\n".join(text.table([("claim", "model", "expects", "foil"), *rows])))
     return entries, MISUSE if found.problems else FINE
 
 
@@ -145,14 +107,14 @@ def _broken(problem: Problem) -> dict[str, Any]:
 
 
 @main.command(short_help="Find every problem of the claims at once.")
-@_targets
-@_model
-@_reporting
+@targeted
+@on_model
+@reporting
 def check(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
     """Find every problem of the claims at once, and how often their stories are right. Runs no model."""
     found = collect(targets)
     checks = [run_check(h, model) for h in found.hypotheses]
-    _say(text.checks_text(checks, found.problems))
+    say(text.checks_text(checks, found.problems))
     files = [{"hypothesis": p.file, "problems": [_told(p)], "warnings": [], "accuracy": None} for p in found.problems]
     wrong = found.problems or any(c.problems for c in checks)
     return [c.to_dict() for c in checks] + files, MISUSE if wrong else FINE
@@ -163,18 +125,18 @@ def _told(problem: Problem) -> dict[str, Any]:
 
 
 @main.command(short_help="Draw claims: tree, layers, positions.")
-@_targets
-@_model
-@_reporting
+@targeted
+@on_model
+@reporting
 def show(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
     """Draw claims: the unrolled tree beside layers and positions."""
     from scrub.engine.unroll import unroll
     from scrub.report.drawing import show_text
     from scrub.run import sound
 
-    claims = [sound(h, model, expecting=False)[0] for h in _sound(targets, model, expecting=False)]
+    claims = [sound(h, model, expecting=False)[0] for h in sound_claims(targets, model, expecting=False)]
     trees = [unroll(claim) for claim in claims]
-    _say("\n\n".join(show_text(claim, tree) for claim, tree in zip(claims, trees, strict=True)))
+    say("\n\n".join(show_text(claim, tree) for claim, tree in zip(claims, trees, strict=True)))
     return [
         {"hypothesis": name_of(c.hypothesis), "digest": c.digest, "tree": str(tree).splitlines()}
         for c, tree in zip(claims, trees, strict=True)
@@ -182,30 +144,30 @@ def show(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
 
 
 @main.command(short_help="Count what a test would cost.")
-@_targets
-@_model
-@_sampling
+@targeted
+@on_model
+@sampled
 @click.option("--steps", is_flag=True, help="Also print every step of the program.")
-@_reporting
+@reporting
 def plan(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, steps: bool
 ) -> tuple[Results, int]:
     """Count what a test would compute and share, and its cost in forward passes. Needs no weights."""
     from scrub.run import plan as run_plan
 
-    plans = [run_plan(h, model, rows, draws, seed) for h in _sound(targets, model, expecting=False)]
-    _say("\n".join(f"{p}\n{p.program}" if steps else str(p) for p in plans))
+    plans = [run_plan(h, model, rows, draws, seed) for h in sound_claims(targets, model, expecting=False)]
+    say("\n".join(f"{p}\n{p.program}" if steps else str(p) for p in plans))
     return [p.to_dict() for p in plans], FINE
 
 
 @main.command(short_help="Scrub claims and judge them.")
-@_targets
-@_model
-@_sampling
-@_device
+@targeted
+@on_model
+@sampled
+@on_device
 @click.option("--exact", is_flag=True, help="Enumerate every draw (computation graphs only).")
 @click.option("--out", type=click.Path(path_type=Path), help="Write run.json into this directory.")
-@_reporting
+@reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
     exact: bool, out: Path | None,
@@ -216,14 +178,14 @@ def test(
     if out is not None:
         store.writable(out / store.RUN)
     results: list[Any] = []
-    for hypothesis in _sound(targets, model):
-        with _about(hypothesis):
+    for hypothesis in sound_claims(targets, model):
+        with about(hypothesis):
             result = run_test(hypothesis, model, rows, draws, seed, exact, device=device)
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
-        _say(text.headline(result), fg=colour, bold=True)
-        _say("\n".join(text.details(result)))
+        say(text.headline(result), fg=colour, bold=True)
+        say("\n".join(text.details(result)))
         results.append(result)
-    _say(text.summary(results))
+    say(text.summary(results))
     found = [result.to_dict() for result in results]
     if out is not None:
         store.save(out, found)
@@ -242,12 +204,12 @@ def _exit_code(results: Sequence[Any]) -> int:
 
 
 @main.command(short_help="Show what breaks a claim.")
-@_targets
-@_model
-@_sampling
-@_device
+@targeted
+@on_model
+@sampled
+@on_device
 @click.option("--row", type=int, help="Explain this row of the data set instead of the worst ones.")
-@_reporting
+@reporting
 def explain(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
     row: int | None,
@@ -255,12 +217,12 @@ def explain(
     """Show what breaks a claim: every swap alone, all but each, and the rows that suffer most."""
     from scrub.run import explain as run_explain
 
-    claims = _sound(targets, model)
+    claims = sound_claims(targets, model)
     found: list[Any] = []
     for hypothesis in claims:
-        with _about(hypothesis):
+        with about(hypothesis):
             found.append(run_explain(hypothesis, model, rows, draws, seed, row=row, device=device))
-    _say("\n\n".join(map(str, found)))
+    say("\n\n".join(map(str, found)))
     return [e.to_dict() for e in found], FINE
 
 
@@ -276,23 +238,4 @@ def new(file: Path, like: str, model: str | None) -> None:
     click.echo(f"wrote {file}. Next: scrub check {file}; scrub show {file}; scrub test {file}")
 
 
-@contextmanager
-def _about(hypothesis: Hypothesis) -> Generator[None]:
-    """Errors that show only when a claim is run say which claim it was."""
-    try:
-        yield
-    except (DataError, MetricError, ModelError) as error:
-        raise type(error)(f"{name_of(hypothesis)}: {error}") from error
-
-
-def _sound(targets: tuple[str, ...], model: str | None, *, expecting: bool = True) -> tuple[Hypothesis, ...]:
-    """The claims of the targets. Raises ClaimProblems with all that is wrong with any of them.
-
-    `expecting=False` lets a claim pass that does not yet say what it expects.
-    """
-    found = collect(targets)
-    checked = [run_check(h, model) for h in found.hypotheses]
-    wrong = [p for c in checked if expecting or c.claim is None for p in c.problems]
-    if wrong or found.problems:
-        raise ClaimProblems([*found.problems, *wrong])
-    return found.hypotheses
+main.add_command(criteria)

@@ -22,18 +22,23 @@ ABOVE = {  # room -> the rooms that it may import
     "model": {"errors", "claims"},
     "engine": {"errors", "claims", "model"},
     "score": {"errors", "claims", "model", "engine"},
-    "report": {"errors", "claims", "engine", "score"},
+    "circuit": {"errors", "claims", "model", "engine", "score"},
+    "report": {"errors", "claims", "engine", "score", "circuit"},
     "zoo": {"errors", "claims", "model"},
 }
 LATE = {  # what functions may import besides: a result shows itself, a name finds its model
     "engine": {"report"},
     "score": {"report"},
+    "circuit": {"report"},
     "model": {"zoo"},
 }
 HEAVY = ("torch", "transformers", "transformer_lens", "pandas", "rich")
 TOP = {
     "run",
+    "experiments",
     "cli",
+    "cli_circuits",
+    "cli_options",
     "store",
     "template",
     "__main__",

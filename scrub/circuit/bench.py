@@ -116,9 +116,11 @@ class Bench:
         return self._scored(self.runner.paths(path_sets), None)
 
     def _scored(self, outputs: Any, metric: AnyMetric | None) -> Scores:
-        rows = self.calls.reference
-        scored = [self.scorer.score(x, rows, self.own, metric) for x in outputs]
-        return np.stack([per_row(found, self.draws) for found in scored])
+        rows, count = self.calls.reference, len(outputs)
+        flat = outputs.flatten(0, 1) if self.model is not None else [x for some in outputs for x in some]
+        own = self.own.repeat(count, 1) if self.model is not None else list(self.own) * count
+        found = self.scorer.score(flat, np.tile(rows, count), own, metric)
+        return found.reshape(count, -1, self.draws).mean(2)
 
 
 def _draws(experiment: Experiment, draws: int | None) -> int:

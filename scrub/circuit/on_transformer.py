@@ -111,8 +111,9 @@ class OnTransformer:
         for component in self.passed:
             if component.kind in ("embed", "pos"):
                 kept = own if component == POS or self.experiment.protocol.direction == "noising" else ablated
-                ablated = evolve(ablated, **{component.kind: getattr(kept, component.kind)})
-                still &= component == POS
+                if component != POS or not still:
+                    ablated = evolve(ablated, resid=[], **{component.kind: getattr(kept, component.kind)})
+                    still = False
         answer = self.experiment.answer
         assert answer is not None
         slots = {slot: self._located(slot, rows) for slot in self.slots}
@@ -134,7 +135,9 @@ class OnTransformer:
                 own_lengths, places = self.experiment.data.lengths[rows], np.arange(index.shape[1])
                 lined = bool(((index == places) | (places >= own_lengths[:, None])).all())
                 same = bool((self.experiment.data.lengths[donors] == own_lengths).all())
-                return found.take(torch.from_numpy(index).to(self.model.device)), lined and same
+                if lined and same:
+                    return found, True
+                return found.take(torch.from_numpy(index).to(self.model.device)), False
 
     def components(
         self, circuits: Sequence[Circuit], noising: bool | None = None, without: bool = False

@@ -104,10 +104,9 @@ def isinstance_graph(graph: Graph) -> bool:
 
 
 def wire_paths(graph: Graph, paths: Iterable[Path], output: Component) -> Wiring:
-    """The copies that carry exactly these paths. Raises ClaimError where two pass differently into one channel."""
-    wirer = Wirer.of(graph, (), fixed=True)
+    """The copies that carry exactly these paths, and no others."""
     listed = frozenset(paths)
-    passed = {word: graph.passed(path_words) for word, path_words in _through(listed)}
+    passed = {hop.through: graph.passed(hop.through) for path in listed for hop in path.hops}
     wirer = Wirer.of(graph, frozenset[Component]().union(*passed.values()), fixed=True)
     known: dict[tuple[Component, frozenset[Path]], int | None] = {}
 
@@ -119,30 +118,27 @@ def wire_paths(graph: Graph, paths: Iterable[Path], output: Component) -> Wiring
             known[component, arriving] = wirer.copy(Copy(component, reads, leaf))
         return known[component, arriving]
 
-    def column(reader: Component, channel: str, arriving: frozenset[Path]) -> Column:
-        groups: dict[tuple[Component, Slot | None], set[Path]] = {}
-        through: dict[tuple[Component, Slot | None], set[tuple[str, ...]]] = {}
+    def entries(arriving: frozenset[Path]) -> set[Entry]:
+        """The copies whose values arrive by the last hops of some paths."""
+        before: dict[tuple[Component, Slot | None], set[Path]] = {}
         for path in arriving:
-            if path.hops[-1].channel == channel:
-                before = evolve(path, hops=path.hops[:-1])
-                end = (before.hops[-1].receiver, before.hops[-1].at) if before.hops else (path.sender.component, path.sender.at)
-                groups.setdefault(end, set()).add(before)
-                through.setdefault(end, set()).add(path.hops[-1].through)
-        direct: dict[Entry, frozenset[Component]] = {}
-        for end, before in groups.items():
-            if len(through[end]) > 1:
-                raise ClaimError(f"paths from {end[0]} into {channel_name(reader, channel)} pass through different components.")
-            number = value(end[0], frozenset(before))
-            if number is not None:
-                direct[number, end[1]] = passed[next(iter(through[end]))]
-        return wirer.through(reader, channel, direct)
+            before.setdefault(_end(path), set()).add(evolve(path, hops=path.hops[:-1]))
+        found = {(value(component, frozenset(some)), at) for (component, at), some in before.items()}
+        return {(number, at) for number, at in found if number is not None}
+
+    def column(reader: Component, channel: str, arriving: frozenset[Path]) -> Column:
+        some = frozenset(path for path in arriving if path.hops[-1].channel == channel)
+        return wirer.column(reader, channel, some, entries, lambda path: passed[path.hops[-1].through])
 
     final = tuple((channel, column(output, channel, listed)) for channel in graph.channels(output))
     return finished(wirer, final)
 
 
-def _through(paths: frozenset[Path]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    return [(words, words) for words in {hop.through for path in paths for hop in path.hops}]
+def _end(path: Path) -> tuple[Component, Slot | None]:
+    """The component whose value the last hop carries, and the position where it counts."""
+    if len(path.hops) == 1:
+        return path.sender.component, path.sender.at
+    return path.hops[-2].receiver, path.hops[-2].at
 
 
 def paths_of(text: str | Iterable[str] | Iterable[Path], graph: Graph) -> tuple[Path, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -37,6 +37,7 @@ class Scorer:
 
     experiment: Experiment
     model: Transformer | None
+    _known: dict[str, Arguments] = field(factory=dict[str, Arguments], init=False, repr=False)
 
     def score(self, outputs: Any, rows: Rows, own: Any, metric: AnyMetric | None = None) -> Numbers:
         """The metric of each output, with the arguments of its row. Raises MetricError where it is no number."""
@@ -64,7 +65,10 @@ class Scorer:
         return _numbers(on_logits(metric.kind, arguments, index, logits, answers))
 
     def _arguments(self, metric: NamedMetric, device: torch.device) -> Arguments:
-        return Arguments.of(metric, self.experiment.data, self.experiment.tokenizer, device)
+        if str(metric) not in self._known:
+            data, tokenizer = self.experiment.data, self.experiment.tokenizer
+            self._known[str(metric)] = Arguments.of(metric, data, tokenizer, device)
+        return self._known[str(metric)]
 
     def _logits(self, outputs: Any, metric: NamedMetric | None = None) -> Float[Tensor, "n v"]:
         if self.model is None:

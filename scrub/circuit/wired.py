@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-from attrs import field, frozen
+from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -37,13 +38,16 @@ class Places:
 
 @frozen(eq=False)
 class Deltas:
-    """What copies write beyond their frozen values: of some at every position, of the others at the answer."""
+    """What copies write beyond their frozen values: some at every position, the others at the answer.
+
+    Axis `copy` of `whole` begins with the frozen stream itself, so that one product of matrices makes a stream.
+    """
 
     places: Places
     everywhere: list[bool]
-    whole: Float[Tensor, "copy b t d"]
-    last: Float[Tensor, "copy b d"]
-    kind: Int[Tensor, "b t"]  # which of the wiring's slots lie at a position, as bits
+    whole: Float[Tensor, "b t copy d"]
+    last: Float[Tensor, "b copy d"]
+    kind: Int[Tensor, "b t"]  # which of the wiring's slots lie at a position, as an index into `kinds`
     kinds: list[int]
     slots: tuple[Slot, ...]
     index: list[int]
@@ -51,72 +55,76 @@ class Deltas:
     @classmethod
     def of(cls, wiring: Wiring, everywhere: list[bool], places: Places, like: Tensor) -> Deltas:
         count, size = sum(everywhere), (places.size, places.longest)
-        whole = like.new_empty(count, *size, like.shape[-1])
-        last = like.new_empty(len(everywhere) - count, places.size, like.shape[-1])
-        kind = torch.zeros(size, dtype=torch.int64, device=like.device)
+        whole = like.new_empty(*size, count + 1, like.shape[-1])
+        last = like.new_empty(places.size, len(everywhere) - count, like.shape[-1])
+        bits = torch.zeros(size, dtype=torch.int64, device=like.device)
         for bit, slot in enumerate(wiring.slots):
-            kind[torch.arange(places.size, device=like.device), places.slots[slot]] += 1 << bit
-        index, counts = list[int](), [0, 0]
+            bits[torch.arange(places.size, device=like.device), places.slots[slot]] += 1 << bit
+        kinds, kind = bits.unique(return_inverse=True)
+        index, counts = list[int](), [0, 1]
         for wanted in everywhere:
             index.append(counts[wanted])
             counts[wanted] += 1
-        kinds = sorted(set(kind.flatten().tolist()))
-        return cls(places, everywhere, whole, last, kind, kinds, wiring.slots, index)
+        return cls(places, everywhere, whole, last, kind, kinds.tolist(), wiring.slots, index)
 
     def put(self, number: int, value: Tensor) -> None:
-        (self.whole if self.everywhere[number] else self.last)[self.index[number]] = value
+        if self.everywhere[number]:
+            self.whole[:, :, self.index[number]] = value
+        else:
+            self.last[:, self.index[number]] = value
 
-    def _weights(self, columns: Sequence[Column], kind: int, wanted: bool, before: int) -> Float[Tensor, "column copy"]:
-        """1 where a column reads a copy at positions of a kind; `before` many copies are known by now."""
-        found = self.whole.new_zeros(len(columns), before)
+    def base(self, stream: Float[Tensor, "row t d"]) -> None:
+        """The frozen stream that is read from now on."""
+        self.whole[:, :, 0] = stream[self.places.row]
+
+    def _weights(self, columns: Sequence[Column], wanted: bool) -> Float[Tensor, "kind column copy"]:
+        """1 where a column reads a copy at positions of a kind."""
+        first = 1 if wanted else 0
+        read = [self.index[n] for column in columns for n, _ in column if self.everywhere[n] == wanted]
+        found = np.zeros((len(self.kinds), len(columns), max(read, default=first - 1) + 1))
+        found[:, :, :first] = 1
         for row, column in enumerate(columns):
             for number, where in column:
-                if self.everywhere[number] == wanted and self._covers(where, kind):
-                    found[row, self.index[number]] = 1
-        return found
+                if self.everywhere[number] == wanted:
+                    found[:, row, self.index[number]] = [self._covers(where, kind) for kind in self.kinds]
+        return torch.from_numpy(found).to(self.whole.device, self.whole.dtype)
 
     def _covers(self, where: Where, kind: int) -> bool:
         present = any(kind >> self.slots.index(slot) & 1 for slot in slots_of(where))
         return where is None or present != isinstance(where, Outside)
 
-    def _before(self, columns: Sequence[Column], wanted: bool) -> int:
-        read = [self.index[n] for column in columns for n, _ in column if self.everywhere[n] == wanted]
-        return max(read, default=-1) + 1
-
-    def streams(self, columns: Sequence[Column], base: Float[Tensor, "row t d"]) -> Float[Tensor, "column b t d"]:
+    def streams(self, columns: Sequence[Column]) -> Float[Tensor, "b t column d"]:
         """The stream that each column reads, at every position."""
-        n, width = self._before(columns, True), base.shape[-1]
-        known = self.whole[:n].flatten(1, 2)
-        if len(self.kinds) == 1:
-            made = self._weights(columns, self.kinds[0], True, n) @ known.flatten(1)
-            made = made.view(len(columns), -1, width)
-        else:
-            made = base.new_zeros(len(columns), known.shape[1], width)
-            for kind in self.kinds:
-                where = torch.nonzero(self.kind.flatten() == kind).flatten()
-                weight = self._weights(columns, kind, True, n)
-                made[:, where] = (weight @ known[:, where].flatten(1)).view(len(columns), -1, width)
-        found = made.view(len(columns), *self.kind.shape, width)
-        if self._before(columns, False):
-            batch = torch.arange(self.places.size, device=base.device)
-            found[:, batch, self.places.answer] += self._at_answer(columns, False)
-        return found.add_(base[self.places.row])
+        weight = self._weights(columns, True)
+        weight = weight[0] if len(self.kinds) == 1 else weight[self.kind]
+        found = weight @ self.whole[:, :, : weight.shape[-1]]
+        if any(not self.everywhere[n] for column in columns for n, _ in column):
+            batch = torch.arange(self.places.size, device=found.device)
+            found[batch, self.places.answer] += self._at_answer(columns, False)
+        return found
 
-    def answers(self, columns: Sequence[Column], base: Float[Tensor, "row t d"]) -> Float[Tensor, "column b d"]:
+    def recent(self, column: Column, copies: Sequence[int]) -> Float[Tensor, "b t d"]:
+        """The stream of a column that reads only some of `copies`, computed last; cheaper than `streams`."""
+        whole = [self.index[n] for n in copies if self.everywhere[n]]
+        found, first = self.whole[:, :, 0], min(whole, default=0)
+        if any(self.everywhere[n] for n, _ in column):
+            weight = self._weights([column], True)[:, 0, first:]
+            weight = weight[0] if len(self.kinds) == 1 else weight[self.kind][..., None, :]
+            known = self.whole[:, :, first : first + weight.shape[-1]]
+            found = found + (weight @ known).view(found.shape)
+        if any(not self.everywhere[n] for n, _ in column):
+            found, batch = found.clone(), torch.arange(self.places.size, device=found.device)
+            found[batch, self.places.answer] += self._at_answer([column], False)[:, 0]
+        return found
+
+    def answers(self, columns: Sequence[Column]) -> Float[Tensor, "b column d"]:
         """The stream that each column reads where the answer is read."""
-        here = base[self.places.row, self.places.answer]
-        return here + self._at_answer(columns, True) + self._at_answer(columns, False)
+        return self._at_answer(columns, True) + self._at_answer(columns, False)
 
-    def _at_answer(self, columns: Sequence[Column], wanted: bool) -> Float[Tensor, "column b d"]:
-        n, batch = self._before(columns, wanted), torch.arange(self.places.size, device=self.whole.device)
-        known = self.whole[:n, batch, self.places.answer] if wanted else self.last[:n]
-        kinds, made = self.kind[batch, self.places.answer], known.new_zeros(len(columns), *known.shape[1:])
-        for kind in self.kinds:
-            where = torch.nonzero(kinds == kind).flatten()
-            if len(where):
-                weight = self._weights(columns, kind, wanted, n)
-                made[:, where] = (weight @ known[:, where].flatten(1)).view(len(columns), -1, known.shape[-1])
-        return made
+    def _at_answer(self, columns: Sequence[Column], wanted: bool) -> Float[Tensor, "b column d"]:
+        weight, batch = self._weights(columns, wanted), torch.arange(self.places.size, device=self.whole.device)
+        known = self.whole[batch, self.places.answer, : weight.shape[-1]] if wanted else self.last[:, : weight.shape[-1]]
+        return weight[self.kind[batch, self.places.answer]] @ known
 
 
 @frozen(eq=False)
@@ -131,54 +139,78 @@ class Run:
     everywhere: list[bool]
     deltas: Deltas
     positions: Int[Tensor, "b t"]
-    _known: dict[tuple[int, str, Column, bool], Tensor] = field(factory=dict, init=False)
+    at: dict[tuple[str, int], list[int]]  # the copies of a kind in a layer
 
     def final(self) -> Float[Tensor, "b d"]:
-        base = self.frozen.start
         for number, value in self.leaves.items():
             self.deltas.put(number, value)
+        base = self.frozen.start
         for layer, block in enumerate(self.model.blocks):
-            self._attention(layer, block, base)
-            after = base + write(block.attn, self.frozen.z[layer])
-            after = after if block.attn.b_O is None else after + block.attn.b_O
-            self._mlps(layer, block, base if block.parallel else after)
-            base = after + self.frozen.mlp[layer]
-        return self.deltas.answers([self.wiring.final[0][1]], base)[0]
+            base = self._layer(layer, block, base)
+        self.deltas.base(base)
+        return self.deltas.answers([self.wiring.final[0][1]])[:, 0]
 
-    def _at(self, layer: int, kind: str) -> list[int]:
-        found = enumerate(self.wiring.copies)
-        return [n for n, c in found if c.component.kind == kind and c.component.layer == layer and not c.leaf]
-
-    def _attention(self, layer: int, block: Block, base: Tensor) -> None:
-        """All copies of heads in a layer; those needed at every position apart from those needed at the answer."""
+    def _layer(self, layer: int, block: Block, base: Tensor) -> Tensor:
+        """All copies of a layer; the frozen stream after it."""
+        heads, mlps = self.at.get(("head", layer), []), self.at.get(("mlp", layer), [])
+        known = self.frozen.resid
+        if known and not heads and not mlps:
+            return known[layer + 1]
+        self.deltas.base(base)
+        columns = self._columns(heads, mlps)
+        streams = dict(zip(columns, self.deltas.streams(columns).unbind(2), strict=True)) if columns else {}
         for everywhere in (True, False):
-            copies = [n for n in self._at(layer, "head") if self.everywhere[n] == everywhere]
-            if copies:
-                self._attend(layer, block, base, copies, everywhere)
+            if copies := [n for n in heads if self.everywhere[n] == everywhere]:
+                self._attend(layer, block, base, copies, everywhere, streams)
+        if known and not mlps:
+            return known[layer + 1]
+        after = base + write(block.attn, self.frozen.z[layer])
+        after = after if block.attn.b_O is None else after + block.attn.b_O
+        if mlps:
+            self._mlps(layer, block, base if block.parallel else after, mlps, streams, heads)
+        return known[layer + 1] if known else after + self.frozen.mlp[layer]
 
-    def _attend(self, layer: int, block: Block, base: Tensor, copies: list[int], everywhere: bool) -> None:
+    def _columns(self, heads: Sequence[int], mlps: Sequence[int]) -> list[Column]:
+        """Every distinct column that a layer reads at every position; of MLPs, what comes from earlier layers."""
+        found: dict[Column, None] = {}
+        for number in heads:
+            for channel, column in self.wiring.copies[number].reads:
+                if column and (self.everywhere[number] or channel != "q"):
+                    found[column] = None
+        for number in mlps:
+            if self.everywhere[number]:
+                found[self._earlier(self.wiring.copies[number].reads[0][1], heads)] = None
+        return list(found)
+
+    def _earlier(self, column: Column, heads: Sequence[int]) -> Column:
+        return frozenset(entry for entry in column if entry[0] not in heads)
+
+    def _attend(
+        self, layer: int, block: Block, base: Tensor, copies: list[int], everywhere: bool, streams: dict[Column, Tensor]
+    ) -> None:
         attn = block.attn
         listed = [self.wiring.copies[n] for n in copies]
-        q, k, v = (self._channel(c, block, base, listed, everywhere or c != "q") for c in CHANNELS)
+        q, k, v = (self._channel(c, block, base, listed, everywhere or c != "q", streams) for c in CHANNELS)
         at = self.positions if everywhere else self.places.answer[:, None]
         mask = visible(attn, at, self.positions, self.places.lengths)
         z = attend(q, k, v, mask, attn.scale)
-        where = (self.places.row, slice(None)) if everywhere else (self.places.row, self.places.answer)
-        first = 0
+        where = (self.places.row,) if everywhere else (self.places.row[:, None], self.places.answer[:, None])
+        old, first = self.frozen.z[layer], 0
         for number, copy in zip(copies, listed, strict=True):
             heads, mine = list(copy.heads), z[..., first : first + len(copy.heads), :]
-            old = self.frozen.z[layer][..., heads, :][where] if everywhere else self.frozen.z[layer][where][:, None, heads]
-            made = write(attn, mine - old, heads)
+            made = write(attn, mine - old[..., heads, :][where], heads)
             self.deltas.put(number, made if everywhere else made[:, 0])
             first += len(heads)
 
-    def _channel(self, channel: str, block: Block, base: Tensor, copies: list[Copy], whole: bool) -> Tensor:
+    def _channel(
+        self, channel: str, block: Block, base: Tensor, copies: list[Copy], whole: bool, streams: dict[Column, Tensor]
+    ) -> Tensor:
         """Queries, keys or values of all heads of some copies, in their order; each distinct stream is read once."""
         columns = [dict(copy.reads)[channel] for copy in copies]
         wanted: dict[Column, list[int]] = {}
         for copy, column in zip(copies, columns, strict=True):
             wanted.setdefault(column, []).extend(copy.heads)
-        made = self._projected(channel, block, base, wanted, whole)
+        made = self._projected(channel, block, base, wanted, whole, streams)
         taken: dict[Column, int] = dict.fromkeys(wanted, 0)
         parts: list[Tensor] = []
         for copy, column in zip(copies, columns, strict=True):
@@ -188,14 +220,16 @@ class Run:
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
 
     def _projected(
-        self, channel: str, block: Block, base: Tensor, wanted: dict[Column, list[int]], whole: bool
-    ) -> dict[Column, Tensor]:
+        self, channel: str, block: Block, base: Tensor, wanted: dict[Column, list[int]], whole: bool,
+        streams: dict[Column, Tensor],
+    ) -> dict[Column, Tensor]:  # fmt: skip
         attn, found = block.attn, dict[Column, Tensor]()
         columns = [column for column in wanted if column]
         positions = self.positions if whole else self.places.answer[:, None]
-        streams = self._streams(columns, base, whole) if columns else ()
-        for column, x in zip(columns, streams, strict=True):
-            found[column] = _of_heads(attn, channel, norm(block.ln1, x), wanted[column], positions)
+        if not whole and columns:
+            streams = dict(zip(columns, self.deltas.answers(columns)[:, :, None].unbind(1), strict=True))
+        for column in columns:
+            found[column] = _of_heads(attn, channel, norm(block.ln1, streams[column]), wanted[column], positions)
         if frozenset() in wanted:  # the frozen stream is the same for all elements of a row
             rows = torch.arange(base.shape[1], device=base.device).expand(base.shape[:2])
             made = _of_heads(attn, channel, norm(block.ln1, base), wanted[frozenset()], rows)
@@ -203,24 +237,29 @@ class Run:
             found[frozenset()] = made[where]
         return found
 
-    def _streams(self, columns: list[Column], base: Tensor, whole: bool) -> Tensor:
-        return self.deltas.streams(columns, base) if whole else self.deltas.answers(columns, base)[:, :, None]
-
-    def _mlps(self, layer: int, block: Block, mid: Tensor) -> None:
+    def _mlps(
+        self, layer: int, block: Block, mid: Tensor, mlps: list[int], streams: dict[Column, Tensor], heads: list[int]
+    ) -> None:
+        assert block.mlp is not None
+        row, answer, before = self.places.row, self.places.answer, self.deltas.whole[:, :, 0].clone()
+        self.deltas.base(mid)
         for everywhere in (True, False):
-            copies = [n for n in self._at(layer, "mlp") if self.everywhere[n] == everywhere]
-            if not copies:
-                continue
-            assert block.mlp is not None
+            copies = [n for n in mlps if self.everywhere[n] == everywhere]
             columns = list(dict.fromkeys(self.wiring.copies[n].reads[0][1] for n in copies))
-            streams = self._streams(columns, mid, everywhere)
-            row, answer = self.places.row, self.places.answer
-            old = self.frozen.mlp[layer][row] if everywhere else self.frozen.mlp[layer][row, answer][:, None]
-            for column, x in zip(columns, streams, strict=True):
+            for column in columns:
+                if everywhere:
+                    x = streams[self._earlier(column, heads)] - before + self._recent(column, heads)
+                else:
+                    x = self.deltas.answers([column])
+                old = self.frozen.mlp[layer][row] if everywhere else self.frozen.mlp[layer][row, answer][:, None]
                 made = mlp(block.mlp, x if block.ln2 is None else norm(block.ln2, x)) - old
                 for number in copies:
                     if self.wiring.copies[number].reads[0][1] == column:
                         self.deltas.put(number, made if everywhere else made[:, 0])
+
+    def _recent(self, column: Column, heads: list[int]) -> Tensor:
+        """The frozen stream and what this layer's heads wrote: the part of a column that came after attention read."""
+        return self.deltas.recent(frozenset(entry for entry in column if entry[0] in heads), heads)
 
 
 def _of_heads(attn: Attn, channel: str, x: Tensor, heads: Sequence[int], positions: Tensor) -> Tensor:
@@ -245,5 +284,9 @@ def run_wiring(
     everywhere = wiring.everywhere(answer)
     deltas = Deltas.of(wiring, everywhere, places, frozen.embed)
     positions = torch.arange(places.longest, device=places.row.device).expand(places.size, -1)
+    at: dict[tuple[str, int], list[int]] = {}
+    for number, copy in enumerate(wiring.copies):
+        if not copy.leaf:
+            at.setdefault((copy.component.kind, copy.component.layer or 0), []).append(number)
     with torch.no_grad():
-        return Run(model, wiring, frozen, places, leaves, everywhere, deltas, positions).final()
+        return Run(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at).final()

@@ -7,10 +7,11 @@ copy for every channel that reads past them. A copy reads only copies before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cached_property
+from typing import TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from scrub.circuit.universe import Graph
 from scrub.claims.names import Component
@@ -28,7 +29,7 @@ class Outside:
 Where = Slot | Outside | None
 Entry = tuple[int, Where]  # a copy, read at one position, outside some, or everywhere
 Column = frozenset[Entry]
-NOTHING: Column = frozenset()
+Arrival = TypeVar("Arrival")
 
 
 def slots_of(where: Where) -> frozenset[Slot]:
@@ -77,43 +78,50 @@ class Wirer:
     graph: Graph
     passed: tuple[Component, ...]
     fixed: bool
-    known: dict[Copy, int]
+    made: list[Copy] = field(factory=list[Copy])
+    known: dict[Copy, int] = field(factory=dict[Copy, int])
 
     @classmethod
     def of(cls, graph: Graph, passed: Iterable[Component], fixed: bool) -> Wirer:
-        return cls(graph, tuple(sorted(passed, key=graph.order)), fixed, {})
+        return cls(graph, tuple(sorted(passed, key=graph.order)), fixed)
 
-    def copy(self, made: Copy) -> int | None:
+    def copy(self, copy: Copy) -> int | None:
         """The number of a copy; None for one whose value is the frozen one."""
-        if self.fixed and not made.leaf and not any(column for _, column in made.reads):
+        if self.fixed and not copy.leaf and not any(column for _, column in copy.reads):
             return None
-        return self.known.setdefault(made, len(self.known))
+        if copy not in self.known:
+            self.known[copy] = len(self.made)
+            self.made.append(copy)
+        return self.known[copy]
 
-    def through(self, reader: Component, channel: str, direct: Mapping[Entry, frozenset[Component]]) -> Column:
-        """What a channel reads: copies themselves, and past each the components that it passes through.
+    def column(
+        self, reader: Component, channel: str, arriving: frozenset[Arrival],
+        entries: Callable[[frozenset[Arrival]], Iterable[Entry]],
+        passes: Callable[[Arrival], frozenset[Component]],
+    ) -> Column:  # fmt: skip
+        """What a channel reads: what arrives directly, and past it the components that each arrival may pass through.
 
-        `direct` maps each entry to the components through which it may pass on its way.
+        `entries` gives the copies that carry some arrivals; a passed-through component is recomputed, for this
+        channel alone, from those arrivals that may pass through it.
         """
-        kinds = {number: made.component for made, number in self.known.items()}
-        feeding = {e for e in direct if self.graph.feeds(kinds[e[0]], reader, channel)}
-        memo: dict[tuple[Component, frozenset[Entry]], int | None] = {}
+        memo: dict[tuple[Component, frozenset[Arrival]], int | None] = {}
 
-        def recomputed(inner: Component, entries: frozenset[Entry]) -> int | None:
-            if (inner, entries) not in memo:
-                reads = tuple((c, column(inner, c, entries)) for c in self.graph.channels(inner))
-                memo[inner, entries] = self.copy(Copy(inner, reads))
-            return memo[inner, entries]
+        def recomputed(inner: Component, some: frozenset[Arrival]) -> int | None:
+            if (inner, some) not in memo:
+                reads = tuple((c, column(inner, c, some)) for c in self.graph.channels(inner))
+                memo[inner, some] = self.copy(Copy(inner, reads))
+            return memo[inner, some]
 
-        def column(at: Component, channel: str, entries: frozenset[Entry]) -> Column:
-            found = {e for e in entries if self.graph.feeds(kinds[e[0]], at, channel)}
+        def column(at: Component, channel: str, some: frozenset[Arrival]) -> Column:
+            found = {e for e in entries(some) if self.graph.feeds(self.made[e[0]].component, at, channel)}
             for inner in self.passed:
-                carried = frozenset(e for e in entries if inner in direct[e])
-                if (carried or not self.fixed) and self.graph.feeds(inner, at, channel):
-                    number = recomputed(inner, carried)
-                    found |= {(number, None)} if number is not None else set()
+                if self.graph.feeds(inner, at, channel):
+                    carried = frozenset(arrival for arrival in some if inner in passes(arrival))
+                    number = recomputed(inner, carried) if carried or not self.fixed else None
+                    found |= set() if number is None else {(number, None)}
             return frozenset(found)
 
-        return frozenset(feeding) | column(reader, channel, frozenset(direct))
+        return column(reader, channel, arriving)
 
 
 def wire_edges(
@@ -132,8 +140,8 @@ def wire_edges(
     def reads(component: Component) -> tuple[tuple[str, Column], ...]:
         found: list[tuple[str, Column]] = []
         for channel in graph.channels(component):
-            entries = {(copies[s], slot): passed for s, slot in live(component, channel) if s in copies}
-            found.append((channel, wirer.through(component, channel, entries)))
+            entries = frozenset((copies[s], slot) for s, slot in live(component, channel) if s in copies)
+            found.append((channel, wirer.column(component, channel, entries, lambda some: some, lambda _: passed)))
         return tuple(found)
 
     for component in sorted(senders, key=graph.order):
@@ -146,7 +154,7 @@ def wire_edges(
 
 def finished(wirer: Wirer, final: tuple[tuple[str, Column], ...]) -> Wiring:
     """The copies that the output needs, in the order of the model, heads that are always read together merged."""
-    listed = list(wirer.known)
+    listed = wirer.made
     needed: set[int] = {e[0] for _, column in final for e in column}
     for number in reversed(range(len(listed))):
         if number in needed:
@@ -182,7 +190,7 @@ def _merged(wiring: Wiring) -> Wiring:
     kept = [members for members in groups.values()]
     listed = list(wiring.copies)
     for members in kept:
-        if listed[members[0]].component.kind == "head":
+        if listed[members[0]].component.kind == "head" and not listed[members[0]].leaf:
             heads = tuple(listed[n].component.head or 0 for n in members)
             listed[members[0]] = evolve(listed[members[0]], heads=heads)
     order = sorted(members[0] for members in kept)

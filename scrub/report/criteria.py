@@ -1,0 +1,208 @@
+"""The three criteria in words: every convention of faithfulness by its formula, then sets, parts and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scrub.report.text import MARKS, short_name, table
+from scrub.score.statistics import FEW_ROWS
+
+if TYPE_CHECKING:
+    from scrub.circuit.completeness import Gap
+    from scrub.circuit.criteria import Criteria
+    from scrub.circuit.minimality import Needed
+    from scrub.circuit.significance import Finding
+
+WIDTH, INDENT = 118, "    "
+LEVEL = 0.05
+SHOWN = 4  # parts of a set that are named
+NORMALIZED = "(F(M) - F(0))"
+UNDEFINED = "undefined"
+
+
+def criteria_text(result: Criteria) -> str:
+    """What was found for one circuit: a headline, then one criterion after the other."""
+    return "\n".join([headline(result), *details(result)])
+
+
+def criteria_html(result: Criteria) -> str:
+    """The words of the terminal: the headline, and the rest below it in a fixed-width block."""
+    body = escape("\n".join(details(result)))
+    return f'<div><strong>{escape(headline(result))}</strong><pre style="margin:0.3em 0 0 0">{body}</pre></div>'
+
+
+def headline(result: Criteria) -> str:
+    """`names  8 parts, mean ablation, noising: faithfulness 0.86 [0.84, 0.88] of (F(M) - F(0))`."""
+    share = result.faithfulness.normalized
+    told = UNDEFINED if share.value is None else f"{share} of {NORMALIZED}"
+    count = len(result.parts)
+    parts = f"{count} {'edge' if result.level == 'edges' else 'part'}{'' if count == 1 else 's'}"
+    name = short_name(result.hypothesis)
+    return f"{name}  {parts}, {result.ablation} ablation, {result.direction}: faithfulness {told}"
+
+
+def details(result: Criteria) -> list[str]:
+    """What stands below the headline."""
+    blocks = [_faithfulness(result), _completeness(result), _minimality(result.minimality), _tests(result.tests)]
+    lines = [line for block in blocks for line in (*block, "")]
+    return [f"{INDENT}{line}" if line else "" for line in (*lines, *_sample(result))]
+
+
+def _faithfulness(result: Criteria) -> Iterator[str]:
+    f, share = result.faithfulness, result.faithfulness.normalized
+    metric = f"{result.metric} ({result.better} is better)"
+    yield f"faithfulness: F is the mean of {metric}; M model, C circuit, 0 all ablated"
+    between = "" if share.low is None or share.high is None else f"[{share.low:z.2f}, {share.high:z.2f}]"
+    rows = [
+        ("F(M)", _number(f.model), "", ""),
+        ("F(C)", _number(f.circuit), "", ""),
+        ("F(0)", _number(f.ablated), "", ""),
+        ("|F(M) - F(C)|", _number(f.gap), "", _number(f.aue)),
+        ("F(C)/F(M)", _share(f.ratio), "", _share(f.mean_ratio)),
+        ("(F(C) - F(0))/(F(M) - F(0))", _share(share.value), between, _share(f.mean_normalized)),
+    ]
+    yield from _aligned(("", "of means", f"{share.level:.0%} interval", "mean over rows"), rows, (1, 3))
+    distances = f"AUE {_number(f.aue)} of ATE {_number(f.ate)}, explained {_share(f.explained)}"
+    yield f"  {distances} (row by row, errors cannot cancel)"
+    for name, values in f.beside.items():
+        yield f"  {name}: model {_number(values['model'])}, circuit {_number(values['circuit'])}"
+    if share.value is None:
+        yield f"  {UNDEFINED}: {_why(result.rows)}"
+
+
+def _why(rows: int) -> str:
+    if rows < FEW_ROWS:
+        return f"an interval takes {FEW_ROWS} rows, and there are {rows}"
+    return "ablating everything does not surely hurt, so that there is nothing to take a share of"
+
+
+def _completeness(result: Criteria) -> Iterator[str]:
+    c = result.completeness
+    yield "completeness: the gap |F(C \\ K) - F(M \\ K)| with K knocked out of circuit and model"
+    rows = [_gap("worst found", c.worst)]
+    if c.random:
+        sets = f"{len(c.random)} random sets"
+        rows += [(f"{sets}, mean", _number(float(np.mean(c.random))), "", "", "")]
+        rows += [(f"{sets}, max", _number(max(c.random)), "", "", "")]
+    rows += [_gap(gap.variable or "", gap) for gap in c.by_variable]
+    yield from _aligned(("K", "gap", "F(C \\ K)", "F(M \\ K)", "parts"), rows, (1, 2, 3))
+    if c.worst.parts:
+        yield "  (the worst set was searched for on one half of the rows, its gap measured on the other)"
+    else:
+        yield "  (no set that was searched widens the gap of the whole circuit, so K is empty)"
+
+
+def _gap(name: str, gap: Gap) -> tuple[str, ...]:
+    return name, _number(gap.gap), _number(gap.circuit), _number(gap.model), some_of(gap.parts, 60)
+
+
+def _minimality(parts: Sequence[Needed]) -> Iterator[str]:
+    yield "minimality: the effect |F(C \\ (K + v)) - F(C \\ K)| of every part v in its context K"
+    rows = [(*_names(n), _p(n.p), _p(n.adjusted), MARKS[True] if n.minimal else "") for n in parts]
+    yield from _aligned(("part", "at", "effect", "context", "p", "adjusted", "needed"), rows, (2, 4, 5))
+    yield "  (null: the part matters more than at most 90 % of random parts; p adjusted by Holm for all parts)"
+    missing = [n.part for n in parts if not n.minimal]
+    if not missing:
+        yield f"  shown to be needed: all {len(parts)} parts"
+        return
+    count = f"{len(parts) - len(missing)} of {len(parts)} parts"
+    yield f"  shown to be needed: {count}; not shown, which does not say unneeded:"
+    # a name is never broken across lines
+    lines = wrap(", ".join(name.replace(" ", "\0") for name in missing), WIDTH - len(INDENT) - 4)
+    yield from (f"    {line}".replace("\0", " ") for line in lines)
+
+
+def _names(needed: Needed) -> tuple[str, str, str, str]:
+    at = needed.at or ""
+    part = needed.part.removesuffix(f" @ {at}") if at else needed.part
+    return part, at or "everywhere", _number(needed.effect), some_of(needed.context, 40)
+
+
+def _tests(tests: Sequence[Finding]) -> Iterator[str]:
+    if not tests:
+        yield "tests: left out"
+        return
+    power = "power is the chance of that if the alternative holds"
+    yield f"tests, rejecting where p <= {LEVEL:.2f}, none adjusted; {power}"
+    head = ("test", "statistic", "p", "n", "good if", "rejected", "power")
+    lines = _aligned(head, [_test(finding) for finding in tests], (1, 2, 6))
+    yield lines[0]
+    for line, finding in zip(lines[1:], tests, strict=True):
+        yield line
+        yield from _said("null: ", finding.null)
+        if finding.power is not None:
+            yield from _said("alternative: ", finding.alternative)
+
+
+def _test(finding: Finding) -> tuple[str, ...]:
+    good = "rejected" if finding.good == "rejecting" else "not rejected"
+    number, power = f"{finding.n} {finding.unit}", _share(finding.power)
+    return finding.name, _number(finding.statistic), _p(finding.p), number, good, _outcome(finding), power
+
+
+def _outcome(finding: Finding) -> str:
+    """What was found; marked where it speaks for the circuit or against it. A test without power says nothing."""
+    if finding.p is None:
+        return UNDEFINED
+    rejected, wanted = finding.p <= LEVEL, finding.good == "rejecting"
+    if rejected:
+        return f"yes {MARKS[wanted]}"
+    return "no" if wanted or not finding.power else f"no {MARKS[True]}"
+
+
+def _said(lead: str, sentence: str) -> Iterator[str]:
+    inner = "    "
+    yield from wrap(sentence, WIDTH - len(INDENT), initial_indent=inner + lead, subsequent_indent=inner + "  ")
+
+
+def _sample(result: Criteria) -> Iterator[str]:
+    draws = f"{result.draws} draw{'' if result.draws == 1 else 's'}"
+    level = f"; {result.faithfulness.normalized.level:.0%} interval over rows, given the pool"
+    interval = "" if result.faithfulness.normalized.value is None else level
+    facts = [("sample", f"{result.rows} rows x {draws}, seed {result.seed}{interval}")]
+    if result.options:
+        facts.append(("options", ", ".join(f"{name}={value!r}" for name, value in result.options.items())))
+    yield from table(facts)
+    if result.published:
+        yield f"published, not reproduced here: {result.published}"
+
+
+def some_of(names: Sequence[str], room: int) -> str:
+    """The first names, at most four and no more than fit: `9.6, 9.9, 10.0, 10.7 and 3 more`."""
+    if not names:
+        return "none"
+    shown = max((n for n in range(1, min(SHOWN, len(names)) + 1) if len(", ".join(names[:n])) <= room), default=1)
+    rest = f" and {len(names) - shown} more" if shown < len(names) else ""
+    return ", ".join(names[:shown]) + rest
+
+
+def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
+    """A table, indented, whose columns of numbers stand to the right also where one is undefined."""
+    listed = [list(head), *map(list, rows)]
+    for column in right:
+        width = max(len(row[column]) for row in listed)
+        for row in listed:
+            row[column] = row[column].rjust(width)
+    return table(listed, "  ")
+
+
+def _number(value: float | None) -> str:
+    """Four decimals, or two digits where these would say nothing."""
+    if value is None:
+        return UNDEFINED
+    return f"{value:.1e}" if 0 < abs(value) < 0.00095 else f"{value:z.4f}"
+
+
+def _share(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:z.2f}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return UNDEFINED
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
