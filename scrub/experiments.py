@@ -57,7 +57,9 @@ def criteria(
     claim, source = sound(hypothesis, model, expecting=False)
     chosen = _protocol(hypothesis.criteria, protocol)
     named = _circuit(claim, circuit)
-    named = named.at_level(chosen.level) if circuit is None or not isinstance(circuit, Circuit) or named.nodes else named
+    named = (
+        named.at_level(chosen.level) if circuit is None or not isinstance(circuit, Circuit) or named.nodes else named
+    )
     experiment, weights = _loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
     with progress(f"{hypothesis.title}: criteria", 0) as done:
         bench = _bench(experiment, weights, named, seed, draws, done)
@@ -150,7 +152,9 @@ def _setting(
         return experiment, weights, named, _record(source, weights, claim.data)
     if model is None or data is None or metric is None:
         lacking = [name for name, given in (("model", model), ("data", data), ("metric", metric)) if given is None]
-        raise ClaimError(f"give a hypothesis, whose setting is used, or model=, data= and metric=; lacking: {', '.join(lacking)}.")
+        raise ClaimError(
+            f"give a hypothesis, whose setting is used, or model=, data= and metric=; lacking: {', '.join(lacking)}."
+        )
     source = find(model)
     experiment, weights = _plain(source, data, metric, at, scored, _protocol(Protocol(), protocol), device, dtype)
     if rows is not None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scrub.score.result import Result
     from scrub.score.sample import Bench
 
+
 def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0) -> Plan:
     """How many evaluations a test takes, how many are shared, and the cost in forward passes. Needs no weights."""
     from scrub.engine.cost import plan_claim

@@ -59,8 +59,11 @@ class Alignment:
         else:
             columns = [name for name in self.data.columns if _one_length(self.data, name)]
             near = nearest("length", columns) or (columns[0] if columns else None)
-            fix = "Take reference rows of equal length" + (f": group={near!r} does." if near else " with group='column'.")
-        return f"ablation {ablation!r} needs every position of a row in its donor; {len(short)} rows have longer ones: {some(short.tolist())}. {fix}"
+            fix = "Take reference rows of equal length" + (
+                f": group={near!r} does." if near else " with group='column'."
+            )
+        found = f"{len(short)} rows have positions that their donors lack: {some(short.tolist())}"
+        return f"ablation {ablation!r} needs every position of a row in its donor; {found}. {fix}"
 
 
 def _one_length(data: Dataset, column: str) -> bool:

@@ -31,7 +31,10 @@ DRAWS = 5  # of `resample`; the other ablations draw nothing
 
 @frozen(slots=False, eq=False)
 class Bench:
-    """An experiment with its model, for circuits whose positions are among `slots`. `done` is told of finished calls."""
+    """An experiment with its model, for circuits whose positions are among `slots`.
+
+    `done` is told how many calls are finished.
+    """
 
     experiment: Experiment
     model: Transformer | None
@@ -58,8 +61,8 @@ class Bench:
         listed = cls(experiment, model, slots, passed, seed, _draws(experiment, draws))
         if clash := [str(p) for p in expand(circuit, experiment.graph) if _ends(p) & passed - {POS}]:
             raise ClaimError(
-                f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part of a "
-                "circuit. Leave it out, or pass through less."
+                f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part "
+                "of a circuit. Leave it out, or pass through less."
             )
         return listed if done is None else evolve(listed, done=done)
 

@@ -29,7 +29,9 @@ def circuit_of(claim: Claim) -> Circuit:
     nodes = frozenset(part for _, parts in roles for part in parts if isinstance(part, Node))
     everything = frozenset(part for parts in edges.values() for part in parts if isinstance(part, Edge))
     named = dict(roles)
-    joined = tuple((name, named.get(name, frozenset()) | frozenset(edges.get(name, ()))) for name in claim.placement.placed)
+    joined = tuple(
+        (name, named.get(name, frozenset()) | frozenset(edges.get(name, ()))) for name in claim.placement.placed
+    )
     return Circuit(nodes, everything, tuple((name, parts) for name, parts in joined if parts))
 
 

@@ -65,14 +65,16 @@ def completeness(bench: Bench, circuit: Circuit, budget: int | None = None, rand
     subsets = [frozenset(p for p in circuit.parts if rng.random() < 0.5) for _ in range(random)]
     roles = [(name, parts) for name, parts in circuit.roles if parts]
     found = gaps(bench, circuit, [*subsets, *(parts for _, parts in roles)])
-    variables = tuple(
-        _told(parts, names, *found[len(subsets) + i], name) for i, (name, parts) in enumerate(roles)
-    )
+    variables = tuple(_told(parts, names, *found[len(subsets) + i], name) for i, (name, parts) in enumerate(roles))
     at_worst = gaps(measuring, circuit, [worst])[0]
-    return Completeness(_told(worst, names, *at_worst), tuple(abs(c - m) for c, m in found[: len(subsets)]), variables)
+    return Completeness(
+        _told(worst, names, *at_worst), tuple(abs(c - m) for c, m in found[: len(subsets)]), variables
+    )
 
 
-def _told(parts: frozenset[Part], names: dict[Part, str], own: float, model: float, variable: str | None = None) -> Gap:
+def _told(
+    parts: frozenset[Part], names: dict[Part, str], own: float, model: float, variable: str | None = None
+) -> Gap:
     return Gap(tuple(names[part] for part in sorted_parts(parts, names)), abs(own - model), own, model, variable)
 
 
@@ -115,7 +117,9 @@ def _greedy(bench: Bench, circuit: Circuit, budget: int | None) -> frozenset[Par
         if not count:
             return chosen
         tried = [rest[i] for i in sorted(rng.choice(len(rest), size=count, replace=False))]
-        found: Float[np.ndarray, " n"] = np.array([abs(c - m) for c, m in gaps(bench, circuit, [chosen | {p} for p in tried])])
+        found: Float[np.ndarray, " n"] = np.array(
+            [abs(c - m) for c, m in gaps(bench, circuit, [chosen | {p} for p in tried])]
+        )
         left = None if left is None else left - count
         if found.max() <= best:
             return chosen

@@ -131,7 +131,7 @@ def _better_than_random(
 
 def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, number: int) -> Finding:
     """Knocked out are the parts that are no inputs, and random ones in their place: without inputs nothing works."""
-    null = "knocking the circuit out moves the model more than knocking out at most 90 % of random circuits of equal size"
+    null = "knocking the circuit out moves the model more than that of at most 90 % of random ones"
     graph = bench.experiment.graph
     inner = Circuit.from_parts(part for part in expand(circuit, graph).parts if not is_input(part, graph))
     rivals = _rivals(bench, inner, number, outside=True)

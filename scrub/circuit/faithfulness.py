@@ -63,7 +63,12 @@ def faithfulness(bench: Bench, circuit: Circuit) -> tuple[Faithfulness, dict[str
 
 
 def conventions(
-    model: Row, own: Row, empty: Row, seed: int, better: str = "higher", beside: dict[str, dict[str, float]] | None = None
+    model: Row,
+    own: Row,
+    empty: Row,
+    seed: int,
+    better: str = "higher",
+    beside: dict[str, dict[str, float]] | None = None,
 ) -> Faithfulness:
     """The conventions from the metric of model, circuit and F(0) on each row."""
     columns = np.stack([own, empty, model], axis=1)

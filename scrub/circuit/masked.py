@@ -18,6 +18,7 @@ from scrub.claims.positions import Slot
 from scrub.model.layers import CHANNELS, attend, expand, mlp, norm, project, visible, write
 from scrub.model.weights import Block, Transformer
 
+
 @frozen(eq=False)
 class Masks:
     """Where each writer is live: where its circuit has it, or (`inverted`) where it has not; `passed` ones always."""

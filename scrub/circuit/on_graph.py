@@ -1,4 +1,4 @@
-"""Circuits on a computation graph: nodes take their functions' values on live or frozen arguments, one row at a time."""
+"""Circuits on a computation graph: nodes take their functions' values on live or frozen arguments."""
 
 from __future__ import annotations
 
@@ -41,9 +41,11 @@ class OnGraph:
         """Every row run once. Raises DataError where values have no mean."""
         graph = experiment.graph
         assert isinstance(graph, Computation)
-        rows = [graph.run(row.columns) for row in experiment.data.rows]
+        rows: list[GraphValues] = [graph.run(row.columns) for row in experiment.data.rows]
         own = [rows[int(row)] for row in calls.reference]
-        ablated = [_ablated(experiment, graph, rows, int(r), int(d)) for r, d in zip(calls.reference, donors, strict=True)]
+        ablated = [
+            _ablated(experiment, graph, rows, int(r), int(d)) for r, d in zip(calls.reference, donors, strict=True)
+        ]
         return cls(experiment, graph, passed, own, ablated, done)
 
     @property
@@ -138,7 +140,9 @@ class OnGraph:
         return evaluated(self.experiment.output, wiring.final)
 
 
-def _ablated(experiment: Experiment, graph: Computation, rows: list[dict[str, Any]], row: int, donor: int) -> GraphValues:
+def _ablated(
+    experiment: Experiment, graph: Computation, rows: list[GraphValues], row: int, donor: int
+) -> GraphValues:
     kind = experiment.protocol.ablation
     if kind == "zero":
         return dict.fromkeys(graph.nodes, 0)

@@ -122,7 +122,9 @@ class OnTransformer:
     def _located(self, slot: Slot, rows: Int[np.ndarray, " n"]) -> Int[Tensor, " n"]:
         return torch.from_numpy(self.experiment.data.locate(slot)[rows]).to(self.model.device)
 
-    def _ablated(self, rows: Int[np.ndarray, " n"], donors: Int[np.ndarray, " n"], own: Values) -> tuple[Values, bool]:
+    def _ablated(
+        self, rows: Int[np.ndarray, " n"], donors: Int[np.ndarray, " n"], own: Values
+    ) -> tuple[Values, bool]:
         match self.experiment.protocol.ablation:
             case "mean":
                 return self._means.of(rows), False

@@ -24,7 +24,7 @@ _ARROW = re.compile(r"\s*(->|~[^~>]*~>)\s*")
 
 @frozen
 class Hop:
-    """A step into a channel, past the components that it may pass through; `at` is where the receiver's value counts."""
+    """A step into a channel, past the components it may pass through; `at` is where the receiver's value counts."""
 
     receiver: Component
     channel: str
@@ -55,7 +55,9 @@ def parse_path(text: str, graph: Graph) -> tuple[Path, ...]:
     pieces = _ARROW.split(text.strip())
     names, arrows = pieces[0::2], pieces[1::2]
     if not arrows or not all(names):
-        raise ClaimError(f"{text!r} is no path: write 'sender -> receiver.channel -> logits', such as '9.9 -> logits'.")
+        raise ClaimError(
+            f"{text!r} is no path: write 'sender -> receiver.channel -> logits', such as '9.9 -> logits'."
+        )
     sender = parse_part(names[0], graph)
     found = [Path(node, ()) for node in sender if isinstance(node, Node)]
     last = names[0].partition("@")[0].strip()
@@ -85,16 +87,23 @@ def _problems(path: Path, graph: Graph) -> list[str]:
         missing = [c for c in (sender, hop.receiver) if not graph.has(c)]
         if missing:
             known, near = graph.missing(missing[0])
-            return [*found, f"{path}: there is no {missing[0]}, {known}" + (f"; did you mean {near}?" if near else ".")]
+            return [
+                *found,
+                f"{path}: there is no {missing[0]}, {known}" + (f"; did you mean {near}?" if near else "."),
+            ]
         passed = graph.passed(hop.through)
         direct = graph.feeds(sender, hop.receiver, hop.channel)
         carried = any(graph.feeds(sender, c, ch) for c in passed for ch in graph.channels(c))
         if not direct and not (carried and isinstance_graph(graph)):
             reads = channel_name(hop.receiver, hop.channel)
-            found.append(f"{path}: {reads} does not read {sender}, neither directly nor through {hop.through or 'anything'}.")
+            found.append(
+                f"{path}: {reads} does not read {sender}, neither directly nor through {hop.through or 'anything'}."
+            )
         sender = hop.receiver
     if not graph.is_output(sender):
-        found.append(f"{path} does not end at the output: add '-> logits', or '~all~> logits' for everything downstream.")
+        found.append(
+            f"{path} does not end at the output: add '-> logits', or '~all~> logits' for everything downstream."
+        )
     return found
 
 

@@ -29,7 +29,9 @@ def pool_of(circuit: Circuit, graph: Graph, passed: frozenset[Component], output
     """What random parts are drawn from: all of the circuit's kinds, at the positions where it has such parts."""
     if circuit.edges:
         slots = sorted({e.at for e in circuit.edges}, key=str)
-        return tuple(Edge(e.sender, e.receiver, e.channel, s) for e in every_edge(graph, passed, output) for s in slots)
+        return tuple(
+            Edge(e.sender, e.receiver, e.channel, s) for e in every_edge(graph, passed, output) for s in slots
+        )
     own = expand(circuit, graph)
     kinds: dict[str, set[Slot | None]] = {}
     for node in own.nodes:
@@ -78,9 +80,7 @@ def _kind(part: Part) -> str:
     return "edge" if isinstance(part, Edge) else part.component.kind
 
 
-def connected_circuit(
-    graph: Graph, passed: frozenset[Component], output: Component, size: int, seed: int
-) -> Circuit:
+def connected_circuit(graph: Graph, passed: frozenset[Component], output: Component, size: int, seed: int) -> Circuit:
     """A random circuit of at most `size` edges, every one on a path of the circuit from an input to the output.
 
     Paths are walks backwards from the output, each sender drawn uniformly among those that the channel reads; a

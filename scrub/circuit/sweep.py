@@ -58,7 +58,9 @@ class Sweep:
     provenance: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        effects = [{"sender": e.sender, "at": e.at, "effect": e.effect, "low": e.low, "high": e.high} for e in self.effects]
+        effects = [
+            {"sender": e.sender, "at": e.at, "effect": e.effect, "low": e.low, "high": e.high} for e in self.effects
+        ]
         return {
             "to": self.to, "metric": self.metric, "ablation": self.ablation, "direction": self.direction,
             "base": self.base, "effects": effects, "rows": self.rows, "draws": self.draws, "seed": self.seed,
@@ -85,7 +87,11 @@ class Sweep:
 def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...]:
     """The components that `heads`, `mlps 0-3`, `attn`, `embed`, `all` or names stand for. Raises ClaimError."""
     found: list[Component] = []
-    pieces = re.findall(r"(?:heads|mlps?|attn|resid)(?: \d+(?:-\d+)?)?|[^\s,]+", words) if isinstance(words, str) else list(words)
+    pieces = (
+        re.findall(r"(?:heads|mlps?|attn|resid)(?: \d+(?:-\d+)?)?|[^\s,]+", words)
+        if isinstance(words, str)
+        else list(words)
+    )
     for word in pieces:
         layered = re.fullmatch(r"(attn|resid)(?: (\d+)(?:-(\d+))?)?", word)
         if word == "all":
@@ -132,9 +138,16 @@ def sweep_paths(
     done: Callable[[int], None],
 ) -> Sweep:  # fmt: skip
     """Patch every sender at every position along `to`. Raises ClaimError for senders that reach nothing."""
-    slots: tuple[Slot | None, ...] = (None,) if at is None else parse_slots(at if isinstance(at, str | int) else list(at))
+    slots: tuple[Slot | None, ...] = (
+        (None,) if at is None else parse_slots(at if isinstance(at, str | int) else list(at))
+    )
     slots = tuple(None if slot == ALL else slot for slot in slots)
-    cases = [(c, slot, paths) for c in senders_of(senders, experiment.graph) if (paths := _paths(c, to, experiment.graph)) for slot in slots]
+    cases = [
+        (c, slot, paths)
+        for c in senders_of(senders, experiment.graph)
+        if (paths := _paths(c, to, experiment.graph))
+        for slot in slots
+    ]
     if not cases:
         raise ClaimError(f"none of the senders {senders!r} reaches {to!r}.")
     listed = [[evolve(p, sender=Node(c, slot)) for p in paths] for c, slot, paths in cases]

@@ -93,8 +93,8 @@ class Means:
         if few.any():
             positions = sorted({int(t) for t in np.nonzero(few)[1]})
             raise DataError(
-                f"ablation 'mean': positions {some(positions)} of rows {some(rows[few.any(1)].tolist())} have fewer than "
-                f"{FEW} reference rows to average over. Name the position, widen group=, or drop those rows (scored=)."
+                f"ablation 'mean': positions {some(positions)} of rows {some(rows[few.any(1)].tolist())} have fewer "
+                f"than {FEW} reference rows to average over. Name the position, widen group=, or drop those rows."
             )
         at = (torch.from_numpy(group.copy()), torch.from_numpy(column))
         return self.values.mapped(lambda array: array[at[0].to(array.device), at[1].to(array.device)])
@@ -159,6 +159,6 @@ def padded(
     return tokens, lengths
 
 
-def _by_length(data: Dataset, rows: Int[np.ndarray, " n"]) -> list[Int[np.ndarray, " n"]]:
+def _by_length(data: Dataset, rows: Int[np.ndarray, " n"]) -> list[Int[np.ndarray, " _"]]:
     ordered = rows[np.argsort(data.lengths[rows], kind="stable")]
     return [ordered[i : i + ROWS_AT_ONCE] for i in range(0, len(ordered), ROWS_AT_ONCE)]

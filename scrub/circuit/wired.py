@@ -86,7 +86,8 @@ class Deltas:
         for row, column in enumerate(columns):
             for number, where in column:
                 if self.everywhere[number] == wanted:
-                    found[:, row, self.index[number]] = [self._covers(where, kind) for kind in self.kinds]
+                    there = [self._covers(where, kind) for kind in self.kinds]
+                    found[there, row, self.index[number]] = 1  # a copy may be read at several positions
         return torch.from_numpy(found).to(self.whole.device, self.whole.dtype)
 
     def _covers(self, where: Where, kind: int) -> bool:
@@ -123,7 +124,9 @@ class Deltas:
 
     def _at_answer(self, columns: Sequence[Column], wanted: bool) -> Float[Tensor, "b column d"]:
         weight, batch = self._weights(columns, wanted), torch.arange(self.places.size, device=self.whole.device)
-        known = self.whole[batch, self.places.answer, : weight.shape[-1]] if wanted else self.last[:, : weight.shape[-1]]
+        known = (
+            self.whole[batch, self.places.answer, : weight.shape[-1]] if wanted else self.last[:, : weight.shape[-1]]
+        )
         return weight[self.kind[batch, self.places.answer]] @ known
 
 
@@ -186,7 +189,13 @@ class Run:
         return frozenset(entry for entry in column if entry[0] not in heads)
 
     def _attend(
-        self, layer: int, block: Block, base: Tensor, copies: list[int], everywhere: bool, streams: dict[Column, Tensor]
+        self,
+        layer: int,
+        block: Block,
+        base: Tensor,
+        copies: list[int],
+        everywhere: bool,
+        streams: dict[Column, Tensor],
     ) -> None:
         attn = block.attn
         listed = [self.wiring.copies[n] for n in copies]
@@ -258,7 +267,7 @@ class Run:
                         self.deltas.put(number, made if everywhere else made[:, 0])
 
     def _recent(self, column: Column, heads: list[int]) -> Tensor:
-        """The frozen stream and what this layer's heads wrote: the part of a column that came after attention read."""
+        """The frozen stream and what this layer's heads wrote: what came after attention read."""
         return self.deltas.recent(frozenset(entry for entry in column if entry[0] in heads), heads)
 
 

@@ -18,7 +18,6 @@ from scrub.claims.names import Component
 from scrub.claims.positions import Slot
 
 
-
 @frozen
 class Outside:
     """Every position but these."""

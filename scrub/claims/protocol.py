@@ -69,5 +69,7 @@ def protocol(**given: Any) -> Protocol:
     known = [f.name for f in fields(Protocol)]
     for name in given:
         if name not in known:
-            raise ClaimError(f"protocol has no argument {name!r}.{did_you_mean(name, known)} It has {', '.join(known)}.")
+            raise ClaimError(
+                f"protocol has no argument {name!r}.{did_you_mean(name, known)} It has {', '.join(known)}."
+            )
     return Protocol(**given)

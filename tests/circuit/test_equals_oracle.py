@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from circuit.oracle import donor_values, mean_values, own_run, patch_paths, run_components, run_edges, zero_values
 from engine.hooked import mixed_rows
 from model.tiny_models import EXACT, ROUNDED
-
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import POS, Experiment, resolve
