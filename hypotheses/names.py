@@ -8,7 +8,7 @@ Unlike the circuit in GPT-2 (see ioi.py), the repetition is not found at the sec
 depends on all three names, and the claim that they carry the doubled name alone is refuted.
 """
 
-from scrub import Dataset, Interpretation, claim, embed, heads, logits, recovers
+from scrub import Dataset, Interpretation, claim, embed, heads, logits, protocol, recovers
 from scrub.zoo import names_rows
 
 story = Interpretation()
@@ -35,7 +35,13 @@ def rows():
 
 
 SETTING = dict(
-    model="zoo:names", data=rows, metric="logit_diff(io, s1)", scored="is_ioi", through="mlps", expect=recovers(0.7)
+    model="zoo:names",
+    data=rows,
+    metric="logit_diff(io, s1)",
+    scored="is_ioi",
+    through="mlps",
+    expect=recovers(0.7),
+    criteria=protocol(reference="is_abc", group="template"),  # means over rows in which a third person acts
 )
 NAMES = dict(io=embed("IO"), s1=embed("S1"), s2=embed("S2"))
 ALL_THREE = dict(k="io s1 s2", v="io s1 s2")

@@ -50,18 +50,21 @@ def criteria(
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
-    from scrub.circuit.circuit import Circuit
+    from scrub.circuit.bench import ablatable
     from scrub.circuit.criteria import judge
 
     countable(1 if draws is None else draws, rows, seed)
     claim, source = sound(hypothesis, model, expecting=False)
     chosen = _protocol(hypothesis.criteria, protocol)
     named = _circuit(claim, circuit)
-    named = (
-        named.at_level(chosen.level) if circuit is None or not isinstance(circuit, Circuit) or named.nodes else named
-    )
+    if circuit is None or "level" in protocol:
+        named = named.at_level(chosen.level)
+    elif named.edges:
+        named = named.at_level("edges")
     experiment, weights = _loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
     with progress(f"{hypothesis.title}: criteria", 0) as done:
+        if circuit is None:
+            named = ablatable(named, experiment)
         bench = _bench(experiment, weights, named, seed, draws, done)
         return judge(
             bench, named, name_of(hypothesis), _record(source, weights, claim.data), random=random, budget=budget,

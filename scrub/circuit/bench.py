@@ -126,8 +126,19 @@ class Bench:
         return found.reshape(count, -1, self.draws).mean(2)
 
 
+def ablatable(circuit: Circuit, experiment: Experiment) -> Circuit:
+    """A claim's circuit without the parts that are passed through: nothing can be asked of these."""
+    passed = experiment.named_through
+    gone = frozenset(part for part in (*circuit.nodes, *circuit.edges) if _ends(part) & passed)
+    roles = tuple((name, parts - gone) for name, parts in circuit.roles)
+    return evolve(circuit, nodes=circuit.nodes - gone, edges=circuit.edges - gone, roles=roles)
+
+
 def _draws(experiment: Experiment, draws: int | None) -> int:
-    if experiment.protocol.ablation != "resample":
+    kind = experiment.protocol.ablation
+    if kind != "resample":
+        if draws not in (None, 1):
+            raise ClaimError(f"draws={draws}: ablation {kind!r} draws nothing; only 'resample' does.")
         return 1
     return DRAWS if draws is None else draws
 

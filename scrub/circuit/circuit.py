@@ -158,10 +158,8 @@ def _missing(part: Part, graph: ModelGraph) -> list[str]:
         return [_absent(part, component, graph) for component in absent]
     if isinstance(part, Node):
         return []
-    if part.channel not in graph.channels(part.receiver):
-        channels = graph.channels(part.receiver)
-        near = nearest(part.channel, channels)
-        return [f"{part}: {part.receiver} has no channel {part.channel!r}; it has {some(channels)}, nearest {near}."]
+    if part.channel not in graph.channels(part.receiver) and graph.sequence:
+        return [f"{part}: {part.receiver} has no channel {part.channel!r}; it has {some(graph.channels(part.receiver))}."]
     if not graph.feeds(part.sender, part.receiver, part.channel):
         reads = channel_name(part.receiver, part.channel)
         return [f"{part}: no such edge, {reads} does not read {part.sender}{_direction(part, graph)}."]
@@ -173,7 +171,11 @@ def _direction(edge: Edge, graph: ModelGraph) -> str:
     for channel in graph.channels(edge.sender):
         if graph.feeds(edge.receiver, edge.sender, channel):
             return f"; the other way round there is {Edge(edge.receiver, edge.sender, channel, edge.at)}"
-    return " (it is computed before, or beside it)"
+    if graph.sequence:
+        return " (it is computed before, or beside it)"
+    known = graph.channels(edge.receiver)
+    near = nearest(str(edge.sender), known)
+    return f"; it reads {some(known) or 'nothing'}" + (f", nearest {near}" if near else "")
 
 
 def _absent(part: Part, component: Component, graph: ModelGraph) -> str:

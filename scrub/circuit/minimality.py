@@ -28,7 +28,7 @@ LEVEL = 0.05
 
 @frozen
 class Needed:
-    """The effect of one part in its context; `p` that it beats the effects of random parts, `adjusted` by Holm."""
+    """The effect of one part in its context; `p` that it beats the effects of `n` random parts, `adjusted` by Holm."""
 
     part: str
     at: str | None
@@ -36,6 +36,7 @@ class Needed:
     context: tuple[str, ...]
     p: float | None
     adjusted: float | None
+    n: int
 
     @property
     def minimal(self) -> bool:
@@ -45,7 +46,7 @@ class Needed:
     def to_dict(self) -> dict[str, Any]:
         return {
             "part": self.part, "at": self.at, "effect": self.effect, "context": list(self.context), "p": self.p,
-            "adjusted": self.adjusted, "minimal": self.minimal,
+            "adjusted": self.adjusted, "n": self.n, "minimal": self.minimal,
         }  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def minimality(bench: Bench, circuit: Circuit, random: int = 100) -> tuple[Neede
     return tuple(
         Needed(
             names[part], None if part.at is None else str(part.at), effect,
-            tuple(names[p] for p in sorted_parts(context, names)), p, adjusted,
+            tuple(names[p] for p in sorted_parts(context, names)), p, adjusted, len(rivals),
         )
         for part, (effect, context), p, adjusted in zip(circuit.parts, found, tests, holm(tests), strict=True)
     )  # fmt: skip

@@ -151,8 +151,8 @@ def cpr_cmd(bench: Bench, ranking: Ranking, sizes: Sequence[SupportsFloat] = MIB
     """CPR and CMD of a ranking by signed scores (the default; MIB's CPR) or by absolute ones (its CMD).
 
     A share is one of all parts of the ranking's level that the bench can ablate, at each position that the ranking
-    names. No circuit has parts without a score, at share 1 neither. Make the bench with `ranking.circuit`.
-    Raises ClaimError for parts or shares that do not exist.
+    names; no circuit has parts without a score. Make the bench with `ranking.circuit`. Raises ClaimError for parts
+    or shares that do not exist.
     """
     shares = [float(size) for size in sizes]
     if len(shares) < 2 or not all(0 <= a < b <= 1 for a, b in pairwise(shares)):
@@ -179,8 +179,7 @@ def cpr_cmd(bench: Bench, ranking: Ranking, sizes: Sequence[SupportsFloat] = MIB
 
 def _universe(bench: Bench, ranking: Ranking) -> list[Part]:
     """Every part that a ranking of this level could score on a bench. Raises ClaimError for others that it scores."""
-    graph = bench.experiment.graph
-    slots = slots_in(ranking.circuit) or (None,)
+    graph, slots = bench.experiment.graph, slots_in(ranking.circuit) or (None,)
     found: list[Part] = [Node(component, slot) for component in free_writers(graph, bench.passed) for slot in slots]
     if ranking.level == EDGES:
         edges = every_edge(graph, bench.passed, bench.experiment.output)

@@ -160,7 +160,7 @@ def sweep_paths(
         effects.append(Effect(str(component), name, float((scores - base).mean()), spread.low, spread.high))
     return Sweep(
         to, str(experiment.metric), experiment.protocol.ablation, experiment.protocol.direction, tuple(effects),
-        float(base.mean()), len(bench.rows), bench.draws, seed, described(experiment), provenance,
+        float(base.mean()), len(bench.rows), bench.draws, seed, described(bench.experiment), provenance,
     )  # fmt: skip
 
 

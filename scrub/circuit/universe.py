@@ -101,6 +101,8 @@ def pruned(
     inputs = {
         c for c in writers(graph) if c.kind in INPUTS or (isinstance(graph, Computation) and c.name in graph.inputs())
     }
+    if inputs & passed - {Component("pos")}:  # every component that reads it is live
+        inputs |= {edge.sender for edge in circuit.edges}
     forward = _reached(inputs, [(e.sender, e.receiver) for e in circuit.edges])
     backward = _reached({output}, [(e.receiver, e.sender) for e in circuit.edges])
     live = frozenset(e for e in circuit.edges if e.sender in forward and e.receiver in backward)

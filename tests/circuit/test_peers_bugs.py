@@ -111,14 +111,13 @@ def test_a_mean_is_of_one_component_at_one_position_over_the_rows_that_have_it()
     assert np.abs(found - one_vector).max() > 1e-2
 
 
-def test_means_do_not_depend_on_what_rows_are_padded_to() -> None:
-    """One more row, longer than all others, that is no reference row."""
-    rows = [{"tokens": row.tokens, "columns": {**row.columns, "usual": True}} for row in RAGGED.rows]
-    longer = {"tokens": [1] * 9, "columns": {"a": 1, "b": 2, "usual": False}}
-    data = Dataset.from_rows([*rows, longer])
-    options: dict[str, Any] = {"reference": "usual", "scored": "usual"}
-    found = scores("0.1, mlp 1", native(), data, **options)
-    np.testing.assert_allclose(found, scores("0.1, mlp 1", native(), RAGGED), rtol=1e-9)
+def test_rows_are_run_as_if_they_were_alone_however_much_they_are_padded() -> None:
+    """Two long rows, a group of their own, are padded for; a model that looks ahead would see the padding."""
+    model = native(attention_dir="bidirectional")
+    rows = [{"tokens": row.tokens, "columns": {**row.columns, "short": True}} for row in RAGGED.rows]
+    long = [{"tokens": [token] * 9, "columns": {"a": 1, "b": 2, "short": False}} for token in (1, 2)]
+    found = scores("0.1, mlp 1", model, Dataset.from_rows([*rows, *long]), group="short")
+    np.testing.assert_allclose(found[: len(rows)], scores("0.1, mlp 1", model, RAGGED), rtol=1e-9)
 
 
 # KL is a sum over the vocabulary

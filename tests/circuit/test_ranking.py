@@ -80,6 +80,8 @@ def test_the_top_is_by_absolute_scores_unless_it_says_signed() -> None:
     assert [str(part) for part in found.top(2, absolute=False)] == ["a", "c"]
     assert (len(found.top(0)), len(found.top(9)), found.top(0)) == (0, 4, Circuit())
     assert found.circuit == found.top(4)
+    with pytest.raises(ClaimError, match="0 or more"):
+        found.top(-1)
 
 
 def test_ties_do_not_depend_on_the_order_of_the_dict() -> None:
@@ -111,11 +113,6 @@ def test_a_ranking_that_is_none(scores: dict[str, float], words: list[str]) -> N
     with pytest.raises(ClaimError) as error:
         Ranking.of(scores)
     assert all(word in str(error.value) for word in words), error.value
-
-
-def test_fewer_parts_than_none() -> None:
-    with pytest.raises(ClaimError, match="0 or more"):
-        Ranking.of({"9.6": 1.0}).top(-1)
 
 
 # areas
@@ -152,9 +149,8 @@ def test_the_grid_of_the_benchmark_on_a_thousand_parts() -> None:
     assert fs(curve) == [1] * 10
     assert curve.cpr == pytest.approx(0.999)
     assert curve.cmd == 0
-    last = Ranking.of({name: float(i) for i, name in enumerate(names)}, graph)
-    assert cpr_cmd(bench, last).cpr == pytest.approx(0.25)
-    assert cpr_cmd(bench, last).cmd == pytest.approx(0.749)
+    last = cpr_cmd(bench, Ranking.of({name: i for i, name in enumerate(names)}, graph))
+    assert (last.cpr, last.cmd) == (pytest.approx(0.25), pytest.approx(0.749))
 
 
 def test_sizes_are_rounded_down() -> None:
@@ -178,6 +174,7 @@ def test_cpr_rewards_more_than_the_model_and_cmd_does_not() -> None:
     assert fs(absolute) == pytest.approx([0, 1, 0.5, 0.75, 1])
     assert signed.cpr == pytest.approx(0.25 * (0.5 + 1.125 + 1.375 + 1.25))
     assert signed.cpr > 1
+    assert signed.cmd == pytest.approx(0.25 * (0.5 + 0.125 + 0.375 + 0.25))
     assert absolute.cmd == pytest.approx(0.25 * (0.5 + 0.25 + 0.375 + 0.125))
     assert (signed.absolute, absolute.absolute) == (False, True)
     assert "signed scores" in str(signed)
@@ -308,7 +305,7 @@ def test_a_circuit_names_pos_or_it_is_no_part() -> None:
 @pytest.mark.parametrize(
     ("made_for", "scores", "words"),
     [
-        ("0.1", {"0.1": 1.0, "0.7": 1.0}, ["0.7"]),
+        ("0.1", {"0.1": 1.0, "0.7": 1.0}, ["there is no 0.7", "did you mean 0.3?"]),
         ("attn 0", {"attn 0": 1.0}, ["attn 0", "single heads"]),
         ("0.1 @ END", {"0.1 @ END": 1.0, "0.2": 1.0}, ["0.2", "all parts everywhere or all at positions"]),
         ("0.1 @ END", {"0.1 @ S": 1.0}, ["S", "ranking.circuit"]),
