@@ -159,7 +159,9 @@ def _missing(part: Part, graph: ModelGraph) -> list[str]:
     if isinstance(part, Node):
         return []
     if part.channel not in graph.channels(part.receiver) and graph.sequence:
-        return [f"{part}: {part.receiver} has no channel {part.channel!r}; it has {some(graph.channels(part.receiver))}."]
+        return [
+            f"{part}: {part.receiver} has no channel {part.channel!r}; it has {some(graph.channels(part.receiver))}."
+        ]
     if not graph.feeds(part.sender, part.receiver, part.channel):
         reads = channel_name(part.receiver, part.channel)
         return [f"{part}: no such edge, {reads} does not read {part.sender}{_direction(part, graph)}."]

@@ -51,7 +51,8 @@ class Block:
 
     @property
     def bytes(self) -> int:
-        arrays = [*self.own.z, *self.own.mlp, *self.own.resid, *self.ablated.z, *self.ablated.mlp]
+        sides = (self.own, self.ablated)
+        arrays = [a for side in sides for a in (*side.z, *side.mlp, *side.resid, *side.mid)]
         return sum(a.numel() * a.element_size() for a in arrays)
 
 
@@ -112,7 +113,7 @@ class OnTransformer:
             if component.kind in ("embed", "pos"):
                 kept = own if component == POS or self.experiment.protocol.direction == "noising" else ablated
                 if component != POS or not still:
-                    ablated = evolve(ablated, resid=[], **{component.kind: getattr(kept, component.kind)})
+                    ablated = evolve(ablated, resid=[], mid=[], **{component.kind: getattr(kept, component.kind)})
                     still = False
         answer = self.experiment.answer
         assert answer is not None

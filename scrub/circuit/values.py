@@ -24,7 +24,7 @@ class Values:
     """The values of all writers on some rows: heads as z, before W_O.
 
     `run` says that they are the values of one run of the model, on which a component computes what it writes.
-    `resid` holds the stream before each layer of that run, and the final one.
+    `resid` holds the stream before each layer of that run and the final one, `mid` what each MLP reads.
     """
 
     embed: Float[Tensor, "row t d"]
@@ -33,6 +33,7 @@ class Values:
     mlp: list[Float[Tensor, "row t d"]]
     run: bool = True
     resid: list[Float[Tensor, "row t d"]] = field(factory=list[Tensor], repr=False)
+    mid: list[Float[Tensor, "row t d"]] = field(factory=list[Tensor], repr=False)
 
     @property
     def start(self) -> Float[Tensor, "row t d"]:
@@ -56,7 +57,7 @@ def own_values(
     kept: dict[tuple[str, int], Tensor] = {}
 
     def record(kind: str, layer: int, value: Tensor) -> None:
-        if kind in ("embed", "pos", "z", "mlp_out", "resid_pre"):
+        if kind in ("embed", "pos", "z", "mlp_out", "resid_pre", "resid_mid"):
             kept[kind, layer] = value
 
     trace(model, tokens, lengths, record, None if inputs is None else (0, inputs.start))
@@ -65,7 +66,8 @@ def own_values(
     pos = kept.get(("pos", 0), torch.zeros_like(embed)) if inputs is None else inputs.pos
     z = [kept["z", layer] for layer in layers]
     mlp = [kept["mlp_out", layer] if ("mlp_out", layer) in kept else torch.zeros_like(embed) for layer in layers]
-    return Values(embed, pos, z, mlp, True, [kept["resid_pre", layer] for layer in range(len(model.blocks) + 1)])
+    resid = [kept["resid_pre", layer] for layer in range(len(model.blocks) + 1)]
+    return Values(embed, pos, z, mlp, True, resid, [kept.get(("resid_mid", n), resid[n]) for n in layers])
 
 
 def zero_values(like: Values) -> Values:

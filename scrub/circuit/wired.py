@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -51,11 +51,15 @@ class Deltas:
     kinds: list[int]
     slots: tuple[Slot, ...]
     index: list[int]
+    now: dict[str, Tensor] = field(factory=dict[str, Tensor], init=False)
 
     @classmethod
     def of(cls, wiring: Wiring, everywhere: list[bool], places: Places, like: Tensor) -> Deltas:
         count, size = sum(everywhere), (places.size, places.longest)
-        whole = like.new_empty(*size, count + 1, like.shape[-1])
+        anywhere = count or any(
+            channel in ("k", "v") for copy in wiring.copies for channel, column in copy.reads if column
+        )
+        whole = like.new_empty(*size, count + 1 if anywhere else 0, like.shape[-1])
         last = like.new_empty(places.size, len(everywhere) - count, like.shape[-1])
         bits = torch.zeros(size, dtype=torch.int64, device=like.device)
         for bit, slot in enumerate(wiring.slots):
@@ -75,7 +79,14 @@ class Deltas:
 
     def base(self, stream: Float[Tensor, "row t d"]) -> None:
         """The frozen stream that is read from now on."""
-        self.whole[:, :, 0] = stream[self.places.row]
+        self.now["stream"] = stream
+        if self.copied:
+            self.whole[:, :, 0] = stream[self.places.row]
+
+    @property
+    def copied(self) -> bool:
+        """Whether streams are made at every position; where only the answer needs them, one gather suffices."""
+        return self.whole.shape[2] > 0
 
     def _weights(self, columns: Sequence[Column], wanted: bool) -> Float[Tensor, "kind column copy"]:
         """1 where a column reads a copy at positions of a kind."""
@@ -124,10 +135,11 @@ class Deltas:
 
     def _at_answer(self, columns: Sequence[Column], wanted: bool) -> Float[Tensor, "b column d"]:
         weight, batch = self._weights(columns, wanted), torch.arange(self.places.size, device=self.whole.device)
-        known = (
-            self.whole[batch, self.places.answer, : weight.shape[-1]] if wanted else self.last[:, : weight.shape[-1]]
-        )
-        return weight[self.kind[batch, self.places.answer]] @ known
+        width, answer = weight.shape[-1], self.places.answer
+        if wanted and width == 1:  # the frozen stream alone
+            return self.now["stream"][self.places.row, answer][:, None].expand(-1, len(columns), -1)
+        known = self.whole[batch, answer, :width] if wanted else self.last[:, :width]
+        return weight[self.kind[batch, answer]] @ known
 
 
 @frozen(eq=False)
@@ -165,13 +177,13 @@ class Run:
         for everywhere in (True, False):
             if copies := [n for n in heads if self.everywhere[n] == everywhere]:
                 self._attend(layer, block, base, copies, everywhere, streams)
-        if known and not mlps:
+        if known:
+            self._mlps(layer, block, self.frozen.mid[layer], mlps, streams, heads)
             return known[layer + 1]
         after = base + write(block.attn, self.frozen.z[layer])
         after = after if block.attn.b_O is None else after + block.attn.b_O
-        if mlps:
-            self._mlps(layer, block, base if block.parallel else after, mlps, streams, heads)
-        return known[layer + 1] if known else after + self.frozen.mlp[layer]
+        self._mlps(layer, block, base if block.parallel else after, mlps, streams, heads)
+        return after + self.frozen.mlp[layer]
 
     def _columns(self, heads: Sequence[int], mlps: Sequence[int]) -> list[Column]:
         """Every distinct column that a layer reads at every position; of MLPs, what comes from earlier layers."""
@@ -249,14 +261,18 @@ class Run:
     def _mlps(
         self, layer: int, block: Block, mid: Tensor, mlps: list[int], streams: dict[Column, Tensor], heads: list[int]
     ) -> None:
+        if not mlps:
+            return
         assert block.mlp is not None
-        row, answer, before = self.places.row, self.places.answer, self.deltas.whole[:, :, 0].clone()
+        row, answer = self.places.row, self.places.answer
+        before = self.deltas.whole[:, :, 0].clone() if self.deltas.copied else None
         self.deltas.base(mid)
         for everywhere in (True, False):
             copies = [n for n in mlps if self.everywhere[n] == everywhere]
             columns = list(dict.fromkeys(self.wiring.copies[n].reads[0][1] for n in copies))
             for column in columns:
                 if everywhere:
+                    assert before is not None
                     x = streams[self._earlier(column, heads)] - before + self._recent(column, heads)
                 else:
                     x = self.deltas.answers([column])

@@ -83,7 +83,7 @@ AUTO_CIRCUIT_PARTS = {"mlp 2 -> 5.2.q", "embed -> 0.0.k", "5.2 -> logits", "embe
 
 
 @pytest.mark.parametrize(
-    "content", ["\n".join(AUTO_CIRCUIT), AUTO_CIRCUIT, repr(AUTO_CIRCUIT), repr({*AUTO_CIRCUIT})]
+    "content", ["\n".join(AUTO_CIRCUIT), AUTO_CIRCUIT, repr(AUTO_CIRCUIT), "{" + repr(AUTO_CIRCUIT)[1:-1] + "}"]
 )
 def test_edge_names_of_auto_circuit(tmp_path: Path, content: Any) -> None:
     assert names(read_circuit(stored(tmp_path, content))) == AUTO_CIRCUIT_PARTS

@@ -71,7 +71,9 @@ def sides(bench: Bench, call: int) -> tuple[Values, Values]:
     every = [graph_own(model, other.columns) for other in experiment.data.rows]
     match experiment.protocol.ablation:
         case "mean":
-            members = [i for i in np.flatnonzero(experiment.reference) if experiment.group[i] == experiment.group[row]]
+            members = [
+                i for i in np.flatnonzero(experiment.reference) if experiment.group[i] == experiment.group[row]
+            ]
             other = {name: float(np.mean([every[i][name] for i in members])) for name in every[row]}
         case "zero":
             other = dict.fromkeys(every[row], 0)
@@ -123,11 +125,13 @@ def test_edges(ablation: str, direction: str, seed: int, without: bool) -> None:
     bench = Bench.of(experiment, None, circuit, seed, draws_of(ablation))
     inside = (direction == "noising") != without
 
+    functions = frozenset(c for c in passed if model_of(experiment).nodes[c.name].function)
+
     def live(sender: Component, receiver: Component, channel: str) -> bool:
         return sender in passed or (Edge(sender, receiver, channel) in edges) == inside
 
     def expected(start: Values, frozen: Values) -> Any:
-        return graph_edges(model_of(experiment), start, frozen, live, passed)[OUT]
+        return graph_edges(model_of(experiment), start, frozen, live, functions)[OUT]
 
     check(bench, bench.runner.edges([circuit], without=without)[0], expected)
 
@@ -146,13 +150,25 @@ def random_path(rng: random.Random, model: Computation) -> str:
     return text
 
 
+def random_paths(rng: random.Random, model: Computation, number: int) -> list[Path]:
+    """At most so many walks; none stops at a node that another one passes through."""
+    found: list[Path] = []
+    stops, skipped = set[Component](), set[Component]()
+    for _ in range(number):
+        more = parse_path(random_path(rng, model), model)
+        new = {path.sender.component for path in more} | {hop.receiver for path in more for hop in path.hops} - {OUT}
+        over = {c for path in more for hop in path.hops for c in model.passed(hop.through)}
+        if not (new & skipped or over & stops):
+            found, stops, skipped = [*found, *more], stops | new, skipped | over
+    return found
+
+
 @pytest.mark.parametrize(("ablation", "direction", "seed"), CASES)
 def test_paths(ablation: str, direction: str, seed: int) -> None:
     rng = random.Random(2000 + seed)
     experiment = experiment_on(rng, ablation, direction)
     model = model_of(experiment)
-    texts = [random_path(rng, model) for _ in range(rng.choice([1, 1, 2, 3]))]
-    paths = [path for text in texts for path in parse_path(text, model)]
+    paths = random_paths(rng, model, rng.choice([1, 1, 2, 3]))
     bench = bench_for(experiment, None, paths, seed, draws_of(ablation), lambda n: None)
 
     def plain(path: Path) -> Any:
@@ -234,7 +250,14 @@ def test_edges_of_the_examples(model: Any, alone: dict[str, int], joint: int) ->
 
     def lost(edges: str) -> float:
         found = scrub.run_circuit(
-            edges, model=model, data=PAIR, metric=OUTPUT, without=True, ablation="paired", pair="pair", scored="scored"
+            edges,
+            model=model,
+            data=PAIR,
+            metric=OUTPUT,
+            without=True,
+            ablation="paired",
+            pair="pair",
+            scored="scored",
         )
         return -found.change.value
 

@@ -71,6 +71,10 @@ def experiment_on(model: Transformer, ablation: str, direction: str, through: tu
     )  # fmt: skip
 
 
+def drawn(ablation: str) -> int | None:
+    return 2 if ablation == "resample" else None
+
+
 def oracle_values(bench: Bench, call: int, slots: tuple[Slot, ...]) -> Any:
     experiment, row, model = bench.experiment, int(bench.calls.reference[call]), bench.model
     assert model is not None
@@ -131,7 +135,7 @@ def test_components(kind: str, ablation: str, direction: str, seed: int, without
     writers = [c for c in graph.writers() if c.kind != "mlp" or not through]
     nodes = {Node(c, rng.choice(SLOTS)) for c in writers for _ in range(2) if rng.random() < 0.5}
     circuit = Circuit.from_parts(nodes)
-    bench = Bench.of(experiment_on(model, ablation, direction, through), model, circuit, seed, 2)
+    bench = Bench.of(experiment_on(model, ablation, direction, through), model, circuit, seed, drawn(ablation))
     noising = (direction == "noising") != without
 
     def expected(call: int) -> torch.Tensor:
@@ -158,7 +162,7 @@ def test_edges(kind: str, ablation: str, direction: str, seed: int, share: float
     slots = SLOTS if rng.random() < 0.5 else (None,)
     edges = {Edge(e.sender, e.receiver, e.channel, s) for e in universe for s in slots if rng.random() < share}
     circuit = Circuit(edges=frozenset(edges))
-    bench = Bench.of(experiment, model, circuit, seed, 2)
+    bench = Bench.of(experiment, model, circuit, seed, drawn(ablation))
     inner, noising = frozenset(c for c in bench.passed if c != POS), direction == "noising"
 
     def expected(call: int) -> torch.Tensor:
@@ -197,7 +201,7 @@ def test_paths(kind: str, ablation: str, direction: str, text: str) -> None:
     if kind == "neox parallel":  # its MLPs do not read their own layer's heads
         text = text.replace("0.1 -> mlp 0 -> ", "0.1 -> mlp 1 -> logits; 0.1 -> ").replace("1.0.v -> mlp 1", "1.0.v")
     paths = [path for piece in text.split(";") for path in parse_path(piece, experiment.graph)]
-    bench = bench_for(experiment, model, paths, 3, 2, lambda n: None)
+    bench = bench_for(experiment, model, paths, 3, drawn(ablation), lambda n: None)
 
     def expected(call: int) -> torch.Tensor:
         row = int(bench.calls.reference[call])

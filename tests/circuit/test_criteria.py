@@ -1,0 +1,430 @@
+"""The three criteria on compiled models, whose circuits are known exactly, and by direct runs.
+
+Under `mean` nothing is lost that the claims of these models leave out (the token at the end is always the same), so
+that there the true circuit has no gap at all. `compiled-or` is made so that a mean also destroys what it replaces;
+`compiled-compose` and `compiled-induction` still find the one match with a mean query, so that what their heads do
+shows under `zero`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scrub
+from scrub import Circuit, Dataset, Hypothesis, embed, heads
+from scrub.circuit import completeness as completing
+from scrub.circuit import on_transformer
+from scrub.circuit.bench import Bench
+from scrub.circuit.completeness import completeness, halves
+from scrub.circuit.criteria import Criteria
+from scrub.circuit.experiment import experiment_of
+from scrub.circuit.faithfulness import conventions
+from scrub.circuit.minimality import minimality
+from scrub.circuit.parts import Part
+from scrub.circuit.random import random_circuits
+from scrub.claims.collect import collect
+from scrub.claims.protocol import Protocol
+from scrub.model.open import open_weights
+from scrub.model.resolve import sound
+from scrub.run import references
+from scrub.zoo import rows as zoo_rows
+
+GALLERY = Path(__file__).parents[2] / "hypotheses"
+ROWS, RANDOM = 30, 50  # 0.9^50 times 8 parts is below 0.05: fewer random parts could show nothing
+LABEL, SPARE, ASKS = "0.2 @ VALUE", "0.1 @ END", "0.0 @ END"
+
+
+@cache
+def claimed(name: str) -> Hypothesis:
+    """A claim whose circuit is the whole truth about its compiled model."""
+    if name != "induction":
+        return collect([f"{GALLERY / f'{name}.py'}::{name}"]).hypotheses[0]
+    [trained] = collect([f"{GALLERY / 'induction.py'}::induction"]).hypotheses
+    return trained.but(
+        model="zoo:compiled-induction",
+        data=Dataset.from_rows(zoo_rows("compiled-induction", 300, 1)),
+        first=embed("A1"),
+        before=heads("0.0", at="B1").reads(v="first"),
+        found=heads("1.0", at="END").reads(q="current", k="before", v="b"),
+    )
+
+
+def true(name: str, level: str = "components") -> Circuit:
+    return Circuit.of(claimed(name)).at_level(level)
+
+
+def parts(names: str) -> frozenset[Part]:
+    return frozenset(Circuit.parse(names).parts)
+
+
+def less(name: str, names: str) -> Circuit:
+    return true(name) - Circuit.parse(names)
+
+
+@cache
+def judged(name: str, circuit: Circuit, ablation: str = "mean", seed: int = 0, tests: bool = False) -> Criteria:
+    group = "length" if ablation == "resample" else None
+    return scrub.criteria(
+        claimed(name), circuit=circuit, rows=ROWS, seed=seed, random=RANDOM, tests=tests, ablation=ablation, group=group
+    )
+
+
+def bench_of(name: str, circuit: Circuit, seed: int = 0, ablation: str = "mean", data: Dataset | None = None) -> Bench:
+    hypothesis = claimed(name) if data is None else claimed(name).but(data=data)
+    claim, source = sound(hypothesis, expecting=False)
+    rows = np.sort(references(claim, ROWS, 0))
+    experiment = experiment_of(claim, rows, Protocol(ablation=ablation), source.tokenizer)
+    return Bench.of(experiment, open_weights(source, None, "float32", int(claim.data.lengths.max())), circuit, seed)
+
+
+def direct(name: str, circuit: Circuit, rows: np.ndarray, **given: Any) -> float:
+    """The mean metric of one run on some of the rows."""
+    found = scrub.run_circuit(circuit, claimed(name), rows=ROWS, **given).table
+    return float(np.mean([score for row, score in zip(found["row"], found["score"], strict=True) if row in rows]))
+
+
+def close(a: Any, b: Any) -> bool:
+    """Equal, numbers up to the rounding of another order of sums."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(close(a[k], b[k]) for k in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(close, a, b))
+    return a == pytest.approx(b, rel=1e-4, abs=1e-5) if isinstance(a, float) else a == b
+
+
+# the true circuit
+
+
+@pytest.mark.parametrize("level", ["components", "edges"])
+def test_the_circuit_of_an_or_is_faithful_complete_and_minimal(level: str) -> None:
+    """By the mean, where a head of this model that is replaced says nothing, and every comparison is exact."""
+    found = judged("either", true("either", level), tests=True)
+    assert found.level == level
+    assert found.faithfulness.gap == pytest.approx(0, abs=1e-6)
+    assert found.faithfulness.normalized.value == pytest.approx(1, abs=1e-6)
+    assert found.faithfulness.ablated > 2
+    assert found.completeness.worst.gap == pytest.approx(0, abs=1e-6)
+    assert max(found.completeness.random) == pytest.approx(0, abs=1e-6)
+    assert [n.part for n in found.minimality if not n.minimal] == []
+    assert min(n.effect for n in found.minimality) > 2
+
+
+@pytest.mark.parametrize(("name", "ablation", "gap"), [
+    ("compose", "mean", 0.01), ("induction", "mean", 0.02), ("induction", "zero", 0.15),
+])  # fmt: skip
+def test_the_other_true_circuits(name: str, ablation: str, gap: float) -> None:
+    """Gaps are of knock-outs that leave nothing to find: there 1.0 attends to all, and M \\ K reads what C does not.
+
+    Faithful and complete by the mean, where what the claim leaves out is the same in all rows; `compose` is left out
+    under `zero`, which takes the token at the end from the query of 0.1 that the claim does not name.
+    """
+    found = judged(name, true(name), ablation)
+    assert found.faithfulness.gap < 1e-4
+    assert found.faithfulness.normalized.value == pytest.approx(1, abs=1e-4)
+    assert found.faithfulness.ablated - found.faithfulness.model > 2.5
+    assert found.completeness.worst.gap < gap
+    assert max(found.completeness.random) < gap
+    assert all(n.minimal for n in found.minimality)
+
+
+@pytest.mark.parametrize("name", ["compose", "induction"])
+def test_under_zero_every_part_is_needed_by_itself(name: str) -> None:
+    assert all(n.minimal and n.effect > 1.5 for n in judged(name, true(name), "zero").minimality)
+
+
+@pytest.mark.parametrize("ablation", ["mean", "zero", "resample"])
+def test_either_head_of_the_or_suffices(ablation: str) -> None:
+    """What the model's card says, whatever the head is replaced by; without both nothing is found."""
+    group = "length" if ablation == "resample" else None
+    given: dict[str, Any] = {"rows": ROWS, "without": True, "ablation": ablation, "group": group}
+    for one in (ASKS, SPARE):
+        assert scrub.run_circuit(one, claimed("either"), **given).value.value == pytest.approx(0, abs=1e-6)
+    assert scrub.run_circuit(f"{ASKS}, {SPARE}", claimed("either"), **given).value.value > 1.5
+
+
+# a part too few, a part too many, a spare
+
+
+@pytest.mark.parametrize(("name", "part", "ablation"), [
+    ("either", LABEL, "mean"), ("either", "1.0 @ END", "mean"), ("either", LABEL, "zero"),
+    ("compose", "0.1 @ END", "zero"), ("compose", "0.0 @ VALUE", "zero"), ("induction", "0.0 @ B1", "zero"),
+])  # fmt: skip
+def test_faithfulness_notices_a_part_that_has_no_spare(name: str, part: str, ablation: str) -> None:
+    """Without it nothing is found. By the mean that is so of `compiled-or` alone, hence `zero` for the others."""
+    faithful = judged(name, less(name, part), ablation).faithfulness
+    assert faithful.gap > 1.5
+    assert faithful.normalized.value is not None
+    assert faithful.normalized.value < 0.5
+
+
+@pytest.mark.parametrize("ablation", ["mean", "zero"])
+def test_only_completeness_notices_that_a_spare_is_missing(ablation: str) -> None:
+    """0.0 alone is as faithful as both. Taken out, it ends the smaller circuit, and not the model, which has 0.1."""
+    whole, alone = judged("either", true("either"), ablation), judged("either", less("either", SPARE), ablation)
+    assert alone.faithfulness.gap == pytest.approx(whole.faithfulness.gap, abs=1e-6)
+    assert alone.faithfulness.normalized.value == pytest.approx(1, abs=1e-6)
+    assert "0.0" in alone.completeness.worst.parts
+    assert alone.completeness.worst.gap > 1.5
+    [asked] = [gap for gap in alone.completeness.by_variable if gap.variable == "wanted"]
+    assert asked.parts == ("0.0",)
+    assert asked.circuit > 1.5
+    assert asked.model == pytest.approx(0, abs=1e-6)
+    [both] = [gap for gap in whole.completeness.by_variable if gap.variable == "wanted"]
+    assert both.parts == ("0.0", "0.1")
+    if ablation == "mean":
+        assert (whole.completeness.worst.parts, whole.completeness.worst.gap) == ((), 0)
+
+
+def test_a_spare_is_needed_once_the_other_is_out() -> None:
+    found = {n.part: n for n in judged("either", true("either")).minimality}
+    assert (found["0.0"].context, found["0.1"].context) == (("0.1",), ("0.0",))
+    assert found["1.0"].context == ()
+
+
+def test_idle_parts_are_not_shown_to_be_needed_and_change_nothing_else() -> None:
+    """0.3 is never read and 1.1 is zero."""
+    own, more = true("either"), true("either") | Circuit.parse("0.3 @ END, 1.1 @ END")
+    found, before = judged("either", more), judged("either", own)
+    idle = [n for n in found.minimality if not n.minimal]
+    assert [(n.part, n.effect, n.adjusted) for n in idle] == [("0.3", 0, 1), ("1.1", 0, 1)]
+    assert len(found.minimality) == len(own) + 2
+    assert found.faithfulness.to_dict() == before.faithfulness.to_dict()
+    assert found.table == before.table
+    assert found.completeness.worst == before.completeness.worst
+
+
+# faithfulness by hand
+
+
+def column(*values: float) -> np.ndarray:
+    """Ten rows: the first values as they are given, the last of them repeated."""
+    return np.array([*values, *[values[-1]] * (10 - len(values))])
+
+
+def test_conventions_are_different_numbers() -> None:
+    """F(M) = 2, F(C) = 1.4, F(0) = 0.5. One row has a model's score of 0.5, and rules the means over rows."""
+    model, own, empty = column(0.5, 3.5, 2), column(1.5, 2.5, 1.25), column(0, 1, 0.5)
+    found = conventions(model, own, empty, seed=0)
+    assert (found.model, found.circuit, found.ablated) == pytest.approx((2, 1.4, 0.5))
+    assert found.gap == pytest.approx(0.6)
+    assert found.ratio == pytest.approx(0.7)
+    assert found.normalized.value == pytest.approx(0.9 / 1.5)
+    assert found.mean_ratio == pytest.approx((3 + 2.5 / 3.5 + 8 * 0.625) / 10)
+    assert found.mean_normalized == pytest.approx((3 + 1.5 / 2.5 + 8 * 0.5) / 10)
+    assert found.aue == pytest.approx((1 + 1 + 8 * 0.75) / 10)
+    assert found.ate == pytest.approx((0.5 + 2.5 + 8 * 1.5) / 10)
+    assert found.explained == pytest.approx(1 - found.aue / found.ate)
+
+
+def test_errors_that_cancel_are_no_gap_but_row_by_row_they_count() -> None:
+    model = np.full(10, 2.0)
+    found = conventions(model, model + np.tile([1.0, -1.0], 5), np.zeros(10), seed=0)
+    assert (found.gap, found.aue, found.ate, found.explained) == (0, 1, 2, 0.5)
+    assert found.normalized.value == pytest.approx(1)
+
+
+def test_nothing_is_normalized_where_ablating_changes_nothing() -> None:
+    same = column(1, 2, 3)
+    found = conventions(same, same + 1, same, seed=0)
+    assert (found.normalized.value, found.mean_normalized, found.explained) == (None, None, None)
+    assert found.ratio == pytest.approx(37 / 27)
+
+
+def test_nothing_is_normalized_where_ablating_helps_or_may_help() -> None:
+    model, own = column(2, 3, 1), column(2, 2, 1)
+    assert conventions(model, own, model + 1, seed=0).normalized.value is None
+    either_way = model + np.tile([1.0, -1.1], 5)
+    assert conventions(model, own, either_way, seed=0).normalized.value is None
+
+
+def test_lower_is_better_for_a_loss() -> None:
+    """The same three columns are one story for a loss and no story for a score."""
+    model, own, empty = column(0.5, 1), column(1, 1.5), column(3, 2.5)
+    loss = conventions(model, own, empty, seed=0, better="lower")
+    assert loss.normalized.value == pytest.approx((1.45 - 2.55) / (0.95 - 2.55))
+    assert conventions(model, own, empty, seed=0, better="higher").normalized.value is None
+    assert conventions(-model, -own, -empty, seed=0).normalized.value == pytest.approx(loss.normalized.value)
+
+
+def test_few_rows_have_no_normalized_value() -> None:
+    model, own, empty = column(2, 3), column(1, 2), column(0, 1)
+    assert conventions(model[:9], own[:9], empty[:9], seed=0).normalized.value is None
+    assert conventions(model, own, empty, seed=0).normalized.value == pytest.approx(0.5)
+
+
+def test_a_model_that_scores_nothing_has_no_ratio() -> None:
+    found = conventions(np.zeros(10), np.ones(10), np.full(10, -1.0), seed=0)
+    assert (found.ratio, found.mean_ratio) == (None, None)
+    assert found.normalized.value == pytest.approx(2)
+
+
+# completeness
+
+
+@pytest.mark.parametrize("ablation", ["mean", "zero"])
+def test_gaps_are_those_of_two_direct_runs(ablation: str) -> None:
+    circuit = less("either", SPARE)
+    found, rows = judged("either", circuit, ablation), judged("either", circuit, ablation).table["row"]
+    for gap in found.completeness.by_variable:
+        knocked = Circuit.from_parts(dict(circuit.roles)[gap.variable] & set(circuit.parts))
+        own = direct("either", circuit - knocked, rows, ablation=ablation)
+        model = direct("either", knocked, rows, ablation=ablation, without=True)
+        assert (gap.circuit, gap.model) == pytest.approx((own, model), abs=1e-5)
+        assert gap.gap == pytest.approx(abs(own - model), abs=1e-5)
+
+
+def test_the_gap_of_the_worst_set_is_measured_on_the_other_half() -> None:
+    circuit = less("compose", "0.0 @ VALUE")
+    found = judged("compose", circuit, "zero").completeness.worst
+    knocked = Circuit.from_parts(part for part, name in circuit.names().items() if name in found.parts)
+    measuring = halves(bench_of("compose", circuit, ablation="zero"))[1].rows
+    own = direct("compose", circuit - knocked, measuring, ablation="zero")
+    model = direct("compose", knocked, measuring, ablation="zero", without=True)
+    assert (found.circuit, found.model) == pytest.approx((own, model), abs=1e-5)
+    assert len(measuring) == ROWS // 2
+
+
+def test_greedy_search_tries_no_more_parts_than_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first call of `gaps` is the first step of the search, the last one measures what it chose."""
+    asked: list[int] = []
+    original = completing.gaps
+    monkeypatch.setattr(completing, "gaps", lambda b, c, K: asked.append(len(K)) or original(b, c, K))
+    circuit = less("either", SPARE)
+    found = {completeness(bench_of("either", circuit, seed), circuit, budget=1).worst.parts for seed in range(5)}
+    assert found == {(), ("0.0",)}  # one part is tried, and only 0.0 makes a difference
+    assert asked[:3] == [1, 20 + 6, 1]
+    assert sum(asked) == 5 * (1 + 20 + 6 + 1)
+
+
+def test_halves_are_disjoint_and_drawn_by_the_seed_whatever_the_order_of_the_rows() -> None:
+    bench = bench_of("either", true("either"))
+    first, second = halves(bench)
+    assert sorted([*first.rows, *second.rows]) == bench.rows.tolist()
+    assert set(first.rows) & set(second.rows) == set()
+    assert set(halves(bench_of("either", true("either"), seed=1))[0].rows) != set(first.rows)
+    data = bench.experiment.data
+    turned = halves(bench_of("either", true("either"), data=Dataset.from_rows(zoo_rows("compiled-or", 300, 1)[::-1])))
+    assert set(len(data) - 1 - turned[0].rows) == set(first.rows)
+
+
+# minimality
+
+
+@pytest.mark.parametrize(("name", "ablation"), [("either", "mean"), ("compose", "zero")])
+def test_effects_are_those_of_two_direct_runs_on_the_measuring_half(name: str, ablation: str) -> None:
+    circuit = true(name)
+    names = {text: part for part, text in circuit.names().items()}
+    measuring = halves(bench_of(name, circuit, ablation=ablation))[1].rows
+    for needed in judged(name, circuit, ablation).minimality:
+        rest = circuit - Circuit.from_parts(names[text] for text in needed.context)
+        own = direct(name, rest, measuring, ablation=ablation)
+        knocked = direct(name, rest - Circuit.from_parts([names[needed.part]]), measuring, ablation=ablation)
+        assert needed.effect == pytest.approx(abs(own - knocked), abs=1e-5), needed
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_part_of_a_random_circuit_is_called_needed(seed: int) -> None:
+    """Wrong heads with the right embeddings: of each four, one at least is missing without which nothing is found."""
+    bench = bench_of("either", true("either"), seed)
+    graph, output = bench.experiment.graph, bench.experiment.output
+    [wrong] = random_circuits(true("either"), graph, bench.passed, output, 1, seed, outside=True)
+    found = minimality(bench, wrong, RANDOM)
+    assert len(found) == 7
+    assert [n.part for n in found if n.minimal] == []
+
+
+def test_adjusted_values_are_no_smaller_and_no_context_holds_its_own_part() -> None:
+    for found in (judged("either", true("either")), judged("compose", true("compose"), "zero")):
+        for needed in found.minimality:
+            assert needed.p is not None
+            assert needed.adjusted is not None
+            assert needed.p <= needed.adjusted <= 1
+            assert needed.part not in needed.context
+        assert min(n.adjusted or 0 for n in found.minimality) > min(n.p or 1 for n in found.minimality)
+
+
+def test_parts_compete_with_random_parts_that_the_circuit_lacks() -> None:
+    """0.0 alone is needed by itself; with everything in the circuit there is nothing left to compare with."""
+    alone = {n.part: n for n in judged("either", less("either", SPARE)).minimality}
+    assert alone["0.0"].context == ()
+    assert alone["0.0"].minimal
+    every = bench_of("either", Circuit.parse("1.0")).everything
+    assert {n.p for n in judged("either", every).minimality} == {None}
+
+
+# the tests beside the criteria
+
+
+@pytest.mark.parametrize(("name", "ablation"), [
+    ("either", "mean"), ("either", "zero"), ("compose", "mean"), ("induction", "mean"), ("induction", "zero"),
+])  # fmt: skip
+def test_a_perfect_circuit_is_never_rejected(name: str, ablation: str) -> None:
+    for seed in (0, 1):
+        found = {t.name: t for t in judged(name, true(name), ablation, seed, tests=True).tests}
+        assert (found["equivalent to the model"].statistic, found["equivalent to the model"].p) == (0, 1)
+        assert found["partial necessity"].p == pytest.approx(0.9**RANDOM)
+
+
+def test_the_whole_model_is_equivalent_to_itself() -> None:
+    every = bench_of("either", Circuit.parse("1.0")).everything
+    for ablation in ("mean", "resample"):
+        found = {t.name: t for t in judged("either", every, ablation, tests=True).tests}
+        assert found["equivalent to the model"].p == 1
+
+
+@pytest.mark.parametrize(("name", "level"), [("either", "edges"), ("compose", "components"), ("compose", "edges")])
+def test_the_true_circuit_is_better_than_random_ones(name: str, level: str) -> None:
+    """Among few heads one random circuit in fifty may be the circuit itself: a tie, which is no win."""
+    found = {t.name: t for t in judged(name, true(name, level), tests=True).tests}
+    assert found["better than random circuits of equal size"].p < 0.05
+    assert found["better than random circuits of equal size"].n == RANDOM
+
+
+def test_a_wrong_circuit_is_rejected_and_no_better_than_random_ones() -> None:
+    found = {t.name: t for t in judged("either", less("either", LABEL), tests=True).tests}
+    assert found["equivalent to the model"].p < 1e-3
+    assert found["better than random circuits of equal size"].p > 0.5
+
+
+# the same numbers again
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    circuit = less("either", LABEL)
+    given: dict[str, Any] = {"circuit": circuit, "rows": 12, "random": 8, "ablation": "resample", "group": "length"}
+    first, again, other = (scrub.criteria(claimed("either"), seed=seed, **given) for seed in (3, 3, 4))
+    assert first.to_dict() == again.to_dict()
+    assert first.table == again.table
+    assert first.completeness.random != other.completeness.random
+
+
+@pytest.mark.parametrize("level", ["components", "edges"])
+def test_numbers_do_not_depend_on_how_many_circuits_run_at_once(
+    level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {"level": level, "rows": 12, "random": 8, "ablation": "zero"}
+    at_once = scrub.criteria(claimed("compose"), **given)
+    monkeypatch.setattr(on_transformer, "TOKENS", 1)
+    assert close(scrub.criteria(claimed("compose"), **given).to_dict(), at_once.to_dict())
+
+
+@pytest.mark.parametrize("ablation", ["mean", "resample"])
+def test_numbers_do_not_depend_on_the_order_of_the_rows(ablation: str) -> None:
+    """All but intervals and the permutation test, which are drawn over rows as they come."""
+    turned = claimed("compose").but(data=Dataset.from_rows(zoo_rows("compiled-compose", 300, 1)[::-1]))
+    group = "length" if ablation == "resample" else None
+    given: dict[str, Any] = {"rows": 12, "random": 8, "ablation": ablation, "group": group}
+    first, second = (scrub.criteria(h, **given) for h in (claimed("compose"), turned))
+    a, b = first.to_dict(), second.to_dict()
+    for key in ("low", "high"):
+        del a["faithfulness"][key], b["faithfulness"][key]
+    for result in (a, b):
+        del result["hypothesis"], result["tests"][-1]
+    assert close(a, b)
+    assert [299 - row for row in second.table["row"]][::-1] == first.table["row"]
+    assert second.table["circuit"][::-1] == pytest.approx(first.table["circuit"], abs=1e-5)
