@@ -112,13 +112,13 @@ def memory(through: str) -> None:
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = _status("VmRSS")
+    before = status("VmRSS")
     bench = set_up(claim_of(through or None, data, weights), weights)
     sample(bench, references(bench.claim, None, 0), DRAWS, 0)
-    print((_status("VmHWM") - before) / 1024**2)
+    print((status("VmHWM") - before) / 1024**2)
 
 
-def _status(field: str) -> int:
+def status(field: str) -> int:
     """A line of /proc/self/status, in kB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1])

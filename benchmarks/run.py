@@ -10,6 +10,9 @@ import argparse
 from pathlib import Path
 
 import torch
+from circuits import BOUNDS as CIRCUIT_BOUNDS
+from circuits import memory as circuit_memory
+from circuits import speed as circuit_speed
 from ioi import peak, speed
 from startup import startup
 
@@ -23,6 +26,14 @@ BOUNDS = {
     "mlps, row cache": 1.2,
     "scrub list": 2.0,
     "scrub check": 4.0,
+}
+
+
+PEERS = {  # measured on the same shape, in the same unit; see docs/benchmarks.md
+    "edge mask, half of 32,491 edges": "15 to 23",
+    "26 heads, by edges": "15 to 23",
+    "144 heads to the logits, direct, with both runs": "131",
+    "144 heads to the logits, through MLPs, with both runs": "275",
 }
 
 
@@ -42,6 +53,12 @@ def main() -> None:
     if not quick:
         lines += ["", "| memory beyond the weights, 1,000 rows x 20 draws | bound | GB |", "|---|---|---|"]
         lines += [f"| {name} | 1.2 | {peak(through):.2f} |" for name, through in (("direct", ""), ("mlps", "mlps"))]
+    lines += ["", "| circuits, in forward passes | bound | V = 5,000 | peers |", "|---|---|---|---|"]
+    for name, value in circuit_speed(5000).items():
+        lines.append(f"| {name} | {CIRCUIT_BOUNDS[name]} | {value:.3f} | {PEERS.get(name, '')} |")
+    if not quick:
+        lines += ["", "| memory beyond the weights, one edge mask, 16 rows | bound | GB |", "|---|---|---|"]
+        lines.append(f"| half of all edges | 0.4 | {circuit_memory():.2f} |")
     print("\n".join(lines))
     if not quick:
         head, _, rest = PAGE.read_text().partition("<!-- table -->")

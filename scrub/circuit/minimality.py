@@ -28,7 +28,7 @@ LEVEL = 0.05
 
 @frozen
 class Needed:
-    """The effect of one part in its context; `p` that it beats the effects of `n` random parts, `adjusted` by Holm."""
+    """The effect of one part in its context; `p` that it beats those of `n` random parts, `adjusted` by Holm."""
 
     part: str
     at: str | None

@@ -271,7 +271,7 @@ SECOND = Metric(lambda output, row: float(output[1]), better="higher", name="sec
 
 @pytest.mark.parametrize(("metric", "base", "exact", "linear"), [(FIRST, 0, 0.6, 0.75), (SECOND, 1, 0.8, 1.0)])
 def test_example_g_a_reader_that_normalises(metric: Metric, base: int, exact: float, linear: float) -> None:
-    """(3, 0) put back onto (0, 4): the scale is a node, so it is recomputed where paths pass through it, else kept."""
+    """(3, 0) put back onto (0, 4): the scale is a node, recomputed where paths pass through it, else kept."""
     graph = graph_of(
         stream=lambda sender: np.array([3.0 * sender, 4.0]),
         scale=lambda stream: np.hypot(*stream),

@@ -23,9 +23,8 @@ from scrub.circuit.bench import Bench
 from scrub.circuit.completeness import completeness, halves
 from scrub.circuit.criteria import Criteria
 from scrub.circuit.experiment import experiment_of
-from scrub.circuit.faithfulness import conventions
+from scrub.circuit.faithfulness import conventions, faithfulness
 from scrub.circuit.minimality import minimality
-from scrub.circuit.parts import Part
 from scrub.circuit.random import random_circuits
 from scrub.claims.collect import collect
 from scrub.claims.protocol import Protocol
@@ -35,7 +34,7 @@ from scrub.run import references
 from scrub.zoo import rows as zoo_rows
 
 GALLERY = Path(__file__).parents[2] / "hypotheses"
-ROWS, RANDOM = 30, 50  # 0.9^50 times 8 parts is below 0.05: fewer random parts could show nothing
+ROWS, RANDOM, FEW = 16, 50, 4  # 0.9^50 times 9 parts is below 0.05: fewer random parts could show nothing
 LABEL, SPARE, ASKS = "0.2 @ VALUE", "0.1 @ END", "0.0 @ END"
 
 
@@ -58,23 +57,19 @@ def true(name: str, level: str = "components") -> Circuit:
     return Circuit.of(claimed(name)).at_level(level)
 
 
-def parts(names: str) -> frozenset[Part]:
-    return frozenset(Circuit.parse(names).parts)
-
-
-def less(name: str, names: str) -> Circuit:
-    return true(name) - Circuit.parse(names)
+def less(name: str, names: str, level: str = "components") -> Circuit:
+    return true(name, level) - Circuit.parse(names)
 
 
 @cache
-def judged(name: str, circuit: Circuit, ablation: str = "mean", seed: int = 0, tests: bool = False) -> Criteria:
+def judged(name: str, circuit: Circuit, ablation: str = "mean", random: int = FEW) -> Criteria:
     group = "length" if ablation == "resample" else None
-    return scrub.criteria(
-        claimed(name), circuit=circuit, rows=ROWS, seed=seed, random=RANDOM, tests=tests, ablation=ablation, group=group
-    )
+    return scrub.criteria(claimed(name), circuit=circuit, rows=ROWS, random=random, ablation=ablation, group=group)
 
 
-def bench_of(name: str, circuit: Circuit, seed: int = 0, ablation: str = "mean", data: Dataset | None = None) -> Bench:
+def bench_of(
+    name: str, circuit: Circuit, seed: int = 0, ablation: str = "mean", data: Dataset | None = None
+) -> Bench:
     hypothesis = claimed(name) if data is None else claimed(name).but(data=data)
     claim, source = sound(hypothesis, expecting=False)
     rows = np.sort(references(claim, ROWS, 0))
@@ -100,11 +95,9 @@ def close(a: Any, b: Any) -> bool:
 # the true circuit
 
 
-@pytest.mark.parametrize("level", ["components", "edges"])
-def test_the_circuit_of_an_or_is_faithful_complete_and_minimal(level: str) -> None:
+def test_the_circuit_of_an_or_is_faithful_complete_and_minimal() -> None:
     """By the mean, where a head of this model that is replaced says nothing, and every comparison is exact."""
-    found = judged("either", true("either", level), tests=True)
-    assert found.level == level
+    found = judged("either", true("either"), random=RANDOM)
     assert found.faithfulness.gap == pytest.approx(0, abs=1e-6)
     assert found.faithfulness.normalized.value == pytest.approx(1, abs=1e-6)
     assert found.faithfulness.ablated > 2
@@ -112,6 +105,15 @@ def test_the_circuit_of_an_or_is_faithful_complete_and_minimal(level: str) -> No
     assert max(found.completeness.random) == pytest.approx(0, abs=1e-6)
     assert [n.part for n in found.minimality if not n.minimal] == []
     assert min(n.effect for n in found.minimality) > 2
+
+
+def test_so_it_is_by_its_edges() -> None:
+    circuit = true("either", "edges")
+    bench = bench_of("either", circuit)
+    found, complete = faithfulness(bench, circuit)[0], completeness(bench, circuit, budget=4, random=4)
+    assert (found.gap, found.normalized.value) == pytest.approx((0, 1), abs=1e-6)
+    assert max(complete.worst.gap, *complete.random) == pytest.approx(0, abs=1e-6)
+    assert faithfulness(bench, less("either", "0.2 -> 1.0.k @ VALUE", "edges"))[0].gap > 2
 
 
 @pytest.mark.parametrize(("name", "ablation", "gap"), [
@@ -123,7 +125,7 @@ def test_the_other_true_circuits(name: str, ablation: str, gap: float) -> None:
     Faithful and complete by the mean, where what the claim leaves out is the same in all rows; `compose` is left out
     under `zero`, which takes the token at the end from the query of 0.1 that the claim does not name.
     """
-    found = judged(name, true(name), ablation)
+    found = judged(name, true(name), ablation, RANDOM)
     assert found.faithfulness.gap < 1e-4
     assert found.faithfulness.normalized.value == pytest.approx(1, abs=1e-4)
     assert found.faithfulness.ablated - found.faithfulness.model > 2.5
@@ -134,7 +136,7 @@ def test_the_other_true_circuits(name: str, ablation: str, gap: float) -> None:
 
 @pytest.mark.parametrize("name", ["compose", "induction"])
 def test_under_zero_every_part_is_needed_by_itself(name: str) -> None:
-    assert all(n.minimal and n.effect > 1.5 for n in judged(name, true(name), "zero").minimality)
+    assert all(n.minimal and n.effect > 1.5 for n in judged(name, true(name), "zero", RANDOM).minimality)
 
 
 @pytest.mark.parametrize("ablation", ["mean", "zero", "resample"])
@@ -181,7 +183,7 @@ def test_only_completeness_notices_that_a_spare_is_missing(ablation: str) -> Non
 
 
 def test_a_spare_is_needed_once_the_other_is_out() -> None:
-    found = {n.part: n for n in judged("either", true("either")).minimality}
+    found = {n.part: n for n in judged("either", true("either"), random=RANDOM).minimality}
     assert (found["0.0"].context, found["0.1"].context) == (("0.1",), ("0.0",))
     assert found["1.0"].context == ()
 
@@ -189,7 +191,7 @@ def test_a_spare_is_needed_once_the_other_is_out() -> None:
 def test_idle_parts_are_not_shown_to_be_needed_and_change_nothing_else() -> None:
     """0.3 is never read and 1.1 is zero."""
     own, more = true("either"), true("either") | Circuit.parse("0.3 @ END, 1.1 @ END")
-    found, before = judged("either", more), judged("either", own)
+    found, before = judged("either", more, random=RANDOM), judged("either", own, random=RANDOM)
     idle = [n for n in found.minimality if not n.minimal]
     assert [(n.part, n.effect, n.adjusted) for n in idle] == [("0.3", 0, 1), ("1.1", 0, 1)]
     assert len(found.minimality) == len(own) + 2
@@ -203,7 +205,7 @@ def test_idle_parts_are_not_shown_to_be_needed_and_change_nothing_else() -> None
 
 def column(*values: float) -> np.ndarray:
     """Ten rows: the first values as they are given, the last of them repeated."""
-    return np.array([*values, *[values[-1]] * (10 - len(values))])
+    return np.array([*values, *[values[-1]] * (10 - len(values))], dtype=float)
 
 
 def test_conventions_are_different_numbers() -> None:
@@ -295,10 +297,10 @@ def test_greedy_search_tries_no_more_parts_than_its_budget(monkeypatch: pytest.M
     original = completing.gaps
     monkeypatch.setattr(completing, "gaps", lambda b, c, K: asked.append(len(K)) or original(b, c, K))
     circuit = less("either", SPARE)
-    found = {completeness(bench_of("either", circuit, seed), circuit, budget=1).worst.parts for seed in range(5)}
+    found = {completeness(bench_of("either", circuit, seed), circuit, budget=1).worst.parts for seed in range(4)}
     assert found == {(), ("0.0",)}  # one part is tried, and only 0.0 makes a difference
     assert asked[:3] == [1, 20 + 6, 1]
-    assert sum(asked) == 5 * (1 + 20 + 6 + 1)
+    assert sum(asked) == 4 * (1 + 20 + 6 + 1)
 
 
 def test_halves_are_disjoint_and_drawn_by_the_seed_whatever_the_order_of_the_rows() -> None:
@@ -320,26 +322,29 @@ def test_effects_are_those_of_two_direct_runs_on_the_measuring_half(name: str, a
     circuit = true(name)
     names = {text: part for part, text in circuit.names().items()}
     measuring = halves(bench_of(name, circuit, ablation=ablation))[1].rows
-    for needed in judged(name, circuit, ablation).minimality:
+    for needed in judged(name, circuit, ablation, RANDOM).minimality:
         rest = circuit - Circuit.from_parts(names[text] for text in needed.context)
         own = direct(name, rest, measuring, ablation=ablation)
         knocked = direct(name, rest - Circuit.from_parts([names[needed.part]]), measuring, ablation=ablation)
         assert needed.effect == pytest.approx(abs(own - knocked), abs=1e-5), needed
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_no_part_of_a_random_circuit_is_called_needed(seed: int) -> None:
     """Wrong heads with the right embeddings: of each four, one at least is missing without which nothing is found."""
     bench = bench_of("either", true("either"), seed)
     graph, output = bench.experiment.graph, bench.experiment.output
     [wrong] = random_circuits(true("either"), graph, bench.passed, output, 1, seed, outside=True)
-    found = minimality(bench, wrong, RANDOM)
+    found = minimality(bench, wrong, 30)
     assert len(found) == 7
-    assert [n.part for n in found if n.minimal] == []
+    assert [n.part for n in found if n.p is None or n.p < 0.05] == []
 
 
 def test_adjusted_values_are_no_smaller_and_no_context_holds_its_own_part() -> None:
-    for found in (judged("either", true("either")), judged("compose", true("compose"), "zero")):
+    for found in (
+        judged("either", true("either"), "mean", RANDOM),
+        judged("compose", true("compose"), "zero", RANDOM),
+    ):
         for needed in found.minimality:
             assert needed.p is not None
             assert needed.adjusted is not None
@@ -348,13 +353,9 @@ def test_adjusted_values_are_no_smaller_and_no_context_holds_its_own_part() -> N
         assert min(n.adjusted or 0 for n in found.minimality) > min(n.p or 1 for n in found.minimality)
 
 
-def test_parts_compete_with_random_parts_that_the_circuit_lacks() -> None:
-    """0.0 alone is needed by itself; with everything in the circuit there is nothing left to compare with."""
-    alone = {n.part: n for n in judged("either", less("either", SPARE)).minimality}
-    assert alone["0.0"].context == ()
-    assert alone["0.0"].minimal
-    every = bench_of("either", Circuit.parse("1.0")).everything
-    assert {n.p for n in judged("either", every).minimality} == {None}
+def test_with_everything_in_the_circuit_there_is_nothing_to_compare_with() -> None:
+    every = bench_of("either", Circuit.parse("1.0 @ END")).everything
+    assert {(n.p, n.adjusted, n.minimal) for n in judged("either", every).minimality} == {(None, None, False)}
 
 
 # the tests beside the criteria
@@ -364,29 +365,28 @@ def test_parts_compete_with_random_parts_that_the_circuit_lacks() -> None:
     ("either", "mean"), ("either", "zero"), ("compose", "mean"), ("induction", "mean"), ("induction", "zero"),
 ])  # fmt: skip
 def test_a_perfect_circuit_is_never_rejected(name: str, ablation: str) -> None:
-    for seed in (0, 1):
-        found = {t.name: t for t in judged(name, true(name), ablation, seed, tests=True).tests}
-        assert (found["equivalent to the model"].statistic, found["equivalent to the model"].p) == (0, 1)
-        assert found["partial necessity"].p == pytest.approx(0.9**RANDOM)
+    random = FEW if (name, ablation) == ("either", "zero") else RANDOM  # what is known already
+    found = {t.name: t for t in judged(name, true(name), ablation, random).tests}
+    assert (found["equivalent to the model"].statistic, found["equivalent to the model"].p) == (0, 1)
+    assert found["partial necessity"].p == pytest.approx(0.9**random)
 
 
 def test_the_whole_model_is_equivalent_to_itself() -> None:
-    every = bench_of("either", Circuit.parse("1.0")).everything
-    for ablation in ("mean", "resample"):
-        found = {t.name: t for t in judged("either", every, ablation, tests=True).tests}
-        assert found["equivalent to the model"].p == 1
+    every = bench_of("either", Circuit.parse("1.0 @ END")).everything
+    found = {t.name: t for t in judged("either", every).tests}
+    assert found["equivalent to the model"].p == 1
 
 
-@pytest.mark.parametrize(("name", "level"), [("either", "edges"), ("compose", "components"), ("compose", "edges")])
-def test_the_true_circuit_is_better_than_random_ones(name: str, level: str) -> None:
+@pytest.mark.parametrize("name", ["either", "compose"])
+def test_the_true_circuit_is_better_than_random_ones(name: str) -> None:
     """Among few heads one random circuit in fifty may be the circuit itself: a tie, which is no win."""
-    found = {t.name: t for t in judged(name, true(name, level), tests=True).tests}
+    found = {t.name: t for t in judged(name, true(name), random=RANDOM).tests}
     assert found["better than random circuits of equal size"].p < 0.05
     assert found["better than random circuits of equal size"].n == RANDOM
 
 
 def test_a_wrong_circuit_is_rejected_and_no_better_than_random_ones() -> None:
-    found = {t.name: t for t in judged("either", less("either", LABEL), tests=True).tests}
+    found = {t.name: t for t in judged("either", less("either", LABEL)).tests}
     assert found["equivalent to the model"].p < 1e-3
     assert found["better than random circuits of equal size"].p > 0.5
 
@@ -396,21 +396,21 @@ def test_a_wrong_circuit_is_rejected_and_no_better_than_random_ones() -> None:
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
     circuit = less("either", LABEL)
-    given: dict[str, Any] = {"circuit": circuit, "rows": 12, "random": 8, "ablation": "resample", "group": "length"}
+    given: dict[str, Any] = {"circuit": circuit, "rows": 8, "random": 4, "ablation": "resample", "group": "length"}
     first, again, other = (scrub.criteria(claimed("either"), seed=seed, **given) for seed in (3, 3, 4))
     assert first.to_dict() == again.to_dict()
     assert first.table == again.table
     assert first.completeness.random != other.completeness.random
 
 
-@pytest.mark.parametrize("level", ["components", "edges"])
-def test_numbers_do_not_depend_on_how_many_circuits_run_at_once(
-    level: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: dict[str, Any] = {"level": level, "rows": 12, "random": 8, "ablation": "zero"}
+def test_numbers_do_not_depend_on_how_many_circuits_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {"rows": 4, "random": 2, "budget": 4, "ablation": "zero"}
     at_once = scrub.criteria(claimed("compose"), **given)
+    circuits = [true("compose", "edges"), less("compose", "0.0 -> 1.0.k @ VALUE", "edges"), Circuit()]
+    together = bench_of("compose", circuits[0], ablation="zero").scores(circuits)
     monkeypatch.setattr(on_transformer, "TOKENS", 1)
     assert close(scrub.criteria(claimed("compose"), **given).to_dict(), at_once.to_dict())
+    assert bench_of("compose", circuits[0], ablation="zero").scores(circuits) == pytest.approx(together, abs=1e-5)
 
 
 @pytest.mark.parametrize("ablation", ["mean", "resample"])
@@ -418,7 +418,7 @@ def test_numbers_do_not_depend_on_the_order_of_the_rows(ablation: str) -> None:
     """All but intervals and the permutation test, which are drawn over rows as they come."""
     turned = claimed("compose").but(data=Dataset.from_rows(zoo_rows("compiled-compose", 300, 1)[::-1]))
     group = "length" if ablation == "resample" else None
-    given: dict[str, Any] = {"rows": 12, "random": 8, "ablation": ablation, "group": group}
+    given: dict[str, Any] = {"rows": 11, "random": 4, "ablation": ablation, "group": group}
     first, second = (scrub.criteria(h, **given) for h in (claimed("compose"), turned))
     a, b = first.to_dict(), second.to_dict()
     for key in ("low", "high"):

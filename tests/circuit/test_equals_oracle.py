@@ -49,7 +49,9 @@ def with_pairs() -> Dataset:
     rows = []
     for i, row in enumerate(data.rows):
         same = [j for j, other in enumerate(data.rows) if len(other.tokens) == len(row.tokens) and j != i]
-        rows.append({"tokens": row.tokens, "positions": row.positions, "columns": {**row.columns, "pair": same[i % 2]}})
+        rows.append(
+            {"tokens": row.tokens, "positions": row.positions, "columns": {**row.columns, "pair": same[i % 2]}}
+        )
     return Dataset.from_rows(rows)
 
 
