@@ -20,7 +20,7 @@ from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.resolve import sound
 from scrub.model.source import Source, find
-from scrub.run import countable, model_record, progress, references
+from scrub.run import countable, model_record, progress, references, subset
 
 if TYPE_CHECKING:
     from scrub.circuit.bench import Bench
@@ -54,6 +54,7 @@ def criteria(
     from scrub.circuit.criteria import judge
 
     countable(1 if draws is None else draws, rows, seed)
+    _is_claim(hypothesis)
     claim, source = sound(hypothesis, model, expecting=False)
     chosen = _protocol(hypothesis.criteria, protocol)
     named = _circuit(claim, circuit)
@@ -85,6 +86,8 @@ def run_circuit(
     """
     from scrub.circuit.runs import run
 
+    if circuit is None:
+        raise ClaimError("run_circuit(None): give a Circuit or names; Circuit.of(hypothesis) is what a claim names.")
     countable(1 if draws is None else draws, rows, seed)
     experiment, weights, named, record = _setting(
         circuit, hypothesis, model, data, metric, at, scored, rows, seed, device, dtype, protocol
@@ -108,6 +111,7 @@ def patch_paths(
     from scrub.circuit.runs import run_paths
     from scrub.circuit.sweep import bench_for
 
+    _own_way(protocol)
     countable(1 if draws is None else draws, rows, seed)
     experiment, weights, _, record = _setting(
         None, hypothesis, model, data, metric, at, scored, rows, seed, device, dtype, protocol
@@ -132,6 +136,7 @@ def sweep(
     """
     from scrub.circuit.sweep import sweep_paths
 
+    _own_way(protocol)
     countable(1 if draws is None else draws, rows, seed)
     experiment, weights, _, record = _setting(
         None, hypothesis, model, data, metric, read, scored, rows, seed, device, dtype, protocol
@@ -148,6 +153,12 @@ def _setting(
     from scrub.circuit.circuit import Circuit
 
     if hypothesis is not None:
+        _is_claim(hypothesis)
+        own = (("data", data), ("metric", metric), ("scored", scored))
+        if unused := [f"{name}=" for name, given in own if given is not None]:
+            raise ClaimError(
+                f"{', '.join(unused)}: the hypothesis says these; use hypothesis.but(...) to change them."
+            )
         claim, source = sound(hypothesis, model, expecting=False)
         named = Circuit() if circuit is None else _circuit(claim, circuit)
         chosen = _protocol(hypothesis.criteria, protocol)
@@ -160,10 +171,19 @@ def _setting(
         )
     source = find(model)
     experiment, weights = _plain(source, data, metric, at, scored, _protocol(Protocol(), protocol), device, dtype)
-    if rows is not None:
-        experiment = evolve(experiment, rows=experiment.rows[:rows])
+    experiment = evolve(experiment, rows=subset(data, experiment.rows, rows, seed))
     named = Circuit() if circuit is None else _parsed(circuit, experiment.graph)
     return experiment, weights, named, _record(source, weights, data)
+
+
+def _is_claim(hypothesis: Any) -> None:
+    if not isinstance(hypothesis, Hypothesis):
+        raise ClaimError(f"{hypothesis!r} is no hypothesis: import it from its file, `from names import names`.")
+
+
+def _own_way(protocol: dict[str, Any]) -> None:
+    if protocol.get("through") is not None:
+        raise ClaimError("through=: paths say themselves what they pass through, '9.9 ~mlps~> logits'.")
 
 
 def _plain(
@@ -190,7 +210,7 @@ def _loaded(
 ) -> tuple[Experiment, Transformer | None]:
     from scrub.circuit.experiment import experiment_of
 
-    experiment = experiment_of(claim, np.sort(rows), protocol, source.tokenizer)
+    experiment = experiment_of(claim, rows, protocol, source.tokenizer)
     return experiment, _weights(source, claim.data, device, dtype)
 
 
@@ -220,6 +240,8 @@ def _parsed(circuit: CircuitLike, graph: Any) -> Circuit:
 
     if isinstance(circuit, Hypothesis):
         return Circuit.of(circuit)
+    if not isinstance(circuit, Circuit | str | list | tuple | set | frozenset):
+        raise ClaimError(f"{circuit!r} is no circuit: give a Circuit, or names such as '9.6 @ END, 9.9 @ END'.")
     return circuit if isinstance(circuit, Circuit) else Circuit.parse(circuit, graph)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from attrs import evolve
 
 from scrub.claims.check import name_of
+from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError, some
@@ -138,12 +139,17 @@ def _weights(bench: Bench) -> Transformer | None:
 
 def references(claim: Claim, rows: int | None, seed: int) -> Int[np.ndarray, " row"]:
     """The scored rows, or a seeded subset of `rows` of them, in the order of their digests."""
+    return subset(claim.data, np.flatnonzero(claim.scored), rows, seed)
+
+
+def subset(data: Dataset, among: Int[np.ndarray, " n"], rows: int | None, seed: int) -> Int[np.ndarray, " row"]:
+    """Some rows in the order of their digests, or a seeded subset of as many as `rows` says."""
     from scrub.engine.draw import Calls, words
 
-    scored = claim.data.order[claim.scored[claim.data.order]]
+    scored = data.order[np.isin(data.order, among)]
     if rows is None or rows >= len(scored):
         return scored
-    word = words(claim.data, Calls(scored, np.zeros(len(scored), dtype=np.int64)), seed, "", "reference")
+    word = words(data, Calls(scored, np.zeros(len(scored), dtype=np.int64)), seed, "", "reference")
     chosen = np.argsort(word, kind="stable")[:rows]
     return scored[np.sort(chosen)]
 

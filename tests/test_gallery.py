@@ -52,3 +52,23 @@ def test_ioi_variants_leave_classes_out() -> None:
     checked = scrub.check(small, str(TOKENIZER))
     assert checked.claim is not None
     assert len(checked.claim.placement.placed["name"].sites) == 1
+
+
+@needs_tokenizer
+def test_ioi_is_judged_by_the_papers_protocol_on_a_random_model_of_its_shape(tmp_path: Path) -> None:
+    import shutil
+
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    GPT2LMHeadModel(GPT2Config(n_embd=24, n_positions=64)).save_pretrained(tmp_path)
+    for file in TOKENIZER.glob("*token*"):
+        shutil.copy(file, tmp_path)
+    (ioi,) = collect([f"{GALLERY / 'ioi.py'}::ioi"]).hypotheses
+    result = scrub.criteria(ioi, str(tmp_path), rows=8, random=2, budget=2)
+    assert len(result.parts) == 26
+    assert "9.9" in result.parts
+    assert result.options == {"reference": "is_abc", "group": "template", "through": ["mlps", "embed", "pos"]}
+    assert "3.56" in result.published
+    assert "not reproduced here" in str(result)

@@ -63,7 +63,8 @@ def completeness(bench: Bench, circuit: Circuit, budget: int | None = None, rand
     worst = _greedy(searching, circuit, budget)
     rng = np.random.default_rng([bench.seed, 0xC0])
     subsets = [frozenset(p for p in circuit.parts if rng.random() < 0.5) for _ in range(random)]
-    roles = [(name, parts) for name, parts in circuit.roles if parts]
+    own = frozenset(circuit.parts)
+    roles = [(name, parts & own) for name, parts in circuit.roles if parts & own]
     found = gaps(bench, circuit, [*subsets, *(parts for _, parts in roles)])
     variables = tuple(_told(parts, names, *found[len(subsets) + i], name) for i, (name, parts) in enumerate(roles))
     at_worst = gaps(measuring, circuit, [worst])[0]
@@ -102,7 +103,7 @@ def halves(bench: Bench) -> tuple[Bench, Bench]:
     if len(rows) < 4:
         return bench, bench
     order = np.random.default_rng([bench.seed, 0x4A1F]).permutation(len(rows))
-    ranked = rows[np.argsort(np.argsort(bench.experiment.data.identities[rows], kind="stable"), kind="stable")[order]]
+    ranked = rows[np.argsort(bench.experiment.data.identities[rows], kind="stable")[order]]
     half = len(rows) // 2
     return bench.on(np.sort(ranked[:half])), bench.on(np.sort(ranked[half:]))
 

@@ -245,31 +245,37 @@ class OnTransformer:
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> Float[Tensor, "paths call d"]:
         """The final streams with sets of paths patched; sets that differ in their senders alone run together."""
         found = self._empty(len(path_sets))
-        wirings = [wire_paths(self.graph, paths, self.experiment.output) for paths in path_sets]
-        alike: dict[Wiring, list[int]] = {}
-        for number, wiring in enumerate(wirings):
-            alike.setdefault(_without_heads(wiring), []).append(number)
+        alike: dict[object, list[int]] = {}
+        for number, paths in enumerate(path_sets):
+            alike.setdefault(_without_heads(paths), []).append(number)
+        wired = {key: wire_paths(self.graph, path_sets[n[0]], self.experiment.output) for key, n in alike.items()}
         for block in self.blocks():
-            for numbers in alike.values():
+            for key, numbers in alike.items():
                 at_once = max(1, TOKENS // (block.shape[0] * block.shape[1]))
                 for first in range(0, len(numbers), at_once):
                     some = numbers[first : first + at_once]
-                    x = self._patched([wirings[n] for n in some], block)
+                    x = self._patched(wired[key], [_senders(path_sets[n]) for n in some], block)
                     for i, number in enumerate(some):
                         found[number, torch.from_numpy(block.calls)] = x[i]
                     self.done(len(some) * len(block.calls))
         return found
 
-    def _patched(self, wirings: Sequence[Wiring], block: Block) -> Float[Tensor, "wiring n d"]:
+    def _patched(
+        self, wiring: Wiring, senders: Sequence[set[Component]], block: Block
+    ) -> Float[Tensor, "senders n d"]:
+        """One wiring for several senders of a layer, side by side; with several senders, for these alone."""
         base, new = self._bases(block)
-        places, first, answer = self._places(block, len(wirings)), wirings[0], self.experiment.answer
+        places, answer = self._places(block, len(senders)), self.experiment.answer
+        everywhere = wiring.everywhere(answer)
         leaves: dict[int, Tensor] = {}
-        for number, copy in enumerate(first.copies):
+        for number, copy in enumerate(wiring.copies):
             if copy.leaf:
-                at = None if first.everywhere(answer)[number] else block.answer
-                parts = [_delta(w.copies[number].component, new, base, self.model, at) for w in wirings]
-                leaves[number] = torch.cat(parts)
-        return run_wiring(self.model, first, base, leaves, places, answer).view(len(wirings), *block.answer.shape, -1)
+                at = None if everywhere[number] else block.answer
+                sent = [next(iter(some)) if len(some) == 1 else copy.component for some in senders]
+                leaves[number] = torch.cat([_delta(component, new, base, self.model, at) for component in sent])
+        return run_wiring(self.model, wiring, base, leaves, places, answer).view(
+            len(senders), *block.answer.shape, -1
+        )
 
     def _bases(self, block: Block) -> tuple[Values, Values]:
         """The run that paths are patched into, and where the senders' values come from."""
@@ -277,10 +283,16 @@ class OnTransformer:
         return (block.own, block.ablated) if noising else (self._other(block), block.own)
 
 
-def _without_heads(wiring: Wiring) -> Wiring:
-    """The wiring with the heads that send forgotten: those of one layer are patched alike."""
-    copies = [evolve(c, component=evolve(c.component, head=0)) if c.leaf else c for c in wiring.copies]
-    return evolve(wiring, copies=tuple(copies))
+def _senders(paths: Sequence[Path]) -> set[Component]:
+    return {path.sender.component for path in paths}
+
+
+def _without_heads(paths: Sequence[Path]) -> object:
+    """The paths with the one head that sends forgotten: heads of one layer are read, and patched, alike."""
+    senders = _senders(paths)
+    if len(senders) > 1 or {c.kind for c in senders} != {"head"}:
+        return frozenset(paths)
+    return frozenset(evolve(p, sender=evolve(p.sender, component=evolve(p.sender.component, head=-1))) for p in paths)
 
 
 def _at(array: Tensor, at: Int[Tensor, " n"] | None) -> Tensor:

@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attrs import evolve, frozen
 
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.parts import Edge, Node, channel_name, parse_part
 from scrub.circuit.universe import Graph
-from scrub.circuit.wiring import Column, Copy, Entry, Wirer, Wiring, finished
+from scrub.circuit.wiring import Column, Copy, Entry, Outside, Where, Wirer, Wiring, finished
 from scrub.claims.names import Component
 from scrub.claims.positions import Slot
 from scrub.errors import ClaimError
@@ -45,6 +45,9 @@ class Path:
 
     def __str__(self) -> str:
         return " ".join(map(str, (self.sender, *self.hops)))
+
+
+Tails = frozenset[Path]
 
 
 def parse_path(text: str, graph: Graph) -> tuple[Path, ...]:
@@ -113,41 +116,60 @@ def isinstance_graph(graph: Graph) -> bool:
 
 
 def wire_paths(graph: Graph, paths: Iterable[Path], output: Component) -> Wiring:
-    """The copies that carry exactly these paths, and no others."""
+    """The copies that carry exactly these paths, and no others.
+
+    A component has one value for each set of *tails*, the beginnings of paths that end in it. A hop that passes
+    through P stands for all its ways by members of P: its tail also ends in every channel of each member.
+    """
     listed = frozenset(paths)
     passed = {hop.through: graph.passed(hop.through) for path in listed for hop in path.hops}
-    wirer = Wirer.of(graph, frozenset[Component]().union(*passed.values()), fixed=True)
-    known: dict[tuple[Component, frozenset[Path]], int | None] = {}
+    wirer = Wirer.of(graph, (), fixed=True)
+    known: dict[tuple[Component, Tails], int | None] = {}
 
-    def value(component: Component, arriving: frozenset[Path]) -> int | None:
-        """The copy of a component that the paths ending in it make; a sender's value is given whole."""
-        if (component, arriving) not in known:
-            leaf = any(not path.hops for path in arriving)
-            reads = () if leaf else tuple((c, column(component, c, arriving)) for c in graph.channels(component))
-            known[component, arriving] = wirer.copy(Copy(component, reads, leaf))
-        return known[component, arriving]
+    def value(component: Component, tails: Tails) -> int | None:
+        """The copy of a component that some tails make; a sender's value is given whole."""
+        if (component, tails) not in known:
+            leaf = any(not tail.hops for tail in tails)
+            reads = () if leaf else tuple((c, column(component, c, tails)) for c in graph.channels(component))
+            known[component, tails] = wirer.copy(Copy(component, reads, leaf))
+        return known[component, tails]
 
-    def entries(arriving: frozenset[Path]) -> set[Entry]:
-        """The copies whose values arrive by the last hops of some paths."""
-        before: dict[tuple[Component, Slot | None], set[Path]] = {}
-        for path in arriving:
-            before.setdefault(_end(path), set()).add(evolve(path, hops=path.hops[:-1]))
-        found = {(value(component, frozenset(some)), at) for (component, at), some in before.items()}
-        return {(number, at) for number, at in found if number is not None}
-
-    def column(reader: Component, channel: str, arriving: frozenset[Path]) -> Column:
-        some = frozenset(path for path in arriving if path.hops[-1].channel == channel)
-        return wirer.column(reader, channel, some, entries, lambda path: passed[path.hops[-1].through])
+    def column(reader: Component, channel: str, tails: Tails) -> Column:
+        ends = _ends(graph, reader, channel, [t for t in tails if t.hops[-1].channel == channel], passed)
+        found: set[Entry] = set()
+        for component, places in ends.items():
+            anywhere = frozenset(places.pop(None, ()))
+            slots: Where = Outside(frozenset(slot for slot in places if slot is not None)) if places else None
+            cases: list[tuple[Tails, Where]] = [(anywhere, slots)] if anywhere else []
+            cases += [(anywhere | some, slot) for slot, some in places.items()]
+            numbers = [(value(component, some), where) for some, where in cases]
+            found |= {(number, where) for number, where in numbers if number is not None}
+        return frozenset(found)
 
     final = tuple((channel, column(output, channel, listed)) for channel in graph.channels(output))
     return finished(wirer, final)
 
 
-def _end(path: Path) -> tuple[Component, Slot | None]:
-    """The component whose value the last hop carries, and the position where it counts."""
-    if len(path.hops) == 1:
-        return path.sender.component, path.sender.at
-    return path.hops[-2].receiver, path.hops[-2].at
+def _ends(
+    graph: Graph, reader: Component, channel: str, tails: Iterable[Path],
+    passed: Mapping[tuple[str, ...], frozenset[Component]],
+) -> dict[Component, dict[Slot | None, set[Path]]]:  # fmt: skip
+    """What a channel reads when some tails end in it: components, where, and the tails that end in these."""
+    found: dict[Component, dict[Slot | None, set[Path]]] = {}
+    for tail in tails:
+        before, hop = evolve(tail, hops=tail.hops[:-1]), tail.hops[-1]
+        last = (
+            (before.hops[-1].receiver, before.hops[-1].at) if before.hops else (tail.sender.component, tail.sender.at)
+        )
+        if graph.feeds(last[0], reader, channel):
+            found.setdefault(last[0], {}).setdefault(last[1], set()).add(before)
+        for inner in passed[hop.through]:
+            if graph.feeds(inner, reader, channel):
+                ways = {
+                    evolve(before, hops=(*before.hops, Hop(inner, c, hop.through))) for c in graph.channels(inner)
+                }
+                found.setdefault(inner, {}).setdefault(None, set()).update(ways)
+    return found
 
 
 def paths_of(text: str | Iterable[str] | Iterable[Path], graph: Graph) -> tuple[Path, ...]:

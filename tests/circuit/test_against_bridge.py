@@ -11,7 +11,6 @@ import pytest
 import torch
 from by_hooks import (
     DONOR,
-    FORKED,
     MODELS,
     NOTHING,
     ROW,
@@ -226,8 +225,11 @@ def test_edges(name: str, through: str, ablation: str, direction: str) -> None:
     differs(expected, model.plain(tokens(ROW)))
 
 
-@pytest.mark.parametrize("channel", ["q", "k", "v", "input"])
-@pytest.mark.parametrize("name", FORKED)
+CHANNELS = [("gpt2", "q"), ("gpt2", "k"), ("gpt2", "input"), ("neox parallel", "v"), ("neox parallel", "input")]
+CHANNELS += [("llama, grouped", "k"), ("llama, grouped", "v")]
+
+
+@pytest.mark.parametrize(("name", "channel"), CHANNELS)
 def test_edges_of_one_channel(name: str, channel: str) -> None:
     """All edges but a random half of those into one channel, everywhere and at END alone."""
     model, chosen = model_of(name), coin(7)

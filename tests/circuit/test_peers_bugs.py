@@ -186,7 +186,7 @@ def linear() -> Any:
     [
         ("frist -> out", ["frist -> out", "no frist", "did you mean first?"]),
         ("first -> outt", ["no outt", "did you mean out?"]),
-        ("a -> out", ["a -> out", "out has no channel 'a'", "first, second"]),
+        ("a -> out", ["a -> out", "out does not read a", "first, second"]),
     ],
 )
 def test_a_misspelt_edge_of_a_graph(edge: str, words: list[str]) -> None:
