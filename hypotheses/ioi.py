@@ -10,7 +10,7 @@ the name that is repeated, and move the other one to the end; MLPs are passed th
 
 The paper's protocol for the criteria: heads alone are ablated, each kept only at its own position, by their mean
 over prompts with three different names (p_ABC), position by position and template by template; MLPs and embeddings
-are never ablated. The published numbers are printed beside ours; they are not reproduced here, for want of the weights.
+are never ablated. The published numbers are printed beside ours; they were not reproduced, for want of the weights.
 """
 
 import random

@@ -15,6 +15,7 @@ from scrub.circuit.experiment import described
 from scrub.circuit.faithfulness import Faithfulness, faithfulness
 from scrub.circuit.minimality import Needed, minimality
 from scrub.circuit.random import is_input, random_circuits
+from scrub.circuit.runs import by_row
 from scrub.circuit.significance import Finding, equivalence, independence, wins
 from scrub.circuit.universe import expand
 from scrub.errors import ClaimError
@@ -101,7 +102,7 @@ def judge(
         experiment.protocol.ablation, experiment.protocol.direction, circuit.level,
         tuple(names[part] for part in circuit.parts), faithful, complete, minimal, found,
         len(bench.rows), bench.draws, bench.seed, described(experiment), provenance, experiment.protocol.published,
-        {"row": bench.rows.tolist(), **{name: column.tolist() for name, column in table.items()}},
+        by_row(bench, table),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from scrub.claims.positions import Slot
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 
-TRIES = 200  # walks that may fail to add an edge before a connected circuit is left as it is
+TRIES = 200  # draws that may fail: to give another circuit, or to add an edge to a connected one
 
 
 def is_input(part: Part, graph: Graph) -> bool:
@@ -51,6 +51,7 @@ def random_circuits(
 ) -> list[Circuit]:  # fmt: skip
     """Circuits with as many parts of each kind as `circuit`, drawn without replacement; its inputs are kept.
 
+    None is the circuit itself, unless there is no other of its size.
     `outside` draws from what the circuit does not have, where that is enough (else from everything). Seeded by
     `seed` alone. Raises ClaimError when the circuit has no parts but inputs.
     """
@@ -66,14 +67,25 @@ def random_circuits(
         alike = [part for part in pool if _kind(part) == kind]
         others = [part for part in alike if part not in own]
         choices[kind] = others if outside and len(others) >= size else alike
-    found: list[Circuit] = []
+    itself, found = frozenset(own.parts), list[Circuit]()
     for _ in range(number):
-        parts = list(kept)
-        for kind, size in sizes.items():
-            picked = rng.choice(len(choices[kind]), size=min(size, len(choices[kind])), replace=False)
-            parts += [choices[kind][i] for i in sorted(picked)]
+        parts = _drawn(kept, sizes, choices, rng)
+        for _ in range(TRIES):
+            if frozenset(parts) != itself:
+                break
+            parts = _drawn(kept, sizes, choices, rng)
         found.append(Circuit.from_parts(parts))
     return found
+
+
+def _drawn(
+    kept: list[Part], sizes: Counter[str], choices: dict[str, list[Part]], rng: np.random.Generator
+) -> list[Part]:
+    parts = list(kept)
+    for kind, size in sizes.items():
+        picked = rng.choice(len(choices[kind]), size=min(size, len(choices[kind])), replace=False)
+        parts += [choices[kind][i] for i in sorted(picked)]
+    return parts
 
 
 def _kind(part: Part) -> str:

@@ -93,8 +93,14 @@ def _told(bench: Bench, what: str, without: bool, found: Row, provenance: dict[s
         what, without, experiment.protocol.ablation, experiment.protocol.direction, str(experiment.metric),
         experiment.metric.better, _valued(mean, found), float(base.mean()), _valued(change, found - base),
         len(found), bench.draws, bench.seed, described(experiment), provenance,
-        {"row": bench.rows.tolist(), "score": found.tolist(), "base": base.tolist()},
+        by_row(bench, {"score": found, "base": base}),
     )  # fmt: skip
+
+
+def by_row(bench: Bench, columns: dict[str, Row]) -> dict[str, list[Any]]:
+    """A table in the order of row numbers, whatever the order in which rows were run."""
+    order = np.argsort(bench.rows)
+    return {"row": bench.rows[order].tolist(), **{name: column[order].tolist() for name, column in columns.items()}}
 
 
 def _valued(found: Interval, column: Row) -> Interval:

@@ -27,9 +27,9 @@ GAPS = Completeness(
     (Gap(("0.0", "0.1", "0.2", "0.3", "1.0"), 0.25, 0.5, 0.75, "gathered"),),
 )
 PARTS = (
-    Needed("embed @ IO", "IO", 7.98, (), 0.00002, 0.00006),
-    Needed("0.1", None, 0.0076, ("embed @ IO",), 0.4, 1.0),
-    Needed("mlp 0", "END", 0.5, ("0.1",), None, None),
+    Needed("embed @ IO", "IO", 7.98, (), 0.00002, 0.00006, 100),
+    Needed("0.1", None, 0.0076, ("embed @ IO",), 0.4, 1.0, 100),
+    Needed("mlp 0", "END", 0.5, ("0.1",), None, None, 0),
 )
 BEST = "the circuit is no better than most"
 TESTS = (
@@ -153,7 +153,7 @@ def test_numbers_of_others_are_not_ours(result: Criteria) -> None:
 
 def test_long_circuits_stay_within_the_page(result: Criteria) -> None:
     names = tuple(f"{i % 12}.{i} -> {i % 12 + 1}.{i}.q @ S2+1" for i in range(40))
-    parts = tuple(Needed(name, "S2+1", 0.5, names[:20], 0.5, 1.0) for name in names)
+    parts = tuple(Needed(name, "S2+1", 0.5, names[:20], 0.5, 1.0, 100) for name in names)
     worst = Gap(names, 1.0, 2.0, 3.0)
     long = evolve(
         result, parts=names, level="edges", minimality=parts, completeness=evolve(GAPS, worst=worst),
