@@ -22,7 +22,7 @@ from scrub.errors import ClaimError
 _ARROW = re.compile(r"\s*(->|~[^~>]*~>)\s*")
 
 
-@frozen
+@frozen(cache_hash=True)
 class Hop:
     """A step into a channel, past the components it may pass through; `at` is where the receiver's value counts."""
 
@@ -36,7 +36,7 @@ class Hop:
         return f"{arrow} {channel_name(self.receiver, self.channel)}" + (f" @ {self.at}" if self.at else "")
 
 
-@frozen
+@frozen(cache_hash=True)
 class Path:
     """A sender, and the hops that its value takes to the output."""
 
@@ -47,7 +47,15 @@ class Path:
         return " ".join(map(str, (self.sender, *self.hops)))
 
 
-Tails = frozenset[Path]
+@frozen(cache_hash=True)
+class Passing:
+    """A path on its way through some components: it ends in every channel of each of them that it reaches."""
+
+    before: Path
+    through: tuple[str, ...]
+
+
+Tails = frozenset[Path | Passing]
 
 
 def parse_path(text: str, graph: Graph) -> tuple[Path, ...]:
@@ -129,13 +137,13 @@ def wire_paths(graph: Graph, paths: Iterable[Path], output: Component) -> Wiring
     def value(component: Component, tails: Tails) -> int | None:
         """The copy of a component that some tails make; a sender's value is given whole."""
         if (component, tails) not in known:
-            leaf = any(not tail.hops for tail in tails)
+            leaf = any(isinstance(tail, Path) and not tail.hops for tail in tails)
             reads = () if leaf else tuple((c, column(component, c, tails)) for c in graph.channels(component))
             known[component, tails] = wirer.copy(Copy(component, reads, leaf))
         return known[component, tails]
 
     def column(reader: Component, channel: str, tails: Tails) -> Column:
-        ends = _ends(graph, reader, channel, [t for t in tails if t.hops[-1].channel == channel], passed)
+        ends = _ends(graph, reader, channel, tails, passed)
         found: set[Entry] = set()
         for component, places in ends.items():
             anywhere = frozenset(places.pop(None, ()))
@@ -151,24 +159,29 @@ def wire_paths(graph: Graph, paths: Iterable[Path], output: Component) -> Wiring
 
 
 def _ends(
-    graph: Graph, reader: Component, channel: str, tails: Iterable[Path],
+    graph: Graph,
+    reader: Component,
+    channel: str,
+    tails: Tails,
     passed: Mapping[tuple[str, ...], frozenset[Component]],
-) -> dict[Component, dict[Slot | None, set[Path]]]:  # fmt: skip
+) -> dict[Component, dict[Slot | None, set[Path | Passing]]]:
     """What a channel reads when some tails end in it: components, where, and the tails that end in these."""
-    found: dict[Component, dict[Slot | None, set[Path]]] = {}
+    found: dict[Component, dict[Slot | None, set[Path | Passing]]] = {}
     for tail in tails:
-        before, hop = evolve(tail, hops=tail.hops[:-1]), tail.hops[-1]
-        last = (
-            (before.hops[-1].receiver, before.hops[-1].at) if before.hops else (tail.sender.component, tail.sender.at)
-        )
-        if graph.feeds(last[0], reader, channel):
-            found.setdefault(last[0], {}).setdefault(last[1], set()).add(before)
-        for inner in passed[hop.through]:
+        if isinstance(tail, Passing):
+            onward = tail
+        elif tail.hops[-1].channel == channel:
+            onward = Passing(evolve(tail, hops=tail.hops[:-1]), tail.hops[-1].through)
+        else:
+            continue
+        before = onward.before
+        sender = (before.sender.component, before.sender.at)
+        component, at = (before.hops[-1].receiver, before.hops[-1].at) if before.hops else sender
+        if graph.feeds(component, reader, channel):
+            found.setdefault(component, {}).setdefault(at, set()).add(before)
+        for inner in passed[onward.through]:
             if graph.feeds(inner, reader, channel):
-                ways = {
-                    evolve(before, hops=(*before.hops, Hop(inner, c, hop.through))) for c in graph.channels(inner)
-                }
-                found.setdefault(inner, {}).setdefault(None, set()).update(ways)
+                found.setdefault(inner, {}).setdefault(None, set()).add(onward)
     return found
 
 
