@@ -13,7 +13,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric, parse_metric
 from scrub.claims.names import Component
-from scrub.claims.positions import Slot, parse_slots
+from scrub.claims.positions import parse_slots
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
@@ -132,7 +132,7 @@ def sweep(
     `senders` are `heads`, `mlps`, `attn`, `embed`, layers of these (`heads 0-3`) or names; `to` is the rest of the
     path, `-> logits` (direct), `~mlps~> logits`, `-> 9.9.q ~all~> logits`, or `~all~> logits` (activation
     patching, the default); `at` names positions, each swept on its own (default: every position together).
-    `edges` in place of senders sweeps every edge into the receiver that `to` begins with. Raises as `run_circuit`.
+    With a receiver first (`-> 9.9.q ~all~> logits`) and `all` senders, every edge into it. Raises as `run_circuit`.
     """
     from scrub.circuit.sweep import sweep_paths
 
@@ -258,6 +258,3 @@ def _record(source: Source, weights: Transformer | None, data: Dataset) -> dict[
     from scrub.score.judge import provenance
 
     return provenance(data, model_record(source, weights))
-
-
-__all__ = ["Slot", "criteria", "patch_paths", "run_circuit", "sweep"]

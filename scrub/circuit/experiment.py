@@ -10,7 +10,7 @@ from attrs import field, frozen
 from jaxtyping import Bool, Int
 
 from scrub.claims.dataset import Dataset
-from scrub.claims.hypothesis import Hypothesis, Options
+from scrub.claims.hypothesis import Options
 from scrub.claims.metric import AnyMetric
 from scrub.claims.names import Component, parse_component
 from scrub.claims.positions import Slot
@@ -19,7 +19,6 @@ from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
 from scrub.claims.setting import check_setting, check_tokens
 from scrub.claims.text import Tokenizer
-from scrub.claims.values import digest
 from scrub.engine.draw import Calls, Classes, words
 from scrub.errors import ClaimError, DataError, some
 from scrub.model.computation import Computation
@@ -51,8 +50,12 @@ class Experiment:
     protocol: Protocol
     through: tuple[str, ...]
     predicts: str | None = None
-    title: str = "circuit"
     digest: str = field(default="")
+
+    @property
+    def noising(self) -> bool:
+        """Whether runs start on the rows themselves, and not on the ablated input."""
+        return self.protocol.direction == "noising"
 
     @cached_property
     def named_through(self) -> frozenset[Component]:
@@ -80,7 +83,7 @@ def experiment_of(
     claim: Claim, rows: Int[np.ndarray, " n"], protocol: Protocol, tokenizer: Tokenizer | None
 ) -> Experiment:
     """The experiment that a claim's setting and a protocol describe. Raises ClaimError, DataError."""
-    hypothesis, options = claim.hypothesis, claim.options
+    options = claim.options
     group, reference, pair = protocol.group or options.within, protocol.reference or options.rest_rows, protocol.pair
     answer = claim.answer
     assert isinstance(claim.graph, TransformerGraph | Computation)
@@ -89,19 +92,15 @@ def experiment_of(
         answer=answer.at[0] if answer.at else None, output=answer.components[0], rows=rows,
         group=group, reference=reference, pair=pair or options.pair,
         through=options.through if protocol.through is None else protocol.through,
-        predicts=options.predicts, title=_title(hypothesis), digest=claim.digest,
+        predicts=options.predicts, digest=claim.digest,
     )  # fmt: skip
-
-
-def _title(hypothesis: Hypothesis) -> str:
-    return hypothesis.title
 
 
 def resolve(
     graph: Graph, data: Dataset, metric: AnyMetric, tokenizer: Tokenizer | None, protocol: Protocol, *,
     answer: Slot | None, output: Component, rows: Int[np.ndarray, " n"] | None, group: str | None,
     reference: str | None, pair: str | None, through: tuple[str, ...], scored: str | None = None,
-    predicts: str | None = None, title: str = "circuit", digest: str = "",
+    predicts: str | None = None, digest: str = "",
 ) -> Experiment:  # fmt: skip
     """An experiment from columns by name. Raises DataError with every problem of the data, ClaimError."""
     if protocol.ablation == "paired" and pair is None:
@@ -125,7 +124,7 @@ def resolve(
         raise DataError("\n".join(problem.text for problem in problems))
     return Experiment(
         graph, data, metric, tokenizer, answer, output, used, setting.stratum, setting.rest_from, setting.pair,
-        protocol, through, predicts, title, digest or data.digest,
+        protocol, through, predicts, digest or data.digest,
     )  # fmt: skip
 
 
@@ -156,11 +155,6 @@ def absent(data: Dataset, slots: tuple[Slot, ...], rows: np.ndarray) -> list[str
         if missing.size:
             found.append(f"position {slot} is missing in rows {some(missing.tolist())}; every row needs it.")
     return found
-
-
-def protocol_digest(experiment: Experiment, circuit: str) -> str:
-    """Identifies what was run: claim or data, circuit, and protocol."""
-    return digest(experiment.digest, circuit, str(experiment.protocol.deviations()), str(experiment.through))
 
 
 def described(experiment: Experiment) -> dict[str, Any]:

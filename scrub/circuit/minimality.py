@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.completeness import halves, sorted_parts, without
+from scrub.circuit.completeness import halves, sorted_parts
 from scrub.circuit.parts import Part
 from scrub.circuit.random import pool_of
 from scrub.circuit.significance import holm, wins
@@ -138,6 +138,3 @@ def _others(bench: Bench, circuit: Circuit, number: int) -> list[Part]:
         return []
     rng = np.random.default_rng([bench.seed, 0x1F1])
     return [pool[i] for i in rng.choice(len(pool), size=number, replace=len(pool) < number)]
-
-
-__all__ = ["Needed", "contexts_of", "minimality", "without"]

@@ -43,30 +43,28 @@ class OnGraph:
         assert isinstance(graph, Computation)
         rows: list[GraphValues] = [graph.run(row.columns) for row in experiment.data.rows]
         own = [rows[int(row)] for row in calls.reference]
-        ablated = [
-            _ablated(experiment, graph, rows, int(r), int(d)) for r, d in zip(calls.reference, donors, strict=True)
-        ]
-        return cls(experiment, graph, passed, own, ablated, done)
+        return cls(experiment, graph, passed, own, _ablated(experiment, graph, rows, calls.reference, donors), done)
 
     @property
     def output(self) -> str:
         return self.experiment.output.name
 
-    def _noising(self) -> bool:
-        return self.experiment.protocol.direction == "noising"
+    def _sides(self, noising: bool) -> list[tuple[GraphValues, GraphValues]]:
+        """For each call the values that a run starts on, and the frozen ones."""
+        own, ablated = (self.own, self.ablated) if noising else (self.ablated, self.own)
+        return list(zip(own, ablated, strict=True))
 
     def components(
         self, circuits: Sequence[Circuit], noising: bool | None = None, without: bool = False
     ) -> list[list[Any]]:
         """The outputs of circuits of components, one list a circuit; with `without`, of the model without each."""
-        forward = self._noising() if noising is None else noising
+        forward = self.experiment.noising if noising is None else noising
         found: list[list[Any]] = []
         for circuit in circuits:
             named = {node.component.name for node in circuit.nodes}
             free = {c.name for c in writers(self.graph) if c not in self.passed}
             live = {c.name for c in self.passed} | (named if forward != without else free - named)
-            pairs = zip(self.own, self.ablated, strict=True) if forward else zip(self.ablated, self.own, strict=True)
-            found.append([self._run(live, start, frozen) for start, frozen in pairs])
+            found.append([self._run(live, start, frozen) for start, frozen in self._sides(forward)])
             self.done(len(self.own))
         return found
 
@@ -81,12 +79,11 @@ class OnGraph:
 
     def edges(self, circuits: Sequence[Circuit], without: bool = False) -> list[list[Any]]:
         """The outputs of circuits of edges, one list a circuit; with `without`, of the model without each."""
-        forward = self._noising()
+        forward = self.experiment.noising
         found: list[list[Any]] = []
         for circuit in circuits:
             wiring = self._wired(circuit, forward, forward != without)
-            pairs = zip(self.own, self.ablated, strict=True) if forward else zip(self.ablated, self.own, strict=True)
-            found.append([self._wiring(wiring, frozen, start) for start, frozen in pairs])
+            found.append([self._wiring(wiring, frozen, start) for start, frozen in self._sides(forward)])
             self.done(len(self.own))
         return found
 
@@ -108,13 +105,11 @@ class OnGraph:
 
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> list[list[Any]]:
         """The outputs with sets of paths patched, one list a set."""
-        found: list[list[Any]] = []
+        pairs, found = self._sides(self.experiment.noising), list[list[Any]]()
+        if not self.experiment.noising:
+            pairs = [(self._other(ablated), own) for ablated, own in pairs]
         for paths in path_sets:
             wiring = wire_paths(self.graph, paths, self.experiment.output)
-            if self._noising():
-                pairs = [(base, new) for base, new in zip(self.own, self.ablated, strict=True)]
-            else:
-                pairs = [(self._other(old), new) for old, new in zip(self.ablated, self.own, strict=True)]
             found.append([self._wiring(wiring, base, new) for base, new in pairs])
             self.done(len(self.own))
         return found
@@ -141,14 +136,22 @@ class OnGraph:
 
 
 def _ablated(
-    experiment: Experiment, graph: Computation, rows: list[GraphValues], row: int, donor: int
-) -> GraphValues:
+    experiment: Experiment, graph: Computation, rows: list[GraphValues], called: Int[np.ndarray, " call"],
+    donors: Int[np.ndarray, " call"],
+) -> list[GraphValues]:  # fmt: skip
+    """Every node's ablated value for each call; a mean is formed once for a group."""
     kind = experiment.protocol.ablation
     if kind == "zero":
-        return dict.fromkeys(graph.nodes, 0)
+        return [dict.fromkeys(graph.nodes, 0)] * len(called)
     if kind in ("resample", "paired"):
-        return rows[donor]
-    members = np.flatnonzero(experiment.reference & (experiment.group == experiment.group[row]))
+        return [rows[int(donor)] for donor in donors]
+    groups = experiment.group[called]
+    means = {int(g): _mean(experiment, graph, rows, int(g)) for g in np.unique(groups)}
+    return [means[int(g)] for g in groups]
+
+
+def _mean(experiment: Experiment, graph: Computation, rows: list[GraphValues], group: int) -> GraphValues:
+    members = np.flatnonzero(experiment.reference & (experiment.group == group))
     try:
         return {name: sum(rows[m][name] for m in members) / len(members) for name in graph.nodes}
     except TypeError as error:

@@ -111,7 +111,7 @@ class OnTransformer:
         ablated, still = self._ablated(rows, self.donors[calls], own)
         for component in self.passed:
             if component.kind in ("embed", "pos"):
-                kept = own if component == POS or self.experiment.protocol.direction == "noising" else ablated
+                kept = own if component == POS or self.experiment.noising else ablated
                 if component != POS or not still:
                     ablated = evolve(ablated, resid=[], mid=[], **{component.kind: getattr(kept, component.kind)})
                     still = False
@@ -147,7 +147,7 @@ class OnTransformer:
     ) -> Float[Tensor, "circuit call d"]:
         """The final streams of circuits of components; with `without`, of the model without each."""
         listed = [expand(circuit, self.graph) for circuit in circuits]
-        noising = self.experiment.protocol.direction == "noising" if noising is None else noising
+        noising = self.experiment.noising if noising is None else noising
         found = self._empty(len(circuits))
         for block in self.blocks():
             n, t = block.shape
@@ -186,12 +186,14 @@ class OnTransformer:
             for block in self.blocks():
                 if block.still not in wirings:
                     wirings[block.still] = self._wired(circuit, block.still, without)
-                found[number, torch.from_numpy(block.calls)] = self._run(wirings[block.still], block)
+                frozen, start = (block.ablated, block.own) if self.experiment.noising else (block.own, block.ablated)
+                x = self._evaluated(wirings[block.still], block, frozen, start)
+                found[number, torch.from_numpy(block.calls)] = x[0]
                 self.done(len(block.calls))
         return found
 
     def _wired(self, circuit: Circuit, still: bool, without: bool) -> Wiring:
-        noising = self.experiment.protocol.direction == "noising"
+        noising = self.experiment.noising
         free = [c for c in self.graph.writers() if c not in self.passed]
         inputs = [c for c in free if c.kind in ("embed", "pos")]
         leaves = inputs if noising else [*inputs, *(c for c in self.passed if c.kind == "embed")]
@@ -220,17 +222,6 @@ class OnTransformer:
 
         return live
 
-    def _run(self, wiring: Wiring, block: Block) -> Float[Tensor, "n d"]:
-        noising = self.experiment.protocol.direction == "noising"
-        base, new = (block.ablated, block.own) if noising else (block.own, block.ablated)
-        everywhere = wiring.everywhere(self.experiment.answer)
-        leaves = {
-            n: _delta(c.component, new, base, self.model, None if everywhere[n] else block.answer)
-            for n, c in enumerate(wiring.copies)
-            if c.leaf
-        }
-        return run_wiring(self.model, wiring, base, leaves, self._places(block), self.experiment.answer)
-
     def _other(self, block: Block) -> Values:
         """The model's run on the ablated inputs."""
         with torch.no_grad():
@@ -254,17 +245,18 @@ class OnTransformer:
                 at_once = max(1, TOKENS // (block.shape[0] * block.shape[1]))
                 for first in range(0, len(numbers), at_once):
                     some = numbers[first : first + at_once]
-                    x = self._patched(wired[key], [_senders(path_sets[n]) for n in some], block)
+                    x = self._evaluated(
+                        wired[key], block, *self._bases(block), [_senders(path_sets[n]) for n in some]
+                    )
                     for i, number in enumerate(some):
                         found[number, torch.from_numpy(block.calls)] = x[i]
                     self.done(len(some) * len(block.calls))
         return found
 
-    def _patched(
-        self, wiring: Wiring, senders: Sequence[set[Component]], block: Block
+    def _evaluated(
+        self, wiring: Wiring, block: Block, frozen: Values, new: Values, senders: Sequence[set[Component]] = (set(),)
     ) -> Float[Tensor, "senders n d"]:
-        """One wiring for several senders of a layer, side by side; with several senders, for these alone."""
-        base, new = self._bases(block)
+        """One wiring, its leaves taken from `new`; for several senders of a layer, one each, side by side."""
         places, answer = self._places(block, len(senders)), self.experiment.answer
         everywhere = wiring.everywhere(answer)
         leaves: dict[int, Tensor] = {}
@@ -272,15 +264,15 @@ class OnTransformer:
             if copy.leaf:
                 at = None if everywhere[number] else block.answer
                 sent = [next(iter(some)) if len(some) == 1 else copy.component for some in senders]
-                leaves[number] = torch.cat([_delta(component, new, base, self.model, at) for component in sent])
-        return run_wiring(self.model, wiring, base, leaves, places, answer).view(
-            len(senders), *block.answer.shape, -1
-        )
+                leaves[number] = torch.cat([_delta(component, new, frozen, self.model, at) for component in sent])
+        x = run_wiring(self.model, wiring, frozen, leaves, places, answer)
+        return x.view(len(senders), *block.answer.shape, -1)
 
     def _bases(self, block: Block) -> tuple[Values, Values]:
         """The run that paths are patched into, and where the senders' values come from."""
-        noising = self.experiment.protocol.direction == "noising"
-        return (block.own, block.ablated) if noising else (self._other(block), block.own)
+        if self.experiment.noising:
+            return block.own, block.ablated
+        return self._other(block), block.own
 
 
 def _senders(paths: Sequence[Path]) -> set[Component]:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 
 from attrs import evolve, frozen
 
-from scrub.circuit.circuit import Circuit
 from scrub.circuit.parts import Edge, Node, channel_name, parse_part
 from scrub.circuit.universe import Graph
 from scrub.circuit.wiring import Column, Copy, Entry, Outside, Where, Wirer, Wiring, finished
@@ -105,7 +104,7 @@ def _problems(path: Path, graph: Graph) -> list[str]:
         passed = graph.passed(hop.through)
         direct = graph.feeds(sender, hop.receiver, hop.channel)
         carried = any(graph.feeds(sender, c, ch) for c in passed for ch in graph.channels(c))
-        if not direct and not (carried and isinstance_graph(graph)):
+        if not direct and not (carried and not graph.sequence):  # an argument reads one node alone
             reads = channel_name(hop.receiver, hop.channel)
             found.append(
                 f"{path}: {reads} does not read {sender}, neither directly nor through {hop.through or 'anything'}."
@@ -116,11 +115,6 @@ def _problems(path: Path, graph: Graph) -> list[str]:
             f"{path} does not end at the output: add '-> logits', or '~all~> logits' for everything downstream."
         )
     return found
-
-
-def isinstance_graph(graph: Graph) -> bool:
-    """Whether an argument reads one node alone, so that a hop need not be a direct read."""
-    return not graph.sequence
 
 
 def wire_paths(graph: Graph, paths: Iterable[Path], output: Component) -> Wiring:
@@ -191,6 +185,3 @@ def paths_of(text: str | Iterable[str] | Iterable[Path], graph: Graph) -> tuple[
     if not pieces:
         raise ClaimError("no paths are given: write at least one, such as '9.9 -> logits'.")
     return tuple(p for piece in pieces for p in ([piece] if isinstance(piece, Path) else parse_path(piece, graph)))
-
-
-__all__ = ["Circuit", "Hop", "Path", "parse_path", "paths_of", "wire_paths"]

@@ -79,7 +79,7 @@ def run_paths(bench: Bench, paths: Sequence[Path], provenance: dict[str, Any]) -
 
 def start_of(bench: Bench) -> Row:
     """The metric of the run that is changed: the model's, or (denoising) that on the ablated input."""
-    if bench.experiment.protocol.direction == "noising":
+    if bench.experiment.noising:
         return bench.model_scores
     return bench.scores([Circuit()])[0]
 

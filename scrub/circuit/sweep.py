@@ -180,7 +180,7 @@ def _scores(bench: Bench, listed: Sequence[Sequence[Path]]) -> Float[np.ndarray,
         nodes = [expand(Circuit.from_parts([paths[0].sender]), bench.experiment.graph) for paths in listed]
         kinds = {paths[0].sender.component.kind for paths in listed}
         if "resid" not in kinds:
-            return bench.scores(nodes, without=bench.experiment.protocol.direction == "noising")
+            return bench.scores(nodes, without=bench.experiment.noising)
     return bench.path_scores(listed)
 
 

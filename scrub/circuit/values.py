@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -23,15 +23,14 @@ from scrub.model.weights import Transformer
 class Values:
     """The values of all writers on some rows: heads as z, before W_O.
 
-    `run` says that they are the values of one run of the model, on which a component computes what it writes.
-    `resid` holds the stream before each layer of that run and the final one, `mid` what each MLP reads.
+    Where they are those of one run of the model, `resid` holds its stream before each layer and the final one, and
+    `mid` what each MLP reads.
     """
 
     embed: Float[Tensor, "row t d"]
     pos: Float[Tensor, "row t d"]
     z: list[Float[Tensor, "row t h e"]]
     mlp: list[Float[Tensor, "row t d"]]
-    run: bool = True
     resid: list[Float[Tensor, "row t d"]] = field(factory=list[Tensor], repr=False)
     mid: list[Float[Tensor, "row t d"]] = field(factory=list[Tensor], repr=False)
 
@@ -42,7 +41,7 @@ class Values:
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Values:
         """Every array changed; the streams are dropped."""
         z, mlp = [change(a) for a in self.z], [change(a) for a in self.mlp]
-        return Values(change(self.embed), change(self.pos), z, mlp, self.run)
+        return Values(change(self.embed), change(self.pos), z, mlp)
 
     def take(self, index: Int[Tensor, "row t"]) -> Values:
         """Every array at other positions of the same rows."""
@@ -67,11 +66,11 @@ def own_values(
     z = [kept["z", layer] for layer in layers]
     mlp = [kept["mlp_out", layer] if ("mlp_out", layer) in kept else torch.zeros_like(embed) for layer in layers]
     resid = [kept["resid_pre", layer] for layer in range(len(model.blocks) + 1)]
-    return Values(embed, pos, z, mlp, True, resid, [kept.get(("resid_mid", n), resid[n]) for n in layers])
+    return Values(embed, pos, z, mlp, resid, [kept.get(("resid_mid", n), resid[n]) for n in layers])
 
 
 def zero_values(like: Values) -> Values:
-    return evolve(like.mapped(torch.zeros_like), run=False)
+    return like.mapped(torch.zeros_like)
 
 
 @frozen(eq=False)
@@ -129,12 +128,12 @@ def means(model: Transformer, experiment: Experiment, alignment: Alignment, done
     def divided(array: Tensor) -> Tensor:
         return array / by.view(*by.shape, *[1] * (array.ndim - 2))
 
-    return Means(alignment, experiment.group, evolve(sums.mapped(divided), run=False), counts)
+    return Means(alignment, experiment.group, sums.mapped(divided), counts)
 
 
 def _added(a: Values, b: Values) -> Values:
     z = [x + y for x, y in zip(a.z, b.z, strict=True)]
-    return Values(a.embed + b.embed, a.pos + b.pos, z, [x + y for x, y in zip(a.mlp, b.mlp, strict=True)], False)
+    return Values(a.embed + b.embed, a.pos + b.pos, z, [x + y for x, y in zip(a.mlp, b.mlp, strict=True)])
 
 
 def _weights(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -28,7 +27,6 @@ class Outside:
 Where = Slot | Outside | None
 Entry = tuple[int, Where]  # a copy, read at one position, outside some, or everywhere
 Column = frozenset[Entry]
-Arrival = TypeVar("Arrival")
 
 
 def slots_of(where: Where) -> frozenset[Slot]:
@@ -79,6 +77,7 @@ class Wirer:
     fixed: bool
     made: list[Copy] = field(factory=list[Copy])
     known: dict[Copy, int] = field(factory=dict[Copy, int])
+    memo: dict[tuple[Component, Column], int | None] = field(factory=dict[tuple[Component, Column], int | None])
 
     @classmethod
     def of(cls, graph: Graph, passed: Iterable[Component], fixed: bool) -> Wirer:
@@ -93,34 +92,21 @@ class Wirer:
             self.made.append(copy)
         return self.known[copy]
 
-    def column(
-        self, reader: Component, channel: str, arriving: frozenset[Arrival],
-        entries: Callable[[frozenset[Arrival]], Iterable[Entry]],
-        passes: Callable[[Arrival], frozenset[Component]],
-    ) -> Column:  # fmt: skip
-        """What a channel reads: what arrives directly, and past it the components that each arrival may pass through.
+    def column(self, reader: Component, channel: str, direct: Column) -> Column:
+        """What a channel reads: copies directly, and what is passed through, recomputed from these alone."""
+        found = {e for e in direct if self.graph.feeds(self.made[e[0]].component, reader, channel)}
+        for inner in self.passed if direct or not self.fixed else ():
+            if self.graph.feeds(inner, reader, channel):
+                number = self.recomputed(inner, direct)
+                found |= set() if number is None else {(number, None)}
+        return frozenset(found)
 
-        `entries` gives the copies that carry some arrivals; a passed-through component is recomputed, for this
-        channel alone, from those arrivals that may pass through it.
-        """
-        memo: dict[tuple[Component, frozenset[Arrival]], int | None] = {}
-
-        def recomputed(inner: Component, some: frozenset[Arrival]) -> int | None:
-            if (inner, some) not in memo:
-                reads = tuple((c, column(inner, c, some)) for c in self.graph.channels(inner))
-                memo[inner, some] = self.copy(Copy(inner, reads))
-            return memo[inner, some]
-
-        def column(at: Component, channel: str, some: frozenset[Arrival]) -> Column:
-            found = {e for e in entries(some) if self.graph.feeds(self.made[e[0]].component, at, channel)}
-            for inner in self.passed:
-                if self.graph.feeds(inner, at, channel):
-                    carried = frozenset(arrival for arrival in some if inner in passes(arrival))
-                    number = recomputed(inner, carried) if carried or not self.fixed else None
-                    found |= set() if number is None else {(number, None)}
-            return frozenset(found)
-
-        return column(reader, channel, arriving)
+    def recomputed(self, inner: Component, direct: Column) -> int | None:
+        """The copy of a passed-through component that reads some copies, and what is passed through before it."""
+        if (inner, direct) not in self.memo:
+            reads = tuple((c, self.column(inner, c, direct)) for c in self.graph.channels(inner))
+            self.memo[inner, direct] = self.copy(Copy(inner, reads))
+        return self.memo[inner, direct]
 
 
 def wire_edges(
@@ -140,7 +126,7 @@ def wire_edges(
         found: list[tuple[str, Column]] = []
         for channel in graph.channels(component):
             entries = frozenset((copies[s], slot) for s, slot in live(component, channel) if s in copies)
-            found.append((channel, wirer.column(component, channel, entries, lambda some: some, lambda _: passed)))
+            found.append((channel, wirer.column(component, channel, entries)))
         return tuple(found)
 
     for component in sorted(senders, key=graph.order):
@@ -186,13 +172,12 @@ def _merged(wiring: Wiring) -> Wiring:
             alike = (copy.component.layer, copy.reads, frozenset(readers.get(number, ())))
         groups.setdefault(alike, []).append(number)
     first = {n: members[0] for members in groups.values() for n in members}
-    kept = [members for members in groups.values()]
     listed = list(wiring.copies)
-    for members in kept:
+    for members in groups.values():
         if listed[members[0]].component.kind == "head" and not listed[members[0]].leaf:
             heads = tuple(listed[n].component.head or 0 for n in members)
             listed[members[0]] = evolve(listed[members[0]], heads=heads)
-    order = sorted(members[0] for members in kept)
+    order = sorted(members[0] for members in groups.values())
 
     def joined(reads: tuple[tuple[str, Column], ...]) -> tuple[tuple[str, Column], ...]:
         return tuple((c, frozenset((first[n], slot) for n, slot in column)) for c, column in reads)
