@@ -11,12 +11,12 @@ from attrs import evolve, field, frozen
 from jaxtyping import Float, Int
 
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.experiment import POS, Experiment, absent
+from scrub.circuit.experiment import POS, Experiment, misplaced
 from scrub.circuit.on_graph import OnGraph
 from scrub.circuit.on_transformer import OnTransformer
 from scrub.circuit.parts import Node
 from scrub.circuit.paths import Path
-from scrub.circuit.scoring import Scorer, per_row
+from scrub.circuit.scoring import Scorer
 from scrub.circuit.universe import expand, free_writers, slots_in
 from scrub.claims.metric import AnyMetric
 from scrub.claims.names import Component
@@ -52,7 +52,7 @@ class Bench:
         """The bench for a circuit and its parts. Raises ClaimError for parts or positions that do not exist."""
         circuit.checked(experiment.graph)
         slots = slots_in(circuit)
-        if wrong := absent(experiment.data, slots, _used(experiment)):
+        if wrong := misplaced(experiment.data, slots, _used(experiment)):
             raise ClaimError("\n".join(wrong))
         named = {n.component for n in circuit.nodes} | {e.sender for e in circuit.edges}
         passed = experiment.named_through
@@ -93,12 +93,12 @@ class Bench:
 
     @cached_property
     def own(self) -> Any:
-        """The model's own outputs, one for each call."""
-        return self.runner.components([self.everything], noising=True)[0]
+        """The model's own outputs, as those of one circuit: one for each call."""
+        return self.runner.components([self.everything], noising=True)
 
     @cached_property
     def model_scores(self) -> Float[np.ndarray, " row"]:
-        return per_row(self.scorer.score(self.own, self.calls.reference, self.own), self.draws)
+        return self.scored(self.own)[0]
 
     def outputs(self, circuits: Sequence[Circuit], without: bool = False) -> Any:
         """The outputs of circuits, or of the model without each (M \\ K); an empty one is run by components."""
@@ -106,9 +106,9 @@ class Bench:
             return self.runner.components(circuits, without=without)
         return self.runner.edges(circuits, without=without)
 
-    def scores(self, circuits: Sequence[Circuit], without: bool = False, metric: AnyMetric | None = None) -> Scores:
+    def scores(self, circuits: Sequence[Circuit], without: bool = False) -> Scores:
         """The metric of each circuit, or of the model without it, on each row: a mean over draws."""
-        return self._scored(self.outputs(circuits, without), metric)
+        return self.scored(self.outputs(circuits, without))
 
     def on(self, rows: Int[np.ndarray, " n"]) -> Bench:
         """The same bench on some of its rows."""
@@ -116,14 +116,19 @@ class Bench:
 
     def path_scores(self, path_sets: Sequence[Sequence[Path]]) -> Scores:
         """The metric with each set of paths patched, on each row."""
-        return self._scored(self.runner.paths(path_sets), None)
+        return self.scored(self.runner.paths(path_sets))
 
-    def _scored(self, outputs: Any, metric: AnyMetric | None) -> Scores:
-        rows, count = self.calls.reference, len(outputs)
+    def scored(self, outputs: Any, metric: AnyMetric | None = None) -> Scores:
+        """The metric (the experiment's own by default) of outputs on each row: a mean over draws."""
+        count = len(outputs)
+        rows = np.tile(self.calls.reference, count)
         flat = outputs.flatten(0, 1) if self.model is not None else [x for some in outputs for x in some]
-        own = self.own.repeat(count, 1) if self.model is not None else list(self.own) * count
-        found = self.scorer.score(flat, np.tile(rows, count), own, metric)
+        found = self.scorer.score(flat, rows, lambda: self._own(count), metric or self.experiment.metric)
         return found.reshape(count, -1, self.draws).mean(2)
+
+    def _own(self, times: int) -> Any:
+        """The model's own outputs, over and over: beside those of several circuits."""
+        return self.own[0].repeat(times, 1) if self.model is not None else list(self.own[0]) * times
 
 
 def ablatable(circuit: Circuit, experiment: Experiment) -> Circuit:

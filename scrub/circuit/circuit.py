@@ -153,9 +153,9 @@ def _bare(part: Part) -> str:
 
 def _missing(part: Part, graph: ModelGraph) -> list[str]:
     ends = [part.component] if isinstance(part, Node) else [part.sender, part.receiver]
-    absent = [component for component in ends if not graph.has(component)]
-    if absent:
-        return [_absent(part, component, graph) for component in absent]
+    lacking = [component for component in ends if not graph.has(component)]
+    if lacking:
+        return [f"{part}: {absent(component, graph)}" for component in lacking]
     if isinstance(part, Node):
         return []
     if part.channel not in graph.channels(part.receiver) and graph.sequence:
@@ -180,9 +180,10 @@ def _direction(edge: Edge, graph: ModelGraph) -> str:
     return f"; it reads {some(known) or 'nothing'}" + (f", nearest {near}" if near else "")
 
 
-def _absent(part: Part, component: Component, graph: ModelGraph) -> str:
+def absent(component: Component, graph: ModelGraph) -> str:
+    """What is told of a component that the model does not have: what it has, and the nearest one."""
     known, near = graph.missing(component)
-    return f"{part}: there is no {component}, {known}" + (f"; did you mean {near}?" if near else ".")
+    return f"there is no {component}, {known}" + (f"; did you mean {near}?" if near else ".")
 
 
 def _of_another_shape(made_for: Sequence[tuple[str, int]], graph: ModelGraph) -> list[str]:

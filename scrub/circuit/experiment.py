@@ -119,7 +119,7 @@ def resolve(
     used = np.flatnonzero(setting.scored) if rows is None else rows
     problems += _too_few(protocol, setting.stratum, setting.rest_from, used, group)
     if answer is not None:
-        problems += [Problem(text) for text in absent(data, (answer,), used)]
+        problems += [Problem(text) for text in misplaced(data, (answer,), used)]
     if problems:
         raise DataError("\n".join(problem.text for problem in problems))
     return Experiment(
@@ -143,7 +143,7 @@ def _too_few(
     return [Problem(f"{found}, so that nothing would be ablated there.", "Widen the group, or mark more rows.")]
 
 
-def absent(data: Dataset, slots: tuple[Slot, ...], rows: np.ndarray) -> list[str]:
+def misplaced(data: Dataset, slots: tuple[Slot, ...], rows: np.ndarray) -> list[str]:
     """What is wrong with positions that some rows do not have."""
     found: list[str] = []
     for slot in slots:

@@ -52,10 +52,14 @@ class Faithfulness:
 def faithfulness(bench: Bench, circuit: Circuit) -> tuple[Faithfulness, dict[str, Row]]:
     """The scores of a circuit, and the metric of model, circuit and F(0) on each row."""
     empty = bench.scores([Circuit()])[0]
-    own, model = bench.scores([circuit])[0], bench.model_scores
+    outputs = bench.outputs([circuit])
+    own, model = bench.scored(outputs)[0], bench.model_scores
     beside = {
-        name: {"model": float(m.mean()), "circuit": float(c.mean())}
-        for name, (m, c) in _beside(bench, circuit).items()
+        name: {
+            "model": float(bench.scored(bench.own, metric).mean()),
+            "circuit": float(bench.scored(outputs, metric).mean()),
+        }
+        for name, metric in bench.scorer.beside().items()
     }
     return conventions(model, own, empty, bench.seed, bench.experiment.metric.better, beside), {
         "model": model, "circuit": own, "ablated": empty,
@@ -100,12 +104,3 @@ def _quotient(a: float, b: float) -> float | None:
 
 def _mean_of(above: Row, below: Row) -> float | None:
     return float((above / below).mean()) if (below != 0).all() else None
-
-
-def _beside(bench: Bench, circuit: Circuit) -> dict[str, tuple[Row, Row]]:
-    found: dict[str, tuple[Row, Row]] = {}
-    everything = bench.everything
-    for name, metric in bench.scorer.beside().items():
-        own = bench.scores([circuit], metric=metric)[0]
-        found[name] = (bench.scores([everything], metric=metric)[0], own)
-    return found

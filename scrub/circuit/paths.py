@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import evolve, frozen
 
+from scrub.circuit.circuit import absent
 from scrub.circuit.parts import Edge, Node, channel_name, parse_part
 from scrub.circuit.universe import Graph
 from scrub.circuit.wiring import Column, Copy, Entry, Outside, Where, Wirer, Wiring, finished
@@ -96,11 +97,7 @@ def _problems(path: Path, graph: Graph) -> list[str]:
     for hop in path.hops:
         missing = [c for c in (sender, hop.receiver) if not graph.has(c)]
         if missing:
-            known, near = graph.missing(missing[0])
-            return [
-                *found,
-                f"{path}: there is no {missing[0]}, {known}" + (f"; did you mean {near}?" if near else "."),
-            ]
+            return [*found, f"{path}: {absent(missing[0], graph)}"]
         passed = graph.passed(hop.through)
         direct = graph.feeds(sender, hop.receiver, hop.channel)
         carried = any(graph.feeds(sender, c, ch) for c in passed for ch in graph.channels(c))

@@ -11,16 +11,17 @@ from attrs import evolve, frozen
 from jaxtyping import Float
 
 from scrub.circuit.bench import Bench
-from scrub.circuit.circuit import Circuit
-from scrub.circuit.experiment import POS, Experiment, absent, described
+from scrub.circuit.circuit import Circuit, absent
+from scrub.circuit.experiment import POS, Experiment, described, misplaced
 from scrub.circuit.parts import Node
 from scrub.circuit.paths import Hop, Path, paths_of
 from scrub.circuit.runs import start_of
 from scrub.circuit.universe import Graph, expand, writers
-from scrub.claims.names import Component, parse_component
+from scrub.claims.names import Component, parse_component, parse_layers
 from scrub.claims.positions import ALL, Slot, parse_slots
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
+from scrub.model.graph import TransformerGraph
 from scrub.model.weights import Transformer
 from scrub.score.statistics import interval
 
@@ -93,14 +94,11 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
         else list(words)
     )
     for word in pieces:
-        layered = re.fullmatch(r"(attn|resid)(?: (\d+)(?:-(\d+))?)?", word)
+        layered = re.fullmatch(r"(attn|resid)(?: (\d+(?:-\d+)?))?", word)
         if word == "all":
             found += writers(graph)
         elif layered and graph.sequence:
-            shape = getattr(graph, "shape")  # noqa: B009
-            top = shape.n_layers if layered[1] == "resid" else shape.n_layers - 1
-            first, last = int(layered[2] or 0), int(layered[3] or layered[2] or top)
-            found += [Component(layered[1], layer) for layer in range(first, last + 1)]
+            found += parse_layers(layered[1], layered[2] or _all_layers(layered[1], graph))
         elif re.fullmatch(r"(heads|mlps?)( .*)?", word) and graph.sequence:
             found += sorted(graph.passed([word]))
         else:
@@ -109,9 +107,13 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
         raise ClaimError("no senders are named: write 'heads', 'mlps', 'attn', 'all', or names such as '9.9 9.6'.")
     unknown = [c for c in found if not graph.has(c)]
     if unknown:
-        known, near = graph.missing(unknown[0])
-        raise ClaimError(f"there is no {unknown[0]}, {known}" + (f"; did you mean {near}?" if near else "."))
+        raise ClaimError(absent(unknown[0], graph))
     return tuple(dict.fromkeys(found))
+
+
+def _all_layers(kind: str, graph: Graph) -> str:
+    assert isinstance(graph, TransformerGraph)
+    return f"0-{graph.shape.n_layers - (kind != 'resid')}"
 
 
 def bench_for(
@@ -126,7 +128,7 @@ def bench_for(
     plain = evolve(experiment, through=())
     found = Bench.of(plain, model, Circuit(), seed, draws, done)
     named = tuple(sorted(slot for slot in slots if slot is not None))
-    if wrong := absent(experiment.data, named, experiment.rows):
+    if wrong := misplaced(experiment.data, named, experiment.rows):
         raise ClaimError("\n".join(wrong))
     passed = frozenset[Component]() if any(p.sender.component == POS for p in paths) else found.passed
     return evolve(found, slots=named, passed=passed)

@@ -5,7 +5,7 @@ A `Measured` hides what an output is: a transformer's final stream, or the value
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,12 +14,14 @@ from attrs import Factory, field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scrub.claims.dataset import Dataset
 from scrub.claims.metric import AnyMetric, Metric, NamedMetric
 from scrub.claims.resolved import Claim
 from scrub.claims.text import Tokenizer
 from scrub.engine.on_graph import GraphRows
 from scrub.engine.on_transformer import TransformerRows
 from scrub.model.layers import unembed
+from scrub.model.weights import Transformer
 from scrub.score.metrics import (
     Arguments,
     Numbers,
@@ -69,20 +71,10 @@ class OnTransformer:
         return self.claim.metric
 
     def of(self, outputs: Float[Tensor, "n d"], rows: Rows) -> Numbers:
-        with torch.no_grad():
-            parts = [self._of(outputs[i : i + AT_ONCE], rows[i : i + AT_ONCE]) for i in range(0, len(rows), AT_ONCE)]
-        return np.concatenate(parts) if parts else np.zeros(0)
-
-    def _of(self, outputs: Float[Tensor, "n d"], rows: Rows) -> Numbers:
-        model, index = self.rows.model, torch.from_numpy(rows).to(self.rows.model.device)
-        if reads_few_tokens(self.metric):
-            few = unembed(model, outputs, self.arguments.needed(index))
-            return numbers(on_few(self.arguments, index, few))
-        logits = unembed(model, outputs)
-        if isinstance(self.metric, Metric):
-            return apply(self.metric, numbers(logits), [self.claim.data.rows[row] for row in rows])
-        own = self.answers(rows) if self.metric.kind == "kl" else None
-        return numbers(on_logits(self.metric.kind, self.arguments, index, logits, own))
+        return on_streams(
+            self.rows.model, self.metric, self.claim.data, self.arguments, outputs, rows,
+            lambda part: self.rows.outputs(rows[part]),
+        )  # fmt: skip
 
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]:
         """The model's own logits on rows."""
@@ -103,17 +95,52 @@ class OnGraph:
         return self.claim.metric
 
     def of(self, outputs: Sequence[Any], rows: Rows) -> Numbers:
-        if isinstance(self.metric, Metric):
-            return apply(self.metric, outputs, [self.claim.data.rows[row] for row in rows])
-        own = self.answers(rows) if self.metric.kind == "kl" else None
-        logits, index = as_logits(outputs, self.metric), torch.from_numpy(rows)
-        check_width(self.arguments, self.metric, logits.shape[1])
-        return numbers(on_logits(self.metric.kind, self.arguments, index, logits, own))
+        return on_values(self.metric, self.claim.data, self.arguments, outputs, rows, lambda: self.rows.outputs(rows))
 
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]:
         """The output node's vectors on rows, read as logits. Raises MetricError when they are none."""
         assert isinstance(self.metric, NamedMetric)
         return as_logits(self.rows.outputs(rows), self.metric)
+
+
+def on_streams(
+    model: Transformer, metric: AnyMetric, data: Dataset, arguments: Arguments, outputs: Float[Tensor, "n d"],
+    rows: Rows, own: Callable[[slice], Float[Tensor, "part d"]],
+) -> Numbers:  # fmt: skip
+    """A metric on final streams, in parts; `own` gives the model's own streams on a part of the rows, for `kl`."""
+    parts: list[Numbers] = []
+    with torch.no_grad():
+        for first in range(0, len(rows), AT_ONCE):
+            part = slice(first, first + AT_ONCE)
+            parts.append(_on_part(model, metric, data, arguments, outputs[part], rows[part], lambda p=part: own(p)))
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _on_part(
+    model: Transformer, metric: AnyMetric, data: Dataset, arguments: Arguments, outputs: Float[Tensor, "n d"],
+    rows: Rows, own: Callable[[], Float[Tensor, "n d"]],
+) -> Numbers:  # fmt: skip
+    index = torch.from_numpy(rows).to(model.device)
+    if reads_few_tokens(metric):
+        return numbers(on_few(arguments, index, unembed(model, outputs, arguments.needed(index))))
+    logits = unembed(model, outputs)
+    if isinstance(metric, Metric):
+        return apply(metric, numbers(logits), [data.rows[row] for row in rows])
+    answers = unembed(model, own()) if metric.kind == "kl" else None
+    return numbers(on_logits(metric.kind, arguments, index, logits, answers))
+
+
+def on_values(
+    metric: AnyMetric, data: Dataset, arguments: Arguments, outputs: Sequence[Any], rows: Rows,
+    own: Callable[[], Sequence[Any]],
+) -> Numbers:  # fmt: skip
+    """A metric on the values of a graph's output; `own` gives the graph's own on the same rows, for `kl`."""
+    if isinstance(metric, Metric):
+        return apply(metric, outputs, [data.rows[row] for row in rows])
+    logits, index = as_logits(outputs, metric), torch.from_numpy(rows)
+    check_width(arguments, metric, logits.shape[1])
+    answers = as_logits(own(), metric) if metric.kind == "kl" else None
+    return numbers(on_logits(metric.kind, arguments, index, logits, answers))
 
 
 def numbers(values: Tensor) -> Any:
