@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
+from attrs import frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scrub.errors import ModelError
 from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Rotary, Transformer
 
-Record = Callable[[str, int, Tensor], None]
+Record = Callable[[str, int, Tensor], Tensor | None]
+Tap = Callable[[str, int, Tensor], Tensor]
 CHANNELS = ("q", "k", "v")
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -69,16 +71,29 @@ def project(
 
     `channel` is `q`, `k` or `v`; `heads` are query heads for q, key/value heads for k and v; None is all.
     """
+    return turn(attn, channel, linear(attn, channel, x, heads), positions)
+
+
+def linear(
+    attn: Attn, channel: str, x: Float[Tensor, "*batch n d"], heads: Sequence[int] | None
+) -> Float[Tensor, "*batch n heads e"]:
+    """What heads make of a normalised stream, bias included, before their own norm and rotary."""
     weight, bias = _projection(attn, channel)
     if heads is not None:
         weight, bias = weight[list(heads)], None if bias is None else bias[list(heads)]
     out = torch.einsum("...d,hde->...he", x, weight)
-    out = out if bias is None else out + bias
+    return out if bias is None else out + bias
+
+
+def turn(
+    attn: Attn, channel: str, x: Float[Tensor, "*batch n heads e"], positions: Int[Tensor, "*batch n"]
+) -> Float[Tensor, "*batch n heads e"]:
+    """A head's own norm, and rotary at `positions`; values are neither normed nor turned."""
     if channel == "v":
-        return out
+        return x
     own = attn.q_norm if channel == "q" else attn.k_norm
-    out = out if own is None else norm(own, out)
-    return out if attn.rotary is None else rotate(attn.rotary, out, positions)
+    x = x if own is None else norm(own, x)
+    return x if attn.rotary is None else rotate(attn.rotary, x, positions)
 
 
 def _projection(attn: Attn, channel: str) -> tuple[Tensor, Tensor | None]:
@@ -150,10 +165,17 @@ def write(
 
 def mlp(m: Mlp | BlackBox, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
     """What the MLP writes, b_out included, given its normalised input."""
-    if isinstance(m, BlackBox):
-        return m.fn(x)
+    return m.fn(x) if isinstance(m, BlackBox) else write_neurons(m, neurons(m, x))
+
+
+def neurons(m: Mlp, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch m"]:
+    """What W_out reads: the activations, times the gated ones where there is a gate."""
     act, hidden = ACTIVATIONS[m.act], _affine(x, m.W_in, m.b_in)
-    hidden = act(hidden) if m.W_gate is None else act(_affine(x, m.W_gate, m.b_gate)) * hidden
+    return act(hidden) if m.W_gate is None else act(_affine(x, m.W_gate, m.b_gate)) * hidden
+
+
+def write_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d"]:
+    """What an MLP writes, b_out included, given its `neurons`."""
     return _affine(hidden, m.W_out, m.b_out)
 
 
@@ -161,14 +183,29 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return F.linear(x, weight.T, bias)
 
 
+@frozen
+class Steps:
+    """The steps of a pass that are not linear. Others with the same values may have other gradients."""
+
+    norm: Callable[[Norm, Tensor], Tensor] = norm
+    attend: Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor] = attend
+    neurons: Callable[[Mlp, Tensor], Tensor] = neurons
+
+
+PLAIN = Steps()
+
+
 def unembed(
-    model: Transformer, x: Float[Tensor, "*batch d"], ids: Int[Tensor, "*common k"] | None = None
+    model: Transformer,
+    x: Float[Tensor, "*batch d"],
+    ids: Int[Tensor, "*common k"] | None = None,
+    steps: Steps = PLAIN,
 ) -> Float[Tensor, "*batch k"]:
     """Logits of a final stream, `ln_final` applied: all of them, or only the vocabulary columns `ids`.
 
     `ids` of one axis are columns common to the whole batch; otherwise their leading axes are the stream's.
     """
-    x = norm(model.ln_final, x)
+    x = steps.norm(model.ln_final, x)
     if ids is None:
         return _affine(x, model.W_U, model.b_U)
     if ids.ndim == 1:
@@ -184,60 +221,63 @@ def trace(
     record: Record | None = None,
     start: tuple[int, Float[Tensor, "row t d"]] | None = None,
     stop_layer: int | None = None,
+    steps: Steps = PLAIN,
 ) -> Float[Tensor, "row t d"]:
     """One forward pass on right-padded rows: the final residual stream, or `resid_pre` of `stop_layer`.
 
     Calls `record(kind, layer, tensor)` in the order of computation: `embed` and `pos` (layer 0); `resid_pre`
     [row t d]; `q` [row t h e] and `k`, `v` [row t g e] (after bias, head norms and rotary, one for each
-    key/value head); `z` [row t h e]; `resid_mid`, the stream that the MLP reads (`resid_pre` where parallel);
-    `mlp_out`; and `resid_pre` of layer `n_layers`, the final stream. Layers without an MLP record neither
-    `resid_mid` nor `mlp_out`. `start=(layer, resid_pre)` resumes there. Values at padding have no meaning.
+    key/value head); `k_read`, `v_read` [row t h e], the same as each query head reads them; `z` [row t h e];
+    `attn_out`, what all heads write, without b_O; `resid_mid`, the stream that the MLP reads (`resid_pre` where
+    parallel), and as `mlp_input` the same for the MLP alone; `neurons` [row t m]; `mlp_out`; and `resid_pre` of
+    layer `n_layers`, the final stream. Layers without an MLP record none of its four, black boxes no neurons.
+    What it returns takes the tensor's place; None leaves it. `start=(layer, resid_pre)` resumes there. Values at
+    padding have no meaning.
     Raises ModelError for rows longer than the context.
     """
-    note = record or _unrecorded
+    tap = _tap(record)
     positions = torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape)
-    first, x = (0, _embedded(model, tokens, note)) if start is None else start
+    first, x = (0, _embedded(model, tokens, tap)) if start is None else start
     last = len(model.blocks) if stop_layer is None else stop_layer
     for layer in range(first, last):
-        note("resid_pre", layer, x)
-        x = _layer(model.blocks[layer], layer, x, positions, lengths, note)
-    note("resid_pre", last, x)
-    return x
+        x = tap("resid_pre", layer, x)
+        x = _layer(model.blocks[layer], layer, x, positions, lengths, tap, steps)
+    return tap("resid_pre", last, x)
 
 
-def _unrecorded(kind: str, layer: int, value: Tensor) -> None:
-    pass
+def _tap(record: Record | None) -> Tap:
+    def tap(kind: str, layer: int, value: Tensor) -> Tensor:
+        other = None if record is None else record(kind, layer, value)
+        return value if other is None else other
+
+    return tap
 
 
-def _embedded(model: Transformer, tokens: Tensor, note: Record) -> Tensor:
+def _embedded(model: Transformer, tokens: Tensor, tap: Tap) -> Tensor:
     if tokens.shape[1] > model.shape.n_ctx:
         raise ModelError(
             f"a row has {tokens.shape[1]} tokens, but {model.name} reads at most {model.shape.n_ctx}; "
             "shorten the rows."
         )
-    x = model.W_E[tokens]
-    note("embed", 0, x)
-    if model.W_pos is None:
-        return x
-    positions = model.W_pos[: tokens.shape[1]].expand(x.shape)
-    note("pos", 0, positions)
-    return x + positions
+    x = tap("embed", 0, model.W_E[tokens])
+    return x if model.W_pos is None else x + tap("pos", 0, model.W_pos[: tokens.shape[1]].expand(x.shape))
 
 
-def _layer(block: Block, layer: int, x: Tensor, positions: Tensor, lengths: Tensor, note: Record) -> Tensor:
+def _layer(block: Block, layer: int, x: Tensor, positions: Tensor, lengths: Tensor, tap: Tap, steps: Steps) -> Tensor:
     attn = block.attn
-    read = norm(block.ln1, x)
-    q, k, v = (project(attn, channel, read, None, positions) for channel in CHANNELS)
-    mask = visible(attn, positions, positions, lengths)
-    z = attend(q, expand(attn, k), expand(attn, v), mask, attn.scale)
-    for kind, value in (("q", q), ("k", k), ("v", v), ("z", z)):
-        note(kind, layer, value)
-    out = write(attn, z)
+    read = steps.norm(block.ln1, x)
+    q, k, v = (tap(channel, layer, project(attn, channel, read, None, positions)) for channel in CHANNELS)
+    k, v = tap("k_read", layer, expand(attn, k)), tap("v_read", layer, expand(attn, v))
+    z = tap("z", layer, steps.attend(q, k, v, visible(attn, positions, positions, lengths), attn.scale))
+    out = tap("attn_out", layer, write(attn, z))
     after = x + (out if attn.b_O is None else out + attn.b_O)
     if block.mlp is None:
         return after
-    mid = x if block.parallel else after
-    note("resid_mid", layer, mid)
-    mlp_out = mlp(block.mlp, mid if block.ln2 is None else norm(block.ln2, mid))
-    note("mlp_out", layer, mlp_out)
-    return after + mlp_out
+    mid = tap("resid_mid", layer, x if block.parallel else after)
+    read = tap("mlp_input", layer, mid)
+    read = read if block.ln2 is None else steps.norm(block.ln2, read)
+    return after + tap("mlp_out", layer, _mlp_out(block.mlp, layer, read, tap, steps))
+
+
+def _mlp_out(m: Mlp | BlackBox, layer: int, x: Tensor, tap: Tap, steps: Steps) -> Tensor:
+    return m.fn(x) if isinstance(m, BlackBox) else write_neurons(m, tap("neurons", layer, steps.neurons(m, x)))

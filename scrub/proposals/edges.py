@@ -1,0 +1,181 @@
+"""Edge estimates: what a component writes differently, times the gradient at what a channel reads of the stream.
+
+Every query head has its own q, k and v, grouped or not. The stream is read through a norm: the gradient is taken
+before it, with the norm's own derivative (or, under the rule `ln`, with its scale constant).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from attrs import frozen
+from jaxtyping import Float
+from torch import Tensor
+
+from scrub.claims.names import Component
+from scrub.model.layers import expand, linear, norm, turn
+from scrub.model.weights import Attn, Norm, Transformer
+from scrub.proposals.forward import Arrays, Batch, Forward, Key
+from scrub.proposals.nodes import CHANNELS
+from scrub.proposals.rules import Rules, steps_of
+
+Reader = tuple[Component, str]  # a component and its channel
+
+
+@frozen(eq=False)
+class Edges:
+    """Estimates for every sender and reader; where the sender is written too late there is no edge, and 0."""
+
+    senders: tuple[Component, ...]
+    readers: tuple[Reader, ...]
+    scores: Float[Tensor, "row sender reader"]
+
+
+@frozen(eq=False)
+class Senders:
+    """What components write differently on the source than on the base."""
+
+    components: tuple[Component, ...]
+    delta: Float[Tensor, "row sender t d"]
+
+
+def at_base_edges(batch: Batch, rules: Rules = ()) -> Edges:
+    """Edge attribution patching with the gradients of the base run under some rules."""
+    return edge_scores(batch, batch.forward(steps_of(rules)), rules)
+
+
+def edge_scores(batch: Batch, run: Forward, rules: Rules, senders: Senders | None = None) -> Edges:
+    """The estimates of all edges, or of those of some senders, from the gradients of one run."""
+    sent = senders_between(batch) if senders is None else senders
+    listed = readers_of(batch.model)
+    column = {reader: i for i, reader in enumerate(listed)}
+    scores = sent.delta.new_zeros(len(batch.rows), len(sent.components), len(listed))
+    gradients = run.gradients(_keys(batch.model))
+    with torch.no_grad():
+        for found, gradient in _at_readers(batch, run.nodes, gradients, rules):
+            before = [i for i, c in enumerate(sent.components) if _feeds(c, found[0][0], batch.model)]
+            if before:
+                known = sent.delta[:, : before[-1] + 1]  # senders are in the order in which they write
+                values = torch.matmul(known.flatten(2), gradient.flatten(2).transpose(1, 2))
+                index = torch.tensor([column[reader] for reader in found], device=scores.device)
+                scores[:, : before[-1] + 1, index] = values
+    return Edges(sent.components, listed, scores)
+
+
+def summed(parts: Iterable[Edges], factor: float) -> Edges:
+    """The sum of estimates of the same edges, or of those of different senders, times a factor."""
+    found: dict[tuple[Component, ...], Edges] = {}
+    for part in parts:
+        known = found.get(part.senders)
+        scores = part.scores * factor if known is None else known.scores + part.scores * factor
+        found[part.senders] = Edges(part.senders, part.readers, scores)
+    listed = list(found.values())
+    senders = tuple(c for part in listed for c in part.senders)
+    return Edges(senders, listed[0].readers, torch.cat([part.scores for part in listed], dim=1))
+
+
+def readers_of(model: Transformer) -> tuple[Reader, ...]:
+    """Every channel that reads, in the order of the model."""
+    heads = range(model.shape.n_heads)
+    found: list[Reader] = []
+    for layer, block in enumerate(model.blocks):
+        found += [(Component("head", layer, head), channel) for head in heads for channel in CHANNELS]
+        found += [] if block.mlp is None else [(Component("mlp", layer), "input")]
+    return (*found, (Component("logits"), "input"))
+
+
+def senders_between(batch: Batch, only: Key | None = None) -> Senders:
+    """What the embedding, every head and MLP write differently, or those of `only`, in the order of writing."""
+    base, source = batch.base_values, batch.source_values
+
+    def change(kind: str, layer: int) -> Tensor:
+        return source[kind, layer] - base[kind, layer]
+
+    parts: list[tuple[tuple[Component, ...], Tensor]] = []
+    if only in (None, ("embed", 0)):
+        parts.append(((Component("embed"),), change("embed", 0).unsqueeze(1)))
+    for layer, block in enumerate(batch.model.blocks):
+        if only in (None, ("attn", layer)):
+            heads = tuple(Component("head", layer, head) for head in range(batch.model.shape.n_heads))
+            parts.append((heads, torch.einsum("rthe,hed->rhtd", change("head", layer), block.attn.W_O)))
+        if block.mlp is not None and only in (None, ("mlp", layer)):
+            parts.append(((Component("mlp", layer),), change("mlp", layer).unsqueeze(1)))
+    return Senders(tuple(c for some, _ in parts for c in some), torch.cat([delta for _, delta in parts], dim=1))
+
+
+def _feeds(sender: Component, reader: Component, model: Transformer) -> bool:
+    """Whether a reader reads what a sender writes. Heads write before their layer's MLP reads, unless parallel."""
+    if reader.kind == "logits" or sender.kind == "embed":
+        return True
+    assert sender.layer is not None
+    assert reader.layer is not None
+    if sender.layer != reader.layer:
+        return sender.layer < reader.layer
+    return sender.kind == "head" and reader.kind == "mlp" and not model.blocks[reader.layer].parallel
+
+
+def _keys(model: Transformer) -> list[Key]:
+    layers = range(len(model.blocks))
+    mlps = [("mlp_input", layer) for layer in layers if model.blocks[layer].mlp is not None]
+    return [*((c, layer) for layer in layers for c in CHANNELS), *mlps, ("resid", len(model.blocks))]
+
+
+def _at_readers(
+    batch: Batch, nodes: Arrays, gradients: Arrays, rules: Rules
+) -> Iterator[tuple[list[Reader], Float[Tensor, "row reader t d"]]]:
+    """The gradients at what channels read of the stream, those of one layer at a time."""
+    heads = range(batch.model.shape.n_heads)
+    for layer, block in enumerate(batch.model.blocks):
+        stream = nodes["resid", layer].detach()
+        for channel in CHANNELS:
+            found = [(Component("head", layer, head), channel) for head in heads]
+            yield found, _at_stream(block.attn, block.ln1, channel, stream, gradients[channel, layer], "ln" in rules)
+        if block.mlp is not None:
+            yield [(Component("mlp", layer), "input")], gradients["mlp_input", layer].unsqueeze(1)
+    yield [(Component("logits"), "input")], gradients["resid", len(batch.model.blocks)].unsqueeze(1)
+
+
+def _at_stream(
+    attn: Attn, ln: Norm, channel: str, stream: Float[Tensor, "row t d"], gradient: Float[Tensor, "row t h e"],
+    constant: bool,
+) -> Float[Tensor, "row h t d"]:  # fmt: skip
+    """The gradient at the stream that a channel reads, one for each query head."""
+    weight = {"q": attn.W_Q, "k": attn.W_K, "v": attn.W_V}[channel]
+    if channel != "q":
+        weight = expand(attn, weight.transpose(0, 1)).transpose(0, 1)
+    own = attn.q_norm if channel == "q" else attn.k_norm
+    if channel != "v" and (own is not None or attn.rotary is not None):
+        gradient = _before_turning(attn, channel, norm(ln, stream), gradient)
+    return through_norm(ln, stream, weight, gradient, constant)
+
+
+def _before_turning(attn: Attn, channel: str, read: Tensor, gradient: Tensor) -> Tensor:
+    positions = torch.arange(read.shape[1], device=read.device).expand(read.shape[:2])
+    raw = linear(attn, channel, read, None)
+    raw = (raw if channel == "q" else expand(attn, raw)).requires_grad_()
+    with torch.enable_grad():
+        turned = turn(attn, channel, raw, positions)
+    return torch.autograd.grad(turned, raw, gradient)[0]
+
+
+def through_norm(
+    ln: Norm, x: Float[Tensor, "row t d"], weight: Float[Tensor, "h d e"], gradient: Float[Tensor, "row t h e"],
+    constant: bool,
+) -> Float[Tensor, "row h t d"]:  # fmt: skip
+    """From gradients after a norm of x and a linear map to those at x: a scale, and one rank-one update.
+
+    Weight and centring of the norm are folded into the map. `constant` takes the scale for one.
+    """
+    weight = weight if ln.weight is None else weight * ln.weight[:, None]
+    if ln.kind == "none":
+        return torch.einsum("rthe,hde->rhtd", gradient, weight)
+    if ln.kind == "layer":
+        x, weight = x - x.mean(-1, keepdim=True), weight - weight.mean(1, keepdim=True)
+    scale = (x.square().mean(-1, keepdim=True) + ln.eps).rsqrt()
+    found = torch.einsum("rthe,hde->rhtd", gradient * scale.unsqueeze(-1), weight)
+    if constant:
+        return found
+    unit = (x * scale).unsqueeze(1)
+    along = (found * unit).mean(-1, keepdim=True)
+    return torch.addcmul(found, unit, along, value=-1)

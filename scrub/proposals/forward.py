@@ -1,0 +1,172 @@
+"""One batch of rows with their counterfactuals, its passes, and the gradients of the metric at every node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+import numpy as np
+import torch
+from attrs import evolve, field, frozen
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.claims.metric import NamedMetric
+from scrub.errors import MetricError, some
+from scrub.model.layers import PLAIN, Steps, trace, unembed
+from scrub.model.weights import Transformer
+from scrub.proposals.nodes import TRACED, NodeId
+from scrub.score.metrics import Arguments, on_few, on_logits, reads_few_tokens
+
+Key = tuple[str, int]  # kind of node, layer
+Arrays = dict[Key, Tensor]  # [row t unit feature]; without units for embed, attn, mlp, resid; [row t unit] for neuron
+Edit = Callable[[str, int, Tensor], Tensor | None]  # kind of node, layer, value -> what takes its place
+_KIND = {traced: kind for kind, traced in TRACED.items()} | {"mlp_input": "mlp_input"}
+
+
+@frozen(eq=False)
+class Passes:
+    """What was computed, in passes over one row from the first layer to the last. Grows as batches run."""
+
+    count: dict[str, float] = field(factory=lambda: {"forward": 0.0, "backward": 0.0})
+
+    def add(self, what: str, rows: float) -> None:
+        self.count[what] += rows
+
+
+@frozen(slots=False, eq=False)
+class Batch:
+    """Rows that are run together: `base` is the run that is patched, `source` the one that values come from.
+
+    `rows` are the rows whose labels the metric reads, `answer` the index at which logits are read. `columns` says
+    which positions belong to each column of a result (one column over all of them where nodes are summed).
+    `own` are the model's own final streams on the rows, for `kl`.
+    """
+
+    model: Transformer
+    metric: NamedMetric
+    arguments: Arguments
+    rows: Int[np.ndarray, " row"]
+    base: Int[Tensor, "row t"]
+    source: Int[Tensor, "row t"]
+    lengths: Int[Tensor, " row"]
+    answer: Int[Tensor, " row"]
+    columns: Float[Tensor, "row t column"]
+    summed: bool
+    own_is_base: bool
+    passes: Passes
+    _kept: dict[str, Arrays] = field(factory=dict[str, Arrays], repr=False)
+
+    @property
+    def source_values(self) -> Arrays:
+        """Every node's value on the source rows."""
+        return self._values("source", self.source)
+
+    @property
+    def base_values(self) -> Arrays:
+        """Every node's value on the base rows, without a graph; the first pass on them keeps these."""
+        return self._values("base", self.base)
+
+    @property
+    def swapped(self) -> Batch:
+        """The same rows with base and source exchanged."""
+        kept = {{"base": "source", "source": "base"}[run]: values for run, values in self._kept.items()}
+        base, source = self.source, self.base
+        return evolve(self, base=base, source=source, own_is_base=not self.own_is_base, kept=kept)
+
+    def _values(self, run: str, tokens: Int[Tensor, "row t"]) -> Arrays:
+        if run not in self._kept:
+            found: Arrays = {}
+            with torch.no_grad():
+                self._pass(tokens, lambda kind, layer, x: found.__setitem__((kind, layer), x))
+            self._kept[run] = found
+        return self._kept[run]
+
+    def _pass(self, tokens: Int[Tensor, "row t"], edit: Edit, steps: Steps = PLAIN) -> Float[Tensor, "row d"]:
+        def record(traced: str, layer: int, value: Tensor) -> Tensor | None:
+            kind = _KIND.get(traced)
+            return None if kind is None else edit(kind, layer, value)
+
+        self.passes.add("forward", len(tokens))
+        x = trace(self.model, tokens, self.lengths, record, steps=steps)
+        return self.at_answer(x)
+
+    def at_answer(self, x: Float[Tensor, "row t d"]) -> Float[Tensor, "row d"]:
+        return x[torch.arange(len(x), device=x.device), self.answer]
+
+    def forward(
+        self, steps: Steps = PLAIN, edit: Edit | None = None, onward: Edit | None = None, start: Tensor | None = None
+    ) -> Forward:
+        """A pass on the base rows that can be differentiated.
+
+        `edit` may put another tensor in the place of any node; `onward` in the place of what its readers get, the
+        node itself untouched; `start` stands for the token embeddings.
+        """
+        nodes: Arrays = {}
+
+        def keep(kind: str, layer: int, value: Tensor) -> Tensor:
+            if kind == "embed":
+                value = (value if start is None else start).detach().requires_grad_()
+            elif kind == "mlp_input":
+                value = value.view_as(value)  # a branch of its own: its gradient is that of the MLP alone
+            other = None if edit is None else edit(kind, layer, value)
+            nodes[kind, layer] = value if other is None else other
+            passed = None if onward is None else onward(kind, layer, nodes[kind, layer])
+            return nodes[kind, layer] if passed is None else passed
+
+        with torch.enable_grad():
+            x = self._pass(self.base, keep, steps)
+        if edit is None and start is None:
+            self._kept.setdefault("base", {key: value.detach() for key, value in nodes.items()})
+        with torch.enable_grad():
+            return Forward(self, nodes, self.score(x, steps))
+
+    def score(self, x: Float[Tensor, "row d"], steps: Steps = PLAIN) -> Float[Tensor, " row"]:
+        """The metric of final streams, one for each row."""
+        index = torch.from_numpy(self.rows).to(self.model.device)
+        if reads_few_tokens(self.metric):
+            return on_few(self.arguments, index, unembed(self.model, x, self.arguments.needed(index), steps))
+        own = self.own_logits if self.metric.kind == "kl" else None
+        return on_logits(self.metric.kind, self.arguments, index, unembed(self.model, x, steps=steps), own)
+
+    @cached_property
+    def own_logits(self) -> Float[Tensor, "row v"]:
+        """The model's own answers on the rows themselves."""
+        values = self.base_values if self.own_is_base else self.source_values
+        with torch.no_grad():
+            return unembed(self.model, self.at_answer(values["resid", len(self.model.blocks)]))
+
+
+@frozen(eq=False)
+class Forward:
+    """A pass with its graph: the nodes' values in it, and the metric of every row."""
+
+    batch: Batch
+    nodes: Arrays
+    metric: Float[Tensor, " row"]
+
+    def gradients(self, keys: Iterable[Key], again: bool = False) -> Arrays:
+        """The gradient of the metric at nodes; `again` keeps the graph for another backward pass.
+
+        Raises MetricError where a gradient is not finite, naming the first node and its rows.
+        """
+        keys = list(keys)
+        self.batch.passes.add("backward", len(self.batch.rows))
+        wanted = [self.nodes[key] for key in keys]
+        found = torch.autograd.grad(self.metric.sum(), wanted, retain_graph=again, allow_unused=True)
+        given: list[Tensor | None] = list(found)
+        pairs = zip(keys, wanted, given, strict=True)
+        gradients = {key: torch.zeros_like(node) if g is None else g for key, node, g in pairs}
+        self._finite(gradients)
+        return gradients
+
+    def _finite(self, gradients: Arrays) -> None:
+        for (kind, layer), gradient in gradients.items():
+            bad = ~torch.isfinite(gradient.flatten(1).sum(1))
+            if bad.any():
+                rows = self.batch.rows[bad.cpu().numpy()]
+                node = NodeId(kind, layer)
+                raise MetricError(
+                    f"the gradient of {self.batch.metric} is not finite at {node} (layer {layer}, {kind}) in rows "
+                    f"{some(rows.tolist())}: a label may have probability 0 there, or the model overflows."
+                )

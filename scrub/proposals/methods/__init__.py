@@ -1,0 +1,60 @@
+"""One file a method. A file here is a method: its name is the file's, and nothing else lists it."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable
+from importlib import import_module
+
+from attrs import evolve, field, frozen
+
+from scrub.errors import ClaimError, did_you_mean
+from scrub.proposals.attribute import Scores
+from scrub.proposals.forward import Batch
+from scrub.proposals.nodes import KINDS
+
+
+@frozen
+class Asked:
+    """What a method is told: kinds of nodes, rules where it takes any, steps of a path where it follows one."""
+
+    kinds: tuple[str, ...]
+    rules: tuple[str, ...] = ()
+    steps: int = 5
+    over: str = "inputs"
+    done: Callable[[int], None] = field(default=lambda n: None, repr=False, eq=False)
+
+
+@frozen(eq=False)
+class Method:
+    """A way to estimate the effects of nodes.
+
+    `nodes(batch, asked)` gives signed estimates per row, `edges(batch, asked)` those of edges
+    [row sender reader] where a method has any. `inside` says that its source takes absolute values per row, before
+    the mean over rows; `rules` are its own. `gradient` is false where it needs no derivative of the metric.
+    """
+
+    summary: str
+    source: str
+    nodes: Callable[[Batch, Asked], Scores]
+    edges: Callable[[Batch, Asked], object] | None = None
+    inside: bool = False
+    kinds: tuple[str, ...] = KINDS
+    rules: tuple[str, ...] = ()
+    gradient: bool = True
+    caution: str = ""
+    name: str = field(default="")
+
+
+def names() -> tuple[str, ...]:
+    """The methods' names, `eap-ig` for the file eap_ig.py."""
+    return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__)))
+
+
+def find(name: str) -> Method:
+    """The method of a name. Raises ClaimError for one that is unknown."""
+    if name not in names():
+        raise ClaimError(
+            f"method={name!r} is unknown.{did_you_mean(str(name), names())} Known: {', '.join(names())}."
+        )
+    return evolve(import_module(f"{__name__}.{name.replace('-', '_')}").METHOD, name=name)

@@ -1,0 +1,28 @@
+"""Exact patching of every node: the truth that all other methods estimate, at the price of a pass for each."""
+
+from __future__ import annotations
+
+from scrub.proposals.attribute import Scores
+from scrub.proposals.forward import Batch
+from scrub.proposals.methods import Asked, Method
+from scrub.proposals.nodes import NodeId, extent
+from scrub.proposals.patching import Placed, effects
+
+
+def nodes(batch: Batch, asked: Asked) -> Scores:
+    """`L(base run with n at its source value) - L(base run)`, everything downstream computed."""
+    found: Scores = {}
+    width = batch.columns.shape[2]
+    for kind in asked.kinds:
+        layers, units = extent(kind, batch.model.shape)
+        cases = [
+            frozenset({Placed(NodeId(kind, layer, unit), column)})
+            for layer in range(layers)
+            for unit in range(units)
+            for column in range(width)
+        ]
+        found[kind] = effects(batch, cases, asked.done).T.reshape(len(batch.rows), layers, units, width)
+    return found
+
+
+METHOD = Method("activation patching, one node at a time", "exact", nodes, gradient=False)

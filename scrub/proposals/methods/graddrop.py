@@ -1,0 +1,59 @@
+"""GradDrop: attribution with the gradient of one layer's writes dropped, for each layer in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from scrub.errors import ClaimError
+from scrub.proposals.attribute import Scores, first_order, keys_of
+from scrub.proposals.forward import Arrays, Batch, Key
+from scrub.proposals.methods import Asked, Method
+from scrub.proposals.rules import gated
+
+OUTSIDE = ("embed", "resid")  # no layer drops these nodes themselves
+
+
+def nodes(batch: Batch, asked: Asked) -> Scores:
+    """`1/(L - 1) sum_l |estimate with layer l dropped|`; 1/L for nodes that are written by no layer.
+
+    Not an estimate of an effect but a rank: two layers leave nothing of an indirect effect.
+    """
+    keys = keys_of(asked.kinds, batch.model.shape)
+    total: Scores = {}
+    for values, gradients in dropped(batch, keys):
+        for kind, found in first_order(batch, asked.kinds, values, gradients).items():
+            total[kind] = found.abs() + total.get(kind, 0)
+    return shared(total, batch.model.shape.n_layers)
+
+
+def dropped(batch: Batch, keys: list[Key]) -> Iterator[tuple[Arrays, Arrays]]:
+    """The base run's values, and the gradients with each layer's writes dropped: one graph, L backward passes."""
+    layers = batch.model.shape.n_layers
+    if layers < 2:
+        raise ClaimError("graddrop needs a model of two layers or more: it drops each in turn. Use atp.")
+    dropping = torch.full((1,), -1)
+    run = batch.forward(onward=lambda kind, layer, x: _gated(kind, layer, x, dropping))
+    for layer in range(layers):
+        dropping.fill_(layer)
+        yield run.nodes, run.gradients(keys, again=layer < layers - 1)
+
+
+def _gated(kind: str, layer: int, value: Tensor, dropping: Tensor) -> Tensor | None:
+    return gated(value, dropping, layer) if kind in ("attn", "mlp") else None
+
+
+def shared(total: Scores, layers: int) -> Scores:
+    """Sums over layers as means."""
+    return {kind: found / (layers if kind in OUTSIDE else layers - 1) for kind, found in total.items()}
+
+
+METHOD = Method(
+    "mean absolute AtP with each layer's gradient dropped",
+    "Kramar et al. 2024 (arXiv 2403.00745), eq. 11-12",
+    nodes,
+    inside=True,
+    caution="a rank, not an effect; with few layers (fewer than 6) it misses indirect effects: read it beside atp",
+)

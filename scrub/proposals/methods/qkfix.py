@@ -1,0 +1,76 @@
+"""QK fix: queries and keys through the recomputed softmax; every other node as in attribution patching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from scrub.proposals.attribute import Scores, first_order, keys_of, over_positions, stacked
+from scrub.proposals.forward import Arrays, Batch
+from scrub.proposals.methods import Asked, Method
+from scrub.proposals.pattern import (
+    Change,
+    change_of,
+    gradient_at,
+    joint_key_effects,
+    key_effects,
+    query_effects,
+)
+from scrub.proposals.rules import steps_of
+
+
+def nodes(batch: Batch, asked: Asked) -> Scores:
+    """AtP (with `rules`, RelP) estimates; those of q and k with the softmax of the source's values."""
+    run = batch.forward(steps_of(asked.rules))
+    gradients = run.gradients(keys_of(fixed_kinds(asked.kinds), batch.model.shape))
+    return fixed(batch, asked.kinds, run.nodes, gradients)
+
+
+def fixed(batch: Batch, kinds: tuple[str, ...], values: Arrays, gradients: Arrays) -> Scores:
+    """Estimates from the gradients of a run, q and k through the softmax."""
+    changes = changes_of(batch, values) if {"q", "k"} & set(kinds) else ()
+    found = first_order(batch, (kind for kind in kinds if kind not in ("q", "k")), values, gradients)
+    return found | through_softmax(batch, kinds, values, gradients, changes)
+
+
+def fixed_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
+    """The kinds whose gradients are needed: q and k take those of z."""
+    named = set(kinds)
+    return tuple(sorted(named - {"q", "k"} | ({"head"} if named & {"q", "k"} else set())))
+
+
+def changes_of(batch: Batch, values: Arrays) -> tuple[Change, ...]:
+    """The changed patterns of every layer."""
+    with torch.no_grad():
+        return tuple(change_of(batch, values, layer, not batch.summed) for layer in range(batch.model.shape.n_layers))
+
+
+def through_softmax(
+    batch: Batch, kinds: Iterable[str], values: Arrays, gradients: Arrays, changes: tuple[Change, ...]
+) -> Scores:
+    """The estimates of q and k, where these are asked for."""
+    found: Scores = {}
+    with torch.no_grad():
+        at = [gradient_at(batch, values, gradients["head", layer], layer) for layer in range(len(changes))]
+        pairs = list(zip(changes, at, strict=True))
+        if "q" in kinds:
+            found["q"] = stacked(over_positions(batch, query_effects(c, g)) for c, g in pairs)
+        if "k" in kinds:
+            found["k"] = stacked(_keys(batch, c, g) for c, g in pairs)
+    return found
+
+
+def _keys(batch: Batch, change: Change, gradient: Tensor) -> Tensor:
+    if batch.summed:
+        return joint_key_effects(change, gradient).unsqueeze(-1)
+    return over_positions(batch, key_effects(change, gradient))
+
+
+METHOD = Method(
+    "AtP, with the softmax recomputed for queries and keys",
+    "Kramar et al. 2024 (arXiv 2403.00745), eq. 6-10",
+    nodes,
+    inside=True,
+)

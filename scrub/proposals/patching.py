@@ -1,0 +1,99 @@
+"""Exact patching: nodes take their values of the source, everything downstream is computed, many cases at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from attrs import frozen
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from scrub.model.layers import trace
+from scrub.proposals.forward import Batch, Key
+from scrub.proposals.nodes import TRACED, NodeId
+
+TOKENS = 4096  # of cases times rows, run at once
+_KIND = {traced: kind for kind, traced in TRACED.items()}
+
+
+@frozen
+class Placed:
+    """A node at one column of positions; a case is a set of these, patched together."""
+
+    node: NodeId
+    column: int = 0
+
+
+Case = frozenset[Placed]
+
+
+def effects(batch: Batch, cases: Sequence[Case], done: Callable[[int], None]) -> Float[Tensor, "case row"]:
+    """How the metric changes from the base run when the nodes of each case take their values of the source.
+
+    Nodes of one layer and kind are patched in one pass that starts at the first layer that changes.
+    """
+    found = torch.zeros(len(cases), len(batch.rows), dtype=batch.model.dtype, device=batch.model.device)
+    if not cases:
+        return found
+    n, t = batch.base.shape
+    order = sorted(range(len(cases)), key=lambda i: _first(cases[i]))
+    at_once = max(1, TOKENS // (n * t))
+    with torch.no_grad():
+        own = batch.score(batch.at_answer(batch.base_values["resid", len(batch.model.blocks)]))
+        for start in range(0, len(order), at_once):
+            chosen = order[start : start + at_once]
+            found[chosen] = _patched(batch, [cases[i] for i in chosen]) - own
+            done(len(chosen) * n)
+    return found
+
+
+def _patched(batch: Batch, cases: Sequence[Case]) -> Float[Tensor, "case row"]:
+    count, n = len(cases), len(batch.rows)
+    layer = min(_first(case) for case in cases)
+    masks = _masks(batch, cases)
+    start = batch.base_values["resid", layer].repeat(count, 1, 1)
+    if layer == 0 and ("embed", 0) in masks:  # `trace` starts after the embedding
+        delta = batch.source_values["embed", 0] - batch.base_values["embed", 0]
+        start = start + masks["embed", 0].to(start.dtype) * delta.repeat(count, 1, 1)
+
+    def put(traced: str, at: int, value: Tensor) -> Tensor | None:
+        key = (_KIND.get(traced, ""), at)
+        if key not in masks:
+            return None
+        source = batch.source_values[key]
+        return torch.where(masks[key], source.repeat(count, *[1] * (source.ndim - 1)), value)
+
+    layers = len(batch.model.blocks)
+    batch.passes.add("forward", count * n * (layers - layer) / layers)
+    x = trace(batch.model, batch.base.repeat(count, 1), batch.lengths.repeat(count), put, (layer, start))
+    ends = x[torch.arange(count * n, device=x.device), batch.answer.repeat(count)]
+    return torch.stack([batch.score(part) for part in ends.split(n)])
+
+
+def _first(case: Case) -> int:
+    """The first layer that has to be computed anew."""
+    return min(placed.node.layer for placed in case)
+
+
+def _masks(batch: Batch, cases: Sequence[Case]) -> dict[Key, Bool[Tensor, "case_row t ..."]]:
+    """Where each case patches: over rows and positions, and over units where a kind has them."""
+    count, (n, t) = len(cases), batch.base.shape
+    found: dict[Key, Tensor] = {}
+    places = batch.columns.bool()
+    for number, case in enumerate(cases):
+        for placed in case:
+            key = placed.node.kind, placed.node.layer
+            if key not in found:
+                units = _units(batch, key)
+                found[key] = torch.zeros(count, n, t, units, dtype=torch.bool, device=batch.base.device)
+            found[key][number, :, :, placed.node.unit] |= places[:, :, placed.column]
+    return {
+        key: mask.flatten(0, 1).unsqueeze(-1) if key[0] in ("q", "k", "v", "head") else mask.flatten(0, 1)
+        for key, mask in found.items()
+    }
+
+
+def _units(batch: Batch, key: Key) -> int:
+    value = batch.base_values[key]
+    return value.shape[2] if key[0] in ("q", "k", "v", "head", "neuron") else 1
