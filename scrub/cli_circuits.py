@@ -80,9 +80,11 @@ def criteria(
     What is not given here is as the claim says with criteria=protocol(...), else mean ablation by noising. Foils
     are judged only where they are named: file.py::name. No verdict is given, so that the exit code is 0.
     """
+    from scrub.circuit.arguments import counted
     from scrub.experiments import criteria as judge
     from scrub.report.criteria import details, headline
 
+    counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget)
     given = {name: value for name, value in protocol.items() if value is not None}
     chosen = None if circuit is None else _circuit(circuit)
     if chosen is not None:  # what is named says how it is run, unless the command line says otherwise

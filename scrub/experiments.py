@@ -12,7 +12,6 @@ from scrub.claims.check import name_of
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric, parse_metric
-from scrub.claims.names import Component
 from scrub.claims.positions import parse_slots
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
@@ -20,7 +19,7 @@ from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.resolve import sound
 from scrub.model.source import Source, find
-from scrub.run import countable, model_record, progress, references, subset
+from scrub.run import model_record, progress, references, subset
 
 if TYPE_CHECKING:
     from scrub.circuit.bench import Bench
@@ -45,16 +44,18 @@ def criteria(
     Main arguments: `hypothesis`; `model` overrides its own; `circuit` judges another circuit in its setting (a
     Circuit, or names); `rows` takes a seeded subset; `seed`. Other arguments: `draws` for each row (`resample`
     alone, 5); `random` circuits and parts to compare with; `budget` of greedy search; `tests=False` leaves out the
-    tests of the whole circuit; `device`, `dtype`; and the words of the protocol, over the claim's own: `ablation`,
+    tests of the whole circuit; `device`, `dtype` of a transformer (a computation graph runs on the cpu, in the types
+    of its own functions); and the words of the protocol, over the claim's own: `ablation`,
     `direction`, `level`, `reference`, `group`, `pair`, `through`.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
+    from scrub.circuit.arguments import counted, setting
     from scrub.circuit.bench import ablatable
     from scrub.circuit.criteria import judge
 
-    countable(1 if draws is None else draws, rows, seed)
-    _is_claim(hypothesis)
+    counted(rows=rows, draws=draws, seed=seed, random=random, budget=budget)
+    setting(hypothesis, model, None, needed=True)
     claim, source = sound(hypothesis, model, expecting=False)
     chosen = _protocol(hypothesis.criteria, protocol)
     named = _circuit(claim, circuit)
@@ -84,15 +85,15 @@ def run_circuit(
     The setting is a hypothesis', or `model`, `data`, `metric` and `at`, the position where logits are read. Other
     arguments as in `criteria`. Raises as `criteria`.
     """
-    from scrub.circuit.runs import run
+    from scrub.circuit.bench import calls_of
+    from scrub.circuit.runs import RUNS, run
 
     if circuit is None:
         raise ClaimError("run_circuit(None): give a Circuit or names; Circuit.of(hypothesis) is what a claim names.")
-    countable(1 if draws is None else draws, rows, seed)
     experiment, weights, named, record = _setting(
-        circuit, hypothesis, model, data, metric, at, scored, rows, seed, device, dtype, protocol
+        circuit, hypothesis, model, data, metric, at, scored, rows, seed, draws, device, dtype, protocol
     )
-    with progress("circuit", 0) as done:
+    with progress("circuit", calls_of(experiment, draws, RUNS)) as done:
         return run(_bench(experiment, weights, named, seed, draws, done), named, without, record)
 
 
@@ -107,17 +108,19 @@ def patch_paths(
     Under noising the model runs each row and the senders' values come from the ablation (`mean` by default;
     `paired`, `resample`, `zero`). Arguments as in `run_circuit`. Raises as `run_circuit`.
     """
-    from scrub.circuit.paths import paths_of
-    from scrub.circuit.runs import run_paths
+    from scrub.circuit.arguments import names
+    from scrub.circuit.bench import calls_of
+    from scrub.circuit.paths import Path, paths_of
+    from scrub.circuit.runs import RUNS, run_paths
     from scrub.circuit.sweep import bench_for
 
+    names(paths, "paths", "'9.9 -> logits'", Path)
     _own_way(protocol)
-    countable(1 if draws is None else draws, rows, seed)
     experiment, weights, _, record = _setting(
-        None, hypothesis, model, data, metric, at, scored, rows, seed, device, dtype, protocol
+        None, hypothesis, model, data, metric, at, scored, rows, seed, draws, device, dtype, protocol
     )
     listed = paths_of(paths, experiment.graph)
-    with progress("paths", 0) as done:
+    with progress("paths", calls_of(experiment, draws, RUNS)) as done:
         return run_paths(bench_for(experiment, weights, listed, seed, draws, done), listed, record)
 
 
@@ -134,26 +137,33 @@ def sweep(
     patching, the default); `at` names positions, each swept on its own (default: every position together).
     With a receiver first (`-> 9.9.q ~all~> logits`) and `all` senders, every edge into it. Raises as `run_circuit`.
     """
-    from scrub.circuit.sweep import sweep_paths
+    from scrub.circuit.arguments import names, positions, text
+    from scrub.circuit.bench import calls_of
+    from scrub.circuit.sweep import cases_of, sweep_paths
 
+    names(senders, "senders", "'heads' or '9.9 9.6'")
+    text(to, "to", "the rest of the path, such as '-> logits'")
+    positions(at)
     _own_way(protocol)
-    countable(1 if draws is None else draws, rows, seed)
     experiment, weights, _, record = _setting(
-        None, hypothesis, model, data, metric, read, scored, rows, seed, device, dtype, protocol
+        None, hypothesis, model, data, metric, read, scored, rows, seed, draws, device, dtype, protocol
     )
-    with progress("sweep", 0) as done:
-        return sweep_paths(experiment, weights, senders, to, at, seed, draws, record, done)
+    cases = cases_of(senders, to, at, experiment.graph)
+    with progress("sweep", calls_of(experiment, draws, len(cases) + 1)) as done:
+        return sweep_paths(experiment, weights, cases, to, seed, draws, record, done)
 
 
 def _setting(
     circuit: CircuitLike, hypothesis: Hypothesis | None, model: Any, data: Dataset | None,
     metric: str | Metric | None, at: str | int, scored: str | None, rows: int | None, seed: int,
-    device: str | None, dtype: str, protocol: dict[str, Any],
+    draws: int | None, device: str | None, dtype: str, protocol: dict[str, Any],
 ) -> tuple[Experiment, Transformer | None, Circuit, dict[str, Any]]:  # fmt: skip
+    from scrub.circuit.arguments import counted, setting
     from scrub.circuit.circuit import Circuit
 
+    counted(rows=rows, draws=draws, seed=seed)
+    setting(hypothesis, model, data)
     if hypothesis is not None:
-        _is_claim(hypothesis)
         own = (("data", data), ("metric", metric), ("scored", scored))
         if unused := [f"{name}=" for name, given in own if given is not None]:
             raise ClaimError(
@@ -176,11 +186,6 @@ def _setting(
     return experiment, weights, named, _record(source, weights, data)
 
 
-def _is_claim(hypothesis: Any) -> None:
-    if not isinstance(hypothesis, Hypothesis):
-        raise ClaimError(f"{hypothesis!r} is no hypothesis: import it from its file, `from names import names`.")
-
-
 def _own_way(protocol: dict[str, Any]) -> None:
     if protocol.get("through") is not None:
         raise ClaimError("through=: paths say themselves what they pass through, '9.9 ~mlps~> logits'.")
@@ -191,12 +196,11 @@ def _plain(
     device: str | None, dtype: str,
 ) -> tuple[Experiment, Transformer | None]:  # fmt: skip
     from scrub.circuit.experiment import resolve
+    from scrub.circuit.universe import output_of
 
-    graph, answer, output = source.graph, None, Component("logits")
-    if isinstance(graph, Computation):
-        output = Component("node", name=graph.ends[-1])
-    else:
-        answer = parse_slots(at)[0]
+    graph = source.graph
+    answer = None if isinstance(graph, Computation) else parse_slots(at)[0]
+    output = output_of(graph)
     experiment = resolve(
         graph, data, parse_metric(metric), source.tokenizer, protocol, answer=answer, output=output, rows=None,
         group=protocol.group, reference=protocol.reference, pair=protocol.pair, through=protocol.through or (),
@@ -216,6 +220,8 @@ def _loaded(
 
 def _weights(source: Source, data: Dataset, device: str | None, dtype: str) -> Transformer | None:
     if isinstance(source.graph, Computation):
+        if device not in (None, "cpu"):
+            raise ClaimError(f"device {device}: a computation graph runs on the cpu: leave the device out.")
         return None
     from scrub.model.open import open_weights
 
@@ -223,8 +229,11 @@ def _weights(source: Source, data: Dataset, device: str | None, dtype: str) -> T
 
 
 def _protocol(own: Protocol, given: dict[str, Any]) -> Protocol:
+    from scrub.circuit.arguments import names
     from scrub.claims.protocol import protocol
 
+    if given.get("through") is not None:
+        names(given["through"], "components to pass through", "'mlps'")
     protocol(**given)  # unknown words are told at once
     return evolve(own, **{name: value for name, value in given.items() if value is not None})
 
@@ -236,13 +245,18 @@ def _circuit(claim: Claim, circuit: CircuitLike) -> Circuit:
 
 
 def _parsed(circuit: CircuitLike, graph: Any) -> Circuit:
+    from scrub.circuit.arguments import kind_of, names
     from scrub.circuit.circuit import Circuit
 
     if isinstance(circuit, Hypothesis):
         return Circuit.of(circuit)
     if not isinstance(circuit, Circuit | str | list | tuple | set | frozenset):
-        raise ClaimError(f"{circuit!r} is no circuit: give a Circuit, or names such as '9.6 @ END, 9.9 @ END'.")
-    return circuit if isinstance(circuit, Circuit) else Circuit.parse(circuit, graph)
+        shown = kind_of(circuit)
+        raise ClaimError(f"{shown} is no circuit: give a Circuit, or names such as '9.6 @ END, 9.9 @ END'.")
+    if isinstance(circuit, Circuit):
+        return circuit
+    names(circuit, "parts", "'9.6 @ END'")
+    return Circuit.parse(circuit, graph)
 
 
 def _bench(

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from jaxtyping import Float, Int
 
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.experiment import POS, Experiment, misplaced
+from scrub.circuit.experiment import POS, Experiment, misplaced, referred
 from scrub.circuit.on_graph import OnGraph
 from scrub.circuit.on_transformer import OnTransformer
 from scrub.circuit.parts import Node
@@ -139,6 +139,14 @@ def ablatable(circuit: Circuit, experiment: Experiment) -> Circuit:
     return evolve(circuit, nodes=circuit.nodes - gone, edges=circuit.edges - gone, roles=roles)
 
 
+def calls_of(experiment: Experiment, draws: int | None, runs: int) -> int:
+    """How many calls `done` is told of for so many runs of every row; rows for a transformer's means are run too."""
+    calls = runs * len(experiment.rows) * _draws(experiment, draws)
+    if experiment.protocol.ablation == "mean" and experiment.graph.sequence:
+        return calls + len(referred(experiment))
+    return calls
+
+
 def _draws(experiment: Experiment, draws: int | None) -> int:
     kind = experiment.protocol.ablation
     if kind != "resample":
@@ -155,8 +163,7 @@ def _used(experiment: Experiment) -> Int[np.ndarray, " row"]:
         return np.union1d(experiment.rows, experiment.pair[experiment.rows])
     if kind == "zero":
         return experiment.rows
-    same = np.isin(experiment.group, experiment.group[experiment.rows])
-    return np.union1d(experiment.rows, np.flatnonzero(experiment.reference & same))
+    return np.union1d(experiment.rows, referred(experiment))
 
 
 def _ends(part: Any) -> frozenset[Component]:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from scrub.circuit.parts import Edge, Node, Part, channel_name, parse_part
+from scrub.circuit.parts import Edge, Node, Part, channel_name, no_comma, parse_part
 from scrub.claims.graphs import ModelGraph
 from scrub.claims.names import Component
 from scrub.errors import ClaimError, nearest, some
 
 if TYPE_CHECKING:
     from scrub.claims.hypothesis import Hypothesis
+    from scrub.model.computation import Computation
+    from scrub.model.graph import TransformerGraph
 
 COMPONENTS, EDGES = "components", "edges"
 
@@ -47,7 +49,11 @@ class Circuit:
         Names are separated by commas or semicolons; heads alone may be separated by spaces (`"9.6 9.9 10.0"`).
         Raises ClaimError for what is no name, with every problem, and for a text without names.
         """
-        texts = _split(names) if isinstance(names, str) else [text for name in names for text in _split(name)]
+        given = [names] if isinstance(names, str) else list(names)
+        strange = [name for name in given if not isinstance(name, str)]  # pyright: ignore[reportUnnecessaryIsInstance]
+        if strange:
+            raise ClaimError(f"{strange[0]!r} is no name of a part: write text, such as '9.6 @ END'.")
+        texts = [text for name in given for text in _split(name)]
         found, problems = list[Part](), list[str]()
         for text in texts:
             try:
@@ -133,11 +139,33 @@ class Circuit:
             raise ClaimError("\n".join(dict.fromkeys(problems)))
         return self
 
+    def complement(self, graph: Computation | TransformerGraph, through: Iterable[str] = ()) -> Circuit:
+        """Every part of the model that this circuit does not have, at its level and its positions.
+
+        What is passed `through`, and the position embedding unless it is named, is no part. Raises ClaimError.
+        """
+        from scrub.circuit.universe import complement, output_of
+
+        return complement(self, graph, self._passed(graph, through), output_of(graph))
+
+    def pruned(self, graph: Computation | TransformerGraph, through: Iterable[str] = ()) -> Circuit:
+        """The circuit without edges that lie on no path of its edges from an input to the output."""
+        from scrub.circuit.universe import output_of, pruned
+
+        return pruned(self, graph, self._passed(graph, through), output_of(graph))[0]
+
+    def _passed(self, graph: Computation | TransformerGraph, through: Iterable[str]) -> frozenset[Component]:
+        pos = Component("pos")
+        named = {node.component for node in self.nodes} | {edge.sender for edge in self.edges}
+        words = (through,) if isinstance(through, str) else through
+        return graph.passed(words) | (frozenset[Component]() if pos in named or not graph.sequence else {pos})
+
     def __str__(self) -> str:
         return ", ".join(map(str, self.parts)) or "the empty circuit"
 
 
 def _split(text: str) -> list[str]:
+    no_comma(text)
     found = list[str]()
     for piece in text.replace(";", ",").replace("\n", ",").split(","):
         body, at, place = piece.partition("@")

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import field, frozen
 from jaxtyping import Float
 
+from scrub.circuit.arguments import counted
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import Completeness, completeness
@@ -87,11 +88,10 @@ def judge(
     bench: Bench, circuit: Circuit, hypothesis: str, provenance: dict[str, Any], *,
     random: int = 100, budget: int | None = None, tests: bool = True,
 ) -> Criteria:  # fmt: skip
-    """All criteria of a circuit. Raises ClaimError for an empty circuit and for an impossible budget."""
+    """All criteria of a circuit. Raises ClaimError for an empty circuit and for impossible numbers."""
     if not circuit.parts:
         raise ClaimError(f"{hypothesis}: an empty circuit has nothing to judge; name components or edges.")
-    if random < 1:
-        raise ClaimError(f"random={random}: at least one random circuit is needed; 100 is the default.")
+    counted(random=random, budget=budget)
     experiment, names = bench.experiment, circuit.names()
     faithful, table = faithfulness(bench, circuit)
     complete = completeness(bench, circuit, budget)

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from jaxtyping import Bool, Int
 
 from scrub.claims.dataset import Dataset
@@ -79,6 +79,12 @@ class Experiment:
         return calls.reference
 
 
+def referred(experiment: Experiment) -> Int[np.ndarray, " n"]:
+    """The reference rows that the rows which are run take means or donors from."""
+    same = np.isin(experiment.group, experiment.group[experiment.rows])
+    return np.flatnonzero(experiment.reference & same)
+
+
 def experiment_of(
     claim: Claim, rows: Int[np.ndarray, " n"], protocol: Protocol, tokenizer: Tokenizer | None
 ) -> Experiment:
@@ -111,13 +117,16 @@ def resolve(
     rest = "paired" if protocol.ablation == "paired" else "resample" if protocol.ablation != "zero" else "zero"
     options = Options(
         scored=scored, within=group, rest_rows=reference, rest=rest, pair=pair if rest == "paired" else None,
-        predicts=predicts,
+        predicts=predicts, empty="self",  # who lacks partners or reference rows is told below, in other words
     )  # fmt: skip
     setting, problems = check_setting(options, metric, graph, data, everywhere=False, answered=False)
+    problems = [_in_words(problem, protocol) for problem in problems]
     if isinstance(graph, TransformerGraph):
         problems += check_tokens(metric, data, tokenizer, graph.shape.d_vocab, graph.shape.n_ctx)
     used = np.flatnonzero(setting.scored) if rows is None else rows
-    problems += _too_few(protocol, setting.stratum, setting.rest_from, used, group)
+    if not problems:
+        problems += _too_few(protocol, setting.stratum, setting.rest_from, used, group)
+        problems += _unpaired(protocol, setting.pair, used, pair)
     if answer is not None:
         problems += [Problem(text) for text in misplaced(data, (answer,), used)]
     if problems:
@@ -126,6 +135,23 @@ def resolve(
         graph, data, metric, tokenizer, answer, output, used, setting.stratum, setting.rest_from, setting.pair,
         protocol, through, predicts, digest or data.digest,
     )  # fmt: skip
+
+
+def _in_words(problem: Problem, protocol: Protocol) -> Problem:
+    """A problem of a column, begun with the claim's word for it, in the protocol's word where that names it."""
+    word, equals, rest = problem.found.partition("=")
+    words = {"within": protocol.group and "group", "rest_rows": protocol.reference and "reference"}
+    return evolve(problem, found=f"{words.get(word) or word}{equals}{rest}")
+
+
+def _unpaired(protocol: Protocol, pair: np.ndarray, rows: np.ndarray, column: str | None) -> list[Problem]:
+    lacking = rows[pair[rows] < 0]
+    if protocol.ablation != "paired" or not lacking.size:
+        return []
+    found = f"pair={column!r}: rows {some(np.sort(lacking).tolist())} have no partner in the data."
+    given = "Give the partner's row number (or its text in the column 'id')"
+    fix = f"{given}, mark the rows that have one with scored='column', or ablate otherwise."
+    return [Problem(found, fix)]
 
 
 def _too_few(
@@ -138,7 +164,7 @@ def _too_few(
     if not small:
         return []
     members = rows[np.isin(group[rows], small)]
-    where = f"group={column!r}: " if column else ""
+    where = f"{'group' if protocol.group else 'within'}={column!r}: " if column else ""
     found = f"{where}the rows {some(members.tolist())} have fewer than {FEW} reference rows in their group"
     return [Problem(f"{found}, so that nothing would be ablated there.", "Widen the group, or mark more rows.")]
 

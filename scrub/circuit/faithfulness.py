@@ -22,8 +22,8 @@ class Faithfulness:
     `gap` |F(M) - F(C)| (Wang et al. 2022, section 4); `ratio` F(C)/F(M), their 87 %; `normalized`
     (F(C) - F(0))/(F(M) - F(0)), a ratio of means with its bootstrap interval over rows (Marks et al. 2024).
     `mean_ratio` and `mean_normalized` are means over rows of the same quotients: other numbers, ruled by rows
-    whose denominator is small. `aue` mean |C - M| row by row, `ate` the same for 0, `explained` 1 - aue/ate
-    (Goldowsky-Dill et al. 2023).
+    whose denominator is small; the latter is undefined wherever `normalized` is. `aue` mean |C - M| row by row,
+    `ate` the same for 0, `explained` 1 - aue/ate (Goldowsky-Dill et al. 2023).
     """
 
     model: float
@@ -77,10 +77,12 @@ def conventions(
     """The conventions from the metric of model, circuit and F(0) on each row."""
     columns = np.stack([own, empty, model], axis=1)
     f, zero, whole = (float(column.mean()) for column in (own, empty, model))
+    share = normalized(columns, seed, better)
+    by_row = None if share.value is None else _mean_of(own - empty, model - empty)
     aue, ate = float(np.abs(own - model).mean()), float(np.abs(empty - model).mean())
     return Faithfulness(
-        whole, f, zero, abs(whole - f), _quotient(f, whole), normalized(columns, seed, better),
-        _mean_of(own, model), _mean_of(own - empty, model - empty), aue, ate, _quotient(ate - aue, ate), beside or {},
+        whole, f, zero, abs(whole - f), _quotient(f, whole), share,
+        _mean_of(own, model), by_row, aue, ate, _quotient(ate - aue, ate), beside or {},
     )  # fmt: skip
 
 

@@ -26,7 +26,8 @@ from scrub.engine.draw import Calls
 from scrub.model.graph import TransformerGraph
 from scrub.model.weights import Transformer
 
-ROWS = 16  # of a block
+ROWS = 16  # of a block at least
+BLOCK = 1024  # tokens of a block, where that is more rows: small models spend their time between operations
 TOKENS = 4096  # of circuits times rows, run at once
 KEPT = 2**30  # bytes of prepared blocks that are kept between circuits
 
@@ -93,10 +94,10 @@ class OnTransformer:
             return
         data, kept = self.experiment.data, list[Block]()
         order = np.argsort(data.lengths[self.calls.reference], kind="stable")
-        size = 0
-        for start in range(0, len(order), ROWS):
+        size, rows = 0, max(ROWS, BLOCK // int(data.lengths[self.calls.reference].max()))
+        for start in range(0, len(order), rows):
             with torch.no_grad():
-                block = self._prepared(order[start : start + ROWS])
+                block = self._prepared(order[start : start + rows])
             size += block.bytes
             if size < KEPT:
                 kept.append(block)

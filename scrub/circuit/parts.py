@@ -14,9 +14,11 @@ from attrs import frozen
 from scrub.claims.graphs import ModelGraph
 from scrub.claims.names import Component, parse_component
 from scrub.claims.positions import Slot, parse_slots
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, nearest
 
+_WORDS = ("head", "heads", "attn", "mlp", "mlps", "resid", "embed", "pos", "logits")
 _CHANNEL = re.compile(r"(?P<name>.+?)(?:\.(?P<dot>[qkv])|\s*<(?P<angle>[qkv])>)", re.IGNORECASE)
+_WRONG_CHANNEL = re.compile(r"(?P<name>[aAlL]?\d+(?:\.[hH]?|[hH])\d+)\.?<?(?P<channel>[^\W\d_]+)>?")
 
 
 @frozen(order=False)
@@ -74,27 +76,66 @@ def parse_part(text: str, graph: ModelGraph | None = None) -> tuple[Part, ...]:
     Heads in any notation (`9.6`, `L9H6`, `a9.h6`, `A9.6`), channels as `9.6.q` or `a9.h6<q>`. With a
     computation `graph`, names are its nodes. Raises ClaimError.
     """
-    body, _, place = text.partition("@")
+    body, _, place = text.strip().partition("@")
     slots = [None if slot.name == "all" else slot for slot in parse_slots(place.strip())] if place.strip() else [None]
     if "->" not in body:
-        return tuple(Node(_component(body, graph), at) for at in slots)
+        return tuple(Node(component_of(body, graph), at) for at in slots)
     sender, _, receiver = body.partition("->")
+    if "->" in receiver:
+        raise ClaimError(
+            f"{text!r} is a path, and a circuit has edges, with one arrow each; patch_paths takes paths."
+        )
     found, channels = _receiver(receiver, graph, sender.strip())
-    source = _component(sender, graph)
+    source = component_of(sender, graph)
     return tuple(Edge(source, found, channel, at) for channel in channels for at in slots)
 
 
-def _component(text: str, graph: ModelGraph | None) -> Component:
+def component_of(text: str, graph: ModelGraph | None) -> Component:
+    """The component called `text`. Raises ClaimError with the accepted forms and the name that is nearest."""
     if graph is not None and not graph.sequence:
         return Component("node", name=text.strip())
-    return parse_component(text)
+    try:
+        return parse_component(text.strip())
+    except ClaimError as error:
+        near = near_name(text.strip(), graph)
+        raise ClaimError(f"{error} Did you mean {near!r}?" if near else str(error)) from None
+
+
+def no_comma(text: str) -> None:
+    """Raises ClaimError for `9,9`, in which a comma would separate two names."""
+    if match := re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text):
+        raise ClaimError(
+            f"{text.strip()!r} names no component: heads are written with a point, {match[1]}.{match[2]}."
+        )
+
+
+def near_name(text: str, graph: ModelGraph | None) -> str | None:
+    """The good name nearest to one that cannot be read: its word if misspelt, its numbers as layer and head."""
+    numbers = re.findall(r"\d+", text)
+    spelt = re.match(r"[^\W\d_]+", text)
+    word = nearest(spelt[0].lower(), _WORDS) if spelt else "head"
+    if word in ("embed", "pos", "logits"):
+        found = word
+    elif word is None or not 1 <= len(numbers) <= 2:
+        return None
+    elif len(numbers) == 2:
+        found = f"{int(numbers[0])}.{int(numbers[1])}"
+    else:  # one number is a layer
+        found = f"{'attn' if word.startswith('head') else word.removesuffix('s')} {int(numbers[0])}"
+    component = parse_component(found)
+    return found if graph is None or graph.has(component) else graph.missing(component)[1]
 
 
 def _receiver(text: str, graph: ModelGraph | None, sender: str) -> tuple[Component, tuple[str, ...]]:
     if graph is not None and not graph.sequence:
         return Component("node", name=text.strip()), (sender,)
     match = _CHANNEL.fullmatch(text.strip())
-    component = parse_component(match["name"] if match else text)
+    wrong = None if match else _WRONG_CHANNEL.fullmatch(text.strip())
+    if wrong:
+        near = nearest(wrong["channel"].lower(), ("q", "k", "v", "query", "key", "value"))
+        good = f"{wrong['name']}.{near[0] if near else 'q'}"
+        raise ClaimError(f"{text.strip()!r} names no component: a head has the channels q, k and v, such as {good}.")
+    component = component_of(match["name"] if match else text, graph)
     attends = component.kind in ("head", "attn")
     if match and not attends:
         raise ClaimError(f"{text.strip()!r}: {component} has one channel, its input; only heads have q, k and v.")

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 
+import numpy as np
 from attrs import evolve, frozen
+from jaxtyping import Int
 
 from scrub.circuit.circuit import absent
 from scrub.circuit.parts import Edge, Node, channel_name, parse_part
 from scrub.circuit.universe import Graph
 from scrub.circuit.wiring import Column, Copy, Entry, Outside, Where, Wirer, Wiring, finished
+from scrub.claims.dataset import Dataset
 from scrub.claims.names import Component
 from scrub.claims.positions import Slot
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, some
 
 _ARROW = re.compile(r"\s*(->|~[^~>]*~>)\s*")
 
@@ -55,6 +59,10 @@ class Passing:
     through: tuple[str, ...]
 
 
+class TooLate(ClaimError):
+    """A path whose first hop does not read the sender; all else is right."""
+
+
 Tails = frozenset[Path | Passing]
 
 
@@ -81,7 +89,8 @@ def parse_path(text: str, graph: Graph) -> tuple[Path, ...]:
         last = re.sub(r"\.[qkv]$|<[qkv]>$", "", body.strip())
     problems = [problem for path in found for problem in _problems(path, graph)]
     if problems:
-        raise ClaimError("\n".join(dict.fromkeys(problems)))
+        late = all(isinstance(problem, TooLate) for problem in problems)
+        raise (TooLate if late else ClaimError)("\n".join(dict.fromkeys(map(str, problems))))
     return tuple(found)
 
 
@@ -91,26 +100,26 @@ def _hops(edge: Edge, words: tuple[str, ...], graph: Graph) -> list[Hop]:
     return [Hop(receiver, channel, words, edge.at) for receiver in atoms for channel in channels]
 
 
-def _problems(path: Path, graph: Graph) -> list[str]:
-    found: list[str] = []
+def _problems(path: Path, graph: Graph) -> list[ClaimError]:
+    found: list[ClaimError] = []
     sender = path.sender.component
     for hop in path.hops:
         missing = [c for c in (sender, hop.receiver) if not graph.has(c)]
         if missing:
-            return [*found, f"{path}: {absent(missing[0], graph)}"]
+            return [*found, ClaimError(f"{path}: {absent(missing[0], graph)}")]
         passed = graph.passed(hop.through)
         direct = graph.feeds(sender, hop.receiver, hop.channel)
         carried = any(graph.feeds(sender, c, ch) for c in passed for ch in graph.channels(c))
         if not direct and not (carried and not graph.sequence):  # an argument reads one node alone
             reads = channel_name(hop.receiver, hop.channel)
-            found.append(
-                f"{path}: {reads} does not read {sender}, neither directly nor through {hop.through or 'anything'}."
-            )
+            past = f", neither directly nor through {', '.join(hop.through)}" if hop.through else " directly"
+            wrong = TooLate if hop is path.hops[0] else ClaimError
+            found.append(wrong(f"{path}: {reads} does not read {sender}{past}."))
         sender = hop.receiver
     if not graph.is_output(sender):
-        found.append(
-            f"{path} does not end at the output: add '-> logits', or '~all~> logits' for everything downstream."
-        )
+        output = "logits" if graph.sequence else "the output node"
+        good = f"'-> {output}', or '~all~> {output}' for everything downstream"
+        found.append(ClaimError(f"{path} does not end at the output: add {good}."))
     return found
 
 
@@ -173,6 +182,26 @@ def _ends(
         for inner in passed[onward.through]:
             if graph.feeds(inner, reader, channel):
                 found.setdefault(inner, {}).setdefault(None, set()).add(onward)
+    return found
+
+
+def coinciding(paths: Iterable[Path], data: Dataset, rows: Int[np.ndarray, " n"]) -> list[str]:
+    """Components that paths name at two positions which are the same in some rows.
+
+    There a computed value would count twice, and a sweep's ablated values would depend on what else is swept.
+    """
+    named: dict[Component, set[Slot]] = {}
+    for path in paths:
+        for component, at in ((path.sender.component, path.sender.at), *((h.receiver, h.at) for h in path.hops)):
+            named.setdefault(component, set()).update([at] if at else [])
+    found = list[str]()
+    for component, slots in named.items():
+        for one, other in combinations(sorted(slots), 2):
+            index = data.locate(one)[rows]
+            same = rows[(index == data.locate(other)[rows]) & (index >= 0)]
+            if same.size:
+                both = f"{component} @ {one} and {component} @ {other}"
+                found.append(f"{both} are the same position in rows {some(np.sort(same).tolist())}")
     return found
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = Float[np.ndarray, " row"]
+RUNS = 2  # of every row: the circuit, or the paths, and what is changed
 
 
 @frozen(eq=False)
@@ -63,6 +64,11 @@ class CircuitRun:
         from scrub.report.sweep import run_text
 
         return run_text(self)
+
+    def _repr_html_(self) -> str:
+        from scrub.report.sweep import run_html
+
+        return run_html(self)
 
 
 def run(bench: Bench, circuit: Circuit, without: bool, provenance: dict[str, Any]) -> CircuitRun:

@@ -185,6 +185,17 @@ def holm(p: Sequence[float | None]) -> tuple[float | None, ...]:
     return tuple(adjusted)
 
 
+def enough(tests: int = 1, q: float = 0.9, level: float = LEVEL) -> int:
+    """How many comparisons `wins` needs: with fewer, no count of wins gets below `level` after `holm` of all tests.
+
+    All won, p is q^n, and the smallest of m p-values is adjusted to m q^n.
+    """
+    n = 1
+    while tests * q**n >= level:
+        n += 1
+    return n
+
+
 def at_least(k: int, n: int, p: float) -> float:
     """P(Bin(n, p) >= k), to rounding for n up to 100,000 and more."""
     assert n >= 0, n

@@ -13,14 +13,13 @@ from jaxtyping import Float
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit, absent
 from scrub.circuit.experiment import POS, Experiment, described, misplaced
-from scrub.circuit.parts import Node
-from scrub.circuit.paths import Hop, Path, paths_of
+from scrub.circuit.parts import Node, component_of, no_comma
+from scrub.circuit.paths import Hop, Path, TooLate, coinciding, paths_of
 from scrub.circuit.runs import start_of
 from scrub.circuit.universe import Graph, expand, writers
-from scrub.claims.names import Component, parse_component, parse_layers
+from scrub.claims.names import Component, parse_layers
 from scrub.claims.positions import ALL, Slot, parse_slots
-from scrub.errors import ClaimError
-from scrub.model.computation import Computation
+from scrub.errors import ClaimError, nearest
 from scrub.model.graph import TransformerGraph
 from scrub.model.weights import Transformer
 from scrub.score.statistics import interval
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = Float[np.ndarray, " row"]
+_SENDERS = r"[^\W\d_]+ \d+(?:-\d+)?(?![\w.])|[^\s,]+"  # 'heads 0-3' is one, '9.9 9.6' are two
+_KINDS = ("heads", "mlps", "attn", "resid", "embed", "all")
 
 
 @frozen
@@ -88,27 +89,41 @@ class Sweep:
 def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...]:
     """The components that `heads`, `mlps 0-3`, `attn`, `embed`, `all` or names stand for. Raises ClaimError."""
     found: list[Component] = []
-    pieces = (
-        re.findall(r"(?:heads|mlps?|attn|resid)(?: \d+(?:-\d+)?)?|[^\s,]+", words)
-        if isinstance(words, str)
-        else list(words)
-    )
-    for word in pieces:
+    no_comma(words if isinstance(words, str) else "")
+    for word in re.findall(_SENDERS, words) if isinstance(words, str) else list(words):
         layered = re.fullmatch(r"(attn|resid)(?: (\d+(?:-\d+)?))?", word)
         if word == "all":
             found += writers(graph)
         elif layered and graph.sequence:
             found += parse_layers(layered[1], layered[2] or _all_layers(layered[1], graph))
         elif re.fullmatch(r"(heads|mlps?)( .*)?", word) and graph.sequence:
-            found += sorted(graph.passed([word]))
+            found += _of_kind(word, graph)
         else:
-            found.append(Component("node", name=word) if isinstance(graph, Computation) else parse_component(word))
+            near = nearest(word, _KINDS) if graph.sequence and word.isalpha() else None
+            if near not in (None, "embed") and word not in ("embed", "pos", "logits"):
+                raise ClaimError(f"{word!r} names no component, nor several. Did you mean {near!r}?")
+            found.append(component_of(word, graph))
+    if not found and words and isinstance(graph, TransformerGraph) and not graph.shape.d_mlp:
+        raise ClaimError(f"{words!r} names no senders: {graph.missing(Component('mlp', 0))[0]}.")
     if not found:
         raise ClaimError("no senders are named: write 'heads', 'mlps', 'attn', 'all', or names such as '9.9 9.6'.")
     unknown = [c for c in found if not graph.has(c)]
     if unknown:
         raise ClaimError(absent(unknown[0], graph))
     return tuple(dict.fromkeys(found))
+
+
+def _of_kind(word: str, graph: Graph) -> list[Component]:
+    """The heads or MLPs of some layers, or of all; none where the model has no MLPs at all."""
+    assert isinstance(graph, TransformerGraph)
+    kind, _, layers = word.partition(" ")
+    last = graph.shape.n_layers - 1
+    named = parse_layers("mlp", layers) if layers else ()
+    if beyond := [c for c in named if (c.layer or 0) > last]:
+        raise ClaimError(f"{word!r}: there is no layer {beyond[0].layer}, {graph.name} has layers 0 to {last}.")
+    if named and kind != "heads" and not graph.shape.d_mlp:
+        raise ClaimError(absent(named[0], graph))
+    return sorted(graph.passed([word]))
 
 
 def _all_layers(kind: str, graph: Graph) -> str:
@@ -122,7 +137,7 @@ def bench_for(
 ) -> Bench:  # fmt: skip
     """The bench for paths: their positions align rows, and nothing is passed through but where a path says so.
 
-    Raises ClaimError for positions that rows do not have.
+    Raises ClaimError for positions that rows do not have, and for two of one component that are the same in a row.
     """
     slots = {path.sender.at for path in paths} | {hop.at for path in paths for hop in path.hops}
     plain = evolve(experiment, through=())
@@ -130,36 +145,39 @@ def bench_for(
     named = tuple(sorted(slot for slot in slots if slot is not None))
     if wrong := misplaced(experiment.data, named, experiment.rows):
         raise ClaimError("\n".join(wrong))
+    if twice := coinciding(paths, experiment.data, experiment.rows):
+        raise ClaimError(f"{'; '.join(twice)}. Patch one after the other, or leave these rows out.")
     passed = frozenset[Component]() if any(p.sender.component == POS for p in paths) else found.passed
     return evolve(found, slots=named, passed=passed)
 
 
-def sweep_paths(
-    experiment: Experiment, model: Transformer | None, senders: str | Sequence[str], to: str,
-    at: str | int | Sequence[str | int] | None, seed: int, draws: int | None, provenance: dict[str, Any],
-    done: Callable[[int], None],
-) -> Sweep:  # fmt: skip
-    """Patch every sender at every position along `to`. Raises ClaimError for senders that reach nothing."""
+def cases_of(
+    senders: str | Sequence[str], to: str, at: str | int | Sequence[str | int] | None, graph: Graph
+) -> list[tuple[Node, tuple[Path, ...]]]:
+    """Every sender at every position, with its paths along `to`. Raises ClaimError where no sender reaches it."""
     slots: tuple[Slot | None, ...] = (
         (None,) if at is None else parse_slots(at if isinstance(at, str | int) else list(at))
     )
     slots = tuple(None if slot == ALL else slot for slot in slots)
-    cases = [
-        (c, slot, paths)
-        for c in senders_of(senders, experiment.graph)
-        if (paths := _paths(c, to, experiment.graph))
-        for slot in slots
-    ]
-    if not cases:
+    found = [(c, _paths(c, to, graph)) for c in senders_of(senders, graph)]
+    nodes = [(Node(c, slot), paths) for c, paths in found if paths for slot in slots]
+    if not nodes:
         raise ClaimError(f"none of the senders {senders!r} reaches {to!r}.")
-    listed = [[evolve(p, sender=Node(c, slot)) for p in paths] for c, slot, paths in cases]
-    bench = bench_for(experiment, model, [p for paths in listed for p in paths], seed, draws, done)
-    found, base = _scores(bench, listed), start_of(bench)
+    return [(node, tuple(evolve(path, sender=node) for path in paths)) for node, paths in nodes]
+
+
+def sweep_paths(
+    experiment: Experiment, model: Transformer | None, cases: Sequence[tuple[Node, tuple[Path, ...]]], to: str,
+    seed: int, draws: int | None, provenance: dict[str, Any], done: Callable[[int], None],
+) -> Sweep:  # fmt: skip
+    """Patch the paths of every sender on their own."""
+    bench = bench_for(experiment, model, [p for _, paths in cases for p in paths], seed, draws, done)
+    found, base = _scores(bench, [paths for _, paths in cases]), start_of(bench)
     effects: list[Effect] = []
-    for (component, slot, _), scores in zip(cases, found, strict=True):
+    for (node, _), scores in zip(cases, found, strict=True):
         spread = interval((scores - base)[:, None], lambda c: c[:, 0], seed)
-        name = None if slot is None else str(slot)
-        effects.append(Effect(str(component), name, float((scores - base).mean()), spread.low, spread.high))
+        name = None if node.at is None else str(node.at)
+        effects.append(Effect(str(node.component), name, float((scores - base).mean()), spread.low, spread.high))
     return Sweep(
         to, str(experiment.metric), experiment.protocol.ablation, experiment.protocol.direction, tuple(effects),
         float(base.mean()), len(bench.rows), bench.draws, seed, described(bench.experiment), provenance,
@@ -170,10 +188,8 @@ def _paths(sender: Component, to: str, graph: Graph) -> tuple[Path, ...]:
     """The paths of one sender; none where it is written too late to be read."""
     try:
         return paths_of([f"{sender} {to}"], graph)
-    except ClaimError as error:
-        if "does not read" in str(error):
-            return ()
-        raise
+    except TooLate:
+        return ()
 
 
 def _scores(bench: Bench, listed: Sequence[Sequence[Path]]) -> Float[np.ndarray, "case row"]:

@@ -24,6 +24,11 @@ def writers(graph: Graph) -> tuple[Component, ...]:
     return tuple(Component("node", name=name) for name in graph.nodes if name not in graph.ends)
 
 
+def output_of(graph: Graph) -> Component:
+    """The logits, or the last of a computation graph's ends."""
+    return LOGITS if isinstance(graph, TransformerGraph) else Component("node", name=graph.ends[-1])
+
+
 def free_writers(graph: Graph, passed: frozenset[Component]) -> tuple[Component, ...]:
     """The writers that can be ablated."""
     return tuple(component for component in writers(graph) if component not in passed)

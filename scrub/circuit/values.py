@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.circuit.align import Alignment
-from scrub.circuit.experiment import FEW, Experiment
+from scrub.circuit.experiment import FEW, Experiment, referred
 from scrub.claims.dataset import Dataset
 from scrub.engine.cache import ROWS_AT_ONCE, tensors
 from scrub.errors import DataError, some
@@ -104,7 +104,7 @@ class Means:
 def means(model: Transformer, experiment: Experiment, alignment: Alignment, done: Callable[[int], None]) -> Means:
     """Run the reference rows once and average what every component writes, by group and position."""
     data = experiment.data
-    rows = np.flatnonzero(experiment.reference & np.isin(experiment.group, experiment.group[experiment.rows]))
+    rows = referred(experiment)
     groups, width = int(experiment.group.max()) + 1, alignment.named.shape[1]
     columns = width + len(alignment.slots)
     counts = np.zeros((groups, columns))

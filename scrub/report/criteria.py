@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scrub.circuit.minimality import QUANTILE
+from scrub.circuit.significance import enough
 from scrub.report.text import MARKS, short_name, table
 from scrub.score.statistics import FEW_ROWS
 
@@ -106,6 +108,7 @@ def _minimality(parts: Sequence[Needed]) -> Iterator[str]:
     rows = [(*_names(n), _p(n.p), _p(n.adjusted), MARKS[True] if n.minimal else "") for n in parts]
     yield from _aligned(("part", "at", "effect", "context", "p", "adjusted", "needed"), rows, (2, 4, 5))
     yield "  (null: the part matters more than at most 90 % of random parts; p adjusted by Holm for all parts)"
+    yield from _few(parts)
     missing = [n.part for n in parts if not n.minimal]
     if not missing:
         yield f"  shown to be needed: all {len(parts)} parts"
@@ -115,6 +118,16 @@ def _minimality(parts: Sequence[Needed]) -> Iterator[str]:
     # a name is never broken across lines
     lines = wrap(", ".join(name.replace(" ", "\0") for name in missing), WIDTH - len(INDENT) - 4)
     yield from (f"    {line}".replace("\0", " ") for line in lines)
+
+
+def _few(parts: Sequence[Needed]) -> Iterator[str]:
+    """Where too few random parts were drawn for any part to be shown to be needed."""
+    tested = [n for n in parts if n.p is not None]
+    if not tested or tested[0].n >= enough(len(tested), QUANTILE):
+        return
+    n, least = tested[0].n, len(tested) * QUANTILE ** tested[0].n
+    found = f"with {n} random part{'' if n == 1 else 's'} the smallest adjusted p is {_p(min(1.0, least))}"
+    yield f"  {found}; {enough(len(tested), QUANTILE)} are needed for {len(tested)} parts (random=)"
 
 
 def _names(needed: Needed) -> tuple[str, str, str, str]:
@@ -137,6 +150,9 @@ def _tests(tests: Sequence[Finding]) -> Iterator[str]:
         yield from _said("null: ", finding.null)
         if finding.power is not None:
             yield from _said("alternative: ", finding.alternative)
+        if finding.good == "rejecting" and finding.p is not None and finding.n < enough():
+            least = f"with {finding.n} {finding.unit} the smallest p is {_p(QUANTILE**finding.n)}"
+            yield f"    {least}; {enough()} are needed (random=)"
 
 
 def _test(finding: Finding) -> tuple[str, ...]:

@@ -99,6 +99,13 @@ def run_text(run: CircuitRun) -> str:
     return "\n".join([f"{kept}  {run.ablation} ablation, {run.direction}", *table(facts, INDENT), *_sample(run)])
 
 
+def run_html(run: CircuitRun) -> str:
+    """The words of the terminal: the headline, and the rest below it in a fixed-width block."""
+    head, *rest = run_text(run).splitlines()
+    body = escape("\n".join(rest))
+    return f'<div><strong>{escape(head)}</strong><pre style="margin:0.3em 0 0 0">{body}</pre></div>'
+
+
 def grids(effects: Sequence[Effect]) -> list[Grid]:
     """Layers by heads where one position was swept; what has no layer, and all else, by positions."""
     places = tuple(dict.fromkeys(e.at or "everywhere" for e in effects))

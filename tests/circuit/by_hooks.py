@@ -21,6 +21,7 @@ DATA = mixed_rows()
 ROW, DONOR = 2, 7  # of 8 and 9 tokens, their names elsewhere
 SLOTS = (Slot("A"), Slot("END"))
 NOTHING: Passed = frozenset()
+Row = tuple[int, ...]
 
 
 def forked(bridge: Any) -> Any:
@@ -170,3 +171,27 @@ def edges_by_hooks(model: Hooked, base: Values, frozen: Values, live: Live, pass
 
 def constant(value: Tensor) -> Edit:
     return lambda _: value[None].clone()
+
+
+def direct_paths(model: Hooked, clean: Row, corrupted: Row, channel: str) -> list[tuple[Component, Tensor]]:
+    """TransformerLens' own: head 0.1's clean write for one channel of a later head, in the corrupted run.
+
+    The logits for every third head of layers 1 and 2; some differ from the plain run where it ends.
+    """
+    from transformer_lens.patching import get_act_patch_direct_path
+
+    assert len(clean) == len(corrupted)
+    caches = [{"blocks.0.attn.hook_z": model.own(row)["blocks.0.attn.hook_z"][None]} for row in (clean, corrupted)]
+    theirs: list[Tensor] = []
+
+    def metric(logits: Tensor) -> Tensor:
+        theirs.append(logits[0])
+        return logits.sum()
+
+    with torch.no_grad():
+        batch: Any = torch.tensor([corrupted])
+        get_act_patch_direct_path(model.bridge, batch, *caches, metric, 0, 1, channel, verbose=False)  # type: ignore
+    receivers = [Component("head", layer, head) for layer in (1, 2) for head in range(4)]
+    assert len(theirs) == len(receivers)
+    differs(torch.stack(theirs)[:, -1], model.plain(corrupted)[-1])
+    return list(zip(receivers, theirs, strict=True))[::3]

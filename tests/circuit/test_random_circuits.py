@@ -224,3 +224,15 @@ def test_passed_components_are_in_no_complement_and_no_pool() -> None:
     rest = complement(Circuit.parse("0.0"), DEEP, passed, LOGITS)
     assert {part.component.kind for part in rest.nodes} == {"head", "embed"}
     assert not {e.sender.kind for e in every_edge(DEEP, passed, LOGITS)} & {"mlp", "pos"}
+
+
+def test_a_circuit_knows_its_complement_and_its_dead_ends() -> None:
+    """With what is passed through by its words, and the output of the graph itself."""
+    circuit, passed = Circuit.parse("0.0, 1.0"), DEEP.passed(["mlps"]) | PASSED
+    assert circuit.complement(DEEP, through=["mlps"]) == complement(circuit, DEEP, passed, LOGITS)
+    assert circuit.complement(DEEP) == complement(circuit, DEEP, PASSED, LOGITS)
+    assert not circuit.complement(DEEP) & circuit
+    graph = computation()
+    some = Circuit.parse(["a -> h", "h -> out", "b -> k"], graph)
+    assert some.pruned(graph) == Circuit.parse(["a -> h", "h -> out"], graph)
+    assert Circuit.parse("embed, pos").complement(GRAPH) == complement(Circuit.parse("embed"), GRAPH, PASSED, LOGITS)

@@ -15,6 +15,7 @@ from scrub.circuit.significance import (
     POWER_ROWS,
     at_least,
     dependence,
+    enough,
     equivalence,
     holm,
     independence,
@@ -343,3 +344,12 @@ def test_scores_that_are_no_numbers_are_named() -> None:
                  lambda: independence(normal(4), bad)):  # fmt: skip
         with pytest.raises(MetricError, match="rows 1, 3: leave them out"):
             call()
+
+
+@pytest.mark.parametrize("tests", [1, 2, 9, 500])
+def test_enough_comparisons_are_just_enough(tests: int) -> None:
+    """Holm's smallest p-value of so many, every comparison won."""
+    n = enough(tests)
+    least = [holm([won(m, m).p] * tests)[0] for m in (n, n - 1)]
+    assert least[0] < 0.05 <= least[1]
+    assert (enough(), enough(9)) == (29, 50)

@@ -45,7 +45,8 @@ def named_parts(value: Any, graph: ModelGraph | None = None) -> tuple[Part, ...]
     try:
         found = Circuit.parse(_ours(value), graph)
     except ClaimError as error:
-        raise ClaimError(f"{error}{_meant(value)}") from None
+        meant = _meant(value)
+        raise ClaimError(f"{error}{'' if meant in str(error) else meant}") from None
     return (*sorted(found.nodes), *sorted(found.edges))
 
 
