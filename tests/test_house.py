@@ -23,22 +23,26 @@ ABOVE = {  # room -> the rooms that it may import
     "engine": {"errors", "claims", "model"},
     "score": {"errors", "claims", "model", "engine"},
     "circuit": {"errors", "claims", "model", "engine", "score"},
-    "report": {"errors", "claims", "engine", "score", "circuit"},
+    "proposals": {"errors", "claims", "model", "engine", "score", "circuit"},
+    "report": {"errors", "claims", "engine", "score", "circuit", "proposals"},
     "zoo": {"errors", "claims", "model"},
 }
 LATE = {  # what functions may import besides: a result shows itself, a name finds its model
     "engine": {"report"},
     "score": {"report"},
     "circuit": {"report"},
+    "proposals": {"report"},
     "model": {"zoo"},
 }
 HEAVY = ("torch", "transformers", "transformer_lens", "pandas", "rich")
 TOP = {
     "run",
     "experiments",
+    "proposing",
     "cli",
     "cli_circuits",
     "cli_options",
+    "cli_proposals",
     "store",
     "template",
     "__main__",

@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.model.graph import Shape
-from scrub.model.layers import PLAIN, Steps
-from scrub.proposals.forward import Arrays, Batch, Key
+from scrub.proposals.forward import Arrays, Batch, Forward, Key
+from scrub.proposals.live import check_live
 from scrub.proposals.nodes import extent
+from scrub.proposals.rules import Rules, steps_of
 
 Scores = dict[str, Float[Tensor, "row layer unit column"]]  # by kind of node
 _BY_UNIT = ("q", "k", "v", "head", "neuron")
@@ -56,9 +57,16 @@ def stacked(layers: Iterable[Float[Tensor, "row unit column"]]) -> Float[Tensor,
     return torch.stack([layer.detach() for layer in layers], dim=1)
 
 
-def at_base(batch: Batch, asked_kinds: Iterable[str], steps: Steps = PLAIN) -> Scores:
-    """First-order estimates with the gradient at the base run, under the given steps."""
-    kinds = tuple(asked_kinds)
-    run = batch.forward(steps)
-    gradients = run.gradients(keys_of(kinds, batch.model.shape))
+def at_base(batch: Batch, kinds: tuple[str, ...], rules: Rules = ()) -> Scores:
+    """First-order estimates with the gradient at the base run, under some rules."""
+    run, gradients = ruled(batch, kinds, rules)
     return first_order(batch, kinds, run.nodes, gradients)
+
+
+def ruled(batch: Batch, kinds: Iterable[str], rules: Rules) -> tuple[Forward, Arrays]:
+    """A run and its gradients under rules, each rule seen to be live in the first call. Raises ModelError."""
+    run = batch.forward(steps_of(rules))
+    gradients = run.gradients(keys_of({*kinds, "resid"}, batch.model.shape))
+    if set(rules) - set(batch.passes.rules):
+        batch.passes.rules.update(check_live(batch, run.nodes, gradients, rules))
+    return run, gradients

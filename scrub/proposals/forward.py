@@ -26,9 +26,13 @@ _KIND = {traced: kind for kind, traced in TRACED.items()} | {"mlp_input": "mlp_i
 
 @frozen(eq=False)
 class Passes:
-    """What was computed, in passes over one row from the first layer to the last. Grows as batches run."""
+    """What was computed, in passes over one row from the first layer to the last. Grows as batches run.
+
+    `rules` says of each rule of a call whether it was seen to be live.
+    """
 
     count: dict[str, float] = field(factory=lambda: {"forward": 0.0, "backward": 0.0})
+    rules: dict[str, str] = field(factory=dict[str, str])
 
     def add(self, what: str, rows: float) -> None:
         self.count[what] += rows

@@ -6,12 +6,12 @@ from scrub.proposals.attribute import Scores, at_base
 from scrub.proposals.edges import Edges, at_base_edges
 from scrub.proposals.forward import Batch
 from scrub.proposals.methods import Asked, Method
-from scrub.proposals.rules import RELP, steps_of
+from scrub.proposals.rules import RELP
 
 
 def nodes(batch: Batch, asked: Asked) -> Scores:
     """`(n(source) - n(base)) . rho(n)`, rho the gradient under the rules."""
-    return at_base(batch, asked.kinds, steps_of(asked.rules))
+    return at_base(batch, asked.kinds, asked.rules)
 
 
 def edges(batch: Batch, asked: Asked) -> Edges:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from scrub.proposals.attribute import Scores, first_order, keys_of, over_positions, stacked
+from scrub.proposals.attribute import Scores, first_order, over_positions, ruled, stacked
 from scrub.proposals.forward import Arrays, Batch
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.pattern import (
@@ -18,13 +18,11 @@ from scrub.proposals.pattern import (
     key_effects,
     query_effects,
 )
-from scrub.proposals.rules import steps_of
 
 
 def nodes(batch: Batch, asked: Asked) -> Scores:
     """AtP (with `rules`, RelP) estimates; those of q and k with the softmax of the source's values."""
-    run = batch.forward(steps_of(asked.rules))
-    gradients = run.gradients(keys_of(fixed_kinds(asked.kinds), batch.model.shape))
+    run, gradients = ruled(batch, fixed_kinds(asked.kinds), asked.rules)
     return fixed(batch, asked.kinds, run.nodes, gradients)
 
 

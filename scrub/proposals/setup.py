@@ -1,0 +1,151 @@
+"""Rows with their counterfactuals, as batches: which run is patched, which gives the values, at which positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from attrs import frozen
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.circuit.experiment import Experiment, misplaced
+from scrub.claims.dataset import Dataset
+from scrub.claims.metric import Metric, NamedMetric
+from scrub.claims.positions import ALL, Slot
+from scrub.engine.cache import tensors
+from scrub.engine.draw import Calls, words
+from scrub.errors import DataError, MetricError, some
+from scrub.model.weights import Transformer
+from scrub.proposals.forward import Batch, Passes
+from scrub.score.metrics import Arguments, check_width
+
+ROWS = 16  # of a batch
+
+
+@frozen(slots=False, eq=False)
+class Setup:
+    """The rows of a proposal, each with its partner; `at` names the columns of positions, () sums over all.
+
+    Under noising the rows are the base and their partners the source; under denoising the other way round. Labels
+    are always those of the rows.
+    """
+
+    experiment: Experiment
+    model: Transformer
+    metric: NamedMetric
+    arguments: Arguments
+    rows: Int[np.ndarray, " row"]
+    partners: Int[np.ndarray, " row"]
+    at: tuple[Slot, ...]
+    passes: Passes
+
+    @classmethod
+    def of(cls, experiment: Experiment, model: Transformer, partners: np.ndarray, at: tuple[Slot, ...]) -> Setup:
+        """Raises DataError for partners that are no counterfactual, MetricError for a metric without a derivative."""
+        rows, data, metric = experiment.rows, experiment.data, experiment.metric
+        _comparable(data, rows, partners)
+        if isinstance(metric, Metric) or metric.kind == "accuracy":
+            raise MetricError(
+                f"metric {metric} has no derivative that can be followed: use logit_diff, prob_diff, loss or kl."
+            )
+        arguments = Arguments.of(metric, data, experiment.tokenizer, model.device)
+        check_width(arguments, metric, model.shape.d_vocab)
+        slots = _everywhere(data, rows) if at == (ALL,) else at
+        _present(data, np.concatenate([rows, partners]), slots)
+        return cls(experiment, model, metric, arguments, rows, partners, slots, Passes())
+
+    @property
+    def names(self) -> tuple[str | int | None, ...]:
+        """What the columns are called in a result: names or indices of positions, None where summed."""
+        return tuple(slot.offset if not slot.name else str(slot) for slot in self.at) or (None,)
+
+    def batches(self) -> Iterator[Batch]:
+        """Every row once, rows of similar length together."""
+        order = np.argsort(self.experiment.data.lengths[self.rows], kind="stable")
+        for start in range(0, len(order), ROWS):
+            yield self.batch(order[start : start + ROWS])
+
+    def batch(self, chosen: Int[np.ndarray, " n"]) -> Batch:
+        """Some of the rows, by their number in `rows`."""
+        data, device = self.experiment.data, self.model.device
+        rows, partners = self.rows[chosen], self.partners[chosen]
+        base, source = (rows, partners) if self.experiment.noising else (partners, rows)
+        tokens, lengths = tensors(Dataset([data.rows[row] for row in base]), device)
+        other, _ = tensors(Dataset([data.rows[row] for row in source]), device)
+        assert self.experiment.answer is not None
+        answer = torch.from_numpy(data.locate(self.experiment.answer)[rows]).to(device)
+        return Batch(
+            self.model, self.metric, self.arguments, rows, tokens, other, lengths, answer,
+            self._columns(rows, tokens.shape[1]), not self.at, self.experiment.noising, self.passes,
+        )  # fmt: skip
+
+    def _columns(self, rows: Int[np.ndarray, " n"], longest: int) -> Float[Tensor, "n t column"]:
+        if not self.at:
+            return torch.ones(len(rows), longest, 1, device=self.model.device)
+        found = torch.zeros(len(rows), longest, len(self.at))
+        for number, slot in enumerate(self.at):
+            found[np.arange(len(rows)), self.experiment.data.locate(slot)[rows], number] = 1
+        return found.to(self.model.device)
+
+
+def drawn_partners(experiment: Experiment, seed: int) -> Int[np.ndarray, " row"]:
+    """A reference row for each row, of its group and length and with other tokens. Raises DataError where none is."""
+    data, rows = experiment.data, experiment.rows
+    word = words(data, Calls(rows, np.zeros(len(rows), dtype=np.int64)), seed, "proposal", "rest")
+    ranked = data.order[experiment.reference[data.order]]
+    found = np.full(len(rows), -1, dtype=np.int64)
+    for number, row in enumerate(rows):
+        alike = ranked[
+            (experiment.group[ranked] == experiment.group[row]) & (data.lengths[ranked] == data.lengths[row])
+        ]
+        others = [other for other in alike if data.rows[other].tokens != data.rows[row].tokens]
+        if others:
+            found[number] = others[int(word[number] % np.uint64(len(others)))]
+    if (lacking := rows[found < 0]).size:
+        raise DataError(
+            f"rows {some(lacking.tolist())} have no counterfactual: no other reference row of their group has their "
+            f"length. {HOW}"
+        )
+    return found
+
+
+HOW = (
+    "Give each row a partner of the same length: a column with the partner's row number (or the text in its column "
+    "'id'), named with pair='column' (--pair COLUMN). A partner is the same text with the one thing changed that the "
+    "answer depends on, such as another name."
+)
+
+
+def _comparable(data: Dataset, rows: np.ndarray, partners: np.ndarray) -> None:
+    problems: list[str] = []
+    unlike = rows[data.lengths[rows] != data.lengths[partners]]
+    if unlike.size:
+        problems.append(
+            f"rows {some(unlike.tolist())} have partners of another length: differences are taken position by "
+            "position. Pair rows of equal length, or leave these out with scored=."
+        )
+    same = [int(r) for r, p in zip(rows, partners, strict=True) if data.rows[r].tokens == data.rows[p].tokens]
+    if same:
+        problems.append(
+            f"rows {some(same)} and their partners have the same tokens: base and source are identical, and nothing "
+            "would be patched. Change what the answer depends on, or leave these rows out with scored=."
+        )
+    if problems:
+        raise DataError("\n".join(problems))
+
+
+def _everywhere(data: Dataset, rows: np.ndarray) -> tuple[Slot, ...]:
+    lengths = set(data.lengths[rows].tolist())
+    if len(lengths) > 1:
+        raise DataError(
+            f"at='all' takes rows of one length, these have {min(lengths)} to {max(lengths)} tokens: name positions "
+            f"instead, at={' '.join(data.position_names) or 'END'!r}."
+        )
+    return tuple(Slot("", index) for index in range(lengths.pop()))
+
+
+def _present(data: Dataset, rows: np.ndarray, slots: tuple[Slot, ...]) -> None:
+    if wrong := misplaced(data, slots, np.unique(rows)):
+        raise DataError("\n".join(wrong))
