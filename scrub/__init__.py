@@ -29,6 +29,7 @@ from scrub.experiments import criteria as criteria
 from scrub.experiments import patch_paths as patch_paths
 from scrub.experiments import run_circuit as run_circuit
 from scrub.experiments import sweep as sweep
+from scrub.proposing import propose as propose
 from scrub.run import check as check
 from scrub.run import explain as explain
 from scrub.run import plan as plan

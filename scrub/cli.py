@@ -38,6 +38,7 @@ from scrub.cli_options import (
     sound_claims,
     targeted,
 )
+from scrub.cli_proposals import propose
 from scrub.errors import ScrubError
 from scrub.report import text
 from scrub.run import check as run_check
@@ -239,3 +240,4 @@ def new(file: Path, like: str, model: str | None) -> None:
 
 
 main.add_command(criteria)
+main.add_command(propose)

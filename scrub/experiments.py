@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from attrs import evolve
 
 from scrub.claims.check import name_of
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.metric import Metric, parse_metric
-from scrub.claims.positions import parse_slots
+from scrub.claims.metric import Metric
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
-from scrub.model.computation import Computation
 from scrub.model.resolve import sound
-from scrub.model.source import Source, find
-from scrub.run import model_record, progress, references, subset
+from scrub.run import progress, references, subset
+from scrub.settings import complete, loaded, plain_experiment, protocol_of, record_of, said_by_the_claim, weights_of
 
 if TYPE_CHECKING:
     from scrub.circuit.bench import Bench
@@ -57,19 +54,19 @@ def criteria(
     counted(rows=rows, draws=draws, seed=seed, random=random, budget=budget)
     setting(hypothesis, model, None, needed=True)
     claim, source = sound(hypothesis, model, expecting=False)
-    chosen = _protocol(hypothesis.criteria, protocol)
+    chosen = protocol_of(hypothesis.criteria, protocol)
     named = _circuit(claim, circuit)
     if circuit is None or "level" in protocol:
         named = named.at_level(chosen.level)
     elif named.edges:
         named = named.at_level("edges")
-    experiment, weights = _loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
+    experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
     with progress(f"{hypothesis.title}: criteria", 0) as done:
         if circuit is None:
             named = ablatable(named, experiment)
         bench = _bench(experiment, weights, named, seed, draws, done)
         return judge(
-            bench, named, name_of(hypothesis), _record(source, weights, claim.data), random=random, budget=budget,
+            bench, named, name_of(hypothesis), record_of(source, weights, claim.data), random=random, budget=budget,
             tests=tests,
         )  # fmt: skip
 
@@ -164,78 +161,24 @@ def _setting(
     counted(rows=rows, draws=draws, seed=seed)
     setting(hypothesis, model, data)
     if hypothesis is not None:
-        own = (("data", data), ("metric", metric), ("scored", scored))
-        if unused := [f"{name}=" for name, given in own if given is not None]:
-            raise ClaimError(
-                f"{', '.join(unused)}: the hypothesis says these; use hypothesis.but(...) to change them."
-            )
+        said_by_the_claim(data=data, metric=metric, scored=scored)
         claim, source = sound(hypothesis, model, expecting=False)
         named = Circuit() if circuit is None else _circuit(claim, circuit)
-        chosen = _protocol(hypothesis.criteria, protocol)
-        experiment, weights = _loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
-        return experiment, weights, named, _record(source, weights, claim.data)
-    if model is None or data is None or metric is None:
-        lacking = [name for name, given in (("model", model), ("data", data), ("metric", metric)) if given is None]
-        raise ClaimError(
-            f"give a hypothesis, whose setting is used, or model=, data= and metric=; lacking: {', '.join(lacking)}."
-        )
-    source = find(model)
-    experiment, weights = _plain(source, data, metric, at, scored, _protocol(Protocol(), protocol), device, dtype)
+        chosen = protocol_of(hypothesis.criteria, protocol)
+        experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
+        return experiment, weights, named, record_of(source, weights, claim.data)
+    source, data, metric = complete(model, data, metric)
+    chosen = protocol_of(Protocol(), protocol)
+    experiment = plain_experiment(source, data, metric, at, scored, chosen)
     experiment = evolve(experiment, rows=subset(data, experiment.rows, rows, seed))
+    weights = weights_of(source, data, device, dtype)
     named = Circuit() if circuit is None else _parsed(circuit, experiment.graph)
-    return experiment, weights, named, _record(source, weights, data)
+    return experiment, weights, named, record_of(source, weights, data)
 
 
 def _own_way(protocol: dict[str, Any]) -> None:
     if protocol.get("through") is not None:
         raise ClaimError("through=: paths say themselves what they pass through, '9.9 ~mlps~> logits'.")
-
-
-def _plain(
-    source: Source, data: Dataset, metric: str | Metric, at: str | int, scored: str | None, protocol: Protocol,
-    device: str | None, dtype: str,
-) -> tuple[Experiment, Transformer | None]:  # fmt: skip
-    from scrub.circuit.experiment import resolve
-    from scrub.circuit.universe import output_of
-
-    graph = source.graph
-    answer = None if isinstance(graph, Computation) else parse_slots(at)[0]
-    output = output_of(graph)
-    experiment = resolve(
-        graph, data, parse_metric(metric), source.tokenizer, protocol, answer=answer, output=output, rows=None,
-        group=protocol.group, reference=protocol.reference, pair=protocol.pair, through=protocol.through or (),
-        scored=scored,
-    )  # fmt: skip
-    return experiment, _weights(source, data, device, dtype)
-
-
-def _loaded(
-    claim: Claim, source: Source, rows: np.ndarray, protocol: Protocol, device: str | None, dtype: str
-) -> tuple[Experiment, Transformer | None]:
-    from scrub.circuit.experiment import experiment_of
-
-    experiment = experiment_of(claim, rows, protocol, source.tokenizer)
-    return experiment, _weights(source, claim.data, device, dtype)
-
-
-def _weights(source: Source, data: Dataset, device: str | None, dtype: str) -> Transformer | None:
-    if isinstance(source.graph, Computation):
-        if device not in (None, "cpu"):
-            raise ClaimError(f"device {device}: a computation graph runs on the cpu: leave the device out.")
-        return None
-    from scrub.model.open import open_weights
-
-    return open_weights(source, device, dtype, int(data.lengths.max()))
-
-
-def _protocol(own: Protocol, given: dict[str, Any]) -> Protocol:
-    from scrub.circuit.arguments import names
-    from scrub.claims.protocol import protocol
-
-    if given.get("through") is not None:
-        names(given["through"], "components to pass through", "'mlps'")
-    protocol(**given)  # unknown words are told at once
-    return evolve(own, **{name: value for name, value in given.items() if value is not None})
 
 
 def _circuit(claim: Claim, circuit: CircuitLike) -> Circuit:
@@ -266,9 +209,3 @@ def _bench(
     from scrub.circuit.bench import Bench
 
     return Bench.of(experiment, weights, circuit, seed, draws, done)
-
-
-def _record(source: Source, weights: Transformer | None, data: Dataset) -> dict[str, Any]:
-    from scrub.score.judge import provenance
-
-    return provenance(data, model_record(source, weights))

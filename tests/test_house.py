@@ -39,6 +39,7 @@ TOP = {
     "run",
     "experiments",
     "proposing",
+    "settings",
     "cli",
     "cli_circuits",
     "cli_options",

@@ -17,6 +17,10 @@ LEAST = {  # the least number of each, and what is said of one that is smaller
     "seed": (0, "seeds are whole numbers from 0 on"),
     "random": (1, "at least one random circuit is needed; 100 is the default"),
     "budget": (1, "greedy search must be allowed to try at least one part; without it there is no bound"),
+    "verify": (0, "that many nodes are patched to verify estimates, 0 for none"),
+    "top": (1, "how many of the largest effects must stand; 10 is the default"),
+    "subsets": (0, "that many random subsets are patched, 0 for no bound"),
+    "steps": (1, "a path takes at least one step; 5 is the default"),
 }
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import torch
-from attrs import frozen
-from jaxtyping import Float
+from attrs import evolve, frozen
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from scrub.claims.names import Component
@@ -30,6 +31,12 @@ class Edges:
     senders: tuple[Component, ...]
     readers: tuple[Reader, ...]
     scores: Float[Tensor, "row sender reader"]
+    parallel: bool
+
+    @property
+    def exist(self) -> Bool[np.ndarray, "sender reader"]:
+        """Which senders are read by which readers at all."""
+        return np.array([[_feeds(s, r, self.parallel) for r, _ in self.readers] for s in self.senders])
 
 
 @frozen(eq=False)
@@ -48,19 +55,19 @@ def at_base_edges(batch: Batch, rules: Rules = ()) -> Edges:
 def edge_scores(batch: Batch, run: Forward, rules: Rules, senders: Senders | None = None) -> Edges:
     """The estimates of all edges, or of those of some senders, from the gradients of one run."""
     sent = senders_between(batch) if senders is None else senders
-    listed = readers_of(batch.model)
+    listed, parallel = readers_of(batch.model), batch.model.shape.parallel
     column = {reader: i for i, reader in enumerate(listed)}
     scores = sent.delta.new_zeros(len(batch.rows), len(sent.components), len(listed))
     gradients = run.gradients(_keys(batch.model))
     with torch.no_grad():
         for found, gradient in _at_readers(batch, run.nodes, gradients, rules):
-            before = [i for i, c in enumerate(sent.components) if _feeds(c, found[0][0], batch.model)]
+            before = [i for i, c in enumerate(sent.components) if _feeds(c, found[0][0], parallel)]
             if before:
                 known = sent.delta[:, : before[-1] + 1]  # senders are in the order in which they write
                 values = torch.matmul(known.flatten(2), gradient.flatten(2).transpose(1, 2))
                 index = torch.tensor([column[reader] for reader in found], device=scores.device)
                 scores[:, : before[-1] + 1, index] = values
-    return Edges(sent.components, listed, scores)
+    return Edges(sent.components, listed, scores, parallel)
 
 
 def summed(parts: Iterable[Edges], factor: float) -> Edges:
@@ -69,10 +76,10 @@ def summed(parts: Iterable[Edges], factor: float) -> Edges:
     for part in parts:
         known = found.get(part.senders)
         scores = part.scores * factor if known is None else known.scores + part.scores * factor
-        found[part.senders] = Edges(part.senders, part.readers, scores)
+        found[part.senders] = evolve(part, scores=scores)
     listed = list(found.values())
     senders = tuple(c for part in listed for c in part.senders)
-    return Edges(senders, listed[0].readers, torch.cat([part.scores for part in listed], dim=1))
+    return evolve(listed[0], senders=senders, scores=torch.cat([part.scores for part in listed], dim=1))
 
 
 def readers_of(model: Transformer) -> tuple[Reader, ...]:
@@ -104,7 +111,7 @@ def senders_between(batch: Batch, only: Key | None = None) -> Senders:
     return Senders(tuple(c for some, _ in parts for c in some), torch.cat([delta for _, delta in parts], dim=1))
 
 
-def _feeds(sender: Component, reader: Component, model: Transformer) -> bool:
+def _feeds(sender: Component, reader: Component, parallel: bool) -> bool:
     """Whether a reader reads what a sender writes. Heads write before their layer's MLP reads, unless parallel."""
     if reader.kind == "logits" or sender.kind == "embed":
         return True
@@ -112,7 +119,7 @@ def _feeds(sender: Component, reader: Component, model: Transformer) -> bool:
     assert reader.layer is not None
     if sender.layer != reader.layer:
         return sender.layer < reader.layer
-    return sender.kind == "head" and reader.kind == "mlp" and not model.blocks[reader.layer].parallel
+    return sender.kind == "head" and reader.kind == "mlp" and not parallel
 
 
 def _keys(model: Transformer) -> list[Key]:

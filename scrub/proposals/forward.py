@@ -133,6 +133,13 @@ class Batch:
         own = self.own_logits if self.metric.kind == "kl" else None
         return on_logits(self.metric.kind, self.arguments, index, unembed(self.model, x, steps=steps), own)
 
+    def ends(self) -> tuple[Float[Tensor, " row"], Float[Tensor, " row"]]:
+        """The metric of the base and of the source runs."""
+        last = "resid", len(self.model.blocks)
+        with torch.no_grad():
+            base, source = (self.score(self.at_answer(v[last])) for v in (self.base_values, self.source_values))
+        return base, source
+
     @cached_property
     def own_logits(self) -> Float[Tensor, "row v"]:
         """The model's own answers on the rows themselves."""

@@ -61,11 +61,25 @@ class Setup:
         """What the columns are called in a result: names or indices of positions, None where summed."""
         return tuple(slot.offset if not slot.name else str(slot) for slot in self.at) or (None,)
 
-    def batches(self) -> Iterator[Batch]:
-        """Every row once, rows of similar length together."""
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The digests of the rows' inputs, partners included: what a claim must not be tested on."""
+        data = self.experiment.data
+        return tuple(sorted({data.rows[row].input_digest for row in (*self.rows, *self.partners)}))
+
+    def batches(self) -> Iterator[tuple[Int[np.ndarray, " n"], Batch]]:
+        """Every row once, rows of similar length together: their numbers in `rows`, and the batch."""
         order = np.argsort(self.experiment.data.lengths[self.rows], kind="stable")
         for start in range(0, len(order), ROWS):
-            yield self.batch(order[start : start + ROWS])
+            chosen = order[start : start + ROWS]
+            yield chosen, self.batch(chosen)
+
+    def ends(self) -> Float[np.ndarray, "two row"]:
+        """The metric of the base runs and of the source runs."""
+        found = np.zeros((2, len(self.rows)))
+        for chosen, batch in self.batches():
+            found[:, chosen] = torch.stack(batch.ends()).double().cpu().numpy()
+        return found
 
     def batch(self, chosen: Int[np.ndarray, " n"]) -> Batch:
         """Some of the rows, by their number in `rows`."""

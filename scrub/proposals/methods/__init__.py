@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from scrub.errors import ClaimError, did_you_mean
 from scrub.proposals.attribute import Scores
+from scrub.proposals.edges import Edges
 from scrub.proposals.forward import Batch
 from scrub.proposals.nodes import KINDS
 
@@ -37,7 +38,7 @@ class Method:
     summary: str
     source: str
     nodes: Callable[[Batch, Asked], Scores]
-    edges: Callable[[Batch, Asked], object] | None = None
+    edges: Callable[[Batch, Asked], Edges] | None = None
     inside: bool = False
     kinds: tuple[str, ...] = KINDS
     rules: tuple[str, ...] = ()

@@ -1,0 +1,140 @@
+"""The command of proposals: what `scrub propose` prints is what `scrub.propose` returns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scrub import store
+from scrub.claims.dataset import Dataset
+from scrub.claims.protocol import DIRECTIONS
+from scrub.cli_options import FINE, Command, Results, about, on_device, on_model, reporting, say, sound_claims
+from scrub.errors import ClaimError
+
+if TYPE_CHECKING:
+    from scrub.proposals.proposal import Proposal
+
+
+def _setting(command: Command) -> Command:
+    way = "Patch the row with its partner's values, or the partner with the row's."
+    for option in (
+        click.option("--direction", type=click.Choice(DIRECTIONS), default="noising", show_default=True, help=way),
+        click.option("--read", default="-1", metavar="POSITION", help="Where logits are read (default: the end)."),
+        click.option("--scored", metavar="COLUMN", help="Boolean column of the rows to use (with --data)."),
+        click.option("--pair", metavar="COLUMN", help="Column that names each row's counterfactual."),
+        click.option("--metric", metavar="METRIC", help="Such as 'logit_diff(io, s1)' (with --data)."),
+        click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Rows as JSON, one a line."),
+    ):
+        command = option(command)
+    return command
+
+
+def _search(command: Command) -> Command:
+    for option in (
+        click.option("--seed", default=0, show_default=True, help="The seed of every draw."),
+        click.option("--rows", type=int, help="Rows to look at (default: half of them, at most 64)."),
+        click.option(
+            "--draws", default=256, show_default=True, help="Random subsets that bound what was not patched."
+        ),
+        click.option(
+            "--top", default=10, show_default=True, help="Stop patching when this many of the largest stand."
+        ),
+        click.option("--verify", default=64, show_default=True, help="Nodes that are patched exactly, at most."),
+        click.option("--edges/--no-edges", default=None, help="Estimate edges (default: where the method can)."),
+        click.option("--steps", default=5, show_default=True, help="Steps of integrated gradients."),
+        click.option("--rules", help="Rules of relevance propagation, such as 'ln identity half'."),
+        click.option(
+            "--at", metavar="POSITIONS", help="Nodes at these positions ('END S2', 'all'; default: summed)."
+        ),
+        click.option("--nodes", metavar="KINDS", help="Such as 'heads q k v mlps' or 'neurons'."),
+        click.option("--method", default="recommended", show_default=True, help="How effects are estimated."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(short_help="Rank what is worth claiming, and verify it.")
+@click.argument("targets", nargs=-1, metavar="[FILE::NAME]...")
+@on_model
+@_setting
+@_search
+@on_device
+@click.option(
+    "--write", type=click.Path(path_type=Path), metavar="FILE.py", help="Write a hypothesis file to start from."
+)
+@click.option(
+    "--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Write the heat map as a picture."
+)
+@reporting
+def propose(
+    targets: tuple[str, ...], model: str | None, data: Path | None, metric: str | None, scored: str | None, read: str,
+    write: Path | None, picture: Path | None, **asked: Any,
+) -> tuple[Results, int]:  # fmt: skip
+    """Rank the parts of a model by what patching them does, verify the first ones, and bound what was missed.
+
+    In the setting of a claim, or with --model, --data, --metric and --pair. Only some rows are looked at, so that a
+    claim can be tested on the others.
+    """
+    for file in (write, picture):
+        if file is not None:
+            store.writable(file)
+    if targets and data is not None:
+        raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
+    if write is not None and (write.exists() or write.suffix != ".py"):
+        what = "exists already, and is left as it is" if write.exists() else "is no Python file"
+        raise ClaimError(f"--write {write}: it {what}; choose another name ending in .py.")
+    if not targets:
+        found = [_at_hand(model, data, metric, scored, read, asked)]
+    else:
+        found = _of_claims(targets, model, metric, scored, asked)
+    say("\n\n".join(map(str, found)))
+    if picture is not None:
+        _draw(found[0], picture)
+    if write is not None:
+        _write(found[0], write, model, data)
+    return [proposal.to_dict() for proposal in found], FINE
+
+
+def _at_hand(
+    model: str | None, data: Path | None, metric: str | None, scored: str | None, read: str, asked: dict[str, Any]
+) -> Proposal:
+    from scrub.proposing import propose as run
+
+    given = {"--model": model, "--data": data, "--metric": metric}
+    if lacking := [name for name, value in given.items() if value is None]:
+        raise ClaimError(f"name a claim, file.py::name, or give {', '.join(lacking)} as well.")
+    assert data is not None
+    rows = Dataset.from_jsonl(data)
+    return run(model=model, data=rows, metric=metric, scored=scored, read=_position(read), **asked)
+
+
+def _position(read: str) -> str | int:
+    return int(read) if read.lstrip("-").isdigit() else read
+
+
+def _of_claims(
+    targets: tuple[str, ...], model: str | None, metric: str | None, scored: str | None, asked: dict[str, Any]
+) -> list[Proposal]:
+    from scrub.proposing import propose as run
+
+    found: list[Proposal] = []
+    for hypothesis in sound_claims(targets, model, expecting=False, foils=False):
+        with about(hypothesis):
+            found.append(run(hypothesis, model=model, metric=metric, scored=scored, **asked))
+    return found
+
+
+def _draw(proposal: Proposal, file: Path) -> None:
+    from scrub.report.proposal import proposal_svg
+
+    store.write_text(file, proposal_svg(proposal))
+    say(f"picture: {file}")
+
+
+def _write(proposal: Proposal, file: Path, model: str | None, data: Path | None) -> None:
+    from scrub.proposals.write import hypothesis_file
+
+    store.write_text(file, hypothesis_file(proposal, file.name, model, data))
+    say(f"written: {file}; check it with `scrub check {file}`, then name its variables")

@@ -1,0 +1,91 @@
+"""Estimates of many nodes on all rows, by several methods that share each batch's runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from attrs import evolve, frozen
+from jaxtyping import Float
+
+from scrub.errors import MetricError
+from scrub.proposals.edges import Edges
+from scrub.proposals.methods import Asked, Method
+from scrub.proposals.nodes import NodeId
+from scrub.proposals.patching import Placed
+from scrub.proposals.setup import Setup
+
+ByKind = dict[str, Float[np.ndarray, "row layer unit column"]]
+
+
+@frozen(eq=False)
+class Call:
+    """One use of a method."""
+
+    method: Method
+    asked: Asked
+
+
+@frozen(eq=False)
+class Estimates:
+    """Signed estimates of nodes at columns of positions, one for each row."""
+
+    nodes: tuple[Placed, ...]
+    values: Float[np.ndarray, "row node"]
+
+    @classmethod
+    def of(cls, found: Mapping[str, Float[np.ndarray, "row layer unit column"]]) -> Estimates:
+        """Kinds in their order, then layers, units, columns."""
+        nodes = [
+            Placed(NodeId(kind, *map(int, index[:2])), int(index[2]))
+            for kind, values in found.items()
+            for index in np.ndindex(values.shape[1:])
+        ]
+        flat = [values.reshape(len(values), -1) for values in found.values()]
+        return cls(tuple(nodes), np.concatenate(flat, axis=1) if flat else np.zeros((0, 0)))
+
+    def mean(self, absolute: bool) -> Float[np.ndarray, " node"]:
+        """Over rows; `absolute` takes absolute values first."""
+        return (np.abs(self.values) if absolute else self.values).mean(0)
+
+
+def estimate(setup: Setup, calls: Sequence[Call], done: Callable[[int], None]) -> list[ByKind]:
+    """What every call finds, in the order of the setup's rows. Raises MetricError for gradients that are all 0."""
+    found: list[ByKind] = [{} for _ in calls]
+    for chosen, batch in setup.batches():
+        for into, call in zip(found, calls, strict=True):
+            for kind, scores in call.method.nodes(batch, call.asked).items():
+                values = scores.double().cpu().numpy()
+                if kind not in into:
+                    into[kind] = np.zeros((len(setup.rows), *values.shape[1:]))
+                into[kind][chosen] = values
+            done(len(chosen))
+    for into, call in zip(found, calls, strict=True):
+        if call.method.gradient and not any(values.any() for values in into.values()):
+            raise MetricError(_dead(setup, call.method.name))
+    return found
+
+
+def edges_of(setup: Setup, call: Call, done: Callable[[int], None]) -> Edges | None:
+    """The mean over rows of a method's estimates of edges; None where it has none."""
+    if call.method.edges is None:
+        return None
+    total: Edges | None = None
+    for chosen, batch in setup.batches():
+        part = call.method.edges(batch, call.asked)
+        share = part.scores.sum(0, keepdim=True).double() / len(setup.rows)
+        total = evolve(part, scores=share if total is None else total.scores + share)
+        done(len(chosen))
+    return total
+
+
+def _dead(setup: Setup, method: str) -> str:
+    if setup.metric.kind == "kl" and setup.experiment.noising:
+        return (
+            "kl has no slope at the model's own run, where noising takes it: every estimate is 0. Use "
+            "direction='denoising', method='eap-ig' or 'ig', or a metric of the answer such as logit_diff."
+        )
+    return (
+        f"every estimate of {method} is 0: the metric {setup.metric} does not change with anything that the rows' "
+        "partners change."
+    )

@@ -1,0 +1,103 @@
+"""Direct logit attribution: what a component writes straight to the logits, the scale of the final norm held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scrub.claims.positions import Slot
+from scrub.model.layers import pattern, visible
+from scrub.proposals.attribute import Scores, over_positions, stacked
+from scrub.proposals.forward import Batch
+from scrub.proposals.methods import Asked, Method
+from scrub.proposals.nodes import extent
+from scrub.proposals.proposal import SourceShare
+from scrub.proposals.rules import steps_of
+from scrub.proposals.setup import Setup
+
+HEADS = 10  # whose sources are told
+
+
+def nodes(batch: Batch, asked: Asked) -> Scores:
+    """The direct effect of a node: what it writes differently on the source, read by the base run's final norm.
+
+    Exact for the path straight to the logits where the norm's scale is constant and the metric linear in logits.
+    """
+    direction = final_direction(batch)
+    found: Scores = {}
+    for kind in asked.kinds:
+        layers = range(extent(kind, batch.model.shape)[0])
+        found[kind] = stacked(over_positions(batch, _written(batch, kind, layer, direction)) for layer in layers)
+    return found
+
+
+def final_direction(batch: Batch) -> Float[Tensor, "row t d"]:
+    """The gradient of the metric at the final stream with the scale of the final norm constant."""
+    last = "resid", len(batch.model.blocks)
+    x = batch.base_values[last].detach().requires_grad_()
+    with torch.enable_grad():
+        metric = batch.score(batch.at_answer(x), steps_of(("ln",))).sum()
+    return torch.autograd.grad(metric, x)[0]
+
+
+def by_source(batch: Batch) -> Float[Tensor, "row layer head t"]:
+    """What every head writes on the base run toward the metric, by the token that it takes it from.
+
+    `A_ts (v_s W_O)` at the answer's position t; over all s it is the head's own contribution, without b_O.
+    """
+    direction = batch.at_answer(final_direction(batch))
+    found: list[Tensor] = []
+    positions = torch.arange(batch.base.shape[1], device=batch.base.device).expand(batch.base.shape)
+    for layer, block in enumerate(batch.model.blocks):
+        attn = block.attn
+        q, k, v = (batch.base_values[channel, layer] for channel in ("q", "k", "v"))
+        shares = pattern(q, k, visible(attn, positions, positions, batch.lengths), attn.scale)
+        at = shares[torch.arange(len(q), device=q.device), :, batch.answer]
+        toward = torch.einsum("hed,rd->rhe", attn.W_O, direction)
+        found.append(at * torch.einsum("rthe,rhe->rht", v, toward))
+    return torch.stack(found, dim=1)
+
+
+def shares(setup: Setup, nodes: Sequence[str]) -> tuple[SourceShare, ...]:
+    """What the first heads among `nodes` take from each named position, and from all others: means over rows."""
+    data, rows = setup.experiment.data, setup.rows
+    named = [slot for slot in map(Slot, data.position_names) if (data.locate(slot)[rows] >= 0).all()]
+    layers, heads = setup.model.shape.n_layers, setup.model.shape.n_heads
+    total = np.zeros((layers, heads, len(named) + 1))
+    for chosen, batch in setup.batches():
+        with torch.no_grad():
+            found = by_source(batch).double().cpu().numpy()
+        elsewhere = np.ones((len(chosen), found.shape[-1]))
+        for number, slot in enumerate(named):
+            index = data.locate(slot)[rows[chosen]]
+            total[..., number] += found[np.arange(len(chosen)), :, :, index].sum(0)
+            elsewhere[np.arange(len(chosen)), index] = 0
+        total[..., -1] += (found * elsewhere[:, None, None]).sum((0, -1))
+    names = [*map(str, named), None]
+    first = [node for node in nodes if node.replace(".", "").isdigit()][:HEADS]
+    return tuple(
+        SourceShare(node, name, float(total[*map(int, node.split(".")), number] / len(rows)))
+        for node in first
+        for number, name in enumerate(names)
+    )
+
+
+def _written(batch: Batch, kind: str, layer: int, direction: Tensor) -> Float[Tensor, "row t unit"]:
+    delta = batch.source_values[kind, layer] - batch.base_values[kind, layer]
+    if kind != "head":
+        return (delta * direction).sum(-1, keepdim=True)
+    toward = torch.einsum("hed,rtd->rthe", batch.model.blocks[layer].attn.W_O, direction)
+    return (delta * toward).sum(-1)
+
+
+METHOD = Method(
+    "direct effect on the logits, the final norm's scale constant",
+    "direct logit attribution, Elhage et al. 2021; Wang et al. 2022 (arXiv 2211.00593)",
+    nodes,
+    kinds=("embed", "head", "attn", "mlp", "resid"),
+    caution="direct effects alone: what later layers make of a node is not in its score",
+)

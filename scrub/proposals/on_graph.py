@@ -1,0 +1,78 @@
+"""Proposals in a computation graph: every node patched exactly, since plain functions have no gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from scrub.circuit.bench import Bench
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.experiment import Experiment
+from scrub.circuit.parts import Node
+from scrub.circuit.runs import start_of
+from scrub.circuit.universe import free_writers
+from scrub.claims.names import Component
+from scrub.errors import ClaimError
+from scrub.proposals.bound import Bounded
+from scrub.proposals.proposal import Proposal, Ranked, aggregate_of
+from scrub.proposals.wanted import RECOMMENDED, Wanted
+
+STRONG = 0.1  # of the largest effect
+
+
+def search_graph(
+    experiment: Experiment, wanted: Wanted, hypothesis: str | None, claimed: frozenset[Component] | None,
+    provenance: dict[str, Any], done: Callable[[int], None],
+) -> Proposal:  # fmt: skip
+    """Every node's effect. Raises ClaimError for a method that needs gradients."""
+    if wanted.method not in (RECOMMENDED, "exact"):
+        raise ClaimError(f"method={wanted.method!r}: the functions of a graph have no gradients; use method='exact'.")
+    bench = Bench.of(experiment, None, Circuit(), wanted.seed, 1, done)
+    parts = [Node(component) for component in free_writers(experiment.graph, bench.passed)]
+    start = start_of(bench)
+    scores = bench.scores([Circuit.from_parts([part]) for part in parts], without=experiment.noising)
+    effects = scores - start
+    absolute = bool(wanted.absolute)
+    nodes = [_ranked(str(part), effect, absolute) for part, effect in zip(parts, effects, strict=True)]
+    nodes.sort(key=lambda n: (-abs(n.score), n.node))
+    data = experiment.data
+    partners = experiment.donors(bench.calls, wanted.seed)
+    strong = [n for n in nodes if abs(n.score) >= STRONG * abs(nodes[0].score) > 0]
+    named = None if claimed is None else {str(component) for component in claimed}
+    other = bench.scores([bench.everything if not experiment.noising else Circuit()])[0]
+    return Proposal(
+        hypothesis=hypothesis,
+        method=wanted.method,
+        direction=experiment.protocol.direction,
+        metric=str(experiment.metric),
+        aggregate=aggregate_of(absolute),
+        nodes=tuple(nodes),
+        edges=(),
+        edge_method=None,
+        agreement=None,
+        by_kind={},
+        recall=(),
+        overhead=None,
+        stands=True,
+        bounded=Bounded((), 0, 0),
+        bounded_kinds=(),
+        rules={},
+        passes={"forward": float(len(parts) + 2), "backward": 0.0},
+        base=float(start.mean()),
+        source=float(other.mean()),
+        left_out=() if named is None else tuple(n.node for n in strong if n.node not in named),
+        cautions=(),
+        rows=len(bench.rows),
+        seen=tuple(sorted({data.rows[row].input_digest for row in (*bench.rows, *partners)})),
+        seed=wanted.seed,
+        options=wanted.options(),
+        provenance=provenance,
+    )
+
+
+def _ranked(name: str, effect: np.ndarray, absolute: bool) -> Ranked:
+    signed, size = float(effect.mean()), float(np.abs(effect).mean())
+    score = size if absolute else signed
+    return Ranked(name, "node", None, score, signed, size, score, "exact")

@@ -1,0 +1,148 @@
+"""What a proposal found: nodes and edges by rank, how far the estimates can be trusted, what may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from scrub.proposals.agreement import Agreement
+from scrub.proposals.bound import ASSUMPTION, Bounded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@frozen
+class Ranked:
+    """A node by rank: `score` is aggregated as its method's source says, `signed` and `absolute` are both means.
+
+    `exact` is the effect of patching it alone, aggregated like `score`; None where it was not patched. `companions`
+    are the scores of other methods, and `disagree` that one of these ranks the node far from here.
+    """
+
+    node: str
+    kind: str
+    position: str | int | None
+    score: float
+    signed: float
+    absolute: float
+    exact: float | None
+    method: str
+    companions: Mapping[str, float] = field(factory=dict[str, float])
+    disagree: bool = False
+
+    @property
+    def best(self) -> float:
+        """What is known best: the exact effect, else the estimate."""
+        return self.score if self.exact is None else self.exact
+
+
+@frozen
+class RankedEdge:
+    """An edge by rank: its mean signed estimate."""
+
+    sender: str
+    receiver: str
+    score: float
+
+
+@frozen
+class SourceShare:
+    """What a head writes to the answer from the token at a position (None: all tokens at no named position)."""
+
+    head: str
+    position: str | None
+    share: float
+
+
+@frozen(eq=False)
+class Proposal:
+    """Candidates for a claim. Scores are estimates of `metric(base with the node from source) - metric(base)`.
+
+    Under `noising` the base is the row and the source its partner, under `denoising` the other way round. `passes`
+    are in passes over all rows. `recall` says how many patches in rank order it took to have the k largest of
+    the patched; `left_out` are strong candidates that a claim does not name; `sources` (of `dla`) the base run's
+    direct contributions by source token. `seen` are the digests of the rows.
+    """
+
+    hypothesis: str | None
+    method: str
+    direction: str
+    metric: str
+    aggregate: str
+    nodes: tuple[Ranked, ...]
+    edges: tuple[RankedEdge, ...]
+    edge_method: str | None
+    agreement: Agreement | None
+    by_kind: Mapping[str, Agreement]
+    recall: tuple[tuple[int, int], ...]
+    overhead: float | None
+    stands: bool
+    bounded: Bounded
+    bounded_kinds: tuple[str, ...]
+    rules: Mapping[str, str]
+    passes: Mapping[str, float]
+    base: float
+    source: float
+    left_out: tuple[str, ...]
+    cautions: tuple[str, ...]
+    rows: int
+    seen: tuple[str, ...]
+    seed: int
+    options: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    sources: tuple[SourceShare, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        none = {"pearson": None, "spearman": None, "live": 0}
+        agreement = none if self.agreement is None else self.agreement.to_dict()
+        return {
+            "hypothesis": self.hypothesis, "method": self.method, "direction": self.direction, "metric": self.metric,
+            "aggregate": self.aggregate, "base": self.base, "source": self.source,
+            "nodes": [_node(node) for node in self.nodes],
+            "edges": [{"sender": e.sender, "receiver": e.receiver, "score": e.score} for e in self.edges],
+            "edge_method": self.edge_method,
+            "agreement": agreement | {"by_kind": {kind: a.to_dict() for kind, a in self.by_kind.items()}},
+            "recall": [{"k": k, "patches": patches} for k, patches in self.recall], "overhead": self.overhead,
+            "stands": self.stands, "bound": [{"level": b.level, "value": b.value} for b in self.bounded.bounds],
+            "bounded": {
+                "kinds": list(self.bounded_kinds), "nodes": self.bounded.nodes, "draws": self.bounded.draws,
+                "assumption": ASSUMPTION,
+            },
+            "rules": dict(self.rules), "passes": dict(self.passes), "left_out": list(self.left_out),
+            "cautions": list(self.cautions), "rows": self.rows, "seen": list(self.seen), "seed": self.seed,
+            "sources": [{"head": s.head, "position": s.position, "share": s.share} for s in self.sources],
+            "options": dict(self.options), "provenance": dict(self.provenance),
+        }  # fmt: skip
+
+    def frame(self) -> pd.DataFrame:
+        """A pandas table of the nodes, the best first; companions are columns of their own."""
+        import pandas as pd
+
+        lines = [_node(n) | {f"score ({m})": s for m, s in n.companions.items()} for n in self.nodes]
+        return pd.DataFrame(lines).drop(columns="companions")
+
+    def __str__(self) -> str:
+        from scrub.report.proposal import proposal_text
+
+        return proposal_text(self)
+
+    def _repr_html_(self) -> str:
+        from scrub.report.proposal import proposal_html
+
+        return proposal_html(self)
+
+
+def aggregate_of(absolute: bool) -> str:
+    """How scores are made of a node's estimates on rows."""
+    return "mean of absolute values" if absolute else "mean"
+
+
+def _node(node: Ranked) -> dict[str, Any]:
+    return {
+        "node": node.node, "kind": node.kind, "position": node.position, "score": node.score, "exact": node.exact,
+        "signed": node.signed, "absolute": node.absolute, "method": node.method,
+        "companions": dict(node.companions), "disagree": node.disagree,
+    }  # fmt: skip

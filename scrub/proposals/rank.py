@@ -1,0 +1,121 @@
+"""From estimates to a ranking: which method ranks which kind of node, and where companions disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from attrs import frozen
+from jaxtyping import Float, Int
+
+from scrub.proposals.estimates import ByKind, Call, Estimates, estimate
+from scrub.proposals.methods import Asked, find
+from scrub.proposals.patching import Placed
+from scrub.proposals.rules import Rules, parse_rules
+from scrub.proposals.setup import Setup
+from scrub.proposals.wanted import RECOMMENDED, Wanted
+
+TOP, FAR = 20, 3  # a node among the first 20 of one method, and beyond three times its rank (plus 10) of another
+FIXED = ("q", "k")
+
+
+@frozen(eq=False)
+class Ranking:
+    """Nodes with their estimates [row, node], the best first; `method` names each node's own."""
+
+    nodes: tuple[Placed, ...]
+    values: Float[np.ndarray, "row node"]
+    scores: Float[np.ndarray, " node"]
+    method: tuple[str, ...]
+    companions: dict[str, Float[np.ndarray, " node"]]
+    disagree: tuple[bool, ...]
+    absolute: bool
+    caution: str = ""
+
+
+def rank(setup: Setup, wanted: Wanted, done: Callable[[int], None]) -> Ranking:
+    """Every node by the size of its score. Raises ClaimError for an unknown method or rule, MetricError."""
+    if wanted.method == RECOMMENDED:
+        absolute = True if wanted.absolute is None else wanted.absolute
+        return _recommended(setup, wanted.kinds, parse_rules(wanted.rules), absolute, done)
+    method = find(wanted.method)
+    asked = Asked(wanted.kinds, parse_rules(wanted.rules, method.rules), wanted.steps, wanted.over, done)
+    found = Estimates.of(estimate(setup, [Call(method, asked)], done)[0])
+    absolute = method.inside if wanted.absolute is None else wanted.absolute
+    return _ordered(found, [wanted.method] * len(found.nodes), {}, absolute, method.caution)
+
+
+def _recommended(
+    setup: Setup, kinds: tuple[str, ...], rules: Rules, absolute: bool, done: Callable[[int], None]
+) -> Ranking:
+    """RelP for components; for q and k the softmax recomputed, under AtP or RelP, whichever ranks a node higher.
+
+    AtP for neurons, exact patching for the residual stream. AtP and RelP with the rule `ln` alone stand beside.
+    """
+    fix, first = find("qkfix"), tuple(kind for kind in kinds if kind != "resid")
+    calls = [Call(fix, Asked(first, with_rules)) for with_rules in ((), rules, ("ln",))]
+    plain, ruled, ln = estimate(setup, calls, done) if first else ({}, {}, {})
+    if "resid" in kinds:
+        exact = Call(find("exact"), Asked(("resid",), done=done))
+        resid = estimate(setup, [exact], lambda n: None)[0]
+        plain, ruled, ln = ({**some, **resid} for some in (plain, ruled, ln))
+    main: ByKind = {}
+    named: list[str] = []
+    for kind in kinds:
+        better = np.full(ruled[kind].shape[1:], kind == "neuron")
+        if kind in FIXED:
+            better = _places(plain[kind], absolute) < _places(ruled[kind], absolute)
+        main[kind] = np.where(better, plain[kind], ruled[kind])
+        named += [_label(kind, bool(atp)) for atp in better.ravel()]
+    beside = {"atp": plain, "relp (ln)": ln}
+    companions = {name: Estimates.of({kind: some[kind] for kind in kinds}) for name, some in beside.items()}
+    return _ordered(Estimates.of(main), named, companions, absolute)
+
+
+def _label(kind: str, atp: bool) -> str:
+    if kind == "resid":
+        return "exact"
+    return ("atp" if atp else "relp") + (" qkfix" if kind in FIXED else "")
+
+
+def _size(values: Float[np.ndarray, "row ..."], absolute: bool) -> Float[np.ndarray, ...]:
+    return np.abs(values).mean(0) if absolute else np.abs(values.mean(0))
+
+
+def _places(
+    values: Float[np.ndarray, "row layer unit column"], absolute: bool
+) -> Int[np.ndarray, "layer unit column"]:
+    """The rank of each node among its kind, from 0."""
+    size = _size(values, absolute)
+    place = np.empty(size.size, dtype=np.int64)
+    place[np.argsort(-size.ravel(), kind="stable")] = np.arange(size.size)
+    return place.reshape(size.shape)
+
+
+def _ordered(
+    found: Estimates, method: list[str], companions: dict[str, Estimates], absolute: bool, caution: str = ""
+) -> Ranking:
+    scores = found.mean(absolute)
+    order = np.argsort(-np.abs(scores), kind="stable")
+    beside = {name: other.mean(absolute) for name, other in companions.items()}
+    apart = np.zeros(len(order), dtype=bool)
+    for other in beside.values():
+        here, there = (_rank_of(np.abs(s)) for s in (scores, other))
+        first, last = np.minimum(here, there), np.maximum(here, there)
+        apart |= (first <= TOP) & (last > FAR * first + 10)
+    return Ranking(
+        tuple(found.nodes[i] for i in order),
+        found.values[:, order],
+        scores[order],
+        tuple(method[i] for i in order),
+        {name: other[order] for name, other in beside.items()},
+        tuple(bool(apart[i]) for i in order),
+        absolute,
+        caution,
+    )
+
+
+def _rank_of(size: Float[np.ndarray, " node"]) -> Int[np.ndarray, " node"]:
+    place = np.empty(len(size), dtype=np.int64)
+    place[np.argsort(-size, kind="stable")] = np.arange(1, len(size) + 1)
+    return place

@@ -1,0 +1,174 @@
+"""The passes of a proposal: rank by estimates, verify by patching, bound the rest, name what a claim leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from scrub.circuit.parts import channel_name
+from scrub.claims.names import Component
+from scrub.proposals.agreement import Agreement, agreement, overhead, recall_costs
+from scrub.proposals.bound import bound_rest
+from scrub.proposals.edges import Edges
+from scrub.proposals.estimates import Call, edges_of
+from scrub.proposals.methods import Asked, find
+from scrub.proposals.methods.dla import shares
+from scrub.proposals.patching import Placed
+from scrub.proposals.proposal import Proposal, Ranked, RankedEdge, aggregate_of
+from scrub.proposals.rank import Ranking, rank
+from scrub.proposals.rules import parse_rules
+from scrub.proposals.setup import Setup
+from scrub.proposals.verify import Verified, verify
+from scrub.proposals.wanted import RECOMMENDED, Wanted
+
+FINEST = ("embed", "q", "k", "v", "head", "mlp")  # no two of these hold the same values: subsets are drawn from them
+WHOLE = ("embed", "resid")  # over all positions: the whole run, and ranked last
+STRONG = 0.1  # of the largest effect
+Done = Callable[[int], None]
+Rows = Float[np.ndarray, " row"]
+
+
+def search(
+    setup: Setup, wanted: Wanted, hypothesis: str | None, claimed: frozenset[Component] | None,
+    provenance: dict[str, Any], done: Done,
+) -> Proposal:  # fmt: skip
+    """Run the passes. `claimed` are the components that a claim names or passes through, None without a claim."""
+    ranking = rank(setup, wanted, done)
+    edges, edge_method = _edges(setup, wanted, done)
+    ends = setup.ends()
+    ranked = [node for node, name in zip(ranking.nodes, ranking.method, strict=True) if name != "exact"]
+    ranked = [node for node in ranked if not _whole(setup, node)]
+    verified = verify(setup, ranked, wanted.verify, wanted.top, ranking.absolute, done)
+    effects = _exact(setup, ranking, verified, ends[1] - ends[0])
+    patched = set(verified.nodes)
+    rest = [placed for placed in ranked if placed not in patched and placed.node.kind in FINEST]
+    bounded = bound_rest(setup, rest, wanted.draws, wanted.seed, done)
+    nodes = _ranked(setup, ranking, effects)
+    sources = shares(setup, [node.node for node in nodes]) if wanted.method == "dla" else ()
+    whole, by_kind = _agreement(ranking, verified)
+    size = np.abs(_told(verified.values, ranking.absolute))
+    costs = recall_costs(np.arange(len(size)), size, wanted.top)
+    rows = len(setup.rows)
+    return Proposal(
+        hypothesis=hypothesis,
+        method=wanted.method,
+        direction=setup.experiment.protocol.direction,
+        metric=str(setup.metric),
+        aggregate=aggregate_of(ranking.absolute),
+        nodes=nodes,
+        edges=_ranked_edges(edges),
+        edge_method=edge_method,
+        agreement=whole,
+        by_kind=by_kind,
+        recall=tuple(costs),
+        overhead=overhead(costs),
+        stands=verified.stands,
+        bounded=bounded,
+        bounded_kinds=tuple(kind for kind in FINEST if kind in wanted.kinds),
+        rules=dict(setup.passes.rules),
+        passes={what: count / rows for what, count in setup.passes.count.items()},
+        base=float(ends[0].mean()),
+        source=float(ends[1].mean()),
+        left_out=() if claimed is None else left_out(nodes, claimed),
+        cautions=(ranking.caution,) if ranking.caution else (),
+        rows=rows,
+        seen=setup.seen,
+        seed=wanted.seed,
+        options=wanted.options(),
+        provenance=provenance,
+        sources=sources,
+    )
+
+
+def _edges(setup: Setup, wanted: Wanted, done: Done) -> tuple[Edges | None, str | None]:
+    """By the method itself; where it has no edges (or for `recommended`), and they are asked for, by another."""
+    name = "relp" if wanted.method == RECOMMENDED else wanted.method
+    method = find(name)
+    if wanted.edges is False or (wanted.edges is None and method.edges is None):
+        return None, None
+    if method.edges is None:
+        name, method = "eap", find("eap")
+    asked = Asked((), parse_rules(wanted.rules, method.rules), wanted.steps, wanted.over)
+    return edges_of(setup, Call(method, asked), done), name
+
+
+def _whole(setup: Setup, placed: Placed) -> bool:
+    """Whether a node is the whole run, every position of one stream: patching it gives the source run."""
+    return not setup.at and placed.node.kind in WHOLE
+
+
+def _exact(setup: Setup, ranking: Ranking, verified: Verified, swapped: Rows) -> Mapping[Placed, Rows]:
+    """Effects per row: of what was patched to verify it, of what its own method patched, of the whole run."""
+    found = {node: verified.values[:, i] for i, node in enumerate(verified.nodes)}
+    for i, (node, name) in enumerate(zip(ranking.nodes, ranking.method, strict=True)):
+        if name == "exact":
+            found[node] = ranking.values[:, i]
+        elif _whole(setup, node):
+            found[node] = swapped
+    return found
+
+
+def _ranked(setup: Setup, ranking: Ranking, effects: Mapping[Placed, Rows]) -> tuple[Ranked, ...]:
+    signed, size = ranking.values.mean(0), np.abs(ranking.values).mean(0)
+    found: list[Ranked] = []
+    for i, placed in enumerate(ranking.nodes):
+        exact = effects.get(placed)
+        told = None if exact is None else float(np.abs(exact).mean() if ranking.absolute else exact.mean())
+        beside = {name: float(scores[i]) for name, scores in ranking.companions.items()}
+        found.append(
+            Ranked(
+                str(placed.node), placed.node.kind, setup.names[placed.column], float(ranking.scores[i]),
+                float(signed[i]), float(size[i]), told, ranking.method[i], beside, ranking.disagree[i],
+            )
+        )  # fmt: skip
+    return tuple(sorted(found, key=lambda node: not setup.at and node.kind in WHOLE))
+
+
+def _told(values: Float[np.ndarray, "row node"], absolute: bool) -> Float[np.ndarray, " node"]:
+    return (np.abs(values) if absolute else values).mean(0)
+
+
+def _agreement(ranking: Ranking, verified: Verified) -> tuple[Agreement | None, dict[str, Agreement]]:
+    """Over the nodes that were patched to verify an estimate, and for each kind of them."""
+    if not verified.nodes:
+        return None, {}
+    place = {node: i for i, node in enumerate(ranking.nodes)}
+    scores = ranking.scores[[place[node] for node in verified.nodes]]
+    exact, kinds = _told(verified.values, ranking.absolute), np.array([p.node.kind for p in verified.nodes])
+    by_kind = {str(kind): agreement(scores[kinds == kind], exact[kinds == kind]) for kind in dict.fromkeys(kinds)}
+    return agreement(scores, exact), by_kind
+
+
+def _ranked_edges(edges: Edges | None) -> tuple[RankedEdge, ...]:
+    if edges is None:
+        return ()
+    scores = edges.scores[0].cpu().numpy()
+    found = [
+        RankedEdge(str(edges.senders[s]), channel_name(*edges.readers[r]), float(scores[s, r]))
+        for s, r in zip(*np.nonzero(edges.exist), strict=True)
+    ]
+    return tuple(sorted(found, key=lambda e: (-abs(e.score), e.sender, e.receiver)))
+
+
+def left_out(nodes: Sequence[Ranked], claimed: frozenset[Component]) -> tuple[str, ...]:
+    """Nodes above a tenth of the largest effect whose component a claim does not name, the strongest first.
+
+    Heads, their queries, keys and values, and MLPs; coarser nodes hold what others write, too.
+    """
+    fine = [node for node in nodes if node.kind in ("q", "k", "v", "head", "mlp")]
+    most = max((abs(node.best) for node in fine), default=0.0)
+    strong = sorted((n for n in fine if most and abs(n.best) >= STRONG * most), key=lambda n: -abs(n.best))
+    found = [node for node in strong if component_of(node) not in claimed]
+    names = (node.node if node.position is None else f"{node.node} @ {node.position}" for node in found)
+    return tuple(dict.fromkeys(names))
+
+
+def component_of(node: Ranked) -> Component:
+    """The component that a node belongs to: a head for its queries."""
+    parts = node.node.removeprefix("mlp ").split(".")
+    if node.kind in ("mlp", "neuron"):
+        return Component("mlp", int(parts[0]))
+    return Component("head", int(parts[0]), int(parts[1]))

@@ -1,0 +1,50 @@
+"""Exact patching in rank order, until a budget is spent or the largest effects stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from attrs import frozen
+from jaxtyping import Float
+
+from scrub.proposals.patching import Placed, effects
+from scrub.proposals.setup import Setup
+
+
+@frozen(eq=False)
+class Verified:
+    """The exact effects of the nodes that were patched, in the order of patching."""
+
+    nodes: tuple[Placed, ...]
+    values: Float[np.ndarray, "row node"]
+    stands: bool
+
+
+def verify(
+    setup: Setup, ranked: Sequence[Placed], budget: int, top: int, absolute: bool, done: Callable[[int], None]
+) -> Verified:
+    """Patch nodes in rank order. The `top` largest stand when as many further patches leave them as they are."""
+    values = np.zeros((len(setup.rows), 0))
+    patched, stands = 0, False
+    while patched < min(budget, len(ranked)) and not stands:
+        some = ranked[patched : min(budget, patched + (top if patched else 2 * top))]
+        values = np.concatenate([values, exact(setup, some, done)], axis=1)
+        patched += len(some)
+        stands = _stands(values, top, absolute)
+    return Verified(tuple(ranked[:patched]), values, stands or patched == len(ranked))
+
+
+def exact(setup: Setup, nodes: Sequence[Placed], done: Callable[[int], None]) -> Float[np.ndarray, "row node"]:
+    """The effect of every node patched alone, on every row."""
+    found = np.zeros((len(setup.rows), len(nodes)))
+    for chosen, batch in setup.batches():
+        found[chosen] = effects(batch, [frozenset({node}) for node in nodes], done).T.double().cpu().numpy()
+    return found
+
+
+def _stands(values: Float[np.ndarray, "row node"], top: int, absolute: bool) -> bool:
+    """Whether none of the last `top` nodes is among the `top` largest."""
+    size = np.abs(values).mean(0) if absolute else np.abs(values.mean(0))
+    largest = np.argsort(-size, kind="stable")[:top]
+    return len(size) >= 2 * top and bool((largest < len(size) - top).all())

@@ -1,0 +1,74 @@
+"""What is asked of a proposal, and which kinds of nodes can answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+
+from scrub.claims.positions import Slot, parse_slots
+from scrub.errors import ClaimError
+from scrub.model.weights import BlackBox, Transformer
+from scrub.proposals.methods import Method, find
+from scrub.proposals.nodes import extent, parse_kinds
+from scrub.proposals.rules import parse_rules
+
+RECOMMENDED = "recommended"
+
+
+@frozen
+class Wanted:
+    """What is asked; `None` leaves a choice to the method."""
+
+    method: str = RECOMMENDED
+    kinds: tuple[str, ...] = ()
+    rules: str | Sequence[str] | None = None
+    steps: int = 5
+    over: str = "inputs"
+    absolute: bool | None = None
+    edges: bool | None = None
+    verify: int = 64
+    top: int = 10
+    draws: int = 256
+    seed: int = 0
+
+    def options(self) -> dict[str, Any]:
+        """What differs from the defaults and is not told elsewhere in a result."""
+        names = ("rules", "steps", "over", "absolute", "verify", "top", "draws")
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value != getattr(Wanted(), name)}
+
+
+def slots_of(at: str | int | Sequence[str | int] | None) -> tuple[Slot, ...]:
+    """Positions, each a node of its own; none where nodes are patched at every position. Raises ClaimError."""
+    return () if at is None else parse_slots(at if isinstance(at, str | int) else list(at))
+
+
+def kinds_of(nodes: str | Sequence[str] | None, wanted: Wanted, model: Transformer) -> tuple[str, ...]:
+    """The kinds of nodes to rank. Raises ClaimError for one that a method, or the model, has nothing to say about."""
+    method = None if wanted.method == RECOMMENDED else find(wanted.method)
+    listed = parse_kinds(nodes if nodes is None or isinstance(nodes, str) else list(nodes))
+    found: list[str] = []
+    for kind in listed:
+        why = _nothing(kind, wanted, method, model)
+        if why and nodes is not None:
+            raise ClaimError(f"nodes={nodes!r}: {why}")
+        found += [] if why else [kind]
+    return tuple(found)
+
+
+def _nothing(kind: str, wanted: Wanted, method: Method | None, model: Transformer) -> str:
+    """Why there is nothing to say about a kind of node, or nothing at all."""
+    if not extent(kind, model.shape)[0]:
+        return f"{model.name} has no MLPs: its layers are attention alone."
+    if kind == "neuron" and any(isinstance(block.mlp, BlackBox) for block in model.blocks):
+        return f"the MLPs of {model.name} are known as functions alone, without neurons."
+    if method is not None and kind not in method.kinds:
+        return f"{wanted.method} says nothing about {kind} nodes; it ranks {', '.join(method.kinds)}."
+    constant = "attention" in parse_rules(wanted.rules, () if method is None else method.rules)
+    if constant and kind in ("q", "k") and wanted.method not in ("qkfix", "exact"):
+        return (
+            "the rule 'attention' holds the pattern constant, so that queries and keys have no estimate: use qkfix."
+        )
+    return ""
