@@ -32,7 +32,8 @@ class Method:
 
     `nodes(batch, asked)` gives signed estimates per row, `edges(batch, asked)` those of edges
     [row sender reader] where a method has any. `inside` says that its source takes absolute values per row, before
-    the mean over rows; `rules` are its own. `gradient` is false where it needs no derivative of the metric.
+    the mean over rows; `magnitude` that its estimates are never negative; `rules` are its own. `gradient` is false
+    where it needs no derivative of the metric.
     """
 
     summary: str
@@ -40,6 +41,7 @@ class Method:
     nodes: Callable[[Batch, Asked], Scores]
     edges: Callable[[Batch, Asked], Edges] | None = None
     inside: bool = False
+    magnitude: bool = False
     kinds: tuple[str, ...] = KINDS
     rules: tuple[str, ...] = ()
     gradient: bool = True

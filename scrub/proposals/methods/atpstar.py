@@ -29,5 +29,6 @@ METHOD = Method(
     "AtP*, Kramar et al. 2024 (arXiv 2403.00745), eq. 6-12",
     nodes,
     inside=True,
+    magnitude=True,
     caution=DROP.caution,
 )

@@ -55,5 +55,6 @@ METHOD = Method(
     "Kramar et al. 2024 (arXiv 2403.00745), eq. 11-12",
     nodes,
     inside=True,
+    magnitude=True,
     caution="a rank, not an effect; with few layers (fewer than 6) it misses indirect effects: read it beside atp",
 )
