@@ -19,6 +19,7 @@ from scrub.claims.placement import Placement, place, structure
 from scrub.claims.positions import ALL
 from scrub.claims.problems import Problem, collecting, line_in, located
 from scrub.claims.resolved import Claim
+from scrub.claims.seen import Seen, leave_out, seen_warnings, too_few_left
 from scrub.claims.setting import Setting, check_setting, check_tokens
 from scrub.claims.sites import Place, Site
 from scrub.claims.text import Tokenizer
@@ -75,8 +76,12 @@ def name_of(hypothesis: Hypothesis) -> str:
 
 
 def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Checked:
-    """Check a hypothesis against a model's graph and its data, collecting every problem."""
-    problems: list[Problem] = [*hypothesis.wrong, *_expectation(hypothesis), *_enough(data)]
+    """Check a hypothesis against a model's graph and its data, collecting every problem.
+
+    Rows that a proposal saw are left out first: the claim, and row numbers in messages, know of the others alone.
+    """
+    data, seen = leave_out(data, hypothesis.options)
+    problems: list[Problem] = [*hypothesis.wrong, *_expectation(hypothesis), *_enough(data, seen)]
     try:
         metric = parse_metric(hypothesis.metric)
     except MetricError as error:
@@ -96,13 +101,13 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
             problems += check_tokens(metric, data, subject.tokenizer, subject.vocabulary, subject.context)
     values, wrong = run_story(hypothesis.story, placement, data)
     problems += wrong
-    return _conclude(hypothesis, subject, data, problems, metric, placement, passed, setting, values)
+    return _conclude(hypothesis, subject, data, problems, metric, placement, passed, setting, values, seen)
 
 
 def _conclude(
     hypothesis: Hypothesis, subject: Subject, data: Dataset, problems: list[Problem],
     metric: AnyMetric | None, placement: Placement | None, passed: frozenset[Component],
-    setting: Setting | None, values: dict[str, tuple[Value, ...]],
+    setting: Setting | None, values: dict[str, tuple[Value, ...]], seen: Seen,
 ) -> Checked:  # fmt: skip
     shown = tuple(located(problems, hypothesis.title, hypothesis.file, hypothesis.line))
     outputs = hypothesis.story.outputs()
@@ -111,11 +116,12 @@ def _conclude(
     accuracy = right_share(hypothesis, metric, data, values.get(output), scored)
     structural = any(p.found != NO_EXPECTATION for p in problems)
     warned = warnings_of(hypothesis, None if structural else placement, values, accuracy)
+    warned += tuple(seen_warnings(seen, int(scored.sum())))
     if structural or metric is None or placement is None or setting is None:
         return Checked(hypothesis, shown, warned, accuracy)
     claim = Claim(
         hypothesis, subject.graph, data, placement, passed, metric, values,
-        setting.stratum, setting.scored, setting.rest_from, setting.pair, accuracy, warned,
+        setting.stratum, setting.scored, setting.rest_from, setting.pair, accuracy, warned, seen,
     )  # fmt: skip
     return Checked(hypothesis, shown, warned, accuracy, claim)
 
@@ -128,8 +134,10 @@ def _expectation(hypothesis: Hypothesis) -> Iterator[Problem]:
         yield Problem(NO_EXPECTATION, "State it beforehand: expect=recovers(0.8).")
 
 
-def _enough(data: Dataset) -> Iterator[Problem]:
-    if len(data) < FEW_ROWS:
+def _enough(data: Dataset, seen: Seen) -> Iterator[Problem]:
+    if len(data) < FEW_ROWS <= len(data.origin):
+        yield too_few_left(seen, data)
+    elif len(data) < FEW_ROWS:
         found = (
             "the data set is empty." if not len(data) else "the data set has one row only: there is nothing to swap."
         )

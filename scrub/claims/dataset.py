@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from scrub.claims.positions import ALL, Slot, locate
 from scrub.claims.text import Marked, Tokenizer, mark, tokenize
@@ -43,12 +43,27 @@ class Row:
         text = stable((self.tokens, self.positions, self.columns))
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
+    @property
+    def input_digest(self) -> str:
+        """Sixteen hex characters that identify the model's input: the tokens alone, or without tokens the columns.
+
+        Columns and positions that are added to a row of tokens leave it as it is.
+        """
+        text = stable(self.tokens or self.columns)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
 
 @frozen(slots=False, eq=False)
 class Dataset:
-    """A tuple of rows. Everything derived from them is computed once and kept."""
+    """A tuple of rows. Everything derived from them is computed once and kept.
+
+    Where rows were taken from a larger data set, that is `whole`, and `numbers` are theirs in it: row numbers that
+    stand in a column (partners) count the rows of `whole`.
+    """
 
     rows: tuple[Row, ...] = field(converter=tuple)
+    whole: Dataset | None = field(default=None, kw_only=True, repr=False)
+    numbers: Int[np.ndarray, " row"] | None = field(default=None, kw_only=True, repr=False)
     _located: dict[Slot, Int[np.ndarray, " row"]] = field(factory=dict, init=False, repr=False)
 
     @classmethod
@@ -119,6 +134,41 @@ class Dataset:
             {"tokens": tokens, "positions": positions, "columns": _row_of(columns, number)}
             for number, (tokens, positions) in enumerate(found)
         )
+
+    def with_tokens(self, positions: str) -> Dataset:
+        """The rows with the token id at each named position as a column: `with_tokens("IO S1")` adds `IO_token`.
+
+        Raises DataError for a position that some row does not have, and for a column that is there already.
+        """
+        names = positions.replace(",", " ").split()
+        problems: list[str] = []
+        for name in names:
+            if missing := [i for i, row in enumerate(self.rows) if name not in row.positions]:
+                near = "" if name in self.position_names else did_you_mean(name, self.position_names)
+                problems.append(f"position {name!r} is missing in rows {some(missing)}.{near}")
+            if (column := f"{name}_token") in self.columns:
+                problems.append(f"the data have a column {column!r} already: rename it.")
+        if problems:
+            raise DataError("\n".join(problems))
+        added = [{f"{name}_token": row.tokens[row.positions[name]] for name in names} for row in self.rows]
+        rows = [evolve(row, columns=row.columns | new) for row, new in zip(self.rows, added, strict=True)]
+        return Dataset(
+            rows, whole=None if self.whole is None else self.whole.with_tokens(positions), numbers=self.numbers
+        )
+
+    def taken(self, rows: Iterable[int]) -> Dataset:
+        """Some of the rows, by number."""
+        listed = np.array(list(rows), dtype=np.int64)
+        return Dataset(
+            [self.rows[row] for row in listed],
+            whole=self.origin,
+            numbers=listed if self.numbers is None else self.numbers[listed],
+        )
+
+    @property
+    def origin(self) -> Dataset:
+        """The data set that these rows were taken from; itself where they are all."""
+        return self if self.whole is None else self.whole
 
     def __len__(self) -> int:
         return len(self.rows)

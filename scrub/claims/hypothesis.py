@@ -12,6 +12,7 @@ The decorated function runs late. Its parameters, all with defaults, are the cla
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from scrub.claims.metric import Metric
 from scrub.claims.problems import Problem, told, written_at
 from scrub.claims.protocol import Protocol
 from scrub.claims.sites import Inside, Place, Site
-from scrub.errors import ClaimError, did_you_mean, nearest
+from scrub.errors import ClaimError, did_you_mean, nearest, some
 
 RESTS = ("resample", "keep", "paired", "mean", "zero")
 SCOPES = ("occurrence", "input", "draw")
@@ -70,6 +71,18 @@ def _groups(value: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
     return tuple(together(*group) for group in groups)
 
 
+def _digests(value: str | Iterable[str]) -> tuple[str, ...]:
+    """Digests of rows, each once and in order: what was seen is a set."""
+    parts = value.split() if isinstance(value, str) else list(value) if isinstance(value, Iterable) else [value]
+    wrong = [part for part in parts if not isinstance(part, str) or not re.fullmatch("[0-9a-f]{16}", part)]
+    if wrong:
+        found = (
+            f"seen=: {some(map(repr, wrong), 3)} {'is no digest' if len(wrong) == 1 else 'are no digests'} of rows"
+        )
+        raise ClaimError(f"{found}: write those of row.input_digest, 16 hexadecimal characters each.")
+    return tuple(sorted(set(parts)))
+
+
 def _column(_: Any, attribute: Any, value: Any) -> None:
     if value is not None and not isinstance(value, str):
         raise ClaimError(f"{attribute.name}={value!r}: write the name of a column of the data.")
@@ -109,6 +122,7 @@ class Options:
     empty: str | None = field(default=None, validator=validators.optional(_one_of(("self",))))
     through: tuple[str, ...] = field(default=(), converter=_words)
     together: tuple[tuple[str, ...], ...] = field(default=(), converter=_groups)
+    seen: tuple[str, ...] = field(default=(), converter=_digests)
 
     def __attrs_post_init__(self) -> None:
         if self.rest == "paired" and self.pair is None:
@@ -124,6 +138,11 @@ class Options:
     def deviations(self) -> dict[str, Any]:
         """The options that differ from their defaults."""
         return {f.name: getattr(self, f.name) for f in fields(Options) if getattr(self, f.name) != f.default}
+
+    def shown(self) -> dict[str, Any]:
+        """The deviations as a result shows them: of the digests in `seen`, how many there are."""
+        found = self.deviations()
+        return found | {"seen": len(self.seen)} if self.seen else found
 
 
 def _chosen(options: Options, given: Mapping[str, Any]) -> tuple[Options, list[Problem]]:
@@ -266,7 +285,8 @@ def claim(
     `data` (a Dataset, or a function that makes one, called once; a parameter `tokenizer` is the model's),
     `metric`, `expect=recovers(0.8)`, `criteria=protocol(...)`, how `scrub criteria` ablates what the claim leaves
     out. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`,
-    `rest_rows`, `pair`, `empty`, `through`, `together`. Raises ClaimError for a misspelt or a wrong one.
+    `rest_rows`, `pair`, `empty`, `through`, `together`, and `seen`, the digests of the rows that a proposal saw, on
+    which the claim is not tested (a tuple, or one string). Raises ClaimError for a misspelt or a wrong one.
     """
     if not isinstance(story, Interpretation):
         raise ClaimError(f"@claim({story!r}): the first argument is the story, an Interpretation.")

@@ -16,6 +16,7 @@ from scrub.claims.metric import AnyMetric
 from scrub.claims.names import Component
 from scrub.claims.placement import Placement
 from scrub.claims.positions import Slot
+from scrub.claims.seen import Seen
 from scrub.claims.sites import Site
 from scrub.claims.values import Value, codes, digest, joint_codes, key
 
@@ -30,6 +31,7 @@ class Claim:
     `values` holds every variable and placed column; `stratum` is the class of `within`; `scored` marks the
     reference rows; `rest_from` the rows that r may be; `pair` the partner of each row (-1: none).
     `accuracy` is the share of scored rows on which the story is right, None when nothing says what right is.
+    Rows that a proposal saw are in none of these; `seen` counts them.
     """
 
     hypothesis: Hypothesis
@@ -45,6 +47,7 @@ class Claim:
     pair: Int[np.ndarray, " row"]
     accuracy: float | None = None
     warnings: tuple[str, ...] = field(default=())
+    seen: Seen = field(factory=Seen)
     _classes: dict[tuple[str, ...], Int[np.ndarray, " row"]] = field(factory=dict, init=False, repr=False)
 
     @property

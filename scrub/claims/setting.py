@@ -12,6 +12,7 @@ from scrub.claims.graphs import ModelGraph
 from scrub.claims.hypothesis import Options
 from scrub.claims.metric import AnyMetric, Metric
 from scrub.claims.problems import Problem
+from scrub.claims.seen import MORE_DATA, named_partners
 from scrub.claims.text import Tokenizer, token_id
 from scrub.claims.values import canonical, codes, key
 from scrub.errors import DataError, nearest, some
@@ -60,7 +61,9 @@ class _Reader:
         if wrong:
             self.wrong(f"{role}: column {name!r} must hold True or False; rows {some(wrong)} do not.")
             return everything
-        if not any(values):
+        if not any(values) and any(row.columns.get(name) is True for row in self.data.origin.rows):
+            self.wrong(f"{role}: a proposal saw every row that column {name!r} marks.", MORE_DATA)
+        elif not any(values):
             self.wrong(f"{role}: column {name!r} is False in every row.", "At least one row must be marked.")
         return np.array(values, dtype=bool)
 
@@ -81,7 +84,10 @@ def check_setting(
             reader.wrong(f"within={options.within!r}: {error}")
     scored = reader.flags(options.scored, "scored=")
     rest_from = reader.flags(options.rest_rows, "rest_rows=")
-    pair = _pairs(options, reader)
+    pair, orphaned = _pairs(options, reader)
+    if orphaned.any() and scored.any() and not (scored & ~orphaned).any():
+        reader.wrong(f"pair={options.pair!r}: a proposal saw the partner of every scored row.", MORE_DATA)
+    scored = scored & ~orphaned
     _strata(options, stratum, scored, rest_from, pair, reader)
     if graph.sequence:
         _lengths(options, stratum, pair, everywhere, reader)
@@ -89,25 +95,20 @@ def check_setting(
     return Setting(stratum, scored, rest_from, pair), reader.problems
 
 
-def _pairs(options: Options, reader: _Reader) -> Int[np.ndarray, " row"]:
-    """Partners by row number, or by the text in the column `id` when the pair column holds strings."""
+def _pairs(options: Options, reader: _Reader) -> tuple[Int[np.ndarray, " row"], Bool[np.ndarray, " row"]]:
+    """The partner of each row, -1 where it has none, and which rows had one that was left out."""
     rows = len(reader.data)
-    none = np.full(rows, -1, dtype=np.int64)
+    pair, orphaned = np.full(rows, -1, dtype=np.int64), np.zeros(rows, dtype=bool)
     if options.pair is None or (values := reader.column(options.pair, "pair=")) is None:
-        return none
-    names: dict[str, list[int]] = {}
-    for i, row in enumerate(reader.data.rows):
-        if isinstance(name := row.columns.get("id"), str):
-            names.setdefault(name, []).append(i)
-    for i, value in enumerate(values):
-        same = names.get(value, []) if isinstance(value, str) else [value]
+        return pair, orphaned
+    for i, named in enumerate(named_partners(reader.data, options.pair)):
+        same = [row for row in named if row >= 0]
         if len(same) > 1:
-            found = f"pair={options.pair!r}: rows {some(same)} share the 'id' {value!r} of row {i}'s partner."
+            found = f"pair={options.pair!r}: rows {some(same)} share the 'id' {values[i]!r} of row {i}'s partner."
             reader.wrong(found, "A partner is one row.")
-        index = same[0] if same else None
-        if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < rows:
-            none[i] = index
-    return none
+        pair[i] = same[0] if same else -1
+        orphaned[i] = bool(named) and not same
+    return pair, orphaned
 
 
 def _strata(
@@ -133,6 +134,8 @@ def _strata(
         source = f"rest_rows={options.rest_rows!r}"
         found = f"rows {some(missing)} have no rest row in their stratum ({source})."
         fix = "Add rest rows to the stratum, widen within=, or say empty='self' (r is the row itself)."
+        if count := len(reader.data.origin) - len(reader.data):
+            fix += f" A proposal saw {count} rows, which are left out."
         reader.wrong(found, fix)
 
 

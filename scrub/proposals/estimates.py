@@ -51,6 +51,8 @@ class Estimates:
 
 def estimate(setup: Setup, calls: Sequence[Call], done: Callable[[int], None]) -> list[ByKind]:
     """What every call finds, in the order of the setup's rows. Raises MetricError for gradients that are all 0."""
+    for call in calls:
+        _sloped(setup, call.method)
     found: list[ByKind] = [{} for _ in calls]
     for chosen, batch in setup.batches():
         for into, call in zip(found, calls, strict=True):
@@ -70,6 +72,7 @@ def edges_of(setup: Setup, call: Call, done: Callable[[int], None]) -> Edges | N
     """The mean over rows of a method's estimates of edges; None where it has none."""
     if call.method.edges is None:
         return None
+    _sloped(setup, call.method)
     total: Edges | None = None
     for chosen, batch in setup.batches():
         part = call.method.edges(batch, call.asked)
@@ -79,12 +82,17 @@ def edges_of(setup: Setup, call: Call, done: Callable[[int], None]) -> Edges | N
     return total
 
 
-def _dead(setup: Setup, method: str) -> str:
-    if setup.metric.kind == "kl" and setup.experiment.noising:
-        return (
-            "kl has no slope at the model's own run, where noising takes it: every estimate is 0. Use "
-            "direction='denoising', method='eap-ig' or 'ig', or a metric of the answer such as logit_diff."
+def _sloped(setup: Setup, method: Method) -> None:
+    """Raises MetricError for kl where it has no slope: at its smallest."""
+    flat = setup.metric.kind == "kl" and setup.experiment.noising and not method.elsewhere
+    if flat and method.gradient:
+        raise MetricError(
+            f"kl has no slope at the model's own run, where {method.name} takes it under noising: every estimate "
+            "would be 0. Use direction='denoising', method='eap-ig' or 'ig', or a metric of the answer: logit_diff."
         )
+
+
+def _dead(setup: Setup, method: str) -> str:
     return (
         f"every estimate of {method} is 0: the metric {setup.metric} does not change with anything that the rows' "
         "partners change."

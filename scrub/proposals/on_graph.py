@@ -49,6 +49,7 @@ def search_graph(
         metric=str(experiment.metric),
         aggregate=aggregate_of(absolute),
         nodes=tuple(nodes),
+        positions=(None,),
         edges=(),
         edge_method=None,
         agreement=None,

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 @frozen
 class Ranked:
-    """A node by rank: `score` is aggregated as its method's source says, `signed` and `absolute` are both means.
+    """A node by rank: `score` is the estimate, aggregated as its method's source says.
 
-    `exact` is the effect of patching it alone, aggregated like `score`; None where it was not patched. `companions`
+    `exact` is the effect of patching it alone, aggregated like `score`; None where it was not patched. `signed` and
+    `absolute` are both means over rows, of the effect where it is known, else of the estimate. `companions`
     are the scores of other methods, and `disagree` that one of these ranks the node far from here.
     """
 
@@ -73,6 +74,7 @@ class Proposal:
     metric: str
     aggregate: str
     nodes: tuple[Ranked, ...]
+    positions: tuple[str | int | None, ...]
     edges: tuple[RankedEdge, ...]
     edge_method: str | None
     agreement: Agreement | None

@@ -59,6 +59,7 @@ def search(
         metric=str(setup.metric),
         aggregate=aggregate_of(ranking.absolute),
         nodes=nodes,
+        positions=setup.names,
         edges=_ranked_edges(edges),
         edge_method=edge_method,
         agreement=whole,
@@ -112,16 +113,17 @@ def _exact(setup: Setup, ranking: Ranking, verified: Verified, swapped: Rows) ->
 
 
 def _ranked(setup: Setup, ranking: Ranking, effects: Mapping[Placed, Rows]) -> tuple[Ranked, ...]:
-    signed, size = ranking.values.mean(0), np.abs(ranking.values).mean(0)
     found: list[Ranked] = []
     for i, placed in enumerate(ranking.nodes):
         exact = effects.get(placed)
-        told = None if exact is None else float(np.abs(exact).mean() if ranking.absolute else exact.mean())
+        known = ranking.values[:, i] if exact is None else exact
+        signed, absolute = float(known.mean()), float(np.abs(known).mean())
+        told = None if exact is None else absolute if ranking.absolute else signed
         beside = {name: float(scores[i]) for name, scores in ranking.companions.items()}
         found.append(
             Ranked(
                 str(placed.node), placed.node.kind, setup.names[placed.column], float(ranking.scores[i]),
-                float(signed[i]), float(size[i]), told, ranking.method[i], beside, ranking.disagree[i],
+                signed, absolute, told, ranking.method[i], beside, ranking.disagree[i],
             )
         )  # fmt: skip
     return tuple(sorted(found, key=lambda node: not setup.at and node.kind in WHOLE))

@@ -56,6 +56,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     sample = f"{result.rows} rows x {draws}, seed {result.seed}"
     level = f"; {result.recovered.level:.0%} interval over rows, given the pool"
     yield "sample", sample + (level if result.recovered.low is not None else "")
+    if result.seen.rows:
+        yield "left out", str(result.seen)
     if result.options:
         yield "options", ", ".join(f"{name}={value!r}" for name, value in result.options.items())
     if result.better_than_model:

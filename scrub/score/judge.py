@@ -43,7 +43,7 @@ def conclude(
         unexplained=Unexplained.of(float(means[3]), float(means[4])),
         bits=bits(claim), rows=len(columns), draws=draws, seed=seed, accuracy=claim.accuracy,
         swaps=samples.swaps, own_rest=samples.own_rest,
-        options=claim.options.deviations(),
+        options=claim.options.shown(), seen=claim.seen,
         provenance=provenance(claim.data, model), warnings=claim.warnings,
         table={"row": samples.references, "model": columns[:, 2], "scrubbed": columns[:, 0], "random": columns[:, 1],
                "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4]},
@@ -60,11 +60,17 @@ def recovered_by(value: float | None, samples: Samples) -> float | None:
 
 
 def provenance(data: Dataset, model: dict[str, Any]) -> dict[str, Any]:
-    """Model and revision, data digest, how intervals are made, and the versions of what computed."""
+    """Model and revision, data digest, how intervals are made, and the versions of what computed.
+
+    `pool` counts the rows used, `left_out` those that were left out because a proposal saw them or their partners.
+    """
     found: dict[str, str] = {"python": platform.python_version()}
     for package in VERSIONS:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
-    return {"model": model, "data": data.digest, "pool": len(data), "interval": METHOD, "versions": found}
+    return {
+        "model": model, "data": data.digest, "pool": len(data), "left_out": len(data.origin) - len(data),
+        "interval": METHOD, "versions": found,
+    }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import field, frozen
 
+from scrub.claims.seen import Seen
 from scrub.score.bits import Bits
 from scrub.score.diagnostics import Swaps
 from scrub.score.statistics import Interval
@@ -72,6 +73,7 @@ class Result:
     provenance: dict[str, Any]
     warnings: tuple[str, ...] = ()
     explanation: tuple[str, ...] = ()
+    seen: Seen = field(factory=Seen)
     table: dict[str, Any] = field(factory=dict[str, Any], repr=False)
 
     @property
@@ -98,7 +100,7 @@ class Result:
             "diagnostics": {
                 "accuracy": self.accuracy, "better_than_model": self.better_than_model,
                 "own_rest": self.own_rest, "variables": [swaps.to_dict() for swaps in self.swaps],
-                "warnings": list(self.warnings),
+                "seen": self.seen.to_dict(), "warnings": list(self.warnings),
             },
             "options": self.options, "provenance": self.provenance, "explanation": list(self.explanation),
         }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, inf, lgamma, log, sqrt
+from math import exp, inf, lgamma, log, log1p, pi, sqrt
 
 TINY = 1e-300
 STEPS = 500
@@ -15,17 +15,20 @@ def tail(t: float, freedom: float) -> float:
 
 
 def quantile(level: float, freedom: float) -> float:
-    """The t that T exceeds with probability 1 - level, for a level of at least a half; by bisection."""
+    """The t that T exceeds with probability 1 - level, for a level of at least a half: Newton, within a bracket."""
     if freedom <= 0 or level >= 1:
         return inf
-    high = 1.0
-    while tail(high, freedom) > 1 - level and high < 1e12:
-        high *= 2
-    low = 0.0
+    low, high, t = 0.0, inf, 1.0
     for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if tail(middle, freedom) > 1 - level else (low, middle)
-    return high
+        over = tail(t, freedom) - (1 - level)
+        low, high = (t, high) if over > 0 else (low, t)
+        step = t + over / _density(t, freedom)
+        if not low < step < high:
+            step = 2 * t if high == inf else (low + high) / 2
+        if abs(step - t) <= 1e-13 * t:
+            return step
+        t = step
+    return t
 
 
 def welch(sd: tuple[float, float], n: tuple[int, int]) -> tuple[float, float]:
@@ -36,6 +39,11 @@ def welch(sd: tuple[float, float], n: tuple[int, int]) -> tuple[float, float]:
     if a + b == 0:
         return 0.0, inf
     return sqrt(a + b), (a + b) ** 2 / (a * a / (n[0] - 1) + b * b / (n[1] - 1))
+
+
+def _density(t: float, freedom: float) -> float:
+    scale = lgamma((freedom + 1) / 2) - lgamma(freedom / 2) - log(freedom * pi) / 2
+    return max(exp(scale - (freedom + 1) / 2 * log1p(t * t / freedom)), TINY)
 
 
 def _beta(a: float, b: float, x: float) -> float:

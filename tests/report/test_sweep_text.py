@@ -11,7 +11,8 @@ from attrs import evolve
 from report.test_notebook import Reader
 from scrub.circuit.runs import CircuitRun
 from scrub.circuit.sweep import Effect, Sweep
-from scrub.report.sweep import Scale, colours, grids, run_text, sweep_html, sweep_text
+from scrub.report.heat import colours
+from scrub.report.sweep import Scale, grids, run_text, sweep_html, sweep_text
 from scrub.score.statistics import Interval
 
 SIZES = {"0.0": -2.58, "0.1": 0.012, "1.0": 0.0, "1.1": 7.5, "mlp 0": -3.9, "mlp 1": 0.002}

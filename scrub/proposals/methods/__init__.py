@@ -33,7 +33,7 @@ class Method:
     `nodes(batch, asked)` gives signed estimates per row, `edges(batch, asked)` those of edges
     [row sender reader] where a method has any. `inside` says that its source takes absolute values per row, before
     the mean over rows; `magnitude` that its estimates are never negative; `rules` are its own. `gradient` is false
-    where it needs no derivative of the metric.
+    where it needs no derivative of the metric, `elsewhere` true where it takes some away from the base run, too.
     """
 
     summary: str
@@ -45,6 +45,7 @@ class Method:
     kinds: tuple[str, ...] = KINDS
     rules: tuple[str, ...] = ()
     gradient: bool = True
+    elsewhere: bool = False
     caution: str = ""
     name: str = field(default="")
 

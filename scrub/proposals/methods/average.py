@@ -20,4 +20,5 @@ METHOD = Method(
     "difference times the mean gradient of base and source",
     "clean-corrupted average, Hanna et al. 2024 (arXiv 2403.17806)",
     nodes,
+    elsewhere=True,
 )

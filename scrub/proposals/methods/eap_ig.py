@@ -60,4 +60,5 @@ METHOD = Method(
     "Hanna et al. 2024 (arXiv 2403.17806)",
     nodes,
     edges,
+    elsewhere=True,
 )

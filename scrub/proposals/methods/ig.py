@@ -47,4 +47,5 @@ METHOD = Method(
     "integrated gradients at the node, midpoint rule",
     "Marks et al. 2024 (arXiv 2403.19647), node by node; the midpoint rule is ours",
     nodes,
+    elsewhere=True,
 )
