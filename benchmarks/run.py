@@ -16,6 +16,12 @@ from circuits import speed as circuit_speed
 from ioi import peak, speed
 from startup import startup
 
+from proposals import ATP, EAP, EAP_IG, MEMORY, PEER_MEMORY
+from proposals import BOUNDS as PROPOSAL_BOUNDS
+from proposals import PEERS as PROPOSAL_PEERS
+from proposals import memory as proposal_memory
+from proposals import speed as proposal_speed
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 BOUNDS = {
     "direct, 20 draws": 0.03,
@@ -59,6 +65,14 @@ def main() -> None:
     if not quick:
         lines += ["", "| memory beyond the weights, one edge mask, 16 rows | bound | GB |", "|---|---|---|"]
         lines.append(f"| half of all edges | 0.4 | {circuit_memory():.2f} |")
+    lines += ["", "| proposals, with both runs, in forward passes | bound | V = 5,000 | peers |", "|---|---|---|---|"]
+    for name, value in proposal_speed(5000).items():
+        lines.append(f"| {name} | {PROPOSAL_BOUNDS[name]} | {value:.2f} | {PROPOSAL_PEERS.get(name, '')} |")
+    if not quick:
+        lines += ["", "| memory beyond the weights, 16 rows | bound | GB | peers |", "|---|---|---|---|"]
+        for name in (ATP, EAP, EAP_IG):
+            beside = "" if name == ATP else PEER_MEMORY
+            lines.append(f"| {name} | {MEMORY} | {proposal_memory(name):.2f} | {beside} |")
     print("\n".join(lines))
     if not quick:
         head, _, rest = PAGE.read_text().partition("<!-- table -->")

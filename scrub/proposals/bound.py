@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from scrub.proposals.forward import Batch
 from scrub.proposals.patching import Placed, effects
-from scrub.proposals.setup import ROWS, Setup
+from scrub.proposals.setup import Setup
 from scrub.score.student import quantile, welch
 
 LEVELS = (0.9, 0.99, 0.999)
@@ -61,11 +61,12 @@ def _effects(
 ) -> Float[np.ndarray, " draw"]:  # fmt: skip
     """The mean effect of every subset, each on one of the row groups in turn."""
     rows = rng.permutation(len(setup.rows))
-    count = max(1, len(rows) // ROWS)
+    size = setup.at_once(int(setup.experiment.data.lengths[setup.rows].argmax()))
+    count = max(1, len(rows) // size)
     found = np.zeros(len(chosen))
     for group in range(min(count, len(chosen))):
         some = np.arange(group, len(chosen), count)
-        batch: Batch = setup.batch(np.sort(rows[group * ROWS : (group + 1) * ROWS]))
+        batch: Batch = setup.batch(np.sort(rows[group * size : (group + 1) * size]))
         cases = [frozenset(nodes[int(i)] for i in np.flatnonzero(chosen[draw])) for draw in some]
         filled = [i for i, case in enumerate(cases) if case]
         values = effects(batch, [cases[i] for i in filled], done).mean(1)

@@ -21,7 +21,7 @@ from scrub.model.weights import Transformer
 from scrub.proposals.forward import Batch, Passes
 from scrub.score.metrics import Arguments, check_width
 
-ROWS = 16  # of a batch
+ROWS, TOKENS = 16, 1024  # of a batch, at most
 
 
 @frozen(slots=False, eq=False)
@@ -42,13 +42,25 @@ class Setup:
     passes: Passes
 
     @classmethod
-    def of(cls, experiment: Experiment, model: Transformer, partners: np.ndarray, at: tuple[Slot, ...]) -> Setup:
-        """Raises DataError for partners that are no counterfactual, MetricError for a metric without a derivative."""
+    def of(
+        cls, experiment: Experiment, model: Transformer, partners: Int[np.ndarray, " row"], at: tuple[Slot, ...],
+        gradient: bool = True,
+    ) -> Setup:  # fmt: skip
+        """Raises DataError for partners that are no counterfactual, MetricError for a metric that cannot be used.
+
+        `gradient` says that the metric must have a derivative.
+        """
         rows, data, metric = experiment.rows, experiment.data, experiment.metric
         _comparable(data, rows, partners)
-        if isinstance(metric, Metric) or metric.kind == "accuracy":
+        if isinstance(metric, Metric):
             raise MetricError(
-                f"metric {metric} has no derivative that can be followed: use logit_diff, prob_diff, loss or kl."
+                f"metric {metric} is a function of one's own, with no derivative that can be followed: use "
+                "logit_diff, prob_diff, loss or kl; scrub.sweep patches with any metric."
+            )
+        if gradient and metric.kind == "accuracy":
+            raise MetricError(
+                f"metric {metric} has no derivative that can be followed: use logit_diff, prob_diff, loss or kl, or "
+                "method='exact'."
             )
         arguments = Arguments.of(metric, data, experiment.tokenizer, model.device)
         check_width(arguments, metric, model.shape.d_vocab)
@@ -69,10 +81,16 @@ class Setup:
 
     def batches(self) -> Iterator[tuple[Int[np.ndarray, " n"], Batch]]:
         """Every row once, rows of similar length together: their numbers in `rows`, and the batch."""
-        order = np.argsort(self.experiment.data.lengths[self.rows], kind="stable")
-        for start in range(0, len(order), ROWS):
-            chosen = order[start : start + ROWS]
+        order = np.argsort(-self.experiment.data.lengths[self.rows], kind="stable")
+        start = 0
+        while start < len(order):
+            chosen = order[start : start + self.at_once(order[start])]
+            start += len(chosen)
             yield chosen, self.batch(chosen)
+
+    def at_once(self, row: int) -> int:
+        """How many rows make a batch, when none is longer than this one."""
+        return max(1, min(ROWS, TOKENS // int(self.experiment.data.lengths[self.rows[row]])))
 
     def ends(self) -> Float[np.ndarray, "two row"]:
         """The metric of the base runs and of the source runs."""

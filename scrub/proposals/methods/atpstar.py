@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from scrub.proposals.attribute import Scores, first_order, keys_of
+from scrub.proposals.attribute import Scores, keys_of
 from scrub.proposals.forward import Batch
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.methods.graddrop import METHOD as DROP
 from scrub.proposals.methods.graddrop import dropped, shared
-from scrub.proposals.methods.qkfix import changes_of, fixed_kinds, through_softmax
+from scrub.proposals.methods.qkfix import fixed, fixed_kinds
 
 
 def nodes(batch: Batch, asked: Asked) -> Scores:
-    """`1/(L - 1) sum_l |estimate with layer l dropped|`; patterns change once, gradients with every drop."""
+    """`1/(L - 1) sum_l |estimate with layer l dropped|`."""
     keys = keys_of(fixed_kinds(asked.kinds), batch.model.shape)
-    changes, total = None, Scores()
-    others = [kind for kind in asked.kinds if kind not in ("q", "k")]
+    total = Scores()
     for values, gradients in dropped(batch, keys):
-        changes = changes_of(batch, values) if changes is None else changes
-        found = first_order(batch, others, values, gradients)
-        found |= through_softmax(batch, asked.kinds, values, gradients, changes)
-        for kind, some in found.items():
+        for kind, some in fixed(batch, asked.kinds, values, gradients).items():
             total[kind] = some.abs() + total.get(kind, 0)
     return shared(total, batch.model.shape.n_layers)
 

@@ -19,6 +19,8 @@ from scrub.proposals.pattern import (
     query_effects,
 )
 
+FIXED = ("q", "k")
+
 
 def nodes(batch: Batch, asked: Asked) -> Scores:
     """AtP (with `rules`, RelP) estimates; those of q and k with the softmax of the source's values."""
@@ -28,36 +30,32 @@ def nodes(batch: Batch, asked: Asked) -> Scores:
 
 def fixed(batch: Batch, kinds: tuple[str, ...], values: Arrays, gradients: Arrays) -> Scores:
     """Estimates from the gradients of a run, q and k through the softmax."""
-    changes = changes_of(batch, values) if {"q", "k"} & set(kinds) else ()
-    found = first_order(batch, (kind for kind in kinds if kind not in ("q", "k")), values, gradients)
-    return found | through_softmax(batch, kinds, values, gradients, changes)
+    found = first_order(batch, (kind for kind in kinds if kind not in FIXED), values, gradients)
+    return found | through_softmax(batch, kinds, values, gradients)
 
 
 def fixed_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
     """The kinds whose gradients are needed: q and k take those of z."""
     named = set(kinds)
-    return tuple(sorted(named - {"q", "k"} | ({"head"} if named & {"q", "k"} else set())))
+    return tuple(sorted(named - {*FIXED} | ({"head"} if named & {*FIXED} else set())))
 
 
-def changes_of(batch: Batch, values: Arrays) -> tuple[Change, ...]:
-    """The changed patterns of every layer."""
+def through_softmax(batch: Batch, kinds: Iterable[str], values: Arrays, gradients: Arrays) -> Scores:
+    """The estimates of q and k, where these are asked for; patterns are made layer by layer and not kept."""
+    wanted = [kind for kind in FIXED if kind in kinds]
+    found: dict[str, list[Tensor]] = {kind: [] for kind in wanted}
     with torch.no_grad():
-        return tuple(change_of(batch, values, layer, not batch.summed) for layer in range(batch.model.shape.n_layers))
+        for layer in range(batch.model.shape.n_layers if wanted else 0):
+            change = change_of(batch, values, layer, not batch.summed)
+            gradient = gradient_at(batch, values, gradients["head", layer], layer)
+            for kind, layers in found.items():
+                effects = _queries if kind == "q" else _keys
+                layers.append(effects(batch, change, gradient))
+    return {kind: stacked(layers) for kind, layers in found.items()}
 
 
-def through_softmax(
-    batch: Batch, kinds: Iterable[str], values: Arrays, gradients: Arrays, changes: tuple[Change, ...]
-) -> Scores:
-    """The estimates of q and k, where these are asked for."""
-    found: Scores = {}
-    with torch.no_grad():
-        at = [gradient_at(batch, values, gradients["head", layer], layer) for layer in range(len(changes))]
-        pairs = list(zip(changes, at, strict=True))
-        if "q" in kinds:
-            found["q"] = stacked(over_positions(batch, query_effects(c, g)) for c, g in pairs)
-        if "k" in kinds:
-            found["k"] = stacked(_keys(batch, c, g) for c, g in pairs)
-    return found
+def _queries(batch: Batch, change: Change, gradient: Tensor) -> Tensor:
+    return over_positions(batch, query_effects(change, gradient))
 
 
 def _keys(batch: Batch, change: Change, gradient: Tensor) -> Tensor:
