@@ -35,8 +35,9 @@ def search_graph(
     scores = bench.scores([Circuit.from_parts([part]) for part in parts], without=experiment.noising)
     effects = scores - start
     absolute = bool(wanted.absolute)
-    nodes = [_ranked(str(part), effect, absolute) for part, effect in zip(parts, effects, strict=True)]
-    nodes.sort(key=lambda n: (-abs(n.score), n.node))
+    size = np.abs(effects).mean(1) if absolute else np.abs(effects.mean(1))
+    order = np.argsort(-size, kind="stable")
+    nodes = [_ranked(str(parts[i]), effects[i], absolute) for i in order]
     data = experiment.data
     partners = experiment.donors(bench.calls, wanted.seed)
     strong = [n for n in nodes if abs(n.score) >= STRONG * abs(nodes[0].score) > 0]
@@ -70,6 +71,8 @@ def search_graph(
         seed=wanted.seed,
         options=wanted.options(),
         provenance=provenance,
+        row_numbers=bench.rows,
+        estimates=effects[order].T,
     )
 
 

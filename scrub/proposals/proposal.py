@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from attrs import field, frozen
+from jaxtyping import Float, Int
 
 from scrub.proposals.agreement import Agreement
 from scrub.proposals.bound import ASSUMPTION, Bounded
@@ -65,7 +67,7 @@ class Proposal:
     Under `noising` the base is the row and the source its partner, under `denoising` the other way round. `passes`
     are in passes over all rows. `recall` says how many patches in rank order it took to have the k largest of
     the patched; `left_out` are strong candidates that a claim does not name; `sources` (of `dla`) the base run's
-    direct contributions by source token. `seen` are the digests of the rows.
+    direct contributions by source token. `seen` are the digests of the rows; `estimates` those of each row.
     """
 
     hypothesis: str | None
@@ -96,6 +98,8 @@ class Proposal:
     options: Mapping[str, Any]
     provenance: Mapping[str, Any]
     sources: tuple[SourceShare, ...] = ()
+    row_numbers: Int[np.ndarray, " row"] = field(factory=lambda: np.zeros(0, dtype=np.int64), repr=False)
+    estimates: Float[np.ndarray, "row node"] = field(factory=lambda: np.zeros((0, 0)), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         none = {"pearson": None, "spearman": None, "live": 0}
@@ -125,6 +129,13 @@ class Proposal:
 
         lines = [_node(n) | {f"score ({m})": s for m, s in n.companions.items()} for n in self.nodes]
         return pd.DataFrame(lines).drop(columns="companions")
+
+    def per_row(self) -> pd.DataFrame:
+        """The signed estimates: a line for each row of the data, a column for each node."""
+        import pandas as pd
+
+        columns = [n.node if n.position is None else f"{n.node} @ {n.position}" for n in self.nodes]
+        return pd.DataFrame(self.estimates, index=pd.Index(self.row_numbers, name="row"), columns=columns)
 
     def __str__(self) -> str:
         from scrub.report.proposal import proposal_text

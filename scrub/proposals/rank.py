@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
 from scrub.proposals.estimates import ByKind, Call, Estimates, estimate
@@ -31,6 +31,18 @@ class Ranking:
     disagree: tuple[bool, ...]
     absolute: bool
     caution: str = ""
+
+    def taken(self, order: Sequence[int] | Int[np.ndarray, " node"]) -> Ranking:
+        """The nodes in another order."""
+        return evolve(
+            self,
+            nodes=tuple(self.nodes[i] for i in order),
+            values=self.values[:, order],
+            scores=self.scores[order],
+            method=tuple(self.method[i] for i in order),
+            companions={name: other[order] for name, other in self.companions.items()},
+            disagree=tuple(self.disagree[i] for i in order),
+        )
 
 
 def rank(setup: Setup, wanted: Wanted, done: Callable[[int], None]) -> Ranking:
@@ -96,23 +108,15 @@ def _ordered(
     found: Estimates, method: list[str], companions: dict[str, Estimates], absolute: bool, caution: str = ""
 ) -> Ranking:
     scores = found.mean(absolute)
-    order = np.argsort(-np.abs(scores), kind="stable")
     beside = {name: other.mean(absolute) for name, other in companions.items()}
-    apart = np.zeros(len(order), dtype=bool)
+    apart = np.zeros(len(scores), dtype=bool)
     for other in beside.values():
         here, there = (_rank_of(np.abs(s)) for s in (scores, other))
         first, last = np.minimum(here, there), np.maximum(here, there)
         apart |= (first <= TOP) & (last > FAR * first + 10)
-    return Ranking(
-        tuple(found.nodes[i] for i in order),
-        found.values[:, order],
-        scores[order],
-        tuple(method[i] for i in order),
-        {name: other[order] for name, other in beside.items()},
-        tuple(bool(apart[i]) for i in order),
-        absolute,
-        caution,
-    )
+    disagree = tuple(map(bool, apart))
+    listed = Ranking(found.nodes, found.values, scores, tuple(method), beside, disagree, absolute, caution)
+    return listed.taken(np.argsort(-np.abs(scores), kind="stable"))
 
 
 def _rank_of(size: Float[np.ndarray, " node"]) -> Int[np.ndarray, " node"]:

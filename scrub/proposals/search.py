@@ -37,6 +37,7 @@ def search(
 ) -> Proposal:  # fmt: skip
     """Run the passes. `claimed` are the components that a claim names or passes through, None without a claim."""
     ranking = rank(setup, wanted, done)
+    ranking = ranking.taken(sorted(range(len(ranking.nodes)), key=lambda i: _whole(setup, ranking.nodes[i])))
     edges, edge_method = _edges(setup, wanted, done)
     ends = setup.ends()
     ranked = [node for node, name in zip(ranking.nodes, ranking.method, strict=True) if name != "exact"]
@@ -81,6 +82,8 @@ def search(
         options=wanted.options(),
         provenance=provenance,
         sources=sources,
+        row_numbers=setup.rows,
+        estimates=ranking.values,
     )
 
 
@@ -126,7 +129,7 @@ def _ranked(setup: Setup, ranking: Ranking, effects: Mapping[Placed, Rows]) -> t
                 signed, absolute, told, ranking.method[i], beside, ranking.disagree[i],
             )
         )  # fmt: skip
-    return tuple(sorted(found, key=lambda node: not setup.at and node.kind in WHOLE))
+    return tuple(found)
 
 
 def _told(values: Float[np.ndarray, "row node"], absolute: bool) -> Float[np.ndarray, " node"]:

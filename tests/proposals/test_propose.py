@@ -147,6 +147,14 @@ def test_recommended_takes_each_kind_by_its_method() -> None:
     assert all(set(node.companions) == {"atp", "relp (ln)"} for node in proposal.nodes)
 
 
+def test_estimates_are_kept_row_by_row() -> None:
+    proposal = found("relp")
+    table = proposal.per_row()
+    assert table.shape == (24, len(proposal.nodes))
+    assert dict(table.mean()) == pytest.approx(scores(proposal))
+    assert list(proposal.frame()["node"]) == list(table.columns)
+
+
 def test_rules_are_told_with_what_they_did() -> None:
     assert found("relp").rules == {"ln": "live", "identity": "live", "half": "nothing to act on"}
     assert found("atp").rules == {}
