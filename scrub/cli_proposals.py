@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scrub import store
-from scrub.claims.dataset import Dataset
 from scrub.claims.protocol import DIRECTIONS
 from scrub.cli_options import FINE, Command, Results, about, on_device, on_model, reporting, say, sound_claims
 from scrub.errors import ClaimError
@@ -77,14 +76,11 @@ def propose(
     In the setting of a claim, or with --model, --data, --metric and --pair. Only some rows are looked at, so that a
     claim can be tested on the others.
     """
-    for file in (write, picture):
-        if file is not None:
-            store.writable(file)
+    if picture is not None:
+        store.writable(picture)
     if targets and data is not None:
         raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
-    if write is not None and (write.exists() or write.suffix != ".py"):
-        what = "exists already, and is left as it is" if write.exists() else "is no Python file"
-        raise ClaimError(f"--write {write}: it {what}; choose another name ending in .py.")
+    asked["write"] = write
     if not targets:
         found = [_at_hand(model, data, metric, scored, read, asked)]
     else:
@@ -93,7 +89,7 @@ def propose(
     if picture is not None:
         _draw(found[0], picture)
     if write is not None:
-        _write(found[0], write, model, data)
+        say(f"written: {write}; check it with `scrub check {write}`, then name its variables")
     return [proposal.to_dict() for proposal in found], FINE
 
 
@@ -105,9 +101,7 @@ def _at_hand(
     given = {"--model": model, "--data": data, "--metric": metric}
     if lacking := [name for name, value in given.items() if value is None]:
         raise ClaimError(f"name a claim, file.py::name, or give {', '.join(lacking)} as well.")
-    assert data is not None
-    rows = Dataset.from_jsonl(data)
-    return run(model=model, data=rows, metric=metric, scored=scored, read=_position(read), **asked)
+    return run(model=model, data=data, metric=metric, scored=scored, read=_position(read), **asked)
 
 
 def _position(read: str) -> str | int:
@@ -120,7 +114,12 @@ def _of_claims(
     from scrub.proposing import propose as run
 
     found: list[Proposal] = []
-    for hypothesis in sound_claims(targets, model, expecting=False, foils=False):
+    claims = sound_claims(targets, model, expecting=False, foils=False)
+    if asked["write"] is not None and len(claims) > 1:
+        raise ClaimError(
+            f"--write {asked['write']}: one claim at a time, found {len(claims)}: name it, file.py::name."
+        )
+    for hypothesis in claims:
         with about(hypothesis):
             found.append(run(hypothesis, model=model, metric=metric, scored=scored, **asked))
     return found
@@ -131,10 +130,3 @@ def _draw(proposal: Proposal, file: Path) -> None:
 
     store.write_text(file, proposal_svg(proposal))
     say(f"picture: {file}")
-
-
-def _write(proposal: Proposal, file: Path, model: str | None, data: Path | None) -> None:
-    from scrub.proposals.write import hypothesis_file
-
-    store.write_text(file, hypothesis_file(proposal, file.name, model, data))
-    say(f"written: {file}; check it with `scrub check {file}`, then name its variables")
