@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from scrub import store
+from scrub.beginning import begun, target_of, write_claim
 from scrub.claims.check import name_of
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
 from scrub.claims.names import Component
 from scrub.claims.protocol import Protocol
+from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.computation import Computation
 from scrub.model.graph import TransformerGraph
@@ -25,10 +26,7 @@ from scrub.settings import complete, plain_experiment, record_of, said_by_the_cl
 if TYPE_CHECKING:
     from scrub.circuit.experiment import Experiment
     from scrub.model.source import Source
-    from scrub.proposals.naming import Setting
     from scrub.proposals.proposal import Proposal
-    from scrub.proposals.setup import Setup
-    from scrub.proposals.wanted import Wanted
 
 MOST_ROWS = 64  # unless more are asked for; at most half, so that the others are left to test a claim on
 
@@ -66,48 +64,59 @@ def propose(
     rows_file = Path(data) if isinstance(data, str | Path) else None
     data = Dataset.from_jsonl(data) if isinstance(data, str | Path) else data
     setting(hypothesis, model, data)
-    target = None if write is None else _target(Path(write), rows_file, edges)
+    target = None if write is None else target_of(Path(write), rows_file, edges)
     positions(at)
     if nodes is not None:
         names(nodes, "kinds of nodes", "'heads mlps'")
     protocol(direction=direction)
     _evaluating(model)
-    experiment, source, drawn, hypothesis_name = (
+    asked = (
         _of_claim(hypothesis, model, pair, direction, rows, seed, data, metric, scored)
         if hypothesis is not None
         else _at_hand(model, data, metric, pair, direction, rows, seed, read, scored)
     )
+    experiment, source = asked.experiment, asked.source
+    _evaluating(source.loaded)
     weights = weights_of(source, experiment.data, device, dtype)
     record = record_of(source, weights, experiment.data)
     from scrub.proposals.wanted import Wanted, kinds_of, slots_of
 
     wanted = Wanted(method, (), rules, steps, over, absolute, True if target else edges, verify, top, draws, seed)
-    claimed = None if hypothesis is None else _claimed(hypothesis, model)
     with progress("propose", 0) as done:
         if weights is None:
-            if target:
-                raise ClaimError(f"write={write}: what is written are claims about transformers, not about graphs.")
             from scrub.proposals.on_graph import search_graph
 
-            return search_graph(experiment, wanted, hypothesis_name, claimed, record, done)
+            if target:
+                raise ClaimError(f"write={write}: what is written are claims about transformers, not about graphs.")
+            return search_graph(experiment, wanted, asked.name, asked.claimed, record, done)
         from scrub.proposals.search import search
         from scrub.proposals.setup import Setup, drawn_partners
 
-        partners = drawn_partners(experiment, seed) if drawn else experiment.pair[experiment.rows]
-        found = Setup.of(experiment, weights, partners, slots_of(at))
         wanted = evolve(wanted, kinds=kinds_of(nodes, wanted, weights))
-        begun = _begun(hypothesis, model, found, wanted, source, scored, rows_file, target) if target else None
-        proposal = search(found, wanted, hypothesis_name, claimed, record, done)
-        if target and begun:
-            _write(target, begun, found, proposal, rows_file is None, done)
+        partners = drawn_partners(experiment, seed) if asked.drawn else experiment.pair[experiment.rows]
+        setup = Setup.of(experiment, weights, partners, slots_of(at), wanted.gradient)
+        claim = begun(hypothesis, model, setup, wanted, source, scored, rows_file, target) if target else None
+        proposal = search(setup, wanted, asked.name, asked.claimed, record, done)
+        if target and claim:
+            write_claim(target, claim, setup, proposal, rows_file is None, done)
         return proposal
+
+
+@frozen
+class _Asked:
+    """What is looked at; `drawn` says that partners are drawn, because nothing names them."""
+
+    experiment: Experiment
+    source: Source
+    drawn: bool
+    name: str | None = None
+    claimed: frozenset[Component] | None = None
 
 
 def _of_claim(
     hypothesis: Hypothesis, model: Any, pair: str | None, direction: str, rows: int | None, seed: int,
     data: Dataset | None, metric: str | Metric | None, scored: str | None,
-) -> tuple[Experiment, Source, bool, str]:  # fmt: skip
-    """The experiment of a claim's setting, and whether partners are drawn because nothing names them."""
+) -> _Asked:  # fmt: skip
     from scrub.circuit.experiment import experiment_of
 
     said_by_the_claim(data=data, metric=metric, scored=scored)
@@ -117,13 +126,13 @@ def _of_claim(
     chosen = evolve(own, ablation="paired" if column else "resample", direction=direction, pair=column)
     count = _rows(int(claim.scored.sum()), rows)
     experiment = experiment_of(claim, references(claim, count, seed), chosen, source.tokenizer)
-    return experiment, source, column is None, name_of(hypothesis)
+    return _Asked(experiment, source, column is None, name_of(hypothesis), _claimed(claim))
 
 
 def _at_hand(
     model: Any, data: Dataset | None, metric: str | Metric | None, pair: str | None, direction: str,
     rows: int | None, seed: int, read: str | int, scored: str | None,
-) -> tuple[Experiment, Source, bool, None]:  # fmt: skip
+) -> _Asked:  # fmt: skip
     from scrub.proposals.setup import HOW
 
     source, data, metric = complete(model, data, metric)
@@ -132,86 +141,18 @@ def _at_hand(
     chosen = Protocol(ablation="paired", direction=direction, pair=pair)
     experiment = plain_experiment(source, data, metric, read, scored, chosen)
     count = _rows(len(experiment.rows), rows)
-    return evolve(experiment, rows=subset(data, experiment.rows, count, seed)), source, False, None
-
-
-def _target(file: Path, rows: Path | None, edges: bool | None) -> Path:
-    """Where a claim is to be written. Raises ClaimError where it cannot be, before anything is run."""
-    if edges is False:
-        raise ClaimError(f"write={file}: what groups of heads read is told from edges: leave edges=False out.")
-    if file.suffix != ".py":
-        raise ClaimError(f"write={file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
-    for made in (file, file.with_suffix(".jsonl")) if rows is None else (file,):
-        if made.exists():
-            raise ClaimError(f"write={file}: {made} exists already, and is left as it is: choose another name.")
-        store.writable(made)
-    return file
-
-
-def _begun(
-    hypothesis: Hypothesis | None, model: Any, setup: Setup, wanted: Wanted, source: Source, scored: str | None,
-    rows: Path | None, target: Path,
-) -> Setting:  # fmt: skip
-    """The setting of the claim to be written. Raises ClaimError where it could not be tested."""
-    from scrub.proposals.naming import Setting
-    from scrub.proposals.write import model_name, path_from
-
-    if not {"head", "q", "k", "v"}.intersection(wanted.kinds):
-        raise ClaimError(f"write={target}: a claim is begun with heads: leave nodes= out, or add 'heads'.")
-    options = {} if hypothesis is None else hypothesis.options.deviations()
-    seen = tuple(sorted({*options.pop("seen", ()), *setup.seen}))
-    options.pop("together", None)  # it names variables of the other story
-    options |= {} if scored is None else {"scored": scored}
-    if setup.model.shape.d_mlp and "through" not in options:
-        options["through"] = ("mlps",)
-    given = model if model is not None or hypothesis is None else hypothesis.model
-    name, loaded = model_name(given, source.name)
-    criteria = Protocol() if hypothesis is None else hypothesis.criteria
-    file = path_from(target, rows or target.with_suffix(".jsonl"))
-    begun = Setting(name, loaded, setup.experiment.data.origin, file, setup.metric, options, criteria, seen)
-    if begun.label is None:
-        raise ClaimError(
-            f"write={target}: metric {setup.metric} names no column of right answers, which a claim needs: write a "
-            "claim with predicts='column', or use another metric, such as 'logit_diff(a, b)'."
-        )
-    if not begun.left:
-        raise ClaimError(
-            f"write={target}: all rows would be seen, with their partners, and none be left to test a claim on: look "
-            "at fewer (rows=), or give more data."
-        )
-    return begun
-
-
-def _write(
-    file: Path, begun: Setting, setup: Setup, proposal: Proposal, with_rows: bool, done: Callable[[int], None]
-) -> None:
-    """The claim, and its rows where they are in no file yet: both or none. Raises ClaimError, DataError."""
-    from scrub.proposals.sketch import sketch
-    from scrub.proposals.write import hypothesis_file, rows_file
-
-    passed = setup.experiment.graph.passed(begun.options.get("through", ()))
-    text = hypothesis_file(sketch(setup, proposal, passed, done), proposal, begun, file.name)
-    beside = file.with_suffix(".jsonl")
-    if with_rows:
-        store.write_text(beside, rows_file(begun.data))
-    try:
-        store.write_text(file, text)
-    except ClaimError:
-        if with_rows:
-            beside.unlink(missing_ok=True)
-        raise
+    return _Asked(evolve(experiment, rows=subset(data, experiment.rows, count, seed)), source, False)
 
 
 def _rows(there: int, asked: int | None) -> int:
     return asked if asked is not None else min(MOST_ROWS, max(1, there // 2))
 
 
-def _claimed(hypothesis: Hypothesis, model: Any) -> frozenset[Component]:
+def _claimed(claim: Claim) -> frozenset[Component]:
     """The components that a claim names or passes through, in the finest parts."""
     from scrub.circuit.claimed import circuit_of
     from scrub.circuit.universe import expand
 
-    claim, _ = sound(hypothesis, model, expecting=False)
     assert isinstance(claim.graph, TransformerGraph | Computation)
     named = expand(circuit_of(claim), claim.graph)
     return frozenset(node.component for node in named.nodes) | claim.passed

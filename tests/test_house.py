@@ -38,6 +38,7 @@ HEAVY = ("torch", "transformers", "transformer_lens", "pandas", "rich")
 TOP = {
     "run",
     "experiments",
+    "beginning",
     "proposing",
     "settings",
     "cli",

@@ -33,6 +33,11 @@ class Wanted:
     draws: int = 256
     seed: int = 0
 
+    @property
+    def gradient(self) -> bool:
+        """Whether the metric must have a derivative."""
+        return self.edges is True or self.method == RECOMMENDED or find(self.method).gradient
+
     def options(self) -> dict[str, Any]:
         """What differs from the defaults and is not told elsewhere in a result."""
         names = ("rules", "steps", "over", "absolute", "verify", "top", "draws")
