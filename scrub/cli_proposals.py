@@ -42,6 +42,12 @@ def _search(command: Command) -> Command:
         ),
         click.option("--verify", default=64, show_default=True, help="Nodes that are patched exactly, at most."),
         click.option("--edges/--no-edges", default=None, help="Estimate edges (default: where the method can)."),
+        click.option(
+            "--absolute/--signed", default=None, help="Means of |effect|, or signed (default: the method's)."
+        ),
+        click.option(
+            "--over", default="inputs", show_default=True, help="Path of eap-ig: 'inputs' or 'activations'."
+        ),
         click.option("--steps", default=5, show_default=True, help="Steps of integrated gradients."),
         click.option("--rules", help="Rules of relevance propagation, such as 'ln identity half'."),
         click.option(
@@ -78,6 +84,10 @@ def propose(
     """
     if picture is not None:
         store.writable(picture)
+        if picture.suffix != ".svg":
+            raise ClaimError(
+                f"--picture {picture}: a picture is written as SVG: call it {picture.with_suffix('.svg').name}."
+            )
     if targets and data is not None:
         raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
     asked["write"] = write

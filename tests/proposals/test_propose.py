@@ -221,6 +221,24 @@ def test_direct_attribution_tells_its_source_tokens() -> None:
     assert max(shares, key=lambda s: s.share).position == "IO"  # it copies the name it attends to
 
 
+def test_a_new_file_is_a_new_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scrub.proposals import methods
+
+    source = (Path(methods.__file__).parent / "atp.py").read_text()
+    (tmp_path / "twice_atp.py").write_text(
+        source.replace("at_base(batch, asked.kinds)", "_twice(batch, asked)")
+        + """
+
+def _twice(batch, asked):
+    return {kind: 2 * found for kind, found in at_base(batch, asked.kinds).items()}
+"""
+    )
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    assert "twice-atp" in names()
+    single, double = (at_hand(method=m, rows=6, verify=0, draws=0, edges=False) for m in ("atp", "twice-atp"))
+    assert scores(double) == pytest.approx({name: 2 * score for name, score in scores(single).items()})
+
+
 def test_a_graph_of_functions_is_patched_exactly() -> None:
     import networkx as nx
 
