@@ -52,7 +52,8 @@ def bound_rest(setup: Setup, nodes: Sequence[Placed], draws: int, seed: int, don
     rng = np.random.default_rng([seed, len(nodes), 0xB0D])
     chosen = rng.random((draws, len(nodes))) < SHARE
     found = _effects(setup, nodes, chosen, rng, done)
-    return Bounded(tuple(Bound(level, _largest(chosen, found, level)) for level in LEVELS), len(nodes), draws)
+    told = differences(chosen, found)
+    return Bounded(tuple(Bound(level, largest(told, level)) for level in LEVELS), len(nodes), draws)
 
 
 def _effects(
@@ -74,16 +75,24 @@ def _effects(
     return found
 
 
-def _largest(chosen: Bool[np.ndarray, "draw node"], found: Float[np.ndarray, " draw"], level: float) -> float | None:
-    """The largest |difference| + t * standard error over the nodes."""
-    most = 0.0
+Differences = tuple[tuple[float, float, float], ...]  # |difference| of means, its standard error, degrees of freedom
+
+
+def differences(chosen: Bool[np.ndarray, "draw node"], found: Float[np.ndarray, " draw"]) -> Differences:
+    """For every node, subsets with it against subsets without it."""
+    told: list[tuple[float, float, float]] = []
     for inside in chosen.T:
         a, b = found[inside], found[~inside]
         error, freedom = welch((_sd(a), _sd(b)), (len(a), len(b)))
-        if not np.isfinite(error):
-            return None
-        most = max(most, abs(float(a.mean() - b.mean())) + (quantile(level, freedom) * error if error else 0.0))
-    return most
+        told.append((abs(float(a.mean() - b.mean())) if len(a) and len(b) else np.inf, error, freedom))
+    return tuple(told)
+
+
+def largest(told: Differences, level: float) -> float | None:
+    """The largest |difference| + t * standard error; None where a node was drawn too rarely to tell."""
+    if not all(np.isfinite(error) for _, error, _ in told):
+        return None
+    return max(size + (quantile(level, freedom) * error if error else 0.0) for size, error, freedom in told)
 
 
 def _sd(x: Float[np.ndarray, " n"]) -> float:

@@ -24,7 +24,7 @@ from scrub.proposals.setup import Setup
 from scrub.proposals.verify import Verified, verify
 from scrub.proposals.wanted import RECOMMENDED, Wanted
 
-FINEST = ("embed", "q", "k", "v", "head", "mlp")  # no two of these hold the same values: subsets are drawn from them
+IN_HEADS = ("q", "k", "v", "head")
 WHOLE = ("embed", "resid")  # over all positions: the whole run, and ranked last
 STRONG = 0.1  # of the largest effect
 Done = Callable[[int], None]
@@ -45,7 +45,8 @@ def search(
     verified = verify(setup, ranked, wanted.verify, wanted.top, ranking.absolute, done)
     effects = _exact(setup, ranking, verified, ends[1] - ends[0])
     patched = set(verified.nodes)
-    rest = [placed for placed in ranked if placed not in patched and placed.node.kind in FINEST]
+    fine = finest(wanted.kinds)
+    rest = [placed for placed in ranked if placed not in patched and placed.node.kind in fine]
     bounded = bound_rest(setup, rest, wanted.draws, wanted.seed, done)
     nodes = _ranked(setup, ranking, effects)
     sources = shares(setup, [node.node for node in nodes]) if wanted.method == "dla" else ()
@@ -69,7 +70,7 @@ def search(
         overhead=overhead(costs),
         stands=verified.stands,
         bounded=bounded,
-        bounded_kinds=tuple(kind for kind in FINEST if kind in wanted.kinds),
+        bounded_kinds=tuple(kind for kind in fine if setup.at or kind not in WHOLE),
         rules=dict(setup.passes.rules),
         passes={what: count / rows for what, count in setup.passes.count.items()},
         base=float(ends[0].mean()),
@@ -97,6 +98,14 @@ def _edges(setup: Setup, wanted: Wanted, done: Done) -> tuple[Edges | None, str 
         name, method = "eap", find("eap")
     asked = Asked((), parse_rules(wanted.rules, method.rules), wanted.steps, wanted.over)
     return edges_of(setup, Call(method, asked), done), name
+
+
+def finest(kinds: Sequence[str]) -> tuple[str, ...]:
+    """The kinds that subsets are drawn from: of those that hold the same values, the finest."""
+    found = [kind for kind in ("embed", *IN_HEADS) if kind in kinds]
+    coarser = [("attn", IN_HEADS), ("neuron", ()), ("mlp", ("neuron",)), ("resid", set(kinds) - {"resid"})]
+    found += [kind for kind, finer in coarser if kind in kinds and not set(finer) & set(kinds)]
+    return tuple(found)
 
 
 def _whole(setup: Setup, placed: Placed) -> bool:

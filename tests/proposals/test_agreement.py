@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scrub.proposals.agreement import agreement, overhead, pearson, ranks, recall_costs
-from scrub.proposals.bound import _largest  # pyright: ignore[reportPrivateUsage]
+from scrub.proposals.bound import differences, largest
 from scrub.score.student import quantile, tail, welch
 
 NUMBERS = st.lists(st.integers(-5, 5), min_size=3, max_size=30)
@@ -88,7 +88,7 @@ def test_the_bound_covers_the_largest_of_additive_effects() -> None:
     values = []
     for _ in range(200):
         chosen = rng.random((200, 20)) < 0.1
-        values.append(_largest(chosen, chosen @ effects + rng.normal(size=200) * 0.1, 0.9))
+        values.append(largest(differences(chosen, chosen @ effects + rng.normal(size=200) * 0.1), 0.9))
     covered = np.mean([value >= 1.0 for value in values])
     assert 0.86 <= covered <= 0.99
     assert np.mean(values) < 1.3
@@ -97,4 +97,4 @@ def test_the_bound_covers_the_largest_of_additive_effects() -> None:
 def test_a_node_that_was_hardly_drawn_cannot_be_bounded() -> None:
     chosen = np.zeros((50, 2), dtype=bool)
     chosen[:20, 0], chosen[0, 1] = True, True
-    assert _largest(chosen, np.random.default_rng(0).normal(size=50), 0.9) is None
+    assert largest(differences(chosen, np.random.default_rng(0).normal(size=50)), 0.9) is None

@@ -186,6 +186,17 @@ def test_the_bound_holds_for_what_was_not_patched() -> None:
     assert values == sorted(values)
 
 
+def test_subsets_are_drawn_from_the_finest_kinds() -> None:
+    from scrub.proposals.search import finest
+
+    assert finest(("embed", "q", "head", "attn", "mlp", "resid")) == ("embed", "q", "head", "mlp")
+    assert finest(("attn", "mlp", "neuron")) == ("attn", "neuron")
+    assert finest(("resid",)) == ("resid",)
+    few = scrub.propose(claim_in("names"), nodes="neurons", rows=8, verify=2, draws=16, edges=False)
+    assert few.bounded_kinds == ("neuron",)
+    assert few.bounded.nodes == len(few.nodes) - 2
+
+
 def test_a_claim_is_told_what_it_leaves_out() -> None:
     names_claim = claim_in("names")
     whole = scrub.propose(names_claim, method="exact", rows=16)
