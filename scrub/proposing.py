@@ -68,6 +68,8 @@ def propose(
     positions(at)
     if nodes is not None:
         names(nodes, "kinds of nodes", "'heads mlps'")
+    if rules:
+        names(rules, "rules", "'ln identity half'")
     protocol(direction=direction)
     _evaluating(model)
     asked = (

@@ -16,8 +16,9 @@ from scrub.circuit.universe import free_writers
 from scrub.claims.names import Component
 from scrub.errors import ClaimError
 from scrub.proposals.bound import Bounded
+from scrub.proposals.methods import RECOMMENDED
 from scrub.proposals.proposal import Proposal, Ranked, aggregate_of
-from scrub.proposals.wanted import RECOMMENDED, Wanted
+from scrub.proposals.wanted import Wanted
 
 STRONG = 0.1  # of the largest effect
 

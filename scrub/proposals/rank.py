@@ -9,11 +9,11 @@ from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
 from scrub.proposals.estimates import ByKind, Call, Estimates, estimate
-from scrub.proposals.methods import Asked, find
+from scrub.proposals.methods import RECOMMENDED, Asked, find
 from scrub.proposals.patching import Placed
 from scrub.proposals.rules import Rules, parse_rules
 from scrub.proposals.setup import Setup
-from scrub.proposals.wanted import RECOMMENDED, Wanted
+from scrub.proposals.wanted import Wanted
 
 TOP, FAR = 20, 3  # a node among the first 20 of one method, and beyond three times its rank (plus 10) of another
 FIXED = ("q", "k")

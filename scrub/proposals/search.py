@@ -14,7 +14,7 @@ from scrub.proposals.agreement import Agreement, agreement, overhead, recall_cos
 from scrub.proposals.bound import bound_rest
 from scrub.proposals.edges import Edges
 from scrub.proposals.estimates import Call, edges_of
-from scrub.proposals.methods import Asked, find
+from scrub.proposals.methods import RECOMMENDED, Asked, find
 from scrub.proposals.methods.dla import shares
 from scrub.proposals.patching import Placed
 from scrub.proposals.proposal import Proposal, Ranked, RankedEdge, aggregate_of
@@ -22,7 +22,7 @@ from scrub.proposals.rank import Ranking, rank
 from scrub.proposals.rules import parse_rules
 from scrub.proposals.setup import Setup
 from scrub.proposals.verify import Verified, verify
-from scrub.proposals.wanted import RECOMMENDED, Wanted
+from scrub.proposals.wanted import Wanted
 
 IN_HEADS = ("q", "k", "v", "head")
 WHOLE = ("embed", "resid")  # over all positions: the whole run, and ranked last

@@ -10,11 +10,11 @@ from attrs import frozen
 from scrub.claims.positions import Slot, parse_slots
 from scrub.errors import ClaimError
 from scrub.model.weights import BlackBox, Transformer
-from scrub.proposals.methods import Method, find
+from scrub.proposals.methods import RECOMMENDED, Method, find
 from scrub.proposals.nodes import extent, parse_kinds
 from scrub.proposals.rules import parse_rules
 
-RECOMMENDED = "recommended"
+OVER = ("inputs", "activations")
 
 
 @frozen
@@ -53,6 +53,8 @@ def slots_of(at: str | int | Sequence[str | int] | None) -> tuple[Slot, ...]:
 def kinds_of(nodes: str | Sequence[str] | None, wanted: Wanted, model: Transformer) -> tuple[str, ...]:
     """The kinds of nodes to rank. Raises ClaimError for one that a method, or the model, has nothing to say about."""
     method = None if wanted.method == RECOMMENDED else find(wanted.method)
+    if wanted.over not in OVER:
+        raise ClaimError(f"over={wanted.over!r} is unknown: 'inputs' or 'activations'.")
     listed = parse_kinds(nodes if nodes is None or isinstance(nodes, str) else list(nodes))
     found: list[str] = []
     for kind in listed:

@@ -43,6 +43,8 @@ def same() -> Dataset:
         ({"metric": "kl"}, MetricError, ("kl", "denoising", "eap-ig")),
         ({"method": "atpp"}, ClaimError, ("atpp", "Did you mean 'atp'")),
         ({"rules": "ln identiy"}, ClaimError, ("identiy", "identity")),
+        ({"rules": 5}, ClaimError, ("5", "'ln identity half'")),
+        ({"method": "recomended"}, ClaimError, ("Did you mean 'recommended'",)),
         ({"nodes": "heds"}, ClaimError, ("heds", "heads")),
         ({"nodes": "q", "method": "cplrp"}, ClaimError, ("pattern constant", "qkfix")),
         ({"nodes": "q", "method": "dla"}, ClaimError, ("dla says nothing about q",)),

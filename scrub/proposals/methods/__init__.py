@@ -14,6 +14,8 @@ from scrub.proposals.edges import Edges
 from scrub.proposals.forward import Batch
 from scrub.proposals.nodes import KINDS
 
+RECOMMENDED = "recommended"  # no method of its own: the best of several for each kind of node
+
 
 @frozen
 class Asked:
@@ -58,7 +60,6 @@ def names() -> tuple[str, ...]:
 def find(name: str) -> Method:
     """The method of a name. Raises ClaimError for one that is unknown."""
     if name not in names():
-        raise ClaimError(
-            f"method={name!r} is unknown.{did_you_mean(str(name), names())} Known: {', '.join(names())}."
-        )
+        known = (RECOMMENDED, *names())
+        raise ClaimError(f"method={name!r} is unknown.{did_you_mean(str(name), known)} Known: {', '.join(known)}.")
     return evolve(import_module(f"{__name__}.{name.replace('-', '_')}").METHOD, name=name)

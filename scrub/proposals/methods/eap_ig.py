@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scrub.errors import ClaimError
 from scrub.proposals.attribute import Scores, first_order, keys_of
 from scrub.proposals.edges import Edges, edge_scores, senders_between, summed
 from scrub.proposals.forward import Arrays, Batch, Forward, Key
@@ -31,8 +30,6 @@ def edges(batch: Batch, asked: Asked) -> Edges:
     """
     if asked.over == "activations":
         return _over_activations(batch, asked)
-    if asked.over != "inputs":
-        raise ClaimError(f"over={asked.over!r} is unknown: 'inputs' or 'activations'.")
     found = (edge_scores(batch, run, asked.rules) for run in _along(batch, asked))
     return summed(found, 1 / asked.steps)
 
