@@ -21,6 +21,7 @@ from scrub.claims.check import name_of
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem
+from scrub.claims.resolved import Claim
 from scrub.cli_circuits import criteria
 from scrub.cli_options import (
     FAILED,
@@ -39,7 +40,8 @@ from scrub.cli_options import (
     targeted,
 )
 from scrub.cli_proposals import propose
-from scrub.errors import ScrubError
+from scrub.cli_publish import diff, freeze
+from scrub.errors import ClaimError, ScrubError
 from scrub.report import text
 from scrub.run import check as run_check
 
@@ -128,20 +130,33 @@ def _told(problem: Problem) -> dict[str, Any]:
 @main.command(short_help="Draw claims: tree, layers, positions.")
 @targeted
 @on_model
+@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw one claim as an SVG picture.")
 @reporting
-def show(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
-    """Draw claims: the unrolled tree beside layers and positions."""
+def show(targets: tuple[str, ...], model: str | None, picture: Path | None) -> tuple[Results, int]:
+    """Draw claims: the unrolled tree beside layers and positions; with --picture as a paper's figure would."""
     from scrub.engine.unroll import unroll
     from scrub.report.drawing import show_text
     from scrub.run import sound
 
     claims = [sound(h, model, expecting=False)[0] for h in sound_claims(targets, model, expecting=False)]
     trees = [unroll(claim) for claim in claims]
+    if picture is not None:
+        _draw(claims, picture)
     say("\n\n".join(show_text(claim, tree) for claim, tree in zip(claims, trees, strict=True)))
     return [
         {"hypothesis": name_of(c.hypothesis), "digest": c.digest, "tree": str(tree).splitlines()}
         for c, tree in zip(claims, trees, strict=True)
     ], FINE
+
+
+def _draw(claims: Sequence[Claim], picture: Path) -> None:
+    from scrub.report.figure import claim_svg
+
+    if len(claims) != 1 or picture.suffix != ".svg":
+        many = f"one claim at a time, found {len(claims)}: name it, file.py::name"
+        wrong = many if len(claims) != 1 else f"call it {picture.with_suffix('.svg').name}"
+        raise ClaimError(f"--picture {picture}: {wrong}.")
+    store.write_text(picture, claim_svg(claims[0]).rstrip())
 
 
 @main.command(short_help="Count what a test would cost.")
@@ -241,3 +256,5 @@ def new(file: Path, like: str, model: str | None) -> None:
 
 main.add_command(criteria)
 main.add_command(propose)
+main.add_command(freeze)
+main.add_command(diff)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import field, frozen
@@ -26,6 +26,9 @@ from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, canonical, equal
 from scrub.claims.warn import warnings_of
 from scrub.errors import ClaimError, MetricError, nearest, some
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEW_ROWS = 2
 
@@ -68,6 +71,19 @@ class Checked:
             "warnings": list(self.warnings),
             "accuracy": self.accuracy,
         }
+
+    def frame(self) -> pd.DataFrame:
+        """A pandas table, one line a problem."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            self.to_dict()["problems"], columns=["file", "line", "variable", "found", "nearest", "fix"]
+        )
+
+    def _repr_html_(self) -> str:
+        from scrub.report.notebook import checked_html
+
+        return checked_html(self)
 
 
 def name_of(hypothesis: Hypothesis) -> str:

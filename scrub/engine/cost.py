@@ -50,6 +50,11 @@ class Plan:
 
         return plan_text(self)
 
+    def _repr_html_(self) -> str:
+        from scrub.report.plan import plan_html
+
+        return plan_html(self)
+
 
 def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, seed: int) -> Plan:
     """Count what a test of a claim computes; large tests are counted on a pilot and scaled."""

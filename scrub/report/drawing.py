@@ -53,17 +53,20 @@ def _grid(claim: Claim) -> list[str]:
     for placed in claim.placement.placed.values():
         for site in (s.site for s in placed.sites):
             for slot in site.at:
-                for level in dict.fromkeys(map(_level, site.components)):
-                    here = [_short(c) for c in site.components if _level(c) == level]
+                for level in dict.fromkeys(level_of(claim, c) for c in site.components):
+                    here = [_short(c) for c in site.components if level_of(claim, c) == level]
                     cells.setdefault((level, slot), []).append(f"{placed.name}: {' '.join(here)}".rstrip(": "))
-    slots = sorted({slot for _, slot in cells}, key=lambda slot: _place(claim, slot))
-    levels = sorted({level for level, _ in cells}, key=_height, reverse=True)
+    slots = sorted({slot for _, slot in cells}, key=lambda slot: place_of(claim, slot))
+    levels = sorted({level for level, _ in cells}, key=lambda level: height_of(claim, level), reverse=True)
     rows = [("", *map(str, slots))]
     rows += [(level, *("; ".join(cells.get((level, slot), ["·"])) for slot in slots)) for level in levels]
     return table(rows)
 
 
-def _level(component: Component) -> str:
+def level_of(claim: Claim, component: Component) -> str:
+    """The row of a drawing that a component stands in: its layer and kind, in a graph its place in the order."""
+    if not claim.graph.sequence:
+        return str(claim.graph.order(component))
     if component.layer is None:
         return component.kind
     return f"{'attn' if component.kind == 'head' else component.kind} {component.layer}"
@@ -73,15 +76,18 @@ def _short(component: Component) -> str:
     return str(component) if component.kind == "head" else ""
 
 
-def _height(level: str) -> tuple[int, int]:
+def height_of(claim: Claim, level: str) -> tuple[int, int]:
+    """How high a row stands."""
+    if not claim.graph.sequence:
+        return int(level), 0
     kind, _, layer = level.partition(" ")
     ranks = {"embed": 0, "pos": 0, "resid": 1, "attn": 2, "mlp": 3, "logits": 4}
     return (10**6 if kind == "logits" else int(layer) if layer else -1), ranks[kind]
 
 
-def _place(claim: Claim, slot: Slot) -> float:
-    """Where a slot usually is, for the order of the columns."""
-    return float("inf") if slot == ALL else float(np.median(claim.data.locate(slot)))
+def place_of(claim: Claim, slot: Slot | None) -> float:
+    """Where a position usually is, for the order of the columns."""
+    return float("inf") if slot in (ALL, None) else float(np.median(claim.data.locate(slot)))
 
 
 def _levels(claim: Claim) -> list[str]:

@@ -9,6 +9,7 @@ from scrub.report.explanation import explanation_text
 from scrub.report.text import details, headline
 
 if TYPE_CHECKING:
+    from scrub.claims.check import Checked
     from scrub.score.explain import Explanation
     from scrub.score.result import Result
 
@@ -23,6 +24,14 @@ def result_html(result: Result) -> str:
         f'<div><strong style="color:{colour}">{escape(headline(result))}</strong>'
         f'<pre style="margin:0.3em 0 0 0">{body}</pre></div>'
     )
+
+
+def checked_html(checked: Checked) -> str:
+    """What is wrong with a claim in a fixed-width block, or where nothing is, its figure."""
+    from scrub.report.figure import claim_svg
+
+    told = f'<pre style="margin:0">{escape(str(checked))}</pre>'
+    return told + (claim_svg(checked.claim) if checked.claim is not None else "")
 
 
 def explanation_html(explanation: Explanation) -> str:

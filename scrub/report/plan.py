@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from scrub.report.text import short_name
@@ -30,3 +31,9 @@ def plan_text(plan: Plan) -> str:
         listed = ", ".join(f"{name} {count}" for name, count in alone.items())
         lines.append(f"    rows without a partner that agrees (they can only be replaced by themselves): {listed}")
     return "\n".join(lines)
+
+
+def plan_html(plan: Plan) -> str:
+    """The words of the terminal in a fixed-width block, the steps of the program folded away."""
+    steps = f"<details><summary>steps</summary><pre>{escape(plan.program)}</pre></details>"
+    return f'<pre style="margin:0">{escape(plan_text(plan))}</pre>{steps}'

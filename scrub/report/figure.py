@@ -1,0 +1,185 @@
+"""A claim as the figure of a paper: layers up, positions across, edges labelled by the channels that read.
+
+One standalone SVG: no scripts, links or fonts of its own; hovering tells what stands behind a box or an edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from textwrap import wrap
+
+from attrs import frozen
+
+from scrub.claims.placement import PlacedSite
+from scrub.claims.positions import Slot
+from scrub.claims.resolved import Claim
+from scrub.claims.values import codes, key
+from scrub.report.drawing import height_of, level_of, place_of
+
+LETTER, LINE, PAD, GAP, BETWEEN = 7, 15, 14, 26, 40  # pixels: a letter, a line, inside, between boxes, between levels
+WORDS = 24  # letters of a line in a box
+INK = {"q": "#2166ac", "k": "#1b7837", "v": "#b2182b"}  # told apart by letter, too
+PLAIN = "#555555"
+Cell = tuple[str, Slot | None]
+
+
+@frozen
+class Box:
+    """A variable where it stands: one box for each site and position."""
+
+    variable: str
+    site: PlacedSite
+    slot: Slot | None
+    lines: tuple[str, ...]
+    x: int = 0
+    y: int = 0
+    wide: int = 0
+
+    @property
+    def high(self) -> int:
+        return LINE * len(self.lines) + PAD
+
+    def at(self, x: int, y: int) -> Box:
+        return Box(self.variable, self.site, self.slot, self.lines, x, y, width_of(self.lines))
+
+
+def width_of(lines: Sequence[str]) -> int:
+    return LETTER * max(map(len, lines)) + PAD
+
+
+def claim_svg(claim: Claim, told: Mapping[str, str] | None = None) -> str:
+    """The figure of a claim; `told` adds a sentence to the boxes of variables (such as what was measured)."""
+    cells = _cells(claim)
+    slots = sorted({slot for _, slot in cells}, key=lambda slot: place_of(claim, slot))
+    levels = sorted({level for level, _ in cells}, key=lambda level: height_of(claim, level), reverse=True)
+    margin = LETTER * max(map(len, levels)) + 2 * PAD if claim.graph.sequence else PAD
+    columns, right = _columns(cells, slots, margin)
+    boxes, rows, below = _placed(cells, slots, levels, columns)
+    title = f"{claim.hypothesis.title}: {claim.metric} on {claim.graph.name}"
+    width, height = max(right + PAD, LETTER * len(title) + 2 * PAD), below + 2 * LINE + PAD
+    drawn = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        'role="img" aria-labelledby="figure-title figure-desc" font-family="sans-serif" font-size="12">',
+        f'<title id="figure-title">{escape(title)}</title>',
+        f'<desc id="figure-desc">{escape(_aloud(claim))}</desc>',
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+        _text(PAD, 20, title, "start", ' font-weight="bold"'),
+    ]
+    for level, (top, high) in rows.items():
+        if claim.graph.sequence:
+            drawn.append(_text(margin - PAD, top + high // 2 + 4, level, "end", ' fill="#777777"'))
+    for slot, x in columns.items():
+        if slot is not None:
+            drawn.append(_text(x, below + LINE, str(slot), "middle", ' font-weight="bold"'))
+    return "\n".join([*drawn, *_edges(claim, boxes), *_boxes(claim, boxes, told or {}), "</svg>"]) + "\n"
+
+
+def _cells(claim: Claim) -> dict[Cell, list[Box]]:
+    found: dict[Cell, list[Box]] = {}
+    reached = set(claim.placement.reached())
+    for placed in claim.placement.placed.values():
+        if placed.name not in reached:
+            continue
+        for site in placed.sites:
+            parts = ", ".join(str(site.site).partition(" @ ")[0].split(", "))
+            lines = (placed.name, *wrap(parts, WORDS))
+            top = max(site.site.components, key=lambda c: height_of(claim, level_of(claim, c)))
+            for slot in site.site.at or (None,):
+                found.setdefault((level_of(claim, top), slot), []).append(Box(placed.name, site, slot, lines))
+    return found
+
+
+def _columns(cells: dict[Cell, list[Box]], slots: list[Slot | None], left: int) -> tuple[dict[Slot | None, int], int]:
+    """The middle of every column, and where the last one ends."""
+    found: dict[Slot | None, int] = {}
+    for slot in slots:
+        wide = max(width_of(box.lines) for (_, at), boxes in cells.items() if at == slot for box in boxes)
+        found[slot] = left + wide // 2
+        left += wide + GAP
+    return found, left - GAP
+
+
+def _placed(
+    cells: dict[Cell, list[Box]], slots: list[Slot | None], levels: list[str], columns: dict[Slot | None, int]
+) -> tuple[list[Box], dict[str, tuple[int, int]], int]:
+    """Boxes with their corners; each level's top and height; where the last one ends."""
+    boxes: list[Box] = []
+    rows: dict[str, tuple[int, int]] = {}
+    top = 20 + LINE
+    for level in levels:
+        stacks = {slot: cells.get((level, slot), []) for slot in slots}
+        high = max(sum(box.high + GAP // 2 for box in stack) - GAP // 2 for stack in stacks.values())
+        rows[level] = (top, high)
+        for slot, stack in stacks.items():
+            y = top + (high - sum(box.high + GAP // 2 for box in stack) + GAP // 2) // 2
+            for box in stack:
+                boxes.append(box.at(columns[slot] - width_of(box.lines) // 2, y))
+                y += box.high + GAP // 2
+        top += high + BETWEEN
+    return boxes, rows, top - BETWEEN
+
+
+def _edges(claim: Claim, boxes: Sequence[Box]) -> Iterator[str]:
+    """From the boxes of every parent to each reader, one line for the channels that read it there."""
+    for reader in boxes:
+        read: list[tuple[Box, list[str]]] = []
+        for sender in boxes:
+            if sender.variable in reader.site.parents():
+                beside = claim.graph.sequence and sender.slot != reader.slot
+                channels = [c for c in reader.site.channels_of(sender.variable) if c in ("k", "v") or not beside]
+                read += [(sender, channels)] if channels else []
+        read.sort(key=lambda found: found[0].x)
+        for number, (sender, channels) in enumerate(read, 1):
+            yield _edge(sender, reader, channels, number / (len(read) + 1))
+
+
+def _edge(sender: Box, reader: Box, channels: Sequence[str], share: float) -> str:
+    """One line, into the reader's lower side at a share of its width; between neighbours from side to side."""
+    x0, y0, x1, y1 = (
+        sender.x + sender.wide // 2,
+        sender.y,
+        reader.x + round(reader.wide * share),
+        reader.y + reader.high,
+    )
+    if y0 <= y1:
+        x0 = sender.x + (sender.wide if sender.x < reader.x else 0)
+        x1 = reader.x + (0 if sender.x < reader.x else reader.wide)
+        y0, y1 = sender.y + sender.high // 2, reader.y + reader.high // 2
+    bend = (y0 + y1) // 2
+    ink = INK.get(channels[0], PLAIN) if len(channels) == 1 else PLAIN
+    name = "" if list(channels) == ["input"] else "".join(channels) if {*channels} <= {*INK} else ", ".join(channels)
+    halo, pen = ' font-size="10" stroke="#ffffff" stroke-width="4"', f' font-size="10" fill="{ink}"'
+    label = "".join(_text(x1 + (x0 - x1) // 12, y1 + LINE, name, "middle", look) for look in (halo, pen) if name)
+    told = f"{', '.join(channels)} of {reader.variable} reads {sender.variable}"
+    path = f'<path d="M{x0},{y0} C{x0},{bend} {x1},{bend} {x1},{y1}" fill="none" stroke="{ink}"/>'
+    return f"<g><title>{escape(told)}</title>{path}{label}</g>"
+
+
+def _boxes(claim: Claim, boxes: Sequence[Box], told: Mapping[str, str]) -> Iterator[str]:
+    for box in boxes:
+        kinds = len(set(codes(map(key, claim.values[box.variable])).tolist()))
+        facts = [f"{box.variable} at {box.site.site}", f"{kinds} different values"]
+        facts += [f"{channel} reads {', '.join(parents) or 'nothing claimed'}" for channel, parents in box.site.reads]
+        facts += [told[box.variable]] if box.variable in told else []
+        fill = "#fff7e0" if box.variable == claim.placement.output else "#eef3fa" if box.site.reads else "#f4f4f4"
+        frame = f'<rect x="{box.x}" y="{box.y}" width="{box.wide}" height="{box.high}" rx="4"'
+        yield f"<g><title>{escape('; '.join(facts))}</title>" + f'{frame} fill="{fill}" stroke="#333333"/>'
+        for number, line in enumerate(box.lines):
+            style = ' font-weight="bold"' if not number else ' font-size="11"'
+            yield _text(box.x + box.wide // 2, box.y + LINE * (number + 1), line, "middle", style)
+        yield "</g>"
+
+
+def _aloud(claim: Claim) -> str:
+    """What a screen reader says: who stands where and reads whom."""
+    parts: list[str] = []
+    for name in claim.placement.reached():
+        placed = claim.placement.placed[name]
+        where = "; ".join(str(site.site) for site in placed.sites)
+        parts.append(f"{name} at {where}" + (f", reads {', '.join(placed.parents)}" if placed.parents else ""))
+    return ". ".join(parts) + "."
+
+
+def _text(x: int, y: int, text: str, anchor: str, more: str = "") -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{more}>{escape(text)}</text>'
