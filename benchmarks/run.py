@@ -38,8 +38,8 @@ BOUNDS = {
 PEERS = {  # measured on the same shape, in the same unit; see docs/benchmarks.md
     "edge mask, half of 32,491 edges": "15 to 23",
     "26 heads, by edges": "15 to 23",
-    "144 heads to the logits, direct, with both runs": "131",
-    "144 heads to the logits, through MLPs, with both runs": "275",
+    "144 heads to the logits, direct, with both runs": "131 to 275",
+    "144 heads to the logits, through MLPs, with both runs": "131 to 275",
 }
 
 
