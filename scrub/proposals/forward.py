@@ -34,7 +34,7 @@ class Passes:
     count: dict[str, float] = field(factory=lambda: {"forward": 0.0, "backward": 0.0})
     rules: dict[str, str] = field(factory=dict[str, str])
 
-    def add(self, what: str, rows: float) -> None:
+    def add(self, what: str, rows: int | float) -> None:
         self.count[what] += rows
 
 

@@ -84,7 +84,7 @@ class Setup:
         order = np.argsort(-self.experiment.data.lengths[self.rows], kind="stable")
         start = 0
         while start < len(order):
-            chosen = order[start : start + self.at_once(order[start])]
+            chosen = order[start : start + self.at_once(int(order[start]))]
             start += len(chosen)
             yield chosen, self.batch(chosen)
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from model.tiny_models import bridged
 from scrub.claims.names import Component
-from scrub.errors import ClaimError
 from scrub.model.transformer import adapt
 from scrub.model.weights import Transformer
 from scrub.proposals.edges import Edges
@@ -160,8 +159,6 @@ def test_edges_along_activations(name: str) -> None:
             for edge, some in split.scores(moving, parallel).items():
                 expected[edge] = expected.get(edge, torch.zeros(3, dtype=some.dtype)) + some / steps
     equal(edges(batch, "eap-ig", steps=steps, over="activations"), expected)
-    with pytest.raises(ClaimError, match="'inputs' or 'activations'"):
-        edges(batch, "eap-ig", over="outputs")
 
 
 @pytest.mark.parametrize("name", FORMS)
