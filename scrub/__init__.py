@@ -24,11 +24,17 @@ from scrub.claims.sites import mlps as mlps
 from scrub.claims.sites import nodes as nodes
 from scrub.claims.sites import pos as pos
 from scrub.claims.sites import resid as resid
+from scrub.comparing import compare as compare
 from scrub.errors import ScrubError as ScrubError
 from scrub.experiments import criteria as criteria
 from scrub.experiments import patch_paths as patch_paths
 from scrub.experiments import run_circuit as run_circuit
 from scrub.experiments import sweep as sweep
+from scrub.freezing import diff as diff
+from scrub.freezing import freeze as freeze
+from scrub.freezing import thaw as thaw
+from scrub.interventions import interchange as interchange
+from scrub.interventions import power as power
 from scrub.proposing import propose as propose
 from scrub.run import check as check
 from scrub.run import explain as explain

@@ -23,6 +23,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem
 from scrub.claims.resolved import Claim
 from scrub.cli_circuits import criteria
+from scrub.cli_compare import compare
 from scrub.cli_options import (
     FAILED,
     FINE,
@@ -43,6 +44,7 @@ from scrub.cli_proposals import propose
 from scrub.cli_publish import diff, freeze
 from scrub.errors import ClaimError, ScrubError
 from scrub.report import text
+from scrub.report.markdown import markdown_text
 from scrub.run import check as run_check
 
 
@@ -72,7 +74,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def main() -> None:
     """Test explanations of neural networks: pytest for circuit claims.
 
-    TARGETS are files, directories of files, file.py::name, or 'file.py::name[variant=False]'.
+    TARGETS are files, directories of files, file.py::name, 'file.py::name[variant=False]', or frozen claims.
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     for stream in (sys.stdout, sys.stderr):  # a terminal that knows no ✓ shows a ?
@@ -182,26 +184,38 @@ def plan(
 @sampled
 @on_device
 @click.option("--exact", is_flag=True, help="Enumerate every draw (computation graphs only).")
+@click.option(
+    "--controls",
+    type=click.Choice(["all", "none"]),
+    help="all: also random unclaimed heads; none: no shuffled values (default: shuffled values).",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write run.json into this directory.")
+@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a table for a CI page.")
 @reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    exact: bool, out: Path | None,
+    exact: bool, controls: str | None, out: Path | None, markdown: Path | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.run import test as run_test
 
     if out is not None:
         store.writable(out / store.RUN)
+    if markdown is not None:
+        store.writable(markdown)
     results: list[Any] = []
     for hypothesis in sound_claims(targets, model):
         with about(hypothesis):
-            result = run_test(hypothesis, model, rows, draws, seed, exact, device=device)
+            result = run_test(
+                hypothesis, model, rows, draws, seed, exact, device=device, controls=controls or "shuffled"
+            )
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)
         say("\n".join(text.details(result)))
         results.append(result)
     say(text.summary(results))
+    if markdown is not None:
+        store.write_text(markdown, markdown_text(results))
     found = [result.to_dict() for result in results]
     if out is not None:
         store.save(out, found)
@@ -254,6 +268,7 @@ def new(file: Path, like: str, model: str | None) -> None:
     click.echo(f"wrote {file}. Next: scrub check {file}; scrub show {file}; scrub test {file}")
 
 
+main.add_command(compare)
 main.add_command(criteria)
 main.add_command(propose)
 main.add_command(freeze)

@@ -73,6 +73,16 @@ def say(shown: str, **style: Any) -> None:
         click.secho(shown, **style)
 
 
+def svg_file(picture: Path | None) -> None:
+    """Say before a long run that `--picture` could not be written. Raises ClaimError."""
+    if picture is not None:
+        store.writable(picture)
+        if picture.suffix != ".svg":
+            raise ClaimError(
+                f"--picture {picture}: a picture is written as SVG: call it {picture.with_suffix('.svg').name}."
+            )
+
+
 @contextmanager
 def about(hypothesis: Hypothesis) -> Generator[None]:
     """Errors that show only when a claim is run say which claim it was."""

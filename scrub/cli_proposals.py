@@ -9,7 +9,18 @@ import click
 
 from scrub import store
 from scrub.claims.protocol import DIRECTIONS
-from scrub.cli_options import FINE, Command, Results, about, on_device, on_model, reporting, say, sound_claims
+from scrub.cli_options import (
+    FINE,
+    Command,
+    Results,
+    about,
+    on_device,
+    on_model,
+    reporting,
+    say,
+    sound_claims,
+    svg_file,
+)
 from scrub.errors import ClaimError
 
 if TYPE_CHECKING:
@@ -82,12 +93,7 @@ def propose(
     In the setting of a claim, or with --model, --data, --metric and --pair. Only some rows are looked at, so that a
     claim can be tested on the others.
     """
-    if picture is not None:
-        store.writable(picture)
-        if picture.suffix != ".svg":
-            raise ClaimError(
-                f"--picture {picture}: a picture is written as SVG: call it {picture.with_suffix('.svg').name}."
-            )
+    svg_file(picture)
     if targets and data is not None:
         raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
     asked["write"] = write

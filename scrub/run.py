@@ -42,27 +42,43 @@ def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, dra
 def test(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     exact: bool = False, *, device: str | None = None, dtype: str = "float32", explain: bool = True,
+    controls: str = "shuffled",
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
 
     Main arguments: `hypothesis`; `model` overrides the claim's own (a name, a directory, a loaded bridge, a
     graph); `rows` takes a seeded subset of the reference rows (all by default); `draws` for each row; `seed`;
     `exact=True` enumerates every draw on a computation graph. Other arguments: `device`, `dtype` (`float64` to
-    verify), `explain=False` leaves out the top lines of the explanation of a refuted claim.
+    verify), `explain=False` leaves out the top lines of the explanation of a refuted claim, `controls="none"`
+    the shuffled values; `controls="all"` adds the same claim on random unclaimed heads.
 
     Raises ClaimProblems with all problems of the claim, ModelError, MetricError.
     """
+    from scrub.score.adversary import challenge
+    from scrub.score.controls import PERMUTATIONS, control, known_controls
+    from scrub.score.elsewhere import CHOICES, random_sites
     from scrub.score.explain import top_lines
     from scrub.score.judge import conclude
     from scrub.score.sample import enumerate_exactly, sample
 
     countable(draws, rows, seed)
+    known_controls(controls)
     bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, exact)
     with progress(hypothesis.title, len(used) * (1 if exact else draws)) as done:
         samples = enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
     result = conclude(
         bench, samples, None if exact else draws, seed, name_of(hypothesis), model_record(source, _weights(bench))
     )
+    with progress(f"{hypothesis.title}: controls", PERMUTATIONS * len(used)) as done:
+        result = control(bench, samples, result, seed, controls, done)
+    if controls == "all" and result.verdict != "undefined":
+        with progress(f"{hypothesis.title}: random sites", CHOICES) as done:
+            result = random_sites(
+                hypothesis, bench, samples, result, seed,
+                lambda other: bench_of(sound(other, model)[0], source, _weights(bench)), done,
+            )  # fmt: skip
+    with progress(f"{hypothesis.title}: adversary", 0) as done:
+        result = challenge(bench, samples, result, draws, seed, done)
     if explain and not exact and result.verdict == "refuted":
         return evolve(result, explanation=top_lines(bench, samples, seed))
     return result
@@ -98,27 +114,35 @@ def _bench(
     exact: bool,
 ) -> tuple[Bench, Source, Int[np.ndarray, " row"]]:
     """Check the claim, load its model and run the pool once."""
+    claim, source = sound(hypothesis, model)
+    if device not in (None, "cpu") and isinstance(claim.graph, Computation):
+        raise ClaimError(f"--device {device}: a computation graph runs on the cpu: drop --device.")
+    used = references(claim, rows, seed)
+    weights = None
+    if not isinstance(claim.graph, Computation):
+        if exact:
+            raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
+        from scrub.model.open import open_weights
+
+        weights = open_weights(source, device, dtype, int(claim.data.lengths.max()))
+    return bench_of(claim, source, weights), source, used
+
+
+def bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Bench:
+    """A claim set up on its model, the pool run once; `weights` is None for a computation graph."""
     from scrub.engine.on_graph import GraphRows
     from scrub.engine.on_transformer import TransformerRows
     from scrub.score.measure import OnGraph, OnTransformer
     from scrub.score.sample import Bench, compile_claim
 
-    claim, source = sound(hypothesis, model)
-    if device not in (None, "cpu") and isinstance(claim.graph, Computation):
-        raise ClaimError(f"--device {device}: a computation graph runs on the cpu: drop --device.")
-    used = references(claim, rows, seed)
     tree, program = compile_claim(claim)
     if isinstance(claim.graph, Computation):
         found = GraphRows(claim, claim.graph)
-        return Bench(claim, tree, program, found, OnGraph(claim, found)), source, used
-    if exact:
-        raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
-    from scrub.model.open import open_weights
-
-    weights = open_weights(source, device, dtype, int(claim.data.lengths.max()))
-    with progress(f"{hypothesis.title}: rows", len(claim.data)) as done:
+        return Bench(claim, tree, program, found, OnGraph(claim, found))
+    assert weights is not None
+    with progress(f"{claim.hypothesis.title}: rows", len(claim.data)) as done:
         ran = TransformerRows.run(claim, weights, [program], done)
-    return Bench(claim, tree, program, ran, OnTransformer(claim, ran, source.tokenizer)), source, used
+    return Bench(claim, tree, program, ran, OnTransformer(claim, ran, source.tokenizer))
 
 
 def model_record(source: Source, model: Transformer | None) -> dict[str, Any]:

@@ -7,7 +7,6 @@ weak evidence, and every finding states its power. No p-value is adjusted before
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from attrs import asdict, frozen
 from jaxtyping import Float
 
 from scrub.errors import MetricError, ScrubError, some
+from scrub.score.paired import holm as holm
 
 LEVEL = 0.05
 MOST_ROWS = 500  # that a test of independence takes
@@ -170,19 +170,6 @@ def dependence(
         permuted = (np.matmul(left.T, right[rng.permuted(order, axis=1)]) ** 2).sum((1, 2)) / len(a) ** 2
         as_large += int((permuted >= observed - SAME).sum())
     return observed, (1 + as_large) / (1 + permutations)
-
-
-def holm(p: Sequence[float | None]) -> tuple[float | None, ...]:
-    """Holm's adjusted p-values: rejecting those <= 0.05 errs anywhere with chance <= 0.05. None stays None.
-
-    S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (1979); no independence is needed.
-    """
-    adjusted, highest = list(p), 0.0
-    tested = sorted((value, i) for i, value in enumerate(p) if value is not None)
-    for before, (value, i) in enumerate(tested):
-        highest = max(highest, min(1.0, (len(tested) - before) * value))
-        adjusted[i] = highest
-    return tuple(adjusted)
 
 
 def enough(tests: int = 1, q: float = 0.9, level: float = LEVEL) -> int:

@@ -1,4 +1,4 @@
-"""Finding claims: in files, directories, by `file::name[variant]`. A broken file is a problem."""
+"""Finding claims: in files, directories, by `file::name[variant]`, frozen ones. A broken file is a problem."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from scrub.claims.freeze import CLAIM
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import Problem, collecting, line_in, located, same_file
+from scrub.claims.thaw import thaw
 from scrub.errors import ClaimError, ScrubError, did_you_mean
 
 _PREFIX = "scrub_claims_"
@@ -31,6 +33,7 @@ class Collected:
 def collect(targets: Iterable[str | Path]) -> Collected:
     """Claims of files, of directories of files, of `file.py::name` and `file.py::name[backups=False]`.
 
+    A directory that holds a `claim.json` is a frozen claim, and stands for that alone.
     A claim that a file merely imports counts where it is asked for by name. Raises ClaimError for a path that
     does not exist, a name that a file does not have, a directory without claims.
     """
@@ -43,7 +46,7 @@ def collect(targets: Iterable[str | Path]) -> Collected:
         path = Path(match["path"])
         if not path.exists():
             raise ClaimError(f"no such file: {path}.{_near(path)}")
-        found = [_load(file, bool(match["name"])) for file in _files(path)]
+        found = [load(file, bool(match["name"])) for file in _files(path)]
         loaded = [h for f in found for h in f.hypotheses]
         broken = [p for f in found for p in f.problems]
         if not loaded and not broken:
@@ -64,15 +67,20 @@ def _near(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    if path.is_file():
+    if path.is_file() or (path / CLAIM).is_file():
         return [path]
     return sorted(
         p for p in path.rglob("*.py") if not any(part.startswith((".", "_")) for part in p.parts[len(path.parts) :])
     )
 
 
-def _load(path: Path, imported: bool) -> Collected:
-    """Import one file and take the hypotheses bound to names at its top level, imported ones too if asked."""
+def load(path: Path, imported: bool = False) -> Collected:
+    """Import one file and take the hypotheses bound to names at its top level, imported ones too if asked.
+
+    A directory is a frozen claim.
+    """
+    if path.is_dir():
+        return _thawed(path)
     with collecting() as wrong:
         try:
             module = _import(path)
@@ -85,6 +93,13 @@ def _load(path: Path, imported: bool) -> Collected:
         if isinstance(h, Hypothesis) and not name.startswith("_") and name not in foreign
     ]
     return Collected(tuple(own), tuple(located(wrong, "", str(path), None)))
+
+
+def _thawed(path: Path) -> Collected:
+    try:
+        return Collected((thaw(path),))
+    except ScrubError as error:
+        return Collected((), (Problem(str(error), file=str(path)),))
 
 
 def _raised(path: Path, error: BaseException) -> Problem:
@@ -138,6 +153,8 @@ def _forget_neighbours(folder: str) -> None:
 
 def _named(loaded: list[Hypothesis], name: str, variant: str | None, path: Path) -> Hypothesis:
     names = [h.name for h in loaded]
+    if f"{name}[{variant}]" in names:  # a frozen variant is a claim of its own
+        name, variant = f"{name}[{variant}]", None
     if name not in names:
         raise ClaimError(f"{path} has no claim {name!r}.{did_you_mean(name, names)} It has {', '.join(names)}.")
     hypothesis = loaded[names.index(name)]

@@ -33,19 +33,25 @@ SCOPES = ("occurrence", "input", "draw")
 
 @frozen
 class Expectation:
-    """The share that a claim must recover, stated beforehand."""
+    """The share that a claim must recover, stated beforehand; with `any_swaps`, whichever of its swaps are made."""
 
     share: float
+    any_swaps: bool = False
 
     def __str__(self) -> str:
-        return f"recovers({self.share:g})"
+        return f"recovers({self.share:g}{', any_swaps=True' if self.any_swaps else ''})"
 
 
-def recovers(share: float) -> Expectation:
-    """Expect at least this share of the model's performance to be recovered, such as `recovers(0.8)`."""
+def recovers(share: float, any_swaps: bool = False) -> Expectation:
+    """Expect at least this share of the model's performance to be recovered, such as `recovers(0.8)`.
+
+    `any_swaps=True` expects it of every subset of the swaps too: an adversary looks for one that breaks the claim.
+    """
+    if not isinstance(any_swaps, bool):
+        raise ClaimError(f"recovers(any_swaps={any_swaps!r}): write True or False.")
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
         raise ClaimError(f"recovers({share!r}): say a share above 0 and up to 1, such as recovers(0.8).")
-    return Expectation(float(share))
+    return Expectation(float(share), any_swaps)
 
 
 def together(*names: str) -> tuple[str, ...]:

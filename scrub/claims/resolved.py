@@ -11,7 +11,7 @@ from attrs import field, frozen
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import claims_of
 from scrub.claims.graphs import ModelGraph
-from scrub.claims.hypothesis import Hypothesis, Options
+from scrub.claims.hypothesis import Expectation, Hypothesis, Options
 from scrub.claims.metric import AnyMetric
 from scrub.claims.names import Component
 from scrub.claims.placement import Placement
@@ -22,6 +22,13 @@ from scrub.claims.values import Value, codes, digest, joint_codes, key
 
 if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Bool, Int
+
+
+def _expected(expect: Expectation | None) -> object:
+    """What the digest says of an expectation: the share alone where no adversary is asked for."""
+    if expect is None:
+        return None
+    return (expect.share, "any swaps") if expect.any_swaps else expect.share
 
 
 @frozen(slots=False, eq=False)
@@ -87,7 +94,7 @@ class Claim:
             self.graph.name,
             self.data.digest,
             str(self.metric),
-            hypothesis.expect.share if hypothesis.expect else None,
+            _expected(hypothesis.expect),
             self._setting(),
             self._meaning(self.placement.output),
             [repr(value) for value in self._ordered(self.placement.output)],

@@ -47,6 +47,14 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     yield m.name, f"model {m.model:.3f}, scrubbed {m.scrubbed:.3f}, random {m.random:.3f}; {m.better} is better"
     if result.constant is not None:
         yield "constant", f"the best answer that ignores its input recovers {result.constant:z.2f}"
+    for control in result.controls:
+        if control.name == "shuffled values":
+            yield "shuffled", f"the same sites with the values of other rows recover {control}"
+        elif control.name == "random sites":
+            yield "elsewhere", f"the same claim on other heads of its layers recovers {control}"
+    if result.adversary is not None:
+        without = ", ".join(result.adversary.left_out) or "none"
+        yield "adversary", f"the worst swaps found recover {result.adversary.share}; left out: {without}"
     explained = "" if u.explained is None else f", explained {u.explained:z.2f}"
     yield "unexplained", f"AUE {u.aue:.3f} of ATE {u.ate:.3f}{explained} (row by row, errors cannot cancel)"
     yield "bits", f"the claim keeps {result.bits.kept:.1f} of the {result.bits.everything:.1f} that tell rows apart"

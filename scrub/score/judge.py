@@ -11,6 +11,7 @@ import numpy as np
 from scrub.claims.dataset import Dataset
 from scrub.score.bits import bits
 from scrub.score.constant import best_constant
+from scrub.score.power import Spread, settle
 from scrub.score.result import Means, Result, Unexplained, gap, ratio
 from scrub.score.sample import Bench, Samples
 from scrub.score.statistics import METHOD, UNDEFINED, interval
@@ -35,9 +36,11 @@ def conclude(
         constant = recovered_by(best_constant(claim, bench.measured, samples.references), samples)
     bar = max(expect, constant) if constant is not None else expect
     verdict = judge(recovered, nothing, expect, constant)
+    spread = Spread.of(samples) if nothing is None else None
+    reason = settle(verdict.reason, verdict.word, recovered.value, bar, spread, draws)
     return Result(
         hypothesis=name, digest=claim.digest, foil=hypothesis.foil_reason,
-        verdict=verdict.word, reason=verdict.reason, expect=expect,
+        verdict=verdict.word, reason=reason, expect=expect, spread=spread,
         recovered=recovered, constant=constant, bar=bar,
         metric=Means(str(claim.metric), better, float(means[2]), float(means[0]), float(means[1])),
         unexplained=Unexplained.of(float(means[3]), float(means[4])),

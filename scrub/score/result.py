@@ -9,7 +9,9 @@ from attrs import field, frozen
 
 from scrub.claims.seen import Seen
 from scrub.score.bits import Bits
+from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
+from scrub.score.power import DETECTABLE, Spread
 from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 
@@ -75,6 +77,9 @@ class Result:
     explanation: tuple[str, ...] = ()
     seen: Seen = field(factory=Seen)
     table: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+    controls: tuple[Control, ...] = ()
+    adversary: Adversary | None = None
+    spread: Spread | None = None
 
     @property
     def passed(self) -> bool:
@@ -97,12 +102,25 @@ class Result:
             "unexplained": {"aue": u.aue, "ate": u.ate, "explained": u.explained},
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
+            "controls": [control.to_dict() for control in self.controls],
+            "adversary": self.adversary.to_dict() if self.adversary else None,
             "diagnostics": {
                 "accuracy": self.accuracy, "better_than_model": self.better_than_model,
                 "own_rest": self.own_rest, "variables": [swaps.to_dict() for swaps in self.swaps],
-                "seen": self.seen.to_dict(), "warnings": list(self.warnings),
+                "seen": self.seen.to_dict(), "warnings": list(self.warnings), "power": self._power(),
             },
             "options": self.options, "provenance": self.provenance, "explanation": list(self.explanation),
+        }  # fmt: skip
+
+    def _power(self) -> dict[str, Any] | None:
+        """The variances of `recovered`, the difference that was detectable, and the rows that would settle it."""
+        spread, value = self.spread, self.recovered.value
+        if spread is None or value is None:
+            return None
+        return {
+            "s2_rows": spread.rows, "s2_draws": spread.draws,
+            "detectable": DETECTABLE * spread.error(self.rows, self.draws),
+            "rows_to_settle": spread.needed(abs(value - self.bar), self.draws),
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:

@@ -31,6 +31,7 @@ def test_a_result_as_it_reads(result: Any) -> None:
         f"    {result.reason}",
         "    error        model 0.000, scrubbed 1.250, random 9.500; lower is better",
         "    constant     the best answer that ignores its input recovers 0.12",
+        f"    shuffled     the same sites with the values of other rows recover {result.controls[-1]}",
         "    unexplained  AUE 1.250 of ATE 9.500, explained 0.87 (row by row, errors cannot cancel)",
         "    bits         the claim keeps 1.6 of the 3.6 that tell rows apart",
         "    story        by itself right on 25.0% of the scored rows",

@@ -1,0 +1,226 @@
+"""The files of a frozen claim, read and checked field by field; errors name the file and the field."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from keyword import iskeyword
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, fields, frozen
+
+from scrub.claims.facts import Facts
+from scrub.claims.freeze import CLAIM, FORMAT, ROWS, VALUES
+from scrub.claims.hypothesis import Expectation, Options, recovers
+from scrub.claims.metric import parse_metric
+from scrub.claims.names import Component, parse_component
+from scrub.claims.plain import from_plain
+from scrub.claims.positions import parse_slots
+from scrub.claims.protocol import Protocol, protocol
+from scrub.claims.sites import Place, Site, inside
+from scrub.claims.values import Value
+from scrub.errors import ClaimError, ScrubError, did_you_mean
+
+_TEXT, _LIST, _OBJECT = (str,), (list,), (dict,)
+_FIELDS: dict[str, tuple[type, ...]] = {
+    "format": (int,), "digest": _TEXT, "name": _TEXT, "model": _OBJECT, "variables": _LIST, "sites": _OBJECT,
+    "metric": _TEXT, "expect": (dict, type(None)), "options": _OBJECT, "criteria": _OBJECT,
+    "foil": (str, type(None)), "pool": (list, type(None)), "files": _OBJECT,
+}  # fmt: skip
+_MODEL = {"name": (str, type(None)), "graph": _TEXT, "revision": (str, type(None))}
+_VARIABLE = {"name": _TEXT, "parents": _LIST, "round": (int, float, type(None))}
+_SITE = {"components": _LIST, "at": _LIST, "reads": _OBJECT, "omits": _LIST, "linked": (bool,)}
+_ROW = {"tokens": _LIST, "positions": _OBJECT, "columns": _OBJECT}
+
+
+@frozen
+class StoredVariable:
+    """A variable without its function."""
+
+    name: str
+    parents: tuple[str, ...]
+    step: float | None
+
+
+@frozen(eq=False)
+class Record:
+    """All that the files hold. `rows_of_values` and `pool` are None where they are all rows."""
+
+    folder: Path
+    facts: Facts
+    title: str
+    digest: str
+    model: str | None
+    graph: str
+    variables: tuple[StoredVariable, ...]
+    places: dict[str, Place]
+    metric: str
+    expect: Expectation | None
+    options: Options
+    criteria: Protocol
+    foil: str | None
+    pool: list[Any] | None
+    rows: tuple[dict[str, Any], ...]
+    rows_of_values: list[Any] | None
+    values: dict[str, tuple[Value, ...]]
+
+    @property
+    def file(self) -> Path:
+        return self.folder / CLAIM
+
+
+def read_record(folder: Path) -> Record:
+    """The files of a directory. Raises ClaimError for the first thing that is wrong with them."""
+    file = folder / CLAIM
+    found = _json(_bytes(file), file)
+    if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+        raise ClaimError(f"{file} is no frozen claim: it has no field 'format' with a whole number.")
+    if found["format"] > FORMAT:
+        raise ClaimError(
+            f"{file}: field 'format' is {found['format']}, of a newer scrub: update it; this one reads {FORMAT}."
+        )
+    _check(found, _FIELDS, file, "")
+    _check(found["model"], _MODEL, file, "model.")
+    _check(found["files"], {ROWS: _TEXT, VALUES: _TEXT}, file, "files.")
+    rows, values = (_unchanged(folder / name, found["files"][name], file) for name in (ROWS, VALUES))
+    variables = tuple(_variable(v, file, f"variables[{i}].") for i, v in enumerate(found["variables"]))
+    stored = _json(values, folder / VALUES)
+    _check(stored, {"rows": (list, type(None)), "values": _OBJECT}, folder / VALUES, "")
+    _check(stored["values"], dict.fromkeys((v.name for v in variables), _LIST), folder / VALUES, "values.")
+    with _field(file, "metric"):
+        parse_metric(found["metric"])
+    with _field(file, "expect"):
+        expect = None if found["expect"] is None else recovers(**_known(found["expect"], Expectation))
+    with _field(file, "options"):
+        options = evolve(Options(), **_known(found["options"], Options))
+    with _field(file, "criteria"):
+        criteria = protocol(**_known(found["criteria"], Protocol))
+    return Record(
+        folder, {name: found[name] for name in _FIELDS if name not in ("format", "digest", "pool", "files")},
+        found["name"], found["digest"], found["model"]["name"], found["model"]["graph"], variables,
+        {name: _place(where, file, f"sites.{name}") for name, where in found["sites"].items()},
+        found["metric"], expect, options, criteria, found["foil"], found["pool"],
+        tuple(_rows(rows, folder / ROWS)), stored["rows"],
+        {name: tuple(_values(column, folder / VALUES, name)) for name, column in stored["values"].items()},
+    )  # fmt: skip
+
+
+def numbered(record: Record, name: str, found: list[Any], count: int) -> list[int]:
+    """Row numbers below `count`. Raises ClaimError for others."""
+    if wrong := [n for n in found if type(n) is not int or not 0 <= n < count]:
+        raise ClaimError(f"{record.file}: field {name!r} holds {wrong[0]!r}, which is none of the {count} rows.")
+    return found
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ClaimError(f"{file} cannot be read: {error.strerror}. A frozen claim has it.") from None
+
+
+def _json(content: bytes, file: Path) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise ClaimError(f"{file} is no JSON: {error}.") from None
+
+
+def _unchanged(file: Path, digest: str, claim: Path) -> bytes:
+    content = _bytes(file)
+    found = hashlib.sha256(content).hexdigest()
+    if found != digest:
+        raise ClaimError(
+            f"{file} was changed: its digest is {found[:12]}..., field 'files.{file.name}' of {claim} says "
+            f"{digest[:12]}..."
+        )
+    return content
+
+
+def _check(found: Any, known: Mapping[str, tuple[type, ...]], file: Path, prefix: str) -> None:
+    """An object with exactly these fields, each of one of its types. Raises ClaimError naming file and field."""
+    if not isinstance(found, dict):
+        raise ClaimError(f"{file}: field {prefix.removesuffix('.') or 'top'!r} is no object.")
+    for name in found:
+        if name not in known:
+            raise ClaimError(f"{file}: unknown field '{prefix}{name}'.{did_you_mean(str(name), known)}")
+    for name, types in known.items():
+        if name not in found:
+            raise ClaimError(f"{file}: field '{prefix}{name}' is missing.")
+        if type(found[name]) not in types:
+            raise ClaimError(f"{file}: field '{prefix}{name}' is {json.dumps(found[name])[:60]}, of a wrong type.")
+
+
+@contextmanager
+def _field(file: Path, name: str) -> Generator[None]:
+    """Errors say in which field they are."""
+    try:
+        yield
+    except (ScrubError, ValueError, TypeError, ZeroDivisionError) as error:
+        raise ClaimError(f"{file}: field {name!r}: {error}") from None
+
+
+def _known(found: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
+    known = [f.name for f in fields(kind)]
+    for name in found:
+        if name not in known:
+            raise ClaimError(f"unknown field {name!r}.{did_you_mean(name, known)}")
+    return found
+
+
+def _names(found: Any, file: Path, name: str) -> tuple[str, ...]:
+    if not isinstance(found, list):
+        raise ClaimError(f"{file}: field '{name}' is no list of names.")
+    if wrong := [one for one in found if not isinstance(one, str)]:
+        raise ClaimError(f"{file}: field '{name}' holds {wrong[0]!r}, which is no name.")
+    return tuple(found)
+
+
+def _variable(found: Any, file: Path, prefix: str) -> StoredVariable:
+    _check(found, _VARIABLE, file, prefix)
+    parents = _names(found["parents"], file, f"{prefix}parents")
+    if wrong := [name for name in parents if not name.isidentifier() or iskeyword(name)]:
+        raise ClaimError(f"{file}: field '{prefix}parents' holds {wrong[0]!r}, which is no name of a parameter.")
+    return StoredVariable(found["name"], parents, found["round"])
+
+
+def _place(found: Any, file: Path, name: str) -> Place:
+    if found == "inside":
+        return inside
+    if not isinstance(found, list) or not found:
+        raise ClaimError(f"{file}: field '{name}' must be a list of sites, or 'inside'.")
+    sites = tuple(_site(one, file, f"{name}[{i}].") for i, one in enumerate(found))
+    return sites[0] if len(sites) == 1 else sites
+
+
+def _site(found: Any, file: Path, prefix: str) -> Site:
+    _check(found, _SITE, file, prefix)
+    names = _names(found["components"], file, f"{prefix}components")
+    at = _names(found["at"], file, f"{prefix}at")
+    reading = tuple((c, _names(read, file, f"{prefix}reads.{c}")) for c, read in found["reads"].items())
+    with _field(file, prefix.removesuffix(".")):
+        components = tuple(parse_component(name) if at else Component("node", name=name) for name in names)
+        slots = parse_slots(at) if at else ()
+    if not components:
+        raise ClaimError(f"{file}: field '{prefix}components' is empty.")
+    omitted = _names(found["omits"], file, f"{prefix}omits")
+    return Site(components, slots, reading, omitted, found["linked"])
+
+
+def _rows(content: bytes, file: Path) -> Generator[dict[str, Any]]:
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if line.strip():
+            row = _json(line, file)
+            _check(row, _ROW, file, f"line {number}.")
+            with _field(file, f"line {number}"):
+                columns = {name: from_plain(value, floats=True) for name, value in row["columns"].items()}
+            yield {**row, "columns": columns}
+
+
+def _values(column: list[Any], file: Path, name: str) -> Generator[Value]:
+    for row, value in enumerate(column):
+        with _field(file, f"values.{name}[{row}]"):
+            yield from_plain(value)

@@ -1,0 +1,44 @@
+"""Values as JSON and back, exactly: `True` and 1 differ, a tuple is a list, a Fraction says that it is one."""
+
+from __future__ import annotations
+
+import json
+import math
+from fractions import Fraction
+from typing import Any
+
+_EXACT = (bool, int, str)
+
+
+def to_plain(value: object) -> Any:
+    """A value, or a column's value, as JSON knows it.
+
+    Raises ValueError for what would not come back the same: other types, and those derived from these.
+    """
+    if value is None or type(value) in _EXACT:
+        return value
+    if type(value) is tuple:
+        return [to_plain(part) for part in value]
+    if type(value) is Fraction:
+        return {"fraction": str(value)}
+    if type(value) is float:
+        return value if math.isfinite(value) else {"float": repr(value)}
+    found = f"{value!r} ({type(value).__name__})"
+    raise ValueError(f"{found} cannot be written as data: use None, bool, int, float, str, Fraction, tuples")
+
+
+def from_plain(found: Any, *, floats: bool = False) -> Any:
+    """What `to_plain` wrote. Raises ValueError for anything else; variables have no `floats`."""
+    match found:
+        case None | bool() | int() | str():
+            return found
+        case float() if floats:
+            return found
+        case list():
+            return tuple(from_plain(part, floats=floats) for part in found)
+        case {"fraction": str(text), **others} if not others:
+            return Fraction(text)
+        case {"float": "nan" | "inf" | "-inf" as text, **others} if floats and not others:
+            return float(text)
+        case _:
+            raise ValueError(f"{json.dumps(found)} is no value")

@@ -1,0 +1,36 @@
+"""Interchange interventions in words: a line for each variable."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from scrub.report.text import short_name, table
+
+if TYPE_CHECKING:
+    from scrub.score.interchange import Interchange, Share
+
+
+def interchange_text(found: Interchange) -> str:
+    """How often the model answers what the story says, with a variable taken from a row that differs in it."""
+    rows = [("variable", "answers a*", "chance", "rows", "where they agree", "should not move", "left out")]
+    for e in found.exchanges:
+        left = f"{e.unsaid:.0%}" if e.unsaid else "-"
+        chance = "-" if e.moved.chance is None else f"{e.moved.chance:.2f}"
+        shown = [_shown(share) for share in (e.moved, e.moved_agreeing, e.stayed)]
+        rows.append((e.variable, shown[0], chance, str(e.moved.rows), shown[1], shown[2], left))
+    sample = f"{found.rows} rows x {found.draws} donors, seed {found.seed}"
+    agree = f"model and story agree on {found.agreeing:.1%} of the rows as they are"
+    lines = [f"{short_name(found.hypothesis)}: interchange interventions", *(f"    {line}" for line in table(rows))]
+    return "\n".join([*lines, f"    {sample}; {agree}"])
+
+
+def interchange_html(found: Interchange) -> str:
+    """The words of the terminal in a fixed-width block."""
+    return f'<pre style="margin:0">{escape(interchange_text(found))}</pre>'
+
+
+def _shown(share: Share) -> str:
+    if share.share.value is None:
+        return "-"
+    return str(share.share) if share.share.low is not None else f"{share.share.value:.2f}"

@@ -1,0 +1,95 @@
+"""An adversary: is there a subset of the licensed swaps that the model does not survive?
+
+Scrubbing makes all licensed swaps at once, so errors of two of them can cancel. A claim says that every swap is
+allowed, hence any subset is. The search is greedy, on one half of the reference rows; what it finds is measured on
+the other half, so that its interval owes nothing to the search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from attrs import evolve
+from jaxtyping import Float, Int
+
+from scrub.engine.draw import Swap, all_swaps
+from scrub.score.control import Adversary
+from scrub.score.result import Result, ratio
+from scrub.score.sample import Bench, Samples, resample_only
+from scrub.score.statistics import interval
+from scrub.score.verdict import REFUTED, ROUNDING, UNDEFINED
+
+SEARCH_ROWS, SEARCH_DRAWS = 64, 4
+WORTH_IT = 0.002  # of what is recovered: a step that harms less ends the search
+Rows = Int[np.ndarray, " row"]
+
+
+def attack(
+    bench: Bench, samples: Samples, draws: int, seed: int, done: Callable[[int], None] = lambda _: None
+) -> Adversary:
+    """Search on the even reference rows (in the order of digests), measure on the odd ones."""
+    swaps = all_swaps(bench.tree, bench.claim)
+    even = np.arange(0, len(samples.references), 2)[:SEARCH_ROWS]
+    odd = np.arange(1, len(samples.references), 2)
+    tried: dict[frozenset[Swap], float] = {}
+
+    def harm(made: frozenset[Swap]) -> float:
+        if made not in tried:
+            few = min(draws, SEARCH_DRAWS)
+            tried[made] = -float(ratio(_columns(bench, samples, even, few, seed, made).mean(0)[None])[0])
+            done(1)
+        return tried[made]
+
+    made = _greedy(list(swaps), harm)
+    share = interval(_columns(bench, samples, odd, draws, seed, made), ratio, seed)
+    named = {swap: f"{swap[1]} of {node.variable} ({node.site})" for swap, node in swaps.items()}
+    chosen = tuple(named[swap] for swap in swaps if swap in made)
+    return Adversary(chosen, tuple(named[swap] for swap in swaps if swap not in made), share, len(odd))
+
+
+def _greedy(swaps: list[Swap], harm: Callable[[frozenset[Swap]], float]) -> frozenset[Swap]:
+    """From all swaps, and from none: each step adds or takes away the swap that harms most; the worse end wins."""
+    ends: list[frozenset[Swap]] = []
+    for start in (frozenset(swaps), frozenset[Swap]()):
+        made, worst = start, harm(start)
+        while True:
+            steps = [(harm(made ^ {swap}), -i) for i, swap in enumerate(swaps)]
+            best = max(steps, default=(-np.inf, 0))
+            if best[0] <= worst + WORTH_IT:
+                break
+            made, worst = made ^ {swaps[-best[1]]}, best[0]
+        ends.append(made)
+    return max(ends, key=harm)
+
+
+def _columns(
+    bench: Bench, samples: Samples, at: Rows, draws: int, seed: int, made: frozenset[Swap]
+) -> Float[np.ndarray, "row column"]:
+    """Row means of (scrubbed, random, model) with some swaps made, on some of the reference rows."""
+    table = resample_only(bench, samples.references[at], draws, seed, made)
+    return np.stack([table.mean(1), samples.random[at].mean(1), samples.model[at]], axis=1)
+
+
+def challenge(
+    bench: Bench,
+    samples: Samples,
+    result: Result,
+    draws: int,
+    seed: int,
+    done: Callable[[int], None] = lambda _: None,
+) -> Result:
+    """With its adversary, where the expectation asks for one: refuted when the interval lies below the bar."""
+    expect = bench.claim.hypothesis.expect
+    if expect is None or not expect.any_swaps or result.verdict == UNDEFINED:
+        return result
+    found = attack(bench, samples, draws, seed, done)
+    result = evolve(result, adversary=found)
+    if found.share.high is None:
+        few = f"any_swaps: {found.rows} rows for the adversary's interval are too few."
+        return evolve(result, reason=f"{result.reason} {few}")
+    if result.verdict == REFUTED or found.share.high >= result.bar - ROUNDING:
+        return result
+    only = ", ".join(found.subset)
+    reason = f"with these swaps alone, {found.share} is recovered, below {result.bar:.2f}: {only}."
+    return evolve(result, verdict=REFUTED, reason=reason)

@@ -1,0 +1,205 @@
+"""From the samples of rival claims to a comparison: paired by row, since all saw the same rows and draws.
+
+difference(a, b) = mean_x(L_b - L_a) / (L_random - L_model), which is recovered(a) - recovered(b). The denominator
+has the sign of the metric, so that a positive difference speaks for a, whether lower or higher is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, permutations
+from typing import Any
+
+import numpy as np
+from attrs import evolve, frozen
+from jaxtyping import Float
+
+from scrub.claims.text import Tokenizer
+from scrub.score.bits import bits
+from scrub.score.comparison import (
+    A_BETTER,
+    B_BETTER,
+    CANNOT_TELL,
+    CLAIM,
+    CONTROL,
+    Compared,
+    Comparison,
+    DecidingRow,
+    Difference,
+    Fact,
+    Point,
+    Refinement,
+    labels,
+)
+from scrub.score.constant import best_constant
+from scrub.score.judge import provenance, recovered_by
+from scrub.score.paired import holm, sign_flip, studentised
+from scrub.score.refine import refines, swapped
+from scrub.score.result import ROUNDING, gap, ratio
+from scrub.score.sample import Bench, Samples
+from scrub.score.statistics import FEW_ROWS, UNDEFINED, interval
+from scrub.score.stories import row_text
+from scrub.score.structural import edges, facts
+from scrub.score.verdict import judge, nothing_to_recover
+
+SIGNIFICANT = 0.05
+DECIDING = 5  # rows of each pair
+SHARED, MEAN = "shared", "mean of both"
+KEEP_ALL, KEEP_NOTHING, CONSTANT = "keep everything", "keep nothing", "best constant"
+
+Columns = Float[np.ndarray, "row k"]
+
+
+@frozen(eq=False)
+class Rival:
+    """A claim that was sampled, under a name that no other has."""
+
+    name: str
+    bench: Bench
+    samples: Samples
+
+
+def conclude(
+    rivals: Sequence[Rival], draws: int, seed: int, model: dict[str, Any], tokenizer: Tokenizer | None
+) -> Comparison:
+    """Compare claims that were sampled on the same rows with the same seed and draws."""
+    first = rivals[0]
+    names = [rival.name for rival in rivals]
+    short = labels(names)
+    constant = best_constant(first.bench.claim, first.bench.measured, first.samples.references)
+    compared = [_compared(rival, recovered_by(constant, rival.samples), seed) for rival in rivals]
+    pairs = list(combinations(rivals, 2))
+    differences = adjusted([difference(a, b, seed) for a, b in pairs])
+    means = first.samples.columns.mean(0)
+    unlike = any(d.random != SHARED for d in differences)
+    return Comparison(
+        hypotheses=tuple(compared), differences=tuple(differences),
+        pareto=pareto(compared, recovered_by(constant, first.samples)),
+        refines=tuple(
+            Refinement(a.name, b.name) for a, b in permutations(rivals, 2) if refines(a.bench.claim, b.bench.claim)
+        ),
+        structural=tuple(
+            Fact(a.name, b.name, text)
+            for a, b in pairs for text in facts(a.bench.claim, b.bench.claim, short[a.name], short[b.name])
+        ),
+        deciding=tuple(row for a, b in pairs for row in deciding(a, b, tokenizer)),
+        metric=str(first.bench.claim.metric), better=first.bench.claim.metric.better, model=float(means[2]),
+        rows=len(first.samples.references), draws=draws, seed=seed,
+        options={"random": "each claim has its own; a difference is on the mean of both"} if unlike else {},
+        provenance=provenance(first.bench.claim.data, model), table=_table(rivals, short),
+    )  # fmt: skip
+
+
+def _compared(rival: Rival, constant: float | None, seed: int) -> Compared:
+    """The scores of one claim by itself, as in a test; controls of its values are left to the test."""
+    claim, columns = rival.bench.claim, rival.samples.columns
+    hypothesis, means = claim.hypothesis, columns.mean(0)
+    nothing = nothing_to_recover(interval(columns, gap, seed), claim.metric.better, len(columns))
+    recovered = interval(columns, ratio, seed) if nothing is None else UNDEFINED
+    expect = hypothesis.expect.share if hypothesis.expect else None
+    verdict = judge(recovered, nothing, expect, constant) if expect is not None else None
+    return Compared(
+        hypothesis=rival.name, digest=claim.digest, foil=hypothesis.foil_reason,
+        verdict=verdict.word if verdict else None, reason=verdict.reason if verdict else None, expect=expect,
+        recovered=recovered, explained=interval(columns, explained, seed),
+        scrubbed=float(means[0]), random=float(means[1]), bits=bits(claim),
+        variables=len(swapped(claim)), edges=len(edges(claim)), options=claim.options.shown(),
+    )  # fmt: skip
+
+
+def explained(columns: Columns) -> Float[np.ndarray, " n"]:
+    """1 - AUE/ATE from means of (scrubbed, random, model, scrubbed distance, random distance)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 1 - columns[:, 3] / columns[:, 4]
+
+
+def difference(a: Rival, b: Rival, seed: int) -> Difference:
+    """recovered(a) - recovered(b) with its paired interval and p; `adjusted` is p until other pairs are known.
+
+    Where the two have their own L_random (other rests or strata), the scale is taken from the mean of both.
+    """
+    first, second = a.samples.columns, b.samples.columns
+    shared = bool(np.array_equal(a.samples.random, b.samples.random))
+    random = first[:, 1] if shared else (first[:, 1] + second[:, 1]) / 2
+    # as for `recovered`: scrubbed, random, model, and the other claim's scrubbed
+    columns = np.stack([first[:, 0], random, first[:, 2], second[:, 0]], axis=1)
+    scale = abs(float(gap(columns.mean(0)[None])[0]))
+    nothing = nothing_to_recover(interval(columns, gap, seed), a.bench.claim.metric.better, len(columns))
+    share = interval(columns, _more, seed) if nothing is None else UNDEFINED
+    gained = columns[:, 3] - columns[:, 0]
+    tested = np.where(np.abs(gained) <= ROUNDING * scale, 0.0, gained)
+    p = sign_flip(tested, seed)
+    found = Difference(
+        a.name, b.name, share, studentised(tested), p, p, CANNOT_TELL, nothing or "", SHARED if shared else MEAN
+    )
+    return _judged(found)
+
+
+def _more(columns: Columns) -> Float[np.ndarray, " n"]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (columns[:, 3] - columns[:, 0]) / (columns[:, 1] - columns[:, 2])
+
+
+def adjusted(differences: Sequence[Difference]) -> list[Difference]:
+    """The differences with p-values corrected for their number (Holm), judged by these."""
+    corrected = holm([d.p for d in differences])
+    return [_judged(evolve(d, adjusted=d.p if p is None else p)) for d, p in zip(differences, corrected, strict=True)]
+
+
+def _judged(d: Difference) -> Difference:
+    """Better only where p says so, after correction, and the interval lies beyond 0 by more than rounding."""
+    low, high = d.share.low, d.share.high
+    if low is None or high is None:
+        return evolve(d, verdict=CANNOT_TELL, reason=d.reason or f"there is no interval: it takes {FEW_ROWS} rows.")
+    if d.adjusted > SIGNIFICANT:
+        return evolve(d, verdict=CANNOT_TELL, reason=f"p = {d.adjusted:.2g}: rows speak for both, or for neither.")
+    if low <= ROUNDING and high >= -ROUNDING:
+        return evolve(d, verdict=CANNOT_TELL, reason="the interval of the difference contains 0.")
+    word, side = (A_BETTER, "above") if low > 0 else (B_BETTER, "below")
+    return evolve(d, verdict=word, reason=f"the whole interval lies {side} 0, p = {d.adjusted:.2g}.")
+
+
+def pareto(compared: Sequence[Compared], constant: float | None) -> tuple[Point, ...]:
+    """Share against bits, claims and controls; marked where another keeps no more bits and recovers no less."""
+    everything = compared[0].bits.everything
+    points = [Point(c.hypothesis, CLAIM, c.bits.kept, c.recovered.value) for c in compared]
+    points += [Point(KEEP_ALL, CONTROL, everything, 1.0), Point(KEEP_NOTHING, CONTROL, 0.0, 0.0)]
+    points += [Point(CONSTANT, CONTROL, 0.0, constant)] if constant is not None else []
+    return tuple(evolve(p, dominated_by=_dominating(p, points)) for p in points)
+
+
+def _dominating(point: Point, points: Sequence[Point]) -> str | None:
+    """The best point that dominates this one, by more than rounding."""
+    share = point.recovered
+    if share is None:
+        return None
+    better = [
+        (p.recovered, -p.bits, p.hypothesis)
+        for p in points
+        if p.recovered is not None and p.bits <= point.bits + ROUNDING and p.recovered >= share - ROUNDING
+        and (p.bits < point.bits - ROUNDING or p.recovered > share + ROUNDING)
+    ]  # fmt: skip
+    return max(better)[2] if better else None
+
+
+def deciding(a: Rival, b: Rival, tokenizer: Tokenizer | None) -> Iterator[DecidingRow]:
+    """The rows with the largest paired differences, largest first; rows that do not differ decide nothing."""
+    first, second = a.samples, b.samples
+    ours, theirs = first.scrubbed.mean(1), second.scrubbed.mean(1)
+    gained = (ours - theirs) * (1 if a.bench.claim.metric.better == "higher" else -1)
+    scale = abs(float(first.random.mean() - first.model.mean()))
+    for i in np.argsort(-np.abs(gained), kind="stable")[:DECIDING].tolist():
+        if abs(gained[i]) > ROUNDING * scale:
+            row = int(first.references[i])
+            yield DecidingRow(
+                a.name, b.name, row, row_text(a.bench.claim.data.rows[row], tokenizer), float(first.model[i]),
+                float(ours[i]), float(theirs[i]), a.name if gained[i] > 0 else b.name,
+            )  # fmt: skip
+
+
+def _table(rivals: Sequence[Rival], short: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {"row": rivals[0].samples.references, "model": rivals[0].samples.model}
+    for rival in rivals:
+        columns = rival.samples.columns
+        found |= {f"{short[rival.name]} scrubbed": columns[:, 0], f"{short[rival.name]} random": columns[:, 1]}
+    return found

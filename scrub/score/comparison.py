@@ -1,0 +1,198 @@
+"""What a comparison of rival claims says: each claim's scores, paired differences, and how the claims relate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, field, frozen
+
+from scrub.score.bits import Bits
+from scrub.score.statistics import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+A_BETTER, B_BETTER, CANNOT_TELL = "a better", "b better", "cannot tell"
+CLAIM, CONTROL = "claim", "control"
+
+
+@frozen
+class Compared:
+    """One claim: what it recovers and explains, and how specific it is.
+
+    `scrubbed` and `random` are mean metrics; `variables` are those that are swapped, the answer not counted;
+    `edges` are channels of sites with the parent's site that they read. `verdict` is None without an expectation, and
+    rests on the share alone: controls and an adversary, which `scrub.test` runs, may take it back.
+    """
+
+    hypothesis: str
+    digest: str
+    foil: str | None
+    verdict: str | None
+    reason: str | None
+    expect: float | None
+    recovered: Interval
+    explained: Interval
+    scrubbed: float
+    random: float
+    bits: Bits
+    variables: int
+    edges: int
+    options: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@frozen
+class Difference:
+    """recovered(a) - recovered(b), paired by row: positive where a is better.
+
+    `p` is that of the sign-flip test, `adjusted` after Holm over all pairs; `random` says whether both claims have
+    one L_random (`shared`) or the scale is taken from the `mean of both`.
+    """
+
+    a: str
+    b: str
+    share: Interval
+    t: float | None
+    p: float
+    adjusted: float
+    verdict: str
+    reason: str
+    random: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "a": self.a, "b": self.b, **self.share.to_dict(), "t": self.t, "p": self.p, "adjusted": self.adjusted,
+            "verdict": self.verdict, "reason": self.reason, "random": self.random,
+        }  # fmt: skip
+
+
+@frozen
+class Point:
+    """A claim or a control on the Pareto picture; `dominated_by` keeps no more bits and recovers no less."""
+
+    hypothesis: str
+    kind: str
+    bits: float
+    recovered: float | None
+    dominated_by: str | None = None
+
+
+@frozen
+class Refinement:
+    """The finer claim has all sites of the coarser one, and its values there decide the coarser one's."""
+
+    finer: str
+    coarser: str
+
+
+@frozen
+class Fact:
+    """One difference between two claims, in words."""
+
+    a: str
+    b: str
+    fact: str
+
+
+@frozen
+class DecidingRow:
+    """A row on which two claims differ most: the metric of the model and of both, and which claim it speaks for."""
+
+    a: str
+    b: str
+    row: int
+    text: str
+    model: float
+    metric_a: float
+    metric_b: float
+    favours: str
+
+
+@frozen(eq=False)
+class Comparison:
+    """What `scrub.compare` returns. Numbers that are undefined are None.
+
+    `differences`, `structural` and `deciding` go through the pairs in the order in which the claims were given.
+    """
+
+    hypotheses: tuple[Compared, ...]
+    differences: tuple[Difference, ...]
+    pareto: tuple[Point, ...]
+    refines: tuple[Refinement, ...]
+    structural: tuple[Fact, ...]
+    deciding: tuple[DecidingRow, ...]
+    metric: str
+    better: str
+    model: float
+    rows: int
+    draws: int
+    seed: int
+    options: dict[str, Any]
+    provenance: dict[str, Any]
+    table: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """A short name for each claim; names that collide are told apart by their files."""
+        return labels([h.hypothesis for h in self.hypotheses])
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "hypotheses": [h.to_dict() for h in self.hypotheses],
+            "differences": [d.to_dict() for d in self.differences],
+            "pareto": [asdict(point) for point in self.pareto],
+            "refines": [asdict(r) for r in self.refines],
+            "structural": [asdict(fact) for fact in self.structural],
+            "deciding": [asdict(row) for row in self.deciding],
+            "metric": {"name": self.metric, "better": self.better, "model": self.model},
+            "rows": self.rows, "draws": self.draws, "seed": self.seed,
+            "options": self.options, "provenance": self.provenance,
+        }  # fmt: skip
+
+    def frame(self) -> pd.DataFrame:
+        """A pandas table, one line a reference row: the model's metric, each claim's scrubbed and random."""
+        import pandas as pd
+
+        return pd.DataFrame(self.table)
+
+    def __str__(self) -> str:
+        from scrub.report.comparison import comparison_text
+
+        return comparison_text(self)
+
+    def _repr_html_(self) -> str:
+        from scrub.report.comparison import comparison_html
+
+        return comparison_html(self)
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, a number behind those that came before: a claim may be compared with itself."""
+    found: list[str] = []
+    for name in names:
+        number, chosen = 1, name
+        while chosen in found:
+            number += 1
+            chosen = f"{name} ({number})"
+        found.append(chosen)
+    return found
+
+
+def labels(names: Sequence[str]) -> dict[str, str]:
+    """`file.py::name` -> `name`, with as much of the file as it takes to tell all of them apart."""
+    short = {name: name.rsplit("::", 1)[-1] for name in names}
+    for longer in (_with_file, str):
+        count = Counter(short.values())
+        short = {name: longer(name) if count[label] > 1 else label for name, label in short.items()}
+    return short
+
+
+def _with_file(name: str) -> str:
+    file, _, title = name.rpartition("::")
+    return f"{Path(file).name}::{title}" if file else title

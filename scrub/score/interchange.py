@@ -1,0 +1,214 @@
+"""Interchange interventions (Geiger et al. 2021, causal abstraction), from the same hypothesis.
+
+The model runs on a row x with the values of a variable's components, at their named positions, taken from a donor d
+that differs in the variable, everything downstream recomputed; the story runs on x with the variable set to what it
+is on d, and gives a*. The model should answer a*. Scrubbing asks whether rows that agree are interchangeable; this
+asks whether rows that differ make the difference that the story says. A feature that is carried but not used passes
+the first and fails the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import frozen
+from jaxtyping import Bool, Int
+
+from scrub.claims.resolved import Claim
+from scrub.claims.values import Value, key
+from scrub.engine.draw import Calls, Classes, words
+from scrub.errors import ClaimError
+from scrub.score.answers import NONE, Answers
+from scrub.score.patched import Patch, Patched
+from scrub.score.statistics import UNDEFINED, Interval, interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+JOINT = "jointly"
+Flags = Bool[np.ndarray, " call"]
+Numbers = Int[np.ndarray, " call"]
+OfRows = Int[np.ndarray, " row"]
+
+
+@frozen
+class Share:
+    """How often the model answered a*, with an interval over rows, and how often by chance; on how many rows."""
+
+    share: Interval
+    chance: float | None
+    rows: int
+
+    def to_dict(self) -> dict[str, Any]:
+        s = self.share
+        return {"value": s.value, "low": s.low, "high": s.high, "chance": self.chance, "rows": self.rows}
+
+
+@frozen
+class Exchange:
+    """One variable, or all of them jointly.
+
+    `moved`: where a* is another answer than the row's own, which is the score; `stayed`: where it is the same, and
+    the model should not move; `moved_agreeing`: the score on rows where model and story agree unswapped. `unsaid` is
+    the share of calls left out because a* is none of the data's answers.
+    """
+
+    variable: str
+    moved: Share
+    stayed: Share
+    moved_agreeing: Share
+    unsaid: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "variable": self.variable, **self.moved.to_dict(), "unsaid": self.unsaid,
+            "stayed": self.stayed.to_dict(), "agreeing": self.moved_agreeing.to_dict(),
+        }  # fmt: skip
+
+
+@frozen(eq=False)
+class Interchange:
+    """What `scrub.interchange` returns; `agreeing` is the share of rows where model and story agree unswapped."""
+
+    hypothesis: str
+    digest: str
+    exchanges: tuple[Exchange, ...]
+    agreeing: float
+    rows: int
+    draws: int
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "hypothesis": self.hypothesis, "digest": self.digest,
+            "interchange": [exchange.to_dict() for exchange in self.exchanges],
+            "agreeing": self.agreeing, "rows": self.rows, "draws": self.draws, "seed": self.seed,
+        }  # fmt: skip
+
+    def frame(self) -> pd.DataFrame:
+        """A pandas table, one line a variable."""
+        import pandas as pd
+
+        return pd.json_normalize([exchange.to_dict() for exchange in self.exchanges])
+
+    def __str__(self) -> str:
+        from scrub.report.interchange import interchange_text
+
+        return interchange_text(self)
+
+    def _repr_html_(self) -> str:
+        from scrub.report.interchange import interchange_html
+
+        return interchange_html(self)
+
+
+def interchange(
+    claim: Claim, model: Patched, answers: Answers, name: str, references: Int[np.ndarray, " reference"],
+    draws: int, seed: int, done: Callable[[int], None] = lambda _: None,
+) -> Interchange:  # fmt: skip
+    """Every variable that the answer reads, then all jointly, each with a donor of its own."""
+    variables = [n for n in claim.placement.reached() if n != claim.placement.output]
+    calls = Calls(np.repeat(references, draws), np.tile(np.arange(draws), len(references)))
+    own = np.array([answers.number(value) for value in claim.values[claim.placement.output]], dtype=np.int64)
+    agreeing = answers.best(model.outputs(references), claim) == own[references]
+    agrees = np.repeat(agreeing, draws)
+    found = [_exchange(claim, model, answers, n, [n], calls, own, agrees, seed, done) for n in sorted(variables)]
+    if len(variables) > 1:
+        found.append(_exchange(claim, model, answers, JOINT, sorted(variables), calls, own, agrees, seed, done))
+    return Interchange(name, claim.digest, tuple(found), float(agreeing.mean()), len(references), draws, seed)
+
+
+def donors(claim: Claim, name: str, calls: Calls, seed: int) -> Numbers:
+    """A row for each call, uniform among those of the stratum that differ on a variable; -1 where there is none."""
+    stratum, kind = _ranked(claim, ()), _ranked(claim, (name,))
+    together = np.unique(stratum * len(kind) + kind, return_inverse=True)[1].reshape(-1)
+    classes, strata = Classes.of(claim.data, together), Classes.of(claim.data, stratum)
+    sites = " ".join(sorted(site.site.canonical for site in claim.placement.placed[name].sites))
+    word = words(claim.data, calls, seed, sites, "interchange") >> np.uint64(32)
+    own, inside = classes.code[calls.reference], strata.code[calls.reference]
+    # members of a stratum are neighbours, as its number leads that of a class: the own class is stepped over
+    first = np.full(int(strata.code.max()) + 1, len(claim.data))
+    np.minimum.at(first, strata.code, classes.start[classes.code])
+    others = strata.size[inside] - classes.size[own]
+    rank = ((word * others.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
+    before = classes.start[own] - first[inside]
+    at = first[inside] + np.where(rank < before, rank, rank + classes.size[own])
+    return np.where(others > 0, classes.members[np.minimum(at, len(claim.data) - 1)], -1)
+
+
+def _ranked(claim: Claim, names: tuple[str, ...]) -> OfRows:
+    """Classes numbered by their first row in digest order, so that donors do not depend on the order of rows."""
+    code = claim.classes(names)
+    first = np.full(int(code.max()) + 1, len(code))
+    np.minimum.at(first, code[claim.data.order], np.arange(len(code)))
+    return np.unique(first[code], return_inverse=True)[1].reshape(-1)
+
+
+def _exchange(
+    claim: Claim, model: Patched, answers: Answers, title: str, variables: list[str], calls: Calls, own: OfRows,
+    agrees: Flags, seed: int, done: Callable[[int], None],
+) -> Exchange:  # fmt: skip
+    drawn = {name: donors(claim, name, calls, seed) for name in variables}
+    there = np.all([donor >= 0 for donor in drawn.values()], axis=0)
+    rows, drawn = calls.reference[there], {name: donor[there] for name, donor in drawn.items()}
+    if not len(rows):
+        nothing = Share(UNDEFINED, None, 0)
+        return Exchange(title, nothing, nothing, nothing, 0.0)
+    story = _Story(claim, answers)
+    wanted = story.answers(rows, drawn)
+    turned = np.random.default_rng([seed, len(rows), 0x1C]).permutation(len(rows))
+    other = story.answers(rows, {name: donor[turned] for name, donor in drawn.items()})
+    patches = [Patch(tuple(s.site for s in claim.placement.placed[n].sites), d) for n, d in drawn.items()]
+    said = answers.best(model.outputs(rows, patches), claim)
+    done(len(rows))
+    hit, moves = said == wanted, wanted != own[rows]
+    chance = (said == other) & (other != NONE)
+    sayable, agrees = wanted != NONE, agrees[there]
+
+    def share(some: Flags) -> Share:
+        return _share(rows, hit, chance, sayable & some, seed)
+
+    return Exchange(title, share(moves), share(~moves), share(moves & agrees), float(1 - sayable.mean()))
+
+
+def _share(rows: Numbers, hit: Flags, chance: Flags, among: Flags, seed: int) -> Share:
+    """The share of hits among some calls; the interval draws rows, each with all its calls."""
+    if not among.any():
+        return Share(UNDEFINED, None, 0)
+    number = np.unique(rows[among], return_inverse=True)[1].reshape(-1)
+    columns = np.stack([np.bincount(number, weights=hit[among]), np.bincount(number)], axis=1).astype(float)
+    share = interval(columns, lambda c: c[:, 0] / c[:, 1], seed)
+    if share == UNDEFINED:  # too few rows for an interval, the share is still what it is
+        share = Interval(float(hit[among].mean()), None, None)
+    return Share(share, float(chance[among].mean()), len(columns))
+
+
+class _Story:
+    """The story run with variables set to what they are on other rows; equal settings run once."""
+
+    def __init__(self, claim: Claim, answers: Answers) -> None:
+        self.claim, self.answered = claim, answers
+        self.known: dict[Any, int] = {}
+
+    def answers(self, rows: Numbers, drawn: dict[str, Numbers]) -> Numbers:
+        """The number of the answer a* of every call, NONE where it is none of the data's."""
+        found: list[int] = []
+        for call, row in enumerate(rows.tolist()):
+            given = {name: int(donor[call]) for name, donor in drawn.items()}
+            setting = (row, tuple(key(self.claim.values[name][d]) for name, d in given.items()))
+            if setting not in self.known:
+                self.known[setting] = self._run(row, given)
+            found.append(self.known[setting])
+        return np.array(found, dtype=np.int64)
+
+    def _run(self, row: int, given: dict[str, int]) -> int:
+        story, data = self.claim.hypothesis.story, self.claim.data
+        values: dict[str, Value] = {n: self.claim.values[n][d] for n, d in given.items() if n in story.variables}
+        columns = {n: data.rows[d].columns[n] for n, d in given.items() if n not in story.variables}
+        try:
+            ran = story.run(data.rows[row].columns | columns, values)
+        except ClaimError:  # the story has nothing to say of a mixture that no row shows
+            return NONE
+        return self.answered.number(ran[self.claim.placement.output])

@@ -1,0 +1,149 @@
+"""The model with the values of other rows at some sites, everything downstream recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import frozen
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.claims.positions import ALL, Slot
+from scrub.claims.resolved import Claim
+from scrub.claims.sites import Site
+from scrub.engine.cache import Store, located, row_store, tensors
+from scrub.engine.needs import Kind, Need, add_written, written_kind
+from scrub.model.computation import Computation
+from scrub.model.graph import TransformerGraph
+from scrub.model.layers import trace, unembed
+from scrub.model.weights import Transformer
+
+CALLS_AT_ONCE = 32
+Rows = Int[np.ndarray, " call"]
+
+
+@frozen
+class Patch:
+    """Sites that take their values from another row: `donors[i]` for call i."""
+
+    sites: tuple[Site, ...]
+    donors: Rows
+
+
+@frozen(eq=False, slots=False)
+class PatchedGraph:
+    """A computation graph; outputs are the values of its output node."""
+
+    claim: Claim
+    model: Computation
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        return [self.model.run(row.columns) for row in self.claim.data.rows]
+
+    def outputs(self, rows: Rows, patches: Sequence[Patch] = ()) -> list[Any]:
+        """The output of each call. Raises ModelError when a function takes no such mixture of values."""
+        found: list[Any] = []
+        for call, row in enumerate(rows.tolist()):
+            known = dict[str, Any]()
+            for patch in patches:
+                names = [c.name for site in patch.sites for c in site.components]
+                known.update({name: self.rows[int(patch.donors[call])][name] for name in names})
+            for node in self.model.nodes.values():
+                if node.name not in known:
+                    known[node.name] = self.rows[row][node.name] if node.function is None else node.value(known)
+            found.append(known[self.claim.answer.components[0].name])
+        return found
+
+
+@frozen(eq=False, slots=False)
+class PatchedTransformer:
+    """A transformer; outputs are its logits at the answer's position."""
+
+    claim: Claim
+    model: Transformer
+
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        placed = self.claim.placement.placed
+        names = [name for name in placed if name != self.claim.placement.output]
+        return tuple(site.site for name in names for site in placed[name].sites)
+
+    @cached_property
+    def store(self) -> Store:
+        """What every claimed component writes at its positions, on every row of the pool."""
+        graph, data, need = self.claim.graph, self.claim.data, Need()
+        assert isinstance(graph, TransformerGraph)
+        for site in self.sites:
+            for component in site.components:
+                for slot in site.at:
+                    add_written(need, graph, component, slot)
+        slots = sorted({slot for site in (*self.sites, self.claim.answer) for slot in site.at if slot != ALL})
+        with torch.no_grad():
+            return row_store(self.model, data, need, located(data, slots, self.model.device), lambda _: None)
+
+    @cached_property
+    def tokens(self) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
+        return tensors(self.claim.data, self.model.device)
+
+    def outputs(self, rows: Rows, patches: Sequence[Patch] = ()) -> Float[Tensor, "call v"]:
+        """The logits of each call, in pieces of rows of similar length."""
+        order = np.argsort(self.claim.data.lengths[rows], kind="stable")
+        found: list[Tensor] = []
+        with torch.no_grad():
+            for start in range(0, len(order), CALLS_AT_ONCE):
+                part = order[start : start + CALLS_AT_ONCE]
+                found.append(self._some(rows[part], [Patch(p.sites, p.donors[part]) for p in patches]))
+        back = torch.from_numpy(np.argsort(order)).to(self.model.device)
+        return torch.cat(found)[back]
+
+    def _some(self, rows: Rows, patches: Sequence[Patch]) -> Float[Tensor, "call v"]:
+        tokens, lengths = self.tokens
+        index = torch.from_numpy(rows).to(self.model.device)
+        own, n = lengths[index], torch.arange(len(rows), device=self.model.device)
+
+        def record(kind: str, layer: int, value: Tensor) -> Tensor | None:
+            known = ("resid", 2 * layer) if kind == "resid_pre" else (kind, layer)
+            changed = value
+            for patch in patches:
+                changed = self._landed(changed, known, patch, index, n)
+            return None if changed is value else changed
+
+        x = trace(self.model, tokens[index, : int(own.max())], own, record)
+        return unembed(self.model, x[n, self.store.positions[self.claim.answer.at[0]][index]])
+
+    def _landed(
+        self, value: Float[Tensor, "call t *rest"], kind: Kind, patch: Patch, index: Tensor, n: Tensor
+    ) -> Float[Tensor, "call t *rest"]:
+        """An array of the run with the donors' values in it, at the positions of the same name."""
+        donors = torch.from_numpy(patch.donors).to(index.device)
+        for site in patch.sites:
+            for component in site.components:
+                if written_kind(component) != kind:
+                    continue
+                heads = [component.head or 0] if component.kind == "head" else None
+                for slot in site.at:
+                    value = self._put(value.clone(), kind, slot, heads, donors, index, n)
+        return value
+
+    def _put(
+        self, value: Tensor, kind: Kind, slot: Slot, heads: list[int] | None, donors: Tensor, index: Tensor, n: Tensor
+    ) -> Tensor:
+        if slot == ALL:  # rows of a stratum are equally long
+            new, place = self.store.whole(kind, donors, value.shape[1], heads), (slice(None),)
+        else:
+            new, place = self.store.at(kind, slot, donors, heads), (n, self.store.positions[slot][index])
+        if heads is None:
+            value[place] = new
+        elif slot == ALL:
+            value[:, :, heads[0]] = new[..., 0, :]
+        else:
+            value[(*place, heads[0])] = new[..., 0, :]
+        return value
+
+
+Patched = PatchedGraph | PatchedTransformer

@@ -1,0 +1,477 @@
+"""Rival claims side by side: who is better where that is known, what refines what, and what cannot be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from attrs import evolve
+from scipy import stats
+
+import scrub
+from score.cases import (
+    ERROR,
+    SUM,
+    bench_of,
+    claim_of,
+    graph,
+    resolved,
+    rows_of,
+    sum_claim,
+    sum_rows,
+    tiny_transformer,
+    token_claim,
+    token_rows,
+)
+from scrub import Hypothesis, Metric, embed, logits, nodes
+from scrub.claims.collect import collect
+from scrub.errors import ClaimError
+from scrub.score.compare import Rival, adjusted, difference
+from scrub.score.comparison import A_BETTER, B_BETTER, CANNOT_TELL, Comparison, Difference, distinct, labels
+from scrub.score.paired import FLIPS, holm, sign_flip, studentised
+from scrub.score.refine import refines
+from scrub.score.sample import Samples
+from scrub.score.statistics import UNDEFINED, Interval
+
+HYPOTHESES = Path(__file__).parents[2] / "hypotheses"
+
+
+def both(**options: Any) -> Hypothesis:
+    """Of out = 10 x + y both matter, as is true."""
+    sites = {"x": "x", "y": "y", "answer": nodes("out").reads(x="x", y="y")}
+    return claim_of(SUM, {"answer": lambda x, y: 10 * x + y}, sites, sum_rows(), **{"metric": ERROR, **options})
+
+
+def only_x(**options: Any) -> Hypothesis:
+    return sum_claim(**options)
+
+
+def parity(**options: Any) -> Hypothesis:
+    """Only whether x is odd, and the whole of y."""
+    story = {"odd": lambda x: x % 2, "answer": lambda odd, y: 10 * odd + y}
+    sites = {"odd": "x", "y": "y", "answer": nodes("out").reads(x="odd", y="y")}
+    return claim_of(SUM, story, sites, sum_rows(), **{"metric": ERROR, **options})
+
+
+def pair(c: Comparison, of: int = 0) -> Difference:
+    return c.differences[of]
+
+
+def test_the_true_claim_beats_one_that_leaves_something_out() -> None:
+    c = scrub.compare(both(), only_x())
+    found = pair(c)
+    true, partial = c.hypotheses
+    assert (found.verdict, found.random) == (A_BETTER, "shared")
+    assert true.recovered.value == pytest.approx(1)
+    assert found.share.value == pytest.approx(1 - partial.recovered.value)
+    assert found.share.low > 0
+    assert found.p == pytest.approx(2 / 2**12)  # every row speaks for the true claim
+    assert found.share.value == pytest.approx(
+        (partial.scrubbed - true.scrubbed) / (true.random - c.model)
+    )  # fmt: skip
+    assert (true.variables, true.edges, partial.variables, partial.edges) == (2, 2, 1, 1)
+    assert true.bits.kept == pytest.approx(np.log2(12))
+    assert partial.bits.kept == pytest.approx(np.log2(3))
+
+
+def test_the_order_of_two_claims_turns_the_sign() -> None:
+    first, second = pair(scrub.compare(both(), only_x())), pair(scrub.compare(only_x(), both()))
+    assert second.verdict == B_BETTER
+    assert second.share.value == pytest.approx(-first.share.value)
+    assert second.share.low == pytest.approx(-first.share.high)
+    assert second.p == first.p
+    assert second.t == pytest.approx(-first.t)
+
+
+def test_each_claim_has_the_numbers_of_its_own_test() -> None:
+    c = scrub.compare(both(), only_x(), rows=11, draws=5, seed=3)
+    for h, claim in zip(c.hypotheses, (both(), only_x()), strict=True):
+        alone = scrub.test(claim, rows=11, draws=5, seed=3)
+        assert h.recovered == alone.recovered
+        assert h.explained.value == pytest.approx(alone.unexplained.explained)
+        assert (h.digest, h.bits, h.expect) == (alone.digest, alone.bits, 0.8)
+        assert h.random == alone.metric.random
+    assert (c.rows, c.draws, c.seed) == (11, 5, 3)
+
+
+VECTOR = graph(out=lambda x, y: [6.0 * (x == i) + 2.0 * (y == i) for i in range(3)])
+VECTOR_ROWS = rows_of({"x": x, "y": y, "label": x, "other": (x + 1) % 3} for x in range(3) for y in range(4))
+
+
+@pytest.mark.parametrize(
+    "metric", ["loss(label)", "logit_diff(label, other)", "prob_diff(label, other)", "accuracy(label)", "kl"]
+)
+def test_better_is_better_under_every_metric(metric: str) -> None:
+    def reading(name: str) -> Hypothesis:
+        sites = {name: name, "answer": nodes("out").reads(**{name: name})}
+        return claim_of(VECTOR, {"answer": named[name]}, sites, VECTOR_ROWS, metric=metric)
+
+    named: dict[str, Callable[..., Any]] = {"x": lambda x: x, "y": lambda y: y}
+    found = pair(scrub.compare(reading("y"), reading("x"), draws=40))
+    assert found.verdict == B_BETTER
+    assert found.share.value < -0.5
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_the_row_that_decides_favours_who_is_right_there(better: str) -> None:
+    sign = 1 if better == "lower" else -1
+    metric = Metric(lambda output, row: sign * abs(output - row.columns["label"]), better=better, name="m")
+    c = scrub.compare(both(metric=metric), only_x(metric=metric))
+    assert pair(c).verdict == A_BETTER
+    assert len(c.deciding) == 5
+    assert {row.favours for row in c.deciding} == {c.hypotheses[0].hypothesis}
+    lost = [abs(row.metric_a - row.metric_b) for row in c.deciding]
+    assert lost == sorted(lost, reverse=True)
+    assert lost[0] == pytest.approx(np.max(np.abs(c.frame()["claim scrubbed"] - c.frame()["claim (2) scrubbed"])))
+    first = c.deciding[0]
+    assert first.text == "  ".join(f"{k}={v!r}" for k, v in sum_rows().rows[first.row].columns.items())
+
+
+def test_a_claim_against_itself() -> None:
+    c = scrub.compare(only_x(), only_x())
+    found = pair(c)
+    assert (found.verdict, found.p, found.adjusted, found.t) == (CANNOT_TELL, 1.0, 1.0, None)
+    assert found.share == Interval(0.0, 0.0, 0.0)
+    a, b = (h.hypothesis for h in c.hypotheses)
+    assert b == f"{a} (2)"
+    assert {(r.finer, r.coarser) for r in c.refines} == {(a, b), (b, a)}
+    assert c.structural == ()
+    assert c.deciding == ()
+
+
+def test_nine_rows_cannot_tell() -> None:
+    found = pair(scrub.compare(both(), only_x(), rows=9))
+    assert found.share == UNDEFINED
+    assert found.verdict == CANNOT_TELL
+    assert "too few" in found.reason
+
+
+def test_nothing_to_recover_cannot_tell() -> None:
+    away = Metric(lambda output, row: -abs(output - row.columns["label"]), better="lower", name="away")
+    found = pair(scrub.compare(both(metric=away), only_x(metric=away)))
+    assert found.share == UNDEFINED
+    assert found.verdict == CANNOT_TELL
+    assert "nothing to recover" in found.reason
+
+
+def test_three_claims_are_corrected_for_three_pairs() -> None:
+    c = scrub.compare(both(), only_x(), parity())
+    assert [(d.a, d.b) for d in c.differences] == [
+        (c.hypotheses[i].hypothesis, c.hypotheses[j].hypothesis) for i, j in ((0, 1), (0, 2), (1, 2))
+    ]
+    assert [d.adjusted for d in c.differences] == list(holm([d.p for d in c.differences]))
+    assert max(d.adjusted / d.p for d in c.differences) == pytest.approx(3)
+    assert [d.verdict for d in c.differences[:2]] == [A_BETTER, A_BETTER]
+
+
+def test_a_difference_that_does_not_survive_the_correction_is_none() -> None:
+    one = Difference("a", "b", Interval(0.2, 0.1, 0.3), 2.0, 0.03, 0.03, CANNOT_TELL, "", "shared")
+    assert adjusted([one])[0].verdict == A_BETTER
+    several = adjusted([one, evolve(one, p=0.9), evolve(one, p=0.04)])
+    assert [d.verdict for d in several] == [CANNOT_TELL] * 3
+    below = evolve(one, share=Interval(-0.2, -0.3, -0.1))
+    assert adjusted([below])[0].verdict == B_BETTER
+    assert adjusted([evolve(one, share=Interval(0.2, -0.01, 0.3))])[0].verdict == CANNOT_TELL
+
+
+def test_claims_with_rests_of_their_own_share_no_random() -> None:
+    c = scrub.compare(only_x(), only_x(rest="zero"), only_x(rest="keep"))
+    assert [d.random for d in c.differences] == ["mean of both", "shared", "mean of both"]
+    first, second = c.hypotheses[:2]
+    scale = (first.random + second.random) / 2 - c.model
+    assert first.random != second.random
+    assert pair(c).share.value == pytest.approx((second.scrubbed - first.scrubbed) / scale)
+    assert "mean of both" in c.options["random"]
+    assert scrub.compare(both(), only_x()).options == {}
+
+
+def test_rows_of_another_order_are_the_same_rows() -> None:
+    turned = scrub.Dataset((*sum_rows().rows[1:], sum_rows().rows[0]))
+    assert pair(scrub.compare(both(), sum_claim(turned))).share == pair(scrub.compare(both(), only_x())).share
+    assert refines(resolved(only_x()), resolved(sum_claim(turned)))
+
+
+# --- share against bits
+
+
+def test_controls_stand_among_the_claims() -> None:
+    c = scrub.compare(both(), only_x())
+    points = {p.hypothesis: p for p in c.pareto}
+    true, partial = (points[h.hypothesis] for h in c.hypotheses)
+    everything = points["keep everything"]
+    assert (everything.bits, everything.recovered, everything.kind) == (np.log2(12), 1.0, "control")
+    assert (points["keep nothing"].bits, points["keep nothing"].recovered) == (0.0, 0.0)
+    assert points["best constant"].recovered == pytest.approx(scrub.test(both()).constant)
+    assert true.dominated_by is None
+    assert partial.dominated_by is None  # fewer bits
+    assert everything.dominated_by is None  # as many bits as the true claim, and as much
+    assert points["keep nothing"].dominated_by == "best constant"
+
+
+def test_a_claim_that_keeps_more_and_recovers_less_is_dominated() -> None:
+    c = scrub.compare(only_x(), parity())
+    x, odd = (next(p for p in c.pareto if p.hypothesis == h.hypothesis) for h in c.hypotheses)
+    assert odd.bits > x.bits
+    assert odd.recovered < x.recovered
+    assert odd.dominated_by == x.hypothesis
+    assert x.dominated_by is None
+
+
+# --- refinement and structure
+
+
+def test_refinement_takes_sites_and_values() -> None:
+    full, x, odd = resolved(both()), resolved(only_x()), resolved(parity())
+    assert refines(full, x)  # x at the same place, and y besides
+    assert not refines(x, full)  # y has no site
+    assert refines(full, odd)  # x decides whether x is odd
+    assert not refines(odd, full)  # values at x are coarser
+    assert not refines(odd, x)
+    story = {"never": lambda y: y > 9, "answer": lambda x, never: x}
+    sites = {"x": "x", "never": "y", "answer": nodes("out").reads(x="x", y="never")}
+    constant = resolved(claim_of(SUM, story, sites, sum_rows(), metric=ERROR))
+    assert not refines(x, constant)  # all rows agree on it, but x has no such site
+    assert refines(full, constant)
+    assert not refines(x, odd)
+
+
+def test_strata_and_the_answer_count_as_they_are_scrubbed() -> None:
+    within = resolved(only_x(within="y"))
+    assert refines(within, resolved(only_x()))  # rows agree on y as well
+    assert not refines(resolved(only_x()), within)
+    other = claim_of(
+        SUM, {"answer": lambda x: -x}, {"x": "x", "answer": nodes("out").reads(x="x")}, sum_rows(), metric=ERROR
+    )
+    assert refines(resolved(only_x()), resolved(other))  # the answer is not swapped
+    assert refines(resolved(other), resolved(only_x()))
+
+
+def test_structure_one_fact_a_line() -> None:
+    c = scrub.compare(both(), parity(rest="keep"), only_x())
+    told = [fact.fact for fact in c.structural if fact.a == c.hypotheses[0].hypothesis]
+    assert told == [
+        "values at x: finer in claim (3 classes in claim, 2 in claim (2))",
+        "option rest: the default in claim, keep in claim (2)",
+        "the stories answer differently on 4 of 12 rows",
+        "site only in claim: y",
+        "edge only in claim: out [y] <- y",
+        "the stories answer differently on 9 of 12 rows",
+    ]
+
+
+def test_known_answers_of_the_compiled_models() -> None:
+    for name, size in (("compose", 3), ("either", 3)):
+        claims = collect([HYPOTHESES / f"{name}.py"]).hypotheses
+        c = scrub.compare(*claims, rows=24, draws=4)
+        true = c.hypotheses[0].hypothesis
+        assert len(c.hypotheses) == size
+        assert [d.verdict for d in c.differences if d.a == true] == [A_BETTER] * (size - 1)
+        assert {r.coarser for r in c.refines if r.finer == true} == {h.hypothesis for h in c.hypotheses[1:]}
+        assert not [r for r in c.refines if r.coarser == true]
+        verdicts = [h.verdict for h in c.hypotheses]
+        assert verdicts == ["supported", *["refuted"] * (size - 1)]
+        assert [h.foil is None for h in c.hypotheses] == [True, *[False] * (size - 1)]
+    assert "[ASK]" in c.deciding[0].text
+
+
+# --- what cannot be compared
+
+
+def shifted(by: int) -> Any:
+    return graph(out=lambda x, y: 10 * x + y + by)
+
+
+def on(model: Any, data: Any = None, sites: str = "out", **options: Any) -> Hypothesis:
+    places = {"x": "x", "answer": nodes(sites).reads(x="x")}
+    return claim_of(model, {"answer": lambda x: x}, places, data or sum_rows(), **{"metric": ERROR, **options})
+
+
+TWO_ENDS = graph(one=lambda x, y: x + y, two=lambda x, y: x - y)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (lambda: on(graph(out=lambda x, y: x, more=lambda x: x)), "models differ: claim: computation graph of x, y,"),
+        (lambda: on(shifted(1)), "different models"),
+        (lambda: on(SUM, sum_rows(lambda x, y: 0)), "data differ: claim: 12 rows, digest"),
+        (lambda: on(SUM, metric="kl"), "metrics differ: claim: error, lower is better; claim (2): kl"),
+        (lambda: on(SUM, metric=evolve(ERROR, better="higher")), "metrics differ"),
+        (lambda: on(SUM, metric=evolve(ERROR, function=lambda o, r: 2 * ERROR.function(o, r))), "other numbers"),
+        (lambda: on(SUM, rows_of({**r.columns, "s": r.columns["x"] == 0} for r in sum_rows().rows), scored="s"),
+         "data differ"),
+        (lambda: on(tiny_transformer()), None),
+    ],
+)  # fmt: skip
+def test_claims_about_other_things_are_refused(other: Callable[[], Hypothesis], said: str | None) -> None:
+    with pytest.raises(ClaimError) as error:
+        scrub.compare(only_x(), other())
+    assert said is None or said in str(error.value)
+
+
+def test_scored_rows_and_the_place_of_the_answer() -> None:
+    data = rows_of({**row.columns, "s": row.columns["x"] == 0} for row in sum_rows().rows)
+    with pytest.raises(ClaimError, match=r"scored rows differ: claim: 12 rows; claim \(2\): 4 rows by 's'"):
+        scrub.compare(on(SUM, data), on(SUM, data, scored="s"))
+    with pytest.raises(ClaimError, match=r"answers differ: claim: read at one; claim \(2\): read at two"):
+        scrub.compare(on(TWO_ENDS, sites="one"), on(TWO_ENDS, sites="two"))
+
+
+def test_everything_that_differs_is_said_at_once() -> None:
+    with pytest.raises(ClaimError) as error:
+        scrub.compare(only_x(), on(SUM, sum_rows(lambda x, y: 0), metric="kl"))
+    assert "data differ" in str(error.value)
+    assert "metrics differ" in str(error.value)
+
+
+def test_transformers_of_other_weights_are_other_models() -> None:
+    data = token_rows()
+    one, two = (token_claim(evolve(tiny_transformer(s), name="m"), data, metric="loss(label)") for s in (3, 3))
+    assert pair(scrub.compare(one, two, draws=2)).p == 1.0
+    weights = tiny_transformer(3)
+    moved = evolve(weights, W_U=2 * weights.W_U, name="m")
+    with pytest.raises(ClaimError, match="have different models"):
+        scrub.compare(one, token_claim(moved, data, metric="loss(label)"), draws=2)
+
+
+def test_one_place_under_two_names_is_one_place() -> None:
+    data, model = token_rows(), tiny_transformer()
+    first = token_claim(model, data, metric="loss(label)")
+    c = scrub.compare(first, first.but(answer=logits(-1)), draws=2)
+    assert pair(c).p == 1.0
+    assert "answer read at logits @ END in claim, at logits @ -1 in claim.but(answer)" in [
+        f.fact for f in c.structural
+    ]
+    at_end, at_last, everywhere = (
+        resolved(h) for h in (first, first.but(label=embed(-1)), first.but(label=embed("all")))
+    )
+    assert refines(at_end, at_last)
+    assert refines(at_last, at_end)
+    assert refines(everywhere, at_end)
+    assert not refines(at_end, everywhere)
+
+
+def test_misuse() -> None:
+    with pytest.raises(ClaimError, match="give two claims or more"):
+        scrub.compare(only_x(), [only_x()])  # pyright: ignore
+    with pytest.raises(ClaimError, match="runs on the cpu"):
+        scrub.compare(only_x(), both(), device="cuda")
+    with pytest.raises(ClaimError, match="at least one draw"):
+        scrub.compare(only_x(), both(), draws=0)
+
+
+def test_the_problems_of_all_claims_are_told() -> None:
+    with pytest.raises(ClaimError) as error:
+        scrub.compare(only_x().but(x=nodes("xx")), both().but(y=nodes("yy")))
+    assert "xx does not exist" in str(error.value)
+    assert "yy does not exist" in str(error.value)
+
+
+def test_no_expectation_is_needed() -> None:
+    c = scrub.compare(only_x(expect=None), both())
+    assert [h.verdict for h in c.hypotheses] == [None, "supported"]
+
+
+def test_names_are_told_apart() -> None:
+    assert distinct(["a", "b", "a", "a"]) == ["a", "b", "a (2)", "a (3)"]
+    assert labels(["d/f.py::a", "d/f.py::b"]) == {"d/f.py::a": "a", "d/f.py::b": "b"}
+    assert labels(["d/f.py::a", "d/g.py::a"]) == {"d/f.py::a": "f.py::a", "d/g.py::a": "g.py::a"}
+    assert labels(["d/f.py::a", "e/f.py::a", "e/f.py::c"]) == {
+        "d/f.py::a": "d/f.py::a", "e/f.py::a": "e/f.py::a", "e/f.py::c": "c",
+    }  # fmt: skip
+
+
+# --- statistics
+
+
+@pytest.mark.parametrize("rows", [2, 5, 10, 12])
+def test_few_rows_are_enumerated_as_scipy_does(rows: int) -> None:
+    d = np.random.default_rng(rows).normal(0.4, 1, rows)
+
+    def t(x: np.ndarray, axis: int = -1) -> np.ndarray:
+        return stats.ttest_1samp(x, 0, axis=axis).statistic
+
+    exact = stats.permutation_test((d,), t, permutation_type="samples", n_resamples=np.inf, vectorized=True)
+    assert sign_flip(d, 0) == pytest.approx(exact.pvalue)
+
+
+@pytest.mark.parametrize("rows", [13, 40])
+def test_many_rows_are_sampled(rows: int) -> None:
+    d = np.random.default_rng(rows).normal(0.25, 1, rows)
+    wanted = stats.permutation_test(
+        (d,), np.mean, permutation_type="samples", n_resamples=50_000, rng=np.random.default_rng(0)
+    ).pvalue
+    assert sign_flip(d, 0) == pytest.approx(wanted, abs=0.015)
+    assert sign_flip(d, 0) == sign_flip(d, 0) == sign_flip(-d, 0) != sign_flip(d, 1)
+    assert sign_flip(np.tile(d + 9, 3), 0) == 1 / (FLIPS + 1)  # never 0
+
+
+def test_the_statistic_is_that_of_a_paired_t_test() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 30))
+    assert studentised(a - b) == pytest.approx(stats.ttest_rel(a, b).statistic)
+    assert studentised(np.ones(5)) is None
+    assert studentised(np.ones(1)) is None
+
+
+def test_rows_that_do_not_differ_say_nothing() -> None:
+    d = np.array([1.0, 2.0, -0.5, 3.0])
+    assert sign_flip(np.concatenate([d, np.zeros(30)]), 0) == sign_flip(d, 0)
+    assert sign_flip(np.zeros(20), 0) == 1.0
+    assert sign_flip(np.ones(1), 0) == 1.0
+    for seed in range(20):  # sums that are equal but for rounding are equal
+        whole = np.random.default_rng(seed).integers(-5, 6, 8)
+        assert sign_flip(whole / 10, 0) == sign_flip(whole * 1.0, 0)
+
+
+@pytest.mark.parametrize("rows", [12, 25])
+def test_p_is_uniform_where_nothing_differs(rows: int) -> None:
+    rng = np.random.default_rng(5)
+    found = [sign_flip(rng.standard_t(3, rows) * rng.gamma(1, 1, rows), seed) for seed in range(200)]
+    assert stats.kstest(found, "uniform").pvalue > 0.01
+
+
+def rivals(rng: np.random.Generator, rows: int, draws: int) -> tuple[Rival, Rival]:
+    """Two claims on rows of different difficulty; in the mean a recovers 0.75 and b 0.6."""
+    bench = bench_of(only_x())
+    hard = rng.gamma(2, 0.5, rows)
+    model = rng.normal(0, 1, rows)
+
+    def table(share: float, shape: float) -> np.ndarray:
+        per_row = hard * rng.gamma(shape, share / shape, rows)
+        return model[:, None] + per_row[:, None] * rng.gamma(2, 0.5, (rows, draws))
+
+    random = table(4.0, 4.0)
+    a, b = (
+        Samples(np.arange(rows), model, t, random, np.abs(t - model[:, None]), np.abs(random - model[:, None]))
+        for t in (table(1.0, 2.0), table(1.6, 2.0))
+    )
+    return Rival("a", bench, a), Rival("b", bench, b)
+
+
+@pytest.mark.slow
+def test_the_paired_interval_covers() -> None:
+    rng = np.random.default_rng(1)
+    inside = 0
+    for seed in range(400):
+        share = difference(*rivals(rng, 100, 4), seed).share
+        inside += share.low <= 0.15 <= share.high
+    assert 0.91 <= inside / 400 <= 0.98
+
+
+def test_the_paired_difference_of_simulated_rows() -> None:
+    a, b = rivals(np.random.default_rng(0), 4000, 4)
+    found = adjusted([difference(a, b, 0)])[0]
+    assert found.share.value == pytest.approx(0.15, abs=0.02)
+    assert found.share.low <= 0.15 <= found.share.high
+    assert found.verdict == A_BETTER
+
+
+def test_differences_that_are_rounding_are_none() -> None:
+    a, b = rivals(np.random.default_rng(0), 40, 4)
+    rounded = evolve(a.samples, scrubbed=a.samples.scrubbed + 1e-6)
+    found = adjusted([difference(a, Rival("c", b.bench, rounded), 0)])[0]
+    assert (found.p, found.verdict) == (1.0, CANNOT_TELL)

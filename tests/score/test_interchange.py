@@ -1,0 +1,191 @@
+"""Interchange: donors that differ, answers by hand, and what scrubbing cannot see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import scrub
+from score.cases import ERROR, claim_of, graph, resolved, rows_of, story_of, tiny_transformer, token_rows
+from scrub import Dataset, Hypothesis, Metric, claim, embed, logits, nodes, recovers, resid
+from scrub.claims.collect import collect
+from scrub.engine.draw import Calls
+from scrub.errors import ClaimError
+from scrub.model.layers import trace, unembed
+from scrub.score.interchange import JOINT, donors
+from scrub.score.patched import Patch, PatchedTransformer
+
+GALLERY = Path(__file__).parents[2] / "hypotheses"
+
+
+def shares(hypothesis: Hypothesis, **options: Any) -> dict[str, dict[str, Any]]:
+    return {e["variable"]: e for e in scrub.interchange(hypothesis, **options).to_dict()["interchange"]}
+
+
+BOTH = graph(h1=lambda x: 10 * x, h2=lambda x: 10 * x, out=lambda h1, h2: h1)
+
+
+def carried(**options: Any) -> Hypothesis:
+    """h2 carries x as h1 does, but out makes nothing of it; the story answers what h2 says."""
+    return claim_of(
+        BOTH, {"used": lambda x: x, "unused": lambda x: x, "answer": lambda used, unused: 10 * unused},
+        {"used": "h1", "unused": "h2", "answer": nodes("out").reads(h1="used", h2="unused")},
+        rows_of({"x": i % 4, "label": 10 * (i % 4)} for i in range(24)), metric=ERROR, **options,
+    )  # fmt: skip
+
+
+def test_a_feature_that_is_carried_but_not_used_passes_scrubbing_and_fails_interchange() -> None:
+    result = scrub.test(carried(), draws=5, explain=False)
+    assert (result.verdict, result.recovered.value) == ("supported", pytest.approx(1))
+    found = shares(carried())
+    assert found["unused"]["value"] == 0  # the story says that the answer moves, and it stays
+    assert found["used"]["value"] is None  # the story says that it stays ...
+    assert found["used"]["stayed"]["value"] == 0  # ... and it moves
+    honest = carried().but(data=rows_of({"x": i % 4, "label": 0} for i in range(24)))
+    assert shares(honest)["unused"]["chance"] is not None
+
+
+def test_the_true_story_of_the_same_model_passes_both() -> None:
+    true = claim_of(
+        BOTH, {"used": lambda x: x, "answer": lambda used: 10 * used},
+        {"used": "h1", "answer": nodes("out").reads(h1="used")},
+        rows_of({"x": i % 4, "label": 10 * (i % 4)} for i in range(24)), metric=ERROR,
+    )  # fmt: skip
+    used = shares(true)["used"]
+    assert (used["value"], used["low"], used["high"], used["rows"]) == (1, 1, 1, 24)
+    assert 0.1 < used["chance"] < 0.5  # another donor's value is the same for one in four or so
+    assert used["agreeing"]["value"] == 1
+
+
+def chained(**options: Any) -> Hypothesis:
+    """out is the sum of two features; each alone moves it, and so do both."""
+    return claim_of(
+        graph(a=lambda x: 3 * x, b=lambda y: y, out=lambda a, b: a + b),
+        {"left": lambda x: x, "right": lambda y: y, "answer": lambda left, right: 3 * left + right},
+        {"left": "a", "right": "b", "answer": nodes("out").reads(a="left", b="right")},
+        rows_of({"x": x, "y": y, "label": 3 * x + y, "odd": x % 2} for x in range(3) for y in range(3) for _ in "12"),
+        metric=ERROR, **options,
+    )  # fmt: skip
+
+
+def test_all_variables_jointly_each_from_a_donor_of_its_own() -> None:
+    found = shares(chained())
+    assert list(found) == ["left", "right", JOINT]
+    assert [found[name]["value"] for name in found] == [1, 1, 1]
+
+
+def test_a_wrong_story_answers_wrongly_where_the_variable_differs() -> None:
+    """The model is as above; a story in which right counts twice is wrong wherever the move is not by 0."""
+    wrong = claim_of(
+        graph(a=lambda x: 3 * x, b=lambda y: y, out=lambda a, b: a + b),
+        {"left": lambda x: x, "right": lambda y: y, "answer": lambda left, right: 3 * left + right * (right < 2)},
+        {"left": "a", "right": "b", "answer": nodes("out").reads(a="left", b="right")},
+        rows_of({"x": x, "y": y, "label": 3 * x + y} for x in range(3) for y in range(3)), metric=ERROR,
+    )  # fmt: skip
+    found = scrub.interchange(wrong, draws=20)
+    assert found.agreeing == pytest.approx(6 / 9)  # rows with y < 2
+    right = next(e for e in found.exchanges if e.variable == "right")
+    # y = 0 and 1 know one another (1 of 2 donors is right, the other says 2); y = 2 says 0, as the story has it ...
+    assert right.moved.share.value is not None
+    assert 0.4 < right.moved.share.value < 0.9
+    assert right.moved_agreeing.share.value < right.moved.share.value
+
+
+def test_an_answer_that_no_row_has_is_left_out() -> None:
+    sparse = chained().but(
+        data=rows_of({"x": x, "y": x, "label": 4 * x, "odd": x % 2} for x in range(3) for _ in range(6))
+    )
+    assert shares(sparse)["left"]["unsaid"] == 1  # 3 x + y with other x is no multiple of 4 below 9
+    assert shares(sparse)["left"]["value"] is None
+    assert 0 < shares(sparse)[JOINT]["unsaid"] < 1
+
+
+def test_donors_are_uniform_among_those_that_differ_within_the_stratum() -> None:
+    made = resolved(chained(within="odd"))
+    x = np.array([row.columns["x"] for row in made.data.rows])
+    calls = Calls(np.repeat(np.arange(18), 300), np.tile(np.arange(300), 18))
+    drawn = donors(made, "right", calls, 0)
+    y = np.array([row.columns["y"] for row in made.data.rows])
+    assert (y[drawn] != y[calls.reference]).all()
+    assert (x[drawn] % 2 == x[calls.reference] % 2).all()
+    for row in range(18):
+        there = np.flatnonzero((x % 2 == x[row] % 2) & (y != y[row]))
+        count = np.bincount(drawn[calls.reference == row], minlength=18)
+        assert set(np.flatnonzero(count)) == set(there)
+        assert np.abs(count[there] / 300 - 1 / len(there)).max() < 0.12
+    assert (donors(resolved(chained(within="x")), "left", calls, 0) == -1).all()  # all of a stratum agree
+
+
+def test_a_patched_embedding_is_another_token() -> None:
+    model, data = tiny_transformer(), token_rows()
+    made = resolved(claim(story_of(answer=lambda label: label), model=model, data=data, metric="accuracy(label)",
+                          expect=recovers(0.5))({"label": embed("END"), "answer": logits("END")}))  # fmt: skip
+    patched, rows = PatchedTransformer(made, model), np.arange(12)
+    given = np.roll(rows, 3)
+    found = patched.outputs(rows, [Patch((embed("END"),), given)])
+    tokens = torch.tensor([row.tokens for row in data.rows])
+    tokens[:, -1] = tokens[given, -1]
+    with torch.no_grad():
+        by_hand = unembed(model, trace(model, tokens, torch.full((12,), 5))[:, -1])
+    assert torch.allclose(found, by_hand, atol=1e-5)
+    own = torch.tensor([row.tokens for row in data.rows])
+    with torch.no_grad():
+        plain = unembed(model, trace(model, own, torch.full((12,), 5))[:, -1])
+    assert torch.allclose(patched.outputs(rows), plain, atol=1e-5)
+    assert not torch.allclose(found, plain, atol=1e-2)
+
+
+def test_a_stream_that_is_patched_everywhere_is_the_donors_run() -> None:
+    model, data = tiny_transformer(), token_rows()
+    made = resolved(claim(story_of(mid=lambda label: label, answer=lambda mid: mid), model=model, data=data,
+                          metric="accuracy(label)", expect=recovers(0.5))
+                    ({"mid": resid(1, at="all"), "answer": logits("END")}))  # fmt: skip
+    patched, rows = PatchedTransformer(made, model), np.arange(12)
+    given = rows[::-1].copy()
+    assert torch.allclose(
+        patched.outputs(rows, [Patch((resid(1, at="all"),), given)]), patched.outputs(given), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", ["compose", "induction"])
+def test_compiled_and_trained_circuits_of_the_zoo_do_what_their_story_says(name: str) -> None:
+    (hypothesis,) = collect([f"{GALLERY / name}.py::{name}"]).hypotheses
+    found = shares(hypothesis, rows=24, draws=2)
+    last = {"compose": "lookup", "induction": "found"}[name]
+    for variable in (last, JOINT):
+        assert found[variable]["low"] > 0.9
+        assert found[variable]["chance"] < 0.5
+
+
+def test_a_wrong_head_does_not_carry_what_the_story_says() -> None:
+    (hypothesis,) = collect([f"{GALLERY / 'brackets'}.py::wrong_head"]).hypotheses
+    assert shares(hypothesis, rows=24, draws=2)["decision"]["value"] < 0.3
+
+
+def test_results_do_not_depend_on_the_order_of_rows() -> None:
+    rows = [row.columns for row in chained().data.rows]
+    back = chained().but(data=rows_of(reversed(rows)))
+    assert shares(chained(), seed=3) == shares(back, seed=3)
+
+
+def test_it_says_what_it_lacks() -> None:
+    data = Dataset.from_rows({"tokens": [1, 2, i % 3], "positions": {"END": -1}, "columns": {"x": i % 3}}
+                             for i in range(12))  # fmt: skip
+    silent = claim(story_of(answer=lambda x: ("no token", x)), model=tiny_transformer(), data=data,
+                   metric=Metric(lambda o, row: o[0]), expect=recovers(0.5))  # fmt: skip
+    with pytest.raises(ClaimError, match="add predicts="):
+        scrub.interchange(silent({"x": embed("END"), "answer": logits("END")}).but(predicts="x"))
+    with pytest.raises(ClaimError, match="at least one draw"):
+        scrub.interchange(chained(), draws=0)
+
+
+def test_how_it_reads() -> None:
+    shown = str(scrub.interchange(carried()))
+    assert "0.00 [0.00, 0.00]" in shown
+    assert "24 rows x 5 donors, seed 0; model and story agree on 100.0% of the rows as they are" in shown
+    assert scrub.interchange(carried())._repr_html_().startswith("<pre")
+    assert list(scrub.interchange(carried()).frame()["variable"]) == ["unused", "used", JOINT]

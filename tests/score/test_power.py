@@ -1,0 +1,101 @@
+"""Power: the variances of a pilot, the standard error they foretell, and the rows that settle a verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import scrub
+from score.cases import sum_claim, sum_rows
+from scrub import recovers
+from scrub.errors import ClaimError
+from scrub.score.power import DETECTABLE, Spread
+from scrub.score.sample import Samples
+
+
+def simulated(rng: np.random.Generator, rows: int, draws: int) -> Samples:
+    """Model 0, random 2 in every draw; scrubbed 0.5 with variance 0.09 between rows and 0.64 between draws."""
+    scrubbed = 0.5 + 0.3 * rng.standard_normal((rows, 1)) + 0.8 * rng.standard_normal((rows, draws))
+    random, model = np.full((rows, draws), 2.0), np.zeros(rows)
+    return Samples(np.arange(rows), model, scrubbed, random, np.abs(scrubbed), np.abs(random))
+
+
+def test_variances_are_found_again() -> None:
+    """On the scale of recovered, where 2 is 1: a quarter of the variances of the metric."""
+    spread = Spread.of(simulated(np.random.default_rng(0), 20000, 2))
+    assert spread is not None
+    assert spread.rows == pytest.approx(0.09 / 4, rel=0.1)
+    assert spread.draws == pytest.approx(0.64 / 4, rel=0.05)
+
+
+def test_the_standard_error_is_that_of_repeated_experiments() -> None:
+    rng = np.random.default_rng(1)
+    repeated = [1 - simulated(rng, 40, 5).scrubbed.mean() / 2 for _ in range(2000)]
+    assert Spread(0.09 / 4, 0.64 / 4).error(40, 5) == pytest.approx(np.std(repeated), rel=0.05)
+
+
+def test_the_ratio_has_the_variance_of_numerator_and_denominator_together() -> None:
+    """Random varies with scrubbed: where the whole row is scaled, the share of it that is recovered does not move."""
+    rng = np.random.default_rng(2)
+    scale = rng.uniform(1, 3, (500, 1))
+    samples = Samples(np.arange(500), np.zeros(500), 0.5 * scale, 2 * scale, 0.5 * scale, 2 * scale)
+    spread = Spread.of(samples)
+    assert spread is not None
+    assert spread.error(500, 1) == pytest.approx(0, abs=1e-12)
+
+
+def test_rows_and_draws_trade_as_the_formula_says() -> None:
+    spread = Spread(rows=0.04, draws=0.2)
+    assert spread.error(10, 20) == pytest.approx(np.sqrt((0.04 + 0.2 / 20) / 10))
+    assert spread.error(10, None) == pytest.approx(np.sqrt(0.04 / 10))
+    rows = spread.needed(0.1, 20)
+    assert rows is not None
+    assert spread.error(rows, 20) * DETECTABLE <= 0.1 < spread.error(rows - 1, 20) * DETECTABLE
+    assert spread.needed(0.0, 20) is None
+
+
+def test_nothing_to_recover_has_no_spread() -> None:
+    flat = Samples(np.arange(3), np.zeros(3), np.zeros((3, 2)), np.zeros((3, 2)), np.zeros((3, 2)), np.zeros((3, 2)))
+    assert Spread.of(flat) is None
+
+
+def test_a_pilot_foretells_the_interval_of_the_test() -> None:
+    found = scrub.power(sum_claim(), draws=20)
+    assert (found.rows, found.draws, found.pilot_rows, found.pilot_draws) == (12, 20, 12, 2)
+    result = scrub.test(sum_claim(), draws=20, explain=False)
+    own = scrub.power(result)
+    assert own.detectable == pytest.approx(DETECTABLE * own.error)
+    assert result.recovered.low is not None
+    assert result.recovered.high is not None
+    width = (result.recovered.high - result.recovered.low) / 2 / 1.96
+    assert own.error == pytest.approx(width, rel=0.25)
+    assert found.error == pytest.approx(width, rel=0.6)
+    assert scrub.power(result, rows=48).error == pytest.approx(own.error / 2)
+    assert "12 rows x 20 draws tell differences of" in str(own)
+    assert own.to_dict()["pilot"] == {"rows": 12, "draws": 20}
+
+
+def test_after_an_inconclusive_verdict_the_rows_that_would_settle_it() -> None:
+    value = scrub.test(sum_claim(), draws=20, explain=False).recovered.value
+    assert value is not None
+    result = scrub.test(sum_claim(expect=recovers(value - 0.01)), draws=20, explain=False)
+    assert result.verdict == "inconclusive"
+    rows = result.to_dict()["diagnostics"]["power"]["rows_to_settle"]
+    assert rows > 12
+    assert f"about {rows} rows x 20 draws would settle it" in result.reason
+    assert scrub.power(result).needed(0.01) == pytest.approx(rows, abs=1)
+
+
+def test_a_settled_verdict_says_nothing_of_more_rows() -> None:
+    result = scrub.test(sum_claim(expect=recovers(0.5)), draws=20, explain=False)
+    assert result.verdict == "supported"
+    assert "settle" not in result.reason
+
+
+def test_power_of_nothing_is_refused() -> None:
+    same = sum_rows(lambda x, y: 0)
+    flat = sum_claim(same, metric=scrub.Metric(lambda output, row: 1.0, better="lower"))
+    with pytest.raises(ClaimError, match="nothing to recover in the pilot of 12 rows"):
+        scrub.power(flat)
+    with pytest.raises(ClaimError, match="at least one draw"):
+        scrub.power(sum_claim(), draws=0)
