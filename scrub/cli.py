@@ -42,6 +42,7 @@ from scrub.cli_options import (
 )
 from scrub.cli_proposals import propose
 from scrub.cli_publish import diff, freeze
+from scrub.cli_report import drawn, report, save_drawings, write_page
 from scrub.errors import ClaimError, ScrubError
 from scrub.report import text
 from scrub.report.markdown import markdown_text
@@ -189,22 +190,26 @@ def plan(
     type=click.Choice(["all", "none"]),
     help="all: also random unclaimed heads; none: no shuffled values (default: shuffled values).",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Write run.json into this directory.")
+@click.option("--out", type=click.Path(path_type=Path), help="Store the run in this directory.")
+@click.option("--report", is_flag=True, help="Also make an HTML page of the run (with --out).")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a table for a CI page.")
 @reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    exact: bool, controls: str | None, out: Path | None, markdown: Path | None,
+    exact: bool, controls: str | None, out: Path | None, report: bool, markdown: Path | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.run import test as run_test
 
     if out is not None:
         store.writable(out / store.RUN)
+    if report and out is None:
+        raise ClaimError("--report makes a page of a stored run: say where, --out DIR.")
     if markdown is not None:
         store.writable(markdown)
     results: list[Any] = []
-    for hypothesis in sound_claims(targets, model):
+    claims = sound_claims(targets, model)
+    for hypothesis in claims:
         with about(hypothesis):
             result = run_test(
                 hypothesis, model, rows, draws, seed, exact, device=device, controls=controls or "shuffled"
@@ -219,6 +224,9 @@ def test(
     found = [result.to_dict() for result in results]
     if out is not None:
         store.save(out, found)
+        save_drawings(out, drawn(claims, model))
+    if out is not None and report:
+        say(f"report: {write_page(out)}")
     return found, _exit_code(results)
 
 
@@ -273,3 +281,4 @@ main.add_command(criteria)
 main.add_command(propose)
 main.add_command(freeze)
 main.add_command(diff)
+main.add_command(report)

@@ -49,6 +49,7 @@ TOP = {
     "cli_compare",
     "cli_options",
     "cli_proposals",
+    "cli_report",
     "cli_publish",
     "freezing",
     "pytest_plugin",

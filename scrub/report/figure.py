@@ -56,13 +56,13 @@ def claim_svg(claim: Claim, told: Mapping[str, str] | None = None) -> str:
     margin = LETTER * max(map(len, levels)) + 2 * PAD if claim.graph.sequence else PAD
     columns, right = _columns(cells, slots, margin)
     boxes, rows, below = _placed(cells, slots, levels, columns)
-    title = f"{claim.hypothesis.title}: {claim.metric} on {claim.graph.name}"
+    title, name = f"{claim.hypothesis.title}: {claim.metric} on {claim.graph.name}", claim.digest[:12]
     width, height = max(right + PAD, LETTER * len(title) + 2 * PAD), below + 2 * LINE + PAD
     drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'role="img" aria-labelledby="figure-title figure-desc" font-family="sans-serif" font-size="12">',
-        f'<title id="figure-title">{escape(title)}</title>',
-        f'<desc id="figure-desc">{escape(_aloud(claim))}</desc>',
+        f'role="img" aria-labelledby="title-{name} desc-{name}" font-family="sans-serif" font-size="12">',
+        f'<title id="title-{name}">{escape(title)}</title>',
+        f'<desc id="desc-{name}">{escape(_aloud(claim))}</desc>',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         _text(PAD, 20, title, "start", ' font-weight="bold"'),
     ]
