@@ -7,18 +7,13 @@ for the sweep of all heads, measured in the same way on the same shape (their ow
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
-from ioi import CLAIM, model_of, rows_of, status
+from ioi import CLAIM, model_of, rows_of
+from measuring import best_of, growth, in_fresh_process
 
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
@@ -120,33 +115,18 @@ def paired(data: Dataset) -> Dataset:
 def speed(vocabulary: int, only: str = "", rounds: int = ROUNDS) -> dict[str, float]:
     """CPU time of every case over that of a plain forward pass."""
     chosen = {name: run for name, run in cases(vocabulary).items() if only in name or name == "plain"}
-    best = dict.fromkeys(chosen, float("inf"))
-    for _ in range(rounds):
-        for name, run in chosen.items():
-            start = time.process_time()
-            run()
-            best[name] = min(best[name], time.process_time() - start)
+    best = best_of(chosen, rounds)
     return {name: seconds / best["plain"] for name, seconds in best.items() if name != "plain"}
 
 
 def memory() -> float:
     """The peak beyond the weights of one edge mask with its two runs, in GB, in a fresh process. Linux."""
-    done = subprocess.run(
-        [sys.executable, __file__, "memory"], check=True, capture_output=True, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    return float(done.stdout.split()[-1])
+    return in_fresh_process(__file__, "memory")
 
 
 def peak_of_mask() -> float:
     """The same in this process: loaded, the counter started anew, run."""
-    run = cases(5000, only="half")["edge mask, half of 32,491 edges"]
-    gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = status("VmRSS")
-    run()
-    return (status("VmHWM") - before) / 1024**2
+    return growth(cases(5000, only="half")["edge mask, half of 32,491 edges"])
 
 
 if __name__ == "__main__":

@@ -6,12 +6,8 @@ the same 16 rows of 16 tokens. Planning and metric are included, the row cache a
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +16,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import numpy as np
 import torch
 from attrs import evolve
+from measuring import best_of, growth, in_fresh_process
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from scrub import Dataset
@@ -69,12 +66,6 @@ def set_up(bench: Bench, weights: Transformer) -> Bench:
     return evolve(bench, rows=rows, measured=OnTransformer(bench.claim, rows))
 
 
-def cpu(run: Callable[[], object]) -> float:
-    start = time.process_time()
-    run()
-    return time.process_time() - start
-
-
 def speed(vocabulary: int) -> dict[str, float]:
     """Ratios to a plain forward pass, by name."""
     hf = model_of(vocabulary)
@@ -96,10 +87,7 @@ def speed(vocabulary: int) -> dict[str, float]:
         runs[f"{name}, {DRAWS} draws"] = lambda bench=bench: sample(bench, used, DRAWS, 0)
         runs[f"{name}, one draw"] = lambda bench=bench: sample(bench, used, 1, 0)
         runs[f"{name}, row cache"] = lambda bench=bench: set_up(bench, weights)
-    best = dict.fromkeys(runs, float("inf"))
-    for _ in range(ROUNDS):
-        for name, run in runs.items():
-            best[name] = min(best[name], cpu(run))
+    best = best_of(runs, ROUNDS)
     unit = best.pop("forward")
     return {name: value / unit / (DRAWS if name.endswith("draws") else 1) for name, value in best.items()}
 
@@ -109,28 +97,17 @@ def memory(through: str) -> None:
     torch.set_num_threads(1)
     weights = adapt(bridge_of(model_of(5000), "GPT2LMHeadModel"))
     data = rows_of(1000, 5000)
-    gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = status("VmRSS")
-    bench = set_up(claim_of(through or None, data, weights), weights)
-    sample(bench, references(bench.claim, None, 0), DRAWS, 0)
-    print((status("VmHWM") - before) / 1024**2)
 
+    def test() -> None:
+        bench = set_up(claim_of(through or None, data, weights), weights)
+        sample(bench, references(bench.claim, None, 0), DRAWS, 0)
 
-def status(field: str) -> int:
-    """A line of /proc/self/status, in kB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(field)).split()[1])
+    print(growth(test))
 
 
 def peak(through: str) -> float:
     """`memory` in a fresh process."""
-    done = subprocess.run(
-        [sys.executable, __file__, through], check=True, capture_output=True, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    return float(done.stdout.split()[-1])
+    return in_fresh_process(__file__, through)
 
 
 if __name__ == "__main__":

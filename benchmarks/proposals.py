@@ -7,19 +7,14 @@ the same rows.
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 from circuits import paired
-from ioi import model_of, rows_of, status
+from ioi import model_of, rows_of
+from measuring import best_of, growth, in_fresh_process
 
 from scrub.circuit.experiment import resolve
 from scrub.claims.metric import parse_metric
@@ -76,35 +71,19 @@ def cases(vocabulary: int) -> dict[str, Callable[[], object]]:
 
 def speed(vocabulary: int, rounds: int = ROUNDS) -> dict[str, float]:
     """CPU time of every case over that of a plain forward pass; the QK fix is what it adds to AtP."""
-    chosen = cases(vocabulary)
-    best = dict.fromkeys(chosen, float("inf"))
-    for _ in range(rounds):
-        for name, run in chosen.items():
-            start = time.process_time()
-            run()
-            best[name] = min(best[name], time.process_time() - start)
+    best = best_of(cases(vocabulary), rounds)
     found = {name: seconds / best["plain"] for name, seconds in best.items() if name != "plain"}
     return found | {QKFIX: found[QKFIX] - found[ATP]}
 
 
 def memory(name: str) -> float:
     """The peak beyond the weights of one case, in GB, in a fresh process. Linux."""
-    done = subprocess.run(
-        [sys.executable, __file__, "memory", name], check=True, capture_output=True, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    return float(done.stdout.split()[-1])
+    return in_fresh_process(__file__, "memory", name)
 
 
 def peak_of(name: str) -> float:
     """The same in this process: loaded, the counter started anew, run."""
-    run = cases(5000)[name]
-    gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = status("VmRSS")
-    run()
-    return (status("VmHWM") - before) / 1024**2
+    return growth(cases(5000)[name])
 
 
 if __name__ == "__main__":
