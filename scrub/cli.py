@@ -38,6 +38,7 @@ from scrub.cli_options import (
     sampled,
     say,
     sound_claims,
+    svg_file,
     targeted,
 )
 from scrub.cli_proposals import propose
@@ -141,6 +142,7 @@ def show(targets: tuple[str, ...], model: str | None, picture: Path | None) -> t
     from scrub.report.drawing import show_text
     from scrub.run import sound
 
+    svg_file(picture)
     claims = [sound(h, model, expecting=False)[0] for h in sound_claims(targets, model, expecting=False)]
     trees = [unroll(claim) for claim in claims]
     if picture is not None:
@@ -155,10 +157,8 @@ def show(targets: tuple[str, ...], model: str | None, picture: Path | None) -> t
 def _draw(claims: Sequence[Claim], picture: Path) -> None:
     from scrub.report.figure import claim_svg
 
-    if len(claims) != 1 or picture.suffix != ".svg":
-        many = f"one claim at a time, found {len(claims)}: name it, file.py::name"
-        wrong = many if len(claims) != 1 else f"call it {picture.with_suffix('.svg').name}"
-        raise ClaimError(f"--picture {picture}: {wrong}.")
+    if len(claims) != 1:
+        raise ClaimError(f"--picture {picture}: one claim at a time, found {len(claims)}: name it, file.py::name.")
     store.write_text(picture, claim_svg(claims[0]).rstrip())
 
 

@@ -128,6 +128,17 @@ def visible(
     return seen.expand(distance.shape)
 
 
+def scores(
+    q: Float[Tensor, "row q h e"],
+    k: Float[Tensor, "row t h e"],
+    mask: Bool[Tensor, "#row #q t"],
+    scale: float,
+) -> Float[Tensor, "row h q t"]:
+    """What the softmax of a `pattern` is taken of: minus infinity at keys that a query does not see."""
+    found = torch.matmul(q.transpose(1, 2), k.permute(0, 2, 3, 1)) * scale
+    return found.masked_fill(~some_key(mask)[:, None], -torch.inf)
+
+
 def pattern(
     q: Float[Tensor, "row q h e"],
     k: Float[Tensor, "row t h e"],
@@ -135,8 +146,7 @@ def pattern(
     scale: float,
 ) -> Float[Tensor, "row h q t"]:
     """The attention pattern. A query that sees nothing (it is padding) is shown every key: no NaN."""
-    scores = torch.matmul(q.transpose(1, 2), k.permute(0, 2, 3, 1)) * scale
-    return scores.masked_fill(~_some_key(mask)[:, None], -torch.inf).softmax(-1)
+    return scores(q, k, mask, scale).softmax(-1)
 
 
 def attend(
@@ -147,11 +157,12 @@ def attend(
     scale: float,
 ) -> Float[Tensor, "row q h e"]:
     """The heads' z: values averaged by the `pattern`. k and v have one head for each of q's (`kv_head`)."""
-    heads_first, seen = (tensor.transpose(1, 2) for tensor in (q, k, v)), _some_key(mask)[:, None]
+    heads_first, seen = (tensor.transpose(1, 2) for tensor in (q, k, v)), some_key(mask)[:, None]
     return F.scaled_dot_product_attention(*heads_first, attn_mask=seen, scale=scale).transpose(1, 2)
 
 
-def _some_key(mask: Tensor) -> Tensor:
+def some_key(mask: Bool[Tensor, "*batch t"]) -> Bool[Tensor, "*batch t"]:
+    """The mask, with every key for a query that sees none."""
     return mask | ~mask.any(-1, keepdim=True)
 
 
@@ -170,16 +181,17 @@ def mlp(m: Mlp | BlackBox, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batc
 
 def neurons(m: Mlp, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch m"]:
     """What W_out reads: the activations, times the gated ones where there is a gate."""
-    act, hidden = ACTIVATIONS[m.act], _affine(x, m.W_in, m.b_in)
-    return act(hidden) if m.W_gate is None else act(_affine(x, m.W_gate, m.b_gate)) * hidden
+    act, hidden = ACTIVATIONS[m.act], affine(x, m.W_in, m.b_in)
+    return act(hidden) if m.W_gate is None else act(affine(x, m.W_gate, m.b_gate)) * hidden
 
 
 def write_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d"]:
     """What an MLP writes, b_out included, given its `neurons`."""
-    return _affine(hidden, m.W_out, m.b_out)
+    return affine(hidden, m.W_out, m.b_out)
 
 
-def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`x W + b`."""
     return F.linear(x, weight.T, bias)
 
 
@@ -207,9 +219,9 @@ def unembed(
     """
     x = steps.norm(model.ln_final, x)
     if ids is None:
-        return _affine(x, model.W_U, model.b_U)
+        return affine(x, model.W_U, model.b_U)
     if ids.ndim == 1:
-        return _affine(x, model.W_U[:, ids], None if model.b_U is None else model.b_U[ids])
+        return affine(x, model.W_U[:, ids], None if model.b_U is None else model.b_U[ids])
     logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids])
     return logits if model.b_U is None else logits + model.b_U[ids]
 

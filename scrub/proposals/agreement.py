@@ -36,6 +36,11 @@ class Agreement:
         return asdict(self)
 
 
+def over_rows(values: Float[np.ndarray, "row ..."], absolute: bool) -> np.ndarray:
+    """Estimates or effects of rows as one number for each node; `absolute` takes absolute values first."""
+    return (np.abs(values) if absolute else values).mean(0)
+
+
 def agreement(estimates: Numbers, exact: Numbers) -> Agreement:
     """How estimates agree with the exact effects of the same nodes."""
     size = np.abs(exact)

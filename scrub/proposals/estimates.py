@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from jaxtyping import Float
 
 from scrub.errors import MetricError
+from scrub.proposals.agreement import over_rows
 from scrub.proposals.edges import Edges
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.nodes import NodeId
@@ -45,8 +46,7 @@ class Estimates:
         return cls(tuple(nodes), np.concatenate(flat, axis=1) if flat else np.zeros((0, 0)))
 
     def mean(self, absolute: bool) -> Float[np.ndarray, " node"]:
-        """Over rows; `absolute` takes absolute values first."""
-        return (np.abs(self.values) if absolute else self.values).mean(0)
+        return over_rows(self.values, absolute)
 
 
 def estimate(setup: Setup, calls: Sequence[Call], done: Callable[[int], None]) -> list[ByKind]:

@@ -15,12 +15,12 @@ from scrub.circuit.runs import start_of
 from scrub.circuit.universe import free_writers
 from scrub.claims.names import Component
 from scrub.errors import ClaimError
+from scrub.proposals.agreement import over_rows
 from scrub.proposals.bound import Bounded
 from scrub.proposals.methods import RECOMMENDED
 from scrub.proposals.proposal import Proposal, Ranked, aggregate_of
+from scrub.proposals.search import left_out
 from scrub.proposals.wanted import Wanted
-
-STRONG = 0.1  # of the largest effect
 
 
 def search_graph(
@@ -36,13 +36,11 @@ def search_graph(
     scores = bench.scores([Circuit.from_parts([part]) for part in parts], without=experiment.noising)
     effects = scores - start
     absolute = bool(wanted.absolute)
-    size = np.abs(effects).mean(1) if absolute else np.abs(effects.mean(1))
+    size = np.abs(over_rows(effects.T, absolute))
     order = np.argsort(-size, kind="stable")
     nodes = [_ranked(str(parts[i]), effects[i], absolute) for i in order]
     data = experiment.data
     partners = experiment.donors(bench.calls, wanted.seed)
-    strong = [n for n in nodes if abs(n.score) >= STRONG * abs(nodes[0].score) > 0]
-    named = None if claimed is None else {str(component) for component in claimed}
     other = bench.scores([bench.everything if not experiment.noising else Circuit()])[0]
     return Proposal(
         hypothesis=hypothesis,
@@ -65,7 +63,7 @@ def search_graph(
         passes={"forward": float(len(parts) + 2), "backward": 0.0},
         base=float(start.mean()),
         source=float(other.mean()),
-        left_out=() if named is None else tuple(n.node for n in strong if n.node not in named),
+        left_out=() if claimed is None else left_out(nodes, claimed),
         cautions=(),
         rows=len(bench.rows),
         seen=tuple(sorted({data.rows[row].input_digest for row in (*bench.rows, *partners)})),

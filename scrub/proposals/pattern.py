@@ -15,7 +15,7 @@ from attrs import frozen
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scrub.model.layers import visible
+from scrub.model.layers import scores, some_key, visible
 from scrub.proposals.forward import Arrays, Batch
 
 Pattern = Float[Tensor, "row h q t"]
@@ -42,18 +42,13 @@ def change_of(batch: Batch, values: Arrays, layer: int, alone: bool) -> Change:
     """The patterns of one layer; the new weights of single keys where nodes are positions (`alone`)."""
     attn = batch.model.blocks[layer].attn
     positions = torch.arange(batch.base.shape[1], device=batch.base.device).expand(batch.base.shape)
-    seen = visible(attn, positions, positions, batch.lengths)
-    seen = (seen | ~seen.any(-1, keepdim=True))[:, None]
+    mask = visible(attn, positions, positions, batch.lengths)
     q, k = values["q", layer].detach(), values["k", layer].detach()
     new_q, new_k = batch.source_values["q", layer], batch.source_values["k", layer]
-
-    def scores(a: Tensor, b: Tensor) -> Tensor:
-        found = torch.matmul(a.transpose(1, 2), b.permute(0, 2, 3, 1)) * attn.scale
-        return found.masked_fill(~seen, -torch.inf)
-
-    own, keys = scores(q, k), scores(q, new_k)
+    own, keys = scores(q, k, mask, attn.scale), scores(q, new_k, mask, attn.scale)
+    queries, seen = scores(new_q, k, mask, attn.scale), some_key(mask)[:, None]
     single = torch.sigmoid(keys - _others(own)).masked_fill(~seen, 0.0) if alone else own
-    return Change(own.softmax(-1), scores(new_q, k).softmax(-1), keys.softmax(-1), single, own, seen)
+    return Change(own.softmax(-1), queries.softmax(-1), keys.softmax(-1), single, own, seen)
 
 
 def gradient_at(batch: Batch, values: Arrays, z_gradient: Tensor, layer: int) -> Pattern:

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
+from scrub.proposals.agreement import over_rows
 from scrub.proposals.estimates import ByKind, Call, Estimates, estimate
 from scrub.proposals.methods import RECOMMENDED, Asked, find
 from scrub.proposals.patching import Placed
@@ -90,18 +91,12 @@ def _label(kind: str, atp: bool) -> str:
     return ("atp" if atp else "relp") + (" qkfix" if kind in FIXED else "")
 
 
-def _size(values: Float[np.ndarray, "row ..."], absolute: bool) -> Float[np.ndarray, ...]:
-    return np.abs(values).mean(0) if absolute else np.abs(values.mean(0))
-
-
 def _places(
     values: Float[np.ndarray, "row layer unit column"], absolute: bool
 ) -> Int[np.ndarray, "layer unit column"]:
-    """The rank of each node among its kind, from 0."""
-    size = _size(values, absolute)
-    place = np.empty(size.size, dtype=np.int64)
-    place[np.argsort(-size.ravel(), kind="stable")] = np.arange(size.size)
-    return place.reshape(size.shape)
+    """The rank of each node among its kind."""
+    size = np.abs(over_rows(values, absolute))
+    return _rank_of(size.ravel()).reshape(size.shape)
 
 
 def _ordered(

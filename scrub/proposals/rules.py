@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from scrub.errors import ClaimError, did_you_mean
-from scrub.model.layers import ACTIVATIONS, PLAIN, Steps, attend, neurons, norm
+from scrub.model.layers import ACTIVATIONS, PLAIN, Steps, affine, attend, neurons, norm
 from scrub.model.weights import Mlp, Norm, Transformer
 
 RULES = {
@@ -137,9 +137,9 @@ def _norm(n: Norm, x: Tensor) -> Tensor:
 def _activations(identity: bool, half: bool) -> Any:
     def step(m: Mlp, x: Tensor) -> Tensor:
         if m.W_gate is None:
-            return _activated(m.act, _affine(x, m.W_in, m.b_in), identity)
-        gate = _activated(m.act, _affine(x, m.W_gate, m.b_gate), identity)
-        product = gate * _affine(x, m.W_in, m.b_in)
+            return _activated(m.act, affine(x, m.W_in, m.b_in), identity)
+        gate = _activated(m.act, affine(x, m.W_gate, m.b_gate), identity)
+        product = gate * affine(x, m.W_in, m.b_in)
         return scaled(product, 0.5) if half else product
 
     return step
@@ -154,10 +154,6 @@ def _activated(name: str, x: Tensor, identity: bool) -> Tensor:
         away = torch.where(x.abs() < SMALL, torch.full_like(x, SMALL), x)
         slope = torch.where(x.abs() < SMALL, act(away), value) / away
     return instead(value, x * slope)
-
-
-def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return torch.nn.functional.linear(x, weight.T, bias)
 
 
 def _attention(rules: Rules) -> Any:

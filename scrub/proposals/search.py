@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from scrub.circuit.parts import channel_name
 from scrub.claims.names import Component
-from scrub.proposals.agreement import Agreement, agreement, overhead, recall_costs
+from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead, recall_costs
 from scrub.proposals.bound import bound_rest
 from scrub.proposals.edges import Edges
 from scrub.proposals.estimates import Call, edges_of
@@ -51,7 +51,7 @@ def search(
     nodes = _ranked(setup, ranking, effects)
     sources = shares(setup, [node.node for node in nodes]) if wanted.method == "dla" else ()
     whole, by_kind = _agreement(ranking, verified)
-    size = np.abs(_told(verified.values, ranking.absolute))
+    size = np.abs(over_rows(verified.values, ranking.absolute))
     costs = recall_costs(np.arange(len(size)), size, wanted.top)
     rows = len(setup.rows)
     return Proposal(
@@ -141,17 +141,13 @@ def _ranked(setup: Setup, ranking: Ranking, effects: Mapping[Placed, Rows]) -> t
     return tuple(found)
 
 
-def _told(values: Float[np.ndarray, "row node"], absolute: bool) -> Float[np.ndarray, " node"]:
-    return (np.abs(values) if absolute else values).mean(0)
-
-
 def _agreement(ranking: Ranking, verified: Verified) -> tuple[Agreement | None, dict[str, Agreement]]:
     """Over the nodes that were patched to verify an estimate, and for each kind of them."""
     if not verified.nodes:
         return None, {}
     place = {node: i for i, node in enumerate(ranking.nodes)}
     scores = ranking.scores[[place[node] for node in verified.nodes]]
-    exact, kinds = _told(verified.values, ranking.absolute), np.array([p.node.kind for p in verified.nodes])
+    exact, kinds = over_rows(verified.values, ranking.absolute), np.array([p.node.kind for p in verified.nodes])
     by_kind = {str(kind): agreement(scores[kinds == kind], exact[kinds == kind]) for kind in dict.fromkeys(kinds)}
     return agreement(scores, exact), by_kind
 
@@ -170,9 +166,9 @@ def _ranked_edges(edges: Edges | None) -> tuple[RankedEdge, ...]:
 def left_out(nodes: Sequence[Ranked], claimed: frozenset[Component]) -> tuple[str, ...]:
     """Nodes above a tenth of the largest effect whose component a claim does not name, the strongest first.
 
-    Heads, their queries, keys and values, and MLPs; coarser nodes hold what others write, too.
+    Heads, their queries, keys and values, MLPs, nodes of a graph; coarser ones hold what others write, too.
     """
-    fine = [node for node in nodes if node.kind in ("q", "k", "v", "head", "mlp")]
+    fine = [node for node in nodes if node.kind in (*IN_HEADS, "mlp", "node")]
     most = max((abs(node.best) for node in fine), default=0.0)
     strong = sorted((n for n in fine if most and abs(n.best) >= STRONG * most), key=lambda n: -abs(n.best))
     found = [node for node in strong if component_of(node) not in claimed]
@@ -182,6 +178,8 @@ def left_out(nodes: Sequence[Ranked], claimed: frozenset[Component]) -> tuple[st
 
 def component_of(node: Ranked) -> Component:
     """The component that a node belongs to: a head for its queries."""
+    if node.kind == "node":
+        return Component("node", name=node.node)
     parts = node.node.removeprefix("mlp ").split(".")
     if node.kind in ("mlp", "neuron"):
         return Component("mlp", int(parts[0]))

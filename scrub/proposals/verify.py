@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Float
 
+from scrub.proposals.agreement import over_rows
 from scrub.proposals.patching import Placed, effects
 from scrub.proposals.setup import Setup
 
@@ -45,6 +46,6 @@ def exact(setup: Setup, nodes: Sequence[Placed], done: Callable[[int], None]) ->
 
 def _stands(values: Float[np.ndarray, "row node"], top: int, absolute: bool) -> bool:
     """Whether none of the last `top` nodes is among the `top` largest."""
-    size = np.abs(values).mean(0) if absolute else np.abs(values.mean(0))
+    size = np.abs(over_rows(values, absolute))
     largest = np.argsort(-size, kind="stable")[:top]
     return len(size) >= 2 * top and bool((largest < len(size) - top).all())

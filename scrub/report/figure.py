@@ -16,6 +16,7 @@ from scrub.claims.positions import Slot
 from scrub.claims.resolved import Claim
 from scrub.claims.values import codes, key
 from scrub.report.drawing import height_of, level_of, place_of
+from scrub.report.svg import text
 
 LETTER, LINE, PAD, GAP, BETWEEN = 7, 15, 14, 26, 40  # pixels: a letter, a line, inside, between boxes, between levels
 WORDS = 24  # letters of a line in a box
@@ -64,14 +65,14 @@ def claim_svg(claim: Claim, told: Mapping[str, str] | None = None) -> str:
         f'<title id="title-{name}">{escape(title)}</title>',
         f'<desc id="desc-{name}">{escape(_aloud(claim))}</desc>',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        _text(PAD, 20, title, "start", ' font-weight="bold"'),
+        text(PAD, 20, title, "start", ' font-weight="bold"'),
     ]
     for level, (top, high) in rows.items():
         if claim.graph.sequence:
-            drawn.append(_text(margin - PAD, top + high // 2 + 4, level, "end", ' fill="#777777"'))
+            drawn.append(text(margin - PAD, top + high // 2 + 4, level, "end", ' fill="#777777"'))
     for slot, x in columns.items():
         if slot is not None:
-            drawn.append(_text(x, below + LINE, str(slot), "middle", ' font-weight="bold"'))
+            drawn.append(text(x, below + LINE, str(slot), "middle", ' font-weight="bold"'))
     return "\n".join([*drawn, *_edges(claim, boxes), *_boxes(claim, boxes, told or {}), "</svg>"]) + "\n"
 
 
@@ -150,7 +151,7 @@ def _edge(sender: Box, reader: Box, channels: Sequence[str], share: float) -> st
     ink = INK.get(channels[0], PLAIN) if len(channels) == 1 else PLAIN
     name = "" if list(channels) == ["input"] else "".join(channels) if {*channels} <= {*INK} else ", ".join(channels)
     halo, pen = ' font-size="10" stroke="#ffffff" stroke-width="4"', f' font-size="10" fill="{ink}"'
-    label = "".join(_text(x1 + (x0 - x1) // 12, y1 + LINE, name, "middle", look) for look in (halo, pen) if name)
+    label = "".join(text(x1 + (x0 - x1) // 12, y1 + LINE, name, "middle", look) for look in (halo, pen) if name)
     told = f"{', '.join(channels)} of {reader.variable} reads {sender.variable}"
     path = f'<path d="M{x0},{y0} C{x0},{bend} {x1},{bend} {x1},{y1}" fill="none" stroke="{ink}"/>'
     return f"<g><title>{escape(told)}</title>{path}{label}</g>"
@@ -167,7 +168,7 @@ def _boxes(claim: Claim, boxes: Sequence[Box], told: Mapping[str, str]) -> Itera
         yield f"<g><title>{escape('; '.join(facts))}</title>" + f'{frame} fill="{fill}" stroke="#333333"/>'
         for number, line in enumerate(box.lines):
             style = ' font-weight="bold"' if not number else ' font-size="11"'
-            yield _text(box.x + box.wide // 2, box.y + LINE * (number + 1), line, "middle", style)
+            yield text(box.x + box.wide // 2, box.y + LINE * (number + 1), line, "middle", style)
         yield "</g>"
 
 
@@ -179,7 +180,3 @@ def _aloud(claim: Claim) -> str:
         where = "; ".join(str(site.site) for site in placed.sites)
         parts.append(f"{name} at {where}" + (f", reads {', '.join(placed.parents)}" if placed.parents else ""))
     return ". ".join(parts) + "."
-
-
-def _text(x: int, y: int, text: str, anchor: str, more: str = "") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{more}>{escape(text)}</text>'

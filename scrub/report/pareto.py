@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from scrub.report.svg import text
 from scrub.score.comparison import CLAIM
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ def comparison_svg(c: Comparison) -> str:
         f'<title id="pareto-title">{escape(title)}</title>',
         f'<desc id="pareto-desc">{escape("; ".join(legend))}</desc>',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        _text(12, 24, title, "start", ' font-size="14" font-weight="bold"'),
+        text(12, 24, title, "start", ' font-size="14" font-weight="bold"'),
     ]
-    listed = [_text(LEFT, TOP + HIGH + 56 + LINE * i, line, "start") for i, line in enumerate(legend)]
+    listed = [text(LEFT, TOP + HIGH + 56 + LINE * i, line, "start") for i, line in enumerate(legend)]
     return "\n".join([*head, *_frame(axes), *_points(points, spans, axes), *listed, "</svg>"]) + "\n"
 
 
@@ -80,12 +81,12 @@ def _frame(axes: Axes) -> Iterator[str]:
         yield f'<line x1="{LEFT}" y1="{y}" x2="{LEFT + WIDE}" y2="{y}" stroke="#dddddd" stroke-dasharray="4 3"/>'
     for i in range(TICKS):
         bits = axes.bits * i / TICKS
-        yield _text(axes.x(bits), bottom + 15, f"{bits:.1f}", "middle")
+        yield text(axes.x(bits), bottom + 15, f"{bits:.1f}", "middle")
     step = 0.25 * ceil((axes.high - axes.low) / (0.25 * 2 * TICKS))
     for i in range(ceil(axes.low / step), floor(axes.high / step) + 1):
-        yield _text(LEFT - 6, axes.y(i * step) + 4, f"{i * step:z.2f}", "end")
-    yield _text(LEFT + WIDE / 2, bottom + 32, "bits kept", "middle")
-    yield _text(12, TOP - 6, "recovered", "start")
+        yield text(LEFT - 6, axes.y(i * step) + 4, f"{i * step:z.2f}", "end")
+    yield text(LEFT + WIDE / 2, bottom + 32, "bits kept", "middle")
+    yield text(12, TOP - 6, "recovered", "start")
 
 
 def _points(points: Sequence[Point], spans: dict[str, Interval], axes: Axes) -> Iterator[str]:
@@ -101,7 +102,7 @@ def _points(points: Sequence[Point], spans: dict[str, Interval], axes: Axes) -> 
         while any(abs(right - a) < APART and abs(y - b) < APART for a, b in taken):
             right += APART
         taken.append((right, y))
-        yield _text(right, y - 5, str(number), "start")
+        yield text(right, y - 5, str(number), "start")
 
 
 def _mark(p: Point, x: float, y: float) -> str:
@@ -110,7 +111,3 @@ def _mark(p: Point, x: float, y: float) -> str:
     if p.kind == CLAIM:
         return f'<circle cx="{x}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" stroke-width="2"/>'
     return f'<rect x="{x - 4}" y="{y - 4}" width="8" height="8" fill="{fill}" stroke="{colour}" stroke-width="2"/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str, more: str = "") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{more}>{escape(text)}</text>'

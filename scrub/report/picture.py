@@ -8,6 +8,7 @@ from html import escape
 from attrs import frozen
 
 from scrub.report.heat import C, Grid, Look, Scale
+from scrub.report.svg import text
 
 PAD, HIGH, LETTER = 12, 22, 7  # pixels: a margin, a row, the most that a letter takes
 STEPS = 4  # shades of either sign in the legend
@@ -53,11 +54,11 @@ def picture(
     height = frame.below + PAD + 52 + 16 * len(notes)
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'role="img" aria-labelledby="title desc" font-family="sans-serif" font-size="11">',
+        'role="img" aria-labelledby="title desc" font-family="sans-serif" font-size="11" fill="#000000">',
         f'<title id="title">{escape(title)}</title>',
         f'<desc id="desc">{escape(told)}</desc>',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        _text(PAD, PAD + 12, title, "start", ' font-size="14" font-weight="bold"'),
+        text(PAD, PAD + 12, title, "start", ' font-size="14" font-weight="bold"'),
     ]
     return "\n".join([*head, *drawn, "</svg>"]) + "\n"
 
@@ -67,15 +68,15 @@ def _cells(cells: dict[tuple[str, str], Look], frame: Frame) -> Iterator[str]:
         x, y = frame.columns[column], frame.rows[row]
         bold = ' font-weight="bold"' if cell.bold else ""
         yield f"<g><title>{escape(cell.title)}</title>{_box(x, y, frame.wide, cell.back)}"
-        yield _text(x + frame.wide // 2, y + 15, cell.number, "middle", bold, cell.ink) + "</g>"
+        yield text(x + frame.wide // 2, y + 15, cell.number, "middle", f' fill="{cell.ink}"{bold}') + "</g>"
 
 
 def _names(grid: Grid[C], frame: Frame) -> Iterator[str]:
-    yield _text(frame.left - 6, frame.names + 15, grid.corner, "end", ' font-style="italic"')
+    yield text(frame.left - 6, frame.names + 15, grid.corner, "end", ' font-style="italic"')
     for row, y in frame.rows.items():
-        yield _text(frame.left - 6, y + 15, row, "end")
+        yield text(frame.left - 6, y + 15, row, "end")
     for column, x in frame.columns.items():
-        yield _text(x + frame.wide // 2, frame.names + 15, column, "middle")
+        yield text(x + frame.wide // 2, frame.names + 15, column, "middle")
 
 
 def _legend(scale: Scale, frame: Frame, notes: Sequence[str]) -> Iterator[str]:
@@ -86,14 +87,10 @@ def _legend(scale: Scale, frame: Frame, notes: Sequence[str]) -> Iterator[str]:
             cell = scale.look(scale.most * i / STEPS, "")
             yield _box(x, top, 28, cell.back)
             if i in (-STEPS, 0, STEPS):
-                yield _text(x + 14, top + HIGH + 13, cell.number if i else "0", "middle")
+                yield text(x + 14, top + HIGH + 13, cell.number if i else "0", "middle")
     for i, note in enumerate(notes):
-        yield _text(PAD, top + HIGH + 32 + 16 * i, note, "start")
+        yield text(PAD, top + HIGH + 32 + 16 * i, note, "start")
 
 
 def _box(x: int, y: int, wide: int, back: str) -> str:
     return f'<rect x="{x}" y="{y}" width="{wide}" height="{HIGH}" fill="{back}" stroke="#bbbbbb"/>'
-
-
-def _text(x: int, y: int, text: str, anchor: str, more: str = "", ink: str = "#000000") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{ink}"{more}>{escape(text)}</text>'

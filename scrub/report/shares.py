@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from scrub.report.svg import text
+
 WIDE, HIGH, LEFT, RIGHT = 420, 24, 150, 60  # pixels
 INK = {"supported": "#1a7f37", "refuted": "#cf222e", "inconclusive": "#9a6700", "undefined": "#57606a"}
 CONTROL = "#6e7781"
@@ -33,16 +35,16 @@ def shares_svg(result: Mapping[str, Any]) -> str:
     ]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         drawn.append(_line(x(share), 0, x(share), height - 30, "#d0d7de"))
-        drawn.append(_text(x(share), height - 14, f"{share:g}", "middle"))
+        drawn.append(text(x(share), height - 14, f"{share:g}", "middle"))
     drawn.append(_line(x(result["bar"]), 0, x(result["bar"]), height - 30, "#1f2328", ' stroke-dasharray="4 3"'))
-    drawn.append(_text(x(result["bar"]), height - 1, f"bar {result['bar']:.2f}", "middle"))
+    drawn.append(text(x(result["bar"]), height - 1, f"bar {result['bar']:.2f}", "middle"))
     for number, (name, mark, ink) in enumerate(marks):
         drawn += _mark(name, mark, ink, number * HIGH + HIGH // 2, x)
     return "\n".join([*drawn, "</svg>"])
 
 
 def _mark(name: str, mark: Mapping[str, Any], ink: str, y: int, x: Any) -> list[str]:
-    drawn = [_text(LEFT - 10, y + 4, name, "end")]
+    drawn = [text(LEFT - 10, y + 4, name, "end")]
     if mark["low"] is not None and mark["high"] is not None:
         drawn.append(_line(x(mark["low"]), y, x(mark["high"]), y, ink, ' stroke-width="5"'))
     if mark["value"] is not None:
@@ -60,7 +62,3 @@ def _said(mark: Mapping[str, Any]) -> str:
 
 def _line(x0: int, y0: int, x1: int, y1: int, ink: str, more: str = "") -> str:
     return f'<line x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}" stroke="{ink}"{more}/>'
-
-
-def _text(x: int, y: int, text: str, anchor: str) -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scrub.claims.positions import Slot
 from scrub.model.layers import pattern, visible
-from scrub.proposals.attribute import Scores, over_positions, stacked
+from scrub.proposals.attribute import Scores, over_positions, product, stacked
 from scrub.proposals.forward import Batch
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.nodes import extent
@@ -88,10 +88,9 @@ def shares(setup: Setup, nodes: Sequence[str]) -> tuple[SourceShare, ...]:
 
 def _written(batch: Batch, kind: str, layer: int, direction: Tensor) -> Float[Tensor, "row t unit"]:
     delta = batch.source_values[kind, layer] - batch.base_values[kind, layer]
-    if kind != "head":
-        return (delta * direction).sum(-1, keepdim=True)
-    toward = torch.einsum("hed,rtd->rthe", batch.model.blocks[layer].attn.W_O, direction)
-    return (delta * toward).sum(-1)
+    if kind == "head":
+        direction = torch.einsum("hed,rtd->rthe", batch.model.blocks[layer].attn.W_O, direction)
+    return product(kind, delta, direction)
 
 
 METHOD = Method(
