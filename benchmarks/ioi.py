@@ -20,11 +20,12 @@ from measuring import best_of, growth, in_fresh_process
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from scrub import Dataset
+from scrub.benches import references
 from scrub.claims.collect import collect
 from scrub.engine.on_transformer import TransformerRows
+from scrub.model.resolve import sound
 from scrub.model.transformer import adapt, bridge_of
 from scrub.model.weights import Transformer
-from scrub.run import references, sound
 from scrub.score.measure import OnTransformer
 from scrub.score.sample import Bench, compile_claim, sample
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,11 @@ from scrub.cli_options import (
     OPEN,
     Results,
     about,
+    controlled,
+    exactly,
     on_device,
     on_model,
+    options,
     reporting,
     sampled,
     say,
@@ -43,10 +47,11 @@ from scrub.cli_options import (
 )
 from scrub.cli_proposals import propose
 from scrub.cli_publish import diff, freeze
-from scrub.cli_report import drawn, report, save_drawings, write_page
+from scrub.cli_report import report
 from scrub.errors import ClaimError, ScrubError
 from scrub.report import text
 from scrub.report.markdown import markdown_text
+from scrub.reporting import save_run, write_page
 from scrub.run import check as run_check
 
 
@@ -139,8 +144,8 @@ def _told(problem: Problem) -> dict[str, Any]:
 def show(targets: tuple[str, ...], model: str | None, picture: Path | None) -> tuple[Results, int]:
     """Draw claims: the unrolled tree beside layers and positions; with --picture as a paper's figure would."""
     from scrub.engine.unroll import unroll
+    from scrub.model.resolve import sound
     from scrub.report.drawing import show_text
-    from scrub.run import sound
 
     svg_file(picture)
     claims = [sound(h, model, expecting=False)[0] for h in sound_claims(targets, model, expecting=False)]
@@ -184,35 +189,33 @@ def plan(
 @on_model
 @sampled
 @on_device
-@click.option("--exact", is_flag=True, help="Enumerate every draw (computation graphs only).")
-@click.option(
-    "--controls",
-    type=click.Choice(["all", "none"]),
-    help="all: also random unclaimed heads; none: no shuffled values (default: shuffled values).",
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Store the run in this directory.")
+@exactly
+@controlled
+@click.option("--out", type=click.Path(path_type=Path), help="Keep the run here; again, it goes on.")
+@click.option("--recompute", is_flag=True, help="Compute damaged blocks of --out anew.")
 @click.option("--report", is_flag=True, help="Also make an HTML page of the run (with --out).")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a table for a CI page.")
 @reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    exact: bool, controls: str | None, out: Path | None, report: bool, markdown: Path | None,
+    exact: bool, controls: str | None, out: Path | None, recompute: bool, report: bool, markdown: Path | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.run import test as run_test
+    from scrub.runs.directory import open_run
 
-    if out is not None:
-        store.writable(out / store.RUN)
-    if report and out is None:
-        raise ClaimError("--report makes a page of a stored run: say where, --out DIR.")
+    for option, given in (("--report", report), ("--recompute", recompute)):
+        if given and out is None:
+            raise ClaimError(f"{option} is about a run that is kept: say where, --out DIR.")
     if markdown is not None:
         store.writable(markdown)
     results: list[Any] = []
     claims = sound_claims(targets, model)
+    run = open_run(out, [name_of(hypothesis) for hypothesis in claims], recompute) if out is not None else None
     for hypothesis in claims:
-        with about(hypothesis):
+        with about(hypothesis), _going_on(out):
             result = run_test(
-                hypothesis, model, rows, draws, seed, exact, device=device, controls=controls or "shuffled"
+                hypothesis, model, rows, draws, seed, exact, device=device, controls=controls or "shuffled", out=run
             )
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)
@@ -222,12 +225,24 @@ def test(
     if markdown is not None:
         store.write_text(markdown, markdown_text(results))
     found = [result.to_dict() for result in results]
-    if out is not None:
-        store.save(out, found)
-        save_drawings(out, drawn(claims, model))
+    if run is not None:
+        save_run(run.folder, claims, model, found, options())
+        run.finish()
+        say(str(run))
     if out is not None and report:
         say(f"report: {write_page(out)}")
     return found, _exit_code(results)
+
+
+@contextmanager
+def _going_on(out: Path | None) -> Generator[None]:
+    """Say to whoever breaks off a run that is kept that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if out is not None:
+            click.echo(f"scrub: what was computed is kept in {out}: the same command goes on from there.", err=True)
+        raise
 
 
 def _failed(result: Any) -> bool:

@@ -14,14 +14,18 @@ from scrub.cli_options import (
     Command,
     Results,
     about,
+    beside,
+    command_line,
     on_device,
     on_model,
     reporting,
     say,
     sound_claims,
+    storing,
     targeted,
 )
 from scrub.errors import ClaimError
+from scrub.runs import stored
 
 if TYPE_CHECKING:
     from scrub.circuit.circuit import Circuit
@@ -70,10 +74,12 @@ def _sampled(command: Command) -> Command:
 @_sampled
 @on_model
 @on_device
+@storing
 @reporting
 def criteria(
     targets: tuple[str, ...], circuit: str | None, model: str | None, device: str | None, rows: int | None,
-    draws: int | None, seed: int, random: int, budget: int | None, no_tests: bool, **protocol: str | None,
+    draws: int | None, seed: int, random: int, budget: int | None, no_tests: bool, out: Path | None,
+    **protocol: str | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Judge the circuits of claims: faithfulness, completeness, minimality, and tests with p-values.
 
@@ -90,7 +96,9 @@ def criteria(
     if chosen is not None:  # what is named says how it is run, unless the command line says otherwise
         given.setdefault("level", _level(chosen))
     found: Results = []
-    for hypothesis in sound_claims(targets, model, expecting=False, foils=False):
+    claims = sound_claims(targets, model, expecting=False, foils=False)
+    run = beside(out, claims, stored.CRITERIA)
+    for hypothesis in claims:
         with about(hypothesis):
             result = judge(
                 hypothesis, model, chosen, rows, seed, draws=draws, random=random, budget=budget,
@@ -99,6 +107,8 @@ def criteria(
         say(headline(result), bold=True)
         say("\n".join(details(result)))
         found.append(result.to_dict())
+    if run is not None:
+        stored.save(run.folder, stored.CRITERIA, found, command_line())
     return found, FINE
 
 

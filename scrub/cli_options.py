@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +20,11 @@ from scrub.claims.problems import ClaimProblems
 from scrub.errors import ClaimError, DataError, MetricError, ModelError
 from scrub.run import check
 
+if TYPE_CHECKING:
+    from scrub.runs.directory import Run
+
+# options that say where results go, and change no number
+WHERE = {"out", "recompute", "report", "markdown", "json_file", "picture", "write"}
 FINE, FAILED, MISUSE, OPEN, INTERRUPTED = 0, 1, 2, 3, 130
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
@@ -34,6 +40,17 @@ def on_model(command: Command) -> Command:
 
 def on_device(command: Command) -> Command:
     return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
+
+
+def exactly(command: Command) -> Command:
+    return click.option("--exact", is_flag=True, help="Enumerate every draw (computation graphs only).")(command)
+
+
+def controlled(command: Command) -> Command:
+    told = (
+        "all: also random unclaimed heads and untrained models; none: no shuffled values (default: shuffled values)."
+    )
+    return click.option("--controls", type=click.Choice(["all", "none"]), help=told)(command)
 
 
 def sampled(command: Command) -> Command:
@@ -110,3 +127,41 @@ def sound_claims(
     if not claims:
         raise ClaimError(f"only foils in {', '.join(targets)}: a foil is judged where it is named, file.py::name.")
     return tuple(claims)
+
+
+def storing(command: Command) -> Command:
+    """`--out` of a command whose results a report shows."""
+    told = "Store the result in this directory, for scrub report."
+    return click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help=told)(command)
+
+
+def beside(out: Path | None, claims: Sequence[Hypothesis], file: str) -> Run | None:
+    """The directory of `--out`, opened for what is found beside a test of these claims and stored as `file`."""
+    from scrub.runs.directory import beside_run
+
+    return None if out is None else beside_run(out, [name_of(hypothesis) for hypothesis in claims], file)
+
+
+def command_line() -> str:
+    """The command that runs, with every option that differs from its default; where results go is left out."""
+    context = click.get_current_context()
+    targets = " ".join(shlex.quote(str(target)) for target in context.params.get("targets", ()))
+    return f"scrub {context.info_name}{f' {targets}' if targets else ''}{options()}"
+
+
+def options() -> str:
+    """The options of the command that runs which differ from their defaults: ` --rows 40 --exact`."""
+    context = click.get_current_context()
+    found: list[str] = []
+    for option in context.command.params:
+        name = option.name or ""
+        value = context.params.get(name)
+        if not isinstance(option, click.Option) or name in WHERE:
+            continue
+        if value is None or value == option.get_default(context):
+            continue
+        if isinstance(value, bool):
+            found.append(option.opts[0] if value else (option.secondary_opts or option.opts)[0])
+        else:
+            found.append(f"{option.opts[0]} {shlex.quote(str(value))}")
+    return "".join(f" {given}" for given in found)

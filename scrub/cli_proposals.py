@@ -14,16 +14,23 @@ from scrub.cli_options import (
     Command,
     Results,
     about,
+    beside,
+    command_line,
     on_device,
     on_model,
     reporting,
     say,
     sound_claims,
+    storing,
     svg_file,
 )
 from scrub.errors import ClaimError
+from scrub.runs import stored
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scrub.claims.hypothesis import Hypothesis
     from scrub.proposals.proposal import Proposal
 
 
@@ -83,30 +90,38 @@ def _search(command: Command) -> Command:
 @click.option(
     "--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Write the heat map as a picture."
 )
+@storing
 @reporting
 def propose(
     targets: tuple[str, ...], model: str | None, data: Path | None, metric: str | None, scored: str | None, read: str,
-    write: Path | None, picture: Path | None, **asked: Any,
+    write: Path | None, picture: Path | None, out: Path | None, **asked: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Rank the parts of a model by what patching them does, verify the first ones, and bound what was missed.
 
     In the setting of a claim, or with --model, --data, --metric and --pair. Only some rows are looked at, so that a
     claim can be tested on the others.
     """
+    from scrub.report.proposal import proposal_svg
+
     svg_file(picture)
     if targets and data is not None:
         raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
     asked["write"] = write
-    if not targets:
+    claims = sound_claims(targets, model, expecting=False, foils=False) if targets else ()
+    run = beside(out, claims, stored.PROPOSALS)
+    if not claims:
         found = [_at_hand(model, data, metric, scored, read, asked)]
     else:
-        found = _of_claims(targets, model, metric, scored, asked)
+        found = _of_claims(claims, model, metric, scored, asked)
     say("\n\n".join(map(str, found)))
     if picture is not None:
         _draw(found[0], picture)
     if write is not None:
         say(f"written: {write}; check it with `scrub check {write}`, then name its variables")
-    return [proposal.to_dict() for proposal in found], FINE
+    results = [proposal.to_dict() for proposal in found]
+    if run is not None:
+        stored.save(run.folder, stored.PROPOSALS, results, command_line(), list(map(proposal_svg, found)))
+    return results, FINE
 
 
 def _at_hand(
@@ -125,12 +140,11 @@ def _position(read: str) -> str | int:
 
 
 def _of_claims(
-    targets: tuple[str, ...], model: str | None, metric: str | None, scored: str | None, asked: dict[str, Any]
+    claims: Sequence[Hypothesis], model: str | None, metric: str | None, scored: str | None, asked: dict[str, Any]
 ) -> list[Proposal]:
     from scrub.proposing import propose as run
 
     found: list[Proposal] = []
-    claims = sound_claims(targets, model, expecting=False, foils=False)
     if asked["write"] is not None and len(claims) > 1:
         raise ClaimError(
             f"--write {asked['write']}: one claim at a time, found {len(claims)}: name it, file.py::name."

@@ -2,64 +2,85 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scrub.benches import bench_of, countable, model_record, references, sampled, weights_of
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
-from scrub.model.computation import Computation
+from scrub.judging import judged
 from scrub.model.resolve import sound
 from scrub.model.source import Source
-from scrub.run import bench_of, countable, model_record, progress, references
 
 if TYPE_CHECKING:
     from scrub.model.weights import Transformer
+    from scrub.runs.directory import Run
     from scrub.score.comparison import Comparison
+    from scrub.score.result import Result
 
 
 def compare(
-    a: Hypothesis, b: Hypothesis, *others: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20,
-    seed: int = 0, device: str | None = None, dtype: str = "float32",
+    *hypotheses: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20,
+    seed: int = 0, exact: bool = False, controls: str = "shuffled", device: str | None = None, dtype: str = "float32",
+    out: str | Path | Run | None = None,
 ) -> Comparison:  # fmt: skip
-    """Which of rival claims explains more, paired by row, and what sets them apart.
+    """Which of rival claims explains more, paired by row, and what sets them apart; each is judged as in `test`.
 
     Main arguments: two claims or more about one model, one data set and one metric; none needs an expectation.
-    `model` overrides that of all; `rows` takes a seeded subset of the reference rows; `draws` for each row; `seed`.
-    Other arguments: `device`, `dtype`. Rows and draws are the same for all, and rivals share every draw where path
-    and class agree.
+    `model` overrides that of all; `rows` takes a seeded subset of the reference rows; `draws` for each row; `seed`;
+    `exact=True` enumerates every draw on a computation graph. Other arguments: `controls` and `out`, as in `test`;
+    `device`, `dtype`. Rows and draws are the same for all, and rivals share every draw where path and class agree.
 
     Raises ClaimProblems, ModelError, MetricError, and ClaimError for claims that cannot be compared.
     """
+    from scrub.runs.directory import beside_run
     from scrub.score.comparable import refuse_different, refuse_other_numbers
     from scrub.score.compare import Rival, conclude
     from scrub.score.comparison import distinct, labels
-    from scrub.score.sample import sample
+    from scrub.score.constant import best_constant
+    from scrub.score.controls import known_controls
 
     countable(draws, rows, seed)
-    claims, sources = _sound((a, b, *others), model)
+    known_controls(controls)
+    claims, sources = _sound(hypotheses, model)
     names = distinct([name_of(claim.hypothesis) for claim in claims])
     short = list(labels(names).values())
     refuse_different(claims, short, [source.name for source in sources])
-    if device not in (None, "cpu") and isinstance(claims[0].graph, Computation):
-        raise ClaimError(f"--device {device}: a computation graph runs on the cpu: drop --device.")
-    weights = _weights(claims, sources, short, device, dtype)
-    benches = [bench_of(claim, source, weights) for claim, source in zip(claims, sources, strict=True)]
+    weights = _weights(claims, sources, short, device, dtype, exact)
+    run = beside_run(out, names) if isinstance(out, str | Path) else out
+    benches = [bench_of(claim, source, weights, run) for claim, source in zip(claims, sources, strict=True)]
     used = [references(claim, rows, seed) for claim in claims]
     refuse_other_numbers(benches, used, short)
+
+    @cache
+    def constant() -> float | None:  # one for all, who share metric and rows
+        return best_constant(claims[0], benches[0].measured, used[0])
+
     rivals: list[Rival] = []
-    for name, bench, chosen in zip(names, benches, used, strict=True):
-        with progress(bench.claim.hypothesis.title, len(chosen) * draws) as done:
-            rivals.append(Rival(name, bench, sample(bench, chosen, draws, seed, done)))
-    return conclude(rivals, draws, seed, model_record(sources[0], weights), sources[0].tokenizer)
+    results: list[Result] = []
+    for name, bench, source, chosen in zip(names, benches, sources, used, strict=True):
+        samples = sampled(bench, chosen, draws, seed, exact)
+        rivals.append(Rival(name, bench, samples))
+        results.append(
+            judged(
+                bench, samples, name, source, weights, model=model, draws=draws, seed=seed, exact=exact,
+                controls=controls, constant=constant, run=run,
+            )
+        )  # fmt: skip
+    record = model_record(sources[0], weights)
+    return conclude(rivals, results, None if exact else draws, seed, record, sources[0].tokenizer)
 
 
 def _sound(hypotheses: tuple[Any, ...], model: Any) -> tuple[list[Claim], list[Source]]:
     """All claims resolved, with their models. Raises ClaimProblems with the problems of all of them."""
-    for given in hypotheses:
-        if not isinstance(given, Hypothesis):
-            raise ClaimError(f"compare({type(given).__name__}): give two claims or more, compare(a, b, ...).")
+    strange = [type(given).__name__ for given in hypotheses if not isinstance(given, Hypothesis)]
+    if strange or len(hypotheses) < 2:
+        what = strange[0] if strange else ", ".join(h.title for h in hypotheses)
+        raise ClaimError(f"compare({what}): give two claims or more, compare(a, b, ...).")
     found: list[tuple[Claim, Source]] = []
     problems: list[Problem] = []
     for hypothesis in hypotheses:
@@ -73,23 +94,21 @@ def _sound(hypotheses: tuple[Any, ...], model: Any) -> tuple[list[Claim], list[S
 
 
 def _weights(
-    claims: list[Claim], sources: list[Source], names: list[str], device: str | None, dtype: str
+    claims: list[Claim], sources: list[Source], names: list[str], device: str | None, dtype: str, exact: bool
 ) -> Transformer | None:
     """The weights that all claims are about, loaded once; None for a computation graph.
 
     Models that came as different objects are told apart by the digests of their weights.
     """
-    if isinstance(claims[0].graph, Computation):
-        return None
-    from scrub.model.open import open_weights
     from scrub.model.selfcheck import digest
 
-    longest = int(claims[0].data.lengths.max())
-    weights = open_weights(sources[0], device, dtype, longest)
+    weights = weights_of(sources[0], claims[0].data, device, dtype, exact)
+    if weights is None:
+        return None
     for source, name in zip(sources[1:], names[1:], strict=True):
         if source.loaded is not sources[0].loaded:
-            other = open_weights(source, device, dtype, longest)
-            if digest(other) != digest(weights):
+            other = weights_of(source, claims[0].data, device, dtype)
+            if other is None or digest(other) != digest(weights):
                 raise ClaimError(
                     f"these claims cannot be compared: {names[0]} and {name} have different models (both are called "
                     f"{source.name}, and their weights differ)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 
 class ScrubError(Exception):
@@ -43,6 +44,13 @@ def some(items: Iterable[object], limit: int = 8) -> str:
     texts = [str(item) for item in items]
     shown, rest = texts[:limit], len(texts) - limit
     return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+
+
+def path_of(given: object, role: str) -> Path:
+    """A path as it was given. Raises ClaimError for what is none."""
+    if not isinstance(given, str | Path):
+        raise ClaimError(f"{role}: {given!r} is no path: write text, or a pathlib.Path.")
+    return Path(given)
 
 
 def raised(role: str, function: Callable[..., object], error: BaseException) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from scrub.benches import progress, references, subset, weights_of
 from scrub.claims.check import name_of
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
@@ -15,8 +16,7 @@ from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
 from scrub.model.resolve import sound
-from scrub.run import progress, references, subset
-from scrub.settings import complete, loaded, plain_experiment, protocol_of, record_of, said_by_the_claim, weights_of
+from scrub.settings import complete, loaded, plain_experiment, protocol_of, record_of, said_by_the_claim
 
 if TYPE_CHECKING:
     from scrub.circuit.bench import Bench

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from attrs import frozen
@@ -13,12 +13,16 @@ from attrs import frozen
 from scrub.claims.check import name_of
 from scrub.claims.facts import canonical_text, facts_of
 from scrub.claims.freeze import CLAIM, Frozen, freeze_claim
+from scrub.claims.hub import Pinned
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.thaw import read_frozen
 from scrub.claims.thaw import thaw as thaw
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, path_of
 from scrub.model.resolve import data_of, sound
-from scrub.model.source import Source
+from scrub.model.source import Source, revision_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @frozen
@@ -38,6 +42,11 @@ class Published:
 
     def to_dict(self) -> dict[str, Any]:
         return {"hypothesis": self.hypothesis, "digest": self.digest, "out": str(self.out), "without": self.without}
+
+    def _repr_html_(self) -> str:
+        from scrub.report.notebook import published_html
+
+        return published_html(str(self), self.out)
 
 
 @frozen
@@ -63,6 +72,18 @@ class Difference:
         removed, added = list(self.removed), list(self.added)
         return {"a": self.a, "b": self.b, "removed": removed, "added": added, "same": self.same}
 
+    def frame(self) -> pd.DataFrame:
+        """A pandas table, one line a fact that one claim alone states: `only_in` is that claim."""
+        import pandas as pd
+
+        lines = [(self.a, fact) for fact in self.removed] + [(self.b, fact) for fact in self.added]
+        return pd.DataFrame(lines, columns=["only_in", "fact"])
+
+    def _repr_html_(self) -> str:
+        from scrub.report.notebook import difference_html
+
+        return difference_html(str(self))
+
 
 def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None) -> Published:
     """Write a claim as pure data into a new directory: `claim.txt`, `claim.json`, `rows.jsonl`, `values.json`.
@@ -72,13 +93,13 @@ def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None) -> Publis
     ClaimError for a directory that exists or cannot be written, and for a claim that is more than data: a metric
     of one's own, a variable that is no function of its parents, values of other types.
     """
-    folder = Path(out)
+    folder = path_of(out, "freeze(hypothesis, out)")
     if folder.exists() or folder.is_symlink():
         raise ClaimError(f"{folder} exists already: a frozen claim is never written over. Name another --out.")
     claim, source = sound(hypothesis, model, expecting=False)
     chosen = hypothesis.model if model is None else model
     name = _model_name(chosen)
-    found = freeze_claim(claim, data_of(hypothesis, source), name, _revision(source))
+    found = freeze_claim(claim, data_of(hypothesis, source), name, _revision(source, chosen))
     _write(found, folder)
     return Published(name_of(hypothesis), found.digest, folder, claim.graph.name if name is None else None)
 
@@ -87,8 +108,12 @@ def _model_name(model: Any) -> str | None:
     return str(model) if isinstance(model, str | Path) else None
 
 
-def _revision(source: Source) -> str | None:
-    """The revision of weights that are at hand."""
+def _revision(source: Source, model: Any) -> str | None:
+    """The revision of weights that are at hand, or in the local cache of the hub, which are not loaded for it."""
+    if isinstance(model, Pinned):
+        return model.revision
+    if isinstance(model, str):
+        return revision_of(model)
     found = getattr(source.loaded, "revision", None)
     return found if isinstance(found, str) and found else None
 
@@ -127,5 +152,6 @@ def _text(one: Hypothesis | str | Path) -> tuple[str, ...]:
         if not (Path(one) / CLAIM).is_file():
             raise ClaimError(f"{one} holds no {CLAIM}: it is no frozen claim.")
         return read_frozen(Path(one)).text
-    claim, _ = sound(one, expecting=False)
-    return canonical_text(facts_of(claim, _model_name(one.model)), claim.values, claim.data)
+    claim, source = sound(one, expecting=False)
+    facts = facts_of(claim, _model_name(one.model), _revision(source, one.model))
+    return canonical_text(facts, claim.values, claim.data)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from scrub.beginning import begun, target_of, write_claim
+from scrub.benches import progress, references, subset, weights_of
 from scrub.claims.check import name_of
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
@@ -20,8 +21,7 @@ from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.computation import Computation
 from scrub.model.graph import TransformerGraph
 from scrub.model.resolve import sound
-from scrub.run import progress, references, subset
-from scrub.settings import complete, plain_experiment, record_of, said_by_the_claim, weights_of
+from scrub.settings import complete, plain_experiment, record_of, said_by_the_claim
 
 if TYPE_CHECKING:
     from scrub.circuit.experiment import Experiment

@@ -1,8 +1,9 @@
 """Claims as tests of pytest: `pytest hypotheses/` scrubs every claim in the files there.
 
 A claim passes when it is supported, a foil when it is refuted; a claim whose model cannot be loaded is skipped with
-the reason. Files are looked at where a folder above them is called `hypotheses`, or with `--scrub`, and imported
-only where they import scrub themselves. Switched off by `-p no:scrub`.
+the reason. What fails is explained. Files are looked at where a folder above them is called `hypotheses`, or with
+`--scrub`, and imported only where they import scrub themselves; a directory with a `claim.json` is a frozen claim.
+Switched off by `-p no:scrub`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
+from scrub.claims.freeze import CLAIM
 from scrub.errors import ModelError, ScrubError
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from scrub.score.result import Result
 
 FOLDER = "hypotheses"
+ROWS, DRAWS, SWAPS = 64, 4, 12  # that a failure is explained with
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,11 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ClaimFile | None:
-    """The claims of a file of Python that may hold some."""
-    if file_path.suffix != ".py" or file_path.name.startswith((".", "_")) or file_path.name == "conftest.py":
+    """The claims of a file of Python that may hold some, or the frozen claim of a directory."""
+    frozen = file_path.name == CLAIM
+    if not frozen and (file_path.suffix != ".py" or file_path.name.startswith((".", "_", "conftest."))):
         return None
     inside = FOLDER in file_path.relative_to(_root(file_path, parent)).parts[:-1]
-    if not (inside or parent.config.getoption("--scrub")) or not _imports_scrub(file_path):
+    if not (inside or parent.config.getoption("--scrub")) or not (frozen or _imports_scrub(file_path)):
         return None
     return ClaimFile.from_parent(parent, path=file_path)
 
@@ -61,12 +66,12 @@ def _imports_scrub(file: Path) -> bool:
 
 
 class ClaimFile(pytest.File):
-    """A file of claims. Importing it loads no model and builds no data."""
+    """A file of claims, or the `claim.json` of a frozen one. Importing it loads no model and builds no data."""
 
     def collect(self) -> Iterable[ClaimItem]:
         from scrub.claims.collect import load
 
-        found = load(self.path)
+        found = load(self.path.parent if self.path.name == CLAIM else self.path)
         if found.problems:
             raise self.CollectError("\n".join(map(str, found.problems)))
         for hypothesis in found.hypotheses:
@@ -94,7 +99,7 @@ class ClaimItem(pytest.Item):
             pytest.skip(str(error))
         self.user_properties += [("verdict", result.verdict), ("recovered", result.recovered.value)]
         if not result.passed:
-            raise NotPassed(result)
+            raise NotPassed(failure_text(result, _explained(self.hypothesis, result, rows, draws)))
 
     def _find_model(self) -> None:
         from scrub.model.source import find
@@ -105,7 +110,7 @@ class ClaimItem(pytest.Item):
             pytest.skip(str(error))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *given: Any, **named: Any) -> Any:
-        """What `scrub test` would say; a traceback for what is no error of a claim."""
+        """What `scrub explain` would say; a traceback for what is no error of a claim."""
         if isinstance(excinfo.value, ScrubError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, *given, **named)
@@ -124,8 +129,40 @@ def _computed(hypothesis: Hypothesis) -> bool:
 
 
 class NotPassed(ScrubError):
-    """A claim that is not supported, or a foil that is not refuted; the message is the whole result."""
+    """A claim that is not supported, or a foil that is not refuted; the message says what breaks it."""
 
-    def __init__(self, result: Result) -> None:
-        foil = "A foil passes only when it is refuted: data and metric cannot tell that it is false.\n"
-        super().__init__((foil if result.foil else "") + str(result))
+
+def failure_text(result: Result, explained: str) -> str:
+    """The verdict with its reason, for a foil what to learn of it, then the explanation, or all that was measured."""
+    from scrub.report.text import details, headline
+
+    lines = [headline(result)]
+    if result.foil:
+        lines += [f"    foil: {result.foil}", *_taught(result)]
+    if explained:
+        return "\n".join([*lines, f"    {result.reason}", "", explained])
+    return "\n".join([*lines, *details(result)])
+
+
+def _taught(result: Result) -> list[str]:
+    """What a foil that is not refuted teaches."""
+    known = "A foil passes only when it is refuted. This one is said to be false, and data and metric cannot tell"
+    if result.verdict != "supported":
+        return [f"    {known}: it takes more rows or draws."]
+    return [
+        f"    {known}: its swaps make no difference that they show.",
+        "    Add rows on which the false claim and the true one differ, choose a metric that sees the difference,",
+        "    or ask whether the foil is false at all.",
+    ]
+
+
+def _explained(hypothesis: Hypothesis, result: Result, rows: int | None, draws: int) -> str:
+    """What `scrub explain` prints, of some rows; nothing where nothing can be recovered."""
+    from scrub.run import explain
+
+    if result.verdict == "undefined":
+        return ""
+    found = explain(hypothesis, rows=min(rows or ROWS, ROWS), draws=min(draws, DRAWS))
+    more = len(found.swaps) - SWAPS
+    note = f"\n\n{more} swaps that gain less are left out; `scrub explain` shows all." if more > 0 else ""
+    return f"{evolve(found, swaps=found.swaps[:SWAPS])}{note}"

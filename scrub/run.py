@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import evolve
 
+from scrub.benches import bench_of, countable, references, sampled, weights_of
 from scrub.claims.check import name_of
-from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError, some
-from scrub.model.computation import Computation
+from scrub.judging import judged
 from scrub.model.resolve import check as check
 from scrub.model.resolve import sound
-from scrub.model.source import Source
+from scrub.reporting import options_of, save_run
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
-
     from scrub.engine.cost import Plan
-    from scrub.model.weights import Transformer
+    from scrub.runs.directory import Run
     from scrub.score.explain import Explanation
     from scrub.score.result import Result
-    from scrub.score.sample import Bench
 
 
 def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0) -> Plan:
@@ -42,7 +36,7 @@ def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, dra
 def test(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     exact: bool = False, *, device: str | None = None, dtype: str = "float32", explain: bool = True,
-    controls: str = "shuffled",
+    controls: str = "shuffled", out: str | Path | Run | None = None, recompute: bool = False,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
 
@@ -50,37 +44,39 @@ def test(
     graph); `rows` takes a seeded subset of the reference rows (all by default); `draws` for each row; `seed`;
     `exact=True` enumerates every draw on a computation graph. Other arguments: `device`, `dtype` (`float64` to
     verify), `explain=False` leaves out the top lines of the explanation of a refuted claim, `controls="none"`
-    the shuffled values; `controls="all"` adds the same claim on random unclaimed heads.
+    the shuffled values; `controls="all"` adds the same claim on random unclaimed heads and on untrained models.
+    `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
+    `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
 
-    Raises ClaimProblems with all problems of the claim, ModelError, MetricError.
+    Raises ClaimProblems with all problems of the claim, ModelError, MetricError, and ClaimError for a directory of
+    another claim or version, a damaged block, a disk that is full.
     """
-    from scrub.score.adversary import challenge
-    from scrub.score.controls import PERMUTATIONS, control, known_controls
-    from scrub.score.elsewhere import CHOICES, random_sites
-    from scrub.score.explain import top_lines
-    from scrub.score.judge import conclude
-    from scrub.score.sample import enumerate_exactly, sample
+    from scrub.runs.directory import open_run
+    from scrub.score.controls import known_controls
+    from scrub.score.explain import quick_effects, top_lines
 
     countable(draws, rows, seed)
     known_controls(controls)
-    bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, exact)
-    with progress(hypothesis.title, len(used) * (1 if exact else draws)) as done:
-        samples = enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
-    result = conclude(
-        bench, samples, None if exact else draws, seed, name_of(hypothesis), model_record(source, _weights(bench))
-    )
-    with progress(f"{hypothesis.title}: controls", PERMUTATIONS * len(used)) as done:
-        result = control(bench, samples, result, seed, controls, done)
-    if controls == "all" and result.verdict != "undefined":
-        with progress(f"{hypothesis.title}: random sites", CHOICES) as done:
-            result = random_sites(
-                hypothesis, bench, samples, result, seed,
-                lambda other: bench_of(sound(other, model)[0], source, _weights(bench)), done,
-            )  # fmt: skip
-    with progress(f"{hypothesis.title}: adversary", 0) as done:
-        result = challenge(bench, samples, result, draws, seed, done)
+    claim, source = sound(hypothesis, model)
+    run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
+    weights = weights_of(source, claim.data, device, dtype, exact)
+    bench = bench_of(claim, source, weights, run)
+    samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)
+    result = judged(
+        bench, samples, name_of(hypothesis), source, weights, model=model, draws=draws, seed=seed,
+        exact=exact, controls=controls, run=run,
+    )  # fmt: skip
     if explain and not exact and result.verdict == "refuted":
-        return evolve(result, explanation=top_lines(bench, samples, seed))
+        effects = quick_effects(bench, samples, seed)
+        result = evolve(result, effects=effects, explanation=top_lines(effects))
+    if run is not None:
+        result = run.record(claim, result)
+    if run is not None and run is not out:  # opened here, for this claim alone
+        asked = options_of(
+            model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls
+        )
+        save_run(run.folder, [hypothesis], model, [result.to_dict()], asked)
+        run.finish()
     return result
 
 
@@ -93,111 +89,12 @@ def explain(
     Raises as `test`, and ClaimError when `row` is no reference row.
     """
     from scrub.score.explain import explain_claim
-    from scrub.score.sample import sample
 
     countable(draws, rows, seed)
-    bench, source, used = _bench(hypothesis, model, rows, seed, device, dtype, False)
+    claim, source = sound(hypothesis, model)
+    used = references(claim, rows, seed)
     if row is not None and row not in used:
         raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")
-    with progress(hypothesis.title, len(used) * draws) as done:
-        samples = sample(bench, used, draws, seed, done)
+    bench = bench_of(claim, source, weights_of(source, claim.data, device, dtype))
+    samples = sampled(bench, used, draws, seed)
     return explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer)
-
-
-def _bench(
-    hypothesis: Hypothesis,
-    model: Any,
-    rows: int | None,
-    seed: int,
-    device: str | None,
-    dtype: str,
-    exact: bool,
-) -> tuple[Bench, Source, Int[np.ndarray, " row"]]:
-    """Check the claim, load its model and run the pool once."""
-    claim, source = sound(hypothesis, model)
-    if device not in (None, "cpu") and isinstance(claim.graph, Computation):
-        raise ClaimError(f"--device {device}: a computation graph runs on the cpu: drop --device.")
-    used = references(claim, rows, seed)
-    weights = None
-    if not isinstance(claim.graph, Computation):
-        if exact:
-            raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
-        from scrub.model.open import open_weights
-
-        weights = open_weights(source, device, dtype, int(claim.data.lengths.max()))
-    return bench_of(claim, source, weights), source, used
-
-
-def bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Bench:
-    """A claim set up on its model, the pool run once; `weights` is None for a computation graph."""
-    from scrub.engine.on_graph import GraphRows
-    from scrub.engine.on_transformer import TransformerRows
-    from scrub.score.measure import OnGraph, OnTransformer
-    from scrub.score.sample import Bench, compile_claim
-
-    tree, program = compile_claim(claim)
-    if isinstance(claim.graph, Computation):
-        found = GraphRows(claim, claim.graph)
-        return Bench(claim, tree, program, found, OnGraph(claim, found))
-    assert weights is not None
-    with progress(f"{claim.hypothesis.title}: rows", len(claim.data)) as done:
-        ran = TransformerRows.run(claim, weights, [program], done)
-    return Bench(claim, tree, program, ran, OnTransformer(claim, ran, source.tokenizer))
-
-
-def model_record(source: Source, model: Transformer | None) -> dict[str, Any]:
-    """What a result says of the model: its name, revision, processing, dtype and device."""
-    if model is None:
-        return {"name": source.name}
-    return {
-        "name": source.name, "revision": model.revision, "processing": model.processing,
-        "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
-    }  # fmt: skip
-
-
-def _weights(bench: Bench) -> Transformer | None:
-    from scrub.engine.on_transformer import TransformerRows
-
-    return bench.rows.model if isinstance(bench.rows, TransformerRows) else None
-
-
-def references(claim: Claim, rows: int | None, seed: int) -> Int[np.ndarray, " row"]:
-    """The scored rows, or a seeded subset of `rows` of them, in the order of their digests."""
-    return subset(claim.data, np.flatnonzero(claim.scored), rows, seed)
-
-
-def subset(data: Dataset, among: Int[np.ndarray, " n"], rows: int | None, seed: int) -> Int[np.ndarray, " row"]:
-    """Some rows in the order of their digests, or a seeded subset of as many as `rows` says."""
-    from scrub.engine.draw import Calls, words
-
-    scored = data.order[np.isin(data.order, among)]
-    if rows is None or rows >= len(scored):
-        return scored
-    word = words(data, Calls(scored, np.zeros(len(scored), dtype=np.int64)), seed, "", "reference")
-    chosen = np.argsort(word, kind="stable")[:rows]
-    return scored[np.sort(chosen)]
-
-
-def countable(draws: int, rows: int | None, seed: int) -> None:
-    for option, count in (("draws", draws), ("rows", 1 if rows is None else rows), ("seed", seed)):
-        if isinstance(count, bool) or not isinstance(count, Integral):
-            raise ClaimError(f"--{option} {count!r}: write a whole number.")
-    if draws < 1:
-        raise ClaimError(f"--draws {draws}: at least one draw is needed for each row; 20 is the default.")
-    if rows is not None and rows < 1:
-        raise ClaimError(f"--rows {rows}: at least one reference row is needed; a verdict takes 10.")
-    if seed < 0:
-        raise ClaimError(f"--seed {seed}: seeds are whole numbers from 0 on.")
-
-
-@contextmanager
-def progress(title: str, total: int) -> Generator[Callable[[int], None]]:
-    """One bar on stderr after two seconds; none where stderr is no terminal."""
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, desc=title, delay=2, disable=None, leave=False, unit="call") as bar:
-
-        def done(calls: int) -> None:
-            bar.update(calls)
-
-        yield done

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve
 
+from scrub.benches import model_record, weights_of
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import Metric, parse_metric
 from scrub.claims.positions import parse_slots
@@ -15,7 +16,6 @@ from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.source import Source, find
-from scrub.run import model_record
 
 if TYPE_CHECKING:
     from scrub.circuit.experiment import Experiment
@@ -63,17 +63,6 @@ def loaded(
 
     experiment = experiment_of(claim, rows, protocol, source.tokenizer)
     return experiment, weights_of(source, claim.data, device, dtype)
-
-
-def weights_of(source: Source, data: Dataset, device: str | None, dtype: str) -> Transformer | None:
-    """The checked weights of a model; None for a computation graph. Raises ModelError, ClaimError."""
-    if isinstance(source.graph, Computation):
-        if device not in (None, "cpu"):
-            raise ClaimError(f"device {device}: a computation graph runs on the cpu: leave the device out.")
-        return None
-    from scrub.model.open import open_weights
-
-    return open_weights(source, device, dtype, int(data.lengths.max()))
 
 
 def protocol_of(own: Protocol, given: dict[str, Any]) -> Protocol:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,11 +16,15 @@ from scrub.errors import ClaimError
 RUN = "run.json"
 
 
-def as_json(results: list[dict[str, Any]]) -> str:
+def as_json(results: Sequence[dict[str, Any]]) -> str:
     """`{"scrub": version, "results": [...]}`, the form of every command's `--json`; no number is NaN."""
+    return json.dumps({"scrub": version(), "results": _plain(results)}, indent=2, allow_nan=False)
+
+
+def version() -> str:
     from scrub import __version__
 
-    return json.dumps({"scrub": __version__, "results": _plain(results)}, indent=2, allow_nan=False)
+    return __version__
 
 
 def _plain(value: Any) -> Any:
@@ -45,7 +49,7 @@ def writable(path: Path) -> None:
         if not path.exists() or path.is_file():
             tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
-        raise _refused(path, error) from None
+        raise refused(path, error) from None
 
 
 def write_text(path: Path, content: str) -> None:
@@ -53,27 +57,35 @@ def write_text(path: Path, content: str) -> None:
 
     Raises ClaimError when it cannot be written.
     """
+    write_bytes(path, f"{content}\n".encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`. A process that is killed leaves no half of a file, but maybe one beside it: `.NAME.HEX`."""
     try:
         if path.exists() and not path.is_file():
-            path.write_text(content + "\n", encoding="utf-8")
+            path.write_bytes(content)
             return
         target = path.resolve()  # a link stays one
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".{target.name}.{uuid4().hex}")
         try:
-            beside.write_text(content + "\n", encoding="utf-8")
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut may leave the name without the content
             os.replace(beside, target)
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
-        raise _refused(path, error) from None
+        raise refused(path, error) from None
 
 
-def _refused(path: Path, error: OSError) -> ClaimError:
+def refused(path: Path, error: OSError) -> ClaimError:
     return ClaimError(f"{path} cannot be written: {error.strerror}.")
 
 
-def save(out: Path, results: list[dict[str, Any]]) -> Path:
+def save(out: Path, results: Sequence[dict[str, Any]]) -> Path:
     """Store a run as `run.json` in a directory."""
     path = out / RUN
     write_text(path, as_json(results))

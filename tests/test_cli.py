@@ -144,7 +144,7 @@ def test_a_problem_of_the_data_is_shown_at_the_line_that_raised(write: Write) ->
         (["explain", "claims.py", "--rows", -1], "--rows -1"),
         (["test", "claims.py", "--seed", -1], "--seed -1"),
         (["test", "claims.py", "--draws", "many"], "'many' is not a valid integer"),
-        (["test", "claims.py", "--device", "cuda"], "--device cuda"),
+        (["test", "claims.py", "--device", "cuda"], "device cuda"),
         (["test", "claims.py", "--model", "nowhere"], "model 'nowhere' is not here"),
         (["explain", "claims.py", "--row", 99], "--row 99"),
         (["test", "claims.py", "--out", "claims.py"], "cannot be written"),
@@ -296,14 +296,19 @@ def test_results_are_shown_as_they_come(write: Write) -> None:
 INTERRUPTED = "c = make(metric=Metric(lambda o, r: os.kill(os.getpid(), signal.SIGINT)))"
 
 
-def test_an_interrupted_run_leaves_nothing(write: Write) -> None:
+def test_an_interrupted_run_leaves_nothing_but_what_is_kept(write: Write) -> None:
     file = write(f"good = make()\n{INTERRUPTED}")
-    line = [sys.executable, "-m", "scrub", "test", str(file), "--out", "runs", "--json", "results.json"]
+    line = [sys.executable, "-m", "scrub", "test", str(file), "--json", "results.json"]
     before = set(Path().iterdir())
     found = subprocess.run(line, capture_output=True, text=True, check=False)
     assert found.returncode == 130
     assert found.stderr.strip() == "scrub: interrupted; no results were written."
     assert {p for p in Path().iterdir() if p.name != "__pycache__"} == before
+    kept = subprocess.run([*line, "--out", "runs"], capture_output=True, text=True, check=False)
+    assert kept.returncode == 130
+    assert "what was computed is kept in runs: the same command goes on from there." in kept.stderr
+    assert {path.name for path in Path("runs").iterdir()} == {"kept.json", "blocks"}
+    assert not Path("results.json").exists()
 
 
 def test_an_interrupted_write_leaves_the_old_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def test_the_picture(write: Write) -> None:
         (RIVALS, ["--rows", 0], "--rows 0"),
         (RIVALS, ["--draws", 0], "--draws 0"),
         (RIVALS, ["--seed", -1], "--seed -1"),
-        (RIVALS, ["--device", "cuda"], "--device cuda: a computation graph"),
+        (RIVALS, ["--device", "cuda"], "device cuda: a computation graph"),
         (RIVALS, ["--picture", "a.png"], "call it a.svg"),
         (RIVALS, ["--picture", "."], "cannot be written"),
         (RIVALS, ["--model", "zoo:nothing"], "nothing"),

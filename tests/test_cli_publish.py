@@ -18,7 +18,7 @@ from scrub.claims.collect import collect
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.unroll import unroll
 from scrub.errors import ClaimError
-from scrub.run import sound
+from scrub.model.resolve import sound
 
 __all__ = ["write"]
 BUILT_IN = """

@@ -35,7 +35,7 @@ def test_the_readme_shows_two_commands_and_the_claim_as_it_stands() -> None:
     commands = [line for line in readme.splitlines() if line.startswith("pip install")]
     assert commands == [
         "pip install -c constraints.txt -e . && scrub test hypotheses/induction.py",
-        "pip install -c constraints.txt -e '.[dev]' && pytest",
+        "pip install -c constraints.txt -e '.[dev]' && pytest -n 2 --dist loadfile",
     ]
     source = (ROOT / "hypotheses" / "induction.py").read_text()
     (shown,) = re.findall(r"(    return dict\(\n        first=.*?\n    \))", readme, re.DOTALL)

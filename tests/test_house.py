@@ -25,10 +25,11 @@ ABOVE = {  # room -> the rooms that it may import
     "circuit": {"errors", "claims", "model", "engine", "score"},
     "proposals": {"errors", "claims", "model", "engine", "score", "circuit"},
     "report": {"errors", "claims", "engine", "score", "circuit", "proposals"},
+    "runs": {"errors", "store", "claims", "model", "engine", "score"},
     "zoo": {"errors", "claims", "model"},
 }
-LATE = {  # what functions may import besides: a result shows itself, a name finds its model
-    "claims": {"report"},
+LATE = {  # what functions may import besides: a result shows itself, a name or a claim finds its model
+    "claims": {"report", "model"},
     "engine": {"report"},
     "score": {"report"},
     "circuit": {"report"},
@@ -37,6 +38,8 @@ LATE = {  # what functions may import besides: a result shows itself, a name fin
 }
 HEAVY = ("torch", "transformers", "transformer_lens", "pandas", "rich")
 TOP = {
+    "benches",
+    "reporting",
     "run",
     "experiments",
     "beginning",
@@ -52,6 +55,7 @@ TOP = {
     "cli_report",
     "cli_publish",
     "freezing",
+    "judging",
     "pytest_plugin",
     "store",
     "template",

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import shutil
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 import scrub as package
 from cli_cases import FALSE, HEAD, Write, scrub, write
+from score.cases import sum_claim
+from scrub.claims.collect import collect
 
 __all__ = ["write"]
+GALLERY = Path(__file__).parents[1] / "hypotheses"
 pytest_plugins = ["pytester"]
 # the plugin by its module: whether the entry point is installed makes no difference
 PLUGIN = ("-p", "no:scrub", "-p", "scrub.pytest_plugin", "-p", "no:cacheprovider")
@@ -46,7 +51,7 @@ def test_claims_and_foils_are_items_and_foils_are_inverted(pytester: pytest.Pyte
     found.assert_outcomes(passed=2, failed=2)
     found.stdout.fnmatch_lines(["hypotheses/claims.py::good PASSED*", "hypotheses/claims.py::wrong FAILED*"])
     found.stdout.fnmatch_lines(["hypotheses/claims.py::foil PASSED*", "hypotheses/claims.py::true_foil FAILED*"])
-    found.stdout.fnmatch_lines(["*✗ wrong  refuted  recovered*", "*what breaks it*", "*A foil passes only*"])
+    found.stdout.fnmatch_lines(["*✗ wrong  refuted  recovered*", "*A foil passes only*cannot tell: *"])
     found.stdout.no_fnmatch_line("*Traceback*")
     found.stdout.no_fnmatch_line("*pytest_plugin.py:*")
 
@@ -55,7 +60,51 @@ def test_one_claim_by_its_name_with_fewer_rows_and_draws(pytester: pytest.Pytest
     made(pytester, "good = make()\nwrong = make(odd)")
     found = ran(pytester, "--scrub-rows", "12", "--scrub-draws", "3", "hypotheses/claims.py::wrong")
     found.assert_outcomes(failed=1)
-    found.stdout.fnmatch_lines(["*12 rows x 3 draws*"])
+    found.stdout.fnmatch_lines(["*✗ wrong  refuted*", "*wrong  recovered*(12 rows x 3 draws, seed 0)"])
+
+
+def test_a_failure_is_explained_as_scrub_explain_does(pytester: pytest.Pytester) -> None:
+    made(pytester, "wrong = make(odd)\ntrue_foil = make().foil('is not false at all')")
+    found = ran(pytester, "--scrub-rows", "20", "--scrub-draws", "4", "hypotheses")
+    found.assert_outcomes(failed=2)
+    printed = found.stdout.str()
+    for name in ("wrong", "true_foil"):
+        told = scrub("explain", f"hypotheses/claims.py::{name}", "--rows", 20, "--draws", 4).stdout
+        lines = [line for line in told.splitlines() if line.strip()]
+        assert len(lines) > 20
+        assert any(line.startswith("row ") for line in lines)
+        assert [line for line in lines if line not in printed] == []
+    taught = "*Add rows on which the false claim and the true one*"
+    found.stdout.fnmatch_lines(["*true_foil  (foil)  supported*", "*foil: is not false at all", taught])
+
+
+def test_what_cannot_be_judged_is_told_without_an_explanation(pytester: pytest.Pytester) -> None:
+    made(pytester, "few = make(data=lambda: rows(9))")
+    found = ran(pytester, "hypotheses")
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines(["*few  undefined*", "*9 reference rows are too few*", "*swaps of*"])
+    found.stdout.no_fnmatch_line("*all but it*")
+
+
+def test_frozen_claims_are_items(pytester: pytest.Pytester) -> None:
+    (claim,) = collect([f"{GALLERY / 'induction.py'}::induction"]).hypotheses
+    package.freeze(claim, pytester.path / "hypotheses" / "published")
+    package.freeze(claim, pytester.path / "elsewhere")
+    damaged = pytester.path / "hypotheses" / "damaged"
+    shutil.copytree(pytester.path / "elsewhere", damaged)
+    (damaged / "claim.txt").write_text("changed")
+    found = ran(pytester, "-v", "--scrub-rows", "20", "--scrub-draws", "4", "--continue-on-collection-errors")
+    found.assert_outcomes(passed=1, errors=1)
+    found.stdout.fnmatch_lines(["*published/claim.json::induction PASSED*", "*damaged/claim.txt:1 says 'changed'*"])
+    ran(pytester, "--scrub", "--collect-only", "elsewhere").stdout.fnmatch_lines(["*induction*"])
+
+
+def test_a_frozen_claim_without_its_model_is_skipped(pytester: pytest.Pytester) -> None:
+    folder = pytester.path / "hypotheses" / "graph"
+    package.freeze(sum_claim(metric="kl", predicts="label"), folder)
+    found = ran(pytester, "-rs", "hypotheses")
+    found.assert_outcomes(skipped=1)
+    found.stdout.fnmatch_lines(["*SKIPPED*frozen without its model*"])
 
 
 def test_a_claim_whose_model_cannot_be_loaded_is_skipped_with_the_reason(pytester: pytest.Pytester) -> None:

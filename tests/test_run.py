@@ -13,9 +13,10 @@ import pytest
 
 import scrub
 from cli_cases import FALSE, HEAD
+from scrub.benches import references
 from scrub.claims.problems import ClaimProblems
 from scrub.errors import ClaimError, DataError, MetricError, ModelError, ScrubError
-from scrub.run import references, sound
+from scrub.model.resolve import sound
 
 SPACE: dict[str, Any] = {}
 exec(HEAD + FALSE, SPACE)
@@ -113,7 +114,7 @@ def test_a_data_functions_own_sentence_is_kept() -> None:
         (ClaimError, "--rows '9': write a whole number", {}, {"rows": "9"}),
         (ClaimError, "--seed None: write a whole number", {}, {"seed": None}),
         (ClaimError, "--seed -1", {}, {"seed": -1}),
-        (ClaimError, "--device cuda", {}, {"device": "cuda"}),
+        (ClaimError, "device cuda", {}, {"device": "cuda"}),
         (ClaimError, "the data set is empty", {"data": lambda: rows(0)}, {}),
         (ClaimError, "one row only", {"data": lambda: rows(1)}, {}),
         (ClaimProblems, "what it expects", {"expect": None}, {}),

@@ -11,9 +11,11 @@ from attrs import evolve, field, frozen
 from scrub.circuit.parts import Edge, Node, Part, channel_name, no_comma, parse_part
 from scrub.claims.graphs import ModelGraph
 from scrub.claims.names import Component
-from scrub.errors import ClaimError, nearest, some
+from scrub.errors import ClaimError, nearest, path_of, some
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from scrub.claims.hypothesis import Hypothesis
     from scrub.model.computation import Computation
     from scrub.model.graph import TransformerGraph
@@ -49,8 +51,9 @@ class Circuit:
         Names are separated by commas or semicolons; heads alone may be separated by spaces (`"9.6 9.9 10.0"`).
         Raises ClaimError for what is no name, with every problem, and for a text without names.
         """
-        given = [names] if isinstance(names, str) else list(names)
-        strange = [name for name in given if not isinstance(name, str)]  # pyright: ignore[reportUnnecessaryIsInstance]
+        several = not isinstance(names, str) and isinstance(names, Iterable)  # pyright: ignore[reportUnnecessaryIsInstance]
+        given: list[Any] = list(names) if several else [names]
+        strange = [name for name in given if not isinstance(name, str)]
         if strange:
             raise ClaimError(f"{strange[0]!r} is no name of a part: write text, such as '9.6 @ END'.")
         texts = [text for name in given for text in _split(name)]
@@ -71,7 +74,7 @@ class Circuit:
         """A circuit from a file of a peer: see `scrub.circuit.files`. Raises ClaimError."""
         from scrub.circuit.files import read_circuit
 
-        return read_circuit(Path(file))
+        return read_circuit(path_of(file, "Circuit.read(file)"))
 
     @classmethod
     def from_parts(cls, parts: Iterable[Part]) -> Circuit:
@@ -162,6 +165,17 @@ class Circuit:
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.parts)) or "the empty circuit"
+
+    def frame(self) -> pd.DataFrame:
+        """A pandas table, one line a part: its name, and for an edge who sends to whom through which channel."""
+        from scrub.report.circuit import circuit_frame
+
+        return circuit_frame(self)
+
+    def _repr_html_(self) -> str:
+        from scrub.report.circuit import circuit_html
+
+        return circuit_html(self)
 
 
 def _split(text: str) -> list[str]:

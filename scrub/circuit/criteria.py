@@ -23,6 +23,7 @@ from scrub.errors import ClaimError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
 
 ROUNDING = 1e-5  # of the distance between model and ablated run: closer than that is equal
 Row = Float[np.ndarray, " row"]
@@ -72,6 +73,12 @@ class Criteria:
         import pandas as pd
 
         return pd.DataFrame(self.table)
+
+    def plot(self) -> Figure:
+        """Faithfulness, completeness and minimality as a plotly figure. Raises ScrubError without plotly."""
+        from scrub.report.plots.criteria import criteria_plot
+
+        return criteria_plot(self)
 
     def __str__(self) -> str:
         from scrub.report.criteria import criteria_text

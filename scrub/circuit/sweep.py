@@ -26,6 +26,7 @@ from scrub.score.statistics import interval
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
 
 Row = Float[np.ndarray, " row"]
 _SENDERS = r"[^\W\d_]+ \d+(?:-\d+)?(?![\w.])|[^\s,]+"  # 'heads 0-3' is one, '9.9 9.6' are two
@@ -74,6 +75,12 @@ class Sweep:
         import pandas as pd
 
         return pd.DataFrame(self.to_dict()["effects"])
+
+    def plot(self) -> Figure:
+        """The heat map as a plotly figure. Raises ScrubError without plotly."""
+        from scrub.report.plots.heat import sweep_plot
+
+        return sweep_plot(self)
 
     def __str__(self) -> str:
         from scrub.report.sweep import sweep_text

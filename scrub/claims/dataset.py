@@ -1,3 +1,5 @@
+# Rows come from files that no type checker reads: their types are checked here.
+# pyright: reportUnnecessaryIsInstance=false
 """The pool: rows of tokens, named positions and columns, of any mixture of lengths.
 
     Dataset.from_rows([{"tokens": [5, 9], "positions": {"END": -1}, "columns": {"io": " Mary"}}])
@@ -53,6 +55,15 @@ class Row:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
+def _rows(rows: Any) -> tuple[Row, ...]:
+    listed = tuple(rows) if isinstance(rows, Iterable) else (rows,)
+    if wrong := [row for row in listed if not isinstance(row, Row)]:
+        raise DataError(
+            f"Dataset(...) takes rows, found {wrong[0]!r}: use Dataset.from_rows, from_jsonl or from_text."
+        )
+    return listed
+
+
 @frozen(slots=False, eq=False)
 class Dataset:
     """A tuple of rows. Everything derived from them is computed once and kept.
@@ -61,7 +72,7 @@ class Dataset:
     stand in a column (partners) count the rows of `whole`.
     """
 
-    rows: tuple[Row, ...] = field(converter=tuple)
+    rows: tuple[Row, ...] = field(converter=_rows)
     whole: Dataset | None = field(default=None, kw_only=True, repr=False)
     numbers: Int[np.ndarray, " row"] | None = field(default=None, kw_only=True, repr=False)
     _located: dict[Slot, Int[np.ndarray, " row"]] = field(factory=dict, init=False, repr=False)
@@ -73,6 +84,8 @@ class Dataset:
         Positions count from 0, negative ones from the row's end. Raises DataError with every problem found,
         row numbers included.
         """
+        if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
+            raise DataError(f"from_rows takes a list of rows, each a mapping, found {type(rows).__name__}.")
         found: list[Row] = []
         problems: list[str] = []
         for number, raw in enumerate(rows):
@@ -90,6 +103,8 @@ class Dataset:
     def from_jsonl(cls, path: str | Path) -> Dataset:
         """Rows from a file with one JSON object a line, with the keys of `from_rows`. Raises DataError."""
         rows: list[Any] = []
+        if not isinstance(path, str | Path):
+            raise DataError(f"from_jsonl takes the path of a file, found {path!r}.")
         try:
             lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
         except OSError as error:
@@ -123,11 +138,17 @@ class Dataset:
         """
         if isinstance(texts, str):
             raise DataError("from_text takes a list of texts, found a single string.")
+        if not isinstance(texts, Iterable):
+            raise DataError(f"from_text takes a list of texts, found {type(texts).__name__}.")
+        texts = list(texts)
+        if wrong := [(i, text) for i, text in enumerate(texts) if not isinstance(text, str)]:
+            raise DataError(f"text {wrong[0][0]}: {wrong[0][1]!r} is no text.")
+        _lists(columns)
         marked = [mark(text, number) for number, text in enumerate(texts)]
-        wrong = {name: len(values) for name, values in (columns or {}).items() if len(values) != len(texts)}
-        if wrong:
+        lengths = {name: len(values) for name, values in (columns or {}).items() if len(values) != len(texts)}
+        if lengths:
             raise DataError(
-                f"{len(texts)} texts, but " + ", ".join(f"column {n!r} has {k} values" for n, k in wrong.items())
+                f"{len(texts)} texts, but " + ", ".join(f"column {n!r} has {k} values" for n, k in lengths.items())
             )
         found = tokenize(marked, tokenizer)
         return cls.from_rows(
@@ -140,6 +161,8 @@ class Dataset:
 
         Raises DataError for a position that some row does not have, and for a column that is there already.
         """
+        if not isinstance(positions, str):
+            raise DataError(f"with_tokens takes names of positions, such as 'IO S1', found {positions!r}.")
         names = positions.replace(",", " ").split()
         problems: list[str] = []
         for name in names:
@@ -157,8 +180,12 @@ class Dataset:
         )
 
     def taken(self, rows: Iterable[int]) -> Dataset:
-        """Some of the rows, by number."""
-        listed = np.array(list(rows), dtype=np.int64)
+        """Some of the rows, by number. Raises DataError for what is no number of a row."""
+        numbers = list(rows) if isinstance(rows, Iterable) else [rows]
+        for row in numbers:
+            if not isinstance(row, int | np.integer) or not -len(self) <= row < len(self):
+                raise DataError(f"taken({row!r}): the data have rows 0 to {len(self) - 1}.")
+        listed = np.array(numbers, dtype=np.int64)
         return Dataset(
             [self.rows[row] for row in listed],
             whole=self.origin,
@@ -196,7 +223,7 @@ class Dataset:
     def column(self, name: str) -> list[Any]:
         """The values of a column. Raises DataError for an unknown one, or for rows without it."""
         if name not in self.columns:
-            raise DataError(f"the data have no column {name!r}.{did_you_mean(name, self.columns)}")
+            raise DataError(f"the data have no column {name!r}.{did_you_mean(str(name), self.columns)}")
         if missing := self.lacking(name):
             raise DataError(f"column {name!r} is missing in rows {some(missing)}.")
         return [row.columns[name] for row in self.rows]
@@ -238,6 +265,15 @@ class Dataset:
 
 
 DataSource = Dataset | Callable[..., Dataset]
+
+
+def _lists(columns: Any) -> None:
+    """Raises DataError unless every column has a list of values."""
+    if columns is not None and not isinstance(columns, Mapping):
+        raise DataError(f"columns must be a mapping from names to lists, not {type(columns).__name__}.")
+    for name, values in (columns or {}).items():
+        if isinstance(values, str) or not hasattr(values, "__len__") or not hasattr(values, "__getitem__"):
+            raise DataError(f"column {name!r}: give a list with a value for each text, found {values!r}.")
 
 
 def _row_of(columns: Mapping[str, Sequence[Any]] | None, number: int) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Record:
     digest: str
     model: str | None
     graph: str
+    revision: str | None
     variables: tuple[StoredVariable, ...]
     places: dict[str, Place]
     metric: str
@@ -100,7 +101,8 @@ def read_record(folder: Path) -> Record:
         criteria = protocol(**_known(found["criteria"], Protocol))
     return Record(
         folder, {name: found[name] for name in _FIELDS if name not in ("format", "digest", "pool", "files")},
-        found["name"], found["digest"], found["model"]["name"], found["model"]["graph"], variables,
+        found["name"], found["digest"], found["model"]["name"], found["model"]["graph"],
+        found["model"]["revision"], variables,
         {name: _place(where, file, f"sites.{name}") for name, where in found["sites"].items()},
         found["metric"], expect, options, criteria, found["foil"], found["pool"],
         tuple(_rows(rows, folder / ROWS)), stored["rows"],

@@ -12,6 +12,30 @@ TIMEOUT = 3.0  # seconds
 _NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 
 
+class Pinned(str):
+    """The name of a model on the hub, with the revision that a claim was frozen with."""
+
+    revision: str
+
+    def __new__(cls, name: str, revision: str) -> Pinned:
+        made = super().__new__(cls, name)
+        made.revision = revision
+        return made
+
+
+def cached_revision(name: str) -> str | None:
+    """The commit of a model's main branch in the local cache, which loading by name takes, or None."""
+    if not _NAME.fullmatch(name):
+        return None
+    from huggingface_hub import constants
+
+    try:
+        ref = Path(constants.HF_HUB_CACHE, f"models--{name.replace('/', '--')}", "refs", "main")
+        return ref.read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 @cache
 def reachable() -> bool:
     """Whether the hub answers. Asked once: its own client tries for half a minute before it gives up."""

@@ -56,6 +56,8 @@ def recovers(share: float, any_swaps: bool = False) -> Expectation:
 
 def together(*names: str) -> tuple[str, ...]:
     """Parents that take a common donor, for `together=[together("a", "b")]`."""
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise ClaimError(f"together({wrong[0]!r}): write names of variables, together('a', 'b').")
     if len(set(names)) < 2:
         raise ClaimError(f"together{names!r} must name at least two different variables.")
     return tuple(names)
@@ -64,15 +66,15 @@ def together(*names: str) -> tuple[str, ...]:
 def _words(value: str | Iterable[str] | None) -> tuple[str, ...]:
     if value is None:
         return ()
-    parts = value.split(",") if isinstance(value, str) else list(value)
+    parts = value.split(",") if isinstance(value, str) else list(value) if isinstance(value, Iterable) else [value]
     if wrong := [part for part in parts if not isinstance(part, str)]:
         raise ClaimError(f"through={wrong[0]!r}: write 'mlps', 'heads', 'all', 'mlps 0-3' or names of components.")
     return tuple(" ".join(part.split()) for part in parts if part.strip())
 
 
 def _groups(value: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
-    groups = [value] if isinstance(value, str) else list(value)
-    if any(isinstance(group, str) for group in groups):
+    groups: list[Any] = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+    if any(isinstance(group, str) or not isinstance(group, Iterable) for group in groups):
         raise ClaimError(f"together={value!r}: write a list of groups, together=[('a', 'b')].")
     return tuple(together(*group) for group in groups)
 
@@ -256,6 +258,12 @@ class Hypothesis:
         foil = " (foil)" if self.foil_reason else ""
         return f"Hypothesis({self.title}{foil})"
 
+    def _repr_html_(self) -> str:
+        from scrub.model.resolve import check
+        from scrub.report.notebook import hypothesis_html
+
+        return hypothesis_html(self, check)
+
 
 _SETTINGS = ("model", "data", "metric", "expect", "criteria")
 
@@ -311,6 +319,8 @@ def claim(
 
     def declare(build: Callable[..., Mapping[str, Any]] | Mapping[str, Any]) -> Hypothesis:
         made: Callable[..., Mapping[str, Any]] = partial(_as_given, build) if isinstance(build, Mapping) else build
+        if not callable(made):
+            raise ClaimError(f"@claim(...)({build!r}): decorate a function that returns dict(variable=site, ...).")
         lacking = [p.name for p in inspect.signature(made).parameters.values() if p.default is p.empty]
         if lacking:
             raise ClaimError(f"the parameter {lacking[0]!r} of a claim is a variant and needs a default.")

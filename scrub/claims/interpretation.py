@@ -1,4 +1,4 @@
-# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false, reportUnnecessaryIsInstance=false
 """The interpretation: a story of what is computed, as a graph of variables, each a function of its parents.
 
     story = Interpretation()
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from functools import partial
 from typing import Any, TypeVar, overload
 
@@ -87,6 +88,8 @@ class Interpretation:
 
         Raises ClaimError when a function's parameters are not the node's predecessors. `check` finds cycles.
         """
+        if not isinstance(graph, nx.Graph):
+            raise ClaimError(f"from_networkx({type(graph).__name__}): the story's graph is a networkx.DiGraph.")
         if not graph.is_directed():
             raise ClaimError("the story's graph has no directions: use a networkx.DiGraph.")
         story = cls()
@@ -111,7 +114,7 @@ class Interpretation:
             raise ClaimError(f"variable {name!r} comes too late: the story was used already and is frozen.")
         if name in self._variables:
             raise ClaimError(f"variable {name!r} is defined twice in one story.")
-        if step is not None and not step > 0:
+        if step is not None and not (isinstance(step, int | float | Fraction) and step > 0):
             raise ClaimError(f"variable {name!r}: round={step!r} must be a positive width.")
         code = getattr(function, "__code__", None)
         place = (code.co_filename, code.co_firstlineno) if code is not None else (None, None)
@@ -162,6 +165,8 @@ class Interpretation:
 
         Raises ClaimError as `Variable.value` does.
         """
+        if not isinstance(row, Mapping):
+            raise ClaimError(f"story.run({row!r}): give a row's columns as a mapping, such as row.columns.")
         known: dict[str, Any] = dict(row)
         fixed = given or {}
         for variable in self.order():

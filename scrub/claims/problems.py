@@ -56,6 +56,11 @@ class Problem:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def _repr_html_(self) -> str:
+        from scrub.report.notebook import problems_html
+
+        return problems_html([self])
+
 
 class ClaimProblems(ClaimError):
     """Everything that is wrong with a claim, in one message."""
@@ -63,6 +68,11 @@ class ClaimProblems(ClaimError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def _repr_html_(self) -> str:
+        from scrub.report.notebook import problems_html
+
+        return problems_html(self.problems)
 
 
 def located(problems: Iterable[Problem], hypothesis: str, file: str | None, line: int | None) -> list[Problem]:

@@ -17,6 +17,7 @@ from scrub.claims.problems import tell, told, written_at
 from scrub.errors import ClaimError
 
 T = TypeVar("T")
+UNSAID = ""  # no position
 Reading = tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -36,9 +37,11 @@ class Site:
     file: str | None = field(default=None, eq=False)
     line: int | None = field(default=None, eq=False)
 
-    def reads(self, **channels: str | Iterable[str]) -> Site:
+    def reads(self, *unnamed: str, **channels: str | Iterable[str]) -> Site:
         """Which parents each channel reads: `reads(q="subject", k="io s1", v="io s1")`."""
-        new = tuple((channel, _names(names)) for channel, names in channels.items())
+        if unnamed:
+            raise ClaimError(f".reads({unnamed[0]!r}): say through which channel, such as .reads(v={unnamed[0]!r}).")
+        new = tuple((channel, _names(names, f".reads({channel}={names!r})")) for channel, names in channels.items())
         repeated = {c for c, _ in new} & {c for c, _ in self.reading or ()}
         if repeated:
             raise ClaimError(f".reads names the channel {', '.join(sorted(repeated))} twice on {self}.")
@@ -46,7 +49,7 @@ class Site:
 
     def omits(self, *names: str) -> Site:
         """Parents that this site is claimed not to need: they are cut on purpose."""
-        return evolve(self, omitted=self.omitted + _names(" ".join(names)))
+        return evolve(self, omitted=self.omitted + _names(names, f".omits({', '.join(map(repr, names))})"))
 
     def linked(self) -> Site:
         """Let the components of this site read one another's new values, in model order."""
@@ -77,37 +80,37 @@ inside = Inside()
 Place = Site | tuple[Site, ...] | Inside
 
 
-def heads(names: str, *, at: str | int) -> Site:
+def heads(names: str, *, at: str | int = UNSAID) -> Site:
     """Attention heads at a position, written `9.6 9.9` (also L9H6, a9.h6, A9.6); channels q, k and v."""
     return _site(at, parse_heads, names)
 
 
-def mlps(layers: str | int, *, at: str | int) -> Site:
+def mlps(layers: str | int, *, at: str | int = UNSAID) -> Site:
     """MLPs at a position: `mlps(3, at="END")`, `mlps("0-2", at="S1")`; one channel, `input`."""
     return _site(at, partial(parse_layers, "mlp"), layers)
 
 
-def attn(layers: str | int, *, at: str | int) -> Site:
+def attn(layers: str | int, *, at: str | int = UNSAID) -> Site:
     """All heads of a layer as one component; channels q, k and v."""
     return _site(at, partial(parse_layers, "attn"), layers)
 
 
-def resid(layers: str | int, *, at: str | int) -> Site:
+def resid(layers: str | int, *, at: str | int = UNSAID) -> Site:
     """Everything written before a layer, as one vector; one channel, `input`."""
     return _site(at, partial(parse_layers, "resid"), layers)
 
 
-def embed(at: str | int) -> Site:
+def embed(at: str | int = UNSAID) -> Site:
     """The token embedding alone at a position."""
     return _site(at, _single, "embed")
 
 
-def pos(at: str | int) -> Site:
+def pos(at: str | int = UNSAID) -> Site:
     """The learned position embedding at a position."""
     return _site(at, _single, "pos")
 
 
-def logits(at: str | int) -> Site:
+def logits(at: str | int = UNSAID) -> Site:
     """The model's answer, read at one position; one channel, `input`."""
     return _site(at, _single, "logits")
 
@@ -119,9 +122,15 @@ def nodes(names: str) -> Site:
 
 
 def _site(at: Any, parse: Callable[..., tuple[Component, ...]], what: Any) -> Site:
-    components, slots = _parsed(parse, what), _parsed(parse_slots, at)
+    components, slots = _parsed(parse, what), _parsed(_at, at)
     file, line = written_at(__file__)
     return Site(components, slots, file=file, line=line) if components and slots else Site((), file=file, line=line)
+
+
+def _at(at: Any) -> tuple[Slot, ...]:
+    if isinstance(at, str) and at == UNSAID:
+        raise ClaimError("a site without a position: write at='END', at='S1+1', at=-1 or at='all'.")
+    return parse_slots(at)
 
 
 def _parsed(parse: Callable[..., tuple[T, ...]], what: Any) -> tuple[T, ...]:
@@ -136,9 +145,11 @@ def _single(kind: str) -> tuple[Component, ...]:
     return (Component(kind),)
 
 
-def _names(names: str | Iterable[str]) -> tuple[str, ...]:
-    found = names.replace(",", " ").split() if isinstance(names, str) else list(names)
-    return tuple(dict.fromkeys(found))
+def _names(names: Any, role: str) -> tuple[str, ...]:
+    parts = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else [names]
+    if wrong := [part for part in parts if not isinstance(part, str)]:
+        raise ClaimError(f"{role}: {wrong[0]!r} is no name of a parent: write text, such as 'io s1'.")
+    return tuple(dict.fromkeys(name for part in parts for name in part.replace(",", " ").split()))
 
 
 def _reserved(word: str) -> NoReturn:

@@ -19,6 +19,7 @@ from scrub.claims.facts import Facts, canonical_text
 from scrub.claims.freeze import TEXT, VALUES, given
 from scrub.claims.frozen import Record, numbered, read_record
 from scrub.claims.graphs import ModelGraph
+from scrub.claims.hub import Pinned
 from scrub.claims.hypothesis import Hypothesis, claim
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import parse_metric
@@ -27,7 +28,7 @@ from scrub.claims.resolved import Claim
 from scrub.claims.seen import leave_out
 from scrub.claims.sites import inside
 from scrub.claims.values import Value
-from scrub.errors import ClaimError, ModelError, ScrubError
+from scrub.errors import ClaimError, ModelError, ScrubError, path_of
 
 
 @frozen
@@ -95,7 +96,7 @@ def thaw(directory: str | Path) -> Hypothesis:
     Raises ClaimError naming file and field: files that are missing or were changed, unknown fields, a format of a
     newer scrub, a digest that is not the claim's.
     """
-    return read_frozen(Path(directory)).hypothesis
+    return read_frozen(path_of(directory, "thaw(directory)")).hypothesis
 
 
 def read_frozen(directory: Path) -> Thawed:
@@ -144,12 +145,18 @@ def _story(record: Record, kept: Dataset) -> Interpretation:
 
 def _hypothesis(record: Record, story: Interpretation, data: Dataset) -> Hypothesis:
     made = claim(
-        story, model=record.model or Absent(record.title, record.graph), data=data, metric=record.metric,
+        story, model=_model(record), data=data, metric=record.metric,
         expect=record.expect, criteria=record.criteria,
     )(record.places)  # fmt: skip
     return evolve(
         made, options=record.options, name=record.title, foil_reason=record.foil, file=str(record.folder), line=None
     )
+
+
+def _model(record: Record) -> str | Absent:
+    if record.model is None:
+        return Absent(record.title, record.graph)
+    return record.model if record.revision is None else Pinned(record.model, record.revision)
 
 
 def _resolved(hypothesis: Hypothesis, record: Record, kept: Dataset) -> Claim:

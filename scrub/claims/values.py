@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Hashable, Iterable, Sequence
+from copy import deepcopy
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,12 @@ def joint_codes(parts: Sequence[Int[np.ndarray, " row"]], rows: int) -> Int[np.n
 
 
 def read_only(value: Any) -> Any:
-    """The value, an array as a view that cannot be written to: other calls read the same array."""
+    """The value as a function may have it, since other calls read the same one.
+
+    An array is a view that cannot be written to; a list, a dict or a set is a copy.
+    """
+    if isinstance(value, list | dict | set | bytearray):
+        return deepcopy(value)
     if not isinstance(value, np.ndarray):
         return value
     view: np.ndarray[Any, Any] = value.view()

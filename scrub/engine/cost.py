@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import asdict, field, frozen
@@ -18,6 +18,9 @@ from scrub.engine.plan import Leaf, Program, Shape, Stream, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.model.graph import TransformerGraph
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PILOT_CALLS = 2000  # counts of larger tests are scaled up from a pilot of this many
 
 
@@ -26,7 +29,8 @@ class Plan:
     """The cost of a test. `evaluations` are distinct contexts of all steps, `asked` counts them unshared.
 
     `forwards` is the cost of all draws in forward passes of one row (None on a computation graph), the pool's own
-    pass apart. `alone` counts, for each variable, rows that no other row may replace.
+    pass apart. `alone` counts, for each variable, rows that no other row may replace. `tree` is the claim unrolled:
+    every occurrence of a variable, from the answer down.
     """
 
     hypothesis: str
@@ -41,9 +45,16 @@ class Plan:
     alone: dict[str, int]
     everywhere: bool
     program: str = field(repr=False)
+    tree: Occurrence | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self, filter=lambda part, _: part.name != "tree")
+
+    def frame(self) -> pd.DataFrame:
+        """A pandas table of one line, so that plans stand below each other; `alone.x` are the rows of variable x."""
+        import pandas as pd
+
+        return pd.json_normalize(self.to_dict()).drop(columns="program")
 
     def __str__(self) -> str:
         from scrub.report.plan import plan_text
@@ -81,7 +92,7 @@ def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, se
     asked, made = round(scale * numbered.asked), round(scale * numbered.evaluated)
     return Plan(
         name_of(claim.hypothesis), len(references), draws, len(claim.data), _size(tree), len(program.steps),
-        asked, made, forwards, alone, program.dense, str(program),
+        asked, made, forwards, alone, program.dense, str(program), tree,
     )  # fmt: skip
 
 

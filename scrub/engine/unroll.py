@@ -43,6 +43,11 @@ class Occurrence:
     def site(self) -> str:
         return str(self.placed.site)
 
+    @property
+    def graph(self) -> nx.DiGraph[str]:
+        """The tree as a networkx graph: see `as_networkx`."""
+        return as_networkx(self)
+
     def walk(self) -> Iterator[Occurrence]:
         """This occurrence and all below it, a reader before its parents."""
         yield self
@@ -51,6 +56,11 @@ class Occurrence:
 
     def __str__(self) -> str:
         return "\n".join(_lines(self, "", ""))
+
+    def _repr_html_(self) -> str:
+        from scrub.report.tree import tree_html
+
+        return tree_html(self)
 
 
 def unroll(claim: Claim) -> Occurrence:

@@ -29,12 +29,29 @@ class Node:
     arguments: tuple[str, ...]
 
     def value(self, known: Mapping[str, Any]) -> Any:
-        """The node's value. Raises ModelError naming the node when its function fails."""
+        """The node's value. Raises ModelError naming the node when its function fails, or changes what it reads."""
         assert self.function is not None
+        given = {name: read_only(known[name]) for name in self.arguments}
+        before = {name: _version(value) for name, value in given.items()}
         try:
-            return self.function(**{name: read_only(known[name]) for name in self.arguments})
+            found = self.function(**given)
         except Exception as error:
             raise ModelError(f"node {self.name!r} of the model raised {type(error).__name__}: {error}") from error
+        for name, value in given.items():
+            if _version(value) != before[name]:
+                raise ModelError(
+                    f"node {self.name!r} of the model changes its argument {name!r} in place, and other calls read "
+                    f"the same tensor: let it work on {name}.clone()."
+                )
+        return found
+
+
+def _version(value: Any) -> int | None:
+    """How often a tensor was changed in place; None for anything else."""
+    try:
+        return getattr(value, "_version", None)
+    except RuntimeError:  # tensors of inference mode do not count
+        return None
 
 
 @frozen(slots=False)

@@ -11,7 +11,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem, line_in, located
 from scrub.claims.resolved import Claim
-from scrub.errors import DataError, ScrubError, raised
+from scrub.errors import ClaimError, DataError, ScrubError, raised
 from scrub.model.graph import TransformerGraph
 from scrub.model.source import Source, find
 
@@ -19,12 +19,13 @@ from scrub.model.source import Source, find
 _made: dict[tuple[int, str], tuple[Any, Dataset]] = {}
 
 
-def check(hypothesis: Hypothesis, model: Any = None) -> Checked:
+def check(hypothesis: Hypothesis | Any, model: Any = None) -> Checked:
     """Every problem of a claim at once, and how often its story is right; no weights are needed.
 
     `model` overrides the claim's own. Problems of the model or of the data are problems too; nothing is raised
-    for them.
+    for them. Raises ClaimError for what is no hypothesis.
     """
+    _is_hypothesis(hypothesis)
     try:
         source = find(hypothesis.model if model is None else model)
         data = data_of(hypothesis, source)
@@ -34,6 +35,12 @@ def check(hypothesis: Hypothesis, model: Any = None) -> Checked:
         found = located([problem], hypothesis.title, hypothesis.file, hypothesis.line)
         return Checked(hypothesis, tuple(found))
     return check_claim(hypothesis, subject_of(source), data)
+
+
+def _is_hypothesis(given: object) -> None:
+    if not isinstance(given, Hypothesis):
+        found = repr(given) if isinstance(given, str | int | float | None) else type(given).__name__
+        raise ClaimError(f"{found} is no hypothesis: import it from its file, `from names import names`.")
 
 
 def subject_of(source: Source) -> Subject:
@@ -74,8 +81,9 @@ def _make(data: Callable[..., Any], arguments: dict[str, Any]) -> Dataset:
     return made
 
 
-def sound(hypothesis: Hypothesis, model: Any = None, *, expecting: bool = True) -> tuple[Claim, Source]:
+def sound(hypothesis: Hypothesis | Any, model: Any = None, *, expecting: bool = True) -> tuple[Claim, Source]:
     """The resolved claim and its model. Raises ClaimProblems with everything that is wrong."""
+    _is_hypothesis(hypothesis)
     source = find(hypothesis.model if model is None else model)
     checked = check_claim(hypothesis, subject_of(source), data_of(hypothesis, source))
     if checked.claim is None or (expecting and checked.problems):

@@ -13,7 +13,7 @@ from typing import Any
 import networkx as nx
 from attrs import frozen
 
-from scrub.claims.hub import hub_file, reachable
+from scrub.claims.hub import Pinned, cached_revision, hub_file, reachable
 from scrub.claims.text import Tokenizer, open_tokenizer, words
 from scrub.errors import ModelError, ScrubError, did_you_mean, raised
 from scrub.model.computation import Computation
@@ -41,6 +41,8 @@ def find(model: Any) -> Source:
     if isinstance(model, nx.DiGraph | Computation):
         graph = model if isinstance(model, Computation) else Computation.of(model)
         return Source(graph.name, graph)
+    if isinstance(model, Pinned):
+        _same_revision(model)
     if isinstance(model, str | Path):
         return _named(str(model))
     if hasattr(model, "shape") and isinstance(model.shape, Shape):
@@ -94,6 +96,23 @@ def _named(name: str) -> Source:
         shape = shape_of_config(_read(config), name)
     tokenizer = hub_file(official, "tokenizer.json")
     return Source(name, TransformerGraph(name, shape), open_tokenizer(tokenizer) if tokenizer else None)
+
+
+def revision_of(name: str) -> str | None:
+    """The revision of a model of the hub in the local cache, without loading it; None for any other model."""
+    if name.startswith(ZOO) or Path(name).expanduser().is_dir():
+        return None
+    return cached_revision(ALIASES.get(name, name))
+
+
+def _same_revision(model: Pinned) -> None:
+    """Raises ModelError where the cache holds another revision than the one that a claim was frozen with."""
+    there = revision_of(str(model))
+    if there is not None and there != model.revision:
+        raise ModelError(
+            f"the claim was frozen with revision {model.revision} of {model}, and the local cache holds {there}: "
+            f"give a directory with that revision, --model DIR; or say that yours will do, --model {model}."
+        )
 
 
 def _unknown(name: str) -> ModelError:

@@ -14,6 +14,7 @@ from scrub.proposals.bound import ASSUMPTION, Bounded
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
 
 
 @frozen
@@ -136,6 +137,12 @@ class Proposal:
 
         columns = [n.node if n.position is None else f"{n.node} @ {n.position}" for n in self.nodes]
         return pd.DataFrame(self.estimates, index=pd.Index(self.row_numbers, name="row"), columns=columns)
+
+    def plot(self) -> Figure:
+        """The strongest nodes, estimated and patched, as a plotly figure. Raises ScrubError without plotly."""
+        from scrub.report.plots.ranking import proposal_plot
+
+        return proposal_plot(self)
 
     def __str__(self) -> str:
         from scrub.report.proposal import proposal_text

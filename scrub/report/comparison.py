@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from scrub.report.pareto import comparison_svg
 from scrub.report.text import table
 from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM
+from scrub.score.control import SHUFFLED
 
 if TYPE_CHECKING:
-    from scrub.score.comparison import Comparison, DecidingRow, Difference
+    from scrub.score.comparison import Compared, Comparison, DecidingRow, Difference
     from scrub.score.statistics import Interval
 
 WIDTH, INDENT = 118, "    "
@@ -61,14 +62,22 @@ def _names(c: Comparison) -> dict[str, str]:
 
 
 def _claims(c: Comparison) -> Iterator[str]:
-    rows = [("claim", "recovered", "explained", "bits kept", "variables", "edges", "verdict")]
+    rows = [("claim", "recovered", "shuffled", "explained", "bits kept", "variables", "edges", "verdict")]
     for h in c.hypotheses:
         word = "-" if h.verdict is None else f"{h.verdict} ({'foil' if h.foil else f'expects {h.expect:g}'})"
         numbers = f"{h.bits.kept:.1f}", str(h.variables), str(h.edges)
-        rows.append((_names(c)[h.hypothesis], _share(h.recovered), _share(h.explained), *numbers, word))
+        shares = _share(h.recovered), _shuffled(h), _share(h.explained)
+        rows.append((_names(c)[h.hypothesis], *shares, *numbers, word))
     yield from table(rows)
-    if any(h.verdict is not None for h in c.hypotheses):
-        yield "verdicts on the shares alone: scrub test also runs the controls"
+    for h in c.hypotheses:
+        if h.verdict is not None and h.reason:
+            yield from wrap(f"{_names(c)[h.hypothesis]}: {h.reason}", WIDTH - len(INDENT), subsequent_indent="  ")
+
+
+def _shuffled(h: Compared) -> str:
+    """What the claim's sites recover with the values of other rows."""
+    found = next((control for control in h.controls if control.name == SHUFFLED), None)
+    return "-" if found is None or found.value is None else f"{found.value:z.2f}"
 
 
 def _differences(c: Comparison) -> Iterator[str]:
@@ -142,7 +151,8 @@ def _numbers(row: DecidingRow, favours: str) -> tuple[str, ...]:
 
 
 def _sample(c: Comparison) -> Iterator[str]:
-    yield f"{c.rows} rows x {c.draws} draws, seed {c.seed}; {c.metric}, {c.better} is better, model {c.model:.3f}"
+    draws = "every draw" if c.draws is None else f"{c.draws} draws"
+    yield f"{c.rows} rows x {draws}, seed {c.seed}; {c.metric}, {c.better} is better, model {c.model:.3f}"
     for name, told in c.options.items():
         yield f"{name}: {told}"
     for h in c.hypotheses:

@@ -22,6 +22,14 @@ that agree on the variable are not interchangeable."""
 
 def explanation_text(explanation: Explanation) -> str:
     """Which swaps do the harm, then the rows that suffer most."""
+    lines = swap_lines(explanation)
+    for story in explanation.worst:
+        lines += ["", *row_lines(story, explanation.metric)]
+    return "\n".join(lines)
+
+
+def swap_lines(explanation: Explanation) -> list[str]:
+    """Which swaps do the harm."""
     share = "undefined" if explanation.recovered is None else f"{explanation.recovered:z.2f}"
     sample = f"{explanation.rows} rows x {explanation.draws} draws, seed {explanation.seed}"
     lines = [f"{short_name(explanation.hypothesis)}  recovered {share} of {explanation.metric}  ({sample})"]
@@ -29,9 +37,7 @@ def explanation_text(explanation: Explanation) -> str:
         lines += ["", LEGEND, "", *table([HEAD, *map(_effect, explanation.swaps)])]
     if explanation.rest in ("keep", "mean", "zero"):
         lines += ["", f"No rest is swapped: the claim says rest={explanation.rest!r}."]
-    for story in explanation.worst:
-        lines += ["", *_row(story, explanation.metric)]
-    return "\n".join(lines)
+    return lines
 
 
 def _effect(effect: SwapEffect) -> tuple[str, ...]:
@@ -43,7 +49,8 @@ def _effect(effect: SwapEffect) -> tuple[str, ...]:
     return what, effect.site, effect.route, *shares, f"{effect.self_swaps:.0%}"
 
 
-def _row(story: RowStory, metric: str) -> Iterator[str]:
+def row_lines(story: RowStory, metric: str) -> Iterator[str]:
+    """A row that suffers: what is said of it, and, for one draw, where every value came from."""
     yield f"row {story.row}: {metric} is {story.model:.3f} in the model, {story.scrubbed:.3f} scrubbed"
     yield f"    {story.text}"
     if story.columns:

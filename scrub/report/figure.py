@@ -16,6 +16,7 @@ from scrub.claims.positions import Slot
 from scrub.claims.resolved import Claim
 from scrub.claims.values import codes, key
 from scrub.report.drawing import height_of, level_of, place_of
+from scrub.report.places import edge_key
 from scrub.report.svg import text
 
 LETTER, LINE, PAD, GAP, BETWEEN = 7, 15, 14, 26, 40  # pixels: a letter, a line, inside, between boxes, between levels
@@ -50,7 +51,7 @@ def width_of(lines: Sequence[str]) -> int:
 
 
 def claim_svg(claim: Claim, told: Mapping[str, str] | None = None) -> str:
-    """The figure of a claim; `told` adds a sentence to the boxes of variables (such as what was measured)."""
+    """The figure of a claim; `told` adds words to boxes and edges (keys of `report.places`, or a variable)."""
     cells = _cells(claim)
     slots = sorted({slot for _, slot in cells}, key=lambda slot: place_of(claim, slot))
     levels = sorted({level for level, _ in cells}, key=lambda level: height_of(claim, level), reverse=True)
@@ -73,7 +74,7 @@ def claim_svg(claim: Claim, told: Mapping[str, str] | None = None) -> str:
     for slot, x in columns.items():
         if slot is not None:
             drawn.append(text(x, below + LINE, str(slot), "middle", ' font-weight="bold"'))
-    return "\n".join([*drawn, *_edges(claim, boxes), *_boxes(claim, boxes, told or {}), "</svg>"]) + "\n"
+    return "\n".join([*drawn, *_edges(claim, boxes, told or {}), *_boxes(claim, boxes, told or {}), "</svg>"]) + "\n"
 
 
 def _cells(claim: Claim) -> dict[Cell, list[Box]]:
@@ -121,7 +122,7 @@ def _placed(
     return boxes, rows, top - BETWEEN
 
 
-def _edges(claim: Claim, boxes: Sequence[Box]) -> Iterator[str]:
+def _edges(claim: Claim, boxes: Sequence[Box], told: Mapping[str, str]) -> Iterator[str]:
     """From the boxes of every parent to each reader, one line for the channels that read it there."""
     for reader in boxes:
         read: list[tuple[Box, list[str]]] = []
@@ -132,10 +133,11 @@ def _edges(claim: Claim, boxes: Sequence[Box]) -> Iterator[str]:
                 read += [(sender, channels)] if channels else []
         read.sort(key=lambda found: found[0].x)
         for number, (sender, channels) in enumerate(read, 1):
-            yield _edge(sender, reader, channels, number / (len(read) + 1))
+            key = edge_key(reader.variable, reader.site.site, sender.variable, sender.site.site)
+            yield _edge(sender, reader, channels, number / (len(read) + 1), told.get(key, ""))
 
 
-def _edge(sender: Box, reader: Box, channels: Sequence[str], share: float) -> str:
+def _edge(sender: Box, reader: Box, channels: Sequence[str], share: float, known: str) -> str:
     """One line, into the reader's lower side at a share of its width; between neighbours from side to side."""
     x0, y0, x1, y1 = (
         sender.x + sender.wide // 2,
@@ -152,7 +154,7 @@ def _edge(sender: Box, reader: Box, channels: Sequence[str], share: float) -> st
     name = "" if list(channels) == ["input"] else "".join(channels) if {*channels} <= {*INK} else ", ".join(channels)
     halo, pen = ' font-size="10" stroke="#ffffff" stroke-width="4"', f' font-size="10" fill="{ink}"'
     label = "".join(text(x1 + (x0 - x1) // 12, y1 + LINE, name, "middle", look) for look in (halo, pen) if name)
-    told = f"{', '.join(channels)} of {reader.variable} reads {sender.variable}"
+    told = f"{', '.join(channels)} of {reader.variable} reads {sender.variable}" + (f"; {known}" if known else "")
     path = f'<path d="M{x0},{y0} C{x0},{bend} {x1},{bend} {x1},{y1}" fill="none" stroke="{ink}"/>'
     return f"<g><title>{escape(told)}</title>{path}{label}</g>"
 
@@ -162,7 +164,8 @@ def _boxes(claim: Claim, boxes: Sequence[Box], told: Mapping[str, str]) -> Itera
         kinds = len(set(codes(map(key, claim.values[box.variable])).tolist()))
         facts = [f"{box.variable} at {box.site.site}", f"{kinds} different values"]
         facts += [f"{channel} reads {', '.join(parents) or 'nothing claimed'}" for channel, parents in box.site.reads]
-        facts += [told[box.variable]] if box.variable in told else []
+        known = told.get(f"{box.variable} at {box.site.site}", told.get(box.variable, ""))
+        facts += [known] if known else []
         fill = "#fff7e0" if box.variable == claim.placement.output else "#eef3fa" if box.site.reads else "#f4f4f4"
         frame = f'<rect x="{box.x}" y="{box.y}" width="{box.wide}" height="{box.high}" rx="4"'
         yield f"<g><title>{escape('; '.join(facts))}</title>" + f'{frame} fill="{fill}" stroke="#333333"/>'

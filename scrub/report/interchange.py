@@ -13,15 +13,19 @@ if TYPE_CHECKING:
 
 def interchange_text(found: Interchange) -> str:
     """How often the model answers what the story says, with a variable taken from a row that differs in it."""
-    rows = [("variable", "answers a*", "chance", "rows", "where they agree", "should not move", "left out")]
+    head = ("variable", "answers a*", "chance", "rows", "where they agree", "should not move", "unnamed a*")
+    rows: list[tuple[str, ...]] = [(*head, "then leaves its own")]
     for e in found.exchanges:
         left = f"{e.unsaid:.0%}" if e.unsaid else "-"
         chance = "-" if e.moved.chance is None else f"{e.moved.chance:.2f}"
-        shown = [_shown(share) for share in (e.moved, e.moved_agreeing, e.stayed)]
-        rows.append((e.variable, shown[0], chance, str(e.moved.rows), shown[1], shown[2], left))
+        shown = [_shown(share) for share in (e.moved, e.moved_agreeing, e.stayed, e.departed)]
+        rows.append((e.variable, shown[0], chance, str(e.moved.rows), shown[1], shown[2], left, shown[3]))
     sample = f"{found.rows} rows x {found.draws} donors, seed {found.seed}"
     agree = f"model and story agree on {found.agreeing:.1%} of the rows as they are"
     lines = [f"{short_name(found.hypothesis)}: interchange interventions", *(f"    {line}" for line in table(rows))]
+    if any(e.unsaid for e in found.exchanges):
+        lines.append("    unnamed a*: the story's answer is none of the data's; the model may leave its own, no more")
+    lines += [f"    {e.variable} has no score: {e.reason}" for e in found.exchanges if e.reason]
     return "\n".join([*lines, f"    {sample}; {agree}"])
 
 

@@ -1,39 +1,136 @@
-"""Results in a notebook: the words of the terminal, with the verdict in colour."""
+"""Results in a notebook: the drawings of the report and the words of the terminal, with the verdict in colour."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scrub.report.explanation import explanation_text
+from scrub.report.explanation import row_lines, swap_lines
+from scrub.report.shares import shares_svg
 from scrub.report.text import details, headline
 
 if TYPE_CHECKING:
     from scrub.claims.check import Checked
+    from scrub.claims.hypothesis import Hypothesis
+    from scrub.claims.problems import Problem
     from scrub.score.explain import Explanation
     from scrub.score.result import Result
 
 COLOURS = {"supported": "#1a7f37", "refuted": "#cf222e", "inconclusive": "#9a6700", "undefined": "#57606a"}
+CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
+
+
+def block(words: str) -> str:
+    """The words of the terminal in a fixed-width block."""
+    return f'<pre style="margin:0;overflow-x:auto">{escape(words)}</pre>'
+
+
+def headed(words: str, colour: str = "") -> str:
+    """A line that stands out."""
+    look = f' style="color:{colour}"' if colour else ""
+    return f"<strong{look}>{escape(words)}</strong>"
+
+
+def wide(drawing: str) -> str:
+    """A drawing that scrolls where it does not fit, rather than being cut."""
+    return f'<div style="overflow-x:auto;margin:0.5em 0">{drawing}</div>'
 
 
 def result_html(result: Result) -> str:
-    """A headline in the colour of the verdict, the details below in a fixed-width block."""
-    colour = COLOURS[result.verdict]
+    """A headline in the colour of the verdict, the shares as a picture, the details in a fixed-width block."""
     body = escape("\n".join(details(result)))
+    picture = wide(shares_svg(result.to_dict()))
     return (
-        f'<div><strong style="color:{colour}">{escape(headline(result))}</strong>'
-        f'<pre style="margin:0.3em 0 0 0">{body}</pre></div>'
+        f"<div>{headed(headline(result), COLOURS[result.verdict])}{picture}"
+        f'<pre style="margin:0.3em 0 0 0;overflow-x:auto">{body}</pre></div>'
     )
 
 
+def hypothesis_html(hypothesis: Hypothesis, check: Callable[[Hypothesis], Checked]) -> str:
+    """The figure of a claim, or what is wrong with it. Checks it, which loads no weights; never raises."""
+    try:
+        return checked_html(check(hypothesis))
+    except Exception as error:  # showing a value must not fail: whatever its model or data do is told instead
+        return block(f"{hypothesis!r} cannot be checked: {type(error).__name__}: {error}")
+
+
 def checked_html(checked: Checked) -> str:
-    """What is wrong with a claim in a fixed-width block, or where nothing is, its figure."""
+    """The figure of a claim below what check found; where something is wrong, its problems one a line."""
+    foil = checked.hypothesis.foil_reason
+    told = headed(f"foil: {foil}") if foil else ""
+    if checked.claim is None:
+        return f"<div>{told}{problems_html(checked.problems)}{_warned(checked.warnings)}</div>"
     from scrub.report.figure import claim_svg
 
-    told = f'<pre style="margin:0">{escape(str(checked))}</pre>'
-    return told + (claim_svg(checked.claim) if checked.claim is not None else "")
+    wrong = problems_html(checked.problems) if checked.problems else ""
+    figure = wide(claim_svg(checked.claim))
+    return f"<div>{told}{wrong}{figure}{_right(checked)}{_warned(checked.warnings)}</div>"
+
+
+def _right(checked: Checked) -> str:
+    if checked.accuracy is None:
+        return ""
+    return f"<div>the story is right on {checked.accuracy:.1%} of the scored rows</div>"
+
+
+def _warned(warnings: Sequence[str]) -> str:
+    return "".join(f"<div>warning: {escape(text)}</div>" for text in warnings)
+
+
+def problems_html(problems: Sequence[Problem]) -> str:
+    """A table, one line a problem: where, which variable, what was found, what to do."""
+    count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
+    head = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in ("where", "variable", "found", "to do"))
+    rows = "".join(f"<tr>{''.join(map(_cell, _problem(problem)))}</tr>" for problem in problems)
+    table = f'<table style="border-collapse:collapse"><tr>{head}</tr>{rows}</table>'
+    return f"<div>{headed(count, COLOURS['refuted'])}{table}</div>"
+
+
+def _problem(problem: Problem) -> tuple[str, ...]:
+    where = ":".join(str(part) for part in (_file(problem.file), problem.line) if part)
+    near = f"Did you mean {problem.nearest}?" if problem.nearest else ""
+    fix = " ".join(part for part in (near, problem.fix) if part)
+    return where or problem.hypothesis, problem.variable, problem.found, fix
+
+
+def _file(name: str | None) -> str | None:
+    """The file's own name; what was written in a notebook has one that says nothing."""
+    if name is None:
+        return None
+    path = Path(name)
+    return "cell" if path.parent.name.startswith("ipykernel_") else path.name
+
+
+def _cell(words: str) -> str:
+    return f'<td style="{CELL}">{escape(words)}</td>'
 
 
 def explanation_html(explanation: Explanation) -> str:
-    """The words of the terminal in a fixed-width block."""
-    return f'<pre style="margin:0">{escape(explanation_text(explanation))}</pre>'
+    """The words of the terminal, the story of every row that suffers folded away below its first line."""
+    parts = [block("\n".join(swap_lines(explanation)))]
+    for story in explanation.worst:
+        head, *lines = row_lines(story, explanation.metric)
+        parts.append(f"<details><summary>{escape(head)}</summary>{block(chr(10).join(lines))}</details>")
+    return "<div>" + "\n".join(parts) + "</div>"
+
+
+def published_html(words: str, out: Path) -> str:
+    """What was written, and below it, folded, the claim's canonical text as it stands there."""
+    from scrub.claims.freeze import TEXT
+
+    try:
+        content = (out / TEXT).read_text(encoding="utf-8")
+    except OSError:  # moved since
+        return block(words)
+    return f"<div>{block(words)}<details><summary>{TEXT}</summary>{block(content)}</details></div>"
+
+
+def difference_html(words: str) -> str:
+    """The facts of one claim alone in red with a minus, those of the other in blue with a plus."""
+    colours = {"-": "#b2182b", "+": "#2166ac"}
+    lines = [
+        f'<span style="color:{colours.get(line[:1], "inherit")}">{escape(line)}</span>' for line in words.split("\n")
+    ]
+    return f'<pre style="margin:0">{chr(10).join(lines)}</pre>'

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from scrub.report.text import short_name
+from scrub.report.tree import tree_html
 
 if TYPE_CHECKING:
     from scrub.engine.cost import Plan
@@ -34,6 +35,9 @@ def plan_text(plan: Plan) -> str:
 
 
 def plan_html(plan: Plan) -> str:
-    """The words of the terminal in a fixed-width block, the steps of the program folded away."""
+    """The words of the terminal in a fixed-width block; the unrolled tree and the program's steps folded away."""
     steps = f"<details><summary>steps</summary><pre>{escape(plan.program)}</pre></details>"
-    return f'<pre style="margin:0">{escape(plan_text(plan))}</pre>{steps}'
+    tree = ""
+    if plan.tree is not None:
+        tree = f"<details><summary>the claim unrolled</summary>{tree_html(plan.tree)}</details>"
+    return f'<div><pre style="margin:0">{escape(plan_text(plan))}</pre>{tree}{steps}</div>'

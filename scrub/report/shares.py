@@ -8,7 +8,7 @@ from typing import Any
 
 from scrub.report.svg import text
 
-WIDE, HIGH, LEFT, RIGHT = 420, 24, 150, 60  # pixels
+WIDE, HIGH, LEFT, RIGHT = 310, 24, 130, 30  # pixels: narrow enough for a phone
 INK = {"supported": "#1a7f37", "refuted": "#cf222e", "inconclusive": "#9a6700", "undefined": "#57606a"}
 CONTROL = "#6e7781"
 
@@ -47,7 +47,9 @@ def _mark(name: str, mark: Mapping[str, Any], ink: str, y: int, x: Any) -> list[
     drawn = [text(LEFT - 10, y + 4, name, "end")]
     if mark["low"] is not None and mark["high"] is not None:
         drawn.append(_line(x(mark["low"]), y, x(mark["high"]), y, ink, ' stroke-width="5"'))
-    if mark["value"] is not None:
+    if mark["value"] is None:
+        drawn.append(text(LEFT + 8, y + 4, "undefined", "start", f' fill="{CONTROL}"'))
+    else:
         told = f"<title>{_said(mark)}</title>"
         drawn.append(f'<circle cx="{x(mark["value"])}" cy="{y}" r="5" fill="{ink}">{told}</circle>')
     return drawn

@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from scrub.report.since import since_lines
+from scrub.score.control import RANDOM, SHUFFLED, UNTRAINED
+
 if TYPE_CHECKING:
     from scrub.claims.check import Checked
     from scrub.score.diagnostics import Swaps
     from scrub.score.result import Result
 
 MARKS = {True: "✓", False: "✗"}
+WORST = 2  # rows that are told
 
 
 def result_text(result: Result) -> str:
@@ -38,7 +42,8 @@ def details(result: Result) -> list[str]:
     if result.swaps:
         lines += ["", *swap_lines(result.swaps)]
     lines += [f"warning: {text}" for text in result.warnings]
-    lines += _because(result)
+    lines += [*_because(result), *_worst(result)]
+    lines += since_lines(result.since) if result.since else []
     return [f"    {line}" if line else "" for line in lines]
 
 
@@ -48,10 +53,13 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     if result.constant is not None:
         yield "constant", f"the best answer that ignores its input recovers {result.constant:z.2f}"
     for control in result.controls:
-        if control.name == "shuffled values":
+        if control.name == SHUFFLED:
             yield "shuffled", f"the same sites with the values of other rows recover {control}"
-        elif control.name == "random sites":
+        elif control.name == RANDOM:
             yield "elsewhere", f"the same claim on other heads of its layers recovers {control}"
+        elif control.name == UNTRAINED:
+            kept = "" if control.explained is None else f", explained {control.explained:z.2f}"
+            yield "untrained", f"the same claim on models that learnt nothing recovers {control}{kept}"
     if result.adversary is not None:
         without = ", ".join(result.adversary.left_out) or "none"
         yield "adversary", f"the worst swaps found recover {result.adversary.share}; left out: {without}"
@@ -78,6 +86,19 @@ def _because(result: Result) -> list[str]:
     if not result.explanation:
         return []
     return ["", "what breaks it (scrub explain shows all):", *(f"  {text}" for text in result.explanation)]
+
+
+def _worst(result: Result) -> list[str]:
+    """The two rows that change most, where a verdict is not what a claim hopes for."""
+    if result.verdict not in ("refuted", "inconclusive") or not result.worst:
+        return []
+    lines = [f"  row {w.row}: model {w.model:.3f}, scrubbed {w.scrubbed:.3f}: {w.text}" for w in result.worst[:WORST]]
+    return ["", "rows that change most:", *(_short(line) for line in lines)]
+
+
+def _short(line: str, room: int = 114) -> str:
+    """A line that fits, with its spaces as they are."""
+    return line if len(line) <= room else f"{line[: room - 4]} ..."
 
 
 def swap_lines(swaps: Sequence[Swaps]) -> list[str]:

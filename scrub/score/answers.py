@@ -15,7 +15,7 @@ from torch import Tensor
 from scrub.claims.metric import Metric, predicted
 from scrub.claims.resolved import Claim
 from scrub.claims.setting import token_ids
-from scrub.claims.text import Tokenizer
+from scrub.claims.text import Tokenizer, token_id
 from scrub.claims.values import Value, canonical, key
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
@@ -42,6 +42,10 @@ class Answers:
         if isinstance(claim.metric, Metric) and isinstance(claim.graph, Computation):
             return cls(tuple(distinct.values()), None)
         known = _tokens(claim, tokenizer)
+        for k, value in distinct.items():  # an answer of rows that are not scored need not stand in that column
+            alone = token_id(value, tokenizer) if known and tokenizer and isinstance(value, str) else None
+            if k not in known and alone is not None:
+                known[k] = (alone,)
         said = [k for k in distinct if k in known]
         if not said:
             raise ClaimError(

@@ -1,4 +1,4 @@
-"""From the samples of rival claims to a comparison: paired by row, since all saw the same rows and draws.
+"""From judged rivals and their samples to a comparison: paired by row, since all saw the same rows and draws.
 
 difference(a, b) = mean_x(L_b - L_a) / (L_random - L_model), which is recovered(a) - recovered(b). The denominator
 has the sign of the metric, so that a positive difference speaks for a, whether lower or higher is better.
@@ -15,7 +15,6 @@ from attrs import evolve, frozen
 from jaxtyping import Float
 
 from scrub.claims.text import Tokenizer
-from scrub.score.bits import bits
 from scrub.score.comparison import (
     A_BETTER,
     B_BETTER,
@@ -31,16 +30,16 @@ from scrub.score.comparison import (
     Refinement,
     labels,
 )
-from scrub.score.constant import best_constant
-from scrub.score.judge import provenance, recovered_by
+from scrub.score.control import SHUFFLED
+from scrub.score.judge import provenance
 from scrub.score.paired import holm, sign_flip, studentised
 from scrub.score.refine import refines, swapped
-from scrub.score.result import ROUNDING, gap, ratio
+from scrub.score.result import ROUNDING, Result, gap
 from scrub.score.sample import Bench, Samples
 from scrub.score.statistics import FEW_ROWS, UNDEFINED, interval
 from scrub.score.stories import row_text
 from scrub.score.structural import edges, facts
-from scrub.score.verdict import judge, nothing_to_recover
+from scrub.score.verdict import nothing_to_recover
 
 SIGNIFICANT = 0.05
 DECIDING = 5  # rows of each pair
@@ -60,21 +59,24 @@ class Rival:
 
 
 def conclude(
-    rivals: Sequence[Rival], draws: int, seed: int, model: dict[str, Any], tokenizer: Tokenizer | None
-) -> Comparison:
-    """Compare claims that were sampled on the same rows with the same seed and draws."""
+    rivals: Sequence[Rival], results: Sequence[Result], draws: int | None, seed: int, model: dict[str, Any],
+    tokenizer: Tokenizer | None,
+) -> Comparison:  # fmt: skip
+    """Compare claims that were sampled on the same rows with the same seed and draws, and judged as in a test.
+
+    `draws` is None where every draw was enumerated.
+    """
     first = rivals[0]
     names = [rival.name for rival in rivals]
     short = labels(names)
-    constant = best_constant(first.bench.claim, first.bench.measured, first.samples.references)
-    compared = [_compared(rival, recovered_by(constant, rival.samples), seed) for rival in rivals]
+    compared = [_compared(rival, result, seed) for rival, result in zip(rivals, results, strict=True)]
     pairs = list(combinations(rivals, 2))
     differences = adjusted([difference(a, b, seed) for a, b in pairs])
     means = first.samples.columns.mean(0)
     unlike = any(d.random != SHARED for d in differences)
     return Comparison(
         hypotheses=tuple(compared), differences=tuple(differences),
-        pareto=pareto(compared, recovered_by(constant, first.samples)),
+        pareto=pareto(compared, results[0].constant, short),
         refines=tuple(
             Refinement(a.name, b.name) for a, b in permutations(rivals, 2) if refines(a.bench.claim, b.bench.claim)
         ),
@@ -90,20 +92,18 @@ def conclude(
     )  # fmt: skip
 
 
-def _compared(rival: Rival, constant: float | None, seed: int) -> Compared:
-    """The scores of one claim by itself, as in a test; controls of its values are left to the test."""
-    claim, columns = rival.bench.claim, rival.samples.columns
-    hypothesis, means = claim.hypothesis, columns.mean(0)
-    nothing = nothing_to_recover(interval(columns, gap, seed), claim.metric.better, len(columns))
-    recovered = interval(columns, ratio, seed) if nothing is None else UNDEFINED
-    expect = hypothesis.expect.share if hypothesis.expect else None
-    verdict = judge(recovered, nothing, expect, constant) if expect is not None else None
+def _compared(rival: Rival, r: Result, seed: int) -> Compared:
+    """One claim by itself, as its test has it; nothing is judged where nothing is expected."""
+    claim = rival.bench.claim
+    expected = claim.hypothesis.expect is not None
     return Compared(
-        hypothesis=rival.name, digest=claim.digest, foil=hypothesis.foil_reason,
-        verdict=verdict.word if verdict else None, reason=verdict.reason if verdict else None, expect=expect,
-        recovered=recovered, explained=interval(columns, explained, seed),
-        scrubbed=float(means[0]), random=float(means[1]), bits=bits(claim),
-        variables=len(swapped(claim)), edges=len(edges(claim)), options=claim.options.shown(),
+        hypothesis=rival.name, digest=r.digest, foil=r.foil,
+        verdict=r.verdict if expected else None, reason=r.reason if expected else None,
+        expect=r.expect if expected else None,
+        recovered=r.recovered, explained=interval(rival.samples.columns, explained, seed),
+        scrubbed=r.metric.scrubbed, random=r.metric.random, bits=r.bits,
+        variables=len(swapped(claim)), edges=len(edges(claim)), options=r.options,
+        controls=r.controls, adversary=r.adversary,
     )  # fmt: skip
 
 
@@ -159,12 +159,16 @@ def _judged(d: Difference) -> Difference:
     return evolve(d, verdict=word, reason=f"the whole interval lies {side} 0, p = {d.adjusted:.2g}.")
 
 
-def pareto(compared: Sequence[Compared], constant: float | None) -> tuple[Point, ...]:
+def pareto(compared: Sequence[Compared], constant: float | None, short: dict[str, str]) -> tuple[Point, ...]:
     """Share against bits, claims and controls; marked where another keeps no more bits and recovers no less."""
     everything = compared[0].bits.everything
     points = [Point(c.hypothesis, CLAIM, c.bits.kept, c.recovered.value) for c in compared]
     points += [Point(KEEP_ALL, CONTROL, everything, 1.0), Point(KEEP_NOTHING, CONTROL, 0.0, 0.0)]
     points += [Point(CONSTANT, CONTROL, 0.0, constant)] if constant is not None else []
+    points += [
+        Point(f"{SHUFFLED} of {short[c.hypothesis]}", CONTROL, control.bits, control.value)
+        for c in compared for control in c.controls if control.name == SHUFFLED and control.bits is not None
+    ]  # fmt: skip
     return tuple(evolve(p, dominated_by=_dominating(p, points)) for p in points)
 
 

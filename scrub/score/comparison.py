@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict, field, frozen
 
 from scrub.score.bits import Bits
+from scrub.score.control import Adversary, Control
 from scrub.score.statistics import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
 
 A_BETTER, B_BETTER, CANNOT_TELL = "a better", "b better", "cannot tell"
 CLAIM, CONTROL = "claim", "control"
@@ -24,8 +26,8 @@ class Compared:
     """One claim: what it recovers and explains, and how specific it is.
 
     `scrubbed` and `random` are mean metrics; `variables` are those that are swapped, the answer not counted;
-    `edges` are channels of sites with the parent's site that they read. `verdict` is None without an expectation, and
-    rests on the share alone: controls and an adversary, which `scrub.test` runs, may take it back.
+    `edges` are channels of sites with the parent's site that they read. `verdict` is that of `scrub.test`, controls
+    and adversary included; None without an expectation.
     """
 
     hypothesis: str
@@ -42,9 +44,12 @@ class Compared:
     variables: int
     edges: int
     options: dict[str, Any]
+    controls: tuple[Control, ...] = ()
+    adversary: Adversary | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        found = asdict(self) | {"controls": [control.to_dict() for control in self.controls]}
+        return found | {"adversary": self.adversary.to_dict() if self.adversary else None}
 
 
 @frozen
@@ -131,7 +136,7 @@ class Comparison:
     better: str
     model: float
     rows: int
-    draws: int
+    draws: int | None
     seed: int
     options: dict[str, Any]
     provenance: dict[str, Any]
@@ -160,6 +165,12 @@ class Comparison:
         import pandas as pd
 
         return pd.DataFrame(self.table)
+
+    def plot(self) -> Figure:
+        """Shares against bits, and the paired differences, as a plotly figure. Raises ScrubError without plotly."""
+        from scrub.report.plots.rivals import comparison_plot
+
+        return comparison_plot(self)
 
     def __str__(self) -> str:
         from scrub.report.comparison import comparison_text

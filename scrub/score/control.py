@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from scrub.score.statistics import Interval
+if TYPE_CHECKING:  # words about results need not wait for its imports
+    from scrub.score.statistics import Interval
+
+
+KEEP, REPLACE, CONSTANT = "keep everything", "replace everything", "constant"
+SHUFFLED, RANDOM, UNTRAINED = "shuffled values", "random sites", "untrained model"
 
 
 @frozen
 class Control:
     """`value` is on the scale of `recovered`, `bits` is what the control keeps; None where it is undefined.
 
-    `note` says why a control could not be run, or what it was run on.
+    `note` says why a control could not be run, or what it was run on; `explained` is 1 - AUE/ATE, where it was run on
+    other models.
     """
 
     name: str
@@ -22,10 +28,12 @@ class Control:
     high: float | None
     bits: float | None = None
     note: str = ""
+    explained: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         found = {"name": self.name, "value": self.value, "low": self.low, "high": self.high, "bits": self.bits}
-        return found | {"note": self.note} if self.note else found
+        found |= {"note": self.note} if self.note else {}
+        return found | ({} if self.explained is None else {"explained": self.explained})
 
     def __str__(self) -> str:
         if self.value is None:

@@ -8,7 +8,7 @@ of the row is lost. Where a claim recovers no more than that, its paths were tes
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from attrs import evolve, frozen
@@ -17,7 +17,8 @@ from jaxtyping import Float, Int
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Classes, Drawn, Draws, words
 from scrub.errors import ClaimError, MetricError, ModelError, did_you_mean
-from scrub.score.control import Control
+from scrub.score.blocks import Block, gathered
+from scrub.score.control import CONSTANT, KEEP, REPLACE, SHUFFLED, Control
 from scrub.score.result import Result, ratio
 from scrub.score.sample import CALLS_AT_ONCE, CALLS_AT_ONCE_EVERYWHERE, Bench, Samples, chunks
 from scrub.score.statistics import UNDEFINED, Interval, interval
@@ -25,7 +26,6 @@ from scrub.score.verdict import INCONCLUSIVE, ROUNDING, SUPPORTED
 from scrub.score.verdict import UNDEFINED as NO_VERDICT
 
 PERMUTATIONS = 20  # of one draw each
-KEEP, REPLACE, CONSTANT, SHUFFLED = "keep everything", "replace everything", "constant", "shuffled values"
 CONTROLS = ("shuffled", "all", "none")
 PATHS = "tests paths, not values"
 
@@ -71,17 +71,14 @@ def shuffled(
 ) -> Float[np.ndarray, "row permutation"]:  # fmt: skip
     """The scrubbed metric with shuffled values: each permutation is one draw of every reference row."""
     made = [ShuffledDraws(bench.claim, seed, source=permutation(bench.claim, seed, k)) for k in range(number)]
-    table = np.zeros((number, len(references)))
-    flat = table.reshape(-1)
-    start = 0
     size = CALLS_AT_ONCE_EVERYWHERE if bench.program.dense else CALLS_AT_ONCE
-    for calls in _by_permutation(references, number, size):
-        drawn = [made[k].tree(bench.tree, _part(calls, k)) for k in np.unique(calls.draw).tolist()]
-        joined = {path: _joined([tree[path] for tree in drawn]) for path in drawn[0]}
-        flat[start : start + len(calls)] = bench.scrubbed(calls, joined)
-        start += len(calls)
-        done(len(calls))
-    return table.T
+
+    def blocks() -> Iterator[Block]:
+        for calls in _by_permutation(references, number, size):
+            drawn = [made[k].tree(bench.tree, _part(calls, k)) for k in np.unique(calls.draw).tolist()]
+            yield bench.alone(calls, {path: _joined([tree[path] for tree in drawn]) for path in drawn[0]})
+
+    return gathered(bench.keep, blocks(), done)["scrubbed"].reshape(number, len(references)).T
 
 
 def _by_permutation(references: Int[np.ndarray, " row"], number: int, size: int) -> list[Calls]:

@@ -14,12 +14,12 @@ from scrub.claims.sites import Place, Site
 from scrub.engine.draw import all_swaps
 from scrub.errors import ClaimError, MetricError, ModelError
 from scrub.model.graph import TransformerGraph
-from scrub.score.control import Control
+from scrub.score.control import RANDOM, Control
 from scrub.score.result import Result, ratio
 from scrub.score.sample import Bench, Samples, resample_only
 from scrub.score.statistics import interval
 
-RANDOM, CHOICES, DRAWS = "random sites", 5, 4
+CHOICES, DRAWS = 5, 4
 
 
 def random_sites(

@@ -6,6 +6,7 @@ itself. What recovers much when it is undone is where the claim and the model di
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from jaxtyping import Float, Int
 from scrub.claims.text import Tokenizer
 from scrub.engine.draw import Calls, Drawn, Draws, Swap, all_swaps
 from scrub.engine.unroll import Occurrence
+from scrub.score.effect import SwapEffect
 from scrub.score.result import ratio
 from scrub.score.sample import Bench, Samples, resample_only
 from scrub.score.stories import RowStory, row_story
@@ -25,39 +27,6 @@ if TYPE_CHECKING:
 QUICK_ROWS, QUICK_DRAWS, TOP = 64, 4, 3
 WORST_ROWS = 3
 WORTH_TELLING = 0.005  # of what is recovered
-
-
-@frozen
-class SwapEffect:
-    """One swap: what is recovered when only it is made, when all but it are made, and what undoing it gains.
-
-    `kind` is `donor` or `rest`; `route` is the chain of readers from here to the answer, with the channels.
-    `branch` is what is gained when all swaps below it in the tree are undone with it: what two swaps do together,
-    undoing one does not show. It is None at the answer, where all swaps are below.
-    """
-
-    variable: str
-    site: str
-    path: str
-    route: str
-    kind: str
-    only: float | None
-    without: float | None
-    gain: float | None
-    branch: float | None
-    self_swaps: float
-
-    @property
-    def what(self) -> str:
-        """`donor of subject (7.3 @ END)` or `rest of name (9.9 @ END)`."""
-        return f"{self.kind} of {self.variable} ({self.site})"
-
-    @property
-    def meaning(self) -> str:
-        """What it means when this swap does the harm."""
-        if self.kind == "rest":
-            return f"{self.variable} reads something there that the claim leaves out"
-        return f"rows that agree on {self.variable} are not interchangeable there"
 
 
 @frozen(eq=False)
@@ -158,10 +127,14 @@ def _own(drawn: dict[str, Drawn], tree: Occurrence, swap: Swap) -> float:
     return float((drawn[path].own == drawn[caller.path].own).mean())
 
 
-def top_lines(bench: Bench, samples: Samples, seed: int) -> tuple[str, ...]:
-    """The three swaps whose undoing gains most, as sentences, from a small part of the sample."""
+def quick_effects(bench: Bench, samples: Samples, seed: int) -> tuple[SwapEffect, ...]:
+    """The effect of every swap, from a small part of the sample."""
     few = _part(samples, QUICK_ROWS, QUICK_DRAWS)
-    effects = swap_effects(bench, few, few.scrubbed.shape[1], seed)
+    return swap_effects(bench, few, few.scrubbed.shape[1], seed)
+
+
+def top_lines(effects: Sequence[SwapEffect]) -> tuple[str, ...]:
+    """The three swaps whose undoing gains most, as sentences."""
     lines = [_sentence(e) for e in effects[:TOP] if e.gain is not None and e.gain >= WORTH_TELLING]
     # swaps that do the harm together: undoing one of them gains little, undoing the branch much
     branches = [e for e in effects if e.branch is not None]

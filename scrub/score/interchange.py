@@ -26,6 +26,7 @@ from scrub.score.statistics import UNDEFINED, Interval, interval
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
 
 JOINT = "jointly"
 Flags = Bool[np.ndarray, " call"]
@@ -46,13 +47,18 @@ class Share:
         return {"value": s.value, "low": s.low, "high": s.high, "chance": self.chance, "rows": self.rows}
 
 
+NOBODY = Share(UNDEFINED, None, 0)
+
+
 @frozen
 class Exchange:
     """One variable, or all of them jointly.
 
     `moved`: where a* is another answer than the row's own, which is the score; `stayed`: where it is the same, and
     the model should not move; `moved_agreeing`: the score on rows where model and story agree unswapped. `unsaid` is
-    the share of calls left out because a* is none of the data's answers.
+    the share of calls left out of these because a* is none of the data's answers, so that the model could not be
+    found to give it; `departed`: how often the model then leaves the row's own answer, on rows where it agrees with
+    the story unswapped. `reason` says why there is no score.
     """
 
     variable: str
@@ -60,11 +66,14 @@ class Exchange:
     stayed: Share
     moved_agreeing: Share
     unsaid: float
+    departed: Share
+    reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "variable": self.variable, **self.moved.to_dict(), "unsaid": self.unsaid,
             "stayed": self.stayed.to_dict(), "agreeing": self.moved_agreeing.to_dict(),
+            "departed": self.departed.to_dict(), "reason": self.reason,
         }  # fmt: skip
 
 
@@ -92,6 +101,12 @@ class Interchange:
         import pandas as pd
 
         return pd.json_normalize([exchange.to_dict() for exchange in self.exchanges])
+
+    def plot(self) -> Figure:
+        """The shares of every variable beside chance as a plotly figure. Raises ScrubError without plotly."""
+        from scrub.report.plots.exchanges import interchange_plot
+
+        return interchange_plot(self)
 
     def __str__(self) -> str:
         from scrub.report.interchange import interchange_text
@@ -154,8 +169,7 @@ def _exchange(
     there = np.all([donor >= 0 for donor in drawn.values()], axis=0)
     rows, drawn = calls.reference[there], {name: donor[there] for name, donor in drawn.items()}
     if not len(rows):
-        nothing = Share(UNDEFINED, None, 0)
-        return Exchange(title, nothing, nothing, nothing, 0.0)
+        return Exchange(title, NOBODY, NOBODY, NOBODY, 0.0, NOBODY, "no donor differs from any row in it.")
     story = _Story(claim, answers)
     wanted = story.answers(rows, drawn)
     turned = np.random.default_rng([seed, len(rows), 0x1C]).permutation(len(rows))
@@ -170,19 +184,31 @@ def _exchange(
     def share(some: Flags) -> Share:
         return _share(rows, hit, chance, sayable & some, seed)
 
-    return Exchange(title, share(moves), share(~moves), share(moves & agrees), float(1 - sayable.mean()))
+    left = _share(rows, said != own[rows], None, ~sayable & agrees & (own[rows] != NONE), seed)
+    moved, unsaid = share(moves), float(1 - sayable.mean())
+    reason = "" if moved.rows else _reason(story, sayable)
+    return Exchange(title, moved, share(~moves), share(moves & agrees), unsaid, left, reason)
 
 
-def _share(rows: Numbers, hit: Flags, chance: Flags, among: Flags, seed: int) -> Share:
+def _reason(story: _Story, sayable: Flags) -> str:
+    """Why no call moves the story to another of the data's answers."""
+    if sayable.any():
+        return (
+            "wherever it is set to a value that differs, the story gives the row's own answer, or none of the data's."
+        )
+    return f"wherever it is set, the story gives {story.unsaid}, which is none of the data's answers."
+
+
+def _share(rows: Numbers, hit: Flags, chance: Flags | None, among: Flags, seed: int) -> Share:
     """The share of hits among some calls; the interval draws rows, each with all its calls."""
     if not among.any():
-        return Share(UNDEFINED, None, 0)
+        return NOBODY
     number = np.unique(rows[among], return_inverse=True)[1].reshape(-1)
     columns = np.stack([np.bincount(number, weights=hit[among]), np.bincount(number)], axis=1).astype(float)
     share = interval(columns, lambda c: c[:, 0] / c[:, 1], seed)
     if share == UNDEFINED:  # too few rows for an interval, the share is still what it is
         share = Interval(float(hit[among].mean()), None, None)
-    return Share(share, float(chance[among].mean()), len(columns))
+    return Share(share, None if chance is None else float(chance[among].mean()), len(columns))
 
 
 class _Story:
@@ -191,6 +217,7 @@ class _Story:
     def __init__(self, claim: Claim, answers: Answers) -> None:
         self.claim, self.answered = claim, answers
         self.known: dict[Any, int] = {}
+        self.unsaid = ""  # what it gave last that is none of the data's answers
 
     def answers(self, rows: Numbers, drawn: dict[str, Numbers]) -> Numbers:
         """The number of the answer a* of every call, NONE where it is none of the data's."""
@@ -210,5 +237,10 @@ class _Story:
         try:
             ran = story.run(data.rows[row].columns | columns, values)
         except ClaimError:  # the story has nothing to say of a mixture that no row shows
+            self.unsaid = self.unsaid or "an error"
             return NONE
-        return self.answered.number(ran[self.claim.placement.output])
+        answer = ran[self.claim.placement.output]
+        number = self.answered.number(answer)
+        if number == NONE:
+            self.unsaid = repr(answer)
+        return number

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
 from scrub.claims.dataset import Dataset
+from scrub.claims.text import Tokenizer
 from scrub.score.bits import bits
 from scrub.score.constant import best_constant
 from scrub.score.power import Spread, settle
@@ -16,38 +18,45 @@ from scrub.score.result import Means, Result, Unexplained, gap, ratio
 from scrub.score.sample import Bench, Samples
 from scrub.score.statistics import METHOD, UNDEFINED, interval
 from scrub.score.verdict import judge, nothing_to_recover
+from scrub.score.worst import worst_rows
 
 VERSIONS = ("causal-scrub", "torch", "transformer-lens", "transformers", "networkx", "numpy")
 
 
 def conclude(
-    bench: Bench, samples: Samples, draws: int | None, seed: int, name: str, model: dict[str, Any]
-) -> Result:
-    """Judge a claim from its samples, and record what they were taken on."""
+    bench: Bench, samples: Samples, draws: int | None, seed: int, name: str, model: dict[str, Any],
+    tokenizer: Tokenizer | None = None, constant: Callable[[], float | None] | None = None,
+) -> Result:  # fmt: skip
+    """Judge a claim from its samples, and record what they were taken on; `tokenizer` writes the worst rows.
+
+    `constant` gives the mean metric of the best constant answer, where it is known already. Without an expectation
+    0 is expected, and the verdict is nobody's: a comparison leaves it out.
+    """
     claim, hypothesis = bench.claim, bench.claim.hypothesis
-    assert hypothesis.expect is not None
     columns = samples.columns
     means = columns.mean(0)
-    expect, better = hypothesis.expect.share, claim.metric.better
+    expect, better = hypothesis.expect.share if hypothesis.expect else 0.0, claim.metric.better
     nothing = nothing_to_recover(interval(columns, gap, seed), better, len(columns))
-    recovered, constant = UNDEFINED, None
+    recovered, best = UNDEFINED, None
     if nothing is None:
         recovered = interval(columns, ratio, seed)
-        constant = recovered_by(best_constant(claim, bench.measured, samples.references), samples)
-    bar = max(expect, constant) if constant is not None else expect
-    verdict = judge(recovered, nothing, expect, constant)
+        metric = constant() if constant else best_constant(claim, bench.measured, samples.references)
+        best = recovered_by(metric, samples)
+    bar = max(expect, best) if best is not None else expect
+    verdict = judge(recovered, nothing, expect, best)
     spread = Spread.of(samples) if nothing is None else None
     reason = settle(verdict.reason, verdict.word, recovered.value, bar, spread, draws)
     return Result(
         hypothesis=name, digest=claim.digest, foil=hypothesis.foil_reason,
         verdict=verdict.word, reason=reason, expect=expect, spread=spread,
-        recovered=recovered, constant=constant, bar=bar,
+        recovered=recovered, constant=best, bar=bar,
         metric=Means(str(claim.metric), better, float(means[2]), float(means[0]), float(means[1])),
         unexplained=Unexplained.of(float(means[3]), float(means[4])),
         bits=bits(claim), rows=len(columns), draws=draws, seed=seed, accuracy=claim.accuracy,
         swaps=samples.swaps, own_rest=samples.own_rest,
         options=claim.options.shown(), seen=claim.seen,
         provenance=provenance(claim.data, model), warnings=claim.warnings,
+        worst=worst_rows(bench, samples, tokenizer),
         table={"row": samples.references, "model": columns[:, 2], "scrubbed": columns[:, 0], "random": columns[:, 1],
                "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4]},
     )  # fmt: skip

@@ -16,6 +16,8 @@ from jaxtyping import Float
 from scrub.score.verdict import INCONCLUSIVE
 
 if TYPE_CHECKING:  # a stored result needs no torch
+    import pandas as pd
+
     from scrub.score.sample import Samples
 
 DETECTABLE = 2.8
@@ -93,6 +95,12 @@ class Power:
             "pilot": {"rows": self.pilot_rows, "draws": self.pilot_draws},
         }  # fmt: skip
 
+    def frame(self) -> pd.DataFrame:
+        """A pandas table of one line, so that those of several claims stand below each other."""
+        import pandas as pd
+
+        return pd.json_normalize(self.to_dict())
+
     def __str__(self) -> str:
         how = "every draw" if self.draws is None else f"{self.draws} draws"
         pilot = "every draw" if self.pilot_draws is None else f"{self.pilot_draws} draws"
@@ -101,6 +109,11 @@ class Power:
             f"{self.detectable:.3f} of what is recovered (standard error {self.error:.3f}, from {self.pilot_rows} "
             f"rows x {pilot})."
         )
+
+    def _repr_html_(self) -> str:
+        from scrub.report.notebook import block
+
+        return block(str(self))
 
 
 def settle(

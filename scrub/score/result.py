@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from scrub.claims.seen import Seen
 from scrub.score.bits import Bits
 from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
+from scrub.score.effect import SwapEffect
 from scrub.score.power import DETECTABLE, Spread
 from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
+from scrub.score.worst import WorstRow
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
+
+    from scrub.score.since import Since
 
 ROUNDING = 1e-4  # of `recovered` in fp32
 
@@ -51,6 +56,8 @@ class Result:
 
     `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
+    `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
+    `since` what changed since the last run of the claim, where runs are kept.
     """
 
     hypothesis: str
@@ -80,6 +87,9 @@ class Result:
     controls: tuple[Control, ...] = ()
     adversary: Adversary | None = None
     spread: Spread | None = None
+    worst: tuple[WorstRow, ...] = ()
+    effects: tuple[SwapEffect, ...] = ()
+    since: Since | None = None
 
     @property
     def passed(self) -> bool:
@@ -108,8 +118,10 @@ class Result:
                 "accuracy": self.accuracy, "better_than_model": self.better_than_model,
                 "own_rest": self.own_rest, "variables": [swaps.to_dict() for swaps in self.swaps],
                 "seen": self.seen.to_dict(), "warnings": list(self.warnings), "power": self._power(),
+                "worst": [row.to_dict() for row in self.worst], "effects": [asdict(e) for e in self.effects],
             },
             "options": self.options, "provenance": self.provenance, "explanation": list(self.explanation),
+            "since": self.since.to_dict() if self.since else None,
         }  # fmt: skip
 
     def _power(self) -> dict[str, Any] | None:
@@ -128,6 +140,12 @@ class Result:
         import pandas as pd
 
         return pd.DataFrame(self.table)
+
+    def plot(self) -> Figure:
+        """The share, its controls, and every row as a plotly figure. Raises ScrubError without plotly."""
+        from scrub.report.plots.shares import result_plot
+
+        return result_plot(self)
 
     def __str__(self) -> str:
         from scrub.report.text import result_text

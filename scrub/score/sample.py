@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from functools import cached_property
+from collections.abc import Callable, Container, Iterator
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,25 +19,32 @@ from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
 from scrub.engine.plan import Program, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.errors import ClaimError
+from scrub.score.blocks import Arrays, Block, Keep, gathered, keep_nothing, key
 from scrub.score.diagnostics import Swaps, Tally
 from scrub.score.measure import Measured
 from scrub.score.metrics import finite
 
 CALLS_AT_ONCE = 512
 CALLS_AT_ONCE_EVERYWHERE = 128  # streams at every position are as many times larger
+ROWS_AT_ONCE = 16  # of those whose every draw is enumerated
+EXPECTED = ("scrubbed", "random", "scrubbed_distance", "random_distance")
 
 Table = Float[np.ndarray, "row draw"]
 
 
 @frozen(eq=False, slots=False)
 class Bench:
-    """A claim set up on its model: the pool was run, programs can be evaluated and answers measured."""
+    """A claim set up on its model: the pool was run, programs can be evaluated and answers measured.
+
+    `keep` is asked for every block of scrubbed answers before it is computed.
+    """
 
     claim: Claim
     tree: Occurrence
     program: Program
     rows: GraphRows | TransformerRows
     measured: Measured
+    keep: Keep = keep_nothing
 
     @cached_property
     def evaluator(self) -> GraphEvaluator | TransformerEvaluator:
@@ -58,10 +65,33 @@ class Bench:
         outputs = self.evaluator.answers(self.numbering.number(drawn))
         return finite(self.measured.of(outputs, calls.reference), calls.reference, "for the scrubbed model")
 
-    def random(self, calls: Calls, draws: Draws) -> Float[np.ndarray, " call"]:
-        """The metric of the empty claim for every call."""
-        outputs = self.rows.whole(draws.baseline(self.tree, calls))
+    def random(self, calls: Calls, whole: Int[np.ndarray, " call"]) -> Float[np.ndarray, " call"]:
+        """The metric of the empty claim, which reads the row `whole`, for every call."""
+        outputs = self.rows.whole(whole)
         return finite(self.measured.of(outputs, calls.reference), calls.reference, "for a random row")
+
+    def alone(self, calls: Calls, drawn: dict[str, Drawn]) -> Block:
+        """The block of the scrubbed metric of every call."""
+        return Block(key("scrubbed", *self._told(calls, drawn)), lambda: {"scrubbed": self.scrubbed(calls, drawn)})
+
+    def beside(self, calls: Calls, drawn: dict[str, Drawn], whole: Int[np.ndarray, " call"]) -> Block:
+        """The block of the scrubbed metric of every call beside that of the empty claim."""
+
+        def compute() -> Arrays:
+            return {"scrubbed": self.scrubbed(calls, drawn), "random": self.random(calls, whole)}
+
+        return Block(key("both", *self._told(calls, drawn), self._identities(whole)), compute)
+
+    def _told(self, calls: Calls, drawn: dict[str, Drawn]) -> Iterator[str | np.ndarray]:
+        """All that was drawn for calls, row by row as draws know them: their order in the pool leaves no trace."""
+        yield self._identities(calls.reference)
+        for path in sorted(drawn):
+            yield path
+            yield self._identities(drawn[path].own)
+            yield self._identities(drawn[path].rest)
+
+    def _identities(self, rows: Int[np.ndarray, ...]) -> np.ndarray:
+        return self.claim.data.identities[rows]
 
 
 def compile_claim(claim: Claim) -> tuple[Occurrence, Program]:
@@ -104,17 +134,17 @@ def sample(
 ) -> Samples:  # fmt: skip
     """Sample a claim: every reference row with every draw. `done(n)` hears of calls that were evaluated."""
     made, tally = Draws(bench.claim, seed), Tally(bench.claim, bench.tree)
-    scrubbed: list[Float[np.ndarray, " n"]] = []
-    random: list[Float[np.ndarray, " n"]] = []
-    for calls in chunks(references, draws, _at_once(bench)):
-        drawn = made.tree(bench.tree, calls)
-        tally.add(drawn)
-        scrubbed.append(bench.scrubbed(calls, drawn))
-        random.append(bench.random(calls, made))
-        done(len(calls))
+
+    def blocks() -> Iterator[Block]:
+        for calls in chunks(references, draws, _at_once(bench)):
+            drawn = made.tree(bench.tree, calls)
+            tally.add(drawn)
+            yield bench.beside(calls, drawn, made.baseline(bench.tree, calls))
+
+    found = gathered(bench.keep, blocks(), done)
     model = bench.model_scores(references)
     size = (len(references), draws)
-    s, r = np.concatenate(scrubbed).reshape(size), np.concatenate(random).reshape(size)
+    s, r = found["scrubbed"].reshape(size), found["random"].reshape(size)
     distances = np.abs(s - model[:, None]), np.abs(r - model[:, None])
     return Samples(references, model, s, r, *distances, tally.swaps(), tally.own_rest)
 
@@ -124,10 +154,9 @@ def resample_only(
 ) -> Table:
     """The scrubbed metric when only some swaps are made; the others use the calling row itself."""
     some = Draws(bench.claim, seed, made)
-    found = [
-        bench.scrubbed(calls, some.tree(bench.tree, calls)) for calls in chunks(references, draws, _at_once(bench))
-    ]
-    return np.concatenate(found).reshape(len(references), draws)
+    pieces = chunks(references, draws, _at_once(bench))
+    found = gathered(bench.keep, (bench.alone(calls, some.tree(bench.tree, calls)) for calls in pieces))
+    return found["scrubbed"].reshape(len(references), draws)
 
 
 def enumerate_exactly(
@@ -138,17 +167,34 @@ def enumerate_exactly(
         raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
     exact = Exact(bench.evaluator, Draws(bench.claim, seed))
     model = bench.model_scores(references)
-    found: list[list[float]] = []
+    pieces = [slice(i, i + ROWS_AT_ONCE) for i in range(0, len(references), ROWS_AT_ONCE)]
+    found = gathered(
+        bench.keep,
+        (
+            Block(
+                key("exact", bench.claim.data.identities[references[piece]]),
+                partial(_expected, bench, exact, references[piece], model[piece]),
+            )
+            for piece in pieces
+        ),
+        done,
+    )
+    table = [found[name][:, None] for name in EXPECTED]
+    tally = Tally(bench.claim, bench.tree)
+    tally.add_all(references)
+    return Samples(references, model, table[0], table[1], table[2], table[3], tally.swaps(), tally.own_rest)
+
+
+def _expected(
+    bench: Bench, exact: Exact, references: Int[np.ndarray, " row"], model: Float[np.ndarray, " row"]
+) -> Arrays:
+    """The expectations of `EXPECTED` for some reference rows."""
+    rows: list[list[float]] = []
     for reference, own in zip(references.tolist(), model, strict=True):
         score = _Scorer(bench, reference, own)
         answer, baseline = exact.answer(reference), exact.baseline(reference)
-        found.append([expectation(d, f) for f in (score.metric, score.distance) for d in (answer, baseline)])
-        done(1)
-    table = np.array(found)[:, :, None]
-    tally = Tally(bench.claim, bench.tree)
-    tally.add_all(references)
-    scores = table[:, 0], table[:, 1], table[:, 2], table[:, 3]
-    return Samples(references, model, *scores, tally.swaps(), tally.own_rest)
+        rows.append([expectation(d, f) for f in (score.metric, score.distance) for d in (answer, baseline)])
+    return dict(zip(EXPECTED, np.array(rows).T, strict=True))
 
 
 @frozen(eq=False)

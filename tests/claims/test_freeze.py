@@ -26,7 +26,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.plain import from_plain, to_plain
 from scrub.claims.resolved import Claim
 from scrub.claims.thaw import read_frozen
-from scrub.errors import ClaimError, DataError
+from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.computation import Computation
 from scrub.model.resolve import sound
 from scrub.model.weights import Transformer
@@ -328,3 +328,38 @@ def test_a_changed_file_with_its_digest_changed_too_is_found(
     with pytest.raises(ClaimError) as error:
         read_frozen(folder)
     assert told in str(error.value)
+
+
+def cached(hub: Path, revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local cache of the hub knows gpt2 at a revision; of its files it has none."""
+    refs = hub / "models--gpt2" / "refs"
+    refs.mkdir(parents=True, exist_ok=True)
+    (refs / "main").write_text(revision)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub))
+
+
+def test_the_revision_of_a_model_of_the_hub_is_recorded_and_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hypothesis, hub = names_claim(**GPT2), tmp_path / "hub"
+    cached(hub, "a" * 40, monkeypatch)
+    scrub.freeze(hypothesis, tmp_path / "first")
+    record = json.loads((tmp_path / "first" / "claim.json").read_text())
+    assert record["model"]["revision"] == "a" * 40
+    thawed = scrub.thaw(tmp_path / "first")
+    assert thawed.model == "gpt2"
+    assert scrub.check(thawed).problems == ()
+    assert scrub.diff(hypothesis, tmp_path / "first").same
+    scrub.freeze(thawed, tmp_path / "again")
+    assert (tmp_path / "again" / "claim.json").read_text() == (tmp_path / "first" / "claim.json").read_text()
+    cached(hub, "b" * 40, monkeypatch)
+    with pytest.raises(
+        ModelError, match=f"frozen with revision {'a' * 40} of gpt2, and the local cache holds b.*--mod"
+    ):
+        scrub.plan(thawed)
+    assert scrub.plan(thawed, model="gpt2").rows == scrub.plan(hypothesis).rows  # asked for by name: mine will do
+    assert scrub.plan(thawed.but(model="gpt2")).draws == 20
+    (hub / "models--gpt2" / "refs" / "main").unlink()
+    assert scrub.check(thawed).problems == ()  # nothing to compare it with
+    scrub.freeze(hypothesis, tmp_path / "unknown")
+    assert json.loads((tmp_path / "unknown" / "claim.json").read_text())["model"]["revision"] is None

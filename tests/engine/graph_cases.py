@@ -15,7 +15,7 @@ from scrub.claims.sites import Place
 from scrub.engine.draw import Calls, Drawn, Draws
 from scrub.engine.on_graph import GraphRows
 from scrub.model.computation import Computation
-from scrub.run import sound
+from scrub.model.resolve import sound
 from scrub.score.measure import OnGraph
 from scrub.score.sample import Bench, compile_claim
 from strategies_models import named

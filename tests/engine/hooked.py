@@ -21,9 +21,9 @@ from scrub.engine.number import Numbering
 from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
 from scrub.engine.unroll import Occurrence
 from scrub.model.layers import unembed
+from scrub.model.resolve import sound
 from scrub.model.transformer import adapt
 from scrub.model.weights import Transformer
-from scrub.run import sound
 from scrub.score.sample import compile_claim
 
 Edit = Callable[[Tensor], Tensor]

@@ -13,13 +13,14 @@ from hooked import mixed_rows
 
 import scrub
 from scrub import Dataset, Hypothesis, Interpretation, claim, embed, heads, logits, nodes, recovers
+from scrub.benches import references
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
 from scrub.engine import cache, on_transformer
 from scrub.engine.draw import Drawn
 from scrub.engine.upstream import representatives
+from scrub.model.resolve import sound
 from scrub.model.weights import Transformer
-from scrub.run import references, sound
 from scrub.score import sample
 from scrub.score.result import Result
 from strategies_models import named, random_transformer

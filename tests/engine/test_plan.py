@@ -12,6 +12,7 @@ from hooked import mixed_rows
 
 import scrub
 from scrub import Hypothesis, Interpretation, claim, embed, heads, logits, mlps, nodes, recovers, resid
+from scrub.benches import references
 from scrub.claims.positions import Slot
 from scrub.claims.resolved import Claim
 from scrub.engine.cost import PILOT_CALLS, forward_work, plan_claim
@@ -23,7 +24,7 @@ from scrub.engine.unroll import as_networkx, unroll
 from scrub.errors import ScrubError
 from scrub.model.graph import Shape as Sizes
 from scrub.model.graph import TransformerGraph
-from scrub.run import references, sound
+from scrub.model.resolve import sound
 from scrub.score.sample import compile_claim
 from strategies_models import named
 

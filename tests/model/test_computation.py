@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import networkx as nx
 import numpy as np
 import pytest
+import torch
 
 from scrub.claims.names import Component
 from scrub.errors import ClaimError, DataError, ModelError
@@ -128,3 +131,44 @@ def test_every_problem_of_a_graph_is_told() -> None:
     with pytest.raises(ModelError) as caught:
         Computation.of(drawn({"y": lambda z: z, "b-c": None}, ("x", "y"), ("x", "w")))
     assert len(str(caught.value).splitlines()) == 3
+
+
+def lists(function: Any, argument: str = "items") -> Computation:
+    """A node changes what another one reads after it."""
+    return Computation.of(
+        drawn({"first": function, "later": lambda items: list(items)}, ("items", "first"), ("items", "later"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("items", "change"),
+    [
+        ([1, 2], lambda items: items.append(3)),
+        ([[1], 2], lambda items: items[0].append(3)),
+        ({"a": 1}, lambda items: items.update(b=2)),
+        ({1, 2}, lambda items: items.add(3)),
+    ],
+)
+def test_a_function_changes_only_its_own_copy_of_what_it_reads(items: Any, change: Callable[[Any], None]) -> None:
+    before = deepcopy(items)
+    found = lists(lambda items: (change(items), len(items))[1]).run({"items": items})
+    assert items == before
+    assert found["later"] == list(before)
+    assert found["first"] >= len(before)  # the function itself saw its change
+
+
+def test_a_tensor_that_is_changed_in_place_is_refused_by_the_name_of_the_node() -> None:
+    with pytest.raises(ModelError, match=r"node 'first' of the model changes its argument 'items' in place.*clone"):
+        lists(lambda items: items.add_(1)).run({"items": torch.zeros(2)})
+    with pytest.raises(ModelError, match="in place"):
+        lists(lambda items: items[0].mul_(2)).run({"items": torch.ones(2)})
+    found = lists(lambda items: items + 1).run({"items": torch.zeros(2)})
+    assert found["first"].tolist() == [1, 1]
+    with torch.inference_mode():
+        frozen = torch.zeros(2)
+    assert lists(lambda items: items + 1).run({"items": frozen})["first"].tolist() == [1, 1]
+
+
+def test_an_array_cannot_be_written_to() -> None:
+    with pytest.raises(ModelError, match=r"node 'first' of the model raised ValueError: .*read-only"):
+        lists(lambda items: items.fill(1)).run({"items": np.zeros(2)})

@@ -14,14 +14,23 @@ from scrub.report.comparison import comparison_html, comparison_text, headline
 from scrub.report.pareto import comparison_svg
 from scrub.score.bits import Bits
 from scrub.score.comparison import Compared, Comparison, DecidingRow, Difference, Fact, Point, Refinement
+from scrub.score.control import Control
 from scrub.score.statistics import UNDEFINED, Interval
 
 A, B, C = "f.py::names", "f.py::<less>", "g.py::other"
 ONE = Compared(
-    A, "d", None, "supported", "", 0.8, Interval(0.9, 0.85, 0.95), Interval(0.7, 0.6, 0.8), 1.0, 5.0, Bits(3.25, 8.0),
-    4, 6, {},
+    A, "d", None, "supported", "it lies above.", 0.8, Interval(0.9, 0.85, 0.95), Interval(0.7, 0.6, 0.8), 1.0, 5.0,
+    Bits(3.25, 8.0), 4, 6, {}, (Control("shuffled values", 0.25, 0.2, 0.3, 3.25),),
 )  # fmt: skip
-TWO = evolve(ONE, hypothesis=B, foil="why", verdict="refuted", recovered=Interval(0.4, 0.35, 0.45), variables=3)
+TWO = evolve(
+    ONE,
+    hypothesis=B,
+    foil="why",
+    verdict="refuted",
+    reason="it lies below.",
+    recovered=Interval(0.4, 0.35, 0.45),
+    variables=3,
+)
 THREE = evolve(ONE, hypothesis=C, verdict=None, expect=None, recovered=UNDEFINED, explained=UNDEFINED)
 BETTER = Difference(A, B, Interval(0.5, 0.45, 0.55), 9.0, 0.0001, 0.0003, "a better", "clear", "shared")
 POINTS = (
@@ -42,10 +51,12 @@ def lines(c: Comparison, **changed: Any) -> list[str]:
 def test_a_comparison_as_it_reads() -> None:
     assert lines(TWO_CLAIMS) == [
         "names is better than <less>: 0.50 [0.45, 0.55] more is recovered, p = 0.0003",
-        "    claim   recovered          explained          bits kept  variables  edges  verdict",
-        "    names   0.90 [0.85, 0.95]  0.70 [0.60, 0.80]        3.2          4      6  supported (expects 0.8)",
-        "    <less>  0.40 [0.35, 0.45]  0.70 [0.60, 0.80]        3.2          3      6  refuted (foil)",
-        "    verdicts on the shares alone: scrub test also runs the controls",
+        "    claim   recovered          shuffled  explained          bits kept  variables  edges  verdict",
+        "    names   0.90 [0.85, 0.95]      0.25  0.70 [0.60, 0.80]        3.2          4      6  "
+        "supported (expects 0.8)",
+        "    <less>  0.40 [0.35, 0.45]      0.25  0.70 [0.60, 0.80]        3.2          3      6  refuted (foil)",
+        "    names: it lies above.",
+        "    <less>: it lies below.",
         "",
         "    recovered more  difference              p  verdict",
         "    names - <less>  0.50 [0.45, 0.55]  0.0001  names better",
@@ -101,7 +112,7 @@ def test_what_is_undefined_is_said() -> None:
     other = evolve(TWO_CLAIMS, hypotheses=(ONE, THREE), refines=(), structural=(), deciding=())
     shown = lines(other, differences=(evolve(undefined, b=C),), pareto=points)
     assert "    names - other: there is nothing to recover." in shown
-    assert any(line.split() == ["other", "undefined", "undefined", "3.2", "4", "6", "-"] for line in shown)
+    assert any(line.split() == ["other", "undefined", "0.25", "undefined", "3.2", "4", "6", "-"] for line in shown)
     assert "nan" not in "\n".join(shown)
     svg = comparison_svg(evolve(TWO_CLAIMS, pareto=points))
     assert svg.count("<circle") == 0

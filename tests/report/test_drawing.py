@@ -6,8 +6,8 @@ from claim_cases import names_claim, names_sites
 from score.cases import claim_of, graph, rows_of, tiny_transformer, token_claim, token_rows
 from scrub import heads, nodes
 from scrub.engine.unroll import unroll
+from scrub.model.resolve import sound
 from scrub.report.drawing import beside, show_text
-from scrub.run import sound
 
 
 def shown(hypothesis: object) -> list[str]:

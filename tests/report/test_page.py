@@ -65,8 +65,16 @@ def test_the_page_opens_offline(run: Path) -> None:
 def test_the_verdict_comes_first(run: Path) -> None:
     words = Page((run / "report.html").read_text()).words
     [result, *_] = json.loads((run / "run.json").read_text())["results"]
-    assert words.index("3 of 3 claims pass") < words.index(result["reason"]) < words.index("Scores")
-    for told in ("shuffled values", "lookup", result["digest"], "--seed 0 --draws 2", "What breaks it", "torch"):
+    reason = result["reason"][:1].upper() + result["reason"][1:]
+    assert words.index("3 of 3 claims pass") < words.index(reason) < words.index("Scores")
+    for told in (
+        "shuffled values",
+        "lookup",
+        result["digest"],
+        "::either --rows 24 --draws 2",
+        "What breaks it",
+        "torch",
+    ):
         assert told in words
 
 
@@ -102,7 +110,7 @@ def test_shares_say_what_they_draw() -> None:
 
 def test_what_is_no_run_is_told(run: Path, tmp_path: Path) -> None:
     missing = scrub("report", tmp_path)
-    assert (missing.exit_code, "is stored by `scrub test" in missing.stderr) == (2, True)
+    assert (missing.exit_code, "stored there by `scrub test`" in missing.stderr) == (2, True)
     (tmp_path / "run.json").write_text("{")
     damaged = scrub("report", tmp_path)
     assert (damaged.exit_code, "damaged" in damaged.stderr) == (2, True)

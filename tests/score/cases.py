@@ -14,8 +14,8 @@ from scrub import Dataset, Hypothesis, Interpretation, Metric, claim, embed, log
 from scrub.claims.resolved import Claim
 from scrub.engine.on_graph import GraphRows
 from scrub.engine.on_transformer import TransformerRows
+from scrub.model.resolve import sound
 from scrub.model.weights import Transformer
-from scrub.run import sound
 from scrub.score.measure import OnGraph, OnTransformer
 from scrub.score.sample import Bench, compile_claim
 from strategies_models import named, random_transformer
@@ -91,6 +91,12 @@ def sum_claim(data: Dataset | None = None, **options: Any) -> Hypothesis:
     return claim_of(
         SUM, {"answer": lambda x: 10 * x}, {"x": "x", "answer": nodes("out").reads(x="x")}, data, **options
     )
+
+
+def both(**options: Any) -> Hypothesis:
+    """Of out = 10 x + y both matter, as is true."""
+    sites = {"x": "x", "y": "y", "answer": nodes("out").reads(x="x", y="y")}
+    return claim_of(SUM, {"answer": lambda x, y: 10 * x + y}, sites, sum_rows(), **{"metric": ERROR, **options})
 
 
 EDGES = graph(h=lambda x, y: 10 * x + 4 * y, out=lambda h, w: h + w)

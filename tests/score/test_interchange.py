@@ -102,6 +102,51 @@ def test_an_answer_that_no_row_has_is_left_out() -> None:
     assert shares(sparse)["left"]["unsaid"] == 1  # 3 x + y with other x is no multiple of 4 below 9
     assert shares(sparse)["left"]["value"] is None
     assert 0 < shares(sparse)[JOINT]["unsaid"] < 1
+    assert shares(sparse)["left"]["departed"]["value"] == 1  # out moves by 3, which no answer is nearest to
+
+
+def searching(found: Any = lambda a, k, v: v if a == k else -1, **options: Any) -> Hypothesis:
+    """out is v where a is k, as on every row; the story gives None where it is not."""
+    return claim_of(
+        graph(k2=lambda k: k, out=lambda a, k2, v: found(a, k2, v)),
+        {"label2": lambda k: k, "answer": lambda a, label2, v: v if a == label2 else None},
+        {"a": "a", "label2": nodes("k2"), "v": "v", "answer": nodes("out").reads(a="a", k2="label2", v="v")},
+        rows_of({"a": i % 3, "k": i % 3, "v": i // 6, "label": i // 6} for i in range(24)),
+        metric=Metric(lambda output, row: float(output == row.columns["label"]), better="higher"), **options,
+    )  # fmt: skip
+
+
+def test_where_the_story_has_no_answer_of_the_data_the_model_may_leave_its_own() -> None:
+    """-1 is nearest to 0: on rows that answer 0 the model seems to stay, on the others it leaves."""
+    found = shares(searching())
+    assert (found["label2"]["value"], found["label2"]["unsaid"]) == (None, 1)
+    departed = found["label2"]["departed"]
+    assert (departed["value"], departed["rows"], departed["chance"]) == (pytest.approx(0.75), 24, None)
+    assert departed["low"] < 0.75 < departed["high"]
+    assert (
+        found["label2"]["reason"] == "wherever it is set, the story gives None, which is none of the data's answers."
+    )
+    assert (found["v"]["value"], found["v"]["departed"]["rows"], found["v"]["reason"]) == (1, 0, "")
+    unused = shares(searching(lambda a, k, v: v))["label2"]
+    assert unused["departed"]["value"] == 0  # carried and not used: nothing leaves
+    shown = str(scrub.interchange(searching()))
+    assert "label2 has no score: wherever it is set, the story gives None" in shown
+    assert "0.75 [" in next(line for line in shown.splitlines() if line.startswith("    label2"))
+
+
+def test_why_there_is_no_score() -> None:
+    assert shares(chained(within="x"))["left"]["reason"] == "no donor differs from any row in it."
+    assert shares(carried())["used"]["reason"].startswith(
+        "wherever it is set to a value that differs, the story gives"
+    )
+
+
+def test_an_answer_of_rows_that_are_not_scored_is_an_answer() -> None:
+    """In rows where a third person acts the story says `them`, which the metric's column never holds."""
+    (names,) = collect([f"{GALLERY / 'names.py'}::names"]).hypotheses
+    found = shares(names, rows=12, draws=2)
+    assert {e["unsaid"] for e in found.values()} == {0}
+    assert found["s1"]["value"] > 0.9
 
 
 def test_donors_are_uniform_among_those_that_differ_within_the_stratum() -> None:

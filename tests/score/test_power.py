@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 import scrub
-from score.cases import sum_claim, sum_rows
+from score.cases import resolved, sum_claim, sum_rows
 from scrub import recovers
 from scrub.errors import ClaimError
 from scrub.score.power import DETECTABLE, Spread
 from scrub.score.sample import Samples
+from scrub.store import save
 
 
 def simulated(rng: np.random.Generator, rows: int, draws: int) -> Samples:
@@ -90,6 +94,42 @@ def test_a_settled_verdict_says_nothing_of_more_rows() -> None:
     result = scrub.test(sum_claim(expect=recovers(0.5)), draws=20, explain=False)
     assert result.verdict == "supported"
     assert "settle" not in result.reason
+
+
+def stored(out: Path, *claims: scrub.Hypothesis, **options: Any) -> Path:
+    save(out, [scrub.test(claim, explain=False, controls="none", **options).to_dict() for claim in claims])
+    return out
+
+
+def test_a_stored_run_is_a_pilot(tmp_path: Path) -> None:
+    run = stored(tmp_path, sum_claim(expect=recovers(0.5)), sum_claim(), rows=11, draws=6)
+    found = scrub.power(sum_claim(), run=str(run), draws=10)
+    result = scrub.test(sum_claim(), rows=11, draws=6, explain=False)
+    assert found.spread == result.spread
+    assert (found.rows, found.draws, found.pilot_rows, found.pilot_draws) == (12, 10, 11, 6)
+    assert found.error == scrub.power(result, rows=12, draws=10).error
+    exact = scrub.power(sum_claim(), run=stored(tmp_path / "exact", sum_claim(), exact=True))
+    assert (exact.pilot_draws, exact.spread.draws) == (None, 0)
+
+
+def test_a_run_without_the_claim_is_refused(tmp_path: Path) -> None:
+    other = sum_claim(expect=recovers(0.5))
+    run = stored(tmp_path / "run", other, draws=2)
+    with pytest.raises(ClaimError, match=rf"no run of .*claim, digest .*; its digests are {resolved(other).digest} "):
+        scrub.power(sum_claim(), run=run)
+    with pytest.raises(
+        ClaimError, match=r"nowhere/run.json cannot be read: No such file .* `scrub test \.\.\. --out "
+    ):
+        scrub.power(sum_claim(), run=tmp_path / "nowhere")
+    for results in ("[3]", '[{"digest": "%s"}]' % resolved(sum_claim()).digest, "3", "[1"):
+        (run / "run.json").write_text(f'{{"scrub": "{scrub.__version__}", "results": {results}}}')
+        with pytest.raises(ClaimError, match=r"run.json is (no run of `scrub test`|damaged)"):
+            scrub.power(sum_claim(), run=run)
+    few = stored(tmp_path / "few", sum_claim(), rows=9, draws=2)
+    with pytest.raises(ClaimError, match="nothing to recover in the pilot of 9 rows"):
+        scrub.power(sum_claim(), run=few)
+    with pytest.raises(ClaimError, match="its own pilot"):
+        scrub.power(scrub.test(sum_claim(), draws=2, explain=False), run=run)
 
 
 def test_power_of_nothing_is_refused() -> None:

@@ -18,7 +18,7 @@ KEYS = {
     "hypothesis", "digest", "foil", "verdict", "reason", "passed", "expect", "recovered", "constant", "bar", "metric",
     "unexplained", "bits", "rows", "draws", "seed", "diagnostics", "options",
 }  # fmt: skip
-MORE = {"provenance", "explanation", "controls", "adversary"}
+MORE = {"provenance", "explanation", "controls", "adversary", "since"}
 
 
 @pytest.fixture(scope="module")

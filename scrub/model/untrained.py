@@ -1,0 +1,74 @@
+"""A model of the same shape that has learnt nothing: the architecture with fresh random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from attrs import evolve
+from jaxtyping import Float
+from torch import Tensor
+
+from scrub.errors import ModelError
+from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Transformer
+
+EMBEDDING = 0.02  # the standard deviation with which GPT-2, Llama and NeoX start
+
+Fresh = Callable[[Float[Tensor, "..."], float], Float[Tensor, "..."]]
+
+
+def untrained(model: Transformer, seed: int) -> Transformer:
+    """Embeddings are normal with a standard deviation of 0.02, matrices of one over the root of their inputs.
+
+    Norms are 1, biases 0; rotary tables stay, and embeddings that are shared with the unembedding stay shared.
+    Raises ModelError where an MLP is known as a function alone.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def fresh(like: Float[Tensor, ...], std: float) -> Float[Tensor, ...]:
+        return (std * torch.randn(like.shape, generator=generator)).to(like)
+
+    d = model.shape.d_model
+    W_E = fresh(model.W_E, EMBEDDING)
+    return evolve(
+        model, W_E=W_E, W_pos=None if model.W_pos is None else fresh(model.W_pos, EMBEDDING),
+        blocks=tuple(_block(block, fresh) for block in model.blocks), ln_final=_norm(model.ln_final),
+        W_U=W_E.T if model.tied else fresh(model.W_U, d**-0.5), b_U=_zero(model.b_U),
+        name=f"{model.name}, untrained", revision=f"seed {seed}",
+    )  # fmt: skip
+
+
+def _block(block: Block, fresh: Fresh) -> Block:
+    if isinstance(block.mlp, BlackBox):
+        raise ModelError("an MLP of the model is known as a function alone: its weights cannot be drawn anew.")
+    mlp = None if block.mlp is None else _mlp(block.mlp, fresh)
+    return evolve(
+        block, ln1=_norm(block.ln1), attn=_attn(block.attn, fresh), mlp=mlp,
+        ln2=None if block.ln2 is None else _norm(block.ln2),
+    )  # fmt: skip
+
+
+def _attn(a: Attn, fresh: Fresh) -> Attn:
+    heads, d, e = a.W_Q.shape
+    return evolve(
+        a, W_Q=fresh(a.W_Q, d**-0.5), W_K=fresh(a.W_K, d**-0.5), W_V=fresh(a.W_V, d**-0.5),
+        W_O=fresh(a.W_O, (heads * e) ** -0.5), b_Q=_zero(a.b_Q), b_K=_zero(a.b_K), b_V=_zero(a.b_V), b_O=_zero(a.b_O),
+        q_norm=None if a.q_norm is None else _norm(a.q_norm), k_norm=None if a.k_norm is None else _norm(a.k_norm),
+    )  # fmt: skip
+
+
+def _mlp(m: Mlp, fresh: Fresh) -> Mlp:
+    d, width = m.W_in.shape
+    return evolve(
+        m, W_in=fresh(m.W_in, d**-0.5), W_out=fresh(m.W_out, width**-0.5), b_in=_zero(m.b_in), b_out=_zero(m.b_out),
+        W_gate=None if m.W_gate is None else fresh(m.W_gate, d**-0.5), b_gate=_zero(m.b_gate),
+    )  # fmt: skip
+
+
+def _norm(norm: Norm) -> Norm:
+    weight = None if norm.weight is None else torch.ones_like(norm.weight)
+    return evolve(norm, weight=weight, bias=_zero(norm.bias))
+
+
+def _zero(bias: Float[Tensor, ...] | None) -> Float[Tensor, ...] | None:
+    return None if bias is None else torch.zeros_like(bias)

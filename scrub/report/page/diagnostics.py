@@ -1,0 +1,89 @@
+"""What a verdict rests on: controls, swaps, power, warnings, as tables and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scrub.report.page.blocks import Block, facts, items, table
+from scrub.report.page.words import UNDEFINED, number, rate, several, share, span
+
+Result = Mapping[str, Any]
+
+
+def diagnostics(result: Result) -> list[Block | None]:
+    """Everything that was found beside the scores."""
+    told = result["diagnostics"]
+    return [
+        items([f"Warning: {text}" for text in told["warnings"]]),
+        _controls(result),
+        _swaps(result),
+        _found(result),
+    ]
+
+
+def _controls(result: Result) -> Block | None:
+    rows = [
+        (c["name"], span(c), "-" if c["bits"] is None else f"{c['bits']:.1f}", c.get("note", ""))
+        for c in result["controls"]
+    ]
+    return table(("control", "recovers", "bits", "note"), rows, "Controls, on the scale of the claim.")
+
+
+def _swaps(result: Result) -> Block | None:
+    rows = [
+        (v["variable"], rate(v["self_swaps"]), rate(v["idle"]), str(v["donors"]), str(v["class_min"]),
+         f"{v['class_median']:g}", str(v["class_max"]), str(v["alone"]))
+        for v in result["diagnostics"]["variables"]
+    ]  # fmt: skip
+    head = ("variable", "own row", "same inputs", "donors", "class min", "median", "max", "no partner")
+    return table(head, rows, "Swaps, over all occurrences; classes are rows of the pool that agree on the variable.")
+
+
+def _found(result: Result) -> Block | None:
+    told, provenance = result["diagnostics"], result["provenance"]
+    seen = told["seen"]
+    return facts([
+        ("story", _story(told["accuracy"])),
+        ("rest", f"{several(round(told['own_rest']), 'call')} found no rest row and kept their own"
+         if told["own_rest"] else "every call found a rest row"),
+        ("model", "scrubbed does better than the model: swaps took away errors of the model"
+         if told["better_than_model"] else "scrubbed does not do better than the model"),
+        ("pool", several(provenance["pool"], "row")),
+        ("left out", f"{several(seen['rows'], 'row')} that a proposal saw, and {several(seen['partners'], 'partner')}"
+         if seen["digests"] else "none: no rows are named that a proposal saw"),
+        *_power(told["power"], result),
+        *_adversary(result["adversary"]),
+    ])  # fmt: skip
+
+
+def _story(accuracy: float | None) -> str:
+    return (
+        "not compared with the data" if accuracy is None else f"by itself right on {accuracy:.1%} of the scored rows"
+    )
+
+
+def _power(power: Mapping[str, Any] | None, result: Result) -> list[tuple[str, str]]:
+    if power is None:
+        return [("power", UNDEFINED)]
+    lines = [
+        ("detectable", f"a difference of {number(power['detectable'])} from the bar, four times of five"),
+        ("variance", f"between rows {number(power['s2_rows'])}, between draws {number(power['s2_draws'])}"),
+    ]
+    if power["rows_to_settle"] is not None:
+        away = share(abs(result["recovered"]["value"] - result["bar"]))
+        lines.append(
+            ("rows to settle", f"{several(power['rows_to_settle'], 'row')}, for a share {away} from the bar")
+        )
+    return lines
+
+
+def _adversary(adversary: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    if adversary is None:
+        return [("adversary", "not asked for: recovers(..., any_swaps=True)")]
+    left = ", ".join(adversary["left_out"]) or "none"
+    made = ", ".join(adversary["subset"]) or "none"
+    return [
+        ("adversary", f"the worst swaps found recover {span(adversary)}, on {several(adversary['rows'], 'row')}"),
+        ("swaps made", made), ("swaps left out", left),
+    ]  # fmt: skip

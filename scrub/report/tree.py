@@ -1,0 +1,122 @@
+"""The unrolled tree as a picture: the answer on the left, what is read to its right, one line a leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from attrs import frozen
+
+from scrub.engine.unroll import Occurrence
+from scrub.report.notebook import wide
+from scrub.report.svg import text
+
+LETTER, HIGH, LINE, PAD, GAP = 7, 36, 15, 12, 52  # pixels: a letter, a box, a line, a margin, between columns
+APART = 10  # between boxes of a column
+INK = {"q": "#2166ac", "k": "#1b7837", "v": "#b2182b"}  # told apart by letter, too
+PLAIN = "#555555"
+REST = " + rest"
+
+
+@frozen
+class Node:
+    """An occurrence where it stands: the left end of its box and its middle line."""
+
+    occurrence: Occurrence
+    x: int
+    y: float
+    wide: int
+    children: tuple[Node, ...]
+
+    def walk(self) -> Iterator[Node]:
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def tree_html(tree: Occurrence) -> str:
+    """The picture of the tree, which scrolls where it does not fit."""
+    return wide(tree_svg(tree))
+
+
+def tree_svg(tree: Occurrence) -> str:
+    """The tree as one SVG without scripts; hovering over a box tells who its donor agrees with, and on what."""
+    root = _placed(tree, _columns(tree), 0, PAD + HIGH // 2)
+    nodes = list(root.walk())
+    width = max(node.x + node.wide for node in nodes) + PAD
+    height = round(max(node.y for node in nodes)) + HIGH // 2 + PAD
+    drawn = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        'role="img" font-family="sans-serif" font-size="12">',
+        f"<title>{escape(f'the claim unrolled: {len(nodes)} occurrences')}</title>",
+        f"<desc>{escape(str(tree))}</desc>",
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+    ]
+    edges = [_edge(node, child) for node in nodes for child in node.children]
+    return "\n".join([*drawn, *edges, *map(_box, nodes), "</svg>"]) + "\n"
+
+
+def _site(occurrence: Occurrence) -> str:
+    return occurrence.site + ("" if occurrence.leaf else REST)
+
+
+def _wide(occurrence: Occurrence) -> int:
+    return LETTER * max(len(occurrence.variable), len(_site(occurrence))) + PAD
+
+
+def _columns(tree: Occurrence) -> list[int]:
+    """Where the boxes of each depth begin."""
+    wide: list[int] = []
+    level = [tree]
+    while level:
+        wide.append(max(map(_wide, level)))
+        level = [child for occurrence in level for child in occurrence.children]
+    return [PAD + sum(wide[:depth]) + depth * GAP for depth in range(len(wide))]
+
+
+def _placed(occurrence: Occurrence, columns: list[int], depth: int, top: float) -> Node:
+    """A subtree whose first leaf has its middle at `top`; a reader stands in the middle of what it reads."""
+    children: list[Node] = []
+    below = top
+    for child in occurrence.children:
+        children.append(_placed(child, columns, depth + 1, below))
+        below = _bottom(children[-1]) + HIGH + APART
+    y = (children[0].y + children[-1].y) / 2 if children else top
+    return Node(occurrence, columns[depth], y, _wide(occurrence), tuple(children))
+
+
+def _bottom(node: Node) -> float:
+    return max(found.y for found in node.walk())
+
+
+def _edge(reader: Node, child: Node) -> str:
+    """From what is read to who reads it, named by its channels."""
+    channels = child.occurrence.channels
+    ink = INK.get(channels[0], PLAIN) if len(channels) == 1 else PLAIN
+    x0, x1, middle = reader.x + reader.wide, child.x, child.x - GAP // 2
+    path = f'<path d="M{x1},{child.y:g} C{middle},{child.y:g} {middle},{reader.y:g} {x0},{reader.y:g}" fill="none"'
+    name = "" if channels == ("input",) else "".join(channels) if {*channels} <= {*INK} else ", ".join(channels)
+    label = text(x1 - 4, child.y - 4, name, "end", f' font-size="10" fill="{ink}"') if name else ""
+    told = f"{', '.join(channels)} of {reader.occurrence.variable} reads {child.occurrence.variable}"
+    return f'<g><title>{escape(told)}</title>{path} stroke="{ink}"/>{label}</g>'
+
+
+def _box(node: Node) -> str:
+    o, x, y = node.occurrence, node.x, round(node.y - HIGH / 2)
+    fill = "#fff7e0" if o.is_root else "#f4f4f4" if o.leaf else "#eef3fa"
+    frame = f'<rect x="{x}" y="{y}" width="{node.wide}" height="{HIGH}" rx="4" fill="{fill}" stroke="#333333"/>'
+    middle = x + node.wide // 2
+    words = text(middle, y + LINE, o.variable, "middle", ' font-weight="bold"')
+    words += text(middle, y + 2 * LINE - 1, _site(o), "middle", ' font-size="11"')
+    return f"<g><title>{escape('; '.join(_facts(o)))}</title>{frame}{words}</g>"
+
+
+def _facts(o: Occurrence) -> Iterator[str]:
+    yield f"{o.variable} at {o.site}"
+    if o.is_root:
+        yield "the calling row itself"
+    else:
+        shared = ", drawn once for those that are together" if o.donor != o.path else ""
+        yield f"its donor agrees with the caller on {' and '.join(o.agree)}{shared}"
+    if not o.leaf:
+        yield "what the claim leaves out here comes from a rest row"

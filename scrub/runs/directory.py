@@ -1,0 +1,188 @@
+"""A run directory: which claims it is of, their blocks, and what each claim's last run found.
+
+    kept.json                 the format, the version of scrub, and the names of the claims
+    blocks/KEY.safetensors    numbers in blocks
+    claims/NAME.safetensors   the rows of a claim's last run, with its result and its text
+
+Claims are known by their file's name and their own. A claim that was changed is the same claim, and the next run
+says what changed; a directory of another claim, or of another version, is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from attrs import evolve, field, frozen
+
+from scrub import store
+from scrub.claims.facts import canonical_text, facts_of
+from scrub.claims.resolved import Claim
+from scrub.errors import ClaimError, some
+from scrub.model.weights import Transformer
+from scrub.runs.blocks import Blocks, read_arrays, write_arrays
+from scrub.runs.changes import facts, since
+from scrub.runs.identity import identity, of_scrub
+from scrub.score.blocks import Arrays
+from scrub.score.result import Result
+from scrub.score.sample import Bench
+from scrub.score.since import Since
+
+FORMAT = 1
+KEPT = "kept.json"
+
+
+Record = tuple[Path, Arrays, dict[str, str]]
+
+
+@frozen
+class Run:
+    """An opened run directory: `blocks` are those that were asked for so far, `records` the results to be stored."""
+
+    folder: Path
+    recompute: bool = False
+    blocks: list[Blocks] = field(factory=list[Blocks])
+    records: list[Record] = field(factory=list[Record])
+
+    def keep(self, bench: Bench) -> Bench:
+        """The same claim on the same model, its blocks kept in this directory."""
+        model = bench.rows.model
+        if isinstance(model, Transformer):  # its weights say what it is, wherever they came from
+            model = evolve(model, name="", revision="")
+        versions = torch.__version__, np.__version__
+        depends = identity(
+            of_scrub(), versions, bench.claim.digest, model, bench.measured.metric, bench.measured.arguments
+        )
+        self.blocks.append(Blocks(self.folder / "blocks", depends, self.recompute))
+        return evolve(bench, keep=self.blocks[-1])
+
+    def record(self, claim: Claim, result: Result) -> Result:
+        """A result that says what changed since the claim's last run; it is the last one once the run is finished."""
+        known = short(result.hypothesis)
+        path = self.folder / "claims" / f"{_slug(known)}.safetensors"
+        table: Arrays = {"identity": claim.data.identities[result.table["row"]]}
+        table |= {name: np.asarray(result.table[name], dtype=np.float64) for name in ("scrubbed", "random", "model")}
+        text = list(canonical_text(facts_of(claim, None), claim.values, claim.data))
+        changed = self._since(path, result, text, table)
+        stored = {"result": store.as_json([result.to_dict()]), "text": json.dumps(text)}
+        self.records.append((path, table, stored))
+        return evolve(result, since=changed)
+
+    def finish(self) -> None:
+        """Store what was recorded. A run that was broken off before leaves its blocks alone."""
+        for path, table, stored in self.records:
+            write_arrays(path, table, stored)
+        self.records.clear()
+
+    def __str__(self) -> str:
+        found, computed = (sum(getattr(blocks, name) for blocks in self.blocks) for name in ("found", "computed"))
+        return f"kept in {self.folder}: {computed} blocks computed, {found} were there"
+
+    def _since(self, path: Path, result: Result, text: list[str], table: Arrays) -> Since | None:
+        if not path.exists():
+            return None
+        try:
+            then, words = read_arrays(path)
+        except ClaimError as error:
+            if self.recompute:
+                return None
+            raise ClaimError(
+                f"{error} It is the last run of a claim: run again with --recompute to go without."
+            ) from None
+        old = json.loads(words["result"])["results"][0]
+        changed = facts(json.loads(words["text"]), text, old, result.to_dict())
+        return since(then, table, old, changed, result.seed)
+
+
+def open_run(out: str | Path, names: Sequence[str], recompute: bool = False) -> Run:
+    """Open a directory for runs of these claims, all of them, or make it.
+
+    Raises ClaimError for names that collide, a directory that holds claims that are not among them, one of another
+    version, one with results that no run of this version kept, and one that cannot be written.
+    """
+    folder = Path(out)
+    shorts = _distinct(names)
+    store.writable(folder / KEPT)
+    known = _kept(folder)
+    if others := [name for name in known if name not in shorts]:
+        raise ClaimError(
+            f"{folder} is a run of another claim: it holds {some(others)}, and this run is of {some(shorts)}. "
+            "Name another directory, or all the claims that it holds."
+        )
+    if set(known) != set(shorts):
+        _write(folder, shorts)
+    return Run(folder, recompute)
+
+
+def beside_run(out: str | Path, names: Sequence[str], file: str = KEPT) -> Run:
+    """Open a directory for what is found beside a test: a comparison, criteria, a proposal of claims that it holds.
+
+    `file` is the one that will be written there.
+
+    Raises ClaimError as `open_run`, but for a directory that holds some of these claims, and any others.
+    """
+    folder = Path(out)
+    store.writable(folder / file)
+    known, asked = _kept(folder), [short(name) for name in names]
+    if known and asked and not set(known) & set(asked):
+        raise ClaimError(
+            f"{folder} is a run of another claim: it holds {some(known)}, not {some(asked)}. Name another directory."
+        )
+    if not (folder / KEPT).exists():
+        _write(folder, [])
+    return Run(folder)
+
+
+def short(name: str) -> str:
+    """`path/to/file.py::name` without the path: the directory from which a run is started leaves no trace."""
+    file, _, title = name.rpartition("::")
+    return f"{Path(file).name}::{title}" if file else title
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    count = Counter(map(short, names))
+    if twice := [name for name, times in count.items() if times > 1]:
+        raise ClaimError(
+            f"several claims are called {some(twice)}: a run keeps claims by name. Rename them, or give each its own "
+            "directory."
+        )
+    return list(count)
+
+
+def _kept(folder: Path) -> list[str]:
+    """The claims that a directory holds. Raises ClaimError where this version did not keep them."""
+    file = folder / KEPT
+    if not file.exists():
+        if (folder / store.RUN).exists():
+            raise ClaimError(
+                f"{folder} holds a {store.RUN} that was not kept by this version of scrub: name another directory."
+            )
+        return []
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        version, form, claims = told["scrub"], told["format"], [str(name) for name in told["claims"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClaimError(f"{file} is damaged ({error}): name another directory.") from None
+    if (version, form) != (store.version(), FORMAT):
+        raise ClaimError(
+            f"{folder} was kept by scrub {version} (format {form}), and this is {store.version()} (format {FORMAT}), "
+            "whose numbers may differ: name another directory."
+        )
+    return claims
+
+
+def _write(folder: Path, claims: Sequence[str]) -> None:
+    told = {"scrub": store.version(), "format": FORMAT, "claims": sorted(claims)}
+    store.write_text(folder / KEPT, json.dumps(told, indent=1))
+
+
+def _slug(name: str) -> str:
+    """A name that every file system takes."""
+    tag = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')[:60]}-{tag}"

@@ -1,0 +1,40 @@
+"""The files of a stored run: results as JSON, with the pictures and the command that a report is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scrub import store
+from scrub.errors import ClaimError
+
+DRAWINGS, COMPARISON, CRITERIA, PROPOSALS = "drawings.json", "comparison.json", "criteria.json", "proposals.json"
+WRITTEN_BY = {store.RUN: "test", DRAWINGS: "test", COMPARISON: "compare", CRITERIA: "criteria", PROPOSALS: "propose"}
+
+
+def save(out: Path, name: str, results: Sequence[dict[str, Any]], command: str, pictures: Sequence[str] = ()) -> None:
+    """Store results beside those of other commands, whole or not at all. Raises ClaimError."""
+    content = json.loads(store.as_json(list(results)))
+    content |= {"command": command, "pictures": list(pictures)}
+    store.write_text(out / name, json.dumps(content, indent=2))
+
+
+def read(out: Path, name: str) -> dict[str, Any]:
+    """What was stored. Raises ClaimError naming the file that is missing, damaged, or of another version."""
+    file = out / name
+    again = f"`scrub {WRITTEN_BY[name]} ... --out {out}`"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ClaimError(f"{file} cannot be read: {error.strerror}. It is stored by {again}.") from None
+    except ValueError:
+        raise ClaimError(f"{file} is damaged: it holds no JSON. Run {again} anew.") from None
+    if not isinstance(found, dict) or not isinstance(found.get("results"), list):
+        raise ClaimError(f"{file} is damaged: it holds no results. Run {again} anew.")
+    if found.get("scrub") != store.version():
+        raise ClaimError(
+            f"{file} was stored by scrub {found.get('scrub')}, and this is scrub {store.version()}: run {again} anew."
+        )
+    return found

@@ -1,0 +1,50 @@
+"""The rows on which a scrubbed answer is farthest from the model's, with their tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import asdict, frozen
+
+from scrub.claims.text import Tokenizer
+from scrub.score.stories import row_text
+
+if TYPE_CHECKING:
+    from scrub.score.sample import Bench, Samples
+
+SHOWN = 5
+LEAST = 1e-4  # of L_random - L_model: closer than that is rounding
+
+
+@frozen
+class WorstRow:
+    """A reference row with its tokens (`token[NAME]` at a named position) and its metric: means over draws."""
+
+    row: int
+    text: str
+    model: float
+    scrubbed: float
+    random: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def worst_rows(bench: Bench, samples: Samples, tokenizer: Tokenizer | None) -> tuple[WorstRow, ...]:
+    """At most five rows, by |scrubbed - model| of the row's means, largest first; none where nothing changes."""
+    scrubbed, random, model, *_ = samples.columns.T
+    change = np.abs(scrubbed - model)
+    least = LEAST * abs(float(random.mean() - model.mean()))
+    order = [int(i) for i in np.argsort(-change, kind="stable")[:SHOWN] if change[i] > least]
+    rows = samples.references[order].tolist()
+    return tuple(
+        WorstRow(
+            row,
+            row_text(bench.claim.data.rows[row], tokenizer),
+            float(model[i]),
+            float(scrubbed[i]),
+            float(random[i]),
+        )
+        for row, i in zip(rows, order, strict=True)
+    )

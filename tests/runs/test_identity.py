@@ -1,0 +1,122 @@
+"""Equal things have equal identities in every process, and a thing that computes otherwise has another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve, frozen
+
+from scrub.runs.identity import identity, of_scrub
+from strategies_models import random_transformer
+
+FACTOR = 2
+TABLE = np.arange(3)
+
+
+@frozen
+class Pair:
+    a: Any
+    b: Any
+
+
+class Scale:
+    def __init__(self, by: float) -> None:
+        self.by = by
+
+    def __call__(self, x: float) -> float:
+        return self.by * x
+
+
+def closed(over: Any) -> Callable[[float], Any]:
+    return lambda x: x + over
+
+
+def by_factor(x: float) -> float:
+    return FACTOR * x
+
+
+def calls_by_factor(x: float) -> float:
+    return by_factor(x) + 1
+
+
+THINGS: dict[str, Callable[[], Any]] = {
+    "int": lambda: 1, "true": lambda: True, "text": lambda: "1", "tuple": lambda: (1, 2), "list": lambda: [1, 2],
+    "nested": lambda: ((1,), 2), "dict": lambda: {"a": 1}, "other dict": lambda: {"a": 2}, "set": lambda: {"a", "b"},
+    "array": lambda: np.arange(4), "floats": lambda: np.arange(4.0), "shape": lambda: np.arange(4).reshape(2, 2),
+    "tensor": lambda: torch.arange(4), "half": lambda: torch.ones(2, dtype=torch.bfloat16),
+    "pair": lambda: Pair(1, 2), "swapped": lambda: Pair(2, 1), "closed": lambda: closed(1),
+    "closed otherwise": lambda: closed(2), "object": lambda: Scale(1.0), "other object": lambda: Scale(2.0),
+    "method": lambda: Scale(1.0).__call__, "plus": lambda: lambda x: x + 1, "minus": lambda: lambda x: x - 1,
+    "default": lambda: lambda x, y=1: x + y, "other default": lambda: lambda x, y=2: x + y,
+    "inner": lambda: lambda x: [y + 1 for y in x], "other inner": lambda: lambda x: [y + 2 for y in x],
+    "attribute": lambda: lambda x: np.sin(x), "other attribute": lambda: lambda x: np.cos(x), "ufunc": lambda: np.sin,
+}  # fmt: skip
+
+
+def test_things_that_differ_have_identities_that_differ_and_equal_ones_are_equal() -> None:
+    found = {name: identity(make()) for name, make in THINGS.items()}
+    assert found == {name: identity(make()) for name, make in THINGS.items()}
+    assert len(set(found.values())) == len(found)
+
+
+@pytest.mark.parametrize("function", [by_factor, calls_by_factor])
+def test_a_global_that_a_function_reads_is_part_of_it(function: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identity(function)
+    monkeypatch.setitem(globals(), "FACTOR", 3)
+    assert identity(function) != before
+
+
+def test_a_changed_weight_is_seen_and_a_name_is_none() -> None:
+    model = random_transformer(Random(0))
+    changed = model.W_E.clone()
+    changed[0, 0] = torch.nextafter(changed[0, 0], torch.tensor(9.0, dtype=changed.dtype))
+    assert identity(model) == identity(evolve(model, W_E=model.W_E.clone()))
+    assert identity(model) != identity(evolve(model, W_E=changed))
+
+
+def test_an_object_without_data_is_like_no_other() -> None:
+    assert identity(iter([1])) != identity(iter([2]))
+    with open(__file__) as file:
+        assert identity(file) != identity(file)
+
+
+def test_what_refers_to_itself_ends() -> None:
+    around: list[Any] = []
+    around.append(around)
+    assert identity(around) != identity([[]])
+
+
+CODE = """
+import sys, helper
+import numpy as np
+from scrub.runs.identity import identity
+def f(x, y=(1, 2)):
+    return [helper.g(v) for v in x if v in {"a", "b"}], np.sin(1), y
+print(identity(f, {"k": {"p", "q", "r"}}))
+"""
+
+
+def test_other_processes_and_compiled_modules_agree_and_a_module_of_ones_own_counts(tmp_path: Path) -> None:
+    (tmp_path / "helper.py").write_text("def g(x):\n    return x\n")
+    (tmp_path / "user.py").write_text(CODE)
+
+    def run(how: str) -> str:
+        command = [sys.executable, "-c", how]
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+
+    first, compiled = run("import user"), run("import user")  # the second reads what the first compiled
+    assert first == compiled
+    (tmp_path / "helper.py").write_text("def g(x):\n    return x + x\n")
+    assert run("import user") != first
+
+
+def test_the_code_of_scrub_has_one_identity() -> None:
+    assert of_scrub() == of_scrub()
