@@ -121,7 +121,8 @@ def test_a_run_without_the_claim_is_refused(tmp_path: Path) -> None:
         ClaimError, match=r"nowhere/run.json cannot be read: No such file .* `scrub test \.\.\. --out "
     ):
         scrub.power(sum_claim(), run=tmp_path / "nowhere")
-    for results in ("[3]", '[{"digest": "%s"}]' % resolved(sum_claim()).digest, "3", "[1"):
+    bare = f'[{{"digest": "{resolved(sum_claim()).digest}"}}]'
+    for results in ("[3]", bare, "3", "[1"):
         (run / "run.json").write_text(f'{{"scrub": "{scrub.__version__}", "results": {results}}}')
         with pytest.raises(ClaimError, match=r"run.json is (no run of `scrub test`|damaged)"):
             scrub.power(sum_claim(), run=run)
