@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 TIMEOUT = 3.0  # seconds
 _NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
@@ -39,6 +37,9 @@ def cached_revision(name: str) -> str | None:
 @cache
 def reachable() -> bool:
     """Whether the hub answers. Asked once: its own client tries for half a minute before it gives up."""
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from scrub.score.since import Since
+if TYPE_CHECKING:
+    from scrub.score.since import Since
 
 
 def since_lines(since: Since) -> Iterator[str]:

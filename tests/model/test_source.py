@@ -202,7 +202,7 @@ def test_the_hub_is_asked_only_where_it_may_be(tmp_path: Path, monkeypatch: pyte
     hub.reachable.cache_clear()
     hub.hub_file.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(hub, "urlopen", unreachable)
+    monkeypatch.setattr("urllib.request.urlopen", unreachable)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert hub.hub_file("some/model", "config.json") is None
     assert opened == []
