@@ -74,20 +74,26 @@ def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Benc
     return Bench(claim, tree, program, ran, OnTransformer(claim, ran, source.tokenizer))
 
 
-def model_record(source: Source, model: Transformer | None) -> dict[str, Any]:
-    """What a result says of the model: its name, revision, processing, dtype and device."""
+def model_record(source: Source, model: Transformer | None, bench: Bench | None = None) -> dict[str, Any]:
+    """What a result says of the model: its name, revision, processing, dtype and device.
+
+    The revision of a computation graph is a digest of what its nodes give on the pool of `bench`, left out where
+    such values cannot be told apart.
+    """
     if model is None:
-        return {"name": source.name}
+        revision = None if bench is None else _revision(bench)
+        return {"name": source.name} | ({"revision": revision} if revision else {})
     return {
         "name": source.name, "revision": model.revision, "processing": model.processing,
         "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
     }  # fmt: skip
 
 
-def weights_in(bench: Bench) -> Transformer | None:
-    from scrub.engine.on_transformer import TransformerRows
+def _revision(bench: Bench) -> str | None:
+    from scrub.engine.on_graph import GraphRows
+    from scrub.runs.identity import known_identity
 
-    return bench.rows.model if isinstance(bench.rows, TransformerRows) else None
+    return known_identity(bench.rows.rows) if isinstance(bench.rows, GraphRows) else None
 
 
 def references(claim: Claim, rows: int | None, seed: int) -> Int[np.ndarray, " row"]:

@@ -71,7 +71,7 @@ def compare(
                 controls=controls, constant=constant, run=run,
             )
         )  # fmt: skip
-    record = model_record(sources[0], weights)
+    record = model_record(sources[0], weights, benches[0])
     return conclude(rivals, results, None if exact else draws, seed, record, sources[0].tokenizer)
 
 

@@ -38,7 +38,7 @@ def judged(
         None if exact else draws,
         seed,
         name,
-        model_record(source, weights),
+        model_record(source, weights, bench),
         source.tokenizer,
         constant,
     )

@@ -7,6 +7,7 @@ blocks for later: `begun` marks are hints alone, so that a mark left by a killed
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from safetensors.numpy import save
 from scrub import store
 from scrub.errors import ClaimError
 from scrub.score.blocks import Arrays, Block, key
+
+STALE = 3600.0  # seconds after which what a killed process left is not being written any more
 
 
 @define
@@ -31,6 +34,7 @@ class Blocks:
     folder: Path
     depends: str
     recompute: bool = False
+    made: set[Path] = field(factory=set[Path])  # by this process, whichever claim needed them first
     computed: int = field(default=0, init=False)
     found: int = field(default=0, init=False)
 
@@ -52,24 +56,37 @@ class Blocks:
         if not path.exists():
             return None
         try:
-            arrays, _ = read_arrays(path)
+            arrays, words = read_arrays(path)
+            if words.get("block") != path.stem:
+                raise ClaimError(f"{path} is damaged: it holds another block.")
         except ClaimError as error:
             if self.recompute:
                 return None
             raise ClaimError(f"{error} Run again with --recompute to compute it anew.") from None
-        self.found += 1
+        self.found += path not in self.made
         return arrays
 
     def _compute(self, path: Path, block: Block) -> Arrays:
         try:
             arrays = block.compute()
-            write_arrays(path, arrays, {})
+            write_arrays(path, arrays, {"block": path.stem})
         except ClaimError as error:
             raise ClaimError(f"{error} What was kept before is whole: the same command goes on from there.") from None
         finally:
             _mark(path).unlink(missing_ok=True)
         self.computed += 1
+        self.made.add(path)
         return arrays
+
+
+def sweep(folder: Path) -> None:
+    """Take away what killed processes left beside blocks."""
+    for left in folder.glob(".*"):
+        try:
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
+        except OSError:  # another process took it away, or it is not ours
+            continue
 
 
 def _mark(path: Path) -> Path:

@@ -23,10 +23,11 @@ from attrs import evolve, field, frozen
 
 from scrub import store
 from scrub.claims.facts import canonical_text, facts_of
+from scrub.claims.metric import NamedMetric
 from scrub.claims.resolved import Claim
-from scrub.errors import ClaimError, some
-from scrub.model.weights import Transformer
-from scrub.runs.blocks import Blocks, read_arrays, write_arrays
+from scrub.engine.on_transformer import TransformerRows
+from scrub.errors import ClaimError, ScrubError, some
+from scrub.runs.blocks import Blocks, read_arrays, sweep, write_arrays
 from scrub.runs.changes import facts, since
 from scrub.runs.identity import identity, of_scrub
 from scrub.score.blocks import Arrays
@@ -36,6 +37,7 @@ from scrub.score.since import Since
 
 FORMAT = 1
 KEPT = "kept.json"
+CODE = "the code of the model, of the metric or of scrub is another"
 
 
 Record = tuple[Path, Arrays, dict[str, str]]
@@ -43,23 +45,23 @@ Record = tuple[Path, Arrays, dict[str, str]]
 
 @frozen
 class Run:
-    """An opened run directory: `blocks` are those that were asked for so far, `records` the results to be stored."""
+    """An opened run directory: `blocks` are those that were asked for so far, `records` the results to be stored.
+
+    `depends` has, for the digest of each claim, that of all that its numbers depend on.
+    """
 
     folder: Path
     recompute: bool = False
     blocks: list[Blocks] = field(factory=list[Blocks])
+    depends: dict[str, str] = field(factory=dict[str, str])
     records: list[Record] = field(factory=list[Record])
 
     def keep(self, bench: Bench) -> Bench:
         """The same claim on the same model, its blocks kept in this directory."""
-        model = bench.rows.model
-        if isinstance(model, Transformer):  # its weights say what it is, wherever they came from
-            model = evolve(model, name="", revision="")
-        versions = torch.__version__, np.__version__
-        depends = identity(
-            of_scrub(), versions, bench.claim.digest, model, bench.measured.metric, bench.measured.arguments
-        )
-        self.blocks.append(Blocks(self.folder / "blocks", depends, self.recompute))
+        depends = identity(of_scrub(), torch.__version__, np.__version__, bench.claim.digest, *_computing(bench))
+        self.depends.setdefault(bench.claim.digest, depends)  # the claim's own model comes before its controls
+        made = self.blocks[0].made if self.blocks else set[Path]()
+        self.blocks.append(Blocks(self.folder / "blocks", depends, self.recompute, made))
         return evolve(bench, keep=self.blocks[-1])
 
     def record(self, claim: Claim, result: Result) -> Result:
@@ -69,8 +71,9 @@ class Run:
         table: Arrays = {"identity": claim.data.identities[result.table["row"]]}
         table |= {name: np.asarray(result.table[name], dtype=np.float64) for name in ("scrubbed", "random", "model")}
         text = list(canonical_text(facts_of(claim, None), claim.values, claim.data))
-        changed = self._since(path, result, text, table)
-        stored = {"result": store.as_json([result.to_dict()]), "text": json.dumps(text)}
+        depends = self.depends.get(claim.digest, "")
+        changed = self._since(path, result, text, table, depends)
+        stored = {"result": store.as_json([result.to_dict()]), "text": json.dumps(text), "depends": depends}
         self.records.append((path, table, stored))
         return evolve(result, since=changed)
 
@@ -84,7 +87,7 @@ class Run:
         found, computed = (sum(getattr(blocks, name) for blocks in self.blocks) for name in ("found", "computed"))
         return f"kept in {self.folder}: {computed} blocks computed, {found} were there"
 
-    def _since(self, path: Path, result: Result, text: list[str], table: Arrays) -> Since | None:
+    def _since(self, path: Path, result: Result, text: list[str], table: Arrays, depends: str) -> Since | None:
         if not path.exists():
             return None
         try:
@@ -97,7 +100,33 @@ class Run:
             ) from None
         old = json.loads(words["result"])["results"][0]
         changed = facts(json.loads(words["text"]), text, old, result.to_dict())
+        if not changed and words["depends"] != depends:
+            changed = (CODE,)
         return since(then, table, old, changed, result.seed)
+
+
+def _computing(bench: Bench) -> list[object]:
+    """What computes the numbers of a claim, as things that have an identity.
+
+    The weights of a model say what it is, wherever they came from. Functions are told by their code, and by what
+    they give on the pool.
+    """
+    measured = bench.measured
+    if isinstance(bench.rows, TransformerRows):
+        found: list[object] = [evolve(bench.rows.model, name="", revision=""), measured.metric, measured.arguments]
+    else:
+        values = bench.rows.rows  # before its functions are told apart: what they import is imported by now
+        found = [values, bench.rows.model, measured.metric, measured.arguments]
+    return found if isinstance(measured.metric, NamedMetric) else [*found, *_measured(bench)]
+
+
+def _measured(bench: Bench) -> list[object]:
+    """What a metric of one's own says of the model's answers on the scored rows."""
+    rows = np.flatnonzero(bench.claim.scored)
+    try:
+        return [bench.measured.of(bench.rows.outputs(rows), rows)]
+    except ScrubError:  # rows that are not asked for may be none that it can measure
+        return []
 
 
 def open_run(out: str | Path, names: Sequence[str], recompute: bool = False) -> Run:
@@ -117,6 +146,7 @@ def open_run(out: str | Path, names: Sequence[str], recompute: bool = False) -> 
         )
     if set(known) != set(shorts):
         _write(folder, shorts)
+    sweep(folder / "blocks")
     return Run(folder, recompute)
 
 

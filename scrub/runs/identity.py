@@ -2,14 +2,14 @@
 
 Numbers that are kept are used again only where this is equal, so it errs to one side: a function counts as another
 when its code, or anything that its code names, has changed, and an object that shows no data is like no other.
-Functions of installed packages are known by their names.
+What belongs to an installed package is known by its name. What code reads while it runs, from a file or by a name
+that it makes up, is not seen.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -20,27 +20,32 @@ import attrs
 import numpy as np
 import torch
 
-_OURS = Path(__file__).parents[1]
-_LIBRARIES = (*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")), str(_OURS))
+from scrub.runs.code import OURS, class_parts, code_parts, function_parts, module_parts
+
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, Fraction)
+_BUILT_IN = (dict, list, tuple, set, frozenset)
 
 
 def identity(*values: object) -> str:
     """A digest of what values are and compute: equal for equal ones in every process, as far as can be told."""
     state = hashlib.blake2b(digest_size=16)
-    seen: dict[int, int] = {}
-    kept: list[object] = []  # an id names a thing as long as it lives
-    for piece in _pieces(values, seen, kept):
+    for piece in _pieces(values, {}, []):
         state.update(len(piece).to_bytes(8, "little"))
         state.update(piece)
     return state.hexdigest()
 
 
+def known_identity(*values: object) -> str | None:
+    """The identity, or None where something in it is like nothing else, not even itself."""
+    found = identity(*values)
+    return found if identity(*values) == found else None
+
+
 def of_scrub() -> str:
     """A digest of the code that makes numbers: they are used again with exactly this code."""
     rooms = ("claims", "model", "engine", "score", "zoo")
-    files = sorted(file for room in rooms for file in (_OURS / room).rglob("*.py"))
-    return identity([(str(file.relative_to(_OURS)), file.read_bytes()) for file in files])
+    files = sorted(file for room in rooms for file in (OURS / room).rglob("*.py"))
+    return identity([(file.relative_to(OURS).as_posix(), file.read_bytes()) for file in files])
 
 
 def _pieces(value: Any, seen: dict[int, int], kept: list[object]) -> Iterator[bytes]:
@@ -53,88 +58,65 @@ def _pieces(value: Any, seen: dict[int, int], kept: list[object]) -> Iterator[by
             yield f"met:{seen[id(value)]}".encode()
             return
         seen[id(value)] = len(seen)
-        kept.append(value)
+        kept.append(value)  # an id names a thing as long as it lives
     yield type(value).__qualname__.encode()
     for part in _parts(value):
         yield from _pieces(part, seen, kept)
 
 
 def _parts(value: Any) -> list[Any]:
-    """What a value consists of."""
+    """What a value consists of, its own class included."""
     if isinstance(value, torch.Tensor):
         raw = value.detach().cpu().contiguous()
         return [str(raw.dtype), str(tuple(raw.shape)), raw.flatten().view(torch.uint8).numpy().tobytes()]
     if isinstance(value, np.ndarray) and value.dtype != object:
         return [str(value.dtype), str(value.shape), np.ascontiguousarray(value).tobytes()]
+    if isinstance(value, FunctionType):
+        return function_parts(value)
+    if isinstance(value, MethodType):
+        return [value.__func__, value.__self__]
+    if isinstance(value, CodeType):
+        return code_parts(value)
+    if isinstance(value, BuiltinFunctionType):
+        of = value.__self__
+        return [value.__module__, value.__qualname__, None if isinstance(of, ModuleType) else of]
+    if isinstance(value, np.ufunc | Path):
+        return [str(value)]
+    if isinstance(value, ModuleType):
+        return module_parts(value)
+    if isinstance(value, type):
+        return class_parts(value)
+    return _content(value) if type(value) in _BUILT_IN else [type(value), *_content(value)]
+
+
+def _content(value: Any) -> list[Any]:
+    """What a container holds, or an object would be copied from; what cannot be copied is like nothing else."""
     if isinstance(value, Mapping):
         return [part for pair in value.items() for part in pair]
     if isinstance(value, set | frozenset):
         return sorted(map(identity, value))
     if isinstance(value, tuple | list):
         return list(value)
-    if isinstance(value, FunctionType):
-        return _function(value)
-    if isinstance(value, MethodType):
-        return [value.__func__, value.__self__]
-    if isinstance(value, CodeType):
-        return [value.co_code, value.co_consts, value.co_names, value.co_varnames]
-    if isinstance(value, BuiltinFunctionType | np.ufunc):
-        return [getattr(value, "__module__", None), getattr(value, "__qualname__", value.__name__)]
-    if isinstance(value, ModuleType):
-        return _module(value)
-    if isinstance(value, type):
-        return _class(value)
     if attrs.has(type(value)):
         return [getattr(value, field.name) for field in attrs.fields(type(value))]
-    return _object(value)
+    if isinstance(value, property):
+        return [value.fget, value.fset, value.fdel]
+    if isinstance(value, staticmethod | classmethod):
+        return [value.__func__]
+    return _copied(value)
 
 
-def _function(function: FunctionType) -> list[Any]:
-    """Its code, defaults, closure, and the globals that its code names; one of a library is known by its name."""
-    code = function.__code__
-    if code.co_filename.startswith(_LIBRARIES):
-        return [function.__module__, function.__qualname__, _cells(function)]
-    known = function.__globals__
-    used = [(name, known[name]) for name in sorted(_names(code)) if name in known]
-    return [code, function.__defaults__, function.__kwdefaults__, _cells(function), used]
-
-
-def _cells(function: Callable[..., Any]) -> list[Any]:
-    return [cell.cell_contents for cell in function.__closure__ or ()]
-
-
-def _names(code: CodeType) -> set[str]:
-    """The names that a function's code reads, those of functions inside it included."""
-    inner = (_names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
-    return set(code.co_names).union(*inner)
-
-
-def _class(cls: type) -> list[Any]:
-    """The functions of a class of one's own and of those it is made from; one of a library is known by its name."""
-    named = [cls.__module__, cls.__qualname__]
-    members = [getattr(member, "__func__", member) for _, member in sorted(vars(cls).items())]
-    functions = [member for member in members if isinstance(member, FunctionType)]
-    if all(f.__code__.co_filename.startswith(_LIBRARIES) for f in functions):
-        return named
-    return [*named, *functions, *cls.__bases__]
-
-
-def _module(module: ModuleType) -> list[Any]:
-    """The text of a module of one's own, and those that it imports; one of a library is known by its name."""
-    file = getattr(module, "__file__", None)
-    if file is None or file.startswith(_LIBRARIES):
-        return [module.__name__]
-    inner = [value for _, value in sorted(vars(module).items()) if isinstance(value, ModuleType)]
-    return [module.__name__, Path(file).read_bytes(), *inner]
-
-
-def _object(value: Any) -> list[Any]:
-    """An object by its class and what it would be copied from; one that cannot be copied is like no other."""
+def _copied(value: Any) -> list[Any]:
     try:
         reduced = value.__reduce_ex__(4)
     except Exception:  # whatever its own code raises
-        return [uuid4().bytes]
-    if isinstance(reduced, str):
-        return [type(value), reduced]
+        inner = getattr(value, "func", None)  # a cached property
+        return [uuid4().bytes] if inner is None else [inner]
+    if isinstance(reduced, str):  # its name alone: what it wraps stands among its attributes
+        held = vars(value) if hasattr(value, "__dict__") else {}
+        return [
+            reduced,
+            {name: of for name, of in held.items() if name == "__wrapped__" or not name.startswith("__")},
+        ]
     make, arguments, state, listed, keyed = (*reduced, None, None, None)[:5]
-    return [type(value), make, arguments, state, list(listed or ()), list(keyed or ())]
+    return [make, arguments, state, list(listed or ()), list(keyed or ())]

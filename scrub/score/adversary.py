@@ -7,18 +7,20 @@ the other half, so that its interval owes nothing to the search.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from attrs import evolve
 from jaxtyping import Float, Int
 
 from scrub.engine.draw import Swap, all_swaps
+from scrub.engine.unroll import Occurrence
 from scrub.score.control import Adversary
 from scrub.score.result import Result, ratio
 from scrub.score.sample import Bench, Samples, resample_only
 from scrub.score.statistics import interval
-from scrub.score.verdict import REFUTED, ROUNDING, UNDEFINED
+from scrub.score.verdict import INCONCLUSIVE, REFUTED, ROUNDING, SUPPORTED, UNDEFINED
 
 SEARCH_ROWS, SEARCH_DRAWS = 64, 4
 WORTH_IT = 0.002  # of what is recovered: a step that harms less ends the search
@@ -32,20 +34,28 @@ def attack(
     swaps = all_swaps(bench.tree, bench.claim)
     even = np.arange(0, len(samples.references), 2)[:SEARCH_ROWS]
     odd = np.arange(1, len(samples.references), 2)
+    scale = float(samples.random.mean() - samples.model.mean())  # of all rows: that of a few may be nothing
     tried: dict[frozenset[Swap], float] = {}
 
     def harm(made: frozenset[Swap]) -> float:
         if made not in tried:
-            few = min(draws, SEARCH_DRAWS)
-            tried[made] = -float(ratio(_columns(bench, samples, even, few, seed, made).mean(0)[None])[0])
+            scrubbed, random, _ = _columns(bench, samples, even, min(draws, SEARCH_DRAWS), seed, made).mean(0)
+            tried[made] = float(scrubbed - random) / scale
             done(1)
         return tried[made]
 
     made = _greedy(list(swaps), harm)
     share = interval(_columns(bench, samples, odd, draws, seed, made), ratio, seed)
-    named = {swap: f"{swap[1]} of {node.variable} ({node.site})" for swap, node in swaps.items()}
+    named = _named(swaps)
     chosen = tuple(named[swap] for swap in swaps if swap in made)
     return Adversary(chosen, tuple(named[swap] for swap in swaps if swap not in made), share, len(odd))
+
+
+def _named(swaps: Mapping[Swap, Occurrence]) -> dict[Swap, str]:
+    """Swaps in words; those of a variable that occurs several times at one site also say by which path."""
+    named = {swap: f"{swap[1]} of {node.variable} ({node.site})" for swap, node in swaps.items()}
+    count = Counter(named.values())
+    return {swap: name if count[name] == 1 else f"{name} by {swap[0]}" for swap, name in named.items()}
 
 
 def _greedy(swaps: list[Swap], harm: Callable[[frozenset[Swap]], float]) -> frozenset[Swap]:
@@ -79,17 +89,34 @@ def challenge(
     seed: int,
     done: Callable[[int], None] = lambda _: None,
 ) -> Result:
-    """With its adversary, where the expectation asks for one: refuted when the interval lies below the bar."""
+    """With its adversary, where the expectation asks for one. It judges as the share of all swaps is judged.
+
+    A supported claim stays so where the adversary's whole interval lies at or above the bar; where it lies below, any
+    claim is refuted; else, and where there are too few rows to tell, a supported claim is inconclusive.
+    """
     expect = bench.claim.hypothesis.expect
     if expect is None or not expect.any_swaps or result.verdict == UNDEFINED:
         return result
     found = attack(bench, samples, draws, seed, done)
     result = evolve(result, adversary=found)
-    if found.share.high is None:
-        few = f"any_swaps: {found.rows} rows for the adversary's interval are too few."
-        return evolve(result, reason=f"{result.reason} {few}")
-    if result.verdict == REFUTED or found.share.high >= result.bar - ROUNDING:
+    if result.verdict == REFUTED:
         return result
-    only = ", ".join(found.subset)
-    reason = f"with these swaps alone, {found.share} is recovered, below {result.bar:.2f}: {only}."
-    return evolve(result, verdict=REFUTED, reason=reason)
+    low, high = found.share.low, found.share.high
+    if low is None or high is None:
+        few = f"any_swaps: {found.rows} rows for the adversary's interval are too few."
+        return _doubted(result, f"{result.reason} {few}")
+    only = ", ".join(found.subset) or "none"
+    if high < result.bar - ROUNDING:
+        reason = f"with these swaps alone, {found.share} is recovered, below {result.bar:.2f}: {only}."
+        return evolve(result, verdict=REFUTED, reason=reason)
+    if low < result.bar - ROUNDING:
+        worst = (
+            f"with these swaps alone, {found.share} is recovered, which contains the bar, {result.bar:.2f}: {only}."
+        )
+        return _doubted(result, worst)
+    return result
+
+
+def _doubted(result: Result, reason: str) -> Result:
+    """A supported claim that was not shown to survive any swaps is inconclusive; another keeps its verdict."""
+    return evolve(result, verdict=INCONCLUSIVE, reason=reason) if result.verdict == SUPPORTED else result

@@ -6,7 +6,7 @@ has the sign of the metric, so that a positive difference speaks for a, whether 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, permutations
 from typing import Any
 
@@ -116,7 +116,8 @@ def explained(columns: Columns) -> Float[np.ndarray, " n"]:
 def difference(a: Rival, b: Rival, seed: int) -> Difference:
     """recovered(a) - recovered(b) with its paired interval and p; `adjusted` is p until other pairs are known.
 
-    Where the two have their own L_random (other rests or strata), the scale is taken from the mean of both.
+    Where the two have their own L_random (other rests or strata), the scale is taken from the mean of both; where one
+    of these is no scale, the difference is undefined.
     """
     first, second = a.samples.columns, b.samples.columns
     shared = bool(np.array_equal(a.samples.random, b.samples.random))
@@ -124,7 +125,7 @@ def difference(a: Rival, b: Rival, seed: int) -> Difference:
     # as for `recovered`: scrubbed, random, model, and the other claim's scrubbed
     columns = np.stack([first[:, 0], random, first[:, 2], second[:, 0]], axis=1)
     scale = abs(float(gap(columns.mean(0)[None])[0]))
-    nothing = nothing_to_recover(interval(columns, gap, seed), a.bench.claim.metric.better, len(columns))
+    nothing = _no_scale((first, second, columns), a, seed)
     share = interval(columns, _more, seed) if nothing is None else UNDEFINED
     gained = columns[:, 3] - columns[:, 0]
     tested = np.where(np.abs(gained) <= ROUNDING * scale, 0.0, gained)
@@ -133,6 +134,15 @@ def difference(a: Rival, b: Rival, seed: int) -> Difference:
         a.name, b.name, share, studentised(tested), p, p, CANNOT_TELL, nothing or "", SHARED if shared else MEAN
     )
     return _judged(found)
+
+
+def _no_scale(tables: Iterable[np.ndarray], a: Rival, seed: int) -> str | None:
+    """Why there is no scale for a difference: one of two claims, or their mean, has nothing to recover."""
+    found = (
+        nothing_to_recover(interval(columns, gap, seed), a.bench.claim.metric.better, len(columns))
+        for columns in tables
+    )
+    return next((reason for reason in found if reason is not None), None)
 
 
 def _more(columns: Columns) -> Float[np.ndarray, " n"]:

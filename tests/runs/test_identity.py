@@ -14,7 +14,7 @@ import pytest
 import torch
 from attrs import evolve, frozen
 
-from scrub.runs.identity import identity, of_scrub
+from scrub.runs.identity import identity, known_identity, of_scrub
 from strategies_models import random_transformer
 
 FACTOR = 2
@@ -120,3 +120,87 @@ def test_other_processes_and_compiled_modules_agree_and_a_module_of_ones_own_cou
 
 def test_the_code_of_scrub_has_one_identity() -> None:
     assert of_scrub() == of_scrub()
+
+
+USER = """
+import functools, json
+import other
+from enum import Enum
+from other import Config
+
+class Shade(Enum):
+    LIGHT = {number}
+
+class Base:
+    K = {number}
+    @property
+    def k(self):
+        return self.K
+    @staticmethod
+    def still():
+        return 1
+
+class Child(Base):
+    pass
+
+@functools.lru_cache
+def cached():
+    return {number}
+
+def tagged(): pass
+tagged.number = {number}
+
+def imports_late():
+    from late import T
+    return T
+
+MODEL = {{
+    "class of a neighbour": lambda: Config.T, "cached": lambda: cached(), "attribute": lambda: tagged.number,
+    "deep": lambda: other.T, "enum": lambda: Shade.LIGHT, "property": lambda: Child().k, "late": imports_late,
+    "instance": functools.partial(lambda x: x, Child()), "method": Child().still,
+}}
+"""
+OTHER = "from deep import T\nclass Config:\n    T = {number}\n"
+TOLD = """
+import sys; sys.path.insert(0, {path!r})
+import importlib.util, late
+spec = importlib.util.spec_from_file_location({name!r}, {path!r} + "/user.py")
+user = importlib.util.module_from_spec(spec); sys.modules[{name!r}] = user; spec.loader.exec_module(user)
+from scrub.runs.identity import identity, known_identity
+for name, thing in user.MODEL.items(): print(name + "=" + str(known_identity(thing)))
+"""
+
+
+def test_whatever_code_names_is_part_of_it_and_the_name_of_its_module_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "scrub_mine"  # begins like the package, and is none
+
+    def told(number: int, name: str) -> dict[str, str]:
+        folder.mkdir(exist_ok=True)
+        (folder / "user.py").write_text(USER.format(number=number))
+        (folder / "other.py").write_text(OTHER.format(number=number))
+        for module in ("deep", "late"):
+            (folder / f"{module}.py").write_text(f"T = {number}\n")
+        shown = subprocess.run(
+            [sys.executable, "-B", "-c", TOLD.format(path=str(folder), name=name)],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        return dict(line.split("=") for line in shown.splitlines())
+
+    first, again, other = told(1, "user_1"), told(1, "user_2"), told(22, "user_1")
+    assert "None" not in first.values()
+    assert first == again
+    # a static method that reads nothing, of an object whose class has changed, counts as changed: nothing is lost
+    assert {name for name in first if first[name] == other[name]} <= {"method"}
+
+
+def test_a_path_that_begins_like_the_package_is_no_package(tmp_path: Path) -> None:
+    from scrub.runs.code import OURS, installed
+
+    assert installed(str(OURS / "run.py"))
+    assert not installed(str(OURS) + "_mine/model.py")
+    assert not installed(str(tmp_path / "model.py"))
+
+
+def test_what_cannot_be_told_has_no_identity() -> None:
+    assert known_identity(THINGS["plus"]()) is not None
+    assert known_identity(n for n in range(3)) is None

@@ -152,6 +152,10 @@ def test_changed_code_of_the_model_is_never_mistaken_for_the_old(file: Path, tmp
     assert again.recovered == scrub.test(claims(file)[0]).recovered != first.recovered
     assert again.since is not None
     assert not again.since.same
+    assert [fact.split()[0] for fact in again.since.facts] == ["revision"]
+    file.write_text(CLAIM.replace("-abs(output - row", "-abs(1.5 * output - row"))
+    metric = scrub.test(claims(file)[0], out=tmp_path / "run")
+    assert metric.recovered == scrub.test(claims(file)[0]).recovered
 
 
 def test_blocks_of_exact_runs_are_kept_too(file: Path, tmp_path: Path) -> None:
@@ -217,6 +221,38 @@ def test_a_damaged_block_is_named_and_recomputed_when_asked(file: Path, tmp_path
     assert "1 blocks computed" in mended.output
     first, second = (json.loads((tmp_path / f"{name}.json").read_text())["results"][0] for name in "ab")
     assert first | {"since": None} == second | {"since": None}
+
+
+def test_a_block_in_another_ones_place_is_damaged(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert command("test", f"{file}::one", "--out", out).exit_code == 0
+    first, second = sorted((out / "blocks").iterdir())[:2]
+    first.write_bytes(second.read_bytes())
+    found = command("test", f"{file}::one", "--out", out)
+    assert found.exit_code == 2
+    assert f"{first.name} is damaged: it holds another block." in found.output
+    assert command("test", f"{file}::one", "--out", out, "--recompute").exit_code == 0
+
+
+def test_what_a_killed_process_left_is_taken_away(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert command("test", f"{file}::one", "--out", out).exit_code == 0
+    old, fresh = out / "blocks" / ".a.safetensors.1", out / "blocks" / ".b.safetensors.2"
+    for left in (old, fresh):
+        left.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    again = command("test", f"{file}::one", "--out", out)
+    assert "0 blocks computed, " in again.output
+    assert (old.exists(), fresh.exists()) == (False, True)
+
+
+def test_the_same_numbers_by_other_code_are_said_to_be_so(file: Path, tmp_path: Path) -> None:
+    scrub.test(claims(file)[0], out=tmp_path / "run")
+    file.write_text(CLAIM.replace("function=lambda a: a % 2)", "function=lambda a: (a + 2) % 2)"))
+    since = scrub.test(claims(file)[0], out=tmp_path / "run").since
+    assert since is not None
+    assert since.same
+    assert since.facts == ("the code of the model, of the metric or of scrub is another",)
 
 
 def test_recompute_without_a_directory_is_refused(file: Path) -> None:

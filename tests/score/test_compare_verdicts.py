@@ -12,6 +12,7 @@ from score.cases import (
     graph,
     rows_of,
     sum_claim,
+    sum_rows,
     tiny_transformer,
     token_claim,
     token_rows,
@@ -90,3 +91,16 @@ def test_every_draw_may_be_enumerated() -> None:
     one = token_claim(tiny_transformer(), data, metric="loss(label)")
     with pytest.raises(ClaimError, match="only a computation graph"):
         scrub.compare(one, one, exact=True)
+
+
+def test_a_claim_without_a_scale_of_its_own_is_not_compared() -> None:
+    """Each row is alone in its stratum, and its own rest, so that there is nothing to recover."""
+    rows = scrub.Dataset.from_rows(
+        {"columns": {**row.columns, "number": number}} for number, row in enumerate(sum_rows().rows)
+    )
+    alone = sum_claim(rows, within="number", empty="self")
+    for pair in ((sum_claim(rows), alone), (alone, sum_claim(rows))):
+        (difference,) = scrub.compare(*pair).differences
+        assert difference.verdict == "cannot tell"
+        assert difference.share.value is None
+        assert "nothing to recover" in difference.reason

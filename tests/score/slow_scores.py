@@ -1,0 +1,174 @@
+"""Comparison, controls and the adversary once more: slow, obvious, from the text of docs/ alone.
+
+`run(answer, x)` is the oracle's; of the scores that are tested no line is used.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import evolve
+
+from reference import Model, Oracle, _world, baseline, scrubbed
+from reference_models import Frame, Values
+from score.slow_interchange import Intervened
+from scrub.claims.metric import Metric
+from scrub.claims.names import Component
+from scrub.claims.placement import PlacedSite
+from scrub.claims.resolved import Claim
+from scrub.claims.values import key
+
+Swap = tuple[str, str]  # (path, "rest" or "donor")
+Columns = np.ndarray  # a line for each reference row
+
+
+def metric_of(claim: Claim, model: Model, output: Any, row: int) -> float:
+    """The metric of an answer for a reference row."""
+    columns, metric = claim.data.rows[row].columns, claim.metric
+    if isinstance(metric, Metric):
+        return float(metric.function(output, claim.data.rows[row]))
+    logs = torch.log_softmax(output, 0)
+    tokens = [columns[name] for name in metric.columns]
+    first, *second = [sorted({*t}) if isinstance(t, tuple) else [t] for t in tokens] or [[]]
+    match metric.kind:
+        case "kl":
+            own = torch.log_softmax(Intervened(claim, model).output(row, {}), 0)
+            return float((own.exp() * (own - logs)).sum())
+        case "accuracy":
+            return float(int(output.argmax()) in first)
+        case "loss":
+            return -float(torch.logsumexp(logs[first], 0))
+        case "logit_diff":
+            return float(torch.logsumexp(output[first], 0) - torch.logsumexp(output[second[0]], 0))
+        case _:
+            return float(logs[first].exp().sum() - logs[second[0]].exp().sum())
+
+
+def table(
+    claim: Claim, model: Model, rows: Iterable[int], draws: int, value: Callable[[int, int], Any]
+) -> np.ndarray:
+    """The metric of `value(row, draw)`, `[row, draw]`."""
+    return np.array([[metric_of(claim, model, value(x, k), x) for k in range(draws)] for x in rows])
+
+
+def columns(claim: Claim, model: Model, rows: Sequence[int], draws: int, seed: int) -> Columns:
+    """By row, the mean metric scrubbed, random and of the model."""
+    s = table(claim, model, rows, draws, lambda x, k: scrubbed(claim, model, seed, x, k))
+    r = table(claim, model, rows, draws, lambda x, k: baseline(claim, model, seed, x, k))
+    own = Intervened(claim, model)
+    m = table(claim, model, rows, 1, lambda x, k: own.output(x, {}))
+    return np.stack([s.mean(1), r.mean(1), m[:, 0]], axis=1)
+
+
+def more_recovered(c: Columns) -> float:
+    """(L_b - L_a) / (L_random - L_model) of columns (a, b, random of a, random of b, model): the scale is of both."""
+    a, b, random_a, random_b, model = c.mean(0)
+    return (b - a) / ((random_a + random_b) / 2 - model)
+
+
+def recovered(c: Columns) -> float:
+    """(L_random - L_scrubbed) / (L_random - L_model) of columns (scrubbed, random, model, ...)."""
+    s, r, m = c.mean(0)[:3]
+    return (r - s) / (r - m)
+
+
+def bootstrap(c: Columns, statistic: Callable[[Columns], float], seed: int) -> tuple[float, float]:
+    """Percentiles of a statistic over 2,000 samples of rows, in lots of 200 as the seed has them.
+
+    One without a number (nothing to recover) counts at both ends.
+    """
+    rng, n = np.random.default_rng([seed, len(c), 0x5C2B]), len(c)
+    lots = [rng.multinomial(n, np.full(n, 1 / n), size=200) for _ in range(10)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        samples = np.array([statistic(np.repeat(c, counts, axis=0)) for counts in np.concatenate(lots)])
+    some = np.isfinite(samples)
+    low, high = np.where(some, samples, -np.inf), np.where(some, samples, np.inf)
+    return float(np.quantile(low, 0.025)), float(np.quantile(high, 0.975))
+
+
+def flipped(differences: Sequence[float]) -> float:
+    """p of the two-sided studentised sign-flip test, by all flips."""
+    d = np.array(differences)
+    d = d[d != 0]
+    if not len(d):
+        return 1.0
+
+    def t(x: np.ndarray) -> float:
+        spread = float(np.sqrt(((x - x.mean()) ** 2).sum()))
+        return abs(float(x.sum())) / spread if spread > 1e-9 * np.abs(x).max() else np.inf
+
+    seen = t(d)
+    found = [t(d * np.array(signs)) for signs in product((1, -1), repeat=len(d))]
+    return float(np.mean([x >= seen * (1 - 1e-9) or x == seen for x in found]))
+
+
+def stepped_down(p: Sequence[float]) -> list[float]:
+    """Holm (1979): the k-th smallest of n times n - k + 1, never below one that is smaller, at most 1."""
+    n = len(p)
+    order = sorted(range(n), key=lambda i: p[i])
+    times = [p[i] * (n - k) for k, i in enumerate(order)]
+    return [min(1.0, max(times[: order.index(i) + 1])) for i in range(n)]
+
+
+def bits_kept(claim: Claim) -> float:
+    """The claim's bits, entropies by counting."""
+    everything = float(np.log2(len(claim.data)))
+    placed = claim.placement.placed
+
+    def entropy(names: Sequence[str]) -> float:
+        count = Counter(zip(*([key(v) for v in claim.values[name]] for name in names), strict=True))
+        return -sum(n / len(claim.data) * np.log2(n / len(claim.data)) for n in count.values()) if names else 0.0
+
+    def kept(name: str, own: Callable[[list[str]], float]) -> float:
+        parents = sorted({p for site in placed[name].sites for p in site.parents()})
+        below = sum(kept(parent, lambda _, p=parent: entropy([p])) for parent in parents)
+        return own(parents) if placed[name].leaf else min(own(parents), below)
+
+    if claim.options.rest == "keep":
+        return everything
+    return min(kept(claim.placement.output, entropy), everything)
+
+
+def permuted(claim: Claim, source: Sequence[int]) -> Claim:
+    """The claim with every variable but the output valued as on another row."""
+    output = claim.placement.output
+    moved = {name: tuple(values[i] for i in source) for name, values in claim.values.items() if name != output}
+    return evolve(claim, values={**claim.values, **moved})
+
+
+class Partial(Oracle):
+    """The oracle with some swaps alone: where one is left out, the calling row is used."""
+
+    made_only: frozenset[Swap] = frozenset()
+
+    def frames(self, component: Component, leaf: bool, row: int, path: str) -> dict[str, Frame]:
+        if leaf or (path, "rest") in self.made_only or self.claim.options.rest not in ("resample", "paired"):
+            return super().frames(component, leaf, row, path)
+        channels = self.claim.graph.channels(component) or ("input",)
+        return dict.fromkeys(channels, Frame(row, self.world.plain(row)))
+
+    def run(self, name: str, placed: PlacedSite, row: int, path: str) -> Values:
+        caller = self.rows.get(path.rsplit("/", 1)[0], row)
+        swapped = path == "answer" or (path, "donor") in self.made_only
+        self.rows[path] = row if swapped else caller
+        return super().run(name, placed, self.rows[path], path)
+
+
+def partly(claim: Claim, model: Model, seed: int, row: int, draw: int, made: Iterable[Swap]) -> tuple[Any, float]:
+    """run(answer, x) with some swaps alone; and the share of donors that are the calling row (1 without donors)."""
+    oracle = Partial(claim, _world(claim, model), seed, row, draw, [])
+    oracle.__dict__.update(made_only=frozenset(made), rows={})
+    output = claim.placement.output
+    (value,) = oracle.run(output, claim.placement.placed[output].sites[0], row, "answer").values()
+    rows: dict[str, int] = oracle.__dict__["rows"]
+    same = [rows[path] == rows[path.rsplit("/", 1)[0]] for path in rows if path != "answer"]
+    return value, float(np.mean(same)) if same else 1.0
+
+
+def subsets(swaps: Sequence[Swap]) -> list[frozenset[Swap]]:
+    return [frozenset(some) for n in range(len(swaps) + 1) for some in combinations(swaps, n)]
