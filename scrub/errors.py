@@ -27,15 +27,15 @@ class MetricError(ScrubError):
     """A metric that cannot be computed on these rows."""
 
 
-def nearest(found: str, known: Iterable[str]) -> str | None:
-    """The known name closest to `found`, or None when nothing is close."""
-    close = difflib.get_close_matches(found, list(known), n=1, cutoff=0.5)
+def nearest(found: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The known name closest to `found`, or None when nothing is close; 1 is the cutoff of equal names."""
+    close = difflib.get_close_matches(found, list(known), n=1, cutoff=cutoff)
     return close[0] if close else None
 
 
-def did_you_mean(found: str, known: Iterable[str]) -> str:
+def did_you_mean(found: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     """` Did you mean X?`, or an empty string: appended to a sentence about an unknown name."""
-    close = nearest(found, known)
+    close = nearest(found, known, cutoff)
     return f" Did you mean {close!r}?" if close else ""
 
 

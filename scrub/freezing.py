@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -27,18 +28,26 @@ if TYPE_CHECKING:
 
 @frozen
 class Published:
-    """What `scrub.freeze` wrote, and where. `without` names a model that is no data, and is not part of it."""
+    """What `scrub.freeze` wrote, and where.
+
+    `without` names a model that is no data, and is not part of it; `computed` says that it is a graph of functions.
+    """
 
     hypothesis: str
     digest: str
     out: Path
     without: str | None
+    computed: bool = False
 
     def __str__(self) -> str:
-        told = f"wrote {self.out}, digest {self.digest}. Test it with: scrub test {self.out}"
+        told = f"wrote {self.out}, digest {self.digest}."
+        command = f"scrub test {shlex.quote(str(self.out))}"
         if self.without is None:
-            return told
-        return f"{told} --model DIR. Its model, {self.without}, is a thing in Python and no part of it."
+            return f"{told} Test it with: {command}"
+        absent = f"Its model, {self.without}, is a thing in Python and no part of it."
+        if self.computed:
+            return f'{told} {absent} Test it in Python: scrub.test(scrub.thaw("{self.out}"), model=graph)'
+        return f"{told} Test it with: {command} --model DIR. {absent}"
 
     def to_dict(self) -> dict[str, Any]:
         return {"hypothesis": self.hypothesis, "digest": self.digest, "out": str(self.out), "without": self.without}
@@ -101,7 +110,8 @@ def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None) -> Publis
     name = _model_name(chosen)
     found = freeze_claim(claim, data_of(hypothesis, source), name, _revision(source, chosen))
     _write(found, folder)
-    return Published(name_of(hypothesis), found.digest, folder, claim.graph.name if name is None else None)
+    without = claim.graph.name if name is None else None
+    return Published(name_of(hypothesis), found.digest, folder, without, not claim.graph.sequence)
 
 
 def _model_name(model: Any) -> str | None:

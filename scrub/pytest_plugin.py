@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from attrs import evolve
@@ -96,7 +96,7 @@ class ClaimItem(pytest.Item):
         except ModelError as error:
             if _computed(self.hypothesis):  # it was there and failed
                 raise
-            pytest.skip(str(error))
+            self._skip(error)
         self.user_properties += [("verdict", result.verdict), ("recovered", result.recovered.value)]
         if not result.passed:
             raise NotPassed(failure_text(result, _explained(self.hypothesis, result, rows, draws)))
@@ -107,7 +107,11 @@ class ClaimItem(pytest.Item):
         try:
             find(self.hypothesis.model)
         except ModelError as error:
-            pytest.skip(str(error))
+            self._skip(error)
+
+    def _skip(self, error: ModelError) -> NoReturn:
+        """A summary of skips names the line of this file, so that the reason has to name the claim."""
+        pytest.skip(f"{self.nodeid}: {error}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *given: Any, **named: Any) -> Any:
         """What `scrub explain` would say; a traceback for what is no error of a claim."""

@@ -58,17 +58,20 @@ def _drawn(hypothesis: Hypothesis, model: Any, result: dict[str, Any]) -> Drawn:
 
 def write_page(out: Path) -> Path:
     """The page of a stored run. Raises ClaimError where nothing is stored, or what is stored cannot be used."""
+    from scrub.report.page.beside import summed
     from scrub.report.page.whole import page
 
-    summary, sections = _tested(out)
-    sections += [section for name in _SECTIONS for section in _others(out, name)]
+    tested = stored.read(out, store.RUN)["results"] if (out / store.RUN).exists() else []
+    summary, sections = _tested(out, tested)
+    sections += [section for name in _SECTIONS for section in _others(out, name, tested)]
     if not sections:
         raise ClaimError(
             f"{out} holds no results. They are stored there by `scrub test`, `scrub compare`, `scrub criteria` and "
             f"`scrub propose`, each with --out {out}."
         )
     title = out.resolve().name
-    store.write_text(out / PAGE, page(title, summary or _stored(sections), sections, store.version()).rstrip())
+    said = (summary or _stored(sections)) + summed(sections)
+    store.write_text(out / PAGE, page(title, said, sections, store.version()).rstrip())
     return out / PAGE
 
 
@@ -76,14 +79,14 @@ def _stored(sections: Sequence[Section]) -> str:
     return ", ".join(dict.fromkeys(section.kind for section in sections)) + " of a stored run"
 
 
-def _tested(out: Path) -> tuple[str, list[Section]]:
+def _tested(out: Path, found: list[dict[str, Any]]) -> tuple[str, list[Section]]:
     """The claims that were tested, with one line about all of them."""
     from scrub.report.page.claims import Drawn, claim_section, summary
 
     if not (out / store.RUN).exists():
         return "", []
-    run, drawings = stored.read(out, store.RUN), stored.read(out, stored.DRAWINGS)
-    found, pictures = run["results"], drawings["results"]
+    drawings = stored.read(out, stored.DRAWINGS)
+    pictures = drawings["results"]
     if [r.get("digest") for r in found] != [d.get("digest") for d in pictures]:
         raise ClaimError(
             f"{out}: {store.RUN} and {stored.DRAWINGS} are of different runs: run `scrub test --out {out}` anew."
@@ -95,14 +98,19 @@ def _tested(out: Path) -> tuple[str, list[Section]]:
     return (summary(found) if found else ""), made
 
 
-def _others(out: Path, name: str) -> list[Section]:
-    """What another command stored."""
+def _others(out: Path, name: str, tested: list[dict[str, Any]]) -> list[Section]:
+    """What another command stored, with a note where it was of other claims or models than what was tested."""
+    from scrub.report.page.beside import told_apart
+
     if not (out / name).exists():
         return []
     found = stored.read(out, name)
     pictures, command = found.get("pictures", []), found.get("command", "")
     return _made(out / name, lambda: [
-        _SECTIONS[name](result, pictures[i : i + 1], command) for i, result in enumerate(found["results"])
+        told_apart(
+            _SECTIONS[name](result, pictures[i : i + 1], command), result, tested, stored.WRITTEN_BY[name]
+        )
+        for i, result in enumerate(found["results"])
     ])  # fmt: skip
 
 

@@ -70,6 +70,9 @@ def test_a_claim_about_a_graph_is_frozen_without_it_and_tested_with_it(write: Wr
     refused = scrub("test", "good")
     assert refused.exit_code == 2
     assert "good is frozen without its model, computation graph" in refused.output
+    for said in (found.output, refused.output):
+        assert 'scrub.test(scrub.thaw("good"), model=graph)' in said
+        assert "--model" not in said
     own, model = graph()
     thawed = package.thaw("good")
     first = package.test(own, model, rows=12, draws=3)

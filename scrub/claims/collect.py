@@ -124,7 +124,8 @@ def _import(path: Path) -> Any:
     name = f"{_PREFIX}{abs(hash(str(path.resolve())))}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ClaimError(f"{path} is no Python file.")
+        frozen = f" The frozen claim is its directory: {path.parent}." if (path.parent / CLAIM).is_file() else ""
+        raise ClaimError(f"{path} is no Python file.{frozen}")
     module = importlib.util.module_from_spec(spec)
     folder = str(path.resolve().parent)
     _forget_neighbours(folder)

@@ -25,6 +25,7 @@ from scrub.claims.values import Value
 from scrub.errors import ClaimError, ScrubError, did_you_mean
 
 _TEXT, _LIST, _OBJECT = (str,), (list,), (dict,)
+_CLOSE = 0.75  # fields are written by programs: what is merely alike is no slip of the pen
 _FIELDS: dict[str, tuple[type, ...]] = {
     "format": (int,), "digest": _TEXT, "name": _TEXT, "model": _OBJECT, "variables": _LIST, "sites": _OBJECT,
     "metric": _TEXT, "expect": (dict, type(None)), "options": _OBJECT, "criteria": _OBJECT,
@@ -148,7 +149,7 @@ def _check(found: Any, known: Mapping[str, tuple[type, ...]], file: Path, prefix
         raise ClaimError(f"{file}: field {prefix.removesuffix('.') or 'top'!r} is no object.")
     for name in found:
         if name not in known:
-            raise ClaimError(f"{file}: unknown field '{prefix}{name}'.{did_you_mean(str(name), known)}")
+            raise ClaimError(f"{file}: unknown field '{prefix}{name}'.{did_you_mean(str(name), known, _CLOSE)}")
     for name, types in known.items():
         if name not in found:
             raise ClaimError(f"{file}: field '{prefix}{name}' is missing.")
@@ -169,7 +170,7 @@ def _known(found: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
     known = [f.name for f in fields(kind)]
     for name in found:
         if name not in known:
-            raise ClaimError(f"unknown field {name!r}.{did_you_mean(name, known)}")
+            raise ClaimError(f"unknown field {name!r}.{did_you_mean(name, known, _CLOSE)}")
     return found
 
 

@@ -67,20 +67,22 @@ class Stored:
 
 @frozen
 class Absent:
-    """The model of a claim about a thing in Python, which no file can hold."""
+    """The model of a claim about a thing in Python, which no file can hold; `computed` is a graph of functions."""
 
     title: str
     graph: str
+    folder: str
+    computed: bool
 
     @property
     def __name__(self) -> str:
         return self.graph
 
     def __call__(self) -> NoReturn:
-        raise ModelError(
-            f"{self.title} is frozen without its model, {self.graph}, which is no data: give it, in Python "
-            "scrub.test(claim, model=...), or on the command line --model DIR."
-        )
+        absent = f"{self.title} is frozen without its model, {self.graph}, which is no data: give it"
+        if self.computed:
+            raise ModelError(f'{absent} in Python, scrub.test(scrub.thaw("{self.folder}"), model=graph).')
+        raise ModelError(f"{absent}, in Python scrub.test(claim, model=...), or on the command line --model DIR.")
 
 
 @frozen
@@ -155,7 +157,9 @@ def _hypothesis(record: Record, story: Interpretation, data: Dataset) -> Hypothe
 
 def _model(record: Record) -> str | Absent:
     if record.model is None:
-        return Absent(record.title, record.graph)
+        sites = [site for place in record.places.values() if place is not inside for site in sites_of(place)]
+        computed = any(component.kind == "node" for site in sites for component in site.components)
+        return Absent(record.title, record.graph, str(record.folder), computed)
     return record.model if record.revision is None else Pinned(record.model, record.revision)
 
 

@@ -83,13 +83,13 @@ def _shuffled(h: Compared) -> str:
 def _differences(c: Comparison) -> Iterator[str]:
     several = len(c.differences) > 1
     rows: list[tuple[str, ...]] = [
-        ("recovered more", "difference", "p", *(["adjusted"] if several else []), "verdict")
+        ("recovered more", "difference", "p", *(["p (Holm)"] if several else []), "verdict")
     ]
     for d in c.differences:
         corrected = [_p(d.adjusted)] if several else []
         rows.append((_pair(d, c), _share(d.share), _p(d.p), *corrected, _verdict(d, c)))
     yield from table(rows)
-    yield "paired by row; p by flipping signs of rows, two-sided" + (", adjusted by Holm" if several else "")
+    yield "paired by row; p by flipping signs of rows, two-sided" + ("; p (Holm): for all pairs" if several else "")
     for d in c.differences:
         if d.share.value is None:
             yield from wrap(f"{_pair(d, c)}: {d.reason}", WIDTH - len(INDENT))

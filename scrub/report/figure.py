@@ -17,10 +17,10 @@ from scrub.claims.resolved import Claim
 from scrub.claims.values import codes, key
 from scrub.report.drawing import height_of, level_of, place_of
 from scrub.report.places import edge_key
-from scrub.report.svg import text
+from scrub.report.svg import cut, text
 
 LETTER, LINE, PAD, GAP, BETWEEN = 7, 15, 14, 26, 40  # pixels: a letter, a line, inside, between boxes, between levels
-WORDS = 24  # letters of a line in a box
+WORDS, NAME, TITLE = 24, 32, 80  # letters of a line in a box, of a name, of the title
 INK = {"q": "#2166ac", "k": "#1b7837", "v": "#b2182b"}  # told apart by letter, too
 PLAIN = "#555555"
 Cell = tuple[str, Slot | None]
@@ -59,21 +59,22 @@ def claim_svg(claim: Claim, told: Mapping[str, str] | None = None) -> str:
     columns, right = _columns(cells, slots, margin)
     boxes, rows, below = _placed(cells, slots, levels, columns)
     title, name = f"{claim.hypothesis.title}: {claim.metric} on {claim.graph.name}", claim.digest[:12]
-    width, height = max(right + PAD, LETTER * len(title) + 2 * PAD), below + 2 * LINE + PAD
+    shown = cut(title, TITLE)
+    width, height = max(right + PAD, LETTER * len(shown) + 2 * PAD), below + 2 * LINE + PAD
     drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'role="img" aria-labelledby="title-{name} desc-{name}" font-family="sans-serif" font-size="12">',
         f'<title id="title-{name}">{escape(title)}</title>',
         f'<desc id="desc-{name}">{escape(_aloud(claim))}</desc>',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        text(PAD, 20, title, "start", ' font-weight="bold"'),
+        text(PAD, 20, shown, "start", ' font-weight="bold"'),
     ]
     for level, (top, high) in rows.items():
         if claim.graph.sequence:
             drawn.append(text(margin - PAD, top + high // 2 + 4, level, "end", ' fill="#777777"'))
     for slot, x in columns.items():
         if slot is not None:
-            drawn.append(text(x, below + LINE, str(slot), "middle", ' font-weight="bold"'))
+            drawn.append(text(x, below + LINE, cut(str(slot), NAME), "middle", ' font-weight="bold"'))
     return "\n".join([*drawn, *_edges(claim, boxes, told or {}), *_boxes(claim, boxes, told or {}), "</svg>"]) + "\n"
 
 
@@ -85,7 +86,7 @@ def _cells(claim: Claim) -> dict[Cell, list[Box]]:
             continue
         for site in placed.sites:
             parts = ", ".join(str(site.site).partition(" @ ")[0].split(", "))
-            lines = (placed.name, *wrap(parts, WORDS))
+            lines = (cut(placed.name, NAME), *wrap(parts, WORDS))
             top = max(site.site.components, key=lambda c: height_of(claim, level_of(claim, c)))
             for slot in site.site.at or (None,):
                 found.setdefault((level_of(claim, top), slot), []).append(Box(placed.name, site, slot, lines))
@@ -153,7 +154,9 @@ def _edge(sender: Box, reader: Box, channels: Sequence[str], share: float, known
     ink = INK.get(channels[0], PLAIN) if len(channels) == 1 else PLAIN
     name = "" if list(channels) == ["input"] else "".join(channels) if {*channels} <= {*INK} else ", ".join(channels)
     halo, pen = ' font-size="10" stroke="#ffffff" stroke-width="4"', f' font-size="10" fill="{ink}"'
-    label = "".join(text(x1 + (x0 - x1) // 12, y1 + LINE, name, "middle", look) for look in (halo, pen) if name)
+    label = "".join(
+        text(x1 + (x0 - x1) // 12, y1 + LINE, cut(name, NAME), "middle", look) for look in (halo, pen) if name
+    )
     told = f"{', '.join(channels)} of {reader.variable} reads {sender.variable}" + (f"; {known}" if known else "")
     path = f'<path d="M{x0},{y0} C{x0},{bend} {x1},{bend} {x1},{y1}" fill="none" stroke="{ink}"/>'
     return f"<g><title>{escape(told)}</title>{path}{label}</g>"

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from math import ceil, floor
-from textwrap import shorten
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from scrub.report.svg import text
+from scrub.report.labels import Room, labelled
+from scrub.report.svg import cut, text, ticks
 from scrub.score.comparison import CLAIM
 
 if TYPE_CHECKING:
     from scrub.score.comparison import Comparison, Point
     from scrub.score.statistics import Interval
 
-WIDE, HIGH, LEFT, TOP, LINE = 420, 260, 56, 44, 16  # pixels: the plot, its corner, a line of the legend
+# pixels: the plot, its corner, a line of the legend; all of it as wide as a phone shows without scrolling
+WIDE, HIGH, LEFT, TOP, LINE, WIDTH = 316, 260, 48, 44, 18, 384
 BLUE, GREY = "#2166ac", "#6e7781"
-TICKS = 5
-APART = 14  # between numbers beside points
+NAME, LETTERS = 34, 54  # of a name, of a line in the legend
 
 
 @frozen
@@ -48,29 +48,42 @@ class Axes:
 
 def comparison_svg(c: Comparison) -> str:
     """Claims as discs with their intervals, controls as squares; hollow where another point dominates."""
-    names = {name: shorten(label, 60, placeholder="...") for name, label in c.labels.items()}
     axes, points = Axes.of(c), [p for p in c.pareto if p.recovered is not None]
     spans = {h.hypothesis: h.recovered for h in c.hypotheses}
-    legend = [_told(i, p, names) for i, p in enumerate(points, 1)]
-    width = max(LEFT + WIDE + 24, 24 + 7 * max(map(len, legend), default=0))
-    height = TOP + HIGH + 60 + LINE * len(legend)
+    told = [_told(p, c.labels) for p in points]
+    legend = list(_legend(points, {name: cut(label, NAME) for name, label in c.labels.items()}))
+    height = TOP + HIGH + 46 + LINE * len(legend)
     title = f"Share of {c.metric} recovered against bits kept"
     head = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'role="img" aria-labelledby="pareto-title pareto-desc" font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
+        'role="img" aria-labelledby="pareto-title pareto-desc" font-family="sans-serif" font-size="13">',
         f'<title id="pareto-title">{escape(title)}</title>',
-        f'<desc id="pareto-desc">{escape("; ".join(legend))}</desc>',
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        text(12, 24, title, "start", ' font-size="14" font-weight="bold"'),
+        f'<desc id="pareto-desc">{escape("; ".join(f"{i}  {line}" for i, line in enumerate(told, 1)))}</desc>',
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        text(12, 18, f"{cut(c.metric, 26)}: share recovered", "start", ' font-size="14" font-weight="bold"'),
     ]
-    listed = [text(LEFT, TOP + HIGH + 56 + LINE * i, line, "start") for i, line in enumerate(legend)]
-    return "\n".join([*head, *_frame(axes), *_points(points, spans, axes), *listed, "</svg>"]) + "\n"
+    marks = [_mark(p, axes, line) for p, line in zip(points, told, strict=True)]
+    drawn = [*_frame(axes), *_spans(points, spans, axes), *marks, *_labels(points, spans, axes)]
+    below = TOP + HIGH + 56
+    listed = [
+        text(12 if number else 36, below + LINE * i, number or line, "start", ' font-weight="bold"' if number else "")
+        for i, (first, line) in enumerate(legend)
+        for number in ([first, ""] if first else [""])
+    ]
+    return "\n".join([*head, *drawn, *listed, "</svg>"]) + "\n"
 
 
-def _told(number: int, p: Point, names: dict[str, str]) -> str:
+def _told(p: Point, names: Mapping[str, str]) -> str:
     kind = "" if p.kind == CLAIM else " (control)"
     by = f", dominated by {names.get(p.dominated_by, p.dominated_by)}" if p.dominated_by else ""
-    return f"{number}  {names.get(p.hypothesis, p.hypothesis)}{kind}: {p.bits:.1f} bits, {p.recovered:z.2f}{by}"
+    return f"{names.get(p.hypothesis, p.hypothesis)}{kind}: {p.bits:.1f} bits, {p.recovered:z.2f}{by}"
+
+
+def _legend(points: Sequence[Point], names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Lines with the number of their point, which further lines do not have."""
+    for number, p in enumerate(points, 1):
+        for i, line in enumerate(wrap(_told(p, names), LETTERS)):
+            yield ("" if i else str(number)), line
 
 
 def _frame(axes: Axes) -> Iterator[str]:
@@ -79,35 +92,48 @@ def _frame(axes: Axes) -> Iterator[str]:
     for share in (0.0, 1.0):
         y = axes.y(share)
         yield f'<line x1="{LEFT}" y1="{y}" x2="{LEFT + WIDE}" y2="{y}" stroke="#dddddd" stroke-dasharray="4 3"/>'
-    for i in range(TICKS):
-        bits = axes.bits * i / TICKS
-        yield text(axes.x(bits), bottom + 15, f"{bits:.1f}", "middle")
-    step = 0.25 * ceil((axes.high - axes.low) / (0.25 * 2 * TICKS))
-    for i in range(ceil(axes.low / step), floor(axes.high / step) + 1):
-        yield text(LEFT - 6, axes.y(i * step) + 4, f"{i * step:z.2f}", "end")
-    yield text(LEFT + WIDE / 2, bottom + 32, "bits kept", "middle")
-    yield text(12, TOP - 6, "recovered", "start")
+    for bits, number in ticks(0, axes.bits, 6):
+        yield text(axes.x(bits), bottom + 15, number, "middle", ' font-size="12"')
+    for share, number in ticks(axes.low, axes.high, 8):
+        yield text(LEFT - 6, axes.y(share) + 4, number, "end", ' font-size="12"')
+    yield text(LEFT + WIDE / 2, bottom + 31, "bits kept", "middle", ' font-size="12"')
+    yield text(12, TOP - 7, "recovered", "start", ' font-size="12"')
 
 
-def _points(points: Sequence[Point], spans: dict[str, Interval], axes: Axes) -> Iterator[str]:
-    taken: list[tuple[float, float]] = []
-    for number, p in enumerate(points, 1):
-        assert p.recovered is not None
-        x, y = axes.x(p.bits), axes.y(p.recovered)
-        span = spans.get(p.hypothesis) if p.kind == CLAIM else None
-        if span is not None and span.low is not None and span.high is not None:
-            yield f'<line x1="{x}" y1="{axes.y(span.low)}" x2="{x}" y2="{axes.y(span.high)}" stroke="{BLUE}"/>'
-        yield _mark(p, x, y)
-        right = x + 7
-        while any(abs(right - a) < APART and abs(y - b) < APART for a, b in taken):
-            right += APART
-        taken.append((right, y))
-        yield text(right, y - 5, str(number), "start")
+def _span(p: Point, spans: Mapping[str, Interval], axes: Axes) -> tuple[float, float, float] | None:
+    """Where a claim's interval stands: x, its upper and its lower end."""
+    span = spans.get(p.hypothesis) if p.kind == CLAIM else None
+    if span is None or span.low is None or span.high is None:
+        return None
+    return axes.x(p.bits), axes.y(span.high), axes.y(span.low)
 
 
-def _mark(p: Point, x: float, y: float) -> str:
+def _spans(points: Sequence[Point], spans: Mapping[str, Interval], axes: Axes) -> Iterator[str]:
+    for p in points:
+        if ends := _span(p, spans, axes):
+            x, top, low = ends
+            yield f'<line x1="{x}" y1="{low}" x2="{x}" y2="{top}" stroke="{BLUE}"/>'
+
+
+def _labels(points: Sequence[Point], spans: Mapping[str, Interval], axes: Axes) -> Iterator[str]:
+    """The numbers of the legend beside their points; those of points that lie on each other together."""
+    lines = [ends for p in points if (ends := _span(p, spans, axes))]
+    taken = [Room(x - 2, top, x + 2, low) for x, top, low in lines]
+    frame = Room(LEFT, TOP, LEFT + WIDE, TOP + HIGH)
+    for found in labelled([(axes.x(p.bits), axes.y(p.recovered or 0.0)) for p in points], frame, taken):
+        if found.far:
+            ends = f'x1="{found.of_x}" y1="{found.of_y}" x2="{found.x}" y2="{found.y}"'
+            yield f'<line {ends} stroke="{GREY}" stroke-width="0.7"/>'
+        halo, pen = ' stroke="#ffffff" stroke-width="3"', ""
+        for look in (halo, pen) if found.far else (pen,):
+            yield text(found.x, round(found.y + 4.5, 1), found.words, "middle", f' font-weight="bold"{look}')
+
+
+def _mark(p: Point, axes: Axes, told: str) -> str:
+    x, y = axes.x(p.bits), axes.y(p.recovered or 0.0)
     colour = BLUE if p.kind == CLAIM else GREY
-    fill = "#ffffff" if p.dominated_by else colour
+    look = f'fill="{"#ffffff" if p.dominated_by else colour}" stroke="{colour}" stroke-width="2"'
+    name = f"<title>{escape(told)}</title>"
     if p.kind == CLAIM:
-        return f'<circle cx="{x}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" stroke-width="2"/>'
-    return f'<rect x="{x - 4}" y="{y - 4}" width="8" height="8" fill="{fill}" stroke="{colour}" stroke-width="2"/>'
+        return f'<circle cx="{x}" cy="{y}" r="5" {look}>{name}</circle>'
+    return f'<rect x="{round(x - 4, 1)}" y="{round(y - 4, 1)}" width="8" height="8" {look}>{name}</rect>'

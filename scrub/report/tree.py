@@ -9,13 +9,14 @@ from attrs import frozen
 
 from scrub.engine.unroll import Occurrence
 from scrub.report.notebook import wide
-from scrub.report.svg import text
+from scrub.report.svg import cut, text
 
 LETTER, HIGH, LINE, PAD, GAP = 7, 36, 15, 12, 52  # pixels: a letter, a box, a line, a margin, between columns
 APART = 10  # between boxes of a column
 INK = {"q": "#2166ac", "k": "#1b7837", "v": "#b2182b"}  # told apart by letter, too
 PLAIN = "#555555"
 REST = " + rest"
+NAME, SITE = 32, 44  # letters that are drawn
 
 
 @frozen
@@ -57,11 +58,11 @@ def tree_svg(tree: Occurrence) -> str:
 
 
 def _site(occurrence: Occurrence) -> str:
-    return occurrence.site + ("" if occurrence.leaf else REST)
+    return cut(occurrence.site, SITE) + ("" if occurrence.leaf else REST)
 
 
 def _wide(occurrence: Occurrence) -> int:
-    return LETTER * max(len(occurrence.variable), len(_site(occurrence))) + PAD
+    return LETTER * max(len(cut(occurrence.variable, NAME)), len(_site(occurrence))) + PAD
 
 
 def _columns(tree: Occurrence) -> list[int]:
@@ -96,7 +97,7 @@ def _edge(reader: Node, child: Node) -> str:
     x0, x1, middle = reader.x + reader.wide, child.x, child.x - GAP // 2
     path = f'<path d="M{x1},{child.y:g} C{middle},{child.y:g} {middle},{reader.y:g} {x0},{reader.y:g}" fill="none"'
     name = "" if channels == ("input",) else "".join(channels) if {*channels} <= {*INK} else ", ".join(channels)
-    label = text(x1 - 4, child.y - 4, name, "end", f' font-size="10" fill="{ink}"') if name else ""
+    label = text(x1 - 4, child.y - 4, cut(name, NAME), "end", f' font-size="10" fill="{ink}"') if name else ""
     told = f"{', '.join(channels)} of {reader.occurrence.variable} reads {child.occurrence.variable}"
     return f'<g><title>{escape(told)}</title>{path} stroke="{ink}"/>{label}</g>'
 
@@ -106,7 +107,7 @@ def _box(node: Node) -> str:
     fill = "#fff7e0" if o.is_root else "#f4f4f4" if o.leaf else "#eef3fa"
     frame = f'<rect x="{x}" y="{y}" width="{node.wide}" height="{HIGH}" rx="4" fill="{fill}" stroke="#333333"/>'
     middle = x + node.wide // 2
-    words = text(middle, y + LINE, o.variable, "middle", ' font-weight="bold"')
+    words = text(middle, y + LINE, cut(o.variable, NAME), "middle", ' font-weight="bold"')
     words += text(middle, y + 2 * LINE - 1, _site(o), "middle", ' font-size="11"')
     return f"<g><title>{escape('; '.join(_facts(o)))}</title>{frame}{words}</g>"
 

@@ -28,6 +28,7 @@ from scrub.score.verdict import UNDEFINED as NO_VERDICT
 PERMUTATIONS = 20  # of one draw each
 CONTROLS = ("shuffled", "all", "none")
 PATHS = "tests paths, not values"
+NO_VALUES = "swaps no values"
 
 
 @frozen(eq=False, slots=False)
@@ -96,12 +97,12 @@ def _joined(parts: list[Drawn]) -> Drawn:
     return Drawn(np.concatenate([p.own for p in parts]), np.concatenate([p.rest for p in parts]))
 
 
-def self_swapped(bench: Bench, samples: Samples) -> float:
-    """The share of all donors that are the calling row; 1 where a claim has no donors."""
+def self_swapped(bench: Bench, samples: Samples) -> float | None:
+    """The share of all donors that are the calling row; None for a claim without donors."""
     weight = Counter(node.variable for node in bench.tree.walk() if not node.is_root)
     total = sum(weight[swaps.variable] for swaps in samples.swaps)
     same = sum(weight[swaps.variable] * swaps.self_swaps for swaps in samples.swaps)
-    return same / total if total else 1.0
+    return same / total if total else None
 
 
 def control(
@@ -111,14 +112,20 @@ def control(
     """A result with its controls. A supported claim that recovers no more than its shuffles is inconclusive.
 
     Where more than half of all donors are the calling row itself, the claim says which paths matter and little of
-    values: the shuffles are shown and do not touch the verdict. `controls="none"` leaves them out, and says so.
+    values: the shuffles are shown and do not touch the verdict. A claim without donors, that nothing but the answer
+    matters, has no values to shuffle. `controls="none"` leaves the shuffles out, and says so.
     """
     if controls != "shuffled":
         result = evolve(result, options=result.options | {"controls": controls})
     known = (*_by_definition(bench, result),)
     if result.verdict == NO_VERDICT:
         return evolve(result, controls=known)
-    paths = self_swapped(bench, samples) > 0.5
+    same = self_swapped(bench, samples)
+    if same is None:
+        reason = f"{result.reason[:-1]}; it {NO_VALUES}: there is nothing to shuffle."
+        idle = Control(SHUFFLED, None, None, None, result.bits.kept, f"the claim {NO_VALUES}")
+        return evolve(result, controls=known if controls == "none" else (*known, idle), reason=reason)
+    paths = same > 0.5
     reason = f"{result.reason[:-1]}; it {PATHS}: most donors are the row itself." if paths else result.reason
     if controls == "none":
         return evolve(result, controls=known, reason=reason)

@@ -13,7 +13,8 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Float
 
-from scrub.score.verdict import INCONCLUSIVE
+from scrub.score.statistics import FEW_ROWS
+from scrub.score.verdict import INCONCLUSIVE, ROUNDING
 
 if TYPE_CHECKING:  # a stored result needs no torch
     import pandas as pd
@@ -46,10 +47,10 @@ class Spread:
         return math.sqrt((self.rows + (0.0 if draws is None else self.draws / draws)) / rows)
 
     def needed(self, difference: float, draws: int | None) -> int | None:
-        """The rows from which on a difference is detected; None for a difference of 0."""
+        """The rows from which on a difference is detected, and a verdict given; None for a difference of 0."""
         if not difference:
             return None
-        return max(1, math.ceil((DETECTABLE * self.error(1, draws) / difference) ** 2))
+        return max(FEW_ROWS, math.ceil((DETECTABLE * self.error(1, draws) / difference) ** 2))
 
 
 def influence(samples: Samples) -> Float[np.ndarray, "row draw"]:
@@ -88,6 +89,11 @@ class Power:
         """The rows that detect a difference, with as many draws."""
         return self.spread.needed(abs(difference), self.draws)
 
+    @property
+    def flat(self) -> bool:
+        """Whether the pilot saw no spread: rows and draws that were alike tell nothing of others."""
+        return self.error < ROUNDING
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "hypothesis": self.hypothesis, "rows": self.rows, "draws": self.draws, "error": self.error,
@@ -104,10 +110,17 @@ class Power:
     def __str__(self) -> str:
         how = "every draw" if self.draws is None else f"{self.draws} draws"
         pilot = "every draw" if self.pilot_draws is None else f"{self.pilot_draws} draws"
+        name, few = self.hypothesis.rsplit("::", 1)[-1], ""
+        if self.rows < FEW_ROWS:
+            few = f" Fewer than {FEW_ROWS} rows give no verdict."
+        if self.flat:
+            return (
+                f"{name}: the pilot of {self.pilot_rows} rows x {pilot} saw no spread, and so tells nothing of how "
+                f"many rows are needed ({self.rows} rows x {how} were asked for).{few}"
+            )
         return (
-            f"{self.hypothesis.rsplit('::', 1)[-1]}: {self.rows} rows x {how} tell differences of "
-            f"{self.detectable:.3f} of what is recovered (standard error {self.error:.3f}, from {self.pilot_rows} "
-            f"rows x {pilot})."
+            f"{name}: {self.rows} rows x {how} tell differences of {self.detectable:.3f} of what is recovered "
+            f"(standard error {self.error:.3f}, from {self.pilot_rows} rows x {pilot}).{few}"
         )
 
     def _repr_html_(self) -> str:

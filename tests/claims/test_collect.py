@@ -148,6 +148,12 @@ def test_what_is_no_python_file_is_a_problem(write: Write) -> None:
     assert problem.found == "notes.txt is no Python file."
 
 
+def test_a_file_of_a_frozen_claim_names_the_directory(write: Write) -> None:
+    found = [write(f"published/{name}", "{}") for name in ("claim.json", "claim.txt")]
+    for file, problem in zip(found, collect(found).problems, strict=True):
+        assert problem.found == f"{file} is no Python file. The frozen claim is its directory: published."
+
+
 def test_a_syntax_error_beside_the_claim_is_told_where_it_is(write: Write) -> None:
     write("here/odd_story.py", "\nx = (\n")
     write("here/claims.py", "import odd_story\n")

@@ -294,6 +294,13 @@ def test_a_changed_field_is_named(changed: Change, told: str, folder: Path) -> N
     assert str(folder) in str(error.value)
 
 
+def test_a_field_that_is_like_none_suggests_none(folder: Path) -> None:
+    record = json.loads((folder / "claim.json").read_text())
+    (folder / "claim.json").write_text(json.dumps(record | {"extra": 1}))
+    with pytest.raises(ClaimError, match=r"unknown field 'extra'\.$"):
+        scrub.thaw(folder)
+
+
 @pytest.mark.parametrize("name", ["rows.jsonl", "values.json", "claim.txt"])
 def test_a_changed_or_missing_file_is_named(name: str, folder: Path) -> None:
     (folder / name).write_text((folder / name).read_text().replace("1", "2", 1))

@@ -10,11 +10,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from attrs import evolve
 from test_page import Page
 
 from cli_cases import FALSE, HEAD, scrub
+from report.test_comparison_text import TWO_CLAIMS, three
 from scrub.report.differences import differences_svg
 from scrub.report.page.blocks import Picture, table
+from scrub.report.page.comparisons import comparison_section
 from scrub.report.places import effect_at
 
 CLAIMS = HEAD + FALSE + '\nright_one = make()\nother = make(odd).foil("h is not odd")\n'
@@ -187,3 +190,42 @@ def test_what_changed_since_the_last_run(run: Path, tmp_path: Path) -> None:
         assert "It was refuted, 0.50; " in told
         assert said in told
         assert "seed 0 -> 1" in told
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_was_stored_for_another_version_or_model_says_so(run: Path, tmp_path: Path, name: str) -> None:
+    command = COMMANDS[name][0]
+    for file in ("run.json", "drawings.json", name):
+        shutil.copy(run / file, tmp_path)
+    assert scrub("report", tmp_path).exit_code == 0
+    assert "made with another" not in words(tmp_path).lower()
+    assert 'class="stale"' not in (tmp_path / "report.html").read_text()
+    stored = json.loads((run / name).read_text())
+    [result] = stored["results"]
+    now = json.loads((run / "run.json").read_text())["results"][0]["digest"]
+    if name != "proposals.json":  # which have no digest
+        (result["hypotheses"][0] if command == "compare" else result)["digest"] = "0" * 32
+        (tmp_path / name).write_text(json.dumps(stored))
+        assert scrub("report", tmp_path).exit_code == 0
+        told = words(tmp_path)
+        assert f"another version of right_one (digest 00000000... there, {now[:8]}... here)" in told
+        assert f"run `scrub {command} ...` anew" in told
+        assert told.index("was made with another version of right_one") < told.index("Scores")  # in the summary
+    result["provenance"]["model"]["name"] = "zoo:other"
+    (tmp_path / name).write_text(json.dumps(stored))
+    assert scrub("report", tmp_path).exit_code == 0
+    assert "another model (name zoo:other there, computation graph here): run `scrub" in words(tmp_path)
+
+
+def test_three_claims_have_adjusted_p_values() -> None:
+    known = {"model": {"name": "zoo:names"}}
+    result = evolve(three("a better", "a better", "a better"), provenance=known).to_dict()
+    assert result["differences"][2]["p"] != result["differences"][2]["adjusted"]
+    result["differences"][2] |= {"verdict": "cannot tell", "reason": "p = 0.2: rows speak for both, or for neither."}
+    made = comparison_section(result, [], "scrub compare f.py")
+    first, _, last = made.before[0].lines
+    assert first.endswith("more is recovered, p (Holm) = 0.0003")
+    assert "cannot tell; p (Holm) = 0.2: rows" in last
+    assert made.parts[0].blocks[1].head[2:4] == ("p", "p (Holm)")
+    two = comparison_section(evolve(TWO_CLAIMS, provenance=known).to_dict(), [], "scrub compare f.py")
+    assert "Holm" not in str(two)

@@ -108,7 +108,7 @@ def test_a_comparison_shows_every_point_and_every_pair(found: dict[str, Any]) ->
     assert len(set(shown["difference"].y)) == len(comparison.differences) == 3
     for text, d in zip(shown["difference"].text, comparison.differences, strict=True):
         assert d.verdict in text
-        assert f"adjusted {d.adjusted:.4f}" in text
+        assert f"p (Holm) = {d.adjusted:.4f}" in text
 
 
 def test_criteria_show_means_sets_and_parts(found: dict[str, Any]) -> None:

@@ -134,6 +134,22 @@ def test_a_path_claim_is_exempt() -> None:
     assert "tests paths, not values" in result.reason
 
 
+def nothing_matters() -> Hypothesis:
+    """All of the answer is one variable, which has no parents among the claimed: there are no donors."""
+    return claim_of(IDENTITY, {"answer": lambda x: 3 * x}, {"answer": nodes("out")},
+                    rows_of({"x": x, "w": 0, "label": 3 * x} for x in range(16)), metric=ERROR)  # fmt: skip
+
+
+@pytest.mark.parametrize("controls", ["shuffled", "none"])
+def test_a_claim_without_donors_swaps_no_values(controls: str) -> None:
+    result = scrub.test(nothing_matters(), draws=3, explain=False, controls=controls)
+    assert result.verdict == "refuted"
+    assert result.reason.endswith("; it swaps no values: there is nothing to shuffle.")
+    assert "most donors" not in result.reason
+    if controls == "shuffled":
+        assert (result.controls[-1].value, result.controls[-1].note) == (None, "the claim swaps no values")
+
+
 def test_a_control_that_cannot_be_run_breaks_no_test() -> None:
     """The model takes only equal inputs, which the claim's own donors are; the rest stays where it is."""
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 import scrub
 from score.cases import resolved, sum_claim, sum_rows
 from scrub import recovers
 from scrub.errors import ClaimError
-from scrub.score.power import DETECTABLE, Spread
+from scrub.score.power import DETECTABLE, Power, Spread
 from scrub.score.sample import Samples
 from scrub.store import save
 
@@ -88,6 +89,21 @@ def test_after_an_inconclusive_verdict_the_rows_that_would_settle_it() -> None:
     assert rows > 12
     assert f"about {rows} rows x 20 draws would settle it" in result.reason
     assert scrub.power(result).needed(0.01) == pytest.approx(rows, abs=1)
+
+
+def test_no_fewer_rows_settle_a_verdict_than_one_takes() -> None:
+    assert Spread(rows=0.0001, draws=0.0).needed(0.5, 20) == 10
+    assert Spread(rows=0.0, draws=0.0).needed(0.5, 20) == 10
+    few = Power("f.py::one", 9, 20, Spread(0.04, 0.2), 32, 2)
+    assert str(few).endswith("Fewer than 10 rows give no verdict.")
+    assert "no verdict" not in str(evolve(few, rows=10))
+
+
+def test_a_pilot_without_spread_tells_nothing() -> None:
+    flat = Power("f.py::one", 40, None, Spread(0.0, 0.0), 32, 2)
+    assert "one: the pilot of 32 rows x 2 draws saw no spread, and so tells nothing of how many rows" in str(flat)
+    assert "0.000" not in str(flat)
+    assert flat.to_dict()["detectable"] == 0
 
 
 def test_a_settled_verdict_says_nothing_of_more_rows() -> None:

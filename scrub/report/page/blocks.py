@@ -11,6 +11,7 @@ from markupsafe import Markup
 _NUMBER = re.compile(r"[-+±]?[\d,.]+( ?%|e[-+]\d+)?( \[.*\])?|-|undefined|·|0|")
 _WIDTH = re.compile(r'<svg [^>]*?\bwidth="([\d.]+)"')
 _NAMES = re.compile(r'\b(id|aria-labelledby)="([^"]*)"')
+LONGEST = 26  # letters of a word that a table's column is as wide as
 SMALLEST = 0.75  # of a picture's own size: smaller letters are not read, so that it scrolls in its box
 
 
@@ -30,6 +31,11 @@ class Table:
     @property
     def right(self) -> list[bool]:
         return [all(_NUMBER.fullmatch(row[i]) for row in self.rows) for i in range(len(self.head))]
+
+    @staticmethod
+    def unbroken(cell: str) -> bool:
+        """Whether a cell has a word that would make the table too wide, and is broken anywhere."""
+        return any(len(word) > LONGEST for word in cell.split())
 
 
 @frozen
@@ -68,7 +74,7 @@ class Picture:
 
 @frozen
 class Words:
-    """A paragraph; `tone` is `said` or, small and grey, `note`."""
+    """A paragraph; `tone` is `said`, small and grey `note`, or framed `stale`."""
 
     text: str
     tone: str = "said"
@@ -117,7 +123,7 @@ class Part:
 class Section:
     """One claim, comparison, circuit or proposal: its verdict word if it has one, a line for the list, its parts.
 
-    `before` stands above the first heading.
+    `before` stands above the first heading; `stale` says what other than the page's run it was made with.
     """
 
     title: str
@@ -127,6 +133,7 @@ class Section:
     word: str | None = None
     passed: bool | None = None
     kind: str = ""
+    stale: str = ""
 
 
 def part(title: str, *blocks: Block | None) -> list[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -159,7 +159,7 @@ def _since(since: Mapping[str, Any] | None) -> list[str]:
     return [f"{before}; {more}.", *since["facts"]]
 
 
-def summary(results: list[Result]) -> str:
+def summary(results: Sequence[Result]) -> str:
     passed = sum(bool(result["passed"]) for result in results)
     claims = "1 claim passes" if (passed, len(results)) == (1, 1) else f"{passed} of {len(results)} claims pass"
     return f"{MARKS[passed == len(results)]} {claims}"

@@ -25,6 +25,7 @@ from scrub.report.page.words import chance, number, settings, several, share, sp
 from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM, labels
 
 Compared = Mapping[str, Any]
+HOLM = "p (Holm)"
 DIFFERENCES = (
     "What the first claim recovers more than the second, paired by row, with intervals; filled where one is better."
 )
@@ -33,11 +34,12 @@ DIFFERENCES = (
 def comparison_section(c: Compared, pictures: Sequence[str], command: str) -> Section:
     """One comparison in its JSON form with its Pareto picture."""
     names = labels([h["hypothesis"] for h in c["hypotheses"]])
-    verdicts = [_verdict(d, names) for d in c["differences"]]
+    many = len(c["differences"]) > 1
+    verdicts = [_verdict(d, names, HOLM if many else "p") for d in c["differences"]]
     drawn: list[Block | None] = [
         Picture(differences_svg(c["differences"], names), DIFFERENCES),
         _differences(c, names),
-        Words("p by flipping signs of rows, two-sided; adjusted by Holm where there are several pairs.", "note"),
+        Words(f"p by flipping signs of rows, two-sided{'; ' + HOLM + ': for all pairs' if many else ''}.", "note"),
     ]  # fmt: skip
     parts = [
         *part("Differences", *drawn),
@@ -56,14 +58,16 @@ def _brief(verdicts: Sequence[str]) -> str:
     return verdicts[0] if len(verdicts) == 1 else f"{len(verdicts)} pairs"
 
 
-def _verdict(d: Mapping[str, Any], names: Mapping[str, str]) -> str:
+def _verdict(d: Mapping[str, Any], names: Mapping[str, str], p: str) -> str:
+    """One pair in a sentence; `p` is what its p-value is called."""
     a, b = names[d["a"]], names[d["b"]]
     if d["verdict"] not in (A_BETTER, B_BETTER):
-        return f"{a} or {b}: cannot tell; {d['reason']}"
+        reason = str(d["reason"])
+        return f"{a} or {b}: cannot tell; " + (f"{p}{reason[1:]}" if reason.startswith("p = ") else reason)
     better, other, sign = (a, b, 1) if d["verdict"] == A_BETTER else (b, a, -1)
     ends = sorted(sign * d[end] for end in ("low", "high"))
     more = f"{share(sign * d['value'])} [{share(ends[0])}, {share(ends[1])}]"
-    return f"{better} is better than {other}: {more} more is recovered, p = {chance(d['adjusted'])}"
+    return f"{better} is better than {other}: {more} more is recovered, {p} = {chance(d['adjusted'])}"
 
 
 def _differences(c: Compared, names: Mapping[str, str]) -> Block | None:
@@ -73,7 +77,7 @@ def _differences(c: Compared, names: Mapping[str, str]) -> Block | None:
          _better(d, names))
         for d in c["differences"]
     ]  # fmt: skip
-    return table(("recovered more", "difference", "p", "adjusted", "verdict"), rows)
+    return table(("recovered more", "difference", "p", HOLM, "verdict"), rows)
 
 
 def _better(d: Mapping[str, Any], names: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from scrub.report.page.blocks import Block, facts, items, table
 from scrub.report.page.words import UNDEFINED, number, rate, several, share, span
+from scrub.score.verdict import ROUNDING
 
 Result = Mapping[str, Any]
 
@@ -66,8 +67,11 @@ def _story(accuracy: float | None) -> str:
 def _power(power: Mapping[str, Any] | None, result: Result) -> list[tuple[str, str]]:
     if power is None:
         return [("power", UNDEFINED)]
+    told = f"a difference of {number(power['detectable'])} from the bar, four times of five"
+    if power["detectable"] < ROUNDING:
+        told = "not known: no spread was seen, which tells nothing of how many rows are needed"
     lines = [
-        ("detectable", f"a difference of {number(power['detectable'])} from the bar, four times of five"),
+        ("detectable", told),
         ("variance", f"between rows {number(power['s2_rows'])}, between draws {number(power['s2_draws'])}"),
     ]
     if power["rows_to_settle"] is not None:

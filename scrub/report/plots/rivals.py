@@ -64,11 +64,15 @@ def _pair(c: Comparison, d: Difference) -> str:
     return f"{c.labels[d.a]} - {c.labels[d.b]}"
 
 
+def _adjusted(c: Comparison, d: Difference) -> str:
+    return f", p (Holm) = {d.adjusted:.4f}" if len(c.differences) > 1 else ""
+
+
 def _differences(c: Comparison) -> Any:
     names = [_pair(c, d) for d in c.differences]
     told = [
         f"{name}: {'undefined' if d.share.value is None else f'{d.share.value:.3f}'} "
-        f"{between(d.share.low, d.share.high)}<br>p = {d.p:.4f}, adjusted {d.adjusted:.4f}<br>{d.verdict}"
+        f"{between(d.share.low, d.share.high)}<br>p = {d.p:.4f}{_adjusted(c, d)}<br>{d.verdict}"
         for name, d in zip(names, c.differences, strict=True)
     ]
     values = [d.share.value for d in c.differences]
