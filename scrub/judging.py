@@ -32,16 +32,8 @@ def judged(
     from scrub.score.judge import conclude
 
     hypothesis = bench.claim.hypothesis
-    result = conclude(
-        bench,
-        samples,
-        None if exact else draws,
-        seed,
-        name,
-        model_record(source, weights, bench),
-        source.tokenizer,
-        constant,
-    )
+    record = model_record(source, weights, bench)
+    result = conclude(bench, samples, None if exact else draws, seed, name, record, source.tokenizer, constant)
     with progress(f"{hypothesis.title}: controls", PERMUTATIONS * len(samples.references)) as done:
         result = control(bench, samples, result, seed, controls, done)
     if controls == "all" and result.verdict != "undefined":
