@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
 import re
 import sys
@@ -121,7 +122,8 @@ _folders: set[str] = set()  # from which claims were loaded in this process
 
 
 def _import(path: Path) -> Any:
-    name = f"{_PREFIX}{abs(hash(str(path.resolve())))}_{path.stem}"
+    where = hashlib.blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()  # the same in every process
+    name = f"{_PREFIX}{where}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         frozen = f" The frozen claim is its directory: {path.parent}." if (path.parent / CLAIM).is_file() else ""

@@ -8,6 +8,7 @@ import sysconfig
 from functools import cache
 from pathlib import Path
 from types import (
+    CellType,
     CodeType,
     FunctionType,
     GetSetDescriptorType,
@@ -19,6 +20,12 @@ from typing import Any
 
 OURS = Path(__file__).resolve().parents[1]
 _LIBRARIES = (OURS, *(Path(sysconfig.get_path(n)).resolve() for n in ("stdlib", "platstdlib", "purelib", "platlib")))
+_SILENT = {  # members of classes that say where a class comes from, or what Python and attrs keep of it
+    "__module__", "__dict__", "__weakref__", "__annotations__", "__annotate__", "__annotate_func__",
+    "__annotations_cache__", "__firstlineno__", "__static_attributes__", "__orig_bases__", "__parameters__",
+    "__abstractmethods__", "_abc_impl", "__attrs_attrs__", "__attrs_props__", "__attrs_own_setattr__",
+    "__dataclass_fields__", "__dataclass_params__",
+}  # fmt: skip
 _SLOTS = (GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType)
 
 
@@ -31,11 +38,26 @@ def installed(file: str) -> bool:
 def function_parts(function: FunctionType) -> list[Any]:
     """Its code, defaults, attributes and closure, and what its code names; an installed one is known by its name."""
     code = function.__code__
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    cells = [_held(cell) for cell in function.__closure__ or ()]
     if installed(code.co_filename):
         return [function.__module__, function.__qualname__, cells]
     used = _used(_names(code), function.__globals__)
-    return [code, function.__defaults__, function.__kwdefaults__, dict(function.__dict__), cells, used]
+    return [
+        function.__name__,
+        code,
+        function.__defaults__,
+        function.__kwdefaults__,
+        dict(function.__dict__),
+        cells,
+        used,
+    ]
+
+
+def _held(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # nothing was put into it yet
+        return "an empty cell"
 
 
 def code_parts(code: CodeType) -> list[Any]:
@@ -43,9 +65,13 @@ def code_parts(code: CodeType) -> list[Any]:
 
 
 def _names(code: CodeType) -> set[str]:
-    """The names that code reads, of globals, attributes and modules; those of functions inside it included."""
+    """The names that code reads, of globals, attributes and modules; those of functions inside it included.
+
+    A text may be one too, as in `getattr(module, "name")`.
+    """
+    texts = (constant for constant in code.co_consts if isinstance(constant, str) and constant.isidentifier())
     inner = (_names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
-    return set(code.co_names).union(*inner)
+    return set(code.co_names).union(texts, *inner)
 
 
 def _used(names: set[str], known: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -82,18 +108,24 @@ def class_parts(cls: type) -> list[Any]:
 
     Its module's name is left out: a file of claims is imported under another name each time.
     """
-    module = sys.modules.get(cls.__module__)
-    if cls.__module__ == "builtins" or (module is not None and _is_installed(module)):
+    if not own(cls):
         return [cls.__module__, cls.__qualname__]
     held = [(name, value) for name, value in sorted(vars(cls).items()) if _says_something(name, value)]
-    return [cls.__qualname__, held, *cls.__bases__]
+    return [cls.__qualname__, held, type(cls), *cls.__bases__]
+
+
+def own(cls: type) -> bool:
+    """Whether a class is of no installed package."""
+    module = sys.modules.get(cls.__module__)
+    return cls.__module__ != "builtins" and (module is None or not _is_installed(module))
 
 
 def _says_something(name: str, value: Any) -> bool:
-    if isinstance(value, _SLOTS) or name == "_abc_impl":
-        return False
-    wrapped = getattr(value, "__func__", value)
-    return not name.startswith("__") or isinstance(wrapped, FunctionType | property)
+    """Whether a member of a class says what it computes."""
+    code = getattr(value, "__code__", None)
+    # the one that attrs writes has another constant in every process
+    hashing = name == "__hash__" and isinstance(code, CodeType) and code.co_filename.startswith("<attrs generated")
+    return not (isinstance(value, _SLOTS) or name in _SILENT or hashing)
 
 
 def _is_installed(module: ModuleType) -> bool:

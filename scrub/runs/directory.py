@@ -170,8 +170,13 @@ def beside_run(out: str | Path, names: Sequence[str], file: str = KEPT) -> Run:
 
 
 def short(name: str) -> str:
-    """`path/to/file.py::name` without the path: the directory from which a run is started leaves no trace."""
+    """`path/to/file.py::name` without the path: the directory from which a run is started leaves no trace.
+
+    A cell of a notebook is a file that is named anew whenever the cell is changed: it is left out.
+    """
     file, _, title = name.rpartition("::")
+    if file.startswith("<") or Path(file).parent.name.startswith("ipykernel_"):
+        return title
     return f"{Path(file).name}::{title}" if file else title
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
+from enum import IntEnum
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -35,6 +39,23 @@ class Scale:
         return self.by * x
 
 
+class Counted(int):
+    """A number with something beside it."""
+
+    def __init__(self, number: int) -> None:
+        self.beside = number
+
+
+class Day(IntEnum):
+    MONDAY = 1
+
+
+class Lazy:
+    @cached_property
+    def value(self) -> int:
+        return 1
+
+
 def closed(over: Any) -> Callable[[float], Any]:
     return lambda x: x + over
 
@@ -57,6 +78,10 @@ THINGS: dict[str, Callable[[], Any]] = {
     "method": lambda: Scale(1.0).__call__, "plus": lambda: lambda x: x + 1, "minus": lambda: lambda x: x - 1,
     "default": lambda: lambda x, y=1: x + y, "other default": lambda: lambda x, y=2: x + y,
     "inner": lambda: lambda x: [y + 1 for y in x], "other inner": lambda: lambda x: [y + 2 for y in x],
+    "counted": lambda: Counted(1), "counted more": lambda: Counted(2), "factory": lambda: defaultdict(lambda: 1),
+    "other factory": lambda: defaultdict(lambda: 2), "masked": lambda: np.ma.array([1, 2], mask=[0, 1]),
+    "unmasked": lambda: np.ma.array([1, 2], mask=[0, 0]), "pattern": lambda: re.compile("a"),
+    "other pattern": lambda: re.compile("b"), "kept": lambda: Lazy().__class__, "weekday": lambda: Day.MONDAY,
     "attribute": lambda: lambda x: np.sin(x), "other attribute": lambda: lambda x: np.cos(x), "ufunc": lambda: np.sin,
 }  # fmt: skip
 
@@ -199,6 +224,34 @@ def test_a_path_that_begins_like_the_package_is_no_package(tmp_path: Path) -> No
     assert installed(str(OURS / "run.py"))
     assert not installed(str(OURS) + "_mine/model.py")
     assert not installed(str(tmp_path / "model.py"))
+
+
+def test_generated_and_decorated_classes_have_one_identity_in_every_process(tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text(
+        "import re, torch\nfrom contextlib import contextmanager\nfrom dataclasses import dataclass\n"
+        "from attrs import frozen\nfrom functools import cached_property\n"
+        "@dataclass\nclass A:\n    x: int = 1\n@frozen\nclass B:\n    x: int = 1\n"
+        "class C:\n    @cached_property\n    def y(self):\n        return re.compile('a')\n"
+        "@contextmanager\ndef d():\n    yield 1\n@torch.no_grad()\ndef e(x):\n    return x\n"
+        "from scrub.runs.identity import known_identity as k\n"
+        "print([k(A(2)), k(B(2)), k(C()), k(d), k(e), k(lambda: (A, B, C, d, e))])\n"
+    )
+
+    def run() -> str:
+        command = [sys.executable, "-B", "-c", "import made"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+
+    first = run()
+    assert "None" not in first
+    assert first == run()
+
+
+def test_what_cannot_be_walked_through_is_like_nothing_else() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert known_identity(deep) is None
+    assert known_identity(torch.eye(2).to_sparse()) is None
 
 
 def test_what_cannot_be_told_has_no_identity() -> None:

@@ -19,7 +19,7 @@ import scrub
 from cli_cases import HEAD
 from cli_cases import scrub as command
 from scrub.errors import ClaimError
-from scrub.runs.directory import open_run
+from scrub.runs.directory import open_run, short
 from scrub.score import sample
 
 CLAIM = (
@@ -220,6 +220,12 @@ def test_more_claims_may_join_a_directory_and_none_is_lost(file: Path, tmp_path:
         "two",
     ]
     assert command("test", f"{file}::one", "--out", out).exit_code == 2
+
+
+def test_a_changed_cell_of_a_notebook_is_the_same_claim() -> None:
+    before, after = "/tmp/ipykernel_12/334.py::one", "/tmp/ipykernel_12/997.py::one"
+    assert short(before) == short(after) == "one"
+    assert short("a/b.py::one[x=False]") == "b.py::one[x=False]"
 
 
 def test_names_that_collide_are_refused(file: Path, tmp_path: Path) -> None:
