@@ -226,7 +226,7 @@ def test(
         store.write_text(markdown, markdown_text(results))
     found = [result.to_dict() for result in results]
     if run is not None:
-        save_run(run.folder, claims, model, found, options())
+        save_run(run.folder, run.claims, found, options())
         run.finish()
         say(str(run))
     if out is not None and report:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scrub.benches import bench_of, countable, model_record, references, sampled, weights_of
+from scrub.benches import bench_of, countable, references, sampled, weights_of
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem
@@ -71,8 +71,7 @@ def compare(
                 controls=controls, constant=constant, run=run,
             )
         )  # fmt: skip
-    record = model_record(sources[0], weights, benches[0])
-    return conclude(rivals, results, None if exact else draws, seed, record, sources[0].tokenizer)
+    return conclude(rivals, results, None if exact else draws, seed, sources[0].tokenizer)
 
 
 def _sound(hypotheses: tuple[Any, ...], model: Any) -> tuple[list[Claim], list[Source]]:

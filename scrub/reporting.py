@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict
 
 from scrub import store
-from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
-from scrub.model.resolve import sound
 from scrub.runs import stored
 
 if TYPE_CHECKING:
@@ -22,14 +21,12 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 
 
-def save_run(
-    out: Path, hypotheses: Sequence[Hypothesis], model: Any, results: Sequence[dict[str, Any]], options: str
-) -> None:
+def save_run(out: Path, claims: Sequence[Claim], results: Sequence[dict[str, Any]], options: str) -> None:
     """Store results of `scrub test` as `run.json`, and figures, trees, sites and edges of their claims beside them.
 
     `options` are those with which the command was given, for whoever runs it again.
     """
-    drawings = [_drawn(h, model, result) for h, result in zip(hypotheses, results, strict=True)]
+    drawings = [_drawn(claim, result) for claim, result in zip(claims, results, strict=True)]
     stored.save(out, stored.DRAWINGS, [asdict(drawing) for drawing in drawings], options)
     store.save(out, results)
 
@@ -43,13 +40,12 @@ def options_of(**asked: Any) -> str:
     return "".join(flags + [f" --{name} {shlex.quote(word)}" for name, word in words.items() if word != "True"])
 
 
-def _drawn(hypothesis: Hypothesis, model: Any, result: dict[str, Any]) -> Drawn:
+def _drawn(claim: Claim, result: dict[str, Any]) -> Drawn:
     from scrub.engine.unroll import unroll
     from scrub.report.figure import claim_svg
     from scrub.report.page.claims import Drawn
     from scrub.report.places import edges, places, told
 
-    claim = sound(hypothesis, model)[0]
     tree = unroll(claim)
     there, read = places(claim, tree), edges(tree)
     figure = claim_svg(claim, told(there, read, result))

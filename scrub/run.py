@@ -75,7 +75,7 @@ def test(
         asked = options_of(
             model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls
         )
-        save_run(run.folder, [hypothesis], model, [result.to_dict()], asked)
+        save_run(run.folder, run.claims, [result.to_dict()], asked)
         run.finish()
     return result
 

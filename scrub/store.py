@@ -16,9 +16,13 @@ from scrub.errors import ClaimError
 RUN = "run.json"
 
 
-def as_json(results: Sequence[dict[str, Any]]) -> str:
-    """`{"scrub": version, "results": [...]}`, the form of every command's `--json`; no number is NaN."""
-    return json.dumps({"scrub": version(), "results": _plain(results)}, indent=2, allow_nan=False)
+def as_json(results: Sequence[dict[str, Any]], **beside: Any) -> str:
+    """`{"scrub": version, "results": [...]}`, the form of every command's `--json`; no number is NaN.
+
+    `beside` are fields of what a run stores besides.
+    """
+    content = {"scrub": version(), "results": _plain(results), **_plain(beside)}
+    return json.dumps(content, indent=2, allow_nan=False)
 
 
 def version() -> str:

@@ -10,6 +10,7 @@ import networkx as nx
 from attrs import frozen
 
 from scrub.claims.names import Component
+from scrub.report.channels import ink_of
 from scrub.report.notebook import block, headed, wide
 from scrub.report.svg import text
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from scrub.circuit.parts import Edge
 
 LETTER, LINE, PAD, GAP, BETWEEN = 7, 14, 12, 14, 40  # pixels
-INK = {"q": "#2166ac", "k": "#1b7837", "v": "#b2182b"}  # told apart by letter, too, where hovered
-PLAIN = "#555555"
 MOST = 600  # edges that are drawn
 RANKS = {"embed": 0, "pos": 0, "resid": 1, "head": 2, "attn": 2, "mlp": 3}
 COLUMNS = ["part", "kind", "sender", "receiver", "channel", "at", "variable"]
@@ -167,7 +166,7 @@ def _edge(edge: Edge, sender: Box, receiver: Box) -> str:
     shift = {"q": -6, "v": 6}.get(edge.channel, 0)
     bend = (y0 + y1) // 2
     path = f'<path d="M{x0},{y0} C{x0},{bend} {x1 + shift},{bend} {x1 + shift},{y1}" fill="none"'
-    return f'<g><title>{escape(str(edge))}</title>{path} stroke="{INK.get(edge.channel, PLAIN)}" opacity="0.7"/></g>'
+    return f'<g><title>{escape(str(edge))}</title>{path} stroke="{ink_of([edge.channel])}" opacity="0.7"/></g>'
 
 
 def _drawn(box: Box) -> str:

@@ -14,15 +14,13 @@ from attrs import frozen
 from scrub.claims.placement import PlacedSite
 from scrub.claims.positions import Slot
 from scrub.claims.resolved import Claim
-from scrub.claims.values import codes, key
+from scrub.report.channels import ink_of, label_of
 from scrub.report.drawing import height_of, level_of, place_of
-from scrub.report.places import edge_key
+from scrub.report.places import edge_key, kinds
 from scrub.report.svg import cut, text
 
 LETTER, LINE, PAD, GAP, BETWEEN = 7, 15, 14, 26, 40  # pixels: a letter, a line, inside, between boxes, between levels
 WORDS, NAME, TITLE = 24, 32, 80  # letters of a line in a box, of a name, of the title
-INK = {"q": "#2166ac", "k": "#1b7837", "v": "#b2182b"}  # told apart by letter, too
-PLAIN = "#555555"
 Cell = tuple[str, Slot | None]
 
 
@@ -151,8 +149,7 @@ def _edge(sender: Box, reader: Box, channels: Sequence[str], share: float, known
         x1 = reader.x + (0 if sender.x < reader.x else reader.wide)
         y0, y1 = sender.y + sender.high // 2, reader.y + reader.high // 2
     bend = (y0 + y1) // 2
-    ink = INK.get(channels[0], PLAIN) if len(channels) == 1 else PLAIN
-    name = "" if list(channels) == ["input"] else "".join(channels) if {*channels} <= {*INK} else ", ".join(channels)
+    ink, name = ink_of(channels), label_of(channels)
     halo, pen = ' font-size="10" stroke="#ffffff" stroke-width="4"', f' font-size="10" fill="{ink}"'
     label = "".join(
         text(x1 + (x0 - x1) // 12, y1 + LINE, cut(name, NAME), "middle", look) for look in (halo, pen) if name
@@ -164,8 +161,7 @@ def _edge(sender: Box, reader: Box, channels: Sequence[str], share: float, known
 
 def _boxes(claim: Claim, boxes: Sequence[Box], told: Mapping[str, str]) -> Iterator[str]:
     for box in boxes:
-        kinds = len(set(codes(map(key, claim.values[box.variable])).tolist()))
-        facts = [f"{box.variable} at {box.site.site}", f"{kinds} different values"]
+        facts = [f"{box.variable} at {box.site.site}", f"{kinds(claim, box.variable)} different values"]
         facts += [f"{channel} reads {', '.join(parents) or 'nothing claimed'}" for channel, parents in box.site.reads]
         known = told.get(f"{box.variable} at {box.site.site}", told.get(box.variable, ""))
         facts += [known] if known else []

@@ -7,8 +7,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scrub.claims.titles import in_cell
 from scrub.report.explanation import row_lines, swap_lines
-from scrub.report.shares import shares_svg
+from scrub.report.shares import INK, shares_svg
 from scrub.report.text import details, headline
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from scrub.score.explain import Explanation
     from scrub.score.result import Result
 
-COLOURS = {"supported": "#1a7f37", "refuted": "#cf222e", "inconclusive": "#9a6700", "undefined": "#57606a"}
 CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
 
 
@@ -43,7 +43,7 @@ def result_html(result: Result) -> str:
     body = escape("\n".join(details(result)))
     picture = wide(shares_svg(result.to_dict()))
     return (
-        f"<div>{headed(headline(result), COLOURS[result.verdict])}{picture}"
+        f"<div>{headed(headline(result), INK[result.verdict])}{picture}"
         f'<pre style="margin:0.3em 0 0 0;overflow-x:auto">{body}</pre></div>'
     )
 
@@ -85,7 +85,7 @@ def problems_html(problems: Sequence[Problem]) -> str:
     head = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in ("where", "variable", "found", "to do"))
     rows = "".join(f"<tr>{''.join(map(_cell, _problem(problem)))}</tr>" for problem in problems)
     table = f'<table style="border-collapse:collapse"><tr>{head}</tr>{rows}</table>'
-    return f"<div>{headed(count, COLOURS['refuted'])}{table}</div>"
+    return f"<div>{headed(count, INK['refuted'])}{table}</div>"
 
 
 def _problem(problem: Problem) -> tuple[str, ...]:
@@ -99,8 +99,7 @@ def _file(name: str | None) -> str | None:
     """The file's own name; what was written in a notebook has one that says nothing."""
     if name is None:
         return None
-    path = Path(name)
-    return "cell" if path.parent.name.startswith("ipykernel_") else path.name
+    return "cell" if in_cell(name) else Path(name).name
 
 
 def _cell(words: str) -> str:

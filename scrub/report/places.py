@@ -56,7 +56,7 @@ def places(claim: Claim, tree: Occurrence) -> list[Place]:
     for node in tree.walk():
         found.setdefault((node.variable, node.site), []).append(node)
     return [
-        Place(variable, site, tuple(_reads(nodes[0])), _kinds(claim, variable), tuple(n.path for n in nodes))
+        Place(variable, site, tuple(_reads(nodes[0])), kinds(claim, variable), tuple(n.path for n in nodes))
         for (variable, site), nodes in found.items()
     ]
 
@@ -76,7 +76,8 @@ def _reads(node: Occurrence) -> Iterable[str]:
         yield f"{channel} reads {', '.join(parents)}" if parents else f"{channel}{NOTHING}"
 
 
-def _kinds(claim: Claim, variable: str) -> int:
+def kinds(claim: Claim, variable: str) -> int:
+    """How many different values a variable has."""
     return len(set(codes(map(key, claim.values[variable])).tolist()))
 
 

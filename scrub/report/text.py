@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from scrub.claims.titles import short_name
 from scrub.report.since import since_lines
 from scrub.score.control import RANDOM, SHUFFLED, UNTRAINED
 
@@ -21,10 +22,6 @@ WORST = 2  # rows that are told
 def result_text(result: Result) -> str:
     """One result: the verdict first, then what it rests on."""
     return "\n".join([headline(result), *details(result)])
-
-
-def short_name(name: str) -> str:
-    return name.rsplit("::", 1)[-1]
 
 
 def headline(result: Result) -> str:

@@ -8,13 +8,12 @@ from html import escape
 from attrs import frozen
 
 from scrub.engine.unroll import Occurrence
+from scrub.report.channels import ink_of, label_of
 from scrub.report.notebook import wide
 from scrub.report.svg import cut, text
 
 LETTER, HIGH, LINE, PAD, GAP = 7, 36, 15, 12, 52  # pixels: a letter, a box, a line, a margin, between columns
 APART = 10  # between boxes of a column
-INK = {"q": "#2166ac", "k": "#1b7837", "v": "#b2182b"}  # told apart by letter, too
-PLAIN = "#555555"
 REST = " + rest"
 NAME, SITE = 32, 44  # letters that are drawn
 
@@ -93,10 +92,9 @@ def _bottom(node: Node) -> float:
 def _edge(reader: Node, child: Node) -> str:
     """From what is read to who reads it, named by its channels."""
     channels = child.occurrence.channels
-    ink = INK.get(channels[0], PLAIN) if len(channels) == 1 else PLAIN
+    ink, name = ink_of(channels), label_of(channels)
     x0, x1, middle = reader.x + reader.wide, child.x, child.x - GAP // 2
     path = f'<path d="M{x1},{child.y:g} C{middle},{child.y:g} {middle},{reader.y:g} {x0},{reader.y:g}" fill="none"'
-    name = "" if channels == ("input",) else "".join(channels) if {*channels} <= {*INK} else ", ".join(channels)
     label = text(x1 - 4, child.y - 4, cut(name, NAME), "end", f' font-size="10" fill="{ink}"') if name else ""
     told = f"{', '.join(channels)} of {reader.occurrence.variable} reads {child.occurrence.variable}"
     return f'<g><title>{escape(told)}</title>{path} stroke="{ink}"/>{label}</g>'

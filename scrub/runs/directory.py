@@ -25,6 +25,7 @@ from scrub import store
 from scrub.claims.facts import canonical_text, facts_of
 from scrub.claims.metric import NamedMetric
 from scrub.claims.resolved import Claim
+from scrub.claims.titles import in_cell, short_name, with_file
 from scrub.engine.on_transformer import TransformerRows
 from scrub.errors import ClaimError, ScrubError, some
 from scrub.runs.blocks import Blocks, read_arrays, sweep, write_arrays
@@ -45,7 +46,8 @@ Record = tuple[Path, Arrays, dict[str, str]]
 
 @frozen
 class Run:
-    """An opened run directory: `blocks` are those that were asked for so far, `records` the results to be stored.
+    """An opened run directory: `blocks` are those that were asked for so far, `records` the results to be stored,
+    `claims` those that they are of.
 
     `depends` has, for the digest of each claim, that of all that its numbers depend on.
     """
@@ -55,6 +57,7 @@ class Run:
     blocks: list[Blocks] = field(factory=list[Blocks])
     depends: dict[str, str] = field(factory=dict[str, str])
     records: list[Record] = field(factory=list[Record])
+    claims: list[Claim] = field(factory=list[Claim])
 
     def keep(self, bench: Bench) -> Bench:
         """The same claim on the same model, its blocks kept in this directory."""
@@ -75,6 +78,7 @@ class Run:
         changed = self._since(path, result, text, table, depends)
         stored = {"result": store.as_json([result.to_dict()]), "text": json.dumps(text), "depends": depends}
         self.records.append((path, table, stored))
+        self.claims.append(claim)
         return evolve(result, since=changed)
 
     def finish(self) -> None:
@@ -82,6 +86,7 @@ class Run:
         for path, table, stored in self.records:
             write_arrays(path, table, stored)
         self.records.clear()
+        self.claims.clear()
 
     def __str__(self) -> str:
         found, computed = (sum(getattr(blocks, name) for blocks in self.blocks) for name in ("found", "computed"))
@@ -174,10 +179,8 @@ def short(name: str) -> str:
 
     A cell of a notebook is a file that is named anew whenever the cell is changed: it is left out.
     """
-    file, _, title = name.rpartition("::")
-    if file.startswith("<") or Path(file).parent.name.startswith("ipykernel_"):
-        return title
-    return f"{Path(file).name}::{title}" if file else title
+    file = name.rpartition("::")[0]
+    return short_name(name) if file.startswith("<") or in_cell(file) else with_file(name)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -28,24 +28,35 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes, Fraction)
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
 
 
+class _Unknown(Exception):
+    """Something that cannot be told apart was met."""
+
+
 def identity(*values: object) -> str:
     """A digest of what values are and compute: equal for equal ones in every process, as far as can be told."""
+    return known_identity(*values) or uuid4().hex
+
+
+def known_identity(*values: object) -> str | None:
+    """The identity, or None where something in it is like nothing else, not even itself."""
     state = hashlib.blake2b(digest_size=16)
     try:
         for piece in _pieces(values, {}, []):
             state.update(len(piece).to_bytes(8, "little"))
             state.update(piece)
-    except RecursionError:  # nested too deeply to be told
-        state.update(uuid4().bytes)
+    except (_Unknown, RecursionError):  # or nested too deeply to be told
+        return None
     return state.hexdigest()
 
 
-def known_identity(*values: object) -> str | None:
-    """The identity, or None where something in it is like nothing else, not even itself."""
-    found = identity(*values)
-    return found if identity(*values) == found else None
+def _told(value: object) -> str:
+    found = known_identity(value)
+    if found is None:
+        raise _Unknown
+    return found
 
 
+@cache
 def of_scrub() -> str:
     """A digest of the code that makes numbers: they are used again with exactly this code."""
     rooms = ("claims", "model", "engine", "score", "zoo")
@@ -67,8 +78,8 @@ def _pieces(value: Any, seen: dict[int, int], kept: list[object]) -> Iterator[by
     yield type(value).__qualname__.encode()
     try:
         parts = _parts(value)
-    except Exception:  # whatever a value's own code raises: it is like nothing else
-        parts = [uuid4().bytes]
+    except Exception as error:  # whatever a value's own code raises: it is like nothing else
+        raise _Unknown from error
     for part in parts:
         yield from _pieces(part, seen, kept)
 
@@ -83,7 +94,7 @@ def _parts(value: Any) -> list[Any]:
     if type(value) is dict:
         return [part for pair in value.items() for part in pair]
     if type(value) in (set, frozenset):
-        return sorted(map(identity, value))
+        return sorted(map(_told, value))
     if type(value) in (tuple, list):
         return list(value)
     return _code(value) or _instance(value)

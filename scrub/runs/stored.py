@@ -16,9 +16,7 @@ WRITTEN_BY = {store.RUN: "test", DRAWINGS: "test", COMPARISON: "compare", CRITER
 
 def save(out: Path, name: str, results: Sequence[dict[str, Any]], command: str, pictures: Sequence[str] = ()) -> None:
     """Store results beside those of other commands, whole or not at all. Raises ClaimError."""
-    content = json.loads(store.as_json(list(results)))
-    content |= {"command": command, "pictures": list(pictures)}
-    store.write_text(out / name, json.dumps(content, indent=2))
+    store.write_text(out / name, store.as_json(results, command=command, pictures=list(pictures)))
 
 
 def read(out: Path, name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from scrub.engine.draw import Swap, all_swaps
 from scrub.engine.unroll import Occurrence
 from scrub.score.control import Adversary
+from scrub.score.effect import swap_words
 from scrub.score.result import Result, ratio
 from scrub.score.sample import Bench, Samples, resample_only
 from scrub.score.statistics import interval
@@ -53,7 +54,7 @@ def attack(
 
 def _named(swaps: Mapping[Swap, Occurrence]) -> dict[Swap, str]:
     """Swaps in words; those of a variable that occurs several times at one site also say by which path."""
-    named = {swap: f"{swap[1]} of {node.variable} ({node.site})" for swap, node in swaps.items()}
+    named = {swap: swap_words(swap[1], node.variable, node.site) for swap, node in swaps.items()}
     count = Counter(named.values())
     return {swap: name if count[name] == 1 else f"{name} by {swap[0]}" for swap, name in named.items()}
 

@@ -18,10 +18,17 @@ Arrays = dict[str, np.ndarray]
 
 @frozen(eq=False)
 class Block:
-    """`compute` gives arrays with one entry for each call, or row, of the block."""
+    """`compute` gives arrays with one entry for each call, or row, of the block.
 
-    key: str
+    `told` makes the key, which takes a walk through all that was drawn: nobody who keeps nothing asks for it.
+    """
+
+    told: Callable[[], str]
     compute: Callable[[], Arrays]
+
+    @property
+    def key(self) -> str:
+        return self.told()
 
 
 Keep = Callable[[Iterable[Block]], Iterator[tuple[int, Arrays]]]  # the number of a block, and its arrays

@@ -31,7 +31,6 @@ from scrub.score.comparison import (
     labels,
 )
 from scrub.score.control import SHUFFLED
-from scrub.score.judge import provenance
 from scrub.score.paired import holm, sign_flip, studentised
 from scrub.score.refine import refines, swapped
 from scrub.score.result import ROUNDING, Result, gap
@@ -59,7 +58,7 @@ class Rival:
 
 
 def conclude(
-    rivals: Sequence[Rival], results: Sequence[Result], draws: int | None, seed: int, model: dict[str, Any],
+    rivals: Sequence[Rival], results: Sequence[Result], draws: int | None, seed: int,
     tokenizer: Tokenizer | None,
 ) -> Comparison:  # fmt: skip
     """Compare claims that were sampled on the same rows with the same seed and draws, and judged as in a test.
@@ -88,7 +87,7 @@ def conclude(
         metric=str(first.bench.claim.metric), better=first.bench.claim.metric.better, model=float(means[2]),
         rows=len(first.samples.references), draws=draws, seed=seed,
         options={"random": "each claim has its own; a difference is on the mean of both"} if unlike else {},
-        provenance=provenance(first.bench.claim.data, model), table=_table(rivals, short),
+        provenance=results[0].provenance, table=_table(rivals, short),
     )  # fmt: skip
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, field, frozen
 
+from scrub.claims.titles import short_name, with_file
 from scrub.score.bits import Bits
 from scrub.score.control import Adversary, Control
 from scrub.score.statistics import Interval
@@ -197,13 +197,8 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 def labels(names: Sequence[str]) -> dict[str, str]:
     """`file.py::name` -> `name`, with as much of the file as it takes to tell all of them apart."""
-    short = {name: name.rsplit("::", 1)[-1] for name in names}
-    for longer in (_with_file, str):
+    short = {name: short_name(name) for name in names}
+    for longer in (with_file, str):
         count = Counter(short.values())
         short = {name: longer(name) if count[label] > 1 else label for name, label in short.items()}
     return short
-
-
-def _with_file(name: str) -> str:
-    file, _, title = name.rpartition("::")
-    return f"{Path(file).name}::{title}" if file else title

@@ -20,7 +20,7 @@ from scrub.errors import ClaimError, MetricError, ModelError, did_you_mean
 from scrub.score.blocks import Block, gathered
 from scrub.score.control import CONSTANT, KEEP, REPLACE, SHUFFLED, Control
 from scrub.score.result import Result, ratio
-from scrub.score.sample import CALLS_AT_ONCE, CALLS_AT_ONCE_EVERYWHERE, Bench, Samples, chunks
+from scrub.score.sample import Bench, Samples, at_once, chunks
 from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.score.verdict import INCONCLUSIVE, ROUNDING, SUPPORTED
 from scrub.score.verdict import UNDEFINED as NO_VERDICT
@@ -72,10 +72,9 @@ def shuffled(
 ) -> Float[np.ndarray, "row permutation"]:  # fmt: skip
     """The scrubbed metric with shuffled values: each permutation is one draw of every reference row."""
     made = [ShuffledDraws(bench.claim, seed, source=permutation(bench.claim, seed, k)) for k in range(number)]
-    size = CALLS_AT_ONCE_EVERYWHERE if bench.program.dense else CALLS_AT_ONCE
 
     def blocks() -> Iterator[Block]:
-        for calls in _by_permutation(references, number, size):
+        for calls in _by_permutation(references, number, at_once(bench)):
             drawn = [made[k].tree(bench.tree, _part(calls, k)) for k in np.unique(calls.draw).tolist()]
             yield bench.alone(calls, {path: _joined([tree[path] for tree in drawn]) for path in drawn[0]})
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 from attrs import frozen
 
 
+def swap_words(kind: str, variable: str, site: str) -> str:
+    """`donor of subject (7.3 @ END)` or `rest of name (9.9 @ END)`."""
+    return f"{kind} of {variable} ({site})"
+
+
 @frozen
 class SwapEffect:
     """One swap: what is recovered when only it is made, when all but it are made, and what undoing it gains.
@@ -27,8 +32,7 @@ class SwapEffect:
 
     @property
     def what(self) -> str:
-        """`donor of subject (7.3 @ END)` or `rest of name (9.9 @ END)`."""
-        return f"{self.kind} of {self.variable} ({self.site})"
+        return swap_words(self.kind, self.variable, self.site)
 
     @property
     def meaning(self) -> str:

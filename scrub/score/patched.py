@@ -17,6 +17,7 @@ from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
 from scrub.engine.cache import Store, located, row_store, tensors
 from scrub.engine.needs import Kind, Need, add_written, written_kind
+from scrub.engine.on_graph import GraphRows
 from scrub.model.computation import Computation
 from scrub.model.graph import TransformerGraph
 from scrub.model.layers import trace, unembed
@@ -43,7 +44,7 @@ class PatchedGraph:
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        return [self.model.run(row.columns) for row in self.claim.data.rows]
+        return GraphRows(self.claim, self.model).rows
 
     def outputs(self, rows: Rows, patches: Sequence[Patch] = ()) -> list[Any]:
         """The output of each call. Raises ModelError when a function takes no such mixture of values."""

@@ -13,6 +13,7 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Float
 
+from scrub.claims.titles import short_name
 from scrub.score.statistics import FEW_ROWS
 from scrub.score.verdict import INCONCLUSIVE, ROUNDING
 
@@ -110,7 +111,7 @@ class Power:
     def __str__(self) -> str:
         how = "every draw" if self.draws is None else f"{self.draws} draws"
         pilot = "every draw" if self.pilot_draws is None else f"{self.pilot_draws} draws"
-        name, few = self.hypothesis.rsplit("::", 1)[-1], ""
+        name, few = short_name(self.hypothesis), ""
         if self.rows < FEW_ROWS:
             few = f" Fewer than {FEW_ROWS} rows give no verdict."
         if self.flat:

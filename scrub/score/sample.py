@@ -72,7 +72,9 @@ class Bench:
 
     def alone(self, calls: Calls, drawn: dict[str, Drawn]) -> Block:
         """The block of the scrubbed metric of every call."""
-        return Block(key("scrubbed", *self._told(calls, drawn)), lambda: {"scrubbed": self.scrubbed(calls, drawn)})
+        return Block(
+            lambda: key("scrubbed", *self._told(calls, drawn)), lambda: {"scrubbed": self.scrubbed(calls, drawn)}
+        )
 
     def beside(self, calls: Calls, drawn: dict[str, Drawn], whole: Int[np.ndarray, " call"]) -> Block:
         """The block of the scrubbed metric of every call beside that of the empty claim."""
@@ -80,7 +82,7 @@ class Bench:
         def compute() -> Arrays:
             return {"scrubbed": self.scrubbed(calls, drawn), "random": self.random(calls, whole)}
 
-        return Block(key("both", *self._told(calls, drawn), self._identities(whole)), compute)
+        return Block(lambda: key("both", *self._told(calls, drawn), self._identities(whole)), compute)
 
     def _told(self, calls: Calls, drawn: dict[str, Drawn]) -> Iterator[str | np.ndarray]:
         """All that was drawn for calls, row by row as draws know them: their order in the pool leaves no trace."""
@@ -136,7 +138,7 @@ def sample(
     made, tally = Draws(bench.claim, seed), Tally(bench.claim, bench.tree)
 
     def blocks() -> Iterator[Block]:
-        for calls in chunks(references, draws, _at_once(bench)):
+        for calls in chunks(references, draws, at_once(bench)):
             drawn = made.tree(bench.tree, calls)
             tally.add(drawn)
             yield bench.beside(calls, drawn, made.baseline(bench.tree, calls))
@@ -154,7 +156,7 @@ def resample_only(
 ) -> Table:
     """The scrubbed metric when only some swaps are made; the others use the calling row itself."""
     some = Draws(bench.claim, seed, made)
-    pieces = chunks(references, draws, _at_once(bench))
+    pieces = chunks(references, draws, at_once(bench))
     found = gathered(bench.keep, (bench.alone(calls, some.tree(bench.tree, calls)) for calls in pieces))
     return found["scrubbed"].reshape(len(references), draws)
 
@@ -172,7 +174,7 @@ def enumerate_exactly(
         bench.keep,
         (
             Block(
-                key("exact", bench.claim.data.identities[references[piece]]),
+                partial(key, "exact", bench.claim.data.identities[references[piece]]),
                 partial(_expected, bench, exact, references[piece], model[piece]),
             )
             for piece in pieces
@@ -213,5 +215,6 @@ class _Scorer:
         return np.abs(self.metric(outputs) - self.own)
 
 
-def _at_once(bench: Bench) -> int:
+def at_once(bench: Bench) -> int:
+    """How many calls are evaluated together."""
     return CALLS_AT_ONCE_EVERYWHERE if bench.program.dense else CALLS_AT_ONCE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def blocks(computed: list[int] | None = None) -> Iterator[Block]:
                 computed.append(n)
             return {"scrubbed": np.array([n, n + 0.5]), "random": np.full(2, -n)}
 
-        yield Block(key("test", np.array([number])), compute)
+        yield Block(partial(key, "test", np.array([number])), compute)
 
 
 def test_blocks_are_joined_in_their_order_whoever_computes_them(tmp_path: Path) -> None:

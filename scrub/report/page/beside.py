@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from attrs import evolve
 
+from scrub.claims.titles import short_name, with_file
 from scrub.report.page.blocks import Section, Words
-from scrub.report.page.claims import short
 
 Result = Mapping[str, Any]
 LETTERS = 8  # of a digest
@@ -37,22 +36,22 @@ def summed(sections: Iterable[Section]) -> str:
 
 def _versions(found: Result, tested: Sequence[Result]) -> list[tuple[str, str]]:
     """Claims of the result whose digest is not that of the claim of this name that was tested."""
-    here = {_file_and_name(r["hypothesis"]): str(r["digest"]) for r in tested}
+    here = {with_file(r["hypothesis"]): str(r["digest"]) for r in tested}
     other: list[tuple[str, str]] = []
     for one in found.get("hypotheses", [found]):
         name, digest = one.get("hypothesis"), one.get("digest")
-        now = here.get(_file_and_name(name)) if name and digest else None
+        now = here.get(with_file(name)) if name and digest else None
         if now is not None and digest != now:
             told = f"digest {digest[:LETTERS]}... there, {now[:LETTERS]}... here"
-            other.append((f"another version of {short(name)}", told))
+            other.append((f"another version of {short_name(name)}", told))
     return other
 
 
 def _models(found: Result, tested: Sequence[Result]) -> list[tuple[str, str]]:
     """The result's model, where no tested claim has it. What one of them does not know tells nothing."""
     own: Mapping[str, Any] = found["provenance"]["model"]
-    names = {_file_and_name(one["hypothesis"]) for one in found.get("hypotheses", [found]) if one.get("hypothesis")}
-    same = [r for r in tested if _file_and_name(r["hypothesis"]) in names] or tested
+    names = {with_file(one["hypothesis"]) for one in found.get("hypotheses", [found]) if one.get("hypothesis")}
+    same = [r for r in tested if with_file(r["hypothesis"]) in names] or tested
     unlike = [other for r in same if (other := _unlike(own, r["provenance"]["model"]))]
     if not same or len(unlike) < len(same):
         return []
@@ -66,9 +65,3 @@ def _unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[str, str, str] 
         if a.get(part) and b.get(part) and a[part] != b[part]:
             return part, str(a[part]), str(b[part])
     return None
-
-
-def _file_and_name(name: str) -> str:
-    """`file.py::name` without the path: the directory from which a command is started makes no difference."""
-    file, _, title = name.rpartition("::")
-    return f"{Path(file).name}::{title}"

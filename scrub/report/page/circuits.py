@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scrub.claims.titles import short_name
 from scrub.report.criteria import LEVEL, some_of
 from scrub.report.page.blocks import Block, Code, Section, Words, facts, part, table
-from scrub.report.page.claims import short
 from scrub.report.page.rerun import provenance
 from scrub.report.page.words import MARKS, chance, number, settings, several, share
 
@@ -29,7 +29,9 @@ def criteria_section(result: Criteria, command: str) -> Section:
         *part("Tests", *_tests(result)),
         *part("Run it again", Code(command, command=True), facts(_sample(result))),
     ]
-    return Section(f"Circuit of {short(result['hypothesis'])}", brief, (Words(said),), tuple(found), kind="criteria")
+    return Section(
+        f"Circuit of {short_name(result['hypothesis'])}", brief, (Words(said),), tuple(found), kind="criteria"
+    )
 
 
 def _interval(f: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from scrub.claims.titles import short_name
 from scrub.report.page.blocks import Block, Code, Folded, Items, Picture, Section, Words, facts, items, part, table
 from scrub.report.page.diagnostics import diagnostics
 from scrub.report.page.rerun import rerun
@@ -30,7 +31,7 @@ class Drawn:
 
 def claim_section(result: Result, drawn: Drawn, command: str) -> Section:
     """One result in its JSON form; `command` is what was asked besides the claim's name."""
-    word, name = result["verdict"], short(result["hypothesis"])
+    word, name = result["verdict"], short_name(result["hypothesis"])
     foil = "" if not result["foil"] else "foil, " + ("as it should be" if result["passed"] else "should be refuted")
     brief = ", ".join(filter(None, [f"recovered {span(result['recovered'])}, bar {result['bar']:.2f}", foil]))
     before: list[Block] = [Words(capital(result["reason"]))]
@@ -47,11 +48,6 @@ def claim_section(result: Result, drawn: Drawn, command: str) -> Section:
         *part("Run it again", *rerun(result, command)),
     ]
     return Section(name, brief, tuple(before), tuple(parts), word, result["passed"])
-
-
-def short(name: str) -> str:
-    """`induction` for `hypotheses/induction.py::induction`."""
-    return name.rpartition("::")[2] or name
 
 
 def capital(text: str) -> str:

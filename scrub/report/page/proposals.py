@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scrub.claims.titles import short_name
 from scrub.report.page.blocks import Block, Code, Picture, Section, Words, facts, items, part, table
-from scrub.report.page.claims import short
 from scrub.report.page.rerun import provenance
 from scrub.report.page.words import rate, settings, several, share
 from scrub.report.ranked import number, size
@@ -17,7 +17,7 @@ NODES, EDGES = 20, 10  # that are listed
 
 def proposal_section(p: Proposal, pictures: Sequence[str], command: str) -> Section:
     """One proposal in its JSON form with its heat map."""
-    name = short(p["hypothesis"]) if p["hypothesis"] else str(p["provenance"]["model"]["name"])
+    name = short_name(p["hypothesis"]) if p["hypothesis"] else str(p["provenance"]["model"]["name"])
     brief = f"{p['method']}, {p['direction']}, {p['metric']}: {several(len(p['nodes']), 'node')} by effect"
     effect = (
         f"Base {size(p['base'])}, source {size(p['source'])}; an effect is metric(base with a node from source) - "
