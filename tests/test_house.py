@@ -18,22 +18,19 @@ PATHS = {path: ".".join(("scrub", *path.relative_to(ROOT).with_suffix("").parts)
 MODULES = {name.removesuffix(".__init__"): path for path, name in PATHS.items()}
 ABOVE = {  # room -> the rooms that it may import
     "errors": set[str](),
-    "claims": {"errors"},
+    "shown": set[str](),
+    "claims": {"errors", "shown"},
     "model": {"errors", "claims"},
-    "engine": {"errors", "claims", "model"},
-    "score": {"errors", "claims", "model", "engine"},
-    "circuit": {"errors", "claims", "model", "engine", "score"},
-    "proposals": {"errors", "claims", "model", "engine", "score", "circuit"},
-    "report": {"errors", "claims", "engine", "score", "circuit", "proposals"},
+    "engine": {"errors", "shown", "claims", "model"},
+    "score": {"errors", "shown", "claims", "model", "engine"},
+    "circuit": {"errors", "shown", "claims", "model", "engine", "score"},
+    "proposals": {"errors", "shown", "claims", "model", "engine", "score", "circuit"},
+    "report": {"errors", "claims", "model", "engine", "score", "circuit", "proposals"},
     "runs": {"errors", "store", "claims", "model", "engine", "score"},
     "zoo": {"errors", "claims", "model"},
 }
-LATE = {  # what functions may import besides: a result shows itself, a name or a claim finds its model
-    "claims": {"report", "model"},
-    "engine": {"report"},
-    "score": {"report"},
-    "circuit": {"report"},
-    "proposals": {"report"},
+LATE = {  # what functions may import besides: what is shown asks the report, a name finds its model
+    "shown": {"report"},
     "model": {"zoo"},
 }
 HEAVY = ("torch", "transformers", "transformer_lens", "pandas", "rich")

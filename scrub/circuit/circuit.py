@@ -12,6 +12,7 @@ from scrub.circuit.parts import Edge, Node, Part, channel_name, no_comma, parse_
 from scrub.claims.graphs import ModelGraph
 from scrub.claims.names import Component
 from scrub.errors import ClaimError, nearest, path_of, some
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,14 +169,10 @@ class Circuit:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a part: its name, and for an edge who sends to whom through which channel."""
-        from scrub.report.circuit import circuit_frame
-
-        return circuit_frame(self)
+        return shown(self, "frame")
 
     def _repr_html_(self) -> str:
-        from scrub.report.circuit import circuit_html
-
-        return circuit_html(self)
+        return shown(self, "html")
 
 
 def _split(text: str) -> list[str]:

@@ -20,6 +20,7 @@ from scrub.circuit.runs import by_row
 from scrub.circuit.significance import Finding, equivalence, independence, wins
 from scrub.circuit.universe import expand
 from scrub.errors import ClaimError
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,25 +71,17 @@ class Criteria:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a row: the metric of model, circuit and ablated run."""
-        import pandas as pd
-
-        return pd.DataFrame(self.table)
+        return shown(self, "frame")
 
     def plot(self) -> Figure:
         """Faithfulness, completeness and minimality as a plotly figure. Raises ScrubError without plotly."""
-        from scrub.report.plots.criteria import criteria_plot
-
-        return criteria_plot(self)
+        return shown(self, "plot")
 
     def __str__(self) -> str:
-        from scrub.report.criteria import criteria_text
-
-        return criteria_text(self)
+        return shown(self, "text")
 
     def _repr_html_(self) -> str:
-        from scrub.report.criteria import criteria_html
-
-        return criteria_html(self)
+        return shown(self, "html")
 
 
 def judge(

@@ -14,6 +14,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import described
 from scrub.circuit.paths import Path
 from scrub.score.statistics import UNDEFINED, Interval, interval
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,19 +57,13 @@ class CircuitRun:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a row: the metric of the run and of its start."""
-        import pandas as pd
-
-        return pd.DataFrame(self.table)
+        return shown(self, "frame")
 
     def __str__(self) -> str:
-        from scrub.report.sweep import run_text
-
-        return run_text(self)
+        return shown(self, "text")
 
     def _repr_html_(self) -> str:
-        from scrub.report.sweep import run_html
-
-        return run_html(self)
+        return shown(self, "html")
 
 
 def run(bench: Bench, circuit: Circuit, without: bool, provenance: dict[str, Any]) -> CircuitRun:

@@ -23,6 +23,7 @@ from scrub.errors import ClaimError, nearest
 from scrub.model.graph import TransformerGraph
 from scrub.model.weights import Transformer
 from scrub.score.statistics import interval
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,25 +73,17 @@ class Sweep:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line an effect."""
-        import pandas as pd
-
-        return pd.DataFrame(self.to_dict()["effects"])
+        return shown(self, "frame")
 
     def plot(self) -> Figure:
         """The heat map as a plotly figure. Raises ScrubError without plotly."""
-        from scrub.report.plots.heat import sweep_plot
-
-        return sweep_plot(self)
+        return shown(self, "plot")
 
     def __str__(self) -> str:
-        from scrub.report.sweep import sweep_text
-
-        return sweep_text(self)
+        return shown(self, "text")
 
     def _repr_html_(self) -> str:
-        from scrub.report.sweep import sweep_html
-
-        return sweep_html(self)
+        return shown(self, "html")
 
 
 def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...]:

@@ -26,6 +26,7 @@ from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, canonical, equal
 from scrub.claims.warn import warnings_of
 from scrub.errors import ClaimError, MetricError, nearest, some
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,16 +75,10 @@ class Checked:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a problem."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            self.to_dict()["problems"], columns=["file", "line", "variable", "found", "nearest", "fix"]
-        )
+        return shown(self, "frame")
 
     def _repr_html_(self) -> str:
-        from scrub.report.notebook import checked_html
-
-        return checked_html(self)
+        return shown(self, "html")
 
 
 def name_of(hypothesis: Hypothesis) -> str:

@@ -26,6 +26,7 @@ from scrub.claims.problems import Problem, told, written_at
 from scrub.claims.protocol import Protocol
 from scrub.claims.sites import Inside, Place, Site
 from scrub.errors import ClaimError, did_you_mean, nearest, some
+from scrub.shown import shown
 
 RESTS = ("resample", "keep", "paired", "mean", "zero")
 SCOPES = ("occurrence", "input", "draw")
@@ -259,10 +260,7 @@ class Hypothesis:
         return f"Hypothesis({self.title}{foil})"
 
     def _repr_html_(self) -> str:
-        from scrub.model.resolve import check
-        from scrub.report.notebook import hypothesis_html
-
-        return hypothesis_html(self, check)
+        return shown(self, "html")
 
 
 _SETTINGS = ("model", "data", "metric", "expect", "criteria")

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from attrs import asdict, evolve, frozen
 
 from scrub.errors import ClaimError
+from scrub.shown import shown
 
 
 @runtime_checkable
@@ -57,9 +58,7 @@ class Problem:
         return asdict(self)
 
     def _repr_html_(self) -> str:
-        from scrub.report.notebook import problems_html
-
-        return problems_html([self])
+        return shown(self, "html")
 
 
 class ClaimProblems(ClaimError):
@@ -70,9 +69,7 @@ class ClaimProblems(ClaimError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     def _repr_html_(self) -> str:
-        from scrub.report.notebook import problems_html
-
-        return problems_html(self.problems)
+        return shown(self, "html")
 
 
 def located(problems: Iterable[Problem], hypothesis: str, file: str | None, line: int | None) -> list[Problem]:

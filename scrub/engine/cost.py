@@ -17,6 +17,7 @@ from scrub.engine.number import Numbering
 from scrub.engine.plan import Leaf, Program, Shape, Stream, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.model.graph import TransformerGraph
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,19 +53,13 @@ class Plan:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table of one line, so that plans stand below each other; `alone.x` are the rows of variable x."""
-        import pandas as pd
-
-        return pd.json_normalize(self.to_dict()).drop(columns="program")
+        return shown(self, "frame")
 
     def __str__(self) -> str:
-        from scrub.report.plan import plan_text
-
-        return plan_text(self)
+        return shown(self, "text")
 
     def _repr_html_(self) -> str:
-        from scrub.report.plan import plan_html
-
-        return plan_html(self)
+        return shown(self, "html")
 
 
 def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, seed: int) -> Plan:

@@ -14,6 +14,7 @@ from attrs import field, frozen
 from scrub.claims.names import Component
 from scrub.claims.placement import PlacedSite
 from scrub.claims.resolved import Claim
+from scrub.shown import shown
 
 ROOT_PATH = "answer"
 
@@ -58,9 +59,7 @@ class Occurrence:
         return "\n".join(_lines(self, "", ""))
 
     def _repr_html_(self) -> str:
-        from scrub.report.tree import tree_html
-
-        return tree_html(self)
+        return shown(self, "html")
 
 
 def unroll(claim: Claim) -> Occurrence:

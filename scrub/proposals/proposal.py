@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from scrub.proposals.agreement import Agreement
 from scrub.proposals.bound import ASSUMPTION, Bounded
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,10 +127,7 @@ class Proposal:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table of the nodes, the best first; companions are columns of their own."""
-        import pandas as pd
-
-        lines = [_node(n) | {f"score ({m})": s for m, s in n.companions.items()} for n in self.nodes]
-        return pd.DataFrame(lines).drop(columns="companions")
+        return shown(self, "frame")
 
     def per_row(self) -> pd.DataFrame:
         """The signed estimates: a line for each row of the data, a column for each node."""
@@ -140,19 +138,13 @@ class Proposal:
 
     def plot(self) -> Figure:
         """The strongest nodes, estimated and patched, as a plotly figure. Raises ScrubError without plotly."""
-        from scrub.report.plots.ranking import proposal_plot
-
-        return proposal_plot(self)
+        return shown(self, "plot")
 
     def __str__(self) -> str:
-        from scrub.report.proposal import proposal_text
-
-        return proposal_text(self)
+        return shown(self, "text")
 
     def _repr_html_(self) -> str:
-        from scrub.report.proposal import proposal_html
-
-        return proposal_html(self)
+        return shown(self, "html")
 
 
 def aggregate_of(absolute: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ from scrub.report.text import details, headline
 if TYPE_CHECKING:
     from scrub.claims.check import Checked
     from scrub.claims.hypothesis import Hypothesis
-    from scrub.claims.problems import Problem
+    from scrub.claims.problems import ClaimProblems, Problem
+    from scrub.claims.published import ClaimDiff, Published
     from scrub.score.explain import Explanation
     from scrub.score.result import Result
 
@@ -48,8 +49,15 @@ def result_html(result: Result) -> str:
     )
 
 
-def hypothesis_html(hypothesis: Hypothesis, check: Callable[[Hypothesis], Checked]) -> str:
+def words_html(value: object) -> str:
+    """A value whose words suffice, in a fixed-width block."""
+    return block(str(value))
+
+
+def hypothesis_html(hypothesis: Hypothesis) -> str:
     """The figure of a claim, or what is wrong with it. Checks it, which loads no weights; never raises."""
+    from scrub.model.resolve import check
+
     try:
         return checked_html(check(hypothesis))
     except Exception as error:  # showing a value must not fail: whatever its model or data do is told instead
@@ -77,6 +85,14 @@ def _right(checked: Checked) -> str:
 
 def _warned(warnings: Sequence[str]) -> str:
     return "".join(f"<div>warning: {escape(text)}</div>" for text in warnings)
+
+
+def problem_html(problem: Problem) -> str:
+    return problems_html([problem])
+
+
+def claim_problems_html(error: ClaimProblems) -> str:
+    return problems_html(error.problems)
 
 
 def problems_html(problems: Sequence[Problem]) -> str:
@@ -115,21 +131,22 @@ def explanation_html(explanation: Explanation) -> str:
     return "<div>" + "\n".join(parts) + "</div>"
 
 
-def published_html(words: str, out: Path) -> str:
+def published_html(published: Published) -> str:
     """What was written, and below it, folded, the claim's canonical text as it stands there."""
     from scrub.claims.freeze import TEXT
 
     try:
-        content = (out / TEXT).read_text(encoding="utf-8")
+        content = (published.out / TEXT).read_text(encoding="utf-8")
     except OSError:  # moved since
-        return block(words)
-    return f"<div>{block(words)}<details><summary>{TEXT}</summary>{block(content)}</details></div>"
+        return block(str(published))
+    return f"<div>{block(str(published))}<details><summary>{TEXT}</summary>{block(content)}</details></div>"
 
 
-def difference_html(words: str) -> str:
+def difference_html(difference: ClaimDiff) -> str:
     """The facts of one claim alone in red with a minus, those of the other in blue with a plus."""
     colours = {"-": "#b2182b", "+": "#2166ac"}
     lines = [
-        f'<span style="color:{colours.get(line[:1], "inherit")}">{escape(line)}</span>' for line in words.split("\n")
+        f'<span style="color:{colours.get(line[:1], "inherit")}">{escape(line)}</span>'
+        for line in str(difference).split("\n")
     ]
     return f'<pre style="margin:0">{chr(10).join(lines)}</pre>'

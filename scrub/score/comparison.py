@@ -12,6 +12,7 @@ from scrub.claims.titles import short_name, with_file
 from scrub.score.bits import Bits
 from scrub.score.control import Adversary, Control
 from scrub.score.statistics import Interval
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,25 +163,17 @@ class Comparison:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a reference row: the model's metric, each claim's scrubbed and random."""
-        import pandas as pd
-
-        return pd.DataFrame(self.table)
+        return shown(self, "frame")
 
     def plot(self) -> Figure:
         """Shares against bits, and the paired differences, as a plotly figure. Raises ScrubError without plotly."""
-        from scrub.report.plots.rivals import comparison_plot
-
-        return comparison_plot(self)
+        return shown(self, "plot")
 
     def __str__(self) -> str:
-        from scrub.report.comparison import comparison_text
-
-        return comparison_text(self)
+        return shown(self, "text")
 
     def _repr_html_(self) -> str:
-        from scrub.report.comparison import comparison_html
-
-        return comparison_html(self)
+        return shown(self, "html")
 
 
 def distinct(names: Sequence[str]) -> list[str]:

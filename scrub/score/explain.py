@@ -20,6 +20,7 @@ from scrub.score.effect import SwapEffect
 from scrub.score.result import ratio
 from scrub.score.sample import Bench, Samples, resample_only
 from scrub.score.stories import RowStory, row_story
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,19 +50,13 @@ class Explanation:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a swap."""
-        import pandas as pd
-
-        return pd.DataFrame([asdict(effect) for effect in self.swaps])
+        return shown(self, "frame")
 
     def __str__(self) -> str:
-        from scrub.report.explanation import explanation_text
-
-        return explanation_text(self)
+        return shown(self, "text")
 
     def _repr_html_(self) -> str:
-        from scrub.report.notebook import explanation_html
-
-        return explanation_html(self)
+        return shown(self, "html")
 
 
 def swap_effects(bench: Bench, samples: Samples, draws: int, seed: int) -> tuple[SwapEffect, ...]:

@@ -23,6 +23,7 @@ from scrub.errors import ClaimError
 from scrub.score.answers import NONE, Answers
 from scrub.score.patched import Patch, Patched
 from scrub.score.statistics import UNDEFINED, Interval, interval
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,25 +99,17 @@ class Interchange:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a variable."""
-        import pandas as pd
-
-        return pd.json_normalize([exchange.to_dict() for exchange in self.exchanges])
+        return shown(self, "frame")
 
     def plot(self) -> Figure:
         """The shares of every variable beside chance as a plotly figure. Raises ScrubError without plotly."""
-        from scrub.report.plots.exchanges import interchange_plot
-
-        return interchange_plot(self)
+        return shown(self, "plot")
 
     def __str__(self) -> str:
-        from scrub.report.interchange import interchange_text
-
-        return interchange_text(self)
+        return shown(self, "text")
 
     def _repr_html_(self) -> str:
-        from scrub.report.interchange import interchange_html
-
-        return interchange_html(self)
+        return shown(self, "html")
 
 
 def interchange(

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from scrub.claims.titles import short_name
 from scrub.score.statistics import FEW_ROWS
 from scrub.score.verdict import INCONCLUSIVE, ROUNDING
+from scrub.shown import shown
 
 if TYPE_CHECKING:  # a stored result needs no torch
     import pandas as pd
@@ -104,9 +105,7 @@ class Power:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table of one line, so that those of several claims stand below each other."""
-        import pandas as pd
-
-        return pd.json_normalize(self.to_dict())
+        return shown(self, "frame")
 
     def __str__(self) -> str:
         how = "every draw" if self.draws is None else f"{self.draws} draws"
@@ -125,9 +124,7 @@ class Power:
         )
 
     def _repr_html_(self) -> str:
-        from scrub.report.notebook import block
-
-        return block(str(self))
+        return shown(self, "html")
 
 
 def settle(

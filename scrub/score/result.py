@@ -16,6 +16,7 @@ from scrub.score.power import DETECTABLE, Spread
 from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,25 +138,17 @@ class Result:
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a reference row: model, scrubbed and random metric, and the distances."""
-        import pandas as pd
-
-        return pd.DataFrame(self.table)
+        return shown(self, "frame")
 
     def plot(self) -> Figure:
         """The share, its controls, and every row as a plotly figure. Raises ScrubError without plotly."""
-        from scrub.report.plots.shares import result_plot
-
-        return result_plot(self)
+        return shown(self, "plot")
 
     def __str__(self) -> str:
-        from scrub.report.text import result_text
-
-        return result_text(self)
+        return shown(self, "text")
 
     def _repr_html_(self) -> str:
-        from scrub.report.notebook import result_html
-
-        return result_html(self)
+        return shown(self, "html")
 
 
 def ratio(columns: np.ndarray) -> np.ndarray:
