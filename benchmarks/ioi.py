@@ -20,7 +20,6 @@ from measuring import best_of, growth, in_fresh_process
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from scrub import Dataset
-from scrub.benches import references
 from scrub.claims.collect import collect
 from scrub.engine.on_transformer import TransformerRows
 from scrub.model.resolve import sound
@@ -28,6 +27,7 @@ from scrub.model.transformer import adapt, bridge_of
 from scrub.model.weights import Transformer
 from scrub.score.measure import OnTransformer
 from scrub.score.sample import Bench, compile_claim, sample
+from scrub.verbs.setup import references
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIM = ROOT / "hypotheses" / "ioi.py"

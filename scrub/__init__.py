@@ -24,24 +24,25 @@ from scrub.claims.sites import mlps as mlps
 from scrub.claims.sites import nodes as nodes
 from scrub.claims.sites import pos as pos
 from scrub.claims.sites import resid as resid
-from scrub.comparing import compare as compare
 from scrub.errors import ScrubError as ScrubError
-from scrub.experiments import criteria as criteria
-from scrub.experiments import patch_paths as patch_paths
-from scrub.experiments import run_circuit as run_circuit
-from scrub.experiments import sweep as sweep
-from scrub.freezing import diff as diff
-from scrub.freezing import freeze as freeze
-from scrub.freezing import thaw as thaw
-from scrub.interventions import interchange as interchange
-from scrub.interventions import power as power
-from scrub.proposing import propose as propose
-from scrub.run import check as check
-from scrub.run import explain as explain
-from scrub.run import plan as plan
-from scrub.run import test as test
+from scrub.storage.version import VERSION
+from scrub.verbs.compare import compare as compare
+from scrub.verbs.freeze import diff as diff
+from scrub.verbs.freeze import freeze as freeze
+from scrub.verbs.freeze import thaw as thaw
+from scrub.verbs.interchange import interchange as interchange
+from scrub.verbs.interchange import power as power
+from scrub.verbs.propose import propose as propose
+from scrub.verbs.setup_circuits import criteria as criteria
+from scrub.verbs.setup_circuits import patch_paths as patch_paths
+from scrub.verbs.setup_circuits import run_circuit as run_circuit
+from scrub.verbs.setup_circuits import sweep as sweep
+from scrub.verbs.test import check as check
+from scrub.verbs.test import explain as explain
+from scrub.verbs.test import plan as plan
+from scrub.verbs.test import test as test
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # the grammar of parts is reserved: these names exist and say that they are not built yet
 _RESERVED = ("neurons", "queries", "keys", "values", "directions", "latents", "estimate")

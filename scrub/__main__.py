@@ -1,5 +1,5 @@
 """`python -m scrub`."""
 
-from scrub.cli import main
+from scrub.cli.group import main
 
 main(prog_name="scrub")

@@ -86,7 +86,7 @@ class ClaimItem(pytest.Item):
         self.hypothesis = hypothesis
 
     def runtest(self) -> None:
-        from scrub.run import test
+        from scrub.verbs.test import test
 
         self._find_model()
         rows: int | None = self.config.getoption("--scrub-rows")
@@ -162,7 +162,7 @@ def _taught(result: Result) -> list[str]:
 
 def _explained(hypothesis: Hypothesis, result: Result, rows: int | None, draws: int) -> str:
     """What `scrub explain` prints, of some rows; nothing where nothing can be recovered."""
-    from scrub.run import explain
+    from scrub.verbs.test import explain
 
     if result.verdict == "undefined":
         return ""

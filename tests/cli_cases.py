@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from scrub.cli import main
+from scrub.cli.group import main
 
 HEAD = """
 import math, os, signal, sys

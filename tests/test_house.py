@@ -26,7 +26,7 @@ ABOVE = {  # room -> the rooms that it may import
     "circuit": {"errors", "shown", "claims", "model", "engine", "score"},
     "proposals": {"errors", "shown", "claims", "model", "engine", "score", "circuit"},
     "report": {"errors", "claims", "model", "engine", "score", "circuit", "proposals"},
-    "runs": {"errors", "store", "claims", "model", "engine", "score"},
+    "storage": {"errors", "claims", "model", "engine", "score"},
     "zoo": {"errors", "claims", "model"},
 }
 LATE = {  # what functions may import besides: what is shown asks the report, a name finds its model
@@ -35,27 +35,9 @@ LATE = {  # what functions may import besides: what is shown asks the report, a 
 }
 HEAVY = ("torch", "transformers", "transformer_lens", "pandas", "rich")
 TOP = {
-    "benches",
-    "reporting",
-    "run",
-    "experiments",
-    "beginning",
-    "interventions",
-    "comparing",
-    "proposing",
-    "settings",
+    "verbs",
     "cli",
-    "cli_circuits",
-    "cli_compare",
-    "cli_options",
-    "cli_proposals",
-    "cli_report",
-    "cli_publish",
-    "freezing",
-    "judging",
     "pytest_plugin",
-    "store",
-    "template",
     "__main__",
 }  # with scrub/__init__.py they compose the rooms; no room imports them
 

@@ -17,7 +17,6 @@ import pytest
 
 import scrub
 from scrub import Circuit, Dataset, Hypothesis, embed, heads
-from scrub.benches import references
 from scrub.circuit import completeness as completing
 from scrub.circuit import on_transformer
 from scrub.circuit.bench import Bench
@@ -31,6 +30,7 @@ from scrub.claims.collect import collect
 from scrub.claims.protocol import Protocol
 from scrub.model.open import open_weights
 from scrub.model.resolve import sound
+from scrub.verbs.setup import references
 from scrub.zoo import rows as zoo_rows
 
 GALLERY = Path(__file__).parents[2] / "hypotheses"

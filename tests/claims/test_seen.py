@@ -13,7 +13,6 @@ from claim_cases import TINY, checked, names_claim, names_rows, told
 from cli_cases import FALSE, HEAD, Write
 from cli_cases import scrub as run_scrub
 from cli_cases import write as write
-from scrub.benches import references
 from scrub.claims.check import Checked, Subject, check_claim
 from scrub.claims.dataset import Dataset, Row
 from scrub.claims.hypothesis import Hypothesis, Options
@@ -22,6 +21,7 @@ from scrub.claims.seen import VERDICT_ROWS
 from scrub.errors import ClaimError
 from scrub.model.resolve import sound
 from scrub.score.statistics import FEW_ROWS
+from scrub.verbs.setup import references
 
 SPACE: dict[str, Any] = {}
 exec(HEAD + FALSE, SPACE)

@@ -13,7 +13,6 @@ from hooked import mixed_rows
 
 import scrub
 from scrub import Dataset, Hypothesis, Interpretation, claim, embed, heads, logits, nodes, recovers
-from scrub.benches import references
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
 from scrub.engine import cache, on_transformer
@@ -23,6 +22,7 @@ from scrub.model.resolve import sound
 from scrub.model.weights import Transformer
 from scrub.score import sample
 from scrub.score.result import Result
+from scrub.verbs.setup import references
 from strategies_models import named, random_transformer
 
 DATA = mixed_rows(24, vocabulary=9)

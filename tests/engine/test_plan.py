@@ -12,7 +12,6 @@ from hooked import mixed_rows
 
 import scrub
 from scrub import Hypothesis, Interpretation, claim, embed, heads, logits, mlps, nodes, recovers, resid
-from scrub.benches import references
 from scrub.claims.positions import Slot
 from scrub.claims.resolved import Claim
 from scrub.engine.cost import PILOT_CALLS, forward_work, plan_claim
@@ -26,6 +25,7 @@ from scrub.model.graph import Shape as Sizes
 from scrub.model.graph import TransformerGraph
 from scrub.model.resolve import sound
 from scrub.score.sample import compile_claim
+from scrub.verbs.setup import references
 from strategies_models import named
 
 DATA = mixed_rows(12, vocabulary=5)

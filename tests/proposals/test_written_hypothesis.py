@@ -12,16 +12,17 @@ from attrs import evolve
 from click.testing import CliRunner, Result
 
 import scrub
-from scrub import Dataset, store
+from scrub import Dataset
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.names import parse_component
 from scrub.claims.positions import Slot
-from scrub.cli import main
+from scrub.cli.group import main
 from scrub.errors import ClaimError, DataError, ScrubError
 from scrub.model.graph import Shape, TransformerGraph
 from scrub.proposals import places, sketch
 from scrub.proposals.proposal import RankedEdge
+from scrub.storage import files
 from scrub.zoo import names_rows
 
 GALLERY = Path(scrub.__file__).parents[1] / "hypotheses"
@@ -220,14 +221,14 @@ def test_nothing_is_written_where_nothing_is_strong(tmp_path: Path, monkeypatch:
 
 
 def test_claim_and_rows_are_written_both_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = store.write_text
+    whole = files.write_text
 
     def failing(path: Path, content: str) -> None:
         if path.suffix == ".py":
             raise ClaimError(f"{path} cannot be written: no space left.")
         whole(path, content)
 
-    monkeypatch.setattr(store, "write_text", failing)
+    monkeypatch.setattr(files, "write_text", failing)
     refused(tmp_path, ClaimError, "no space left")
 
 

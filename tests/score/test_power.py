@@ -15,7 +15,7 @@ from scrub import recovers
 from scrub.errors import ClaimError
 from scrub.score.power import DETECTABLE, Power, Spread
 from scrub.score.sample import Samples
-from scrub.store import save
+from scrub.storage.files import save
 
 
 def simulated(rng: np.random.Generator, rows: int, draws: int) -> Samples:

@@ -27,7 +27,6 @@ from score.slow_scores import (
     subsets,
     table,
 )
-from scrub.benches import references
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, all_swaps
 from scrub.model.computation import Computation
@@ -39,6 +38,7 @@ from scrub.score.interchange import JOINT, Exchange, donors, interchange
 from scrub.score.paired import holm, sign_flip
 from scrub.score.patched import PatchedGraph, PatchedTransformer
 from scrub.score.sample import Bench, resample_only, sample
+from scrub.verbs.setup import references
 
 EXACT = dict(rel=1e-10, abs=1e-10)
 SOME = (1, 8, 11, 15, 33, 47, 50, 278)  # the last two: a variable with two sites

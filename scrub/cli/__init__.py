@@ -1,0 +1,3 @@
+"""The command line, one file a command."""
+
+from scrub.cli.group import main as main

@@ -1,0 +1,129 @@
+"""The commands of circuits: what `scrub criteria` prints is what `scrub.criteria` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scrub.claims.protocol import ABLATIONS, DIRECTIONS, LEVELS
+from scrub.cli.options import (
+    FINE,
+    Command,
+    Results,
+    about,
+    beside,
+    command_line,
+    on_device,
+    on_model,
+    reporting,
+    say,
+    sound_claims,
+    storing,
+    targeted,
+)
+from scrub.errors import ClaimError
+from scrub.storage import stored
+
+if TYPE_CHECKING:
+    from scrub.circuit.circuit import Circuit
+
+_FILES = (".json", ".jsonl", ".txt", ".pt", ".pth", ".pkl")
+
+
+def _protocol(command: Command) -> Command:
+    """Words of the protocol; what is not given is the claim's own `criteria=protocol(...)`."""
+    for option in (
+        _column("--pair", "Column that names each row's partner (for --ablation paired)."),
+        _column("--group", "Column within which ablated values are taken."),
+        _column("--reference", "Boolean column of the rows that ablated values come from."),
+        click.option("--through", metavar="NAMES", help="Components never ablated, such as 'mlps' ('': none)."),
+        click.option("--level", type=click.Choice(LEVELS), help="Judge the components, or the edges."),
+        click.option(
+            "--direction", type=click.Choice(DIRECTIONS), help="Ablate what is outside, or restore the circuit."
+        ),
+        click.option("--ablation", type=click.Choice(ABLATIONS), help="What stands outside the circuit."),
+    ):
+        command = option(command)
+    return command
+
+
+def _column(name: str, told: str) -> Callable[[Command], Command]:
+    return click.option(name, metavar="COLUMN", help=told)
+
+
+def _sampled(command: Command) -> Command:
+    for option in (
+        click.option("--no-tests", is_flag=True, help="Leave out the tests of the whole circuit."),
+        click.option("--budget", type=int, help="Parts that the greedy search for the worst set may try."),
+        click.option("--random", default=100, show_default=True, help="Random circuits and parts to compare with."),
+        click.option("--seed", default=0, show_default=True, help="The seed of every draw."),
+        click.option("--draws", type=int, help="Draws for each row (--ablation resample alone; default: 5)."),
+        click.option("--rows", type=int, help="A seeded subset of this many rows (default: all)."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(short_help="Judge circuits: faithful, complete, minimal?")
+@targeted
+@_protocol
+@click.option("--circuit", metavar="FILE|NAMES", help="Judge this circuit in the claim's setting: '9.6 9.9, mlp 0'.")
+@_sampled
+@on_model
+@on_device
+@storing
+@reporting
+def criteria(
+    targets: tuple[str, ...], circuit: str | None, model: str | None, device: str | None, rows: int | None,
+    draws: int | None, seed: int, random: int, budget: int | None, no_tests: bool, out: Path | None,
+    **protocol: str | None,
+) -> tuple[Results, int]:  # fmt: skip
+    """Judge the circuits of claims: faithfulness, completeness, minimality, and tests with p-values.
+
+    What is not given here is as the claim says with criteria=protocol(...), else mean ablation by noising. Foils
+    are judged only where they are named: file.py::name. No verdict is given, so that the exit code is 0.
+    """
+    from scrub.circuit.arguments import counted
+    from scrub.report.criteria import details, headline
+    from scrub.verbs.setup_circuits import criteria as judge
+
+    counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget)
+    given = {name: value for name, value in protocol.items() if value is not None}
+    chosen = None if circuit is None else _circuit(circuit)
+    if chosen is not None:  # what is named says how it is run, unless the command line says otherwise
+        given.setdefault("level", _level(chosen))
+    found: Results = []
+    claims = sound_claims(targets, model, expecting=False, foils=False)
+    run = beside(out, claims, stored.CRITERIA)
+    for hypothesis in claims:
+        with about(hypothesis):
+            result = judge(
+                hypothesis, model, chosen, rows, seed, draws=draws, random=random, budget=budget,
+                tests=not no_tests, device=device, **given,
+            )  # fmt: skip
+        say(headline(result), bold=True)
+        say("\n".join(details(result)))
+        found.append(result.to_dict())
+    if run is not None:
+        stored.save(run.folder, stored.CRITERIA, found, command_line())
+    return found, FINE
+
+
+def _circuit(given: str) -> Circuit | str:
+    """The circuit in a file; names are left as they are, to be read with the model's own names at hand."""
+    from scrub.circuit.circuit import Circuit
+
+    if Path(given).is_file():
+        return Circuit.read(given)
+    if Path(given).suffix in _FILES:
+        raise ClaimError(f"--circuit {given}: no such file, and no name of a part.")
+    return given
+
+
+def _level(circuit: Circuit | str) -> str:
+    if isinstance(circuit, str):
+        return "edges" if "->" in circuit else "components"
+    return circuit.level

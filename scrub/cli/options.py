@@ -1,0 +1,167 @@
+"""What commands share: their options, what they print and write, and the claims of their targets."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scrub.claims.check import name_of
+from scrub.claims.collect import collect
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.problems import ClaimProblems
+from scrub.errors import ClaimError, DataError, MetricError, ModelError
+from scrub.storage import files
+from scrub.verbs.test import check
+
+if TYPE_CHECKING:
+    from scrub.storage.directory import Run
+
+# options that say where results go, and change no number
+WHERE = {"out", "recompute", "report", "markdown", "json_file", "picture", "write"}
+FINE, FAILED, MISUSE, OPEN, INTERRUPTED = 0, 1, 2, 3, 130
+Command = Callable[..., Any]
+Results = list[dict[str, Any]]
+
+
+def targeted(command: Command) -> Command:
+    return click.argument("targets", nargs=-1, required=True, metavar="TARGETS...")(command)
+
+
+def on_model(command: Command) -> Command:
+    return click.option("--model", metavar="NAME|DIR", help="Use this model instead of the claim's own.")(command)
+
+
+def on_device(command: Command) -> Command:
+    return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
+
+
+def exactly(command: Command) -> Command:
+    return click.option("--exact", is_flag=True, help="Enumerate every draw (computation graphs only).")(command)
+
+
+def controlled(command: Command) -> Command:
+    told = (
+        "all: also random unclaimed heads and untrained models; none: no shuffled values (default: shuffled values)."
+    )
+    return click.option("--controls", type=click.Choice(["all", "none"]), help=told)(command)
+
+
+def sampled(command: Command) -> Command:
+    for option in (
+        click.option("--seed", default=0, show_default=True, help="The seed of every draw."),
+        click.option("--draws", default=20, show_default=True, help="Draws for each reference row."),
+        click.option("--rows", type=int, help="A seeded subset of this many reference rows (default: all)."),
+    ):
+        command = option(command)
+    return command
+
+
+def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
+    """Add `--json` to a command that prints with `say` and returns its results and its exit code."""
+
+    @click.option("--json", "json_file", metavar="FILE", help="Write results as JSON ('-': standard output).")
+    @wraps(command)
+    def run(json_file: str | None, **options: Any) -> None:
+        file = None if json_file in (None, "-") else Path(json_file)
+        if file is not None:
+            files.writable(file)
+        # what a claim's own code prints must not end up among the results
+        with redirect_stdout(sys.stderr) if json_file == "-" else nullcontext():
+            results, code = command(**options)
+        if file is not None:
+            files.write_text(file, files.as_json(results))
+        elif json_file == "-":
+            click.echo(files.as_json(results))
+        click.get_current_context().exit(code)
+
+    return run
+
+
+def say(shown: str, **style: Any) -> None:
+    """Print for a reader; nothing with `--json -`."""
+    if click.get_current_context().params["json_file"] != "-":
+        click.secho(shown, **style)
+
+
+def svg_file(picture: Path | None) -> None:
+    """Say before a long run that `--picture` could not be written. Raises ClaimError."""
+    if picture is not None:
+        files.writable(picture)
+        if picture.suffix != ".svg":
+            raise ClaimError(
+                f"--picture {picture}: a picture is written as SVG: call it {picture.with_suffix('.svg').name}."
+            )
+
+
+@contextmanager
+def about(hypothesis: Hypothesis) -> Generator[None]:
+    """Errors that show only when a claim is run say which claim it was."""
+    try:
+        yield
+    except (DataError, MetricError, ModelError) as error:
+        raise type(error)(f"{name_of(hypothesis)}: {error}") from error
+
+
+def sound_claims(
+    targets: tuple[str, ...], model: str | None, *, expecting: bool = True, foils: bool = True
+) -> tuple[Hypothesis, ...]:
+    """The claims of the targets. Raises ClaimProblems with all that is wrong with any of them.
+
+    `expecting=False` lets a claim pass that does not yet say what it expects; `foils=False` leaves out the foils
+    that are not asked for by name, and raises ClaimError where nothing else is there.
+    """
+    found = [(target, collect([target])) for target in targets]
+    claims = [h for target, f in found for h in f.hypotheses if foils or "::" in target or h.foil_reason is None]
+    wrong = [p for _, f in found for p in f.problems]
+    checked = [check(h, model) for h in claims]
+    wrong += [p for c in checked if expecting or c.claim is None for p in c.problems]
+    if wrong:
+        raise ClaimProblems(wrong)
+    if not claims:
+        raise ClaimError(f"only foils in {', '.join(targets)}: a foil is judged where it is named, file.py::name.")
+    return tuple(claims)
+
+
+def storing(command: Command) -> Command:
+    """`--out` of a command whose results a report shows."""
+    told = "Store the result in this directory, for scrub report."
+    return click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help=told)(command)
+
+
+def beside(out: Path | None, claims: Sequence[Hypothesis], file: str) -> Run | None:
+    """The directory of `--out`, opened for what is found beside a test of these claims and stored as `file`."""
+    from scrub.storage.directory import beside_run
+
+    return None if out is None else beside_run(out, [name_of(hypothesis) for hypothesis in claims], file)
+
+
+def command_line() -> str:
+    """The command that runs, with every option that differs from its default; where results go is left out."""
+    context = click.get_current_context()
+    targets = " ".join(shlex.quote(str(target)) for target in context.params.get("targets", ()))
+    return f"scrub {context.info_name}{f' {targets}' if targets else ''}{options()}"
+
+
+def options() -> str:
+    """The options of the command that runs which differ from their defaults: ` --rows 40 --exact`."""
+    context = click.get_current_context()
+    found: list[str] = []
+    for option in context.command.params:
+        name = option.name or ""
+        value = context.params.get(name)
+        if not isinstance(option, click.Option) or name in WHERE:
+            continue
+        if value is None or value == option.get_default(context):
+            continue
+        if isinstance(value, bool):
+            found.append(option.opts[0] if value else (option.secondary_opts or option.opts)[0])
+        else:
+            found.append(f"{option.opts[0]} {shlex.quote(str(value))}")
+    return "".join(f" {given}" for given in found)

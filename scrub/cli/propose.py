@@ -1,0 +1,161 @@
+"""The command of proposals: what `scrub propose` prints is what `scrub.propose` returns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scrub.claims.protocol import DIRECTIONS
+from scrub.cli.options import (
+    FINE,
+    Command,
+    Results,
+    about,
+    beside,
+    command_line,
+    on_device,
+    on_model,
+    reporting,
+    say,
+    sound_claims,
+    storing,
+    svg_file,
+)
+from scrub.errors import ClaimError
+from scrub.storage import files, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scrub.claims.hypothesis import Hypothesis
+    from scrub.proposals.proposal import Proposal
+
+
+def _setting(command: Command) -> Command:
+    way = "Patch the row with its partner's values, or the partner with the row's."
+    for option in (
+        click.option("--direction", type=click.Choice(DIRECTIONS), default="noising", show_default=True, help=way),
+        click.option("--read", default="-1", metavar="POSITION", help="Where logits are read (default: the end)."),
+        click.option("--scored", metavar="COLUMN", help="Boolean column of the rows to use (with --data)."),
+        click.option("--pair", metavar="COLUMN", help="Column that names each row's counterfactual."),
+        click.option("--metric", metavar="METRIC", help="Such as 'logit_diff(io, s1)' (with --data)."),
+        click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Rows as JSON, one a line."),
+    ):
+        command = option(command)
+    return command
+
+
+def _search(command: Command) -> Command:
+    for option in (
+        click.option("--seed", default=0, show_default=True, help="The seed of every draw."),
+        click.option("--rows", type=int, help="Rows to look at (default: half of them, at most 64)."),
+        click.option(
+            "--draws", default=256, show_default=True, help="Random subsets that bound what was not patched."
+        ),
+        click.option(
+            "--top", default=10, show_default=True, help="Stop patching when this many of the largest stand."
+        ),
+        click.option("--verify", default=64, show_default=True, help="Nodes that are patched exactly, at most."),
+        click.option("--edges/--no-edges", default=None, help="Estimate edges (default: where the method can)."),
+        click.option(
+            "--absolute/--signed", default=None, help="Means of |effect|, or signed (default: the method's)."
+        ),
+        click.option(
+            "--over", default="inputs", show_default=True, help="Path of eap-ig: 'inputs' or 'activations'."
+        ),
+        click.option("--steps", default=5, show_default=True, help="Steps of integrated gradients."),
+        click.option("--rules", help="Rules of relevance propagation, such as 'ln identity half'."),
+        click.option(
+            "--at", metavar="POSITIONS", help="Nodes at these positions ('END S2', 'all'; default: summed)."
+        ),
+        click.option("--nodes", metavar="KINDS", help="Such as 'heads q k v mlps' or 'neurons'."),
+        click.option("--method", default="recommended", show_default=True, help="How effects are estimated."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(short_help="Rank what is worth claiming, and verify it.")
+@click.argument("targets", nargs=-1, metavar="[FILE::NAME]...")
+@on_model
+@_setting
+@_search
+@on_device
+@click.option(
+    "--write", type=click.Path(path_type=Path), metavar="FILE.py", help="Write a hypothesis file to start from."
+)
+@click.option(
+    "--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Write the heat map as a picture."
+)
+@storing
+@reporting
+def propose(
+    targets: tuple[str, ...], model: str | None, data: Path | None, metric: str | None, scored: str | None, read: str,
+    write: Path | None, picture: Path | None, out: Path | None, **asked: Any,
+) -> tuple[Results, int]:  # fmt: skip
+    """Rank the parts of a model by what patching them does, verify the first ones, and bound what was missed.
+
+    In the setting of a claim, or with --model, --data, --metric and --pair. Only some rows are looked at, so that a
+    claim can be tested on the others.
+    """
+    from scrub.report.proposal import proposal_svg
+
+    svg_file(picture)
+    if targets and data is not None:
+        raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
+    asked["write"] = write
+    claims = sound_claims(targets, model, expecting=False, foils=False) if targets else ()
+    run = beside(out, claims, stored.PROPOSALS)
+    if not claims:
+        found = [_at_hand(model, data, metric, scored, read, asked)]
+    else:
+        found = _of_claims(claims, model, metric, scored, asked)
+    say("\n\n".join(map(str, found)))
+    if picture is not None:
+        _draw(found[0], picture)
+    if write is not None:
+        say(f"written: {write}; check it with `scrub check {write}`, then name its variables")
+    results = [proposal.to_dict() for proposal in found]
+    if run is not None:
+        stored.save(run.folder, stored.PROPOSALS, results, command_line(), list(map(proposal_svg, found)))
+    return results, FINE
+
+
+def _at_hand(
+    model: str | None, data: Path | None, metric: str | None, scored: str | None, read: str, asked: dict[str, Any]
+) -> Proposal:
+    from scrub.verbs.propose import propose as run
+
+    given = {"--model": model, "--data": data, "--metric": metric}
+    if lacking := [name for name, value in given.items() if value is None]:
+        raise ClaimError(f"name a claim, file.py::name, or give {', '.join(lacking)} as well.")
+    return run(model=model, data=data, metric=metric, scored=scored, read=_position(read), **asked)
+
+
+def _position(read: str) -> str | int:
+    return int(read) if read.lstrip("-").isdigit() else read
+
+
+def _of_claims(
+    claims: Sequence[Hypothesis], model: str | None, metric: str | None, scored: str | None, asked: dict[str, Any]
+) -> list[Proposal]:
+    from scrub.verbs.propose import propose as run
+
+    found: list[Proposal] = []
+    if asked["write"] is not None and len(claims) > 1:
+        raise ClaimError(
+            f"--write {asked['write']}: one claim at a time, found {len(claims)}: name it, file.py::name."
+        )
+    for hypothesis in claims:
+        with about(hypothesis):
+            found.append(run(hypothesis, model=model, metric=metric, scored=scored, **asked))
+    return found
+
+
+def _draw(proposal: Proposal, file: Path) -> None:
+    from scrub.report.proposal import proposal_svg
+
+    files.write_text(file, proposal_svg(proposal))
+    say(f"picture: {file}")

@@ -1,0 +1,135 @@
+"""Blocks on disk: a file each, named by all that its numbers depend on, written whole or not at all.
+
+A process that is killed loses the block that it was computing. Processes that share a directory leave one another's
+blocks for later: `begun` marks are hints alone, so that a mark left by a killed process costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from attrs import define, field
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from scrub.errors import ClaimError
+from scrub.score.blocks import Arrays, Block, key
+from scrub.storage import files
+
+STALE = 3600.0  # seconds after which what a killed process left is not being written any more
+
+
+@define
+class Blocks:
+    """The blocks of one claim on one model: `depends` digests all that their numbers depend on but what is drawn.
+
+    `computed` and `found` count blocks. Iterating raises ClaimError for a block that is damaged, unless `recompute`
+    has it computed anew, and for one that cannot be written.
+    """
+
+    folder: Path
+    depends: str
+    recompute: bool = False
+    made: set[Path] = field(factory=set[Path])  # by this process, whichever claim needed them first
+    computed: int = field(default=0, init=False)
+    found: int = field(default=0, init=False)
+
+    def __call__(self, blocks: Iterable[Block]) -> Iterator[tuple[int, Arrays]]:
+        """What is stored already, or else computed; blocks that another process has begun come last."""
+        later: list[tuple[int, Path, Block]] = []
+        for number, block in enumerate(blocks):
+            path = self.folder / f"{key(self.depends, block.key)}.safetensors"
+            arrays = self._read(path)
+            if arrays is None and not _begin(path):
+                later.append((number, path, block))
+                continue
+            yield number, self._compute(path, block) if arrays is None else arrays
+        for number, path, block in later:
+            arrays = self._read(path)
+            yield number, self._compute(path, block) if arrays is None else arrays
+
+    def _read(self, path: Path) -> Arrays | None:
+        if not path.exists():
+            return None
+        try:
+            arrays, words = read_arrays(path)
+            if words.get("block") != path.stem:
+                raise ClaimError(f"{path} is damaged: it holds another block.")
+        except ClaimError as error:
+            if self.recompute:
+                return None
+            raise ClaimError(f"{error} Run again with --recompute to compute it anew.") from None
+        self.found += path not in self.made
+        return arrays
+
+    def _compute(self, path: Path, block: Block) -> Arrays:
+        try:
+            arrays = block.compute()
+            write_arrays(path, arrays, {"block": path.stem})
+        except ClaimError as error:
+            raise ClaimError(f"{error} What was kept before is whole: the same command goes on from there.") from None
+        finally:
+            _mark(path).unlink(missing_ok=True)
+        self.computed += 1
+        self.made.add(path)
+        return arrays
+
+
+def sweep(folder: Path) -> None:
+    """Take away what killed processes left beside blocks."""
+    for left in folder.glob(".*"):
+        try:
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
+        except OSError:  # another process took it away, or it is not ours
+            continue
+
+
+def _mark(path: Path) -> Path:
+    return path.with_suffix(".begun")
+
+
+def _begin(path: Path) -> bool:
+    """Whether no other process has begun this block."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _mark(path).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise files.refused(path, error) from None
+    return True
+
+
+def write_arrays(path: Path, arrays: Arrays, words: dict[str, str]) -> None:
+    """Arrays and words in one file, with a digest of both. Raises ClaimError when it cannot be written."""
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}  # strided ones are stored wrong
+    files.write_bytes(path, save(whole, {**words, "digest": _digest(whole, words)}))
+
+
+def read_arrays(path: Path) -> tuple[Arrays, dict[str, str]]:
+    """What `write_arrays` wrote. Raises ClaimError for a file that is damaged."""
+    try:
+        with safe_open(path, "numpy") as file:  # pyright: ignore[reportUnknownVariableType, reportArgumentType]
+            words: dict[str, str] = file.metadata() or {}
+            arrays: Arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ClaimError(f"{path} is damaged: {error}.") from None
+    digest = words.pop("digest", None)
+    if digest != _digest(arrays, words):
+        raise ClaimError(f"{path} is damaged: its content does not match its digest.")
+    return arrays, words
+
+
+def _digest(arrays: Arrays, words: dict[str, str]) -> str:
+    state = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        state.update(f"{name} {arrays[name].dtype} {arrays[name].shape}|".encode())
+        state.update(arrays[name].tobytes())
+    for name in sorted(words):
+        state.update(f"|{name}|{words[name]}".encode())
+    return state.hexdigest()

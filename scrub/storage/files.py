@@ -1,0 +1,91 @@
+"""Results on disk: JSON, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from scrub.errors import ClaimError
+from scrub.storage.version import VERSION
+
+RUN = "run.json"
+
+
+def as_json(results: Sequence[dict[str, Any]], **beside: Any) -> str:
+    """`{"scrub": version, "results": [...]}`, the form of every command's `--json`; no number is NaN.
+
+    `beside` are fields of what a run stores besides.
+    """
+    content = {"scrub": VERSION, "results": _plain(results), **_plain(beside)}
+    return json.dumps(content, indent=2, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON knows: numpy scalars as numbers, undefined numbers as null, any other thing as its text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def writable(path: Path) -> None:
+    """Say before a long run that its result could not be written. Leaves nothing behind. Raises ClaimError."""
+    there = next((folder for folder in path.absolute().parents if folder.exists()), path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a directory")
+        if not path.exists() or path.is_file():
+            tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise refused(path, error) from None
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a file by way of one beside it, so that no reader meets half of it; a device is written to.
+
+    Raises ClaimError when it cannot be written.
+    """
+    write_bytes(path, f"{content}\n".encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`. A process that is killed leaves no half of a file, but maybe one beside it: `.NAME.HEX`."""
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        target = path.resolve()  # a link stays one
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.{uuid4().hex}")
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut may leave the name without the content
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise refused(path, error) from None
+
+
+def refused(path: Path, error: OSError) -> ClaimError:
+    return ClaimError(f"{path} cannot be written: {error.strerror}.")
+
+
+def save(out: Path, results: Sequence[dict[str, Any]]) -> Path:
+    """Store a run as `run.json` in a directory."""
+    path = out / RUN
+    write_text(path, as_json(results))
+    return path

@@ -1,0 +1,1 @@
+"""What users call, one file a verb: short compositions of the passes."""

@@ -1,0 +1,115 @@
+"""The verb that compares rival claims: one model, the same rows, seed and draws for all."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scrub.claims.check import name_of
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.problems import ClaimProblems, Problem
+from scrub.claims.resolved import Claim
+from scrub.errors import ClaimError
+from scrub.model.resolve import sound
+from scrub.model.source import Source
+from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
+from scrub.verbs.verdict import judged
+
+if TYPE_CHECKING:
+    from scrub.model.weights import Transformer
+    from scrub.score.comparison import Comparison
+    from scrub.score.result import Result
+    from scrub.storage.directory import Run
+
+
+def compare(
+    *hypotheses: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20,
+    seed: int = 0, exact: bool = False, controls: str = "shuffled", device: str | None = None, dtype: str = "float32",
+    out: str | Path | Run | None = None,
+) -> Comparison:  # fmt: skip
+    """Which of rival claims explains more, paired by row, and what sets them apart; each is judged as in `test`.
+
+    Main arguments: two claims or more about one model, one data set and one metric; none needs an expectation.
+    `model` overrides that of all; `rows` takes a seeded subset of the reference rows; `draws` for each row; `seed`;
+    `exact=True` enumerates every draw on a computation graph. Other arguments: `controls` and `out`, as in `test`;
+    `device`, `dtype`. Rows and draws are the same for all, and rivals share every draw where path and class agree.
+
+    Raises ClaimProblems, ModelError, MetricError, and ClaimError for claims that cannot be compared.
+    """
+    from scrub.score.comparable import refuse_different, refuse_other_numbers
+    from scrub.score.compare import Rival, conclude
+    from scrub.score.comparison import distinct, labels
+    from scrub.score.constant import best_constant
+    from scrub.score.controls import known_controls
+    from scrub.storage.directory import beside_run
+
+    countable(draws, rows, seed)
+    known_controls(controls)
+    claims, sources = _sound(hypotheses, model)
+    names = distinct([name_of(claim.hypothesis) for claim in claims])
+    short = list(labels(names).values())
+    refuse_different(claims, short, [source.name for source in sources])
+    weights = _weights(claims, sources, short, device, dtype, exact)
+    run = beside_run(out, names) if isinstance(out, str | Path) else out
+    benches = [bench_of(claim, source, weights, run) for claim, source in zip(claims, sources, strict=True)]
+    used = [references(claim, rows, seed) for claim in claims]
+    refuse_other_numbers(benches, used, short)
+
+    @cache
+    def constant() -> float | None:  # one for all, who share metric and rows
+        return best_constant(claims[0], benches[0].measured, used[0])
+
+    rivals: list[Rival] = []
+    results: list[Result] = []
+    for name, bench, source, chosen in zip(names, benches, sources, used, strict=True):
+        samples = sampled(bench, chosen, draws, seed, exact)
+        rivals.append(Rival(name, bench, samples))
+        results.append(
+            judged(
+                bench, samples, name, source, weights, model=model, draws=draws, seed=seed, exact=exact,
+                controls=controls, constant=constant, run=run,
+            )
+        )  # fmt: skip
+    return conclude(rivals, results, None if exact else draws, seed, sources[0].tokenizer)
+
+
+def _sound(hypotheses: tuple[Any, ...], model: Any) -> tuple[list[Claim], list[Source]]:
+    """All claims resolved, with their models. Raises ClaimProblems with the problems of all of them."""
+    strange = [type(given).__name__ for given in hypotheses if not isinstance(given, Hypothesis)]
+    if strange or len(hypotheses) < 2:
+        what = strange[0] if strange else ", ".join(h.title for h in hypotheses)
+        raise ClaimError(f"compare({what}): give two claims or more, compare(a, b, ...).")
+    found: list[tuple[Claim, Source]] = []
+    problems: list[Problem] = []
+    for hypothesis in hypotheses:
+        try:
+            found.append(sound(hypothesis, model, expecting=False))
+        except ClaimProblems as error:
+            problems += error.problems
+    if problems:
+        raise ClaimProblems(problems)
+    return [claim for claim, _ in found], [source for _, source in found]
+
+
+def _weights(
+    claims: list[Claim], sources: list[Source], names: list[str], device: str | None, dtype: str, exact: bool
+) -> Transformer | None:
+    """The weights that all claims are about, loaded once; None for a computation graph.
+
+    Models that came as different objects are told apart by the digests of their weights.
+    """
+    from scrub.model.selfcheck import digest
+
+    weights = weights_of(sources[0], claims[0].data, device, dtype, exact)
+    if weights is None:
+        return None
+    for source, name in zip(sources[1:], names[1:], strict=True):
+        if source.loaded is not sources[0].loaded:
+            other = weights_of(source, claims[0].data, device, dtype)
+            if other is None or digest(other) != digest(weights):
+                raise ClaimError(
+                    f"these claims cannot be compared: {names[0]} and {name} have different models (both are called "
+                    f"{source.name}, and their weights differ)."
+                )
+    return weights

@@ -1,0 +1,104 @@
+"""Verbs beside the test: interchange interventions, and how many rows a test needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scrub.claims.check import name_of
+from scrub.claims.hypothesis import Hypothesis
+from scrub.errors import ClaimError, path_of, some
+from scrub.model.computation import Computation
+from scrub.model.resolve import sound
+from scrub.storage import files, stored
+from scrub.verbs.setup import bench_of, countable, progress, references, weights_of
+
+if TYPE_CHECKING:
+    from scrub.score.interchange import Interchange
+    from scrub.score.power import Power, Spread
+    from scrub.score.result import Result
+
+
+def interchange(
+    hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 5, seed: int = 0,
+    *, device: str | None = None, dtype: str = "float32",
+) -> Interchange:  # fmt: skip
+    """Interchange interventions for every variable of a claim, and for all of them jointly.
+
+    Arguments as in `test`; `draws` are donors for each row and variable. Raises ClaimProblems with all problems of
+    the claim, ClaimError when nothing says which tokens the story's answers are, ModelError.
+    """
+    from scrub.score.answers import Answers
+    from scrub.score.interchange import interchange as run
+    from scrub.score.patched import PatchedGraph, PatchedTransformer
+
+    countable(draws, rows, seed)
+    claim, source = sound(hypothesis, model, expecting=False)
+    used = references(claim, rows, seed)
+    variables = [n for n in claim.placement.reached() if n != claim.placement.output]
+    if not variables:
+        raise ClaimError(f"interchange: {hypothesis.title} places no variable that its answer reads.")
+    answers = Answers.of(claim, source.tokenizer)
+    weights = weights_of(source, claim.data, device, dtype)
+    if weights is None:
+        assert isinstance(claim.graph, Computation)
+        patched = PatchedGraph(claim, claim.graph)
+    else:
+        patched = PatchedTransformer(claim, weights)
+    total = (len(variables) + (len(variables) > 1)) * len(used) * draws
+    with progress(f"{hypothesis.title}: interchange", total) as done:
+        return run(claim, patched, answers, name_of(hypothesis), used, draws, seed, done)
+
+
+def power(
+    hypothesis: Hypothesis | Result, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
+    *, run: str | Path | None = None, device: str | None = None, dtype: str = "float32",
+) -> Power:  # fmt: skip
+    """What a test of so many rows (all by default) and draws can tell, from a pilot of 32 rows x 2 draws.
+
+    `run`, the directory of a stored run that has the claim, takes the place of the pilot, and nothing is computed. A
+    result in place of the hypothesis is its own pilot; `rows` and `draws` then say what another test would tell
+    (`rows` is the result's by default). Raises as `test`, and ClaimError where nothing can be recovered, or the run
+    has no such claim.
+    """
+    from scrub.score.power import PILOT_DRAWS, PILOT_ROWS, Power, Spread
+    from scrub.score.result import Result
+    from scrub.score.sample import sample
+
+    countable(draws, rows, seed)
+    if isinstance(hypothesis, Result):
+        if run is not None:
+            raise ClaimError("power: a result is its own pilot: leave run= out, or give the hypothesis.")
+        known = hypothesis
+        found, name, total = known.spread, known.hypothesis, known.rows
+        pilot: tuple[int, int | None] = (known.rows, known.draws)
+    else:
+        claim, source = sound(hypothesis, model, expecting=False)
+        name, total = name_of(hypothesis), int(claim.scored.sum())
+        if run is not None:
+            found, pilot = _stored(path_of(run, "run="), claim.digest, name)
+        else:
+            used = references(claim, PILOT_ROWS, seed)
+            bench = bench_of(claim, source, weights_of(source, claim.data, device, dtype))
+            found, pilot = Spread.of(sample(bench, used, PILOT_DRAWS, seed)), (len(used), PILOT_DRAWS)
+    if found is None:
+        raise ClaimError(f"power: {name} has nothing to recover in the pilot of {pilot[0]} rows.")
+    return Power(name, total if rows is None else rows, draws, found, *pilot)
+
+
+def _stored(run: Path, digest: str, name: str) -> tuple[Spread | None, tuple[int, int | None]]:
+    """The spread of a claim in a stored run, and its rows and draws. Raises ClaimError where the run has none."""
+    from scrub.score.power import Spread
+
+    results = stored.read(run, files.RUN)["results"]
+    try:
+        there = {str(result["digest"]): result for result in results}
+        if digest not in there:
+            held = some([f"{known} ({result['hypothesis']})" for known, result in there.items()]) or "none"
+            raise ClaimError(f"power: {run} has no run of {name}, digest {digest}; its digests are {held}.")
+        result = there[digest]
+        power, pilot = result["diagnostics"]["power"], (int(result["rows"]), result["draws"])
+        return None if power is None else Spread(float(power["s2_rows"]), float(power["s2_draws"])), pilot
+    except (ValueError, TypeError, KeyError) as error:
+        file = run / files.RUN
+        raise ClaimError(f"power: {file} is no run of `scrub test` that this version can read ({error!r}).") from None

@@ -1,0 +1,144 @@
+"""`scrub new`: a commented hypothesis file to start from, after a claim of the gallery or for a model at hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from string import Template
+
+from scrub.claims.dataset import Dataset
+from scrub.claims.text import Tokenizer, token_id
+from scrub.errors import ClaimError, ModelError, ScrubError, did_you_mean
+from scrub.model.computation import Computation
+from scrub.model.graph import Shape
+from scrub.model.source import Source, find
+from scrub.storage.files import write_text
+
+FOLDER = Path(__file__).parent / "templates"
+OF_A_MODEL = "model"
+FEWEST, MOST, LONGEST = 8, 16, 8  # words to choose from, and tokens of the longest row
+_WORDS = (
+    "cat dog tree river house car book door hand sun moon fish bird horse road city king ship gold stone water fire"
+    " table music window garden letter money school paper army wood rain snow salt milk"
+)
+
+_IMPORTS = "Dataset, Interpretation, claim, embed, heads, logits, recovers"
+
+_TEXTS = """\
+# Each word is one token of this model, with the space before it. {A1| cat} names its token's position A1. The
+# parameter `tokenizer` is filled with the model's own.
+WORDS = "$words".split()
+
+
+def rows(tokenizer):
+    rng = random.Random(0)
+    texts, columns = [], {"a": [], "b": []}
+    for _ in range(100):
+        a, b, *others = (" " + word for word in rng.sample(WORDS, rng.randint(4, 7)))
+        cut = rng.randint(1, len(others) - 1)
+        texts.append("".join([*others[:cut], f"{{A1|{a}}}{{B1|{b}}}", *others[cut:], f"{{END|{a}}}"]))
+        columns["a"].append(a)
+        columns["b"].append(b)
+    return Dataset.from_text(texts, tokenizer=tokenizer, columns=columns)
+"""
+
+_TOKENS = """\
+# $why, so rows are written as token ids. Otherwise one writes
+#     def rows(tokenizer):  # filled with the model's own
+#         texts = [" tree{A1| cat}{B1| dog} sun{END| cat}", ...]
+#         return Dataset.from_text(texts, tokenizer=tokenizer, columns={"a": [" cat", ...], "b": [" dog", ...]})
+def rows():
+    rng, made = random.Random(0), []
+    for _ in range(100):
+        a, b, *others = rng.sample(range($first, $last), rng.randint(4, 7))
+        cut = rng.randint(1, len(others) - 1)
+        tokens = [*others[:cut], a, b, *others[cut:], a]
+        positions = {"A1": cut, "B1": cut + 1, "END": -1}
+        made.append({"tokens": tokens, "positions": positions, "columns": {"a": a, "b": b}})
+    return Dataset.from_rows(made)
+"""
+
+
+def write_new(file: Path, like: str, model: str | None) -> None:
+    """Write a hypothesis file: after the gallery's `like`, or about `model`, a directory or a name.
+
+    Raises ClaimError for a file that exists or that is no .py, and for an unknown `like`; ModelError for a model
+    that cannot be found or is too small.
+    """
+    if file.exists():
+        raise ClaimError(f"{file} exists already, and is left as it is: choose another name.")
+    if file.suffix != ".py":
+        raise ClaimError(f"{file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
+    known = sorted(path.stem for path in FOLDER.glob("*.txt") if path.stem != OF_A_MODEL)
+    if like not in known:
+        raise ClaimError(
+            f"--like {like}: there is no such start.{did_you_mean(like, known)} Known: {', '.join(known)}."
+        )
+    content = _text(like).replace("FILE", file.name) if model is None else _about(model, file.name)
+    write_text(file, content.rstrip())
+
+
+def _text(name: str) -> str:
+    return (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def _about(model: str, file: str) -> str:
+    """The template of a model, filled with what is known without its weights."""
+    source = find(model)
+    assert not isinstance(source.graph, Computation)
+    shape = source.graph.shape
+    late = max(1, shape.n_layers // 2) if shape.n_layers > 1 else 0
+    pair = f'"{late}.0 {late}.1"' if shape.n_heads > 1 else f'"{late}.0"'
+    if late:
+        before = (
+            f'heads("{late - 1}.0", at="B1").reads(v="first"),  # head 0 of layer {late - 1} reads through its values'
+        )
+        key = "before"
+    else:
+        before, key = "inside,  # one layer has no place for it: its reader computes it from `first`", "first"
+    reads = f'reads(q="current", k="{key}", v="b")'
+    return Template(_text(OF_A_MODEL).replace("FILE", file)).substitute(
+        name=source.graph.name,
+        layers=_count(shape.n_layers, "layer"), heads=_count(shape.n_heads, "head"), vocabulary=shape.d_vocab,
+        names=_IMPORTS if late else _IMPORTS.replace("heads, ", "heads, inside, "),
+        data=_data(source, shape).rstrip("\n"),
+        model=json.dumps(_given(model), ensure_ascii=False),
+        before=f"before={before}", found=f'found=heads({pair}, at="END").{reads},', late=pair, key=json.dumps(key),
+    )  # fmt: skip
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _given(model: str) -> str:
+    """A directory in full, so that the file works from anywhere; a name as it is."""
+    path = Path(model).expanduser()
+    return str(path.resolve()) if path.is_dir() else model
+
+
+def _data(source: Source, shape: Shape) -> str:
+    """The function that makes the rows: marked texts where words of the list are single tokens, else token ids."""
+    if shape.n_ctx < LONGEST or shape.d_vocab < FEWEST:
+        raise ModelError(
+            f"{source.name} reads {shape.n_ctx} tokens of a vocabulary of {shape.d_vocab}: too few for the "
+            "claim that scrub new writes."
+        )
+    words = _words(source.tokenizer)
+    if words:
+        return Template(_TEXTS).substitute(words=" ".join(words))
+    lacks = "comes with no tokenizer.json" if source.tokenizer is None else "reads common words as several tokens"
+    first = max(0, min(300, shape.d_vocab - MOST))  # the first tokens are special ones and single bytes
+    return Template(_TOKENS).substitute(why=f"This model {lacks}", first=first, last=min(first + MOST, shape.d_vocab))
+
+
+def _words(tokenizer: Tokenizer | None) -> list[str]:
+    """Words that are one token each, alone and after one another; none where there are too few."""
+    if tokenizer is None:
+        return []
+    single = [word for word in _WORDS.split() if token_id(f" {word}", tokenizer) is not None][:MOST]
+    try:
+        Dataset.from_text(["".join(f"{{{word}| {word}}}" for word in single)], tokenizer=tokenizer)
+    except ScrubError:
+        return []
+    return single if len(single) >= FEWEST else []

@@ -1,0 +1,168 @@
+"""The verb of proposals: what in a model is worth claiming, for a claim's setting or for a model and data at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, frozen
+
+from scrub.claims.check import name_of
+from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.metric import Metric
+from scrub.claims.names import Component
+from scrub.claims.protocol import Protocol
+from scrub.claims.resolved import Claim
+from scrub.errors import ClaimError, DataError, ModelError
+from scrub.model.computation import Computation
+from scrub.model.graph import TransformerGraph
+from scrub.model.resolve import sound
+from scrub.verbs.settings import complete, plain_experiment, record_of, said_by_the_claim
+from scrub.verbs.setup import progress, references, subset, weights_of
+from scrub.verbs.write import begun, target_of, write_claim
+
+if TYPE_CHECKING:
+    from scrub.circuit.experiment import Experiment
+    from scrub.model.source import Source
+    from scrub.proposals.proposal import Proposal
+
+MOST_ROWS = 64  # unless more are asked for; at most half, so that the others are left to test a claim on
+
+
+def propose(
+    hypothesis: Hypothesis | None = None, *, model: Any = None, data: Dataset | str | Path | None = None,
+    metric: str | Metric | None = None, pair: str | None = None, method: str = "recommended",
+    direction: str = "noising", nodes: str | Sequence[str] | None = None,
+    at: str | int | Sequence[str | int] | None = None, rows: int | None = None, seed: int = 0,
+    rules: str | Sequence[str] | None = None, steps: int = 5, over: str = "inputs", absolute: bool | None = None,
+    edges: bool | None = None, verify: int = 64, top: int = 10, draws: int = 256, read: str | int = -1,
+    scored: str | None = None, write: str | Path | None = None, device: str | None = None, dtype: str = "float32",
+) -> Proposal:  # fmt: skip
+    """Rank the parts of a model by what patching them does to the metric, and verify the first by patching.
+
+    Main arguments: a `hypothesis`, whose setting is used, or `model`, `data` (a Dataset, or a file for
+    `Dataset.from_jsonl`), `metric`; `pair` is the column of each row's counterfactual (the claim's own by default;
+    without one, a row is drawn from the claim's rest rows);
+    `method` is `recommended` or one of `scrub.proposals.methods`; `direction` is `noising` (the row is patched with
+    its partner's values) or `denoising`; `nodes` are kinds (`"heads q k v mlps neurons"`); `at` names positions,
+    each a node of its own (default: a node is patched at every position); `rows` are seen (default: half of the
+    scored rows, at most 64), so that a claim can be tested on the others.
+    Other arguments: `rules` of relevance propagation; `steps` and `over` (`inputs`, `activations`) of integrated
+    gradients; `absolute` takes means of absolute values (default: as the method's source does); `edges` are
+    estimated where the method can; `verify` nodes are patched at most, until the `top` stand; `draws` random subsets
+    bound the rest; `read` is where logits are read without a hypothesis; `write` is a .py file, new, that gets a
+    claim to start from (rows that are in no file yet are written beside it, as .jsonl).
+
+    Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
+    """
+    from scrub.circuit.arguments import counted, names, positions, setting
+    from scrub.claims.protocol import protocol
+
+    counted(rows=rows, seed=seed, verify=verify, top=top, subsets=draws, steps=steps)
+    rows_file = Path(data) if isinstance(data, str | Path) else None
+    data = Dataset.from_jsonl(data) if isinstance(data, str | Path) else data
+    setting(hypothesis, model, data)
+    target = None if write is None else target_of(Path(write), rows_file, edges)
+    positions(at)
+    if nodes is not None:
+        names(nodes, "kinds of nodes", "'heads mlps'")
+    if rules:
+        names(rules, "rules", "'ln identity half'")
+    protocol(direction=direction)
+    _evaluating(model)
+    asked = (
+        _of_claim(hypothesis, model, pair, direction, rows, seed, data, metric, scored)
+        if hypothesis is not None
+        else _at_hand(model, data, metric, pair, direction, rows, seed, read, scored)
+    )
+    experiment, source = asked.experiment, asked.source
+    _evaluating(source.loaded)
+    weights = weights_of(source, experiment.data, device, dtype)
+    record = record_of(source, weights, experiment.data)
+    from scrub.proposals.wanted import Wanted, kinds_of, slots_of
+
+    wanted = Wanted(method, (), rules, steps, over, absolute, True if target else edges, verify, top, draws, seed)
+    with progress("propose", 0) as done:
+        if weights is None:
+            from scrub.proposals.on_graph import search_graph
+
+            if target:
+                raise ClaimError(f"write={write}: what is written are claims about transformers, not about graphs.")
+            return search_graph(experiment, wanted, asked.name, asked.claimed, record, done)
+        from scrub.proposals.search import search
+        from scrub.proposals.setup import Setup, drawn_partners
+
+        wanted = evolve(wanted, kinds=kinds_of(nodes, wanted, weights))
+        partners = drawn_partners(experiment, seed) if asked.drawn else experiment.pair[experiment.rows]
+        setup = Setup.of(experiment, weights, partners, slots_of(at), wanted.gradient)
+        claim = begun(hypothesis, model, setup, wanted, source, scored, rows_file, target) if target else None
+        proposal = search(setup, wanted, asked.name, asked.claimed, record, done)
+        if target and claim:
+            write_claim(target, claim, setup, proposal, rows_file is None, done)
+        return proposal
+
+
+@frozen
+class _Asked:
+    """What is looked at; `drawn` says that partners are drawn, because nothing names them."""
+
+    experiment: Experiment
+    source: Source
+    drawn: bool
+    name: str | None = None
+    claimed: frozenset[Component] | None = None
+
+
+def _of_claim(
+    hypothesis: Hypothesis, model: Any, pair: str | None, direction: str, rows: int | None, seed: int,
+    data: Dataset | None, metric: str | Metric | None, scored: str | None,
+) -> _Asked:  # fmt: skip
+    from scrub.circuit.experiment import experiment_of
+
+    said_by_the_claim(data=data, metric=metric, scored=scored)
+    claim, source = sound(hypothesis, model, expecting=False)
+    own = hypothesis.criteria
+    column = pair or claim.options.pair or own.pair
+    chosen = evolve(own, ablation="paired" if column else "resample", direction=direction, pair=column)
+    count = _rows(int(claim.scored.sum()), rows)
+    experiment = experiment_of(claim, references(claim, count, seed), chosen, source.tokenizer)
+    return _Asked(experiment, source, column is None, name_of(hypothesis), _claimed(claim))
+
+
+def _at_hand(
+    model: Any, data: Dataset | None, metric: str | Metric | None, pair: str | None, direction: str,
+    rows: int | None, seed: int, read: str | int, scored: str | None,
+) -> _Asked:  # fmt: skip
+    from scrub.proposals.setup import HOW
+
+    source, data, metric = complete(model, data, metric)
+    if pair is None:
+        raise DataError(f"the data have no counterfactuals: nothing says what each row is compared with. {HOW}")
+    chosen = Protocol(ablation="paired", direction=direction, pair=pair)
+    experiment = plain_experiment(source, data, metric, read, scored, chosen)
+    count = _rows(len(experiment.rows), rows)
+    return _Asked(evolve(experiment, rows=subset(data, experiment.rows, count, seed)), source, False)
+
+
+def _rows(there: int, asked: int | None) -> int:
+    return asked if asked is not None else min(MOST_ROWS, max(1, there // 2))
+
+
+def _claimed(claim: Claim) -> frozenset[Component]:
+    """The components that a claim names or passes through, in the finest parts."""
+    from scrub.circuit.claimed import circuit_of
+    from scrub.circuit.universe import expand
+
+    assert isinstance(claim.graph, TransformerGraph | Computation)
+    named = expand(circuit_of(claim), claim.graph)
+    return frozenset(node.component for node in named.nodes) | claim.passed
+
+
+def _evaluating(model: Any) -> None:
+    """Raises ModelError for a loaded model in training mode."""
+    if getattr(model, "training", False) is True:
+        raise ModelError(
+            "the model is in training mode, in which dropout changes what it computes: call model.eval() first."
+        )

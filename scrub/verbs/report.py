@@ -1,0 +1,141 @@
+"""What commands stored in one directory as one HTML file, and the drawings that are stored for it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict
+
+from scrub.claims.resolved import Claim
+from scrub.errors import ClaimError
+from scrub.storage import files, stored
+from scrub.storage.version import VERSION
+
+if TYPE_CHECKING:
+    from scrub.report.page.blocks import Section
+    from scrub.report.page.claims import Drawn
+
+PAGE = "report.html"
+
+
+def save_run(out: Path, claims: Sequence[Claim], results: Sequence[dict[str, Any]], options: str) -> None:
+    """Store results of `scrub test` as `run.json`, and figures, trees, sites and edges of their claims beside them.
+
+    `options` are those with which the command was given, for whoever runs it again.
+    """
+    drawings = [_drawn(claim, result) for claim, result in zip(claims, results, strict=True)]
+    stored.save(out, stored.DRAWINGS, [asdict(drawing) for drawing in drawings], options)
+    files.save(out, results)
+
+
+def options_of(**asked: Any) -> str:
+    """The options of the command that does what `scrub.test` was asked to do: ` --rows 40 --exact`."""
+    usual = {"draws": 20, "controls": "shuffled"}
+    given = {name: value for name, value in asked.items() if value and value != usual.get(name)}
+    flags = [f" --{name}" for name, value in given.items() if value is True]
+    words = {name: str(value) for name, value in given.items() if isinstance(value, str | Path | int)}
+    return "".join(flags + [f" --{name} {shlex.quote(word)}" for name, word in words.items() if word != "True"])
+
+
+def _drawn(claim: Claim, result: dict[str, Any]) -> Drawn:
+    from scrub.engine.unroll import unroll
+    from scrub.report.figure import claim_svg
+    from scrub.report.page.claims import Drawn
+    from scrub.report.places import edges, places, told
+
+    tree = unroll(claim)
+    there, read = places(claim, tree), edges(tree)
+    figure = claim_svg(claim, told(there, read, result))
+    return Drawn(claim.digest, figure, str(tree), [asdict(p) for p in there], [asdict(e) for e in read])
+
+
+def write_page(out: Path) -> Path:
+    """The page of a stored run. Raises ClaimError where nothing is stored, or what is stored cannot be used."""
+    from scrub.report.page.beside import summed
+    from scrub.report.page.whole import page
+
+    tested = stored.read(out, files.RUN)["results"] if (out / files.RUN).exists() else []
+    summary, sections = _tested(out, tested)
+    sections += [section for name in _SECTIONS for section in _others(out, name, tested)]
+    if not sections:
+        raise ClaimError(
+            f"{out} holds no results. They are stored there by `scrub test`, `scrub compare`, `scrub criteria` and "
+            f"`scrub propose`, each with --out {out}."
+        )
+    title = out.resolve().name
+    said = (summary or _stored(sections)) + summed(sections)
+    files.write_text(out / PAGE, page(title, said, sections, VERSION).rstrip())
+    return out / PAGE
+
+
+def _stored(sections: Sequence[Section]) -> str:
+    return ", ".join(dict.fromkeys(section.kind for section in sections)) + " of a stored run"
+
+
+def _tested(out: Path, found: list[dict[str, Any]]) -> tuple[str, list[Section]]:
+    """The claims that were tested, with one line about all of them."""
+    from scrub.report.page.claims import Drawn, claim_section, summary
+
+    if not (out / files.RUN).exists():
+        return "", []
+    drawings = stored.read(out, stored.DRAWINGS)
+    pictures = drawings["results"]
+    if [r.get("digest") for r in found] != [d.get("digest") for d in pictures]:
+        raise ClaimError(
+            f"{out}: {files.RUN} and {stored.DRAWINGS} are of different runs: run `scrub test --out {out}` anew."
+        )
+    asked = drawings.get("command", "")
+    made = _made(out / files.RUN, lambda: [
+        claim_section(r, Drawn(**d), asked) for r, d in zip(found, pictures, strict=True)
+    ])  # fmt: skip
+    return (summary(found) if found else ""), made
+
+
+def _others(out: Path, name: str, tested: list[dict[str, Any]]) -> list[Section]:
+    """What another command stored, with a note where it was of other claims or models than what was tested."""
+    from scrub.report.page.beside import told_apart
+
+    if not (out / name).exists():
+        return []
+    found = stored.read(out, name)
+    pictures, command = found.get("pictures", []), found.get("command", "")
+    return _made(out / name, lambda: [
+        told_apart(
+            _SECTIONS[name](result, pictures[i : i + 1], command), result, tested, stored.WRITTEN_BY[name]
+        )
+        for i, result in enumerate(found["results"])
+    ])  # fmt: skip
+
+
+def _made(file: Path, make: Callable[[], list[Section]]) -> list[Section]:
+    try:
+        return make()
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        again = stored.WRITTEN_BY[file.name]
+        raise ClaimError(
+            f"{file} is damaged: its results are not those of `scrub {again}` ({error!r}). Run it anew."
+        ) from None
+
+
+def _compared(result: dict[str, Any], pictures: Sequence[str], command: str) -> Section:
+    from scrub.report.page.comparisons import comparison_section
+
+    return comparison_section(result, pictures, command)
+
+
+def _judged(result: dict[str, Any], pictures: Sequence[str], command: str) -> Section:
+    from scrub.report.page.circuits import criteria_section
+
+    return criteria_section(result, command)
+
+
+def _proposed(result: dict[str, Any], pictures: Sequence[str], command: str) -> Section:
+    from scrub.report.page.proposals import proposal_section
+
+    return proposal_section(result, pictures, command)
+
+
+_SECTIONS = {stored.COMPARISON: _compared, stored.CRITERIA: _judged, stored.PROPOSALS: _proposed}

@@ -1,0 +1,138 @@
+"""What every verb does first: numbers checked, rows chosen, a claim set up on its model; and a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scrub.claims.dataset import Dataset
+from scrub.claims.resolved import Claim
+from scrub.errors import ClaimError
+from scrub.model.computation import Computation
+from scrub.model.source import Source
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+    from scrub.model.weights import Transformer
+    from scrub.score.sample import Bench, Samples
+    from scrub.storage.directory import Run
+
+
+def weights_of(
+    source: Source, data: Dataset, device: str | None, dtype: str, exact: bool = False
+) -> Transformer | None:
+    """The checked weights of a model; None for a computation graph. Raises ModelError, ClaimError.
+
+    `exact` asks for every draw to be enumerated, which only a computation graph allows.
+    """
+    if isinstance(source.graph, Computation):
+        if device not in (None, "cpu"):
+            raise ClaimError(f"device {device}: a computation graph runs on the cpu: leave the device out.")
+        return None
+    if exact:
+        raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
+    from scrub.model.open import open_weights
+
+    return open_weights(source, device, dtype, int(data.lengths.max()))
+
+
+def sampled(bench: Bench, used: Int[np.ndarray, " row"], draws: int, seed: int, exact: bool = False) -> Samples:
+    """The numbers of a claim, drawn or enumerated, behind a progress bar."""
+    from scrub.score.sample import enumerate_exactly, sample
+
+    with progress(bench.claim.hypothesis.title, len(used) * (1 if exact else draws)) as done:
+        return enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
+
+
+def bench_of(claim: Claim, source: Source, weights: Transformer | None, run: Run | None = None) -> Bench:
+    """A claim set up on its model, the pool run once; `weights` is None for a computation graph.
+
+    Its numbers are kept where a run directory is given.
+    """
+    bench = _bench_of(claim, source, weights)
+    return bench if run is None else run.keep(bench)
+
+
+def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Bench:
+    from scrub.engine.on_graph import GraphRows
+    from scrub.engine.on_transformer import TransformerRows
+    from scrub.score.measure import OnGraph, OnTransformer
+    from scrub.score.sample import Bench, compile_claim
+
+    tree, program = compile_claim(claim)
+    if isinstance(claim.graph, Computation):
+        found = GraphRows(claim, claim.graph)
+        return Bench(claim, tree, program, found, OnGraph(claim, found))
+    assert weights is not None
+    with progress(f"{claim.hypothesis.title}: rows", len(claim.data)) as done:
+        ran = TransformerRows.run(claim, weights, [program], done)
+    return Bench(claim, tree, program, ran, OnTransformer(claim, ran, source.tokenizer))
+
+
+def model_record(source: Source, model: Transformer | None, bench: Bench | None = None) -> dict[str, Any]:
+    """What a result says of the model: its name, revision, processing, dtype and device.
+
+    The revision of a computation graph is a digest of what its nodes give on the pool of `bench`, left out where
+    such values cannot be told apart.
+    """
+    if model is None:
+        revision = None if bench is None else _revision(bench)
+        return {"name": source.name} | ({"revision": revision} if revision else {})
+    return {
+        "name": source.name, "revision": model.revision, "processing": model.processing,
+        "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
+    }  # fmt: skip
+
+
+def _revision(bench: Bench) -> str | None:
+    from scrub.engine.on_graph import GraphRows
+    from scrub.storage.identity import known_identity
+
+    return known_identity(bench.rows.rows) if isinstance(bench.rows, GraphRows) else None
+
+
+def references(claim: Claim, rows: int | None, seed: int) -> Int[np.ndarray, " row"]:
+    """The scored rows, or a seeded subset of `rows` of them, in the order of their digests."""
+    return subset(claim.data, np.flatnonzero(claim.scored), rows, seed)
+
+
+def subset(data: Dataset, among: Int[np.ndarray, " n"], rows: int | None, seed: int) -> Int[np.ndarray, " row"]:
+    """Some rows in the order of their digests, or a seeded subset of as many as `rows` says."""
+    from scrub.engine.draw import Calls, words
+
+    scored = data.order[np.isin(data.order, among)]
+    if rows is None or rows >= len(scored):
+        return scored
+    word = words(data, Calls(scored, np.zeros(len(scored), dtype=np.int64)), seed, "", "reference")
+    chosen = np.argsort(word, kind="stable")[:rows]
+    return scored[np.sort(chosen)]
+
+
+def countable(draws: int, rows: int | None, seed: int) -> None:
+    for option, count in (("draws", draws), ("rows", 1 if rows is None else rows), ("seed", seed)):
+        if isinstance(count, bool) or not isinstance(count, Integral):
+            raise ClaimError(f"--{option} {count!r}: write a whole number.")
+    if draws < 1:
+        raise ClaimError(f"--draws {draws}: at least one draw is needed for each row; 20 is the default.")
+    if rows is not None and rows < 1:
+        raise ClaimError(f"--rows {rows}: at least one reference row is needed; a verdict takes 10.")
+    if seed < 0:
+        raise ClaimError(f"--seed {seed}: seeds are whole numbers from 0 on.")
+
+
+@contextmanager
+def progress(title: str, total: int) -> Generator[Callable[[int], None]]:
+    """One bar on stderr after two seconds; none where stderr is no terminal."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc=title, delay=2, disable=None, leave=False, unit="call") as bar:
+
+        def done(calls: int) -> None:
+            bar.update(calls)
+
+        yield done

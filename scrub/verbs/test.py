@@ -1,0 +1,100 @@
+"""The verbs, each a short composition of the passes: check, plan, test, explain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import evolve
+
+from scrub.claims.check import name_of
+from scrub.claims.hypothesis import Hypothesis
+from scrub.errors import ClaimError, some
+from scrub.model.resolve import check as check
+from scrub.model.resolve import sound
+from scrub.verbs.report import options_of, save_run
+from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
+from scrub.verbs.verdict import judged
+
+if TYPE_CHECKING:
+    from scrub.engine.cost import Plan
+    from scrub.score.explain import Explanation
+    from scrub.score.result import Result
+    from scrub.storage.directory import Run
+
+
+def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0) -> Plan:
+    """How many evaluations a test takes, how many are shared, and the cost in forward passes. Needs no weights."""
+    from scrub.engine.cost import plan_claim
+
+    countable(draws, rows, seed)
+    claim, _ = sound(hypothesis, model, expecting=False)
+    return plan_claim(claim, references(claim, rows, seed), draws, seed)
+
+
+def test(
+    hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
+    exact: bool = False, *, device: str | None = None, dtype: str = "float32", explain: bool = True,
+    controls: str = "shuffled", out: str | Path | Run | None = None, recompute: bool = False,
+) -> Result:  # fmt: skip
+    """Scrub a claim and judge it.
+
+    Main arguments: `hypothesis`; `model` overrides the claim's own (a name, a directory, a loaded bridge, a
+    graph); `rows` takes a seeded subset of the reference rows (all by default); `draws` for each row; `seed`;
+    `exact=True` enumerates every draw on a computation graph. Other arguments: `device`, `dtype` (`float64` to
+    verify), `explain=False` leaves out the top lines of the explanation of a refuted claim, `controls="none"`
+    the shuffled values; `controls="all"` adds the same claim on random unclaimed heads and on untrained models.
+    `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
+    `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
+
+    Raises ClaimProblems with all problems of the claim, ModelError, MetricError, and ClaimError for a directory of
+    another claim or version, a damaged block, a disk that is full.
+    """
+    from scrub.score.controls import known_controls
+    from scrub.score.explain import quick_effects, top_lines
+    from scrub.storage.directory import open_run
+
+    countable(draws, rows, seed)
+    known_controls(controls)
+    claim, source = sound(hypothesis, model)
+    run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
+    weights = weights_of(source, claim.data, device, dtype, exact)
+    bench = bench_of(claim, source, weights, run)
+    samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)
+    result = judged(
+        bench, samples, name_of(hypothesis), source, weights, model=model, draws=draws, seed=seed,
+        exact=exact, controls=controls, run=run,
+    )  # fmt: skip
+    if explain and not exact and result.verdict == "refuted":
+        effects = quick_effects(bench, samples, seed)
+        result = evolve(result, effects=effects, explanation=top_lines(effects))
+    if run is not None:
+        result = run.record(claim, result)
+    if run is not None and run is not out:  # opened here, for this claim alone
+        asked = options_of(
+            model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls
+        )
+        save_run(run.folder, run.claims, [result.to_dict()], asked)
+        run.finish()
+    return result
+
+
+def explain(
+    hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
+    *, row: int | None = None, device: str | None = None, dtype: str = "float32",
+) -> Explanation:  # fmt: skip
+    """What breaks a claim: each swap alone and all but each, then the rows that suffer most, or `row` alone.
+
+    Raises as `test`, and ClaimError when `row` is no reference row.
+    """
+    from scrub.score.explain import explain_claim
+
+    countable(draws, rows, seed)
+    claim, source = sound(hypothesis, model)
+    used = references(claim, rows, seed)
+    if row is not None and row not in used:
+        raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")
+    bench = bench_of(claim, source, weights_of(source, claim.data, device, dtype))
+    samples = sampled(bench, used, draws, seed)
+    return explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer)

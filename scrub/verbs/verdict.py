@@ -1,0 +1,61 @@
+"""The passes from samples to a judged result, one composition for every verb that gives a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from scrub.model.resolve import sound
+from scrub.model.source import Source
+from scrub.verbs.setup import bench_of, model_record, progress
+
+if TYPE_CHECKING:
+    from scrub.claims.hypothesis import Hypothesis
+    from scrub.model.weights import Transformer
+    from scrub.score.result import Result
+    from scrub.score.sample import Bench, Samples
+    from scrub.storage.directory import Run
+
+
+def judged(
+    bench: Bench, samples: Samples, name: str, source: Source, weights: Transformer | None, *, model: Any,
+    draws: int, seed: int, exact: bool, controls: str, constant: Callable[[], float | None] | None = None,
+    run: Run | None = None,
+) -> Result:  # fmt: skip
+    """Conclude, run the controls, and the adversary where the expectation asks for one.
+
+    `model` overrides the claim's own, as in `test`; `constant` gives the best constant answer where it is known.
+    The numbers of controls are kept where `run` is a directory.
+    """
+    from scrub.score.adversary import challenge
+    from scrub.score.controls import PERMUTATIONS, control
+    from scrub.score.judge import conclude
+
+    hypothesis = bench.claim.hypothesis
+    record = model_record(source, weights, bench)
+    result = conclude(bench, samples, None if exact else draws, seed, name, record, source.tokenizer, constant)
+    with progress(f"{hypothesis.title}: controls", PERMUTATIONS * len(samples.references)) as done:
+        result = control(bench, samples, result, seed, controls, done)
+    if controls == "all" and result.verdict != "undefined":
+        result = _more_controls(hypothesis, bench, samples, result, source, weights, model, seed, run)
+    with progress(f"{hypothesis.title}: adversary", 0) as done:
+        return challenge(bench, samples, result, draws, seed, done)
+
+
+def _more_controls(
+    hypothesis: Hypothesis, bench: Bench, samples: Samples, result: Result, source: Source,
+    weights: Transformer | None, model: Any, seed: int, run: Run | None,
+) -> Result:  # fmt: skip
+    """The claim on random unclaimed heads, and on models that learnt nothing."""
+    from scrub.score.elsewhere import CHOICES, random_sites
+    from scrub.score.untrained import MODELS, untrained_models
+
+    with progress(f"{hypothesis.title}: random sites", CHOICES) as done:
+        result = random_sites(
+            hypothesis, bench, samples, result, seed,
+            lambda other: bench_of(sound(other, model, expecting=False)[0], source, weights, run), done,
+        )  # fmt: skip
+    with progress(f"{hypothesis.title}: untrained models", MODELS) as done:
+        return untrained_models(
+            bench, samples, result, seed, lambda other: bench_of(bench.claim, source, other, run), done
+        )

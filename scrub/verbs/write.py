@@ -1,0 +1,86 @@
+"""A proposal written down as a claim to start from: where to, in which setting, and its rows beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.protocol import Protocol
+from scrub.errors import ClaimError
+from scrub.storage import files
+
+if TYPE_CHECKING:
+    from scrub.model.source import Source
+    from scrub.proposals.naming import Setting
+    from scrub.proposals.proposal import Proposal
+    from scrub.proposals.setup import Setup
+    from scrub.proposals.wanted import Wanted
+
+
+def target_of(file: Path, rows: Path | None, edges: bool | None) -> Path:
+    """Where a claim is to be written. Raises ClaimError where it cannot be, before anything is run."""
+    if edges is False:
+        raise ClaimError(f"write={file}: what groups of heads read is told from edges: leave edges=False out.")
+    if file.suffix != ".py":
+        raise ClaimError(f"write={file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
+    for made in (file, file.with_suffix(".jsonl")) if rows is None else (file,):
+        if made.exists():
+            raise ClaimError(f"write={file}: {made} exists already, and is left as it is: choose another name.")
+        files.writable(made)
+    return file
+
+
+def begun(
+    hypothesis: Hypothesis | None, model: Any, setup: Setup, wanted: Wanted, source: Source, scored: str | None,
+    rows: Path | None, target: Path,
+) -> Setting:  # fmt: skip
+    """The setting of the claim to be written. Raises ClaimError where it could not be tested."""
+    from scrub.proposals.naming import Setting
+    from scrub.proposals.write import model_name, path_from
+
+    if not {"head", "q", "k", "v"}.intersection(wanted.kinds):
+        raise ClaimError(f"write={target}: a claim is begun with heads: leave nodes= out, or add 'heads'.")
+    options = {} if hypothesis is None else hypothesis.options.deviations()
+    seen = tuple(sorted({*options.pop("seen", ()), *setup.seen}))
+    options.pop("together", None)  # it names variables of the other story
+    options |= {} if scored is None else {"scored": scored}
+    if setup.model.shape.d_mlp and "through" not in options:
+        options["through"] = ("mlps",)
+    given = model if model is not None or hypothesis is None else hypothesis.model
+    name, loaded = model_name(given, source.name)
+    criteria = Protocol() if hypothesis is None else hypothesis.criteria
+    file = path_from(target, rows or target.with_suffix(".jsonl"))
+    setting = Setting(name, loaded, setup.experiment.data.origin, file, setup.metric, options, criteria, seen)
+    if setting.label is None:
+        raise ClaimError(
+            f"write={target}: metric {setup.metric} names no column of right answers, which a claim needs: write a "
+            "claim with predicts='column', or use another metric, such as 'logit_diff(a, b)'."
+        )
+    if not setting.left:
+        raise ClaimError(
+            f"write={target}: all rows would be seen, with their partners, and none be left to test a claim on: look "
+            "at fewer (rows=), or give more data."
+        )
+    return setting
+
+
+def write_claim(
+    file: Path, setting: Setting, setup: Setup, proposal: Proposal, with_rows: bool, done: Callable[[int], None]
+) -> None:
+    """The claim, and its rows where they are in no file yet: both or none. Raises ClaimError, DataError."""
+    from scrub.proposals.sketch import sketch
+    from scrub.proposals.write import hypothesis_file, rows_file
+
+    passed = setup.experiment.graph.passed(setting.options.get("through", ()))
+    text = hypothesis_file(sketch(setup, proposal, passed, done), proposal, setting, file.name)
+    beside = file.with_suffix(".jsonl")
+    if with_rows:
+        files.write_text(beside, rows_file(setting.data))
+    try:
+        files.write_text(file, text)
+    except ClaimError:
+        if with_rows:
+            beside.unlink(missing_ok=True)
+        raise
