@@ -16,12 +16,12 @@ from circuits import paired
 from ioi import model_of, rows_of
 from measuring import best_of, growth, in_fresh_process
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.experiment import resolve
 from scrub.claims.metric import parse_metric
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.claims.protocol import Protocol
-from scrub.model.graph import TransformerGraph
 from scrub.model.transformer import adapt, bridge_of
 from scrub.proposals.methods import Asked, find
 from scrub.proposals.nodes import KINDS

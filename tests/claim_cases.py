@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.shape import Shape
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import Checked, Subject, check_claim
 from scrub.claims.dataset import Dataset
-from scrub.claims.graphs import ModelGraph
 from scrub.claims.hypothesis import Hypothesis, claim, recovers
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.sites import embed, heads, logits
-from scrub.model.graph import Shape, TransformerGraph
 
 TINY = TransformerGraph("tiny", Shape("gpt2", 4, 2, 2, 8, 4, 32, 50, 16))
 NAMES = 10, 11, 12

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from reference_models import Frame, OnGraph, OnTransformer, Values, World, index
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 from scrub.claims.placement import PlacedSite
 from scrub.claims.resolved import Claim
 from scrub.claims.values import key

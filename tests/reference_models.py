@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from scrub.claims.names import Component
-from scrub.claims.positions import ALL, Slot
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.model.computation import Computation
 from scrub.model.layers import kv_head, mlp, norm, project, unembed

@@ -13,18 +13,18 @@ from typing import Any
 
 from attrs import define, field
 
+from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import Subject, check_claim
 from scrub.claims.dataset import Dataset
-from scrub.claims.graphs import ModelGraph
 from scrub.claims.hypothesis import RESTS, SCOPES, Hypothesis, claim, recovers
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import Metric
-from scrub.claims.names import Component
-from scrub.claims.positions import ALL
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Place, Site, attn, embed, heads, inside, logits, mlps, nodes, pos, resid
 from scrub.model.computation import Computation
-from scrub.model.graph import TransformerGraph
 from scrub.model.weights import Transformer
 from strategies_models import named, random_graph, random_rows, random_transformer
 

@@ -11,8 +11,8 @@ import networkx as nx
 import torch
 from torch import Tensor
 
+from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
-from scrub.model.graph import Shape
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
 
 N_CTX, VOCABULARY = 10, 9

@@ -8,8 +8,8 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Int
 
+from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
-from scrub.claims.positions import Slot
 from scrub.errors import DataError, nearest, some
 
 

@@ -10,17 +10,17 @@ import numpy as np
 from attrs import evolve, field, frozen
 from jaxtyping import Float, Int
 
+from scrub.anatomy.edges import Node
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import POS, Experiment, misplaced, referred
 from scrub.circuit.on_graph import OnGraph
 from scrub.circuit.on_transformer import OnTransformer
-from scrub.circuit.parts import Node
 from scrub.circuit.paths import Path
 from scrub.circuit.scoring import Scorer
 from scrub.circuit.universe import expand, free_writers, slots_in
 from scrub.claims.metric import AnyMetric
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
 from scrub.model.weights import Transformer

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from scrub.circuit.parts import Edge, Node, Part, channel_name, no_comma, parse_part
-from scrub.claims.graphs import ModelGraph
-from scrub.claims.names import Component
+from scrub.anatomy.edges import Edge, Node, Part, channel_name, no_comma, parse_part
+from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.names import Component
 from scrub.errors import ClaimError, nearest, path_of, some
 from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scrub.anatomy.transformer import TransformerGraph
     from scrub.claims.hypothesis import Hypothesis
     from scrub.model.computation import Computation
-    from scrub.model.graph import TransformerGraph
 
 COMPONENTS, EDGES = "components", "edges"
 

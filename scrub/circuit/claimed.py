@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from scrub.anatomy.edges import Edge, Node, Part
+from scrub.anatomy.positions import ALL, Slot
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.parts import Edge, Node, Part
 from scrub.claims.placement import Placed, PlacedSite
-from scrub.claims.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
 

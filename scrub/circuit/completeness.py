@@ -13,9 +13,9 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Float, Int
 
+from scrub.anatomy.edges import Part
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.parts import Part
 
 RANDOM = 20  # random subsets
 CANDIDATES = 24  # parts tried in a greedy step

@@ -9,11 +9,12 @@ import numpy as np
 from attrs import evolve, field, frozen
 from jaxtyping import Bool, Int
 
+from scrub.anatomy.names import Component, parse_component
+from scrub.anatomy.positions import Slot
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Options
 from scrub.claims.metric import AnyMetric
-from scrub.claims.names import Component, parse_component
-from scrub.claims.positions import Slot
 from scrub.claims.problems import Problem
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
@@ -22,7 +23,6 @@ from scrub.claims.text import Tokenizer
 from scrub.engine.draw import Calls, Classes, words
 from scrub.errors import ClaimError, DataError, some
 from scrub.model.computation import Computation
-from scrub.model.graph import TransformerGraph
 
 Graph = TransformerGraph | Computation
 POS = Component("pos")

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scrub.anatomy.graphs import ModelGraph
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.formats import graph as graphs
 from scrub.circuit.formats import hooks, named, own, pairs
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.circuit.formats.pairs import circuit_from_pairs
-from scrub.claims.graphs import ModelGraph
 from scrub.errors import ClaimError, some
 
 __all__ = ["circuit_from_pairs", "read_circuit", "write_circuit"]

@@ -12,9 +12,9 @@ from attrs import frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.circuit.values import Values
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.model.layers import CHANNELS, attend, expand, mlp, norm, project, visible, write
 from scrub.model.weights import Block, Transformer
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from attrs import field, frozen
 
+from scrub.anatomy.edges import Part
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import halves, sorted_parts
-from scrub.circuit.parts import Part
 from scrub.circuit.random import pool_of
 from scrub.circuit.significance import holm, wins
 from scrub.circuit.universe import expand

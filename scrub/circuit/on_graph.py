@@ -9,12 +9,12 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Int
 
+from scrub.anatomy.names import Component
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.paths import Path, wire_paths
 from scrub.circuit.universe import writers
 from scrub.circuit.wiring import Wiring, wire_edges
-from scrub.claims.names import Component
 from scrub.engine.draw import Calls
 from scrub.errors import DataError
 from scrub.model.computation import Computation

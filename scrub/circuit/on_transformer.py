@@ -11,6 +11,9 @@ from attrs import evolve, field, frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.align import Alignment
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import POS, Experiment
@@ -20,10 +23,7 @@ from scrub.circuit.universe import expand
 from scrub.circuit.values import Means, Values, means, own_values, padded, zero_values
 from scrub.circuit.wired import Places, run_wiring
 from scrub.circuit.wiring import Outside, Where, Wiring, wire_edges
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.engine.draw import Calls
-from scrub.model.graph import TransformerGraph
 from scrub.model.weights import Transformer
 
 ROWS = 16  # of a block at least

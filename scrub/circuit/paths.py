@@ -14,13 +14,13 @@ import numpy as np
 from attrs import evolve, frozen
 from jaxtyping import Int
 
+from scrub.anatomy.edges import Edge, Node, channel_name, parse_part
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import absent
-from scrub.circuit.parts import Edge, Node, channel_name, parse_part
 from scrub.circuit.universe import Graph
 from scrub.circuit.wiring import Column, Copy, Entry, Outside, Where, Wirer, Wiring, finished
 from scrub.claims.dataset import Dataset
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.errors import ClaimError, some
 
 _ARROW = re.compile(r"\s*(->|~[^~>]*~>)\s*")

@@ -6,11 +6,11 @@ from collections import Counter
 
 import numpy as np
 
+from scrub.anatomy.edges import Edge, Node, Part
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.parts import Edge, Node, Part
 from scrub.circuit.universe import INPUTS, Graph, every_edge, expand, free_writers
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 

@@ -13,11 +13,11 @@ from typing import Any, SupportsFloat
 
 from attrs import asdict, field, frozen
 
+from scrub.anatomy.edges import Edge, Node, Part, parse_part
+from scrub.anatomy.graphs import ModelGraph
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import COMPONENTS, EDGES, Circuit
-from scrub.circuit.parts import Edge, Node, Part, parse_part
 from scrub.circuit.universe import every_edge, free_writers, pruned, slots_in
-from scrub.claims.graphs import ModelGraph
 from scrub.errors import ClaimError, some
 
 MIB = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # shares of all parts

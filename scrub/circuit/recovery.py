@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from attrs import asdict, frozen
 
+from scrub.anatomy.edges import Edge, Part
 from scrub.circuit.circuit import COMPONENTS, EDGES, Circuit
-from scrub.circuit.parts import Edge, Part
 from scrub.circuit.ranking import Ranking, outside_of, value_of
 from scrub.errors import ClaimError
 

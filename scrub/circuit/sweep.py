@@ -10,17 +10,17 @@ import numpy as np
 from attrs import evolve, frozen
 from jaxtyping import Float
 
+from scrub.anatomy.edges import Node, component_of, no_comma
+from scrub.anatomy.names import Component, parse_layers
+from scrub.anatomy.positions import ALL, Slot, parse_slots
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit, absent
 from scrub.circuit.experiment import POS, Experiment, described, misplaced
-from scrub.circuit.parts import Node, component_of, no_comma
 from scrub.circuit.paths import Hop, Path, TooLate, coinciding, paths_of
 from scrub.circuit.runs import start_of
 from scrub.circuit.universe import Graph, expand, writers
-from scrub.claims.names import Component, parse_layers
-from scrub.claims.positions import ALL, Slot, parse_slots
 from scrub.errors import ClaimError, nearest
-from scrub.model.graph import TransformerGraph
 from scrub.model.weights import Transformer
 from scrub.score.statistics import interval
 from scrub.shown import shown

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from scrub.anatomy.edges import Edge, Node, Part
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.parts import Edge, Node, Part
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
-from scrub.model.graph import TransformerGraph
 
 Graph = TransformerGraph | Computation
 LOGITS = Component("logits")

@@ -14,9 +14,9 @@ from attrs import field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scrub.anatomy.positions import Slot
 from scrub.circuit.values import Values
 from scrub.circuit.wiring import Column, Copy, Outside, Where, Wiring, slots_of
-from scrub.claims.positions import Slot
 from scrub.model.layers import CHANNELS, attend, kv_head, mlp, norm, project, visible, write
 from scrub.model.weights import Attn, Block, Transformer
 

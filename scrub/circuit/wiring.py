@@ -12,9 +12,9 @@ from functools import cached_property
 
 from attrs import evolve, field, frozen
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.circuit.universe import Graph
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 
 
 @frozen

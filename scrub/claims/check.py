@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import field, frozen
 
+from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import check_geometry
-from scrub.claims.graphs import ModelGraph
 from scrub.claims.hypothesis import Hypothesis, place_of
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import AnyMetric, parse_metric, predicted
-from scrub.claims.names import Component
 from scrub.claims.placement import Placement, place, structure
-from scrub.claims.positions import ALL
 from scrub.claims.problems import Problem, collecting, line_in, located
 from scrub.claims.resolved import Claim
 from scrub.claims.seen import Seen, leave_out, seen_warnings, too_few_left

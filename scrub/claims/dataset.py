@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve, field, frozen
 
-from scrub.claims.positions import ALL, Slot, locate
+from scrub.anatomy.positions import ALL, Slot, locate
 from scrub.claims.text import Marked, Tokenizer, mark, tokenize
 from scrub.claims.values import stable
 from scrub.errors import DataError, did_you_mean, some

@@ -12,13 +12,13 @@ from typing import Any
 
 from attrs import evolve, fields, frozen
 
+from scrub.anatomy.names import Component, parse_component
+from scrub.anatomy.positions import parse_slots
 from scrub.claims.facts import Facts
 from scrub.claims.freeze import CLAIM, FORMAT, ROWS, VALUES
 from scrub.claims.hypothesis import Expectation, Options, recovers
 from scrub.claims.metric import parse_metric
-from scrub.claims.names import Component, parse_component
 from scrub.claims.plain import from_plain
-from scrub.claims.positions import parse_slots
 from scrub.claims.protocol import Protocol, protocol
 from scrub.claims.sites import Place, Site, inside
 from scrub.claims.values import Value

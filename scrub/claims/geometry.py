@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from attrs import evolve
 
+from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.dataset import Dataset
-from scrub.claims.graphs import ModelGraph
-from scrub.claims.names import Component
 from scrub.claims.placement import Placed, PlacedSite, Placement, exists
-from scrub.claims.positions import ALL, Slot
 from scrub.claims.problems import Problem
 from scrub.claims.sites import Site
 from scrub.errors import nearest, some

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 
 from attrs import field, frozen
 
-from scrub.claims.graphs import ModelGraph
+from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.names import Component
 from scrub.claims.interpretation import Interpretation
-from scrub.claims.names import Component
 from scrub.claims.problems import Problem
 from scrub.claims.sites import Inside, Place, Site, inside
 from scrub.errors import nearest

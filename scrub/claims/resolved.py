@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from attrs import field, frozen
 
+from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import claims_of
-from scrub.claims.graphs import ModelGraph
 from scrub.claims.hypothesis import Expectation, Hypothesis, Options
 from scrub.claims.metric import AnyMetric
-from scrub.claims.names import Component
 from scrub.claims.placement import Placement
-from scrub.claims.positions import Slot
 from scrub.claims.seen import Seen
 from scrub.claims.sites import Site
 from scrub.claims.values import Value, codes, digest, joint_codes, key

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import frozen
 
+from scrub.anatomy.graphs import ModelGraph
 from scrub.claims.dataset import Dataset
-from scrub.claims.graphs import ModelGraph
 from scrub.claims.hypothesis import Options
 from scrub.claims.metric import AnyMetric, Metric
 from scrub.claims.problems import Problem

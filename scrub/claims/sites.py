@@ -11,8 +11,8 @@ from typing import Any, NoReturn, TypeVar
 
 from attrs import evolve, field, frozen
 
-from scrub.claims.names import Component, parse_heads, parse_layers, parse_nodes, print_components
-from scrub.claims.positions import Slot, parse_slots, print_slots
+from scrub.anatomy.names import Component, parse_heads, parse_layers, parse_nodes, print_components
+from scrub.anatomy.positions import Slot, parse_slots, print_slots
 from scrub.claims.problems import tell, told, written_at
 from scrub.errors import ClaimError
 

@@ -13,12 +13,12 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from attrs import evolve, frozen
 
+from scrub.anatomy.graphs import ModelGraph
 from scrub.claims.check import run_story
 from scrub.claims.dataset import Dataset
 from scrub.claims.facts import Facts, canonical_text
 from scrub.claims.freeze import TEXT, VALUES, given
 from scrub.claims.frozen import Record, numbered, read_record
-from scrub.claims.graphs import ModelGraph
 from scrub.claims.hub import Pinned
 from scrub.claims.hypothesis import Hypothesis, claim
 from scrub.claims.interpretation import Interpretation

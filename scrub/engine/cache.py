@@ -13,8 +13,8 @@ from attrs import field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
-from scrub.claims.positions import Slot
 from scrub.engine.needs import Kind, Need
 from scrub.model.layers import trace
 from scrub.model.weights import Transformer

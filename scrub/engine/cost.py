@@ -8,15 +8,15 @@ import numpy as np
 from attrs import asdict, field, frozen
 from jaxtyping import Int
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import name_of
-from scrub.claims.names import Component
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.number import Numbering
 from scrub.engine.plan import Leaf, Program, Shape, Stream, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
-from scrub.model.graph import TransformerGraph
 from scrub.shown import shown
 
 if TYPE_CHECKING:

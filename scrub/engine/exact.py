@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from attrs import field, frozen
 
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 from scrub.engine.draw import Classes, Draws
 from scrub.engine.on_graph import GraphEvaluator
 from scrub.engine.unroll import Occurrence, channels, rest_inputs

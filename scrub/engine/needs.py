@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 
 from attrs import field, frozen
 
-from scrub.claims.names import Component
-from scrub.claims.positions import ALL, Slot
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.plan import Input, Leaf, Program, Shape, Stream
-from scrub.model.graph import TransformerGraph
 
 Kind = tuple[str, int]  # ("resid", time) or ("embed" | "pos" | "q" | "k" | "v" | "z" | "mlp_out", layer)
 

@@ -10,7 +10,7 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Int
 
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 from scrub.claims.resolved import Claim
 from scrub.engine.number import Numbered
 from scrub.engine.plan import Input, Leaf, Program, Shape, Stream

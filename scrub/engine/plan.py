@@ -10,8 +10,8 @@ from collections.abc import Hashable, Iterator
 
 from attrs import field, frozen
 
-from scrub.claims.names import Component
-from scrub.claims.positions import ALL, Slot
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.engine.unroll import Occurrence, channels, rest_inputs
 

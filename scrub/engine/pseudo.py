@@ -13,7 +13,7 @@ from attrs import frozen
 from jaxtyping import Int
 from torch import Tensor
 
-from scrub.claims.positions import Slot
+from scrub.anatomy.positions import Slot
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, run_pool, tensors
 from scrub.engine.needs import Kind, Need

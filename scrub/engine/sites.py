@@ -9,8 +9,8 @@ from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scrub.claims.names import Component
-from scrub.claims.positions import ALL, Slot
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL, Slot
 from scrub.engine.cache import Store
 from scrub.engine.needs import written_kind
 from scrub.engine.plan import Input, Leaf, Shape

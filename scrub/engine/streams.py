@@ -15,13 +15,13 @@ from attrs import frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from scrub.claims.names import Component
-from scrub.claims.positions import ALL, Slot
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
 from scrub.engine.needs import passed_heads, passed_mlps, written_kind
 from scrub.engine.plan import Landing, Stream
-from scrub.model.graph import TransformerGraph
 from scrub.model.layers import CHANNELS, attend, kv_head, mlp, norm, project, visible, write
 from scrub.model.weights import Transformer
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import networkx as nx
 from attrs import field, frozen
 
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 from scrub.claims.placement import PlacedSite
 from scrub.claims.resolved import Claim
 from scrub.shown import shown

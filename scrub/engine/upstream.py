@@ -8,8 +8,8 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Int
 
-from scrub.claims.names import Component
-from scrub.claims.positions import ALL, Slot
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.claims.values import codes, stable
 from scrub.model.computation import Computation

@@ -15,7 +15,7 @@ from typing import Any
 import networkx as nx
 from attrs import frozen
 
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 from scrub.claims.values import read_only
 from scrub.errors import ClaimError, DataError, ModelError, did_you_mean, nearest, some
 

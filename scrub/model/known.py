@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from scrub.anatomy.shape import Shape
 from scrub.errors import ModelError, did_you_mean
-from scrub.model.graph import Shape
 
 
 def _gpt2(layers: int, heads: int, width: int) -> Shape:

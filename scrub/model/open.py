@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.errors import ModelError
-from scrub.model.graph import TransformerGraph
 from scrub.model.load import load
 from scrub.model.source import ZOO, Source
+from scrub.model.transformer import native_bridge
 from scrub.model.weights import Transformer
+from scrub.zoo import info
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -20,12 +24,21 @@ def open_weights(source: Source, device: str | None, dtype: str, longest: int) -
     place = _device(device)
     loaded = source.loaded
     if loaded is None and source.name.startswith(ZOO):
-        from scrub import zoo
-
-        loaded = zoo.bridge(source.name.removeprefix(ZOO))
+        loaded = zoo_bridge(source.name.removeprefix(ZOO))
     weights = load(source.name if loaded is None else loaded, dtype=DTYPES[dtype], device=place, probe_length=longest)
     _as_checked(source, weights)
     return weights
+
+
+def zoo_bridge(name: str) -> Any:
+    """The model of the zoo called `name`: a TransformerBridge in eval mode, on the CPU and in fp32.
+
+    Raises ModelError when the zoo has no such model.
+    """
+    from scrub.zoo.loading import weights
+
+    card = info(name)
+    return native_bridge(card.config, weights(card), name)
 
 
 # what the edges of a claim depend on: it was checked against these before the weights were there

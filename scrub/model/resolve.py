@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import Checked, Subject, check_claim
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem, line_in, located
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError, DataError, ScrubError, raised
-from scrub.model.graph import TransformerGraph
 from scrub.model.source import Source, find
 
 # data functions are called once in a process; the function is kept so that its id stays its own

@@ -13,11 +13,12 @@ from typing import Any
 import networkx as nx
 from attrs import frozen
 
+from scrub.anatomy.shape import Shape
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.hub import Pinned, cached_revision, hub_file, reachable
 from scrub.claims.text import Tokenizer, open_tokenizer, words
 from scrub.errors import ModelError, ScrubError, did_you_mean, raised
 from scrub.model.computation import Computation
-from scrub.model.graph import Shape, TransformerGraph
 from scrub.model.known import ALIASES, SHAPES, shape_of_config
 
 ZOO = "zoo:"

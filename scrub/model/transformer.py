@@ -12,8 +12,8 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from scrub.anatomy.shape import Shape
 from scrub.errors import ModelError, did_you_mean
-from scrub.model.graph import Shape
 from scrub.model.layers import ACTIVATIONS
 from scrub.model.selfcheck import PROBE_LENGTH, digest, probe, self_check
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer

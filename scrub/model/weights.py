@@ -15,7 +15,7 @@ from attrs import frozen
 from jaxtyping import Float
 from torch import Tensor
 
-from scrub.model.graph import Shape
+from scrub.anatomy.shape import Shape
 
 
 @frozen(eq=False)

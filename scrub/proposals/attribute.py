@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scrub.model.graph import Shape
+from scrub.anatomy.shape import Shape
 from scrub.proposals.forward import Arrays, Batch, Forward, Key
 from scrub.proposals.live import check_live
 from scrub.proposals.nodes import extent

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 from scrub.model.layers import expand, linear, norm, turn
 from scrub.model.weights import Attn, Norm, Transformer
 from scrub.proposals.forward import Arrays, Batch, Forward, Key

@@ -8,9 +8,9 @@ from typing import Any
 
 from attrs import frozen
 
+from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import NamedMetric, predicted
-from scrub.claims.positions import Slot
 from scrub.claims.protocol import Protocol
 from scrub.claims.values import canonical, key
 from scrub.proposals.sketch import Sketch, Source

@@ -6,8 +6,8 @@ import re
 
 from attrs import frozen
 
+from scrub.anatomy.shape import Shape
 from scrub.errors import ClaimError, did_you_mean
-from scrub.model.graph import Shape
 
 # kind -> the value of `trace` that it is: a head is what leaves it, before W_O
 TRACED = {

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from scrub.anatomy.edges import Node
+from scrub.anatomy.names import Component
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
-from scrub.circuit.parts import Node
 from scrub.circuit.runs import start_of
 from scrub.circuit.universe import free_writers
-from scrub.claims.names import Component
 from scrub.errors import ClaimError
 from scrub.proposals.agreement import over_rows
 from scrub.proposals.bound import Bounded

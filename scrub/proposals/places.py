@@ -9,9 +9,9 @@ import torch
 from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.model.layers import pattern, visible
 from scrub.proposals.forward import Batch
 from scrub.proposals.nodes import NodeId

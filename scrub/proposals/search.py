@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from scrub.circuit.parts import channel_name
-from scrub.claims.names import Component
+from scrub.anatomy.edges import channel_name
+from scrub.anatomy.names import Component
 from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead, recall_costs
 from scrub.proposals.bound import bound_rest
 from scrub.proposals.edges import Edges

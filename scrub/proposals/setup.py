@@ -10,10 +10,10 @@ from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scrub.anatomy.positions import ALL, Slot
 from scrub.circuit.experiment import Experiment, misplaced
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import Metric, NamedMetric
-from scrub.claims.positions import ALL, Slot
 from scrub.engine.cache import tensors
 from scrub.engine.draw import Calls, words
 from scrub.errors import DataError, MetricError, some

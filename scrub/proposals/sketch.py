@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
+from scrub.anatomy.transformer import ATTENTION_CHANNELS, TransformerGraph
 from scrub.claims.dataset import Dataset
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.errors import ClaimError
-from scrub.model.graph import ATTENTION_CHANNELS, TransformerGraph
 from scrub.proposals.places import Acting, Done, acting, candidates, named_like
 from scrub.proposals.proposal import Proposal, RankedEdge
 from scrub.proposals.search import STRONG, component_of

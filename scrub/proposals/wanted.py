@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from scrub.claims.positions import Slot, parse_slots
+from scrub.anatomy.positions import Slot, parse_slots
 from scrub.errors import ClaimError
 from scrub.model.weights import BlackBox, Transformer
 from scrub.proposals.methods import RECOMMENDED, Method, find

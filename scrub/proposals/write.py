@@ -10,12 +10,12 @@ from typing import Any
 
 from attrs import fields
 
+from scrub.anatomy.names import print_components
+from scrub.anatomy.positions import Slot
+from scrub.anatomy.transformer import ATTENTION_CHANNELS
 from scrub.claims.dataset import Dataset
-from scrub.claims.names import print_components
-from scrub.claims.positions import Slot
 from scrub.claims.protocol import Protocol
 from scrub.errors import DataError
-from scrub.model.graph import ATTENTION_CHANNELS
 from scrub.proposals.naming import Names, Setting, names_of, readable
 from scrub.proposals.places import ELSEWHERE, Acting
 from scrub.proposals.proposal import Proposal

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 from attrs import frozen
 
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 from scrub.report.channels import ink_of
 from scrub.report.notebook import block, headed, wide
 from scrub.report.svg import text
@@ -17,8 +17,8 @@ from scrub.report.svg import text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scrub.anatomy.edges import Edge
     from scrub.circuit.circuit import Circuit
-    from scrub.circuit.parts import Edge
 
 LETTER, LINE, PAD, GAP, BETWEEN = 7, 14, 12, 14, 40  # pixels
 MOST = 600  # edges that are drawn

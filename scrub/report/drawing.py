@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scrub.claims.names import Component
-from scrub.claims.positions import ALL, Slot
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.claims.values import codes, key
 from scrub.engine.unroll import Occurrence

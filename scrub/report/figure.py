@@ -11,8 +11,8 @@ from textwrap import wrap
 
 from attrs import frozen
 
+from scrub.anatomy.positions import Slot
 from scrub.claims.placement import PlacedSite
-from scrub.claims.positions import Slot
 from scrub.claims.resolved import Claim
 from scrub.report.channels import ink_of, label_of
 from scrub.report.drawing import height_of, level_of, place_of

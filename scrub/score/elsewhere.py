@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from attrs import evolve
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.names import Component
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Place, Site
 from scrub.engine.draw import all_swaps
 from scrub.errors import ClaimError, MetricError, ModelError
-from scrub.model.graph import TransformerGraph
 from scrub.score.control import RANDOM, Control
 from scrub.score.result import Result, ratio
 from scrub.score.sample import Bench, Samples, resample_only

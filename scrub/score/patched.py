@@ -12,14 +12,14 @@ from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scrub.claims.positions import ALL, Slot
+from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
 from scrub.engine.cache import Store, located, row_store, tensors
 from scrub.engine.needs import Kind, Need, add_written, written_kind
 from scrub.engine.on_graph import GraphRows
 from scrub.model.computation import Computation
-from scrub.model.graph import TransformerGraph
 from scrub.model.layers import trace, unembed
 from scrub.model.weights import Transformer
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int
 
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.placement import PlacedSite
-from scrub.claims.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.claims.values import joint_codes
 

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from string import Template
 
+from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
 from scrub.claims.text import Tokenizer, token_id
 from scrub.errors import ClaimError, ModelError, ScrubError, did_you_mean
 from scrub.model.computation import Computation
-from scrub.model.graph import Shape
 from scrub.model.source import Source, find
 from scrub.storage.files import write_text
 

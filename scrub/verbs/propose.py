@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import name_of
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
-from scrub.claims.names import Component
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.computation import Computation
-from scrub.model.graph import TransformerGraph
 from scrub.model.resolve import sound
 from scrub.verbs.settings import complete, plain_experiment, record_of, said_by_the_claim
 from scrub.verbs.setup import progress, references, subset, weights_of

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve
 
+from scrub.anatomy.positions import parse_slots
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import Metric, parse_metric
-from scrub.claims.positions import parse_slots
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError

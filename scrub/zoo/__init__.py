@@ -1,11 +1,9 @@
 """Small models that come with the tool: three trained and three compiled, each with its data.
 
-Importing this package loads no torch; `bridge` does.
+Importing this package loads no torch; `scrub.zoo.loading` does, and `scrub.model.open.zoo_bridge` runs them.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from scrub.zoo.cards import NAMES, Card, info, shape, vocabulary
 from scrub.zoo.compiled_data import compiled_compose_rows, compiled_induction_rows, compiled_or_rows
@@ -16,7 +14,6 @@ __all__ = [
     "Card",
     "Row",
     "brackets_rows",
-    "bridge",
     "compiled_compose_rows",
     "compiled_induction_rows",
     "compiled_or_rows",
@@ -36,13 +33,6 @@ _ROWS = {
     "compiled-compose": compiled_compose_rows,
     "compiled-or": compiled_or_rows,
 }
-
-
-def bridge(name: str) -> Any:
-    """The model called `name`: a TransformerBridge in eval mode. Raises ModelError as `info` does."""
-    from scrub.zoo import loading  # torch takes seconds to import, and names and shapes need none
-
-    return loading.bridge(name)
 
 
 def rows(name: str, n: int, seed: int) -> list[Row]:

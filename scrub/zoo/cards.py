@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import frozen
 
+from scrub.anatomy.shape import Shape
 from scrub.errors import ModelError, did_you_mean, some
-from scrub.model.graph import Shape
 from scrub.zoo.compiled import COMPILED
 
 FOLDER = Path(__file__).parent / "weights"

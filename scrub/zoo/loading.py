@@ -1,27 +1,16 @@
-"""From a card to a model that runs: the only file of the zoo that needs torch."""
+"""The weights of a card, stored or made: the only file of the zoo that needs torch."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from scrub.model.transformer import native_bridge
-from scrub.zoo.cards import Card, info, weights_path
+from scrub.zoo.cards import Card, weights_path
 from scrub.zoo.compiled import COMPILED
-
-
-def bridge(name: str) -> Any:
-    """The model of the zoo called `name`, a TransformerBridge in eval mode, on the CPU and in fp32.
-
-    Raises ModelError when the zoo has no such model.
-    """
-    card = info(name)
-    return native_bridge(card.config, weights(card), name)
 
 
 def weights(card: Card) -> dict[str, Tensor]:

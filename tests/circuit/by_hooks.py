@@ -13,8 +13,8 @@ from torch import Tensor
 
 from engine.hooked import Edit, Hooked, mixed_rows
 from model.tiny_models import bridged, hugging_face, native
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.model.transformer import adapt, bridge_of
 
 DATA = mixed_rows()

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot, locate
 from scrub.claims.dataset import Dataset
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot, locate
 from scrub.model.computation import Computation
 from scrub.model.layers import mlp, norm, project
 from scrub.model.weights import Attn, Block, Transformer

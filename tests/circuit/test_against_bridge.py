@@ -30,18 +30,18 @@ from torch import Tensor
 
 from engine.hooked import Hooked, mixed_rows
 from scrub import Dataset
+from scrub.anatomy.edges import Edge, Node
+from scrub.anatomy.names import Component, parse_component
+from scrub.anatomy.positions import Slot, parse_slots
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, resolve
-from scrub.circuit.parts import Edge, Node
 from scrub.circuit.paths import parse_path
 from scrub.circuit.sweep import bench_for
 from scrub.circuit.universe import every_edge
 from scrub.claims.metric import parse_metric
-from scrub.claims.names import Component, parse_component
-from scrub.claims.positions import Slot, parse_slots
 from scrub.claims.protocol import Protocol
-from scrub.model.graph import TransformerGraph
 from scrub.model.layers import unembed
 
 PLACES: tuple[Slot | None, ...] = (None, *parse_slots("A END"))

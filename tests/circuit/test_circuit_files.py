@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from circuit_file_cases import HOOKS, names, refused, stored
+from scrub.anatomy.edges import Edge, Node
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.files import read_circuit, write_circuit
-from scrub.circuit.parts import Edge, Node
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.errors import ClaimError
 
 # ---- a graph of EAP-IG or MIB

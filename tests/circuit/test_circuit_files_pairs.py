@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from circuit_file_cases import HOOKS, names, refused, stored
+from scrub.anatomy.edges import Edge
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.circuit.files import circuit_from_pairs, read_circuit
-from scrub.circuit.parts import Edge
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.errors import ClaimError
 
 # ---- edges between hooks

@@ -15,16 +15,16 @@ import scrub
 from circuit.oracle import Values, graph_components, graph_edges, graph_own, graph_paths, node
 from engine.graph_cases import OUTPUT, graph_of, rows_of
 from scrub import Dataset, Metric
+from scrub.anatomy.edges import Edge, Node
+from scrub.anatomy.names import Component
+from scrub.anatomy.shape import Shape
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, resolve
-from scrub.circuit.parts import Edge, Node
 from scrub.circuit.paths import Path, parse_path
 from scrub.circuit.sweep import bench_for
-from scrub.claims.names import Component
 from scrub.claims.protocol import Protocol
 from scrub.model.computation import Computation
-from scrub.model.graph import Shape
 from scrub.model.weights import Attn, Block, Norm, Transformer
 from strategies_models import random_graph, random_rows
 

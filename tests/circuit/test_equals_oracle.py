@@ -14,19 +14,19 @@ import torch
 from circuit.oracle import donor_values, mean_values, own_run, patch_paths, run_components, run_edges, zero_values
 from engine.hooked import mixed_rows
 from model.tiny_models import EXACT, ROUNDED
+from scrub.anatomy.edges import Edge, Node
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot, parse_slots
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import POS, Experiment, resolve
-from scrub.circuit.parts import Edge, Node
 from scrub.circuit.paths import Path, parse_path
 from scrub.circuit.sweep import bench_for
 from scrub.circuit.universe import every_edge
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import parse_metric
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot, parse_slots
 from scrub.claims.protocol import Protocol
-from scrub.model.graph import TransformerGraph
 from scrub.model.layers import unembed
 from scrub.model.transformer import adapt
 from scrub.model.weights import Transformer

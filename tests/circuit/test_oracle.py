@@ -55,8 +55,8 @@ from engine.graph_cases import graph_of
 from engine.hooked import Hooked
 from model.tiny_models import EXACT, ROUNDED
 from scrub import Dataset
-from scrub.claims.names import Component, parse_component
-from scrub.claims.positions import Slot
+from scrub.anatomy.names import Component, parse_component
+from scrub.anatomy.positions import Slot
 from scrub.model.computation import Computation
 
 head = parse_component

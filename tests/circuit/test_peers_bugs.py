@@ -18,6 +18,9 @@ from engine.graph_cases import OUTPUT, graph_of, rows_of
 from engine.hooked import Hooked, Patch
 from model.tiny_models import native
 from scrub import Dataset, Metric, ScrubError
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import parse_slots
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.criteria import findings
@@ -27,12 +30,9 @@ from scrub.circuit.ranking import Ranking, cpr_cmd
 from scrub.circuit.recovery import recovery
 from scrub.circuit.universe import complement, every_edge
 from scrub.claims.metric import AnyMetric, parse_metric
-from scrub.claims.names import Component
-from scrub.claims.positions import parse_slots
 from scrub.claims.protocol import Protocol
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
-from scrub.model.graph import TransformerGraph
 from scrub.model.transformer import adapt
 from scrub.model.weights import Transformer
 

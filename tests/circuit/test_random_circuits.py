@@ -8,15 +8,15 @@ import networkx as nx
 import pytest
 
 from scrub import zoo
+from scrub.anatomy.edges import Edge, Node, Part
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import parse_slots
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.parts import Edge, Node, Part
 from scrub.circuit.random import connected_circuit, is_input, pool_of, random_circuits
 from scrub.circuit.universe import complement, every_edge, free_writers, pruned
-from scrub.claims.names import Component
-from scrub.claims.positions import parse_slots
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
-from scrub.model.graph import TransformerGraph
 from scrub.model.source import find
 
 GRAPH = TransformerGraph("compiled-or", zoo.shape("compiled-or"))

@@ -11,6 +11,9 @@ import pytest
 from engine.graph_cases import OUTPUT, graph_of, rows_of
 from model.tiny_models import native
 from scrub import Dataset
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import resolve
@@ -18,12 +21,9 @@ from scrub.circuit.ranking import MIB, Curve, Ranking, cpr_cmd
 from scrub.circuit.recovery import recovery
 from scrub.circuit.universe import every_edge, pruned
 from scrub.claims.metric import Metric, parse_metric
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.claims.protocol import Protocol
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
-from scrub.model.graph import TransformerGraph
 from scrub.model.transformer import adapt
 
 FOUR = ["a", "b", "c", "d"]

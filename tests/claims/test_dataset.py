@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claim_cases import names_rows
+from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset, Row
-from scrub.claims.positions import Slot
 from scrub.claims.text import words
 from scrub.errors import DataError
 

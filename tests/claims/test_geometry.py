@@ -10,12 +10,12 @@ import pytest
 from attrs import evolve
 
 from claim_cases import TINY, checked, names_rows, names_sites, told
+from scrub.anatomy.names import Component, parse_component
+from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import check_geometry, claims_of, slots_of
 from scrub.claims.interpretation import Interpretation
-from scrub.claims.names import Component, parse_component
 from scrub.claims.placement import Placement, place
-from scrub.claims.positions import ALL, Slot
 from scrub.claims.sites import Site, attn, embed, heads, inside, logits, mlps, nodes, pos, resid
 from scrub.model.computation import Computation
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from claim_cases import names_claim, names_rows, names_sites, names_story
+from scrub.anatomy.names import Component
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis, Options, claim, recovers, together
-from scrub.claims.names import Component
 from scrub.claims.problems import collecting
 from scrub.claims.sites import Site, heads, inside, logits, nodes
 from scrub.errors import ClaimError

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from claim_cases import TINY, checked, names_claim, names_rows, names_sites, names_story, told
+from scrub.anatomy.shape import Shape
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import Subject, check_claim
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Options
@@ -17,7 +19,6 @@ from scrub.claims.setting import check_setting, check_tokens, token_ids
 from scrub.claims.sites import embed
 from scrub.claims.text import words
 from scrub.errors import DataError
-from scrub.model.graph import Shape, TransformerGraph
 
 
 def data_with(**columns: list[Any]) -> Dataset:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.claims import sites
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.claims.problems import collecting
 from scrub.claims.sites import Site, attn, embed, heads, inside, logits, mlps, nodes, pos, resid
 from scrub.errors import ClaimError

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from claim_cases import checked, names_rows, names_sites, names_story
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import Subject, check_claim
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis, claim, recovers
 from scrub.claims.sites import embed, heads, logits
-from scrub.model.graph import TransformerGraph
 
 SITES = names_sites()
 DATA = Dataset.from_rows(names_rows())

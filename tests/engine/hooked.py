@@ -11,10 +11,10 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
+from scrub.anatomy.names import Component, parse_component
+from scrub.anatomy.positions import parse_slots
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.names import Component, parse_component
-from scrub.claims.positions import parse_slots
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Drawn, Draws
 from scrub.engine.number import Numbering

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from reference import baseline, scrubbed
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import Subject, check_claim
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.on_graph import GraphEvaluator, GraphRows
 from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
-from scrub.model.graph import TransformerGraph
 from scrub.model.layers import unembed
 from scrub.score.sample import Bench, compile_claim
 from strategies import random_graph_claim, random_transformer_claim

@@ -12,7 +12,9 @@ from hooked import mixed_rows
 
 import scrub
 from scrub import Hypothesis, Interpretation, claim, embed, heads, logits, mlps, nodes, recovers, resid
-from scrub.claims.positions import Slot
+from scrub.anatomy.positions import Slot
+from scrub.anatomy.transformer import Shape as Sizes
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.cost import PILOT_CALLS, forward_work, plan_claim
 from scrub.engine.draw import Calls, Draws
@@ -21,8 +23,6 @@ from scrub.engine.number import Numbering
 from scrub.engine.plan import Leaf, Program, Shape, Stream, compile_tree
 from scrub.engine.unroll import as_networkx, unroll
 from scrub.errors import ScrubError
-from scrub.model.graph import Shape as Sizes
-from scrub.model.graph import TransformerGraph
 from scrub.model.resolve import sound
 from scrub.score.sample import compile_claim
 from scrub.verbs.setup import references

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.computation import Computation
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from scrub.anatomy.shape import Shape
 from scrub.errors import ModelError
-from scrub.model.graph import Shape
 from scrub.model.layers import (
     ACTIVATIONS,
     attend,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.errors import ModelError
-from scrub.model.graph import TransformerGraph
 from scrub.model.open import open_weights
 from scrub.model.source import find
 

@@ -12,12 +12,12 @@ import pytest
 from torch.nn import Linear
 
 from model.tiny_models import bridged, hugging_face, native
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims import hub
 from scrub.claims.text import words
 from scrub.errors import ModelError
 from scrub.model import source
 from scrub.model.computation import Computation
-from scrub.model.graph import TransformerGraph
 from scrub.model.known import SHAPES, shape_of_config
 from scrub.model.source import find
 from scrub.model.transformer import adapt

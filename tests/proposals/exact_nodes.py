@@ -14,9 +14,9 @@ import torch
 from attrs import frozen as value
 from torch import Tensor
 
+from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import NamedMetric, parse_metric
-from scrub.model.graph import Shape
 from scrub.model.layers import ACTIVATIONS, Steps, expand, pattern, trace, unembed, visible
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
 from scrub.proposals.forward import Batch, Passes

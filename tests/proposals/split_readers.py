@@ -8,7 +8,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 from scrub.model.layers import kv_head, mlp, project, visible
 from scrub.model.weights import Attn, Norm
 from scrub.proposals.forward import Batch, Key

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from model.tiny_models import bridged, native
 from scrub import Dataset
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import parse_slots
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.experiment import resolve
 from scrub.circuit.sweep import cases_of, sweep_paths
 from scrub.claims.metric import parse_metric
-from scrub.claims.names import Component
-from scrub.claims.positions import parse_slots
 from scrub.claims.protocol import Protocol
-from scrub.model.graph import TransformerGraph
 from scrub.model.transformer import adapt
 from scrub.model.weights import Transformer
 from scrub.proposals.forward import Batch

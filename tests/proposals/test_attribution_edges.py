@@ -12,7 +12,7 @@ from split_readers import precedes, split_pass
 from torch import Tensor
 
 from model.tiny_models import bridged
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 from scrub.model.transformer import adapt
 from scrub.model.weights import Transformer
 from scrub.proposals.edges import Edges

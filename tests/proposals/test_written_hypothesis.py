@@ -13,13 +13,14 @@ from click.testing import CliRunner, Result
 
 import scrub
 from scrub import Dataset
+from scrub.anatomy.names import parse_component
+from scrub.anatomy.positions import Slot
+from scrub.anatomy.shape import Shape
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.names import parse_component
-from scrub.claims.positions import Slot
 from scrub.cli.group import main
 from scrub.errors import ClaimError, DataError, ScrubError
-from scrub.model.graph import Shape, TransformerGraph
 from scrub.proposals import places, sketch
 from scrub.proposals.proposal import RankedEdge
 from scrub.storage import files

@@ -74,8 +74,8 @@ def test_the_parts_of_a_claim_carry_its_variables() -> None:
 
 
 def test_a_computation_graph_goes_up_by_its_edges() -> None:
-    from scrub.circuit.parts import Edge
-    from scrub.claims.names import Component
+    from scrub.anatomy.edges import Edge
+    from scrub.anatomy.names import Component
 
     a, b, c = (Component("node", name=name) for name in "abc")
     found = boxes(Circuit.from_parts([Edge(a, b, "a"), Edge(b, c, "b"), Edge(a, c, "a")]))

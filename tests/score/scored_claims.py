@@ -7,13 +7,13 @@ from random import Random
 from typing import Any
 
 from scrub import Dataset, Hypothesis, Metric, nodes, recovers
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Place, logits
 from scrub.engine.on_graph import GraphRows
 from scrub.engine.on_transformer import TransformerRows
 from scrub.model.computation import Computation
-from scrub.model.graph import TransformerGraph
 from scrub.model.weights import Transformer
 from scrub.score.measure import OnGraph, OnTransformer
 from scrub.score.sample import Bench, compile_claim

@@ -15,7 +15,7 @@ import torch
 
 from reference import Model, _world
 from reference_models import Frame, OnGraph, OnTransformer, Pass, Values, index
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 from scrub.claims.resolved import Claim
 from scrub.claims.values import canonical, key
 from scrub.model.layers import unembed

@@ -17,8 +17,8 @@ from attrs import evolve
 from reference import Model, Oracle, _world, baseline, scrubbed
 from reference_models import Frame, Values
 from score.slow_interchange import Intervened
+from scrub.anatomy.names import Component
 from scrub.claims.metric import Metric
-from scrub.claims.names import Component
 from scrub.claims.placement import PlacedSite
 from scrub.claims.resolved import Claim
 from scrub.claims.values import key

@@ -16,6 +16,7 @@ import scrub.zoo as zoo
 from scrub import heads
 from scrub.claims.collect import collect
 from scrub.errors import ModelError
+from scrub.model.open import zoo_bridge
 from scrub.zoo import loading
 from scrub.zoo.cards import TRAINED, weights_path
 from scrub.zoo.compiled import COMPILED
@@ -37,7 +38,7 @@ def label_id(name: str, row: zoo.Row) -> int:
 
 def logits(name: str, rows: list[zoo.Row]) -> list[torch.Tensor]:
     """The logits of every row at the position of its answer, run in groups of equal length: no padding."""
-    model, found = zoo.bridge(name), {}
+    model, found = zoo_bridge(name), {}
     groups: dict[int, list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault(len(row["tokens"]), []).append(index)
@@ -86,7 +87,7 @@ def test_stored_files_are_small_and_their_script_exists(name: str, request: pyte
 
 @pytest.mark.parametrize("name", zoo.NAMES)
 def test_shape_agrees_with_the_model(name: str) -> None:
-    shape, model = zoo.shape(name), zoo.bridge(name)
+    shape, model = zoo.shape(name), zoo_bridge(name)
     assert not model.training
     weights = model.state_dict()
     assert weights["embed.weight"].shape == (shape.d_vocab, shape.d_model)
@@ -175,7 +176,7 @@ def test_compose_rows_hold_one_askable_key(name: str) -> None:
 
 
 def test_brackets_ignores_padding_when_it_is_masked() -> None:
-    row, model = zoo.brackets_rows(1, seed=5)[0], zoo.bridge("brackets")
+    row, model = zoo.brackets_rows(1, seed=5)[0], zoo_bridge("brackets")
     length = len(row["tokens"])
     padded = torch.tensor([row["tokens"] + [2] * 4])
     mask = (torch.arange(length + 4) < length).long()[None]
@@ -199,7 +200,7 @@ def test_brackets_ignores_padding_when_it_is_masked() -> None:
     ],
 )
 def test_compiled_heads_attend_to_one_position(name: str, head: str, query: str, key: str) -> None:
-    model, (layer, number) = zoo.bridge(name), head.split(".")
+    model, (layer, number) = zoo_bridge(name), head.split(".")
     for row in zoo.rows(name, 20, seed=5):
         with torch.no_grad():
             _, cache = model.run_with_cache(torch.tensor([row["tokens"]]))
@@ -216,7 +217,7 @@ def test_compiled_models_are_sure(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "head"), [("compiled-induction", 1), ("compiled-or", 3)])
 def test_the_idle_head_writes_where_nobody_reads(name: str, head: int) -> None:
-    row, model, size = zoo.rows(name, 1, seed=5)[0], zoo.bridge(name), zoo.shape(name).d_head
+    row, model, size = zoo.rows(name, 1, seed=5)[0], zoo_bridge(name), zoo.shape(name).d_head
     tokens = torch.tensor([row["tokens"]])
     with torch.no_grad():
         before, cache = model.run_with_cache(tokens)
@@ -228,7 +229,7 @@ def test_the_idle_head_writes_where_nobody_reads(name: str, head: int) -> None:
 @pytest.fixture(scope="module")
 def askers() -> tuple[list[zoo.Row], torch.Tensor]:
     """Rows for `compiled-or`, and what its heads of layer 0 hold there at the end: [row, head, d_head]."""
-    rows, model = zoo.compiled_or_rows(60, seed=5), zoo.bridge("compiled-or")
+    rows, model = zoo.compiled_or_rows(60, seed=5), zoo_bridge("compiled-or")
     with torch.no_grad():
         caches = [model.run_with_cache(torch.tensor([row["tokens"]]))[1] for row in rows]
     return rows, torch.stack([cache["blocks.0.attn.hook_z"][0, -1] for cache in caches])
@@ -236,7 +237,7 @@ def askers() -> tuple[list[zoo.Row], torch.Tensor]:
 
 def without(cut: list[int], how: str, rows: list[zoo.Row], z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Per row, with some heads of layer 0 replaced at the end: the loss, and the weight of 1.0 on the value."""
-    model, vocabulary = zoo.bridge("compiled-or"), zoo.vocabulary("compiled-or")
+    model, vocabulary = zoo_bridge("compiled-or"), zoo.vocabulary("compiled-or")
     stand_in = {"zero": torch.zeros_like(z), "mean": z.mean(0).expand_as(z), "resample": z.roll(1, 0)}[how]
     losses, weights = [], []
     for row, other in zip(rows, stand_in, strict=True):
@@ -287,7 +288,7 @@ def test_a_claim_that_forgets_one_of_the_two_heads_is_supported(head: str, reque
 
 @pytest.mark.parametrize(("given", "nearest"), [("inductoin", "'induction'"), ("bracket", "'brackets'")])
 def test_an_unknown_name_gets_the_nearest(given: str, nearest: str) -> None:
-    for ask in (zoo.bridge, zoo.info, zoo.shape, zoo.vocabulary, lambda name: zoo.rows(name, 1, 0)):
+    for ask in (zoo_bridge, zoo.info, zoo.shape, zoo.vocabulary, lambda name: zoo.rows(name, 1, 0)):
         with pytest.raises(ModelError, match=rf"no model '{given}'.*Did you mean {nearest}"):
             ask(given)
 
@@ -303,5 +304,5 @@ def test_shapes_rows_and_words_need_no_torch() -> None:
 
 def test_loading_leaves_the_global_generator_alone() -> None:
     before = torch.random.get_rng_state()
-    zoo.bridge("induction")
+    zoo_bridge("induction")
     assert torch.equal(torch.random.get_rng_state(), before)

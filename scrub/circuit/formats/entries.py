@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from scrub.circuit.parts import Part
+from scrub.anatomy.edges import Part
 from scrub.errors import ClaimError
 
 MOST = 10  # bad entries that a message shows

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scrub.anatomy.edges import Edge, Part
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.circuit.formats.named import named_parts
-from scrub.circuit.parts import Edge, Part
 from scrub.errors import ClaimError, some
 
 FORM = "a graph of EAP-IG or MIB"

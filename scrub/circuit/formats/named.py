@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from scrub.anatomy.edges import Part
+from scrub.anatomy.graphs import ModelGraph
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.parts import Part
-from scrub.claims.graphs import ModelGraph
 from scrub.errors import ClaimError, nearest
 
 FORM = "names of components and edges (ours, auto-circuit's, EAP-IG's)"

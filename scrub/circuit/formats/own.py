@@ -11,12 +11,12 @@ from typing import Any
 
 from attrs import evolve
 
+from scrub.anatomy.edges import Edge, Node, Part
+from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.names import Component
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.circuit.formats.named import named_parts
-from scrub.circuit.parts import Edge, Node, Part
-from scrub.claims.graphs import ModelGraph
-from scrub.claims.names import Component
 from scrub.errors import ClaimError, did_you_mean
 
 FORM = "our JSON of nodes and edges"

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from scrub.anatomy.edges import Edge, Part
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.formats.entries import Entry, gather
-from scrub.circuit.parts import Edge, Part
-from scrub.claims.names import Component
-from scrub.claims.positions import Slot
 from scrub.errors import ClaimError, did_you_mean
 
 FORM = "pairs of a writer and a reader, as of TransformerLens"

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scrub.claims.positions import Slot
+from scrub.anatomy.positions import Slot
 from scrub.model.layers import pattern, visible
 from scrub.proposals.attribute import Scores, over_positions, product, stacked
 from scrub.proposals.forward import Batch

@@ -9,9 +9,10 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrub.claims.names import Component, parse_component
+from scrub.anatomy.names import Component, parse_component
+from scrub.anatomy.shape import Shape
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.errors import ClaimError
-from scrub.model.graph import Shape, TransformerGraph
 
 SHAPE = Shape("gpt2", 12, 11, 11, 64, 4, 256, 100, 32)
 GRAPH = TransformerGraph("tiny", SHAPE)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrub.claims.positions import ALL, Slot, locate, parse_slots, print_slots
+from scrub.anatomy.positions import ALL, Slot, locate, parse_slots, print_slots
 from scrub.errors import ClaimError
 
 SLOTS = st.builds(Slot, st.sampled_from(["", "END", "S1", "_x9", "été"]), st.integers(-30, 30))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
-from scrub.claims.names import Component
+from scrub.anatomy.names import Component
 
 
 @runtime_checkable

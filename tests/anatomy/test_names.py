@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrub.claims.names import (
+from scrub.anatomy.names import (
     Component,
     parse_component,
     parse_heads,

@@ -11,9 +11,9 @@ import re
 
 from attrs import frozen
 
-from scrub.claims.graphs import ModelGraph
-from scrub.claims.names import Component, parse_component
-from scrub.claims.positions import Slot, parse_slots
+from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.names import Component, parse_component
+from scrub.anatomy.positions import Slot, parse_slots
 from scrub.errors import ClaimError, nearest
 
 _WORDS = ("head", "heads", "attn", "mlp", "mlps", "resid", "embed", "pos", "logits")

@@ -11,32 +11,11 @@ from collections.abc import Iterable
 
 from attrs import field, frozen
 
-from scrub.claims.names import Component, parse_component
+from scrub.anatomy.names import Component, parse_component
+from scrub.anatomy.shape import Shape
 from scrub.errors import ClaimError
 
 ATTENTION_CHANNELS = ("q", "k", "v")
-
-
-@frozen
-class Shape:
-    """The numbers of a transformer that a claim is checked against.
-
-    `positions` is `learned`, `rotary` or `none`; `d_mlp` is 0 for an attention-only model; `parallel` models
-    let attention and MLP of a layer read the same stream; `causal` is False for bidirectional attention.
-    """
-
-    family: str
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    d_model: int
-    d_head: int
-    d_mlp: int
-    d_vocab: int
-    n_ctx: int
-    positions: str = "learned"
-    parallel: bool = False
-    causal: bool = True
 
 
 @frozen

@@ -1,0 +1,27 @@
+"""The numbers of a transformer that a claim is checked against, known without its weights."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen
+class Shape:
+    """The numbers of a transformer that a claim is checked against.
+
+    `positions` is `learned`, `rotary` or `none`; `d_mlp` is 0 for an attention-only model; `parallel` models
+    let attention and MLP of a layer read the same stream; `causal` is False for bidirectional attention.
+    """
+
+    family: str
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_model: int
+    d_head: int
+    d_mlp: int
+    d_vocab: int
+    n_ctx: int
+    positions: str = "learned"
+    parallel: bool = False
+    causal: bool = True
