@@ -14,6 +14,7 @@ from attrs import frozen
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.positions import Slot, parse_slots
+from scrub.anatomy.table import CHANNELS
 from scrub.errors import ClaimError, nearest
 
 _WORDS = ("head", "heads", "attn", "mlp", "mlps", "resid", "embed", "pos", "logits")
@@ -56,7 +57,7 @@ Part = Node | Edge
 
 def channel_name(receiver: Component, channel: str) -> str:
     """`9.9.q`; the one channel of a component that has no other is not written, nor a graph's argument."""
-    return f"{receiver}.{channel}" if channel in ("q", "k", "v") and receiver.kind != "node" else str(receiver)
+    return f"{receiver}.{channel}" if receiver.traits.attends else str(receiver)
 
 
 def _placed(name: str, at: Slot | None) -> str:
@@ -93,7 +94,7 @@ def parse_part(text: str, graph: ModelGraph | None = None) -> tuple[Part, ...]:
 def component_of(text: str, graph: ModelGraph | None) -> Component:
     """The component called `text`. Raises ClaimError with the accepted forms and the name that is nearest."""
     if graph is not None and not graph.sequence:
-        return Component("node", name=text.strip())
+        return Component.node(text.strip())
     try:
         return parse_component(text.strip())
     except ClaimError as error:
@@ -128,17 +129,16 @@ def near_name(text: str, graph: ModelGraph | None) -> str | None:
 
 def _receiver(text: str, graph: ModelGraph | None, sender: str) -> tuple[Component, tuple[str, ...]]:
     if graph is not None and not graph.sequence:
-        return Component("node", name=text.strip()), (sender,)
+        return Component.node(text.strip()), (sender,)
     match = _CHANNEL.fullmatch(text.strip())
     wrong = None if match else _WRONG_CHANNEL.fullmatch(text.strip())
     if wrong:
-        near = nearest(wrong["channel"].lower(), ("q", "k", "v", "query", "key", "value"))
+        near = nearest(wrong["channel"].lower(), (*CHANNELS, "query", "key", "value"))
         good = f"{wrong['name']}.{near[0] if near else 'q'}"
         raise ClaimError(f"{text.strip()!r} names no component: a head has the channels q, k and v, such as {good}.")
     component = component_of(match["name"] if match else text, graph)
-    attends = component.kind in ("head", "attn")
-    if match and not attends:
+    if match and not component.traits.attends:
         raise ClaimError(f"{text.strip()!r}: {component} has one channel, its input; only heads have q, k and v.")
     if match:
         return component, ((match["dot"] or match["angle"]).lower(),)
-    return component, ("q", "k", "v") if attends else ("input",)
+    return component, component.traits.channels

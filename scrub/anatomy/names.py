@@ -10,43 +10,86 @@ from collections.abc import Iterable
 
 from attrs import field, frozen
 
+from scrub.anatomy import table
+from scrub.anatomy.shape import Shape
+from scrub.anatomy.table import TABLE, Traits
 from scrub.errors import ClaimError
 
-_HEAD = re.compile(r"(?:[aA]|[lL])?(\d+)(?:\.[hH]?|[hH])(\d+)")
-_LAYERED = re.compile(r"(mlp|attn|resid)[ _]?(\d+)|m(\d+)")
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
-_SINGLE = ("embed", "pos", "logits")
-_KIND_ORDER = ("embed", "pos", "resid", "attn", "head", "mlp", "logits", "node")
+_RANKS = {kind: rank for rank, kind in enumerate(TABLE)}
+_END = 10**6  # what stands after all layers
 
 
 def _natural(component: Component) -> tuple[int, int, int, str]:
     layer = -1 if component.layer is None else component.layer
-    last = 10**6 if component.kind == "logits" else layer
-    return last, _KIND_ORDER.index(component.kind), component.head or 0, component.name
+    last = _END if component.traits.is_output else layer
+    return last, _RANKS[component.kind], component.unit or 0, component.name
 
 
 @frozen(order=False)
 class Component:
     """One part of a model: a head, an MLP, a layer's attention, a residual stream, a node of a graph.
 
-    `kind` is one of `embed pos head attn mlp resid logits node`; `layer` and `head` count from 0;
-    `name` is set for nodes of a computation graph alone.
+    `kind` is a word of `scrub.anatomy.table`; `layer` and `unit` (the head, or the neuron) count from 0; `name` is
+    set for nodes of a computation graph alone.
     """
 
     kind: str
     layer: int | None = None
-    head: int | None = None
+    unit: int | None = None
     name: str = field(default="")
 
+    @classmethod
+    def head(cls, layer: int, head: int) -> Component:
+        return cls("head", layer, head)
+
+    @classmethod
+    def mlp(cls, layer: int) -> Component:
+        return cls("mlp", layer)
+
+    @classmethod
+    def attn(cls, layer: int) -> Component:
+        return cls("attn", layer)
+
+    @classmethod
+    def node(cls, name: str) -> Component:
+        """A node of a computation graph."""
+        return cls("node", name=name)
+
+    @property
+    def traits(self) -> Traits:
+        return TABLE[self.kind]
+
+    @property
+    def host(self) -> Component:
+        """The component that a part belongs to: the head of a query; itself where it is no part."""
+        host = self.traits.host
+        return Component(host, self.layer, self.unit if TABLE[host].by_unit else None) if host else self
+
+    @property
+    def array(self) -> tuple[str, int]:
+        """The array of a pass that holds what it writes, and its layer: a head's z, else the vector itself."""
+        return self.traits.array, self.layer or 0
+
+    def heads(self, shape: Shape) -> list[int]:
+        """The heads of its layer that it consists of; none for what does not attend."""
+        if not self.traits.attends:
+            return []
+        return [self.unit or 0] if self.traits.by_unit else list(range(shape.n_heads))
+
     def __str__(self) -> str:
-        if self.kind == "head":
-            return f"{self.layer}.{self.head}"
-        if self.kind == "node":
-            return self.name
-        return self.kind if self.layer is None else f"{self.kind} {self.layer}"
+        return self.traits.form.format(layer=self.layer, unit=self.unit, name=self.name)
 
     def __lt__(self, other: Component) -> bool:
         return _natural(self) < _natural(other)
+
+
+EMBED, POS, LOGITS = Component("embed"), Component("pos"), Component("logits")
+
+
+def heads_of(layer: int, shape: Shape) -> tuple[Component, ...]:
+    """All heads of a layer."""
+    return tuple(Component.head(layer, unit) for unit in range(shape.n_heads))
 
 
 def parse_component(text: str) -> Component:
@@ -55,17 +98,13 @@ def parse_component(text: str) -> Component:
     Raises ClaimError when it is none: `9.6`, `L9H6`, `a9.h6`, `A9.6`, `mlp 3`, `m3`, `attn 3`, `resid 3`,
     `embed`, `pos`, `logits`.
     """
-    name = text.strip()
-    if name in _SINGLE:
-        return Component(name)
-    if match := _HEAD.fullmatch(name):
-        return Component("head", int(match[1]), int(match[2]))
-    if match := _LAYERED.fullmatch(name):
-        return Component(match[1] or "mlp", int(match[2] or match[3]))
-    raise ClaimError(
-        f"{text!r} names no component. Heads are written 9.6 (also L9H6, a9.h6, A9.6); others are "
-        "mlp 3, attn 3, resid 3, embed, pos and logits."
-    )
+    found = table.read(text.strip())
+    if found is None or TABLE[found[0]].host:
+        raise ClaimError(
+            f"{text!r} names no component. Heads are written 9.6 (also L9H6, a9.h6, A9.6); others are "
+            "mlp 3, attn 3, resid 3, embed, pos and logits."
+        )
+    return Component(*found)
 
 
 def parse_heads(text: str) -> tuple[Component, ...]:
@@ -73,7 +112,7 @@ def parse_heads(text: str) -> tuple[Component, ...]:
     found: list[Component] = []
     for word in _words(text, "heads"):
         component = parse_component(word)
-        if component.kind != "head":
+        if not component.traits.is_head:
             raise ClaimError(f"{word!r} is not a head. Heads are written 9.6 (also L9H6, a9.h6, A9.6).")
         found.append(component)
     return _distinct(found, text)
@@ -82,7 +121,7 @@ def parse_heads(text: str) -> tuple[Component, ...]:
 def parse_layers(kind: str, layers: str | int) -> tuple[Component, ...]:
     """Components of one kind: `3`, `"3 5"`, `"0-3"`, also with the kind's own word (`"mlp 3"`)."""
     found: list[Component] = []
-    short = "|m" if kind == "mlp" else ""
+    short = "|m" if TABLE[kind].local else ""
     text = re.sub(rf"\b({kind}s?{short})[ _]?(?=\d)", "", str(layers))
     for word in _words(text, kind):
         match = _RANGE.fullmatch(word)
@@ -95,7 +134,7 @@ def parse_layers(kind: str, layers: str | int) -> tuple[Component, ...]:
 
 def parse_nodes(text: str) -> tuple[Component, ...]:
     """Nodes of a computation graph, separated by spaces or commas."""
-    return _distinct([Component("node", name=word) for word in _words(text, "nodes")], text)
+    return _distinct([Component.node(word) for word in _words(text, "nodes")], text)
 
 
 def print_components(components: Iterable[Component]) -> str:
@@ -104,9 +143,9 @@ def print_components(components: Iterable[Component]) -> str:
 
 
 def _runs(components: list[Component]) -> list[str]:
-    heads = " ".join(str(c) for c in components if c.kind in ("head", "node"))
-    others = [str(c) for c in components if c.kind not in ("head", "node")]
-    return ([heads] if heads else []) + others
+    """Names without a word of their own stand together."""
+    bare = " ".join(str(c) for c in components if not c.traits.has_word)
+    return ([bare] if bare else []) + [str(c) for c in components if c.traits.has_word]
 
 
 def _words(text: str, kind: str) -> list[str]:

@@ -11,11 +11,9 @@ from collections.abc import Iterable
 
 from attrs import field, frozen
 
-from scrub.anatomy.names import Component, parse_component
+from scrub.anatomy.names import EMBED, POS, Component, heads_of, parse_component
 from scrub.anatomy.shape import Shape
 from scrub.errors import ClaimError
-
-ATTENTION_CHANNELS = ("q", "k", "v")
 
 
 @frozen
@@ -31,29 +29,18 @@ class TransformerGraph:
         return self.shape.causal
 
     def is_output(self, component: Component) -> bool:
-        return component.kind == "logits"
+        return component.traits.is_output
 
     def inputs(self) -> tuple[str, ...]:
         """The columns that the model itself reads: none, a transformer reads tokens."""
         return ()
 
     def has(self, component: Component) -> bool:
-        shape, layer = self.shape, component.layer
-        match component.kind:
-            case "embed" | "logits":
-                return True
-            case "pos":
-                return shape.positions == "learned"
-            case "head":
-                return _within(layer, shape.n_layers) and _within(component.head, shape.n_heads)
-            case "attn":
-                return _within(layer, shape.n_layers)
-            case "mlp":
-                return _within(layer, shape.n_layers) and shape.d_mlp > 0
-            case "resid":
-                return _within(layer, shape.n_layers + 1)
-            case _:
-                return False
+        traits, layer = component.traits, component.layer
+        if not traits.layered:
+            return traits.layers(self.shape) > 0
+        inside = _within(layer, traits.layers(self.shape))
+        return inside and (not traits.by_unit or _within(component.unit, traits.units(self.shape)))
 
     def missing(self, component: Component) -> tuple[str, str]:
         """What is wrong with a component that does not exist, and the nearest one that does."""
@@ -61,11 +48,11 @@ class TransformerGraph:
         last, layer = shape.n_layers - 1, min(component.layer or 0, shape.n_layers - 1)
         match component.kind:
             case "head" if _within(component.layer, shape.n_layers):
-                head = shape.n_heads - 1
-                return f"{self.name} has heads {layer}.0 to {layer}.{head}", f"{layer}.{head}"
+                unit = shape.n_heads - 1
+                return f"{self.name} has heads {layer}.0 to {layer}.{unit}", f"{layer}.{unit}"
             case "head":
-                head = min(component.head or 0, shape.n_heads - 1)
-                return f"{self.name} has layers 0 to {last}", f"{last}.{head}"
+                unit = min(component.unit or 0, shape.n_heads - 1)
+                return f"{self.name} has layers 0 to {last}", f"{last}.{unit}"
             case "mlp" if shape.d_mlp == 0:
                 return f"{self.name} has attention only, no MLPs", f"attn {layer}"
             case "pos":
@@ -77,39 +64,19 @@ class TransformerGraph:
                 return f"{self.name} has {component.kind} 0 to {top}", f"{component.kind} {top}"
 
     def channels(self, component: Component) -> tuple[str, ...]:
-        return ATTENTION_CHANNELS if component.kind in ("head", "attn") else ("input",)
+        return component.traits.channels
 
     def written(self, component: Component) -> int:
-        """When a component writes: embed -1; attention of layer l at 2l, MLP at 2l + 1, resid l at 2l - 1."""
-        layer = component.layer or 0
-        match component.kind:
-            case "embed" | "pos":
-                return -1
-            case "head" | "attn":
-                return 2 * layer
-            case "mlp":
-                return 2 * layer + 1
-            case "resid":
-                return 2 * layer - 1
-            case _:
-                return 2 * self.shape.n_layers + 1
+        """The moment at which a component writes."""
+        return component.traits.writes(component.layer or 0, self.shape)
 
     def read(self, component: Component) -> int:
-        """When a component reads: it sees all that was written at an earlier time."""
-        layer = component.layer or 0
-        match component.kind:
-            case "embed" | "pos":
-                return -1
-            case "head" | "attn" | "resid":
-                return 2 * layer
-            case "mlp":
-                return 2 * layer + (0 if self.shape.parallel else 1)
-            case _:
-                return 2 * self.shape.n_layers
+        """The moment at which a component reads: it sees all that was written at an earlier one."""
+        return component.traits.reads(component.layer or 0, self.shape)
 
     def feeds(self, writer: Component, reader: Component, channel: str) -> bool:
         """Whether `channel` of `reader` reads, directly, what `writer` writes."""
-        return writer.kind != "logits" and self.written(writer) < self.read(reader)
+        return not writer.traits.is_output and self.written(writer) < self.read(reader)
 
     def carries(self, writer: Component, reader: Component, channel: str, passed: frozenset[Component]) -> bool:
         """Whether a path through the passed components can move a value from one position to another.
@@ -119,7 +86,7 @@ class TransformerGraph:
         return any(
             self.feeds(writer, inner, "v") and self.feeds(inner, reader, channel)
             for inner in passed
-            if inner.kind == "head"
+            if inner.traits.attends
         )
 
     def order(self, component: Component) -> int:
@@ -127,20 +94,19 @@ class TransformerGraph:
 
     def atoms(self, component: Component) -> frozenset[Component]:
         """The finest components in this one: heads for `attn l`, all writers before for `resid l`."""
-        if component.kind == "attn":
-            return frozenset(Component("head", component.layer, h) for h in range(self.shape.n_heads))
-        if component.kind == "resid":
+        if component.traits.attends:
+            return frozenset(Component.head(component.layer or 0, unit) for unit in component.heads(self.shape))
+        if component.traits.is_stream and not component.traits.is_output:
             time = self.written(component)
             return frozenset(c for c in self.writers() if self.written(c) <= time)
         return frozenset((component,))
 
     def writers(self) -> tuple[Component, ...]:
         """Every finest component that writes into the stream."""
-        shape = self.shape
-        found = [Component("embed")] + ([Component("pos")] if shape.positions == "learned" else [])
-        for layer in range(shape.n_layers):
-            found += [Component("head", layer, h) for h in range(shape.n_heads)]
-            found += [Component("mlp", layer)] if shape.d_mlp else []
+        found = [c for c in (EMBED, POS) if self.has(c)]
+        for layer in range(self.shape.n_layers):
+            mlp = Component.mlp(layer)
+            found += [*heads_of(layer, self.shape), *([mlp] if self.has(mlp) else [])]
         return tuple(found)
 
     def passed(self, words: Iterable[str]) -> frozenset[Component]:
@@ -148,7 +114,7 @@ class TransformerGraph:
         return frozenset(c for word in words for c in self._pass_word(word))
 
     def _pass_word(self, word: str) -> list[Component]:
-        inner = [c for c in self.writers() if c.kind in ("head", "mlp")]
+        inner = [c for c in self.writers() if c.traits.inner]
         match = re.fullmatch(r"(mlps?|heads|attn|all)(?: (\d+)(?:-(\d+))?)?", word.strip())
         if match is None:
             component = _inner(word)
@@ -173,7 +139,7 @@ def _inner(word: str) -> Component | None:
         component = parse_component(word)
     except ClaimError:
         return None
-    return component if component.kind in ("head", "mlp", "attn") else None
+    return component if component.traits.inner or component.traits.attends else None
 
 
 def _within(index: int | None, size: int) -> bool:

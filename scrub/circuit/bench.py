@@ -11,10 +11,10 @@ from attrs import evolve, field, frozen
 from jaxtyping import Float, Int
 
 from scrub.anatomy.edges import Node
-from scrub.anatomy.names import Component
+from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.experiment import POS, Experiment, misplaced, referred
+from scrub.circuit.experiment import Experiment, misplaced, referred
 from scrub.circuit.on_graph import OnGraph
 from scrub.circuit.on_transformer import OnTransformer
 from scrub.circuit.paths import Path

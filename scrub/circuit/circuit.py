@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from scrub.anatomy.edges import Edge, Node, Part, channel_name, no_comma, parse_part
 from scrub.anatomy.graphs import ModelGraph
-from scrub.anatomy.names import Component
+from scrub.anatomy.names import POS, Component
 from scrub.errors import ClaimError, nearest, path_of, some
 from scrub.shown import shown
 
@@ -159,10 +159,9 @@ class Circuit:
         return pruned(self, graph, self._passed(graph, through), output_of(graph))[0]
 
     def _passed(self, graph: Computation | TransformerGraph, through: Iterable[str]) -> frozenset[Component]:
-        pos = Component("pos")
         named = {node.component for node in self.nodes} | {edge.sender for edge in self.edges}
         words = (through,) if isinstance(through, str) else through
-        return graph.passed(words) | (frozenset[Component]() if pos in named or not graph.sequence else {pos})
+        return graph.passed(words) | (frozenset[Component]() if POS in named or not graph.sequence else {POS})
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.parts)) or "the empty circuit"

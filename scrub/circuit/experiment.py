@@ -25,7 +25,6 @@ from scrub.errors import ClaimError, DataError, some
 from scrub.model.computation import Computation
 
 Graph = TransformerGraph | Computation
-POS = Component("pos")
 FEW = 2  # reference rows that a mean needs; the mean of one row ablates nothing
 
 

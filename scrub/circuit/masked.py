@@ -12,10 +12,11 @@ from attrs import frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from scrub.anatomy.names import Component
+from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.table import CHANNELS
 from scrub.circuit.values import Values
-from scrub.model.layers import CHANNELS, attend, expand, mlp, norm, project, visible, write
+from scrub.model.layers import attend, expand, mlp, norm, project, visible, write
 from scrub.model.weights import Block, Transformer
 
 
@@ -41,7 +42,7 @@ class Masks:
         return ~found if self.inverted else found
 
     def heads(self, layer: int, count: int) -> Bool[Tensor, "circuit row t h"]:
-        return torch.stack([self.of(Component("head", layer, head)) for head in range(count)], dim=-1)
+        return torch.stack([self.of(Component.head(layer, head)) for head in range(count)], dim=-1)
 
     def always(self, component: Component) -> bool:
         """Whether a component is live everywhere, in every circuit."""
@@ -72,8 +73,8 @@ def run_masked(
     """
     size = (masks.circuits, *masks.shape)
     if first == 0:
-        embed = torch.where(masks.of(Component("embed"))[..., None], start.embed, frozen.embed)
-        x = embed + torch.where(masks.of(Component("pos"))[..., None], start.pos, frozen.pos)
+        embed = torch.where(masks.of(EMBED)[..., None], start.embed, frozen.embed)
+        x = embed + torch.where(masks.of(POS)[..., None], start.pos, frozen.pos)
     else:
         x = start.resid[first].expand(*size, -1)
     everyone = lengths.repeat(masks.circuits)
@@ -99,5 +100,5 @@ def _layer(
         return after
     mid = x if block.parallel else after
     written = mlp(block.mlp, mid if block.ln2 is None else norm(block.ln2, mid))
-    live = masks.of(Component("mlp", layer))[..., None]
+    live = masks.of(Component.mlp(layer))[..., None]
     return after + torch.where(live, written, frozen.mlp[layer])

@@ -11,12 +11,12 @@ from attrs import evolve, field, frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from scrub.anatomy.names import Component
+from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.align import Alignment
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.experiment import POS, Experiment
+from scrub.circuit.experiment import Experiment
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.paths import Path, wire_paths
 from scrub.circuit.universe import expand
@@ -24,6 +24,7 @@ from scrub.circuit.values import Means, Values, means, own_values, padded, zero_
 from scrub.circuit.wired import Places, run_wiring
 from scrub.circuit.wiring import Outside, Where, Wiring, wire_edges
 from scrub.engine.draw import Calls
+from scrub.model.layers import write
 from scrub.model.weights import Transformer
 
 ROWS = 16  # of a block at least
@@ -111,7 +112,7 @@ class OnTransformer:
         own = own_values(self.model, tokens, lengths)
         ablated, still = self._ablated(rows, self.donors[calls], own)
         for component in self.passed:
-            if component.kind in ("embed", "pos"):
+            if component.traits.given:
                 kept = own if component == POS or self.experiment.noising else ablated
                 if component != POS or not still:
                     ablated = evolve(ablated, resid=[], mid=[], **{component.kind: getattr(kept, component.kind)})
@@ -196,9 +197,9 @@ class OnTransformer:
     def _wired(self, circuit: Circuit, still: bool, without: bool) -> Wiring:
         noising = self.experiment.noising
         free = [c for c in self.graph.writers() if c not in self.passed]
-        inputs = [c for c in free if c.kind in ("embed", "pos")]
-        leaves = inputs if noising else [*inputs, *(c for c in self.passed if c.kind == "embed")]
-        inner = frozenset(c for c in self.passed if c.kind in ("head", "mlp"))
+        inputs = [c for c in free if c.traits.given]
+        leaves = inputs if noising else [*inputs, *(c for c in self.passed if c == EMBED)]
+        inner = frozenset(c for c in self.passed if c.traits.inner)
         live = self._live(expand(circuit, self.graph), noising != without)
         senders = [*free, *(c for c in leaves if c not in free)]
         return wire_edges(self.graph, senders, leaves, self.experiment.output, live, inner, still or not noising)
@@ -283,9 +284,9 @@ def _senders(paths: Sequence[Path]) -> set[Component]:
 def _without_heads(paths: Sequence[Path]) -> object:
     """The paths with the one head that sends forgotten: heads of one layer are read, and patched, alike."""
     senders = _senders(paths)
-    if len(senders) > 1 or {c.kind for c in senders} != {"head"}:
+    if len(senders) > 1 or not all(c.traits.is_head for c in senders):
         return frozenset(paths)
-    return frozenset(evolve(p, sender=evolve(p.sender, component=evolve(p.sender.component, head=-1))) for p in paths)
+    return frozenset(evolve(p, sender=evolve(p.sender, component=evolve(p.sender.component, unit=-1))) for p in paths)
 
 
 def _at(array: Tensor, at: Int[Tensor, " n"] | None) -> Tensor:
@@ -297,18 +298,10 @@ def _delta(
 ) -> Tensor:
     """What a component writes in one set of values beyond the other: at every position, or at one of each row."""
     layer = component.layer or 0
-    match component.kind:
-        case "embed" | "pos":
-            return _at(getattr(new, component.kind), at) - _at(getattr(old, component.kind), at)
-        case "mlp":
-            return _at(new.mlp[layer], at) - _at(old.mlp[layer], at)
-        case "head":
-            z = _at(new.z[layer][..., component.head, :], at) - _at(old.z[layer][..., component.head, :], at)
-            return z @ model.blocks[layer].attn.W_O[component.head or 0]
-        case "attn":
-            z = _at(new.z[layer], at) - _at(old.z[layer], at)
-            return z.flatten(-2) @ model.blocks[layer].attn.W_O.flatten(0, 1)
-        case _:
-            below = [Component(kind, i) for i in range(layer) for kind in ("attn", "mlp")]
-            parts = [_delta(c, new, old, model, at) for c in (Component("embed"), POS, *below)]
-            return torch.stack(parts).sum(0)
+    if component.traits.is_stream:
+        below = [part for i in range(layer) for part in (Component.attn(i), Component.mlp(i))]
+        return torch.stack([_delta(c, new, old, model, at) for c in (EMBED, POS, *below)]).sum(0)
+    change = _at(new.of(component), at) - _at(old.of(component), at)
+    if not component.traits.attends:
+        return change
+    return write(model.blocks[layer].attn, change, component.heads(model.shape))

@@ -10,7 +10,7 @@ from scrub.anatomy.edges import Edge, Node, Part
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.universe import INPUTS, Graph, every_edge, expand, free_writers
+from scrub.circuit.universe import Graph, every_edge, expand, free_writers
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 
@@ -22,7 +22,7 @@ def is_input(part: Part, graph: Graph) -> bool:
     if isinstance(part, Edge):
         return False
     component = part.component
-    return component.kind in INPUTS or (isinstance(graph, Computation) and component.name in graph.inputs())
+    return component.traits.given or (isinstance(graph, Computation) and component.name in graph.inputs())
 
 
 def pool_of(circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component) -> tuple[Part, ...]:

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 from jaxtyping import Float
 
 from scrub.anatomy.edges import Node, component_of, no_comma
-from scrub.anatomy.names import Component, parse_layers
+from scrub.anatomy.names import POS, Component, parse_layers
 from scrub.anatomy.positions import ALL, Slot, parse_slots
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit, absent
-from scrub.circuit.experiment import POS, Experiment, described, misplaced
+from scrub.circuit.experiment import Experiment, described, misplaced
 from scrub.circuit.paths import Hop, Path, TooLate, coinciding, paths_of
 from scrub.circuit.runs import start_of
 from scrub.circuit.universe import Graph, expand, writers
@@ -38,7 +38,7 @@ _KINDS = ("heads", "mlps", "attn", "resid", "embed", "all")
 class Effect:
     """The mean change of the metric when one sender is patched, with its bootstrap interval over rows."""
 
-    sender: str
+    sender: Component
     at: str | None
     effect: float
     low: float | None
@@ -62,9 +62,7 @@ class Sweep:
     provenance: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        effects = [
-            {"sender": e.sender, "at": e.at, "effect": e.effect, "low": e.low, "high": e.high} for e in self.effects
-        ]
+        effects = [asdict(e) | {"sender": str(e.sender)} for e in self.effects]
         return {
             "to": self.to, "metric": self.metric, "ablation": self.ablation, "direction": self.direction,
             "base": self.base, "effects": effects, "rows": self.rows, "draws": self.draws, "seed": self.seed,
@@ -104,7 +102,7 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
                 raise ClaimError(f"{word!r} names no component, nor several. Did you mean {near!r}?")
             found.append(component_of(word, graph))
     if not found and words and isinstance(graph, TransformerGraph) and not graph.shape.d_mlp:
-        raise ClaimError(f"{words!r} names no senders: {graph.missing(Component('mlp', 0))[0]}.")
+        raise ClaimError(f"{words!r} names no senders: {graph.missing(Component.mlp(0))[0]}.")
     if not found:
         raise ClaimError("no senders are named: write 'heads', 'mlps', 'attn', 'all', or names such as '9.9 9.6'.")
     unknown = [c for c in found if not graph.has(c)]
@@ -177,7 +175,7 @@ def sweep_paths(
     for (node, _), scores in zip(cases, found, strict=True):
         spread = interval((scores - base)[:, None], lambda c: c[:, 0], seed)
         name = None if node.at is None else str(node.at)
-        effects.append(Effect(str(node.component), name, float((scores - base).mean()), spread.low, spread.high))
+        effects.append(Effect(node.component, name, float((scores - base).mean()), spread.low, spread.high))
     return Sweep(
         to, str(experiment.metric), experiment.protocol.ablation, experiment.protocol.direction, tuple(effects),
         float(base.mean()), len(bench.rows), bench.draws, seed, described(bench.experiment), provenance,
@@ -196,8 +194,7 @@ def _scores(bench: Bench, listed: Sequence[Sequence[Path]]) -> Float[np.ndarray,
     """Activation patching is a run of components, many at once from the first layer that changes."""
     if all(len(paths) == 1 and _everything(paths[0].hops, bench) for paths in listed):
         nodes = [expand(Circuit.from_parts([paths[0].sender]), bench.experiment.graph) for paths in listed]
-        kinds = {paths[0].sender.component.kind for paths in listed}
-        if "resid" not in kinds:
+        if not any(paths[0].sender.component.traits.is_stream for paths in listed):
             return bench.scores(nodes, without=bench.experiment.noising)
     return bench.path_scores(listed)
 

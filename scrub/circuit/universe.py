@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scrub.anatomy.edges import Edge, Node, Part
-from scrub.anatomy.names import Component
+from scrub.anatomy.names import LOGITS, POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.circuit import Circuit
@@ -13,20 +13,18 @@ from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 
 Graph = TransformerGraph | Computation
-LOGITS = Component("logits")
-INPUTS = ("embed", "pos")
 
 
 def writers(graph: Graph) -> tuple[Component, ...]:
     """Every finest component that writes, in the order of the model; in a graph every node but its ends."""
     if isinstance(graph, TransformerGraph):
         return graph.writers()
-    return tuple(Component("node", name=name) for name in graph.nodes if name not in graph.ends)
+    return tuple(Component.node(name) for name in graph.nodes if name not in graph.ends)
 
 
 def output_of(graph: Graph) -> Component:
     """The logits, or the last of a computation graph's ends."""
-    return LOGITS if isinstance(graph, TransformerGraph) else Component("node", name=graph.ends[-1])
+    return LOGITS if isinstance(graph, TransformerGraph) else Component.node(graph.ends[-1])
 
 
 def free_writers(graph: Graph, passed: frozenset[Component]) -> tuple[Component, ...]:
@@ -36,7 +34,7 @@ def free_writers(graph: Graph, passed: frozenset[Component]) -> tuple[Component,
 
 def receivers(graph: Graph, passed: frozenset[Component], output: Component) -> tuple[tuple[Component, str], ...]:
     """Every channel that reads: those of the writers that are not passed through, and of the output."""
-    readers = [c for c in free_writers(graph, passed) if c.kind not in INPUTS]
+    readers = [c for c in free_writers(graph, passed) if not c.traits.given]
     return tuple((c, channel) for c in (*readers, output) for channel in graph.channels(c))
 
 
@@ -63,7 +61,7 @@ def expand(circuit: Circuit, graph: Graph) -> Circuit:
 
 
 def _readers(component: Component, graph: TransformerGraph) -> frozenset[Component]:
-    return graph.atoms(component) if component.kind == "attn" else frozenset((component,))
+    return graph.atoms(component) if component.traits.attends else frozenset((component,))
 
 
 def slots_in(circuit: Circuit) -> tuple[Slot, ...]:
@@ -104,9 +102,9 @@ def pruned(
     if not circuit.edges:
         return circuit, ()
     inputs = {
-        c for c in writers(graph) if c.kind in INPUTS or (isinstance(graph, Computation) and c.name in graph.inputs())
+        c for c in writers(graph) if c.traits.given or (isinstance(graph, Computation) and c.name in graph.inputs())
     }
-    if inputs & passed - {Component("pos")}:  # every component that reads it is live
+    if inputs & passed - {POS}:  # every component that reads it is live
         inputs |= {edge.sender for edge in circuit.edges}
     forward = _reached(inputs, [(e.sender, e.receiver) for e in circuit.edges])
     backward = _reached({output}, [(e.receiver, e.sender) for e in circuit.edges])

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scrub.anatomy.names import Component
 from scrub.circuit.align import Alignment
 from scrub.circuit.experiment import FEW, Experiment, referred
 from scrub.claims.dataset import Dataset
@@ -33,6 +34,12 @@ class Values:
     mlp: list[Float[Tensor, "row t d"]]
     resid: list[Float[Tensor, "row t d"]] = field(factory=list[Tensor], repr=False)
     mid: list[Float[Tensor, "row t d"]] = field(factory=list[Tensor], repr=False)
+
+    def of(self, component: Component) -> Float[Tensor, "row t *rest"]:
+        """What a writer writes; the z of a head, or of all heads of a layer, `[row t h e]`."""
+        held = {"embed": [self.embed], "pos": [self.pos], "z": self.z, "mlp_out": self.mlp}
+        array, layer = component.array
+        return held[array][layer][..., [component.unit or 0], :] if component.traits.by_unit else held[array][layer]
 
     @property
     def start(self) -> Float[Tensor, "row t d"]:

@@ -15,9 +15,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.table import CHANNELS
 from scrub.circuit.values import Values
 from scrub.circuit.wiring import Column, Copy, Outside, Where, Wiring, slots_of
-from scrub.model.layers import CHANNELS, attend, kv_head, mlp, norm, project, visible, write
+from scrub.model.layers import attend, kv_head, mlp, norm, project, visible, write
 from scrub.model.weights import Attn, Block, Transformer
 
 
@@ -154,7 +155,7 @@ class Run:
     everywhere: list[bool]
     deltas: Deltas
     positions: Int[Tensor, "b t"]
-    at: dict[tuple[str, int], list[int]]  # the copies of a kind in a layer
+    at: dict[tuple[str, int], list[int]]  # the copies that write an array of a layer
 
     def final(self) -> Float[Tensor, "b d"]:
         for number, value in self.leaves.items():
@@ -167,7 +168,7 @@ class Run:
 
     def _layer(self, layer: int, block: Block, base: Tensor) -> Tensor:
         """All copies of a layer; the frozen stream after it."""
-        heads, mlps = self.at.get(("head", layer), []), self.at.get(("mlp", layer), [])
+        heads, mlps = self.at.get(("z", layer), []), self.at.get(("mlp_out", layer), [])
         known = self.frozen.resid
         if known and not heads and not mlps:
             return known[layer + 1]
@@ -312,6 +313,6 @@ def run_wiring(
     at: dict[tuple[str, int], list[int]] = {}
     for number, copy in enumerate(wiring.copies):
         if not copy.leaf:
-            at.setdefault((copy.component.kind, copy.component.layer or 0), []).append(number)
+            at.setdefault(copy.component.array, []).append(number)
     with torch.no_grad():
         return Run(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at).final()

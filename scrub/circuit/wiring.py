@@ -168,14 +168,14 @@ def _merged(wiring: Wiring) -> Wiring:
     groups: dict[object, list[int]] = {}
     for number, copy in enumerate(wiring.copies):
         alike: object = number
-        if copy.component.kind == "head" and not copy.leaf:
+        if copy.component.traits.attends and not copy.leaf:
             alike = (copy.component.layer, copy.reads, frozenset(readers.get(number, ())))
         groups.setdefault(alike, []).append(number)
     first = {n: members[0] for members in groups.values() for n in members}
     listed = list(wiring.copies)
     for members in groups.values():
-        if listed[members[0]].component.kind == "head" and not listed[members[0]].leaf:
-            heads = tuple(listed[n].component.head or 0 for n in members)
+        if listed[members[0]].component.traits.attends and not listed[members[0]].leaf:
+            heads = tuple(listed[n].component.unit or 0 for n in members)
             listed[members[0]] = evolve(listed[members[0]], heads=heads)
     order = sorted(members[0] for members in groups.values())
 

@@ -196,7 +196,7 @@ def _components(sites: Mapping[str, Place], graph: ModelGraph) -> Iterator[Probl
             for component in site.components:
                 if not graph.has(component):
                     known, near = graph.missing(component)
-                    kind = f"{component.kind} " if component.kind in ("head", "node") else ""
+                    kind = "" if component.traits.has_word else f"{component.kind} "
                     yield Problem(f"{kind}{component} does not exist: {known}.", "", near, name).at(site)
             atoms = [atom for c in site.components if graph.has(c) for atom in graph.atoms(c)]
             if len(set(atoms)) < len(atoms):

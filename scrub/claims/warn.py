@@ -56,7 +56,7 @@ def _patterns_without_values(placement: Placement) -> Iterator[str]:
     for placed in placement.placed.values():
         for site in placed.sites:
             read = dict(site.reads)
-            if ("q" in read or "k" in read) and "v" not in read and site.site.components[0].kind in ("head", "attn"):
+            if ("q" in read or "k" in read) and "v" not in read and site.site.components[0].traits.attends:
                 yield (
                     f"{placed.name} at {site.site}: q or k has parents while v has none, so that what is "
                     "moved comes from an unrelated row."

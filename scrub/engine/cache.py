@@ -88,11 +88,9 @@ def run_pool(
     for rows in torch.argsort(lengths, stable=True).split(ROWS_AT_ONCE):
 
         def record(kind: str, layer: int, value: Tensor, rows: Tensor = rows) -> None:
-            residual = kind in ("resid_pre", "resid_mid")
-            known = ("resid", 2 * layer + (kind == "resid_mid")) if residual else (kind, layer)
-            if known in need.slots:
-                heads = sorted(need.heads[known])
-                note(known, value[..., heads, :] if heads else value, rows)
+            if (kind, layer) in need.slots:
+                heads = sorted(need.heads[kind, layer])
+                note((kind, layer), value[..., heads, :] if heads else value, rows)
 
         trace(model, tokens[rows, : int(lengths[rows].max())], lengths[rows], record)
         done(len(rows))

@@ -124,14 +124,9 @@ def _work(claim: Claim, graph: TransformerGraph, program: Program, number: int, 
 
 def _component_work(graph: TransformerGraph, component: Component, step: Shape, length: int) -> int:
     s, slots = graph.shape, max(len(step.slots), 1)
-    match component.kind:
-        case "head" | "attn":
-            heads = s.n_heads if component.kind == "attn" else 1
-            seen = sum(length if slot is None else 1 for i in step.inputs for slot, _ in i.streams)
-            return heads * s.d_head * (seen * s.d_model + 2 * slots * length)
-        case "mlp":
-            return slots * _mlp_work(graph)
-        case "logits":
-            return s.d_model * s.d_vocab
-        case _:
-            return 0
+    if heads := len(component.heads(s)):
+        seen = sum(length if slot is None else 1 for i in step.inputs for slot, _ in i.streams)
+        return heads * s.d_head * (seen * s.d_model + 2 * slots * length)
+    if component.traits.local:
+        return slots * _mlp_work(graph)
+    return s.d_model * s.d_vocab if component.traits.is_output else 0

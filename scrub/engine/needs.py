@@ -1,7 +1,4 @@
-"""Which activations of the rows a program asks for: the row cache keeps these and nothing else.
-
-A `resid` is known by the moment at which it is read: `resid_pre` of layer l at 2l, `resid_mid` at 2l + 1.
-"""
+"""Which activations of the rows a program asks for: the row cache keeps these and nothing else."""
 
 from __future__ import annotations
 
@@ -11,11 +8,12 @@ from attrs import field, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.table import attention_time, stream_at
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.plan import Input, Leaf, Program, Shape, Stream
 
-Kind = tuple[str, int]  # ("resid", time) or ("embed" | "pos" | "q" | "k" | "v" | "z" | "mlp_out", layer)
+Kind = tuple[str, int]  # an array of `scrub.model.layers.trace`, and its layer
 
 
 @frozen
@@ -55,29 +53,14 @@ def needs(claim: Claim, program: Program) -> tuple[Need, Need]:
     return leaves, frames
 
 
-def written_kind(component: Component) -> Kind:
-    """The array that holds what a component writes: a head's is its z."""
-    layer = component.layer or 0
-    match component.kind:
-        case "head" | "attn":
-            return "z", layer
-        case "mlp":
-            return "mlp_out", layer
-        case "resid":
-            return "resid", 2 * layer
-        case kind:
-            return kind, 0
-
-
 def add_written(need: Need, graph: TransformerGraph, component: Component, slot: Slot | None) -> None:
     """What a component writes at a slot."""
-    heads = {"head": (component.head or 0,), "attn": range(graph.shape.n_heads)}.get(component.kind, ())
-    need.add(written_kind(component), slot, heads)
+    need.add(component.array, slot, component.heads(graph.shape))
 
 
 def passed_mlps(claim: Claim, graph: TransformerGraph, until: int) -> dict[int, int]:
     """Layers whose MLP is passed through and writes before a moment, by the moment at which it reads."""
-    found = [c for c in sorted(claim.passed) if c.kind == "mlp" and graph.written(c) < until]
+    found = [c for c in sorted(claim.passed) if c.traits.local and graph.written(c) < until]
     return {graph.read(c): c.layer or 0 for c in found}
 
 
@@ -85,8 +68,8 @@ def passed_heads(claim: Claim, until: int) -> dict[int, list[int]]:
     """Passed-through heads by layer, those that write before a moment."""
     found: dict[int, list[int]] = {}
     for c in sorted(claim.passed):
-        if c.kind == "head" and 2 * (c.layer or 0) < until:
-            found.setdefault(c.layer or 0, []).append(c.head or 0)
+        if c.traits.attends and attention_time(c.layer or 0) < until:
+            found.setdefault(c.layer or 0, []).append(c.unit or 0)
     return found
 
 
@@ -95,15 +78,15 @@ def _stream(
 ) -> None:
     slot = None if dense else step.slot
     for time in times:
-        need.add(("resid", time), slot)
+        need.add(stream_at(time), slot)
     for landing in step.landings:
         add_written(need, graph, landing.component, landing.slot)
     until = max(times, default=0)
     for time, layer in passed_mlps(claim, graph, until).items():
-        need.add(("resid", time), slot)
+        need.add(stream_at(time), slot)
         need.add(("mlp_out", layer), slot)
     for layer, heads in passed_heads(claim, until).items():
-        need.add(("resid", 2 * layer), None)
+        need.add(("resid_pre", layer), None)
         need.add(("z", layer), None, heads)
 
 
@@ -129,12 +112,11 @@ def _read(
     need: Need, claim: Claim, graph: TransformerGraph, component: Component, channel: str, slot: Slot | None
 ) -> None:
     layer, shape = component.layer or 0, graph.shape
-    if component.kind in ("head", "attn"):
-        heads = [component.head or 0] if component.kind == "head" else list(range(shape.n_heads))
+    if heads := component.heads(shape):
         if channel != "q":
             heads = sorted({head * shape.n_kv_heads // shape.n_heads for head in heads})
         need.add((channel, layer), slot, heads)
-    elif component.kind in ("resid", "logits") or (component.kind == "mlp" and claim.options.pseudo):
-        need.add(("resid", graph.read(component)), slot)
+    elif component.traits.is_stream or (component.traits.local and claim.options.pseudo):
+        need.add(stream_at(graph.read(component)), slot)
     else:
         add_written(need, graph, component, slot)

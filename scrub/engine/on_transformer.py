@@ -11,10 +11,11 @@ from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scrub.anatomy.table import attention_time, stream_at
 from scrub.claims.geometry import slots_of
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
-from scrub.engine.needs import Need, needs
+from scrub.engine.needs import Kind, Need, needs
 from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, Shape, Stream
 from scrub.engine.pseudo import pseudo_store
@@ -49,7 +50,7 @@ class TransformerRows:
             leaves, frames = needs(claim, program)
             of_rows.merge(leaves)
             of_frames.merge(frames)
-        final = ("resid", 2 * model.shape.n_layers)
+        final = _final(model)
         of_rows.add(final, answer)
         of_frames.add(final, answer)
         positions = located(claim.data, slots_of(claim.placement), model.device)
@@ -71,7 +72,12 @@ class TransformerRows:
 
     def _final(self, store: Store, rows: Int[np.ndarray, " call"]) -> Float[Tensor, "call d"]:
         index = torch.from_numpy(rows).to(self.model.device)
-        return store.at(("resid", 2 * self.model.shape.n_layers), self.claim.answer.at[0], index)
+        return store.at(_final(self.model), self.claim.answer.at[0], index)
+
+
+def _final(model: Transformer) -> Kind:
+    """The array of the final stream."""
+    return stream_at(attention_time(model.shape.n_layers))
 
 
 @frozen(eq=False, slots=False)

@@ -115,7 +115,7 @@ def is_dense(claim: Claim, tree: Occurrence) -> bool:
     """
     if not claim.graph.sequence:
         return False
-    spreads = any(c.kind == "head" for c in claim.passed)
+    spreads = any(c.traits.attends for c in claim.passed)
     pseudo = claim.options.pseudo and bool(claim.passed)
     return spreads or pseudo or any(ALL in node.placed.site.at for node in tree.walk())
 

@@ -14,10 +14,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.table import CHANNELS, STREAMS
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, run_pool, tensors
 from scrub.engine.needs import Kind, Need
-from scrub.model.layers import CHANNELS, norm, project
+from scrub.model.layers import norm, project
 from scrub.model.weights import Transformer
 
 
@@ -65,7 +66,7 @@ def _with_streams(need: Need) -> Need:
     """Queries, keys and values of a pseudo-row come from its stream."""
     wanted = Need()
     for (kind, layer), slots in need.slots.items():
-        target = ("resid", 2 * layer) if kind in CHANNELS else (kind, layer)
+        target = ("resid_pre", layer) if kind in CHANNELS else (kind, layer)
         for slot in slots:
             wanted.add(target, slot, () if kind in CHANNELS else need.heads[kind, layer])
     return wanted
@@ -95,14 +96,13 @@ def _zeros(
     """Nothing is written but the attention biases of the layers passed."""
     size = (len(groups.members), int(claim.data.lengths.max()))
     arrays: dict[Kind, Tensor] = {}
-    for kind, time in need.slots:
-        heads = sorted(need.heads[kind, time])
+    for kind, at in need.slots:
+        heads = sorted(need.heads[kind, at])
         tail = (len(heads), model.shape.d_head) if heads else (model.shape.d_model,)
-        arrays[kind, time] = torch.zeros(*size, *tail, dtype=model.dtype, device=model.device)
-        if kind == "resid":
-            for layer, block in enumerate(model.blocks):
-                if 2 * layer < time and block.attn.b_O is not None:
-                    arrays[kind, time] += block.attn.b_O
+        arrays[kind, at] = torch.zeros(*size, *tail, dtype=model.dtype, device=model.device)
+        if kind in STREAMS:
+            for block in model.blocks[: at + STREAMS.index(kind)]:
+                arrays[kind, at] += 0 if block.attn.b_O is None else block.attn.b_O
     done(len(claim.data))
     return arrays
 
@@ -110,7 +110,7 @@ def _zeros(
 def _project(model: Transformer, need: Need, arrays: dict[Kind, Tensor]) -> None:
     for kind, layer in need.slots:
         if kind in CHANNELS:
-            block, stream = model.blocks[layer], arrays["resid", 2 * layer]
+            block, stream = model.blocks[layer], arrays["resid_pre", layer]
             where = torch.arange(stream.shape[1], device=model.device).expand(stream.shape[:2])
             heads = sorted(need.heads[kind, layer])
             arrays[kind, layer] = project(block.attn, kind, norm(block.ln1, stream), heads, where)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.table import attention_time, stream_at
 from scrub.engine.cache import Store
-from scrub.engine.needs import written_kind
 from scrub.engine.plan import Input, Leaf, Shape
 from scrub.engine.streams import Frames, Seen, Value, run_mlp
 from scrub.model.layers import attend, kv_head, norm, project, visible
@@ -23,8 +23,8 @@ def leaf_value(store: Store, leaf: Leaf, rows: Int[Tensor, " n"]) -> Value:
     length = int(store.lengths[rows].max())
     found: list[Tensor] = []
     for component in leaf.components:
-        kind = written_kind(component)
-        heads = [component.head or 0] if component.kind == "head" else None
+        kind = component.array
+        heads = [component.unit or 0] if component.traits.by_unit else None
         if leaf.slots == (ALL,):
             value = store.whole(kind, rows, length, heads)
         else:
@@ -47,10 +47,10 @@ class SiteCall:
         found: dict[Component, Tensor] = {}
         for group in _groups(self.shape):
             first = group[0]
-            if first.kind in ("head", "attn"):
+            if first.traits.attends:
                 z = self._attention(group)
                 for i, component in enumerate(group):
-                    found[component] = z.flatten(2) if component.kind == "attn" else z[:, :, i]
+                    found[component] = z[:, :, i] if component.traits.by_unit else z.flatten(2)
             else:
                 found[first] = self._single(first)
         return [found[component] for component in self.shape.components]
@@ -86,12 +86,12 @@ class SiteCall:
         found: list[Tensor] = []
         for slot in self.shape.slots:
             x = self._stream(i, slot, time)
-            on_stream = component.kind in ("resid", "logits")
-            if x is None and (on_stream or (component.kind == "mlp" and self.frames.pseudo)):
-                x = self._unseen(("resid", time), slot, self._rows(i))
+            is_mlp = component.traits.local
+            if x is None and (component.traits.is_stream or (is_mlp and self.frames.pseudo)):
+                x = self._unseen(stream_at(time), slot, self._rows(i))
             if x is None:
-                x = self._unseen(written_kind(component), slot, self._rows(i))
-            elif component.kind == "mlp":
+                x = self._unseen(component.array, slot, self._rows(i))
+            elif is_mlp:
                 x = run_mlp(self.frames.model, component.layer or 0, x)
             found.append(x)
         return found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
@@ -109,7 +109,7 @@ class SiteCall:
         first = group[0]
         layer, model = first.layer or 0, self.frames.model
         attn = model.blocks[layer].attn
-        heads = list(range(model.shape.n_heads)) if first.kind == "attn" else [c.head or 0 for c in group]
+        heads = [head for component in group for head in component.heads(model.shape)]
         q, where = self._queries(self._input(first, "q"), layer, heads)
         groups = sorted({kv_head(attn, head) for head in heads})
         k = self._keys(self._input(first, "k"), layer, groups)
@@ -131,7 +131,7 @@ class SiteCall:
         found: list[Tensor] = []
         places: list[Tensor] = []
         for slot in self.shape.slots:
-            x = self._stream(i, slot, 2 * layer)
+            x = self._stream(i, slot, attention_time(layer))
             if slot == ALL:
                 length = int(self.frames.store.lengths[rows].max())
                 where = torch.arange(length, device=rows.device).expand(len(rows), -1)
@@ -153,7 +153,7 @@ class SiteCall:
         block, length = model.blocks[layer], int(self.frames.store.lengths[rows].max())
         for at, stream in i.streams:
             if at is None:
-                x = self._seen(i, stream, 2 * layer)[:, :length]
+                x = self._seen(i, stream, attention_time(layer))[:, :length]
                 where = torch.arange(x.shape[1], device=rows.device).expand(x.shape[:2])
                 return project(block.attn, i.channel, norm(block.ln1, x), groups, where)
         found = self.frames.store.whole((i.channel, layer), rows, length, groups)
@@ -164,7 +164,7 @@ class SiteCall:
         for at, stream in i.streams:
             assert at is not None
             where = self._position(i, at)
-            x = norm(block.ln1, self._seen(i, stream, 2 * layer))
+            x = norm(block.ln1, self._seen(i, stream, attention_time(layer)))
             found[everyone, where] = project(block.attn, i.channel, x[:, None], groups, where[:, None])[:, 0]
         return found
 
@@ -174,6 +174,6 @@ def _groups(shape: Shape) -> list[tuple[Component, ...]]:
     found: dict[tuple[object, ...], list[Component]] = {}
     for component in shape.components:
         inputs = tuple(n for n, i in enumerate(shape.inputs) if component in i.components)
-        alone = component if component.kind != "head" else None
+        alone = None if component.traits.is_head else component
         found.setdefault((component.layer, inputs, alone), []).append(component)
     return [tuple(group) for group in found.values()]

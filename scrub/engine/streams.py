@@ -15,14 +15,15 @@ from attrs import frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from scrub.anatomy.names import Component
+from scrub.anatomy.names import LOGITS, Component
 from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.table import CHANNELS, attention_time, mlp_time, stream_at
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
-from scrub.engine.needs import passed_heads, passed_mlps, written_kind
+from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Landing, Stream
-from scrub.model.layers import CHANNELS, attend, kv_head, mlp, norm, project, visible, write
+from scrub.model.layers import attend, kv_head, mlp, norm, project, visible, write
 from scrub.model.weights import Transformer
 
 # a step's value: for each of its components [context, slot, width]
@@ -48,26 +49,26 @@ class Frames:
         self, component: Component, slot: Slot, rows: Int[Tensor, " n"], length: int | None = None
     ) -> Float[Tensor, "n *pos width"]:
         """What a component writes on the frame, as `width` numbers: a head's z, else the vector itself."""
-        kind = written_kind(component)
-        heads = [component.head or 0] if component.kind == "head" else None
+        kind = component.array
+        heads = [component.unit or 0] if component.traits.by_unit else None
         found = (
             self.store.whole(kind, rows, length or 0, heads)
             if slot == ALL
             else self.store.at(kind, slot, rows, heads)
         )
-        return found if heads is None and component.kind != "attn" else found.flatten(-2)
+        return found.flatten(-2) if component.traits.attends else found
 
     def to_stream(self, component: Component, value: Float[Tensor, "*n width"]) -> Float[Tensor, "*n d"]:
         """A component's value as it enters the stream."""
-        if component.kind not in ("head", "attn"):
+        if not component.traits.attends:
             return value
         attn = self.model.blocks[component.layer or 0].attn
-        heads = [component.head or 0] if component.kind == "head" else None
+        heads = [component.unit or 0] if component.traits.by_unit else None
         return write(attn, value.unflatten(-1, (-1, self.model.shape.d_head)), heads)
 
     @cached_property
     def _passed(self) -> dict[int, int]:
-        return passed_mlps(self.claim, self.graph, self.graph.written(Component("logits")))
+        return passed_mlps(self.claim, self.graph, self.graph.written(LOGITS))
 
     def mlp_at(self, time: int) -> int | None:
         """The layer of the passed-through MLP that reads at a moment."""
@@ -134,21 +135,21 @@ class SlotStream:
             self.contexts = self.contexts[:live]
             self.change = None if self.change is None else self.change[:live]
         if time in self.times:
-            x = self.frames.store.at(("resid", time), self.slot, self.contexts[:, 0])
+            x = self.frames.store.at(stream_at(time), self.slot, self.contexts[:, 0])
             self.seen[time] = x if self.change is None else x + self.change
         return True
 
     def asks(self, layer: int) -> bool:
         """Whether the MLP of a layer sees a change and writes before the last reader looks."""
-        return self.change is not None and 2 * layer + 1 < self.last
+        return self.change is not None and mlp_time(layer) < self.last
 
     def mlp_input(self, layer: int, time: int) -> Float[Tensor, "moved d"]:
         """What the MLP that reads at a moment sees, in the contexts in which it sees a change."""
         assert self.change is not None
-        moved, held = (self.change != 0).any(1), self.frames.held(Component("mlp", layer), self.slot)
+        moved, held = (self.change != 0).any(1), self.frames.held(Component.mlp(layer), self.slot)
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
         self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
-        x = self.frames.store.at(("resid", time), self.slot, self._asked(self.contexts[:, 0]))
+        x = self.frames.store.at(stream_at(time), self.slot, self._asked(self.contexts[:, 0]))
         return x + self._asked(self.change)
 
     def mlp_output(self, layer: int, output: Float[Tensor, "moved d"]) -> None:
@@ -157,7 +158,7 @@ class SlotStream:
         more = output - self.frames.store.at(("mlp_out", layer), self.slot, self._asked(self.contexts[:, 0]))
         if self.moved is not None:
             more = torch.zeros_like(self.change).index_copy(0, self.moved, more)
-        self.pending[2 * layer + 1] = more
+        self.pending[mlp_time(layer)] = more
 
     def _asked(self, x: Tensor) -> Tensor:
         return x if self.moved is None else x.index_select(0, self.moved)
@@ -239,7 +240,7 @@ def stream_everywhere(
     length = int(store.lengths[rows].max())
     landed = _Landed(frames, stream, contexts, values)
     mlps = passed_mlps(frames.claim, frames.graph, max(times))
-    heads = {2 * layer: (layer, found) for layer, found in passed_heads(frames.claim, max(times)).items()}
+    heads = {attention_time(layer): (layer, found) for layer, found in passed_heads(frames.claim, max(times)).items()}
     # on a mean or zero row a passed-through component differs from the row even where nothing landed
     change: Tensor | None = None
     if frames.pseudo and (mlps or heads):
@@ -250,17 +251,19 @@ def stream_everywhere(
     seen: dict[int, Tensor] = {}
     for time in range(-1, max(times) + 1):
         if time in times or (change is not None and (time in mlps or time in heads)):
-            x = store.whole(("resid", time), rows, length)
+            x = store.whole(stream_at(time), rows, length)
             x = x if change is None else x + change
             if time in times:
                 seen[time] = x
             if change is not None and time in heads:
                 pending.setdefault(time, []).append(_heads_change(frames, *heads[time], rows, x))
             if change is not None and time in mlps:
-                pending.setdefault(2 * mlps[time] + 1, []).append(_mlp_change_everywhere(frames, mlps[time], rows, x))
-        for new in (landed.everywhere(time, length), *pending.pop(time, ())):
-            if new is not None:
-                change = new if change is None else change + new
+                pending.setdefault(mlp_time(mlps[time]), []).append(
+                    _mlp_change_everywhere(frames, mlps[time], rows, x)
+                )
+        for more in (landed.everywhere(time, length), *pending.pop(time, ())):
+            if more is not None:
+                change = more if change is None else change + more
     return seen
 
 
@@ -268,7 +271,7 @@ def _mlp_change_everywhere(
     frames: Frames, layer: int, rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
 ) -> Float[Tensor, "n t d"]:
     new = run_mlp(frames.model, layer, x) - frames.store.whole(("mlp_out", layer), rows, x.shape[1])
-    return _unless_held(frames, Component("mlp", layer), rows, new)
+    return _unless_held(frames, Component.mlp(layer), rows, new)
 
 
 def _heads_change(
@@ -281,7 +284,7 @@ def _heads_change(
     q, k, v = (project(attn, c, read, heads if c == "q" else kv, where) for c in CHANNELS)
     z = attend(q, k, v, visible(attn, where, where, frames.store.lengths[rows]), attn.scale)
     change = z - frames.store.whole(("z", layer), rows, x.shape[1], heads)
-    kept = [_unless_held(frames, Component("head", layer, h), rows, change[:, :, i]) for i, h in enumerate(heads)]
+    kept = [_unless_held(frames, Component.head(layer, h), rows, change[:, :, i]) for i, h in enumerate(heads)]
     return write(attn, torch.stack(kept, dim=2), heads)
 
 

@@ -8,7 +8,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Int
 
-from scrub.anatomy.names import Component
+from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.claims.values import codes, stable
@@ -33,22 +33,23 @@ def upstream_classes(claim: Claim, components: Sequence[Component], slots: Seque
     if isinstance(claim.graph, Computation):
         return codes(_graph_inputs(claim, claim.graph, components))
     located = {slot: claim.data.locate(slot) for slot in slots if slot != ALL}
+    kinds = {c.kind: c for c in components}
     return codes(
-        tuple(
-            _seen(claim, kind, row, slot, located) for kind in sorted({c.kind for c in components}) for slot in slots
-        )
+        tuple(_seen(claim, kinds[kind], row, slot, located) for kind in sorted(kinds) for slot in slots)
         for row in range(len(claim.data))
     )
 
 
-def _seen(claim: Claim, kind: str, row: int, slot: Slot, located: dict[Slot, Int[np.ndarray, " row"]]) -> Hashable:
+def _seen(
+    claim: Claim, component: Component, row: int, slot: Slot, located: dict[Slot, Int[np.ndarray, " row"]]
+) -> Hashable:
     tokens = claim.data.rows[row].tokens
     if slot == ALL:
-        return len(tokens) if kind == "pos" else tokens
+        return len(tokens) if component == POS else tokens
     index = int(located[slot][row])
-    if kind == "embed":
+    if component == EMBED:
         return tokens[index]
-    if kind == "pos":
+    if component == POS:
         return index
     return tokens[: index + 1] if claim.graph.causal else (index, tokens)
 

@@ -14,12 +14,12 @@ from attrs import frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from scrub.anatomy.table import CHANNELS
 from scrub.errors import ModelError
 from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Rotary, Transformer
 
 Record = Callable[[str, int, Tensor], Tensor | None]
 Tap = Callable[[str, int, Tensor], Tensor]
-CHANNELS = ("q", "k", "v")
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,

@@ -9,13 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.shape import Shape
+from scrub.anatomy.table import TABLE
 from scrub.proposals.forward import Arrays, Batch, Forward, Key
 from scrub.proposals.live import check_live
 from scrub.proposals.nodes import extent
 from scrub.proposals.rules import Rules, steps_of
 
 Scores = dict[str, Float[Tensor, "row layer unit column"]]  # by kind of node
-_BY_UNIT = ("q", "k", "v", "head", "neuron")
 
 
 def keys_of(kinds: Iterable[str], shape: Shape) -> list[Key]:
@@ -25,10 +25,10 @@ def keys_of(kinds: Iterable[str], shape: Shape) -> list[Key]:
 
 def product(kind: str, delta: Tensor, gradient: Tensor) -> Float[Tensor, "row t unit"]:
     """What a first-order change by `delta` makes of the metric, at every position."""
-    if kind == "neuron":
+    if TABLE[kind].scalar:
         return delta * gradient
     found = (delta * gradient).sum(-1)
-    return found if kind in _BY_UNIT else found.unsqueeze(-1)
+    return found if TABLE[kind].by_unit else found.unsqueeze(-1)
 
 
 def over_positions(batch: Batch, found: Float[Tensor, "row t unit"]) -> Float[Tensor, "row unit column"]:

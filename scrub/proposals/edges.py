@@ -14,11 +14,11 @@ from attrs import evolve, frozen
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scrub.anatomy.names import Component
+from scrub.anatomy.names import EMBED, LOGITS, Component
+from scrub.anatomy.table import CHANNELS
 from scrub.model.layers import expand, linear, norm, turn
 from scrub.model.weights import Attn, Norm, Transformer
 from scrub.proposals.forward import Arrays, Batch, Forward, Key
-from scrub.proposals.nodes import CHANNELS
 from scrub.proposals.rules import Rules, steps_of
 
 Reader = tuple[Component, str]  # a component and its channel
@@ -87,9 +87,9 @@ def readers_of(model: Transformer) -> tuple[Reader, ...]:
     heads = range(model.shape.n_heads)
     found: list[Reader] = []
     for layer, block in enumerate(model.blocks):
-        found += [(Component("head", layer, head), channel) for head in heads for channel in CHANNELS]
-        found += [] if block.mlp is None else [(Component("mlp", layer), "input")]
-    return (*found, (Component("logits"), "input"))
+        found += [(Component.head(layer, head), channel) for head in heads for channel in CHANNELS]
+        found += [] if block.mlp is None else [(Component.mlp(layer), "input")]
+    return (*found, (LOGITS, "input"))
 
 
 def senders_between(batch: Batch, only: Key | None = None) -> Senders:
@@ -101,25 +101,25 @@ def senders_between(batch: Batch, only: Key | None = None) -> Senders:
 
     parts: list[tuple[tuple[Component, ...], Tensor]] = []
     if only in (None, ("embed", 0)):
-        parts.append(((Component("embed"),), change("embed", 0).unsqueeze(1)))
+        parts.append(((EMBED,), change("embed", 0).unsqueeze(1)))
     for layer, block in enumerate(batch.model.blocks):
         if only in (None, ("attn", layer)):
-            heads = tuple(Component("head", layer, head) for head in range(batch.model.shape.n_heads))
+            heads = tuple(Component.head(layer, head) for head in range(batch.model.shape.n_heads))
             parts.append((heads, torch.einsum("rthe,hed->rhtd", change("head", layer), block.attn.W_O)))
         if block.mlp is not None and only in (None, ("mlp", layer)):
-            parts.append(((Component("mlp", layer),), change("mlp", layer).unsqueeze(1)))
+            parts.append(((Component.mlp(layer),), change("mlp", layer).unsqueeze(1)))
     return Senders(tuple(c for some, _ in parts for c in some), torch.cat([delta for _, delta in parts], dim=1))
 
 
 def _feeds(sender: Component, reader: Component, parallel: bool) -> bool:
     """Whether a reader reads what a sender writes. Heads write before their layer's MLP reads, unless parallel."""
-    if reader.kind == "logits" or sender.kind == "embed":
+    if reader.traits.is_output or sender.traits.given:
         return True
     assert sender.layer is not None
     assert reader.layer is not None
     if sender.layer != reader.layer:
         return sender.layer < reader.layer
-    return sender.kind == "head" and reader.kind == "mlp" and not parallel
+    return sender.traits.attends and reader.traits.local and not parallel
 
 
 def _keys(model: Transformer) -> list[Key]:
@@ -136,11 +136,11 @@ def _at_readers(
     for layer, block in enumerate(batch.model.blocks):
         stream = nodes["resid", layer].detach()
         for channel in CHANNELS:
-            found = [(Component("head", layer, head), channel) for head in heads]
+            found = [(Component.head(layer, head), channel) for head in heads]
             yield found, _at_stream(block.attn, block.ln1, channel, stream, gradients[channel, layer], "ln" in rules)
         if block.mlp is not None:
-            yield [(Component("mlp", layer), "input")], gradients["mlp_input", layer].unsqueeze(1)
-    yield [(Component("logits"), "input")], gradients["resid", len(batch.model.blocks)].unsqueeze(1)
+            yield [(Component.mlp(layer), "input")], gradients["mlp_input", layer].unsqueeze(1)
+    yield [(LOGITS, "input")], gradients["resid", len(batch.model.blocks)].unsqueeze(1)
 
 
 def _at_stream(

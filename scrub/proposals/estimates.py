@@ -12,7 +12,7 @@ from scrub.errors import MetricError
 from scrub.proposals.agreement import over_rows
 from scrub.proposals.edges import Edges
 from scrub.proposals.methods import Asked, Method
-from scrub.proposals.nodes import NodeId
+from scrub.proposals.nodes import node_of
 from scrub.proposals.patching import Placed
 from scrub.proposals.setup import Setup
 
@@ -38,7 +38,7 @@ class Estimates:
     def of(cls, found: Mapping[str, Float[np.ndarray, "row layer unit column"]]) -> Estimates:
         """Kinds in their order, then layers, units, columns."""
         nodes = [
-            Placed(NodeId(kind, *map(int, index[:2])), int(index[2]))
+            Placed(node_of(kind, *map(int, index[:2])), int(index[2]))
             for kind, values in found.items()
             for index in np.ndindex(values.shape[1:])
         ]

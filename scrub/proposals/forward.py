@@ -15,13 +15,13 @@ from scrub.claims.metric import NamedMetric
 from scrub.errors import MetricError, some
 from scrub.model.layers import PLAIN, Steps, trace, unembed
 from scrub.model.weights import Transformer
-from scrub.proposals.nodes import TRACED, NodeId
+from scrub.proposals.nodes import KIND_OF, node_of
 from scrub.score.metrics import Arguments, on_few, on_logits, reads_few_tokens
 
 Key = tuple[str, int]  # kind of node, layer
 Arrays = dict[Key, Tensor]  # [row t unit feature]; without units for embed, attn, mlp, resid; [row t unit] for neuron
 Edit = Callable[[str, int, Tensor], Tensor | None]  # kind of node, layer, value -> what takes its place
-_KIND = {traced: kind for kind, traced in TRACED.items()} | {"mlp_input": "mlp_input"}
+_KIND = KIND_OF | {"mlp_input": "mlp_input"}
 
 
 @frozen(eq=False)
@@ -176,7 +176,7 @@ class Forward:
             bad = ~torch.isfinite(gradient.flatten(1).sum(1))
             if bad.any():
                 rows = self.batch.rows[bad.cpu().numpy()]
-                node = NodeId(kind, layer)
+                node = node_of(kind, layer, 0)
                 raise MetricError(
                     f"the gradient of {self.batch.metric} is not finite at {node} (layer {layer}, {kind}) in rows "
                     f"{some(rows.tolist())}: a label may have probability 0 there, or the model overflows."

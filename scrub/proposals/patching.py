@@ -9,19 +9,20 @@ from attrs import frozen
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from scrub.anatomy.names import Component
+from scrub.anatomy.table import TABLE
 from scrub.model.layers import trace
 from scrub.proposals.forward import Batch, Key
-from scrub.proposals.nodes import TRACED, NodeId
+from scrub.proposals.nodes import KIND_OF
 
 TOKENS = 4096  # of cases times rows, run at once
-_KIND = {traced: kind for kind, traced in TRACED.items()}
 
 
 @frozen
 class Placed:
     """A node at one column of positions; a case is a set of these, patched together."""
 
-    node: NodeId
+    node: Component
     column: int = 0
 
 
@@ -58,7 +59,7 @@ def _patched(batch: Batch, cases: Sequence[Case]) -> Float[Tensor, "case row"]:
         start = start + masks["embed", 0].to(start.dtype) * delta.repeat(count, 1, 1)
 
     def put(traced: str, at: int, value: Tensor) -> Tensor | None:
-        key = (_KIND.get(traced, ""), at)
+        key = (KIND_OF.get(traced, ""), at)
         if key not in masks:
             return None
         source = batch.source_values[key]
@@ -73,7 +74,7 @@ def _patched(batch: Batch, cases: Sequence[Case]) -> Float[Tensor, "case row"]:
 
 def _first(case: Case) -> int:
     """The first layer that has to be computed anew."""
-    return min(placed.node.layer for placed in case)
+    return min(placed.node.layer or 0 for placed in case)
 
 
 def _masks(batch: Batch, cases: Sequence[Case]) -> dict[Key, Bool[Tensor, "case_row t ..."]]:
@@ -83,17 +84,17 @@ def _masks(batch: Batch, cases: Sequence[Case]) -> dict[Key, Bool[Tensor, "case_
     places = batch.columns.bool()
     for number, case in enumerate(cases):
         for placed in case:
-            key = placed.node.kind, placed.node.layer
+            key = placed.node.kind, placed.node.layer or 0
             if key not in found:
                 units = _units(batch, key)
                 found[key] = torch.zeros(count, n, t, units, dtype=torch.bool, device=batch.base.device)
-            found[key][number, :, :, placed.node.unit] |= places[:, :, placed.column]
+            found[key][number, :, :, placed.node.unit or 0] |= places[:, :, placed.column]
     return {
-        key: mask.flatten(0, 1).unsqueeze(-1) if key[0] in ("q", "k", "v", "head") else mask.flatten(0, 1)
+        key: mask.flatten(0, 1).unsqueeze(-1) if TABLE[key[0]].vectors else mask.flatten(0, 1)
         for key, mask in found.items()
     }
 
 
 def _units(batch: Batch, key: Key) -> int:
     value = batch.base_values[key]
-    return value.shape[2] if key[0] in ("q", "k", "v", "head", "neuron") else 1
+    return value.shape[2] if TABLE[key[0]].by_unit else 1

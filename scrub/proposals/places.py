@@ -14,7 +14,7 @@ from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
 from scrub.model.layers import pattern, visible
 from scrub.proposals.forward import Batch
-from scrub.proposals.nodes import NodeId
+from scrub.proposals.nodes import node_of
 from scrub.proposals.patching import Placed
 from scrub.proposals.setup import Setup
 from scrub.proposals.verify import exact
@@ -95,8 +95,8 @@ def _patched(setup: Setup, kind: str, heads: Sequence[Component], done: Done) ->
     return exact(setup, nodes, done).reshape(len(setup.rows), len(heads), width)
 
 
-def _node(kind: str, head: Component) -> NodeId:
-    return NodeId(kind, head.layer or 0, head.head or 0)
+def _node(kind: str, head: Component) -> Component:
+    return node_of(kind, head.layer or 0, head.unit or 0)
 
 
 def _attended(slots: Sequence[Slot], named: np.ndarray, unnamed: np.ndarray) -> dict[str, float]:
@@ -121,7 +121,7 @@ def _attention(
         where = np.stack([setup.experiment.data.locate(slot)[setup.rows[chosen]] for slot in setup.at], axis=1)
         for layer, weights in _patterns(setup, batch, sorted({h.layer or 0 for h in heads})):
             for i, head in ((i, head) for i, head in enumerate(heads) if head.layer == layer):
-                for places, own in zip(where, weights[:, head.head or 0], strict=True):
+                for places, own in zip(where, weights[:, head.unit or 0], strict=True):
                     to, others = _split(own[places], places)
                     named[i] += to
                     unnamed[i] += others

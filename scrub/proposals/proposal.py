@@ -9,6 +9,8 @@ import numpy as np
 from attrs import field, frozen
 from jaxtyping import Float, Int
 
+from scrub.anatomy.edges import Edge, channel_name
+from scrub.anatomy.names import Component
 from scrub.proposals.agreement import Agreement
 from scrub.proposals.bound import ASSUMPTION, Bounded
 from scrub.shown import shown
@@ -27,8 +29,7 @@ class Ranked:
     are the scores of other methods, and `disagree` that one of these ranks the node far from here.
     """
 
-    node: str
-    kind: str
+    component: Component
     position: str | int | None
     score: float
     signed: float
@@ -37,6 +38,14 @@ class Ranked:
     method: str
     companions: Mapping[str, float] = field(factory=dict[str, float])
     disagree: bool = False
+
+    @property
+    def node(self) -> str:
+        return str(self.component)
+
+    @property
+    def kind(self) -> str:
+        return self.component.kind
 
     @property
     def best(self) -> float:
@@ -48,16 +57,24 @@ class Ranked:
 class RankedEdge:
     """An edge by rank: its mean signed estimate."""
 
-    sender: str
-    receiver: str
+    edge: Edge
     score: float
+
+    @property
+    def sender(self) -> str:
+        return str(self.edge.sender)
+
+    @property
+    def receiver(self) -> str:
+        """The channel that reads, `9.6.q`."""
+        return channel_name(self.edge.receiver, self.edge.channel)
 
 
 @frozen
 class SourceShare:
     """What a head writes to the answer from the token at a position (None: all tokens at no named position)."""
 
-    head: str
+    head: Component
     position: str | None
     share: float
 
@@ -121,7 +138,7 @@ class Proposal:
             },
             "rules": dict(self.rules), "passes": dict(self.passes), "left_out": list(self.left_out),
             "cautions": list(self.cautions), "rows": self.rows, "seen": list(self.seen), "seed": self.seed,
-            "sources": [{"head": s.head, "position": s.position, "share": s.share} for s in self.sources],
+            "sources": [{"head": str(s.head), "position": s.position, "share": s.share} for s in self.sources],
             "options": dict(self.options), "provenance": dict(self.provenance),
         }  # fmt: skip
 

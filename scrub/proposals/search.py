@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from scrub.anatomy.edges import channel_name
+from scrub.anatomy.edges import Edge
 from scrub.anatomy.names import Component
 from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead, recall_costs
 from scrub.proposals.bound import bound_rest
@@ -49,7 +49,7 @@ def search(
     rest = [placed for placed in ranked if placed not in patched and placed.node.kind in fine]
     bounded = bound_rest(setup, rest, wanted.draws, wanted.seed, done)
     nodes = _ranked(setup, ranking, effects)
-    sources = shares(setup, [node.node for node in nodes]) if wanted.method == "dla" else ()
+    sources = shares(setup, [node.component for node in nodes]) if wanted.method == "dla" else ()
     whole, by_kind = _agreement(ranking, verified)
     size = np.abs(over_rows(verified.values, ranking.absolute))
     costs = recall_costs(np.arange(len(size)), size, wanted.top)
@@ -134,7 +134,7 @@ def _ranked(setup: Setup, ranking: Ranking, effects: Mapping[Placed, Rows]) -> t
         beside = {name: float(scores[i]) for name, scores in ranking.companions.items()}
         found.append(
             Ranked(
-                str(placed.node), placed.node.kind, setup.names[placed.column], float(ranking.scores[i]),
+                placed.node, setup.names[placed.column], float(ranking.scores[i]),
                 signed, absolute, told, ranking.method[i], beside, ranking.disagree[i],
             )
         )  # fmt: skip
@@ -157,7 +157,7 @@ def _ranked_edges(edges: Edges | None) -> tuple[RankedEdge, ...]:
         return ()
     scores = edges.scores[0].cpu().numpy()
     found = [
-        RankedEdge(str(edges.senders[s]), channel_name(*edges.readers[r]), float(scores[s, r]))
+        RankedEdge(Edge(edges.senders[s], *edges.readers[r]), float(scores[s, r]))
         for s, r in zip(*np.nonzero(edges.exist), strict=True)
     ]
     return tuple(sorted(found, key=lambda e: (-abs(e.score), e.sender, e.receiver)))
@@ -168,19 +168,9 @@ def left_out(nodes: Sequence[Ranked], claimed: frozenset[Component]) -> tuple[st
 
     Heads, their queries, keys and values, MLPs, nodes of a graph; coarser ones hold what others write, too.
     """
-    fine = [node for node in nodes if node.kind in (*IN_HEADS, "mlp", "node")]
+    fine = [node for node in nodes if node.component.host.traits.inner and not node.component.traits.scalar]
     most = max((abs(node.best) for node in fine), default=0.0)
     strong = sorted((n for n in fine if most and abs(n.best) >= STRONG * most), key=lambda n: -abs(n.best))
-    found = [node for node in strong if component_of(node) not in claimed]
+    found = [node for node in strong if node.component.host not in claimed]
     names = (node.node if node.position is None else f"{node.node} @ {node.position}" for node in found)
     return tuple(dict.fromkeys(names))
-
-
-def component_of(node: Ranked) -> Component:
-    """The component that a node belongs to: a head for its queries."""
-    if node.kind == "node":
-        return Component("node", name=node.node)
-    parts = node.node.removeprefix("mlp ").split(".")
-    if node.kind in ("mlp", "neuron"):
-        return Component("mlp", int(parts[0]))
-    return Component("head", int(parts[0]), int(parts[1]))

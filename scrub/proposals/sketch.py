@@ -13,12 +13,13 @@ from attrs import evolve, field, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
-from scrub.anatomy.transformer import ATTENTION_CHANNELS, TransformerGraph
+from scrub.anatomy.table import CHANNELS
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.dataset import Dataset
 from scrub.errors import ClaimError
 from scrub.proposals.places import Acting, Done, acting, candidates, named_like
 from scrub.proposals.proposal import Proposal, RankedEdge
-from scrub.proposals.search import STRONG, component_of
+from scrub.proposals.search import STRONG
 from scrub.proposals.setup import Setup
 
 MOST = 24  # heads
@@ -44,9 +45,7 @@ class Group:
 
     @property
     def parents(self) -> tuple[Source, ...]:
-        return tuple(
-            dict.fromkeys(source for channel in ATTENTION_CHANNELS for source in self.reads.get(channel, ()))
-        )
+        return tuple(dict.fromkeys(source for channel in CHANNELS for source in self.reads.get(channel, ())))
 
 
 @frozen
@@ -73,7 +72,7 @@ def sketch(setup: Setup, proposal: Proposal, passed: frozenset[Component], done:
     found = acting(setup, strong_heads(proposal), slots, done)
     if not any(one.at == end for one in found):  # what they do gets to the answer by some other head
         others = set(graph.writers()) - {one.head for one in found}
-        last = max((c for c in others if c.kind == "head"), key=lambda h: (edges.width(h, "logits"), h))
+        last = max((c for c in others if c.traits.attends), key=lambda h: (edges.width(h, "logits"), h))
         found += acting(setup, [last], (end,), done)
     groups = _grouped(found, graph, edges, _leaves(slots, data))
     read = _answering([i for i, group in enumerate(groups) if group.at == end], groups, edges)
@@ -87,8 +86,9 @@ def strong_heads(proposal: Proposal) -> list[Component]:
     """Heads whose output, queries, keys or values do at least a tenth of the most that any does; `MOST` at most."""
     best: dict[Component, float] = defaultdict(float)
     for node in proposal.nodes:
-        if node.kind in ("head", *ATTENTION_CHANNELS):
-            best[component_of(node)] = max(best[component_of(node)], abs(node.best))
+        head = node.component.host
+        if head.traits.is_head:
+            best[head] = max(best[head], abs(node.best))
     most = max(best.values(), default=0.0)
     if most <= NOTHING * abs(proposal.source - proposal.base):
         raise ClaimError(
@@ -109,7 +109,7 @@ class Widths:
 
     @classmethod
     def of(cls, edges: Iterable[RankedEdge], passed: frozenset[Component]) -> Widths:
-        through = tuple(str(c) for c in sorted(passed) if c.kind == "mlp")
+        through = tuple(str(c) for c in sorted(passed) if c.traits.local)
         return cls({(edge.sender, edge.receiver): abs(edge.score) for edge in edges}, through)
 
     def width(self, sender: Component, receiver: str) -> float:
@@ -176,7 +176,7 @@ def _places(readers: Sequence[Acting]) -> dict[str, tuple[Slot, ...]]:
     """The channels that matter to what a group does, each with the positions where it does."""
     sizes = {
         channel: {slot: max(one.reads[channel][slot] for one in readers) for slot in readers[0].reads[channel]}
-        for channel in ATTENTION_CHANNELS
+        for channel in CHANNELS
     }
     most = max(max(by_slot.values()) for by_slot in sizes.values())
     found: dict[str, tuple[Slot, ...]] = {}

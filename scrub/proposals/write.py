@@ -12,7 +12,7 @@ from attrs import fields
 
 from scrub.anatomy.names import print_components
 from scrub.anatomy.positions import Slot
-from scrub.anatomy.transformer import ATTENTION_CHANNELS
+from scrub.anatomy.table import CHANNELS
 from scrub.claims.dataset import Dataset
 from scrub.claims.protocol import Protocol
 from scrub.errors import DataError
@@ -133,7 +133,7 @@ def _where(group: Group) -> str:
 
 def _acting(one: Acting, target: str, proposal: Proposal) -> str:
     """A line of the table: a head's effects where it acts, its attention, what is known of it over all positions."""
-    whole = [n for n in proposal.nodes if n.kind == "head" and n.node == str(one.head) and n.position is None]
+    whole = [n for n in proposal.nodes if n.component == one.head and n.position is None]
     told = [f"{n.best:.3g} {'estimated' if n.exact is None else 'exact'}" for n in whole]
     line = f"{one.head!s:>6}{one.effect:>+10.3g}{one.size:>10.3g}{one.attends[target]:>12.2f}   {''.join(told)}"
     return line.rstrip()
@@ -217,7 +217,7 @@ def _claim(outline: Sketch, names: Names, setting: Setting) -> str:
 
 
 def _site(name: str, group: Group, names: Names) -> str:
-    said = [f"{c}={_text(' '.join(map(names.of, group.reads[c])))}" for c in ATTENTION_CHANNELS if c in group.reads]
+    said = [f"{c}={_text(' '.join(map(names.of, group.reads[c])))}" for c in CHANNELS if c in group.reads]
     where = f"heads({_text(print_components(one.head for one in group.members))}, at={_at(group.at)})"
     return "\n".join(
         _listed(f"        {name}={where}.reads", said, ",", bare=False) if said else [f"        {name}={where},"]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 LETTER, LINE, PAD, GAP, BETWEEN = 7, 14, 12, 14, 40  # pixels
 MOST = 600  # edges that are drawn
-RANKS = {"embed": 0, "pos": 0, "resid": 1, "head": 2, "attn": 2, "mlp": 3}
 COLUMNS = ["part", "kind", "sender", "receiver", "channel", "at", "variable"]
 
 
@@ -131,14 +130,14 @@ def _depths(circuit: Circuit) -> dict[Component, int]:
 
 
 def _height(component: Component, depth: dict[Component, int]) -> tuple[int, int, str]:
-    if component.kind == "node":
+    if not component.traits.has_word and not component.traits.layered:
         return depth.get(component, 0), 0, f"step {depth.get(component, 0)}"
-    if component.kind == "logits":
+    if component.traits.is_output:
         return 10**6, 0, "logits"
-    name = component.kind if component.layer is None else f"layer {component.layer}"
-    if component.layer is not None:
-        name += {"head": " heads", "attn": " attn", "mlp": " mlp", "resid": " resid"}.get(component.kind, "")
-    return -1 if component.layer is None else component.layer, RANKS.get(component.kind, 3), name
+    if component.layer is None:
+        return -1, component.traits.height, component.kind
+    word = component.traits.plurals[0] if component.traits.by_unit else component.kind
+    return component.layer, component.traits.height, f"layer {component.layer} {word}"
 
 
 def _box(component: Component, circuit: Circuit) -> Box:

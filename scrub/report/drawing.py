@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from attrs import frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
@@ -12,6 +13,7 @@ from scrub.engine.unroll import Occurrence
 from scrub.report.text import table
 
 GAP = "     "
+TOP = 10**6  # where the answer stands
 
 
 def show_text(claim: Claim, tree: Occurrence) -> str:
@@ -49,7 +51,7 @@ def _variables(claim: Claim) -> list[str]:
 
 def _grid(claim: Claim) -> list[str]:
     """Layers up, positions across; `name: components` in each cell."""
-    cells: dict[tuple[str, Slot], list[str]] = {}
+    cells: dict[tuple[Level, Slot], list[str]] = {}
     for placed in claim.placement.placed.values():
         for site in (s.site for s in placed.sites):
             for slot in site.at:
@@ -57,32 +59,34 @@ def _grid(claim: Claim) -> list[str]:
                     here = [_short(c) for c in site.components if level_of(claim, c) == level]
                     cells.setdefault((level, slot), []).append(f"{placed.name}: {' '.join(here)}".rstrip(": "))
     slots = sorted({slot for _, slot in cells}, key=lambda slot: place_of(claim, slot))
-    levels = sorted({level for level, _ in cells}, key=lambda level: height_of(claim, level), reverse=True)
+    levels = sorted({level for level, _ in cells}, reverse=True)
     rows = [("", *map(str, slots))]
-    rows += [(level, *("; ".join(cells.get((level, slot), ["·"])) for slot in slots)) for level in levels]
+    rows += [(level.label, *("; ".join(cells.get((level, slot), ["·"])) for slot in slots)) for level in levels]
     return table(rows)
 
 
-def level_of(claim: Claim, component: Component) -> str:
-    """The row of a drawing that a component stands in: its layer and kind, in a graph its place in the order."""
+@frozen(order=True)
+class Level:
+    """A row of a drawing, the lowest first: its layer, its rank in the layer, its label."""
+
+    layer: int
+    rank: int
+    label: str
+
+
+def level_of(claim: Claim, component: Component) -> Level:
+    """Where a component stands: in its layer by its kind, in a graph by its place in the order."""
+    traits, layer = component.traits, component.layer
     if not claim.graph.sequence:
-        return str(claim.graph.order(component))
-    if component.layer is None:
-        return component.kind
-    return f"{'attn' if component.kind == 'head' else component.kind} {component.layer}"
+        place = claim.graph.order(component)
+        return Level(place, 0, str(place))
+    if layer is None:
+        return Level(TOP if traits.is_output else -1, traits.height, component.kind)
+    return Level(layer, traits.height, str(Component.attn(layer) if traits.attends else component))
 
 
 def _short(component: Component) -> str:
-    return str(component) if component.kind == "head" else ""
-
-
-def height_of(claim: Claim, level: str) -> tuple[int, int]:
-    """How high a row stands."""
-    if not claim.graph.sequence:
-        return int(level), 0
-    kind, _, layer = level.partition(" ")
-    ranks = {"embed": 0, "pos": 0, "resid": 1, "attn": 2, "mlp": 3, "logits": 4}
-    return (10**6 if kind == "logits" else int(layer) if layer else -1), ranks[kind]
+    return str(component) if component.traits.is_head else ""
 
 
 def place_of(claim: Claim, slot: Slot | None) -> float:

@@ -15,13 +15,13 @@ from scrub.anatomy.positions import Slot
 from scrub.claims.placement import PlacedSite
 from scrub.claims.resolved import Claim
 from scrub.report.channels import ink_of, label_of
-from scrub.report.drawing import height_of, level_of, place_of
+from scrub.report.drawing import Level, level_of, place_of
 from scrub.report.places import edge_key, kinds
 from scrub.report.svg import cut, text
 
 LETTER, LINE, PAD, GAP, BETWEEN = 7, 15, 14, 26, 40  # pixels: a letter, a line, inside, between boxes, between levels
 WORDS, NAME, TITLE = 24, 32, 80  # letters of a line in a box, of a name, of the title
-Cell = tuple[str, Slot | None]
+Cell = tuple[Level, Slot | None]
 
 
 @frozen
@@ -52,8 +52,8 @@ def claim_svg(claim: Claim, told: Mapping[str, str] | None = None) -> str:
     """The figure of a claim; `told` adds words to boxes and edges (keys of `report.places`, or a variable)."""
     cells = _cells(claim)
     slots = sorted({slot for _, slot in cells}, key=lambda slot: place_of(claim, slot))
-    levels = sorted({level for level, _ in cells}, key=lambda level: height_of(claim, level), reverse=True)
-    margin = LETTER * max(map(len, levels)) + 2 * PAD if claim.graph.sequence else PAD
+    levels = sorted({level for level, _ in cells}, reverse=True)
+    margin = LETTER * max(len(level.label) for level in levels) + 2 * PAD if claim.graph.sequence else PAD
     columns, right = _columns(cells, slots, margin)
     boxes, rows, below = _placed(cells, slots, levels, columns)
     title, name = f"{claim.hypothesis.title}: {claim.metric} on {claim.graph.name}", claim.digest[:12]
@@ -69,7 +69,7 @@ def claim_svg(claim: Claim, told: Mapping[str, str] | None = None) -> str:
     ]
     for level, (top, high) in rows.items():
         if claim.graph.sequence:
-            drawn.append(text(margin - PAD, top + high // 2 + 4, level, "end", ' fill="#777777"'))
+            drawn.append(text(margin - PAD, top + high // 2 + 4, level.label, "end", ' fill="#777777"'))
     for slot, x in columns.items():
         if slot is not None:
             drawn.append(text(x, below + LINE, cut(str(slot), NAME), "middle", ' font-weight="bold"'))
@@ -85,7 +85,7 @@ def _cells(claim: Claim) -> dict[Cell, list[Box]]:
         for site in placed.sites:
             parts = ", ".join(str(site.site).partition(" @ ")[0].split(", "))
             lines = (cut(placed.name, NAME), *wrap(parts, WORDS))
-            top = max(site.site.components, key=lambda c: height_of(claim, level_of(claim, c)))
+            top = max(site.site.components, key=lambda c: level_of(claim, c))
             for slot in site.site.at or (None,):
                 found.setdefault((level_of(claim, top), slot), []).append(Box(placed.name, site, slot, lines))
     return found
@@ -102,11 +102,11 @@ def _columns(cells: dict[Cell, list[Box]], slots: list[Slot | None], left: int) 
 
 
 def _placed(
-    cells: dict[Cell, list[Box]], slots: list[Slot | None], levels: list[str], columns: dict[Slot | None, int]
-) -> tuple[list[Box], dict[str, tuple[int, int]], int]:
+    cells: dict[Cell, list[Box]], slots: list[Slot | None], levels: list[Level], columns: dict[Slot | None, int]
+) -> tuple[list[Box], dict[Level, tuple[int, int]], int]:
     """Boxes with their corners; each level's top and height; where the last one ends."""
     boxes: list[Box] = []
-    rows: dict[str, tuple[int, int]] = {}
+    rows: dict[Level, tuple[int, int]] = {}
     top = 20 + LINE
     for level in levels:
         stacks = {slot: cells.get((level, slot), []) for slot in slots}

@@ -200,7 +200,8 @@ def _sources(p: Proposal) -> Listing | None:
     if not p.sources:
         return None
     some = sorted(p.sources, key=lambda s: -abs(s.share))[:EDGES]
-    rows = tuple((s.head, "elsewhere" if s.position is None else name(s.position), number(s.share)) for s in some)
+    places = ("elsewhere" if s.position is None else name(s.position) for s in some)
+    rows = tuple((str(s.head), place, number(s.share)) for s, place in zip(some, places, strict=True))
     caption = f"what heads write to the answer from a token, the {len(rows)} strongest of {len(p.sources)} (base run)"
     return Listing(caption, ("head", "token at", "score"), rows)
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from scrub.anatomy.names import EMBED
+from scrub.anatomy.table import CHANNELS
 from scrub.report.heat import Grid, Look, Scale
 
 if TYPE_CHECKING:
     from scrub.proposals.proposal import Proposal, Ranked
 
-CHANNELS = ("q", "k", "v")
-STREAM = ("embed", "resid")  # at all positions it is the whole run; at one, it holds what components write there
 ROWS = 20  # nodes of a grid by positions, or of a picture without layers
 NAME = 40  # the longest name that is shown whole
 CLEAR = 0.5  # |signed mean| / mean of |.| from which a sign is told: three quarters of the size have it
-_NUMBERS = re.compile(r"\d+")
 
 
 @frozen
@@ -110,7 +108,9 @@ def is_absolute(p: Proposal) -> bool:
 
 def listed(p: Proposal) -> list[tuple[int, Ranked]]:
     """Nodes with their ranks by score, by what is known best; without what is the whole stream, if there is more."""
-    nodes = [n for n in p.nodes if n.kind != "resid" and (n.kind != "embed" or n.position is not None)]
+    nodes = [
+        n for n in p.nodes if not n.component.traits.is_stream and (n.component != EMBED or n.position is not None)
+    ]
     return sorted(enumerate(nodes or p.nodes, 1), key=lambda found: -abs(found[1].best))
 
 
@@ -118,11 +118,11 @@ def components(p: Proposal) -> Map | None:
     """Layers by heads, attn and mlp beside them; where positions were asked, the strongest nodes by positions."""
     absolute = is_absolute(p)
     if any(node.position is not None for node in p.nodes):
-        nodes = _strongest([node for node in p.nodes if node.kind not in STREAM])
+        nodes = _strongest([node for node in p.nodes if not _streams(node)])
         return (
             _placed("the strongest nodes by positions", p, [Cell.of(n, absolute) for n in nodes]) if nodes else None
         )
-    cells = [Cell.of(node, absolute) for node in p.nodes if node.kind in ("head", "attn", "mlp")]
+    cells = [Cell.of(node, absolute) for node in p.nodes if _writes(node)]
     grid = _layers("layer", {_layered(cell): cell for cell in cells})
     return Map.of("components by layers", grid, layers=True) if cells else None
 
@@ -139,10 +139,10 @@ def channels(p: Proposal) -> list[Map]:
 
 def stream(p: Proposal) -> Map | None:
     """The embedding and the residual stream before each layer, where they are patched position by position."""
-    cells = [Cell.of(n, is_absolute(p)) for n in p.nodes if n.kind in STREAM and n.position is not None]
-    if not any(cell.node.kind == "resid" for cell in cells):
+    cells = [Cell.of(n, is_absolute(p)) for n in p.nodes if _streams(n) and n.position is not None]
+    if not any(cell.node.component.traits.is_stream for cell in cells):
         return None
-    cells.sort(key=lambda c: (c.node.kind != "embed", _layer(c)))
+    cells.sort(key=lambda c: c.node.component)
     return _placed("the residual stream before each layer", p, cells)
 
 
@@ -172,17 +172,21 @@ def _placed(caption: str, p: Proposal, cells: Sequence[Cell]) -> Map:
 def _layers(corner: str, cells: dict[tuple[str, str], Cell]) -> Grid[Cell]:
     rows = tuple(sorted({row for row, _ in cells}, key=int))
     heads = sorted({column for _, column in cells if column.isdigit()}, key=int)
-    whole = [kind for kind in ("attn", "mlp") if any(column == kind for _, column in cells)]
-    columns = (*heads, *whole)
+    columns = (*heads, *sorted({column for _, column in cells} - {*heads}))
     return Grid(corner, rows, columns, cells)
 
 
 def _layered(cell: Cell) -> tuple[str, str]:
     """`("3", "4")` for 3.4 and 3.4.q, `("3", "mlp")` for mlp 3."""
-    layer, *head = _NUMBERS.findall(cell.node.node)
-    return layer, head[0] if head else cell.node.kind
+    node = cell.node.component
+    return str(node.layer), str(node.unit) if node.traits.by_unit else node.kind
 
 
-def _layer(cell: Cell) -> int:
-    found = _NUMBERS.search(cell.node.node)
-    return int(found[0]) if found else -1
+def _streams(node: Ranked) -> bool:
+    """The embedding and the stream: over all positions the whole run; at one, what components write there."""
+    return node.component == EMBED or node.component.traits.is_stream
+
+
+def _writes(node: Ranked) -> bool:
+    """Heads, and all of a layer's attention or MLP."""
+    return node.component.traits.attends or node.component.traits.local

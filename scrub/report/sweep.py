@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from html import escape
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from scrub.circuit.sweep import Effect, Sweep
 
 LARGEST = 10  # effects that are listed
-_LAYERED = re.compile(r"(?P<layer>\d+)\.(?P<head>\d+)|(?P<kind>attn|mlp) (?P<of>\d+)")
 
 
 def sweep_text(sweep: Sweep) -> str:
@@ -66,28 +64,28 @@ def grids(effects: Sequence[Effect]) -> list[Grid[Effect]]:
     places = tuple(dict.fromkeys(e.at or "everywhere" for e in effects))
     found: list[Grid[Effect]] = []
     rest = list(effects)
-    if len(places) == 1 and any(_layered(e, "layer") for e in effects):
-        rest = [e for e in effects if not _LAYERED.fullmatch(e.sender)]
-        found.append(_by_layer([e for e in effects if _LAYERED.fullmatch(e.sender)], places[0]))
+    if len(places) == 1 and any(_cell(e) for e in effects):
+        rest = [e for e in effects if not _cell(e)]
+        found.append(_by_layer({cell: e for e in effects if (cell := _cell(e))}, places[0]))
     if rest:
-        rows = tuple(dict.fromkeys(e.sender for e in rest))
-        cells = {(e.sender, e.at or "everywhere"): e for e in rest}
+        rows = tuple(dict.fromkeys(str(e.sender) for e in rest))
+        cells = {(str(e.sender), e.at or "everywhere"): e for e in rest}
         found.append(Grid("sender", rows, places, cells))
     return found
 
 
-def _by_layer(effects: Sequence[Effect], place: str) -> Grid[Effect]:
-    cells = {
-        (_layered(e, "layer") or _layered(e, "of"), _layered(e, "head") or _layered(e, "kind")): e for e in effects
-    }
+def _by_layer(cells: dict[tuple[str, str], Effect], place: str) -> Grid[Effect]:
     rows = tuple(sorted({row for row, _ in cells}, key=int))
     columns = tuple(sorted({column for _, column in cells}, key=lambda c: (not c.isdigit(), c.zfill(6))))
     return Grid("layer" if place == "everywhere" else f"layer @ {place}", rows, columns, cells)
 
 
-def _layered(effect: Effect, group: str) -> str:
-    match = _LAYERED.fullmatch(effect.sender)
-    return (match[group] or "") if match else ""
+def _cell(effect: Effect) -> tuple[str, str] | None:
+    """Its layer and head, or kind; None for what no attention or MLP writes."""
+    sender = effect.sender
+    if not (sender.traits.attends or sender.traits.local):
+        return None
+    return str(sender.layer), str(sender.unit) if sender.traits.by_unit else sender.kind
 
 
 def _largest(effects: Sequence[Effect]) -> list[str]:
@@ -96,7 +94,7 @@ def _largest(effects: Sequence[Effect]) -> list[str]:
     width = max(len(text) for text in ("effect", *(f"{e.effect:+z.3g}" for e in found)))
     head = ("sender", *(["at"] if places else []), "effect".rjust(width), "interval")
     rows = [
-        (e.sender, *([e.at or "everywhere"] if places else []), f"{e.effect:+z.3g}".rjust(width), _range(e))
+        (str(e.sender), *([e.at or "everywhere"] if places else []), f"{e.effect:+z.3g}".rjust(width), _range(e))
         for e in found
     ]
     each = "each interval is that of one effect, not of the largest of many"

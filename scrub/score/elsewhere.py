@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from attrs import evolve
 
-from scrub.anatomy.names import Component
+from scrub.anatomy.names import Component, heads_of
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.resolved import Claim
@@ -55,14 +55,14 @@ def _measured(
 def moved(hypothesis: Hypothesis, claim: Claim, seed: int, number: int) -> Hypothesis:
     """The claim with every head moved to an unclaimed one of its layer. Raises ClaimError where there are too few."""
     places = hypothesis.correspondence()
-    claimed = {c for place in places.values() for site in _sites(place) for c in site.components if c.kind == "head"}
+    claimed = {c for place in places.values() for site in _sites(place) for c in site.components if c.traits.is_head}
     if not claimed or not isinstance(claim.graph, TransformerGraph):
         raise ClaimError("the claim names no heads that could be moved.")
     rng = np.random.default_rng([seed, number, 0xE15E])
     to: dict[Component, Component] = {}
     for layer in sorted({c.layer or 0 for c in claimed}):
         own = sorted(c for c in claimed if c.layer == layer)
-        every = (Component("head", layer, head) for head in range(claim.graph.shape.n_heads))
+        every = heads_of(layer, claim.graph.shape)
         free = [c for c in every if c not in claimed]
         if len(free) < len(own):
             raise ClaimError(f"layer {layer} has {len(free)} unclaimed heads for {len(own)} claimed ones.")

@@ -17,7 +17,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
 from scrub.engine.cache import Store, located, row_store, tensors
-from scrub.engine.needs import Kind, Need, add_written, written_kind
+from scrub.engine.needs import Kind, Need, add_written
 from scrub.engine.on_graph import GraphRows
 from scrub.model.computation import Computation
 from scrub.model.layers import trace, unembed
@@ -108,10 +108,9 @@ class PatchedTransformer:
         own, n = lengths[index], torch.arange(len(rows), device=self.model.device)
 
         def record(kind: str, layer: int, value: Tensor) -> Tensor | None:
-            known = ("resid", 2 * layer) if kind == "resid_pre" else (kind, layer)
             changed = value
             for patch in patches:
-                changed = self._landed(changed, known, patch, index, n)
+                changed = self._landed(changed, (kind, layer), patch, index, n)
             return None if changed is value else changed
 
         x = trace(self.model, tokens[index, : int(own.max())], own, record)
@@ -124,9 +123,9 @@ class PatchedTransformer:
         donors = torch.from_numpy(patch.donors).to(index.device)
         for site in patch.sites:
             for component in site.components:
-                if written_kind(component) != kind:
+                if component.array != kind:
                     continue
-                heads = [component.head or 0] if component.kind == "head" else None
+                heads = [component.unit or 0] if component.traits.by_unit else None
                 for slot in site.at:
                     value = self._put(value.clone(), kind, slot, heads, donors, index, n)
         return value

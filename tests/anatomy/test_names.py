@@ -56,7 +56,7 @@ def test_heads_round_trip_in_order_of_layer_and_head(pairs: set[tuple[int, int]]
     shuffled = [f"L{layer}H{head}" if layer % 2 else f"{layer}.{head}" for layer, head in pairs]
     rng.shuffle(shuffled)
     found = parse_heads(", ".join(shuffled))
-    assert [(c.layer, c.head) for c in found] == sorted(pairs)
+    assert [(c.layer, c.unit) for c in found] == sorted(pairs)
     assert parse_heads(print_components(found)) == found
 
 

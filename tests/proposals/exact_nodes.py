@@ -21,7 +21,7 @@ from scrub.model.layers import ACTIVATIONS, Steps, expand, pattern, trace, unemb
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
 from scrub.proposals.forward import Batch, Passes
 from scrub.proposals.methods import Asked, find
-from scrub.proposals.nodes import KINDS, NodeId, extent
+from scrub.proposals.nodes import KINDS, extent, node_of
 from scrub.proposals.patching import Placed, effects
 from scrub.score.metrics import Arguments
 
@@ -182,7 +182,7 @@ def joint(batch: Batch, keys: Sequence[tuple[str, int]]) -> Tensor:
     """The exact effects [key row] of patching all units and positions of a kind and layer together."""
     cases = [
         frozenset(
-            Placed(NodeId(kind, layer, unit), column)
+            Placed(node_of(kind, layer, unit), column)
             for unit in range(extent(kind, batch.model.shape)[1])
             for column in range(batch.columns.shape[2])
         )

@@ -124,7 +124,7 @@ def test_patching_and_its_slope_as_by_hooks(name: str, row: int) -> None:
 @pytest.mark.parametrize("name", ["native rotary, grouped, gated", "llama"])
 def test_a_shared_key_is_all_keys_of_its_group(name: str) -> None:
     """The hook of a key/value head moves it for the whole group: patching all its heads, and their AtP summed."""
-    from scrub.proposals.nodes import NodeId
+    from scrub.proposals.nodes import node_of
     from scrub.proposals.patching import Placed, effects
 
     bridge, model = bridge_of(name), weights_of(name)
@@ -135,7 +135,7 @@ def test_a_shared_key_is_all_keys_of_its_group(name: str) -> None:
             hook_name = place(kind, layer, 2)
             plain, new = (moved(bridge, PAIRS, 0, hook_name, True, part) for part in (0.0, 1.0))
             cases = [
-                frozenset(Placed(NodeId(kind, layer, 2 * g + i), t) for i in range(2))
+                frozenset(Placed(node_of(kind, layer, 2 * g + i), t) for i in range(2))
                 for g in range(shared)
                 for t in range(width)
             ]

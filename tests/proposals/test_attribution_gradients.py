@@ -20,11 +20,12 @@ from exact_nodes import (
 )
 from torch import Tensor
 
+from scrub.anatomy.names import Component
 from scrub.proposals.attribute import first_order, keys_of
 from scrub.proposals.edges import Edges
 from scrub.proposals.forward import Batch, Key
 from scrub.proposals.methods import Asked, find, names
-from scrub.proposals.nodes import NodeId, extent
+from scrub.proposals.nodes import extent
 from scrub.proposals.patching import Placed, effects
 
 STEP = 1e-6
@@ -144,9 +145,9 @@ def test_a_case_of_several_nodes_is_patched_together() -> None:
     """Cases over kinds and layers against a pass in which all take their values; the embedding starts anew."""
     batch = batch_of(model_of("gpt2"), each=True)
     cases = [
-        {Placed(NodeId("head", 1, 2), 3), Placed(NodeId("mlp", 2), 4), Placed(NodeId("q", 1, 0), 4)},
-        {Placed(NodeId("embed"), 1), Placed(NodeId("neuron", 0, 5), 2), Placed(NodeId("resid", 3), 4)},
-        {Placed(NodeId("resid", 2), 4), Placed(NodeId("v", 0, 3), 0), Placed(NodeId("k", 2, 1), 2)},
+        {Placed(Component("head", 1, 2), 3), Placed(Component("mlp", 2), 4), Placed(Component("q", 1, 0), 4)},
+        {Placed(Component("embed"), 1), Placed(Component("neuron", 0, 5), 2), Placed(Component("resid", 3), 4)},
+        {Placed(Component("resid", 2), 4), Placed(Component("v", 0, 3), 0), Placed(Component("k", 2, 1), 2)},
     ]
     found = effects(batch, [frozenset(case) for case in cases], lambda n: None)
     own = metric_by_hand(batch, lambda *_: None)
@@ -156,14 +157,14 @@ def test_a_case_of_several_nodes_is_patched_together() -> None:
         def put(traced: str, layer: int, x: Tensor, case: set[Placed] = case) -> Tensor | None:
             x = x.clone()
             for placed in case:
-                kind, where = placed.node.kind, placed.node.layer
+                kind, where = placed.node.kind, placed.node.layer or 0
                 if (OF_KIND[kind], where) == (traced, layer):
                     at = slice(None) if kind in whole else placed.node.unit
                     x[:, placed.column, at] = batch.source_values[kind, layer][:, placed.column, at]
             return x
 
         close(some, metric_by_hand(batch, put) - own, 1e-12)
-    last = frozenset({Placed(NodeId("resid", 3), t) for t in range(7)})
+    last = frozenset({Placed(Component("resid", 3), t) for t in range(7)})
     whole_run = effects(batch, [last], lambda n: None)[0]
     close(whole_run, (batch.swapped.forward().metric - batch.forward().metric).detach(), 1e-12)
 

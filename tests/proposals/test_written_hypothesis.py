@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 import scrub
 from scrub import Dataset
+from scrub.anatomy.edges import parse_part
 from scrub.anatomy.names import parse_component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.shape import Shape
@@ -270,7 +271,9 @@ def head(name: str, at: Slot, **reads: dict[Slot, float]) -> places.Acting:
 def widths(**edges: float) -> sketch.Widths:
     """Edges written `embed__1_0_v=2`."""
     named = {tuple(name.replace("__", " -> ").replace("_", ".").split(" -> ")): size for name, size in edges.items()}
-    listed = [RankedEdge(sender, receiver, size) for (sender, receiver), size in named.items()]
+    listed = [
+        RankedEdge(parse_part(f"{sender} -> {receiver}")[0], size) for (sender, receiver), size in named.items()
+    ]
     return sketch.Widths.of(listed, frozenset())
 
 
@@ -306,7 +309,7 @@ def test_a_pattern_gets_values() -> None:
 
 def test_edges_lead_through_mlps_that_are_passed() -> None:
     """A path is as strong as its weakest edge."""
-    edges = [RankedEdge(*names, size) for *names, size in [
+    edges = [RankedEdge(parse_part(" -> ".join(names))[0], size) for *names, size in [
         ("0.0", "mlp 0", -3.0), ("mlp 0", "mlp 1", 2.0), ("mlp 1", "logits", 5.0), ("0.0", "logits", 0.5),
     ]]  # fmt: skip
     through = sketch.Widths.of(edges, GRAPH.passed(["mlps"]))

@@ -11,7 +11,9 @@ import pytest
 from attrs import evolve
 
 from report.test_notebook import Reader
-from report.test_proposal_text import NODES, lines, made, node, rgb
+from report.test_proposal_text import NODES, edge, lines, made, node, rgb
+from scrub.anatomy.edges import Edge
+from scrub.anatomy.names import Component
 from scrub.proposals.agreement import Agreement
 from scrub.proposals.bound import Bounded
 from scrub.proposals.proposal import Proposal, RankedEdge
@@ -24,7 +26,8 @@ BLUE, RED = "#2166ac", "#b2182b"
 @cache
 def hostile() -> dict[str, Proposal]:
     long, odd = "x" * 300, "<b>&\"'\n\x00"
-    neurons = [evolve(node(f"mlp {i % 12}.{i // 12}", 1 / (i + 1)), kind="neuron") for i in range(36_864)]
+    strange = RankedEdge(Edge(Component.node(long), Component.node(odd)), 1e-9)
+    neurons = [node(f"mlp {i % 12}.{i // 12}", 1 / (i + 1)) for i in range(36_864)]
     heads = [
         node(f"{layer}.{head}", layer - head / 9, disagree=True, companions={"atp": 1.0, "b": 2.0})
         for layer in range(48)
@@ -33,7 +36,7 @@ def hostile() -> dict[str, Proposal]:
     return {
         "plain": made(),
         "attention alone": made(node("0.0", 1.0), node("0.1", -1.0)),
-        "graph": made(*(evolve(node(f"{n}{i}", i), kind="node") for i, n in enumerate(("a b", long, odd)))),
+        "graph": made(*(node(f"{n}{i}", i) for i, n in enumerate(("a b", long, odd)))),
         "neurons": made(*neurons),
         "large": made(*heads),
         "zeros": made(*(evolve(n, score=0.0, signed=0.0, absolute=0.0, exact=None) for n in NODES), recall=()),
@@ -42,7 +45,7 @@ def hostile() -> dict[str, Proposal]:
         "nothing patched": made(node("0.0", 1.0), agreement=None, recall=(), bounded=Bounded((), 0, 0)),
         "wordy": made(
             hypothesis=long, metric=odd + long, method=long, left_out=(long,) * 40, cautions=(f"{long} " * 3,),
-            options={long: long}, edges=(RankedEdge(long, odd, 1e-9),), edge_method=long, rules={long: "live"},
+            options={long: long}, edges=(strange,), edge_method=long, rules={long: "live"},
         ),
     }  # fmt: skip
 
@@ -77,7 +80,7 @@ def test_a_list_where_there_are_no_layers() -> None:
 
 
 def test_cells_of_a_notebook_are_coloured_and_told() -> None:
-    page = proposal_html(made(node("0.0", 4.0), node("0.1", -1.0, -4.0), node("<b>&", 0.0, kind="attn 1")))
+    page = proposal_html(made(node("0.0", 4.0), node("0.1", -1.0, -4.0), node("<b>&", 0.0)))
     assert "<b>" not in page
     assert "http" not in page
     cells = re.findall(r'<td title="([^"]*)" style="background:(#\w+)[^"]*">([^<]*)<', page)
@@ -91,7 +94,7 @@ def test_cells_of_a_notebook_are_coloured_and_told() -> None:
 
 
 def test_a_notebook_tells_the_same() -> None:
-    p = made(hypothesis="a::b", edges=(RankedEdge("0.0", "1.1.q", 0.5),), edge_method="eap", cautions=("beware",))
+    p = made(hypothesis="a::b", edges=(edge("0.0", "1.1.q", 0.5),), edge_method="eap", cautions=("beware",))
     told = Reader(proposal_html(p)).text
     for fact in (
         "proposal for b",
@@ -169,6 +172,6 @@ def test_cells_of_the_picture_lie_side_by_side() -> None:
 
 
 def test_names_are_escaped_wherever_they_stand() -> None:
-    page = proposal_html(made(evolve(node("<i>", 1.0), position="<u>", kind="head", method="<s>")))
+    page = proposal_html(made(evolve(node("<i>", 1.0), position="<u>", method="<s>")))
     assert not re.search(r"<[ius]>", page)
     assert page.count("&lt;i&gt;") == 4  # a row, a cell's title, and both in the list

@@ -7,6 +7,8 @@ from typing import Any
 
 from attrs import evolve
 
+from scrub.anatomy import edges, table
+from scrub.anatomy.names import Component
 from scrub.proposals.agreement import Agreement
 from scrub.proposals.bound import ASSUMPTION, Bound, Bounded
 from scrub.proposals.proposal import Proposal, Ranked, RankedEdge, SourceShare
@@ -18,9 +20,13 @@ BOUNDS = Bounded((Bound(0.9, 0.211), Bound(0.99, 0.2426), Bound(0.999, None)), 1
 
 
 def node(name: str, score: float, exact: float | None = None, **changed: Any) -> Ranked:
-    numbered = name.removeprefix("-").replace(".", "").isdigit()
-    kind = "head" if numbered else name.rsplit(".", 1)[1] if name[-1] in "qkv" else name.split()[0]
-    return evolve(Ranked(name, kind, None, score, score, abs(score), exact, "relp"), **changed)
+    found = table.read(name)
+    component = Component.node(name) if found is None else Component(*found)
+    return evolve(Ranked(component, None, score, score, abs(score), exact, "relp"), **changed)
+
+
+def edge(sender: str, receiver: str, score: float) -> RankedEdge:
+    return RankedEdge(edges.parse_part(f"{sender} -> {receiver}")[0], score)
 
 
 NODES = (
@@ -162,11 +168,11 @@ def test_nodes_that_companions_rank_higher_are_not_lost() -> None:
 
 
 def test_edges_are_listed_with_their_method() -> None:
-    edges = (
-        RankedEdge("0.0", "1.1.q", 0.5),
-        *(RankedEdge("embed", f"1.{head}.v", -2.0 - head) for head in range(11)),
+    some = (
+        edge("0.0", "1.1.q", 0.5),
+        *(edge("embed", f"1.{head}.v", -2.0 - head) for head in range(11)),
     )
-    p = made(edges=edges, edge_method="eap")
+    p = made(edges=some, edge_method="eap")
     found = below(p, "the 10 strongest of 12 edges, by eap")
     assert found[1] == ["embed", "1.10.v", "-12.0"]
     assert len(found) == 11
@@ -175,7 +181,7 @@ def test_edges_are_listed_with_their_method() -> None:
 
 
 def test_what_heads_read_is_listed() -> None:
-    p = made(sources=(SourceShare("1.1", "S2", -0.5), SourceShare("1.1", None, 2.0)))
+    p = made(sources=(SourceShare(Component.head(1, 1), "S2", -0.5), SourceShare(Component.head(1, 1), None, 2.0)))
     found = below(p, "what heads write to the answer")
     assert found[1:] == [["1.1", "elsewhere", "+2.00"], ["1.1", "S2", "-0.500"]]
     assert "what heads write" in proposal_html(p)

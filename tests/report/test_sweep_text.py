@@ -9,6 +9,8 @@ import pytest
 from attrs import evolve
 
 from report.test_notebook import Reader
+from scrub.anatomy import table
+from scrub.anatomy.names import Component, parse_component
 from scrub.circuit.runs import CircuitRun
 from scrub.circuit.sweep import Effect, Sweep
 from scrub.report.heat import colours
@@ -19,7 +21,8 @@ SIZES = {"0.0": -2.58, "0.1": 0.012, "1.0": 0.0, "1.1": 7.5, "mlp 0": -3.9, "mlp
 
 
 def effect(sender: str, size: float, at: str | None = None) -> Effect:
-    return Effect(sender, at, size, size - 0.5, size + 0.5)
+    known = table.read(sender)
+    return Effect(Component(*known) if known else Component.node(sender), at, size, size - 0.5, size + 0.5)
 
 
 def made(*effects: Effect, **changed: Any) -> Sweep:
@@ -79,7 +82,7 @@ def test_what_has_no_layer_stands_below() -> None:
 def test_layers_and_heads_are_counted_not_spelled() -> None:
     (grid,) = grids([effect(f"{layer}.{head}", 1.0) for layer in (10, 2) for head in (11, 3)])
     assert (grid.rows, grid.columns) == (("2", "10"), ("3", "11"))
-    assert grid.cells["10", "3"].sender == "10.3"
+    assert grid.cells["10", "3"].sender == Component.head(10, 3)
 
 
 def test_every_head_of_a_wide_model_is_shown() -> None:
@@ -122,7 +125,7 @@ def test_ten_are_listed_by_size() -> None:
 
 
 def test_too_few_rows_for_intervals() -> None:
-    few = made(Effect("0.1", None, 1.0, None, None), rows=9)
+    few = made(Effect(parse_component("0.1"), None, 1.0, None, None), rows=9)
     assert "0.1      +1  undefined" in sweep_text(few)
     assert "no intervals: they take 10 rows" in sweep_text(few)
 

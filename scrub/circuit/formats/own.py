@@ -76,14 +76,14 @@ def _members(key: str, value: Any, computed: bool, graph: ModelGraph | None) -> 
 
 
 def _is_computed(part: Part) -> bool:
-    return (part.component if isinstance(part, Node) else part.receiver).kind == "node"
+    return (part.component if isinstance(part, Node) else part.receiver).traits.form == "{name}"
 
 
 def _computed(name: Any) -> tuple[Part, ...]:
     """A node or an edge of a computation graph, whose names hold no space."""
     words = name.split() if isinstance(name, str) else []
     if len(words) == 1:
-        return (Node(Component("node", name=words[0])),)
+        return (Node(Component.node(words[0])),)
     if len(words) == 3 and words[1] == "->":
-        return (Edge(Component("node", name=words[0]), Component("node", name=words[2]), words[0]),)
+        return (Edge(Component.node(words[0]), Component.node(words[2]), words[0]),)
     raise ClaimError("a part of a computation graph is written h1 or h1 -> h2.")

@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.table import TABLE
 from scrub.model.layers import pattern, visible
 from scrub.proposals.attribute import Scores, over_positions, product, stacked
 from scrub.proposals.forward import Batch
@@ -62,7 +64,7 @@ def by_source(batch: Batch) -> Float[Tensor, "row layer head t"]:
     return torch.stack(found, dim=1)
 
 
-def shares(setup: Setup, nodes: Sequence[str]) -> tuple[SourceShare, ...]:
+def shares(setup: Setup, nodes: Sequence[Component]) -> tuple[SourceShare, ...]:
     """What the first heads among `nodes` take from each named position, and from all others: means over rows."""
     data, rows = setup.experiment.data, setup.rows
     named = [slot for slot in map(Slot, data.position_names) if (data.locate(slot)[rows] >= 0).all()]
@@ -78,9 +80,9 @@ def shares(setup: Setup, nodes: Sequence[str]) -> tuple[SourceShare, ...]:
             elsewhere[np.arange(len(chosen)), index] = 0
         total[..., -1] += (found * elsewhere[:, None, None]).sum((0, -1))
     names = [*map(str, named), None]
-    first = [node for node in nodes if node.replace(".", "").isdigit()][:HEADS]
+    first = [node for node in nodes if node.traits.is_head][:HEADS]
     return tuple(
-        SourceShare(node, name, float(total[*map(int, node.split(".")), number] / len(rows)))
+        SourceShare(node, name, float(total[node.layer, node.unit, number] / len(rows)))
         for node in first
         for number, name in enumerate(names)
     )
@@ -88,7 +90,7 @@ def shares(setup: Setup, nodes: Sequence[str]) -> tuple[SourceShare, ...]:
 
 def _written(batch: Batch, kind: str, layer: int, direction: Tensor) -> Float[Tensor, "row t unit"]:
     delta = batch.source_values[kind, layer] - batch.base_values[kind, layer]
-    if kind == "head":
+    if TABLE[kind].is_head:
         direction = torch.einsum("hed,rtd->rthe", batch.model.blocks[layer].attn.W_O, direction)
     return product(kind, delta, direction)
 

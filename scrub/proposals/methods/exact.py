@@ -5,7 +5,7 @@ from __future__ import annotations
 from scrub.proposals.attribute import Scores
 from scrub.proposals.forward import Batch
 from scrub.proposals.methods import Asked, Method
-from scrub.proposals.nodes import NodeId, extent
+from scrub.proposals.nodes import extent, node_of
 from scrub.proposals.patching import Placed, effects
 
 
@@ -16,7 +16,7 @@ def nodes(batch: Batch, asked: Asked) -> Scores:
     for kind in asked.kinds:
         layers, units = extent(kind, batch.model.shape)
         cases = [
-            frozenset({Placed(NodeId(kind, layer, unit), column)})
+            frozenset({Placed(node_of(kind, layer, unit), column)})
             for layer in range(layers)
             for unit in range(units)
             for column in range(width)
