@@ -114,7 +114,7 @@ class OnTransformer:
             assert block.mlp is not None
             stream = q["mlp", layer]
             return mlp(block.mlp, stream if block.ln2 is None else norm(block.ln2, stream))
-        heads = range(len(block.attn.W_Q)) if kind == "attn" else [component.head or 0]
+        heads = range(len(block.attn.W_Q)) if kind == "attn" else [component.unit or 0]
         return _total(_head(block, h, q["resid", layer], k["resid", layer], v["resid", layer]) for h in heads)
 
     def held(self, component: Component, row: int) -> set[int]:

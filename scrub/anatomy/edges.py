@@ -94,7 +94,7 @@ def parse_part(text: str, graph: ModelGraph | None = None) -> tuple[Part, ...]:
 def component_of(text: str, graph: ModelGraph | None) -> Component:
     """The component called `text`. Raises ClaimError with the accepted forms and the name that is nearest."""
     if graph is not None and not graph.sequence:
-        return Component.node(text.strip())
+        return Component.for_node(text.strip())
     try:
         return parse_component(text.strip())
     except ClaimError as error:
@@ -129,7 +129,7 @@ def near_name(text: str, graph: ModelGraph | None) -> str | None:
 
 def _receiver(text: str, graph: ModelGraph | None, sender: str) -> tuple[Component, tuple[str, ...]]:
     if graph is not None and not graph.sequence:
-        return Component.node(text.strip()), (sender,)
+        return Component.for_node(text.strip()), (sender,)
     match = _CHANNEL.fullmatch(text.strip())
     wrong = None if match else _WRONG_CHANNEL.fullmatch(text.strip())
     if wrong:

@@ -40,19 +40,19 @@ class Component:
     name: str = field(default="")
 
     @classmethod
-    def head(cls, layer: int, head: int) -> Component:
+    def for_head(cls, layer: int, head: int) -> Component:
         return cls("head", layer, head)
 
     @classmethod
-    def mlp(cls, layer: int) -> Component:
+    def for_mlp(cls, layer: int) -> Component:
         return cls("mlp", layer)
 
     @classmethod
-    def attn(cls, layer: int) -> Component:
+    def for_attn(cls, layer: int) -> Component:
         return cls("attn", layer)
 
     @classmethod
-    def node(cls, name: str) -> Component:
+    def for_node(cls, name: str) -> Component:
         """A node of a computation graph."""
         return cls("node", name=name)
 
@@ -89,7 +89,7 @@ EMBED, POS, LOGITS = Component("embed"), Component("pos"), Component("logits")
 
 def heads_of(layer: int, shape: Shape) -> tuple[Component, ...]:
     """All heads of a layer."""
-    return tuple(Component.head(layer, unit) for unit in range(shape.n_heads))
+    return tuple(Component.for_head(layer, unit) for unit in range(shape.n_heads))
 
 
 def parse_component(text: str) -> Component:
@@ -134,7 +134,7 @@ def parse_layers(kind: str, layers: str | int) -> tuple[Component, ...]:
 
 def parse_nodes(text: str) -> tuple[Component, ...]:
     """Nodes of a computation graph, separated by spaces or commas."""
-    return _distinct([Component.node(word) for word in _words(text, "nodes")], text)
+    return _distinct([Component.for_node(word) for word in _words(text, "nodes")], text)
 
 
 def print_components(components: Iterable[Component]) -> str:

@@ -95,7 +95,7 @@ class TransformerGraph:
     def atoms(self, component: Component) -> frozenset[Component]:
         """The finest components in this one: heads for `attn l`, all writers before for `resid l`."""
         if component.traits.attends:
-            return frozenset(Component.head(component.layer or 0, unit) for unit in component.heads(self.shape))
+            return frozenset(Component.for_head(component.layer or 0, unit) for unit in component.heads(self.shape))
         if component.traits.is_stream and not component.traits.is_output:
             time = self.written(component)
             return frozenset(c for c in self.writers() if self.written(c) <= time)
@@ -105,7 +105,7 @@ class TransformerGraph:
         """Every finest component that writes into the stream."""
         found = [c for c in (EMBED, POS) if self.has(c)]
         for layer in range(self.shape.n_layers):
-            mlp = Component.mlp(layer)
+            mlp = Component.for_mlp(layer)
             found += [*heads_of(layer, self.shape), *([mlp] if self.has(mlp) else [])]
         return tuple(found)
 

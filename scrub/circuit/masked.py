@@ -42,7 +42,7 @@ class Masks:
         return ~found if self.inverted else found
 
     def heads(self, layer: int, count: int) -> Bool[Tensor, "circuit row t h"]:
-        return torch.stack([self.of(Component.head(layer, head)) for head in range(count)], dim=-1)
+        return torch.stack([self.of(Component.for_head(layer, head)) for head in range(count)], dim=-1)
 
     def always(self, component: Component) -> bool:
         """Whether a component is live everywhere, in every circuit."""
@@ -100,5 +100,5 @@ def _layer(
         return after
     mid = x if block.parallel else after
     written = mlp(block.mlp, mid if block.ln2 is None else norm(block.ln2, mid))
-    live = masks.of(Component.mlp(layer))[..., None]
+    live = masks.of(Component.for_mlp(layer))[..., None]
     return after + torch.where(live, written, frozen.mlp[layer])

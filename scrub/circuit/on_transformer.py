@@ -299,7 +299,7 @@ def _delta(
     """What a component writes in one set of values beyond the other: at every position, or at one of each row."""
     layer = component.layer or 0
     if component.traits.is_stream:
-        below = [part for i in range(layer) for part in (Component.attn(i), Component.mlp(i))]
+        below = [part for i in range(layer) for part in (Component.for_attn(i), Component.for_mlp(i))]
         return torch.stack([_delta(c, new, old, model, at) for c in (EMBED, POS, *below)]).sum(0)
     change = _at(new.of(component), at) - _at(old.of(component), at)
     if not component.traits.attends:

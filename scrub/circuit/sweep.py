@@ -102,7 +102,7 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
                 raise ClaimError(f"{word!r} names no component, nor several. Did you mean {near!r}?")
             found.append(component_of(word, graph))
     if not found and words and isinstance(graph, TransformerGraph) and not graph.shape.d_mlp:
-        raise ClaimError(f"{words!r} names no senders: {graph.missing(Component.mlp(0))[0]}.")
+        raise ClaimError(f"{words!r} names no senders: {graph.missing(Component.for_mlp(0))[0]}.")
     if not found:
         raise ClaimError("no senders are named: write 'heads', 'mlps', 'attn', 'all', or names such as '9.9 9.6'.")
     unknown = [c for c in found if not graph.has(c)]

@@ -19,12 +19,12 @@ def writers(graph: Graph) -> tuple[Component, ...]:
     """Every finest component that writes, in the order of the model; in a graph every node but its ends."""
     if isinstance(graph, TransformerGraph):
         return graph.writers()
-    return tuple(Component.node(name) for name in graph.nodes if name not in graph.ends)
+    return tuple(Component.for_node(name) for name in graph.nodes if name not in graph.ends)
 
 
 def output_of(graph: Graph) -> Component:
     """The logits, or the last of a computation graph's ends."""
-    return LOGITS if isinstance(graph, TransformerGraph) else Component.node(graph.ends[-1])
+    return LOGITS if isinstance(graph, TransformerGraph) else Component.for_node(graph.ends[-1])
 
 
 def free_writers(graph: Graph, passed: frozenset[Component]) -> tuple[Component, ...]:

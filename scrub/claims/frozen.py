@@ -205,7 +205,7 @@ def _site(found: Any, file: Path, prefix: str) -> Site:
     at = _names(found["at"], file, f"{prefix}at")
     reading = tuple((c, _names(read, file, f"{prefix}reads.{c}")) for c, read in found["reads"].items())
     with _field(file, prefix.removesuffix(".")):
-        components = tuple(parse_component(name) if at else Component.node(name) for name in names)
+        components = tuple(parse_component(name) if at else Component.for_node(name) for name in names)
         slots = parse_slots(at) if at else ()
     if not components:
         raise ClaimError(f"{file}: field '{prefix}components' is empty.")

@@ -102,7 +102,7 @@ class GraphEvaluator:
         known = dict(base)
         known.update(given)
         for node in model.nodes.values():
-            component = Component.node(node.name)
+            component = Component.for_node(node.name)
             free = component in claim.passed and (component, None) not in claim.claimed
             if node.function is not None and free and node.name not in given:
                 known[node.name] = node.value(known)

@@ -146,7 +146,7 @@ class SlotStream:
     def mlp_input(self, layer: int, time: int) -> Float[Tensor, "moved d"]:
         """What the MLP that reads at a moment sees, in the contexts in which it sees a change."""
         assert self.change is not None
-        moved, held = (self.change != 0).any(1), self.frames.held(Component.mlp(layer), self.slot)
+        moved, held = (self.change != 0).any(1), self.frames.held(Component.for_mlp(layer), self.slot)
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
         self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
         x = self.frames.store.at(stream_at(time), self.slot, self._asked(self.contexts[:, 0]))
@@ -271,7 +271,7 @@ def _mlp_change_everywhere(
     frames: Frames, layer: int, rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
 ) -> Float[Tensor, "n t d"]:
     new = run_mlp(frames.model, layer, x) - frames.store.whole(("mlp_out", layer), rows, x.shape[1])
-    return _unless_held(frames, Component.mlp(layer), rows, new)
+    return _unless_held(frames, Component.for_mlp(layer), rows, new)
 
 
 def _heads_change(
@@ -284,7 +284,7 @@ def _heads_change(
     q, k, v = (project(attn, c, read, heads if c == "q" else kv, where) for c in CHANNELS)
     z = attend(q, k, v, visible(attn, where, where, frames.store.lengths[rows]), attn.scale)
     change = z - frames.store.whole(("z", layer), rows, x.shape[1], heads)
-    kept = [_unless_held(frames, Component.head(layer, h), rows, change[:, :, i]) for i, h in enumerate(heads)]
+    kept = [_unless_held(frames, Component.for_head(layer, h), rows, change[:, :, i]) for i, h in enumerate(heads)]
     return write(attn, torch.stack(kept, dim=2), heads)
 
 

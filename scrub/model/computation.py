@@ -134,9 +134,9 @@ class Computation:
         found: set[Component] = set()
         for name in " ".join(words).replace(",", " ").split():
             if name == "all":
-                found |= {Component.node(n) for n, node in self.nodes.items() if node.function}
+                found |= {Component.for_node(n) for n, node in self.nodes.items() if node.function}
             elif name in self.nodes:
-                found.add(Component.node(name))
+                found.add(Component.for_node(name))
             else:
                 raise ClaimError(f"through={name!r} is no node of the model.{did_you_mean(name, self.nodes)}")
         return frozenset(found)

@@ -87,8 +87,8 @@ def readers_of(model: Transformer) -> tuple[Reader, ...]:
     heads = range(model.shape.n_heads)
     found: list[Reader] = []
     for layer, block in enumerate(model.blocks):
-        found += [(Component.head(layer, head), channel) for head in heads for channel in CHANNELS]
-        found += [] if block.mlp is None else [(Component.mlp(layer), "input")]
+        found += [(Component.for_head(layer, head), channel) for head in heads for channel in CHANNELS]
+        found += [] if block.mlp is None else [(Component.for_mlp(layer), "input")]
     return (*found, (LOGITS, "input"))
 
 
@@ -104,10 +104,10 @@ def senders_between(batch: Batch, only: Key | None = None) -> Senders:
         parts.append(((EMBED,), change("embed", 0).unsqueeze(1)))
     for layer, block in enumerate(batch.model.blocks):
         if only in (None, ("attn", layer)):
-            heads = tuple(Component.head(layer, head) for head in range(batch.model.shape.n_heads))
+            heads = tuple(Component.for_head(layer, head) for head in range(batch.model.shape.n_heads))
             parts.append((heads, torch.einsum("rthe,hed->rhtd", change("head", layer), block.attn.W_O)))
         if block.mlp is not None and only in (None, ("mlp", layer)):
-            parts.append(((Component.mlp(layer),), change("mlp", layer).unsqueeze(1)))
+            parts.append(((Component.for_mlp(layer),), change("mlp", layer).unsqueeze(1)))
     return Senders(tuple(c for some, _ in parts for c in some), torch.cat([delta for _, delta in parts], dim=1))
 
 
@@ -136,10 +136,10 @@ def _at_readers(
     for layer, block in enumerate(batch.model.blocks):
         stream = nodes["resid", layer].detach()
         for channel in CHANNELS:
-            found = [(Component.head(layer, head), channel) for head in heads]
+            found = [(Component.for_head(layer, head), channel) for head in heads]
             yield found, _at_stream(block.attn, block.ln1, channel, stream, gradients[channel, layer], "ln" in rules)
         if block.mlp is not None:
-            yield [(Component.mlp(layer), "input")], gradients["mlp_input", layer].unsqueeze(1)
+            yield [(Component.for_mlp(layer), "input")], gradients["mlp_input", layer].unsqueeze(1)
     yield [(LOGITS, "input")], gradients["resid", len(batch.model.blocks)].unsqueeze(1)
 
 

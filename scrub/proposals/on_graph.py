@@ -78,4 +78,4 @@ def search_graph(
 def _ranked(name: str, effect: np.ndarray, absolute: bool) -> Ranked:
     signed, size = float(effect.mean()), float(np.abs(effect).mean())
     score = size if absolute else signed
-    return Ranked(Component.node(name), None, score, signed, size, score, "exact")
+    return Ranked(Component.for_node(name), None, score, signed, size, score, "exact")

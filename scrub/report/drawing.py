@@ -82,7 +82,7 @@ def level_of(claim: Claim, component: Component) -> Level:
         return Level(place, 0, str(place))
     if layer is None:
         return Level(TOP if traits.is_output else -1, traits.height, component.kind)
-    return Level(layer, traits.height, str(Component.attn(layer) if traits.attends else component))
+    return Level(layer, traits.height, str(Component.for_attn(layer) if traits.attends else component))
 
 
 def _short(component: Component) -> str:

@@ -65,7 +65,7 @@ class OnTransformer:
         if component.kind == "mlp":
             assert block.mlp is not None
             return mlp(block.mlp, streams["input"] if block.ln2 is None else norm(block.ln2, streams["input"]))
-        return _head(block, component.head or 0, streams["q"], streams["k"], streams["v"])
+        return _head(block, component.unit or 0, streams["q"], streams["k"], streams["v"])
 
     def stream(self, values: Values) -> Tensor:
         """The sum of what was written, and b_O of every layer whose attention is among the writers."""

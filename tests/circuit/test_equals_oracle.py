@@ -15,12 +15,12 @@ from circuit.oracle import donor_values, mean_values, own_run, patch_paths, run_
 from engine.hooked import mixed_rows
 from model.tiny_models import EXACT, ROUNDED
 from scrub.anatomy.edges import Edge, Node
-from scrub.anatomy.names import Component
+from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot, parse_slots
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.experiment import POS, Experiment, resolve
+from scrub.circuit.experiment import Experiment, resolve
 from scrub.circuit.paths import Path, parse_path
 from scrub.circuit.sweep import bench_for
 from scrub.circuit.universe import every_edge

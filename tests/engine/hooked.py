@@ -113,7 +113,7 @@ class Hooked:
         layer = component.layer or 0
         match component.kind:
             case "head":
-                return f"blocks.{layer}.attn.hook_z", (index, component.head)
+                return f"blocks.{layer}.attn.hook_z", (index, component.unit)
             case "attn":
                 return f"blocks.{layer}.hook_attn_out", (index,)
             case "mlp":

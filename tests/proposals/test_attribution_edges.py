@@ -114,7 +114,7 @@ def test_edges_of_a_sender_sum_to_its_node(name: str, rules: tuple[str, ...]) ->
     found, nodes = edges(batch, "eap", rules=rules), scores(batch, "relp", rules=rules)
     total = found.scores.sum(-1)
     for i, sender in enumerate(found.senders):
-        own = nodes[sender.kind][:, sender.layer or 0, sender.head or 0, 0]
+        own = nodes[sender.kind][:, sender.layer or 0, sender.unit or 0, 0]
         assert own.abs().max() > 1e-6
         torch.testing.assert_close(total[:, i], own, rtol=1e-9, atol=1e-11)
     heads = {c for c in found.senders if c.kind == "head"}
@@ -168,7 +168,7 @@ def test_direct_effects_are_edges_into_the_logits(name: str) -> None:
     found, nodes = edges(batch, "eap", rules=("ln",)), scores(batch, "dla")
     into = found.scores[:, :, found.readers.index((Component("logits"), "input"))]
     for i, sender in enumerate(found.senders):
-        own = nodes[sender.kind][:, sender.layer or 0, sender.head or 0, 0]
+        own = nodes[sender.kind][:, sender.layer or 0, sender.unit or 0, 0]
         assert own.abs().max() > 1e-6
         torch.testing.assert_close(into[:, i], own, rtol=1e-9, atol=1e-11)
     torch.testing.assert_close(nodes["head"].sum(2), nodes["attn"].sum(2), rtol=1e-9, atol=1e-11)
@@ -213,4 +213,4 @@ def test_edges_and_nodes_of_transformer_lens(kind: str) -> None:
     equal(edges(batch, "eap"), theirs)
     own = scores(batch, "atp")
     for c, score in {**nodes, **by_transformer_lens(bridge, told, "node")[1]}.items():
-        assert float(own[c.kind][0, c.layer or 0, c.head or 0, 0]) == pytest.approx(score, rel=1e-9, abs=1e-10)
+        assert float(own[c.kind][0, c.layer or 0, c.unit or 0, 0]) == pytest.approx(score, rel=1e-9, abs=1e-10)

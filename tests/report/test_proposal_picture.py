@@ -26,7 +26,7 @@ BLUE, RED = "#2166ac", "#b2182b"
 @cache
 def hostile() -> dict[str, Proposal]:
     long, odd = "x" * 300, "<b>&\"'\n\x00"
-    strange = RankedEdge(Edge(Component.node(long), Component.node(odd)), 1e-9)
+    strange = RankedEdge(Edge(Component.for_node(long), Component.for_node(odd)), 1e-9)
     neurons = [node(f"mlp {i % 12}.{i // 12}", 1 / (i + 1)) for i in range(36_864)]
     heads = [
         node(f"{layer}.{head}", layer - head / 9, disagree=True, companions={"atp": 1.0, "b": 2.0})

@@ -21,7 +21,7 @@ BOUNDS = Bounded((Bound(0.9, 0.211), Bound(0.99, 0.2426), Bound(0.999, None)), 1
 
 def node(name: str, score: float, exact: float | None = None, **changed: Any) -> Ranked:
     found = table.read(name)
-    component = Component.node(name) if found is None else Component(*found)
+    component = Component.for_node(name) if found is None else Component(*found)
     return evolve(Ranked(component, None, score, score, abs(score), exact, "relp"), **changed)
 
 
@@ -181,7 +181,9 @@ def test_edges_are_listed_with_their_method() -> None:
 
 
 def test_what_heads_read_is_listed() -> None:
-    p = made(sources=(SourceShare(Component.head(1, 1), "S2", -0.5), SourceShare(Component.head(1, 1), None, 2.0)))
+    p = made(
+        sources=(SourceShare(Component.for_head(1, 1), "S2", -0.5), SourceShare(Component.for_head(1, 1), None, 2.0))
+    )
     found = below(p, "what heads write to the answer")
     assert found[1:] == [["1.1", "elsewhere", "+2.00"], ["1.1", "S2", "-0.500"]]
     assert "what heads write" in proposal_html(p)

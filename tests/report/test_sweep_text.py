@@ -22,7 +22,7 @@ SIZES = {"0.0": -2.58, "0.1": 0.012, "1.0": 0.0, "1.1": 7.5, "mlp 0": -3.9, "mlp
 
 def effect(sender: str, size: float, at: str | None = None) -> Effect:
     known = table.read(sender)
-    return Effect(Component(*known) if known else Component.node(sender), at, size, size - 0.5, size + 0.5)
+    return Effect(Component(*known) if known else Component.for_node(sender), at, size, size - 0.5, size + 0.5)
 
 
 def made(*effects: Effect, **changed: Any) -> Sweep:
@@ -82,7 +82,7 @@ def test_what_has_no_layer_stands_below() -> None:
 def test_layers_and_heads_are_counted_not_spelled() -> None:
     (grid,) = grids([effect(f"{layer}.{head}", 1.0) for layer in (10, 2) for head in (11, 3)])
     assert (grid.rows, grid.columns) == (("2", "10"), ("3", "11"))
-    assert grid.cells["10", "3"].sender == Component.head(10, 3)
+    assert grid.cells["10", "3"].sender == Component.for_head(10, 3)
 
 
 def test_every_head_of_a_wide_model_is_shown() -> None:

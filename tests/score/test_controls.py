@@ -190,9 +190,9 @@ def test_random_sites_are_unclaimed_heads_of_the_same_layers_and_recover_little(
     places = [moved(induction, made, 0, number).correspondence() for number in range(5)]
     for place in places:
         assert place["before"].components[0].layer == 0
-        assert place["before"].components[0].head != 3
+        assert place["before"].components[0].unit != 3
         assert place["before"].at == made.placement.placed["before"].sites[0].site.at
-        assert {(c.layer, c.head) for c in place["found"].components} == {(1, 1), (1, 3)}  # 1.0 and 1.2 are claimed
+        assert {(c.layer, c.unit) for c in place["found"].components} == {(1, 1), (1, 3)}  # 1.0 and 1.2 are claimed
     assert len({place["before"].components for place in places}) > 1
     result = scrub.test(induction, rows=40, draws=4, controls="all", explain=False)
     last = result.controls[-2]

@@ -83,7 +83,7 @@ def _computed(name: Any) -> tuple[Part, ...]:
     """A node or an edge of a computation graph, whose names hold no space."""
     words = name.split() if isinstance(name, str) else []
     if len(words) == 1:
-        return (Node(Component.node(words[0])),)
+        return (Node(Component.for_node(words[0])),)
     if len(words) == 3 and words[1] == "->":
-        return (Edge(Component.node(words[0]), Component.node(words[2]), words[0]),)
+        return (Edge(Component.for_node(words[0]), Component.for_node(words[2]), words[0]),)
     raise ClaimError("a part of a computation graph is written h1 or h1 -> h2.")
