@@ -18,7 +18,7 @@ from scrub.claims.placement import Placement
 from scrub.claims.positions import Slot
 from scrub.claims.seen import Seen
 from scrub.claims.sites import Site
-from scrub.claims.values import Value, codes, digest, joint_codes, key
+from scrub.claims.values import Value, codes, digest, joint_codes, key, printed
 
 if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Bool, Int
@@ -97,7 +97,7 @@ class Claim:
             _expected(hypothesis.expect),
             self._setting(),
             self._meaning(self.placement.output),
-            [repr(value) for value in self._ordered(self.placement.output)],
+            list(map(printed, self._ordered(self.placement.output))),
         )
 
     def _setting(self) -> dict[str, object]:

@@ -8,8 +8,8 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Int
 
+from scrub.claims.content import alike
 from scrub.claims.resolved import Claim
-from scrub.claims.values import stable
 from scrub.engine.on_graph import GraphRows
 from scrub.errors import ClaimError, some
 from scrub.model.computation import Computation
@@ -93,4 +93,4 @@ def _same_values(a: GraphRows, b: GraphRows) -> bool:
     if all(node.function is b.model.nodes[name].function for name, node in a.model.nodes.items()):
         return True
     pairs = zip(a.claim.data.order.tolist(), b.claim.data.order.tolist(), strict=True)
-    return all(stable(a.rows[i]) == stable(b.rows[j]) for i, j in pairs)
+    return all(alike(a.rows[i]) == alike(b.rows[j]) for i, j in pairs)
