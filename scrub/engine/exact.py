@@ -56,9 +56,10 @@ class _Values:
         try:
             text = stable(value)
         except ValueError:
+            what = f"{shown(value)} ({type(value).__name__})"
             raise ModelError(
-                f"exact=True enumerates values, and nothing tells {shown(value)} ({type(value).__name__}) from another: "
-                "let the nodes return numbers, texts, arrays, tensors or tuples of these."
+                f"exact=True enumerates values, and nothing tells {what} from another: let the nodes return numbers, "
+                "texts, arrays, tensors or tuples of these."
             ) from None
         if text not in self._numbers:
             self._numbers[text] = len(self.listed)

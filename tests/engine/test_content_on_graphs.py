@@ -1,4 +1,4 @@
-"""Rows of tensors and of objects: what an input holds tells rows apart, and exact=True takes outputs of every kind."""
+"""Rows of tensors and of objects: what an input holds tells rows apart; exact=True takes outputs of every kind."""
 
 from __future__ import annotations
 
