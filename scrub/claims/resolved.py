@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ class Claim:
             str(self.metric),
             _expected(hypothesis.expect),
             self._setting(),
-            self._meaning(self.placement.output),
+            self._meanings[self.placement.output],
             list(map(printed, self._ordered(self.placement.output))),
         )
 
@@ -104,22 +105,31 @@ class Claim:
         """Options that deviate, with `together` told by meaning, not by name."""
         options = self.options.deviations()
         if "together" in options:
-            groups = [sorted(self._meaning(n) for n in group) for group in self.options.together]
+            groups = [sorted(self._meanings[n] for n in group) for group in self.options.together]
             options["together"] = sorted(groups)
         return options
 
     def _ordered(self, name: str) -> list[Value]:
         return [self.values[name][row] for row in self.data.order]
 
-    def _meaning(self, name: str) -> str:
+    @cached_property
+    def _meanings(self) -> dict[str, str]:
+        """What every placed variable and column means, parents first: each is told once, however often it is read."""
+        story, known = self.hypothesis.story, dict[str, str]()
+        for name in (*story.columns, *(variable.name for variable in story.order())):
+            if name in self.placement.placed:
+                known[name] = self._meaning(name, known)
+        return known
+
+    def _meaning(self, name: str, known: Mapping[str, str]) -> str:
         """A digest of a variable: its sites, what each channel reads, and which rows agree on it."""
         placed = self.placement.placed[name]
         sites = sorted(
             (
                 site.site.canonical,
                 site.site.is_linked,
-                sorted((channel, sorted(map(self._meaning, parents))) for channel, parents in site.reads),
-                sorted(self._meaning(parent) for parent in site.site.omitted),
+                sorted((channel, sorted(known[parent] for parent in parents)) for channel, parents in site.reads),
+                sorted(known[parent] for parent in site.site.omitted),
             )
             for site in placed.sites
         )

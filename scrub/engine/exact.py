@@ -158,8 +158,10 @@ class Exact:
         return tuple(self._values.number(values[c.name]) for c in node.placed.site.components)
 
     def _call(self, node: Occurrence, row: int, shared: int | None) -> Distribution:
-        landed = _product(self._group(group, row, shared) for group in _grouped(node))
-        rest = self.rest(row, shared)
+        parts: list[Joint] = []
+        for group in _grouped(node):  # no generators: a tree may be two hundred calls deep
+            parts.append(self._group(group, row, shared))
+        landed, rest = _product(parts), self.rest(row, shared)
         return _mixture((self.site(node, rest, dict(values)), p) for values, p in landed.items())
 
     def _group(self, group: tuple[Occurrence, ...], row: int, shared: int | None) -> Joint:
@@ -171,14 +173,14 @@ class Exact:
             told: dict[Hashable, list[int]] = {}
             for donor in donors:
                 told.setdefault(tuple(self._told(child, donor, shared) for child in group), []).append(donor)
-            self._groups[key] = _mixture(
-                (_product(self._named(child, same[0], shared) for child in group), len(same) / len(donors))
-                for same in told.values()
-            )
+            mixed: list[tuple[Joint, float]] = []
+            for same in told.values():
+                parts: list[Joint] = []
+                for child in group:
+                    parts.append(_named(child, self.of(child, same[0], shared)))
+                mixed.append((_product(parts), len(same) / len(donors)))
+            self._groups[key] = _mixture(mixed)
         return self._groups[key]
-
-    def _named(self, child: Occurrence, donor: int, shared: int | None) -> Joint:
-        return {((child.path, values),): p for values, p in self.of(child, donor, shared).items()}
 
     def site(self, node: Occurrence, rest: Rest, landed: Mapping[str, tuple[int, ...]]) -> Distribution:
         """The distribution of a site's values when its children's have landed."""
@@ -274,6 +276,10 @@ class Exact:
             else:
                 found.add(name)
         return tuple(sorted(found))
+
+
+def _named(child: Occurrence, distribution: Distribution) -> Joint:
+    return {((child.path, values),): p for values, p in distribution.items()}
 
 
 def _grouped(node: Occurrence) -> list[tuple[Occurrence, ...]]:

@@ -15,7 +15,8 @@ from scrub import Hypothesis, Interpretation, claim, embed, heads, logits, mlps,
 from scrub.benches import references
 from scrub.claims.positions import Slot
 from scrub.claims.resolved import Claim
-from scrub.engine.cost import PILOT_CALLS, forward_work, plan_claim
+from scrub.engine.cost import forward_work, plan_claim
+from scrub.engine.counted import PILOT_CALLS
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.needs import Need, needs
 from scrub.engine.number import Numbering
