@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -190,6 +190,11 @@ class Dataset:
         return Dataset(
             rows, whole=None if self.whole is None else self.whole.with_tokens(positions), numbers=self.numbers
         )
+
+    def only(self, columns: Collection[str]) -> Dataset:
+        """The rows with some of their columns, all positions kept; a column that a row lacks is no matter."""
+        rows = [evolve(row, columns={n: v for n, v in row.columns.items() if n in columns}) for row in self.rows]
+        return Dataset(rows, whole=None if self.whole is None else self.whole.only(columns), numbers=self.numbers)
 
     def taken(self, rows: Iterable[int]) -> Dataset:
         """Some of the rows, by number. Raises DataError for what is no number of a row."""

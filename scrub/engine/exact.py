@@ -187,7 +187,7 @@ class Exact:
         if self.draws.claim.options.rest_scope == "input":  # an r for each channel of each component
             return self._made(node, landed, lambda c, name: self.frames(rest, self._sources(node, c, name)))
         whole = self.frames(rest, self._read_by(node))
-        return _mixture((self._made(node, landed, lambda *_, r=row: [(r, 1.0)]), weight) for row, weight in whole)
+        return _mixture((self._made(node, landed, _always(row)), weight) for row, weight in whole)
 
     def _made(self, node: Occurrence, landed: Mapping[str, tuple[int, ...]], frames: Frames) -> Distribution:
         """Component by component, in the order of the model; linked mates see one another."""
@@ -276,6 +276,10 @@ class Exact:
             else:
                 found.add(name)
         return tuple(sorted(found))
+
+
+def _always(row: int) -> Frames:
+    return lambda component, channel: [(row, 1.0)]
 
 
 def _named(child: Occurrence, distribution: Distribution) -> Joint:

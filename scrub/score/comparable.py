@@ -13,6 +13,7 @@ from scrub.claims.resolved import Claim
 from scrub.engine.on_graph import GraphRows
 from scrub.errors import ClaimError, some
 from scrub.model.computation import Computation
+from scrub.score.in_use import differing
 from scrub.score.sample import Bench
 
 CLOSE = 1e-3  # of a metric, computed twice in fp32
@@ -36,7 +37,8 @@ def refuse_different(claims: Sequence[Claim], names: Sequence[str], models: Sequ
     for first, *others in zip(*map(_given, claims, models), strict=True):
         other = [f"{name}: {o.told}" for o, name in zip(others, names[1:], strict=True) if o.same != first.same]
         if other:
-            wrong.append(f"{first.what} differ: {'; '.join([f'{names[0]}: {first.told}', *other])}")
+            why = f" ({differing(claims)})" if first.what == "data" else ""
+            wrong.append(f"{first.what} differ: {'; '.join([f'{names[0]}: {first.told}', *other])}{why}")
     if wrong:
         raise ClaimError("these claims cannot be compared.\n" + "\n".join(f"    {line}" for line in wrong))
 
