@@ -68,7 +68,8 @@ def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, se
     """Count what a test of a claim computes.
 
     Many calls are counted on a pilot and scaled; a tree of more than `PILOT_OCCURRENCES` is counted without being
-    unrolled, and how many contexts are different is then an expectation.
+    unrolled, and how many contexts are different is then estimated from above: up to twice what a pilot finds, since
+    donors are taken for free choices among all rows.
     """
     counted = count(claim, references, draws, seed)
     program, forwards = counted.program, None

@@ -57,7 +57,10 @@ def _by_pilot(claim: Claim, references: Int[np.ndarray, " row"], draws: int, see
 
 
 def _folded(claim: Claim, calls: int) -> Counted:
-    """Of each step, as many contexts as random choices among all that it can have would hit."""
+    """Of each step, as many contexts as random choices among all that it can have would hit.
+
+    Donors agree with a row, so they are less free than that: the estimate errs upwards.
+    """
     tree = folded(claim)
     program = compile_tree(claim, tree)
     branches = _branches(tree)
