@@ -22,6 +22,7 @@ from scrub.claims.resolved import Claim
 from scrub.claims.seen import Seen, leave_out, seen_warnings, too_few_left
 from scrub.claims.setting import Setting, check_setting, check_tokens
 from scrub.claims.sites import Place, Site
+from scrub.claims.size import too_large
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, canonical, equal
 from scrub.claims.warn import warnings_of
@@ -112,6 +113,8 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
             problems += check_tokens(metric, data, subject.tokenizer, subject.vocabulary, subject.context)
     values, wrong = run_story(hypothesis.story, placement, data)
     problems += wrong
+    if placement is not None and not _structural(problems):
+        problems += too_large(placement)
     return _conclude(hypothesis, subject, data, problems, metric, placement, passed, setting, values, seen)
 
 
@@ -125,7 +128,7 @@ def _conclude(
     output = placement.output if placement else outputs[0] if len(outputs) == 1 else ""
     scored = setting.scored if setting else np.ones(len(data), dtype=bool)
     accuracy = right_share(hypothesis, metric, data, values.get(output), scored)
-    structural = any(p.found != NO_EXPECTATION for p in problems)
+    structural = _structural(problems)
     warned = warnings_of(hypothesis, None if structural else placement, values, accuracy)
     warned += tuple(seen_warnings(seen, int(scored.sum())))
     if structural or metric is None or placement is None or setting is None:
@@ -135,6 +138,11 @@ def _conclude(
         setting.stratum, setting.scored, setting.rest_from, setting.pair, accuracy, warned, seen,
     )  # fmt: skip
     return Checked(hypothesis, shown, warned, accuracy, claim)
+
+
+def _structural(problems: Sequence[Problem]) -> bool:
+    """Whether there is more than a missing expectation, without which a claim can still be compared."""
+    return any(p.found != NO_EXPECTATION for p in problems)
 
 
 NO_EXPECTATION = "the claim does not say what it expects."

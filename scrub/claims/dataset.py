@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +22,16 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from scrub.anatomy.positions import ALL, Slot, locate
+from scrub.claims.content import fit, shown, stable
+from scrub.claims.positions import ALL, Slot, locate
 from scrub.claims.text import Marked, Tokenizer, mark, tokenize
-from scrub.claims.values import stable
 from scrub.errors import DataError, did_you_mean, some
 
 if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Int, UInt64
 
 _KEYS = ("tokens", "positions", "columns")
+MOST = 2**63  # no vocabulary has as many tokens, and no array holds more
 
 
 @frozen
@@ -41,7 +44,10 @@ class Row:
 
     @property
     def digest(self) -> bytes:
-        """Sixteen bytes that depend on the model's inputs, the named positions and the columns alone."""
+        """Sixteen bytes that depend on the model's inputs, the named positions and the columns alone.
+
+        What a column holds is told by its content (`scrub.claims.content`). Raises ValueError for what has none.
+        """
         text = stable((self.tokens, self.positions, self.columns))
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
@@ -118,6 +124,10 @@ class Dataset:
                 rows.append(json.loads(line))
             except json.JSONDecodeError as error:
                 raise DataError(f"{path}:{number}: no JSON object: {error.msg}.") from None
+            except ValueError:  # the one other thing that the library refuses
+                raise DataError(f"{path}:{number}: an integer of more than 4,300 digits: write it as text.") from None
+            except RecursionError:
+                raise DataError(f"{path}:{number}: the row is nested too deeply to be read.") from None
         try:
             return cls.from_rows(rows)
         except DataError as error:
@@ -143,6 +153,9 @@ class Dataset:
         texts = list(texts)
         if wrong := [(i, text) for i, text in enumerate(texts) if not isinstance(text, str)]:
             raise DataError(f"text {wrong[0][0]}: {wrong[0][1]!r} is no text.")
+        for number, text in enumerate(texts):
+            with _told(f"text {number}: "):
+                fit(text)
         _lists(columns)
         marked = [mark(text, number) for number, text in enumerate(texts)]
         lengths = {name: len(values) for name, values in (columns or {}).items() if len(values) != len(texts)}
@@ -178,6 +191,11 @@ class Dataset:
         return Dataset(
             rows, whole=None if self.whole is None else self.whole.with_tokens(positions), numbers=self.numbers
         )
+
+    def only(self, columns: Collection[str]) -> Dataset:
+        """The rows with some of their columns, all positions kept; a column that a row lacks is no matter."""
+        rows = [evolve(row, columns={n: v for n, v in row.columns.items() if n in columns}) for row in self.rows]
+        return Dataset(rows, whole=None if self.whole is None else self.whole.only(columns), numbers=self.numbers)
 
     def taken(self, rows: Iterable[int]) -> Dataset:
         """Some of the rows, by number. Raises DataError for what is no number of a row."""
@@ -242,11 +260,15 @@ class Dataset:
 
     @cached_property
     def identities(self) -> UInt64[np.ndarray, " row"]:
-        """A 64-bit number a row: the digest of its content and its ordinal among equal rows. Draws use it."""
+        """A 64-bit number a row: the digest of its content and its ordinal among equal rows. Draws use it.
+
+        Raises DataError for a row that holds what has no content.
+        """
         seen: Counter[bytes] = Counter()
         found: list[int] = []
-        for row in self.rows:
-            content = row.digest
+        for number, row in enumerate(self.rows):
+            with _told(f"row {number}: "):
+                content = row.digest
             tag = hashlib.blake2b(content + seen[content].to_bytes(8, "little"), digest_size=8).digest()
             found.append(int.from_bytes(tag, "little"))
             seen[content] += 1
@@ -283,7 +305,7 @@ def _row_of(columns: Mapping[str, Sequence[Any]] | None, number: int) -> dict[st
 def _parse_row(raw: Any) -> tuple[Row, list[str]]:
     if not isinstance(raw, Mapping):
         return Row((), {}, {}), [f"{type(raw).__name__} is no row: give a mapping with {', '.join(_KEYS)}."]
-    problems = [f"unknown key {k!r}.{did_you_mean(str(k), _KEYS)}" for k in raw if k not in _KEYS]
+    problems = [f"unknown key {shown(k)}.{did_you_mean(str(k), _KEYS)}" for k in raw if k not in _KEYS]
     tokens, no_tokens = _parse_tokens(raw.get("tokens", ()))
     positions, wrong = _parse_positions(raw.get("positions", {}), len(tokens))
     problems += no_tokens or wrong
@@ -293,17 +315,40 @@ def _parse_row(raw: Any) -> tuple[Row, list[str]]:
             *problems,
             f"columns must be a mapping, not {type(columns).__name__}.",
         ]
-    return Row(tokens, positions, {str(k): _plain(v) for k, v in columns.items()}), problems
+    found, unfit = _parse_columns(columns)
+    return Row(tokens, positions, found), problems + unfit
+
+
+def _parse_columns(raw: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
+    found: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in raw.items():
+        try:
+            fit(str(name))
+            fit(value)
+            found[str(name)] = _plain(value)
+        except ValueError as error:
+            problems.append(f"column {shown(str(name))}: {error}.")
+    return found, problems
+
+
+@contextmanager
+def _told(where: str) -> Generator[None]:
+    """Within, what is wrong with a value is told with its place. Raises DataError."""
+    try:
+        yield
+    except ValueError as error:
+        raise DataError(f"{where}{error}.") from None
 
 
 def _parse_tokens(raw: Any) -> tuple[tuple[int, ...], list[str]]:
     listed = raw.tolist() if hasattr(raw, "tolist") else raw
     if not isinstance(listed, Iterable):
-        return (), [f"tokens must be a list of ids, found {listed!r}."]
+        return (), [f"tokens must be a list of ids, found {shown(listed)}."]
     tokens = [t.item() if isinstance(t, np.generic) else t for t in listed]
-    wrong = [t for t in tokens if not isinstance(t, int) or isinstance(t, bool) or t < 0]
+    wrong = [t for t in tokens if not isinstance(t, int) or isinstance(t, bool) or not 0 <= t < MOST]
     if wrong:
-        return (), [f"tokens must be ids (non-negative ints), found {wrong[0]!r}."]
+        return (), [f"tokens must be ids (non-negative ints), found {shown(wrong[0])}."]
     return tuple(tokens), []
 
 
@@ -317,9 +362,9 @@ def _parse_positions(raw: Any, length: int) -> tuple[dict[str, int], list[str]]:
         if not str(name).isidentifier() or name == ALL.name:
             problems.append(f"position {name!r} must be named by an identifier other than 'all'.")
         elif not isinstance(index, int) or isinstance(index, bool):
-            problems.append(f"position {name!r} must be an int, found {index!r}.")
+            problems.append(f"position {name!r} must be an int, found {shown(index)}.")
         elif not -length <= index < length:
-            problems.append(f"position {name!r} is {index}, but the row has {length} tokens.")
+            problems.append(f"position {name!r} is {shown(index)}, but the row has {length} tokens.")
         else:
             found[str(name)] = index % length
     return found, problems

@@ -16,7 +16,7 @@ from scrub.claims.placement import PlacedSite
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Inside
-from scrub.claims.values import Value, codes, digest, key
+from scrub.claims.values import Value, codes, digest, key, printed
 
 Facts = dict[str, Any]
 Values = Mapping[str, tuple[Value, ...]]
@@ -100,7 +100,7 @@ def _story(facts: Facts, values: Values, data: Dataset) -> Iterator[str]:
             yield f"variable {name} is rounded to {variable['round']:g}"
         column = [values[name][row] for row in data.order]
         classes = len(set(codes(map(key, column)).tolist()))
-        yield f"variable {name} has {classes} values, {digest([repr(value) for value in column], size=8)}"
+        yield f"variable {name} has {classes} values, {digest(list(map(printed, column)), size=8)}"
 
 
 def _placed(name: str, sites: Any) -> Iterator[str]:

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
+from scrub.claims.content import stable
 from scrub.claims.dataset import Dataset
 from scrub.claims.facts import canonical_text, facts_of
 from scrub.claims.metric import Metric
 from scrub.claims.plain import to_plain
 from scrub.claims.resolved import Claim
-from scrub.claims.values import key, stable
+from scrub.claims.values import key
 from scrub.errors import ClaimError, DataError
 
 FORMAT = 1

@@ -109,13 +109,15 @@ def placed_parents(story: Interpretation, sites: Mapping[str, Place], name: str)
     """The placed parents of a variable; those of an `inside` parent count as its own."""
     if name not in story.variables:
         return ()
-    found: dict[str, None] = {}
-    for parent in story.variables[name].parents:
+    found, met, todo = dict[str, None](), set[str](), [name]
+    while todo:
+        parent = todo.pop()
         where = sites.get(parent)
-        if isinstance(where, Inside):
-            found |= dict.fromkeys(placed_parents(story, sites, parent))
-        elif where is not None:
+        if (parent == name or isinstance(where, Inside)) and parent in story.variables and parent not in met:
+            todo += reversed(story.variables[parent].parents)
+        elif where is not None and not isinstance(where, Inside):
             found[parent] = None
+        met.add(parent)
     return tuple(found)
 
 

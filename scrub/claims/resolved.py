@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from scrub.claims.metric import AnyMetric
 from scrub.claims.placement import Placement
 from scrub.claims.seen import Seen
 from scrub.claims.sites import Site
-from scrub.claims.values import Value, codes, digest, joint_codes, key
+from scrub.claims.values import Value, codes, digest, joint_codes, key, printed
 
 if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Bool, Int
@@ -96,30 +97,39 @@ class Claim:
             str(self.metric),
             _expected(hypothesis.expect),
             self._setting(),
-            self._meaning(self.placement.output),
-            [repr(value) for value in self._ordered(self.placement.output)],
+            self._meanings[self.placement.output],
+            list(map(printed, self._ordered(self.placement.output))),
         )
 
     def _setting(self) -> dict[str, object]:
         """Options that deviate, with `together` told by meaning, not by name."""
         options = self.options.deviations()
         if "together" in options:
-            groups = [sorted(self._meaning(n) for n in group) for group in self.options.together]
+            groups = [sorted(self._meanings[n] for n in group) for group in self.options.together]
             options["together"] = sorted(groups)
         return options
 
     def _ordered(self, name: str) -> list[Value]:
         return [self.values[name][row] for row in self.data.order]
 
-    def _meaning(self, name: str) -> str:
+    @cached_property
+    def _meanings(self) -> dict[str, str]:
+        """What every placed variable and column means, parents first: each is told once, however often it is read."""
+        story, known = self.hypothesis.story, dict[str, str]()
+        for name in (*story.columns, *(variable.name for variable in story.order())):
+            if name in self.placement.placed:
+                known[name] = self._meaning(name, known)
+        return known
+
+    def _meaning(self, name: str, known: Mapping[str, str]) -> str:
         """A digest of a variable: its sites, what each channel reads, and which rows agree on it."""
         placed = self.placement.placed[name]
         sites = sorted(
             (
                 site.site.canonical,
                 site.site.is_linked,
-                sorted((channel, sorted(map(self._meaning, parents))) for channel, parents in site.reads),
-                sorted(self._meaning(parent) for parent in site.site.omitted),
+                sorted((channel, sorted(known[parent] for parent in parents)) for channel, parents in site.reads),
+                sorted(known[parent] for parent in site.site.omitted),
             )
             for site in placed.sites
         )

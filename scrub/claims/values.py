@@ -15,40 +15,46 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scrub.claims.content import DEEPEST, fit, shown, stable
+
 if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Int
 
 Value = None | bool | int | str | Fraction | tuple["Value", ...]
 
 
-def canonical(value: object) -> Value:
+def canonical(value: object, depth: int = 0) -> Value:
     """`value` as plain Python, numpy scalars converted. Raises ValueError with the reason when it is none."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | str | Fraction):
+        fit(value)
         return value
+    if depth > DEEPEST:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
     if isinstance(value, tuple):
-        return tuple(canonical(part) for part in value)
+        return tuple(canonical(part, depth + 1) for part in value)
     if isinstance(value, float):
         raise ValueError(
             f"{value!r} is a float: say how it is rounded, with @story.variable(round=0.25) or an int of your own"
         )
     raise ValueError(
-        f"{value!r} ({type(value).__name__}) is no value: use None, bool, int, str, Fraction or tuples of these"
+        f"{shown(value)} ({type(value).__name__}) is no value: use None, bool, int, str, Fraction or tuples of these"
     )
 
 
-def binned(value: object, step: float) -> Value:
+def binned(value: object, step: float, depth: int = 0) -> Value:
     """The multiple of `step` nearest to a number, as a Fraction: the bin that a rounded variable stores.
 
     A tuple is rounded part by part; what is no number stays as it is.
     """
-    if isinstance(value, tuple):
-        return tuple(binned(part, step) for part in value)
+    if isinstance(value, tuple) and depth <= DEEPEST:
+        return tuple(binned(part, step, depth + 1) for part in value)
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or not isinstance(value, int | float | Fraction) or isinstance(value, bool):
-        return canonical(value)
+        return canonical(value, depth)
+    fit(value)
     if not math.isfinite(value):
         raise ValueError(f"{value!r} cannot be rounded: a value must be finite")
     width = Fraction(str(step))
@@ -93,19 +99,19 @@ def read_only(value: Any) -> Any:
     return view
 
 
-def stable(value: object) -> str:
-    """A text of a value, the same in every process, that tells types apart: digests are made of it."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, np.ndarray):
-        return f"array{value.shape}:{stable(value.ravel().tolist())}"
-    if isinstance(value, set | frozenset):
-        return "{" + ",".join(sorted(map(stable, value))) + "}"
-    if isinstance(value, tuple | list):
-        return "(" + ",".join(stable(part) for part in value) + ")"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{stable(k)}:{stable(value[k])}" for k in sorted(value, key=str)) + "}"
-    return f"{type(value).__name__}:{value!r}"
+def printed(value: Value) -> str:
+    """A value as digests know it; what a class of the user's adds to it, a name of a number, leaves no trace."""
+    return repr(_bare(value))
+
+
+def _bare(value: Value) -> Value:
+    if isinstance(value, tuple):
+        return tuple(map(_bare, value))
+    if value is None or type(value) in (bool, int, str, Fraction):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    return Fraction(value.numerator, value.denominator) if isinstance(value, Fraction) else int.__int__(value)
 
 
 def digest(*parts: object, size: int = 16) -> str:

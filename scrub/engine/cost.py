@@ -12,17 +12,18 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import name_of
 from scrub.claims.resolved import Claim
-from scrub.engine.draw import Calls, Draws
+from scrub.engine.counted import count
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.number import Numbering
 from scrub.engine.plan import Leaf, Program, Shape, Stream, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.shown import shown
+from scrub.engine.plan import Leaf, Program, Shape, Stream
+from scrub.engine.unroll import Occurrence
+from scrub.model.graph import TransformerGraph
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PILOT_CALLS = 2000  # counts of larger tests are scaled up from a pilot of this many
 
 
 @frozen(eq=False)
@@ -31,7 +32,7 @@ class Plan:
 
     `forwards` is the cost of all draws in forward passes of one row (None on a computation graph), the pool's own
     pass apart. `alone` counts, for each variable, rows that no other row may replace. `tree` is the claim unrolled:
-    every occurrence of a variable, from the answer down.
+    every occurrence of a variable, from the answer down; None where it is too large to be shown.
     """
 
     hypothesis: str
@@ -63,36 +64,30 @@ class Plan:
 
 
 def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, seed: int) -> Plan:
-    """Count what a test of a claim computes; large tests are counted on a pilot and scaled."""
-    tree = unroll(claim)
-    program = compile_tree(claim, tree)
-    calls = len(references) * draws
-    pilot = min(calls, PILOT_CALLS)
-    chosen = Calls(np.resize(references, pilot), np.arange(pilot) // len(references))
-    numbered = Numbering(claim, program).number(Draws(claim, seed).tree(tree, chosen))
-    scale = calls / pilot
-    forwards = None
+    """Count what a test of a claim computes.
+
+    Many calls are counted on a pilot and scaled; a tree of more than `PILOT_OCCURRENCES` is counted without being
+    unrolled, and how many contexts are different is then estimated from above: up to twice what a pilot finds, since
+    donors are taken for free choices among all rows.
+    """
+    counted = count(claim, references, draws, seed)
+    program, forwards = counted.program, None
     if isinstance(claim.graph, TransformerGraph):
         work = sum(
-            len(numbered.batches[number]) * _work(claim, claim.graph, program, number, step)
-            for number, step in enumerate(program.steps)
+            contexts * _work(claim, claim.graph, program, number, step)
+            for number, (step, contexts) in enumerate(zip(program.steps, counted.evaluated, strict=True))
         )
-        forwards = scale * work / forward_work(claim.graph, int(np.median(claim.data.lengths)))
+        forwards = work / forward_work(claim.graph, int(np.median(claim.data.lengths)))
     alone = {
         name: int((np.bincount(code)[code] == 1).sum())
         for name in claim.placement.reached()
         if name != claim.placement.output
         for code in [claim.classes((name,))]
     }
-    asked, made = round(scale * numbered.asked), round(scale * numbered.evaluated)
     return Plan(
-        name_of(claim.hypothesis), len(references), draws, len(claim.data), _size(tree), len(program.steps),
-        asked, made, forwards, alone, program.dense, str(program), tree,
+        name_of(claim.hypothesis), len(references), draws, len(claim.data), counted.occurrences, len(program.steps),
+        counted.asked, round(sum(counted.evaluated)), forwards, alone, program.dense, str(program), counted.tree,
     )  # fmt: skip
-
-
-def _size(tree: Occurrence) -> int:
-    return sum(1 for _ in tree.walk())
 
 
 def forward_work(graph: TransformerGraph, length: int) -> int:

@@ -94,19 +94,22 @@ class GraphEvaluator:
 
     def seen(self, argument: str, row: int, landed: Mapping[Component, Any]) -> Any:
         """What an argument reads in the frame of a row with values landed and passed-through nodes recomputed."""
-        claim, model = self.rows.claim, self.rows.model
-        base = self.rows.frame(row)
+        model, base = self.rows.model, self.rows.frame(row)
         given = {component.name: value for component, value in landed.items()}
         if argument in given:
             return given[argument]
         known = dict(base)
         known.update(given)
         for node in model.nodes.values():
-            component = Component.for_node(node.name)
-            free = component in claim.passed and (component, None) not in claim.claimed
-            if node.function is not None and free and node.name not in given:
+            if self.is_free(node.name) and node.name not in given:
                 known[node.name] = node.value(known)
         return known[argument]
+
+    def is_free(self, name: str) -> bool:
+        """Whether a node is recomputed in a frame: a function that is passed through, and that no site claims."""
+        claim, component = self.rows.claim, Component("node", name=name)
+        passed = component in claim.passed and (component, None) not in claim.claimed
+        return passed and self.rows.model.nodes[name].function is not None
 
     def shape(
         self, shape: Shape, context: Sequence[int], values: Mapping[int, list[tuple[Any, ...]]]

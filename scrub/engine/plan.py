@@ -102,12 +102,12 @@ class Program:
 
 def compile_tree(claim: Claim, tree: Occurrence) -> Program:
     """The program of a claim's tree."""
-    builder = _Builder(claim, is_dense(claim, tree))
+    builder = _Builder(claim, is_dense(claim))
     builder.visit(tree)
     return Program(tuple(builder.steps), builder.parts, tree, builder.dense, builder.read_times())
 
 
-def is_dense(claim: Claim, tree: Occurrence) -> bool:
+def is_dense(claim: Claim) -> bool:
     """Whether streams are needed at every position.
 
     MLPs stay at their position, so only landed slots change; passed-through heads spread a change, `all` lands
@@ -117,7 +117,12 @@ def is_dense(claim: Claim, tree: Occurrence) -> bool:
         return False
     spreads = any(c.traits.attends for c in claim.passed)
     pseudo = claim.options.pseudo and bool(claim.passed)
-    return spreads or pseudo or any(ALL in node.placed.site.at for node in tree.walk())
+    return spreads or pseudo or _everywhere(claim)
+
+
+def _everywhere(claim: Claim) -> bool:
+    placed = [claim.placement.placed[name] for name in claim.placement.reached()]
+    return any(ALL in site.site.at for variable in placed for site in variable.sites)
 
 
 class _Builder:
@@ -137,6 +142,8 @@ class _Builder:
         return self.known[step]
 
     def visit(self, node: Occurrence) -> tuple[int, ...]:
+        if node.path in self.parts:  # a branch of a folded tree
+            return self.parts[node.path]
         for child in node.children:
             self.visit(child)
         site = node.placed.site

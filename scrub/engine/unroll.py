@@ -62,10 +62,23 @@ class Occurrence:
         return shown(self, "html")
 
 
+Branch = tuple[str, PlacedSite, tuple[str, ...], tuple[str, ...]]  # variable, site, channels, agree
+
+
 def unroll(claim: Claim) -> Occurrence:
     """The tree of a claim, from the answer down to the leaves."""
     output = claim.placement.placed[claim.placement.output]
-    return _occur(claim, output.name, output.sites[0], ROOT_PATH, (), (), ROOT_PATH)
+    return _occur(claim, output.name, output.sites[0], ROOT_PATH, (), (), ROOT_PATH, None)
+
+
+def folded(claim: Claim) -> Occurrence:
+    """The tree with equal branches as one object, each known by the path at which it was met first.
+
+    It has as many objects as there are different branches, however many occurrences they stand for; `walk` would
+    visit all of those.
+    """
+    output = claim.placement.placed[claim.placement.output]
+    return _occur(claim, output.name, output.sites[0], ROOT_PATH, (), (), ROOT_PATH, {})
 
 
 def _occur(
@@ -76,7 +89,12 @@ def _occur(
     channels: tuple[str, ...],
     agree: tuple[str, ...],
     donor: str,
+    known: dict[Branch, Occurrence] | None,
 ) -> Occurrence:
+    """An occurrence and all below it; a branch that is `known` is taken from there."""
+    branch = name, placed, channels, agree
+    if known is not None and branch in known:
+        return known[branch]
     variable = claim.placement.placed[name]
     children: list[Occurrence] = []
     steps = {
@@ -89,10 +107,13 @@ def _occur(
         shared = sorted(s for (p, _), s in steps.items() if p in group)
         drawn_by = step if len(group) == 1 else " & ".join(shared)
         channels_read = placed.channels_of(parent)
-        child = _occur(claim, parent, site, f"{path}/{step}", channels_read, group, f"{path}/{drawn_by}")
+        child = _occur(claim, parent, site, f"{path}/{step}", channels_read, group, f"{path}/{drawn_by}", known)
         children.append(child)
     leaf = variable.leaf and path != ROOT_PATH
-    return Occurrence(name, placed, path, channels, leaf, agree, donor, tuple(children))
+    found = Occurrence(name, placed, path, channels, leaf, agree, donor, tuple(children))
+    if known is not None:
+        known[branch] = found
+    return found
 
 
 def _group(claim: Claim, parent: str, present: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,8 +10,11 @@ from jaxtyping import Int
 
 from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import ALL, Slot
+from scrub.claims.content import alike
+from scrub.claims.names import Component
+from scrub.claims.positions import ALL, Slot
 from scrub.claims.resolved import Claim
-from scrub.claims.values import codes, stable
+from scrub.claims.values import codes
 from scrub.model.computation import Computation
 
 
@@ -60,4 +63,4 @@ def _graph_inputs(claim: Claim, model: Computation, components: Sequence[Compone
     graph.add_nodes_from(model.nodes)
     before = {c.name for c in components}.union(*(nx.ancestors(graph, c.name) for c in components))
     inputs = [name for name in model.inputs() if name in before]
-    return [tuple(stable(row.columns.get(name)) for name in inputs) for row in claim.data.rows]
+    return [tuple(alike(row.columns.get(name)) for name in inputs) for row in claim.data.rows]

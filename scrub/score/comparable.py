@@ -8,11 +8,12 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Int
 
+from scrub.claims.content import alike
 from scrub.claims.resolved import Claim
-from scrub.claims.values import stable
 from scrub.engine.on_graph import GraphRows
 from scrub.errors import ClaimError, some
 from scrub.model.computation import Computation
+from scrub.score.in_use import differing
 from scrub.score.sample import Bench
 
 CLOSE = 1e-3  # of a metric, computed twice in fp32
@@ -36,7 +37,8 @@ def refuse_different(claims: Sequence[Claim], names: Sequence[str], models: Sequ
     for first, *others in zip(*map(_given, claims, models), strict=True):
         other = [f"{name}: {o.told}" for o, name in zip(others, names[1:], strict=True) if o.same != first.same]
         if other:
-            wrong.append(f"{first.what} differ: {'; '.join([f'{names[0]}: {first.told}', *other])}")
+            why = f" ({differing(claims)})" if first.what == "data" else ""
+            wrong.append(f"{first.what} differ: {'; '.join([f'{names[0]}: {first.told}', *other])}{why}")
     if wrong:
         raise ClaimError("these claims cannot be compared.\n" + "\n".join(f"    {line}" for line in wrong))
 
@@ -93,4 +95,4 @@ def _same_values(a: GraphRows, b: GraphRows) -> bool:
     if all(node.function is b.model.nodes[name].function for name, node in a.model.nodes.items()):
         return True
     pairs = zip(a.claim.data.order.tolist(), b.claim.data.order.tolist(), strict=True)
-    return all(stable(a.rows[i]) == stable(b.rows[j]) for i, j in pairs)
+    return all(alike(a.rows[i]) == alike(b.rows[j]) for i, j in pairs)

@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scrub.claims.content import alike
 from scrub.claims.dataset import Row
 from scrub.claims.metric import Metric
 from scrub.claims.resolved import Claim
-from scrub.claims.values import stable
 from scrub.errors import MetricError
 from scrub.score.measure import Measured, OnGraph, numbers
 from scrub.score.metrics import Numbers, apply
@@ -52,7 +52,7 @@ def _own(
     most = max(OWN_CALLS // len(references), 2)
     if isinstance(measured, OnGraph):
         outputs = measured.rows.outputs(pool)
-        distinct = list({stable(output): output for output in outputs}.values())
+        distinct = list({alike(output): output for output in outputs}.values())
         candidates = [*_spread(distinct, most), *_mean(outputs)]
     else:
         candidates = _of_logits(measured, pool, most)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Drawn, Draws, Swap
-from scrub.engine.exact import Exact, expectation
+from scrub.engine.exact import Exact
 from scrub.engine.number import Numbering
 from scrub.engine.on_graph import GraphEvaluator, GraphRows
 from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
@@ -195,7 +195,7 @@ def _expected(
     for reference, own in zip(references.tolist(), model, strict=True):
         score = _Scorer(bench, reference, own)
         answer, baseline = exact.answer(reference), exact.baseline(reference)
-        rows.append([expectation(d, f) for f in (score.metric, score.distance) for d in (answer, baseline)])
+        rows.append([d.mean(f) for f in (score.metric, score.distance) for d in (answer, baseline)])
     return dict(zip(EXPECTED, np.array(rows).T, strict=True))
 
 

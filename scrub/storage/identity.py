@@ -20,12 +20,12 @@ from uuid import uuid4
 
 import attrs
 import numpy as np
-import torch
 
 from scrub.storage.code import OURS, class_parts, code_parts, function_parts, module_parts, own
+from scrub.claims.content import array_parts, copied_from
+from scrub.runs.code import OURS, class_parts, code_parts, function_parts, module_parts, own
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, Fraction)
-_TENSORS = (torch.Tensor, torch.nn.Parameter)
 
 
 class _Unknown(Exception):
@@ -86,11 +86,8 @@ def _pieces(value: Any, seen: dict[int, int], kept: list[object]) -> Iterator[by
 
 def _parts(value: Any) -> list[Any]:
     """What a value consists of, its own class and attributes included."""
-    if type(value) in _TENSORS:
-        raw = value.detach().cpu().contiguous()
-        return [str(raw.dtype), str(tuple(raw.shape)), raw.flatten().view(torch.uint8).numpy().tobytes(), vars(value)]
-    if type(value) is np.ndarray and value.dtype != object:
-        return [str(value.dtype), str(value.shape), np.ascontiguousarray(value).tobytes()]
+    if (array := array_parts(value)) is not None:
+        return [*array, getattr(value, "__dict__", None)]
     if type(value) is dict:
         return [part for pair in value.items() for part in pair]
     if type(value) in (set, frozenset):
@@ -138,8 +135,4 @@ def _instance(value: Any) -> list[Any]:
     if attrs.has(type(value)):
         fields = [getattr(value, field.name) for field in attrs.fields(type(value))]
         return [type(value), fields, held]
-    reduced = value.__reduce_ex__(4)
-    if isinstance(reduced, str):  # its name alone: what it wraps stands among its attributes
-        return [type(value), reduced, held]
-    make, arguments, state, listed, keyed = (*reduced, None, None, None)[:5]
-    return [type(value), make, arguments, state, list(listed or ()), list(keyed or ()), held]
+    return [type(value), *copied_from(value), held]  # what a name alone wraps stands among its attributes

@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+from scrub.benches import bench_of, countable, references, sampled, weights_of
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem
@@ -34,6 +36,8 @@ def compare(
     `model` overrides that of all; `rows` takes a seeded subset of the reference rows; `draws` for each row; `seed`;
     `exact=True` enumerates every draw on a computation graph. Other arguments: `controls` and `out`, as in `test`;
     `device`, `dtype`. Rows and draws are the same for all, and rivals share every draw where path and class agree.
+    Data that differ in columns which no claim reads are compared without these: the result names them, and digests
+    and draws are those of the rows without them.
 
     Raises ClaimProblems, ModelError, MetricError, and ClaimError for claims that cannot be compared.
     """
@@ -43,10 +47,12 @@ def compare(
     from scrub.score.constant import best_constant
     from scrub.score.controls import known_controls
     from scrub.storage.directory import beside_run
+    from scrub.score.in_use import on_columns_in_use
 
     countable(draws, rows, seed)
     known_controls(controls)
     claims, sources = _sound(hypotheses, model)
+    claims, left_out = on_columns_in_use(claims)
     names = distinct([name_of(claim.hypothesis) for claim in claims])
     short = list(labels(names).values())
     refuse_different(claims, short, [source.name for source in sources])
@@ -71,7 +77,9 @@ def compare(
                 controls=controls, constant=constant, run=run,
             )
         )  # fmt: skip
-    return conclude(rivals, results, None if exact else draws, seed, sources[0].tokenizer)
+    found = conclude(rivals, results, None if exact else draws, seed, sources[0].tokenizer)
+    without = {"columns left out": f"{', '.join(left_out)} (nobody reads them, and the data differ there)"}
+    return evolve(found, options=found.options | without) if left_out else found
 
 
 def _sound(hypotheses: tuple[Any, ...], model: Any) -> tuple[list[Claim], list[Source]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +18,13 @@ from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset, Row
 from scrub.claims.text import words
 from scrub.errors import DataError
+
+
+def nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
 
 
 def test_rows_from_python() -> None:
@@ -54,12 +63,40 @@ def test_rows_from_python() -> None:
         ),
         ({"tokens": [1], "positions": {"S1+1": 0}}, "must be named by an identifier"),
         ({"tokens": [1], "columns": [2]}, "row 1: columns must be a mapping, not list"),
+        ({"tokens": [2**63]}, r"row 1: tokens must be ids \(non-negative ints\), found 9223372036854775808"),
+        ({"tokens": [-(10**5000)]}, r"found int \(too long to print\)"),
+        (
+            {"tokens": [1], "positions": {"END": 10**5000}},
+            r"'END' is int \(too long to print\), but the row",
+        ),
+        ({"columns": {"n": (1, 10**5000)}}, "row 1: column 'n': an integer of more than 4,200 digits is no value"),
+        ({"columns": {"n": Fraction(1, 10**5000)}}, "an integer of more than 4,200 digits"),
+        ({"columns": {"deep": nested(10_000)}}, "row 1: column 'deep': it is nested more than 100 deep"),
+        ({"columns": {"io": {"a": "x\ud800"}}}, r"column 'io': 'x\\ud800' holds '\\ud800', half of a character"),
+        ({"columns": {"\udcff": 1}}, r"column '\\udcff': '\\udcff' holds '\\udcff', half of a character"),
+        (
+            {"columns": {"f": [len, print, lambda: 0]}},
+            r"'f': nothing tells <function .* \(function\) from others",
+        ),
+        ({"columns": {"o": object()}}, r"row 1: column 'o': nothing tells <object .* it holds nothing"),
         ({"columns": {"x": 1}}, "rows 1 have no tokens, the others have"),
     ],
 )
 def test_wrong_rows_are_told_with_their_numbers(raw: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Dataset.from_rows([{"tokens": [1]}, raw])
+
+
+def test_rows_made_by_hand_are_told_when_they_are_identified() -> None:
+    with pytest.raises(DataError, match=r"row 1: nothing tells <object .* it holds nothing\."):
+        _ = Dataset([Row((), {}, {"x": 1}), Row((), {}, {"x": object()})]).identities
+
+
+def test_rows_of_tensors_are_known_by_what_these_hold() -> None:
+    rows = [{"columns": {"x": torch.arange(2000) == i}} for i in (1000, 1001, 1000)]
+    first, second, third = Dataset.from_rows(rows).rows
+    assert first.digest == third.digest != second.digest
+    assert first.input_digest == third.input_digest != second.input_digest
 
 
 def test_all_wrong_rows_are_told_at_once() -> None:
@@ -93,6 +130,10 @@ def test_rows_from_a_file_of_json_lines(tmp_path: Path) -> None:
         (b'{"tokens": [1]}\n{"tokens": ', r"rows\.jsonl:2: no JSON object: Expecting value"),
         (b"[1]", r"rows\.jsonl: row 0: list is no row"),
         (b'{"tokens": [-1]}', r"rows\.jsonl: row 0: tokens must be ids"),
+        (b'{"columns": {"n": 1' + b"0" * 5000 + b"}}", r"rows\.jsonl:1: an integer of more than 4,300 digits"),
+        (b"\n" + b"[" * 10_000 + b"]" * 10_000, r"rows\.jsonl:2: the row is nested too deeply"),
+        (b'{"columns": {"n": ' + b"[" * 150 + b"]" * 150 + b"}}", r"row 0: column 'n': it is nested more than 100"),
+        (b'{"columns": {"io": "\\ud83d"}}', r"rows\.jsonl: row 0: column 'io': .* half of a character"),
         (b"\xff\xfe", "is no text in UTF-8"),
         (None, "cannot be read: No such file"),
     ],
@@ -115,6 +156,11 @@ def test_rows_from_texts() -> None:
     assert [row.positions for row in data.rows] == [{"IO": 1, "END": 3}, {"IO": 1, "END": 2}]
     assert data.column("io") == ["b", "c"]
     assert repr(data) == "Dataset(2 rows, 3 to 4 tokens, columns io)"
+
+
+def test_half_a_character_in_a_text() -> None:
+    with pytest.raises(DataError, match=r"text 1: 'b\\ud800' holds '\\ud800', half of a character"):
+        Dataset.from_text(["a", "b\ud800"], tokenizer=words(["a", "b"]))
 
 
 def test_columns_beside_texts_must_fit() -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrub.claims.values import Value, binned, canonical, codes, digest, equal, joint_codes, key, stable
+from scrub.claims.content import stable
+from scrub.claims.values import Value, binned, canonical, codes, digest, equal, joint_codes, key
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.text() | st.fractions()
 VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=6)
@@ -49,6 +50,30 @@ def test_a_float_is_refused_with_what_to_do(value: Any) -> None:
 def test_what_is_no_value_is_named_with_its_type(value: Any, kind: str) -> None:
     with pytest.raises(ValueError, match=rf"\({kind}\) is no value: use None, bool, int, str, Fraction or tuples"):
         canonical(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ((10**5000,), "more than 4,200 digits"),
+        ((1, Fraction(10**5000, 3)), "more than 4,200 digits"),
+        (("a", "\ud800"), "half of a character"),
+        (np.str_("\udfff"), "half of a character"),
+    ],
+)
+def test_what_cannot_be_printed_is_no_value(value: Any, why: str) -> None:
+    for read in (canonical, lambda v: binned(v, 1)):
+        with pytest.raises(ValueError, match=why):
+            read(value)
+
+
+def test_what_is_nested_without_end_is_no_value() -> None:
+    deep: Any = 1
+    for _ in range(5000):
+        deep = (deep,)
+    for read in (canonical, lambda v: binned(v, 1)):
+        with pytest.raises(ValueError, match="nested more than 100 deep"):
+            read(deep)
 
 
 def test_true_and_one_differ_at_every_depth() -> None:
@@ -110,7 +135,7 @@ def test_texts_of_other_columns_are_stable() -> None:
     assert stable({"b": 1, "a": [2]}) == stable({"a": (2,), "b": np.int64(1)})
     assert stable(np.arange(2000)) != stable(np.r_[np.arange(1000), 0, np.arange(1001, 2000)])
     assert stable(np.zeros((2, 3))) != stable(np.zeros((3, 2)))
-    code = "from scrub.claims.values import stable; print(stable({'a', 'b', 'c', 'd', 'e'}))"
+    code = "from scrub.claims.content import stable; print(stable({'a', 'b', 'c', 'd', 'e'}))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == stable(frozenset("abcde"))
 

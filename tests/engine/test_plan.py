@@ -16,7 +16,8 @@ from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import Shape as Sizes
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
-from scrub.engine.cost import PILOT_CALLS, forward_work, plan_claim
+from scrub.engine.cost import forward_work, plan_claim
+from scrub.engine.counted import PILOT_CALLS
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.needs import Need, needs
 from scrub.engine.number import Numbering

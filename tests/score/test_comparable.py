@@ -22,7 +22,7 @@ from score.cases import (
     token_claim,
     token_rows,
 )  # fmt: skip
-from scrub import Hypothesis, nodes
+from scrub import Dataset, Hypothesis, nodes
 from scrub.errors import ClaimError
 
 
@@ -97,3 +97,58 @@ def test_the_problems_of_all_claims_are_told() -> None:
         scrub.compare(sum_claim().but(x=nodes("xx")), both().but(y=nodes("yy")))
     assert "xx does not exist" in str(error.value)
     assert "yy does not exist" in str(error.value)
+
+
+def with_columns(make: Callable[[int], dict[str, Any]]) -> Hypothesis:
+    """A claim about token rows in which the label decides, with more columns."""
+    rows = token_rows().rows
+    data = Dataset([evolve(row, columns=row.columns | make(i)) for i, row in enumerate(rows)])
+    return token_claim(TOKENS, data, metric="loss(label)")
+
+
+TOKENS = tiny_transformer()
+
+
+def test_helper_columns_that_nobody_reads_may_differ() -> None:
+    plain = with_columns(lambda i: {})
+    rivals = [with_columns(lambda i: {"note": f"a{i}", "mine": i}), with_columns(lambda i: {"note": "b"})]
+    found = scrub.compare(*rivals, draws=3)
+    assert found.differences[0].p == 1.0
+    assert found.options == {"columns left out": "mine, note (nobody reads them, and the data differ there)"}
+    assert "columns left out: mine, note" in str(found)
+    same = scrub.compare(plain, plain, draws=3)
+    assert same.options == {}
+    assert [h.digest for h in found.hypotheses] == [h.digest for h in same.hypotheses]
+    assert found.frame().equals(same.frame())  # the same draws
+    ordered = scrub.compare(rivals[1], turned(rivals[0]), draws=3)
+    assert ordered.differences[0].p == 1.0
+
+
+def turned(hypothesis: Hypothesis) -> Hypothesis:
+    data = hypothesis.data
+    assert isinstance(data, Dataset)
+    return evolve(hypothesis, data=Dataset(data.rows[::-1]))
+
+
+def test_columns_in_use_that_differ_are_named() -> None:
+    one, two = (with_columns(lambda i, k=k: {"mine": i % 3 != k, "note": k}) for k in (0, 1))
+    with pytest.raises(ClaimError, match=r"data differ: .* \(they differ in the column mine\)"):
+        scrub.compare(evolve(one, options=evolve(one.options, scored="mine")), two)
+    with pytest.raises(ClaimError, match=r"\(they differ in the column mine\)"):
+        scrub.compare(evolve(one, options=evolve(one.options, scored="mine")), with_columns(lambda i: {}))
+    with pytest.raises(ClaimError, match=r"\(they differ in the column label\)"):
+        scrub.compare(on(SUM), on(SUM, sum_rows(lambda x, y: 0)))
+    with pytest.raises(ClaimError, match=r"\(they have different numbers of rows\)"):
+        scrub.compare(on(SUM), on(SUM, Dataset(sum_rows().rows[1:])))
+    moved = [evolve(row, tokens=row.tokens[::-1]) for row in token_rows().rows]
+    with pytest.raises(ClaimError, match=r"\(they differ in tokens or named positions\)"):
+        scrub.compare(with_columns(lambda i: {}), token_claim(TOKENS, Dataset(moved), metric="loss(label)"))
+
+
+def test_a_metric_of_ones_own_reads_all_columns_that_the_data_share() -> None:
+    def noted(note: Callable[[int], dict[str, Any]]) -> Hypothesis:
+        return on(SUM, rows_of({**row.columns, **note(i)} for i, row in enumerate(sum_rows().rows)))
+
+    assert scrub.compare(noted(lambda i: {"a": i}), noted(lambda i: {"b": i}), draws=2).options
+    with pytest.raises(ClaimError, match=r"\(they differ in the column note\)"):
+        scrub.compare(noted(lambda i: {"note": 0}), noted(lambda i: {"note": 1}))
