@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
 MOST_ROWS = 64  # unless more are asked for; at most half, so that the others are left to test a claim on
 
 
+@contextmanager
+def _differentiable() -> Iterator[None]:
+    """Gradients on, whatever the caller has switched off: notebooks often do, for the whole process."""
+    import torch
+
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        yield
+
+
+@_differentiable()
 def propose(
     hypothesis: Hypothesis | None = None, *, model: Any = None, data: Dataset | str | Path | None = None,
     metric: str | Metric | None = None, pair: str | None = None, method: str = "recommended",

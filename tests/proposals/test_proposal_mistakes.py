@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -93,6 +94,17 @@ def test_a_model_in_training_mode() -> None:
     ]  # fmt: skip
     found = at_hand(model=model, data=Dataset.from_rows(rows), rows=4, verify=0, draws=0, edges=False)
     assert found.nodes[0].score > 1
+
+
+@pytest.mark.parametrize("switched", [lambda: torch.set_grad_enabled(mode=False), torch.no_grad, torch.inference_mode])
+def test_gradients_that_the_caller_switched_off(switched: Callable[[], Any]) -> None:
+    """Weights taken meanwhile are ordinary ones, and what was off is off again afterwards."""
+    asked = {"method": "eap-ig", "rules": "ln", "rows": 4, "verify": 2, "draws": 4}
+    with switched():
+        found = at_hand(**asked)
+        assert not torch.is_grad_enabled()
+    assert found.to_dict() == at_hand(**asked).to_dict()
+    assert found.edges
 
 
 def test_gradients_that_are_not_finite_name_their_node(monkeypatch: pytest.MonkeyPatch) -> None:
