@@ -87,7 +87,9 @@ def test_the_nearest_good_name(name: str, good: str) -> None:
 @pytest.mark.parametrize("name", ["mlp 0.1", "mlp 0.1 -> logits", "embed -> neuron 0.1"])
 def test_neurons_are_named_by_proposals_alone(name: str) -> None:
     """`0.1` would be a head."""
-    with pytest.raises(ClaimError, match=r"0\.1' is a neuron.*a circuit's parts are heads.*whole MLP, 'mlp 0'") as found:
+    with pytest.raises(
+        ClaimError, match=r"0\.1' is a neuron.*a circuit's parts are heads.*whole MLP, 'mlp 0'"
+    ) as found:
         run(name)
     assert "Did you mean" not in str(found.value)
 

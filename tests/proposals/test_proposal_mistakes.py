@@ -96,7 +96,9 @@ def test_a_model_in_training_mode() -> None:
     assert found.nodes[0].score > 1
 
 
-@pytest.mark.parametrize("switched", [lambda: torch.set_grad_enabled(mode=False), torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize(
+    "switched", [lambda: torch.set_grad_enabled(mode=False), torch.no_grad, torch.inference_mode]
+)
 def test_gradients_that_the_caller_switched_off(switched: Callable[[], Any]) -> None:
     """Weights taken meanwhile are ordinary ones, and what was off is off again afterwards."""
     asked = {"method": "eap-ig", "rules": "ln", "rows": 4, "verify": 2, "draws": 4}
