@@ -36,7 +36,7 @@ def partly(by: float) -> Callable[[Tensor], Tensor]:
 
 @frozen
 class Style:
-    """What a pass does to gradients: of norms' scales, heads' own norms' scales, activations, gates, products, q k v."""
+    """What a pass does to gradients: of scales of norms and of heads' norms, activations, gates, products, q k v."""
 
     scale: Callable[[Tensor], Tensor] = same
     own_scale: Callable[[Tensor], Tensor] = same
@@ -48,7 +48,7 @@ class Style:
 
 
 PLAIN = Style()
-# LXT (`lxt.efficient`): every norm's variance is detached, those of heads too; act(x)/x; products and attention halved
+# LXT (`lxt.efficient`): every norm's variance is detached, heads' too; act(x)/x; products and attention halved
 ATTNLRP = Style(Tensor.detach, Tensor.detach, True, same, partly(1 / 2), partly(1 / 4), partly(1 / 2))
 # its CP-LRP: the gate's input, queries and keys are detached; activations without a gate as above
 CPLRP = Style(Tensor.detach, Tensor.detach, True, Tensor.detach, same, Tensor.detach)

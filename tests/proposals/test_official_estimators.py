@@ -1,20 +1,23 @@
-"""Methods and their rules against the estimators of papers and official codes, on models of Hugging Face's classes."""
+"""Methods and rules against the estimators of papers and official codes, on models of Hugging Face's classes."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
+import attrs
 import pytest
 import torch
-from exact_nodes import apart, batch_of, scores, text
+from exact_nodes import apart, batch_of, model_of, scores, text
 from official import ATTNLRP, CPLRP, PLAIN, RELP, Pass, Style, pairs
 from torch import Tensor
 
 from model.tiny_models import bridged
 from scrub.model.transformer import adapt
+from scrub.model.weights import BlackBox, Transformer
+from scrub.proposals.attribute import ruled
 from scrub.proposals.edges import Edges
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import Batch, Passes
 from scrub.proposals.methods import Asked, find
 
 MODELS = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
@@ -99,6 +102,27 @@ def test_the_models_tell_these_rules_apart() -> None:
     ):
         own, other = (scores(batch(name), method, ("embed",), **told) for told in ({}, {"rules": without}))
         apart(other["embed"], own["embed"], 0.02)
+
+
+def test_what_rules_leave_as_it_is_is_told() -> None:
+    """The stream's norms are not all norms, and functions that nothing is known of have no rule inside."""
+
+    def told(model: str | Transformer, rules: tuple[str, ...]) -> dict[str, str]:
+        given = batch(model) if isinstance(model, str) else batch_of(model)
+        fresh = attrs.evolve(given, passes=Passes())
+        ruled(fresh, ("head",), rules)
+        return fresh.passes.rules
+
+    assert told("llama", ("ln",)) == {"ln": "live"}
+    assert told("llama", ("ln", "qknorm")) == {"ln": "live", "qknorm": "nothing to act on"}
+    assert told("qwen3", ("ln",)) == {"ln": "live (heads' own norms keep their derivative: rule qknorm)"}
+    assert told("qwen3", ("ln", "qknorm")) == {"ln": "live", "qknorm": "live"}
+    assert told("qwen3", ("ln", "attention")) == {"ln": "live", "attention": "live"}
+    opaque = model_of("gpt2")
+    blocks = tuple(attrs.evolve(block, mlp=BlackBox(torch.tanh)) for block in opaque.blocks)
+    assert told(attrs.evolve(opaque, blocks=blocks), ("identity",)) == {
+        "identity": "nothing to act on (not inside MLPs that are known as functions alone)"
+    }
 
 
 PATHS = [

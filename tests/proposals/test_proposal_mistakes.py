@@ -57,7 +57,15 @@ def same() -> Dataset:
         ({"verify": -1}, ClaimError, ("verify=-1",)),
         ({"steps": 0}, ClaimError, ("steps=0",)),
         ({"model": None}, ClaimError, ("model",)),
-        ({"over": "outputs", "method": "eap-ig"}, ClaimError, ("outputs", "activations")),
+        ({"over": "outputs", "method": "eap-ig"}, ClaimError, ("outputs", "activations", "senders")),
+        ({"over": "activation", "method": "eap-ig"}, ClaimError, ("Did you mean 'activations'",)),
+        ({"points": "middle", "method": "ig"}, ClaimError, ("middle", "midpoint")),
+        ({"points": "left"}, ClaimError, ("points='left'", "recommended takes no points", "eap-ig, ig")),
+        ({"over": "activations", "method": "ig"}, ClaimError, ("ig takes no over", "eap-ig")),
+        ({"steps": 9, "method": "atp"}, ClaimError, ("atp takes no steps",)),
+        ({"rules": "ln", "method": "atp"}, ClaimError, ("atp takes no rules", "relp")),
+        ({"rules": "half gate"}, ClaimError, ("'half' (a gated product", "'gate' (the gate is constant", "exclude")),
+        ({"rules": "attention split", "method": "eap"}, ClaimError, ("exclude each other",)),
     ],
 )  # fmt: skip
 def test_one_clear_sentence(given: dict[str, Any], error: type[ScrubError], words: tuple[str, ...]) -> None:
