@@ -136,7 +136,9 @@ PATHS = [
 @pytest.mark.parametrize(("path", "told"), PATHS, ids=[path for path, _ in PATHS])
 @pytest.mark.parametrize("name", MODELS)
 def test_nodes_of_eap_ig(name: str, path: str, told: dict[str, str]) -> None:
-    nodes_equal(scores(batch(name), "eap-ig", KINDS, steps=STEPS, **told), name, PLAIN, path)
+    found = scores(batch(name), "eap-ig", (*KINDS, "neuron"), steps=STEPS, **told)
+    torch.testing.assert_close(found.pop("neuron").sum(2), found["mlp"][:, :, 0], rtol=1e-9, atol=1e-11)
+    nodes_equal(found, name, PLAIN, path)
 
 
 EDGES = [
