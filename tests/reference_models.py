@@ -61,7 +61,7 @@ class OnGraph:
 
     def _plain(self, row: int) -> dict[Component, Any]:
         values = self.model.run(self.claim.data.rows[row].columns)
-        return {Component("node", name=name): value for name, value in values.items()}
+        return {Component.for_node(name): value for name, value in values.items()}
 
     def context(self, frame: Frame, given: Values) -> Context:
         known = {c.name: value for c, value in frame.writes.items()}

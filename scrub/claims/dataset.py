@@ -23,7 +23,6 @@ from attrs import evolve, field, frozen
 
 from scrub.anatomy.positions import ALL, Slot, locate
 from scrub.claims.content import fit, shown, stable
-from scrub.claims.positions import ALL, Slot, locate
 from scrub.claims.text import Marked, Tokenizer, mark, tokenize
 from scrub.errors import DataError, did_you_mean, some
 

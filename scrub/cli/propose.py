@@ -63,8 +63,9 @@ def _search(command: Command) -> Command:
             "--absolute/--signed", default=None, help="Means of |effect|, or signed (default: the method's)."
         ),
         click.option(
-            "--over", default="inputs", show_default=True, help="Path of eap-ig: 'inputs' or 'activations'."
+            "--over", default="inputs", show_default=True, help="Path of eap-ig: inputs, activations or senders."
         ),
+        click.option("--points", help="Of each step: left, midpoint or right (default: the method's)."),
         click.option("--steps", default=5, show_default=True, help="Steps of integrated gradients."),
         click.option("--rules", help="Rules of relevance propagation, such as 'ln identity half'."),
         click.option(

@@ -14,13 +14,9 @@ from scrub.claims.check import name_of
 from scrub.claims.resolved import Claim
 from scrub.engine.counted import count
 from scrub.engine.needs import passed_heads, passed_mlps
-from scrub.engine.number import Numbering
-from scrub.engine.plan import Leaf, Program, Shape, Stream, compile_tree
-from scrub.engine.unroll import Occurrence, unroll
-from scrub.shown import shown
 from scrub.engine.plan import Leaf, Program, Shape, Stream
 from scrub.engine.unroll import Occurrence
-from scrub.model.graph import TransformerGraph
+from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd

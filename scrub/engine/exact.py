@@ -19,7 +19,6 @@ from jaxtyping import Float, Int
 
 from scrub.anatomy.names import Component
 from scrub.claims.content import alike, shown, stable
-from scrub.claims.names import Component
 from scrub.claims.values import codes, joint_codes
 from scrub.engine.draw import Classes, Draws
 from scrub.engine.on_graph import GraphEvaluator

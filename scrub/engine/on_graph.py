@@ -107,7 +107,7 @@ class GraphEvaluator:
 
     def is_free(self, name: str) -> bool:
         """Whether a node is recomputed in a frame: a function that is passed through, and that no site claims."""
-        claim, component = self.rows.claim, Component("node", name=name)
+        claim, component = self.rows.claim, Component.for_node(name)
         passed = component in claim.passed and (component, None) not in claim.claimed
         return passed and self.rows.model.nodes[name].function is not None
 

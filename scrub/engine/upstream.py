@@ -11,8 +11,6 @@ from jaxtyping import Int
 from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.content import alike
-from scrub.claims.names import Component
-from scrub.claims.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.claims.values import codes
 from scrub.model.computation import Computation

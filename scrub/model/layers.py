@@ -20,6 +20,7 @@ from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Rotary, Transf
 
 Record = Callable[[str, int, Tensor], Tensor | None]
 Tap = Callable[[str, int, Tensor], Tensor]
+Normed = Callable[[Norm, Tensor], Tensor]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -66,12 +67,13 @@ def project(
     x: Float[Tensor, "*batch n d"],
     heads: Sequence[int] | None,
     positions: Int[Tensor, "*batch n"],
+    own: Normed = norm,
 ) -> Float[Tensor, "*batch n heads e"]:
     """What heads make of a normalised stream: bias, the heads' own norm, and rotary at `positions` included.
 
     `channel` is `q`, `k` or `v`; `heads` are query heads for q, key/value heads for k and v; None is all.
     """
-    return turn(attn, channel, linear(attn, channel, x, heads), positions)
+    return turn(attn, channel, linear(attn, channel, x, heads), positions, own)
 
 
 def linear(
@@ -86,13 +88,14 @@ def linear(
 
 
 def turn(
-    attn: Attn, channel: str, x: Float[Tensor, "*batch n heads e"], positions: Int[Tensor, "*batch n"]
-) -> Float[Tensor, "*batch n heads e"]:
+    attn: Attn, channel: str, x: Float[Tensor, "*batch n heads e"], positions: Int[Tensor, "*batch n"],
+    own: Normed = norm,
+) -> Float[Tensor, "*batch n heads e"]:  # fmt: skip
     """A head's own norm, and rotary at `positions`; values are neither normed nor turned."""
     if channel == "v":
         return x
-    own = attn.q_norm if channel == "q" else attn.k_norm
-    x = x if own is None else norm(own, x)
+    of_heads = attn.q_norm if channel == "q" else attn.k_norm
+    x = x if of_heads is None else own(of_heads, x)
     return x if attn.rotary is None else rotate(attn.rotary, x, positions)
 
 
@@ -197,9 +200,13 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 @frozen
 class Steps:
-    """The steps of a pass that are not linear. Others with the same values may have other gradients."""
+    """The steps of a pass that are not linear. Others with the same values may have other gradients.
 
-    norm: Callable[[Norm, Tensor], Tensor] = norm
+    `norm` are those that read the stream, `own` those that heads have for their queries and keys.
+    """
+
+    norm: Normed = norm
+    own: Normed = norm
     attend: Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor] = attend
     neurons: Callable[[Mlp, Tensor], Tensor] = neurons
 
@@ -278,7 +285,7 @@ def _embedded(model: Transformer, tokens: Tensor, tap: Tap) -> Tensor:
 def _layer(block: Block, layer: int, x: Tensor, positions: Tensor, lengths: Tensor, tap: Tap, steps: Steps) -> Tensor:
     attn = block.attn
     read = steps.norm(block.ln1, x)
-    q, k, v = (tap(channel, layer, project(attn, channel, read, None, positions)) for channel in CHANNELS)
+    q, k, v = (tap(channel, layer, project(attn, channel, read, None, positions, steps.own)) for channel in CHANNELS)
     k, v = tap("k_read", layer, expand(attn, k)), tap("v_read", layer, expand(attn, v))
     z = tap("z", layer, steps.attend(q, k, v, visible(attn, positions, positions, lengths), attn.scale))
     out = tap("attn_out", layer, write(attn, z))

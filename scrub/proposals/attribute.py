@@ -64,9 +64,14 @@ def at_base(batch: Batch, kinds: tuple[str, ...], rules: Rules = ()) -> Scores:
 
 
 def ruled(batch: Batch, kinds: Iterable[str], rules: Rules) -> tuple[Forward, Arrays]:
-    """A run and its gradients under rules, each rule seen to be live in the first call. Raises ModelError."""
+    """A run on the base rows and its gradients under rules. Raises ModelError."""
     run = batch.forward(steps_of(rules))
+    return run, checked(batch, run, kinds, rules)
+
+
+def checked(batch: Batch, run: Forward, kinds: Iterable[str], rules: Rules) -> Arrays:
+    """The gradients of a run under rules, each rule seen to be live in the first call. Raises ModelError."""
     gradients = run.gradients(keys_of({*kinds, "resid"}, batch.model.shape))
     if set(rules) - set(batch.passes.rules):
         batch.passes.rules.update(check_live(batch, run.nodes, gradients, rules))
-    return run, gradients
+    return gradients

@@ -1,7 +1,8 @@
 """Edge estimates: what a component writes differently, times the gradient at what a channel reads of the stream.
 
 Every query head has its own q, k and v, grouped or not. The stream is read through a norm: the gradient is taken
-before it, with the norm's own derivative (or, under the rule `ln`, with its scale constant).
+before it, with the norm's own derivative (or, under the rule `ln`, with its scale constant); the same holds of
+heads' own norms and the rule `qknorm`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from torch import Tensor
 from scrub.anatomy.names import EMBED, LOGITS, Component
 from scrub.anatomy.table import CHANNELS
 from scrub.model.layers import expand, linear, norm, turn
+from scrub.claims.names import Component
+from scrub.model.layers import Normed, expand, linear, norm, turn
 from scrub.model.weights import Attn, Norm, Transformer
 from scrub.proposals.forward import Arrays, Batch, Forward, Key
 from scrub.proposals.rules import Rules, steps_of
@@ -137,7 +140,7 @@ def _at_readers(
         stream = nodes["resid", layer].detach()
         for channel in CHANNELS:
             found = [(Component.for_head(layer, head), channel) for head in heads]
-            yield found, _at_stream(block.attn, block.ln1, channel, stream, gradients[channel, layer], "ln" in rules)
+            yield found, _at_stream(block.attn, block.ln1, channel, stream, gradients[channel, layer], rules)
         if block.mlp is not None:
             yield [(Component.for_mlp(layer), "input")], gradients["mlp_input", layer].unsqueeze(1)
     yield [(LOGITS, "input")], gradients["resid", len(batch.model.blocks)].unsqueeze(1)
@@ -145,7 +148,7 @@ def _at_readers(
 
 def _at_stream(
     attn: Attn, ln: Norm, channel: str, stream: Float[Tensor, "row t d"], gradient: Float[Tensor, "row t h e"],
-    constant: bool,
+    rules: Rules,
 ) -> Float[Tensor, "row h t d"]:  # fmt: skip
     """The gradient at the stream that a channel reads, one for each query head."""
     weight = {"q": attn.W_Q, "k": attn.W_K, "v": attn.W_V}[channel]
@@ -153,16 +156,16 @@ def _at_stream(
         weight = expand(attn, weight.transpose(0, 1)).transpose(0, 1)
     own = attn.q_norm if channel == "q" else attn.k_norm
     if channel != "v" and (own is not None or attn.rotary is not None):
-        gradient = _before_turning(attn, channel, norm(ln, stream), gradient)
-    return through_norm(ln, stream, weight, gradient, constant)
+        gradient = _before_turning(attn, channel, norm(ln, stream), gradient, steps_of(rules).own)
+    return through_norm(ln, stream, weight, gradient, "ln" in rules)
 
 
-def _before_turning(attn: Attn, channel: str, read: Tensor, gradient: Tensor) -> Tensor:
+def _before_turning(attn: Attn, channel: str, read: Tensor, gradient: Tensor, normed: Normed) -> Tensor:
     positions = torch.arange(read.shape[1], device=read.device).expand(read.shape[:2])
     raw = linear(attn, channel, read, None)
     raw = (raw if channel == "q" else expand(attn, raw)).requires_grad_()
     with torch.enable_grad():
-        turned = turn(attn, channel, raw, positions)
+        turned = turn(attn, channel, raw, positions, normed)
     return torch.autograd.grad(turned, raw, gradient)[0]
 
 

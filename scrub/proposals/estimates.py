@@ -68,15 +68,16 @@ def estimate(setup: Setup, calls: Sequence[Call], done: Callable[[int], None]) -
     return found
 
 
-def edges_of(setup: Setup, call: Call, done: Callable[[int], None]) -> Edges | None:
-    """The mean over rows of a method's estimates of edges; None where it has none."""
+def edges_of(setup: Setup, call: Call, done: Callable[[int], None], absolute: bool) -> Edges | None:
+    """The mean over rows of a method's estimates of edges, or of their absolute values; None where it has none."""
     if call.method.edges is None:
         return None
     _sloped(setup, call.method)
     total: Edges | None = None
     for chosen, batch in setup.batches():
         part = call.method.edges(batch, call.asked)
-        share = part.scores.sum(0, keepdim=True).double() / len(setup.rows)
+        scores = part.scores.abs() if absolute else part.scores
+        share = scores.sum(0, keepdim=True).double() / len(setup.rows)
         total = evolve(part, scores=share if total is None else total.scores + share)
         done(len(chosen))
     return total

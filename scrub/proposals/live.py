@@ -7,6 +7,7 @@ from torch import Tensor
 
 from scrub.errors import ModelError
 from scrub.model.layers import trace
+from scrub.model.weights import BlackBox, Transformer
 from scrub.proposals.forward import Arrays, Batch
 from scrub.proposals.rules import Rules, applies, steps_of
 
@@ -15,7 +16,7 @@ LIVE, ABSENT, IDLE = "live", "nothing to act on", "changes nothing here"
 
 
 def check_live(batch: Batch, values: Arrays, gradients: Arrays, rules: Rules) -> dict[str, str]:
-    """What each rule does in a run: `live`, or why not. `gradients` are those of `resid` at every layer.
+    """What each rule does in a run: `live`, or why not; and what it leaves out. `gradients` are those of all `resid`.
 
     In some layer that has what the rule is about, one row's gradient is carried back through that layer, with the
     rule and without it. The run's own gradient must be the first, and the two must differ by a thousandth. Raises
@@ -35,7 +36,18 @@ def check_live(batch: Batch, values: Arrays, gradients: Arrays, rules: Rules) ->
             if _apart(back, _carried(batch, values, gradients, layer, row, others)):
                 found[rule] = LIVE
                 break
+        found[rule] += _beyond(rule, batch.model, rules)
     return found
+
+
+def _beyond(rule: str, model: Transformer, rules: Rules) -> str:
+    """What of a rule's kind it leaves as it is, to stand behind its state."""
+    layers = range(len(model.blocks))
+    if rule == "ln" and not {"qknorm", "attention"} & set(rules) and any(applies("qknorm", model, n) for n in layers):
+        return " (heads' own norms keep their derivative: rule qknorm)"
+    if rule in ("identity", "half", "gate") and any(isinstance(block.mlp, BlackBox) for block in model.blocks):
+        return " (not inside MLPs that are known as functions alone)"
+    return ""
 
 
 def _apart(a: Tensor, b: Tensor) -> bool:

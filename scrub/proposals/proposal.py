@@ -55,7 +55,7 @@ class Ranked:
 
 @frozen
 class RankedEdge:
-    """An edge by rank: its mean signed estimate."""
+    """An edge by rank: its estimate, aggregated over rows as `edge_aggregate` says."""
 
     edge: Edge
     score: float
@@ -83,10 +83,11 @@ class SourceShare:
 class Proposal:
     """Candidates for a claim. Scores are estimates of `metric(base with the node from source) - metric(base)`.
 
-    Under `noising` the base is the row and the source its partner, under `denoising` the other way round. `passes`
-    are in passes over all rows. `recall` says how many patches in rank order it took to have the k largest of
-    the patched; `left_out` are strong candidates that a claim does not name; `sources` (of `dla`) the base run's
-    direct contributions by source token. `seen` are the digests of the rows; `estimates` those of each row.
+    Under `noising` the base is the row and the source its partner, under `denoising` the other way round. `aggregate`
+    says how scores of nodes are made of those of rows, `edge_aggregate` how those of edges are. `passes` are in
+    passes over all rows. `recall` says how many patches in rank order it took to have the k largest of the patched;
+    `left_out` are strong candidates that a claim does not name; `sources` (of `dla`) the base run's direct
+    contributions by source token. `seen` are the digests of the rows; `estimates` those of each row.
     """
 
     hypothesis: str | None
@@ -116,6 +117,7 @@ class Proposal:
     seed: int
     options: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    edge_aggregate: str | None = None
     sources: tuple[SourceShare, ...] = ()
     row_numbers: Int[np.ndarray, " row"] = field(factory=lambda: np.zeros(0, dtype=np.int64), repr=False)
     estimates: Float[np.ndarray, "row node"] = field(factory=lambda: np.zeros((0, 0)), repr=False)
@@ -128,7 +130,7 @@ class Proposal:
             "aggregate": self.aggregate, "base": self.base, "source": self.source,
             "nodes": [_node(node) for node in self.nodes],
             "edges": [{"sender": e.sender, "receiver": e.receiver, "score": e.score} for e in self.edges],
-            "edge_method": self.edge_method,
+            "edge_method": self.edge_method, "edge_aggregate": self.edge_aggregate,
             "agreement": agreement | {"by_kind": {kind: a.to_dict() for kind, a in self.by_kind.items()}},
             "recall": [{"k": k, "patches": patches} for k, patches in self.recall], "overhead": self.overhead,
             "stands": self.stands, "bound": [{"level": b.level, "value": b.value} for b in self.bounded.bounds],

@@ -52,7 +52,7 @@ def rank(setup: Setup, wanted: Wanted, done: Callable[[int], None]) -> Ranking:
         absolute = True if wanted.absolute is None else wanted.absolute
         return _recommended(setup, wanted.kinds, parse_rules(wanted.rules), absolute, done)
     method = find(wanted.method)
-    asked = Asked(wanted.kinds, parse_rules(wanted.rules, method.rules), wanted.steps, wanted.over, done)
+    asked = wanted.asked(wanted.kinds, method, done)
     found = Estimates.of(estimate(setup, [Call(method, asked)], done)[0])
     absolute = method.inside if wanted.absolute is None else wanted.absolute or method.magnitude
     return _ordered(found, [wanted.method] * len(found.nodes), {}, absolute, method.caution)

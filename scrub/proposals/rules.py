@@ -1,8 +1,8 @@
 """Rules of relevance propagation: steps of the pass with their own values and other gradients, chosen per call.
 
 RelP (Jafari et al. 2025, arXiv 2508.21258) takes `ln`, `identity` and `half`; AttnLRP (Achtibat et al. 2024, arXiv
-2402.05602) adds `split`; CP-LRP (Ali et al. 2022, arXiv 2202.07304) has `attention` instead. Linear maps keep the
-ordinary gradient (0-rule).
+2402.05602) adds `split`, and `qknorm` where heads have norms; CP-LRP (Ali et al. 2022, arXiv 2202.07304) has
+`attention` and `gate` in place of `split` and `half`. Linear maps keep the ordinary gradient (0-rule).
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ from scrub.model.layers import ACTIVATIONS, PLAIN, Steps, affine, attend, neuron
 from scrub.model.weights import Mlp, Norm, Transformer
 
 RULES = {
-    "ln": "the scale of a norm is constant",
+    "ln": "the scale of a norm that reads the stream is constant",
+    "qknorm": "the scale of heads' own norms of queries and keys is constant",
     "identity": "an activation passes relevance as it is: act(x)/x in place of its derivative",
     "half": "a gated product gives half to either factor",
+    "gate": "the gate is constant: all goes to what it multiplies",
     "attention": "the attention pattern is constant: nothing goes to queries and keys",
     "split": "attention gives a quarter to queries, a quarter to keys, half to values",
 }
 RELP = ("ln", "identity", "half")
+ONE_OF = (("half", "gate"), ("attention", "split"))  # rules that say two things of one step
 SMALL = 1e-6  # what stands for an x at 0 in act(x)/x
 
 Rules = tuple[str, ...]
 
 
 def parse_rules(words: str | Iterable[str] | None, default: Rules = RELP) -> Rules:
-    """Rules by name, in their order; `""` is none. Raises ClaimError for one that is unknown."""
+    """Rules by name, in their order; `""` is none. Raises ClaimError for an unknown one, or two that contradict."""
     if words is None:
         return default
     listed = words.replace(",", " ").split() if isinstance(words, str) else list(words)
@@ -41,6 +44,10 @@ def parse_rules(words: str | Iterable[str] | None, default: Rules = RELP) -> Rul
         if word not in RULES:
             near = did_you_mean(str(word), RULES)
             raise ClaimError(f"rules={words!r}: there is no rule {word!r}.{near} Known: {', '.join(RULES)}.")
+    for one, other in ONE_OF:
+        if {one, other} <= set(listed):
+            told = f"{one!r} ({RULES[one]}) and {other!r} ({RULES[other]})"
+            raise ClaimError(f"rules={words!r}: {told} exclude each other: give one.")
     return tuple(rule for rule in RULES if rule in listed)
 
 
@@ -50,8 +57,9 @@ def steps_of(rules: Rules) -> Steps:
         return PLAIN
     return Steps(
         norm=_norm if "ln" in rules else norm,
+        own=_norm if "qknorm" in rules else norm,
         attend=_attention(rules) if {"attention", "split"} & set(rules) else attend,
-        neurons=_activations("identity" in rules, "half" in rules) if {"identity", "half"} & set(rules) else neurons,
+        neurons=_activations(rules) if {"identity", "half", "gate"} & set(rules) else neurons,
     )
 
 
@@ -64,7 +72,9 @@ def applies(rule: str, model: Transformer, layer: int) -> bool:
             return block.ln1.kind != "none" or (block.ln2 is not None and block.ln2.kind != "none")
         case "identity":
             return mlp is not None and mlp.act not in ("relu", "identity")
-        case "half":
+        case "qknorm":
+            return block.attn.q_norm is not None or block.attn.k_norm is not None
+        case "half" | "gate":
             return mlp is not None and mlp.W_gate is not None
         case _:
             return True
@@ -134,13 +144,16 @@ def _norm(n: Norm, x: Tensor) -> Tensor:
     return instead(value, centred * (scale if n.weight is None else scale * n.weight))
 
 
-def _activations(identity: bool, half: bool) -> Any:
+def _activations(rules: Rules) -> Any:
+    identity = "identity" in rules
+
     def step(m: Mlp, x: Tensor) -> Tensor:
+        hidden = affine(x, m.W_in, m.b_in)
         if m.W_gate is None:
-            return _activated(m.act, affine(x, m.W_in, m.b_in), identity)
+            return _activated(m.act, hidden, identity)
         gate = _activated(m.act, affine(x, m.W_gate, m.b_gate), identity)
-        product = gate * affine(x, m.W_in, m.b_in)
-        return scaled(product, 0.5) if half else product
+        product = (gate.detach() if "gate" in rules else gate) * hidden
+        return scaled(product, 0.5) if "half" in rules else product
 
     return step
 

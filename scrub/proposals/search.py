@@ -14,12 +14,11 @@ from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead,
 from scrub.proposals.bound import bound_rest
 from scrub.proposals.edges import Edges
 from scrub.proposals.estimates import Call, edges_of
-from scrub.proposals.methods import RECOMMENDED, Asked, find
+from scrub.proposals.methods import RECOMMENDED, find
 from scrub.proposals.methods.dla import shares
 from scrub.proposals.patching import Placed
 from scrub.proposals.proposal import Proposal, Ranked, RankedEdge, aggregate_of
 from scrub.proposals.rank import Ranking, rank
-from scrub.proposals.rules import parse_rules
 from scrub.proposals.setup import Setup
 from scrub.proposals.verify import Verified, verify
 from scrub.proposals.wanted import Wanted
@@ -82,6 +81,7 @@ def search(
         seed=wanted.seed,
         options=wanted.options(),
         provenance=provenance,
+        edge_aggregate=None if edges is None else aggregate_of(bool(wanted.absolute)),
         sources=sources,
         row_numbers=setup.rows,
         estimates=ranking.values,
@@ -96,8 +96,7 @@ def _edges(setup: Setup, wanted: Wanted, done: Done) -> tuple[Edges | None, str 
         return None, None
     if method.edges is None:
         name, method = "eap", find("eap")
-    asked = Asked((), parse_rules(wanted.rules, method.rules), wanted.steps, wanted.over)
-    return edges_of(setup, Call(method, asked), done), name
+    return edges_of(setup, Call(method, wanted.asked((), method)), done, bool(wanted.absolute)), name
 
 
 def finest(kinds: Sequence[str]) -> tuple[str, ...]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import frozen
 
 from scrub.anatomy.positions import Slot, parse_slots
 from scrub.errors import ClaimError
+from scrub.claims.positions import Slot, parse_slots
+from scrub.errors import ClaimError, did_you_mean
 from scrub.model.weights import BlackBox, Transformer
-from scrub.proposals.methods import RECOMMENDED, Method, find
+from scrub.proposals.methods import RECOMMENDED, Asked, Method, find
+from scrub.proposals.methods import names as methods
+from scrub.proposals.methods.eap_ig import OVER
+from scrub.proposals.methods.ig import POINTS
 from scrub.proposals.nodes import extent, parse_kinds
 from scrub.proposals.rules import parse_rules
 
-OVER = ("inputs", "activations")
+TAKEN = ("rules", "steps", "over", "points")  # what some methods take and others have no use for
 
 
 @frozen
@@ -26,6 +31,7 @@ class Wanted:
     rules: str | Sequence[str] | None = None
     steps: int = 5
     over: str = "inputs"
+    points: str | None = None
     absolute: bool | None = None
     edges: bool | None = None
     verify: int = 64
@@ -40,9 +46,31 @@ class Wanted:
 
     def options(self) -> dict[str, Any]:
         """What differs from the defaults and is not told elsewhere in a result."""
-        names = ("rules", "steps", "over", "absolute", "verify", "top", "draws")
+        return self._said(*TAKEN, "absolute", "verify", "top", "draws")
+
+    def _said(self, *names: str) -> dict[str, Any]:
         given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value != getattr(Wanted(), name)}
+
+    def asked(self, kinds: tuple[str, ...], method: Method, done: Callable[[int], None] = lambda n: None) -> Asked:
+        """What a method is told. Raises ClaimError for unknown rules."""
+        return Asked(kinds, parse_rules(self.rules, method.rules), self.steps, self.over, self.points, done)
+
+    def check(self) -> None:
+        """Raises ClaimError for an unknown path or points, and for what the method has no use for."""
+        _known("over", self.over, tuple(OVER))
+        if self.points is not None:
+            _known("points", self.points, tuple(POINTS))
+        takes = ("rules",) if self.method == RECOMMENDED else find(self.method).takes
+        for name, value in self._said(*TAKEN).items():
+            if value and name not in takes:
+                others = ", ".join(other for other in methods() if name in find(other).takes)
+                raise ClaimError(f"{name}={value!r}: {self.method} takes no {name}; {others} do. Leave it out.")
+
+
+def _known(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ClaimError(f"{name}={value!r} is unknown.{did_you_mean(str(value), known)} Known: {', '.join(known)}.")
 
 
 def slots_of(at: str | int | Sequence[str | int] | None) -> tuple[Slot, ...]:
@@ -53,8 +81,6 @@ def slots_of(at: str | int | Sequence[str | int] | None) -> tuple[Slot, ...]:
 def kinds_of(nodes: str | Sequence[str] | None, wanted: Wanted, model: Transformer) -> tuple[str, ...]:
     """The kinds of nodes to rank. Raises ClaimError for one that a method, or the model, has nothing to say about."""
     method = None if wanted.method == RECOMMENDED else find(wanted.method)
-    if wanted.over not in OVER:
-        raise ClaimError(f"over={wanted.over!r} is unknown: 'inputs' or 'activations'.")
     listed = parse_kinds(nodes if nodes is None or isinstance(nodes, str) else list(nodes))
     found: list[str] = []
     for kind in listed:

@@ -190,8 +190,11 @@ def _edges(p: Proposal) -> Listing | None:
     if not p.edges:
         return None
     some = sorted(p.edges, key=lambda e: -abs(e.score))[:EDGES]
-    rows = tuple((name(e.sender), name(e.receiver), number(e.score)) for e in some)
-    how = f"by {name(p.edge_method)}: signed mean estimates, none is patched"
+    absolute = "absolute" in (p.edge_aggregate or "")
+    told = size if absolute else number
+    rows = tuple((name(e.sender), name(e.receiver), told(e.score)) for e in some)
+    what = "means of |estimate|" if absolute else "signed mean estimates"
+    how = f"by {name(p.edge_method)}: {what}, none is patched"
     caption = f"the {len(rows)} strongest of {several(len(p.edges), 'edge')}, {how}"
     return Listing(caption, ("sender", "receiver", "score"), rows)
 

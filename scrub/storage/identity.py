@@ -21,9 +21,8 @@ from uuid import uuid4
 import attrs
 import numpy as np
 
-from scrub.storage.code import OURS, class_parts, code_parts, function_parts, module_parts, own
 from scrub.claims.content import array_parts, copied_from
-from scrub.runs.code import OURS, class_parts, code_parts, function_parts, module_parts, own
+from scrub.storage.code import OURS, class_parts, code_parts, function_parts, module_parts, own
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, Fraction)
 

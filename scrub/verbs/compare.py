@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
-from scrub.benches import bench_of, countable, references, sampled, weights_of
+
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem
@@ -46,8 +46,8 @@ def compare(
     from scrub.score.comparison import distinct, labels
     from scrub.score.constant import best_constant
     from scrub.score.controls import known_controls
-    from scrub.storage.directory import beside_run
     from scrub.score.in_use import on_columns_in_use
+    from scrub.storage.directory import beside_run
 
     countable(draws, rows, seed)
     known_controls(controls)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +32,25 @@ if TYPE_CHECKING:
 MOST_ROWS = 64  # unless more are asked for; at most half, so that the others are left to test a claim on
 
 
+@contextmanager
+def _differentiable() -> Generator[None]:
+    """Gradients on, whatever the caller has switched off: notebooks often do, for the whole process."""
+    import torch
+
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        yield
+
+
+@_differentiable()
 def propose(
     hypothesis: Hypothesis | None = None, *, model: Any = None, data: Dataset | str | Path | None = None,
     metric: str | Metric | None = None, pair: str | None = None, method: str = "recommended",
     direction: str = "noising", nodes: str | Sequence[str] | None = None,
     at: str | int | Sequence[str | int] | None = None, rows: int | None = None, seed: int = 0,
-    rules: str | Sequence[str] | None = None, steps: int = 5, over: str = "inputs", absolute: bool | None = None,
-    edges: bool | None = None, verify: int = 64, top: int = 10, draws: int = 256, read: str | int = -1,
-    scored: str | None = None, write: str | Path | None = None, device: str | None = None, dtype: str = "float32",
+    rules: str | Sequence[str] | None = None, steps: int = 5, over: str = "inputs", points: str | None = None,
+    absolute: bool | None = None, edges: bool | None = None, verify: int = 64, top: int = 10, draws: int = 256,
+    read: str | int = -1, scored: str | None = None, write: str | Path | None = None,
+    device: str | None = None, dtype: str = "float32",
 ) -> Proposal:  # fmt: skip
     """Rank the parts of a model by what patching them does to the metric, and verify the first by patching.
 
@@ -49,8 +61,9 @@ def propose(
     its partner's values) or `denoising`; `nodes` are kinds (`"heads q k v mlps neurons"`); `at` names positions,
     each a node of its own (default: a node is patched at every position); `rows` are seen (default: half of the
     scored rows, at most 64), so that a claim can be tested on the others.
-    Other arguments: `rules` of relevance propagation; `steps` and `over` (`inputs`, `activations`) of integrated
-    gradients; `absolute` takes means of absolute values (default: as the method's source does); `edges` are
+    Other arguments: `rules` of relevance propagation; `steps`, `over` (`inputs`, `activations`, `senders`) and
+    `points` (`left`, `midpoint`, `right`; default: the method's own) of integrated gradients; `absolute` takes means
+    of absolute values, of nodes and edges (default: nodes as the method's source does, edges signed); `edges` are
     estimated where the method can; `verify` nodes are patched at most, until the `top` stand; `draws` random subsets
     bound the rest; `read` is where logits are read without a hypothesis; `write` is a .py file, new, that gets a
     claim to start from (rows that are in no file yet are written beside it, as .jsonl).
@@ -83,7 +96,10 @@ def propose(
     record = record_of(source, weights, experiment.data)
     from scrub.proposals.wanted import Wanted, kinds_of, slots_of
 
-    wanted = Wanted(method, (), rules, steps, over, absolute, True if target else edges, verify, top, draws, seed)
+    wanted = Wanted(
+        method, (), rules, steps, over, points, absolute, True if target else edges, verify, top, draws, seed
+    )
+    wanted.check()
     with progress("propose", 0) as done:
         if weights is None:
             from scrub.proposals.on_graph import search_graph

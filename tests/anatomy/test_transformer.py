@@ -58,7 +58,7 @@ def test_what_does_not_exist_has_a_nearest(tiny: TransformerGraph, text: str, kn
 
 
 def test_nodes_are_not_of_a_transformer() -> None:
-    node = Component("node", name="h1")
+    node = Component.for_node("h1")
     assert not GRAPH.has(node)
     assert "nodes(...) names nodes of a computation graph" in GRAPH.missing(node)[0]
 

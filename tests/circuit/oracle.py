@@ -119,7 +119,7 @@ class OnGraph:
 
 
 def node(name: str) -> Component:
-    return Component("node", name=name)
+    return Component.for_node(name)
 
 
 World = OnTransformer | OnGraph

@@ -159,7 +159,7 @@ def test_a_circuit_is_written_and_read_back_equal(tmp_path: Path) -> None:
 
 
 def test_a_circuit_of_a_computation_graph_round_trips(tmp_path: Path) -> None:
-    h1, h2 = Component("node", name="h1"), Component("node", name="9.6")
+    h1, h2 = Component.for_node("h1"), Component.for_node("9.6")
     circuit = Circuit(frozenset({Node(h1)}), frozenset({Edge(h1, h2, "h1")}))
     write_circuit(circuit, tmp_path / "graph.json")
     assert read_circuit(tmp_path / "graph.json") == circuit

@@ -84,6 +84,16 @@ def test_the_nearest_good_name(name: str, good: str) -> None:
     refused(lambda: run(name), ClaimError, f"{name!r} names no component", good)
 
 
+@pytest.mark.parametrize("name", ["mlp 0.1", "mlp 0.1 -> logits", "embed -> neuron 0.1"])
+def test_neurons_are_named_by_proposals_alone(name: str) -> None:
+    """`0.1` would be a head."""
+    with pytest.raises(
+        ClaimError, match=r"0\.1' is a neuron.*a circuit's parts are heads.*whole MLP, 'mlp 0'"
+    ) as found:
+        run(name)
+    assert "Did you mean" not in str(found.value)
+
+
 @pytest.mark.parametrize("name", ["hed 3", "mlpp 0", "9/9", "hed 7.7", "mlp 1 2"])
 def test_the_nearest_name_is_one_that_the_model_has(name: str) -> None:
     with pytest.raises(ClaimError, match="Did you mean") as found:

@@ -63,7 +63,7 @@ def bench_of(
 ) -> Bench:
     """A bench on a computation graph."""
     experiment = resolve(
-        graph, data, metric, None, Protocol(**protocol), answer=None, output=Component("node", name=graph.ends[-1]),
+        graph, data, metric, None, Protocol(**protocol), answer=None, output=Component.for_node(graph.ends[-1]),
         rows=None, group=None, reference=None, pair=None, through=(),
     )  # fmt: skip
     return Bench.of(experiment, None, circuit)

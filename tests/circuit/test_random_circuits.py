@@ -101,10 +101,10 @@ def test_inputs_alone_have_no_random_circuits() -> None:
 def test_input_nodes_of_a_graph_are_kept() -> None:
     graph = computation()
     circuit = Circuit.parse("a, h, k", graph)
-    for some in random_circuits(circuit, graph, frozenset(), Component("node", name="out"), 10, 0):
+    for some in random_circuits(circuit, graph, frozenset(), Component.for_node("out"), 10, 0):
         assert len(some) == 3
-        assert Node(Component("node", name="a")) in some
-        assert Node(Component("node", name="b")) not in some
+        assert Node(Component.for_node("a")) in some
+        assert Node(Component.for_node("b")) not in some
 
 
 def computation() -> Computation:
@@ -178,7 +178,7 @@ def test_pruned_is_what_lies_on_paths(seed: int) -> None:
 
 def test_roles_outlive_pruning_and_components_are_left_alone() -> None:
     assert pruned(NODES, GRAPH, PASSED, LOGITS) == (NODES, ())
-    graph, out = computation(), Component("node", name="out")
+    graph, out = computation(), Component.for_node("out")
     some = Circuit.parse(["a -> h", "h -> out", "b -> k"], graph)
     found, removed = pruned(some, graph, frozenset(), out)
     assert ([str(part) for part in found], [str(part) for part in removed]) == (["a -> h", "h -> out"], ["b -> k"])

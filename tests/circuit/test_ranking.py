@@ -48,7 +48,7 @@ def bench_for(
     """Rows of ones, where no columns are given."""
     given = columns or {name: [1.0, 1.0] for name in graph.inputs()}
     data = rows_of(dict(zip(given, values, strict=True)) for values in zip(*given.values(), strict=True))
-    output = Component("node", name=graph.ends[-1])
+    output = Component.for_node(graph.ends[-1])
     experiment = resolve(
         graph, data, metric, None, protocol, answer=None, output=output, rows=None, group=None, reference=None,
         pair=None, through=protocol.through or (),

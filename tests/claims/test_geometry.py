@@ -319,7 +319,7 @@ def test_arguments_are_reached_by_edges_or_paths(through: Any, sound: bool) -> N
 def test_a_node_takes_no_position() -> None:
     placement, _ = place(
         story_of_x(),
-        {"x": Site((Component("node", name="x"),), (Slot("END"),)), "answer": nodes("out").omits("x")},
+        {"x": Site((Component.for_node("x"),), (Slot("END"),)), "answer": nodes("out").omits("x")},
         diamond(),
     )
     assert placement is not None

@@ -42,20 +42,21 @@ def test_a_claim_gives_the_setting(tmp_path: Path) -> None:
 def test_data_at_hand(rows: Path) -> None:
     found = scrub(
         "propose", *AT_HAND, "--data", rows, *QUICK, "--direction", "denoising", "--method", "eap-ig", "--over",
-        "activations", "--steps", 2, "--at", "END", "--nodes", "heads", "--json", "-",
+        "activations", "--points", "midpoint", "--steps", 2, "--at", "END", "--nodes", "heads", "--json", "-",
     )  # fmt: skip
     assert found.exit_code == 0, found.stderr
     [result] = json.loads(found.stdout)["results"]
     assert {node["position"] for node in result["nodes"]} == {"END"}
     assert {node["kind"] for node in result["nodes"]} == {"head"}
     assert result["edge_method"] == "eap-ig"
-    assert result["options"]["over"] == "activations"
+    assert (result["options"]["over"], result["options"]["points"]) == ("activations", "midpoint")
 
 
 def test_signs_or_sizes(rows: Path) -> None:
     for option, told in (("--absolute", "mean of absolute values"), ("--signed", "mean")):
         found = scrub("propose", *AT_HAND, "--data", rows, *QUICK, "--method", "atp", option, "--json", "-")
-        assert json.loads(found.stdout)["results"][0]["aggregate"] == told
+        [result] = json.loads(found.stdout)["results"]
+        assert (result["aggregate"], result["edge_aggregate"]) == (told, told)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from graph_cases import claim_of, feature
 
 import scrub
 from scrub import Hypothesis, Interpretation, inside, nodes
-from scrub.benches import references
 from scrub.claims.resolved import Claim
 from scrub.claims.size import DEEPEST, MOST_OCCURRENCES, size_of
 from scrub.engine import counted
@@ -19,6 +18,7 @@ from scrub.engine.counted import count
 from scrub.engine.plan import compile_tree
 from scrub.engine.unroll import Occurrence, folded, unroll
 from scrub.model.resolve import sound
+from scrub.verbs.setup import references
 from strategies import checked, random_graph_claim
 from strategies_models import named
 

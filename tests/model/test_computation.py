@@ -29,7 +29,7 @@ def diamond() -> Computation:
 
 
 def node(name: str) -> Component:
-    return Component("node", name=name)
+    return Component.for_node(name)
 
 
 def test_a_function_cannot_change_what_others_read() -> None:

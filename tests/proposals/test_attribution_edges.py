@@ -135,15 +135,15 @@ def test_edges_along_embeddings(name: str, rules: tuple[str, ...]) -> None:
     found = edges(batch, "eap-ig", rules=rules, steps=steps)
     equal(found, loop)
     apart(found.scores, edges(batch, "eap", rules=rules).scores)
-    nodes = scores(batch, "eap-ig", ("embed", "head"), rules=rules, steps=steps)
+    nodes = scores(batch, "eap-ig", ("embed", "head"), rules=rules, steps=steps, points="left")
     torch.testing.assert_close(found.scores[:, 0].sum(-1), nodes["embed"].flatten(), rtol=1e-9, atol=1e-11)
     heads = torch.stack([found.scores[:, i].sum(-1) for i, c in enumerate(found.senders) if c.kind == "head"], dim=1)
     torch.testing.assert_close(heads, nodes["head"].flatten(1), rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_edges_along_activations(name: str) -> None:
-    """EAP-IG (activations): one sender's write moves, from the source's (k = 0) towards the base's; by a loop."""
+def test_edges_along_senders(name: str) -> None:
+    """One sender's write moves, between the source's and the base's, and only its own edges are scored; by a loop."""
     batch, steps = batch_of(model_of(name, layers=2)), 2
     sent, parallel = deltas(batch), batch.model.shape.parallel
     expected: Expected = {}
@@ -152,13 +152,20 @@ def test_edges_along_activations(name: str) -> None:
         moving = {c: delta for c, delta in sent.items() if (c.kind, c.layer or 0) == (chosen, layer)}
         for k in range(steps if moving else 0):
             base, source = (values[kind, layer] for values in (batch.base_values, batch.source_values))
-            value = source + k / steps * (base - source)
+            value = source + (k + 0.5) / steps * (base - source)
             split = (
                 split_pass(batch, start=value) if kind == "embed" else split_pass(batch, put={(kind, layer): value})
             )
             for edge, some in split.scores(moving, parallel).items():
                 expected[edge] = expected.get(edge, torch.zeros(3, dtype=some.dtype)) + some / steps
-    equal(edges(batch, "eap-ig", steps=steps, over="activations"), expected)
+    found = edges(batch, "eap-ig", steps=steps, over="senders")
+    equal(found, expected)
+    own = scores(
+        batch, "ig", steps=steps
+    )  # the chain rule: each sender's edges are the node's own integrated gradients
+    for i, sender in enumerate(found.senders):
+        node = own[sender.kind][:, sender.layer or 0, sender.head or 0, 0]
+        torch.testing.assert_close(found.scores[:, i].sum(-1), node, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("name", FORMS)

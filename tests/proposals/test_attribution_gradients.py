@@ -26,10 +26,13 @@ from scrub.proposals.edges import Edges
 from scrub.proposals.forward import Batch, Key
 from scrub.proposals.methods import Asked, find, names
 from scrub.proposals.nodes import extent
+from scrub.proposals.methods.eap_ig import OVER
+from scrub.proposals.nodes import NodeId, extent
 from scrub.proposals.patching import Placed, effects
 
 STEP = 1e-6
-WITH_EDGES = [(name, "inputs") for name in names() if find(name).edges is not None] + [("eap-ig", "activations")]
+WITH_EDGES = [(name, "inputs") for name in names() if find(name).edges is not None]
+WITH_EDGES += [("eap-ig", over) for over in OVER if over != "inputs"]
 
 
 def keys_with_inputs(batch: Batch) -> list[Key]:

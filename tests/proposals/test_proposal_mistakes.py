@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -56,7 +57,15 @@ def same() -> Dataset:
         ({"verify": -1}, ClaimError, ("verify=-1",)),
         ({"steps": 0}, ClaimError, ("steps=0",)),
         ({"model": None}, ClaimError, ("model",)),
-        ({"over": "outputs", "method": "eap-ig"}, ClaimError, ("outputs", "activations")),
+        ({"over": "outputs", "method": "eap-ig"}, ClaimError, ("outputs", "activations", "senders")),
+        ({"over": "activation", "method": "eap-ig"}, ClaimError, ("Did you mean 'activations'",)),
+        ({"points": "middle", "method": "ig"}, ClaimError, ("middle", "midpoint")),
+        ({"points": "left"}, ClaimError, ("points='left'", "recommended takes no points", "eap-ig, ig")),
+        ({"over": "activations", "method": "ig"}, ClaimError, ("ig takes no over", "eap-ig")),
+        ({"steps": 9, "method": "atp"}, ClaimError, ("atp takes no steps",)),
+        ({"rules": "ln", "method": "atp"}, ClaimError, ("atp takes no rules", "relp")),
+        ({"rules": "half gate"}, ClaimError, ("'half' (a gated product", "'gate' (the gate is constant", "exclude")),
+        ({"rules": "attention split", "method": "eap"}, ClaimError, ("exclude each other",)),
     ],
 )  # fmt: skip
 def test_one_clear_sentence(given: dict[str, Any], error: type[ScrubError], words: tuple[str, ...]) -> None:
@@ -93,6 +102,19 @@ def test_a_model_in_training_mode() -> None:
     ]  # fmt: skip
     found = at_hand(model=model, data=Dataset.from_rows(rows), rows=4, verify=0, draws=0, edges=False)
     assert found.nodes[0].score > 1
+
+
+@pytest.mark.parametrize(
+    "switched", [lambda: torch.set_grad_enabled(mode=False), torch.no_grad, torch.inference_mode]
+)
+def test_gradients_that_the_caller_switched_off(switched: Callable[[], Any]) -> None:
+    """Weights taken meanwhile are ordinary ones, and what was off is off again afterwards."""
+    asked = {"method": "eap-ig", "rules": "ln", "rows": 4, "verify": 2, "draws": 4}
+    with switched():
+        found = at_hand(**asked)
+        assert not torch.is_grad_enabled()
+    assert found.to_dict() == at_hand(**asked).to_dict()
+    assert found.edges
 
 
 def test_gradients_that_are_not_finite_name_their_node(monkeypatch: pytest.MonkeyPatch) -> None:

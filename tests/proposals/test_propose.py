@@ -158,9 +158,28 @@ def test_estimates_are_kept_row_by_row() -> None:
 def test_rules_are_told_with_what_they_did() -> None:
     assert found("relp").rules == {"ln": "live", "identity": "live", "half": "nothing to act on"}
     assert found("atp").rules == {}
-    assert set(found("attnlrp").rules) == {"ln", "identity", "half", "split"}
+    assert set(found("attnlrp").rules) == {"ln", "qknorm", "identity", "half", "split"}
+    assert found("cplrp").rules["gate"] == "nothing to act on"
     rules = scrub.propose(claim_in("names"), method="relp", rules="ln", rows=8, verify=0, draws=0, edges=False).rules
     assert rules == {"ln": "live"}
+
+
+def test_edges_are_aggregated_as_they_say() -> None:
+    """Absolute values where these are asked for, of each row; alone, a method's own choice is about its nodes."""
+    asked = {"method": "atp", "rows": 4, "verify": 0, "draws": 0}
+    own, absolute, signed = (at_hand(**asked, absolute=told) for told in (None, True, False))
+    assert (own.aggregate, own.edge_aggregate) == ("mean of absolute values", "mean")
+    assert (absolute.aggregate, absolute.edge_aggregate) == ("mean of absolute values",) * 2
+    assert (signed.aggregate, signed.edge_aggregate) == ("mean", "mean")
+    assert own.edges == signed.edges
+    size = {(e.sender, e.receiver): e.score for e in absolute.edges}
+    mean = {(e.sender, e.receiver): e.score for e in signed.edges}
+    assert all(size[edge] >= abs(score) - 1e-6 for edge, score in mean.items())
+    assert min(mean.values()) < 0 <= min(size.values())
+    assert max(size[edge] - abs(score) for edge, score in mean.items()) > 0.1  # rows that cancelled
+    assert absolute.to_dict()["edge_aggregate"] == "mean of absolute values"
+    assert "means of |estimate|" in str(absolute)
+    assert "signed mean estimates" in str(own)
 
 
 def test_verification_stops_when_the_largest_stand_or_the_budget_ends() -> None:

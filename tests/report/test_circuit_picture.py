@@ -77,6 +77,6 @@ def test_a_computation_graph_goes_up_by_its_edges() -> None:
     from scrub.anatomy.edges import Edge
     from scrub.anatomy.names import Component
 
-    a, b, c = (Component("node", name=name) for name in "abc")
+    a, b, c = (Component.for_node(name) for name in "abc")
     found = boxes(Circuit.from_parts([Edge(a, b, "a"), Edge(b, c, "b"), Edge(a, c, "a")]))
     assert found["c"][1] < found["b"][1] < found["a"][1]

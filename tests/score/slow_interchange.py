@@ -79,7 +79,7 @@ class Intervened:
             return given[component, None]
         if node.function is None:
             return self.claim.data.rows[row].columns[node.name]
-        return node.function(**{a: self.node(Component("node", name=a), row, given) for a in node.arguments})
+        return node.function(**{a: self.node(Component.for_node(a), row, given) for a in node.arguments})
 
     def forward(self, row: int, given: Values) -> Any:
         assert isinstance(self.world, OnTransformer)

@@ -19,12 +19,16 @@ RECOMMENDED = "recommended"  # no method of its own: the best of several for eac
 
 @frozen
 class Asked:
-    """What a method is told: kinds of nodes, rules where it takes any, steps of a path where it follows one."""
+    """What a method is told: kinds of nodes, rules where it takes any, steps of a path where it follows one.
+
+    `points` lie in these steps; None are the method's own.
+    """
 
     kinds: tuple[str, ...]
     rules: tuple[str, ...] = ()
     steps: int = 5
     over: str = "inputs"
+    points: str | None = None
     done: Callable[[int], None] = field(default=lambda n: None, repr=False, eq=False)
 
 
@@ -35,7 +39,8 @@ class Method:
     `nodes(batch, asked)` gives signed estimates per row, `edges(batch, asked)` those of edges
     [row sender reader] where a method has any. `inside` says that its source takes absolute values per row, before
     the mean over rows; `magnitude` that its estimates are never negative; `rules` are its own. `gradient` is false
-    where it needs no derivative of the metric, `elsewhere` true where it takes some away from the base run, too.
+    where it needs no derivative of the metric, `elsewhere` true where it takes some away from the base run, too;
+    `takes` names what it reads of `rules`, `steps`, `over`, `points`.
     """
 
     summary: str
@@ -48,6 +53,7 @@ class Method:
     rules: tuple[str, ...] = ()
     gradient: bool = True
     elsewhere: bool = False
+    takes: tuple[str, ...] = ()
     caution: str = ""
     name: str = field(default="")
 

@@ -1,4 +1,4 @@
-"""AttnLRP as a rule set: RelP's rules, and half of what attention passes on goes to the pattern."""
+"""AttnLRP as a rule set: RelP's rules, heads' own norms included, and half of attention for its pattern."""
 
 from __future__ import annotations
 
@@ -11,5 +11,6 @@ METHOD = Method(
     "Achtibat et al. 2024 (arXiv 2402.05602)",
     nodes,
     edges,
-    rules=(*RELP, "split"),
+    rules=(*RELP, "qknorm", "split"),
+    takes=("rules",),
 )

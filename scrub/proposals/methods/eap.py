@@ -5,4 +5,10 @@ from __future__ import annotations
 from scrub.proposals.methods import Method
 from scrub.proposals.methods.relp import edges, nodes
 
-METHOD = Method("first-order effect of every edge", "Syed et al. 2023 (arXiv 2310.10348)", nodes, edges)
+METHOD = Method(
+    "first-order effect of every edge",
+    "Syed et al. 2023 (arXiv 2310.10348)",
+    nodes,
+    edges,
+    takes=("rules",),
+)

@@ -8,25 +8,33 @@ from scrub.proposals.attribute import Scores, over_positions, product, stacked
 from scrub.proposals.forward import Batch, Edit
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.nodes import extent
+from scrub.proposals.rules import steps_of
+
+POINTS = {"left": 0.0, "midpoint": 0.5, "right": 1.0}  # within a step; the left end of a path is the source's
 
 
 def nodes(batch: Batch, asked: Asked) -> Scores:
-    """The difference times the mean gradient at `steps` midpoints of the straight line from base to source.
+    """The difference times the mean gradient at points of the straight line between base and source (midpoints).
 
     All nodes of a kind in a layer move together, so their estimates sum to the effect of patching them jointly.
     """
     found: Scores = {}
     for kind in asked.kinds:
         layers = range(extent(kind, batch.model.shape)[0])
-        found[kind] = stacked(over_positions(batch, _layer(batch, kind, layer, asked.steps)) for layer in layers)
+        found[kind] = stacked(over_positions(batch, _layer(batch, kind, layer, asked)) for layer in layers)
     return found
 
 
-def _layer(batch: Batch, kind: str, layer: int, steps: int) -> Tensor:
+def toward_base(points: str, steps: int) -> list[float]:
+    """Shares of the way from source (0) to base (1), one in each of equal steps."""
+    return [(k + POINTS[points]) / steps for k in range(steps)]
+
+
+def _layer(batch: Batch, kind: str, layer: int, asked: Asked) -> Tensor:
     mean: Tensor | float = 0.0
-    for k in range(steps):
-        run = batch.forward(edit=moved(batch, kind, layer, 1 - (k + 0.5) / steps))
-        mean = mean + run.gradients([(kind, layer)])[kind, layer] / steps
+    for share in toward_base(asked.points or "midpoint", asked.steps):
+        run = batch.forward(steps_of(asked.rules), edit=moved(batch, kind, layer, share))
+        mean = mean + run.gradients([(kind, layer)])[kind, layer] / asked.steps
     assert isinstance(mean, Tensor)
     delta = batch.source_values[kind, layer] - batch.base_values[kind, layer]
     return product(kind, delta, mean)
@@ -48,4 +56,5 @@ METHOD = Method(
     "Marks et al. 2024 (arXiv 2403.19647), node by node; the midpoint rule is ours",
     nodes,
     elsewhere=True,
+    takes=("steps", "points"),
 )

@@ -69,4 +69,5 @@ METHOD = Method(
     "Kramar et al. 2024 (arXiv 2403.00745), eq. 6-10",
     nodes,
     inside=True,
+    takes=("rules",),
 )

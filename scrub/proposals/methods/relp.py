@@ -25,4 +25,5 @@ METHOD = Method(
     nodes,
     edges,
     rules=RELP,
+    takes=("rules",),
 )

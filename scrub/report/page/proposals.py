@@ -60,8 +60,10 @@ def _nodes(p: Proposal) -> list[Block | None]:
 
 def _edges(p: Proposal) -> list[Block | None]:
     some = sorted(p["edges"], key=lambda e: -abs(e["score"]))[:EDGES]
-    rows = [(e["sender"], e["receiver"], number(e["score"])) for e in some]
-    said = f"By {p['edge_method']}: signed mean estimates, none is patched; {len(rows)} of {len(p['edges'])}."
+    absolute = "absolute" in (p.get("edge_aggregate") or "")
+    told, what = (size, "means of |estimate|") if absolute else (number, "signed mean estimates")
+    rows = [(e["sender"], e["receiver"], told(e["score"])) for e in some]
+    said = f"By {p['edge_method']}: {what}, none is patched; {len(rows)} of {len(p['edges'])}."
     sources = sorted(p["sources"], key=lambda s: -abs(s["share"]))[:EDGES]
     written = [(s["head"], "elsewhere" if s["position"] is None else str(s["position"]), number(s["share"]))
                for s in sources]  # fmt: skip
