@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from scrub.claims.dataset import Dataset
 from scrub.claims.hub import reachable
 from scrub.errors import ModelError, some
-from scrub.model.selfcheck import PROBE_LENGTH
 from scrub.model.transformer import adapt, bridge_of, official_name
 from scrub.model.weights import Transformer
 
@@ -25,18 +25,18 @@ def load(
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
-    probe_length: int = PROBE_LENGTH,
+    data: Dataset | None = None,
 ) -> Transformer:
     """The checked weights of a model: a hub name, a directory, a loaded TransformerBridge or a Transformer.
 
     A directory needs `config.json` and weights, no tokenizer; code that comes with a model is never run. A
-    `Transformer` was checked when it was made and is only moved. `probe_length`: see `adapt`. Raises
+    `Transformer` was checked when it was made and is only moved. `data`: see `adapt`. Raises
     ModelError with what was found and what to do.
     """
     if isinstance(source, Transformer):
         return source.to(dtype=dtype, device=device)
     if hasattr(source, "original_model") and hasattr(source, "cfg"):
-        return adapt(source, dtype=dtype, device=device, probe_length=probe_length)
+        return adapt(source, dtype=dtype, device=device, data=data)
     if not isinstance(source, str | Path):
         raise ModelError(
             f"an object of type {type(source).__name__} is no model; give a name, a directory, a "
@@ -53,7 +53,7 @@ def load(
         module = module.to(device)
     commit = getattr(module.config, "_commit_hash", None)
     bridge = bridge_of(module, name)
-    return adapt(bridge, dtype=dtype, device=device, name=name, revision=commit, probe_length=probe_length)
+    return adapt(bridge, dtype=dtype, device=device, name=name, revision=commit, data=data)
 
 
 def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError
 from scrub.model.graph import TransformerGraph
 from scrub.model.load import load
@@ -13,8 +14,8 @@ from scrub.model.weights import Transformer
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def open_weights(source: Source, device: str | None, dtype: str, longest: int) -> Transformer:
-    """The checked weights of a model; the self-check uses rows of `longest` tokens. Raises ModelError."""
+def open_weights(source: Source, device: str | None, dtype: str, data: Dataset | None = None) -> Transformer:
+    """The checked weights of a model; the self-check looks at rows of `data`. Raises ModelError."""
     if dtype not in DTYPES:
         raise ModelError(f"dtype {dtype!r} is unknown: float32 (the default) or float64 (to verify).")
     place = _device(device)
@@ -23,7 +24,7 @@ def open_weights(source: Source, device: str | None, dtype: str, longest: int) -
         from scrub import zoo
 
         loaded = zoo.bridge(source.name.removeprefix(ZOO))
-    weights = load(source.name if loaded is None else loaded, dtype=DTYPES[dtype], device=place, probe_length=longest)
+    weights = load(source.name if loaded is None else loaded, dtype=DTYPES[dtype], device=place, data=data)
     _as_checked(source, weights)
     return weights
 

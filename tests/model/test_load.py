@@ -118,7 +118,7 @@ def test_sources_that_are_no_model(source: object, sentence: str) -> None:
 @pytest.mark.skipif(not (DATA / "stories260K").is_dir(), reason="stories260K is not in $SCRUB_TEST_DATA")
 @torch.no_grad()
 def test_a_real_language_model_tells_a_story() -> None:
-    model = load(DATA / "stories260K", probe_length=64)
+    model = load(DATA / "stories260K")
     assert (model.shape.n_layers, model.shape.n_heads, model.shape.n_kv_heads) == (5, 8, 4)
     pieces = json.loads((DATA / "stories260K" / "pieces.json").read_text())
     tokens = [1]
