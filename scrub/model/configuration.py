@@ -7,12 +7,17 @@ lists is told.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Read by the adapter or by TransformerLens, or visible in the weights; always at work, so that the check sees them.
-_READ = frozenset(
-    """
+_READ = _words("""
     activation activation_function afn hidden_act hidden_activation
     hidden_size n_embd d_model head_dim intermediate_size n_inner ffn_dim ffn_hidden_size word_embed_proj_dim
     block_auto_adjust_ff_dim block_ffn_dim_multiplier block_multiple_of
@@ -27,11 +32,9 @@ _READ = frozenset(
     attention_multiplier query_pre_attn_scalar scale_attn_by_inverse_layer_idx scale_attn_weights scale_embedding
     use_parallel_residual parallel_attn new_decoder_architecture num_ln_in_parallel_attn multi_query
     tie_word_embeddings model_type architectures attention_heads
-    """.split()
-)
+""")
 # Names, training, generation, precision: no logit in evaluation depends on them.
-_HARMLESS = frozenset(
-    """
+_HARMLESS = _words("""
     _name_or_path name_or_path _attn_implementation attn_implementation transformers_version dtype torch_dtype
     auto_map id2label label2id num_labels problem_type finetuning_task task_specific_params license language
     output_attentions output_hidden_states return_dict use_return_dict use_cache use_bfloat16 torchscript
@@ -46,8 +49,7 @@ _HARMLESS = frozenset(
     encoder_no_repeat_ngram_size no_repeat_ngram_size exponential_decay_length_penalty bad_words_ids
     suppress_tokens begin_suppress_tokens output_scores return_dict_in_generate remove_invalid_values prefix
     tokenizer_class unsloth_version unsloth_fixed mlx_quantization seq_length max_sequence_length model_max_length
-    """.split()
-)
+""")
 _HARMLESS_PARTS = ("dropout", "pdrop", "_token_id", "summary_", "tokenizer")
 
 
@@ -95,12 +97,16 @@ def unread(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What a configuration computes that is not read here: the words, and the key with its value."""
     for key, value in config.items():
         if key in _UNREAD and not _UNREAD[key][0](value):
-            yield _UNREAD[key][1], f"{key} {value!r}"
+            yield _UNREAD[key][1], _pair(key, value)
 
 
 def unknown(config: Mapping[str, Any]) -> list[str]:
     """The keys, each with its value, that are switched on and of which nobody said what they do; sorted."""
-    return sorted(f"{key} {value!r}"[:80] for key, value in config.items() if not (_known(key) or _empty(value)))
+    return sorted(_pair(key, value) for key, value in config.items() if not (_known(key) or _empty(value)))
+
+
+def _pair(key: str, value: Any) -> str:
+    return f"{key} {reprlib.repr(value)}"
 
 
 def _known(key: str) -> bool:

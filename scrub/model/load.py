@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from scrub.model.weights import Transformer
 
 _USE_A_DIRECTORY = 'give a directory that holds config.json and *.safetensors: model="path/to/dir", or --model DIR.'
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+# What old files carry along and models compute anew: angles, causal masks, position numbers.
+_HARMLESS = re.compile(r"(^|\.)(inv_freq|(attn|attention)\.(bias|masked_bias)|causal_mask|position_ids)$")
 
 
 def load(
@@ -107,6 +110,11 @@ def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
             output_loading_info=True,
         )
     module, info = loaded
+    if unused := sorted(key for key in info["unexpected_keys"] if not _HARMLESS.search(key)):
+        raise ModelError(
+            f"the weights of {name} hold what its config.json has no place for: {some(unused, 3)} would not be used. "
+            "Does it say fewer layers, or another architecture, than the file has?"
+        )
     # Hugging Face fills what is missing with random numbers and only logs it.
     wrong = sorted(info["missing_keys"]) + sorted(str(key[0]) for key in info["mismatched_keys"])
     if wrong:

@@ -8,8 +8,9 @@ precision is no fault, and hides none. Nothing is held that grows with length ti
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -31,9 +32,9 @@ DATA_ROWS = 4  # besides the longest and the shortest
 LONGEST = 4608  # tokens of a row that are compared: beyond the windows in use, which are 4,096 and less
 # The largest error of a logit, in standard deviations of the logits; a wrong architecture is off by more than one.
 TOLERANCE = 1e-4
-# Values in half precision may be off by so many times what rounding does to the model's own logits.
-ROUNDINGS = 3.0
-_FLOATS = 2**22  # in one piece: 16 MB of fp32
+# Where rounding does more, an error may be so many times what it does, and in fp32 never more than `COARSE`.
+ROUNDINGS, COARSE = 3.0, 0.01
+_FLOATS = 2**21  # in one piece: 8 MB of fp32
 
 Pieces = Callable[[Int[Tensor, " t"], int], Iterator[Float[Tensor, "n v"]]]
 
@@ -48,13 +49,16 @@ def probe(model: Transformer, length: int) -> tuple[Int[Tensor, "row t"], Int[Te
 
 
 def probe_data(
-    model: Transformer, data: Dataset
+    model: Transformer, data: Dataset | None
 ) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"], tuple[int | None, ...]]:
     """A `probe` as long as the longest row, then rows of the data: the longest, the shortest and a seeded few.
 
     With them the rows' numbers in the data, None for random tokens. Rows are cut to the context and to `LONGEST`;
-    those that name tokens beyond the vocabulary are left out.
+    those that name tokens beyond the vocabulary are left out. Without data it is a `probe` of `PROBE_LENGTH`.
     """
+    if data is None:
+        tokens, lengths = probe(model, PROBE_LENGTH)
+        return tokens, lengths, (None,) * len(tokens)
     tokens, lengths = probe(model, int(data.lengths.max()))
     chosen = [row for row in _some_rows(data) if max(data.rows[row].tokens) < model.W_E.shape[0]]
     rows = [data.rows[row].tokens[: tokens.shape[1]] for row in chosen]
@@ -86,25 +90,37 @@ def self_check(
 
     In standard deviations of the bridge's logits. Ours are of padded rows, the bridge's without padding: the
     reference then depends on nobody's treatment of masks. A bridge in half precision is compared as it computes
-    with the same weights in fp32. Where `model` is in half precision, its weights are compared as fp32 numbers
-    first; then what its precision does to it, with what the same precision does to the bridge. `numbers`: of the
-    rows in the data, for the error. Raises ModelError above `TOLERANCE`, or `ROUNDINGS` in half precision.
+    with the same weights in fp32; hooks on it act as always. `model` is in full precision; `numbers` are the rows'
+    in the data, for the error. Raises ModelError above `TOLERANCE`, unless fp32 itself is as coarse on this model.
+    """
+    assert model.dtype not in HALF, "half precision: see rounding_check"
+    rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
+    with _evaluating(bridge), _precisely(model, bridge):
+        found = _compared(model, rows, _own(bridge, model.shape.causal))
+    tolerance = TOLERANCE
+    if TOLERANCE < found.max() < COARSE:  # weights so large that fp32 shows
+        rounding = _compared(model.to(torch.float64), rows, _ours(model.to(torch.float32)))
+        tolerance = max(TOLERANCE, ROUNDINGS * float(rounding.max()))
+    _accept(model, rows, found, tolerance)
+    return float(found.max())
+
+
+@torch.no_grad()
+def rounding_check(
+    model: Transformer, exact: Transformer, bridge: Any, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"],
+    numbers: tuple[int | None, ...] = (),
+) -> float:  # fmt: skip
+    """What half precision does to our logits over what it does to the bridge's own: the ratio of the largest errors.
+
+    `model` is in half precision, `exact` the same in fp32, which has passed the `self_check`. Raises ModelError
+    where the ratio is above `ROUNDINGS`.
     """
     rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
-    exact = model.to(torch.float32) if model.dtype in HALF else model
-    module = bridge.original_model
-    full = computing(module, torch.float32) if dtypes(module) & {*HALF} else nullcontext()
-    with _evaluating(bridge):
-        with full:
-            found = _compared(exact, rows, _own(bridge, model.shape.causal))
-        _accept(model, rows, found, TOLERANCE)
-        if model.dtype not in HALF:
-            return float(found.max())
-        with computing(module, model.dtype):
-            rounding = _compared(exact, rows, _own(bridge, model.shape.causal))
-    ours = _compared(exact, rows, lambda row, size: _pieces(model, _final(model, row[None])[0], size))
-    _accept(model, rows, ours, TOLERANCE + ROUNDINGS * float(rounding.max()))
-    return float(ours.max())
+    with _evaluating(bridge), computing(bridge.original_model, model.dtype):
+        own = float(_compared(exact, rows, _own(bridge, model.shape.causal)).max())
+    ours = _compared(exact, rows, _ours(model))
+    _accept(model, rows, ours, TOLERANCE + ROUNDINGS * own)
+    return float(ours.max()) / (own or 1.0)
 
 
 @frozen
@@ -128,8 +144,9 @@ def _accept(model: Transformer, rows: _Rows, found: Float[Tensor, " row"], toler
     if wrong.any():
         raise ModelError(
             f"{model.name} ({model.shape.family}) is not reproduced: on {rows.named(wrong)} our logits differ from "
-            f"its own by up to {float(found.max()):.2g} standard deviations (at most {tolerance:.2g} is accepted), so "
-            "its architecture computes something that is not supported, or hooks that change values are active on it."
+            f"its own by up to {float(found.max()):.2g} standard deviations (at most {tolerance:.2g} is accepted), "
+            "so its architecture computes something that is not supported, or hooks that change values are active on "
+            "it."
         )
 
 
@@ -145,21 +162,25 @@ def _compared(model: Transformer, rows: _Rows, theirs: Pieces) -> Float[Tensor, 
             for wanted in theirs(rows.tokens[row, : lengths[row]], _positions(model, lengths[row])):
                 found = unembed(model, final[start : start + len(wanted)])
                 if found.shape != wanted.shape:
-                    raise ModelError(
-                        f"{model.name} gives {wanted.shape[-1]} logits, its weights {found.shape[-1]}."
-                    )
+                    raise ModelError(f"{model.name} gives {wanted.shape[-1]} logits, its weights {found.shape[-1]}.")
                 moments += _moments(wanted := wanted.to(found.device))
                 worst[row] = torch.maximum(worst[row], (found - wanted).abs_().max().cpu())  # NaN stays NaN
                 start += len(wanted)
             assert start == lengths[row]
     count, total, squares = moments.tolist()
+    if not math.isfinite(squares):
+        raise ModelError(
+            f"{model.name} ({model.shape.family}) itself gives logits that are NaN or infinite: its weights are, or "
+            "its values grow beyond what its dtype can hold."
+        )
     spread = max(squares / count - (total / count) ** 2, 0.0) ** 0.5
     return worst / (spread or 1.0)
 
 
-def _moments(x: Tensor) -> Float[Tensor, "3"]:
+def _moments(x: Tensor) -> Float[Tensor, " moment"]:
+    """Count, sum and sum of squares."""
     sums = x.sum(dtype=torch.float64), x.square().sum(dtype=torch.float64)
-    return torch.stack([torch.tensor(x.numel()), *(s.cpu() for s in sums)]).double()
+    return torch.tensor([x.numel(), *map(float, sums)], dtype=torch.float64)
 
 
 def _together(model: Transformer, length: int) -> int:
@@ -188,9 +209,9 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tens
     return torch.cat([attend(some_q, k, v, seen, scale) for some_q, seen in parts], dim=1)
 
 
-def _pieces(model: Transformer, final: Float[Tensor, "t d"], size: int) -> Iterator[Float[Tensor, "n v"]]:
-    for part in final.split(size):
-        yield unembed(model, part)
+def _ours(model: Transformer) -> Pieces:
+    """Our logits of a row, in pieces."""
+    return lambda row, size: (unembed(model, part) for part in _final(model, row[None])[0].split(size))
 
 
 def _own(bridge: Any, causal: bool) -> Pieces:
@@ -228,6 +249,22 @@ def _unembedded(bridge: Any, row: Int[Tensor, "1 t"], size: int) -> Iterator[Flo
             yield bridge(row[:, : None if here == 0 else 1])[0]
     finally:
         handle.remove()
+
+
+@contextmanager
+def _precisely(model: Transformer, bridge: Any) -> Generator[None]:
+    """A bridge in half precision computes in fp32. Raises ModelError where it cannot."""
+    if not dtypes(bridge.original_model) & {*HALF}:
+        yield
+        return
+    try:
+        with computing(bridge.original_model, torch.float32):
+            yield
+    except RuntimeError as error:  # a hook, most likely, that brings tensors of its own
+        raise ModelError(
+            f"{model.name} ({model.shape.family}) does not run with its weights in float32, in which they are "
+            f"checked ({str(error).splitlines()[0].rstrip('.')}): take off its hooks, or load it in float32."
+        ) from error
 
 
 @contextmanager

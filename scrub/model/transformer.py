@@ -17,7 +17,8 @@ from scrub.errors import ModelError, did_you_mean, some
 from scrub.model.configuration import unknown, unread
 from scrub.model.graph import Shape
 from scrub.model.layers import ACTIVATIONS
-from scrub.model.selfcheck import PROBE_LENGTH, digest, probe, probe_data, self_check
+from scrub.model.precision import HALF
+from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
 
 _ACT_NAMES = {
@@ -61,13 +62,18 @@ def adapt(
     architecture = _setting(bridge, "architecture", type(bridge).__name__)
     _refuse_known(bridge, f"{model_name} ({architecture})")
     try:
-        model = _taken(bridge, model_name, architecture, _Copy(dtype, device))
+        exact = _taken(bridge, model_name, architecture, _Copy(torch.float32 if dtype in HALF else dtype, device))
     except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
         raise ModelError(
             f"{model_name} ({architecture}) is not built like the transformers that can be tested: {error}"
         ) from error
-    model = attrs.evolve(model, revision=revision or digest(model), notes=_notes(bridge))
-    self_check(model, bridge, *(probe_data(model, data) if data else probe(model, PROBE_LENGTH)))
+    exact = attrs.evolve(exact, revision=revision or digest(exact), notes=_notes(bridge))
+    rows = probe_data(exact, data)
+    self_check(exact, bridge, *rows)
+    if dtype not in HALF:
+        return exact
+    model = exact.to(dtype)
+    rounding_check(model, exact, bridge, *rows)
     return model
 
 
@@ -128,7 +134,7 @@ def _refuse_known(bridge: Any, title: str) -> None:
 
 def _configuration(bridge: Any) -> dict[str, Any]:
     """The keys of the `config.json` that a bridge comes from, defaults included; none for a native one."""
-    config = getattr(bridge.original_model, "config", None)
+    config: Any = getattr(bridge.original_model, "config", None)
     return config.to_dict() if hasattr(config, "to_dict") else {}
 
 
