@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import scrub
 from model.tiny_models import EXACT, ROUNDED, bridged, hugging_face, native
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError
 from scrub.model import selfcheck
 from scrub.model.configuration import unknown, unread
-from scrub.model.layers import trace, unembed
+from scrub.model.layers import attend, trace, unembed
 from scrub.model.selfcheck import probe, probe_data, rounding_check, self_check
 from scrub.model.transformer import adapt, bridge_of
 from scrub.model.weights import Transformer
@@ -236,10 +237,18 @@ def test_the_logits_and_scores_of_a_whole_row_are_never_held(
     model = adapt(bridge)
     tokens, lengths = probe(model, 24)
     monkeypatch.setattr(selfcheck, "_FLOATS", 8 * model.shape.d_vocab)
+    scores: list[int] = []
+
+    def attend_told(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+        scores.append(q.shape[0] * q.shape[2] * q.shape[1] * k.shape[1])
+        return attend(q, k, v, mask, scale)
+
+    monkeypatch.setattr(selfcheck, "attend", attend_told)
     largest = Largest()
     with largest:
         self_check(model, bridge, tokens, lengths)
     assert largest.found < whole
+    assert max(scores) <= 8 * model.shape.d_vocab  # ours, which one call computes and does not show
 
 
 class Largest(TorchDispatchMode):
@@ -251,3 +260,36 @@ class Largest(TorchDispatchMode):
         made = func(*args, **(kwargs or {}))
         self.found = max([self.found, *(t.numel() for t in (made,) if isinstance(t, Tensor))])
         return made
+
+
+# Through the verbs
+
+
+def claim_on(bridge: Any, rows: list[list[int]]) -> scrub.Hypothesis:
+    story = scrub.Interpretation()
+
+    @story.variable
+    def answer(token: int) -> int:
+        return token
+
+    columns = [{"tokens": row, "positions": {"END": -1}, "columns": {"token": row[-1]}} for row in rows]
+    setting = {"model": bridge, "data": scrub.Dataset.from_rows(columns), "metric": "kl", "predicts": "token"}
+
+    @scrub.claim(story, **setting, expect=scrub.recovers(0.5))
+    def last() -> dict[str, Any]:
+        return {"token": scrub.embed("END"), "answer": scrub.logits("END")}
+
+    return last
+
+
+def test_every_verb_checks_on_the_rows_that_it_reads() -> None:
+    rows = [[3, number, 5] for number in range(12)]
+    rows[7] = [3, 7, RARE, 5]  # the longest
+    with pytest.raises(ModelError, match="on row 7 of the data, not on random tokens"):
+        scrub.test(claim_on(clipping(), rows))
+
+
+def test_a_result_warns_of_what_is_told_of_the_configuration() -> None:
+    bridge = bridged("LlamaForCausalLM", torch.float32, florp_scale=3.0)
+    result = scrub.test(claim_on(bridge, [[3, number % 5, number] for number in range(12)]), draws=1)
+    assert "warning: the model's configuration sets florp_scale 3.0, and it is not known here" in str(result)
