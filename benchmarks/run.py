@@ -14,6 +14,9 @@ from circuits import BOUNDS as CIRCUIT_BOUNDS
 from circuits import memory as circuit_memory
 from circuits import speed as circuit_speed
 from ioi import peak, speed
+from selfcheck import BOUND as CHECK_BOUND
+from selfcheck import CASES as CHECKS
+from selfcheck import memory as check_memory
 from startup import startup
 
 from proposals import ATP, EAP, EAP_IG, MEMORY, PEER_MEMORY
@@ -73,6 +76,8 @@ def main() -> None:
         for name in (ATP, EAP, EAP_IG):
             beside = "" if name == ATP else PEER_MEMORY
             lines.append(f"| {name} | {MEMORY} | {proposal_memory(name):.2f} | {beside} |")
+        lines += ["", "| memory beyond the weights, the self-check of a model | bound | GB |", "|---|---|---|"]
+        lines += [f"| {name} | {CHECK_BOUND} | {check_memory(name):.2f} |" for name in CHECKS]
     print("\n".join(lines))
     if not quick:
         head, _, rest = PAGE.read_text().partition("<!-- table -->")

@@ -123,12 +123,12 @@ def visible(
 ) -> Bool[Tensor, "row q t"]:
     """Which keys a query sees: none at or beyond the row's length, none in the future where causal."""
     seen = (key_pos < lengths[:, None])[:, None, :]
-    distance = q_pos[:, :, None] - key_pos[:, None, :]
+    query, key = q_pos[:, :, None], key_pos[:, None, :]
     if attn.causal:
-        seen = seen & (distance >= 0)
+        seen = seen & (key <= query)
     if attn.window is not None:
-        seen = seen & (distance < attn.window)
-    return seen.expand(distance.shape)
+        seen = seen & (key > query - attn.window)
+    return seen.expand(*q_pos.shape, key_pos.shape[1])
 
 
 def scores(

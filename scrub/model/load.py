@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from scrub.claims.dataset import Dataset
 from scrub.claims.hub import reachable
 from scrub.errors import ModelError, some
-from scrub.model.selfcheck import PROBE_LENGTH
 from scrub.model.transformer import adapt, bridge_of, official_name
 from scrub.model.weights import Transformer
 
 _USE_A_DIRECTORY = 'give a directory that holds config.json and *.safetensors: model="path/to/dir", or --model DIR.'
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+# What old files carry along and models compute anew: angles, causal masks, position numbers.
+_HARMLESS = re.compile(r"(^|\.)(inv_freq|(attn|attention)\.(bias|masked_bias)|causal_mask|position_ids)$")
 
 
 def load(
@@ -25,18 +28,18 @@ def load(
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
-    probe_length: int = PROBE_LENGTH,
+    data: Dataset | None = None,
 ) -> Transformer:
     """The checked weights of a model: a hub name, a directory, a loaded TransformerBridge or a Transformer.
 
     A directory needs `config.json` and weights, no tokenizer; code that comes with a model is never run. A
-    `Transformer` was checked when it was made and is only moved. `probe_length`: see `adapt`. Raises
+    `Transformer` was checked when it was made and is only moved. `data`: see `adapt`. Raises
     ModelError with what was found and what to do.
     """
     if isinstance(source, Transformer):
         return source.to(dtype=dtype, device=device)
     if hasattr(source, "original_model") and hasattr(source, "cfg"):
-        return adapt(source, dtype=dtype, device=device, probe_length=probe_length)
+        return adapt(source, dtype=dtype, device=device, data=data)
     if not isinstance(source, str | Path):
         raise ModelError(
             f"an object of type {type(source).__name__} is no model; give a name, a directory, a "
@@ -53,7 +56,7 @@ def load(
         module = module.to(device)
     commit = getattr(module.config, "_commit_hash", None)
     bridge = bridge_of(module, name)
-    return adapt(bridge, dtype=dtype, device=device, name=name, revision=commit, probe_length=probe_length)
+    return adapt(bridge, dtype=dtype, device=device, name=name, revision=commit, data=data)
 
 
 def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
@@ -107,6 +110,11 @@ def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
             output_loading_info=True,
         )
     module, info = loaded
+    if unused := sorted(key for key in info["unexpected_keys"] if not _HARMLESS.search(key)):
+        raise ModelError(
+            f"the weights of {name} hold what its config.json has no place for: {some(unused, 3)} would not be used. "
+            "Does it say fewer layers, or another architecture, than the file has?"
+        )
     # Hugging Face fills what is missing with random numbers and only logs it.
     wrong = sorted(info["missing_keys"]) + sorted(str(key[0]) for key in info["mismatched_keys"])
     if wrong:

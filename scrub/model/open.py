@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from scrub.anatomy.transformer import TransformerGraph
+from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError
 from scrub.model.load import load
 from scrub.model.source import ZOO, Source
@@ -17,15 +18,15 @@ from scrub.zoo import info
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def open_weights(source: Source, device: str | None, dtype: str, longest: int) -> Transformer:
-    """The checked weights of a model; the self-check uses rows of `longest` tokens. Raises ModelError."""
+def open_weights(source: Source, device: str | None, dtype: str, data: Dataset | None = None) -> Transformer:
+    """The checked weights of a model; the self-check looks at rows of `data`. Raises ModelError."""
     if dtype not in DTYPES:
         raise ModelError(f"dtype {dtype!r} is unknown: float32 (the default) or float64 (to verify).")
     place = _device(device)
     loaded = source.loaded
     if loaded is None and source.name.startswith(ZOO):
         loaded = zoo_bridge(source.name.removeprefix(ZOO))
-    weights = load(source.name if loaded is None else loaded, dtype=DTYPES[dtype], device=place, probe_length=longest)
+    weights = load(source.name if loaded is None else loaded, dtype=DTYPES[dtype], device=place, data=data)
     _as_checked(source, weights)
     return weights
 

@@ -1,73 +1,270 @@
-"""Whether the weights taken from a bridge compute what the bridge computes, and a digest that names them."""
+"""Whether the weights taken from a bridge compute what the bridge computes, and a digest that names them.
+
+Compared are logits at every position: of random tokens, and of rows of the data where there are any (random tokens
+never reach a clip that the data reach). The reference runs in full precision: what rounding does to a model in half
+precision is no fault, and hides none. Nothing is held that grows with length times vocabulary.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator
+import math
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import attrs
+import numpy as np
 import torch
+from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scrub.errors import ModelError
-from scrub.model.layers import trace, unembed
+from scrub.claims.dataset import Dataset
+from scrub.errors import ModelError, some
+from scrub.model.layers import Steps, attend, trace, unembed
+from scrub.model.precision import HALF, computing, dtypes
 from scrub.model.weights import Transformer
 
 PROBE_ROWS = 4
 PROBE_LENGTH = 16
-# The largest error of a logit, in standard deviations of the logits. Half precision rounds the bridge's own
-# logits; a wrong architecture is off by more than one.
-TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 0.05, torch.bfloat16: 0.3}
+DATA_ROWS = 4  # besides the longest and the shortest
+LONGEST = 4608  # tokens of a row that are compared: beyond the windows in use, which are 4,096 and less
+# The largest error of a logit, in standard deviations of the logits; a wrong architecture is off by more than one.
+TOLERANCE = 1e-4
+# Where rounding does more, an error may be so many times what it does, and in fp32 never more than `COARSE`.
+ROUNDINGS, COARSE = 3.0, 0.01
+_FLOATS = 2**21  # in one piece: 8 MB of fp32
+
+Pieces = Callable[[Int[Tensor, " t"], int], Iterator[Float[Tensor, "n v"]]]
 
 
 def probe(model: Transformer, length: int) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
     """Random tokens and mixed lengths, the longest `length`; seeded, the global generator stays untouched."""
-    length = max(1, min(length, model.shape.n_ctx))
+    length = max(1, min(length, model.shape.n_ctx, LONGEST))
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(model.W_E.shape[0], (PROBE_ROWS, length), generator=generator)
     lengths = torch.linspace(length, max(1, length // 2), PROBE_ROWS).long()
     return tokens.to(model.device), lengths.to(model.device)
 
 
-@torch.no_grad()
-def self_check(model: Transformer, bridge: Any, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"]) -> float:
-    """The largest difference between our logits, of padded rows, and the bridge's own, without padding.
+def probe_data(
+    model: Transformer, data: Dataset | None
+) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"], tuple[int | None, ...]]:
+    """A `probe` as long as the longest row, then rows of the data: the longest, the shortest and a seeded few.
 
-    In standard deviations of the bridge's logits over real positions. Raises ModelError above `TOLERANCE`.
+    With them the rows' numbers in the data, None for random tokens. Rows are cut to the context and to `LONGEST`;
+    those that name tokens beyond the vocabulary are left out. Without data it is a `probe` of `PROBE_LENGTH`.
     """
-    ours = unembed(model, trace(model, tokens, lengths))
-    theirs = _bridge_logits(bridge, tokens, lengths)
-    real = torch.arange(tokens.shape[1]) < lengths.cpu()[:, None]
-    found, wanted = ours.cpu().double()[real], theirs[real]
-    if found.shape != wanted.shape:
-        raise ModelError(f"{model.name} gives {wanted.shape[-1]} logits, its weights {found.shape[-1]}.")
-    spread = wanted.std().item() or 1.0
-    error = (found - wanted).abs().max().item() / spread
-    tolerance = max(TOLERANCE[dtype] for dtype in (model.dtype, next(bridge.original_model.parameters()).dtype))
-    if not error <= tolerance:
+    if data is None:
+        tokens, lengths = probe(model, PROBE_LENGTH)
+        return tokens, lengths, (None,) * len(tokens)
+    tokens, lengths = probe(model, int(data.lengths.max()))
+    chosen = [row for row in _some_rows(data) if max(data.rows[row].tokens) < model.W_E.shape[0]]
+    rows = [data.rows[row].tokens[: tokens.shape[1]] for row in chosen]
+    padded = [torch.tensor((*row, *[0] * (tokens.shape[1] - len(row)))) for row in rows]
+    numbers = [row if data.numbers is None else int(data.numbers[row]) for row in chosen]
+    return (
+        torch.cat([tokens, *(row[None].to(tokens) for row in padded)]),
+        torch.cat([lengths, torch.tensor([len(row) for row in rows]).to(lengths)]),
+        (*[None] * len(tokens), *numbers),
+    )
+
+
+def _some_rows(data: Dataset) -> list[int]:
+    lengths = data.lengths
+    few = np.random.default_rng(0).choice(len(data), min(len(data), DATA_ROWS), replace=False)
+    found = dict.fromkeys([int(lengths.argmax()), int(lengths.argmin()), *few.tolist()])
+    return [row for row in found if lengths[row]]
+
+
+@torch.no_grad()
+def self_check(
+    model: Transformer,
+    bridge: Any,
+    tokens: Int[Tensor, "row t"],
+    lengths: Int[Tensor, " row"],
+    numbers: tuple[int | None, ...] = (),
+) -> float:
+    """The largest difference between our logits and the bridge's own, over all real positions.
+
+    In standard deviations of the bridge's logits. Ours are of padded rows, the bridge's without padding: the
+    reference then depends on nobody's treatment of masks. A bridge in half precision is compared as it computes
+    with the same weights in fp32; hooks on it act as always. `model` is in full precision; `numbers` are the rows'
+    in the data, for the error. Raises ModelError above `TOLERANCE`, unless fp32 itself is as coarse on this model.
+    """
+    assert model.dtype not in HALF, "half precision: see rounding_check"
+    rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
+    with _evaluating(bridge), _precisely(model, bridge):
+        found = _compared(model, rows, _own(bridge, model.shape.causal))
+    tolerance = TOLERANCE
+    if TOLERANCE < found.max() < COARSE:  # weights so large that fp32 shows
+        rounding = _compared(model.to(torch.float64), rows, _ours(model.to(torch.float32)))
+        tolerance = max(TOLERANCE, ROUNDINGS * float(rounding.max()))
+    _accept(model, rows, found, tolerance)
+    return float(found.max())
+
+
+@torch.no_grad()
+def rounding_check(
+    model: Transformer, exact: Transformer, bridge: Any, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"],
+    numbers: tuple[int | None, ...] = (),
+) -> float:  # fmt: skip
+    """What half precision does to our logits over what it does to the bridge's own: the ratio of the largest errors.
+
+    `model` is in half precision, `exact` the same in fp32, which has passed the `self_check`. Raises ModelError
+    where the ratio is above `ROUNDINGS`.
+    """
+    rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
+    with _evaluating(bridge), computing(bridge.original_model, model.dtype):
+        own = float(_compared(exact, rows, _own(bridge, model.shape.causal)).max())
+    ours = _compared(exact, rows, _ours(model))
+    _accept(model, rows, ours, TOLERANCE + ROUNDINGS * own)
+    return float(ours.max()) / (own or 1.0)
+
+
+@frozen
+class _Rows:
+    tokens: Int[Tensor, "row t"]
+    lengths: Int[Tensor, " row"]
+    numbers: tuple[int | None, ...]
+
+    def named(self, which: Tensor) -> str:
+        """`rows 3 and 17 of the data` or `random tokens`, whatever differs."""
+        found = [self.numbers[int(row)] for row in which.nonzero()[:, 0]]
+        told = sorted({number for number in found if number is not None})
+        if not told:
+            return "random tokens"
+        rows = f"row{'s' * (len(told) > 1)} {some(told).replace(', ', ' and ', len(told) == 2)} of the data"
+        return f"{rows}, and on random tokens," if None in found else f"{rows}, not on random tokens,"
+
+
+def _accept(model: Transformer, rows: _Rows, found: Float[Tensor, " row"], tolerance: float) -> None:
+    wrong = ~(found <= tolerance)
+    if wrong.any():
         raise ModelError(
-            f"{model.name} ({model.shape.family}) is not reproduced: our logits differ from its own by "
-            f"up to {error:.2g} standard deviations (at most {tolerance:g} is accepted), so its architecture "
-            "computes something that is not supported, or hooks that change values are active on it."
+            f"{model.name} ({model.shape.family}) is not reproduced: on {rows.named(wrong)} our logits differ from "
+            f"its own by up to {float(found.max()):.2g} standard deviations (at most {tolerance:.2g} is accepted), "
+            "so its architecture computes something that is not supported, or hooks that change values are active on "
+            "it."
         )
-    return error
 
 
-def _bridge_logits(bridge: Any, tokens: Tensor, lengths: Tensor) -> Float[Tensor, "row t v"]:
-    # One run for each length, without padding: the reference then depends on nobody's treatment of masks.
-    tokens, lengths = tokens.to(next(bridge.original_model.parameters()).device), lengths.cpu()
-    found = torch.empty(0)
-    with _evaluating(bridge):
-        for length in sorted(set(lengths.tolist())):
-            rows = (lengths == length).nonzero()[:, 0]
-            logits = bridge(tokens[rows.to(tokens.device), :length]).cpu().double()
-            if not len(found):
-                found = logits.new_zeros(*tokens.shape, logits.shape[-1])
-            found[rows, :length] = logits
-    return found
+def _compared(model: Transformer, rows: _Rows, theirs: Pieces) -> Float[Tensor, " row"]:
+    """The largest difference in every row between our logits and others, in standard deviations of the others."""
+    worst = torch.zeros(len(rows.lengths), dtype=torch.float64)
+    moments = torch.zeros(3, dtype=torch.float64)
+    lengths = rows.lengths.tolist()
+    for chunk in torch.arange(len(lengths)).split(_together(model, max(lengths))):
+        tokens = rows.tokens[chunk, : max(lengths[row] for row in chunk)]
+        for row, final in zip(chunk.tolist(), _final(model, tokens, rows.lengths[chunk]), strict=True):
+            start = 0
+            for wanted in theirs(rows.tokens[row, : lengths[row]], _positions(model, lengths[row])):
+                found = unembed(model, final[start : start + len(wanted)])
+                if found.shape != wanted.shape:
+                    raise ModelError(f"{model.name} gives {wanted.shape[-1]} logits, its weights {found.shape[-1]}.")
+                moments += _moments(wanted := wanted.to(found.device))
+                worst[row] = torch.maximum(worst[row], (found - wanted).abs_().max().cpu())  # NaN stays NaN
+                start += len(wanted)
+            assert start == lengths[row]
+    count, total, squares = moments.tolist()
+    if not math.isfinite(squares):
+        raise ModelError(
+            f"{model.name} ({model.shape.family}) itself gives logits that are NaN or infinite: its weights are, or "
+            "its values grow beyond what its dtype can hold."
+        )
+    spread = max(squares / count - (total / count) ** 2, 0.0) ** 0.5
+    return worst / (spread or 1.0)
+
+
+def _moments(x: Tensor) -> Float[Tensor, " moment"]:
+    """Count, sum and sum of squares."""
+    sums = x.sum(dtype=torch.float64), x.square().sum(dtype=torch.float64)
+    return torch.tensor([x.numel(), *map(float, sums)], dtype=torch.float64)
+
+
+def _together(model: Transformer, length: int) -> int:
+    """How many rows of ours are run at once."""
+    shape = model.shape
+    return max(1, 4 * _FLOATS // (length * (3 * shape.d_mlp + 8 * shape.d_model + length)))
+
+
+def _positions(model: Transformer, length: int) -> int:
+    """How many positions of a row are compared at once: one logit for each token, one score for each key."""
+    return max(1, _FLOATS // max(model.shape.d_vocab, model.shape.n_heads * length))
+
+
+def _final(
+    model: Transformer, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"] | None = None
+) -> Float[Tensor, "row t d"]:
+    if lengths is None:
+        lengths = torch.full((len(tokens),), tokens.shape[1], device=tokens.device)
+    return trace(model, tokens, lengths, steps=Steps(attend=_attend))
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """`attend`, some queries at a time."""
+    size = max(1, _FLOATS // (q.shape[0] * q.shape[2] * k.shape[1]))
+    parts = zip(q.split(size, 1), mask.split(size, 1), strict=True)
+    return torch.cat([attend(some_q, k, v, seen, scale) for some_q, seen in parts], dim=1)
+
+
+def _ours(model: Transformer) -> Pieces:
+    """Our logits of a row, in pieces."""
+    return lambda row, size: (unembed(model, part) for part in _final(model, row[None])[0].split(size))
+
+
+def _own(bridge: Any, causal: bool) -> Pieces:
+    """The bridge's own logits of a row in pieces, each computed with the keys and values of those before it."""
+
+    def pieces(row: Int[Tensor, " t"], size: int) -> Iterator[Float[Tensor, "n v"]]:
+        row = row.to(next(bridge.original_model.parameters()).device)[None]
+        if row.shape[1] <= size:
+            yield bridge(row)[0]
+            return
+        logits, past = bridge(row[:, :size], return_type="logits_and_cache", use_cache=True)
+        if past is None or not causal:
+            yield from _unembedded(bridge, row, size)
+            return
+        yield logits[0]
+        for part in row[:, size:].split(size, 1):
+            logits, past = bridge(part, return_type="logits_and_cache", past_key_values=past)
+            yield logits[0]
+
+    return pieces
+
+
+def _unembedded(bridge: Any, row: Int[Tensor, "1 t"], size: int) -> Iterator[Float[Tensor, "n v"]]:
+    """The same for a bridge that keeps no keys and values: one run, what it unembeds taken in pieces."""
+    final: list[Tensor] = []
+    here = 0
+
+    def part(_: Any, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        final.extend(given[:1] if not final else ())
+        return (final[0][:, here : here + size], *given[1:])
+
+    handle = bridge.unembed.register_forward_pre_hook(part)
+    try:
+        for here in range(0, row.shape[1], size):
+            yield bridge(row[:, : None if here == 0 else 1])[0]
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _precisely(model: Transformer, bridge: Any) -> Generator[None]:
+    """A bridge in half precision computes in fp32. Raises ModelError where it cannot."""
+    if not dtypes(bridge.original_model) & {*HALF}:
+        yield
+        return
+    try:
+        with computing(bridge.original_model, torch.float32):
+            yield
+    except RuntimeError as error:  # a hook, most likely, that brings tensors of its own
+        raise ModelError(
+            f"{model.name} ({model.shape.family}) does not run with its weights in float32, in which they are "
+            f"checked ({str(error).splitlines()[0].rstrip('.')}): take off its hooks, or load it in float32."
+        ) from error
 
 
 @contextmanager

@@ -14,8 +14,13 @@ from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
 from scrub.errors import ModelError, did_you_mean
+from scrub.claims.dataset import Dataset
+from scrub.errors import ModelError, did_you_mean, some
+from scrub.model.configuration import unknown, unread
+from scrub.model.graph import Shape
 from scrub.model.layers import ACTIVATIONS
-from scrub.model.selfcheck import PROBE_LENGTH, digest, probe, self_check
+from scrub.model.precision import HALF
+from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
 
 _ACT_NAMES = {
@@ -45,27 +50,32 @@ def adapt(
     device: torch.device | str | None = None,
     name: str | None = None,
     revision: str | None = None,
-    probe_length: int = PROBE_LENGTH,
+    data: Dataset | None = None,
 ) -> Transformer:
     """The weights of a TransformerBridge as a `Transformer`: copies, detached; the bridge stays as it was.
 
     Supported is what passes the self-check: LayerNorm, RMSNorm or no norm, before attention and MLP; learned
     or rotary positions, grouped queries, windows, head norms, gated MLPs, parallel blocks, attention only,
     bidirectional attention. Raises ModelError, naming the architecture, for all else. `revision` is a digest
-    of the weights where none is given. `probe_length` (tokens, cut to the context) should be the length of
-    the longest row to be read.
+    of the weights where none is given. `data` are the rows to be read: the self-check looks at some of them, and
+    at random tokens as long as the longest; without them, at random tokens alone.
     """
     model_name = name or _setting(bridge, "model_name", "model")
     architecture = _setting(bridge, "architecture", type(bridge).__name__)
     _refuse_known(bridge, f"{model_name} ({architecture})")
     try:
-        model = _taken(bridge, model_name, architecture, _Copy(dtype, device))
+        exact = _taken(bridge, model_name, architecture, _Copy(torch.float32 if dtype in HALF else dtype, device))
     except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
         raise ModelError(
             f"{model_name} ({architecture}) is not built like the transformers that can be tested: {error}"
         ) from error
-    model = attrs.evolve(model, revision=revision or digest(model))
-    self_check(model, bridge, *probe(model, probe_length))
+    exact = attrs.evolve(exact, revision=revision or digest(exact), notes=_notes(bridge))
+    rows = probe_data(exact, data)
+    self_check(exact, bridge, *rows)
+    if dtype not in HALF:
+        return exact
+    model = exact.to(dtype)
+    rounding_check(model, exact, bridge, *rows)
     return model
 
 
@@ -116,10 +126,27 @@ def _refuse_known(bridge: Any, title: str) -> None:
     kind = str(_setting(bridge, "positional_embedding_type", "none")).lower()
     if kind not in _POSITIONS:
         reasons.append(f"{kind} positions")
+    for words, key in unread(_configuration(bridge)):
+        reasons += [] if words in reasons else [f"{words} ({key})"]
     if not hasattr(bridge, "blocks") or not all(hasattr(block, "attn") for block in bridge.blocks):
         reasons.append("layers without attention")
     if reasons:
         raise ModelError(f"{title} has {' and '.join(reasons)}, which is not supported.")
+
+
+def _configuration(bridge: Any) -> dict[str, Any]:
+    """The keys of the `config.json` that a bridge comes from, defaults included; none for a native one."""
+    config: Any = getattr(bridge.original_model, "config", None)
+    return config.to_dict() if hasattr(config, "to_dict") else {}
+
+
+def _notes(bridge: Any) -> tuple[str, ...]:
+    keys = unknown(_configuration(bridge))
+    told = (
+        f"the model's configuration sets {some(keys, 4)}, and it is not known here what that does: the self-check "
+        "sees it only where it acts on the rows that were compared."
+    )
+    return (told,) if keys else ()
 
 
 @attrs.frozen
@@ -146,8 +173,9 @@ def _taken(bridge: Any, name: str, architecture: str, copy: _Copy) -> Transforme
     rotary = _rotary(bridge, shape.n_ctx, copy) if shape.positions == "rotary" else None
     embedding, unembedding = bridge.embed.weight, bridge.unembed.weight
     # Gemma multiplies what it looks up, and unembeds by the table itself.
-    factor = getattr(bridge.embed.original_component, "embed_scale", None)
-    W_E = copy(embedding if factor is None else embedding * factor)
+    factor = _embedding_factor(bridge.embed.original_component)
+    # Cast first: in half precision the product would be rounded.
+    W_E = copy(embedding) if factor is None else copy(embedding) * factor
     tied = factor is None and unembedding.data_ptr() == embedding.data_ptr()
     return Transformer(
         shape=shape,
@@ -160,6 +188,12 @@ def _taken(bridge: Any, name: str, architecture: str, copy: _Copy) -> Transforme
         name=name,
         processing="compat" if getattr(bridge, "_weights_processed", False) else "raw",
     )
+
+
+def _embedding_factor(module: Any) -> float | None:
+    # The buffer is rounded with the weights; the number that it was made of is not.
+    factor = getattr(module, "scalar_embed_scale", getattr(module, "embed_scale", None))
+    return None if factor is None else float(factor)
 
 
 def _shape(bridge: Any, architecture: str) -> Shape:
@@ -203,7 +237,7 @@ def _norm(ln: Any, cfg: Any, copy: _Copy) -> Norm:
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     kind = "rms" if ln.uses_rms_norm else "layer"
     if weight is not None:
-        weight = copy(weight + 1.0 if ln.uses_weight_offset else weight)
+        weight = copy(weight) + 1.0 if ln.uses_weight_offset else copy(weight)  # cast first, as above
     eps = getattr(module, "eps", getattr(module, "variance_epsilon", getattr(cfg, "eps", 1e-5)))
     return Norm(kind, weight, copy.maybe(bias) if kind == "layer" else None, float(eps))
 

@@ -103,7 +103,7 @@ class Transformer:
     """A model's weights, taken once, and where they come from.
 
     `revision` is the hub's commit, or a digest of the weights; `processing` is `raw`, or `compat` where the
-    weights were folded and centred before they were taken.
+    weights were folded and centred before they were taken. `notes` are sentences for whoever reads a result.
     """
 
     shape: Shape
@@ -116,6 +116,7 @@ class Transformer:
     name: str = "model"
     revision: str = ""
     processing: str = "raw"
+    notes: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> torch.dtype:

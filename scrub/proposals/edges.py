@@ -17,8 +17,6 @@ from torch import Tensor
 
 from scrub.anatomy.names import EMBED, LOGITS, Component
 from scrub.anatomy.table import CHANNELS
-from scrub.model.layers import expand, linear, norm, turn
-from scrub.claims.names import Component
 from scrub.model.layers import Normed, expand, linear, norm, turn
 from scrub.model.weights import Attn, Norm, Transformer
 from scrub.proposals.forward import Arrays, Batch, Forward, Key

@@ -8,8 +8,6 @@ from typing import Any
 from attrs import frozen
 
 from scrub.anatomy.positions import Slot, parse_slots
-from scrub.errors import ClaimError
-from scrub.claims.positions import Slot, parse_slots
 from scrub.errors import ClaimError, did_you_mean
 from scrub.model.weights import BlackBox, Transformer
 from scrub.proposals.methods import RECOMMENDED, Asked, Method, find

@@ -55,7 +55,7 @@ def conclude(
         bits=bits(claim), rows=len(columns), draws=draws, seed=seed, accuracy=claim.accuracy,
         swaps=samples.swaps, own_rest=samples.own_rest,
         options=claim.options.shown(), seen=claim.seen,
-        provenance=provenance(claim.data, model), warnings=claim.warnings,
+        provenance=provenance(claim.data, model), warnings=(*claim.warnings, *model.get("notes", ())),
         worst=worst_rows(bench, samples, tokenizer),
         table={"row": samples.references, "model": columns[:, 2], "scrubbed": columns[:, 0], "random": columns[:, 1],
                "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4]},

@@ -38,7 +38,7 @@ def weights_of(
         raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
     from scrub.model.open import open_weights
 
-    return open_weights(source, device, dtype, int(data.lengths.max()))
+    return open_weights(source, device, dtype, data)
 
 
 def sampled(bench: Bench, used: Int[np.ndarray, " row"], draws: int, seed: int, exact: bool = False) -> Samples:
@@ -86,7 +86,7 @@ def model_record(source: Source, model: Transformer | None, bench: Bench | None 
     return {
         "name": source.name, "revision": model.revision, "processing": model.processing,
         "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
-    }  # fmt: skip
+    } | ({"notes": list(model.notes)} if model.notes else {})  # fmt: skip
 
 
 def _revision(bench: Bench) -> str | None:

@@ -74,7 +74,7 @@ def bench_of(
     claim, source = sound(hypothesis, expecting=False)
     rows = np.sort(references(claim, ROWS, 0))
     experiment = experiment_of(claim, rows, Protocol(ablation=ablation), source.tokenizer)
-    return Bench.of(experiment, open_weights(source, None, "float32", int(claim.data.lengths.max())), circuit, seed)
+    return Bench.of(experiment, open_weights(source, None, "float32", claim.data), circuit, seed)
 
 
 def direct(name: str, circuit: Circuit, rows: np.ndarray, **given: Any) -> float:

@@ -97,6 +97,27 @@ def test_damaged_directories_are_refused_in_one_sentence(copied: Path, what: str
     assert "\n" not in str(caught.value)
 
 
+def test_a_layer_less_than_the_file_has_is_told_with_the_tensors_of_that_layer(copied: Path) -> None:
+    config = copied / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"n_layer": 1}))
+    names = r"transformer\.h\.1\.attn\.c_attn\.weight, .* and 8 more would not be used. Does it say fewer layers"
+    with pytest.raises(ModelError, match=names):
+        load(copied)
+
+
+def test_masks_angles_and_tied_heads_in_a_file_are_harmless(copied: Path) -> None:
+    tensors = load_file(copied / "model.safetensors")
+    bare = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    masks = {
+        f"h.{layer}.attn.{name}": torch.ones(1, 1, 24, 24) for layer in (0, 1) for name in ("bias", "masked_bias")
+    }
+    head = {"lm_head.weight": tensors["transformer.wte.weight"].clone()}
+    wanted = load(copied).revision
+    for more in (masks, head, {"h.0.attn.rotary_emb.inv_freq": torch.ones(2)}):
+        save_file(bare | more, copied / "model.safetensors", metadata={"format": "pt"})
+        assert load(copied).revision == wanted
+
+
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
@@ -118,7 +139,7 @@ def test_sources_that_are_no_model(source: object, sentence: str) -> None:
 @pytest.mark.skipif(not (DATA / "stories260K").is_dir(), reason="stories260K is not in $SCRUB_TEST_DATA")
 @torch.no_grad()
 def test_a_real_language_model_tells_a_story() -> None:
-    model = load(DATA / "stories260K", probe_length=64)
+    model = load(DATA / "stories260K")
     assert (model.shape.n_layers, model.shape.n_heads, model.shape.n_kv_heads) == (5, 8, 4)
     pieces = json.loads((DATA / "stories260K" / "pieces.json").read_text())
     tokens = [1]

@@ -25,9 +25,8 @@ from scrub.proposals.attribute import first_order, keys_of
 from scrub.proposals.edges import Edges
 from scrub.proposals.forward import Batch, Key
 from scrub.proposals.methods import Asked, find, names
-from scrub.proposals.nodes import extent
 from scrub.proposals.methods.eap_ig import OVER
-from scrub.proposals.nodes import NodeId, extent
+from scrub.proposals.nodes import extent
 from scrub.proposals.patching import Placed, effects
 
 STEP = 1e-6
