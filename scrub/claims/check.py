@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import check_geometry
@@ -15,7 +15,7 @@ from scrub.claims.hypothesis import Hypothesis, place_of
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import AnyMetric, parse_metric, predicted
 from scrub.claims.names import Component
-from scrub.claims.placement import Placement, place, structure
+from scrub.claims.placement import Placement, place, sites_of, structure
 from scrub.claims.positions import ALL
 from scrub.claims.problems import Problem, collecting, line_in, located
 from scrub.claims.resolved import Claim
@@ -131,10 +131,10 @@ def _conclude(
     scored = setting.scored if setting else np.ones(len(data), dtype=bool)
     accuracy = right_share(hypothesis, metric, data, values.get(output), scored)
     structural = any(p.found != NO_EXPECTATION for p in problems)
-    warned = warnings_of(hypothesis, None if structural else placement, values, accuracy)
-    warned += tuple(seen_warnings(seen, int(scored.sum())))
     if structural or metric is None or placement is None or setting is None:
-        return Checked(hypothesis, shown, warned, accuracy)
+        return Checked(hypothesis, shown, (), accuracy)  # warnings speak of claims that are sound
+    warned = warnings_of(hypothesis, placement, values, accuracy)
+    warned += tuple(seen_warnings(seen, int(scored.sum())))
     claim = Claim(
         hypothesis, subject.graph, data, placement, passed, metric, values,
         setting.stratum, setting.scored, setting.rest_from, setting.pair, accuracy, warned, seen,
@@ -192,7 +192,13 @@ def _correspondence(hypothesis: Hypothesis) -> tuple[dict[str, Place] | None, li
             except ClaimError as error:
                 sites[name] = Site(())
                 problems.append(Problem(str(error), variable=name))
-    return sites, problems
+    return sites, problems + _unread(sites, problems)
+
+
+def _unread(sites: Mapping[str, Place], known: list[Problem]) -> list[Problem]:
+    """What is wrong with sites that were written before the claim was, and so is not known yet."""
+    found = [(name, p) for name, where in sites.items() for site in sites_of(where) for p in site.wrong]
+    return [evolve(problem, variable=name) for name, problem in found if problem not in known]
 
 
 def _columns(story: Interpretation, graph: ModelGraph, data: Dataset) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from attrs import asdict, evolve, frozen
 
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, some
 
 
 @runtime_checkable
@@ -25,9 +25,15 @@ class Written(Protocol):
     def line(self) -> int | None: ...
 
 
+SHOWN = 4  # names in the head of a problem
+
+
 @frozen
 class Problem:
-    """One thing that is wrong. `variable` is empty for the claim as a whole, `hypothesis` for a file."""
+    """One thing that is wrong. `variable` is empty for the claim as a whole, `hypothesis` for a file.
+
+    `of_claim` says that the place is the claim's own, for want of a nearer one.
+    """
 
     found: str
     fix: str = ""
@@ -36,6 +42,7 @@ class Problem:
     hypothesis: str = ""
     file: str | None = None
     line: int | None = None
+    of_claim: bool = False
 
     def at(self, place: Written) -> Problem:
         """The same problem, located where something was written."""
@@ -67,7 +74,7 @@ class ClaimProblems(ClaimError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(map(str, gathered(self.problems))))
 
     def _repr_html_(self) -> str:
         from scrub.report.notebook import problems_html
@@ -82,8 +89,28 @@ def located(problems: Iterable[Problem], hypothesis: str, file: str | None, line
         own = problem.line is None
         at_file = file if own or same_file(problem.file, file) else _shown(problem.file)
         name = problem.hypothesis or hypothesis
-        found.append(evolve(problem, hypothesis=name, file=at_file, line=line if own else problem.line))
+        at_line = line if own else problem.line
+        found.append(evolve(problem, hypothesis=name, file=at_file, line=at_line, of_claim=own))
     return found
+
+
+def gathered(problems: Iterable[Problem]) -> list[Problem]:
+    """Each mistake once, with the claims and variables it stands in, where it was met first.
+
+    A mistake in a setting that claims share is found in each of them, at that claim's own place; one in a site that
+    was written at the top of a file is found in the file, and in the claims that have the site.
+    """
+    groups: dict[tuple[object, ...], list[Problem]] = {}
+    for p in problems:
+        groups.setdefault((p.file, None if p.of_claim else p.line, p.text), []).append(p)
+    return [
+        evolve(
+            group[0],
+            hypothesis=some(dict.fromkeys(p.hypothesis for p in group if p.hypothesis), SHOWN),
+            variable=some(dict.fromkeys(p.variable for p in group if p.variable), SHOWN),
+        )
+        for group in groups.values()
+    ]
 
 
 def same_file(first: str | None, second: str | None) -> bool:

@@ -17,14 +17,17 @@ LOW_ACCURACY = 0.9
 
 def warnings_of(
     hypothesis: Hypothesis,
-    placement: Placement | None,
+    placement: Placement,
     values: dict[str, tuple[Value, ...]],
     accuracy: float | None,
 ) -> tuple[str, ...]:
     """Sentences on duplicate keys, patterns without values, constants, unreached sites, a wrong story."""
-    found = list(_duplicate_keys(hypothesis))
-    if placement is not None:
-        found += [*_patterns_without_values(placement), *_constant(placement, values), *_unreached(placement)]
+    found = [
+        *_duplicate_keys(hypothesis),
+        *_patterns_without_values(placement),
+        *_constant(placement, values),
+        *_unreached(placement),
+    ]
     if accuracy is not None and accuracy < LOW_ACCURACY:
         found.append(f"the story by itself is right on only {accuracy:.1%} of the scored rows.")
     return tuple(found)

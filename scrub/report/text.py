@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from scrub.claims.problems import Problem, gathered
 from scrub.claims.titles import short_name
 from scrub.report.since import since_lines
 from scrub.score.control import RANDOM, SHUFFLED, UNTRAINED
@@ -143,26 +144,27 @@ def _count(results: Sequence[Result], kind: str, word: str) -> str:
     return f"{right}{total} {kind}{'s' if len(results) > 1 else ''} {word}"
 
 
-def checks_text(checks: Sequence[Checked], broken: Sequence[object]) -> str:
-    """Everything that `scrub check` found, problems first, and a line of summary."""
-    lines = [str(problem) for problem in broken]
-    lines += [str(problem) for check in checks for problem in check.problems]
+def checks_text(checks: Sequence[Checked], broken: Sequence[Problem | str]) -> str:
+    """Everything that `scrub check` found, problems first and each once, and a line of summary."""
+    files = [p if isinstance(p, Problem) else Problem(p) for p in broken]
+    problems = gathered([*files, *(problem for check in checks for problem in check.problems)])
+    lines = [str(problem) for problem in problems]
     for check in checks:
         mark, foil = MARKS[not check.problems], "  (foil)" if check.hypothesis.foil_reason else ""
         right = "" if check.accuracy is None else f"  the story is right on {check.accuracy:.1%} of the scored rows"
         if check.warnings or not check.problems:
             lines.append(f"{mark} {check.hypothesis.title}{foil}{right}")
         lines += [f"    warning: {text}" for text in check.warnings]
-    return "\n".join([*lines, _checked(checks, len(broken))])
+    return "\n".join([*lines, _checked(checks, problems)])
 
 
-def _checked(checks: Sequence[Checked], broken: int) -> str:
-    problems = broken + sum(len(check.problems) for check in checks)
+def _checked(checks: Sequence[Checked], problems: Sequence[Problem]) -> str:
     if not problems:
         return f"{_several(len(checks), 'claim')}, no problems."
     bad = sum(bool(check.problems) for check in checks)
+    broken = sum(not problem.hypothesis for problem in problems)
     files = f" and {_several(broken, 'file')}" if broken else ""
-    return f"{_several(problems, 'problem')} in {bad} of {_several(len(checks), 'claim')}{files}. Nothing was run."
+    return f"{_several(len(problems), 'problem')} in {bad} of {_several(len(checks), 'claim')}{files}. Nothing was run."
 
 
 def _several(count: int, what: str) -> str:
