@@ -120,6 +120,27 @@ def test_what_is_wrong_is_said_in_a_sentence(write: Write, case: str) -> None:
         assert "Traceback" not in found.output
 
 
+def test_a_site_written_wrong_at_the_top_of_a_file_is_told_with_the_claim_that_has_it(write: Write) -> None:
+    gallery = (Path(package.__file__).parents[1] / "hypotheses" / "induction.py").read_text()
+    typo = 'typo = induction.but(found=heads("1.0", at="EN+D").reads(k="before"))'
+    found = scrub("check", write(typo, head=gallery), "--json", "found.json")
+    assert found.exit_code == 2
+    assert found.output.count("'EN+D' is no position: write a name (END)") == 1
+    assert f"claims.py:{len(gallery.splitlines()) + 2}  typo > found\n" in found.output
+    assert found.output.count("✓ ") == 4
+    assert "✓ typo" not in found.output
+    (told,) = [r for r in results(Path("found.json").read_text()) if r["hypothesis"].endswith("::typo")]
+    assert (len(told["problems"]), told["warnings"]) == (1, [])
+
+
+def test_a_mistake_in_a_shared_setting_is_told_once(write: Write) -> None:
+    foils = "\n".join(f'f{i} = base.but(half=nodes("h")).foil("wrong")' for i in range(3))
+    found = scrub("check", write(f'base = make(within="parity")\n{foils}'))
+    assert found.output.count("no column 'parity'") == 1
+    assert "base, f0, f1, f2\n" in found.output
+    assert found.output.splitlines()[-1] == "1 problem in 4 of 4 claims. Nothing was run."
+
+
 def test_an_error_of_a_run_says_which_claim_it_was(write: Write) -> None:
     file = write("good = make()\nbad = make(metric=Metric(lambda o, r: 1 / 0))")
     for command in ("test", "explain"):
