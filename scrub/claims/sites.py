@@ -141,7 +141,7 @@ def _at(at: Any) -> tuple[Slot, ...]:
 
 
 def _parsed(parse: Callable[..., tuple[T, ...]], what: Any) -> tuple[tuple[T, ...], tuple[Problem, ...]]:
-    """What was read, or the problem, which is handed to the `collecting` around too. Raises ClaimError without one."""
+    """What was read, or the problem, which the `collecting` around gets too; without one, raises ClaimError."""
     try:
         return parse(what), ()
     except ClaimError as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from scrub.claims.problems import Problem, gathered
 from scrub.claims.titles import short_name
 from scrub.report.since import since_lines
+from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.score.control import RANDOM, SHUFFLED, UNTRAINED
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 MARKS = {True: "✓", False: "✗"}
 WORST = 2  # rows that are told
+WIDTH = 112  # letters of a sentence below a table
 
 
 def result_text(result: Result) -> str:
@@ -33,12 +36,12 @@ def headline(result: Result) -> str:
     return f"{mark} {short_name(result.hypothesis)}{kind}  {result.verdict}  {share}, bar {result.bar:.2f}"
 
 
-def details(result: Result) -> list[str]:
-    """What a verdict rests on, one subject a line."""
+def details(result: Result, legend: bool = True) -> list[str]:
+    """What a verdict rests on, one subject a line; `legend` explains the table of swaps."""
     lines = [f"foil: {result.foil}"] if result.foil else []
     lines += [result.reason, *table(_facts(result))]
     if result.swaps:
-        lines += ["", *swap_lines(result.swaps)]
+        lines += ["", *swap_lines(result.swaps, result.options.get("rest", "resample"), legend)]
     lines += [f"warning: {text}" for text in result.warnings]
     lines += [*_because(result), *_worst(result)]
     lines += since_lines(result.since) if result.since else []
@@ -99,15 +102,10 @@ def _short(line: str, room: int = 114) -> str:
     return line if len(line) <= room else f"{line[: room - 4]} ..."
 
 
-def swap_lines(swaps: Sequence[Swaps]) -> list[str]:
-    """A line for each variable: how often its swaps tested nothing, and how large its classes are."""
-    rows = [("swaps of", "self", "idle", "donors", "rows that agree", "alone")]
-    for s in swaps:
-        few, many = s.class_min, s.class_max
-        size = f"{few}" if few == many else f"{few} to {many}, median {s.class_median:g}"
-        rates = f"{s.self_swaps:.0%}", f"{s.idle:.0%}"
-        rows.append((s.variable, *rates, str(s.donors), size, f"{s.alone} rows" if s.alone else "-"))
-    return table(rows)
+def swap_lines(swaps: Sequence[Swaps], rest: str, legend: bool = True) -> list[str]:
+    """A line for each variable: what its swaps tested, and how large its classes are; below, what that means."""
+    lines = table([HEAD, *(swap_row(s.to_dict(), rest) for s in swaps)])
+    return lines + [f"  {text}" for sentence in LEGEND if legend for text in wrap(sentence, WIDTH)]
 
 
 _NUMBER = re.compile(r"[-+]?[\d,.]*%?")
@@ -163,8 +161,8 @@ def _checked(checks: Sequence[Checked], problems: Sequence[Problem]) -> str:
         return f"{_several(len(checks), 'claim')}, no problems."
     bad = sum(bool(check.problems) for check in checks)
     broken = sum(not problem.hypothesis for problem in problems)
-    files = f" and {_several(broken, 'file')}" if broken else ""
-    return f"{_several(len(problems), 'problem')} in {bad} of {_several(len(checks), 'claim')}{files}. Nothing was run."
+    where = f"{bad} of {_several(len(checks), 'claim')}" + (f" and {_several(broken, 'file')}" if broken else "")
+    return f"{_several(len(problems), 'problem')} in {where}. Nothing was run."
 
 
 def _several(count: int, what: str) -> str:
