@@ -3,7 +3,8 @@
     "When{IO| Mary} and{S1| John} went to the store"
 
 A mark `{NAME|span}` is cut from the text and names the last token of its span; it must end where a token ends
-and start where one starts. Tokenizers come from the `tokenizers` library alone, so that a claim is checked
+and start where one starts. Every other brace is text, so that code and JSON stand as they are. Text of the form of a
+mark is written with its braces doubled: `{{a|b}}` is the text `{a|b}`. Tokenizers come from the `tokenizers` library alone, so that a claim is checked
 without torch.
 """
 
@@ -19,7 +20,14 @@ from attrs import frozen
 from scrub.claims.hub import hub_file
 from scrub.errors import DataError, ModelError
 
-_MARK = re.compile(r"\{([^|{}]*)\|([^{}]*)\}")
+_NAME = r"[ \t]*[\w+-]*[ \t]*"  # wider than a name is, so that one that is misspelt is told
+_BAR = r"\|(?!\|)"  # two are code
+_MARK = re.compile(
+    rf"(?P<literal>\{{\{{{_NAME}{_BAR}[^{{}}]*\}}\}})"
+    rf"|(?P<opening>\{{\{{{_NAME}{_BAR})(?![^{{}}]*\}})"
+    rf"|\{{(?P<name>{_NAME}){_BAR}(?P<span>[^{{}}]*)\}}"
+    rf"|(?P<endless>\{{[ \t]*\w[\w+-]*[ \t]*{_BAR})"
+)
 Tokens = tuple[list[int], dict[str, int]]
 
 
@@ -41,25 +49,33 @@ class Marked:
 
 
 def mark(text: str, number: int) -> Marked:
-    """Cut the marks out of a text. Raises DataError for a stray brace, a bad name or a name used twice."""
+    """Cut the marks out of a text. Raises DataError for a bad name, a name used twice, a mark that does not end."""
     plain, spans, last = "", list[tuple[str, int, int]](), 0
     for match in _MARK.finditer(text):
         plain += text[last : match.start()]
-        name, span = match[1].strip(), match[2]
-        if not name.isidentifier() or name == "all":
-            raise DataError(
-                f"text {number}: the mark {match[0]!r} must name a position by an identifier: {{IO| Mary}}."
-            )
-        if name in (other for other, _, _ in spans):
-            raise DataError(f"text {number}: the position {name!r} is marked twice.")
-        if not span:
-            raise DataError(f"text {number}: the mark {match[0]!r} is empty; it names the last token of its span.")
-        spans.append((name, len(plain), len(plain) + len(span)))
-        plain, last = plain + span, match.end()
-    plain += text[last:]
-    if "{" in plain or "}" in plain:
-        raise DataError(f"text {number}: a brace that belongs to no mark: write {{IO| Mary}}.")
-    return Marked(plain, tuple(spans))
+        last = match.end()
+        if match["literal"] or match["opening"]:
+            plain += match[0][1:-1] if match["literal"] else match[0][1:]
+            continue
+        if wrong := _wrong(match, [name for name, _, _ in spans]):
+            raise DataError(f"text {number}: {wrong}")
+        spans.append((match["name"], len(plain), len(plain) + len(match["span"])))
+        plain += match["span"]
+    return Marked(plain + text[last:], tuple(spans))
+
+
+def _wrong(match: re.Match[str], known: list[str]) -> str:
+    """What is wrong with what looks like a mark, and how to write it where it is text."""
+    found, name = match[0], match["name"]
+    if match["endless"]:
+        said = f"a brace opens the mark {found!r} and no brace ends it: {{IO| Mary}} has a span without braces."
+        return f"{said} If it is text, double the brace: {{{found}."
+    if not name.isidentifier() or name == "all":
+        said = f"the mark {found!r} must name a position by an identifier: {{IO| Mary}}."
+        return f"{said} If it is text, double its braces: {{{found}}}."
+    if name in known:
+        return f"the position {name!r} is marked twice."
+    return "" if match["span"] else f"the mark {found!r} is empty; it names the last token of its span."
 
 
 def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path) -> list[Tokens]:

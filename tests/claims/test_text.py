@@ -31,6 +31,41 @@ def test_a_span_is_what_was_marked(parts: list[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": {"first": ["a|b", {}]}, "n": {"a": 1}}',
+        "def f(x):\n    return {k: {v} for k, v in x.items() if k}  # {}",
+        "SELECT '{' || name || '}' FROM t WHERE j = '{\"a\": 1}'",
+        "items.each { |x| puts \"#{x}\" }",
+        "if (a) { b } else { c || d }",
+        r"\frac{1}{2}",
+        "}{",
+    ],
+)
+def test_braces_that_are_no_mark_are_text(text: str) -> None:
+    assert mark(text, 0) == Marked(text, ())
+    assert mark(f"{text}{{END| to}}", 0) == Marked(f"{text} to", (("END", len(text), len(text) + 3),))
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("{{a|b}}", "{a|b}"),
+        ("x = {{a|b}} or {{c|d}}", "x = {a|b} or {c|d}"),
+        ("{{{a|b}}}", "{{a|b}}"),
+        ("{{1x| b}}", "{1x| b}"),
+        ("{{a|b{c}}", "{a|b{c}}"),
+    ],
+)
+def test_doubled_braces_write_what_would_be_a_mark(written: str, text: str) -> None:
+    assert mark(written, 0) == Marked(text, ())
+
+
+def test_a_mark_may_stand_behind_a_brace() -> None:
+    assert mark('{{X|"a"}: {Y|1}}', 0) == Marked('{"a": 1}', (("X", 1, 4), ("Y", 6, 7)))
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a{1x| b}", r"text 7: the mark '\{1x\| b\}' must name a position by an identifier"),
@@ -38,9 +73,10 @@ def test_a_span_is_what_was_marked(parts: list[tuple[str, str]]) -> None:
         ("a{all| b}", "must name"),
         ("{A|x}{A|y}", "text 7: the position 'A' is marked twice"),
         ("a{A|}", "text 7: the mark .* is empty"),
-        ("a{b}", "text 7: a brace that belongs to no mark"),
-        ("a}", "a brace that belongs to no mark"),
-        ("{A|{B|x}}", "a brace"),
+        ("{IO | b}", r"must name a position .* If it is text, double its braces: \{\{IO \| b\}\}\."),
+        ("a{S1+1| b}", r"text 7: the mark '\{S1\+1\| b\}' must name"),
+        ("{A|{B|x}}", r"text 7: a brace opens the mark '\{A\|' and no brace ends it: .* the brace: \{\{A\|\."),
+        ("{IO| Mary and John", "a brace opens the mark"),
     ],
 )
 def test_wrong_marks_are_told_with_the_text(text: str, message: str) -> None:
