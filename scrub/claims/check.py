@@ -134,7 +134,7 @@ def _conclude(
     if structural or metric is None or placement is None or setting is None:
         return Checked(hypothesis, shown, (), accuracy)  # warnings speak of claims that are sound
     warned = warnings_of(hypothesis, placement, values, accuracy)
-    warned += tuple(seen_warnings(seen, int(scored.sum())))
+    warned += (*seen_warnings(seen, int(scored.sum())), *data.origin.notes)
     claim = Claim(
         hypothesis, subject.graph, data, placement, passed, metric, values,
         setting.stratum, setting.scored, setting.rest_from, setting.pair, accuracy, warned, seen,

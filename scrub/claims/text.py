@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 from attrs import frozen
 
 from scrub.claims.hub import hub_file
-from scrub.errors import DataError, ModelError
+from scrub.errors import DataError, ModelError, row_errors
 
 _NAME = r"[ \t]*[\w+-]*[ \t]*"  # wider than a name is, so that one that is misspelt is told
 _BAR = r"\|(?!\|)"  # two are code
@@ -28,6 +28,7 @@ _MARK = re.compile(
     rf"|\{{(?P<name>{_NAME}){_BAR}(?P<span>[^{{}}]*)\}}"
     rf"|(?P<endless>\{{[ \t]*\w[\w+-]*[ \t]*{_BAR})"
 )
+_BOS = ("<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "[BOS]", "[CLS]", "<|endoftext|>")  # GPT-2's is last
 Tokens = tuple[list[int], dict[str, int]]
 
 
@@ -78,18 +79,20 @@ def _wrong(match: re.Match[str], known: list[str]) -> str:
     return "" if match["span"] else f"the mark {found!r} is empty; it names the last token of its span."
 
 
-def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path) -> list[Tokens]:
-    """Token ids and named positions of marked texts, without special tokens.
+def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path, bos: bool = False) -> list[Tokens]:
+    """Token ids and named positions of marked texts; with `bos` a text begins with the tokenizer's token for that.
 
-    Raises DataError with every mark that splits a token and every word that the tokenizer does not know.
+    Other special tokens are not added. Raises DataError with every mark that splits a token and every word that the
+    tokenizer does not know, and for a tokenizer without such a token.
     """
     used = open_tokenizer(tokenizer)
+    first = _first(used) if bos else None
     found: list[Tokens] = []
-    problems: list[str] = []
+    problems: list[tuple[int, str]] = []
     for number, marked in enumerate(texts):
         encoding = used.encode(marked.text, add_special_tokens=False)
         if word := _unknown(marked.text, encoding, used):
-            problems.append(f"text {number}: {word!r} is not in the tokenizer's vocabulary.")
+            problems.append((number, f"{word!r} is not in the tokenizer's vocabulary."))
         positions: dict[str, int] = {}
         for name, start, stop in marked.spans:
             inside = [i for i, (a, b) in enumerate(encoding.offsets) if a < stop and b > start]
@@ -97,15 +100,61 @@ def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path) -> list
                 positions[name] = inside[-1]
                 continue
             tokens = " ".join(repr(marked.text[slice(*encoding.offsets[i])]) for i in inside)
-            problems.append(
-                f"text {number}: the mark {name} = {marked.text[start:stop]!r} splits a token: the "
-                f"tokenizer reads {tokens or 'nothing'} there. Move the mark to whole tokens (a "
-                "leading space belongs to its word)."
-            )
-        found.append((list(encoding.ids), positions))
+            found_there = f"splits a token: the tokenizer reads {tokens or 'nothing'} there."
+            fix = "Move the mark to whole tokens (a leading space belongs to its word)."
+            problems.append((number, f"the mark {name} = {marked.text[start:stop]!r} {found_there} {fix}"))
+        found.append(_begun(list(encoding.ids), positions, first))
     if problems:
-        raise DataError("\n".join(problems[:20]) + (f"\nand {len(problems) - 20} more" if problems[20:] else ""))
+        raise DataError(row_errors(problems, "text"))
     return found
+
+
+def _begun(ids: list[int], positions: dict[str, int], first: int | None) -> Tokens:
+    """The tokens and positions behind a first token, where there is to be one and the text does not have it."""
+    if first is None or ids[:1] == [first]:
+        return ids, positions
+    return [first, *ids], {name: index + 1 for name, index in positions.items()}
+
+
+def default_bos(tokenizer: Tokenizer) -> int | None:
+    """The token that a tokenizer puts before every text unless it is told not to, or None."""
+    plain, usual = (list(tokenizer.encode("a", add_special_tokens=added).ids) for added in (False, True))
+    return usual[0] if usual[:1] != plain[:1] else None
+
+
+def _first(tokenizer: Tokenizer) -> int:
+    """The token that begins a text: the one that is put there by default, else one of a known name."""
+    if (usual := default_bos(tokenizer)) is not None:
+        return usual
+    known = special_tokens(tokenizer)
+    if named := [known[name] for name in _BOS if name in known]:
+        return named[0]
+    raise DataError(f"bos=True: the tokenizer has no token that begins a text ({', '.join(_BOS)}).")
+
+
+def said(bos: object) -> bool:
+    """Whether a text is to begin with the token for that; unsaid, it is not. Raises DataError."""
+    if bos is not None and not isinstance(bos, bool):
+        raise DataError(f"bos={bos!r}: write True or False.")
+    return bool(bos)
+
+
+def bos_note(found: Sequence[Tokens], tokenizer: Tokenizer) -> tuple[str, ...]:
+    """What is told of texts that lack the token which their tokenizer would begin them with."""
+    usual = default_bos(tokenizer)
+    if usual is None or all(ids[:1] == [usual] for ids, _ in found):
+        return ()
+    name = repr(tokenizer.decode([usual], skip_special_tokens=False))
+    return (
+        f"the tokenizer begins a text with {name} by default, and these texts do not have it: "
+        "say from_text(..., bos=True), or bos=False where that is meant.",
+    )
+
+
+def special_tokens(tokenizer: Tokenizer) -> dict[str, int]:
+    """The special tokens of a tokenizer by name, those that no plain text holds."""
+    added = getattr(tokenizer, "get_added_tokens_decoder", dict[int, Any])()
+    return {token.content: number for number, token in added.items() if token.special}
 
 
 def _unknown(text: str, encoding: Any, tokenizer: Tokenizer) -> str:

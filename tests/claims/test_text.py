@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrub.claims.text import Marked, mark, open_tokenizer, token_id, tokenize, words
+from scrub.claims.dataset import Dataset
+from scrub.claims.text import Marked, Tokenizer, mark, open_tokenizer, token_id, tokenize, words
 from scrub.errors import DataError, ModelError
 
 SHARED = Path(os.environ.get("SCRUB_TEST_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
@@ -36,7 +37,7 @@ def test_a_span_is_what_was_marked(parts: list[tuple[str, str]]) -> None:
         '{"name": {"first": ["a|b", {}]}, "n": {"a": 1}}',
         "def f(x):\n    return {k: {v} for k, v in x.items() if k}  # {}",
         "SELECT '{' || name || '}' FROM t WHERE j = '{\"a\": 1}'",
-        "items.each { |x| puts \"#{x}\" }",
+        'items.each { |x| puts "#{x}" }',
         "if (a) { b } else { c || d }",
         r"\frac{1}{2}",
         "}{",
@@ -112,8 +113,48 @@ def test_every_split_token_is_told() -> None:
     assert "the mark X = ' b' splits a token: the tokenizer reads 'bc' there" in lines[0]
     assert "Move the mark to whole tokens" in lines[0]
     assert "reads nothing there" in lines[2]
+    with pytest.raises(DataError, match=r"^text 0 and 1,999 more: the mark X = ' b' splits .* its word\)\.$"):
+        tokenize([mark("a{X| b}c", i) for i in range(2000)], words(["?", "a", "bc"]))
     with pytest.raises(DataError, match=r"\nand 3 more$"):
-        tokenize([mark("a{X| b}c", i) for i in range(23)], words(["?", "a", "bc"]))
+        tokenize([mark(f"a{{X{i}| b}}c", i) for i in range(23)], words(["?", "a", "bc"]))
+
+
+def beginning(name: str = "<s>") -> Tokenizer:
+    """A tokenizer of words that begins a text with a special token."""
+    from tokenizers.processors import TemplateProcessing
+
+    made = words(["?", "a", "b"])
+    made.add_special_tokens([name])
+    made.post_processor = TemplateProcessing(f"{name} $A", None, [(name, 3)])
+    return made
+
+
+def test_a_text_begins_with_the_tokenizers_token_where_that_is_said() -> None:
+    texts = [mark("a{X| b}", 0), mark("<s> a{X| b}", 1)]
+    assert tokenize(texts, beginning()) == [([1, 2], {"X": 1}), ([3, 1, 2], {"X": 2})]
+    assert tokenize(texts, beginning(), bos=True) == [([3, 1, 2], {"X": 2})] * 2
+    named = words(["?", "a", "b"])
+    named.add_special_tokens(["<|endoftext|>"])  # as GPT-2's, which puts it nowhere by default
+    assert tokenize(texts[:1], named, bos=True) == [([3, 1, 2], {"X": 2})]
+    with pytest.raises(DataError, match=r"bos=True: the tokenizer has no token that begins a text \(<s>, "):
+        tokenize(texts[:1], words(["?", "a", "b"]), bos=True)
+
+
+def test_a_beginning_that_is_left_out_is_told_unless_that_was_said() -> None:
+    unsaid = Dataset.from_text(["a", "b"], tokenizer=beginning())
+    (told,) = unsaid.notes
+    assert told == (
+        "the tokenizer begins a text with '<s>' by default, and these texts do not have it: "
+        "say from_text(..., bos=True), or bos=False where that is meant."
+    )
+    assert unsaid.taken([1]).origin.notes == unsaid.notes
+    for bos in (True, False):
+        assert Dataset.from_text(["a", "b"], tokenizer=beginning(), bos=bos).notes == ()
+    assert Dataset.from_text(["<s> a"], tokenizer=beginning()).notes == ()
+    assert Dataset.from_text(["a"], tokenizer=words(["?", "a"])).notes == ()
+    wrong: Any = "yes"
+    with pytest.raises(DataError, match="bos='yes': write True or False"):
+        Dataset.from_text(["a"], tokenizer=beginning(), bos=wrong)
 
 
 @needs_gpt2
