@@ -24,7 +24,7 @@ from scrub.claims.setting import Setting, check_setting, check_tokens
 from scrub.claims.sites import Place, Site
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, canonical, equal
-from scrub.claims.warn import warnings_of
+from scrub.claims.warn import token_warnings, warnings_of
 from scrub.errors import ClaimError, MetricError, nearest, some
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ def _conclude(
         return Checked(hypothesis, shown, (), accuracy)  # warnings speak of claims that are sound
     warned = warnings_of(hypothesis, placement, values, accuracy)
     warned += (*seen_warnings(seen, int(scored.sum())), *data.origin.notes)
+    if subject.graph.sequence:
+        warned += tuple(token_warnings(metric, data, subject.tokenizer, placement.answer))
     claim = Claim(
         hypothesis, subject.graph, data, placement, passed, metric, values,
         setting.stratum, setting.scored, setting.rest_from, setting.pair, accuracy, warned, seen,

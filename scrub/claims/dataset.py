@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Int, UInt64
 
 _KEYS = ("tokens", "positions", "columns")
+BATCHED = "a row is its own tokens without padding: tokens=[t for t, m in zip(input_ids, attention_mask) if m]."
 
 
 @frozen
@@ -288,6 +289,7 @@ def _parse_row(raw: Any) -> tuple[Row, list[str]]:
     if not isinstance(raw, Mapping):
         return Row((), {}, {}), [f"{type(raw).__name__} is no row: give a mapping with {', '.join(_KEYS)}."]
     problems = [f"unknown key {k!r}.{did_you_mean(str(k), _KEYS)}" for k in raw if k not in _KEYS]
+    problems += [BATCHED] if "input_ids" in raw or "attention_mask" in raw else []
     tokens, no_tokens = _parse_tokens(raw.get("tokens", ()))
     positions, wrong = _parse_positions(raw.get("positions", {}), len(tokens))
     problems += no_tokens or wrong

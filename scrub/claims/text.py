@@ -4,8 +4,8 @@
 
 A mark `{NAME|span}` is cut from the text and names the last token of its span; it must end where a token ends
 and start where one starts. Every other brace is text, so that code and JSON stand as they are. Text of the form of a
-mark is written with its braces doubled: `{{a|b}}` is the text `{a|b}`. Tokenizers come from the `tokenizers` library alone, so that a claim is checked
-without torch.
+mark is written with its braces doubled: `{{a|b}}` is the text `{a|b}`. Tokenizers come from the `tokenizers` library
+alone, so that a claim is checked without torch.
 """
 
 from __future__ import annotations

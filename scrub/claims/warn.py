@@ -8,8 +8,14 @@ import linecache
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.labels import spaceless
+from scrub.claims.metric import AnyMetric
+from scrub.claims.padding import perhaps_padded
 from scrub.claims.placement import Placement
+from scrub.claims.positions import Slot
+from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, key
 
 LOW_ACCURACY = 0.9
@@ -31,6 +37,15 @@ def warnings_of(
     if accuracy is not None and accuracy < LOW_ACCURACY:
         found.append(f"the story by itself is right on only {accuracy:.1%} of the scored rows.")
     return tuple(found)
+
+
+def token_warnings(
+    metric: AnyMetric, data: Dataset, tokenizer: Tokenizer | None, answer: Slot | None
+) -> Iterator[str]:
+    """Sentences on tokens that are not what they seem: padding, and labels without their space."""
+    yield from perhaps_padded(data, tokenizer)
+    if tokenizer is not None:
+        yield from spaceless(metric, data, tokenizer, answer)
 
 
 def _duplicate_keys(hypothesis: Hypothesis) -> Iterator[str]:
