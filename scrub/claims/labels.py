@@ -64,6 +64,10 @@ def _with_and_without(tokenizer: Tokenizer, word: str) -> tuple[int, int] | None
 
 def _before(data: Dataset, tokenizer: Tokenizer, answer: Slot | None) -> list[str]:
     """The letter that the answer follows in every row."""
-    text = cache(lambda token: tokenizer.decode([token]))
+
+    @cache
+    def last(token: int) -> str:
+        return tokenizer.decode([token])[-1:]
+
     places = [-1] * len(data) if answer is None else data.locate(answer).tolist()
-    return [text(row.tokens[place])[-1:] for row, place in zip(data.rows, places, strict=True)]
+    return [last(row.tokens[place]) for row, place in zip(data.rows, places, strict=True)]

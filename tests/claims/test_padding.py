@@ -100,7 +100,7 @@ def test_a_label_without_the_space_that_its_word_has_in_the_text_is_told() -> No
     both = told(texts(said, io=["John", " John"], s=["Mary", "Mary"]), "logit_diff(io, s)")
     assert [f.split("(so in rows ")[1].split(")")[0] for f in both] == ["0", "0, 1"]
     assert told(texts(["Say Mary or John:\n"], io=["John"])) == []  # a line begins without one
-    assert told(texts(["John, call Mary and"], io=["John"])) == []  # as the text has it
+    assert told(texts(["John, call Mary, ("], io=["John"])) == []  # as the text has it
 
 
 @needs_tokenizer
