@@ -153,6 +153,28 @@ def test_a_problem_of_the_data_is_shown_at_the_line_that_raised(write: Write) ->
     assert f"claims.py:{line}  " in scrub("check", file).output
 
 
+def test_a_function_of_ones_own_that_fails_is_shown_by_its_innermost_line(write: Write) -> None:
+    """Wherever it stands: in another file, called by another function, below a library."""
+    head = "from scrub import Dataset\n\ndef first(x):\n    return x['nam']\n\n"
+    data = "def lost(): return sorted([{}], key=first)\ndef closeness(o, r): return first({})\ndef h(a): return first({})"
+    write(data, "prompts.py", head)
+    write("import prompts\na = make(data=prompts.lost)", "data.py")
+    found = scrub("check", "data.py")
+    assert "prompts.py:4  a\n    data=: lost() raised KeyError: 'nam'." in found.output
+    write("import prompts\nb = make(metric=Metric(prompts.closeness))", "metric.py")
+    assert "metric closeness raised KeyError: 'nam' (prompts.py:4)" in scrub("test", "metric.py").stderr
+    write("import prompts\ndef wrong():\n    return prompts.first({})\nc = make(wrong)", "claim.py")
+    assert "prompts.py:4  c\n    the claim raised KeyError: 'nam'" in scrub("check", "claim.py").output
+    write("import prompts\nprompts.first({})", "top.py")
+    assert "prompts.py:4\n    importing the file raised KeyError: 'nam'" in scrub("check", "top.py").output
+    graph = "import prompts\ndef made():\n    g = graph()\n    g.nodes['h']['function'] = prompts.h\n    return g"
+    write(f"{graph}\nd = make(model=made)", "model.py")
+    assert "node 'h' of the model raised KeyError: 'nam' (prompts.py:4)" in scrub("test", "model.py").stderr
+    story = "import prompts\ns = Interpretation()\n@s.variable\ndef answer(b):\n    return prompts.first({})\n"
+    write(f"{story}e = make(lambda: dict(b=nodes('b'), answer=nodes('out').reads(b='b')), s)", "story.py")
+    assert "variable 'answer' raised KeyError: 'nam' (prompts.py:4)" in scrub("check", "story.py").output
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

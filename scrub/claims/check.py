@@ -17,7 +17,7 @@ from scrub.claims.metric import AnyMetric, parse_metric, predicted
 from scrub.claims.names import Component
 from scrub.claims.placement import Placement, place, sites_of, structure
 from scrub.claims.positions import ALL
-from scrub.claims.problems import Problem, collecting, line_in, located
+from scrub.claims.problems import Problem, collecting, innermost, located
 from scrub.claims.resolved import Claim
 from scrub.claims.seen import Seen, leave_out, seen_warnings, too_few_left
 from scrub.claims.setting import Setting, check_setting, check_tokens
@@ -179,15 +179,13 @@ def _placement(
 def _correspondence(hypothesis: Hypothesis) -> tuple[dict[str, Place] | None, list[Problem]]:
     """Every entry, an empty site for each that is wrong; None when the claim's function fails."""
     sites: dict[str, Place] = {}
-    file = hypothesis.file
     with collecting() as problems:
         try:
             entries = hypothesis.entries()
         except ClaimError as error:
-            return None, [*problems, Problem(str(error), file=file, line=line_in(file, error))]
+            return None, [*problems, _failed(hypothesis, str(error), error)]
         except Exception as error:
-            found = f"the claim raised {type(error).__name__}: {error}"
-            return None, [*problems, Problem(found, file=file, line=line_in(file, error))]
+            return None, [*problems, _failed(hypothesis, f"the claim raised {type(error).__name__}: {error}", error)]
         for name, value in entries.items():
             try:
                 sites[name] = place_of(name, value)
@@ -195,6 +193,11 @@ def _correspondence(hypothesis: Hypothesis) -> tuple[dict[str, Place] | None, li
                 sites[name] = Site(())
                 problems.append(Problem(str(error), variable=name))
     return sites, problems + _unread(sites, problems)
+
+
+def _failed(hypothesis: Hypothesis, found: str, error: Exception) -> Problem:
+    file, line = innermost(error)
+    return Problem(found, file=file or hypothesis.file, line=line)
 
 
 def _unread(sites: Mapping[str, Place], known: list[Problem]) -> list[Problem]:

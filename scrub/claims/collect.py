@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 
 from scrub.claims.freeze import CLAIM
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.problems import Problem, collecting, line_in, located, same_file
+from scrub.claims.problems import Problem, collecting, innermost, located, same_file
 from scrub.claims.thaw import thaw
 from scrub.errors import ClaimError, ScrubError, did_you_mean
 
@@ -109,7 +109,8 @@ def _raised(path: Path, error: BaseException) -> Problem:
         return Problem(f"syntax error: {error.msg}.", file=error.filename, line=error.lineno)
     raised = f"importing the file raised {type(error).__name__}: {error}"
     found = str(error) if isinstance(error, ScrubError) else raised
-    return Problem(found, file=str(path), line=line_in(str(path), error))
+    file, line = innermost(error)
+    return Problem(found, file=file or str(path), line=line)
 
 
 def _imported_names(path: Path) -> set[str]:

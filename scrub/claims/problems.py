@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -123,6 +124,30 @@ def line_in(file: str | None, error: BaseException) -> int | None:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if file and same_file(frame.filename, file)]
     return lines[-1] if lines else None
+
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+_LIBRARIES = (
+    _ROOT,
+    *(os.path.realpath(sysconfig.get_path(n)) for n in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
+
+
+def innermost(error: BaseException) -> tuple[str, int] | tuple[None, None]:
+    """File and line of a user's own code in which an error arose, or from which it came out of a library."""
+    frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    own = [(file, line) for file, line in frames if line is not None and not _installed(file)]
+    return own[-1] if own else (None, None)
+
+
+def _installed(file: str) -> bool:
+    return file.startswith("<frozen ") or os.path.realpath(file).startswith(tuple(f"{p}{os.sep}" for p in _LIBRARIES))
+
+
+def at_line(error: BaseException) -> str:
+    """` (claims.py:31)`: where a user's function failed, behind what it raised; empty where no line is theirs."""
+    file, line = innermost(error)
+    return f" ({os.path.basename(file)}:{line})" if file else ""
 
 
 def written_at(inside: str) -> tuple[str, int] | tuple[None, None]:

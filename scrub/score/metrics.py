@@ -17,6 +17,7 @@ from torch import Tensor
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import AnyMetric, Metric, NamedMetric
+from scrub.claims.problems import at_line
 from scrub.claims.setting import token_ids
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import read_only
@@ -102,7 +103,7 @@ def apply(metric: Metric, outputs: Iterable[Any], rows: Sequence[Any]) -> Number
         try:
             found.append(float(metric.function(read_only(output), row)))
         except Exception as error:
-            raise MetricError(f"metric {metric} raised {type(error).__name__}: {error}") from error
+            raise MetricError(f"metric {metric} raised {type(error).__name__}: {error}{at_line(error)}") from error
     return np.array(found, dtype=np.float64)
 
 
