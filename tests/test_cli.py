@@ -156,8 +156,8 @@ def test_a_problem_of_the_data_is_shown_at_the_line_that_raised(write: Write) ->
 def test_a_function_of_ones_own_that_fails_is_shown_by_its_innermost_line(write: Write) -> None:
     """Wherever it stands: in another file, called by another function, below a library."""
     head = "from scrub import Dataset\n\ndef first(x):\n    return x['nam']\n\n"
-    data = "def lost(): return sorted([{}], key=first)\ndef closeness(o, r): return first({})\ndef h(a): return first({})"
-    write(data, "prompts.py", head)
+    others = "def closeness(o, r): return first({})\ndef h(a): return first({})"
+    write(f"def lost(): return sorted([{{}}], key=first)\n{others}", "prompts.py", head)
     write("import prompts\na = make(data=prompts.lost)", "data.py")
     found = scrub("check", "data.py")
     assert "prompts.py:4  a\n    data=: lost() raised KeyError: 'nam'." in found.output

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve, field, frozen
 
+from scrub.claims.plain import RepeatedKeyError, distinct
 from scrub.claims.positions import ALL, Slot, locate
 from scrub.claims.text import Marked, Tokenizer, bos_note, mark, open_tokenizer, said, tokenize
 from scrub.claims.values import stable
@@ -118,7 +119,9 @@ class Dataset:
             if not line.strip():
                 continue
             try:
-                rows.append(json.loads(line))
+                rows.append(json.loads(line, object_pairs_hook=distinct))
+            except RepeatedKeyError as error:
+                raise DataError(f"{path}:{number}: {error}") from None
             except json.JSONDecodeError as error:
                 raise DataError(f"{path}:{number}: no JSON object: {error.msg}.") from None
         try:

@@ -12,6 +12,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.labels import spaceless
 from scrub.claims.metric import AnyMetric
+from scrub.claims.outside import reads_outside
 from scrub.claims.padding import perhaps_padded
 from scrub.claims.placement import Placement
 from scrub.claims.positions import Slot
@@ -33,6 +34,7 @@ def warnings_of(
         *_patterns_without_values(placement),
         *_constant(placement, values),
         *_unreached(placement),
+        *reads_outside(hypothesis.metric),
     ]
     if accuracy is not None and accuracy < LOW_ACCURACY:
         found.append(f"the story by itself is right on only {accuracy:.1%} of the scored rows.")

@@ -75,6 +75,20 @@ def test_all_wrong_rows_are_told_at_once() -> None:
         Dataset.from_rows([{f"key{i}": 1} for i in range(25)])
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"columns": {"x": 1}, "columns": {"x": 2}}', "'columns' stands twice"),
+        ('{"columns": {"x": 1, "x": 2, "y": 1, "y": 1}}', "'x', 'y' stands twice"),
+    ],
+)
+def test_a_key_that_stands_twice_in_a_row_is_told(tmp_path: Path, line: str, said: str) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"columns": {"x": 1}}\n' + line)
+    with pytest.raises(DataError, match=rf"rows\.jsonl:2: {said} in one object: write each key once\."):
+        Dataset.from_jsonl(file)
+
+
 def test_a_mistake_that_many_rows_share_is_told_once_with_the_first() -> None:
     rows = [{"tokens": [0.5 + i] * (i + 1), "positions": {"END": 7000, "S1": i + 1}, "x": 1} for i in range(2000)]
     with pytest.raises(DataError) as caught:

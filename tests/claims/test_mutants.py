@@ -22,6 +22,7 @@ DATA = Path(os.environ.get("SCRUB_TEST_DATA", GALLERY.parents[1] / "shared" / "d
 TOKENIZER = DATA / "gpt2-tokenizer"
 SMALL = ("compose", "either", "induction")  # of which some mutants are tried in every run of the suite
 EACH, LONGEST = 25, 60
+pytestmark = pytest.mark.filterwarnings("ignore::SyntaxWarning")  # Python's own, of a misspelt word
 
 
 @contextmanager
