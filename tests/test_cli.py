@@ -167,6 +167,9 @@ def test_a_function_of_ones_own_that_fails_is_shown_by_its_innermost_line(write:
     assert "prompts.py:4  c\n    the claim raised KeyError: 'nam'" in scrub("check", "claim.py").output
     write("import prompts\nprompts.first({})", "top.py")
     assert "prompts.py:4\n    importing the file raised KeyError: 'nam'" in scrub("check", "top.py").output
+    write("import json\ndef deep():\n    return json.loads('{')", "below.py", "")
+    write("import below\nf = make(data=below.deep)", "library.py")
+    assert "below.py:4  f\n    data=: deep() raised JSONDecodeError" in scrub("check", "library.py").output
     graph = "import prompts\ndef made():\n    g = graph()\n    g.nodes['h']['function'] = prompts.h\n    return g"
     write(f"{graph}\nd = make(model=made)", "model.py")
     assert "node 'h' of the model raised KeyError: 'nam' (prompts.py:4)" in scrub("test", "model.py").stderr
