@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-HEAD = ("variable", "tested", "other inputs", "own row", "donors", "rows that agree", "no partner")
+HEAD = ("swaps of", "tested", "other inputs", "own row", "donors", "rows that agree", "no partner")
 LEGEND = (
     "tested: values, where donors that agree gave the site other inputs; paths, where all else came from other rows",
     "other inputs: how many of the swaps gave them; 0% where the site has the same inputs whenever rows agree",

@@ -39,7 +39,7 @@ def test_a_result_as_it_reads(result: Any) -> None:
         "    sample       12 rows x 4 draws, seed 3; 95% interval over rows, given the pool",
         "    options      predicts='label'",
         "",
-        "    variable  tested  other inputs  own row  donors  rows that agree  no partner",
+        "    swaps of  tested  other inputs  own row  donors  rows that agree  no partner",
         "    x         paths             0%      25%      12                4           -",
         *(f"      {sentence}" for sentence in LEGEND),
         "    warning: the story by itself is right on only 25.0% of the scored rows.",
