@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -43,7 +44,22 @@ def some(items: Iterable[object], limit: int = 8) -> str:
     """`1, 2, 3 and 40 more`: a list in a sentence, cut where it stops being readable."""
     texts = [str(item) for item in items]
     shown, rest = texts[:limit], len(texts) - limit
-    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(shown) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+_VALUES = re.compile(r"(?<!\w)-?\d+(\.\d+)?(?!\w)|, found .*")
+
+
+def row_errors(problems: Iterable[tuple[int, str]], what: str = "row", limit: int = 20) -> str:
+    """`row 0 and 1,999 more: tokens must be ids, found 'a'.`: a line for each mistake, in the words of its first row.
+
+    Mistakes are the same where they differ in numbers, or in what was found, alone.
+    """
+    kinds: dict[str, dict[int, str]] = {}
+    for number, text in problems:
+        kinds.setdefault(_VALUES.sub("", text), {}).setdefault(number, text)
+    lines = [f"{what} {some(rows, 1)}: {next(iter(rows.values()))}" for rows in kinds.values()]
+    return "\n".join(lines[:limit]) + (f"\nand {len(lines) - limit:,} more" if lines[limit:] else "")
 
 
 def path_of(given: object, role: str) -> Path:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
@@ -16,8 +16,8 @@ from scrub.claims.geometry import check_geometry
 from scrub.claims.hypothesis import Hypothesis, place_of
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import AnyMetric, parse_metric, predicted
-from scrub.claims.placement import Placement, place, structure
-from scrub.claims.problems import Problem, collecting, line_in, located
+from scrub.claims.placement import Placement, place, sites_of, structure
+from scrub.claims.problems import Problem, collecting, innermost, located
 from scrub.claims.resolved import Claim
 from scrub.claims.seen import Seen, leave_out, seen_warnings, too_few_left
 from scrub.claims.setting import Setting, check_setting, check_tokens
@@ -25,7 +25,7 @@ from scrub.claims.sites import Place, Site
 from scrub.claims.size import too_large
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, canonical, equal
-from scrub.claims.warn import warnings_of
+from scrub.claims.warn import token_warnings, warnings_of
 from scrub.errors import ClaimError, MetricError, nearest, some
 from scrub.shown import shown
 
@@ -129,10 +129,12 @@ def _conclude(
     scored = setting.scored if setting else np.ones(len(data), dtype=bool)
     accuracy = right_share(hypothesis, metric, data, values.get(output), scored)
     structural = _structural(problems)
-    warned = warnings_of(hypothesis, None if structural else placement, values, accuracy)
-    warned += tuple(seen_warnings(seen, int(scored.sum())))
     if structural or metric is None or placement is None or setting is None:
-        return Checked(hypothesis, shown, warned, accuracy)
+        return Checked(hypothesis, shown, (), accuracy)  # warnings speak of claims that are sound
+    warned = warnings_of(hypothesis, placement, values, accuracy)
+    warned += (*seen_warnings(seen, int(scored.sum())), *data.origin.notes)
+    if subject.graph.sequence:
+        warned += tuple(token_warnings(metric, data, subject.tokenizer, placement.answer))
     claim = Claim(
         hypothesis, subject.graph, data, placement, passed, metric, values,
         setting.stratum, setting.scored, setting.rest_from, setting.pair, accuracy, warned, seen,
@@ -180,22 +182,31 @@ def _placement(
 def _correspondence(hypothesis: Hypothesis) -> tuple[dict[str, Place] | None, list[Problem]]:
     """Every entry, an empty site for each that is wrong; None when the claim's function fails."""
     sites: dict[str, Place] = {}
-    file = hypothesis.file
     with collecting() as problems:
         try:
             entries = hypothesis.entries()
         except ClaimError as error:
-            return None, [*problems, Problem(str(error), file=file, line=line_in(file, error))]
+            return None, [*problems, _failed(hypothesis, str(error), error)]
         except Exception as error:
-            found = f"the claim raised {type(error).__name__}: {error}"
-            return None, [*problems, Problem(found, file=file, line=line_in(file, error))]
+            return None, [*problems, _failed(hypothesis, f"the claim raised {type(error).__name__}: {error}", error)]
         for name, value in entries.items():
             try:
                 sites[name] = place_of(name, value)
             except ClaimError as error:
                 sites[name] = Site(())
                 problems.append(Problem(str(error), variable=name))
-    return sites, problems
+    return sites, problems + _unread(sites, problems)
+
+
+def _failed(hypothesis: Hypothesis, found: str, error: Exception) -> Problem:
+    file, line = innermost(error)
+    return Problem(found, file=file or hypothesis.file, line=line)
+
+
+def _unread(sites: Mapping[str, Place], known: list[Problem]) -> list[Problem]:
+    """What is wrong with sites that were written before the claim was, and so is not known yet."""
+    found = [(name, p) for name, where in sites.items() for site in sites_of(where) for p in site.wrong]
+    return [evolve(problem, variable=name) for name, problem in found if problem not in known]
 
 
 def _columns(story: Interpretation, graph: ModelGraph, data: Dataset) -> Iterator[Problem]:

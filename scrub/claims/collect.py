@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 
 from scrub.claims.freeze import CLAIM
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.problems import Problem, collecting, line_in, located, same_file
+from scrub.claims.problems import Problem, collecting, innermost, located, same_file
 from scrub.claims.thaw import thaw
 from scrub.errors import ClaimError, ScrubError, did_you_mean
 
@@ -93,7 +93,32 @@ def load(path: Path, imported: bool = False) -> Collected:
         for name, h in vars(module).items()
         if isinstance(h, Hypothesis) and not name.startswith("_") and name not in foreign
     ]
-    return Collected(tuple(own), tuple(located(wrong, "", str(path), None)))
+    return Collected(tuple(own), tuple(located([*wrong, *_hidden(path, {h.name for h in own})], "", str(path), None)))
+
+
+def _hidden(path: Path, names: set[str]) -> Iterator[Problem]:
+    """Claims that no name leads to any more, because a later one at the top of the file has theirs."""
+    written: dict[str, int] = {}
+    for node in ast.parse(path.read_bytes()).body:
+        for name in _bound(node) & names:
+            if name in written:
+                found = f"{name!r} is the name of another claim too, in line {written[name]}: Python keeps the last."
+                yield Problem(found, "Give each claim its own name.", file=str(path), line=node.lineno)
+            written[name] = node.lineno
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    """The names that a statement gives to what may be a claim, if it is not made of what had the name before."""
+    if isinstance(node, ast.FunctionDef):
+        made, names = node.decorator_list, {node.name}
+    elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+        made, names = [node.value], {target.id for target in node.targets if isinstance(target, ast.Name)}
+    else:
+        return set()
+    parts = [part for expression in made for part in ast.walk(expression)]
+    if not parts or any(isinstance(part, ast.Attribute) and part.attr == "variable" for part in parts):
+        return set()  # a step of the story may be called like the claim
+    return names - {part.id for part in parts if isinstance(part, ast.Name)}
 
 
 def _thawed(path: Path) -> Collected:
@@ -109,7 +134,8 @@ def _raised(path: Path, error: BaseException) -> Problem:
         return Problem(f"syntax error: {error.msg}.", file=error.filename, line=error.lineno)
     raised = f"importing the file raised {type(error).__name__}: {error}"
     found = str(error) if isinstance(error, ScrubError) else raised
-    return Problem(found, file=str(path), line=line_in(str(path), error))
+    file, line = innermost(error)
+    return Problem(found, file=file or str(path), line=line)
 
 
 def _imported_names(path: Path) -> set[str]:

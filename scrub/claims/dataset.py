@@ -23,14 +23,16 @@ from attrs import evolve, field, frozen
 
 from scrub.anatomy.positions import ALL, Slot, locate
 from scrub.claims.content import fit, shown, stable
-from scrub.claims.text import Marked, Tokenizer, mark, tokenize
-from scrub.errors import DataError, did_you_mean, some
+from scrub.claims.plain import RepeatedKeyError, distinct
+from scrub.claims.text import Marked, Tokenizer, bos_note, mark, open_tokenizer, said, tokenize
+from scrub.errors import DataError, did_you_mean, row_errors, some
 
 if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Int, UInt64
 
 _KEYS = ("tokens", "positions", "columns")
 MOST = 2**63  # no vocabulary has as many tokens, and no array holds more
+BATCHED = "a row is its own tokens without padding: tokens=[t for t, m in zip(input_ids, attention_mask) if m]."
 
 
 @frozen
@@ -74,12 +76,14 @@ class Dataset:
     """A tuple of rows. Everything derived from them is computed once and kept.
 
     Where rows were taken from a larger data set, that is `whole`, and `numbers` are theirs in it: row numbers that
-    stand in a column (partners) count the rows of `whole`.
+    stand in a column (partners) count the rows of `whole`. `notes` are what was noticed as the rows were made;
+    checks of claims tell them.
     """
 
     rows: tuple[Row, ...] = field(converter=_rows)
     whole: Dataset | None = field(default=None, kw_only=True, repr=False)
     numbers: Int[np.ndarray, " row"] | None = field(default=None, kw_only=True, repr=False)
+    notes: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
     _located: dict[Slot, Int[np.ndarray, " row"]] = field(factory=dict, init=False, repr=False)
 
     @classmethod
@@ -92,16 +96,16 @@ class Dataset:
         if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
             raise DataError(f"from_rows takes a list of rows, each a mapping, found {type(rows).__name__}.")
         found: list[Row] = []
-        problems: list[str] = []
+        problems: list[tuple[int, str]] = []
         for number, raw in enumerate(rows):
             row, wrong = _parse_row(raw)
             found.append(row)
-            problems += [f"row {number}: {problem}" for problem in wrong]
-        if not problems and len({bool(row.tokens) for row in found}) > 1:
-            without = [i for i, row in enumerate(found) if not row.tokens]
-            problems.append(f"rows {some(without)} have no tokens, the others have.")
+            problems += [(number, problem) for problem in wrong]
         if problems:
-            raise DataError("\n".join(problems[:20]) + (f"\nand {len(problems) - 20} more" if problems[20:] else ""))
+            raise DataError(row_errors(problems))
+        if len({bool(row.tokens) for row in found}) > 1:
+            without = [i for i, row in enumerate(found) if not row.tokens]
+            raise DataError(f"rows {some(without)} have no tokens, the others have.")
         return cls(found)
 
     @classmethod
@@ -120,7 +124,9 @@ class Dataset:
             if not line.strip():
                 continue
             try:
-                rows.append(json.loads(line))
+                rows.append(json.loads(line, object_pairs_hook=distinct))
+            except RepeatedKeyError as error:
+                raise DataError(f"{path}:{number}: {error}") from None
             except json.JSONDecodeError as error:
                 raise DataError(f"{path}:{number}: no JSON object: {error.msg}.") from None
             except ValueError:  # the one other thing that the library refuses
@@ -139,11 +145,13 @@ class Dataset:
         *,
         tokenizer: Tokenizer | str | Path,
         columns: Mapping[str, Sequence[Any]] | None = None,
+        bos: bool | None = None,
     ) -> Dataset:
         """Rows from texts with marks: `"When{IO| Mary} and{S1| John} left"` names each span's last token.
 
-        `columns` gives a list of values for each column. No special tokens are added. Raises DataError when a
-        mark splits a token or a column has the wrong length.
+        `columns` gives a list of values for each column. `bos=True` begins each text with the tokenizer's token
+        for that; unsaid, none is added, and checks tell where the tokenizer would by default. No other special
+        tokens are added. Raises DataError when a mark splits a token or a column has the wrong length.
         """
         if isinstance(texts, str):
             raise DataError("from_text takes a list of texts, found a single string.")
@@ -162,11 +170,13 @@ class Dataset:
             raise DataError(
                 f"{len(texts)} texts, but " + ", ".join(f"column {n!r} has {k} values" for n, k in lengths.items())
             )
-        found = tokenize(marked, tokenizer)
-        return cls.from_rows(
+        used = open_tokenizer(tokenizer)
+        found = tokenize(marked, used, said(bos))
+        made = cls.from_rows(
             {"tokens": tokens, "positions": positions, "columns": _row_of(columns, number)}
             for number, (tokens, positions) in enumerate(found)
         )
+        return made if bos is not None else evolve(made, notes=bos_note(found, used))
 
     def with_tokens(self, positions: str) -> Dataset:
         """The rows with the token id at each named position as a column: `with_tokens("IO S1")` adds `IO_token`.
@@ -187,9 +197,7 @@ class Dataset:
             raise DataError("\n".join(problems))
         added = [{f"{name}_token": row.tokens[row.positions[name]] for name in names} for row in self.rows]
         rows = [evolve(row, columns=row.columns | new) for row, new in zip(self.rows, added, strict=True)]
-        return Dataset(
-            rows, whole=None if self.whole is None else self.whole.with_tokens(positions), numbers=self.numbers
-        )
+        return evolve(self, rows=rows, whole=None if self.whole is None else self.whole.with_tokens(positions))
 
     def only(self, columns: Collection[str]) -> Dataset:
         """The rows with some of their columns, all positions kept; a column that a row lacks is no matter."""
@@ -305,6 +313,7 @@ def _parse_row(raw: Any) -> tuple[Row, list[str]]:
     if not isinstance(raw, Mapping):
         return Row((), {}, {}), [f"{type(raw).__name__} is no row: give a mapping with {', '.join(_KEYS)}."]
     problems = [f"unknown key {shown(k)}.{did_you_mean(str(k), _KEYS)}" for k in raw if k not in _KEYS]
+    problems += [BATCHED] if "input_ids" in raw or "attention_mask" in raw else []
     tokens, no_tokens = _parse_tokens(raw.get("tokens", ()))
     positions, wrong = _parse_positions(raw.get("positions", {}), len(tokens))
     problems += no_tokens or wrong

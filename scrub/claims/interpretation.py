@@ -22,6 +22,7 @@ from typing import Any, TypeVar, overload
 import networkx as nx
 from attrs import frozen
 
+from scrub.claims.problems import at_line
 from scrub.claims.values import Value, binned, canonical
 from scrub.errors import ClaimError, did_you_mean
 
@@ -51,7 +52,9 @@ class Variable:
         try:
             raw = self.function(**{parent: known[parent] for parent in self.parents})
         except Exception as error:
-            raise ClaimError(f"variable {self.name!r} raised {type(error).__name__}: {error}") from error
+            raise ClaimError(
+                f"variable {self.name!r} raised {type(error).__name__}: {error}{at_line(error)}"
+            ) from error
         try:
             return canonical(raw) if self.step is None else binned(raw, self.step)
         except ValueError as error:

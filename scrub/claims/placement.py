@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.problems import Problem
 from scrub.claims.sites import Inside, Place, Site, inside
@@ -55,6 +56,11 @@ class Placement:
 
     def readers(self, name: str) -> tuple[str, ...]:
         return tuple(p.name for p in self.placed.values() for s in p.sites if name in s.parents())
+
+    @property
+    def answer(self) -> Slot | None:
+        """Where the output is read, in a transformer."""
+        return next((slot for site in self.placed[self.output].sites for slot in site.site.at), None)
 
     def reached(self) -> tuple[str, ...]:
         """The variables that the output reads, directly or not, itself included: those that are scrubbed."""

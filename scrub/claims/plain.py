@@ -7,7 +7,23 @@ import math
 from fractions import Fraction
 from typing import Any
 
+from scrub.errors import some
+
 _EXACT = (bool, int, str)
+
+
+class RepeatedKeyError(Exception):
+    """An object of JSON names a key twice."""
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these keys and values, for `json.loads`. Raises RepeatedKeyError: JSON itself keeps the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = dict.fromkeys(name for name in names if names.count(name) > 1)
+        raise RepeatedKeyError(f"{some(map(repr, twice))} stands twice in one object: write each key once.")
+    return found
 
 
 def to_plain(value: object) -> Any:

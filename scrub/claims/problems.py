@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from attrs import asdict, evolve, frozen
 
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, some
 from scrub.shown import shown
 
 
@@ -26,9 +27,15 @@ class Written(Protocol):
     def line(self) -> int | None: ...
 
 
+SHOWN = 4  # names in the head of a problem
+
+
 @frozen
 class Problem:
-    """One thing that is wrong. `variable` is empty for the claim as a whole, `hypothesis` for a file."""
+    """One thing that is wrong. `variable` is empty for the claim as a whole, `hypothesis` for a file.
+
+    `of_claim` says that the place is the claim's own, for want of a nearer one.
+    """
 
     found: str
     fix: str = ""
@@ -37,6 +44,7 @@ class Problem:
     hypothesis: str = ""
     file: str | None = None
     line: int | None = None
+    of_claim: bool = False
 
     def at(self, place: Written) -> Problem:
         """The same problem, located where something was written."""
@@ -66,7 +74,7 @@ class ClaimProblems(ClaimError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(map(str, gathered(self.problems))))
 
     def _repr_html_(self) -> str:
         return shown(self, "html")
@@ -79,8 +87,28 @@ def located(problems: Iterable[Problem], hypothesis: str, file: str | None, line
         own = problem.line is None
         at_file = file if own or same_file(problem.file, file) else _shown(problem.file)
         name = problem.hypothesis or hypothesis
-        found.append(evolve(problem, hypothesis=name, file=at_file, line=line if own else problem.line))
+        at_line = line if own else problem.line
+        found.append(evolve(problem, hypothesis=name, file=at_file, line=at_line, of_claim=own))
     return found
+
+
+def gathered(problems: Iterable[Problem]) -> list[Problem]:
+    """Each mistake once, with the claims and variables it stands in, where it was met first.
+
+    A mistake in a setting that claims share is found in each of them, at that claim's own place; one in a site that
+    was written at the top of a file is found in the file, and in the claims that have the site.
+    """
+    groups: dict[tuple[object, ...], list[Problem]] = {}
+    for p in problems:
+        groups.setdefault((p.file, None if p.of_claim else p.line, p.text), []).append(p)
+    return [
+        evolve(
+            group[0],
+            hypothesis=some(dict.fromkeys(p.hypothesis for p in group if p.hypothesis), SHOWN),
+            variable=some(dict.fromkeys(p.variable for p in group if p.variable), SHOWN),
+        )
+        for group in groups.values()
+    ]
 
 
 def same_file(first: str | None, second: str | None) -> bool:
@@ -93,6 +121,30 @@ def line_in(file: str | None, error: BaseException) -> int | None:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if file and same_file(frame.filename, file)]
     return lines[-1] if lines else None
+
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+_LIBRARIES = (
+    _ROOT,
+    *(os.path.realpath(sysconfig.get_path(n)) for n in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
+
+
+def innermost(error: BaseException) -> tuple[str, int] | tuple[None, None]:
+    """File and line of a user's own code in which an error arose, or from which it came out of a library."""
+    frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    own = [(file, line) for file, line in frames if line is not None and not _installed(file)]
+    return own[-1] if own else (None, None)
+
+
+def _installed(file: str) -> bool:
+    return file.startswith("<frozen ") or os.path.realpath(file).startswith(tuple(f"{p}{os.sep}" for p in _LIBRARIES))
+
+
+def at_line(error: BaseException) -> str:
+    """` (claims.py:31)`: where a user's function failed, behind what it raised; empty where no line is theirs."""
+    file, line = innermost(error)
+    return f" ({os.path.basename(file)}:{line})" if file else ""
 
 
 def written_at(inside: str) -> tuple[str, int] | tuple[None, None]:

@@ -11,6 +11,7 @@ from scrub.anatomy.graphs import ModelGraph
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Options
 from scrub.claims.metric import AnyMetric, Metric
+from scrub.claims.padding import padded
 from scrub.claims.problems import Problem
 from scrub.claims.seen import MORE_DATA, named_partners
 from scrub.claims.text import Tokenizer, token_id
@@ -179,8 +180,8 @@ def _arguments(metric: AnyMetric, options: Options, reader: _Reader, answered: b
 def check_tokens(
     metric: AnyMetric, data: Dataset, tokenizer: Tokenizer | None, vocabulary: int, context: int
 ) -> list[Problem]:
-    """Tokens beyond the model's vocabulary, rows beyond its context, metric strings that are no token."""
-    problems: list[Problem] = []
+    """Padding, tokens beyond the model's vocabulary, rows beyond its context, metric strings that are no token."""
+    problems = list(padded(data, tokenizer))
     over = [i for i, row in enumerate(data.rows) if row.tokens and max(row.tokens) >= vocabulary]
     if over:
         found = f"rows {some(over)} have token ids beyond the model's vocabulary of {vocabulary}."

@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 
 from scrub.anatomy.names import Component, parse_heads, parse_layers, parse_nodes, print_components
 from scrub.anatomy.positions import Slot, parse_slots, print_slots
-from scrub.claims.problems import tell, told, written_at
+from scrub.claims.problems import Problem, tell, told, written_at
 from scrub.errors import ClaimError
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ class Site:
     """Components at named positions; `reading` maps channels to parents, `omitted` are parents cut.
 
     `at` is empty for the nodes of a computation graph. `file` and `line` say where the site was written. A
-    site without components is one that could not be read, see `problems.collecting`.
+    site without components is one that could not be read, see `problems.collecting`; `wrong` says why.
     """
 
     components: tuple[Component, ...]
@@ -36,6 +36,7 @@ class Site:
     is_linked: bool = False
     file: str | None = field(default=None, eq=False)
     line: int | None = field(default=None, eq=False)
+    wrong: tuple[Problem, ...] = field(default=(), eq=False, repr=False)
 
     def reads(self, *unnamed: str, **channels: str | Iterable[str]) -> Site:
         """Which parents each channel reads: `reads(q="subject", k="io s1", v="io s1")`."""
@@ -117,14 +118,20 @@ def logits(at: str | int = UNSAID) -> Site:
 
 def nodes(names: str) -> Site:
     """Nodes of a computation graph; their channels are the argument names of their functions."""
-    file, line = written_at(__file__)
-    return Site(_parsed(parse_nodes, names), file=file, line=line)
+    components, wrong = _parsed(parse_nodes, names)
+    return _written(components, (), wrong)
 
 
 def _site(at: Any, parse: Callable[..., tuple[Component, ...]], what: Any) -> Site:
-    components, slots = _parsed(parse, what), _parsed(_at, at)
+    components, unread = _parsed(parse, what)
+    slots, unplaced = _parsed(_at, at)
+    return _written(components, slots, unread + unplaced)
+
+
+def _written(components: tuple[Component, ...], slots: tuple[Slot, ...], wrong: tuple[Problem, ...]) -> Site:
+    """A site as it is being written; without components where something is wrong with it."""
     file, line = written_at(__file__)
-    return Site(components, slots, file=file, line=line) if components and slots else Site((), file=file, line=line)
+    return Site(() if wrong else components, () if wrong else slots, file=file, line=line, wrong=wrong)
 
 
 def _at(at: Any) -> tuple[Slot, ...]:
@@ -133,12 +140,14 @@ def _at(at: Any) -> tuple[Slot, ...]:
     return parse_slots(at)
 
 
-def _parsed(parse: Callable[..., tuple[T, ...]], what: Any) -> tuple[T, ...]:
+def _parsed(parse: Callable[..., tuple[T, ...]], what: Any) -> tuple[tuple[T, ...], tuple[Problem, ...]]:
+    """What was read, or the problem, which the `collecting` around gets too; without one, raises ClaimError."""
     try:
-        return parse(what)
+        return parse(what), ()
     except ClaimError as error:
-        tell(told(str(error), __file__))
-        return ()
+        problem = told(str(error), __file__)
+        tell(problem)
+        return (), (problem,)
 
 
 def _single(kind: str) -> tuple[Component, ...]:

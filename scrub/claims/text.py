@@ -3,8 +3,9 @@
     "When{IO| Mary} and{S1| John} went to the store"
 
 A mark `{NAME|span}` is cut from the text and names the last token of its span; it must end where a token ends
-and start where one starts. Tokenizers come from the `tokenizers` library alone, so that a claim is checked
-without torch.
+and start where one starts. Every other brace is text, so that code and JSON stand as they are. Text of the form of a
+mark is written with its braces doubled: `{{a|b}}` is the text `{a|b}`. Tokenizers come from the `tokenizers` library
+alone, so that a claim is checked without torch.
 """
 
 from __future__ import annotations
@@ -17,9 +18,17 @@ from typing import Any, Protocol, runtime_checkable
 from attrs import frozen
 
 from scrub.claims.hub import hub_file
-from scrub.errors import DataError, ModelError
+from scrub.errors import DataError, ModelError, row_errors
 
-_MARK = re.compile(r"\{([^|{}]*)\|([^{}]*)\}")
+_NAME = r"[ \t]*[\w+-]*[ \t]*"  # wider than a name is, so that one that is misspelt is told
+_BAR = r"\|(?!\|)"  # two are code
+_MARK = re.compile(
+    rf"(?P<literal>\{{\{{{_NAME}{_BAR}[^{{}}]*\}}\}})"
+    rf"|(?P<opening>\{{\{{{_NAME}{_BAR})(?![^{{}}]*\}})"
+    rf"|\{{(?P<name>{_NAME}){_BAR}(?P<span>[^{{}}]*)\}}"
+    rf"|(?P<endless>\{{[ \t]*\w[\w+-]*[ \t]*{_BAR})"
+)
+_BOS = ("<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "[BOS]", "[CLS]", "<|endoftext|>")  # GPT-2's is last
 Tokens = tuple[list[int], dict[str, int]]
 
 
@@ -41,39 +50,49 @@ class Marked:
 
 
 def mark(text: str, number: int) -> Marked:
-    """Cut the marks out of a text. Raises DataError for a stray brace, a bad name or a name used twice."""
+    """Cut the marks out of a text. Raises DataError for a bad name, a name used twice, a mark that does not end."""
     plain, spans, last = "", list[tuple[str, int, int]](), 0
     for match in _MARK.finditer(text):
         plain += text[last : match.start()]
-        name, span = match[1].strip(), match[2]
-        if not name.isidentifier() or name == "all":
-            raise DataError(
-                f"text {number}: the mark {match[0]!r} must name a position by an identifier: {{IO| Mary}}."
-            )
-        if name in (other for other, _, _ in spans):
-            raise DataError(f"text {number}: the position {name!r} is marked twice.")
-        if not span:
-            raise DataError(f"text {number}: the mark {match[0]!r} is empty; it names the last token of its span.")
-        spans.append((name, len(plain), len(plain) + len(span)))
-        plain, last = plain + span, match.end()
-    plain += text[last:]
-    if "{" in plain or "}" in plain:
-        raise DataError(f"text {number}: a brace that belongs to no mark: write {{IO| Mary}}.")
-    return Marked(plain, tuple(spans))
+        last = match.end()
+        if match["literal"] or match["opening"]:
+            plain += match[0][1:-1] if match["literal"] else match[0][1:]
+            continue
+        if wrong := _wrong(match, [name for name, _, _ in spans]):
+            raise DataError(f"text {number}: {wrong}")
+        spans.append((match["name"], len(plain), len(plain) + len(match["span"])))
+        plain += match["span"]
+    return Marked(plain + text[last:], tuple(spans))
 
 
-def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path) -> list[Tokens]:
-    """Token ids and named positions of marked texts, without special tokens.
+def _wrong(match: re.Match[str], known: list[str]) -> str:
+    """What is wrong with what looks like a mark, and how to write it where it is text."""
+    found, name = match[0], match["name"]
+    if match["endless"]:
+        said = f"a brace opens the mark {found!r} and no brace ends it: {{IO| Mary}} has a span without braces."
+        return f"{said} If it is text, double the brace: {{{found}."
+    if not name.isidentifier() or name == "all":
+        said = f"the mark {found!r} must name a position by an identifier: {{IO| Mary}}."
+        return f"{said} If it is text, double its braces: {{{found}}}."
+    if name in known:
+        return f"the position {name!r} is marked twice."
+    return "" if match["span"] else f"the mark {found!r} is empty; it names the last token of its span."
 
-    Raises DataError with every mark that splits a token and every word that the tokenizer does not know.
+
+def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path, bos: bool = False) -> list[Tokens]:
+    """Token ids and named positions of marked texts; with `bos` a text begins with the tokenizer's token for that.
+
+    Other special tokens are not added. Raises DataError with every mark that splits a token and every word that the
+    tokenizer does not know, and for a tokenizer without such a token.
     """
     used = open_tokenizer(tokenizer)
+    first = _first(used) if bos else None
     found: list[Tokens] = []
-    problems: list[str] = []
+    problems: list[tuple[int, str]] = []
     for number, marked in enumerate(texts):
         encoding = used.encode(marked.text, add_special_tokens=False)
         if word := _unknown(marked.text, encoding, used):
-            problems.append(f"text {number}: {word!r} is not in the tokenizer's vocabulary.")
+            problems.append((number, f"{word!r} is not in the tokenizer's vocabulary."))
         positions: dict[str, int] = {}
         for name, start, stop in marked.spans:
             inside = [i for i, (a, b) in enumerate(encoding.offsets) if a < stop and b > start]
@@ -81,15 +100,61 @@ def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path) -> list
                 positions[name] = inside[-1]
                 continue
             tokens = " ".join(repr(marked.text[slice(*encoding.offsets[i])]) for i in inside)
-            problems.append(
-                f"text {number}: the mark {name} = {marked.text[start:stop]!r} splits a token: the "
-                f"tokenizer reads {tokens or 'nothing'} there. Move the mark to whole tokens (a "
-                "leading space belongs to its word)."
-            )
-        found.append((list(encoding.ids), positions))
+            found_there = f"splits a token: the tokenizer reads {tokens or 'nothing'} there."
+            fix = "Move the mark to whole tokens (a leading space belongs to its word)."
+            problems.append((number, f"the mark {name} = {marked.text[start:stop]!r} {found_there} {fix}"))
+        found.append(_begun(list(encoding.ids), positions, first))
     if problems:
-        raise DataError("\n".join(problems[:20]) + (f"\nand {len(problems) - 20} more" if problems[20:] else ""))
+        raise DataError(row_errors(problems, "text"))
     return found
+
+
+def _begun(ids: list[int], positions: dict[str, int], first: int | None) -> Tokens:
+    """The tokens and positions behind a first token, where there is to be one and the text does not have it."""
+    if first is None or ids[:1] == [first]:
+        return ids, positions
+    return [first, *ids], {name: index + 1 for name, index in positions.items()}
+
+
+def default_bos(tokenizer: Tokenizer) -> int | None:
+    """The token that a tokenizer puts before every text unless it is told not to, or None."""
+    plain, usual = (list(tokenizer.encode("a", add_special_tokens=added).ids) for added in (False, True))
+    return usual[0] if usual[:1] != plain[:1] else None
+
+
+def _first(tokenizer: Tokenizer) -> int:
+    """The token that begins a text: the one that is put there by default, else one of a known name."""
+    if (usual := default_bos(tokenizer)) is not None:
+        return usual
+    known = special_tokens(tokenizer)
+    if named := [known[name] for name in _BOS if name in known]:
+        return named[0]
+    raise DataError(f"bos=True: the tokenizer has no token that begins a text ({', '.join(_BOS)}).")
+
+
+def said(bos: object) -> bool:
+    """Whether a text is to begin with the token for that; unsaid, it is not. Raises DataError."""
+    if bos is not None and not isinstance(bos, bool):
+        raise DataError(f"bos={bos!r}: write True or False.")
+    return bool(bos)
+
+
+def bos_note(found: Sequence[Tokens], tokenizer: Tokenizer) -> tuple[str, ...]:
+    """What is told of texts that lack the token which their tokenizer would begin them with."""
+    usual = default_bos(tokenizer)
+    if usual is None or all(ids[:1] == [usual] for ids, _ in found):
+        return ()
+    name = repr(tokenizer.decode([usual], skip_special_tokens=False))
+    return (
+        f"the tokenizer begins a text with {name} by default, and these texts do not have it: "
+        "say from_text(..., bos=True), or bos=False where that is meant.",
+    )
+
+
+def special_tokens(tokenizer: Tokenizer) -> dict[str, int]:
+    """The special tokens of a tokenizer by name, those that no plain text holds."""
+    added = getattr(tokenizer, "get_added_tokens_decoder", dict[int, Any])()
+    return {token.content: number for number, token in added.items() if token.special}
 
 
 def _unknown(text: str, encoding: Any, tokenizer: Tokenizer) -> str:

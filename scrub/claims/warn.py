@@ -8,8 +8,15 @@ import linecache
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from scrub.anatomy.positions import Slot
+from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.labels import spaceless
+from scrub.claims.metric import AnyMetric
+from scrub.claims.outside import reads_outside
+from scrub.claims.padding import perhaps_padded
 from scrub.claims.placement import Placement
+from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, key
 
 LOW_ACCURACY = 0.9
@@ -17,17 +24,30 @@ LOW_ACCURACY = 0.9
 
 def warnings_of(
     hypothesis: Hypothesis,
-    placement: Placement | None,
+    placement: Placement,
     values: dict[str, tuple[Value, ...]],
     accuracy: float | None,
 ) -> tuple[str, ...]:
     """Sentences on duplicate keys, patterns without values, constants, unreached sites, a wrong story."""
-    found = list(_duplicate_keys(hypothesis))
-    if placement is not None:
-        found += [*_patterns_without_values(placement), *_constant(placement, values), *_unreached(placement)]
+    found = [
+        *_duplicate_keys(hypothesis),
+        *_patterns_without_values(placement),
+        *_constant(placement, values),
+        *_unreached(placement),
+        *reads_outside(hypothesis.metric),
+    ]
     if accuracy is not None and accuracy < LOW_ACCURACY:
         found.append(f"the story by itself is right on only {accuracy:.1%} of the scored rows.")
     return tuple(found)
+
+
+def token_warnings(
+    metric: AnyMetric, data: Dataset, tokenizer: Tokenizer | None, answer: Slot | None
+) -> Iterator[str]:
+    """Sentences on tokens that are not what they seem: padding, and labels without their space."""
+    yield from perhaps_padded(data, tokenizer)
+    if tokenizer is not None:
+        yield from spaceless(metric, data, tokenizer, answer)
 
 
 def _duplicate_keys(hypothesis: Hypothesis) -> Iterator[str]:

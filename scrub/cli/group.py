@@ -220,7 +220,7 @@ def test(
             )
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)
-        say("\n".join(text.details(result)))
+        say("\n".join(text.details(result, legend=not results)))  # explained once
         results.append(result)
     say(text.summary(results))
     if markdown is not None:

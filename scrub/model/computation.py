@@ -16,6 +16,7 @@ import networkx as nx
 from attrs import frozen
 
 from scrub.anatomy.names import Component
+from scrub.claims.problems import at_line
 from scrub.claims.values import read_only
 from scrub.errors import ClaimError, DataError, ModelError, did_you_mean, nearest, some
 
@@ -36,7 +37,8 @@ class Node:
         try:
             found = self.function(**given)
         except Exception as error:
-            raise ModelError(f"node {self.name!r} of the model raised {type(error).__name__}: {error}") from error
+            raised = f"raised {type(error).__name__}: {error}{at_line(error)}"
+            raise ModelError(f"node {self.name!r} of the model {raised}") from error
         for name, value in given.items():
             if _version(value) != before[name]:
                 raise ModelError(

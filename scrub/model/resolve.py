@@ -10,7 +10,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import Checked, Subject, check_claim
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.problems import ClaimProblems, Problem, line_in, located
+from scrub.claims.problems import ClaimProblems, Problem, innermost, located
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError, DataError, ScrubError, raised
 from scrub.model.source import Source, find
@@ -30,8 +30,8 @@ def check(hypothesis: Hypothesis | Any, model: Any = None) -> Checked:
         source = find(hypothesis.model if model is None else model)
         data = data_of(hypothesis, source)
     except ScrubError as error:
-        line = line_in(hypothesis.file, error.__cause__ or error)
-        problem = Problem(str(error), file=hypothesis.file, line=line)
+        file, line = innermost(error.__cause__ or error)
+        problem = Problem(str(error), file=file or hypothesis.file, line=line)
         found = located([problem], hypothesis.title, hypothesis.file, hypothesis.line)
         return Checked(hypothesis, tuple(found))
     return check_claim(hypothesis, subject_of(source), data)

@@ -13,11 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
-from scrub.errors import ModelError, did_you_mean
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, did_you_mean, some
 from scrub.model.configuration import unknown, unread
-from scrub.model.graph import Shape
 from scrub.model.layers import ACTIVATIONS
 from scrub.model.precision import HALF
 from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from scrub.score.explain import Explanation, SwapEffect
     from scrub.score.stories import Donation, RowStory
 
-HEAD = ("swap", "at", "read by", "only it", "all but it", "undoing gains", "with all below", "self")
+HEAD = ("swap", "at", "read by", "only it", "all but it", "undoing gains", "with all below", "own row")
 LEGEND = """\
 Every swap that the claim allows. "only it": what is recovered when this swap alone is made; "all but it": when it
 alone is not made, and what that gains; "with all below": what is gained when every swap further down is undone too;
-"self": how often the row that was drawn is the calling row.
+"own row": how often the row that was drawn is the calling row.
 Where undoing a rest gains, the site reads something that the claim leaves out; where undoing a donor gains, rows
 that agree on the variable are not interchangeable."""
 

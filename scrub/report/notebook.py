@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scrub.claims.problems import gathered
 from scrub.claims.titles import in_cell
 from scrub.report.explanation import row_lines, swap_lines
 from scrub.report.shares import INK, shares_svg
@@ -96,7 +97,8 @@ def claim_problems_html(error: ClaimProblems) -> str:
 
 
 def problems_html(problems: Sequence[Problem]) -> str:
-    """A table, one line a problem: where, which variable, what was found, what to do."""
+    """A table, one line a mistake: where, which variable, what was found, what to do."""
+    problems = gathered(problems)
     count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
     head = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in ("where", "variable", "found", "to do"))
     rows = "".join(f"<tr>{''.join(map(_cell, _problem(problem)))}</tr>" for problem in problems)

@@ -10,6 +10,7 @@ from attrs import frozen
 from scrub.claims.resolved import Claim
 from scrub.claims.values import codes, key
 from scrub.engine.unroll import Occurrence
+from scrub.report.swaps import agreeing, other_inputs, share
 
 Effect = Mapping[str, Any]
 NOTHING = " reads nothing claimed"
@@ -95,14 +96,9 @@ def told(found: Iterable[Place], links: Iterable[Edge], result: Mapping[str, Any
 
 
 def swapped(swaps: Mapping[str, Any]) -> str:
-    """`2 to 106 rows agree; 168 donors; own row in 12 % of draws, same inputs in 15 %`."""
-    rates = f"own row in {swaps['self_swaps']:.0%} of draws, same inputs in {swaps['idle']:.0%}"
+    """`2 to 106 rows agree; 168 donors; other inputs in 85% of swaps, own row in 12%`."""
+    rates = f"other inputs in {other_inputs(swaps)} of swaps, own row in {share(swaps['self_swaps'])}"
     return f"{agreeing(swaps)} rows agree; {swaps['donors']} donors; {rates}"
-
-
-def agreeing(swaps: Mapping[str, Any]) -> str:
-    few, many = swaps["class_min"], swaps["class_max"]
-    return f"{few}" if few == many else f"{few} to {many}"
 
 
 def effects_at(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from scrub.claims.problems import Problem, gathered
 from scrub.claims.titles import short_name
 from scrub.report.since import since_lines
+from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.score.control import RANDOM, SHUFFLED, UNTRAINED
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 MARKS = {True: "✓", False: "✗"}
 WORST = 2  # rows that are told
+WIDTH = 112  # letters of a sentence below a table
 
 
 def result_text(result: Result) -> str:
@@ -32,12 +36,12 @@ def headline(result: Result) -> str:
     return f"{mark} {short_name(result.hypothesis)}{kind}  {result.verdict}  {share}, bar {result.bar:.2f}"
 
 
-def details(result: Result) -> list[str]:
-    """What a verdict rests on, one subject a line."""
+def details(result: Result, legend: bool = True) -> list[str]:
+    """What a verdict rests on, one subject a line; `legend` explains the table of swaps."""
     lines = [f"foil: {result.foil}"] if result.foil else []
     lines += [result.reason, *table(_facts(result))]
     if result.swaps:
-        lines += ["", *swap_lines(result.swaps)]
+        lines += ["", *swap_lines(result.swaps, result.options.get("rest", "resample"), legend)]
     lines += [f"warning: {text}" for text in result.warnings]
     lines += [*_because(result), *_worst(result)]
     lines += since_lines(result.since) if result.since else []
@@ -98,15 +102,10 @@ def _short(line: str, room: int = 114) -> str:
     return line if len(line) <= room else f"{line[: room - 4]} ..."
 
 
-def swap_lines(swaps: Sequence[Swaps]) -> list[str]:
-    """A line for each variable: how often its swaps tested nothing, and how large its classes are."""
-    rows = [("swaps of", "self", "idle", "donors", "rows that agree", "alone")]
-    for s in swaps:
-        few, many = s.class_min, s.class_max
-        size = f"{few}" if few == many else f"{few} to {many}, median {s.class_median:g}"
-        rates = f"{s.self_swaps:.0%}", f"{s.idle:.0%}"
-        rows.append((s.variable, *rates, str(s.donors), size, f"{s.alone} rows" if s.alone else "-"))
-    return table(rows)
+def swap_lines(swaps: Sequence[Swaps], rest: str, legend: bool = True) -> list[str]:
+    """A line for each variable: what its swaps tested, and how large its classes are; below, what that means."""
+    lines = table([HEAD, *(swap_row(s.to_dict(), rest) for s in swaps)])
+    return lines + [f"  {text}" for sentence in LEGEND if legend for text in wrap(sentence, WIDTH)]
 
 
 _NUMBER = re.compile(r"[-+]?[\d,.]*%?")
@@ -143,26 +142,27 @@ def _count(results: Sequence[Result], kind: str, word: str) -> str:
     return f"{right}{total} {kind}{'s' if len(results) > 1 else ''} {word}"
 
 
-def checks_text(checks: Sequence[Checked], broken: Sequence[object]) -> str:
-    """Everything that `scrub check` found, problems first, and a line of summary."""
-    lines = [str(problem) for problem in broken]
-    lines += [str(problem) for check in checks for problem in check.problems]
+def checks_text(checks: Sequence[Checked], broken: Sequence[Problem | str]) -> str:
+    """Everything that `scrub check` found, problems first and each once, and a line of summary."""
+    files = [p if isinstance(p, Problem) else Problem(p) for p in broken]
+    problems = gathered([*files, *(problem for check in checks for problem in check.problems)])
+    lines = [str(problem) for problem in problems]
     for check in checks:
         mark, foil = MARKS[not check.problems], "  (foil)" if check.hypothesis.foil_reason else ""
         right = "" if check.accuracy is None else f"  the story is right on {check.accuracy:.1%} of the scored rows"
         if check.warnings or not check.problems:
             lines.append(f"{mark} {check.hypothesis.title}{foil}{right}")
         lines += [f"    warning: {text}" for text in check.warnings]
-    return "\n".join([*lines, _checked(checks, len(broken))])
+    return "\n".join([*lines, _checked(checks, problems)])
 
 
-def _checked(checks: Sequence[Checked], broken: int) -> str:
-    problems = broken + sum(len(check.problems) for check in checks)
+def _checked(checks: Sequence[Checked], problems: Sequence[Problem]) -> str:
     if not problems:
         return f"{_several(len(checks), 'claim')}, no problems."
     bad = sum(bool(check.problems) for check in checks)
-    files = f" and {_several(broken, 'file')}" if broken else ""
-    return f"{_several(problems, 'problem')} in {bad} of {_several(len(checks), 'claim')}{files}. Nothing was run."
+    broken = sum(not problem.hypothesis for problem in problems)
+    where = f"{bad} of {_several(len(checks), 'claim')}" + (f" and {_several(broken, 'file')}" if broken else "")
+    return f"{_several(len(problems), 'problem')} in {where}. Nothing was run."
 
 
 def _several(count: int, what: str) -> str:

@@ -17,6 +17,7 @@ from scrub.score.power import Spread, settle
 from scrub.score.result import Means, Result, Unexplained, gap, ratio
 from scrub.score.sample import Bench, Samples
 from scrub.score.statistics import METHOD, UNDEFINED, interval
+from scrub.score.trivial import trivial
 from scrub.score.verdict import judge, nothing_to_recover
 from scrub.score.worst import worst_rows
 
@@ -45,6 +46,7 @@ def conclude(
     bar = max(expect, best) if best is not None else expect
     verdict = judge(recovered, nothing, expect, best)
     spread = Spread.of(samples) if nothing is None else None
+    told = (*claim.warnings, *trivial(claim, samples.references, expect, best))
     reason = settle(verdict.reason, verdict.word, recovered.value, bar, spread, draws)
     return Result(
         hypothesis=name, digest=claim.digest, foil=hypothesis.foil_reason,
@@ -55,7 +57,7 @@ def conclude(
         bits=bits(claim), rows=len(columns), draws=draws, seed=seed, accuracy=claim.accuracy,
         swaps=samples.swaps, own_rest=samples.own_rest,
         options=claim.options.shown(), seen=claim.seen,
-        provenance=provenance(claim.data, model), warnings=(*claim.warnings, *model.get("notes", ())),
+        provenance=provenance(claim.data, model), warnings=(*told, *model.get("notes", ())),
         worst=worst_rows(bench, samples, tokenizer),
         table={"row": samples.references, "model": columns[:, 2], "scrubbed": columns[:, 0], "random": columns[:, 1],
                "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4]},

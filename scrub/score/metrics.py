@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from scrub.claims.dataset import Dataset
+from scrub.claims.dataset import Dataset, Row
 from scrub.claims.metric import AnyMetric, Metric, NamedMetric
+from scrub.claims.problems import at_line
 from scrub.claims.setting import token_ids
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import read_only
@@ -96,14 +97,54 @@ def _log_sum(values: Float[Tensor, "n k"], there: Bool[Tensor, "n k"]) -> Float[
 
 
 def apply(metric: Metric, outputs: Iterable[Any], rows: Sequence[Any]) -> Numbers:
-    """A metric of one's own on outputs and rows. Raises MetricError where it is no number."""
+    """A metric of one's own on outputs and rows. Raises MetricError where it is no number, or changes its row."""
     found: list[float] = []
+    lent: dict[int, _Lent] = {}
     for output, row in zip(outputs, rows, strict=True):
+        given = lent[id(row)] if id(row) in lent else lent.setdefault(id(row), _Lent.of(row))
         try:
-            found.append(float(metric.function(read_only(output), row)))
+            found.append(float(metric.function(read_only(output), given.copy)))
         except Exception as error:
-            raise MetricError(f"metric {metric} raised {type(error).__name__}: {error}") from error
+            raise MetricError(f"metric {metric} raised {type(error).__name__}: {error}{at_line(error)}") from error
+        if changed := given.changed():
+            raise MetricError(
+                f"metric {metric} changes its row, which other calls read: {some(changed)}. "
+                "Let it work on a copy, dict(row.columns)."
+            )
     return np.array(found, dtype=np.float64)
+
+
+@frozen(eq=False)
+class _Lent:
+    """A row as a metric may have it: a copy, so that whatever is done to it, the data stay as they are."""
+
+    row: Any
+    values: dict[str, Any]
+    copy: Any
+
+    @classmethod
+    def of(cls, row: Any) -> _Lent:
+        if not isinstance(row, Row):
+            return cls(row, {}, row)
+        values = {name: read_only(value) for name, value in row.columns.items()}
+        return cls(row, values, evolve(row, columns=dict(values), positions=dict(row.positions)))
+
+    def changed(self) -> list[str]:
+        """The columns, and the positions, that are not as they were lent."""
+        if self.copy is self.row:
+            return []
+        now: dict[str, Any] = self.copy.columns
+        changed = [
+            f"column {name!r}"
+            for name in {**self.values, **now}
+            if name not in self.values or name not in now or now[name] is not self.values[name] or self._within(name)
+        ]
+        return changed + (["its positions"] if self.copy.positions != self.row.positions else [])
+
+    def _within(self, name: str) -> bool:
+        """Whether a list, a dict or a set holds something else; arrays cannot be written to."""
+        value = self.values[name]
+        return isinstance(value, list | dict | set | bytearray) and value != self.row.columns[name]
 
 
 def finite(values: Numbers, rows: Int[np.ndarray, " n"], what: str) -> Numbers:

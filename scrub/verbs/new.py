@@ -8,7 +8,7 @@ from string import Template
 
 from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
-from scrub.claims.text import Tokenizer, token_id
+from scrub.claims.text import Tokenizer, default_bos, token_id
 from scrub.errors import ClaimError, ModelError, ScrubError, did_you_mean
 from scrub.model.computation import Computation
 from scrub.model.source import Source, find
@@ -39,7 +39,7 @@ def rows(tokenizer):
         texts.append("".join([*others[:cut], f"{{A1|{a}}}{{B1|{b}}}", *others[cut:], f"{{END|{a}}}"]))
         columns["a"].append(a)
         columns["b"].append(b)
-    return Dataset.from_text(texts, tokenizer=tokenizer, columns=columns)
+    return Dataset.from_text(texts, tokenizer=tokenizer, columns=columns$bos)
 """
 
 _TOKENS = """\
@@ -126,7 +126,8 @@ def _data(source: Source, shape: Shape) -> str:
         )
     words = _words(source.tokenizer)
     if words:
-        return Template(_TEXTS).substitute(words=" ".join(words))
+        usual = source.tokenizer is not None and default_bos(source.tokenizer) is not None
+        return Template(_TEXTS).substitute(words=" ".join(words), bos=", bos=True" if usual else "")
     lacks = "comes with no tokenizer.json" if source.tokenizer is None else "reads common words as several tokens"
     first = max(0, min(300, shape.d_vocab - MOST))  # the first tokens are special ones and single bytes
     return Template(_TOKENS).substitute(why=f"This model {lacks}", first=first, last=min(first + MOST, shape.d_vocab))

@@ -219,3 +219,21 @@ def test_wrong_sites_and_arguments_hide_nothing_else(write: Write) -> None:
     )
     write("ioi.py", HEAD + CLAIM + last)
     assert [p.found.split()[0] for p in collect(["ioi.py"]).problems] == ["'9.x'", "importing"]
+
+
+def test_two_claims_of_one_name_are_told(write: Write) -> None:
+    second = CLAIM.replace('"loss(io)"', '"accuracy(io)"')
+    lines = write("twice.py", HEAD + CLAIM + second).read_text().splitlines()
+    first, again = (number for number, line in enumerate(lines, start=1) if line.startswith("def ioi"))
+    assert [(p.line, p.found) for p in collect(["twice.py"]).problems] == [
+        (again, f"'ioi' is the name of another claim too, in line {first}: Python keeps the last."),
+        (again + 3, f"'rival' is the name of another claim too, in line {first + 3}: Python keeps the last."),
+    ]
+
+
+def test_what_is_no_other_claim_may_have_had_the_name(write: Write) -> None:
+    again = 'rival = rival.but(rest="zero").foil("why")\nioi = ioi.but(rest="zero")\n'
+    write("again.py", HEAD.replace("def answer", "def ioi") + CLAIM + again)
+    assert names("again.py") == ["again.py::ioi", "again.py::rival"]
+    write("story.py", "\n".join([HEAD, "ioi = Interpretation()", CLAIM.replace("claim(story,", "claim(ioi,")]))
+    assert names("story.py") == ["story.py::ioi", "story.py::rival"]

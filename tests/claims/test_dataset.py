@@ -109,7 +109,39 @@ def test_all_wrong_rows_are_told_at_once() -> None:
         )
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["row 0", "row 1", "row 1"]
     with pytest.raises(DataError, match=r"\nand 5 more$"):
-        Dataset.from_rows([{"tokens": ["a"]}] * 25)
+        Dataset.from_rows([{f"key{i}": 1} for i in range(25)])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"columns": {"x": 1}, "columns": {"x": 2}}', "'columns' stands twice"),
+        ('{"columns": {"x": 1, "x": 2, "y": 1, "y": 1}}', "'x', 'y' stands twice"),
+    ],
+)
+def test_a_key_that_stands_twice_in_a_row_is_told(tmp_path: Path, line: str, said: str) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"columns": {"x": 1}}\n' + line)
+    with pytest.raises(DataError, match=rf"rows\.jsonl:2: {said} in one object: write each key once\."):
+        Dataset.from_jsonl(file)
+
+
+def test_a_mistake_that_many_rows_share_is_told_once_with_the_first() -> None:
+    rows = [{"tokens": [0.5 + i] * (i + 1), "positions": {"END": 7000, "S1": i + 1}, "x": 1} for i in range(2000)]
+    with pytest.raises(DataError) as caught:
+        Dataset.from_rows(rows)
+    assert str(caught.value).splitlines() == [
+        "row 0 and 1,999 more: unknown key 'x'.",
+        "row 0 and 1,999 more: tokens must be ids (non-negative ints), found 0.5.",
+    ]
+    for row in rows:
+        row["tokens"] = [1]
+    with pytest.raises(DataError) as caught:
+        Dataset.from_rows([{**row, "x": 1} for row in rows])
+    assert str(caught.value).splitlines()[1:] == [
+        "row 0 and 1,999 more: position 'END' is 7000, but the row has 1 tokens.",
+        "row 0 and 1,999 more: position 'S1' is 1, but the row has 1 tokens.",
+    ]
 
 
 def test_rows_from_a_file_of_json_lines(tmp_path: Path) -> None:

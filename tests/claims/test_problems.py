@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scrub.claims.problems import ClaimProblems, Problem, line_in, located, same_file
+from scrub.claims.problems import ClaimProblems, Problem, gathered, line_in, located, same_file
 from scrub.errors import ScrubError, did_you_mean, nearest, some
 
 
@@ -60,3 +60,14 @@ def test_lists_and_near_names_in_sentences() -> None:
     assert nearest("subjct", ["io", "subject"]) == "subject"
     assert did_you_mean("subjct", ["io", "subject"]) == " Did you mean 'subject'?"
     assert did_you_mean("qqq", ["io"]) == ""
+
+
+def test_a_mistake_that_claims_share_is_told_once_with_all_of_them() -> None:
+    claims = [("ioi", 9), ("f1", 20), ("f2", 21), ("f3", 22), ("f4", 23), ("f5", 24)]
+    shared = [p for name, line in claims for p in located([Problem("the metric is unknown.")], name, "x.py", line)]
+    (told,) = gathered(shared)
+    assert str(told) == "x.py:9  ioi, f1, f2, f3 and 2 more\n    the metric is unknown."
+    assert str(ClaimProblems(shared)) == str(told)
+    assert len(ClaimProblems(shared).problems) == 6
+    places = [Problem("head 9.9 does not exist.", file="x.py", line=line) for line in (3, 4)]
+    assert [str(p) for p in gathered(places)] == [str(p) for p in places]  # two typing errors, though alike

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrub.claims.text import Marked, mark, open_tokenizer, token_id, tokenize, words
+from scrub.claims.dataset import Dataset
+from scrub.claims.text import Marked, Tokenizer, mark, open_tokenizer, token_id, tokenize, words
 from scrub.errors import DataError, ModelError
 
 SHARED = Path(os.environ.get("SCRUB_TEST_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
@@ -31,6 +32,41 @@ def test_a_span_is_what_was_marked(parts: list[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": {"first": ["a|b", {}]}, "n": {"a": 1}}',
+        "def f(x):\n    return {k: {v} for k, v in x.items() if k}  # {}",
+        "SELECT '{' || name || '}' FROM t WHERE j = '{\"a\": 1}'",
+        'items.each { |x| puts "#{x}" }',
+        "if (a) { b } else { c || d }",
+        r"\frac{1}{2}",
+        "}{",
+    ],
+)
+def test_braces_that_are_no_mark_are_text(text: str) -> None:
+    assert mark(text, 0) == Marked(text, ())
+    assert mark(f"{text}{{END| to}}", 0) == Marked(f"{text} to", (("END", len(text), len(text) + 3),))
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("{{a|b}}", "{a|b}"),
+        ("x = {{a|b}} or {{c|d}}", "x = {a|b} or {c|d}"),
+        ("{{{a|b}}}", "{{a|b}}"),
+        ("{{1x| b}}", "{1x| b}"),
+        ("{{a|b{c}}", "{a|b{c}}"),
+    ],
+)
+def test_doubled_braces_write_what_would_be_a_mark(written: str, text: str) -> None:
+    assert mark(written, 0) == Marked(text, ())
+
+
+def test_a_mark_may_stand_behind_a_brace() -> None:
+    assert mark('{{X|"a"}: {Y|1}}', 0) == Marked('{"a": 1}', (("X", 1, 4), ("Y", 6, 7)))
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a{1x| b}", r"text 7: the mark '\{1x\| b\}' must name a position by an identifier"),
@@ -38,9 +74,10 @@ def test_a_span_is_what_was_marked(parts: list[tuple[str, str]]) -> None:
         ("a{all| b}", "must name"),
         ("{A|x}{A|y}", "text 7: the position 'A' is marked twice"),
         ("a{A|}", "text 7: the mark .* is empty"),
-        ("a{b}", "text 7: a brace that belongs to no mark"),
-        ("a}", "a brace that belongs to no mark"),
-        ("{A|{B|x}}", "a brace"),
+        ("{IO | b}", r"must name a position .* If it is text, double its braces: \{\{IO \| b\}\}\."),
+        ("a{S1+1| b}", r"text 7: the mark '\{S1\+1\| b\}' must name"),
+        ("{A|{B|x}}", r"text 7: a brace opens the mark '\{A\|' and no brace ends it: .* the brace: \{\{A\|\."),
+        ("{IO| Mary and John", "a brace opens the mark"),
     ],
 )
 def test_wrong_marks_are_told_with_the_text(text: str, message: str) -> None:
@@ -76,8 +113,48 @@ def test_every_split_token_is_told() -> None:
     assert "the mark X = ' b' splits a token: the tokenizer reads 'bc' there" in lines[0]
     assert "Move the mark to whole tokens" in lines[0]
     assert "reads nothing there" in lines[2]
+    with pytest.raises(DataError, match=r"^text 0 and 1,999 more: the mark X = ' b' splits .* its word\)\.$"):
+        tokenize([mark("a{X| b}c", i) for i in range(2000)], words(["?", "a", "bc"]))
     with pytest.raises(DataError, match=r"\nand 3 more$"):
-        tokenize([mark("a{X| b}c", i) for i in range(23)], words(["?", "a", "bc"]))
+        tokenize([mark(f"a{{X{i}| b}}c", i) for i in range(23)], words(["?", "a", "bc"]))
+
+
+def beginning(name: str = "<s>") -> Tokenizer:
+    """A tokenizer of words that begins a text with a special token."""
+    from tokenizers.processors import TemplateProcessing
+
+    made = words(["?", "a", "b"])
+    made.add_special_tokens([name])
+    made.post_processor = TemplateProcessing(f"{name} $A", None, [(name, 3)])
+    return made
+
+
+def test_a_text_begins_with_the_tokenizers_token_where_that_is_said() -> None:
+    texts = [mark("a{X| b}", 0), mark("<s> a{X| b}", 1)]
+    assert tokenize(texts, beginning()) == [([1, 2], {"X": 1}), ([3, 1, 2], {"X": 2})]
+    assert tokenize(texts, beginning(), bos=True) == [([3, 1, 2], {"X": 2})] * 2
+    named = words(["?", "a", "b"])
+    named.add_special_tokens(["<|endoftext|>"])  # as GPT-2's, which puts it nowhere by default
+    assert tokenize(texts[:1], named, bos=True) == [([3, 1, 2], {"X": 2})]
+    with pytest.raises(DataError, match=r"bos=True: the tokenizer has no token that begins a text \(<s>, "):
+        tokenize(texts[:1], words(["?", "a", "b"]), bos=True)
+
+
+def test_a_beginning_that_is_left_out_is_told_unless_that_was_said() -> None:
+    unsaid = Dataset.from_text(["a", "b"], tokenizer=beginning())
+    (told,) = unsaid.notes
+    assert told == (
+        "the tokenizer begins a text with '<s>' by default, and these texts do not have it: "
+        "say from_text(..., bos=True), or bos=False where that is meant."
+    )
+    assert unsaid.taken([1]).origin.notes == unsaid.notes
+    for bos in (True, False):
+        assert Dataset.from_text(["a", "b"], tokenizer=beginning(), bos=bos).notes == ()
+    assert Dataset.from_text(["<s> a"], tokenizer=beginning()).notes == ()
+    assert Dataset.from_text(["a"], tokenizer=words(["?", "a"])).notes == ()
+    wrong: Any = "yes"
+    with pytest.raises(DataError, match="bos='yes': write True or False"):
+        Dataset.from_text(["a"], tokenizer=beginning(), bos=wrong)
 
 
 @needs_gpt2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import evolve
+
 from claim_cases import checked, names_rows, names_sites, names_story
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import Subject, check_claim
@@ -84,6 +86,12 @@ def test_a_story_that_is_wrong_on_its_own() -> None:
     (found,) = warned(predicts="s1")
     assert found == "the story by itself is right on only 0.0% of the scored rows."
     assert "warning: the story by itself" in str(checked(predicts="s1"))
+
+
+def test_what_was_noticed_as_rows_were_made_is_told() -> None:
+    noted = evolve(DATA, notes=("look at these rows.",))
+    assert warned(data=noted) == ("look at these rows.",)
+    assert warned(data=noted.taken(range(11))) == ("look at these rows.",)
 
 
 def test_problems_silence_what_would_follow_from_them() -> None:

@@ -120,6 +120,27 @@ def test_what_is_wrong_is_said_in_a_sentence(write: Write, case: str) -> None:
         assert "Traceback" not in found.output
 
 
+def test_a_site_written_wrong_at_the_top_of_a_file_is_told_with_the_claim_that_has_it(write: Write) -> None:
+    gallery = (Path(package.__file__).parents[1] / "hypotheses" / "induction.py").read_text()
+    typo = 'typo = induction.but(found=heads("1.0", at="EN+D").reads(k="before"))'
+    found = scrub("check", write(typo, head=gallery), "--json", "found.json")
+    assert found.exit_code == 2
+    assert found.output.count("'EN+D' is no position: write a name (END)") == 1
+    assert f"claims.py:{len(gallery.splitlines()) + 2}  typo > found\n" in found.output
+    assert found.output.count("✓ ") == 4
+    assert "✓ typo" not in found.output
+    (told,) = [r for r in results(Path("found.json").read_text()) if r["hypothesis"].endswith("::typo")]
+    assert (len(told["problems"]), told["warnings"]) == (1, [])
+
+
+def test_a_mistake_in_a_shared_setting_is_told_once(write: Write) -> None:
+    foils = "\n".join(f'f{i} = base.but(half=nodes("h")).foil("wrong")' for i in range(3))
+    found = scrub("check", write(f'base = make(within="parity")\n{foils}'))
+    assert found.output.count("no column 'parity'") == 1
+    assert "base, f0, f1, f2\n" in found.output
+    assert found.output.splitlines()[-1] == "1 problem in 4 of 4 claims. Nothing was run."
+
+
 def test_an_error_of_a_run_says_which_claim_it_was(write: Write) -> None:
     file = write("good = make()\nbad = make(metric=Metric(lambda o, r: 1 / 0))")
     for command in ("test", "explain"):
@@ -130,6 +151,31 @@ def test_a_problem_of_the_data_is_shown_at_the_line_that_raised(write: Write) ->
     file = write("def broken():\n    return {}['x']\n\n\nc = make(data=broken)")
     line = 1 + file.read_text().splitlines().index("    return {}['x']")
     assert f"claims.py:{line}  " in scrub("check", file).output
+
+
+def test_a_function_of_ones_own_that_fails_is_shown_by_its_innermost_line(write: Write) -> None:
+    """Wherever it stands: in another file, called by another function, below a library."""
+    head = "from scrub import Dataset\n\ndef first(x):\n    return x['nam']\n\n"
+    others = "def closeness(o, r): return first({})\ndef h(a): return first({})"
+    write(f"def lost(): return sorted([{{}}], key=first)\n{others}", "prompts.py", head)
+    write("import prompts\na = make(data=prompts.lost)", "data.py")
+    found = scrub("check", "data.py")
+    assert "prompts.py:4  a\n    data=: lost() raised KeyError: 'nam'." in found.output
+    write("import prompts\nb = make(metric=Metric(prompts.closeness))", "metric.py")
+    assert "metric closeness raised KeyError: 'nam' (prompts.py:4)" in scrub("test", "metric.py").stderr
+    write("import prompts\ndef wrong():\n    return prompts.first({})\nc = make(wrong)", "claim.py")
+    assert "prompts.py:4  c\n    the claim raised KeyError: 'nam'" in scrub("check", "claim.py").output
+    write("import prompts\nprompts.first({})", "top.py")
+    assert "prompts.py:4\n    importing the file raised KeyError: 'nam'" in scrub("check", "top.py").output
+    write("import json\ndef deep():\n    return json.loads('{')", "below.py", "")
+    write("import below\nf = make(data=below.deep)", "library.py")
+    assert "below.py:4  f\n    data=: deep() raised JSONDecodeError" in scrub("check", "library.py").output
+    graph = "import prompts\ndef made():\n    g = graph()\n    g.nodes['h']['function'] = prompts.h\n    return g"
+    write(f"{graph}\nd = make(model=made)", "model.py")
+    assert "node 'h' of the model raised KeyError: 'nam' (prompts.py:4)" in scrub("test", "model.py").stderr
+    story = "import prompts\ns = Interpretation()\n@s.variable\ndef answer(b):\n    return prompts.first({})\n"
+    write(f"{story}e = make(lambda: dict(b=nodes('b'), answer=nodes('out').reads(b='b')), s)", "story.py")
+    assert "variable 'answer' raised KeyError: 'nam' (prompts.py:4)" in scrub("check", "story.py").output
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,10 @@ def test_it_reads_like_this() -> None:
         "",
         *LEGEND.splitlines(),
         "",
-        "swap            at            read by         only it  all but it  undoing gains  with all below  self",
-        "rest of mid     1.0 @ END     answer             0.50        0.97          +0.30           +0.42    0%",
-        "donor of first  embed @ A1    mid.v > answer     1.00        0.66          +0.00           +0.00   33%",
-        "rest of answer  logits @ END                        -           -              -               -   25%",
+        "swap            at            read by         only it  all but it  undoing gains  with all below  own row",
+        "rest of mid     1.0 @ END     answer             0.50        0.97          +0.30           +0.42       0%",
+        "donor of first  embed @ A1    mid.v > answer     1.00        0.66          +0.00           +0.00      33%",
+        "rest of answer  logits @ END                        -           -              -               -      25%",
         "",
         "row 3: loss(b) is 0.020 in the model, 5.500 scrubbed",
         "    or not[END]",
@@ -47,7 +47,7 @@ def test_it_reads_like_this() -> None:
 
 def test_the_legend_fits_a_terminal_and_names_what_the_table_heads() -> None:
     assert max(map(len, LEGEND.splitlines())) <= 118
-    for word in ("only it", "all but it", "self", "rest", "donor"):
+    for word in ("only it", "all but it", "own row", "rest", "donor"):
         assert word in LEGEND
 
 

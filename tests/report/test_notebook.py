@@ -193,3 +193,11 @@ def test_a_comparison_shows_its_pareto_picture() -> None:
 
 def test_a_circuit_says_what_it_is() -> None:
     assert "the empty circuit" in Circuit()._repr_html_()
+
+
+def test_a_mistake_that_claims_share_is_one_line() -> None:
+    shared = [
+        Problem("a", hypothesis=name, file="x.py", line=line, of_claim=True) for name, line in (("h", 1), ("g", 2))
+    ]
+    assert problems_html(shared).count("<tr>") == 2  # with the head
+    assert "1 problem<" in problems_html(shared)

@@ -10,6 +10,7 @@ from attrs import evolve
 import scrub
 from score.cases import SUM, claim_of, sum_claim, sum_rows
 from scrub import Metric, nodes, recovers
+from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.report.text import checks_text, details, headline, result_text, short_name, summary, table
 from scrub.score.statistics import UNDEFINED, Interval
 
@@ -38,8 +39,9 @@ def test_a_result_as_it_reads(result: Any) -> None:
         "    sample       12 rows x 4 draws, seed 3; 95% interval over rows, given the pool",
         "    options      predicts='label'",
         "",
-        "    swaps of  self  idle  donors  rows that agree  alone",
-        "    x          25%  100%      12                4      -",
+        "    swaps of  tested  other inputs  own row  donors  rows that agree  no partner",
+        "    x         paths             0%      25%      12                4           -",
+        *(f"      {sentence}" for sentence in LEGEND),
         "    warning: the story by itself is right on only 25.0% of the scored rows.",
     ]
 
@@ -145,3 +147,32 @@ def test_a_metric_of_ones_own_is_shown_by_its_name() -> None:
     shown = str(scrub.test(sum_claim(metric=Metric(closeness)), draws=2, explain=False))
     assert "    closeness    model" in shown
     assert "higher is better" in shown
+
+
+@pytest.mark.parametrize(
+    ("idle", "rest", "tested", "other"),
+    [
+        (1.0, "resample", "paths", "0%"),
+        (1.0, "mean", "paths", "0%"),
+        (1.0, "keep", "nothing", "0%"),
+        (0.4, "keep", "values", "60%"),
+        (0.0, "paired", "values, paths", "100%"),
+        (0.9999, "resample", "values, paths", "1%"),
+        (1 - 1e-12, "resample", "paths", "0%"),
+    ],
+)
+def test_it_is_said_whether_values_or_paths_were_tested(
+    result: Any, idle: float, rest: str, tested: str, other: str
+) -> None:
+    cells = dict(zip(HEAD, swap_row({**result.swaps[0].to_dict(), "idle": idle}, rest), strict=True))
+    assert (cells["tested"], cells["other inputs"]) == (tested, other)
+
+
+def test_the_words_of_swaps_are_explained_once_and_are_those_of_the_page(result: Any) -> None:
+    from scrub.report.page.diagnostics import diagnostics
+
+    (shown,) = [block for block in diagnostics(result.to_dict()) if getattr(block, "head", ()) == HEAD]
+    assert all(f"{sentence[1:]}." in shown.caption for sentence in LEGEND)
+    assert LEGEND[0] in "\n".join(details(result))
+    assert LEGEND[0] not in "\n".join(details(result, legend=False))
+    assert result_text(result).count(LEGEND[0]) == 1

@@ -21,7 +21,7 @@ from score.cases import (
     token_rows,
     transformer_bench,
 )
-from scrub import Metric
+from scrub import Metric, recovers
 from scrub.claims.dataset import Dataset
 from scrub.score import constant
 from scrub.score.constant import best_constant
@@ -256,3 +256,29 @@ def test_no_constant_where_none_has_a_number() -> None:
     claim = nothing_matters(table([[1.0, 0, 0]] * 3, [0] * 3), Metric(lambda output, row: np.nan))
     bench = bench_of(claim)
     assert best_constant(resolved(claim), bench.measured, np.arange(3)) is None
+
+
+@pytest.mark.parametrize(("shared", "told"), [(8, True), (6, False)])
+def test_a_label_that_most_rows_share_is_told_where_the_constant_decides_the_bar(shared: int, told: bool) -> None:
+    labels = [0] * shared + [1 + i % 2 for i in range(12 - shared)]
+    vectors = [[9.0 * (label == i) for i in range(3)] for label in labels]
+    result = scrub.test(nothing_matters(table(vectors, labels), "accuracy(label)", expect=recovers(0.1)), draws=4)
+    assert result.constant is not None
+    assert result.constant > 0.1
+    said = (
+        f"the best constant answer decides the bar, {result.constant:.2f}: 67% of the scored rows have the label 0."
+    )
+    found = [w.split(" Balance the labels")[0] for w in result.warnings if "decides the bar" in w]
+    assert found == ([said] if told else [])
+    above = scrub.test(nothing_matters(table(vectors, labels), "accuracy(label)", expect=recovers(1)), draws=4)
+    assert not [w for w in above.warnings if "decides the bar" in w]  # the expectation is higher
+
+
+def test_a_loss_that_a_constant_nearly_has_is_told_with_what_to_measure_instead() -> None:
+    labels = [i % 3 for i in range(12)]
+    sure = table([[60.0 * (label == i) for i in range(3)] for label in labels], labels)
+    (told,) = [w for w in scrub.test(nothing_matters(sure, "loss(label)"), draws=4).warnings if "under loss" in w]
+    assert "measure logit_diff(right, wrong), or accuracy" in told
+    assert not [w for w in scrub.test(nothing_matters(sure, "accuracy(label)"), draws=4).warnings if "under" in w]
+    unsure = table([[2.0 * (label == i) for i in range(3)] for label in labels], labels)
+    assert not [w for w in scrub.test(nothing_matters(unsure, "loss(label)"), draws=4).warnings if "under loss" in w]

@@ -12,7 +12,7 @@ import torch
 import scrub
 from score.cases import claim_of, graph, rows_of, tiny_transformer, token_claim, token_rows, transformer_bench
 from scrub import nodes
-from scrub.claims.dataset import Dataset
+from scrub.claims.dataset import Dataset, Row
 from scrub.claims.metric import Metric, NamedMetric, parse_metric
 from scrub.claims.text import words
 from scrub.errors import DataError, MetricError
@@ -220,3 +220,33 @@ def test_built_in_metrics_of_the_transformer_itself(metric: str) -> None:
         "accuracy(several)": [float(p[i].argmax() in r["several"]) for i, r in enumerate(rows)],
     }[metric]
     assert bench.model_scores(np.arange(len(rows))).tolist() == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda row: row.columns.update(label=7), "column 'label'"),
+        (lambda row: row.columns.pop("label"), "column 'label'"),
+        (lambda row: row.columns.setdefault("new", 1), "column 'new'"),
+        (lambda row: row.columns["known"].append(1), "column 'known'"),
+        (lambda row: row.positions.update(END=0), "its positions"),
+    ],
+)
+def test_a_metric_that_changes_its_row_is_told_and_the_data_stay(change: Any, named: str) -> None:
+    row = Row((), {}, {"label": 1, "known": [2]})
+    before = row.digest
+
+    def mine(output: Any, row: Any) -> float:
+        change(row)
+        return 1.0
+
+    with pytest.raises(MetricError, match=f"metric mine changes its row, which other calls read: {named}\\."):
+        apply(Metric(mine), [1, 2], [row, row])
+    assert row.digest == before
+
+
+def test_a_metric_cannot_write_into_an_array_of_its_row() -> None:
+    row = Row((), {}, {"x": np.zeros(3)})
+    with pytest.raises(MetricError, match="read-only"):
+        apply(Metric(lambda output, row: row.columns["x"].__setitem__(0, 1)), [1], [row])
+    assert apply(Metric(lambda output, row: output + row.columns["x"].sum()), [1, 2], [row, row]).tolist() == [1, 2]

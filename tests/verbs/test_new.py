@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,20 @@ def test_a_file_for_a_model(tmp_path: Path, vocabulary: list[str] | None, reads:
     data = claims[0].data
     assert callable(data)
     assert ("tokenizer" in data.__code__.co_varnames) == (vocabulary is COMMON)
+
+
+def test_texts_begin_as_the_models_tokenizer_begins_them(tmp_path: Path) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    folder = model_at(tmp_path / "model", vocabulary=None)
+    tokenizer: Any = words(COMMON)
+    tokenizer.add_special_tokens(["<s>"])
+    tokenizer.post_processor = TemplateProcessing("<s> $A", None, [("<s>", len(COMMON))])
+    tokenizer.save(f"{folder}/tokenizer.json")
+    claims = written(tmp_path / "claims.py", model=folder)
+    accepted(claims)
+    assert scrub.check(claims[0]).warnings == ()
+    assert "columns=columns, bos=True)" in (tmp_path / "claims.py").read_text()
 
 
 @pytest.mark.parametrize(("layers", "heads"), [(1, 1), (1, 4), (2, 1), (3, 2), (12, 12)])

@@ -11,9 +11,10 @@ from scrub.claims.titles import short_name
 from scrub.report.page.blocks import Block, Code, Folded, Items, Picture, Section, Words, facts, items, part, table
 from scrub.report.page.diagnostics import diagnostics
 from scrub.report.page.rerun import rerun
-from scrub.report.page.words import MARKS, number, rate, settings, share, span
-from scrub.report.places import NOTHING, agreeing, effect_at
+from scrub.report.page.words import MARKS, capital, number, rate, settings, share, span
+from scrub.report.places import NOTHING, effect_at
 from scrub.report.shares import shares_svg
+from scrub.report.swaps import HEAD, LEGEND, swap_row
 
 Result = Mapping[str, Any]
 
@@ -50,10 +51,6 @@ def claim_section(result: Result, drawn: Drawn, command: str) -> Section:
     return Section(name, brief, tuple(before), tuple(parts), word, result["passed"])
 
 
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _shares_caption(result: Result) -> str:
     level = f"{100 * result['recovered']['level']:.0f} %"
     return (
@@ -76,18 +73,18 @@ def _figure(result: Result, drawn: Drawn) -> list[Block | None]:
 
 def _sites(result: Result, drawn: Drawn, effects: list[Any]) -> Block | None:
     swaps = {s["variable"]: s for s in result["diagnostics"]["variables"]}
+    rest = result["options"].get("rest", "resample")
     rows: list[tuple[str, ...]] = []
     for place in drawn.places:
         s = swaps.get(place["variable"])
-        known = (agreeing(s), str(s["donors"]), rate(s["self_swaps"]), rate(s["idle"])) if s else ("",) * 4
+        known = swap_row(s, rest)[1:] if s else ("",) * len(HEAD[1:])
         ends = (*_single(place, effects, "donor"), *_single(place, effects, "rest"))
         unclaimed = ", ".join(r.removesuffix(NOTHING) for r in place["reads"] if r.endswith(NOTHING))
         rows.append((place["variable"], place["site"], unclaimed, str(place["values"]), *known, *ends))
-    head = ("variable", "site", "unclaimed", "values", "rows that agree", "donors", "own row", "same inputs",
+    head = ("variable", "site", "unclaimed", "values", *HEAD[1:],
             "donor only", "donor undone", "rest only", "rest undone")  # fmt: skip
     told = " Only: recovered when this swap alone is made; undone: gained when it alone is not." if effects else ""
-    return table(head, rows, "Sites. Own row: draws in which the donor was the calling row; same inputs: in which it "
-                 f"left the site's inputs as they were. Neither tests anything.{told}")  # fmt: skip
+    return table(head, rows, "Sites. " + " ".join(f"{capital(sentence)}." for sentence in LEGEND) + told)
 
 
 def _edges(drawn: Drawn, effects: list[Any]) -> Block | None:

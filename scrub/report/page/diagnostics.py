@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from scrub.report.page.blocks import Block, facts, items, table
-from scrub.report.page.words import UNDEFINED, number, rate, several, share, span
+from scrub.report.page.words import UNDEFINED, capital, number, several, share, span
+from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.score.verdict import ROUNDING
 
 Result = Mapping[str, Any]
@@ -32,13 +33,10 @@ def _controls(result: Result) -> Block | None:
 
 
 def _swaps(result: Result) -> Block | None:
-    rows = [
-        (v["variable"], rate(v["self_swaps"]), rate(v["idle"]), str(v["donors"]), str(v["class_min"]),
-         f"{v['class_median']:g}", str(v["class_max"]), str(v["alone"]))
-        for v in result["diagnostics"]["variables"]
-    ]  # fmt: skip
-    head = ("variable", "own row", "same inputs", "donors", "class min", "median", "max", "no partner")
-    return table(head, rows, "Swaps, over all occurrences; classes are rows of the pool that agree on the variable.")
+    rest = result["options"].get("rest", "resample")
+    rows = [swap_row(swaps, rest) for swaps in result["diagnostics"]["variables"]]
+    said = "Swaps, over all occurrences; rows are those of the pool. " + " ".join(f"{capital(s)}." for s in LEGEND)
+    return table(HEAD, rows, said)
 
 
 def _found(result: Result) -> Block | None:

@@ -41,3 +41,7 @@ def several(count: int, what: str) -> str:
 
 def settings(options: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
