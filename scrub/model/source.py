@@ -93,7 +93,7 @@ def _named(name: str) -> Source:
         config = hub_file(official, "config.json")
         if config is None:
             raise _unknown(name)
-        shape = shape_of_config(_read(config), name)
+        shape = shape_of_config(_read(config), f"config.json of {name}")
     tokenizer = hub_file(official, "tokenizer.json")
     return Source(name, TransformerGraph(name, shape), open_tokenizer(tokenizer) if tokenizer else None)
 
@@ -131,7 +131,7 @@ def _directory(path: Path) -> Source:
     file = path / "config.json"
     if not file.is_file():
         raise ModelError(f"the directory {path} has no config.json: it is no model.")
-    shape = shape_of_config(_read(file), str(path))
+    shape = shape_of_config(_read(file), str(file))
     tokenizer = open_tokenizer(path) if (path / "tokenizer.json").is_file() else None
     return Source(str(path), TransformerGraph(path.resolve().name, shape), tokenizer)
 
@@ -141,6 +141,8 @@ def _read(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read: {error}.") from None
+    except RecursionError:
+        raise ModelError(f"{file} cannot be read: it is nested too deeply.") from None
     if not isinstance(found, dict):
         raise ModelError(f"{file} describes no model: it holds no JSON object.")
     return found

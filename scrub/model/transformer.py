@@ -178,6 +178,7 @@ def _shape(bridge: Any, architecture: str) -> Shape:
         positions=_POSITIONS[str(_setting(bridge, "positional_embedding_type", "none")).lower()],
         parallel=bool(_setting(bridge, "parallel_attn_mlp", False)),
         causal=_setting(bridge, "attention_dir", "causal") == "causal",
+        gated=has_mlp and getattr(first.mlp, "gate", None) is not None,
     )
 
 
@@ -221,7 +222,7 @@ def _attn(bridge: Any, attn: Any, shape: Shape, rotary: Rotary | None, copy: _Co
         b_K=copy.maybe(attn.b_K),
         b_V=copy.maybe(attn.b_V),
         b_O=copy.maybe(attn.b_O),
-        scale=_scale(module, shape),
+        scale=_scale(module, shape.d_head),
         causal=shape.causal,
         window=_window(bridge, module),
         rotary=rotary,
@@ -235,14 +236,14 @@ def _expect(weight: Tensor, axes: tuple[int, ...], name: str) -> None:
         raise ValueError(f"its {name} is of shape {tuple(weight.shape)}, not {axes}")
 
 
-def _scale(module: Any, shape: Shape) -> float:
-    if shape.family == "GPTNeoForCausalLM":
-        return 1.0
+def _scale(module: Any, d_head: int) -> float:
     # Hugging Face's modules name the factor; the native ones name the divisor.
     if (factor := getattr(module, "scaling", None)) is not None:
         return float(factor)
-    divisor = getattr(module, "scale", None)
-    return 1.0 / float(divisor) if isinstance(divisor, int | float) else shape.d_head**-0.5
+    if isinstance(divisor := getattr(module, "scale", None), int | float):
+        return 1.0 / float(divisor)
+    # The one that tells local attention from global (GPT-Neo's) and names neither does not scale.
+    return 1.0 if hasattr(module, "attention_type") else d_head**-0.5
 
 
 def _window(bridge: Any, module: Any) -> int | None:

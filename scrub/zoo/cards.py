@@ -88,6 +88,7 @@ def shape(name: str) -> Shape:
         positions="learned",
         parallel=False,
         causal=config.get("attention_dir", "causal") == "causal",
+        gated=bool(config.get("gated_mlp")),
     )
 
 

@@ -27,6 +27,12 @@ CONFIG: dict[str, Any] = {
 }  # fmt: skip
 
 
+LLAMA: dict[str, Any] = {
+    "model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "hidden_size": 16, "intermediate_size": 24, "vocab_size": 31, "max_position_embeddings": 24,
+}  # fmt: skip
+
+
 def graph() -> nx.DiGraph:
     made = nx.DiGraph()
     made.add_node("a")
@@ -104,7 +110,7 @@ def test_a_config_says_what_the_weights_say(family: str) -> None:
     changes = {"head_dim": 4} if family in ("qwen3", "gemma") else {}
     config = hugging_face(KINDS[family], **changes).config
     found = shape_of_config(json.loads(json.dumps(config.to_dict(), default=str)), "tiny")  # pyright: ignore
-    assert found.family == family
+    assert (found.family, found.gated) == (family, family not in ("gpt2", "gpt_neox"))
     wanted = adapt(bridged(KINDS[family], **changes)).shape
     assert attrs.evolve(found, family="") == attrs.evolve(wanted, family="")
 
@@ -114,16 +120,40 @@ def test_a_config_says_what_the_weights_say(family: str) -> None:
     [
         ("{", "cannot be read"),
         ("[]", "describes no model"),
-        ({"model_type": "gpt2"}, "lacks 'n_embd'"),
-        ({**CONFIG, "n_head": 0}, "describes no transformer"),
-        ({**CONFIG, "n_embd": None}, "describes no transformer"),
-        ({"model_type": "gpt_neo"}, "the family 'gpt_neo'.* Did you mean 'gpt_neox'"),
-        ({}, "the family ''"),
+        ("[" * 100_000, "nested too deeply"),
+        (
+            {"model_type": "gpt2", "n_layer": "2"},
+            "'n_layer' is \"2\", no whole number .*; 'n_head' is missing; 'n_embd'",
+        ),
+        ({**CONFIG, "n_layer": None}, "'n_layer' is null, no whole number from 1 to 1,000"),
+        ({**CONFIG, "n_layer": -1}, "'n_layer' is -1"),
+        ({**CONFIG, "n_layer": 10**9}, "'n_layer' is 1000000000"),
+        ({**CONFIG, "n_head": True}, "'n_head' is true"),
+        ({**CONFIG, "n_head": 3}, "'n_embd', 8, is no multiple of 'n_head', 3"),
+        ({**CONFIG, "n_inner": "32"}, "'n_inner' is \"32\""),
+        ({**CONFIG, "vocab_size": 20.0}, r"'vocab_size' is 20\.0"),
+        ({**LLAMA, "num_hidden_layers": 0}, "'num_hidden_layers' is 0"),
+        ({**LLAMA, "num_key_value_heads": 3}, "'num_attention_heads', 4, is no multiple of 'num_key_value_heads', 3"),
+        ({**LLAMA, "model_type": "gpt_neox", "use_parallel_residual": "no"}, 'is "no", neither true nor false'),
+        ({"model_type": "gpt_neo"}, 'the family "gpt_neo", whose shape .* Give the loaded model'),
+        ({"model_type": "t5", "is_encoder_decoder": True}, r'an encoder with a decoder \("t5"\)'),
+        ({}, "'model_type' is null"),
+        ({"model_type": ["x" * 99]}, r"'model_type' is .{40}\.\.\.\.$"),
     ],
 )
 def test_a_config_that_cannot_be_read(tmp_path: Path, config: Any, sentence: str) -> None:
-    with pytest.raises(ModelError, match=sentence):
+    with pytest.raises(ModelError, match=sentence) as caught:
         find(directory(tmp_path, config))
+    assert str(tmp_path / "config.json") in str(caught.value)
+    assert "Did you mean" not in str(caught.value)  # a family is no typo
+
+
+@pytest.mark.parametrize("key", ["num_key_value_heads", "head_dim"])
+def test_a_number_that_follows_from_others_may_be_null(tmp_path: Path, key: str) -> None:
+    without = {name: value for name, value in LLAMA.items() if name != key}
+    shapes = [transformer(directory(tmp_path, config)).shape for config in ({**LLAMA, key: None}, without)]
+    assert shapes[0] == shapes[1]
+    assert shapes[0].n_heads * shapes[0].d_head == 16
 
 
 def broken() -> None:
