@@ -59,8 +59,9 @@ def data_of(hypothesis: Hypothesis, source: Source) -> Dataset:
         raise DataError(f"data={type(data).__name__} is no Dataset and no function that makes one.")
     wants = "tokenizer" in inspect.signature(data).parameters
     if wants and source.tokenizer is None:
+        why = f" ({source.no_tokenizer.rstrip('.')})" if source.no_tokenizer else ""
         raise DataError(
-            f"the data need a tokenizer, and {source.name} has none here: use a directory with a "
+            f"the data need a tokenizer, and {source.name} has none here{why}: use a directory with a "
             "tokenizer.json (--model DIR)."
         )
     key = (id(data), source.name if wants else "")

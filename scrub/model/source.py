@@ -6,6 +6,7 @@ For a claim to be checked and planned a `config.json` suffices, or the table of 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,25 +16,28 @@ from attrs import frozen
 
 from scrub.claims.hub import Pinned, cached_revision, hub_file, reachable
 from scrub.claims.text import Tokenizer, open_tokenizer, words
-from scrub.errors import ModelError, ScrubError, did_you_mean, raised
+from scrub.errors import ModelError, ScrubError, nearest, raised
 from scrub.model.computation import Computation
 from scrub.model.graph import Shape, TransformerGraph
 from scrub.model.known import ALIASES, SHAPES, shape_of_config
 
 ZOO = "zoo:"
+CLOSE = 0.85  # names that differ more are those of other models
 
 
 @frozen(eq=False)
 class Source:
     """A model that was found: its graph and, for a transformer, its tokenizer and where weights come from.
 
-    `loaded` is an object that holds weights already: a bridge, or a transformer's own values.
+    `loaded` is an object that holds weights already: a bridge, or a transformer's own values. `no_tokenizer` says
+    why there is none that can be used, where the model brings something.
     """
 
     name: str
     graph: Computation | TransformerGraph
     tokenizer: Tokenizer | None = None
     loaded: Any = None
+    no_tokenizer: str = ""
 
 
 def find(model: Any) -> Source:
@@ -47,19 +51,47 @@ def find(model: Any) -> Source:
         return _named(str(model))
     if hasattr(model, "shape") and isinstance(model.shape, Shape):
         return Source(model.name, TransformerGraph(model.name, model.shape), None, model)
-    if hasattr(model, "cfg") and hasattr(model, "blocks"):
-        from scrub.model.transformer import adapt
+    if is_hugging_face(model):
+        from scrub.model.transformer import wrapped
 
-        taken = adapt(model)
-        tokenizer = getattr(model, "tokenizer", None)
-        opened = open_tokenizer(tokenizer) if tokenizer is not None else None
-        return Source(taken.name, TransformerGraph(taken.name, taken.shape), opened, model)
+        return _bridge(wrapped(model), _beside(model))
+    if is_bridge(model):
+        return _bridge(model, getattr(model, "tokenizer", None))
     if callable(model) and not isinstance(model, type) and not hasattr(model, "forward"):  # a network is called, too
         return find(_made(model))
     raise ModelError(
-        f"model={type(model).__name__} is no model: give a name, a directory, 'zoo:induction', a "
-        "TransformerBridge, or a networkx.DiGraph of functions."
+        f"model={type(model).__name__} is no model: give a name, a directory, 'zoo:induction', a language model of "
+        "Hugging Face's, a TransformerBridge, or a networkx.DiGraph of functions."
     )
+
+
+def is_bridge(model: Any) -> bool:
+    """Whether an object is a TransformerBridge, told by what it has."""
+    return hasattr(model, "original_model") and hasattr(model, "cfg")
+
+
+def is_hugging_face(model: Any) -> bool:
+    """Whether an object is a loaded model of the library `transformers`, told by what it has."""
+    return all(hasattr(model, name) for name in ("config", "named_parameters", "generate")) and not is_bridge(model)
+
+
+def _bridge(bridge: Any, tokenizer: Any) -> Source:
+    """A loaded model. One whose tokenizer cannot be used is as good as one without: data may be token ids."""
+    from scrub.model.transformer import adapt
+
+    taken, opened, why = adapt(bridge), None, ""
+    try:
+        opened = None if tokenizer is None else open_tokenizer(tokenizer)
+    except ModelError as error:
+        why = str(error)
+    return Source(taken.name, TransformerGraph(taken.name, taken.shape), opened, bridge, why)
+
+
+def _beside(model: Any) -> Path | None:
+    """The tokenizer's file where a model of Hugging Face's was loaded from, if it is still there."""
+    name = str(getattr(model, "name_or_path", ""))
+    file = Path(name) / "tokenizer.json"
+    return file if name and file.is_file() else hub_file(name, "tokenizer.json")
 
 
 # kept with its function, so that the id stays its own
@@ -118,7 +150,9 @@ def _same_revision(model: Pinned) -> None:
 def _unknown(name: str) -> ModelError:
     from scrub.zoo import NAMES
 
-    near = did_you_mean(name, [*SHAPES, *(ZOO + title for title in NAMES)])
+    known = {re.split("[/:]", full)[-1]: full for full in (*SHAPES, *(ZOO + title for title in NAMES))}
+    close = nearest(re.split("[/:]", name)[-1], known, CLOSE)  # whose it is says nothing of which it is
+    near = f" Did you mean {known[close]!r}?" if close and known[close] != name else ""
     hub = "the hub has no such model" if reachable() else "the Hugging Face hub cannot be reached"
     return ModelError(
         f"model {name!r} is not here: there is no such directory, it is neither in the table of well-known "

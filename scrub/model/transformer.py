@@ -6,13 +6,16 @@ give the model's own logits, is refused by name; nothing is approximated.
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from scrub.errors import ModelError, did_you_mean
+from scrub.errors import ModelError
+from scrub.model.built import in_words, refuse_not_finite, running, said_by, unlike
 from scrub.model.graph import Shape
 from scrub.model.layers import ACTIVATIONS
 from scrub.model.selfcheck import PROBE_LENGTH, digest, probe, self_check
@@ -57,30 +60,59 @@ def adapt(
     """
     model_name = name or _setting(bridge, "model_name", "model")
     architecture = _setting(bridge, "architecture", type(bridge).__name__)
-    _refuse_known(bridge, f"{model_name} ({architecture})")
-    try:
+    title = f"{model_name} ({architecture})"
+    _refuse_known(bridge, title)
+    with in_words(title):
+        refuse_not_finite(bridge.original_model, title)
         model = _taken(bridge, model_name, architecture, _Copy(dtype, device))
-    except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
-        raise ModelError(
-            f"{model_name} ({architecture}) is not built like the transformers that can be tested: {error}"
-        ) from error
     model = attrs.evolve(model, revision=revision or digest(model))
-    self_check(model, bridge, *probe(model, probe_length))
+    with running(bridge, title):
+        self_check(model, bridge, *probe(model, probe_length))
     return model
 
 
 def bridge_of(module: nn.Module, name: str) -> Any:
-    """A TransformerBridge around a loaded Hugging Face model; no tokenizer is needed.
+    """A TransformerBridge around a loaded Hugging Face model, which it takes over; no tokenizer is needed.
 
     Raises ModelError when TransformerLens does not know the architecture.
     """
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
     architecture, config = type(module).__name__, module.config
+    refuse_not_finite(module, f"{name} ({architecture})")  # under the names of its file, which a bridge changes
+    _with_joint_biases(module)
     try:
         return build_bridge_from_module(module.eval(), architecture, hf_config=config, model_name=name)
-    except (AttributeError, TypeError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"TransformerLens does not load {name} ({architecture}): {error}") from error
+    except Exception as error:
+        raise ModelError(f"TransformerLens does not load {name} ({architecture}): {said_by(error)}.") from error
+
+
+def _with_joint_biases(module: nn.Module) -> None:
+    # TransformerLens splits the bias of joint queries, keys and values unasked (GPT-NeoX); zeros compute the same.
+    for part in module.modules():
+        joint: Any = getattr(part, "query_key_value", None)
+        if isinstance(joint, nn.Linear) and getattr(joint, "bias", None) is None:
+            joint.bias = nn.Parameter(joint.weight.new_zeros(joint.out_features), requires_grad=False)
+
+
+def wrapped(module: Any) -> Any:
+    """A TransformerBridge around a Hugging Face model that somebody holds: it shares the tensors and nothing else.
+
+    Raises ModelError when TransformerLens does not know the architecture.
+    """
+    if any(hasattr(part, "original_component") for part in module.modules()):
+        raise ModelError(
+            f"this {type(module).__name__} is inside a TransformerBridge already: give the bridge as model=."
+        )
+    # TransformerLens changes what it wraps, twice-wrapped models not being right any more.
+    tensors = [*module.parameters(), *module.buffers()]
+    return bridge_of(copy.deepcopy(module, {id(tensor): tensor for tensor in tensors}), called(module))
+
+
+def called(module: Any) -> str:
+    """The name of a Hugging Face model: the hub's, its directory's, or that of its class."""
+    name = str(getattr(module, "name_or_path", "")) or type(module).__name__
+    return Path(name).name if Path(name).is_dir() else name
 
 
 def native_bridge(config: dict[str, Any], state: dict[str, Tensor], name: str) -> Any:
@@ -116,8 +148,7 @@ def _refuse_known(bridge: Any, title: str) -> None:
     kind = str(_setting(bridge, "positional_embedding_type", "none")).lower()
     if kind not in _POSITIONS:
         reasons.append(f"{kind} positions")
-    if not hasattr(bridge, "blocks") or not all(hasattr(block, "attn") for block in bridge.blocks):
-        reasons.append("layers without attention")
+    reasons += unlike(bridge)
     if reasons:
         raise ModelError(f"{title} has {' and '.join(reasons)}, which is not supported.")
 
@@ -269,7 +300,7 @@ def _mlp(block_mlp: Any, cfg: Any, copy: _Copy) -> Mlp:
     name = str(getattr(cfg, "act_fn", None) or ("silu" if hasattr(block_mlp, "gate") else "gelu")).lower()
     act = _ACT_NAMES.get(name, name)
     if act not in ACTIVATIONS:
-        raise ValueError(f"its activation {name!r} is unknown.{did_you_mean(name, ACTIVATIONS)}")
+        raise ValueError(f"its activation {name!r} is none of {', '.join(ACTIVATIONS)}")
     into, gate = getattr(block_mlp, "in"), getattr(block_mlp, "gate", None)
     return Mlp(
         W_in=copy.swapped(block_mlp.W_in),

@@ -9,16 +9,22 @@ from typing import Any
 import attrs
 import networkx as nx
 import pytest
+import torch
 from torch.nn import Linear
 
+from claim_cases import names_claim, names_rows
 from model.tiny_models import bridged, hugging_face, native
 from scrub.claims import hub
+from scrub.claims.dataset import Dataset
 from scrub.claims.text import words
-from scrub.errors import ModelError
+from scrub.errors import DataError, ModelError
 from scrub.model import source
 from scrub.model.computation import Computation
 from scrub.model.graph import TransformerGraph
 from scrub.model.known import SHAPES, shape_of_config
+from scrub.model.layers import trace, unembed
+from scrub.model.load import load
+from scrub.model.resolve import data_of
 from scrub.model.source import find
 from scrub.model.transformer import adapt
 
@@ -94,6 +100,56 @@ def test_a_loaded_bridge_and_what_was_taken_from_it() -> None:
     assert find(bridge).loaded is bridge
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["GPT2LMHeadModel", "LlamaForCausalLM"])
+def test_a_model_of_hugging_faces_is_wrapped_and_stays_as_it_was(kind: str) -> None:
+    module: Any = hugging_face(kind)
+    before, tokens = {name: type(part) for name, part in module.named_modules()}, torch.tensor([[3, 1, 4]])
+    logits = module(tokens).logits
+    for _ in range(2):  # a claim about it is checked, and then tested
+        found = find(module)
+        assert (found.name, found.tokenizer, find(found.loaded).graph) == (kind, None, found.graph)
+        weights = load(module)
+        torch.testing.assert_close(unembed(weights, trace(weights, tokens, torch.tensor([3]))), logits)
+    assert {name: type(part) for name, part in module.named_modules()} == before
+    assert torch.equal(module(tokens).logits, logits)
+
+
+def test_a_model_of_hugging_faces_brings_the_tokenizer_beside_it(tmp_path: Path) -> None:
+    module: Any = hugging_face("GPT2LMHeadModel")
+    module.save_pretrained(tmp_path / "mine")
+    made: Any = words(["a", "b"])
+    made.save(str(tmp_path / "mine" / "tokenizer.json"))
+    found = find(type(module).from_pretrained(tmp_path / "mine"))
+    assert found.name == "mine"
+    assert found.tokenizer is not None
+    assert found.tokenizer.get_vocab_size() == 2
+
+
+class Own:
+    """A tokenizer of a user's: ids, and no offsets."""
+
+    def __init__(self, size: int = 31) -> None:
+        self.size = size
+
+    def get_vocab_size(self) -> int:
+        return self.size
+
+    def encode(self, text: str, add_special_tokens: bool = False) -> list[int]:
+        return [ord(letter) % self.size for letter in text]
+
+
+@pytest.mark.parametrize("tokenizer", [Own(), Own(0), object()])
+def test_a_bridge_whose_tokenizer_cannot_be_used_takes_token_ids(tokenizer: Any) -> None:
+    bridge = native()
+    bridge.tokenizer = tokenizer
+    found = find(bridge)
+    assert found.tokenizer is None
+    with pytest.raises(DataError, match=r"native has none here \((Own|object|the tokenizer).*\): use a directory"):
+        data_of(names_claim(data=lambda tokenizer: None), found)
+    assert data_of(names_claim(data=lambda: Dataset.from_rows(names_rows())), found).has_tokens
+
+
 KINDS = {
     "gpt2": "GPT2LMHeadModel",
     "gpt_neox": "GPTNeoXForCausalLM",
@@ -167,10 +223,13 @@ def broken() -> None:
         (nx.DiGraph, "model=type is no model"),
         (broken, r"model=: broken\(\) raised KeyError: 'x'"),
         (lambda: None, "model=NoneType is no model"),
-        (Linear(2, 2), "model=Linear is no model: give a name, a directory.* a TransformerBridge"),
+        (Linear(2, 2), "model=Linear is no model: .* a language model of Hugging Face's, a TransformerBridge"),
         ("zoo:inductoin", "Did you mean 'induction'"),
         ("gpt2-smal", "Did you mean 'gpt2-small'"),
         ("induction", "Did you mean 'zoo:induction'"),
+        ("EleutherAI/pythia-70", "Did you mean 'EleutherAI/pythia-70m'"),
+        ("EleutherAI/gpt-neo-125m", r"reached\. A directory"),  # another model is no typo
+        ("facebook/opt-125m", r"reached\. A directory"),
         ("a/b", "the Hugging Face hub cannot be reached.*--model DIR"),
         ("./a/b", "there is no such directory"),
     ],
