@@ -9,6 +9,7 @@ without torch.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,6 +138,18 @@ def open_tokenizer(source: Any) -> Tokenizer:
     if opened.get_vocab_size() == 0:
         raise ModelError("the tokenizer has a vocabulary of 0 tokens: its files are missing beside the model.")
     return opened
+
+
+def content(tokenizer: Tokenizer) -> str:
+    """Tells tokenizers apart by all that they do: a digest of their content, or, where it is not to be had, which
+    object it is."""
+    from tokenizers import Tokenizer as Fast
+
+    try:
+        text = tokenizer.to_str() if isinstance(tokenizer, Fast) else None
+    except Exception:  # parts that are written in Python
+        text = None
+    return f"object {id(tokenizer)}" if text is None else hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _gives_offsets(opened: Any) -> bool:

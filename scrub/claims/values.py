@@ -11,13 +11,14 @@ import math
 from collections.abc import Hashable, Iterable, Sequence
 from copy import deepcopy
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Int
 
+A = TypeVar("A", bound=np.ndarray)
 Value = None | bool | int | str | Fraction | tuple["Value", ...]
 
 
@@ -64,6 +65,12 @@ def key(value: Value) -> Hashable:
 
 def equal(a: Value, b: Value) -> bool:
     return key(a) == key(b)
+
+
+def fixed(array: A) -> A:
+    """The same array, which nobody can write to any more: what is kept and handed out must stay what it is."""
+    array.flags.writeable = False
+    return array
 
 
 def codes(values: Iterable[Hashable]) -> Int[np.ndarray, " row"]:

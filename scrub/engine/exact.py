@@ -29,6 +29,7 @@ class Exact:
 
     evaluator: GraphEvaluator
     draws: Draws
+    # kept by path, row and shared row, for the claim and the model of these draws
     known: dict[Hashable, Distribution] = field(factory=dict[Hashable, Distribution])
 
     def answer(self, reference: int) -> Distribution:

@@ -94,7 +94,8 @@ def _beside(model: Any) -> Path | None:
     return file if name and file.is_file() else hub_file(name, "tokenizer.json")
 
 
-# kept with its function, so that the id stays its own
+# What a function of `model=` made: it is called once in a process. Kept by the function, which is given nothing and
+# stays alive here, so that its id stays its own.
 _models: dict[int, tuple[Callable[[], Any], Any]] = {}
 
 

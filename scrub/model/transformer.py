@@ -7,6 +7,7 @@ give the model's own logits, is refused by name; nothing is approximated.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def called(module: Any) -> str:
     return Path(name).name if Path(name).is_dir() else name
 
 
-def native_bridge(config: dict[str, Any], state: dict[str, Tensor], name: str) -> Any:
+def native_bridge(config: Mapping[str, Any], state: dict[str, Tensor], name: str) -> Any:
     """A TransformerLens-native model in eval mode that carries `state`; the caller's random state is kept."""
     from transformer_lens.config import TransformerBridgeConfig
     from transformer_lens.model_bridge.sources.native import boot

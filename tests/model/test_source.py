@@ -288,22 +288,23 @@ def test_the_hub_is_asked_only_where_it_may_be(tmp_path: Path, monkeypatch: pyte
         opened.append(request.full_url)
         raise OSError("no network")
 
-    hub.reachable.cache_clear()
-    hub.hub_file.cache_clear()
+    hub._answers.cache_clear()
+    monkeypatch.setattr(hub.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert hub.hub_file("some/model", "config.json") is None
     assert opened == []
-    hub.reachable.cache_clear()
-    hub.hub_file.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     assert hub.hub_file("some/model", "config.json") is None
     assert hub.hub_file("some/model", "tokenizer.json") is None
     assert hub.hub_file("./no/name", "config.json") is None
     assert opened == [constants.ENDPOINT]  # once
-    hub.reachable.cache_clear()
-    hub.hub_file.cache_clear()
+    monkeypatch.setattr(constants, "ENDPOINT", "https://elsewhere.test")
+    assert not hub.reachable()
+    monkeypatch.setattr(hub.time, "monotonic", lambda: hub.AGAIN)
+    assert not hub.reachable()
+    assert opened[1:] == ["https://elsewhere.test"] * 2  # another hub, and another minute
 
 
 def test_the_hubs_cache_is_read_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,7 +316,6 @@ def test_the_hubs_cache_is_read_without_a_network(tmp_path: Path, monkeypatch: p
     (kept / "config.json").write_text("{}")
     (tmp_path / "models--some--model" / "refs").mkdir()
     (tmp_path / "models--some--model" / "refs" / "main").write_text("abc")
-    hub.hub_file.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     lookup = huggingface_hub.try_to_load_from_cache
     monkeypatch.setattr(
@@ -323,4 +323,5 @@ def test_the_hubs_cache_is_read_without_a_network(tmp_path: Path, monkeypatch: p
     )
     assert hub.hub_file("some/model", "config.json") == kept / "config.json"
     assert hub.hub_file("some/model", "tokenizer.json") is None
-    hub.hub_file.cache_clear()
+    (kept / "tokenizer.json").write_text("{}")  # it has come since
+    assert hub.hub_file("some/model", "tokenizer.json") == kept / "tokenizer.json"
