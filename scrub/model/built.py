@@ -33,7 +33,9 @@ def unlike(bridge: Any) -> Iterator[str]:
         yield "norms after attention and MLPs"
     if not all(_there(block, "ln1") for block in blocks):
         yield "no norm before attention"
-    apart = [block for block in blocks if hasattr(block, "mlp") and not bridge.cfg.parallel_attn_mlp]
+    apart = [
+        block for block in blocks if hasattr(block, "mlp") and not getattr(bridge.cfg, "parallel_attn_mlp", False)
+    ]
     if not all(_there(block, "ln2") for block in apart):
         yield "no norm before its MLPs"
     if not _there(bridge, "ln_final"):
