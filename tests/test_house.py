@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import networkx as nx
@@ -84,6 +85,34 @@ def test_imports_have_no_cycle() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_is_long(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
+
+
+def caches(tree: ast.Module) -> Iterator[int]:
+    """The lines at which functions, modules and values begin to keep what they have computed."""
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        names = {ast.unparse(d).split("(")[0]: d.lineno for d in node.decorator_list}
+        yield from (line for name, line in names.items() if name in ("cache", "lru_cache"))
+    for owner in (tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))):
+        for node in owner.body:
+            if isinstance(node, ast.AnnAssign) and node.value is not None:
+                name, value = ast.unparse(node.target), ast.unparse(node.value)
+                if (name.startswith("_") and ("factory=dict" in value or value == "{}")) or name in ("known", "memo"):
+                    yield node.lineno
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_kept_says_by_what(path: Path) -> None:
+    """A cache is keyed by all that its values depend on: what that is stands beside it, `# kept by ...`.
+
+    A `cached_property` is kept by its value, whose fields stay what they are because its class is frozen.
+    """
+    lines, tree = path.read_text().splitlines(), ast.parse(path.read_text())
+    for line in caches(tree):
+        assert "ept " in " ".join(lines[max(0, line - 4) : line]), f"{path}:{line}"
+    for made in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+        decorators = {ast.unparse(d) for f in made.body if isinstance(f, ast.FunctionDef) for d in f.decorator_list}
+        if "cached_property" in decorators:
+            assert any("frozen" in ast.unparse(d) for d in made.decorator_list), f"{path}: {made.name}"
 
 
 def test_checking_a_claim_imports_nothing_heavy() -> None:

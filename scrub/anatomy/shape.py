@@ -10,7 +10,8 @@ class Shape:
     """The numbers of a transformer that a claim is checked against.
 
     `positions` is `learned`, `rotary` or `none`; `d_mlp` is 0 for an attention-only model; `parallel` models
-    let attention and MLP of a layer read the same stream; `causal` is False for bidirectional attention.
+    let attention and MLP of a layer read the same stream; `causal` is False for bidirectional attention; MLPs that
+    are `gated` have a third matrix. `family` is what the model calls itself: nothing is decided by it.
     """
 
     family: str
@@ -25,3 +26,4 @@ class Shape:
     positions: str = "learned"
     parallel: bool = False
     causal: bool = True
+    gated: bool = False

@@ -59,6 +59,7 @@ class Search:
 
     searching: Bench
     measuring: Bench
+    # kept by half of the rows and circuit, for these two benches
     known: dict[tuple[bool, Set], float] = field(factory=dict[tuple[bool, Set], float])
 
     def means(self, circuits: Sequence[Set], measured: bool) -> list[float]:

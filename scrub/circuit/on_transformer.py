@@ -72,6 +72,7 @@ class OnTransformer:
     slots: tuple[Slot, ...]
     passed: frozenset[Component]
     done: Callable[[int], None] = field(default=lambda n: None, repr=False)
+    # kept for all calls at once, for this value's experiment, model and donors
     _blocks: list[Block] = field(factory=list[Block], init=False, repr=False)
 
     @property

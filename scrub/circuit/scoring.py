@@ -21,7 +21,8 @@ class Scorer:
 
     experiment: Experiment
     model: Transformer | None
-    _known: dict[str, Arguments] = field(factory=dict[str, Arguments], init=False, repr=False)
+    # kept by the metric and its columns, for the experiment's data and tokenizer; a user's own has no arguments
+    _known: dict[NamedMetric | None, Arguments] = field(factory=dict, init=False, repr=False)
 
     def score(self, outputs: Any, rows: Rows, own: Callable[[], Any], metric: AnyMetric) -> Numbers:
         """The metric of each output, with the arguments of its row; `own` gives the model's own, for `kl`.
@@ -37,13 +38,14 @@ class Scorer:
 
     def _arguments(self, metric: AnyMetric) -> Arguments:
         """The tokens that a metric's columns name, found once. Raises MetricError for those that do not exist."""
-        if str(metric) not in self._known:
+        named = metric if isinstance(metric, NamedMetric) else None
+        if named not in self._known:
             device = torch.device("cpu") if self.model is None else self.model.device
             found = Arguments.of(metric, self.experiment.data, self.experiment.tokenizer, device)
-            if self.model is not None and isinstance(metric, NamedMetric):
-                check_width(found, metric, self.model.shape.d_vocab)
-            self._known[str(metric)] = found
-        return self._known[str(metric)]
+            if self.model is not None and named is not None:
+                check_width(found, named, self.model.shape.d_vocab)
+            self._known[named] = found
+        return self._known[named]
 
     def beside(self) -> dict[str, NamedMetric]:
         """What is measured beside the metric: KL from the model, and accuracy where a column says what is right."""

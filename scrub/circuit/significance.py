@@ -224,7 +224,7 @@ def _kernel_factor(values: Float[np.ndarray, " row"]) -> Float[np.ndarray, "row 
     return factor
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # kept by the number of rows and the seed: nothing else is drawn from
 def _power(rows: int, seed: int) -> float:
     """How often `dependence` rejects for Gaussian variables of correlation 0.5."""
     rng = np.random.default_rng([seed, rows, 0xB0E])

@@ -76,6 +76,7 @@ class Wirer:
     passed: tuple[Component, ...]
     fixed: bool
     made: list[Copy] = field(factory=list[Copy])
+    # kept by what a copy reads, and by component and column: for this graph and what is passed and fixed in it
     known: dict[Copy, int] = field(factory=dict[Copy, int])
     memo: dict[tuple[Component, Column], int | None] = field(factory=dict[tuple[Component, Column], int | None])
 

@@ -25,6 +25,7 @@ from scrub.anatomy.positions import ALL, Slot, locate
 from scrub.claims.content import fit, shown, stable
 from scrub.claims.plain import RepeatedKeyError, distinct
 from scrub.claims.text import Marked, Tokenizer, bos_note, mark, open_tokenizer, said, tokenize
+from scrub.claims.values import fixed
 from scrub.errors import DataError, did_you_mean, row_errors, some
 
 if TYPE_CHECKING:  # a check need not wait for its import
@@ -73,7 +74,7 @@ def _rows(rows: Any) -> tuple[Row, ...]:
 
 @frozen(slots=False, eq=False)
 class Dataset:
-    """A tuple of rows. Everything derived from them is computed once and kept.
+    """A tuple of rows. Everything derived from them is computed once and kept; nothing of it can be written to.
 
     Where rows were taken from a larger data set, that is `whole`, and `numbers` are theirs in it: row numbers that
     stand in a column (partners) count the rows of `whole`. `notes` are what was noticed as the rows were made;
@@ -84,6 +85,7 @@ class Dataset:
     whole: Dataset | None = field(default=None, kw_only=True, repr=False)
     numbers: Int[np.ndarray, " row"] | None = field(default=None, kw_only=True, repr=False)
     notes: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
+    # kept by slot, for these rows
     _located: dict[Slot, Int[np.ndarray, " row"]] = field(factory=dict, init=False, repr=False)
 
     @classmethod
@@ -235,7 +237,7 @@ class Dataset:
 
     @cached_property
     def lengths(self) -> Int[np.ndarray, " row"]:
-        return np.array([len(row.tokens) for row in self.rows], dtype=np.int64)
+        return fixed(np.array([len(row.tokens) for row in self.rows], dtype=np.int64))
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -261,8 +263,7 @@ class Dataset:
         """The index of a slot in every row, -1 where a row does not have it. Not to be written to."""
         if slot not in self._located:
             found = [locate(slot, row.positions, len(row.tokens)) for row in self.rows]
-            self._located[slot] = np.array([-1 if index is None else index for index in found], dtype=np.int64)
-            self._located[slot].flags.writeable = False
+            self._located[slot] = fixed(np.array([-1 if i is None else i for i in found], dtype=np.int64))
         return self._located[slot]
 
     @cached_property
@@ -279,12 +280,12 @@ class Dataset:
             tag = hashlib.blake2b(content + seen[content].to_bytes(8, "little"), digest_size=8).digest()
             found.append(int.from_bytes(tag, "little"))
             seen[content] += 1
-        return np.array(found, dtype=np.uint64)
+        return fixed(np.array(found, dtype=np.uint64))
 
     @cached_property
     def order(self) -> Int[np.ndarray, " row"]:
         """Row numbers in the order of their identities: the order in which draws see the pool."""
-        return np.argsort(self.identities, kind="stable")
+        return fixed(np.argsort(self.identities, kind="stable"))
 
     @cached_property
     def digest(self) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+import time
+from functools import lru_cache
 from pathlib import Path
 
 TIMEOUT = 3.0  # seconds
+AGAIN = 60.0  # seconds after which the hub is asked again
 _NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 
 
@@ -34,18 +36,24 @@ def cached_revision(name: str) -> str | None:
         return None
 
 
-@cache
 def reachable() -> bool:
-    """Whether the hub answers. Asked once: its own client tries for half a minute before it gives up."""
+    """Whether the hub answers. Asked once a minute: its own client tries for half a minute before it gives up."""
+    from huggingface_hub import constants
+
+    return not constants.HF_HUB_OFFLINE and _answers(constants.ENDPOINT, _period())
+
+
+def _period() -> int:
+    return int(time.monotonic() // AGAIN)
+
+
+@lru_cache(maxsize=1)  # kept by address and minute: networks come and go
+def _answers(endpoint: str, _: int) -> bool:
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
 
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
     try:
-        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=TIMEOUT).close()
+        urlopen(Request(endpoint, method="HEAD"), timeout=TIMEOUT).close()
     except HTTPError:  # an answer, if not the one that was wished for
         return True
     except (OSError, ValueError):
@@ -53,19 +61,34 @@ def reachable() -> bool:
     return True
 
 
-@cache
 def hub_file(name: str, file: str) -> Path | None:
-    """A file of the model called `name`; None when it is not in the cache and cannot be downloaded."""
+    """A file of the model called `name`; None when it is not in the cache and cannot be downloaded.
+
+    The cache is looked at each time: it may have been filled since.
+    """
     if not _NAME.fullmatch(name):
         return None
     from huggingface_hub import constants
 
     if not Path(constants.HF_HUB_CACHE, f"models--{name.replace('/', '--')}").is_dir() and not reachable():
         return None  # without the import below, which takes longer than a check
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
     try:
         found = try_to_load_from_cache(name, file)
-        return Path(found if isinstance(found, str) else hf_hub_download(name, file))
+    except HFValidationError:  # a name that the hub never gives
+        return None
+    if isinstance(found, str):
+        return Path(found)
+    return _downloaded(name, file, constants.HF_HUB_CACHE, _period()) if reachable() else None
+
+
+@lru_cache(maxsize=64)  # kept by model, file, where it goes and minute: what is not there may come
+def _downloaded(name: str, file: str, folder: str, _: int) -> Path | None:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(name, file, cache_dir=folder))
     except Exception:  # no such model, no such file, no leave, no connection
         return None

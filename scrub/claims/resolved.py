@@ -19,7 +19,7 @@ from scrub.claims.metric import AnyMetric
 from scrub.claims.placement import Placement
 from scrub.claims.seen import Seen
 from scrub.claims.sites import Site
-from scrub.claims.values import Value, codes, digest, joint_codes, key, printed
+from scrub.claims.values import Value, codes, digest, fixed, joint_codes, key, printed
 
 if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Bool, Int
@@ -56,6 +56,7 @@ class Claim:
     accuracy: float | None = None
     warnings: tuple[str, ...] = field(default=())
     seen: Seen = field(factory=Seen)
+    # kept by the variables on which rows agree, for this claim's values and strata
     _classes: dict[tuple[str, ...], Int[np.ndarray, " row"]] = field(factory=dict, init=False, repr=False)
 
     @property
@@ -65,13 +66,13 @@ class Claim:
     @cached_property
     def agreement(self) -> dict[str, Int[np.ndarray, " row"]]:
         """Class numbers of every variable's value, not yet cut by stratum."""
-        return {name: codes(map(key, values)) for name, values in self.values.items()}
+        return {name: fixed(codes(map(key, values))) for name, values in self.values.items()}
 
     def classes(self, names: tuple[str, ...]) -> Int[np.ndarray, " row"]:
         """Classes of rows that agree on the named variables and on the stratum. Not to be written to."""
         if names not in self._classes:
             coded = [self.stratum, *(self.agreement[name] for name in names)]
-            self._classes[names] = joint_codes(coded, len(self.data))
+            self._classes[names] = fixed(joint_codes(coded, len(self.data)))
         return self._classes[names]
 
     def partner(self, rows: Int[np.ndarray, " call"]) -> Int[np.ndarray, " call"]:

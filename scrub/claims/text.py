@@ -10,6 +10,7 @@ alone, so that a claim is checked without torch.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -195,13 +196,33 @@ def open_tokenizer(source: Any) -> Tokenizer:
             raise ModelError(f"{file} is no tokenizer that can be read: {error}.") from None
     else:
         opened = getattr(source, "backend_tokenizer", getattr(source, "_tokenizer", source))
-    if not hasattr(opened, "get_vocab_size") or not hasattr(opened, "encode"):
+    if not _gives_offsets(opened):
         raise ModelError(
             f"{type(source).__name__} is no tokenizer that gives offsets: use a fast one (tokenizer.json)."
         )
     if opened.get_vocab_size() == 0:
         raise ModelError("the tokenizer has a vocabulary of 0 tokens: its files are missing beside the model.")
     return opened
+
+
+def content(tokenizer: Tokenizer) -> str:
+    """Tells tokenizers apart by all that they do: a digest of their content, or, where it is not to be had, which
+    object it is."""
+    from tokenizers import Tokenizer as Fast
+
+    try:
+        text = tokenizer.to_str() if isinstance(tokenizer, Fast) else None
+    except Exception:  # parts that are written in Python
+        text = None
+    return f"object {id(tokenizer)}" if text is None else hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _gives_offsets(opened: Any) -> bool:
+    """Whether an object speaks as a tokenizer of the `tokenizers` library does: others return lists of ids."""
+    try:
+        return opened.get_vocab_size() == 0 or hasattr(opened.encode("a", add_special_tokens=False), "offsets")
+    except Exception:  # whatever an object that is none raises
+        return False
 
 
 def words(vocabulary: Sequence[str]) -> Tokenizer:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Hashable, Iterable, Sequence
 from copy import deepcopy
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from scrub.claims.content import DEEPEST, fit, shown, stable
 if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Int
 
+A = TypeVar("A", bound=np.ndarray)
 Value = None | bool | int | str | Fraction | tuple["Value", ...]
 
 
@@ -70,6 +71,12 @@ def key(value: Value) -> Hashable:
 
 def equal(a: Value, b: Value) -> bool:
     return key(a) == key(b)
+
+
+def fixed(array: A) -> A:
+    """The same array, which nobody can write to any more: what is kept and handed out must stay what it is."""
+    array.flags.writeable = False
+    return array
 
 
 def codes(values: Iterable[Hashable]) -> Int[np.ndarray, " row"]:

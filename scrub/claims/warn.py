@@ -65,6 +65,7 @@ def _written(hypothesis: Hypothesis) -> Sequence[ast.AST]:
         if inspect.isfunction(hypothesis.build):
             made = ast.parse(textwrap.dedent(inspect.getsource(hypothesis.build))).body[0]
             return made.body if isinstance(made, ast.FunctionDef) else [made]
+        linecache.checkcache(hypothesis.file or "")  # Python keeps lines by a file's name alone
         lines = linecache.getlines(hypothesis.file or "")
         calls = [n for n in ast.walk(ast.parse("".join(lines))) if isinstance(n, ast.Call)]
         return [argument for call in calls if call.lineno == hypothesis.line for argument in call.args]

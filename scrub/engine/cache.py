@@ -67,7 +67,7 @@ def tensors(data: Dataset, device: torch.device) -> tuple[Int[Tensor, "row t"], 
     padded = np.zeros((len(data), longest), dtype=np.int64)
     for number, row in enumerate(data.rows):
         padded[number, : len(row.tokens)] = row.tokens
-    return torch.from_numpy(padded).to(device), torch.from_numpy(data.lengths).to(device)
+    return torch.from_numpy(padded).to(device), torch.from_numpy(data.lengths.copy()).to(device)
 
 
 def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[Slot, Int[Tensor, " row"]]:

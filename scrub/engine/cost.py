@@ -94,8 +94,8 @@ def forward_work(graph: TransformerGraph, length: int) -> int:
 
 
 def _mlp_work(graph: TransformerGraph) -> int:
-    gated = 3 if graph.shape.family in ("llama", "mistral", "qwen2", "qwen3") else 2
-    return gated * graph.shape.d_model * graph.shape.d_mlp
+    matrices = 3 if graph.shape.gated else 2
+    return matrices * graph.shape.d_model * graph.shape.d_mlp
 
 
 def _work(claim: Claim, graph: TransformerGraph, program: Program, number: int, step: Leaf | Stream | Shape) -> int:

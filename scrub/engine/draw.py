@@ -95,6 +95,7 @@ class Draws:
     claim: Claim
     seed: int
     made: Container[Swap] | None = None
+    # kept by the variables on which rows agree, for this claim
     _known: dict[tuple[str, ...], Classes] = field(factory=dict[tuple[str, ...], Classes], init=False, repr=False)
 
     def classes(self, agree: tuple[str, ...]) -> Classes:

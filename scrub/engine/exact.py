@@ -73,6 +73,8 @@ class Exact:
 
     evaluator: GraphEvaluator
     draws: Draws
+    # all kept for the claim and the model of these draws: values by content, calls by path, row and shared row,
+    # groups by call and reads, frames by rest and nodes, numbers and classes of rows by node and nodes, reads by node
     _values: _Values = field(factory=_Values, init=False)
     _calls: dict[Hashable, Distribution] = field(factory=dict, init=False)
     _groups: dict[Hashable, Joint] = field(factory=dict, init=False)

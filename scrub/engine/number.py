@@ -51,17 +51,26 @@ class Numbered:
 Use = tuple[str, int, str]  # path of an occurrence; of a stream also the rest column and channel it serves
 
 
+@frozen(eq=False, slots=False)
 class Numbering:
     """Numbers the contexts of programs of one claim; what a leaf may share between rows is kept."""
 
-    def __init__(self, claim: Claim, program: Program) -> None:
-        self.claim, self.program = claim, program
-        self.shared = {
-            step: representatives(claim, made.components, made.slots)
-            for step, made in enumerate(program.steps)
+    claim: Claim
+    program: Program
+
+    @cached_property
+    def shared(self) -> dict[int, Int[np.ndarray, " row"]]:
+        """For each leaf, the row that stands for each row."""
+        return {
+            step: representatives(self.claim, made.components, made.slots)
+            for step, made in enumerate(self.program.steps)
             if isinstance(made, Leaf)
         }
-        self.nodes = {node.path: node for node in program.tree.walk()}
+
+    @cached_property
+    def nodes(self) -> dict[str, Occurrence]:
+        """The occurrences by their paths."""
+        return {node.path: node for node in self.program.tree.walk()}
 
     def number(self, drawn: Mapping[str, Drawn]) -> Numbered:
         """Contexts of every step for the drawn rows."""

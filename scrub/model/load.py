@@ -14,7 +14,8 @@ from torch import nn
 from scrub.claims.dataset import Dataset
 from scrub.claims.hub import reachable
 from scrub.errors import ModelError, some
-from scrub.model.transformer import adapt, bridge_of, official_name
+from scrub.model.source import is_bridge, is_hugging_face
+from scrub.model.transformer import adapt, bridge_of, official_name, wrapped
 from scrub.model.weights import Transformer
 
 _USE_A_DIRECTORY = 'give a directory that holds config.json and *.safetensors: model="path/to/dir", or --model DIR.'
@@ -30,7 +31,7 @@ def load(
     device: torch.device | str | None = None,
     data: Dataset | None = None,
 ) -> Transformer:
-    """The checked weights of a model: a hub name, a directory, a loaded TransformerBridge or a Transformer.
+    """The checked weights of a model: a hub name, a directory, a loaded model, a TransformerBridge or a Transformer.
 
     A directory needs `config.json` and weights, no tokenizer; code that comes with a model is never run. A
     `Transformer` was checked when it was made and is only moved. `data`: see `adapt`. Raises
@@ -38,12 +39,14 @@ def load(
     """
     if isinstance(source, Transformer):
         return source.to(dtype=dtype, device=device)
-    if hasattr(source, "original_model") and hasattr(source, "cfg"):
+    if is_hugging_face(source):
+        source = wrapped(source)
+    if is_bridge(source):
         return adapt(source, dtype=dtype, device=device, data=data)
     if not isinstance(source, str | Path):
         raise ModelError(
-            f"an object of type {type(source).__name__} is no model; give a name, a directory, a "
-            "TransformerBridge or a graph."
+            f"an object of type {type(source).__name__} is no model; give a name, a directory, a model of Hugging "
+            "Face's, a TransformerBridge or a graph."
         )
     path = Path(source).expanduser()
     if path.is_dir():

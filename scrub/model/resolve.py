@@ -12,11 +12,14 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem, innermost, located
 from scrub.claims.resolved import Claim
+from scrub.claims.text import Tokenizer, content
 from scrub.errors import ClaimError, DataError, ScrubError, raised
 from scrub.model.source import Source, find
 
-# data functions are called once in a process; the function is kept so that its id stays its own
-_made: dict[tuple[int, str], tuple[Any, Dataset]] = {}
+# What a function of `data=` made: it is called once in a process for each tokenizer that it is given.
+# Kept by the function and what the tokenizer is; both stay alive here, so that ids stay their own. A model's name is
+# no part of it: two models of one name may have different tokenizers, and many models have the same.
+_made: dict[tuple[int, str], tuple[Any, Tokenizer | None, Dataset]] = {}
 
 
 def check(hypothesis: Hypothesis | Any, model: Any = None) -> Checked:
@@ -59,14 +62,16 @@ def data_of(hypothesis: Hypothesis, source: Source) -> Dataset:
         raise DataError(f"data={type(data).__name__} is no Dataset and no function that makes one.")
     wants = "tokenizer" in inspect.signature(data).parameters
     if wants and source.tokenizer is None:
+        why = f" ({source.no_tokenizer.rstrip('.')})" if source.no_tokenizer else ""
         raise DataError(
-            f"the data need a tokenizer, and {source.name} has none here: use a directory with a "
+            f"the data need a tokenizer, and {source.name} has none here{why}: use a directory with a "
             "tokenizer.json (--model DIR)."
         )
-    key = (id(data), source.name if wants else "")
+    tokenizer = source.tokenizer if wants else None
+    key = (id(data), "" if tokenizer is None else content(tokenizer))
     if key not in _made:
-        _made[key] = (data, _make(data, {"tokenizer": source.tokenizer} if wants else {}))
-    return _made[key][1]
+        _made[key] = (data, tokenizer, _make(data, {"tokenizer": tokenizer} if wants else {}))
+    return _made[key][-1]
 
 
 def _make(data: Callable[..., Any], arguments: dict[str, Any]) -> Dataset:

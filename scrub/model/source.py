@@ -6,6 +6,7 @@ For a claim to be checked and planned a `config.json` suffices, or the table of 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,24 +18,27 @@ from scrub.anatomy.shape import Shape
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.hub import Pinned, cached_revision, hub_file, reachable
 from scrub.claims.text import Tokenizer, open_tokenizer, words
-from scrub.errors import ModelError, ScrubError, did_you_mean, raised
+from scrub.errors import ModelError, ScrubError, nearest, raised
 from scrub.model.computation import Computation
 from scrub.model.known import ALIASES, SHAPES, shape_of_config
 
 ZOO = "zoo:"
+CLOSE = 0.85  # names that differ more are those of other models
 
 
 @frozen(eq=False)
 class Source:
     """A model that was found: its graph and, for a transformer, its tokenizer and where weights come from.
 
-    `loaded` is an object that holds weights already: a bridge, or a transformer's own values.
+    `loaded` is an object that holds weights already: a bridge, or a transformer's own values. `no_tokenizer` says
+    why there is none that can be used, where the model brings something.
     """
 
     name: str
     graph: Computation | TransformerGraph
     tokenizer: Tokenizer | None = None
     loaded: Any = None
+    no_tokenizer: str = ""
 
 
 def find(model: Any) -> Source:
@@ -48,22 +52,51 @@ def find(model: Any) -> Source:
         return _named(str(model))
     if hasattr(model, "shape") and isinstance(model.shape, Shape):
         return Source(model.name, TransformerGraph(model.name, model.shape), None, model)
-    if hasattr(model, "cfg") and hasattr(model, "blocks"):
-        from scrub.model.transformer import adapt
+    if is_hugging_face(model):
+        from scrub.model.transformer import wrapped
 
-        taken = adapt(model)
-        tokenizer = getattr(model, "tokenizer", None)
-        opened = open_tokenizer(tokenizer) if tokenizer is not None else None
-        return Source(taken.name, TransformerGraph(taken.name, taken.shape), opened, model)
+        return _bridge(wrapped(model), _beside(model))
+    if is_bridge(model):
+        return _bridge(model, getattr(model, "tokenizer", None))
     if callable(model) and not isinstance(model, type) and not hasattr(model, "forward"):  # a network is called, too
         return find(_made(model))
     raise ModelError(
-        f"model={type(model).__name__} is no model: give a name, a directory, 'zoo:induction', a "
-        "TransformerBridge, or a networkx.DiGraph of functions."
+        f"model={type(model).__name__} is no model: give a name, a directory, 'zoo:induction', a language model of "
+        "Hugging Face's, a TransformerBridge, or a networkx.DiGraph of functions."
     )
 
 
-# kept with its function, so that the id stays its own
+def is_bridge(model: Any) -> bool:
+    """Whether an object is a TransformerBridge, told by what it has."""
+    return hasattr(model, "original_model") and hasattr(model, "cfg")
+
+
+def is_hugging_face(model: Any) -> bool:
+    """Whether an object is a loaded model of the library `transformers`, told by what it has."""
+    return all(hasattr(model, name) for name in ("config", "named_parameters", "generate")) and not is_bridge(model)
+
+
+def _bridge(bridge: Any, tokenizer: Any) -> Source:
+    """A loaded model. One whose tokenizer cannot be used is as good as one without: data may be token ids."""
+    from scrub.model.transformer import adapt
+
+    taken, opened, why = adapt(bridge), None, ""
+    try:
+        opened = None if tokenizer is None else open_tokenizer(tokenizer)
+    except ModelError as error:
+        why = str(error)
+    return Source(taken.name, TransformerGraph(taken.name, taken.shape), opened, bridge, why)
+
+
+def _beside(model: Any) -> Path | None:
+    """The tokenizer's file where a model of Hugging Face's was loaded from, if it is still there."""
+    name = str(getattr(model, "name_or_path", ""))
+    file = Path(name) / "tokenizer.json"
+    return file if name and file.is_file() else hub_file(name, "tokenizer.json")
+
+
+# What a function of `model=` made: it is called once in a process. Kept by the function, which is given nothing and
+# stays alive here, so that its id stays its own.
 _models: dict[int, tuple[Callable[[], Any], Any]] = {}
 
 
@@ -94,7 +127,7 @@ def _named(name: str) -> Source:
         config = hub_file(official, "config.json")
         if config is None:
             raise _unknown(name)
-        shape = shape_of_config(_read(config), name)
+        shape = shape_of_config(_read(config), f"config.json of {name}")
     tokenizer = hub_file(official, "tokenizer.json")
     return Source(name, TransformerGraph(name, shape), open_tokenizer(tokenizer) if tokenizer else None)
 
@@ -119,7 +152,9 @@ def _same_revision(model: Pinned) -> None:
 def _unknown(name: str) -> ModelError:
     from scrub.zoo import NAMES
 
-    near = did_you_mean(name, [*SHAPES, *(ZOO + title for title in NAMES)])
+    known = {re.split("[/:]", full)[-1]: full for full in (*SHAPES, *(ZOO + title for title in NAMES))}
+    close = nearest(re.split("[/:]", name)[-1], known, CLOSE)  # whose it is says nothing of which it is
+    near = f" Did you mean {known[close]!r}?" if close and known[close] != name else ""
     hub = "the hub has no such model" if reachable() else "the Hugging Face hub cannot be reached"
     return ModelError(
         f"model {name!r} is not here: there is no such directory, it is neither in the table of well-known "
@@ -132,7 +167,7 @@ def _directory(path: Path) -> Source:
     file = path / "config.json"
     if not file.is_file():
         raise ModelError(f"the directory {path} has no config.json: it is no model.")
-    shape = shape_of_config(_read(file), str(path))
+    shape = shape_of_config(_read(file), str(file))
     tokenizer = open_tokenizer(path) if (path / "tokenizer.json").is_file() else None
     return Source(str(path), TransformerGraph(path.resolve().name, shape), tokenizer)
 
@@ -142,6 +177,8 @@ def _read(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read: {error}.") from None
+    except RecursionError:
+        raise ModelError(f"{file} cannot be read: it is nested too deeply.") from None
     if not isinstance(found, dict):
         raise ModelError(f"{file} describes no model: it holds no JSON object.")
     return found

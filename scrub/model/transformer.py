@@ -6,6 +6,9 @@ give the model's own logits, is refused by name; nothing is approximated.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,7 +17,8 @@ from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
-from scrub.errors import ModelError, did_you_mean, some
+from scrub.errors import ModelError, some
+from scrub.model.built import in_words, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import unknown, unread
 from scrub.model.layers import ACTIVATIONS
 from scrub.model.precision import HALF
@@ -60,38 +64,67 @@ def adapt(
     """
     model_name = name or _setting(bridge, "model_name", "model")
     architecture = _setting(bridge, "architecture", type(bridge).__name__)
-    _refuse_known(bridge, f"{model_name} ({architecture})")
-    try:
+    title = f"{model_name} ({architecture})"
+    _refuse_known(bridge, title)
+    with in_words(title):
+        refuse_not_finite(bridge.original_model, title)
         exact = _taken(bridge, model_name, architecture, _Copy(torch.float32 if dtype in HALF else dtype, device))
-    except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
-        raise ModelError(
-            f"{model_name} ({architecture}) is not built like the transformers that can be tested: {error}"
-        ) from error
     exact = attrs.evolve(exact, revision=revision or digest(exact), notes=_notes(bridge))
     rows = probe_data(exact, data)
-    self_check(exact, bridge, *rows)
-    if dtype not in HALF:
-        return exact
-    model = exact.to(dtype)
-    rounding_check(model, exact, bridge, *rows)
+    with running(bridge, title):
+        self_check(exact, bridge, *rows)
+        if dtype not in HALF:
+            return exact
+        model = exact.to(dtype)
+        rounding_check(model, exact, bridge, *rows)
     return model
 
 
 def bridge_of(module: nn.Module, name: str) -> Any:
-    """A TransformerBridge around a loaded Hugging Face model; no tokenizer is needed.
+    """A TransformerBridge around a loaded Hugging Face model, which it takes over; no tokenizer is needed.
 
     Raises ModelError when TransformerLens does not know the architecture.
     """
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
     architecture, config = type(module).__name__, module.config
+    refuse_not_finite(module, f"{name} ({architecture})")  # under the names of its file, which a bridge changes
+    _with_joint_biases(module)
     try:
         return build_bridge_from_module(module.eval(), architecture, hf_config=config, model_name=name)
-    except (AttributeError, TypeError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"TransformerLens does not load {name} ({architecture}): {error}") from error
+    except Exception as error:
+        raise ModelError(f"TransformerLens does not load {name} ({architecture}): {said_by(error)}.") from error
 
 
-def native_bridge(config: dict[str, Any], state: dict[str, Tensor], name: str) -> Any:
+def _with_joint_biases(module: nn.Module) -> None:
+    # TransformerLens splits the bias of joint queries, keys and values unasked (GPT-NeoX); zeros compute the same.
+    for part in module.modules():
+        joint: Any = getattr(part, "query_key_value", None)
+        if isinstance(joint, nn.Linear) and getattr(joint, "bias", None) is None:
+            joint.bias = nn.Parameter(joint.weight.new_zeros(joint.out_features), requires_grad=False)
+
+
+def wrapped(module: Any) -> Any:
+    """A TransformerBridge around a Hugging Face model that somebody holds: it shares the tensors and nothing else.
+
+    Raises ModelError when TransformerLens does not know the architecture.
+    """
+    if any(hasattr(part, "original_component") for part in module.modules()):
+        raise ModelError(
+            f"this {type(module).__name__} is inside a TransformerBridge already: give the bridge as model=."
+        )
+    # TransformerLens changes what it wraps, twice-wrapped models not being right any more.
+    tensors = [*module.parameters(), *module.buffers()]
+    return bridge_of(copy.deepcopy(module, {id(tensor): tensor for tensor in tensors}), called(module))
+
+
+def called(module: Any) -> str:
+    """The name of a Hugging Face model: the hub's, its directory's, or that of its class."""
+    name = str(getattr(module, "name_or_path", "")) or type(module).__name__
+    return Path(name).name if Path(name).is_dir() else name
+
+
+def native_bridge(config: Mapping[str, Any], state: dict[str, Tensor], name: str) -> Any:
     """A TransformerLens-native model in eval mode that carries `state`; the caller's random state is kept."""
     from transformer_lens.config import TransformerBridgeConfig
     from transformer_lens.model_bridge.sources.native import boot
@@ -126,8 +159,7 @@ def _refuse_known(bridge: Any, title: str) -> None:
         reasons.append(f"{kind} positions")
     for words, key in unread(_configuration(bridge)):
         reasons += [] if words in reasons else [f"{words} ({key})"]
-    if not hasattr(bridge, "blocks") or not all(hasattr(block, "attn") for block in bridge.blocks):
-        reasons.append("layers without attention")
+    reasons += unlike(bridge)
     if reasons:
         raise ModelError(f"{title} has {' and '.join(reasons)}, which is not supported.")
 
@@ -210,6 +242,7 @@ def _shape(bridge: Any, architecture: str) -> Shape:
         positions=_POSITIONS[str(_setting(bridge, "positional_embedding_type", "none")).lower()],
         parallel=bool(_setting(bridge, "parallel_attn_mlp", False)),
         causal=_setting(bridge, "attention_dir", "causal") == "causal",
+        gated=has_mlp and getattr(first.mlp, "gate", None) is not None,
     )
 
 
@@ -253,7 +286,7 @@ def _attn(bridge: Any, attn: Any, shape: Shape, rotary: Rotary | None, copy: _Co
         b_K=copy.maybe(attn.b_K),
         b_V=copy.maybe(attn.b_V),
         b_O=copy.maybe(attn.b_O),
-        scale=_scale(module, shape),
+        scale=_scale(module, shape.d_head),
         causal=shape.causal,
         window=_window(bridge, module),
         rotary=rotary,
@@ -267,14 +300,14 @@ def _expect(weight: Tensor, axes: tuple[int, ...], name: str) -> None:
         raise ValueError(f"its {name} is of shape {tuple(weight.shape)}, not {axes}")
 
 
-def _scale(module: Any, shape: Shape) -> float:
-    if shape.family == "GPTNeoForCausalLM":
-        return 1.0
+def _scale(module: Any, d_head: int) -> float:
     # Hugging Face's modules name the factor; the native ones name the divisor.
     if (factor := getattr(module, "scaling", None)) is not None:
         return float(factor)
-    divisor = getattr(module, "scale", None)
-    return 1.0 / float(divisor) if isinstance(divisor, int | float) else shape.d_head**-0.5
+    if isinstance(divisor := getattr(module, "scale", None), int | float):
+        return 1.0 / float(divisor)
+    # The one that tells local attention from global (GPT-Neo's) and names neither does not scale.
+    return 1.0 if hasattr(module, "attention_type") else d_head**-0.5
 
 
 def _window(bridge: Any, module: Any) -> int | None:
@@ -300,7 +333,7 @@ def _mlp(block_mlp: Any, cfg: Any, copy: _Copy) -> Mlp:
     name = str(getattr(cfg, "act_fn", None) or ("silu" if hasattr(block_mlp, "gate") else "gelu")).lower()
     act = _ACT_NAMES.get(name, name)
     if act not in ACTIVATIONS:
-        raise ValueError(f"its activation {name!r} is unknown.{did_you_mean(name, ACTIVATIONS)}")
+        raise ValueError(f"its activation {name!r} is none of {', '.join(ACTIVATIONS)}")
     into, gate = getattr(block_mlp, "in"), getattr(block_mlp, "gate", None)
     return Mlp(
         W_in=copy.swapped(block_mlp.W_in),

@@ -59,6 +59,7 @@ class Batch:
     summed: bool
     own_is_base: bool
     passes: Passes
+    # kept by run, base or source: `swapped` exchanges them with the rows
     _kept: dict[str, Arrays] = field(factory=dict[str, Arrays], repr=False)
 
     @property

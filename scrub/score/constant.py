@@ -31,7 +31,7 @@ OWN_CALLS = 1_000_000
 
 def best_constant(claim: Claim, measured: Measured, references: Int[np.ndarray, " reference"]) -> float | None:
     """The best mean metric of a constant answer over the reference rows; None when no candidate has one."""
-    pool = claim.data.order
+    pool = claim.data.order.copy()
     if isinstance(claim.metric, Metric):
         scores = _own(claim, claim.metric, measured, pool, references)
     else:

@@ -29,10 +29,13 @@ _SILENT = {  # members of classes that say where a class comes from, or what Pyt
 _SLOTS = (GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType)
 
 
-@cache
+@cache  # kept by the file's name, which says all: a name that depends on the working directory is none of a library's
 def installed(file: str) -> bool:
     """Whether a file is part of an installed package, of Python, or of scrub."""
-    return file.startswith("<frozen ") or any(Path(file).resolve().is_relative_to(place) for place in _LIBRARIES)
+    there = Path(file)
+    return file.startswith("<frozen ") or (
+        there.is_absolute() and any(there.resolve().is_relative_to(place) for place in _LIBRARIES)
+    )
 
 
 def function_parts(function: FunctionType) -> list[Any]:

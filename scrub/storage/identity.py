@@ -55,7 +55,7 @@ def _told(value: object) -> str:
     return found
 
 
-@cache
+@cache  # kept for the process, which runs the code that its files held when it began
 def of_scrub() -> str:
     """A digest of the code that makes numbers: they are used again with exactly this code."""
     rooms = ("anatomy", "claims", "model", "engine", "score", "zoo")

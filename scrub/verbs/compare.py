@@ -62,7 +62,7 @@ def compare(
     used = [references(claim, rows, seed) for claim in claims]
     refuse_other_numbers(benches, used, short)
 
-    @cache
+    @cache  # kept for this comparison alone
     def constant() -> float | None:  # one for all, who share metric and rows
         return best_constant(claims[0], benches[0].measured, used[0])
 

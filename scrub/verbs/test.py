@@ -40,7 +40,7 @@ def test(
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
 
-    Main arguments: `hypothesis`; `model` overrides the claim's own (a name, a directory, a loaded bridge, a
+    Main arguments: `hypothesis`; `model` overrides the claim's own (a name, a directory, a loaded model, a
     graph); `rows` takes a seeded subset of the reference rows (all by default); `draws` for each row; `seed`;
     `exact=True` enumerates every draw on a computation graph. Other arguments: `device`, `dtype` (`float64` to
     verify), `explain=False` leaves out the top lines of the explanation of a refuted claim, `controls="none"`

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from scrub.anatomy.shape import Shape
 from scrub.errors import ModelError, did_you_mean, some
@@ -28,7 +30,7 @@ class Card:
 
     name: str
     note: str
-    config: dict[str, Any]
+    config: Mapping[str, Any] = field(converter=MappingProxyType[str, Any])
     vocabulary: tuple[str, ...]
     accuracy: float
     chance: float
@@ -43,7 +45,7 @@ def weights_path(name: str) -> Path:
     return FOLDER / f"{name}.safetensors"
 
 
-@cache
+@cache  # kept by name: the files are scrub's own, and a card cannot be written to
 def info(name: str) -> Card:
     """The card of the model called `name`. Raises ModelError, with the nearest name, when there is none."""
     if name in COMPILED:
@@ -60,7 +62,7 @@ def _compiled_card(name: str) -> Card:
     return Card(
         name=name,
         note=made.note,
-        config=dict(made.config),
+        config=made.config,
         vocabulary=made.vocabulary,
         accuracy=1.0,
         chance=made.chance,
@@ -88,6 +90,7 @@ def shape(name: str) -> Shape:
         positions="learned",
         parallel=False,
         causal=config.get("attention_dir", "causal") == "causal",
+        gated=bool(config.get("gated_mlp")),
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import numpy as np
 import pytest
+from attrs import evolve
 from graph_cases import bench_of, claim_of, drawn_rows, graph_of, story_of
 from hooked import mixed_rows
 
 import scrub
+from model.tiny_models import hugging_face
 from scrub import Hypothesis, Interpretation, claim, embed, heads, logits, mlps, nodes, recovers, resid
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import Shape as Sizes
@@ -25,6 +28,7 @@ from scrub.engine.plan import Leaf, Program, Shape, Stream, compile_tree
 from scrub.engine.unroll import as_networkx, unroll
 from scrub.errors import ScrubError
 from scrub.model.resolve import sound
+from scrub.model.transformer import bridge_of
 from scrub.score.sample import compile_claim
 from scrub.verbs.setup import references
 from strategies_models import named
@@ -257,6 +261,21 @@ def test_forwards_of_the_empty_claim() -> None:
     whole = length * (3 * per_layer + s.d_model * s.d_vocab)
     assert forward_work(GRAPH, length) == whole
     assert plan.forwards == pytest.approx(12 * s.d_model * s.d_vocab / whole)
+
+
+@pytest.mark.parametrize("kind", ["LlamaForCausalLM", "GemmaForCausalLM", "GPT2LMHeadModel"])
+def test_a_model_costs_the_same_by_its_directory_and_loaded(tmp_path: Path, kind: str) -> None:
+    """The head's share alone would hide it: the pass that is the unit has gated MLPs, and so has the path."""
+    module: Any = hugging_face(kind, **{"n_layer" if kind.startswith("GPT2") else "num_hidden_layers": 3})
+    module.config.save_pretrained(tmp_path)
+    by_directory, loaded = (scrub.plan(deep("mlps"), model=m).forwards for m in (tmp_path, bridge_of(module, kind)))
+    assert by_directory == loaded
+
+
+def test_a_gated_mlp_costs_three_matrices() -> None:
+    gated = evolve(GRAPH, shape=evolve(SIZES, gated=True))
+    more = 10 * SIZES.n_layers * SIZES.d_model * SIZES.d_mlp
+    assert forward_work(gated, 10) - forward_work(GRAPH, 10) == more
 
 
 def test_forwards_grow_with_what_is_passed_through() -> None:

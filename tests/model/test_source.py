@@ -9,21 +9,33 @@ from typing import Any
 import attrs
 import networkx as nx
 import pytest
+import torch
 from torch.nn import Linear
 
+from claim_cases import names_claim, names_rows
 from model.tiny_models import bridged, hugging_face, native
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims import hub
+from scrub.claims.dataset import Dataset
 from scrub.claims.text import words
-from scrub.errors import ModelError
+from scrub.errors import DataError, ModelError
 from scrub.model import source
 from scrub.model.computation import Computation
 from scrub.model.known import SHAPES, shape_of_config
+from scrub.model.layers import trace, unembed
+from scrub.model.load import load
+from scrub.model.resolve import data_of
 from scrub.model.source import find
 from scrub.model.transformer import adapt
 
 CONFIG: dict[str, Any] = {
     "model_type": "gpt2", "n_embd": 8, "n_head": 2, "n_layer": 3, "vocab_size": 20, "n_positions": 9
+}  # fmt: skip
+
+
+LLAMA: dict[str, Any] = {
+    "model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "hidden_size": 16, "intermediate_size": 24, "vocab_size": 31, "max_position_embeddings": 24,
 }  # fmt: skip
 
 
@@ -88,6 +100,56 @@ def test_a_loaded_bridge_and_what_was_taken_from_it() -> None:
     assert find(bridge).loaded is bridge
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["GPT2LMHeadModel", "LlamaForCausalLM"])
+def test_a_model_of_hugging_faces_is_wrapped_and_stays_as_it_was(kind: str) -> None:
+    module: Any = hugging_face(kind)
+    before, tokens = {name: type(part) for name, part in module.named_modules()}, torch.tensor([[3, 1, 4]])
+    logits = module(tokens).logits
+    for _ in range(2):  # a claim about it is checked, and then tested
+        found = find(module)
+        assert (found.name, found.tokenizer, find(found.loaded).graph) == (kind, None, found.graph)
+        weights = load(module)
+        torch.testing.assert_close(unembed(weights, trace(weights, tokens, torch.tensor([3]))), logits)
+    assert {name: type(part) for name, part in module.named_modules()} == before
+    assert torch.equal(module(tokens).logits, logits)
+
+
+def test_a_model_of_hugging_faces_brings_the_tokenizer_beside_it(tmp_path: Path) -> None:
+    module: Any = hugging_face("GPT2LMHeadModel")
+    module.save_pretrained(tmp_path / "mine")
+    made: Any = words(["a", "b"])
+    made.save(str(tmp_path / "mine" / "tokenizer.json"))
+    found = find(type(module).from_pretrained(tmp_path / "mine"))
+    assert found.name == "mine"
+    assert found.tokenizer is not None
+    assert found.tokenizer.get_vocab_size() == 2
+
+
+class Own:
+    """A tokenizer of a user's: ids, and no offsets."""
+
+    def __init__(self, size: int = 31) -> None:
+        self.size = size
+
+    def get_vocab_size(self) -> int:
+        return self.size
+
+    def encode(self, text: str, add_special_tokens: bool = False) -> list[int]:
+        return [ord(letter) % self.size for letter in text]
+
+
+@pytest.mark.parametrize("tokenizer", [Own(), Own(0), object()])
+def test_a_bridge_whose_tokenizer_cannot_be_used_takes_token_ids(tokenizer: Any) -> None:
+    bridge = native()
+    bridge.tokenizer = tokenizer
+    found = find(bridge)
+    assert found.tokenizer is None
+    with pytest.raises(DataError, match=r"native has none here \((Own|object|the tokenizer).*\): use a directory"):
+        data_of(names_claim(data=lambda tokenizer: None), found)
+    assert data_of(names_claim(data=lambda: Dataset.from_rows(names_rows())), found).has_tokens
+
+
 KINDS = {
     "gpt2": "GPT2LMHeadModel",
     "gpt_neox": "GPTNeoXForCausalLM",
@@ -104,7 +166,7 @@ def test_a_config_says_what_the_weights_say(family: str) -> None:
     changes = {"head_dim": 4} if family in ("qwen3", "gemma") else {}
     config = hugging_face(KINDS[family], **changes).config
     found = shape_of_config(json.loads(json.dumps(config.to_dict(), default=str)), "tiny")  # pyright: ignore
-    assert found.family == family
+    assert (found.family, found.gated) == (family, family not in ("gpt2", "gpt_neox"))
     wanted = adapt(bridged(KINDS[family], **changes)).shape
     assert attrs.evolve(found, family="") == attrs.evolve(wanted, family="")
 
@@ -114,16 +176,40 @@ def test_a_config_says_what_the_weights_say(family: str) -> None:
     [
         ("{", "cannot be read"),
         ("[]", "describes no model"),
-        ({"model_type": "gpt2"}, "lacks 'n_embd'"),
-        ({**CONFIG, "n_head": 0}, "describes no transformer"),
-        ({**CONFIG, "n_embd": None}, "describes no transformer"),
-        ({"model_type": "gpt_neo"}, "the family 'gpt_neo'.* Did you mean 'gpt_neox'"),
-        ({}, "the family ''"),
+        ("[" * 100_000, "nested too deeply"),
+        (
+            {"model_type": "gpt2", "n_layer": "2"},
+            "'n_layer' is \"2\", no whole number .*; 'n_head' is missing; 'n_embd'",
+        ),
+        ({**CONFIG, "n_layer": None}, "'n_layer' is null, no whole number from 1 to 1,000"),
+        ({**CONFIG, "n_layer": -1}, "'n_layer' is -1"),
+        ({**CONFIG, "n_layer": 10**9}, "'n_layer' is 1000000000"),
+        ({**CONFIG, "n_head": True}, "'n_head' is true"),
+        ({**CONFIG, "n_head": 3}, "'n_embd', 8, is no multiple of 'n_head', 3"),
+        ({**CONFIG, "n_inner": "32"}, "'n_inner' is \"32\""),
+        ({**CONFIG, "vocab_size": 20.0}, r"'vocab_size' is 20\.0"),
+        ({**LLAMA, "num_hidden_layers": 0}, "'num_hidden_layers' is 0"),
+        ({**LLAMA, "num_key_value_heads": 3}, "'num_attention_heads', 4, is no multiple of 'num_key_value_heads', 3"),
+        ({**LLAMA, "model_type": "gpt_neox", "use_parallel_residual": "no"}, 'is "no", neither true nor false'),
+        ({"model_type": "gpt_neo"}, 'the family "gpt_neo", whose shape .* Give the loaded model'),
+        ({"model_type": "t5", "is_encoder_decoder": True}, r'an encoder with a decoder \("t5"\)'),
+        ({}, "'model_type' is null"),
+        ({"model_type": ["x" * 99]}, r"'model_type' is .{40}\.\.\.\.$"),
     ],
 )
 def test_a_config_that_cannot_be_read(tmp_path: Path, config: Any, sentence: str) -> None:
-    with pytest.raises(ModelError, match=sentence):
+    with pytest.raises(ModelError, match=sentence) as caught:
         find(directory(tmp_path, config))
+    assert str(tmp_path / "config.json") in str(caught.value)
+    assert "Did you mean" not in str(caught.value)  # a family is no typo
+
+
+@pytest.mark.parametrize("key", ["num_key_value_heads", "head_dim"])
+def test_a_number_that_follows_from_others_may_be_null(tmp_path: Path, key: str) -> None:
+    without = {name: value for name, value in LLAMA.items() if name != key}
+    shapes = [transformer(directory(tmp_path, config)).shape for config in ({**LLAMA, key: None}, without)]
+    assert shapes[0] == shapes[1]
+    assert shapes[0].n_heads * shapes[0].d_head == 16
 
 
 def broken() -> None:
@@ -137,10 +223,13 @@ def broken() -> None:
         (nx.DiGraph, "model=type is no model"),
         (broken, r"model=: broken\(\) raised KeyError: 'x'"),
         (lambda: None, "model=NoneType is no model"),
-        (Linear(2, 2), "model=Linear is no model: give a name, a directory.* a TransformerBridge"),
+        (Linear(2, 2), "model=Linear is no model: .* a language model of Hugging Face's, a TransformerBridge"),
         ("zoo:inductoin", "Did you mean 'induction'"),
         ("gpt2-smal", "Did you mean 'gpt2-small'"),
         ("induction", "Did you mean 'zoo:induction'"),
+        ("EleutherAI/pythia-70", "Did you mean 'EleutherAI/pythia-70m'"),
+        ("EleutherAI/gpt-neo-125m", r"reached\. A directory"),  # another model is no typo
+        ("facebook/opt-125m", r"reached\. A directory"),
         ("a/b", "the Hugging Face hub cannot be reached.*--model DIR"),
         ("./a/b", "there is no such directory"),
     ],
@@ -199,22 +288,23 @@ def test_the_hub_is_asked_only_where_it_may_be(tmp_path: Path, monkeypatch: pyte
         opened.append(request.full_url)
         raise OSError("no network")
 
-    hub.reachable.cache_clear()
-    hub.hub_file.cache_clear()
+    hub._answers.cache_clear()
+    monkeypatch.setattr(hub.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert hub.hub_file("some/model", "config.json") is None
     assert opened == []
-    hub.reachable.cache_clear()
-    hub.hub_file.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     assert hub.hub_file("some/model", "config.json") is None
     assert hub.hub_file("some/model", "tokenizer.json") is None
     assert hub.hub_file("./no/name", "config.json") is None
     assert opened == [constants.ENDPOINT]  # once
-    hub.reachable.cache_clear()
-    hub.hub_file.cache_clear()
+    monkeypatch.setattr(constants, "ENDPOINT", "https://elsewhere.test")
+    assert not hub.reachable()
+    monkeypatch.setattr(hub.time, "monotonic", lambda: hub.AGAIN)
+    assert not hub.reachable()
+    assert opened[1:] == ["https://elsewhere.test"] * 2  # another hub, and another minute
 
 
 def test_the_hubs_cache_is_read_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +316,6 @@ def test_the_hubs_cache_is_read_without_a_network(tmp_path: Path, monkeypatch: p
     (kept / "config.json").write_text("{}")
     (tmp_path / "models--some--model" / "refs").mkdir()
     (tmp_path / "models--some--model" / "refs" / "main").write_text("abc")
-    hub.hub_file.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     lookup = huggingface_hub.try_to_load_from_cache
     monkeypatch.setattr(
@@ -234,4 +323,5 @@ def test_the_hubs_cache_is_read_without_a_network(tmp_path: Path, monkeypatch: p
     )
     assert hub.hub_file("some/model", "config.json") == kept / "config.json"
     assert hub.hub_file("some/model", "tokenizer.json") is None
-    hub.hub_file.cache_clear()
+    (kept / "tokenizer.json").write_text("{}")  # it has come since
+    assert hub.hub_file("some/model", "tokenizer.json") == kept / "tokenizer.json"

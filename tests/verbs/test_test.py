@@ -13,10 +13,21 @@ import pytest
 
 import scrub
 from cli_cases import FALSE, HEAD
+from model.tiny_models import native
 from scrub.claims.problems import ClaimProblems
+from scrub.claims.text import words
 from scrub.errors import ClaimError, DataError, MetricError, ModelError, ScrubError
-from scrub.model.resolve import sound
+from scrub.model.resolve import data_of, sound
+from scrub.model.source import find
 from scrub.verbs.setup import references
+
+
+class Own:
+    """A tokenizer of a user's own that speaks as those of the library do."""
+
+    def __init__(self, inner: Any) -> None:
+        self.encode, self.decode, self.get_vocab_size = inner.encode, inner.decode, inner.get_vocab_size
+
 
 SPACE: dict[str, Any] = {}
 exec(HEAD + FALSE, SPACE)
@@ -82,6 +93,37 @@ def test_data_get_the_models_own_tokenizer() -> None:
     scrub.check(make(data=texts, model="zoo:induction"))
     scrub.check(make(data=texts, model="zoo:brackets"))
     assert seen == [101, 6]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_two_models_of_one_name_make_data_with_their_own_tokenizers(own: bool) -> None:
+    """Two native bridges are both called `native`; the second must not be given the first one's token ids."""
+
+    def texts(tokenizer: Any) -> scrub.Dataset:
+        return scrub.Dataset.from_text(["b a b"], tokenizer=tokenizer)
+
+    tokenizers: list[Any] = [words(["a", "b", "c"]), words(["b", "c", "a"]), words(["a", "b", "c"])]
+    bridges = [native(d_vocab=3, seed=seed) for seed in range(3)]
+    for bridge, tokenizer in zip(bridges, tokenizers, strict=True):
+        bridge.tokenizer = Own(tokenizer) if own else tokenizer
+    claim, sources = make(data=texts), [find(bridge) for bridge in bridges]
+    assert {source.name for source in sources} == {"native"}
+    found = [data_of(claim, source) for source in sources]
+    assert [data.rows[0].tokens for data in found] == [(1, 0, 1), (0, 2, 0), (1, 0, 1)]
+    assert data_of(claim, sources[0]) is found[0]
+    assert (found[2] is found[0]) is not own  # equal tokenizers are one; what cannot be looked into is its own
+
+
+def test_a_tokenizer_that_was_changed_is_another() -> None:
+    def texts(tokenizer: Any) -> scrub.Dataset:
+        return scrub.Dataset.from_rows([{"tokens": tokenizer.encode("a b").ids}])
+
+    bridge = native(d_vocab=3)
+    bridge.tokenizer = words(["a", "b", "c"])
+    claim, source = make(data=texts), find(bridge)
+    assert data_of(claim, source).rows[0].tokens == (0, 1)
+    bridge.tokenizer.enable_truncation(1)
+    assert data_of(claim, source).rows[0].tokens == (0,)
 
 
 def test_check_raises_nothing_and_the_others_raise_what_it_found() -> None:

@@ -1,0 +1,138 @@
+"""What a TransformerBridge is built of that cannot be tested, in words: parts, broken weights, wrong wrapping.
+
+The bridge is only looked at: attributes that TransformerLens gives every bridge, and the modules inside.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from scrub.errors import ModelError, ScrubError, some
+
+# Their texts speak of Python's objects, not of the model.
+_INTERNAL = (AttributeError, TypeError, LookupError, AssertionError, NameError)
+
+
+def unlike(bridge: Any) -> Iterator[str]:
+    """What of a bridge is unlike the transformers that can be tested, as things that it has or lacks."""
+    blocks = getattr(bridge, "blocks", None)
+    if blocks is None:
+        both = hasattr(bridge, "encoder_blocks") and hasattr(bridge, "decoder_blocks")
+        yield "an encoder with a decoder" if both else "no list of layers"
+        return
+    if not all(hasattr(block, "attn") for block in blocks):
+        yield "layers without attention"
+        return
+    if any(_part(block, "original_component", "do_layer_norm_before") is False for block in blocks):
+        yield "norms after attention and MLPs"
+    if not all(_there(block, "ln1") for block in blocks):
+        yield "no norm before attention"
+    apart = [
+        block for block in blocks if hasattr(block, "mlp") and not getattr(bridge.cfg, "parallel_attn_mlp", False)
+    ]
+    if not all(_there(block, "ln2") for block in apart):
+        yield "no norm before its MLPs"
+    if not _there(bridge, "ln_final"):
+        yield "no norm after its last layer"
+    yield from _positions(bridge)
+    norms = [norm for block in blocks for norm in (_part(block, "attn", "q_norm"), _part(block, "attn", "k_norm"))]
+    if any(norm is not None and not hasattr(norm, "uses_rms_norm") for norm in norms):
+        yield "head norms of a form of their own"
+
+
+def _positions(bridge: Any) -> Iterator[str]:
+    kind = str(getattr(bridge.cfg, "positional_embedding_type", None)).lower()
+    if kind == "standard" and not hasattr(bridge, "pos_embed"):
+        yield "positions that are no table that was learned"
+    rotary = _part(bridge, "rotary_emb", "original_component")
+    if kind == "rotary" and rotary is not None and "layer_type" in inspect.signature(rotary.forward).parameters:
+        yield "rotary angles that differ between layers"
+
+
+def _there(owner: Any, name: str) -> bool:
+    """Whether a part of a bridge exists and stands for a module of the model."""
+    return _part(owner, name, "original_component") is not None
+
+
+def _part(owner: Any, *names: str) -> Any:
+    for name in names:
+        owner = getattr(owner, name, None)
+    return owner
+
+
+def refuse_not_finite(module: nn.Module, title: str) -> None:
+    """Raises ModelError naming the tensors of a model that hold NaN or infinite numbers."""
+    found = {_own_name(name): _not_finite(parameter) for name, parameter in module.named_parameters()}
+    if bad := [f"{name} ({count} of its numbers)" for name, count in found.items() if count]:
+        raise ModelError(
+            f"the weights of {title} are broken: NaN or infinite are {some(bad, 3)}. Take an undamaged file; half "
+            "precision may have been too small for them."
+        )
+
+
+def _not_finite(parameter: torch.Tensor) -> int:
+    """How many of its numbers are none; almost always none of them, which its least and its largest tell."""
+    if not parameter.numel() or all(end.isfinite() for end in torch.aminmax(parameter)):
+        return 0
+    return int((~torch.isfinite(parameter)).sum())
+
+
+def _own_name(name: str) -> str:
+    """The name of a parameter without the wrappers that TransformerLens put around modules."""
+    return name.replace("._original_component", "")
+
+
+@contextmanager
+def in_words(title: str) -> Generator[None]:
+    """Turns what reading an unknown kind of bridge raises into a sentence. Raises ModelError."""
+    try:
+        yield
+    except ScrubError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{title} is not built like the transformers that can be tested: {said_by(error)}."
+        ) from error
+
+
+@contextmanager
+def running(bridge: Any, title: str) -> Generator[None]:
+    """Gives the reason, where it is known, why a bridge does not compute as its weights say, or not at all.
+
+    Raises ModelError.
+    """
+    try:
+        yield
+    except Exception as error:
+        if reason := _cause(bridge, ran=isinstance(error, ScrubError)):
+            raise ModelError(f"{title} {reason}") from error
+        if isinstance(error, ScrubError):
+            raise
+        raise ModelError(f"{title} does not run in TransformerLens: {said_by(error)}.") from error
+
+
+def _cause(bridge: Any, ran: bool) -> str | None:
+    modules = list(bridge.original_model.modules())
+    wrapped = [module.original_component for module in modules if hasattr(module, "original_component")]
+    if not ran and any(isinstance(module, nn.Identity) for module in wrapped):
+        return (
+            "has lost its norms (nn.Identity stands for them), and TransformerLens cannot run it so: keep LayerNorm "
+            "modules, with eps 1e12 and weights of 1e6, which do nothing either."
+        )
+    if any(hasattr(module, "original_component") for module in wrapped):
+        return "was wrapped by TransformerLens twice: load the model anew, or give the first bridge."
+    return None
+
+
+def said_by(error: BaseException) -> str:
+    """The first line of a library's error, or its kind alone where the text is about Python's objects."""
+    text = next(iter(str(error).strip().splitlines()), "")
+    if isinstance(error, _INTERNAL) or not text:
+        return f"a part of it is missing or of another form ({type(error).__name__} in TransformerLens)"
+    return text.rstrip(".")
