@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.files import read_circuit
 from scrub.errors import ClaimError
 
 
@@ -26,7 +25,7 @@ def names(circuit: Circuit) -> set[str]:
 def refused(folder: Path, content: Any, *wanted: str) -> str:
     file = stored(folder, content)
     with pytest.raises(ClaimError) as caught:
-        read_circuit(file)
+        Circuit.read(file)
     message = str(caught.value)
     assert message.startswith(str(file))
     for words in wanted:

@@ -8,6 +8,8 @@ where the value is written and read; for keys and values that is the position at
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from attrs import frozen
 
@@ -56,6 +58,15 @@ class Edge:
 Part = Node | Edge
 
 
+@frozen
+class Parts:
+    """Parts as they were read, with what stands beside them: sets of them by role, and sizes of their model."""
+
+    listed: tuple[Part, ...] = ()
+    roles: tuple[tuple[str, frozenset[Part]], ...] = ()
+    made_for: tuple[tuple[str, int], ...] = ()
+
+
 def channel_name(receiver: Component, channel: str) -> str:
     """`9.9.q`; the one channel of a component that has no other is not written, nor a graph's argument."""
     return f"{receiver}.{channel}" if receiver.traits.attends else str(receiver)
@@ -70,6 +81,41 @@ def _order(part: Part) -> tuple[object, ...]:
     if isinstance(part, Node):
         return (part.component, at)
     return (part.receiver, part.channel, part.sender, at)
+
+
+def parse_parts(names: str | Iterable[str], graph: ModelGraph | None = None) -> tuple[Part, ...]:
+    """The parts that names stand for, separated by commas or semicolons; heads alone also by spaces.
+
+    Raises ClaimError for what is no name, with every problem, and where nothing is named.
+    """
+    several = not isinstance(names, str) and isinstance(names, Iterable)  # pyright: ignore[reportUnnecessaryIsInstance]
+    given: list[Any] = list(names) if several else [names]
+    strange = [name for name in given if not isinstance(name, str)]
+    if strange:
+        raise ClaimError(f"{strange[0]!r} is no name of a part: write text, such as '9.6 @ END'.")
+    texts = [text for name in given for text in _split(name)]
+    found, problems = list[Part](), list[str]()
+    for text in texts:
+        try:
+            found += parse_part(text, graph)
+        except ClaimError as error:
+            problems.append(str(error))
+    if problems:
+        raise ClaimError("\n".join(problems))
+    if not found:
+        raise ClaimError("an empty circuit: name at least one component or edge.")
+    return tuple(found)
+
+
+def _split(text: str) -> list[str]:
+    no_comma(text)
+    found = list[str]()
+    for piece in text.replace(";", ",").replace("\n", ",").split(","):
+        body, at, place = piece.partition("@")
+        words = body.split()
+        heads = "->" not in body and len(words) > 1 and not words[0].isalpha()
+        found += [f"{word} {at}{place}" for word in words] if heads else [piece] * bool(piece.strip())
+    return [text.strip() for text in found]
 
 
 def parse_part(text: str, graph: ModelGraph | None = None) -> tuple[Part, ...]:

@@ -19,7 +19,7 @@ from scrub.circuit.on_graph import OnGraph
 from scrub.circuit.on_transformer import OnTransformer
 from scrub.circuit.paths import Path
 from scrub.circuit.scoring import Scorer
-from scrub.circuit.universe import expand, free_writers, slots_in
+from scrub.circuit.universe import free_writers, slots_in
 from scrub.claims.metric import AnyMetric
 from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
@@ -51,7 +51,7 @@ class Bench:
     ) -> Bench:  # fmt: skip
         """The bench for a circuit and its parts. Raises ClaimError for parts or positions that do not exist."""
         circuit.checked(experiment.graph)
-        slots = slots_in(circuit)
+        slots = slots_in((*circuit.nodes, *circuit.edges))
         if wrong := misplaced(experiment.data, slots, _used(experiment)):
             raise ClaimError("\n".join(wrong))
         named = {n.component for n in circuit.nodes} | {e.sender for e in circuit.edges}
@@ -59,7 +59,7 @@ class Bench:
         if experiment.graph.sequence and POS not in named:
             passed |= {POS}
         listed = cls(experiment, model, slots, passed, seed, _draws(experiment, draws))
-        if clash := [str(p) for p in expand(circuit, experiment.graph) if _ends(p) & passed - {POS}]:
+        if clash := [str(p) for p in circuit.expanded(experiment.graph) if _ends(p) & passed - {POS}]:
             raise ClaimError(
                 f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part "
                 "of a circuit. Leave it out, or pass through less."

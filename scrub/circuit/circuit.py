@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from scrub.anatomy.edges import Edge, Node, Part, channel_name, no_comma, parse_part
+from scrub.anatomy.edges import Edge, Node, Part, Parts, channel_name, parse_parts
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import POS, Component
+from scrub.anatomy.positions import Slot
+from scrub.circuit.claimed import claimed_parts
+from scrub.circuit.files import read_parts, write_parts
+from scrub.circuit.universe import Graph, complement, expand, live, output_of
 from scrub.errors import ClaimError, nearest, path_of, some
 from scrub.shown import shown
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
     from scrub.anatomy.transformer import TransformerGraph
     from scrub.claims.hypothesis import Hypothesis
+    from scrub.claims.resolved import Claim
     from scrub.model.computation import Computation
 
 COMPONENTS, EDGES = "components", "edges"
@@ -40,10 +45,19 @@ class Circuit:
     @classmethod
     def of(cls, hypothesis: Hypothesis, model: Any = None) -> Circuit:
         """What a hypothesis claims: its components at their positions, and an edge for every direct read."""
-        from scrub.circuit.claimed import circuit_of
         from scrub.model.resolve import sound
 
-        return circuit_of(sound(hypothesis, model, expecting=False)[0])
+        return cls.of_claim(sound(hypothesis, model, expecting=False)[0])
+
+    @classmethod
+    def of_claim(cls, claim: Claim) -> Circuit:
+        """As `of`, of a claim that was resolved."""
+        return cls.of_parts(claimed_parts(claim))
+
+    @classmethod
+    def of_parts(cls, found: Parts) -> Circuit:
+        """The circuit that was read, with what stands beside its parts."""
+        return evolve(cls.from_parts(found.listed), roles=found.roles, made_for=found.made_for)
 
     @classmethod
     def parse(cls, names: str | Iterable[str], graph: ModelGraph | None = None) -> Circuit:
@@ -52,30 +66,21 @@ class Circuit:
         Names are separated by commas or semicolons; heads alone may be separated by spaces (`"9.6 9.9 10.0"`).
         Raises ClaimError for what is no name, with every problem, and for a text without names.
         """
-        several = not isinstance(names, str) and isinstance(names, Iterable)  # pyright: ignore[reportUnnecessaryIsInstance]
-        given: list[Any] = list(names) if several else [names]
-        strange = [name for name in given if not isinstance(name, str)]
-        if strange:
-            raise ClaimError(f"{strange[0]!r} is no name of a part: write text, such as '9.6 @ END'.")
-        texts = [text for name in given for text in _split(name)]
-        found, problems = list[Part](), list[str]()
-        for text in texts:
-            try:
-                found += parse_part(text, graph)
-            except ClaimError as error:
-                problems.append(str(error))
-        if problems:
-            raise ClaimError("\n".join(problems))
-        if not found:
-            raise ClaimError("an empty circuit: name at least one component or edge.")
-        return cls.from_parts(found)
+        return cls.from_parts(parse_parts(names, graph))
 
     @classmethod
-    def read(cls, file: str | Path) -> Circuit:
-        """A circuit from a file of a peer: see `scrub.circuit.files`. Raises ClaimError."""
-        from scrub.circuit.files import read_circuit
+    def read(cls, file: str | Path, graph: ModelGraph | None = None) -> Circuit:
+        """A circuit from a file of a peer, or of ours: see `scrub.circuit.files`. Raises ClaimError.
 
-        return read_circuit(path_of(file, "Circuit.read(file)"))
+        With a computation `graph`, names are its nodes.
+        """
+        return cls.of_parts(read_parts(path_of(file, "Circuit.read(file)"), graph))
+
+    def write(self, file: str | Path) -> None:
+        """Write our JSON, which `read` reads back equal. Raises ClaimError when it cannot be written."""
+        write_parts(
+            Parts((*self.nodes, *self.edges), self.roles, self.made_for), path_of(file, "circuit.write(file)")
+        )
 
     @classmethod
     def from_parts(cls, parts: Iterable[Part]) -> Circuit:
@@ -148,15 +153,25 @@ class Circuit:
 
         What is passed `through`, and the position embedding unless it is named, is no part. Raises ClaimError.
         """
-        from scrub.circuit.universe import complement, output_of
+        return self.complement_in(graph, self._passed(graph, through), output_of(graph))
 
-        return complement(self, graph, self._passed(graph, through), output_of(graph))
+    def complement_in(
+        self, graph: Graph, passed: frozenset[Component], output: Component, positions: Iterable[Slot] = ()
+    ) -> Circuit:
+        """As `complement`, with the components that are passed through; of parts at `positions`."""
+        return Circuit.from_parts(complement((*self.nodes, *self.edges), graph, passed, output, positions))
 
     def pruned(self, graph: Computation | TransformerGraph, through: Iterable[str] = ()) -> Circuit:
         """The circuit without edges that lie on no path of its edges from an input to the output."""
-        from scrub.circuit.universe import output_of, pruned
+        return self.pruned_in(graph, self._passed(graph, through), output_of(graph))
 
-        return pruned(self, graph, self._passed(graph, through), output_of(graph))[0]
+    def pruned_in(self, graph: Graph, passed: frozenset[Component], output: Component) -> Circuit:
+        """As `pruned`, with the components that are passed through."""
+        return evolve(self, edges=live(self.edges, graph, passed, output)) if self.edges else self
+
+    def expanded(self, graph: Graph) -> Circuit:
+        """The circuit in finest components: `attn l` as its heads, `resid l` as everything written before layer l."""
+        return Circuit.from_parts(expand((*self.nodes, *self.edges), graph))
 
     def _passed(self, graph: Computation | TransformerGraph, through: Iterable[str]) -> frozenset[Component]:
         named = {node.component for node in self.nodes} | {edge.sender for edge in self.edges}
@@ -172,17 +187,6 @@ class Circuit:
 
     def _repr_html_(self) -> str:
         return shown(self, "html")
-
-
-def _split(text: str) -> list[str]:
-    no_comma(text)
-    found = list[str]()
-    for piece in text.replace(";", ",").replace("\n", ",").split(","):
-        body, at, place = piece.partition("@")
-        words = body.split()
-        heads = "->" not in body and len(words) > 1 and not words[0].isalpha()
-        found += [f"{word} {at}{place}" for word in words] if heads else [piece] * bool(piece.strip())
-    return [text.strip() for text in found]
 
 
 def _bare(part: Part) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from scrub.anatomy.edges import Edge, Node, Part
+from scrub.anatomy.edges import Edge, Node, Part, Parts
 from scrub.anatomy.positions import ALL, Slot
-from scrub.circuit.circuit import Circuit
 from scrub.claims.placement import Placed, PlacedSite
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
 
 
-def circuit_of(claim: Claim) -> Circuit:
+def claimed_parts(claim: Claim) -> Parts:
     """Components of every site but the output's; edges from each parent's components to the channels that read it.
 
     An edge stands at the position where the parent's value lies. Queries and inputs read their own position, so
@@ -32,7 +31,7 @@ def circuit_of(claim: Claim) -> Circuit:
     joined = tuple(
         (name, named.get(name, frozenset()) | frozenset(edges.get(name, ()))) for name in claim.placement.placed
     )
-    return Circuit(nodes, everything, tuple((name, parts) for name, parts in joined if parts))
+    return Parts((*nodes, *everything), tuple((name, parts) for name, parts in joined if parts))
 
 
 def _nodes(site: Site) -> list[Node]:

@@ -18,7 +18,6 @@ from scrub.circuit.minimality import Needed, minimality
 from scrub.circuit.random import is_input, random_circuits
 from scrub.circuit.runs import by_row
 from scrub.circuit.significance import Finding, equivalence, independence, wins
-from scrub.circuit.universe import expand
 from scrub.errors import ClaimError
 from scrub.shown import shown
 
@@ -134,7 +133,7 @@ def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, num
     """Knocked out are the parts that are no inputs, and random ones in their place: without inputs nothing works."""
     null = "knocking the circuit out moves the model more than that of at most 90 % of random ones"
     graph = bench.experiment.graph
-    inner = Circuit.from_parts(part for part in expand(circuit, graph).parts if not is_input(part, graph))
+    inner = Circuit.from_parts(part for part in circuit.expanded(graph).parts if not is_input(part, graph))
     rivals = _rivals(bench, inner, number, outside=True)
     if not rivals:
         return wins("partial necessity", null, 0, 0)
@@ -145,6 +144,6 @@ def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, num
 
 def _rivals(bench: Bench, circuit: Circuit, number: int, outside: bool) -> list[Circuit]:
     graph, output = bench.experiment.graph, bench.experiment.output
-    if all(is_input(part, graph) for part in expand(circuit, graph).parts):
+    if all(is_input(part, graph) for part in circuit.expanded(graph).parts):
         return []
     return random_circuits(circuit, graph, bench.passed, output, number, bench.seed, outside=outside)

@@ -1,6 +1,6 @@
 """Circuits in files: what peers write is read, and our own JSON is written.
 
-`read_circuit` tells by the content what a file is: a graph of EAP-IG or MIB (`formats.graph`), names of components
+`read_parts` tells by the content what a file is: a graph of EAP-IG or MIB (`formats.graph`), names of components
 and edges, one a line or a list, of auto-circuit, EAP-IG or ours (`formats.named`), edges between hooks of ACDC
 (`formats.hooks`), pairs of TransformerLens (`formats.pairs`), or our JSON (`formats.own`). Blank lines and what
 follows a `#` are passed over. A position that a file gives as an integer is that index in a row.
@@ -14,15 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scrub.anatomy.edges import Parts
 from scrub.anatomy.graphs import ModelGraph
-from scrub.circuit.circuit import Circuit
 from scrub.circuit.formats import graph as graphs
 from scrub.circuit.formats import hooks, named, own, pairs
 from scrub.circuit.formats.entries import Entry, gather
-from scrub.circuit.formats.pairs import circuit_from_pairs
 from scrub.errors import ClaimError, some
-
-__all__ = ["circuit_from_pairs", "read_circuit", "write_circuit"]
 
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin")
 _BINARY = (b"\x80", b"PK\x03\x04", b"\x1f\x8b")  # pickle, torch's archive, gzip
@@ -38,27 +35,27 @@ _KNOWN = f"""known are
   pairs of TransformerLens, lines or JSON: {pairs.EXAMPLES}"""
 
 
-def read_circuit(file: Path, graph: ModelGraph | None = None) -> Circuit:
-    """The circuit in a file; with a computation `graph`, names are its nodes.
+def read_parts(file: Path, graph: ModelGraph | None = None) -> Parts:
+    """The parts in a file; with a computation `graph`, names are its nodes.
 
     Raises ClaimError for a file that cannot be read, a pickle, a form that is not known, every bad entry (the first
     ten with their lines), and a file that keeps nothing.
     """
     text = _text(Path(file))
     try:
-        found = _circuit(text, graph)
+        found = _parts(text, graph)
     except ClaimError as error:
         raise ClaimError(f"{file}: {error}") from None
-    if not found.nodes and not found.edges:
+    if not found.listed:
         raise ClaimError(f"{file}: an empty circuit: no edge or component of the file is in the circuit.")
     return found
 
 
-def write_circuit(circuit: Circuit, file: Path) -> None:
-    """Write our JSON, which `read_circuit` reads back equal. Raises ClaimError when it cannot be written."""
-    if not circuit.nodes and not circuit.edges:
+def write_parts(parts: Parts, file: Path) -> None:
+    """Write our JSON, which `read_parts` reads back equal. Raises ClaimError when it cannot be written."""
+    if not parts.listed:
         raise ClaimError(f"{file}: an empty circuit is not written, because none is read.")
-    text = json.dumps(own.own_data(circuit), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(own.own_data(parts), indent=1, ensure_ascii=False) + "\n"
     try:
         Path(file).write_text(text, encoding="utf-8")
     except OSError as error:
@@ -80,7 +77,7 @@ def _text(file: Path) -> str:
         raise ClaimError(f"{file}: this is no text. A circuit is read from names or JSON; {_KNOWN}") from None
 
 
-def _circuit(text: str, graph: ModelGraph | None) -> Circuit:
+def _parts(text: str, graph: ModelGraph | None) -> Parts:
     data, problem = _data(text)
     if isinstance(data, dict):
         return _of_object(data, graph)  # pyright: ignore[reportUnknownArgumentType]
@@ -118,11 +115,11 @@ def _line(text: str) -> Any:
         return text
 
 
-def _of_object(data: Mapping[Any, Any], graph: ModelGraph | None) -> Circuit:
+def _of_object(data: Mapping[Any, Any], graph: ModelGraph | None) -> Parts:
     if graphs.is_graph(data):
-        return graphs.circuit_of_graph(data)
+        return graphs.parts_of_graph(data)
     if own.is_own(data):
-        return own.circuit_of_own(data, graph)
+        return own.parts_of_own(data, graph)
     if data and all(isinstance(key, tuple) for key in data):  # a printed dictionary of edges
         return _of_entries(_listed(list(data.items())), graph)
     raise ClaimError(_unknown(f"an object with the keys {some(map(repr, data), 5)}" if data else "{}"))
@@ -133,18 +130,18 @@ def _listed(data: Any) -> list[Entry]:
     return [Entry(f"entry {i}", value) for i, value in enumerate([data] if one else data, start=1)]
 
 
-def _of_entries(entries: list[Entry], graph: ModelGraph | None) -> Circuit:
+def _of_entries(entries: list[Entry], graph: ModelGraph | None) -> Parts:
     """All entries are read in the one form that the first recognizable entry has."""
     for entry in entries:
         if hooks.looks_hooked(entry.value):
-            return hooks.circuit_of_hooks(entries)
+            return hooks.parts_of_hooks(entries)
         if pairs.looks_paired(entry.value):
-            return pairs.circuit_of_pairs(entries)
+            return pairs.parts_of_pairs(entries)
         if named.looks_named(entry.value, graph):
-            return Circuit.from_parts(gather(entries, named.FORM, lambda value: named.named_parts(value, graph)))
+            return Parts(tuple(gather(entries, named.FORM, lambda value: named.named_parts(value, graph))))
     if entries:
         raise ClaimError(_unknown(str(entries[0])))
-    return Circuit()
+    return Parts()
 
 
 def _unknown(found: str) -> str:

@@ -18,7 +18,6 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import halves, sorted_parts
 from scrub.circuit.random import pool_of
 from scrub.circuit.significance import holm, wins
-from scrub.circuit.universe import expand
 
 SINGLES, RANDOM_CONTEXTS = 12, 4
 QUANTILE = 0.9
@@ -133,7 +132,7 @@ def contexts_of(circuit: Circuit, seed: int) -> list[Set]:
 def _others(bench: Bench, circuit: Circuit, number: int) -> list[Part]:
     """Random parts outside the circuit; drawn with replacement where there are fewer."""
     graph, output = bench.experiment.graph, bench.experiment.output
-    own = expand(circuit, graph)
+    own = circuit.expanded(graph)
     pool = [part for part in pool_of(circuit, graph, bench.passed, output) if part not in own]
     if not pool:
         return []

@@ -19,7 +19,6 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.paths import Path, wire_paths
-from scrub.circuit.universe import expand
 from scrub.circuit.values import Means, Values, means, own_values, padded, zero_values
 from scrub.circuit.wired import Places, run_wiring
 from scrub.circuit.wiring import Outside, Where, Wiring, wire_edges
@@ -149,7 +148,7 @@ class OnTransformer:
         self, circuits: Sequence[Circuit], noising: bool | None = None, without: bool = False
     ) -> Float[Tensor, "circuit call d"]:
         """The final streams of circuits of components; with `without`, of the model without each."""
-        listed = [expand(circuit, self.graph) for circuit in circuits]
+        listed = [circuit.expanded(self.graph) for circuit in circuits]
         noising = self.experiment.noising if noising is None else noising
         found = self._empty(len(circuits))
         for block in self.blocks():
@@ -201,7 +200,7 @@ class OnTransformer:
         inputs = [c for c in free if c.traits.given]
         leaves = inputs if noising else [*inputs, *(c for c in self.passed if c == EMBED)]
         inner = frozenset(c for c in self.passed if c.traits.inner)
-        live = self._live(expand(circuit, self.graph), noising != without)
+        live = self._live(circuit.expanded(self.graph), noising != without)
         senders = [*free, *(c for c in leaves if c not in free)]
         return wire_edges(self.graph, senders, leaves, self.experiment.output, live, inner, still or not noising)
 

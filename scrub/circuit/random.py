@@ -10,7 +10,7 @@ from scrub.anatomy.edges import Edge, Node, Part
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.universe import Graph, every_edge, expand, free_writers
+from scrub.circuit.universe import Graph, every_edge, free_writers
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 
@@ -32,7 +32,7 @@ def pool_of(circuit: Circuit, graph: Graph, passed: frozenset[Component], output
         return tuple(
             Edge(e.sender, e.receiver, e.channel, s) for e in every_edge(graph, passed, output) for s in slots
         )
-    own = expand(circuit, graph)
+    own = circuit.expanded(graph)
     kinds: dict[str, set[Slot | None]] = {}
     for node in own.nodes:
         if not is_input(node, graph):
@@ -55,7 +55,7 @@ def random_circuits(
     `outside` draws from what the circuit does not have, where that is enough (else from everything). Seeded by
     `seed` alone. Raises ClaimError when the circuit has no parts but inputs.
     """
-    own = expand(circuit, graph)
+    own = circuit.expanded(graph)
     kept = [part for part in own.parts if is_input(part, graph)]
     sizes = Counter(_kind(part) for part in own.parts if part not in kept)
     if not sizes:

@@ -17,7 +17,7 @@ from scrub.anatomy.edges import Edge, Node, Part, parse_part
 from scrub.anatomy.graphs import ModelGraph
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import COMPONENTS, EDGES, Circuit
-from scrub.circuit.universe import every_edge, free_writers, pruned, slots_in
+from scrub.circuit.universe import every_edge, free_writers, slots_in
 from scrub.errors import ClaimError, some
 
 MIB = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # shares of all parts
@@ -162,7 +162,7 @@ def cpr_cmd(bench: Bench, ranking: Ranking, sizes: Sequence[SupportsFloat] = MIB
     everything = _universe(bench, ranking)
     wanted = [floor(share * len(everything) + 1e-9) for share in shares]
     best = ranking.ordered(absolute)
-    circuits = [pruned(Circuit.from_parts(best[:n]), graph, bench.passed, experiment.output)[0] for n in wanted]
+    circuits = [Circuit.from_parts(best[:n]).pruned_in(graph, bench.passed, experiment.output) for n in wanted]
     distinct = list(dict.fromkeys([Circuit(), *circuits]))
     known = dict(zip(distinct, bench.scores(distinct).mean(1), strict=True))
     model, ablated = float(bench.model_scores.mean()), float(known[Circuit()])
@@ -179,7 +179,7 @@ def cpr_cmd(bench: Bench, ranking: Ranking, sizes: Sequence[SupportsFloat] = MIB
 
 def _universe(bench: Bench, ranking: Ranking) -> list[Part]:
     """Every part that a ranking of this level could score on a bench. Raises ClaimError for others that it scores."""
-    graph, slots = bench.experiment.graph, slots_in(ranking.circuit) or (None,)
+    graph, slots = bench.experiment.graph, slots_in(ranking.circuit.parts) or (None,)
     found: list[Part] = [Node(component, slot) for component in free_writers(graph, bench.passed) for slot in slots]
     if ranking.level == EDGES:
         edges = every_edge(graph, bench.passed, bench.experiment.output)

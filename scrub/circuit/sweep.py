@@ -19,7 +19,7 @@ from scrub.circuit.circuit import Circuit, absent
 from scrub.circuit.experiment import Experiment, described, misplaced
 from scrub.circuit.paths import Hop, Path, TooLate, coinciding, paths_of
 from scrub.circuit.runs import start_of
-from scrub.circuit.universe import Graph, expand, writers
+from scrub.circuit.universe import Graph, writers
 from scrub.errors import ClaimError, nearest
 from scrub.model.weights import Transformer
 from scrub.score.statistics import interval
@@ -193,7 +193,7 @@ def _paths(sender: Component, to: str, graph: Graph) -> tuple[Path, ...]:
 def _scores(bench: Bench, listed: Sequence[Sequence[Path]]) -> Float[np.ndarray, "case row"]:
     """Activation patching is a run of components, many at once from the first layer that changes."""
     if all(len(paths) == 1 and _everything(paths[0].hops, bench) for paths in listed):
-        nodes = [expand(Circuit.from_parts([paths[0].sender]), bench.experiment.graph) for paths in listed]
+        nodes = [Circuit.from_parts([paths[0].sender]).expanded(bench.experiment.graph) for paths in listed]
         if not any(paths[0].sender.component.traits.is_stream for paths in listed):
             return bench.scores(nodes, without=bench.experiment.noising)
     return bench.path_scores(listed)

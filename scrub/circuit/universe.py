@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from scrub.anatomy.edges import Edge, Node, Part
 from scrub.anatomy.names import LOGITS, POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
-from scrub.circuit.circuit import Circuit
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 
@@ -45,71 +44,69 @@ def every_edge(graph: Graph, passed: frozenset[Component], output: Component) ->
     return tuple(Edge(s, r, c) for r, c in channels for s in senders if graph.feeds(s, r, c))
 
 
-def expand(circuit: Circuit, graph: Graph) -> Circuit:
-    """The circuit in finest components: `attn l` as its heads, `resid l` as everything written before layer l."""
+def expand(parts: Iterable[Part], graph: Graph) -> frozenset[Part]:
+    """Parts in finest components: `attn l` as its heads, `resid l` as everything written before layer l."""
     if not isinstance(graph, TransformerGraph):
-        return circuit
-    nodes = {Node(atom, node.at) for node in circuit.nodes for atom in graph.atoms(node.component)}
-    edges = {
-        Edge(s, r, edge.channel, edge.at)
-        for edge in circuit.edges
-        for s in graph.atoms(edge.sender)
-        for r in _readers(edge.receiver, graph)
-        if graph.feeds(s, r, edge.channel)
-    }
-    return Circuit(frozenset(nodes), frozenset(edges))
+        return frozenset(parts)
+    return frozenset(fine for part in parts for fine in _fine(part, graph))
+
+
+def _fine(part: Part, graph: TransformerGraph) -> Iterator[Part]:
+    if isinstance(part, Node):
+        yield from (Node(atom, part.at) for atom in graph.atoms(part.component))
+        return
+    for sender in graph.atoms(part.sender):
+        for reader in _readers(part.receiver, graph):
+            if graph.feeds(sender, reader, part.channel):
+                yield Edge(sender, reader, part.channel, part.at)
 
 
 def _readers(component: Component, graph: TransformerGraph) -> frozenset[Component]:
     return graph.atoms(component) if component.traits.attends else frozenset((component,))
 
 
-def slots_in(circuit: Circuit) -> tuple[Slot, ...]:
-    """The positions that a circuit names, in canonical order."""
-    return tuple(sorted({part.at for part in (*circuit.nodes, *circuit.edges) if part.at is not None}))
+def slots_in(parts: Iterable[Part]) -> tuple[Slot, ...]:
+    """The positions that parts name, in canonical order."""
+    return tuple(sorted({part.at for part in parts if part.at is not None}))
 
 
 def complement(
-    circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component, positions: Iterable[Slot] = ()
-) -> Circuit:
-    """Every part that the circuit does not have, at its level.
+    parts: Collection[Part], graph: Graph, passed: frozenset[Component], output: Component,
+    positions: Iterable[Slot] = (),
+) -> Iterator[Part]:  # fmt: skip
+    """Every part of the model that is not among these, edges where there are any of them.
 
-    For a circuit with positions the parts are those at `positions` (default: the ones that it names). Raises
-    ClaimError for a part with and without a position.
+    Of parts with positions those at `positions` (default: the ones that are named). Raises ClaimError for a part
+    with and without a position.
     """
-    slots: tuple[Slot | None, ...] = tuple(positions) or slots_in(circuit) or (None,)
-    if None in {part.at for part in circuit.parts} and slots != (None,):
+    edges = [part for part in parts if isinstance(part, Edge)]
+    kept = edges or list(parts)
+    slots: tuple[Slot | None, ...] = tuple(positions) or slots_in(parts) or (None,)
+    if None in {part.at for part in kept} and slots != (None,):
         raise ClaimError("the complement of a circuit with parts at some positions and parts everywhere has no name.")
-    everything: list[Part] = []
-    if circuit.edges:
-        everything += [
-            Edge(e.sender, e.receiver, e.channel, s) for e in every_edge(graph, passed, output) for s in slots
-        ]
-    else:
-        everything += [Node(c, slot) for c in free_writers(graph, passed) for slot in slots]
-    own = expand(circuit, graph)
-    return Circuit.from_parts(part for part in everything if part not in own)
+    everything: Iterable[Part] = (
+        (Edge(e.sender, e.receiver, e.channel, s) for e in every_edge(graph, passed, output) for s in slots)
+        if edges
+        else (Node(c, slot) for c in free_writers(graph, passed) for slot in slots)
+    )
+    own = expand(parts, graph)
+    return (part for part in everything if part not in own)
 
 
-def pruned(
-    circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component
-) -> tuple[Circuit, tuple[Part, ...]]:
-    """The circuit without dead ends, and the edges that were removed.
+def live(edges: Iterable[Edge], graph: Graph, passed: frozenset[Component], output: Component) -> frozenset[Edge]:
+    """The edges that lie on a path of these from an input (an embedding, an input node) to the output.
 
-    An edge is kept when it lies on a path of the circuit's edges from an input (an embedding, an input node) to
-    the output; positions are not looked at. A circuit of components is returned as it is.
+    Positions are not looked at.
     """
-    if not circuit.edges:
-        return circuit, ()
+    listed = list(edges)
     inputs = {
         c for c in writers(graph) if c.traits.given or (isinstance(graph, Computation) and c.name in graph.inputs())
     }
     if inputs & passed - {POS}:  # every component that reads it is live
-        inputs |= {edge.sender for edge in circuit.edges}
-    forward = _reached(inputs, [(e.sender, e.receiver) for e in circuit.edges])
-    backward = _reached({output}, [(e.receiver, e.sender) for e in circuit.edges])
-    live = frozenset(e for e in circuit.edges if e.sender in forward and e.receiver in backward)
-    return Circuit(circuit.nodes, live, circuit.roles, circuit.made_for), tuple(sorted(circuit.edges - live))
+        inputs |= {edge.sender for edge in listed}
+    forward = _reached(inputs, [(e.sender, e.receiver) for e in listed])
+    backward = _reached({output}, [(e.receiver, e.sender) for e in listed])
+    return frozenset(e for e in listed if e.sender in forward and e.receiver in backward)
 
 
 def _reached(start: set[Component], arrows: list[tuple[Component, Component]]) -> set[Component]:

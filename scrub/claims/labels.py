@@ -65,7 +65,7 @@ def _with_and_without(tokenizer: Tokenizer, word: str) -> tuple[int, int] | None
 def _before(data: Dataset, tokenizer: Tokenizer, answer: Slot | None) -> list[str]:
     """The letter that the answer follows in every row."""
 
-    @cache
+    @cache  # kept by token, for this tokenizer
     def last(token: int) -> str:
         return tokenizer.decode([token])[-1:]
 

@@ -73,12 +73,12 @@ class Exact:
 
     evaluator: GraphEvaluator
     draws: Draws
-    # all kept for the claim and the model of these draws: values by content, calls by path, row and shared row,
-    # groups by call and reads, frames by rest and nodes, numbers and classes of rows by node and nodes, reads by node
+    # kept for the claim and the model of these draws: values by content, distributions by path and rows
     _values: _Values = field(factory=_Values, init=False)
     _calls: dict[Hashable, Distribution] = field(factory=dict, init=False)
     _groups: dict[Hashable, Joint] = field(factory=dict, init=False)
     _frames: dict[tuple[Rest, tuple[str, ...]], list[tuple[int, float]]] = field(factory=dict, init=False)
+    # kept besides: numbers of values by node, classes of rows by nodes, what is read by path
     _nodes: dict[str, Int[np.ndarray, " row"]] = field(factory=dict, init=False)
     _classes: dict[tuple[str, ...], Int[np.ndarray, " row"]] = field(factory=dict, init=False)
     _reads: dict[str, tuple[str, ...]] = field(factory=dict, init=False)

@@ -168,11 +168,10 @@ def _rows(there: int, asked: int | None) -> int:
 
 def _claimed(claim: Claim) -> frozenset[Component]:
     """The components that a claim names or passes through, in the finest parts."""
-    from scrub.circuit.claimed import circuit_of
-    from scrub.circuit.universe import expand
+    from scrub.circuit.circuit import Circuit
 
     assert isinstance(claim.graph, TransformerGraph | Computation)
-    named = expand(circuit_of(claim), claim.graph)
+    named = Circuit.of_claim(claim).expanded(claim.graph)
     return frozenset(node.component for node in named.nodes) | claim.passed
 
 

@@ -182,9 +182,9 @@ def _own_way(protocol: dict[str, Any]) -> None:
 
 
 def _circuit(claim: Claim, circuit: CircuitLike) -> Circuit:
-    from scrub.circuit.claimed import circuit_of
+    from scrub.circuit.circuit import Circuit
 
-    return circuit_of(claim) if circuit is None else _parsed(circuit, claim.graph)
+    return Circuit.of_claim(claim) if circuit is None else _parsed(circuit, claim.graph)
 
 
 def _parsed(circuit: CircuitLike, graph: Any) -> Circuit:

@@ -14,7 +14,6 @@ from scrub.anatomy.edges import Edge, Node
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.files import read_circuit, write_circuit
 from scrub.errors import ClaimError
 
 # ---- a graph of EAP-IG or MIB
@@ -37,10 +36,10 @@ def changed(**edges: Any) -> dict[str, Any]:
 
 
 def test_a_graph_gives_the_edges_that_are_in_it(tmp_path: Path) -> None:
-    found = read_circuit(stored(tmp_path, GRAPH))
+    found = Circuit.read(stored(tmp_path, GRAPH))
     assert names(found) == {"embed -> 0.0.q", "0.0 -> mlp 0", "mlp 0 -> 5.2.k", "9.3 -> logits"}
     assert found.made_for == (("n_layers", 12), ("n_heads", 4), ("d_model", 64))
-    assert read_circuit(stored(tmp_path, {"edges": GRAPH["edges"]})).made_for == ()
+    assert Circuit.read(stored(tmp_path, {"edges": GRAPH["edges"]})).made_for == ()
 
 
 def test_a_graph_with_misspelt_edges_names_them_all(tmp_path: Path) -> None:
@@ -71,7 +70,7 @@ def test_a_graph_of_some_neurons_is_refused(tmp_path: Path) -> None:
     nodes = {"a0.h0": {"in_graph": True, "neurons": [True, False]}, "m0": {"in_graph": False, "neurons": [False]}}
     assert "m0" not in refused(tmp_path, {**GRAPH, "nodes": nodes}, "of a0.h0 only some neurons")
     nodes["a0.h0"]["neurons"] = [True, True]
-    assert len(read_circuit(stored(tmp_path, {**GRAPH, "nodes": nodes}))) == 4
+    assert len(Circuit.read(stored(tmp_path, {**GRAPH, "nodes": nodes}))) == 4
 
 
 # ---- names
@@ -86,17 +85,17 @@ AUTO_CIRCUIT_PARTS = {"mlp 2 -> 5.2.q", "embed -> 0.0.k", "5.2 -> logits", "embe
     "content", ["\n".join(AUTO_CIRCUIT), AUTO_CIRCUIT, repr(AUTO_CIRCUIT), "{" + repr(AUTO_CIRCUIT)[1:-1] + "}"]
 )
 def test_edge_names_of_auto_circuit(tmp_path: Path, content: Any) -> None:
-    assert names(read_circuit(stored(tmp_path, content))) == AUTO_CIRCUIT_PARTS
+    assert names(Circuit.read(stored(tmp_path, content))) == AUTO_CIRCUIT_PARTS
 
 
 def test_edge_names_of_eap_ig_in_lines(tmp_path: Path) -> None:
-    found = read_circuit(stored(tmp_path, "input->a0.h1<q>\nm3->a5.h2<k>\na9.h6->logits\n"))
+    found = Circuit.read(stored(tmp_path, "input->a0.h1<q>\nm3->a5.h2<k>\na9.h6->logits\n"))
     assert names(found) == {"embed -> 0.1.q", "mlp 3 -> 5.2.k", "9.6 -> logits"}
 
 
 def test_our_own_lines_with_comments(tmp_path: Path) -> None:
     text = "\ufeff# name movers\n9.6 9.9 @ END\n\n7.3 -> 9.9.q @ END  # inhibition\nmlp 0, 3.1 @ input\n"
-    found = read_circuit(stored(tmp_path, text))
+    found = Circuit.read(stored(tmp_path, text))
     assert names(found) == {"9.6 @ END", "9.9 @ END", "7.3 -> 9.9.q @ END", "mlp 0", "3.1 @ input"}
     assert found.level == "edges"
 
@@ -151,8 +150,8 @@ OWN = Circuit(
 
 def test_a_circuit_is_written_and_read_back_equal(tmp_path: Path) -> None:
     file = tmp_path / "own.json"
-    write_circuit(OWN, file)
-    found = read_circuit(file)
+    OWN.write(file)
+    found = Circuit.read(file)
     assert (found, found.roles, found.made_for) == (OWN, OWN.roles, OWN.made_for)
     assert Circuit.read(str(file)) == OWN
     assert json.loads(file.read_text())["nodes"] == ["pos", "mlp 3", "9.6 @ END"]
@@ -161,16 +160,16 @@ def test_a_circuit_is_written_and_read_back_equal(tmp_path: Path) -> None:
 def test_a_circuit_of_a_computation_graph_round_trips(tmp_path: Path) -> None:
     h1, h2 = Component.for_node("h1"), Component.for_node("9.6")
     circuit = Circuit(frozenset({Node(h1)}), frozenset({Edge(h1, h2, "h1")}))
-    write_circuit(circuit, tmp_path / "graph.json")
-    assert read_circuit(tmp_path / "graph.json") == circuit
+    circuit.write(tmp_path / "graph.json")
+    assert Circuit.read(tmp_path / "graph.json") == circuit
     other = Circuit(edges=frozenset({Edge(h1, h2, "an argument of another name")}))
     with pytest.raises(ClaimError, match="cannot be written"):
-        write_circuit(other, tmp_path / "graph.json")
+        other.write(tmp_path / "graph.json")
     refused(tmp_path, {"nodes": ["h1 h2"], "computation": True}, "nodes, entry 1", "h1 -> h2")
 
 
 def test_our_json_says_what_is_wrong(tmp_path: Path) -> None:
-    assert names(read_circuit(stored(tmp_path, {"nodes": ["9.6 @ END"]}))) == {"9.6 @ END"}
+    assert names(Circuit.read(stored(tmp_path, {"nodes": ["9.6 @ END"]}))) == {"9.6 @ END"}
     refused(tmp_path, {"nodes": ["9.6"], "edgse": []}, "unknown key 'edgse'", "Did you mean 'edges'?")
     refused(
         tmp_path,
@@ -187,9 +186,9 @@ def test_our_json_says_what_is_wrong(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ClaimError, match="empty circuit"):
-        write_circuit(Circuit(), tmp_path / "empty.json")
+        Circuit().write(tmp_path / "empty.json")
     with pytest.raises(ClaimError, match="cannot be written"):
-        write_circuit(OWN, tmp_path / "absent" / "own.json")
+        OWN.write(tmp_path / "absent" / "own.json")
 
 
 # ---- files that are none
@@ -198,24 +197,24 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["circuit.pt", "circuit.PTH", "circuit.pkl", "absent.pickle"])
 def test_a_pickle_is_not_opened(tmp_path: Path, name: str) -> None:
     with pytest.raises(ClaimError, match=r"not opened.*Export the names"):
-        read_circuit(tmp_path / name)
+        Circuit.read(tmp_path / name)
 
 
 @pytest.mark.parametrize("content", [pickle.dumps(HOOKS), b"PK\x03\x04 an archive of torch's"])
 def test_a_pickle_by_another_name_is_not_opened_either(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "edges.txt").write_bytes(content)
     with pytest.raises(ClaimError, match=r"not opened.*Export the names"):
-        read_circuit(tmp_path / "edges.txt")
+        Circuit.read(tmp_path / "edges.txt")
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ClaimError, match=r"absent\.json: cannot be read \(No such file"):
-        read_circuit(tmp_path / "absent.json")
+        Circuit.read(tmp_path / "absent.json")
     with pytest.raises(ClaimError, match="cannot be read"):
-        read_circuit(tmp_path)
+        Circuit.read(tmp_path)
     (tmp_path / "latin.txt").write_bytes("9.6 é".encode("latin-1"))
     with pytest.raises(ClaimError, match="no text"):
-        read_circuit(tmp_path / "latin.txt")
+        Circuit.read(tmp_path / "latin.txt")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from circuit_file_cases import HOOKS, names, refused, stored
 from scrub.anatomy.edges import Edge
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
-from scrub.circuit.files import circuit_from_pairs, read_circuit
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.formats.pairs import parts_from_pairs
 from scrub.errors import ClaimError
 
 # ---- edges between hooks
@@ -47,23 +48,23 @@ def printed(edge: list[Any], between: str = "", colon: str = ":") -> str:
     ids=["json", "scored", "json lines", "tuples", "literal", "indices", "dict", "joined", "arrows", "strings"],
 )
 def test_edges_between_hooks(tmp_path: Path, content: Any) -> None:
-    found = read_circuit(stored(tmp_path, content))
+    found = Circuit.read(stored(tmp_path, content))
     assert names(found) == HOOK_PARTS
     assert found.made_for == (("n_layers", 12),)
 
 
 @pytest.mark.parametrize("one", [HOOKS[1], [HOOKS[1], 0.5], json.dumps(HOOKS[1]), HOOKS[1:3], [[HOOKS[1], True]]])
 def test_one_edge_alone_is_a_circuit(tmp_path: Path, one: Any) -> None:
-    assert names(read_circuit(stored(tmp_path, one))) == {"7.3 -> 9.6.q"}
+    assert names(Circuit.read(stored(tmp_path, one))) == {"7.3 -> 9.6.q"}
 
 
 def test_hooks_at_a_position_and_edges_that_are_absent(tmp_path: Path) -> None:
     at = ["blocks.9.hook_q_input", [None, 4, 6], "blocks.7.attn.hook_result", [None, 4, 3]]
-    found = read_circuit(stored(tmp_path, [[at, True], [HOOKS[0], False]]))
+    found = Circuit.read(stored(tmp_path, [[at, True], [HOOKS[0], False]]))
     assert found.edges == {Edge(Component("head", 7, 3), Component("head", 9, 6), "q", Slot("", 4))}
     refused(tmp_path, [[*at[:3], [None, 5, 3]]], "one position")
     text = f"{as_tuple(at)}, False\n{as_tuple(HOOKS[0])}, 0.5"
-    assert names(read_circuit(stored(tmp_path, text.replace("None", ":")))) == {"9.6 -> logits"}
+    assert names(Circuit.read(stored(tmp_path, text.replace("None", ":")))) == {"9.6 -> logits"}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ AS_JSON = [[dataclasses.asdict(node) for node in pair] for pair in PAIRS]
     "pairs", [PAIRS, [(*pair, -0.5) for pair in PAIRS], {pair: 0.1 for pair in PAIRS}, iter(PAIRS), AS_JSON]
 )
 def test_pairs_in_memory(pairs: Any) -> None:
-    found = circuit_from_pairs(pairs)
+    found = Circuit.of_parts(parts_from_pairs(pairs))
     assert names(found) == PAIR_PARTS
     assert found.made_for == (("n_layers", 3),)
     assert all(edge.at is not None and edge.at.name == "" for edge in found.edges)
@@ -142,7 +143,7 @@ def test_pairs_in_memory(pairs: Any) -> None:
 def test_the_nodes_of_transformer_lens_have_these_fields() -> None:
     analysis = pytest.importorskip("transformer_lens.tools.analysis.attribution_patching")
     real = [tuple(analysis.Node(**dataclasses.asdict(node)) for node in pair) for pair in PAIRS]
-    assert names(circuit_from_pairs(real)) == PAIR_PARTS
+    assert names(Circuit.of_parts(parts_from_pairs(real))) == PAIR_PARTS
     assert [repr(node) for pair in real for node in pair] == [repr(node) for pair in PAIRS for node in pair]
 
 
@@ -161,12 +162,12 @@ def test_the_nodes_of_transformer_lens_have_these_fields() -> None:
     ids=["json", "triples", "scored", "strings", "printed", "lines", "scores", "json lines"],
 )
 def test_pairs_in_files(tmp_path: Path, content: Any) -> None:
-    assert names(read_circuit(stored(tmp_path, content))) == PAIR_PARTS
+    assert names(Circuit.read(stored(tmp_path, content))) == PAIR_PARTS
 
 
 def test_a_pair_alone_and_without_a_position(tmp_path: Path) -> None:
     pair = [{"kind": "attn_head_out", "layer": 7, "head": 3}, {"kind": "q_input", "layer": 9, "head": 9}]
-    assert names(read_circuit(stored(tmp_path, pair))) == {"7.3 -> 9.9.q"}
+    assert names(Circuit.read(stored(tmp_path, pair))) == {"7.3 -> 9.9.q"}
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_what_is_no_pair(tmp_path: Path, writer: Any, reader: Any, reason: str) 
     message = refused(tmp_path, [AS_JSON[-1], [writer, reader]], "TransformerLens", "entry 2", reason)
     assert "entry 1" not in message
     with pytest.raises(ClaimError, match="entry 2"):
-        circuit_from_pairs([PAIRS[-1], (writer, reader)])
+        parts_from_pairs([PAIRS[-1], (writer, reader)])
 
 
 def test_a_printed_writer_without_its_reader(tmp_path: Path) -> None:
@@ -199,4 +200,4 @@ def test_a_printed_writer_without_its_reader(tmp_path: Path) -> None:
 
 def test_no_pairs_are_no_circuit() -> None:
     with pytest.raises(ClaimError, match="empty circuit"):
-        circuit_from_pairs([])
+        parts_from_pairs([])

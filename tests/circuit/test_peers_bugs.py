@@ -28,7 +28,7 @@ from scrub.circuit.experiment import resolve
 from scrub.circuit.faithfulness import faithfulness
 from scrub.circuit.ranking import Ranking, cpr_cmd
 from scrub.circuit.recovery import recovery
-from scrub.circuit.universe import complement, every_edge
+from scrub.circuit.universe import every_edge
 from scrub.claims.metric import AnyMetric, parse_metric
 from scrub.claims.protocol import Protocol
 from scrub.errors import ClaimError
@@ -376,5 +376,5 @@ def test_what_a_circuit_is_compared_with_has_pos_where_the_circuit_names_it() ->
         bench = bench_on(weights, RAGGED, Circuit.parse(names))
         assert (POS in bench.passed) != inside
         assert ("pos" in map(str, bench.everything)) == inside
-        rest = complement(Circuit.parse("embed, 0.1"), graph, bench.passed, LOGITS)
+        rest = Circuit.parse("embed, 0.1").complement_in(graph, bench.passed, LOGITS)
         assert ("pos" in map(str, rest)) == inside

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import networkx as nx
 import pytest
@@ -14,7 +15,7 @@ from scrub.anatomy.positions import parse_slots
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.random import connected_circuit, is_input, pool_of, random_circuits
-from scrub.circuit.universe import complement, every_edge, free_writers, pruned
+from scrub.circuit.universe import every_edge, free_writers
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.source import find
@@ -25,6 +26,16 @@ LOGITS, POS = Component("logits"), Component("pos")
 PASSED = frozenset({POS})
 NODES = Circuit.parse("embed @ ASK, embed @ KEY, 0.0 @ END, 0.2 @ VALUE, 1.0 @ END")
 EDGES = Circuit.parse("embed -> 0.0.v @ ASK, 0.0 -> 1.0.q @ END, 1.0 -> logits @ END")
+
+
+def complement(circuit: Circuit, *given: Any) -> Circuit:
+    return circuit.complement_in(*given)
+
+
+def pruned(circuit: Circuit, *given: Any) -> tuple[Circuit, tuple[Edge, ...]]:
+    """The circuit without dead ends, and these."""
+    found = circuit.pruned_in(*given)
+    return found, tuple(sorted(circuit.edges - found.edges))
 
 
 def drawn(circuit: Circuit, number: int = 30, seed: int = 0, outside: bool = False) -> list[Circuit]:

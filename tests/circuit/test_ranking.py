@@ -19,7 +19,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import resolve
 from scrub.circuit.ranking import MIB, Curve, Ranking, cpr_cmd
 from scrub.circuit.recovery import recovery
-from scrub.circuit.universe import every_edge, pruned
+from scrub.circuit.universe import every_edge
 from scrub.claims.metric import Metric, parse_metric
 from scrub.claims.protocol import Protocol
 from scrub.errors import ClaimError
@@ -278,7 +278,9 @@ def test_edges_of_a_transformer() -> None:
     curve = cpr_cmd(bench, ranking, (0.4, 0.7, 1))
     assert curve.universe == len(everything)
     for point in curve.points:
-        circuit, removed = pruned(ranking.top(point.requested, False), graph, bench.passed, Component("logits"))
+        whole = ranking.top(point.requested, False)
+        circuit = whole.pruned_in(graph, bench.passed, Component("logits"))
+        removed = whole.edges - circuit.edges
         f = (bench.scores([circuit]).mean() - curve.ablated) / (curve.model - curve.ablated)
         assert point.f == pytest.approx(f, abs=1e-5)
         assert (point.requested, point.effective) == (len(circuit) + len(removed), len(circuit))

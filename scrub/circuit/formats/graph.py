@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scrub.anatomy.edges import Edge, Part
-from scrub.circuit.circuit import Circuit
+from scrub.anatomy.edges import Edge, Part, Parts
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.circuit.formats.named import named_parts
 from scrub.errors import ClaimError, some
@@ -24,7 +23,7 @@ def is_graph(data: Mapping[Any, Any]) -> bool:
     return isinstance(data.get("edges"), dict)
 
 
-def circuit_of_graph(data: Mapping[Any, Any]) -> Circuit:
+def parts_of_graph(data: Mapping[Any, Any]) -> Parts:
     """The edges that are in the graph; `made_for` what its `cfg` says. Raises ClaimError."""
     edges, nodes, cfg = data["edges"], _mapping(data, "nodes"), _mapping(data, "cfg")
     if edges and not any(_marked(value) for value in edges.values()):
@@ -37,7 +36,7 @@ def circuit_of_graph(data: Mapping[Any, Any]) -> Circuit:
     assert not parts, "nodes are checked, the edges are the circuit"
     parts = gather((Entry("edges", item) for item in edges.items()), FORM, _edge)
     sizes = [(name, cfg[name]) for name in _SIZES if type(cfg.get(name)) is int]
-    return Circuit(edges=frozenset(part for part in parts if isinstance(part, Edge)), made_for=tuple(sizes))
+    return Parts(tuple(part for part in parts if isinstance(part, Edge)), made_for=tuple(sizes))
 
 
 def _mapping(data: Mapping[Any, Any], key: str) -> Mapping[Any, Any]:

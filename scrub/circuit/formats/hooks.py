@@ -15,10 +15,9 @@ from typing import Any
 
 from attrs import frozen
 
-from scrub.anatomy.edges import Edge, Part
+from scrub.anatomy.edges import Edge, Part, Parts
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
-from scrub.circuit.circuit import Circuit
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.errors import ClaimError, did_you_mean
 
@@ -72,14 +71,14 @@ def is_hooked_edge(data: Any) -> bool:
     return _is_edge(data) or _is_marked(data)
 
 
-def circuit_of_hooks(entries: Iterable[Entry]) -> Circuit:
+def parts_of_hooks(entries: Iterable[Entry]) -> Parts:
     """The edges; `made_for` the number of layers that `hook_resid_post` tells. Raises ClaimError."""
     listed = list(entries)
     ends = {layer for entry in listed if (layer := _end(entry.value)) is not None}
     last = max(ends, default=None)
     found = gather(listed, FORM, lambda value: _parts(value, last))
     made_for = () if last is None else (("n_layers", last + 1),)
-    return Circuit(edges=frozenset(part for part in found if isinstance(part, Edge)), made_for=made_for)
+    return Parts(tuple(part for part in found if isinstance(part, Edge)), made_for=made_for)
 
 
 def _end(value: Any) -> int | None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from scrub.anatomy.edges import Part
+from scrub.anatomy.edges import Part, parse_parts
 from scrub.anatomy.graphs import ModelGraph
-from scrub.circuit.circuit import Circuit
 from scrub.errors import ClaimError, nearest
 
 FORM = "names of components and edges (ours, auto-circuit's, EAP-IG's)"
@@ -31,7 +30,7 @@ def looks_named(value: Any, graph: ModelGraph | None = None) -> bool:
     if "->" in value:
         return True
     try:
-        return bool(Circuit.parse(value, graph).parts)
+        return bool(parse_parts(value, graph))
     except ClaimError:
         return False
 
@@ -41,13 +40,13 @@ def named_parts(value: Any, graph: ModelGraph | None = None) -> tuple[Part, ...]
     if not isinstance(value, str):
         raise ClaimError("a name is a string.")
     if graph is not None and not graph.sequence:
-        return Circuit.parse(value, graph).parts
+        return tuple(sorted(parse_parts(value, graph)))
     try:
-        found = Circuit.parse(_ours(value), graph)
+        found = parse_parts(_ours(value), graph)
     except ClaimError as error:
         meant = _meant(value)
         raise ClaimError(f"{error}{'' if meant in str(error) else meant}") from None
-    return (*sorted(found.nodes), *sorted(found.edges))
+    return found
 
 
 def _ours(text: str) -> str:

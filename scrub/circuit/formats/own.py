@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import evolve
-
-from scrub.anatomy.edges import Edge, Node, Part
+from scrub.anatomy.edges import Edge, Node, Part, Parts
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
-from scrub.circuit.circuit import Circuit
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.circuit.formats.named import named_parts
 from scrub.errors import ClaimError, did_you_mean
@@ -27,7 +24,7 @@ def is_own(data: Mapping[Any, Any]) -> bool:
     return any(isinstance(data.get(key), list) for key in ("nodes", "edges"))
 
 
-def circuit_of_own(data: Mapping[Any, Any], graph: ModelGraph | None = None) -> Circuit:
+def parts_of_own(data: Mapping[Any, Any], graph: ModelGraph | None = None) -> Parts:
     """Raises ClaimError for keys that it does not know and for every bad name."""
     unknown = [key for key in data if key not in _KEYS]
     if unknown:
@@ -40,23 +37,23 @@ def circuit_of_own(data: Mapping[Any, Any], graph: ModelGraph | None = None) -> 
     lists = [(key, data.get(key, [])) for key in ("nodes", "edges")] + [(f"role {n!r}", v) for n, v in roles.items()]
     sizes, members = tuple(made_for.items()), [_members(key, value, known, graph) for key, value in lists]
     named = tuple((name, frozenset(parts)) for name, parts in zip(roles, members[2:], strict=True))
-    return evolve(Circuit.from_parts(members[0] + members[1]), roles=named, made_for=sizes)
+    return Parts(tuple(members[0] + members[1]), named, sizes)
 
 
-def own_data(circuit: Circuit) -> dict[str, Any]:
-    """The circuit as data of JSON, read back equal. Raises ClaimError for what has no such form."""
-    data: dict[str, Any] = {
-        "nodes": [str(part) for part in sorted(circuit.nodes)],
-        "edges": [str(part) for part in sorted(circuit.edges)],
-    }
-    if any(_is_computed(part) for part in (*circuit.nodes, *circuit.edges)):
+def own_data(parts: Parts) -> dict[str, Any]:
+    """Parts as data of JSON, read back equal. Raises ClaimError for what has no such form."""
+    nodes = [part for part in parts.listed if isinstance(part, Node)]
+    edges = [part for part in parts.listed if isinstance(part, Edge)]
+    data: dict[str, Any] = {"nodes": [str(n) for n in sorted(nodes)], "edges": [str(e) for e in sorted(edges)]}
+    if any(_is_computed(part) for part in parts.listed):
         data["computation"] = True
-    if circuit.made_for:
-        data["made_for"] = dict(circuit.made_for)
-    if circuit.roles:
-        data["roles"] = {name: sorted(map(str, parts)) for name, parts in circuit.roles}
-    if circuit_of_own(data) != circuit:
-        raise ClaimError(f"the circuit cannot be written: the names of its parts are not read back ({circuit}).")
+    if parts.made_for:
+        data["made_for"] = dict(parts.made_for)
+    if parts.roles:
+        data["roles"] = {name: sorted(map(str, some)) for name, some in parts.roles}
+    if set(parts_of_own(data).listed) != set(parts.listed):
+        told = ", ".join(data["nodes"] + data["edges"])
+        raise ClaimError(f"the circuit cannot be written: the names of its parts are not read back ({told}).")
     return data
 
 

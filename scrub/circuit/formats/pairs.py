@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from scrub.anatomy.edges import Edge, Part
+from scrub.anatomy.edges import Edge, Part, Parts
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
-from scrub.circuit.circuit import Circuit
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.errors import ClaimError, did_you_mean
 
@@ -44,23 +43,23 @@ def is_pair(data: Any) -> bool:
     return isinstance(data, list | tuple) and len(data) > 1 and all(_is_node(item) for item in data[:2])  # pyright: ignore
 
 
-def circuit_from_pairs(pairs: Iterable[Any]) -> Circuit:
+def parts_from_pairs(pairs: Iterable[Any]) -> Parts:
     """A circuit from `(writer, reader)` pairs or `(writer, reader, score)` triples in memory, or `edge_scores`.
 
     Raises ClaimError naming the pairs that are none, and for no pairs.
     """
-    found = circuit_of_pairs(Entry(f"entry {i}", pair) for i, pair in enumerate(pairs, start=1))
-    if not found.edges:
+    found = parts_of_pairs(Entry(f"entry {i}", pair) for i, pair in enumerate(pairs, start=1))
+    if not found.listed:
         raise ClaimError("an empty circuit: there is no pair.")
     return found
 
 
-def circuit_of_pairs(entries: Iterable[Entry]) -> Circuit:
+def parts_of_pairs(entries: Iterable[Entry]) -> Parts:
     """The edges; `made_for` the number of layers that a `logits` node tells. Raises ClaimError."""
     ends = set[int]()
     found = gather(entries, FORM, lambda value: _parts(value, ends))
     made_for = (("n_layers", max(ends) + 1),) if ends else ()
-    return Circuit(edges=frozenset(part for part in found if isinstance(part, Edge)), made_for=made_for)
+    return Parts(tuple(part for part in found if isinstance(part, Edge)), made_for=made_for)
 
 
 def _parts(value: Any, ends: set[int]) -> list[Part]:
