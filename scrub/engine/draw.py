@@ -132,7 +132,7 @@ class Draws:
         return np.stack([self._rest(calls, own, path) for path in paths], axis=1)
 
     def _rest(self, calls: Calls, own: Int[np.ndarray, " call"], path: str) -> Int[np.ndarray, " call"]:
-        """The rest row drawn by a path; where it is not swapped the calling row, for the one r of all the reference."""
+        """The rest row drawn by a path; not swapped, the calling row: for the one r of all that is the reference."""
         paired = self.claim.options.rest == "paired"
         if not self._swapped(path, "rest"):
             return calls.reference if self._one_rest and not paired else own

@@ -1,7 +1,8 @@
 """What breaks a claim: every licensed swap alone, all but each, and the rows that suffer most.
 
 A swap is one row that is drawn: the donor of an occurrence, or of a `together` group; the rest row of an occurrence,
-with `rest_scope="input"` of an input, with "draw" of all. One that is not made uses the calling row itself. What recovers much when it is undone is where the claim and the model disagree.
+with `rest_scope="input"` of an input, with "draw" of all. One that is not made uses the calling row itself. What
+recovers much when it is undone is where the claim and the model disagree.
 """
 
 from __future__ import annotations

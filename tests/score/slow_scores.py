@@ -18,7 +18,6 @@ from reference import Model, Oracle, _world, baseline, scrubbed
 from reference_models import Frame, Values
 from score.slow_interchange import Intervened
 from scrub.claims.metric import Metric
-from scrub.claims.names import Component
 from scrub.claims.placement import PlacedSite
 from scrub.claims.resolved import Claim
 from scrub.claims.values import key
