@@ -27,9 +27,10 @@ def interchange(
     """Interchange interventions for every variable of a claim, and for all of them jointly.
 
     Arguments as in `test`; `draws` are donors for each row and variable. Raises ClaimProblems with all problems of
-    the claim, ClaimError when nothing says which tokens the story's answers are, ModelError.
+    the claim, ClaimError when nothing says which tokens the story's answers are, or a graph's output could never
+    equal one of them, ModelError.
     """
-    from scrub.score.answers import Answers
+    from scrub.score.answers import answers_of
     from scrub.score.interchange import interchange as run
     from scrub.score.patched import PatchedGraph, PatchedTransformer
 
@@ -39,7 +40,7 @@ def interchange(
     variables = [n for n in claim.placement.reached() if n != claim.placement.output]
     if not variables:
         raise ClaimError(f"interchange: {hypothesis.title} places no variable that its answer reads.")
-    answers = Answers.of(claim, source.tokenizer)
+    answers = answers_of(claim, source.tokenizer)
     weights = weights_of(source, claim.data, device, dtype)
     if weights is None:
         assert isinstance(claim.graph, Computation)

@@ -33,7 +33,7 @@ from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, all_swaps
 from scrub.model.computation import Computation
 from scrub.score.adversary import WORTH_IT, attack
-from scrub.score.answers import Answers
+from scrub.score.answers import answers_of
 from scrub.score.bits import bits
 from scrub.score.controls import permutation, self_swapped, shuffled
 from scrub.score.effect import swap_words, swapped_at
@@ -43,7 +43,7 @@ from scrub.score.patched import PatchedGraph, PatchedTransformer
 from scrub.score.sample import Bench, resample_only, sample
 
 EXACT = dict(rel=1e-10, abs=1e-10)
-SOME = (1, 8, 11, 15, 33, 47, 50, 278)  # the last two: a variable with two sites
+SOME = (1, 8, 11, 15, 33, 47, 278, 379)  # the last two: a variable with two sites
 RESAMPLE = {"rest": "resample", "pair": None}
 
 
@@ -56,7 +56,7 @@ def case(kind: str, number: int, rows: int = 0, **options: Any) -> tuple[Bench, 
 
 def measured(claim: Claim, model: Model, rows: Sequence[int], draws: int, seed: int) -> tuple[Exchange, ...]:
     patched = PatchedGraph(claim, model) if isinstance(model, Computation) else PatchedTransformer(claim, model)
-    return interchange(claim, patched, Answers.of(claim, None), "it", np.array(rows), draws, seed).exchanges
+    return interchange(claim, patched, answers_of(claim, None), "it", np.array(rows), draws, seed).exchanges
 
 
 def shares(e: Exchange) -> dict[str, float]:
@@ -175,8 +175,8 @@ def test_p_values_and_bits(number: int) -> None:
         assert bits(bench.claim).kept == pytest.approx(bits_kept(bench.claim))
 
 
-# groups that share a donor in 3, 19, 35 and 61; a rest for each input in 7 and 35, one for all in 23, 33 and 61
-@pytest.mark.parametrize("number", [1, 3, 7, 11, 19, 23, 33, 35, 61])
+# groups that share a donor in 19, 35 and 117; a rest for each input in 7 and 35, one for all in 33 and 49
+@pytest.mark.parametrize("number", [1, 7, 11, 19, 33, 35, 49, 117])
 def test_some_swaps_alone(number: int) -> None:
     """What the oracle draws, each path once, is what the claim lets be left out."""
     bench, model, rows = case("graph", number)
