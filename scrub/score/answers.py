@@ -74,7 +74,7 @@ class ByValue:
 
     answers: tuple[Value, ...]
     node: str
-    step: int | float | Fraction | None = None
+    step: Any = None
     kinds: frozenset[Hashable] = field(default=frozenset())
     other: str = "which no output of the model can equal"
 
@@ -173,7 +173,7 @@ def alike(output: Any, answer: Value) -> bool:
     return bool(output == answer)
 
 
-def _in_bins(value: Any, step: int | float | Fraction | None) -> Any:
+def _in_bins(value: Any, step: Any) -> Any:
     try:
         return value if step is None else binned(value, step)
     except ValueError:  # of no bin: a number that is not finite, an object
