@@ -58,6 +58,8 @@ def power(
 ) -> Power:  # fmt: skip
     """What a test of so many rows (all by default) and draws can tell, from a pilot of 32 rows x 2 draws.
 
+    Whatever is foretold comes with an upper limit (90 %): so few rows and draws leave room for more spread.
+
     `run`, the directory of a stored run that has the claim, takes the place of the pilot, and nothing is computed. A
     result in place of the hypothesis is its own pilot; `rows` and `draws` then say what another test would tell
     (`rows` is the result's by default). Raises as `test`, and ClaimError where nothing can be recovered, or the run
@@ -100,7 +102,9 @@ def _stored(run: Path, digest: str, name: str) -> tuple[Spread | None, tuple[int
             raise ClaimError(f"power: {run} has no run of {name}, digest {digest}; its digests are {held}.")
         result = there[digest]
         power, pilot = result["diagnostics"]["power"], (int(result["rows"]), result["draws"])
-        return None if power is None else Spread(float(power["s2_rows"]), float(power["s2_draws"])), pilot
+        if power is None:
+            return None, pilot
+        return Spread(*(float(power[name]) for name in ("s2_rows", "s2_draws", "s2_rows_high"))), pilot
     except (ValueError, TypeError, KeyError) as error:
         file = run / store.RUN
         raise ClaimError(f"power: {file} is no run of `scrub test` that this version can read ({error!r}).") from None
