@@ -13,6 +13,7 @@ from scrub.errors import ClaimError, path_of, some
 from scrub.model.computation import Computation
 from scrub.model.resolve import sound
 from scrub.runs import stored
+from scrub.settings import record_of
 
 if TYPE_CHECKING:
     from scrub.score.interchange import Interchange
@@ -49,7 +50,8 @@ def interchange(
         patched = PatchedTransformer(claim, weights)
     total = (len(variables) + (len(variables) > 1)) * len(used) * draws
     with progress(f"{hypothesis.title}: interchange", total) as done:
-        return run(claim, patched, answers, name_of(hypothesis), used, draws, seed, done)
+        record = record_of(source, weights, claim.data)
+        return run(claim, patched, answers, name_of(hypothesis), used, draws, seed, record, done)
 
 
 def power(
@@ -76,9 +78,11 @@ def power(
         known = hypothesis
         found, name, total = known.spread, known.hypothesis, known.rows
         pilot: tuple[int, int | None] = (known.rows, known.draws)
+        digest, options = known.digest, known.options
     else:
         claim, source = sound(hypothesis, model, expecting=False)
         name, total = name_of(hypothesis), int(claim.scored.sum())
+        digest, options = claim.digest, claim.options.shown()
         if run is not None:
             found, pilot = _stored(path_of(run, "run="), claim.digest, name)
         else:
@@ -87,7 +91,7 @@ def power(
             found, pilot = Spread.of(sample(bench, used, PILOT_DRAWS, seed)), (len(used), PILOT_DRAWS)
     if found is None:
         raise ClaimError(f"power: {name} has nothing to recover in the pilot of {pilot[0]} rows.")
-    return Power(name, total if rows is None else rows, draws, found, *pilot)
+    return Power(name, total if rows is None else rows, draws, found, *pilot, digest, options)
 
 
 def _stored(run: Path, digest: str, name: str) -> tuple[Spread | None, tuple[int, int | None]]:

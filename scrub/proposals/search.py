@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from scrub.circuit.experiment import described
 from scrub.circuit.parts import channel_name
 from scrub.claims.names import Component
 from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead, recall_costs
@@ -80,7 +81,8 @@ def search(
         rows=rows,
         seen=setup.seen,
         seed=wanted.seed,
-        options=wanted.options(),
+        options=described(setup.experiment) | wanted.options(),
+        digest=setup.experiment.digest,
         provenance=provenance,
         sources=sources,
         row_numbers=setup.rows,

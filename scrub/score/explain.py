@@ -45,6 +45,9 @@ class Explanation:
     draws: int
     seed: int
     tree: str = field(default="", repr=False)
+    digest: str = ""
+    options: dict[str, Any] = field(factory=dict[str, Any])
+    provenance: dict[str, Any] = field(factory=dict[str, Any])
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -88,12 +88,15 @@ class Interchange:
     rows: int
     draws: int
     seed: int
+    options: dict[str, Any]
+    provenance: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "hypothesis": self.hypothesis, "digest": self.digest,
             "interchange": [exchange.to_dict() for exchange in self.exchanges],
             "agreeing": self.agreeing, "rows": self.rows, "draws": self.draws, "seed": self.seed,
+            "options": self.options, "provenance": self.provenance,
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
@@ -121,7 +124,7 @@ class Interchange:
 
 def interchange(
     claim: Claim, model: Patched, answers: Answers, name: str, references: Int[np.ndarray, " reference"],
-    draws: int, seed: int, done: Callable[[int], None] = lambda _: None,
+    draws: int, seed: int, provenance: dict[str, Any], done: Callable[[int], None] = lambda _: None,
 ) -> Interchange:  # fmt: skip
     """Every variable that the answer reads, then all jointly, each with a donor of its own.
 
@@ -136,7 +139,10 @@ def interchange(
     found = [_exchange(claim, model, answers, n, [n], calls, agrees, seed, done) for n in sorted(variables)]
     if len(variables) > 1:
         found.append(_exchange(claim, model, answers, JOINT, sorted(variables), calls, agrees, seed, done))
-    return Interchange(name, claim.digest, tuple(found), float(agreeing.mean()), len(references), draws, seed)
+    return Interchange(
+        name, claim.digest, tuple(found), float(agreeing.mean()), len(references), draws, seed,
+        claim.options.shown(), provenance,
+    )  # fmt: skip
 
 
 def donors(claim: Claim, name: str, calls: Calls, seed: int) -> Numbers:

@@ -5,7 +5,7 @@ method). A difference of 2.8 standard errors is found with a power of 80 % at a 
 
 s2_rows is what the variance of a row's mean has beyond s2_draws / draws: a difference, which few rows and draws can
 put anywhere, at 0 too. So it comes with an upper limit (90 %; Ting et al. 1990, for differences of mean squares, from
-0 on), whose degrees of freedom are those of rows that may be heavy-tailed, and all that is foretold is told there too.
+0 on), whose degrees of freedom are those of rows that may be heavy-tailed; all that is foretold is told there too.
 """
 
 from __future__ import annotations
@@ -122,6 +122,8 @@ class Power:
     spread: Spread
     pilot_rows: int
     pilot_draws: int | None
+    digest: str = ""
+    options: dict[str, Any] = field(factory=dict[str, Any])
 
     @property
     def error(self) -> float:
@@ -154,7 +156,7 @@ class Power:
             "hypothesis": self.hypothesis, "rows": self.rows, "draws": self.draws, "error": self.error,
             "error_high": self.error_high, "detectable": self.detectable, "detectable_high": self.detectable_high,
             "s2_rows": self.spread.rows, "s2_rows_high": self.spread.rows_high, "s2_draws": self.spread.draws,
-            "pilot": {"rows": self.pilot_rows, "draws": self.pilot_draws},
+            "digest": self.digest, "options": self.options, "pilot": {"rows": self.pilot_rows, "draws": self.pilot_draws},
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
@@ -177,8 +179,13 @@ class Power:
         return (
             f"{name}: {self.rows} rows x {how} tell differences of {self.detectable:.3f} of what is recovered, of "
             f"{self.detectable_high:.3f} at worst (standard error {self.error:.3f}, at most {self.error_high:.3f} "
-            f"with {UPPER:.0%} confidence, from {self.pilot_rows} rows x {pilot}).{few}"
+            f"with {UPPER:.0%} confidence, from {self.pilot_rows} rows x {pilot}).{few}{self._options()}"
         )
+
+    def _options(self) -> str:
+        from scrub.report.text import options_words
+
+        return f" Options: {options_words(self.options)}." if self.options else ""
 
     def _repr_html_(self) -> str:
         from scrub.report.notebook import block
