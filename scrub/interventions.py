@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import astuple, fields, frozen
+
 from scrub import store
 from scrub.benches import bench_of, countable, progress, references, weights_of
 from scrub.claims.check import name_of
@@ -77,24 +79,36 @@ def power(
             raise ClaimError("power: a result is its own pilot: leave run= out, or give the hypothesis.")
         known = hypothesis
         found, name, total = known.spread, known.hypothesis, known.rows
-        pilot: tuple[int, int | None] = (known.rows, known.draws)
-        digest, options = known.digest, known.options
+        pilot = _Pilot(known.rows, known.draws, known.seed, known.digest, known.options, known.provenance)
     else:
         claim, source = sound(hypothesis, model, expecting=False)
         name, total = name_of(hypothesis), int(claim.scored.sum())
-        digest, options = claim.digest, claim.options.shown()
         if run is not None:
             found, pilot = _stored(path_of(run, "run="), claim.digest, name)
         else:
-            used = references(claim, PILOT_ROWS, seed)
-            bench = bench_of(claim, source, weights_of(source, claim.data, device, dtype))
-            found, pilot = Spread.of(sample(bench, used, PILOT_DRAWS, seed)), (len(used), PILOT_DRAWS)
+            used, weights = references(claim, PILOT_ROWS, seed), weights_of(source, claim.data, device, dtype)
+            bench = bench_of(claim, source, weights)
+            found = Spread.of(sample(bench, used, PILOT_DRAWS, seed))
+            record = record_of(source, weights, claim.data)
+            pilot = _Pilot(len(used), PILOT_DRAWS, seed, claim.digest, claim.options.shown(), record)
     if found is None:
-        raise ClaimError(f"power: {name} has nothing to recover in the pilot of {pilot[0]} rows.")
-    return Power(name, total if rows is None else rows, draws, found, *pilot, digest, options)
+        raise ClaimError(f"power: {name} has nothing to recover in the pilot of {pilot.rows} rows.")
+    return Power(name, total if rows is None else rows, draws, found, *astuple(pilot, recurse=False))
 
 
-def _stored(run: Path, digest: str, name: str) -> tuple[Spread | None, tuple[int, int | None]]:
+@frozen
+class _Pilot:
+    """What numbers were foretold from."""
+
+    rows: int
+    draws: int | None
+    seed: int
+    digest: str
+    options: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+def _stored(run: Path, digest: str, name: str) -> tuple[Spread | None, _Pilot]:
     """The spread of a claim in a stored run, and its rows and draws. Raises ClaimError where the run has none."""
     from scrub.score.power import Spread
 
@@ -105,7 +119,7 @@ def _stored(run: Path, digest: str, name: str) -> tuple[Spread | None, tuple[int
             held = some([f"{known} ({result['hypothesis']})" for known, result in there.items()]) or "none"
             raise ClaimError(f"power: {run} has no run of {name}, digest {digest}; its digests are {held}.")
         result = there[digest]
-        power, pilot = result["diagnostics"]["power"], (int(result["rows"]), result["draws"])
+        power, pilot = result["diagnostics"]["power"], _Pilot(*(result[field.name] for field in fields(_Pilot)))
         if power is None:
             return None, pilot
         return Spread(*(float(power[name]) for name in ("s2_rows", "s2_draws", "s2_rows_high"))), pilot

@@ -101,4 +101,5 @@ def explain(
     samples = sampled(bench, used, draws, seed)
     found = explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer)
     record = provenance(claim.data, model_record(source, weights, bench))
-    return evolve(found, digest=claim.digest, options=claim.options.shown(), provenance=record)
+    options = claim.options.shown() | ({} if row is None else {"row": row})
+    return evolve(found, digest=claim.digest, options=options, provenance=record)

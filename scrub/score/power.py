@@ -122,8 +122,10 @@ class Power:
     spread: Spread
     pilot_rows: int
     pilot_draws: int | None
+    pilot_seed: int = 0
     digest: str = ""
     options: dict[str, Any] = field(factory=dict[str, Any])
+    provenance: dict[str, Any] = field(factory=dict[str, Any])
 
     @property
     def error(self) -> float:
@@ -156,7 +158,8 @@ class Power:
             "hypothesis": self.hypothesis, "rows": self.rows, "draws": self.draws, "error": self.error,
             "error_high": self.error_high, "detectable": self.detectable, "detectable_high": self.detectable_high,
             "s2_rows": self.spread.rows, "s2_rows_high": self.spread.rows_high, "s2_draws": self.spread.draws,
-            "digest": self.digest, "options": self.options, "pilot": {"rows": self.pilot_rows, "draws": self.pilot_draws},
+            "pilot": {"rows": self.pilot_rows, "draws": self.pilot_draws, "seed": self.pilot_seed},
+            "digest": self.digest, "options": self.options, "provenance": self.provenance,
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:

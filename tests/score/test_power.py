@@ -126,7 +126,7 @@ def test_a_pilot_foretells_the_interval_of_the_test() -> None:
     assert found.error == pytest.approx(width, rel=0.6)
     assert scrub.power(result, rows=48).error == pytest.approx(own.error / 2)
     assert "12 rows x 20 draws tell differences of" in str(own)
-    assert own.to_dict()["pilot"] == {"rows": 12, "draws": 20}
+    assert own.to_dict()["pilot"] == {"rows": 12, "draws": 20, "seed": 0}
 
 
 def test_after_an_inconclusive_verdict_the_rows_that_would_settle_it() -> None:
