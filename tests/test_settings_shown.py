@@ -15,15 +15,15 @@ import pytest
 from attrs import fields
 
 import scrub
-from score.cases import claim_of, graph, rows_of
-from scrub import Hypothesis, Metric, nodes, protocol, recovers
+from score.cases import claim_of, graph, rows_of, tiny_transformer, token_rows
+from scrub import Dataset, Hypothesis, Metric, nodes, protocol, recovers
 from scrub.claims.hypothesis import Options
 from scrub.claims.protocol import Protocol
 
 Result = dict[str, Any]
 # what a result says of its settings; all other numbers in it are found
 SAID = {
-    "hypothesis", "digest", "options", "provenance", "rows", "draws", "seed", "pilot", "name", "better", "metric",
+    "digest", "options", "provenance", "rows", "draws", "seed", "pilot", "name", "better", "metric",
     "ablation", "direction", "level", "parts", "circuit", "without", "to", "at", "sender", "method", "edge_method",
     "positions", "bounded_kinds", "expect", "bar", "seen", "foil", "controls",
 }  # fmt: skip
@@ -33,6 +33,12 @@ ROWS = rows_of(
         "kind": n, "some": n == 0 or x != 1, "most": n == 0 or x > 0,
     }
     for i, (x, y, n) in enumerate(product(range(3), range(2), range(2)))
+)  # fmt: skip
+MODEL = tiny_transformer()
+TOKENS = Dataset.from_rows(
+    {"tokens": row.tokens, "positions": row.positions,
+     "columns": {**row.columns, "mate": (5 * i + 1) % 12, "some": i % 3 > 0}}
+    for i, row in enumerate(token_rows().rows)
 )  # fmt: skip
 ERROR = Metric(lambda output, row: abs(output - row.columns["label"]), better="lower", name="error")
 SQUARE = Metric(lambda output, row: (output - row.columns["label"]) ** 2, better="lower", name="square")
@@ -65,8 +71,8 @@ CLAIM: dict[str, list[dict[str, Any]]] = {  # setting -> what it is changed to
     "predicts": [{"predicts": "other"}],
     "scored": [{"scored": "some"}],
     "within": [{"within": "kind"}],
-    "rest": [{"rest": "keep"}, {"rest": "mean"}, {"rest": "zero"}],
-    "rest_scope": [{"rest_scope": "draw"}, {"rest_scope": "input"}],
+    "rest": [{"rest": "mean"}],
+    "rest_scope": [{"rest_scope": "draw"}],
     "rest_rows": [{"rest_rows": "most"}],
     "pair": [{"rest": "paired", "pair": "mate"}],
     "empty": [{"empty": "self"}],
@@ -81,7 +87,6 @@ CLAIM: dict[str, list[dict[str, Any]]] = {  # setting -> what it is changed to
         {"criteria": protocol(ablation="resample")}, {"criteria": protocol(direction="denoising")},
         {"criteria": protocol(group="kind")}, {"criteria": protocol(reference="most")},
         {"criteria": protocol(ablation="paired", pair="mate")}, {"criteria": protocol(through="j")},
-        {"criteria": protocol(level="edges")}, {"criteria": protocol(published="as others have it")},
     ],
     "sites": [{"mid": nodes("h").reads(x="low").omits("y")}],
 }  # fmt: skip
@@ -189,3 +194,38 @@ def test_no_setting_is_forgotten() -> None:
     for verb, given in GIVEN.items():
         known = set(inspect.signature(getattr(scrub, verb)).parameters)
         assert known - ELSEWHERE <= given.keys(), verb
+
+
+def read_at(verb: str, **changes: Any) -> Result:
+    """A verb on a transformer, without a hypothesis."""
+    model, data = MODEL, TOKENS
+    given = {"model": model, "data": data, "metric": "loss(label)", "ablation": "zero", **changes}
+    if verb == "propose":
+        given = {**given, "pair": "mate", "verify": 2, "top": 1, "draws": 4, **changes}
+        return scrub.propose(**{name: value for name, value in given.items() if name != "ablation"}).to_dict()
+    if verb == "sweep":
+        return scrub.sweep("heads", "~all~> logits", **given).to_dict()
+    return getattr(scrub, verb)("0.0 -> logits" if verb == "patch_paths" else "0.0", **given).to_dict()
+
+
+READ = {"run_circuit": "at", "patch_paths": "at", "sweep": "read", "propose": "read"}
+PROPOSED = {"method": "eap-ig", "steps": 2, "over": "activations", "rules": "ln", "nodes": "heads", "edges": True}
+
+
+@pytest.mark.parametrize("verb", READ)
+def test_a_setting_without_a_claim(verb: str) -> None:
+    before = read_at(verb)
+    changes = [{READ[verb]: -2}, {"scored": "some"}, {"dtype": "float64"}, {"metric": "accuracy(label)"}]
+    for change in changes[: None if verb != "propose" else -1]:
+        assert told(before, read_at(verb, **change)), change
+
+
+@pytest.mark.parametrize("argument", PROPOSED)
+def test_an_argument_of_a_proposal(argument: str) -> None:
+    given = {"method": "eap-ig"} if argument in ("steps", "over") else {}
+    told(read_at("propose", **given), read_at("propose", **{**given, argument: PROPOSED[argument]}))
+
+
+@pytest.mark.parametrize("argument", ["verify", "top", "draws", "at"])
+def test_how_much_a_proposal_looks_at(argument: str) -> None:
+    told(read_at("propose"), read_at("propose", **{argument: "END" if argument == "at" else 3}))
