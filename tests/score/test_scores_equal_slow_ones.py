@@ -56,7 +56,7 @@ def case(kind: str, number: int, rows: int = 0, **options: Any) -> tuple[Bench, 
 
 def measured(claim: Claim, model: Model, rows: Sequence[int], draws: int, seed: int) -> tuple[Exchange, ...]:
     patched = PatchedGraph(claim, model) if isinstance(model, Computation) else PatchedTransformer(claim, model)
-    return interchange(claim, patched, answers_of(claim, None), "it", np.array(rows), draws, seed).exchanges
+    return interchange(claim, patched, answers_of(claim, None), "it", np.array(rows), draws, seed, {}).exchanges
 
 
 def shares(e: Exchange) -> dict[str, float]:
