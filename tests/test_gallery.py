@@ -69,6 +69,9 @@ def test_ioi_is_judged_by_the_papers_protocol_on_a_random_model_of_its_shape(tmp
     result = scrub.criteria(ioi, str(tmp_path), rows=8, random=2, budget=2)
     assert len(result.parts) == 26
     assert "9.9" in result.parts
-    assert result.options == {"reference": "is_abc", "group": "template", "through": ["mlps", "embed", "pos"]}
+    assert result.options == {
+        "scored": "is_ioi", "reference": "is_abc", "group": "template", "through": ["mlps", "embed", "pos"],
+        "random": 2, "budget": 2,
+    }  # fmt: skip
     assert "3.56" in result.published
     assert "not reproduced here" in str(result)

@@ -96,11 +96,13 @@ def judge(
     complete = completeness(bench, circuit, budget)
     minimal = minimality(bench, circuit, random)
     found = findings(bench, circuit, table, random) if tests else ()
+    asked = {"random": (random, 100), "budget": (budget, None), "tests": (tests, True)}
+    options = described(experiment) | {name: given for name, (given, usual) in asked.items() if given != usual}
     return Criteria(
         hypothesis, experiment.digest, str(experiment.metric), experiment.metric.better,
         experiment.protocol.ablation, experiment.protocol.direction, circuit.level,
         tuple(names[part] for part in circuit.parts), faithful, complete, minimal, found,
-        len(bench.rows), bench.draws, bench.seed, described(experiment), provenance, experiment.protocol.published,
+        len(bench.rows), bench.draws, bench.seed, options, provenance, experiment.protocol.published,
         by_row(bench, table),
     )  # fmt: skip
 

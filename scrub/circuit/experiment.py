@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -33,7 +34,8 @@ class Experiment:
     """Arrays are indexed by row of the data; `rows` are the scored rows that circuits are run on.
 
     `group` is the class within which reference rows (`reference`) are taken; `pair` each row's partner (-1:
-    none). `answer` is the position at which logits are read, None in a computation graph.
+    none). `answer` is the position at which logits are read, None in a computation graph. `settings` are the words
+    from which all this was made, a claim's own included, where they differ from the defaults.
     """
 
     graph: Graph
@@ -50,6 +52,7 @@ class Experiment:
     through: tuple[str, ...]
     predicts: str | None = None
     digest: str = field(default="")
+    settings: Mapping[str, Any] = field(factory=dict[str, Any])
 
     @property
     def noising(self) -> bool:
@@ -98,6 +101,7 @@ def experiment_of(
         group=group, reference=reference, pair=pair or options.pair,
         through=options.through if protocol.through is None else protocol.through,
         predicts=options.predicts, digest=claim.digest,
+        settings={"scored": options.scored, "predicts": options.predicts, "seen": len(options.seen) or None},
     )  # fmt: skip
 
 
@@ -105,9 +109,10 @@ def resolve(
     graph: Graph, data: Dataset, metric: AnyMetric, tokenizer: Tokenizer | None, protocol: Protocol, *,
     answer: Slot | None, output: Component, rows: Int[np.ndarray, " n"] | None, group: str | None,
     reference: str | None, pair: str | None, through: tuple[str, ...], scored: str | None = None,
-    predicts: str | None = None, digest: str = "",
+    predicts: str | None = None, digest: str = "", settings: Mapping[str, Any] | None = None,
 ) -> Experiment:  # fmt: skip
-    """An experiment from columns by name. Raises DataError with every problem of the data, ClaimError."""
+    """An experiment from columns by name; `settings` are others that took part. Raises DataError with every problem
+    of the data, ClaimError."""
     if protocol.ablation == "paired" and pair is None:
         raise ClaimError(
             "ablation 'paired' needs the column that names each row's counterfactual: pair='column' (in a claim "
@@ -135,6 +140,8 @@ def resolve(
     return Experiment(
         graph, data, metric, tokenizer, answer, output, used, setting.stratum, setting.rest_from, setting.pair,
         protocol, through, predicts, digest or data.digest,
+        {**(settings or {}), **({"pair": pair} if rest == "paired" else {}),
+         **({"group": group, "reference": reference} if rest == "resample" else {})},
     )  # fmt: skip
 
 
@@ -185,6 +192,7 @@ def misplaced(data: Dataset, slots: tuple[Slot, ...], rows: np.ndarray) -> list[
 
 
 def described(experiment: Experiment) -> dict[str, Any]:
-    """The options of an experiment that a result records."""
-    found = {**experiment.protocol.deviations(), "through": list(experiment.through) or None}
+    """The options of an experiment that a result records: all that takes part and is named nowhere else in it."""
+    own = experiment.protocol.deviations()
+    found = {**own, **experiment.settings, "through": list(experiment.through) or None}
     return {name: value for name, value in found.items() if value is not None}

@@ -28,7 +28,7 @@ class CircuitRun:
     """The mean metric of a run and its paired change from what it started from, with bootstrap intervals.
 
     `base` is the mean metric of that start: the model, or (denoising) the ablated run. `scores` in the table
-    are the metric on each row.
+    are the metric on each row; `digest` is the claim's, or without one that of the data.
     """
 
     what: str
@@ -46,13 +46,14 @@ class CircuitRun:
     options: dict[str, Any]
     provenance: dict[str, Any]
     table: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+    digest: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "circuit": self.what, "without": self.without, "ablation": self.ablation, "direction": self.direction,
             "metric": self.metric, "better": self.better, "value": self.value.to_dict(), "base": self.base,
             "change": self.change.to_dict(), "rows": self.rows, "draws": self.draws, "seed": self.seed,
-            "options": self.options, "provenance": self.provenance,
+            "options": self.options, "digest": self.digest, "provenance": self.provenance,
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
@@ -94,7 +95,7 @@ def _told(bench: Bench, what: str, without: bool, found: Row, provenance: dict[s
         what, without, experiment.protocol.ablation, experiment.protocol.direction, str(experiment.metric),
         experiment.metric.better, _valued(mean, found), float(base.mean()), _valued(change, found - base),
         len(found), bench.draws, bench.seed, described(experiment), provenance,
-        by_row(bench, {"score": found, "base": base}),
+        by_row(bench, {"score": found, "base": base}), experiment.digest,
     )  # fmt: skip
 
 

@@ -47,7 +47,10 @@ class Effect:
 
 @frozen(eq=False)
 class Sweep:
-    """The effects of all senders along `to`; `base` is the mean metric of the run that is patched."""
+    """The effects of all senders along `to`; `base` is the mean metric of the run that is patched.
+
+    `digest` is the claim's, or without one that of the data.
+    """
 
     to: str
     metric: str
@@ -60,13 +63,14 @@ class Sweep:
     seed: int
     options: dict[str, Any]
     provenance: dict[str, Any]
+    digest: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         effects = [asdict(e) | {"sender": str(e.sender)} for e in self.effects]
         return {
             "to": self.to, "metric": self.metric, "ablation": self.ablation, "direction": self.direction,
             "base": self.base, "effects": effects, "rows": self.rows, "draws": self.draws, "seed": self.seed,
-            "options": self.options, "provenance": self.provenance,
+            "options": self.options, "digest": self.digest, "provenance": self.provenance,
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
@@ -179,6 +183,7 @@ def sweep_paths(
     return Sweep(
         to, str(experiment.metric), experiment.protocol.ablation, experiment.protocol.direction, tuple(effects),
         float(base.mean()), len(bench.rows), bench.draws, seed, described(bench.experiment), provenance,
+        experiment.digest,
     )  # fmt: skip
 
 

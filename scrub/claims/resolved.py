@@ -15,7 +15,7 @@ from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import claims_of
 from scrub.claims.hypothesis import Expectation, Hypothesis, Options
-from scrub.claims.metric import AnyMetric
+from scrub.claims.metric import AnyMetric, Metric
 from scrub.claims.placement import Placement
 from scrub.claims.seen import Seen
 from scrub.claims.sites import Site
@@ -30,6 +30,12 @@ def _expected(expect: Expectation | None) -> object:
     if expect is None:
         return None
     return (expect.share, "any swaps") if expect.any_swaps else expect.share
+
+
+def _measured(metric: AnyMetric) -> object:
+    """What the digest says of a metric: its words, and for one of one's own which way is better, if it is down."""
+    lower = isinstance(metric, Metric) and metric.better == "lower"
+    return (str(metric), metric.better) if lower else str(metric)
 
 
 @frozen(slots=False, eq=False)
@@ -95,7 +101,7 @@ class Claim:
         return digest(
             self.graph.name,
             self.data.digest,
-            str(self.metric),
+            _measured(self.metric),
             _expected(hypothesis.expect),
             self._setting(),
             self._meanings[self.placement.output],

@@ -16,10 +16,11 @@ from jaxtyping import Int, UInt64
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.resolved import Claim
-from scrub.engine.unroll import ROOT_PATH, Occurrence, rest_inputs
+from scrub.engine.unroll import ROOT_PATH, Occurrence, rest_paths
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-Swap = tuple[str, str]  # (path, "rest" or "donor")
+Swap = tuple[str, str]  # (the path that a row is drawn by, "rest" or "donor"): one draw, whoever shares it
+ROWS = ("resample", "paired")  # the rests that are rows
 
 
 @frozen(eq=False)
@@ -119,28 +120,34 @@ class Draws:
         found[node.path] = Drawn(own, own[:, None] if node.leaf else self.rest(node, calls, own))
         for child in node.children:
             donor = own
-            if self._swapped(child.path, "donor"):
+            if self._swapped(child.donor, "donor"):
                 word = words(self.claim.data, calls, self.seed, child.donor, "donor")
                 donor = self.classes(child.agree).pick(own, word)
             self._visit(child, calls, donor, found)
 
     def rest(self, node: Occurrence, calls: Calls, own: Int[np.ndarray, " call"]) -> Int[np.ndarray, "call input"]:
         """The rest row of each call: also the frame, for `keep`, `mean` and `zero` the row itself."""
-        options = self.claim.options
-        inputs = rest_inputs(self.claim, node)
-        if not self._swapped(node.path, "rest") or options.rest == "keep" or options.pseudo:
-            return np.repeat(own[:, None], len(inputs), axis=1)
-        if options.rest == "paired":
-            return np.repeat(self.claim.partner(own)[:, None], len(inputs), axis=1)
-        base = ROOT_PATH if options.rest_scope == "draw" else node.path
-        paths = [base if component is None else f"{base}/{channel}:{component}" for channel, component in inputs]
-        return np.stack([self.resampled(calls, own, path) for path in paths], axis=1)
+        paths = rest_paths(self.claim, node)
+        if self.claim.options.rest not in ROWS:
+            return np.repeat(own[:, None], len(paths), axis=1)
+        return np.stack([self._rest(calls, own, path) for path in paths], axis=1)
+
+    def _rest(self, calls: Calls, own: Int[np.ndarray, " call"], path: str) -> Int[np.ndarray, " call"]:
+        """The rest row drawn by a path; not swapped, the calling row: for the one r of all that is the reference."""
+        paired = self.claim.options.rest == "paired"
+        if not self._swapped(path, "rest"):
+            return calls.reference if self._one_rest and not paired else own
+        return self.claim.partner(own) if paired else self.resampled(calls, own, path)
+
+    @property
+    def _one_rest(self) -> bool:
+        return self.claim.options.rest_scope == "draw"
 
     def resampled(
         self, calls: Calls, rows: Int[np.ndarray, " call"], path: str = ROOT_PATH
     ) -> Int[np.ndarray, " call"]:
         """A rest row for each call: uniform over the rest rows of the calling row's stratum."""
-        if self.claim.options.rest_scope == "draw":
+        if self._one_rest:
             rows = calls.reference  # one r for the whole tree
         return self.rests.pick(rows, words(self.claim.data, calls, self.seed, path, "rest"))
 
@@ -155,15 +162,18 @@ class Draws:
         return self.rest(root, calls, calls.reference)[:, 0]
 
 
-def all_swaps(root: Occurrence, claim: Claim) -> Mapping[Swap, Occurrence]:
-    """Every swap of rows that a claim makes: donors of all but the root, rests of all but the leaves.
+def all_swaps(root: Occurrence, claim: Claim) -> Mapping[Swap, tuple[Occurrence, ...]]:
+    """Every swap of rows that a claim makes, with the occurrences that share it: what is drawn once is one swap.
 
-    A rest that is no drawn row (`keep`, `mean`, `zero`) is none.
+    Donors of all but the root, of a `together` group one; rests of all but the leaves: one for each occurrence, with
+    `rest_scope="draw"` one for all, with "input" one for each input. A rest that is no drawn row (`keep`, `mean`,
+    `zero`) is none.
     """
-    swaps: dict[Swap, Occurrence] = {}
+    swaps: dict[Swap, list[Occurrence]] = {}
     for node in root.walk():
         if not node.is_root:
-            swaps[node.path, "donor"] = node
-        if not node.leaf and claim.options.rest in ("resample", "paired"):
-            swaps[node.path, "rest"] = node
-    return swaps
+            swaps.setdefault((node.donor, "donor"), []).append(node)
+        if not node.leaf and claim.options.rest in ROWS:
+            for path in rest_paths(claim, node):
+                swaps.setdefault((path, "rest"), []).append(node)
+    return {swap: tuple(nodes) for swap, nodes in swaps.items()}

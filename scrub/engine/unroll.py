@@ -147,6 +147,13 @@ def rest_inputs(claim: Claim, occurrence: Occurrence) -> tuple[tuple[str, Compon
     )
 
 
+def rest_paths(claim: Claim, occurrence: Occurrence) -> list[str]:
+    """The path that the rest of each input is drawn by; with `rest_scope="draw"` the answer's, for the whole tree."""
+    base = ROOT_PATH if claim.options.rest_scope == "draw" else occurrence.path
+    inputs = rest_inputs(claim, occurrence)
+    return [base if component is None else f"{base}/{channel}:{component}" for channel, component in inputs]
+
+
 def channels(claim: Claim, component: Component) -> tuple[str, ...]:
     """A component's channels; one that reads nothing (an input node) has its own value as `input`."""
     return claim.graph.channels(component) or ("input",)

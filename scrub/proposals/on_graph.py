@@ -11,7 +11,7 @@ from scrub.anatomy.edges import Node
 from scrub.anatomy.names import Component
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.experiment import Experiment
+from scrub.circuit.experiment import Experiment, described
 from scrub.circuit.runs import start_of
 from scrub.circuit.universe import free_writers
 from scrub.errors import ClaimError
@@ -68,7 +68,8 @@ def search_graph(
         rows=len(bench.rows),
         seen=tuple(sorted({data.rows[row].input_digest for row in (*bench.rows, *partners)})),
         seed=wanted.seed,
-        options=wanted.options(),
+        options=described(experiment) | wanted.options(),
+        digest=experiment.digest,
         provenance=provenance,
         row_numbers=bench.rows,
         estimates=effects[order].T,

@@ -87,7 +87,8 @@ class Proposal:
     says how scores of nodes are made of those of rows, `edge_aggregate` how those of edges are. `passes` are in
     passes over all rows. `recall` says how many patches in rank order it took to have the k largest of the patched;
     `left_out` are strong candidates that a claim does not name; `sources` (of `dla`) the base run's direct
-    contributions by source token. `seen` are the digests of the rows; `estimates` those of each row.
+    contributions by source token. `seen` are the digests of the rows, `digest` that of the claim (of the data without
+    one); `estimates` are those of each row.
     """
 
     hypothesis: str | None
@@ -118,6 +119,7 @@ class Proposal:
     options: Mapping[str, Any]
     provenance: Mapping[str, Any]
     edge_aggregate: str | None = None
+    digest: str = ""
     sources: tuple[SourceShare, ...] = ()
     row_numbers: Int[np.ndarray, " row"] = field(factory=lambda: np.zeros(0, dtype=np.int64), repr=False)
     estimates: Float[np.ndarray, "row node"] = field(factory=lambda: np.zeros((0, 0)), repr=False)
@@ -141,7 +143,7 @@ class Proposal:
             "rules": dict(self.rules), "passes": dict(self.passes), "left_out": list(self.left_out),
             "cautions": list(self.cautions), "rows": self.rows, "seen": list(self.seen), "seed": self.seed,
             "sources": [{"head": str(s.head), "position": s.position, "share": s.share} for s in self.sources],
-            "options": dict(self.options), "provenance": dict(self.provenance),
+            "options": dict(self.options), "digest": self.digest, "provenance": dict(self.provenance),
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from scrub.anatomy.edges import Edge
 from scrub.anatomy.names import Component
+from scrub.circuit.experiment import described
 from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead, recall_costs
 from scrub.proposals.bound import bound_rest
 from scrub.proposals.edges import Edges
@@ -79,7 +80,8 @@ def search(
         rows=rows,
         seen=setup.seen,
         seed=wanted.seed,
-        options=wanted.options(),
+        options=described(setup.experiment) | wanted.options(),
+        digest=setup.experiment.digest,
         provenance=provenance,
         edge_aggregate=None if edges is None else aggregate_of(bool(wanted.absolute)),
         sources=sources,

@@ -9,7 +9,7 @@ from textwrap import shorten, wrap
 from typing import TYPE_CHECKING
 
 from scrub.report.pareto import comparison_svg
-from scrub.report.text import table
+from scrub.report.text import options_words, table
 from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM
 from scrub.score.control import SHUFFLED
 
@@ -157,7 +157,7 @@ def _sample(c: Comparison) -> Iterator[str]:
         yield f"{name}: {told}"
     for h in c.hypotheses:
         if h.options:
-            yield f"options of {_names(c)[h.hypothesis]}: " + ", ".join(f"{n}={v!r}" for n, v in h.options.items())
+            yield f"options of {_names(c)[h.hypothesis]}: " + options_words(h.options)
 
 
 def _share(share: Interval, sign: int = 1) -> str:

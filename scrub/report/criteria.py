@@ -11,7 +11,7 @@ import numpy as np
 
 from scrub.circuit.minimality import QUANTILE
 from scrub.circuit.significance import enough
-from scrub.report.text import MARKS, short_name, table
+from scrub.report.text import MARKS, options_words, short_name, table
 from scrub.score.statistics import FEW_ROWS
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _sample(result: Criteria) -> Iterator[str]:
     interval = "" if result.faithfulness.normalized.value is None else level
     facts = [("sample", f"{result.rows} rows x {draws}, seed {result.seed}{interval}")]
     if result.options:
-        facts.append(("options", ", ".join(f"{name}={value!r}" for name, value in result.options.items())))
+        facts.append(("options", options_words(result.options)))
     yield from table(facts)
     if result.published:
         yield f"published, not reproduced here: {result.published}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from scrub.report.text import short_name, table
+from scrub.report.text import options_words, short_name, table
 
 if TYPE_CHECKING:
     from scrub.score.explain import Explanation, SwapEffect
@@ -35,6 +35,8 @@ def swap_lines(explanation: Explanation) -> list[str]:
     lines = [f"{short_name(explanation.hypothesis)}  recovered {share} of {explanation.metric}  ({sample})"]
     if explanation.swaps:
         lines += ["", LEGEND, "", *table([HEAD, *map(_effect, explanation.swaps)])]
+    if explanation.options:
+        lines += ["", f"options  {options_words(explanation.options)}"]
     if explanation.rest in ("keep", "mean", "zero"):
         lines += ["", f"No rest is swapped: the claim says rest={explanation.rest!r}."]
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from scrub.report.text import short_name, table
+from scrub.report.text import options_words, short_name, table
 
 if TYPE_CHECKING:
     from scrub.score.interchange import Interchange, Share
@@ -24,9 +24,12 @@ def interchange_text(found: Interchange) -> str:
     agree = f"model and story agree on {found.agreeing:.1%} of the rows as they are"
     lines = [f"{short_name(found.hypothesis)}: interchange interventions", *(f"    {line}" for line in table(rows))]
     if any(e.unsaid for e in found.exchanges):
-        lines.append("    unnamed a*: the story's answer is none of the data's; the model may leave its own, no more")
+        lines.append(
+            "    unnamed a*: the model could not be found to give the story's answer; it may leave its own, no more"
+        )
     lines += [f"    {e.variable} has no score: {e.reason}" for e in found.exchanges if e.reason]
-    return "\n".join([*lines, f"    {sample}; {agree}"])
+    lines.append(f"    {sample}; {agree}")
+    return "\n".join([*lines, f"    options  {options_words(found.options)}"] if found.options else lines)
 
 
 def interchange_html(found: Interchange) -> str:

@@ -115,5 +115,5 @@ def effects_at(
 
 def effect_at(paths: Sequence[str], effects: Sequence[Effect], kind: str) -> Effect | None:
     """The single swap of a kind whose undoing gains most, where a place occurs several times."""
-    there = [e for e in effects if e["path"] in paths and e["kind"] == kind and e["gain"] is not None]
+    there = [e for e in effects if {*e["paths"]} & {*paths} and e["kind"] == kind and e["gain"] is not None]
     return max(there, key=lambda e: e["gain"], default=None)

@@ -9,7 +9,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from scrub.report.heat import INDENT, SHADES, Grid, Look, Scale, drawn, html_grid
-from scrub.report.text import table
+from scrub.report.text import options_words, table
 from scrub.score.statistics import FEW_ROWS, LEVEL, Interval
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _sample(found: Sweep | CircuitRun) -> list[str]:
         interval = f"no intervals: they take {FEW_ROWS} rows"
     facts = [("sample", f"{found.rows} rows x {draws}, seed {found.seed}; {interval}")]
     if found.options:
-        facts.append(("options", ", ".join(f"{name}={value!r}" for name, value in found.options.items())))
+        facts.append(("options", options_words(found.options)))
     return table(facts, INDENT)
 
 

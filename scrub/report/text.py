@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scrub.claims.problems import Problem, gathered
 from scrub.claims.titles import short_name
@@ -76,11 +76,16 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     if result.seen.rows:
         yield "left out", str(result.seen)
     if result.options:
-        yield "options", ", ".join(f"{name}={value!r}" for name, value in result.options.items())
+        yield "options", options_words(result.options)
     if result.better_than_model:
         yield "note", "scrubbed does better than the model: swaps took away errors of the model"
     if result.own_rest:
         yield "note", f"{result.own_rest:g} calls found no rest row and read their own row (empty='self')"
+
+
+def options_words(options: Mapping[str, Any]) -> str:
+    """`within='length', through=('mlps',)`"""
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
 def _because(result: Result) -> list[str]:

@@ -10,7 +10,7 @@ from scrub.proposals.agreement import LIVE
 from scrub.proposals.bound import ASSUMPTION
 from scrub.report.heat import INDENT, WIDTH
 from scrub.report.ranked import clean, is_absolute, name, size
-from scrub.report.text import table
+from scrub.report.text import options_words, table
 
 if TYPE_CHECKING:
     from scrub.proposals.agreement import Agreement
@@ -137,7 +137,7 @@ def _sample(p: Proposal) -> Iterator[str]:
     )
     facts.append(("sample", f"{several(p.rows, 'row')}, seed {p.seed}"))
     if p.options:
-        facts.append(("options", ", ".join(f"{option}={value!r}" for option, value in p.options.items())))
+        facts.append(("options", options_words(p.options)))
     wide = max(len(word) for word, _ in facts) + 2
     for word, told in facts:
         yield from wrap(clean(told), ROOM, initial_indent=word.ljust(wide), subsequent_indent=" " * wide)

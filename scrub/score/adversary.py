@@ -1,14 +1,15 @@
 """An adversary: is there a subset of the licensed swaps that the model does not survive?
 
 Scrubbing makes all licensed swaps at once, so errors of two of them can cancel. A claim says that every swap is
-allowed, hence any subset is. The search is greedy, on one half of the reference rows; what it finds is measured on
+allowed, hence any subset is; what the claim ties together (a `together` group, with `rest_scope="draw"` all rests) is
+one swap. The search is greedy, on one half of the reference rows; what it finds is measured on
 the other half, so that its interval owes nothing to the search.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from attrs import evolve
@@ -17,7 +18,7 @@ from jaxtyping import Float, Int
 from scrub.engine.draw import Swap, all_swaps
 from scrub.engine.unroll import Occurrence
 from scrub.score.control import Adversary
-from scrub.score.effect import swap_words
+from scrub.score.effect import swap_words, swapped_at
 from scrub.score.result import Result, ratio
 from scrub.score.sample import Bench, Samples, resample_only
 from scrub.score.statistics import interval
@@ -52,9 +53,9 @@ def attack(
     return Adversary(chosen, tuple(named[swap] for swap in swaps if swap not in made), share, len(odd))
 
 
-def _named(swaps: Mapping[Swap, Occurrence]) -> dict[Swap, str]:
+def _named(swaps: Mapping[Swap, Sequence[Occurrence]]) -> dict[Swap, str]:
     """Swaps in words; those of a variable that occurs several times at one site also say by which path."""
-    named = {swap: swap_words(swap[1], node.variable, node.site) for swap, node in swaps.items()}
+    named = {swap: swap_words(swap[1], *swapped_at(swap, nodes)) for swap, nodes in swaps.items()}
     count = Counter(named.values())
     return {swap: name if count[name] == 1 else f"{name} by {swap[0]}" for swap, name in named.items()}
 

@@ -1,90 +1,193 @@
-"""The model's best answer among the answers that a story gives on the data."""
+"""What a model answers, beside what a story says: logits give one of known answers, an output node gives a value.
+
+Logits speak for the best of the *candidates*: what the data's answers take, or the story's. (Of the story's alone,
+one that always says the same would always be right.) A value equals the story's answer or does not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from numbers import Real
+from collections.abc import Hashable, Mapping, Sequence
+from fractions import Fraction
+from math import isclose
 from typing import Any
 
 import numpy as np
 import torch
-from attrs import frozen
-from jaxtyping import Int
+from attrs import evolve, field, frozen
+from jaxtyping import Bool
 from torch import Tensor
 
-from scrub.claims.metric import Metric, predicted
+from scrub.anatomy.transformer import TransformerGraph
+from scrub.claims.metric import Metric, NamedMetric, predicted
 from scrub.claims.resolved import Claim
 from scrub.claims.setting import token_ids
 from scrub.claims.text import Tokenizer, token_id
-from scrub.claims.values import Value, canonical, key
+from scrub.claims.values import Value, binned, canonical, key
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.score.metrics import as_logits
 
-NONE = -1  # no answer of the data
+Flags = Bool[np.ndarray, " call"]
+EQUAL = 1e-6  # of a number (of 1 where it is smaller): what floating point rounds
+Ids = tuple[int, ...]
 
 
 @frozen(eq=False)
-class Answers:
-    """The distinct answers of the story over the pool, numbered; `tokens` are those of each, where logits are read.
+class ByTokens:
+    """Answers that logits give. `tokens` are those of each answer that has any; equal tokens are one candidate.
 
-    Logits say the answer whose tokens are the most likely ones; a number says the answer that it is nearest to, and
-    any other value the one that it equals.
+    `other` says, here and below, what is the matter with an answer that the model could not give.
     """
 
-    values: tuple[Value, ...]
-    tokens: tuple[tuple[int, ...], ...] | None
+    tokens: Mapping[Hashable, Ids]
+    metric: NamedMetric | Metric
+    other: str = "which is none of the answers that data and story have"
 
-    @classmethod
-    def of(cls, claim: Claim, tokenizer: Tokenizer | None) -> Answers:
-        """Raises ClaimError when nothing says which tokens the answers are."""
-        distinct = {key(value): value for value in claim.values[claim.placement.output]}
-        if isinstance(claim.metric, Metric) and isinstance(claim.graph, Computation):
-            return cls(tuple(distinct.values()), None)
-        known = _tokens(claim, tokenizer)
-        for k, value in distinct.items():  # an answer of rows that are not scored need not stand in that column
-            alone = token_id(value, tokenizer) if known and tokenizer and isinstance(value, str) else None
-            if k not in known and alone is not None:
-                known[k] = (alone,)
-        said = [k for k in distinct if k in known]
-        if not said:
-            raise ClaimError(
-                "interchange: none of the story's answers stands in a column of tokens, so nothing says what the "
-                "model should answer: add predicts='column', with values that the story's answer takes."
-            )
-        return cls(tuple(distinct[k] for k in said), tuple(known[k] for k in said))
+    def beside(self, outputs: Any) -> ByTokens:
+        """The same: what logits can say does not depend on them."""
+        return self
 
-    def number(self, value: Value) -> int:
-        """The number of an answer, or NONE."""
-        wanted = key(value)
-        return next((i for i, known in enumerate(self.values) if key(known) == wanted), NONE)
+    def sayable(self, value: Value) -> bool:
+        """Whether the model could be found to give this answer."""
+        return key(value) in self.tokens
 
-    def best(self, outputs: Any, claim: Claim) -> Int[np.ndarray, " call"]:
-        """The number of the best answer of every output."""
-        if self.tokens is None:
-            return np.array([self._nearest(output) for output in outputs], dtype=np.int64)
+    def read(self, outputs: Any) -> list[Ids]:
+        """The tokens of the best candidate of every output: those that are the most likely together."""
         if not isinstance(outputs, Tensor):
-            assert not isinstance(claim.metric, Metric)
-            outputs = as_logits(outputs, claim.metric)
-        scores = torch.stack([outputs[:, list(ids)].logsumexp(-1) for ids in self.tokens], dim=1)
-        return scores.argmax(1).cpu().numpy()
+            assert isinstance(self.metric, NamedMetric)
+            outputs = as_logits(outputs, self.metric)
+        candidates = list(dict.fromkeys(self.tokens.values()))
+        scores = torch.stack([outputs[:, list(ids)].logsumexp(-1) for ids in candidates], dim=1)
+        return [candidates[best] for best in scores.argmax(1).tolist()]
 
-    def _nearest(self, output: Any) -> int:
-        if isinstance(output, Real | np.generic) and not isinstance(output, bool | np.bool_):
-            gaps = [abs(float(output) - float(v)) if isinstance(v, Real) else np.inf for v in self.values]
-            return int(np.argmin(gaps)) if np.isfinite(min(gaps)) else NONE
-        try:
-            return self.number(canonical(output))
-        except ValueError:
-            return NONE
+    def same(self, said: Sequence[Ids], values: Sequence[Value]) -> Flags:
+        """Whether what was read of each output is the answer beside it."""
+        return np.array([ids == self.tokens.get(key(v)) for ids, v in zip(said, values, strict=True)], dtype=bool)
 
 
-def _tokens(claim: Claim, tokenizer: Tokenizer | None) -> dict[Hashable, tuple[int, ...]]:
+@frozen(eq=False)
+class ByValue:
+    """Answers that are an output node's value: numbers are equal or not, to rounding, and so is anything else.
+
+    `step` is the bin width of the story's answer, in which outputs are binned too; `kinds` those of the outputs.
+    """
+
+    answers: tuple[Value, ...]
+    node: str
+    step: Any = None
+    kinds: frozenset[Hashable] = field(default=frozenset())
+    other: str = "which no output of the model can equal"
+
+    def beside(self, outputs: Any) -> ByValue:
+        """The same, knowing what outputs are like. Raises ClaimError where none could equal any answer."""
+        plain = self.read(outputs)
+        kinds = frozenset(map(kind, plain))
+        if not kinds & {kind(answer) for answer in self.answers}:
+            said = self.answers[0]
+            raise ClaimError(
+                f"interchange: the output node {self.node!r} gives {_short(outputs[0])}, {_words(kind(plain[0]))}, "
+                f"and the story answers {_short(said)}, {_words(kind(said))}: these are never equal. Let the story "
+                "answer what the node gives (a number with @story.variable(round=...)), or let the output be a node "
+                "that gives what the story says."
+            )
+        return evolve(self, kinds=kinds)
+
+    def sayable(self, value: Value) -> bool:
+        """Whether an output could equal this answer."""
+        return kind(value) in self.kinds
+
+    def read(self, outputs: Any) -> list[Any]:
+        """The value of every output as plain Python; in the bins of the story's answer where it has any."""
+        return [_in_bins(plain(output), self.step) for output in outputs]
+
+    def same(self, said: Sequence[Any], values: Sequence[Value]) -> Flags:
+        """Whether each output is the answer beside it."""
+        return np.array([alike(a, b) for a, b in zip(said, values, strict=True)], dtype=bool)
+
+
+Answers = ByTokens | ByValue
+
+
+def answers_of(claim: Claim, tokenizer: Tokenizer | None) -> Answers:
+    """How a claim's model answers. Raises ClaimError where nothing says which tokens the story's answers are."""
+    distinct = {key(value): value for value in claim.values[claim.placement.output]}
+    if isinstance(claim.metric, Metric) and isinstance(claim.graph, Computation):
+        story = claim.hypothesis.story.variables
+        node = claim.answer.components[0].name
+        return ByValue(tuple(distinct.values()), node, story[claim.placement.output].step)
+    known = _tokens(claim, tokenizer)
+    known |= {k: ids for k, v in distinct.items() if k not in known and (ids := _alone(v, known, claim, tokenizer))}
+    if not known.keys() & distinct.keys():
+        raise ClaimError(
+            "interchange: none of the story's answers stands in a column of tokens, so nothing says what the "
+            "model should answer: add predicts='column', with values that the story's answer takes."
+        )
+    return ByTokens(known, claim.metric)
+
+
+def _tokens(claim: Claim, tokenizer: Tokenizer | None) -> dict[Hashable, Ids]:
     """The tokens of every value of the column that the story's answer should equal."""
     column = predicted(claim.metric, claim.options.predicts)
     if column is None:
         return {}
-    found: dict[Hashable, tuple[int, ...]] = {}
-    for value, ids in zip(claim.data.column(column), token_ids(claim.data, column, tokenizer), strict=True):
-        found.setdefault(key(canonical(value)), tuple(dict.fromkeys(ids)))
-    return found
+    ids = token_ids(claim.data, column, tokenizer)
+    pairs = zip(claim.data.column(column), ids, strict=True)
+    return {key(canonical(value)): tuple(sorted({*some})) for value, some in pairs}
+
+
+def _alone(value: Value, known: Mapping[Hashable, Ids], claim: Claim, tokenizer: Tokenizer | None) -> Ids | None:
+    """The token of an answer of the story that no row of the data has: a word, or a number where data hold such."""
+    if not known:
+        return None
+    if isinstance(value, str):
+        found = token_id(value, tokenizer) if tokenizer else None
+        return None if found is None else (found,)
+    numbers = isinstance(value, int) and not isinstance(value, bool) and any(isinstance(k, int) for k in known)
+    width = claim.graph.shape.d_vocab if isinstance(claim.graph, TransformerGraph) else 0
+    return (int(value),) if numbers and isinstance(value, int) and 0 <= value < width else None
+
+
+def plain(output: Any) -> Any:
+    """A node's value as plain Python: arrays, tensors and lists as tuples, of one number as that number."""
+    if isinstance(output, np.generic | np.ndarray | Tensor):
+        output = output.tolist()
+    return tuple(map(plain, output)) if isinstance(output, list | tuple) else output
+
+
+def kind(value: Any) -> Hashable:
+    """What may be equal to what: numbers to numbers, tuples to tuples of as many parts of such kinds."""
+    if isinstance(value, tuple):
+        return ("tuple", *map(kind, value))
+    number = isinstance(value, int | float | Fraction) and not isinstance(value, bool)
+    return "number" if number else f"{type(value).__module__}.{type(value).__name__}"
+
+
+def alike(output: Any, answer: Value) -> bool:
+    """Whether an output, as plain Python, is an answer. `True` is not 1."""
+    if kind(output) != kind(answer):
+        return False
+    if isinstance(answer, tuple):
+        return all(map(alike, output, answer))
+    if kind(answer) == "number":
+        return output == answer or isclose(float(output), float(answer), rel_tol=EQUAL, abs_tol=EQUAL)  # pyright: ignore
+    return bool(output == answer)
+
+
+def _in_bins(value: Any, step: Any) -> Any:
+    try:
+        return value if step is None else binned(value, step)
+    except ValueError:  # of no bin: a number that is not finite, an object
+        return value
+
+
+def _words(kind: Any) -> str:
+    """A kind in words: `a tuple of 2`."""
+    if isinstance(kind, tuple):
+        return f"a tuple of {len(kind) - 1}"
+    known = {"number": "a number", "builtins.str": "a text", "builtins.bool": "True or False"}
+    return known.get(kind, f"of the type {kind}")
+
+
+def _short(value: Any, room: int = 40) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= room else f"{text[: room - 4]} ..."

@@ -36,7 +36,7 @@ def bits(claim: Claim) -> Bits:
     known: dict[str, float] = {}
     output = claim.placement.placed[claim.placement.output]
     parents = _read(claim, output.name)
-    total = sum(_bits(claim, parent, known) for parent in parents)
+    total = sum((_bits(claim, parent, known) for parent in parents), 0.0)
     joint = joint_codes([claim.agreement[name] for name in parents], len(claim.data))
     return Bits(min(entropy(joint), total, everything), everything)
 
@@ -45,7 +45,7 @@ def _bits(claim: Claim, name: str, known: dict[str, float]) -> float:
     if name not in known:
         own = entropy(claim.agreement[name])
         leaf = claim.placement.placed[name].leaf
-        known[name] = own if leaf else min(own, sum(_bits(claim, p, known) for p in _read(claim, name)))
+        known[name] = own if leaf else min(own, sum((_bits(claim, p, known) for p in _read(claim, name)), 0.0))
     return known[name]
 
 

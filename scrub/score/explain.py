@@ -1,7 +1,8 @@
 """What breaks a claim: every licensed swap alone, all but each, and the rows that suffer most.
 
-A swap is the donor of one occurrence, or the rest row of one; a swap that is not made uses the calling row
-itself. What recovers much when it is undone is where the claim and the model disagree.
+A swap is one row that is drawn: the donor of an occurrence, or of a `together` group; the rest row of an occurrence,
+with `rest_scope="input"` of an input, with "draw" of all. One that is not made uses the calling row itself. What
+recovers much when it is undone is where the claim and the model disagree.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from jaxtyping import Float, Int
 
 from scrub.claims.text import Tokenizer
 from scrub.engine.draw import Calls, Drawn, Draws, Swap, all_swaps
-from scrub.engine.unroll import Occurrence
-from scrub.score.effect import SwapEffect
+from scrub.engine.unroll import Occurrence, rest_paths
+from scrub.score.effect import SwapEffect, swapped_at
 from scrub.score.result import ratio
 from scrub.score.sample import Bench, Samples, resample_only
 from scrub.score.stories import RowStory, row_story
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 QUICK_ROWS, QUICK_DRAWS, TOP = 64, 4, 3
 WORST_ROWS = 3
 WORTH_TELLING = 0.005  # of what is recovered
+Shared = tuple[Swap, Sequence[Occurrence]]  # a swap, with those that share it
 
 
 @frozen(eq=False)
@@ -44,6 +46,9 @@ class Explanation:
     draws: int
     seed: int
     tree: str = field(default="", repr=False)
+    digest: str = ""
+    options: dict[str, Any] = field(factory=dict[str, Any])
+    provenance: dict[str, Any] = field(factory=dict[str, Any])
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -76,23 +81,28 @@ def swap_effects(bench: Bench, samples: Samples, draws: int, seed: int) -> tuple
     def undone(swaps: set[Swap]) -> float | None:
         return share(resample_only(bench, references, draws, seed, set(everything) - swaps))
 
-    for swap, node in everything.items():
-        below = {swap} | {other for other in everything if _is_below(other, swap)}
+    for swap, nodes in everything.items():
+        below = {swap} | {other for other in everything if _is_below((swap, nodes), (other, everything[other]))}
         without = undone({swap})
-        with_all = None if node.is_root else without if len(below) == 1 else undone(below)
+        with_all = None if nodes[0].is_root else without if len(below) == 1 else undone(below)
+        readers = [routes[node.path] for node in nodes if swap[1] == "donor" or node is nodes[0]]
         effects.append(
             SwapEffect(
-                node.variable, node.site, node.path, routes[node.path], swap[1],
+                *swapped_at(swap, nodes), swap[0], " & ".join(dict.fromkeys(readers)), swap[1],
                 share(resample_only(bench, references, draws, seed, {swap})), without,
-                _more(without, full), _more(with_all, full), _own(drawn, bench.tree, swap),
+                _more(without, full), _more(with_all, full), _own(bench, drawn, swap, nodes[0]),
+                tuple(node.path for node in nodes),
             )
         )  # fmt: skip
     return tuple(sorted(effects, key=lambda e: (-(e.gain if e.gain is not None else -np.inf), e.path, e.kind)))
 
 
-def _is_below(swap: Swap, other: Swap) -> bool:
-    """Whether a swap is below another: in the subtree of its occurrence, or the rest that its donor's call draws."""
-    return swap[0].startswith(other[0] + "/") or (swap[0] == other[0] and (swap[1], other[1]) == ("rest", "donor"))
+def _is_below(swap: Shared, other: Shared) -> bool:
+    """Whether all that share a swap lie in the branches of another: in the subtrees of the occurrences that share it,
+    or, of a donor, at these, as the rest that their calls draw."""
+    (own, nodes), (below, others) = swap, other
+    here = {node.path for node in nodes} if (own[1], below[1]) == ("donor", "rest") else set[str]()
+    return all(o.path in here or any(o.path.startswith(f"{n.path}/") for n in nodes) for o in others)
 
 
 def _more(share: float | None, full: float | None) -> float | None:
@@ -113,13 +123,14 @@ def _calls(references: Int[np.ndarray, " row"], draws: int) -> Calls:
     return Calls(np.repeat(references, draws), np.tile(np.arange(draws), len(references)))
 
 
-def _own(drawn: dict[str, Drawn], tree: Occurrence, swap: Swap) -> float:
-    """The share of draws in which a swap returned the calling row."""
+def _own(bench: Bench, drawn: dict[str, Drawn], swap: Swap, node: Occurrence) -> float:
+    """The share of draws in which a swap returned the calling row, that of the first who shares it."""
     path, kind = swap
     if kind == "rest":
-        return float((drawn[path].rest == drawn[path].own[:, None]).mean())
-    caller = next(node for node in tree.walk() if any(child.path == path for child in node.children))
-    return float((drawn[path].own == drawn[caller.path].own).mean())
+        column = rest_paths(bench.claim, node).index(path)
+        return float((drawn[node.path].rest[:, column] == drawn[node.path].own).mean())
+    caller = next(n for n in bench.tree.walk() if any(child.path == node.path for child in n.children))
+    return float((drawn[node.path].own == drawn[caller.path].own).mean())
 
 
 def quick_effects(bench: Bench, samples: Samples, seed: int) -> tuple[SwapEffect, ...]:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from scrub.claims.resolved import Claim
-from scrub.claims.values import Value, key
+from scrub.claims.values import Value, equal, key
 from scrub.engine.draw import Calls, Classes, words
 from scrub.errors import ClaimError
-from scrub.score.answers import NONE, Answers
+from scrub.score.answers import Answers, Flags
 from scrub.score.patched import Patch, Patched
 from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.shown import shown
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 JOINT = "jointly"
-Flags = Bool[np.ndarray, " call"]
+UNSAID = object()  # what a story answers that has nothing to say
 Numbers = Int[np.ndarray, " call"]
 OfRows = Int[np.ndarray, " row"]
 
@@ -57,9 +57,9 @@ class Exchange:
 
     `moved`: where a* is another answer than the row's own, which is the score; `stayed`: where it is the same, and
     the model should not move; `moved_agreeing`: the score on rows where model and story agree unswapped. `unsaid` is
-    the share of calls left out of these because a* is none of the data's answers, so that the model could not be
-    found to give it; `departed`: how often the model then leaves the row's own answer, on rows where it agrees with
-    the story unswapped. `reason` says why there is no score.
+    the share of calls left out of these because the model could not be found to give a*: it is no candidate, or no
+    value that an output could equal; `departed`: how often the model then leaves the row's own answer, on rows where
+    it agrees with the story unswapped. `reason` says why there is no score.
     """
 
     variable: str
@@ -89,12 +89,15 @@ class Interchange:
     rows: int
     draws: int
     seed: int
+    options: dict[str, Any]
+    provenance: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "hypothesis": self.hypothesis, "digest": self.digest,
             "interchange": [exchange.to_dict() for exchange in self.exchanges],
             "agreeing": self.agreeing, "rows": self.rows, "draws": self.draws, "seed": self.seed,
+            "options": self.options, "provenance": self.provenance,
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
@@ -114,18 +117,25 @@ class Interchange:
 
 def interchange(
     claim: Claim, model: Patched, answers: Answers, name: str, references: Int[np.ndarray, " reference"],
-    draws: int, seed: int, done: Callable[[int], None] = lambda _: None,
+    draws: int, seed: int, provenance: dict[str, Any], done: Callable[[int], None] = lambda _: None,
 ) -> Interchange:  # fmt: skip
-    """Every variable that the answer reads, then all jointly, each with a donor of its own."""
+    """Every variable that the answer reads, then all jointly, each with a donor of its own.
+
+    Raises ClaimError where the story's answers could never equal the model's outputs.
+    """
     variables = [n for n in claim.placement.reached() if n != claim.placement.output]
     calls = Calls(np.repeat(references, draws), np.tile(np.arange(draws), len(references)))
-    own = np.array([answers.number(value) for value in claim.values[claim.placement.output]], dtype=np.int64)
-    agreeing = answers.best(model.outputs(references), claim) == own[references]
+    outputs, own = model.outputs(references), claim.values[claim.placement.output]
+    answers = answers.beside(outputs)
+    agreeing = answers.same(answers.read(outputs), [own[row] for row in references])
     agrees = np.repeat(agreeing, draws)
-    found = [_exchange(claim, model, answers, n, [n], calls, own, agrees, seed, done) for n in sorted(variables)]
+    found = [_exchange(claim, model, answers, n, [n], calls, agrees, seed, done) for n in sorted(variables)]
     if len(variables) > 1:
-        found.append(_exchange(claim, model, answers, JOINT, sorted(variables), calls, own, agrees, seed, done))
-    return Interchange(name, claim.digest, tuple(found), float(agreeing.mean()), len(references), draws, seed)
+        found.append(_exchange(claim, model, answers, JOINT, sorted(variables), calls, agrees, seed, done))
+    return Interchange(
+        name, claim.digest, tuple(found), float(agreeing.mean()), len(references), draws, seed,
+        claim.options.shown(), provenance,
+    )  # fmt: skip
 
 
 def donors(claim: Claim, name: str, calls: Calls, seed: int) -> Numbers:
@@ -155,41 +165,42 @@ def _ranked(claim: Claim, names: tuple[str, ...]) -> OfRows:
 
 
 def _exchange(
-    claim: Claim, model: Patched, answers: Answers, title: str, variables: list[str], calls: Calls, own: OfRows,
-    agrees: Flags, seed: int, done: Callable[[int], None],
+    claim: Claim, model: Patched, answers: Answers, title: str, variables: list[str], calls: Calls, agrees: Flags,
+    seed: int, done: Callable[[int], None],
 ) -> Exchange:  # fmt: skip
     drawn = {name: donors(claim, name, calls, seed) for name in variables}
     there = np.all([donor >= 0 for donor in drawn.values()], axis=0)
     rows, drawn = calls.reference[there], {name: donor[there] for name, donor in drawn.items()}
     if not len(rows):
         return Exchange(title, NOBODY, NOBODY, NOBODY, 0.0, NOBODY, "no donor differs from any row in it.")
-    story = _Story(claim, answers)
+    story = _Story(claim)
     wanted = story.answers(rows, drawn)
     turned = np.random.default_rng([seed, len(rows), 0x1C]).permutation(len(rows))
     other = story.answers(rows, {name: donor[turned] for name, donor in drawn.items()})
     patches = [Patch(tuple(s.site for s in claim.placement.placed[n].sites), d) for n, d in drawn.items()]
-    said = answers.best(model.outputs(rows, patches), claim)
+    said = answers.read(model.outputs(rows, patches))
     done(len(rows))
-    hit, moves = said == wanted, wanted != own[rows]
-    chance = (said == other) & (other != NONE)
-    sayable, agrees = wanted != NONE, agrees[there]
+    own = [claim.values[claim.placement.output][row] for row in rows]
+    hit, chance = answers.same(said, wanted), answers.same(said, other)
+    moves = np.array([a is UNSAID or not equal(a, b) for a, b in zip(wanted, own, strict=True)])
+    sayable, known = (np.array([v is not UNSAID and answers.sayable(v) for v in some]) for some in (wanted, own))
+    agrees = agrees[there]
 
     def share(some: Flags) -> Share:
         return _share(rows, hit, chance, sayable & some, seed)
 
-    left = _share(rows, said != own[rows], None, ~sayable & agrees & (own[rows] != NONE), seed)
+    left = _share(rows, ~answers.same(said, own), None, ~sayable & agrees & known, seed)
     moved, unsaid = share(moves), float(1 - sayable.mean())
-    reason = "" if moved.rows else _reason(story, sayable)
+    reason = "" if moved.rows else _reason(wanted, sayable, answers.other)
     return Exchange(title, moved, share(~moves), share(moves & agrees), unsaid, left, reason)
 
 
-def _reason(story: _Story, sayable: Flags) -> str:
-    """Why no call moves the story to another of the data's answers."""
+def _reason(wanted: list[Any], sayable: Flags, other: str) -> str:
+    """Why no call moves the story to another answer that the model could give."""
     if sayable.any():
-        return (
-            "wherever it is set to a value that differs, the story gives the row's own answer, or none of the data's."
-        )
-    return f"wherever it is set, the story gives {story.unsaid}, which is none of the data's answers."
+        return f"wherever it is set to a value that differs, the story gives the row's own answer, or one {other}."
+    told = [repr(value) for value in wanted if value is not UNSAID]
+    return f"wherever it is set, the story gives {told[-1] if told else 'an error'}, {other}."
 
 
 def _share(rows: Numbers, hit: Flags, chance: Flags | None, among: Flags, seed: int) -> Share:
@@ -207,33 +218,26 @@ def _share(rows: Numbers, hit: Flags, chance: Flags | None, among: Flags, seed: 
 class _Story:
     """The story run with variables set to what they are on other rows; equal settings run once."""
 
-    def __init__(self, claim: Claim, answers: Answers) -> None:
-        self.claim, self.answered = claim, answers
-        self.known: dict[Any, int] = {}
-        self.unsaid = ""  # what it gave last that is none of the data's answers
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.known: dict[Any, Any] = {}
 
-    def answers(self, rows: Numbers, drawn: dict[str, Numbers]) -> Numbers:
-        """The number of the answer a* of every call, NONE where it is none of the data's."""
-        found: list[int] = []
+    def answers(self, rows: Numbers, drawn: dict[str, Numbers]) -> list[Any]:
+        """The answer a* of every call, UNSAID where the story has none."""
+        found: list[Any] = []
         for call, row in enumerate(rows.tolist()):
             given = {name: int(donor[call]) for name, donor in drawn.items()}
             setting = (row, tuple(key(self.claim.values[name][d]) for name, d in given.items()))
             if setting not in self.known:
                 self.known[setting] = self._run(row, given)
             found.append(self.known[setting])
-        return np.array(found, dtype=np.int64)
+        return found
 
-    def _run(self, row: int, given: dict[str, int]) -> int:
+    def _run(self, row: int, given: dict[str, int]) -> Any:
         story, data = self.claim.hypothesis.story, self.claim.data
         values: dict[str, Value] = {n: self.claim.values[n][d] for n, d in given.items() if n in story.variables}
         columns = {n: data.rows[d].columns[n] for n, d in given.items() if n not in story.variables}
         try:
-            ran = story.run(data.rows[row].columns | columns, values)
+            return story.run(data.rows[row].columns | columns, values)[self.claim.placement.output]
         except ClaimError:  # the story has nothing to say of a mixture that no row shows
-            self.unsaid = self.unsaid or "an error"
-            return NONE
-        answer = ran[self.claim.placement.output]
-        number = self.answered.number(answer)
-        if number == NONE:
-            self.unsaid = repr(answer)
-        return number
+            return UNSAID

@@ -2,15 +2,20 @@
 
 SE^2 = (s2_rows + s2_draws / draws) / rows, for what each row contributes to the ratio (its influence, the delta
 method). A difference of 2.8 standard errors is found with a power of 80 % at a level of 5 % (1.96 + 0.84).
+
+s2_rows is what the variance of a row's mean has beyond s2_draws / draws: a difference, which few rows and draws can
+put anywhere, at 0 too. So it comes with an upper limit (90 %; Ting et al. 1990, for differences of mean squares, from
+0 on), whose degrees of freedom are those of rows that may be heavy-tailed; all that is foretold is told there too.
 """
 
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import frozen
+from attrs import Factory, evolve, field, frozen
 from jaxtyping import Float
 
 from scrub.claims.titles import short_name
@@ -24,15 +29,21 @@ if TYPE_CHECKING:  # a stored result needs no torch
     from scrub.score.sample import Samples
 
 DETECTABLE = 2.8
+UPPER = 0.9  # the level of upper limits
 PILOT_ROWS, PILOT_DRAWS = 32, 2
+Row = Float[np.ndarray, " row"]
 
 
 @frozen
 class Spread:
-    """Variances of what a row adds to `recovered`: between rows, and between the draws of a row (0 when exact)."""
+    """Variances of what a row adds to `recovered`: between rows, and between the draws of a row (0 when exact).
+
+    `rows_high` is the upper limit of `rows`, at 90 %: what the estimate does not exclude.
+    """
 
     rows: float
     draws: float
+    rows_high: float = field(default=Factory(lambda spread: spread.rows, takes_self=True))
 
     @classmethod
     def of(cls, samples: Samples) -> Spread | None:
@@ -41,8 +52,18 @@ class Spread:
         rows, draws = found.shape
         if rows < 2 or not np.isfinite(found).all():
             return None
-        within = float(found.var(axis=1, ddof=1).mean()) if draws > 1 else 0.0
-        return cls(max(0.0, float(found.mean(1).var(ddof=1)) - within / draws), within)
+        means = found.mean(1)
+        within = found.var(axis=1, ddof=1) if draws > 1 else np.zeros(rows)
+        known = float(within.mean())
+        between = max(0.0, float(means.var(ddof=1)) - known / draws)
+        above = (_factor(_freedom(means), 1 - UPPER) - 1) * float(means.var(ddof=1))
+        less = (1 - _factor(_freedom_of_mean(within, draws), UPPER)) * known / draws
+        return cls(between, known, between + math.hypot(above, less))
+
+    @property
+    def at_most(self) -> Spread:
+        """The spread at its upper limit."""
+        return evolve(self, rows=self.rows_high)
 
     def error(self, rows: int, draws: int | None) -> float:
         """The standard error of `recovered`; `draws` is None when every draw is enumerated."""
@@ -53,6 +74,29 @@ class Spread:
         if not difference:
             return None
         return max(FEW_ROWS, math.ceil((DETECTABLE * self.error(1, draws) / difference) ** 2))
+
+
+def _freedom(values: Row) -> float:
+    """Degrees of freedom of the variance of values: fewer than n - 1 where they have heavy tails (Box 1953)."""
+    away, n = values - values.mean(), len(values)
+    size = float((away**2).mean())
+    excess = max(0.0, float((away**4).mean()) / size**2 - 3) if size > 0 else 0.0
+    return (n - 1) / (1 + excess / 2 * (n - 1) / n)
+
+
+def _freedom_of_mean(variances: Row, draws: int) -> float:
+    """Degrees of freedom of the mean of the rows' variances between draws, by how far these differ."""
+    size = float(variances.mean())
+    if size <= 0:
+        return math.inf
+    return 2 * len(variances) / max(float(variances.var(ddof=1)) / size**2, 2 / (draws - 1))
+
+
+def _factor(freedom: float, level: float) -> float:
+    """Degrees of freedom over the quantile of chi-square at a level (Wilson and Hilferty 1931)."""
+    part = 2 / (9 * freedom)
+    root = 1 - part + NormalDist().inv_cdf(level) * math.sqrt(part)
+    return root**-3 if root > 0 else math.inf
 
 
 def influence(samples: Samples) -> Float[np.ndarray, "row draw"]:
@@ -69,7 +113,8 @@ class Power:
     """What `scrub.power` returns: from a pilot, or a result, what a test of so many rows and draws can tell.
 
     `detectable` is the difference of `recovered` from the bar, or from another claim's on other draws, that is
-    found four times of five.
+    found four times of five. It and the standard error are estimates; `error_high` and `detectable_high` are their
+    upper limits (90 %).
     """
 
     hypothesis: str
@@ -78,18 +123,31 @@ class Power:
     spread: Spread
     pilot_rows: int
     pilot_draws: int | None
+    pilot_seed: int = 0
+    digest: str = ""
+    options: dict[str, Any] = field(factory=dict[str, Any])
+    provenance: dict[str, Any] = field(factory=dict[str, Any])
 
     @property
     def error(self) -> float:
         return self.spread.error(self.rows, self.draws)
 
     @property
+    def error_high(self) -> float:
+        return self.spread.at_most.error(self.rows, self.draws)
+
+    @property
     def detectable(self) -> float:
         return DETECTABLE * self.error
 
-    def needed(self, difference: float) -> int | None:
-        """The rows that detect a difference, with as many draws."""
-        return self.spread.needed(abs(difference), self.draws)
+    @property
+    def detectable_high(self) -> float:
+        return DETECTABLE * self.error_high
+
+    def needed(self, difference: float, at_most: bool = False) -> int | None:
+        """The rows that detect a difference, with as many draws; `at_most`, those that the upper limit asks for."""
+        spread = self.spread.at_most if at_most else self.spread
+        return spread.needed(abs(difference), self.draws)
 
     @property
     def flat(self) -> bool:
@@ -99,8 +157,10 @@ class Power:
     def to_dict(self) -> dict[str, Any]:
         return {
             "hypothesis": self.hypothesis, "rows": self.rows, "draws": self.draws, "error": self.error,
-            "detectable": self.detectable, "s2_rows": self.spread.rows, "s2_draws": self.spread.draws,
-            "pilot": {"rows": self.pilot_rows, "draws": self.pilot_draws},
+            "error_high": self.error_high, "detectable": self.detectable, "detectable_high": self.detectable_high,
+            "s2_rows": self.spread.rows, "s2_rows_high": self.spread.rows_high, "s2_draws": self.spread.draws,
+            "pilot": {"rows": self.pilot_rows, "draws": self.pilot_draws, "seed": self.pilot_seed},
+            "digest": self.digest, "options": self.options, "provenance": self.provenance,
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
@@ -119,9 +179,15 @@ class Power:
                 f"many rows are needed ({self.rows} rows x {how} were asked for).{few}"
             )
         return (
-            f"{name}: {self.rows} rows x {how} tell differences of {self.detectable:.3f} of what is recovered "
-            f"(standard error {self.error:.3f}, from {self.pilot_rows} rows x {pilot}).{few}"
+            f"{name}: {self.rows} rows x {how} tell differences of {self.detectable:.3f} of what is recovered, of "
+            f"{self.detectable_high:.3f} at worst (standard error {self.error:.3f}, at most {self.error_high:.3f} "
+            f"with {UPPER:.0%} confidence, from {self.pilot_rows} rows x {pilot}).{few}{self._options()}"
         )
+
+    def _options(self) -> str:
+        from scrub.report.text import options_words
+
+        return f" Options: {options_words(self.options)}." if self.options else ""
 
     def _repr_html_(self) -> str:
         return shown(self, "html")
@@ -136,5 +202,6 @@ def settle(
     rows = spread.needed(abs(value - bar), draws)
     if rows is None:
         return f"{reason[:-1]}; what is recovered lies at the bar, which no number of rows settles."
-    each = "" if draws is None else f" x {draws} draws"
-    return f"{reason[:-1]}; about {rows} rows{each} would settle it."
+    each, most = "" if draws is None else f" x {draws} draws", spread.at_most.needed(abs(value - bar), draws)
+    worst = "" if most == rows else f", at most {most} with {UPPER:.0%} confidence,"
+    return f"{reason[:-1]}; about {rows} rows{each}{worst} would settle it."

@@ -126,14 +126,19 @@ class Result:
         }  # fmt: skip
 
     def _power(self) -> dict[str, Any] | None:
-        """The variances of `recovered`, the difference that was detectable, and the rows that would settle it."""
+        """The variances of `recovered`, the difference that was detectable, the rows that would settle it.
+
+        Each with its upper limit (90 %), which a later test may take from here (`scrub.power(run=)`).
+        """
         spread, value = self.spread, self.recovered.value
         if spread is None or value is None:
             return None
+        away, most = abs(value - self.bar), spread.at_most
         return {
-            "s2_rows": spread.rows, "s2_draws": spread.draws,
+            "s2_rows": spread.rows, "s2_rows_high": spread.rows_high, "s2_draws": spread.draws,
             "detectable": DETECTABLE * spread.error(self.rows, self.draws),
-            "rows_to_settle": spread.needed(abs(value - self.bar), self.draws),
+            "detectable_high": DETECTABLE * most.error(self.rows, self.draws),
+            "rows_to_settle": spread.needed(away, self.draws), "rows_to_settle_high": most.needed(away, self.draws),
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scrub.claims.dataset import Row
 from scrub.claims.text import Tokenizer
-from scrub.engine.draw import Calls, Drawn, Draws, all_swaps
+from scrub.engine.draw import ROWS, Calls, Drawn, Draws
 from scrub.engine.on_transformer import TransformerRows
 from scrub.engine.unroll import Occurrence, rest_inputs
 from scrub.model.layers import unembed
@@ -80,7 +80,7 @@ def _donations(bench: Bench, drawn: dict[str, Drawn], tokenizer: Tokenizer | Non
         own = int(drawn[node.path].own[0])
         if not node.is_root:
             tell(node, "donor", node.site, depth, own, caller)
-        if (node.path, "rest") in swaps:
+        if not node.leaf and claim.options.rest in ROWS:
             for rest, (channel, component) in zip(
                 drawn[node.path].rest[0].tolist(), rest_inputs(claim, node), strict=True
             ):
@@ -89,7 +89,6 @@ def _donations(bench: Bench, drawn: dict[str, Drawn], tokenizer: Tokenizer | Non
         for child in node.children:
             visit(child, own, depth + 1)
 
-    swaps = all_swaps(bench.tree, claim)
     visit(bench.tree, int(drawn[bench.tree.path].own[0]), 0)
     return found
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import astuple, fields, frozen
+
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError, path_of, some
 from scrub.model.computation import Computation
 from scrub.model.resolve import sound
 from scrub.storage import files, stored
+from scrub.verbs.settings import record_of
 from scrub.verbs.setup import bench_of, countable, progress, references, weights_of
 
 if TYPE_CHECKING:
@@ -26,9 +29,10 @@ def interchange(
     """Interchange interventions for every variable of a claim, and for all of them jointly.
 
     Arguments as in `test`; `draws` are donors for each row and variable. Raises ClaimProblems with all problems of
-    the claim, ClaimError when nothing says which tokens the story's answers are, ModelError.
+    the claim, ClaimError when nothing says which tokens the story's answers are, or a graph's output could never
+    equal one of them, ModelError.
     """
-    from scrub.score.answers import Answers
+    from scrub.score.answers import answers_of
     from scrub.score.interchange import interchange as run
     from scrub.score.patched import PatchedGraph, PatchedTransformer
 
@@ -38,7 +42,7 @@ def interchange(
     variables = [n for n in claim.placement.reached() if n != claim.placement.output]
     if not variables:
         raise ClaimError(f"interchange: {hypothesis.title} places no variable that its answer reads.")
-    answers = Answers.of(claim, source.tokenizer)
+    answers = answers_of(claim, source.tokenizer)
     weights = weights_of(source, claim.data, device, dtype)
     if weights is None:
         assert isinstance(claim.graph, Computation)
@@ -47,7 +51,8 @@ def interchange(
         patched = PatchedTransformer(claim, weights)
     total = (len(variables) + (len(variables) > 1)) * len(used) * draws
     with progress(f"{hypothesis.title}: interchange", total) as done:
-        return run(claim, patched, answers, name_of(hypothesis), used, draws, seed, done)
+        record = record_of(source, weights, claim.data)
+        return run(claim, patched, answers, name_of(hypothesis), used, draws, seed, record, done)
 
 
 def power(
@@ -55,6 +60,8 @@ def power(
     *, run: str | Path | None = None, device: str | None = None, dtype: str = "float32",
 ) -> Power:  # fmt: skip
     """What a test of so many rows (all by default) and draws can tell, from a pilot of 32 rows x 2 draws.
+
+    Whatever is foretold comes with an upper limit (90 %): so few rows and draws leave room for more spread.
 
     `run`, the directory of a stored run that has the claim, takes the place of the pilot, and nothing is computed. A
     result in place of the hypothesis is its own pilot; `rows` and `draws` then say what another test would tell
@@ -71,22 +78,36 @@ def power(
             raise ClaimError("power: a result is its own pilot: leave run= out, or give the hypothesis.")
         known = hypothesis
         found, name, total = known.spread, known.hypothesis, known.rows
-        pilot: tuple[int, int | None] = (known.rows, known.draws)
+        pilot = _Pilot(known.rows, known.draws, known.seed, known.digest, known.options, known.provenance)
     else:
         claim, source = sound(hypothesis, model, expecting=False)
         name, total = name_of(hypothesis), int(claim.scored.sum())
         if run is not None:
             found, pilot = _stored(path_of(run, "run="), claim.digest, name)
         else:
-            used = references(claim, PILOT_ROWS, seed)
-            bench = bench_of(claim, source, weights_of(source, claim.data, device, dtype))
-            found, pilot = Spread.of(sample(bench, used, PILOT_DRAWS, seed)), (len(used), PILOT_DRAWS)
+            used, weights = references(claim, PILOT_ROWS, seed), weights_of(source, claim.data, device, dtype)
+            bench = bench_of(claim, source, weights)
+            found = Spread.of(sample(bench, used, PILOT_DRAWS, seed))
+            record = record_of(source, weights, claim.data)
+            pilot = _Pilot(len(used), PILOT_DRAWS, seed, claim.digest, claim.options.shown(), record)
     if found is None:
-        raise ClaimError(f"power: {name} has nothing to recover in the pilot of {pilot[0]} rows.")
-    return Power(name, total if rows is None else rows, draws, found, *pilot)
+        raise ClaimError(f"power: {name} has nothing to recover in the pilot of {pilot.rows} rows.")
+    return Power(name, total if rows is None else rows, draws, found, *astuple(pilot, recurse=False))
 
 
-def _stored(run: Path, digest: str, name: str) -> tuple[Spread | None, tuple[int, int | None]]:
+@frozen
+class _Pilot:
+    """What numbers were foretold from."""
+
+    rows: int
+    draws: int | None
+    seed: int
+    digest: str
+    options: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+def _stored(run: Path, digest: str, name: str) -> tuple[Spread | None, _Pilot]:
     """The spread of a claim in a stored run, and its rows and draws. Raises ClaimError where the run has none."""
     from scrub.score.power import Spread
 
@@ -97,8 +118,10 @@ def _stored(run: Path, digest: str, name: str) -> tuple[Spread | None, tuple[int
             held = some([f"{known} ({result['hypothesis']})" for known, result in there.items()]) or "none"
             raise ClaimError(f"power: {run} has no run of {name}, digest {digest}; its digests are {held}.")
         result = there[digest]
-        power, pilot = result["diagnostics"]["power"], (int(result["rows"]), result["draws"])
-        return None if power is None else Spread(float(power["s2_rows"]), float(power["s2_draws"])), pilot
+        power, pilot = result["diagnostics"]["power"], _Pilot(*(result[field.name] for field in fields(_Pilot)))
+        if power is None:
+            return None, pilot
+        return Spread(*(float(power[name]) for name in ("s2_rows", "s2_draws", "s2_rows_high"))), pilot
     except (ValueError, TypeError, KeyError) as error:
         file = run / files.RUN
         raise ClaimError(f"power: {file} is no run of `scrub test` that this version can read ({error!r}).") from None

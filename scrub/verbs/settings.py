@@ -51,7 +51,7 @@ def plain_experiment(
     return resolve(
         graph, data, parse_metric(metric), source.tokenizer, protocol, answer=answer, output=output, rows=None,
         group=protocol.group, reference=protocol.reference, pair=protocol.pair, through=protocol.through or (),
-        scored=scored,
+        scored=scored, settings={"at": None if at == -1 else at, "scored": scored},
     )  # fmt: skip
 
 
@@ -80,4 +80,4 @@ def record_of(source: Source, weights: Transformer | None, data: Dataset) -> dic
     """What every result says of data, model and versions."""
     from scrub.score.judge import provenance
 
-    return provenance(data, model_record(source, weights))
+    return provenance(data, model_record(source, weights, data=data))

@@ -11,7 +11,7 @@ import numpy as np
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.resolved import Claim
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.computation import Computation
 from scrub.model.source import Source
 
@@ -74,14 +74,16 @@ def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Benc
     return Bench(claim, tree, program, ran, OnTransformer(claim, ran, source.tokenizer))
 
 
-def model_record(source: Source, model: Transformer | None, bench: Bench | None = None) -> dict[str, Any]:
+def model_record(
+    source: Source, model: Transformer | None, bench: Bench | None = None, data: Dataset | None = None
+) -> dict[str, Any]:
     """What a result says of the model: its name, revision, processing, dtype and device.
 
-    The revision of a computation graph is a digest of what its nodes give on the pool of `bench`, left out where
-    such values cannot be told apart.
+    The revision of a computation graph is a digest of what its nodes give on the pool of `bench`, or on `data`, left
+    out where such values cannot be told apart.
     """
     if model is None:
-        revision = None if bench is None else _revision(bench)
+        revision = _revision(source, bench, data)
         return {"name": source.name} | ({"revision": revision} if revision else {})
     return {
         "name": source.name, "revision": model.revision, "processing": model.processing,
@@ -89,11 +91,18 @@ def model_record(source: Source, model: Transformer | None, bench: Bench | None 
     } | ({"notes": list(model.notes)} if model.notes else {})  # fmt: skip
 
 
-def _revision(bench: Bench) -> str | None:
+def _revision(source: Source, bench: Bench | None, data: Dataset | None) -> str | None:
     from scrub.engine.on_graph import GraphRows
     from scrub.storage.identity import known_identity
 
-    return known_identity(bench.rows.rows) if isinstance(bench.rows, GraphRows) else None
+    if bench is not None:
+        return known_identity(bench.rows.rows) if isinstance(bench.rows, GraphRows) else None
+    if data is None or not isinstance(source.graph, Computation):
+        return None
+    try:
+        return known_identity([source.graph.run(row.columns) for row in data.rows])
+    except (DataError, ModelError):  # of rows that nothing may ask for
+        return None
 
 
 def references(claim: Claim, rows: int | None, seed: int) -> Int[np.ndarray, " row"]:

@@ -14,7 +14,7 @@ from scrub.errors import ClaimError, some
 from scrub.model.resolve import check as check
 from scrub.model.resolve import sound
 from scrub.verbs.report import options_of, save_run
-from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
+from scrub.verbs.setup import bench_of, countable, model_record, references, sampled, weights_of
 from scrub.verbs.verdict import judged
 
 if TYPE_CHECKING:
@@ -89,12 +89,17 @@ def explain(
     Raises as `test`, and ClaimError when `row` is no reference row.
     """
     from scrub.score.explain import explain_claim
+    from scrub.score.judge import provenance
 
     countable(draws, rows, seed)
     claim, source = sound(hypothesis, model)
     used = references(claim, rows, seed)
     if row is not None and row not in used:
         raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")
-    bench = bench_of(claim, source, weights_of(source, claim.data, device, dtype))
+    weights = weights_of(source, claim.data, device, dtype)
+    bench = bench_of(claim, source, weights)
     samples = sampled(bench, used, draws, seed)
-    return explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer)
+    found = explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer)
+    record = provenance(claim.data, model_record(source, weights, bench))
+    options = claim.options.shown() | ({} if row is None else {"row": row})
+    return evolve(found, digest=claim.digest, options=options, provenance=record)

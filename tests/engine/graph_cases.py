@@ -7,6 +7,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+import pytest
 
 import scrub
 from scrub import Dataset, Hypothesis, Interpretation, Metric, claim, recovers
@@ -17,7 +18,7 @@ from scrub.engine.on_graph import GraphRows
 from scrub.model.computation import Computation
 from scrub.model.resolve import sound
 from scrub.score.measure import OnGraph
-from scrub.score.sample import Bench, compile_claim
+from scrub.score.sample import Bench, compile_claim, sample
 from strategies_models import named
 
 OUTPUT = Metric(lambda output, row: output, better="higher", name="output")
@@ -68,6 +69,16 @@ def claim_of(
 def exact(*case: Any, **options: Any) -> float:
     """The exact mean metric of a claim, through the public function."""
     return scrub.test(claim_of(*case, **options), exact=True).metric.scrubbed
+
+
+def sampled(*case: Any, **options: Any) -> Any:
+    """The mean metric of a claim over many draws, with room for five standard errors of what draws leave open."""
+    bench = bench_of(claim_of(*case, **options))
+    scored = bench.claim.data.order[bench.claim.scored[bench.claim.data.order]]
+    draws = max(30, 1200 // len(scored))
+    table = sample(bench, scored, draws, 0).scrubbed
+    error = float(np.sqrt(table.var(axis=1, ddof=1).sum() / draws)) / len(scored)
+    return pytest.approx(float(table.mean()), rel=0, abs=5 * error + 1e-9)
 
 
 def bench_of(hypothesis: Hypothesis, model: Any = None) -> Bench:

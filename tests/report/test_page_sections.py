@@ -167,9 +167,9 @@ def test_pictures_are_renamed_and_empty_columns_left_out() -> None:
 
 def test_the_effect_of_a_place_is_the_one_that_gains_most() -> None:
     effects = [
-        {"path": "answer/a", "kind": "donor", "gain": 0.1}, {"path": "answer/b", "kind": "donor", "gain": 0.3},
-        {"path": "answer/b", "kind": "rest", "gain": 0.9}, {"path": "answer/c", "kind": "donor", "gain": 0.8},
-        {"path": "answer/a", "kind": "donor", "gain": None},
+        {"paths": ["answer/a"], "kind": "donor", "gain": 0.1}, {"paths": ["answer/b"], "kind": "donor", "gain": 0.3},
+        {"paths": ["answer/b"], "kind": "rest", "gain": 0.9}, {"paths": ["answer/c"], "kind": "donor", "gain": 0.8},
+        {"paths": ["answer/a"], "kind": "donor", "gain": None},
     ]  # fmt: skip
     assert effect_at(["answer/a", "answer/b"], effects, "donor") == effects[1]
     assert effect_at(["answer/d"], effects, "donor") is None

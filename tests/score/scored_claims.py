@@ -25,16 +25,20 @@ NAMED = ("accuracy(label)", "loss(label)", "logit_diff(label, other)", "prob_dif
 
 
 class Answering(Draft):
-    """A draft whose answer is one of some values."""
+    """A draft whose answer is one of some values; of a graph the middle of a bin of outputs."""
 
     answers: tuple[Any, ...] = (0,)
+    step: int | None = None
 
     def told(self) -> tuple[Interpretation, dict[str, Place]]:
         story, places = super().told()
         made = Interpretation()
         for name, variable in story.variables.items():
             function: Any = variable.function
-            made.variable(named(name, list(variable.parents), self.said) if name == "answer" else function)
+            if name == "answer":
+                made.variable(round=self.step)(named(name, list(variable.parents), self.said))
+            else:
+                made.variable(function)
         return made, places
 
     def said(self, values: list[Any]) -> Any:
@@ -54,13 +58,13 @@ def scored_claims(
     while True:
         model = Computation.of(random_graph(rng)) if kind == "graph" else random_transformer(rng)
         data = _labelled(rng, _joined(rng, model, rows), model)
-        answers = _answers(rng, data, model)
+        answers, step = _answers(rng, data, model)
         through = _through(rng, model)
         setting: dict[str, Any] = {"metric": _metric(rng, model), "through": through, "scored": None}
         setting["expect"] = recovers(0.05, any_swaps=True)
         found: list[Hypothesis] = []
         for _ in range(40 * number):
-            made = _draft(rng, model, data, through, answers).but(**{**setting, **options})
+            made = _draft(rng, model, data, through, answers, step).but(**{**setting, **options})
             claim = checked(made, model, data)
             if claim is not None and len(claim.placement.reached()) > 1 and len(found) < number:
                 found.append(made)
@@ -82,11 +86,11 @@ def bench_for(hypothesis: Hypothesis, model: Model) -> Bench:
 
 
 def _draft(
-    rng: Random, model: Model, data: Dataset, through: tuple[str, ...], answers: tuple[Any, ...]
+    rng: Random, model: Model, data: Dataset, through: tuple[str, ...], answers: tuple[Any, ...], step: int | None
 ) -> Hypothesis:
     graph = model if isinstance(model, Computation) else TransformerGraph(model.name, model.shape)
     draft = Answering(rng, graph, data, through)
-    draft.__dict__["answers"] = answers
+    draft.__dict__.update(answers=answers, step=step)
     if isinstance(model, Computation):
         names = [name for name in model.nodes if name != "out"]
         sites = [nodes(" ".join(rng.sample(names, min(len(names), rng.choice([1, 1, 2]))))) for _ in range(4)]
@@ -126,11 +130,14 @@ def _labelled(rng: Random, rows: list[dict[str, Any]], model: Model) -> Dataset:
     return Dataset.from_rows(rows)
 
 
-def _answers(rng: Random, data: Dataset, model: Model) -> tuple[Any, ...]:
+def _answers(rng: Random, data: Dataset, model: Model) -> tuple[tuple[Any, ...], int | None]:
+    """The values that a story's answer takes, and the width of a graph's bins: about three hold all outputs."""
     if isinstance(model, Transformer):
-        return tuple(dict.fromkeys(row.columns["label"] for row in data.rows))
-    outputs = {round(model.run(row.columns)["out"]) for row in data.rows}
-    return tuple(rng.sample(sorted(outputs), min(len(outputs), rng.choice([2, 3, 4]))))
+        return tuple(dict.fromkeys(row.columns["label"] for row in data.rows)), None
+    outputs = [model.run(row.columns)["out"] for row in data.rows]
+    step = max(1, round((max(outputs) - min(outputs)) / 2))
+    bins = sorted({step * round(output / step) for output in outputs})
+    return tuple(rng.sample(bins, min(len(bins), rng.choice([2, 3, 4])))), step
 
 
 def _metric(rng: Random, model: Model) -> Any:

@@ -90,14 +90,18 @@ class Intervened:
         return self.forward(row, given).reads["resid", len(self.model.blocks)]
 
 
+def candidates(claim: Claim) -> set[Any]:
+    """What the data's answers or the story's take, as keys."""
+    return {key(value) for value in (*claim.values[claim.placement.output], *claim.data.column("label"))}
+
+
 def best_answer(claim: Claim, output: Any) -> tuple[Any, float]:
-    """The data's answer that an output speaks for, and by how much it is ahead of the next."""
-    answers = {key(value): value for value in claim.values[claim.placement.output]}
-    if claim.graph.sequence:
-        tokens = {k: list(v) if isinstance(v, tuple) else [v] for k, v in answers.items()}
-        scores = {k: float(torch.logsumexp(output[sorted(set(v))], 0)) for k, v in tokens.items()}
-    else:
-        scores = {k: -abs(float(output) - float(v)) for k, v in answers.items()}
+    """The candidate that logits speak for, and by how much it is ahead of the next; a number speaks for its bin."""
+    if not claim.graph.sequence:
+        step = claim.hypothesis.story.variables[claim.placement.output].step
+        return step * round(output / step), abs(output / step % 1 - 0.5)
+    tokens = {k: sorted({*k[1:]} if isinstance(k, tuple) else {k}) for k in candidates(claim)}
+    scores = {k: float(torch.logsumexp(output[ids], 0)) for k, ids in tokens.items()}
     ranked = sorted(scores, key=lambda k: -scores[k])
     return ranked[0], scores[ranked[0]] - scores[ranked[1]] if len(ranked) > 1 else np.inf
 
@@ -119,7 +123,7 @@ class Exchanges:
 
     def __init__(self, claim: Claim, model: Model) -> None:
         self.claim, self.model, self.margin = claim, Intervened(claim, model), np.inf
-        self.said = {key(value) for value in claim.values[claim.placement.output]}
+        self.said = candidates(claim) if claim.graph.sequence else None  # a number may be any
 
     def best(self, row: int, donors: dict[str, int]) -> Any:
         found, margin = best_answer(self.claim, self.model.output(row, donors))
@@ -132,7 +136,7 @@ class Exchanges:
     def call(self, row: int, donors: dict[str, int], weight: float = 1.0) -> Call:
         star, own = self.star(row, donors), self.star(row, {})
         agrees = self.best(row, {}) == own
-        return Call(row, weight, star, own, self.best(row, donors), agrees, star in self.said)
+        return Call(row, weight, star, own, self.best(row, donors), agrees, self.said is None or star in self.said)
 
     def every(self, names: Sequence[str], rows: Iterable[int]) -> list[Call]:
         """All ways in which each of the variables can have a donor of its own."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import combinations, product
 from typing import Any
 
@@ -17,7 +17,6 @@ from attrs import evolve
 from reference import Model, Oracle, _world, baseline, scrubbed
 from reference_models import Frame, Values
 from score.slow_interchange import Intervened
-from scrub.anatomy.names import Component
 from scrub.claims.metric import Metric
 from scrub.claims.placement import PlacedSite
 from scrub.claims.resolved import Claim
@@ -142,32 +141,50 @@ def permuted(claim: Claim, source: Sequence[int]) -> Claim:
 
 
 class Partial(Oracle):
-    """The oracle with some swaps alone: where one is left out, the calling row is used."""
+    """The oracle with some of its draws alone: where one is left out, the calling row is used by all who share it.
 
-    made_only: frozenset[Swap] = frozenset()
+    The calling row of the one r of a whole tree is the reference row.
+    """
 
-    def frames(self, component: Component, leaf: bool, row: int, path: str) -> dict[str, Frame]:
-        if leaf or (path, "rest") in self.made_only or self.claim.options.rest not in ("resample", "paired"):
-            return super().frames(component, leaf, row, path)
-        channels = self.claim.graph.channels(component) or ("input",)
-        return dict.fromkeys(channels, Frame(row, self.world.plain(row)))
+    made_only: Collection[Swap] | None = None
 
     def run(self, name: str, placed: PlacedSite, row: int, path: str) -> Values:
-        caller = self.rows.get(path.rsplit("/", 1)[0], row)
-        swapped = path == "answer" or (path, "donor") in self.made_only
-        self.rows[path] = row if swapped else caller
-        return super().run(name, placed, self.rows[path], path)
+        self.rows[path] = row
+        return super().run(name, placed, row, path)
+
+    def frame(self, rest: str, row: int, path: str) -> Frame:
+        if rest not in ("resample", "paired") or self.makes(path, "rest"):
+            return super().frame(rest, row, path)
+        one = (rest, self.claim.options.rest_scope) == ("resample", "draw")
+        row = self.reference if one else row
+        return Frame(row, self.world.plain(row))
+
+    def draw(self, kind: str, path: str, candidates: list[int]) -> int:
+        found = super().draw(kind, path, candidates)
+        return found if kind == "rest" or self.makes(path, kind) else self.rows[path.rsplit("/", 1)[0]]
+
+    def makes(self, path: str, kind: str) -> bool:
+        return self.made_only is None or (path, kind) in self.made_only
 
 
-def partly(claim: Claim, model: Model, seed: int, row: int, draw: int, made: Iterable[Swap]) -> tuple[Any, float]:
+def partly(
+    claim: Claim, model: Model, seed: int, row: int, draw: int, made: Collection[Swap] | None
+) -> tuple[Any, float]:
     """run(answer, x) with some swaps alone; and the share of donors that are the calling row (1 without donors)."""
     oracle = Partial(claim, _world(claim, model), seed, row, draw, [])
-    oracle.__dict__.update(made_only=frozenset(made), rows={})
+    oracle.__dict__.update(made_only=made, rows={})
     output = claim.placement.output
     (value,) = oracle.run(output, claim.placement.placed[output].sites[0], row, "answer").values()
     rows: dict[str, int] = oracle.__dict__["rows"]
     same = [rows[path] == rows[path.rsplit("/", 1)[0]] for path in rows if path != "answer"]
     return value, float(np.mean(same)) if same else 1.0
+
+
+def drawn(claim: Claim, model: Model) -> set[Swap]:
+    """Every swap of a claim that resamples: whatever the oracle draws, each path of a kind once."""
+    made: list[tuple[str, str, int]] = []
+    scrubbed(claim, model, 0, 0, 0, made)
+    return {(path, kind) for kind, path, _ in made}
 
 
 def subsets(swaps: Sequence[Swap]) -> list[frozenset[Swap]]:

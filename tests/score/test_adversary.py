@@ -166,3 +166,94 @@ def test_swaps_of_a_variable_that_occurs_twice_have_names_of_their_own() -> None
     named = [*found.subset, *found.left_out]
     assert len(set(named)) == len(named)
     assert sum(name.startswith("donor of mid (h) by ") for name in named) == 2
+
+
+def tied(**options: Any) -> Hypothesis:
+    """out = y z z, where the two z come by a and b: true as long as both come from one row."""
+    return claim_of(
+        graph(a=lambda z: z, b=lambda z: z, out=lambda a, b, y: a * b * y),
+        {"u": lambda z: z * z, "w": lambda z: z * z, "answer": lambda u, w, y: u * y},
+        {"u": nodes("a"), "w": nodes("b"), "y": nodes("y"), "answer": nodes("out").reads(a="u", b="w", y="y")},
+        SIGNED, metric=ERROR, **{"together": [("u", "w")], "expect": recovers(0.9, any_swaps=True), **options},
+    )  # fmt: skip
+
+
+def chained(**options: Any) -> Hypothesis:
+    """out = y z z once more: of one z the first step makes its value, the other is read by the answer."""
+    return claim_of(
+        graph(s=lambda y: y, a=lambda s, z: s * z, out=lambda a, z: a * z),
+        {"u": lambda y: y, "w": lambda u: u, "answer": lambda w: w},
+        {"u": nodes("s"), "w": nodes("a").reads(s="u"), "answer": nodes("out").reads(a="w")},
+        SIGNED, metric=ERROR, **{"rest_scope": "draw", "expect": recovers(0.9, any_swaps=True), **options},
+    )  # fmt: skip
+
+
+SIGNED = rows_of({"z": z, "y": y, "n": n, "label": y} for z, y, n in product((-1, 1), (0, 1), range(8)))
+
+
+@pytest.mark.parametrize(
+    ("claimed", "swaps"),
+    [
+        (tied(), ["donor of u & w (a & b)", "donor of y (y)", "rest of answer (out)"]),
+        (chained(), ["donor of u (s)", "donor of w (a)", "rest of every variable (one row for all)"]),
+    ],
+)
+def test_what_a_claim_ties_together_is_left_out_together(claimed: Hypothesis, swaps: list[str]) -> None:
+    """Both claims are exactly true; with one end of what is tied left out, half of the products turn negative."""
+    found = scrub.test(claimed, draws=4, explain=False)
+    assert (found.verdict, found.recovered.value) == ("supported", pytest.approx(1))
+    assert found.adversary is not None
+    assert found.adversary.share.value == pytest.approx(1)
+    assert sorted([*found.adversary.subset, *found.adversary.left_out]) == swaps
+    effects = scrub.explain(claimed, draws=4).swaps
+    assert sorted(e.what for e in effects) == swaps
+    assert {(e.only, e.without, e.gain) for e in effects} == {(1, 1, 0)}
+
+
+@pytest.mark.parametrize("claimed", [tied(together=()), chained(rest_scope="occurrence")])
+def test_what_is_not_tied_is_left_out_alone(claimed: Hypothesis) -> None:
+    found = scrub.test(claimed, draws=20, explain=False)
+    assert found.adversary is not None
+    assert len(found.adversary.subset) + len(found.adversary.left_out) == 4
+    assert found.adversary.share.value is not None
+    assert found.adversary.share.value < 0.3
+
+
+def test_with_a_rest_for_each_input_each_is_left_out_alone() -> None:
+    """out = y a b with a = b = z: one of the two from another row turns the sign half of the time."""
+    each = tied(rest_scope="input", together=()).but(answer=nodes("out").reads(y="y").omits("u w"))
+    effects = {e.what: e for e in scrub.explain(each, draws=40).swaps}
+    assert sorted(effects) == ["donor of y (y)", *(f"rest of answer ({c} of out)" for c in ("a", "b", "y"))]
+    assert effects["rest of answer (y of out)"].gain == 0  # y is claimed: its rest is never looked at
+    assert effects["rest of answer (a of out)"].paths == ("answer",)
+    lost = effects["rest of answer (a of out)"]
+    assert lost.only == pytest.approx(effects["rest of answer (b of out)"].only, abs=0.2)
+    assert lost.self_swaps == pytest.approx(1 / 32, abs=0.03)
+
+
+def test_a_search_from_no_swaps_finds_what_one_from_all_does_not() -> None:
+    """p harms alone; q and s each make up for it, so that from all swaps no single step harms."""
+
+    def out(p: int, q: int, s: int, y: int) -> int:
+        return 0 if p and not q and not s else y
+
+    def kept(w: int) -> int:
+        return w
+
+    claimed = claim_of(
+        graph(p=lambda w: w, q=lambda w: w, s=lambda w: w, out=out),
+        {"p": kept, "q": kept, "s": kept, "answer": lambda p, q, s, y: y},
+        {
+            **{name: nodes(name).omits("w") for name in "pqs"},
+            "w": nodes("w"), "y": nodes("y"), "answer": nodes("out").reads(p="p", q="q", s="s", y="y"),
+        },
+        rows_of({"w": w, "y": 1 - w, "clean": not w, "spoilt": w == 1, "label": 1 - w} for w in [0, 1] * 24),
+        scored="clean", rest_rows="spoilt", expect=recovers(0.8, any_swaps=True),
+    )  # fmt: skip
+    found = scrub.test(claimed, draws=2, explain=False)
+    assert found.recovered.value == pytest.approx(1)
+    assert found.verdict == "refuted"
+    assert found.adversary is not None
+    assert found.adversary.share.value == 0
+    assert {"rest of q (q)", "rest of s (s)"} <= set(found.adversary.left_out)
+    assert "rest of p (p)" in found.adversary.subset

@@ -10,8 +10,9 @@ from attrs import evolve
 
 import scrub
 from score.cases import ERROR, bench_of, claim_of, graph, missing_edge, resolved, rows_of, sum_claim, sum_rows
-from scrub import Hypothesis, nodes
+from scrub import Hypothesis, Metric, nodes, recovers
 from scrub.claims.collect import collect
+from scrub.claims.dataset import Row
 from scrub.engine.draw import Calls, Draws
 from scrub.errors import ClaimError
 from scrub.score.controls import ShuffledDraws, permutation, shuffled
@@ -207,3 +208,27 @@ def test_random_sites_where_there_are_none() -> None:
     last = scrub.test(sum_claim(), draws=2, controls="all", explain=False).controls[-2]
     assert (last.name, last.value) == ("random sites", None)
     assert last.note == "the claim names no heads that could be moved."
+
+
+def test_beyond_shuffled_values_is_paired_by_row() -> None:
+    """On easy rows, whose z is kept, both recover everything; on hard ones the claim 0.4 and the shuffles nothing.
+
+    How many of the rows are easy moves both shares by more than sets them apart, and their difference by little.
+    """
+
+    def lost(output: tuple[int, int], row: Row) -> float:
+        z, x = output
+        return float(z != row.columns["z"] if row.columns["easy"] else x != row.columns["x"])
+
+    claimed = claim_of(
+        graph(h=lambda x: x, out=lambda z, h: (z, h)), {"u": lambda x: x // 2, "answer": lambda u: u},
+        {"u": nodes("h"), "answer": nodes("out").reads(h="u")},
+        rows_of({"z": i, "x": i // 2 % 6, "easy": i % 2 == 0, "label": 0} for i in range(24)),
+        metric=Metric(lost, better="lower", name="lost"), rest="keep", expect=recovers(0.4),
+    )  # fmt: skip
+    result = scrub.test(claimed, explain=False)
+    control = next(found for found in result.controls if found.name == "shuffled values")
+    assert result.recovered.low is not None
+    assert control.high is not None
+    assert control.high > result.recovered.low  # not told apart by themselves
+    assert result.verdict == "supported"

@@ -49,6 +49,55 @@ def test_the_ratio_has_the_variance_of_numerator_and_denominator_together() -> N
     assert spread.error(500, 1) == pytest.approx(0, abs=1e-12)
 
 
+def pilots(tails: str, rows: int = 32, draws: int = 2) -> list[Spread]:
+    """Pilots of rows that differ by a variance of 0.25 and draws that differ by 1, normal or heavy-tailed."""
+    rng, found = np.random.default_rng(3), list[Spread]()
+    for _ in range(400):
+        between = rng.standard_normal(rows) if tails == "normal" else rng.standard_t(5, rows) / np.sqrt(5 / 3)
+        scrubbed = 1 + 0.5 * between[:, None] + rng.standard_normal((rows, draws))
+        flat = np.zeros((rows, draws))
+        made = Spread.of(Samples(np.arange(rows), np.zeros(rows), scrubbed, flat + 2, flat, flat))
+        assert made is not None
+        found.append(made)
+    return found
+
+
+@pytest.mark.parametrize(("tails", "draws", "covered"), [("normal", 2, 0.88), ("heavy", 2, 0.88), ("heavy", 1, 0.85)])
+def test_an_estimate_has_an_upper_limit_that_holds(tails: str, draws: int, covered: float) -> None:
+    """On the scale of recovered a quarter: 0.0625 between rows, with one draw what draws do as well."""
+    found, truth = pilots(tails, draws=draws), 0.0625 if draws > 1 else 0.3125
+    assert np.mean([spread.rows_high >= truth for spread in found]) > covered
+    assert all(0 <= spread.rows <= spread.rows_high for spread in found)
+    assert np.mean([spread.rows_high for spread in found]) < 5 * truth  # it says something
+    if draws > 1:  # and one pilot of five or so sees nothing between rows
+        none = [spread for spread in found if spread.rows == 0]
+        assert len(none) > 40
+        assert all(spread.error(200, 20) >= np.sqrt(spread.draws / 20 / 200) for spread in none)
+        assert min(spread.at_most.error(200, 20) / spread.error(200, 20) for spread in none) > 1.2
+
+
+def test_with_all_draws_and_many_rows_the_limit_is_near() -> None:
+    few, many = (Spread.of(simulated(np.random.default_rng(4), rows, 1)) for rows in (32, 20000))
+    assert few is not None
+    assert many is not None
+    assert few.rows_high > 1.2 * few.rows
+    assert many.rows < many.rows_high < 1.02 * many.rows
+
+
+def test_a_pilot_that_sees_nothing_between_rows_says_how_much_there_may_be() -> None:
+    flat = next(spread for spread in pilots("normal") if spread.rows == 0)
+    told = Power("f.py::one", 200, 20, flat, 32, 2)
+    assert told.error_high == pytest.approx(np.sqrt((flat.rows_high + flat.draws / 20) / 200))
+    assert (
+        f"differences of {told.detectable:.3f} of what is recovered, of {told.detectable_high:.3f} at worst"
+        in str(told)
+    )
+    assert f"(standard error {told.error:.3f}, at most {told.error_high:.3f} with 90% confidence" in str(told)
+    assert told.needed(0.02, at_most=True) > told.needed(0.02)
+    made = told.to_dict()
+    assert (made["error_high"], made["s2_rows_high"]) == (told.error_high, flat.rows_high)
+
+
 def test_rows_and_draws_trade_as_the_formula_says() -> None:
     spread = Spread(rows=0.04, draws=0.2)
     assert spread.error(10, 20) == pytest.approx(np.sqrt((0.04 + 0.2 / 20) / 10))
@@ -77,7 +126,7 @@ def test_a_pilot_foretells_the_interval_of_the_test() -> None:
     assert found.error == pytest.approx(width, rel=0.6)
     assert scrub.power(result, rows=48).error == pytest.approx(own.error / 2)
     assert "12 rows x 20 draws tell differences of" in str(own)
-    assert own.to_dict()["pilot"] == {"rows": 12, "draws": 20}
+    assert own.to_dict()["pilot"] == {"rows": 12, "draws": 20, "seed": 0}
 
 
 def test_after_an_inconclusive_verdict_the_rows_that_would_settle_it() -> None:
@@ -87,7 +136,9 @@ def test_after_an_inconclusive_verdict_the_rows_that_would_settle_it() -> None:
     assert result.verdict == "inconclusive"
     rows = result.to_dict()["diagnostics"]["power"]["rows_to_settle"]
     assert rows > 12
-    assert f"about {rows} rows x 20 draws would settle it" in result.reason
+    most = result.to_dict()["diagnostics"]["power"]["rows_to_settle_high"]
+    assert most > rows
+    assert f"about {rows} rows x 20 draws, at most {most} with 90% confidence, would settle it" in result.reason
     assert scrub.power(result).needed(0.01) == pytest.approx(rows, abs=1)
 
 

@@ -65,18 +65,23 @@ def _story(accuracy: float | None) -> str:
 def _power(power: Mapping[str, Any] | None, result: Result) -> list[tuple[str, str]]:
     if power is None:
         return [("power", UNDEFINED)]
-    told = f"a difference of {number(power['detectable'])} from the bar, four times of five"
+    worst = f"({number(power['detectable_high'])} at worst, 90 % confidence)"
+    told = f"a difference of {number(power['detectable'])} {worst} from the bar, four times of five"
     if power["detectable"] < ROUNDING:
         told = "not known: no spread was seen, which tells nothing of how many rows are needed"
     lines = [
         ("detectable", told),
-        ("variance", f"between rows {number(power['s2_rows'])}, between draws {number(power['s2_draws'])}"),
+        (
+            "variance",
+            f"between rows {number(power['s2_rows'])} (at most {number(power['s2_rows_high'])}), between draws "
+            f"{number(power['s2_draws'])}",
+        ),
     ]
     if power["rows_to_settle"] is not None:
         away = share(abs(result["recovered"]["value"] - result["bar"]))
-        lines.append(
-            ("rows to settle", f"{several(power['rows_to_settle'], 'row')}, for a share {away} from the bar")
-        )
+        most = several(power["rows_to_settle_high"], "row")
+        told = f"{several(power['rows_to_settle'], 'row')}, at most {most}, for a share {away} from the bar"
+        lines.append(("rows to settle", told))
     return lines
 
 
