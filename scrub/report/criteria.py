@@ -15,7 +15,7 @@ from scrub.report.text import MARKS, short_name, table
 from scrub.score.statistics import FEW_ROWS
 
 if TYPE_CHECKING:
-    from scrub.circuit.completeness import Gap
+    from scrub.circuit.completeness import Completeness, Gap
     from scrub.circuit.criteria import Criteria
     from scrub.circuit.minimality import Needed
     from scrub.circuit.significance import Finding
@@ -93,10 +93,18 @@ def _completeness(result: Criteria) -> Iterator[str]:
         rows += [(f"{sets}, max", _number(max(c.random)), "", "", "")]
     rows += [_gap(gap.variable or "", gap) for gap in c.by_variable]
     yield from _aligned(("K", "gap", "F(C \\ K)", "F(M \\ K)", "parts"), rows, (1, 2, 3))
-    if c.worst.parts:
-        yield "  (the worst set was searched for on one half of the rows, its gap measured on the other)"
-    else:
+    if not c.worst.parts:
         yield "  (no set that was searched widens the gap of the whole circuit, so K is empty)"
+    yield f"  ({_measured(c)})"
+
+
+def _measured(c: Completeness) -> str:
+    """On which rows the worst set was searched for, and its gap measured; told where these are few."""
+    if not c.apart:
+        return f"searched and measured on the same {c.rows} rows, too few for two halves: its gap owes to the search"
+    told = f"searched on {c.searched} rows; gaps of the worst and of random sets are those on the other {c.rows}"
+    few = min(c.searched, c.rows) < FEW_ROWS
+    return f"{told}: too few to find it, or to trust its gap" if few else told
 
 
 def _gap(name: str, gap: Gap) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ from scrub.claims.problems import ClaimProblems, Problem
 from scrub.freezing import Published
 from scrub.model.resolve import check
 from scrub.report.figure import claim_svg
-from scrub.report.notebook import COLOURS, explanation_html, hypothesis_html, problems_html, result_html
+from scrub.report.notebook import explanation_html, hypothesis_html, problems_html, result_html
+from scrub.report.shares import INK
 from scrub.report.shares import shares_svg
 from scrub.report.text import details, headline
 from scrub.score.result import Result
@@ -69,8 +70,8 @@ def test_a_result_has_the_words_of_the_terminal_and_the_picture_of_the_report(re
 
 @pytest.mark.parametrize("verdict", ["supported", "refuted", "inconclusive", "undefined"])
 def test_every_verdict_has_a_colour(result: Result, verdict: str) -> None:
-    assert f"color:{COLOURS[verdict]}" in result_html(evolve(result, verdict=verdict))
-    assert len(set(COLOURS.values())) == 4
+    assert f"color:{INK[verdict]}" in result_html(evolve(result, verdict=verdict))
+    assert len(set(INK.values())) == 4
 
 
 def test_an_explanation_keeps_its_columns_and_folds_its_rows() -> None:
