@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scrub.claims.protocol import ABLATIONS, DIRECTIONS, LEVELS
+from scrub.claims.protocol import ABLATIONS, DIRECTIONS, LEVELS, UPSTREAMS
 from scrub.cli_options import (
     FINE,
     Command,
@@ -40,6 +40,9 @@ def _protocol(command: Command) -> Command:
         _column("--group", "Column within which ablated values are taken."),
         _column("--reference", "Boolean column of the rows that ablated values come from."),
         click.option("--through", metavar="NAMES", help="Components never ablated, such as 'mlps' ('': none)."),
+        click.option(
+            "--upstream", type=click.Choice(UPSTREAMS), help="What feeds the claim's leaves: ablated too, or kept."
+        ),
         click.option("--level", type=click.Choice(LEVELS), help="Judge the components, or the edges."),
         click.option(
             "--direction", type=click.Choice(DIRECTIONS), help="Ablate what is outside, or restore the circuit."

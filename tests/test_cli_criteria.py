@@ -80,6 +80,16 @@ def test_what_is_not_given_is_the_claims_own_protocol(write: Write) -> None:
     assert result["tests"] == []
 
 
+def test_what_feeds_a_leaf_can_be_kept(write: Write) -> None:
+    """The claim's leaf h reads a, which it does not name."""
+    file = write("c = make()")
+    given = (*QUICK, "--ablation", "resample", "--draws", 3)
+    lost, kept = judged(file, *given)[0], judged(file, *given, "--upstream", "keep")[0]
+    assert kept["faithfulness"]["circuit"] == kept["faithfulness"]["model"] == 0
+    assert lost["faithfulness"]["circuit"] < 0
+    assert "--upstream keep" in lost["cautions"][0]
+
+
 @pytest.mark.parametrize(
     ("circuit", "parts"),
     [

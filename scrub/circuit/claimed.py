@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.parts import Edge, Node, Part
+from scrub.circuit.random import is_input
+from scrub.circuit.universe import expand
 from scrub.claims.placement import Placed, PlacedSite
 from scrub.claims.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
+from scrub.model.computation import Computation
+from scrub.model.graph import TransformerGraph
 
 
 def circuit_of(claim: Claim) -> Circuit:
@@ -33,6 +37,24 @@ def circuit_of(claim: Claim) -> Circuit:
         (name, named.get(name, frozenset()) | frozenset(edges.get(name, ()))) for name in claim.placement.placed
     )
     return Circuit(nodes, everything, tuple((name, parts) for name, parts in joined if parts))
+
+
+def leaves_of(claim: Claim, circuit: Circuit) -> frozenset[Node]:
+    """The nodes of a claim's leaves that its circuit has and that read something: no embeddings, no input nodes.
+
+    A node that is also one of a variable with parents is none.
+    """
+    graph = claim.graph
+    assert isinstance(graph, TransformerGraph | Computation)
+    nodes: dict[bool, set[Node]] = {True: set(), False: set()}
+    for name, placed in claim.placement.placed.items():
+        if name != claim.placement.output:
+            named = Circuit.from_parts(node for site in placed.sites for node in _nodes(site.site))
+            nodes[placed.leaf] |= expand(named, graph).nodes
+    parts = expand(circuit, graph)
+    there = {node.component for node in parts.nodes} | {edge.sender for edge in parts.edges}
+    found = nodes[True] - nodes[False]
+    return frozenset(node for node in found if node.component in there and not is_input(node, graph))
 
 
 def _nodes(site: Site) -> list[Node]:

@@ -15,7 +15,7 @@ from scrub.circuit.completeness import Completeness, completeness
 from scrub.circuit.experiment import described
 from scrub.circuit.faithfulness import Faithfulness, faithfulness
 from scrub.circuit.minimality import Needed, minimality
-from scrub.circuit.random import is_input, random_circuits
+from scrub.circuit.random import is_input, only_one, random_circuits, why_alone
 from scrub.circuit.runs import by_row
 from scrub.circuit.significance import Finding, equivalence, independence, wins
 from scrub.circuit.universe import expand
@@ -34,7 +34,7 @@ class Criteria:
     """Faithfulness, completeness and minimality of a circuit, and tests with p-values.
 
     `parts` are the circuit's parts by name; `ablation` and `direction` say what was done outside it. `table`
-    holds the metric of model, circuit and ablated run on each row.
+    holds the metric of model, circuit and ablated run on each row. `cautions` say what else the numbers owe to.
     """
 
     hypothesis: str
@@ -56,6 +56,7 @@ class Criteria:
     provenance: dict[str, Any]
     published: str = ""
     table: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+    cautions: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -66,6 +67,7 @@ class Criteria:
             "tests": [finding.to_dict() for finding in self.tests],
             "rows": self.rows, "draws": self.draws, "seed": self.seed, "options": self.options,
             "provenance": self.provenance, "published": self.published or None,
+            "cautions": list(self.cautions),
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
@@ -93,7 +95,7 @@ class Criteria:
 
 def judge(
     bench: Bench, circuit: Circuit, hypothesis: str, provenance: dict[str, Any], *,
-    random: int = 100, budget: int | None = None, tests: bool = True,
+    random: int = 100, budget: int | None = None, tests: bool = True, cautions: tuple[str, ...] = (),
 ) -> Criteria:  # fmt: skip
     """All criteria of a circuit. Raises ClaimError for an empty circuit and for impossible numbers."""
     if not circuit.parts:
@@ -109,7 +111,7 @@ def judge(
         experiment.protocol.ablation, experiment.protocol.direction, circuit.level,
         tuple(names[part] for part in circuit.parts), faithful, complete, minimal, found,
         len(bench.rows), bench.draws, bench.seed, described(experiment), provenance, experiment.protocol.published,
-        by_row(bench, table),
+        by_row(bench, table), cautions,
     )  # fmt: skip
 
 
@@ -132,9 +134,10 @@ def _better_than_random(
 ) -> Finding:
     null = "the circuit is closer to the model, row by row, than at most 90 % of random circuits of equal size"
     rivals = _rivals(bench, circuit, number, outside=False)
-    distances = np.abs(bench.scores(rivals) - model).mean(1) if rivals else np.zeros(0)
+    distances = np.abs(bench.beside(circuit).scores(rivals) - model).mean(1) if rivals else np.zeros(0)
     won = int((np.abs(own - model).mean() < distances - tolerance).sum())
-    return wins("better than random circuits of equal size", null, won, len(rivals))
+    reason = "" if rivals else why_alone(circuit, bench.experiment.graph)
+    return wins("better than random circuits of equal size", null, won, len(rivals), reason=reason)
 
 
 def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, number: int) -> Finding:
@@ -144,7 +147,7 @@ def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, num
     inner = Circuit.from_parts(part for part in expand(circuit, graph).parts if not is_input(part, graph))
     rivals = _rivals(bench, inner, number, outside=True)
     if not rivals:
-        return wins("partial necessity", null, 0, 0)
+        return wins("partial necessity", null, 0, 0, reason=why_alone(circuit, graph))
     knocked = np.abs(bench.scores([inner, *rivals], without=True) - model).mean(1)
     won = int((knocked[0] > knocked[1:] + tolerance).sum())
     return wins("partial necessity", null, won, len(rivals))
@@ -152,6 +155,7 @@ def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, num
 
 def _rivals(bench: Bench, circuit: Circuit, number: int, outside: bool) -> list[Circuit]:
     graph, output = bench.experiment.graph, bench.experiment.output
-    if all(is_input(part, graph) for part in expand(circuit, graph).parts):
+    inputs = all(is_input(part, graph) for part in expand(circuit, graph).parts)
+    if inputs or only_one(circuit, graph, bench.passed, output):
         return []
     return random_circuits(circuit, graph, bench.passed, output, number, bench.seed, outside=outside)

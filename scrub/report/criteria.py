@@ -50,9 +50,20 @@ def headline(result: Criteria) -> str:
 
 def details(result: Criteria) -> list[str]:
     """What stands below the headline."""
-    blocks = [_faithfulness(result), _completeness(result), _minimality(result.minimality), _tests(result.tests)]
-    lines = [line for block in blocks for line in (*block, "")]
+    blocks = [
+        _cautions(result),
+        _faithfulness(result),
+        _completeness(result),
+        _minimality(result.minimality),
+        _tests(result.tests),
+    ]
+    lines = [line for block in map(list, blocks) if block for line in (*block, "")]
     return [f"{INDENT}{line}" if line else "" for line in (*lines, *_sample(result))]
+
+
+def _cautions(result: Criteria) -> Iterator[str]:
+    for caution in result.cautions:
+        yield from _said("caution: ", caution, "")
 
 
 def _faithfulness(result: Criteria) -> Iterator[str]:
@@ -116,6 +127,8 @@ def _minimality(parts: Sequence[Needed]) -> Iterator[str]:
     rows = [(*_names(n), _p(n.p), _p(n.adjusted), MARKS[True] if n.minimal else "") for n in parts]
     yield from _aligned(("part", "at", "effect", "context", "p", "adjusted", "needed"), rows, (2, 4, 5))
     yield "  (null: the part matters more than at most 90 % of random parts; p adjusted by Holm for all parts)"
+    if parts and parts[0].reason:
+        yield from _said(f"p {UNDEFINED}: ", parts[0].reason, "  ")
     yield from _few(parts)
     missing = [n.part for n in parts if not n.minimal]
     if not missing:
@@ -156,6 +169,8 @@ def _tests(tests: Sequence[Finding]) -> Iterator[str]:
     for line, finding in zip(lines[1:], tests, strict=True):
         yield line
         yield from _said("null: ", finding.null)
+        if finding.reason:
+            yield from _said(f"{UNDEFINED}: ", finding.reason)
         if finding.power is not None:
             yield from _said("alternative: ", finding.alternative)
         if finding.good == "rejecting" and finding.p is not None and finding.n < enough():
@@ -179,8 +194,7 @@ def _outcome(finding: Finding) -> str:
     return "no" if wanted or not finding.power else f"no {MARKS[True]}"
 
 
-def _said(lead: str, sentence: str) -> Iterator[str]:
-    inner = "    "
+def _said(lead: str, sentence: str, inner: str = "    ") -> Iterator[str]:
     yield from wrap(sentence, WIDTH - len(INDENT), initial_indent=inner + lead, subsequent_indent=inner + "  ")
 
 

@@ -145,7 +145,12 @@ def test_a_worst_set_without_parts_is_explained(result: Criteria) -> None:
     [
         (10, 10, True, "those on the other 10)"),
         (2, 2, True, "those on the other 2: too few to find it, or to trust its gap)"),
-        (3, 3, False, "(searched and measured on the same 3 rows, too few for two halves: its gap owes to the search)"),
+        (
+            3,
+            3,
+            False,
+            "(searched and measured on the same 3 rows, too few for two halves: its gap owes to the search)",
+        ),
     ],
 )
 def test_halves_that_are_too_small_are_told(

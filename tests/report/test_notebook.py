@@ -19,8 +19,7 @@ from scrub.freezing import Published
 from scrub.model.resolve import check
 from scrub.report.figure import claim_svg
 from scrub.report.notebook import explanation_html, hypothesis_html, problems_html, result_html
-from scrub.report.shares import INK
-from scrub.report.shares import shares_svg
+from scrub.report.shares import INK, shares_svg
 from scrub.report.text import details, headline
 from scrub.score.result import Result
 
