@@ -191,6 +191,11 @@ def plan(
 @on_device
 @exactly
 @controlled
+@click.option(
+    "--explain/--no-explain",
+    default=None,
+    help="Look for what breaks refuted foils too, or none (default: refuted claims, for the cost of the test).",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the run here; again, it goes on.")
 @click.option("--recompute", is_flag=True, help="Compute damaged blocks of --out anew.")
 @click.option("--report", is_flag=True, help="Also make an HTML page of the run (with --out).")
@@ -198,7 +203,8 @@ def plan(
 @reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    exact: bool, controls: str | None, out: Path | None, recompute: bool, report: bool, markdown: Path | None,
+    exact: bool, controls: str | None, explain: bool | None, out: Path | None, recompute: bool, report: bool,
+    markdown: Path | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.run import test as run_test
@@ -215,8 +221,9 @@ def test(
     for hypothesis in claims:
         with about(hypothesis), _going_on(out):
             result = run_test(
-                hypothesis, model, rows, draws, seed, exact, device=device, controls=controls or "shuffled", out=run
-            )
+                hypothesis, model, rows, draws, seed, exact, device=device, explain=explain,
+                controls=controls or "shuffled", out=run,
+            )  # fmt: skip
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)
         say("\n".join(text.details(result)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from scrub.benches import bench_of, model_record, progress
 from scrub.model.resolve import sound
 from scrub.model.source import Source
@@ -40,6 +42,17 @@ def judged(
         result = _more_controls(hypothesis, bench, samples, result, source, weights, model, seed, run)
     with progress(f"{hypothesis.title}: adversary", 0) as done:
         return challenge(bench, samples, result, draws, seed, done)
+
+
+def what_breaks(bench: Bench, samples: Samples, result: Result, seed: int) -> Result:
+    """A result with what breaks its claim, looked for at no more than the cost of the test."""
+    from scrub.engine.draw import all_swaps
+    from scrub.score.explain import Budget, quick_effects, top_lines
+
+    budget = Budget.of(all_swaps(bench.tree, bench.claim), *samples.scrubbed.shape)
+    with progress(f"{bench.claim.hypothesis.title}: what breaks it", budget.calls) as done:
+        effects = quick_effects(bench, samples, budget, seed, done)
+    return evolve(result, effects=effects, explanation=top_lines(effects, budget))
 
 
 def _more_controls(

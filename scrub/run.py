@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import evolve
 
-from scrub.benches import bench_of, countable, references, sampled, weights_of
+from scrub.benches import bench_of, countable, progress, references, sampled, weights_of
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError, some
-from scrub.judging import judged
+from scrub.judging import judged, what_breaks
 from scrub.model.resolve import check as check
 from scrub.model.resolve import sound
 from scrub.reporting import options_of, save_run
@@ -35,7 +34,7 @@ def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, dra
 
 def test(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    exact: bool = False, *, device: str | None = None, dtype: str = "float32", explain: bool = True,
+    exact: bool = False, *, device: str | None = None, dtype: str = "float32", explain: bool | None = None,
     controls: str = "shuffled", out: str | Path | Run | None = None, recompute: bool = False,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
@@ -43,8 +42,10 @@ def test(
     Main arguments: `hypothesis`; `model` overrides the claim's own (a name, a directory, a loaded bridge, a
     graph); `rows` takes a seeded subset of the reference rows (all by default); `draws` for each row; `seed`;
     `exact=True` enumerates every draw on a computation graph. Other arguments: `device`, `dtype` (`float64` to
-    verify), `explain=False` leaves out the top lines of the explanation of a refuted claim, `controls="none"`
-    the shuffled values; `controls="all"` adds the same claim on random unclaimed heads and on untrained models.
+    verify); `explain` says for whom it is looked for what breaks a refuted claim, at no more than the cost of the
+    test: by default for claims, with `True` for foils too, whose refutation is the good outcome, with `False` for
+    none (`scrub.explain` shows all); `controls="none"` leaves out the shuffled values; `controls="all"` adds the
+    same claim on random unclaimed heads and on untrained models.
     `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
 
@@ -53,7 +54,6 @@ def test(
     """
     from scrub.runs.directory import open_run
     from scrub.score.controls import known_controls
-    from scrub.score.explain import quick_effects, top_lines
 
     countable(draws, rows, seed)
     known_controls(controls)
@@ -66,15 +66,16 @@ def test(
         bench, samples, name_of(hypothesis), source, weights, model=model, draws=draws, seed=seed,
         exact=exact, controls=controls, run=run,
     )  # fmt: skip
-    if explain and not exact and result.verdict == "refuted":
-        effects = quick_effects(bench, samples, seed)
-        result = evolve(result, effects=effects, explanation=top_lines(effects))
+    wanted = not hypothesis.foil_reason if explain is None else explain
+    if wanted and not exact and result.verdict == "refuted":
+        result = what_breaks(bench, samples, result, seed)
     if run is not None:
         result = run.record(claim, result)
     if run is not None and run is not out:  # opened here, for this claim alone
         asked = options_of(
-            model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls
-        )
+            model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls,
+            explain=explain,
+        )  # fmt: skip
         save_run(run.folder, run.claims, [result.to_dict()], asked)
         run.finish()
     return result
@@ -88,7 +89,7 @@ def explain(
 
     Raises as `test`, and ClaimError when `row` is no reference row.
     """
-    from scrub.score.explain import explain_claim
+    from scrub.score.explain import effect_runs, explain_claim
 
     countable(draws, rows, seed)
     claim, source = sound(hypothesis, model)
@@ -97,4 +98,5 @@ def explain(
         raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")
     bench = bench_of(claim, source, weights_of(source, claim.data, device, dtype))
     samples = sampled(bench, used, draws, seed)
-    return explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer)
+    with progress(f"{hypothesis.title}: swaps", effect_runs(bench.tree, claim) * len(used) * draws) as done:
+        return explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer, done)

@@ -6,13 +6,14 @@ itself. What recovers much when it is undone is where the claim and the model di
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import asdict, field, frozen
 from jaxtyping import Float, Int
 
+from scrub.claims.resolved import Claim
 from scrub.claims.text import Tokenizer
 from scrub.engine.draw import Calls, Drawn, Draws, Swap, all_swaps
 from scrub.engine.unroll import Occurrence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 QUICK_ROWS, QUICK_DRAWS, TOP = 64, 4, 3
+LEAST = 16  # calls of a run: fewer tell nothing
+Done = Callable[[int], None]
 WORST_ROWS = 3
 WORTH_TELLING = 0.005  # of what is recovered
 
@@ -64,8 +67,14 @@ class Explanation:
         return explanation_html(self)
 
 
-def swap_effects(bench: Bench, samples: Samples, draws: int, seed: int) -> tuple[SwapEffect, ...]:
-    """The effect of every swap on rows that were sampled, with the same draws, largest gain first."""
+def swap_effects(
+    bench: Bench, samples: Samples, draws: int, seed: int, done: Done = lambda _: None,
+    chosen: Collection[Swap] | None = None,
+) -> tuple[SwapEffect, ...]:  # fmt: skip
+    """The effect of every swap on rows that were sampled, with the same draws, largest gain first.
+
+    `chosen` are some of the swaps; `done` hears of calls.
+    """
     everything = all_swaps(bench.tree, bench.claim)
     references = samples.references
     means = np.array([[0.0, samples.random.mean(), samples.model.mean()]])
@@ -79,20 +88,37 @@ def swap_effects(bench: Bench, samples: Samples, draws: int, seed: int) -> tuple
     routes, effects = _routes(bench.tree), list[SwapEffect]()
 
     def undone(swaps: set[Swap]) -> float | None:
-        return share(resample_only(bench, references, draws, seed, set(everything) - swaps))
+        return share(resample_only(bench, references, draws, seed, set(everything) - swaps, done))
 
     for swap, node in everything.items():
-        below = {swap} | {other for other in everything if _is_below(other, swap)}
+        if chosen is not None and swap not in chosen:
+            continue
+        below = _with_all_below(swap, everything)
         without = undone({swap})
         with_all = None if node.is_root else without if len(below) == 1 else undone(below)
         effects.append(
             SwapEffect(
                 node.variable, node.site, node.path, routes[node.path], swap[1],
-                share(resample_only(bench, references, draws, seed, {swap})), without,
+                share(resample_only(bench, references, draws, seed, {swap}, done)), without,
                 _more(without, full), _more(with_all, full), _own(drawn, bench.tree, swap),
             )
         )  # fmt: skip
     return tuple(sorted(effects, key=lambda e: (-(e.gain if e.gain is not None else -np.inf), e.path, e.kind)))
+
+
+def _with_all_below(swap: Swap, everything: Iterable[Swap]) -> set[Swap]:
+    return {swap} | {other for other in everything if _is_below(other, swap)}
+
+
+def runs_of(swap: Swap, everything: Mapping[Swap, Occurrence]) -> int:
+    """How many runs a swap's effect takes: it alone, all but it, and where others are below all but these and it."""
+    return 2 + (not everything[swap].is_root and len(_with_all_below(swap, everything)) > 1)
+
+
+def effect_runs(tree: Occurrence, claim: Claim) -> int:
+    """How many runs the effects of all swaps take."""
+    everything = all_swaps(tree, claim)
+    return sum(runs_of(swap, everything) for swap in everything)
 
 
 def _is_below(swap: Swap, other: Swap) -> bool:
@@ -127,14 +153,54 @@ def _own(drawn: dict[str, Drawn], tree: Occurrence, swap: Swap) -> float:
     return float((drawn[path].own == drawn[caller.path].own).mean())
 
 
-def quick_effects(bench: Bench, samples: Samples, seed: int) -> tuple[SwapEffect, ...]:
-    """The effect of every swap, from a small part of the sample."""
-    few = _part(samples, QUICK_ROWS, QUICK_DRAWS)
-    return swap_effects(bench, few, few.scrubbed.shape[1], seed)
+@frozen
+class Budget:
+    """What may be spent on what breaks a claim: `chosen` swaps, each of `runs` on `rows` rows x `draws` draws."""
+
+    chosen: tuple[Swap, ...]
+    swaps: int
+    runs: int
+    rows: int
+    draws: int
+
+    @property
+    def calls(self) -> int:
+        return self.runs * self.rows * self.draws
+
+    @classmethod
+    def of(cls, everything: Mapping[Swap, Occurrence], rows: int, draws: int) -> Budget:
+        """At most the calls of a test of so many rows and draws; the swaps nearest the answer where all are too many.
+
+        A run of fewer calls than `LEAST` would tell nothing.
+        """
+        nearest = sorted(everything, key=lambda swap: swap[0].count("/"))
+        needed = np.cumsum([runs_of(swap, everything) for swap in nearest])
+        each = max(min(LEAST, rows * draws), rows * draws // max(1, int(needed[-1]) if len(needed) else 1))
+        few = min(QUICK_ROWS, rows, each)
+        times = min(QUICK_DRAWS, draws, each // few)
+        count = int((needed * few * times <= rows * draws).sum())
+        return cls(tuple(nearest[:count]), len(nearest), int(needed[count - 1]) if count else 0, few, times)
 
 
-def top_lines(effects: Sequence[SwapEffect]) -> tuple[str, ...]:
-    """The three swaps whose undoing gains most, as sentences."""
+def quick_effects(
+    bench: Bench, samples: Samples, budget: Budget, seed: int, done: Done = lambda _: None
+) -> tuple[SwapEffect, ...]:
+    """The effects of some swaps, from a small part of the sample."""
+    few = _part(samples, budget.rows, budget.draws)
+    return swap_effects(bench, few, budget.draws, seed, done, budget.chosen)
+
+
+def top_lines(effects: Sequence[SwapEffect], budget: Budget) -> tuple[str, ...]:
+    """The three swaps whose undoing gains most, as sentences; and how many were looked at, where not all were."""
+    if len(budget.chosen) == budget.swaps:
+        return _top(effects)
+    if not budget.chosen:
+        return (f"none of the {budget.swaps} swaps was undone, since that would cost more than so small a test",)
+    told = f"of {budget.swaps} swaps only the {len(budget.chosen)} nearest the answer are undone"
+    return (*_top(effects), f"{told}, to cost no more than the test")
+
+
+def _top(effects: Sequence[SwapEffect]) -> tuple[str, ...]:
     lines = [_sentence(e) for e in effects[:TOP] if e.gain is not None and e.gain >= WORTH_TELLING]
     # swaps that do the harm together: undoing one of them gains little, undoing the branch much
     branches = [e for e in effects if e.branch is not None]
@@ -166,6 +232,7 @@ def explain_claim(
     name: str,
     row: int | None,
     tokenizer: Tokenizer | None,
+    done: Done = lambda _: None,
 ) -> Explanation:
     """The effects of all swaps, and the worst rows (or one row) with where every value came from."""
     means = samples.columns.mean(0)[None]
@@ -177,5 +244,5 @@ def explain_claim(
     worst = tuple(row_story(bench, samples, int(i), sign, seed, tokenizer) for i in chosen)
     return Explanation(
         name, recovered if np.isfinite(recovered) else None, str(bench.claim.metric), bench.claim.options.rest,
-        swap_effects(bench, samples, draws, seed), worst, len(samples.references), draws, seed, str(bench.tree),
+        swap_effects(bench, samples, draws, seed, done), worst, len(samples.references), draws, seed, str(bench.tree),
     )  # fmt: skip
