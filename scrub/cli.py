@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,14 @@ from scrub.cli_options import (
     FAILED,
     FINE,
     INTERRUPTED,
+    KEPT,
     MISUSE,
     OPEN,
     Results,
     about,
     controlled,
     exactly,
+    going_on,
     on_device,
     on_model,
     options,
@@ -67,8 +68,8 @@ class _Group(click.Group):
             said, code = f"scrub: {error}", MISUSE
         except SystemExit as error:  # not ours: click's own commands end otherwise. A 0 would read as a pass
             said, code = f"scrub: the code of a claim called sys.exit({error.code!r}).", MISUSE
-        except KeyboardInterrupt:
-            said, code = "scrub: interrupted; no results were written.", INTERRUPTED
+        except KeyboardInterrupt as error:
+            said, code = f"scrub: interrupted; {error or 'no results were written'}.", INTERRUPTED
         click.echo(said, err=True)
         raise click.exceptions.Exit(code)
 
@@ -219,7 +220,7 @@ def test(
     claims = sound_claims(targets, model)
     run = open_run(out, [name_of(hypothesis) for hypothesis in claims], recompute) if out is not None else None
     for hypothesis in claims:
-        with about(hypothesis), _going_on(out):
+        with about(hypothesis), going_on(lambda: out and KEPT.format(out)):
             result = run_test(
                 hypothesis, model, rows, draws, seed, exact, device=device, explain=explain,
                 controls=controls or "shuffled", out=run,
@@ -239,17 +240,6 @@ def test(
     if out is not None and report:
         say(f"report: {write_page(out)}")
     return found, _exit_code(results)
-
-
-@contextmanager
-def _going_on(out: Path | None) -> Generator[None]:
-    """Say to whoever breaks off a run that is kept that nothing is lost."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if out is not None:
-            click.echo(f"scrub: what was computed is kept in {out}: the same command goes on from there.", err=True)
-        raise
 
 
 def _failed(result: Any) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from attrs import define
 
 from scrub.claims.protocol import ABLATIONS, DIRECTIONS, LEVELS, UPSTREAMS
 from scrub.cli_options import (
@@ -16,6 +17,7 @@ from scrub.cli_options import (
     about,
     beside,
     command_line,
+    going_on,
     on_device,
     on_model,
     reporting,
@@ -29,6 +31,8 @@ from scrub.runs import stored
 
 if TYPE_CHECKING:
     from scrub.circuit.circuit import Circuit
+    from scrub.circuit.criteria import Criteria
+    from scrub.runs.directory import Run
 
 _FILES = (".json", ".jsonl", ".txt", ".pt", ".pth", ".pkl")
 
@@ -91,7 +95,6 @@ def criteria(
     """
     from scrub.circuit.arguments import counted
     from scrub.experiments import criteria as judge
-    from scrub.report.criteria import details, headline
 
     counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget)
     given = {name: value for name, value in protocol.items() if value is not None}
@@ -102,17 +105,39 @@ def criteria(
     claims = sound_claims(targets, model, expecting=False, foils=False)
     run = beside(out, claims, stored.CRITERIA)
     for hypothesis in claims:
-        with about(hypothesis):
+        ready = _Ready(found, run)
+        with about(hypothesis), going_on(ready.kept):
             result = judge(
                 hypothesis, model, chosen, rows, seed, draws=draws, random=random, budget=budget,
-                tests=not no_tests, device=device, **given,
+                tests=not no_tests, device=device, ready=ready, **given,
             )  # fmt: skip
-        say(headline(result), bold=True)
-        say("\n".join(details(result)))
         found.append(result.to_dict())
-    if run is not None:
-        stored.save(run.folder, stored.CRITERIA, found, command_line())
     return found, FINE
+
+
+@define
+class _Ready:
+    """Prints each criterion of a circuit as it comes, and stores it beside what was `found` of other circuits."""
+
+    found: Results
+    run: Run | None
+    shown: int = 0
+
+    def __call__(self, so_far: Criteria) -> None:
+        from scrub.report.criteria import details, headline
+
+        lines = details(so_far)
+        if not self.shown:
+            say(headline(so_far), bold=True)
+        say("\n".join(lines[self.shown :]))
+        self.shown = len(lines)
+        if self.run is not None:
+            stored.save(self.run.folder, stored.CRITERIA, [*self.found, so_far.to_dict()], command_line())
+
+    def kept(self) -> str | None:
+        if self.run is None or not (self.shown or self.found):
+            return None
+        return f"the criteria above are kept in {self.run.folder}"
 
 
 def _circuit(given: str) -> Circuit | str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # options that say where results go, and change no number
 WHERE = {"out", "recompute", "report", "markdown", "json_file", "picture", "write"}
 FINE, FAILED, MISUSE, OPEN, INTERRUPTED = 0, 1, 2, 3, 130
+KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
 
@@ -107,6 +108,16 @@ def about(hypothesis: Hypothesis) -> Generator[None]:
         yield
     except (DataError, MetricError, ModelError) as error:
         raise type(error)(f"{name_of(hypothesis)}: {error}") from error
+
+
+@contextmanager
+def going_on(kept: Callable[[], str | None]) -> Generator[None]:
+    """Say to whoever breaks off a run what is `kept` of it, which may print what was found so far."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = kept()
+        raise KeyboardInterrupt(*([told] if told else [])) from None
 
 
 def sound_claims(

@@ -35,7 +35,8 @@ CircuitLike = Any  # a Circuit, names of parts, or a hypothesis
 def criteria(
     hypothesis: Hypothesis, model: Any = None, circuit: CircuitLike = None, rows: int | None = None, seed: int = 0,
     *, draws: int | None = None, random: int = 100, budget: int | None = None, tests: bool = True,
-    device: str | None = None, dtype: str = "float32", **protocol: Any,
+    device: str | None = None, dtype: str = "float32", ready: Callable[[Criteria], None] | None = None,
+    **protocol: Any,
 ) -> Criteria:  # fmt: skip
     """Faithfulness, completeness and minimality of what a hypothesis names (Wang et al. 2022), with tests.
 
@@ -45,7 +46,8 @@ def criteria(
     tests of the whole circuit; `device`, `dtype` of a transformer (a computation graph runs on the cpu, in the types
     of its own functions); and the words of the protocol, over the claim's own: `ablation`,
     `direction`, `level`, `reference`, `group`, `pair`, `through`, and `upstream`: what feeds a leaf of the claim is
-    ablated as everything else that it does not name, or with `"keep"` left as it is, as in a test.
+    ablated as everything else that it does not name, or with `"keep"` left as it is, as in a test. `ready` hears,
+    after each criterion, of what is known so far: its `unfinished` names those to come.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
@@ -66,11 +68,12 @@ def criteria(
     if circuit is None:
         named = ablatable(named, experiment)
     held = _held(claim, named, chosen)
-    with progress(f"{hypothesis.title}: criteria", 0) as done:
-        bench = _bench(experiment, weights, named, seed, draws, done, held)
+    with progress(hypothesis.title) as bar:
+        bench = _bench(experiment, weights, named, seed, draws, bar, held)
         return judge(
             bench, named, name_of(hypothesis), record_of(source, weights, claim.data), random=random, budget=budget,
-            tests=tests, cautions=_cautions(claim, named, chosen),
+            tests=tests, cautions=_cautions(claim, named, chosen), begin=bar.phase,
+            ready=ready or (lambda so_far: None),
         )  # fmt: skip
 
 

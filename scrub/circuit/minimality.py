@@ -101,7 +101,7 @@ def minimality(bench: Bench, circuit: Circuit, random: int = 100) -> tuple[Neede
     own: Set = frozenset(circuit.parts)
     contexts = contexts_of(circuit, bench.seed)
     found = search.effects([(own, part) for part in circuit.parts], contexts)
-    others = _others(bench, circuit, random)
+    others = others_of(bench, circuit, random)
     rivals = [effect for effect, _ in search.effects([(own | {part}, part) for part in others], contexts)]
     tolerance = 1e-9 + 1e-6 * abs(search.means([own], measured=True)[0])
     tests = [_tested(effect, rivals, tolerance) for effect, _ in found]
@@ -134,7 +134,7 @@ def contexts_of(circuit: Circuit, seed: int) -> list[Set]:
     return list(dict.fromkeys([frozenset(), *(r for r in roles if r), *(frozenset((p,)) for p in singles), *halved]))
 
 
-def _others(bench: Bench, circuit: Circuit, number: int) -> list[Part]:
+def others_of(bench: Bench, circuit: Circuit, number: int) -> list[Part]:
     """Random parts outside the circuit; drawn with replacement where there are fewer."""
     graph, output = bench.experiment.graph, bench.experiment.output
     own = expand(circuit, graph)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import takewhile
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scrub.circuit.cost import COMPLETE, MINIMAL, TESTS
 from scrub.circuit.minimality import QUANTILE
 from scrub.circuit.significance import enough
 from scrub.report.text import MARKS, short_name, table
@@ -49,16 +51,14 @@ def headline(result: Criteria) -> str:
 
 
 def details(result: Criteria) -> list[str]:
-    """What stands below the headline."""
-    blocks = [
-        _cautions(result),
-        _faithfulness(result),
-        _completeness(result),
-        _minimality(result.minimality),
-        _tests(result.tests),
-    ]
+    """What stands below the headline; of criteria that are unfinished, the first lines of what will stand there."""
+    rest = {COMPLETE: _completeness, MINIMAL: _minimality, TESTS: _tests}
+    blocks = [_cautions(result), _faithfulness(result)]
+    known = takewhile(lambda name: name not in result.unfinished, rest)
+    blocks += [rest[name](result) for name in known]
     lines = [line for block in map(list, blocks) if block for line in (*block, "")]
-    return [f"{INDENT}{line}" if line else "" for line in (*lines, *_sample(result))]
+    sample = () if result.unfinished else _sample(result)
+    return [f"{INDENT}{line}" if line else "" for line in (*lines, *sample)]
 
 
 def _cautions(result: Criteria) -> Iterator[str]:
@@ -96,6 +96,7 @@ def _why(rows: int) -> str:
 
 def _completeness(result: Criteria) -> Iterator[str]:
     c = result.completeness
+    assert c is not None, "completeness is told once it is known"
     yield "completeness: the gap |F(C \\ K) - F(M \\ K)| with K knocked out of circuit and model"
     rows = [_gap("worst found", c.worst)]
     if c.random:
@@ -122,7 +123,8 @@ def _gap(name: str, gap: Gap) -> tuple[str, ...]:
     return name, _number(gap.gap), _number(gap.circuit), _number(gap.model), some_of(gap.parts, 60)
 
 
-def _minimality(parts: Sequence[Needed]) -> Iterator[str]:
+def _minimality(result: Criteria) -> Iterator[str]:
+    parts = result.minimality
     yield "minimality: the effect |F(C \\ (K + v)) - F(C \\ K)| of every part v in its context K"
     rows = [(*_names(n), _p(n.p), _p(n.adjusted), MARKS[True] if n.minimal else "") for n in parts]
     yield from _aligned(("part", "at", "effect", "context", "p", "adjusted", "needed"), rows, (2, 4, 5))
@@ -157,7 +159,8 @@ def _names(needed: Needed) -> tuple[str, str, str, str]:
     return part, at or "everywhere", _number(needed.effect), some_of(needed.context, 40)
 
 
-def _tests(tests: Sequence[Finding]) -> Iterator[str]:
+def _tests(result: Criteria) -> Iterator[str]:
+    tests = result.tests
     if not tests:
         yield "tests: left out"
         return
