@@ -270,10 +270,19 @@ def explain(
     claims = sound_claims(targets, model)
     found: list[Any] = []
     for hypothesis in claims:
-        with about(hypothesis):
-            found.append(run_explain(hypothesis, model, rows, draws, seed, row=row, device=device))
-    say("\n\n".join(map(str, found)))
+        so_far: list[Any] = []
+        with about(hypothesis), going_on(lambda: _told(so_far[-1:])):  # noqa: B023
+            found.append(
+                run_explain(hypothesis, model, rows, draws, seed, row=row, device=device, ready=so_far.append)
+            )
+        _told(found[-1:], lead="\n" if len(found) > 1 else "")
     return [e.to_dict() for e in found], FINE
+
+
+def _told(found: Sequence[Any], lead: str = "") -> None:
+    """Print what was found, or what was found so far."""
+    for explanation in found:
+        say(f"{lead}{explanation}")
 
 
 @main.command(short_help="Write a hypothesis file to start from.")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from scrub import store
+from scrub.claims.titles import short_name
 from scrub.cli_options import (
     FINE,
+    KEPT,
     Results,
     beside,
     command_line,
     controlled,
     exactly,
+    going_on,
     on_device,
     on_model,
     reporting,
@@ -26,6 +30,9 @@ from scrub.cli_options import (
 )
 from scrub.errors import ClaimError
 from scrub.runs import stored
+
+if TYPE_CHECKING:
+    from scrub.score.result import Result
 
 
 @click.command(short_help="Say which of rival claims explains more.")
@@ -58,10 +65,18 @@ def compare(
     if len(claims) < 2:
         raise ClaimError(f"only one claim in {', '.join(targets)}: name a second one to compare it with.")
     run = beside(out, claims, stored.COMPARISON)
-    found = run_compare(
-        *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device,
-        controls=controls or "shuffled", out=run,
-    )  # fmt: skip
+    judged: list[Result] = []
+
+    def kept() -> str | None:
+        for result in judged:
+            say(f"{short_name(result.hypothesis)}: recovered {result.recovered}")
+        return None if out is None else KEPT.format(out)
+
+    with going_on(kept):
+        found = run_compare(
+            *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device,
+            controls=controls or "shuffled", out=run, ready=judged.append,
+        )  # fmt: skip
     say(headline(found), bold=True)
     say("\n".join(details(found)))
     if picture is not None:

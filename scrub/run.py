@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,8 +85,11 @@ def test(
 def explain(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     *, row: int | None = None, device: str | None = None, dtype: str = "float32",
+    ready: Callable[[Explanation], None] | None = None,
 ) -> Explanation:  # fmt: skip
     """What breaks a claim: each swap alone and all but each, then the rows that suffer most, or `row` alone.
+
+    `ready` hears, after each swap, of what is known so far: `unfinished` counts those to come.
 
     Raises as `test`, and ClaimError when `row` is no reference row.
     """
@@ -99,4 +103,7 @@ def explain(
     bench = bench_of(claim, source, weights_of(source, claim.data, device, dtype))
     samples = sampled(bench, used, draws, seed)
     with progress(f"{hypothesis.title}: swaps", effect_runs(bench.tree, claim) * len(used) * draws) as done:
-        return explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer, done)
+        return explain_claim(
+            bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer, done,
+            ready or (lambda so_far: None),
+        )  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 from scrub.circuit.cost import COMPLETE, MINIMAL, TESTS
 from scrub.circuit.minimality import QUANTILE
 from scrub.circuit.significance import enough
+from scrub.report.fixed import fixed
 from scrub.report.text import MARKS, short_name, table
 from scrub.score.statistics import FEW_ROWS
 
@@ -36,8 +37,8 @@ def criteria_text(result: Criteria) -> str:
 
 def criteria_html(result: Criteria) -> str:
     """The words of the terminal: the headline, and the rest below it in a fixed-width block."""
-    body = escape("\n".join(details(result)))
-    return f'<div><strong>{escape(headline(result))}</strong><pre style="margin:0.3em 0 0 0">{body}</pre></div>'
+    body = fixed("\n".join(details(result)), "0.3em")
+    return f"<div><strong>{escape(headline(result))}</strong>{body}</div>"
 
 
 def headline(result: Criteria) -> str:

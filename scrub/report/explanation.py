@@ -35,6 +35,8 @@ def swap_lines(explanation: Explanation) -> list[str]:
     lines = [f"{short_name(explanation.hypothesis)}  recovered {share} of {explanation.metric}  ({sample})"]
     if explanation.swaps:
         lines += ["", LEGEND, "", *table([HEAD, *map(_effect, explanation.swaps)])]
+    if explanation.unfinished:
+        lines += ["", f"Broken off: {explanation.unfinished} more swaps were not undone."]
     if explanation.rest in ("keep", "mean", "zero"):
         lines += ["", f"No rest is swapped: the claim says rest={explanation.rest!r}."]
     return lines

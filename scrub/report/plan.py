@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
+from scrub.report.fixed import fixed
 from scrub.report.text import short_name
 from scrub.report.tree import tree_html
 
@@ -36,8 +36,8 @@ def plan_text(plan: Plan) -> str:
 
 def plan_html(plan: Plan) -> str:
     """The words of the terminal in a fixed-width block; the unrolled tree and the program's steps folded away."""
-    steps = f"<details><summary>steps</summary><pre>{escape(plan.program)}</pre></details>"
+    steps = f"<details><summary>steps</summary>{fixed(plan.program)}</details>"
     tree = ""
     if plan.tree is not None:
         tree = f"<details><summary>the claim unrolled</summary>{tree_html(plan.tree)}</details>"
-    return f'<div><pre style="margin:0">{escape(plan_text(plan))}</pre>{tree}{steps}</div>'
+    return f"<div>{fixed(plan_text(plan))}{tree}{steps}</div>"

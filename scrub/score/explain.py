@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 from jaxtyping import Float, Int
 
 from scrub.claims.resolved import Claim
@@ -34,7 +34,7 @@ WORTH_TELLING = 0.005  # of what is recovered
 
 @frozen(eq=False)
 class Explanation:
-    """What `scrub.explain` returns; `swaps` are sorted by what undoing them would gain."""
+    """What `scrub.explain` returns; `swaps` are sorted by what undoing them would gain, `unfinished` more to come."""
 
     hypothesis: str
     recovered: float | None
@@ -46,6 +46,7 @@ class Explanation:
     draws: int
     seed: int
     tree: str = field(default="", repr=False)
+    unfinished: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,11 +70,11 @@ class Explanation:
 
 def swap_effects(
     bench: Bench, samples: Samples, draws: int, seed: int, done: Done = lambda _: None,
-    chosen: Collection[Swap] | None = None,
+    chosen: Collection[Swap] | None = None, ready: Callable[[Sequence[SwapEffect]], None] = lambda so_far: None,
 ) -> tuple[SwapEffect, ...]:  # fmt: skip
     """The effect of every swap on rows that were sampled, with the same draws, largest gain first.
 
-    `chosen` are some of the swaps; `done` hears of calls.
+    `chosen` are some of the swaps; `done` hears of calls, `ready` of the effects so far.
     """
     everything = all_swaps(bench.tree, bench.claim)
     references = samples.references
@@ -103,6 +104,11 @@ def swap_effects(
                 _more(without, full), _more(with_all, full), _own(drawn, bench.tree, swap),
             )
         )  # fmt: skip
+        ready(effects)
+    return _sorted(effects)
+
+
+def _sorted(effects: Iterable[SwapEffect]) -> tuple[SwapEffect, ...]:
     return tuple(sorted(effects, key=lambda e: (-(e.gain if e.gain is not None else -np.inf), e.path, e.kind)))
 
 
@@ -233,8 +239,12 @@ def explain_claim(
     row: int | None,
     tokenizer: Tokenizer | None,
     done: Done = lambda _: None,
+    ready: Callable[[Explanation], None] = lambda so_far: None,
 ) -> Explanation:
-    """The effects of all swaps, and the worst rows (or one row) with where every value came from."""
+    """The effects of all swaps, and the worst rows (or one row) with where every value came from.
+
+    `ready` hears, after each swap, of what is known so far.
+    """
     means = samples.columns.mean(0)[None]
     recovered = float(ratio(means)[0])
     sign = 1 if bench.claim.metric.better == "higher" else -1
@@ -242,7 +252,13 @@ def explain_claim(
     order = np.argsort(-suffers, kind="stable")[:WORST_ROWS]
     chosen = order if row is None else np.flatnonzero(samples.references == row)
     worst = tuple(row_story(bench, samples, int(i), sign, seed, tokenizer) for i in chosen)
-    return Explanation(
+    found = Explanation(
         name, recovered if np.isfinite(recovered) else None, str(bench.claim.metric), bench.claim.options.rest,
-        swap_effects(bench, samples, draws, seed, done), worst, len(samples.references), draws, seed, str(bench.tree),
+        (), worst, len(samples.references), draws, seed, str(bench.tree),
     )  # fmt: skip
+    number = len(all_swaps(bench.tree, bench.claim))
+
+    def told(effects: Sequence[SwapEffect]) -> None:
+        ready(evolve(found, swaps=_sorted(effects), unfinished=number - len(effects)))
+
+    return evolve(found, swaps=swap_effects(bench, samples, draws, seed, done, ready=told))
