@@ -138,7 +138,7 @@ class Bar:
             self.bar.update(calls)
 
     def phase(self, name: str, total: int) -> None:
-        """A new bar, `title: name`; calls that no phase counts have none. `total` may be more than will be done."""
+        """A new bar, `title: name`. `total` may be more than will be done; 0 says that it is not known."""
         from tqdm.auto import tqdm
 
         self.close()

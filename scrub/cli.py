@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ class _Group(click.Group):
         except SystemExit as error:  # not ours: click's own commands end otherwise. A 0 would read as a pass
             said, code = f"scrub: the code of a claim called sys.exit({error.code!r}).", MISUSE
         except KeyboardInterrupt as error:
-            said, code = f"scrub: interrupted; {error or 'no results were written'}.", INTERRUPTED
+            said, code = f"scrub: interrupted; {str(error) or 'no results were written'}.", INTERRUPTED
         click.echo(said, err=True)
         raise click.exceptions.Exit(code)
 
@@ -271,18 +272,18 @@ def explain(
     found: list[Any] = []
     for hypothesis in claims:
         so_far: list[Any] = []
-        with about(hypothesis), going_on(lambda: _told(so_far[-1:])):  # noqa: B023
+        with about(hypothesis), going_on(partial(_broken_off, so_far)):
             found.append(
                 run_explain(hypothesis, model, rows, draws, seed, row=row, device=device, ready=so_far.append)
             )
-        _told(found[-1:], lead="\n" if len(found) > 1 else "")
+        say(f"{'' if len(found) == 1 else chr(10)}{found[-1]}")
     return [e.to_dict() for e in found], FINE
 
 
-def _told(found: Sequence[Any], lead: str = "") -> None:
-    """Print what was found, or what was found so far."""
-    for explanation in found:
-        say(f"{lead}{explanation}")
+def _broken_off(so_far: Sequence[Any]) -> None:
+    """Print the last that was heard of an explanation."""
+    for explanation in so_far[-1:]:
+        say(str(explanation))
 
 
 @main.command(short_help="Write a hypothesis file to start from.")

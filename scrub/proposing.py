@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ def propose(
     rules: str | Sequence[str] | None = None, steps: int = 5, over: str = "inputs", absolute: bool | None = None,
     edges: bool | None = None, verify: int = 64, top: int = 10, draws: int = 256, read: str | int = -1,
     scored: str | None = None, write: str | Path | None = None, device: str | None = None, dtype: str = "float32",
+    ready: Callable[[Proposal], None] | None = None,
 ) -> Proposal:  # fmt: skip
     """Rank the parts of a model by what patching them does to the metric, and verify the first by patching.
 
@@ -53,7 +54,8 @@ def propose(
     gradients; `absolute` takes means of absolute values (default: as the method's source does); `edges` are
     estimated where the method can; `verify` nodes are patched at most, until the `top` stand; `draws` random subsets
     bound the rest; `read` is where logits are read without a hypothesis; `write` is a .py file, new, that gets a
-    claim to start from (rows that are in no file yet are written beside it, as .jsonl).
+    claim to start from (rows that are in no file yet are written beside it, as .jsonl); `ready` hears, once nodes are
+    ranked and after every few patches, of what is known so far.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
@@ -84,13 +86,13 @@ def propose(
     from scrub.proposals.wanted import Wanted, kinds_of, slots_of
 
     wanted = Wanted(method, (), rules, steps, over, absolute, True if target else edges, verify, top, draws, seed)
-    with progress("propose", 0) as done:
+    with progress("propose") as bar:
         if weights is None:
             from scrub.proposals.on_graph import search_graph
 
             if target:
                 raise ClaimError(f"write={write}: what is written are claims about transformers, not about graphs.")
-            return search_graph(experiment, wanted, asked.name, asked.claimed, record, done)
+            return search_graph(experiment, wanted, asked.name, asked.claimed, record, bar, bar.phase)
         from scrub.proposals.search import search
         from scrub.proposals.setup import Setup, drawn_partners
 
@@ -98,9 +100,10 @@ def propose(
         partners = drawn_partners(experiment, seed) if asked.drawn else experiment.pair[experiment.rows]
         setup = Setup.of(experiment, weights, partners, slots_of(at), wanted.gradient)
         claim = begun(hypothesis, model, setup, wanted, source, scored, rows_file, target) if target else None
-        proposal = search(setup, wanted, asked.name, asked.claimed, record, done)
+        proposal = search(setup, wanted, asked.name, asked.claimed, record, bar, bar.phase, ready)
         if target and claim:
-            write_claim(target, claim, setup, proposal, rows_file is None, done)
+            bar.phase("what heads read", 0)
+            write_claim(target, claim, setup, proposal, rows_file is None, bar)
         return proposal
 
 

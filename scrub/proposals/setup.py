@@ -24,6 +24,11 @@ from scrub.score.metrics import Arguments, check_width
 ROWS, TOKENS = 16, 1024  # of a batch, at most
 
 
+def batch_size(longest: int) -> int:
+    """How many rows make a batch, when none has more tokens than this."""
+    return max(1, min(ROWS, TOKENS // longest))
+
+
 @frozen(slots=False, eq=False)
 class Setup:
     """The rows of a proposal, each with its partner; `at` names the columns of positions, () sums over all.
@@ -90,7 +95,7 @@ class Setup:
 
     def at_once(self, row: int) -> int:
         """How many rows make a batch, when none is longer than this one."""
-        return max(1, min(ROWS, TOKENS // int(self.experiment.data.lengths[self.rows[row]])))
+        return batch_size(int(self.experiment.data.lengths[self.rows[row]]))
 
     def ends(self) -> Float[np.ndarray, "two row"]:
         """The metric of the base runs and of the source runs."""
