@@ -36,6 +36,7 @@ from scrub.cli_options import (
     about,
     controlled,
     exactly,
+    fitted,
     going_on,
     on_device,
     on_model,
@@ -71,7 +72,7 @@ class _Group(click.Group):
             said, code = f"scrub: the code of a claim called sys.exit({error.code!r}).", MISUSE
         except KeyboardInterrupt as error:
             said, code = f"scrub: interrupted; {str(error) or 'no results were written'}.", INTERRUPTED
-        click.echo(said, err=True)
+        click.echo(fitted(said, sys.stderr), err=True)
         raise click.exceptions.Exit(code)
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -88,7 +90,21 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
 def say(shown: str, **style: Any) -> None:
     """Print for a reader; nothing with `--json -`."""
     if click.get_current_context().params["json_file"] != "-":
-        click.secho(shown, **style)
+        click.secho(fitted(shown, sys.stdout), **style)
+
+
+def fitted(shown: str, stream: TextIO) -> str:
+    """Lines that a terminal has no room for, broken between words; as they are where the stream is no terminal."""
+    if not stream.isatty():
+        return shown
+    width = get_terminal_size().columns
+    return "\n".join(line if len(line) <= width else _broken(line, width) for line in shown.split("\n"))
+
+
+def _broken(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    lines = wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def svg_file(picture: Path | None) -> None:

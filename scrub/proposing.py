@@ -129,7 +129,7 @@ def _of_claim(
     own = hypothesis.criteria
     column = pair or claim.options.pair or own.pair
     chosen = evolve(own, ablation="paired" if column else "resample", direction=direction, pair=column)
-    count = _rows(int(claim.scored.sum()), rows)
+    count = seen_rows(int(claim.scored.sum()), rows)
     experiment = experiment_of(claim, references(claim, count, seed), chosen, source.tokenizer)
     return _Asked(experiment, source, column is None, name_of(hypothesis), _claimed(claim))
 
@@ -145,11 +145,12 @@ def _at_hand(
         raise DataError(f"the data have no counterfactuals: nothing says what each row is compared with. {HOW}")
     chosen = Protocol(ablation="paired", direction=direction, pair=pair)
     experiment = plain_experiment(source, data, metric, read, scored, chosen)
-    count = _rows(len(experiment.rows), rows)
+    count = seen_rows(len(experiment.rows), rows)
     return _Asked(evolve(experiment, rows=subset(data, experiment.rows, count, seed)), source, False)
 
 
-def _rows(there: int, asked: int | None) -> int:
+def seen_rows(there: int, asked: int | None) -> int:
+    """How many rows a proposal looks at: half of them, at most 64, unless more are asked for."""
     return asked if asked is not None else min(MOST_ROWS, max(1, there // 2))
 
 

@@ -15,22 +15,13 @@ from scrub.errors import ClaimError, some
 from scrub.judging import judged, what_breaks
 from scrub.model.resolve import check as check
 from scrub.model.resolve import sound
+from scrub.planning import plan as plan
 from scrub.reporting import options_of, save_run
 
 if TYPE_CHECKING:
-    from scrub.engine.cost import Plan
     from scrub.runs.directory import Run
     from scrub.score.explain import Explanation
     from scrub.score.result import Result
-
-
-def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0) -> Plan:
-    """How many evaluations a test takes, how many are shared, and the cost in forward passes. Needs no weights."""
-    from scrub.engine.cost import plan_claim
-
-    countable(draws, rows, seed)
-    claim, _ = sound(hypothesis, model, expecting=False)
-    return plan_claim(claim, references(claim, rows, seed), draws, seed)
 
 
 def test(

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import scrub as package
 from cli_cases import Write, scrub, write
 from scrub.claims.text import words
+from scrub.cli_options import fitted
 
 __all__ = ["write"]
 GOOD = "good = make()"
@@ -290,6 +292,24 @@ def test_results_are_shown_as_they_come(write: Write) -> None:
     assert found.exit_code == 2
     assert "✓ good  supported" in found.stdout
     assert "NaN or infinite" in found.stderr
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_lines_break_between_words_where_a_terminal_has_no_room(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    line = "    " + " ".join(["undoing", "the-rest", "of", "found"] * 6)
+
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    short = "as it is"
+    shown = fitted(f"{short}\n{line}", Terminal()).split("\n")
+    assert shown[0] == short
+    assert max(map(len, shown)) <= width
+    assert " ".join(part.strip() for part in shown[1:]) == line.strip()
+    assert all(part.startswith("      ") for part in shown[2:])
+    assert fitted(line, StringIO()) == line
 
 
 # interruptions

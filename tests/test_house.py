@@ -56,6 +56,7 @@ TOP = {
     "cli_publish",
     "freezing",
     "judging",
+    "planning",
     "pytest_plugin",
     "store",
     "template",

@@ -61,10 +61,12 @@ def phases_of(asking: Asking) -> tuple[Phase, ...]:
     if wanted.edges or (wanted.edges is None and method.edges is not None):
         steps = wanted.steps if method.name == "eap-ig" else 1
         found.append(Phase(EDGES, rows, rows * (2 + 3 * steps - 1)))
-    if wanted.verify:
-        patches = wanted.verify * rows
-        found.append(Phase(VERIFY, patches, patches + 2 * rows * -(-wanted.verify // max(1, wanted.top)), most=True))
-    if wanted.draws:
+    estimated = asking.nodes(tuple(kind for kind in wanted.kinds if kind != "resid" or wanted.method != RECOMMENDED))
+    verified = min(wanted.verify, estimated if wanted.method != "exact" else 0)
+    if verified:
+        steps = -(-verified // max(1, wanted.top))
+        found.append(Phase(VERIFY, verified * rows, verified * rows + 2 * rows * steps, most=True))
+    if wanted.draws and wanted.method != "exact":
         subsets = wanted.draws * asking.subset
         found.append(Phase(BOUND, subsets, subsets + 2 * rows, most=True))
     return tuple(found)
