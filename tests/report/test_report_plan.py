@@ -32,10 +32,10 @@ VERBS = (
 def test_the_passes_of_every_verb_stand_below_it() -> None:
     assert plan_text(evolve(PLAN, verbs=VERBS)).splitlines()[6:] == [
         "",
-        "    verb      pass                                     calls  forward passes",
-        "    test                                                              <= 336",
-        "              draws                                       40               8",
-        "              what breaks it (if refuted)           <= 1,640          <= 328",
+        "    verb      pass                                      calls  forward passes",
+        "    test                                                               <= 336",
+        "              draws                                        40               8",
+        "              what breaks it (if refuted)            <= 1,640          <= 328",
         "    criteria  cannot be run on this claim: no pairs",
     ]
 
