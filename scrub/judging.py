@@ -30,7 +30,8 @@ def judged(
     The numbers of controls are kept where `run` is a directory.
     """
     from scrub.score.adversary import challenge
-    from scrub.score.controls import PERMUTATIONS, control
+    from scrub.score.controls import control
+    from scrub.score.cost import PERMUTATIONS
     from scrub.score.judge import conclude
 
     hypothesis = bench.claim.hypothesis
@@ -47,7 +48,8 @@ def judged(
 def what_breaks(bench: Bench, samples: Samples, result: Result, seed: int) -> Result:
     """A result with what breaks its claim, looked for at no more than the cost of the test."""
     from scrub.engine.draw import all_swaps
-    from scrub.score.explain import Budget, quick_effects, top_lines
+    from scrub.score.cost import Budget
+    from scrub.score.explain import quick_effects, top_lines
 
     budget = Budget.of(all_swaps(bench.tree, bench.claim), *samples.scrubbed.shape)
     with progress(f"{bench.claim.hypothesis.title}: what breaks it", budget.calls) as done:
@@ -60,8 +62,9 @@ def _more_controls(
     weights: Transformer | None, model: Any, seed: int, run: Run | None,
 ) -> Result:  # fmt: skip
     """The claim on random unclaimed heads, and on models that learnt nothing."""
-    from scrub.score.elsewhere import CHOICES, random_sites
-    from scrub.score.untrained import MODELS, untrained_models
+    from scrub.score.cost import CHOICES, MODELS
+    from scrub.score.elsewhere import random_sites
+    from scrub.score.untrained import untrained_models
 
     with progress(f"{hypothesis.title}: random sites", CHOICES) as done:
         result = random_sites(

@@ -22,6 +22,17 @@ from scrub.errors import ScrubError
 from scrub.model.graph import TransformerGraph
 from scrub.model.resolve import sound
 from scrub.model.source import Source
+from scrub.score.cost import (
+    CHOICES,
+    MODELS,
+    MOVED_DRAWS,
+    PERMUTATIONS,
+    SEARCH_DRAWS,
+    SEARCH_ROWS,
+    UNTRAINED_DRAWS,
+    Budget,
+    effect_runs,
+)
 
 DONORS = 5  # of interchange
 Passes = Iterator[Pass]
@@ -80,14 +91,10 @@ def _answer(claim: Claim) -> float:
 
 
 def _controlled(claim: Claim, planned: Plan) -> Passes:
-    from scrub.score.controls import PERMUTATIONS
-
     if planned.occurrences > 1:
         yield _costed(claim, "shuffled values", PERMUTATIONS * planned.rows, _each(planned))
     expect = claim.hypothesis.expect
     if expect is not None and expect.any_swaps:
-        from scrub.score.adversary import SEARCH_DRAWS, SEARCH_ROWS
-
         searched = min(SEARCH_ROWS, -(-planned.rows // 2)) * min(SEARCH_DRAWS, planned.draws)
         tried = 2 * (1 + len(_swaps(claim, planned)))  # from all swaps and from none, one step each
         calls = tried * searched + planned.rows // 2 * planned.draws
@@ -100,8 +107,6 @@ def _swaps(claim: Claim, planned: Plan) -> Any:
 
 
 def _test(claim: Claim, planned: Plan) -> Passes:
-    from scrub.score.explain import Budget
-
     yield from _sampled(claim, planned)
     yield from _controlled(claim, planned)
     spent = Budget.of(_swaps(claim, planned), planned.rows, planned.draws).calls
@@ -110,18 +115,12 @@ def _test(claim: Claim, planned: Plan) -> Passes:
 
 
 def _more_controls(claim: Claim, planned: Plan) -> Passes:
-    from scrub.score.elsewhere import CHOICES
-    from scrub.score.elsewhere import DRAWS as MOVED
-    from scrub.score.untrained import DRAWS, MODELS
-
     yield _costed(claim, "rows of random sites and untrained models", (CHOICES + MODELS) * planned.pool)
-    yield _costed(claim, "random sites", CHOICES * MOVED * planned.rows, _each(planned))
-    yield _costed(claim, "untrained models", MODELS * DRAWS * planned.rows, _each(planned))
+    yield _costed(claim, "random sites", CHOICES * MOVED_DRAWS * planned.rows, _each(planned))
+    yield _costed(claim, "untrained models", MODELS * UNTRAINED_DRAWS * planned.rows, _each(planned))
 
 
 def _explain(claim: Claim, planned: Plan) -> Passes:
-    from scrub.score.explain import effect_runs
-
     assert planned.tree is not None
     yield from _sampled(claim, planned)
     runs = effect_runs(planned.tree, claim)
@@ -150,8 +149,6 @@ def _criteria(claim: Claim, source: Source, used: np.ndarray, seed: int) -> Pass
 
 def _propose(claim: Claim) -> Passes:
     from scrub.proposals.cost import Asking, phases_of
-    from scrub.proposals.nodes import USUAL, extent
-    from scrub.proposals.wanted import Wanted
     from scrub.proposing import seen_rows
 
     rows = seen_rows(int(claim.scored.sum()), None)
@@ -159,9 +156,7 @@ def _propose(claim: Claim) -> Passes:
         writers = len(claim.graph.nodes) - len(claim.graph.ends)  # pyright: ignore
         yield Pass("every node patched", (writers + 2) * rows)
         return
-    shape = claim.graph.shape
-    wanted = Wanted(kinds=tuple(kind for kind in USUAL if extent(kind, shape)[0]))
-    for phase in phases_of(Asking(shape, wanted, rows, int(claim.data.lengths.max()))):
+    for phase in phases_of(Asking.usual(claim.graph.shape, rows, int(claim.data.lengths.max()))):
         yield Pass(phase.name, phase.calls, float(phase.forwards), "<=" if phase.most else "")
 
 

@@ -84,7 +84,8 @@ def explain(
 
     Raises as `test`, and ClaimError when `row` is no reference row.
     """
-    from scrub.score.explain import effect_runs, explain_claim
+    from scrub.score.cost import effect_runs
+    from scrub.score.explain import explain_claim
 
     countable(draws, rows, seed)
     claim, source = sound(hypothesis, model)

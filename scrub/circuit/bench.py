@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -12,19 +12,21 @@ from jaxtyping import Float, Int
 
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import POS, Experiment, misplaced, referred
-from scrub.circuit.on_graph import OnGraph
-from scrub.circuit.on_transformer import OnTransformer
 from scrub.circuit.parts import Node
 from scrub.circuit.paths import Path
 from scrub.circuit.random import held_beside
-from scrub.circuit.scoring import Scorer
 from scrub.circuit.universe import expand, free_writers, slots_in
 from scrub.claims.metric import AnyMetric
 from scrub.claims.names import Component
 from scrub.claims.positions import Slot
 from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
-from scrub.model.weights import Transformer
+
+if TYPE_CHECKING:
+    from scrub.circuit.on_graph import OnGraph
+    from scrub.circuit.on_transformer import OnTransformer
+    from scrub.circuit.scoring import Scorer
+    from scrub.model.weights import Transformer
 
 Scores = Float[np.ndarray, "circuit row"]
 DRAWS = 5  # of `resample`; the other ablations draw nothing
@@ -81,6 +83,9 @@ class Bench:
 
     @cached_property
     def runner(self) -> OnTransformer | OnGraph:
+        from scrub.circuit.on_graph import OnGraph
+        from scrub.circuit.on_transformer import OnTransformer
+
         donors = self.experiment.donors(self.calls, self.seed)
         if self.model is None:
             return OnGraph.of(self.experiment, self.calls, donors, self.passed, self.done, self.held)
@@ -89,6 +94,8 @@ class Bench:
 
     @cached_property
     def scorer(self) -> Scorer:
+        from scrub.circuit.scoring import Scorer
+
         return Scorer(self.experiment, self.model)
 
     @cached_property

@@ -9,13 +9,16 @@ from __future__ import annotations
 from attrs import frozen
 
 from scrub.model.graph import Shape
-from scrub.proposals.methods import RECOMMENDED, find
-from scrub.proposals.nodes import extent
-from scrub.proposals.setup import Setup, batch_size
-from scrub.proposals.wanted import Wanted
+from scrub.proposals.nodes import USUAL, extent
 
 NAMES = ESTIMATES, EDGES, VERIFY, BOUND = "estimates", "edges", "verified by patching", "what may be missed"
 CALLS = 3  # of the recommended method: AtP, RelP, and RelP with one rule
+BATCH, TOKENS = 16, 1024  # rows of a batch, and their tokens, at most
+VERIFIED, TOP, SUBSETS = (
+    64,
+    10,
+    256,
+)  # patched at most, until so many stand; random subsets
 
 
 @frozen
@@ -30,18 +33,28 @@ class Phase:
 
 @frozen
 class Asking:
-    """What decides the cost: the model's shape, what is asked, how many rows, the longest, columns of positions."""
+    """What decides the cost: the model's shape, how many rows, the longest, columns of positions, what is asked.
+
+    `runs` are the passes forth and back by which nodes are estimated, `edges` those by which edges are, `exact` the
+    kinds of nodes that are patched outright, `longest` the tokens of the longest row.
+    """
 
     shape: Shape
-    wanted: Wanted
     rows: int
     longest: int
+    kinds: tuple[str, ...]
+    exact: tuple[str, ...] = ("resid",)
     columns: int = 1
+    runs: int = CALLS
+    edges: int = 1
+    verify: int = VERIFIED
+    top: int = TOP
+    draws: int = SUBSETS
 
     @classmethod
-    def of(cls, setup: Setup, wanted: Wanted) -> Asking:
-        lengths = setup.experiment.data.lengths[setup.rows]
-        return cls(setup.model.shape, wanted, len(setup.rows), int(lengths.max()), max(1, len(setup.at)))
+    def usual(cls, shape: Shape, rows: int, longest: int) -> Asking:
+        """The recommended method with its defaults."""
+        return cls(shape, rows, longest, tuple(kind for kind in USUAL if extent(kind, shape)[0]))
 
     @property
     def subset(self) -> int:
@@ -53,35 +66,24 @@ class Asking:
         return self.columns * sum(layers * units for layers, units in sizes)
 
 
+def batch_size(longest: int, most: int = BATCH) -> int:
+    """How many rows make a batch, when none has more tokens than this."""
+    return max(1, min(most, TOKENS // longest))
+
+
 def phases_of(asking: Asking) -> tuple[Phase, ...]:
     """The passes of a search, in their order. Base and source are run once for each."""
-    wanted, rows = asking.wanted, asking.rows
-    found = [_estimates(asking)]
-    method = find("relp" if wanted.method == RECOMMENDED else wanted.method)
-    if wanted.edges or (wanted.edges is None and method.edges is not None):
-        steps = wanted.steps if method.name == "eap-ig" else 1
-        found.append(Phase(EDGES, rows, rows * (2 + 3 * steps - 1)))
-    estimated = asking.nodes(tuple(kind for kind in wanted.kinds if kind != "resid" or wanted.method != RECOMMENDED))
-    verified = min(wanted.verify, estimated if wanted.method != "exact" else 0)
-    if verified:
-        steps = -(-verified // max(1, wanted.top))
+    rows = asking.rows
+    patched = asking.nodes(asking.exact) * rows
+    ends = 4 if patched else 2  # of the search, and of what is patched
+    found = [Phase(ESTIMATES, asking.runs * rows + patched, rows * (1 + ends + 3 * asking.runs) + patched)]
+    if asking.edges:
+        found.append(Phase(EDGES, rows, rows * (1 + 3 * asking.edges)))
+    estimated = asking.nodes(tuple(kind for kind in asking.kinds if kind not in asking.exact))
+    if verified := min(asking.verify, estimated):
+        steps = -(-verified // max(1, asking.top))
         found.append(Phase(VERIFY, verified * rows, verified * rows + 2 * rows * steps, most=True))
-    if wanted.draws and wanted.method != "exact":
-        subsets = wanted.draws * asking.subset
+    if asking.draws and estimated:
+        subsets = asking.draws * asking.subset
         found.append(Phase(BOUND, subsets, subsets + 2 * rows, most=True))
     return tuple(found)
-
-
-def _estimates(asking: Asking) -> Phase:
-    wanted, rows = asking.wanted, asking.rows
-    ends = 2 * rows
-    if wanted.method == "exact":
-        patches = asking.nodes(wanted.kinds) * rows
-        return Phase(ESTIMATES, patches + rows, ends + 2 * rows + patches, most=True)
-    if wanted.method == RECOMMENDED:
-        exact = asking.nodes(("resid",)) * rows if "resid" in wanted.kinds else 0
-        return Phase(
-            ESTIMATES, CALLS * rows + exact, ends + rows * (1 + 3 * CALLS) + (exact + 2 * rows if exact else 0)
-        )
-    steps = wanted.steps if find(wanted.method).elsewhere else 1
-    return Phase(ESTIMATES, rows, ends + rows * (1 + 3 * steps))

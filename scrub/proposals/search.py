@@ -12,7 +12,7 @@ from scrub.circuit.parts import channel_name
 from scrub.claims.names import Component
 from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead, recall_costs
 from scrub.proposals.bound import Bounded, bound_rest
-from scrub.proposals.cost import BOUND, EDGES, ESTIMATES, VERIFY, Asking, phases_of
+from scrub.proposals.cost import BOUND, CALLS, EDGES, ESTIMATES, VERIFY, Asking, phases_of
 from scrub.proposals.edges import Edges
 from scrub.proposals.estimates import Call, edges_of
 from scrub.proposals.methods import RECOMMENDED, Asked, find
@@ -43,7 +43,7 @@ def search(
 
     `begin` hears of each pass and how many calls it makes, `ready` of what is known before the last of them.
     """
-    phases = {phase.name: phase.calls for phase in phases_of(Asking.of(setup, wanted))}
+    phases = {phase.name: phase.calls for phase in phases_of(_asking(setup, wanted))}
     begin(ESTIMATES, phases[ESTIMATES])
     ranking = rank(setup, wanted, done)
     ranking = ranking.taken(sorted(range(len(ranking.nodes)), key=lambda i: _whole(setup, ranking.nodes[i])))
@@ -74,6 +74,21 @@ def search(
     if BOUND in phases:
         begin(BOUND, phases[BOUND])
     return told(verified, bound_rest(setup, _rest(wanted, ranked, verified), wanted.draws, wanted.seed, done))
+
+
+def _asking(setup: Setup, wanted: Wanted) -> Asking:
+    """What decides the cost of a search."""
+    lengths, recommended = setup.experiment.data.lengths[setup.rows], wanted.method == RECOMMENDED
+    method = find("relp" if recommended else wanted.method)
+    steps = wanted.steps if method.elsewhere else 1
+    asked = wanted.edges or (wanted.edges is None and method.edges is not None)
+    exact = ("resid",) if recommended else wanted.kinds if wanted.method == "exact" else ()
+    return Asking(
+        setup.model.shape, len(setup.rows), int(lengths.max()), wanted.kinds,
+        exact=tuple(kind for kind in wanted.kinds if kind in exact), columns=max(1, len(setup.at)),
+        runs=CALLS if recommended else 0 if wanted.method == "exact" else steps, edges=steps if asked else 0,
+        verify=wanted.verify, top=wanted.top, draws=wanted.draws,
+    )  # fmt: skip
 
 
 def _rest(wanted: Wanted, ranked: Sequence[Placed], verified: Verified) -> list[Placed]:

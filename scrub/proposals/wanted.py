@@ -10,6 +10,7 @@ from attrs import frozen
 from scrub.claims.positions import Slot, parse_slots
 from scrub.errors import ClaimError
 from scrub.model.weights import BlackBox, Transformer
+from scrub.proposals.cost import SUBSETS, TOP, VERIFIED
 from scrub.proposals.methods import RECOMMENDED, Method, find
 from scrub.proposals.nodes import extent, parse_kinds
 from scrub.proposals.rules import parse_rules
@@ -28,9 +29,9 @@ class Wanted:
     over: str = "inputs"
     absolute: bool | None = None
     edges: bool | None = None
-    verify: int = 64
-    top: int = 10
-    draws: int = 256
+    verify: int = VERIFIED
+    top: int = TOP
+    draws: int = SUBSETS
     seed: int = 0
 
     @property

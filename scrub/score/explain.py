@@ -6,17 +6,17 @@ itself. What recovers much when it is undone is where the claim and the model di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import asdict, evolve, field, frozen
 from jaxtyping import Float, Int
 
-from scrub.claims.resolved import Claim
 from scrub.claims.text import Tokenizer
 from scrub.engine.draw import Calls, Drawn, Draws, Swap, all_swaps
 from scrub.engine.unroll import Occurrence
+from scrub.score.cost import Budget, with_all_below
 from scrub.score.effect import SwapEffect
 from scrub.score.result import ratio
 from scrub.score.sample import Bench, Samples, resample_only
@@ -25,8 +25,7 @@ from scrub.score.stories import RowStory, row_story
 if TYPE_CHECKING:
     import pandas as pd
 
-QUICK_ROWS, QUICK_DRAWS, TOP = 64, 4, 3
-LEAST = 16  # calls of a run: fewer tell nothing
+TOP = 3
 Done = Callable[[int], None]
 WORST_ROWS = 3
 WORTH_TELLING = 0.005  # of what is recovered
@@ -94,7 +93,7 @@ def swap_effects(
     for swap, node in everything.items():
         if chosen is not None and swap not in chosen:
             continue
-        below = _with_all_below(swap, everything)
+        below = with_all_below(swap, everything)
         without = undone({swap})
         with_all = None if node.is_root else without if len(below) == 1 else undone(below)
         effects.append(
@@ -110,26 +109,6 @@ def swap_effects(
 
 def _sorted(effects: Iterable[SwapEffect]) -> tuple[SwapEffect, ...]:
     return tuple(sorted(effects, key=lambda e: (-(e.gain if e.gain is not None else -np.inf), e.path, e.kind)))
-
-
-def _with_all_below(swap: Swap, everything: Iterable[Swap]) -> set[Swap]:
-    return {swap} | {other for other in everything if _is_below(other, swap)}
-
-
-def runs_of(swap: Swap, everything: Mapping[Swap, Occurrence]) -> int:
-    """How many runs a swap's effect takes: it alone, all but it, and where others are below all but these and it."""
-    return 2 + (not everything[swap].is_root and len(_with_all_below(swap, everything)) > 1)
-
-
-def effect_runs(tree: Occurrence, claim: Claim) -> int:
-    """How many runs the effects of all swaps take."""
-    everything = all_swaps(tree, claim)
-    return sum(runs_of(swap, everything) for swap in everything)
-
-
-def _is_below(swap: Swap, other: Swap) -> bool:
-    """Whether a swap is below another: in the subtree of its occurrence, or the rest that its donor's call draws."""
-    return swap[0].startswith(other[0] + "/") or (swap[0] == other[0] and (swap[1], other[1]) == ("rest", "donor"))
 
 
 def _more(share: float | None, full: float | None) -> float | None:
@@ -157,35 +136,6 @@ def _own(drawn: dict[str, Drawn], tree: Occurrence, swap: Swap) -> float:
         return float((drawn[path].rest == drawn[path].own[:, None]).mean())
     caller = next(node for node in tree.walk() if any(child.path == path for child in node.children))
     return float((drawn[path].own == drawn[caller.path].own).mean())
-
-
-@frozen
-class Budget:
-    """What may be spent on what breaks a claim: `chosen` swaps, each of `runs` on `rows` rows x `draws` draws."""
-
-    chosen: tuple[Swap, ...]
-    swaps: int
-    runs: int
-    rows: int
-    draws: int
-
-    @property
-    def calls(self) -> int:
-        return self.runs * self.rows * self.draws
-
-    @classmethod
-    def of(cls, everything: Mapping[Swap, Occurrence], rows: int, draws: int) -> Budget:
-        """At most the calls of a test of so many rows and draws; the swaps nearest the answer where all are too many.
-
-        A run of fewer calls than `LEAST` would tell nothing.
-        """
-        nearest = sorted(everything, key=lambda swap: swap[0].count("/"))
-        needed = np.cumsum([runs_of(swap, everything) for swap in nearest])
-        each = max(min(LEAST, rows * draws), rows * draws // max(1, int(needed[-1]) if len(needed) else 1))
-        few = min(QUICK_ROWS, rows, each)
-        times = min(QUICK_DRAWS, draws, each // few)
-        count = int((needed * few * times <= rows * draws).sum())
-        return cls(tuple(nearest[:count]), len(nearest), int(needed[count - 1]) if count else 0, few, times)
 
 
 def quick_effects(
