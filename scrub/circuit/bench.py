@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -18,12 +18,18 @@ from scrub.circuit.experiment import Experiment, misplaced, referred
 from scrub.circuit.on_graph import OnGraph
 from scrub.circuit.on_transformer import OnTransformer
 from scrub.circuit.paths import Path
+from scrub.circuit.random import held_beside
 from scrub.circuit.scoring import Scorer
 from scrub.circuit.universe import free_writers, slots_in
 from scrub.claims.metric import AnyMetric
 from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
-from scrub.model.weights import Transformer
+
+if TYPE_CHECKING:
+    from scrub.circuit.on_graph import OnGraph
+    from scrub.circuit.on_transformer import OnTransformer
+    from scrub.circuit.scoring import Scorer
+    from scrub.model.weights import Transformer
 
 Scores = Float[np.ndarray, "circuit row"]
 DRAWS = 5  # of `resample`; the other ablations draw nothing
@@ -33,7 +39,8 @@ DRAWS = 5  # of `resample`; the other ablations draw nothing
 class Bench:
     """An experiment with its model, for circuits whose positions are among `slots`.
 
-    `done` is told how many calls are finished.
+    `done` is told how many calls are finished. `held` nodes have the value of the model's own run, wherever they are
+    kept: what feeds them is never ablated.
     """
 
     experiment: Experiment
@@ -43,11 +50,12 @@ class Bench:
     seed: int = 0
     draws: int = 1
     done: Callable[[int], None] = field(default=lambda n: None, repr=False)
+    held: frozenset[Node] = frozenset()
 
     @classmethod
     def of(
         cls, experiment: Experiment, model: Transformer | None, circuit: Circuit, seed: int = 0,
-        draws: int | None = None, done: Callable[[int], None] | None = None,
+        draws: int | None = None, done: Callable[[int], None] | None = None, held: frozenset[Node] = frozenset(),
     ) -> Bench:  # fmt: skip
         """The bench for a circuit and its parts. Raises ClaimError for parts or positions that do not exist."""
         circuit.checked(experiment.graph)
@@ -64,6 +72,7 @@ class Bench:
                 f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part "
                 "of a circuit. Leave it out, or pass through less."
             )
+        listed = evolve(listed, held=held)
         return listed if done is None else evolve(listed, done=done)
 
     @property
@@ -77,13 +86,19 @@ class Bench:
 
     @cached_property
     def runner(self) -> OnTransformer | OnGraph:
+        from scrub.circuit.on_graph import OnGraph
+        from scrub.circuit.on_transformer import OnTransformer
+
         donors = self.experiment.donors(self.calls, self.seed)
         if self.model is None:
-            return OnGraph.of(self.experiment, self.calls, donors, self.passed, self.done)
-        return OnTransformer(self.experiment, self.model, self.calls, donors, self.slots, self.passed, self.done)
+            return OnGraph.of(self.experiment, self.calls, donors, self.passed, self.done, self.held)
+        settings = self.slots, self.passed, self.done, self.held
+        return OnTransformer(self.experiment, self.model, self.calls, donors, *settings)
 
     @cached_property
     def scorer(self) -> Scorer:
+        from scrub.circuit.scoring import Scorer
+
         return Scorer(self.experiment, self.model)
 
     @cached_property
@@ -113,6 +128,11 @@ class Bench:
     def on(self, rows: Int[np.ndarray, " n"]) -> Bench:
         """The same bench on some of its rows."""
         return evolve(self, experiment=evolve(self.experiment, rows=rows))
+
+    def beside(self, circuit: Circuit) -> Bench:
+        """The bench for random parts in place of a circuit's: those no later than its held ones are held as well."""
+        held = held_beside(circuit, self.experiment.graph, self.passed, self.experiment.output, self.held)
+        return self if held == self.held else evolve(self, held=held)
 
     def path_scores(self, path_sets: Sequence[Sequence[Path]]) -> Scores:
         """The metric with each set of paths patched, on each row."""

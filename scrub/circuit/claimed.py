@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from scrub.anatomy.edges import Edge, Node, Part, Parts
 from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.transformer import TransformerGraph
+from scrub.circuit.universe import expand, is_input
 from scrub.claims.placement import Placed, PlacedSite
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
+from scrub.model.computation import Computation
 
 
 def claimed_parts(claim: Claim) -> Parts:
@@ -32,6 +37,23 @@ def claimed_parts(claim: Claim) -> Parts:
         (name, named.get(name, frozenset()) | frozenset(edges.get(name, ()))) for name in claim.placement.placed
     )
     return Parts((*nodes, *everything), tuple((name, parts) for name, parts in joined if parts))
+
+
+def leaves_of(claim: Claim, parts: Iterable[Part]) -> frozenset[Node]:
+    """The nodes of a claim's leaves that its circuit's parts have and that read something: no embeddings, no input nodes.
+
+    A node that is also one of a variable with parents is none.
+    """
+    graph = claim.graph
+    assert isinstance(graph, TransformerGraph | Computation)
+    nodes: dict[bool, set[Node]] = {True: set(), False: set()}
+    for name, placed in claim.placement.placed.items():
+        if name != claim.placement.output:
+            named = expand((node for site in placed.sites for node in _nodes(site.site)), graph)
+            nodes[placed.leaf] |= {node for node in named if isinstance(node, Node)}
+    there = {p.component if isinstance(p, Node) else p.sender for p in expand(parts, graph)}
+    found = nodes[True] - nodes[False]
+    return frozenset(node for node in found if node.component in there and not is_input(node, graph))
 
 
 def _nodes(site: Site) -> list[Node]:

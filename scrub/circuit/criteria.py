@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from jaxtyping import Float
 
 from scrub.circuit.arguments import counted
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import Completeness, completeness
+from scrub.circuit.cost import COMPLETE, FAITHFUL, MINIMAL, TESTS, means_of, phases_of
 from scrub.circuit.experiment import described
 from scrub.circuit.faithfulness import Faithfulness, faithfulness
 from scrub.circuit.minimality import Needed, minimality
-from scrub.circuit.random import is_input, random_circuits
+from scrub.circuit.random import only_one, random_circuits, why_alone
 from scrub.circuit.runs import by_row
 from scrub.circuit.significance import Finding, equivalence, independence, wins
 from scrub.errors import ClaimError
@@ -34,7 +36,8 @@ class Criteria:
     """Faithfulness, completeness and minimality of a circuit, and tests with p-values.
 
     `parts` are the circuit's parts by name; `ablation` and `direction` say what was done outside it. `table`
-    holds the metric of model, circuit and ablated run on each row.
+    holds the metric of model, circuit and ablated run on each row. `cautions` say what else the numbers owe to.
+    `unfinished` names the criteria that are still to come; completeness is None among these alone.
     """
 
     hypothesis: str
@@ -46,7 +49,7 @@ class Criteria:
     level: str
     parts: tuple[str, ...]
     faithfulness: Faithfulness
-    completeness: Completeness
+    completeness: Completeness | None
     minimality: tuple[Needed, ...]
     tests: tuple[Finding, ...]
     rows: int
@@ -56,16 +59,20 @@ class Criteria:
     provenance: dict[str, Any]
     published: str = ""
     table: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+    cautions: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
+        complete = None if self.completeness is None else self.completeness.to_dict()
         return {
             "hypothesis": self.hypothesis, "digest": self.digest, "metric": self.metric, "better": self.better,
             "ablation": self.ablation, "direction": self.direction, "level": self.level, "parts": list(self.parts),
-            "faithfulness": self.faithfulness.to_dict(), "completeness": self.completeness.to_dict(),
+            "faithfulness": self.faithfulness.to_dict(), "completeness": complete,
             "minimality": [needed.to_dict() for needed in self.minimality],
             "tests": [finding.to_dict() for finding in self.tests],
             "rows": self.rows, "draws": self.draws, "seed": self.seed, "options": self.options,
             "provenance": self.provenance, "published": self.published or None,
+            "cautions": list(self.cautions), "unfinished": list(self.unfinished),
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
@@ -85,26 +92,49 @@ class Criteria:
 
 def judge(
     bench: Bench, circuit: Circuit, hypothesis: str, provenance: dict[str, Any], *,
-    random: int = 100, budget: int | None = None, tests: bool = True,
+    random: int = 100, budget: int | None = None, tests: bool = True, cautions: tuple[str, ...] = (),
+    begin: Callable[[str, int], None] = lambda name, calls: None,
+    ready: Callable[[Criteria], None] = lambda so_far: None,
 ) -> Criteria:  # fmt: skip
-    """All criteria of a circuit. Raises ClaimError for an empty circuit and for impossible numbers."""
+    """All criteria of a circuit, one after the other: `begin` hears of each, `ready` of what is known after it.
+
+    Raises ClaimError for an empty circuit and for impossible numbers.
+    """
     if not circuit.parts:
         raise ClaimError(f"{hypothesis}: an empty circuit has nothing to judge; name components or edges.")
     counted(random=random, budget=budget)
     experiment, names = bench.experiment, circuit.names()
+    phases = {phase.name: phase.calls for phase in phases_of(bench, circuit, random, budget, tests)}
+    left = list(phases)
+
+    def begun(name: str) -> None:
+        left.remove(name)
+        begin(name, phases[name] + means_of(bench, name))
+
+    def told(so_far: Criteria) -> Criteria:
+        so_far = evolve(so_far, unfinished=tuple(left))
+        ready(so_far)
+        return so_far
+
+    begun(FAITHFUL)
     faithful, table = faithfulness(bench, circuit)
-    complete = completeness(bench, circuit, budget)
-    minimal = minimality(bench, circuit, random)
-    found = findings(bench, circuit, table, random) if tests else ()
     asked = {"random": (random, 100), "budget": (budget, None), "tests": (tests, True)}
     options = described(experiment) | {name: given for name, (given, usual) in asked.items() if given != usual}
-    return Criteria(
+    found = told(Criteria(
         hypothesis, experiment.digest, str(experiment.metric), experiment.metric.better,
         experiment.protocol.ablation, experiment.protocol.direction, circuit.level,
-        tuple(names[part] for part in circuit.parts), faithful, complete, minimal, found,
+        tuple(names[part] for part in circuit.parts), faithful, None, (), (),
         len(bench.rows), bench.draws, bench.seed, options, provenance, experiment.protocol.published,
-        by_row(bench, table),
-    )  # fmt: skip
+        by_row(bench, table), cautions,
+    ))  # fmt: skip
+    begun(COMPLETE)
+    found = told(evolve(found, completeness=completeness(bench, circuit, budget)))
+    begun(MINIMAL)
+    found = told(evolve(found, minimality=minimality(bench, circuit, random)))
+    if tests:
+        begun(TESTS)
+        found = told(evolve(found, tests=findings(bench, circuit, table, random)))
+    return found
 
 
 def findings(bench: Bench, circuit: Circuit, table: dict[str, Row], random: int) -> tuple[Finding, ...]:
@@ -126,9 +156,10 @@ def _better_than_random(
 ) -> Finding:
     null = "the circuit is closer to the model, row by row, than at most 90 % of random circuits of equal size"
     rivals = _rivals(bench, circuit, number, outside=False)
-    distances = np.abs(bench.scores(rivals) - model).mean(1) if rivals else np.zeros(0)
+    distances = np.abs(bench.beside(circuit).scores(rivals) - model).mean(1) if rivals else np.zeros(0)
     won = int((np.abs(own - model).mean() < distances - tolerance).sum())
-    return wins("better than random circuits of equal size", null, won, len(rivals))
+    reason = "" if rivals else why_alone(circuit, bench.experiment.graph)
+    return wins("better than random circuits of equal size", null, won, len(rivals), reason=reason)
 
 
 def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, number: int) -> Finding:
@@ -138,7 +169,7 @@ def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, num
     inner = Circuit.from_parts(part for part in circuit.expanded(graph).parts if not is_input(part, graph))
     rivals = _rivals(bench, inner, number, outside=True)
     if not rivals:
-        return wins("partial necessity", null, 0, 0)
+        return wins("partial necessity", null, 0, 0, reason=why_alone(circuit, graph))
     knocked = np.abs(bench.scores([inner, *rivals], without=True) - model).mean(1)
     won = int((knocked[0] > knocked[1:] + tolerance).sum())
     return wins("partial necessity", null, won, len(rivals))
@@ -146,6 +177,7 @@ def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, num
 
 def _rivals(bench: Bench, circuit: Circuit, number: int, outside: bool) -> list[Circuit]:
     graph, output = bench.experiment.graph, bench.experiment.output
-    if all(is_input(part, graph) for part in circuit.expanded(graph).parts):
+    inputs = all(is_input(part, graph) for part in circuit.expanded(graph).parts)
+    if inputs or only_one(circuit, graph, bench.passed, output):
         return []
     return random_circuits(circuit, graph, bench.passed, output, number, bench.seed, outside=outside)

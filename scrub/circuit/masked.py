@@ -22,7 +22,10 @@ from scrub.model.weights import Block, Transformer
 
 @frozen(eq=False)
 class Masks:
-    """Where each writer is live: where its circuit has it, or (`inverted`) where it has not; `passed` ones always."""
+    """Where each writer is live: where its circuit has it, or (`inverted`) where it has not; `passed` ones always.
+
+    `held` ones have, where they are live, the value of the run that the circuits start on.
+    """
 
     kept: dict[Component, list[tuple[Slot | None, Bool[Tensor, " circuit"]]]]
     slots: dict[Slot, Bool[Tensor, "row t"]]
@@ -31,6 +34,7 @@ class Masks:
     circuits: int
     shape: tuple[int, int]
     device: torch.device
+    held: frozenset[tuple[Component, Slot | None]] = frozenset()
 
     def of(self, component: Component) -> Bool[Tensor, "circuit row t"]:
         found = torch.zeros(self.circuits, *self.shape, dtype=torch.bool, device=self.device)
@@ -43,6 +47,16 @@ class Masks:
 
     def heads(self, layer: int, count: int) -> Bool[Tensor, "circuit row t h"]:
         return torch.stack([self.of(Component.for_head(layer, head)) for head in range(count)], dim=-1)
+
+    def taken(
+        self, component: Component, computed: Float[Tensor, "circuit row t x"], start: Tensor, fixed: Tensor
+    ) -> Float[Tensor, "circuit row t x"]:
+        """What a component writes: computed where it is live, or as at the start where it is held; else fixed."""
+        for own, slot in self.held:
+            if own == component:
+                there = torch.ones_like(computed[0, :, :, 0], dtype=torch.bool) if slot is None else self.slots[slot]
+                computed = torch.where(there[..., None], start, computed)
+        return torch.where(self.of(component)[..., None], computed, fixed)
 
     def always(self, component: Component) -> bool:
         """Whether a component is live everywhere, in every circuit."""
@@ -80,12 +94,12 @@ def run_masked(
     everyone = lengths.repeat(masks.circuits)
     places = torch.arange(size[2], device=model.device).expand(size[0] * size[1], -1)
     for layer in range(first, len(model.blocks)):
-        x = _layer(model.blocks[layer], layer, x, masks, frozen, places, everyone)
+        x = _layer(model.blocks[layer], layer, x, masks, start, frozen, places, everyone)
     return x[:, torch.arange(size[1], device=model.device), answer]
 
 
 def _layer(
-    block: Block, layer: int, x: Tensor, masks: Masks, frozen: Values, places: Tensor, lengths: Tensor
+    block: Block, layer: int, x: Tensor, masks: Masks, start: Values, frozen: Values, places: Tensor, lengths: Tensor
 ) -> Tensor:
     attn, size = block.attn, x.shape
     read = norm(block.ln1, x.reshape(-1, *size[2:]))
@@ -93,12 +107,24 @@ def _layer(
     mask = visible(attn, places, places, lengths)
     z = attend(q, expand(attn, k), expand(attn, v), mask, attn.scale)
     z = z.view(*size[:3], *z.shape[-2:])
-    z = torch.where(masks.heads(layer, z.shape[-2])[..., None], z, frozen.z[layer])
+    z = _heads(layer, z, masks, start, frozen)
     out = write(attn, z)
     after = x + (out if attn.b_O is None else out + attn.b_O)
     if block.mlp is None:
         return after
     mid = x if block.parallel else after
     written = mlp(block.mlp, mid if block.ln2 is None else norm(block.ln2, mid))
-    live = masks.of(Component.for_mlp(layer))[..., None]
-    return after + torch.where(live, written, frozen.mlp[layer])
+    own = start.mlp[layer] if masks.held else written
+    return after + masks.taken(Component.for_mlp(layer), written, own, frozen.mlp[layer])
+
+
+def _heads(
+    layer: int, z: Float[Tensor, "circuit row t h dh"], masks: Masks, start: Values, frozen: Values
+) -> Float[Tensor, "circuit row t h dh"]:
+    if not any(component.layer == layer for component, _ in masks.held):
+        return torch.where(masks.heads(layer, z.shape[-2])[..., None], z, frozen.z[layer])
+    found = [
+        masks.taken(Component.for_head(layer, h), z[..., h, :], start.z[layer][..., h, :], frozen.z[layer][..., h, :])
+        for h in range(z.shape[-2])
+    ]
+    return torch.stack(found, dim=-2)

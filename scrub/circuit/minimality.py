@@ -16,7 +16,7 @@ from scrub.anatomy.edges import Part
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import halves, sorted_parts
-from scrub.circuit.random import pool_of
+from scrub.circuit.random import pool_of, why_alone
 from scrub.circuit.significance import holm, wins
 
 SINGLES, RANDOM_CONTEXTS = 12, 4
@@ -27,7 +27,10 @@ LEVEL = 0.05
 
 @frozen
 class Needed:
-    """The effect of one part in its context; `p` that it beats those of `n` random parts, `adjusted` by Holm."""
+    """The effect of one part in its context; `p` that it beats those of `n` random parts, `adjusted` by Holm.
+
+    Where there are none, p is None and `reason` says why.
+    """
 
     part: str
     at: str | None
@@ -36,6 +39,7 @@ class Needed:
     p: float | None
     adjusted: float | None
     n: int
+    reason: str = ""
 
     @property
     def minimal(self) -> bool:
@@ -46,6 +50,7 @@ class Needed:
         return {
             "part": self.part, "at": self.at, "effect": self.effect, "context": list(self.context), "p": self.p,
             "adjusted": self.adjusted, "n": self.n, "minimal": self.minimal,
+            **({"reason": self.reason} if self.reason else {}),
         }  # fmt: skip
 
 
@@ -92,19 +97,19 @@ def minimality(bench: Bench, circuit: Circuit, random: int = 100) -> tuple[Neede
     The null of `p` is that the part matters more than at most 90 % of random parts, each added to the circuit
     and taken out again (the inflated circuits of Shi et al. 2024).
     """
-    search = Search(*halves(bench))
+    search = Search(*halves(bench.beside(circuit)))
     own: Set = frozenset(circuit.parts)
     contexts = contexts_of(circuit, bench.seed)
     found = search.effects([(own, part) for part in circuit.parts], contexts)
-    others = _others(bench, circuit, random)
+    others = others_of(bench, circuit, random)
     rivals = [effect for effect, _ in search.effects([(own | {part}, part) for part in others], contexts)]
     tolerance = 1e-9 + 1e-6 * abs(search.means([own], measured=True)[0])
     tests = [_tested(effect, rivals, tolerance) for effect, _ in found]
-    names = circuit.names()
+    names, reason = circuit.names(), "" if rivals else why_alone(circuit, bench.experiment.graph)
     return tuple(
         Needed(
             names[part], None if part.at is None else str(part.at), effect,
-            tuple(names[p] for p in sorted_parts(context, names)), p, adjusted, len(rivals),
+            tuple(names[p] for p in sorted_parts(context, names)), p, adjusted, len(rivals), reason,
         )
         for part, (effect, context), p, adjusted in zip(circuit.parts, found, tests, holm(tests), strict=True)
     )  # fmt: skip
@@ -129,7 +134,7 @@ def contexts_of(circuit: Circuit, seed: int) -> list[Set]:
     return list(dict.fromkeys([frozenset(), *(r for r in roles if r), *(frozenset((p,)) for p in singles), *halved]))
 
 
-def _others(bench: Bench, circuit: Circuit, number: int) -> list[Part]:
+def others_of(bench: Bench, circuit: Circuit, number: int) -> list[Part]:
     """Random parts outside the circuit; drawn with replacement where there are fewer."""
     graph, output = bench.experiment.graph, bench.experiment.output
     own = circuit.expanded(graph)

@@ -9,6 +9,7 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Int
 
+from scrub.anatomy.edges import Node
 from scrub.anatomy.names import Component
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
@@ -32,18 +33,20 @@ class OnGraph:
     own: list[GraphValues]
     ablated: list[GraphValues]
     done: Callable[[int], None]
+    held: frozenset[str] = frozenset()  # nodes that have, where they are live, the value of the model's own run
 
     @classmethod
     def of(
         cls, experiment: Experiment, calls: Calls, donors: Int[np.ndarray, " call"], passed: frozenset[Component],
-        done: Callable[[int], None],
+        done: Callable[[int], None], held: frozenset[Node] = frozenset(),
     ) -> OnGraph:  # fmt: skip
         """Every row run once. Raises DataError where values have no mean."""
         graph = experiment.graph
         assert isinstance(graph, Computation)
         rows: list[GraphValues] = [graph.run(row.columns) for row in experiment.data.rows]
         own = [rows[int(row)] for row in calls.reference]
-        return cls(experiment, graph, passed, own, _ablated(experiment, graph, rows, calls.reference, donors), done)
+        ablated, names = _ablated(experiment, graph, rows, calls.reference, donors), {n.component.name for n in held}
+        return cls(experiment, graph, passed, own, ablated, done, frozenset(names))
 
     @property
     def output(self) -> str:
@@ -74,7 +77,8 @@ class OnGraph:
             if name not in live and name != self.output:
                 found[name] = frozen[name]
             else:
-                found[name] = start[name] if node.function is None else node.value(found)
+                given = node.function is None or name in self.held
+                found[name] = start[name] if given else node.value(found)
         return found[self.output]
 
     def edges(self, circuits: Sequence[Circuit], without: bool = False) -> list[list[Any]]:
@@ -93,7 +97,7 @@ class OnGraph:
         functions = {name for name, node in self.graph.nodes.items() if node.function}
         inner = frozenset(c for c in self.passed if c.name in functions)
         free = [c for c in everything if c not in inner]
-        leaves = [c for c in free if c.name not in functions]
+        leaves = [c for c in free if c.name not in functions or c.name in self.held]
         always = {c for c in leaves if c in self.passed}
 
         def live(receiver: Component, channel: str) -> list[tuple[Component, None]]:

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from scrub.anatomy.edges import Node
 from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
@@ -61,7 +62,8 @@ class Block:
 class OnTransformer:
     """Runs circuits of an experiment. `slots` are the positions that align rows, beside those of the data.
 
-    `passed` are the components that are never ablated. `calls` are (row, draw) pairs.
+    `passed` are the components that are never ablated. `calls` are (row, draw) pairs. `held` nodes have, in runs by
+    noising that keep them, the value of the model's own run.
     """
 
     experiment: Experiment
@@ -71,6 +73,7 @@ class OnTransformer:
     slots: tuple[Slot, ...]
     passed: frozenset[Component]
     done: Callable[[int], None] = field(default=lambda n: None, repr=False)
+    held: frozenset[Node] = frozenset()
     # kept for all calls at once, for this value's experiment, model and donors
     _blocks: list[Block] = field(factory=list[Block], init=False, repr=False)
 
@@ -178,7 +181,8 @@ class OnTransformer:
             kept.setdefault(node.component, []).append((node.at, has))
         places = torch.arange(block.shape[1], device=self.model.device)
         slots = {slot: places == index[:, None] for slot, index in block.slots.items()}
-        return Masks(kept, slots, self.passed, inverted, len(circuits), block.shape, self.model.device)
+        held = frozenset((node.component, node.at) for node in self.held)
+        return Masks(kept, slots, self.passed, inverted, len(circuits), block.shape, self.model.device, held)
 
     def edges(self, circuits: Sequence[Circuit], without: bool = False) -> Float[Tensor, "circuit call d"]:
         """The final streams of circuits of edges; with `without`, of the model without each."""
@@ -198,7 +202,8 @@ class OnTransformer:
         noising = self.experiment.noising
         free = [c for c in self.graph.writers() if c not in self.passed]
         inputs = [c for c in free if c.traits.given]
-        leaves = inputs if noising else [*inputs, *(c for c in self.passed if c == EMBED)]
+        given = [*inputs, *{node.component for node in self.held}]
+        leaves = given if noising else [*inputs, *(c for c in self.passed if c == EMBED)]
         inner = frozenset(c for c in self.passed if c.traits.inner)
         live = self._live(circuit.expanded(self.graph), noising != without)
         senders = [*free, *(c for c in leaves if c not in free)]

@@ -10,19 +10,10 @@ from scrub.anatomy.edges import Edge, Node, Part
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.universe import Graph, every_edge, free_writers
+from scrub.circuit.universe import Graph, every_edge, free_writers, is_input
 from scrub.errors import ClaimError
-from scrub.model.computation import Computation
 
 TRIES = 200  # draws that may fail: to give another circuit, or to add an edge to a connected one
-
-
-def is_input(part: Part, graph: Graph) -> bool:
-    """Whether a part is an embedding or an input node: every random circuit keeps these."""
-    if isinstance(part, Edge):
-        return False
-    component = part.component
-    return component.traits.given or (isinstance(graph, Computation) and component.name in graph.inputs())
 
 
 def pool_of(circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component) -> tuple[Part, ...]:
@@ -43,6 +34,33 @@ def pool_of(circuit: Circuit, graph: Graph, passed: frozenset[Component], output
         for slot in sorted(kinds.get(component.kind, ()), key=str)
     ]
     return tuple(node for node in found if not is_input(node, graph))
+
+
+def only_one(circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component) -> bool:
+    """Whether no other circuit of its size can be drawn: it has all parts of its kinds, at its positions."""
+    own = circuit.expanded(graph).parts
+    pool = [part for part in pool_of(circuit, graph, passed, output) if part not in own]
+    return not {_kind(part) for part in pool} & {_kind(part) for part in own if not is_input(part, graph)}
+
+
+def why_alone(circuit: Circuit, graph: Graph) -> str:
+    """Why nothing stands beside a circuit."""
+    if all(is_input(part, graph) for part in circuit.expanded(graph).parts):
+        return "the circuit has no parts but inputs, which every random circuit keeps"
+    return "nothing else can be drawn: the circuit has every part of its kinds, at its positions, that the model has"
+
+
+def held_beside(
+    circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component, held: frozenset[Node]
+) -> frozenset[Node]:
+    """What random parts have the model's own value, where a circuit's `held` ones have: all that stand no later."""
+    if not held:
+        return held
+    last = max(graph.order(node.component) for node in held)
+    own = circuit.expanded(graph)
+    named = {n.component for n in own.nodes} | {c for e in own.edges for c in (e.sender, e.receiver)}
+    others = [n for n in pool_of(Circuit(own.nodes | held), graph, passed, output) if isinstance(n, Node)]
+    return held | {n for n in others if graph.order(n.component) <= last and n.component not in named}
 
 
 def random_circuits(

@@ -30,7 +30,8 @@ class Finding:
     """One test, saying everything needed to read it.
 
     `null` is a sentence, `good` the outcome that speaks for the circuit, `n` counts what `unit` says. `p` is None
-    where there is nothing to test (n = 0). `power` is the chance of p <= 0.05 if `alternative` holds.
+    where there is nothing to test (n = 0), for which `reason` gives the cause. `power` is the chance of p <= 0.05 if
+    `alternative` holds.
     """
 
     name: str
@@ -42,9 +43,10 @@ class Finding:
     unit: str
     power: float | None
     alternative: str
+    reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self, filter=lambda part, value: part.name != "reason" or bool(value))
 
 
 def wins(
@@ -57,18 +59,20 @@ def wins(
     *,
     unit: str = "random circuits",
     alternative: str | None = None,
+    reason: str = "",
 ) -> Finding:
     """Exact one-sided binomial test of P(win) <= q against more: p = P(Bin(n, q) >= wins).
 
     A tie is no win. The statistic is the share of wins; the power is that at P(win) = `better`, and is 0 where
-    q^n > 0.05 (up to 28 at q = 0.9): then no count of wins rejects. Raises ScrubError unless 0 < q < better <= 1.
+    q^n > 0.05 (up to 28 at q = 0.9): then no count of wins rejects. `reason` says why n is 0.
+    Raises ScrubError unless 0 < q < better <= 1.
     """
     assert 0 <= wins <= n, f"{wins} wins of {n}"
     if not 0 < q < better <= 1:
         raise ScrubError(f"{name}: q={q:g}, better={better:g}: they are probabilities, and q lies below better.")
     alternative = alternative or f"it wins against {_percent(better)} of {unit}"
     if n == 0:
-        return Finding(name, null, "rejecting", None, None, 0, unit, None, alternative)
+        return Finding(name, null, "rejecting", None, None, 0, unit, None, alternative, reason)
     p = _upper(_binomial(n, q))
     power = float(_binomial(n, better)[p <= LEVEL].sum())
     return Finding(name, null, "rejecting", wins / n, float(p[wins]), n, unit, power, alternative)

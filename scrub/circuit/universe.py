@@ -44,6 +44,14 @@ def every_edge(graph: Graph, passed: frozenset[Component], output: Component) ->
     return tuple(Edge(s, r, c) for r, c in channels for s in senders if graph.feeds(s, r, c))
 
 
+def is_input(part: Part, graph: Graph) -> bool:
+    """Whether a part is an embedding or an input node: every random circuit keeps these."""
+    if isinstance(part, Edge):
+        return False
+    component = part.component
+    return component.traits.given or (isinstance(graph, Computation) and component.name in graph.inputs())
+
+
 def expand(parts: Iterable[Part], graph: Graph) -> frozenset[Part]:
     """Parts in finest components: `attn l` as its heads, `resid l` as everything written before layer l."""
     if not isinstance(graph, TransformerGraph):

@@ -12,6 +12,7 @@ from scrub.errors import ClaimError, did_you_mean
 ABLATIONS = ("mean", "resample", "zero", "paired")
 DIRECTIONS = ("noising", "denoising")
 LEVELS = ("components", "edges")
+ABLATE, KEEP = UPSTREAMS = ("ablate", "keep")
 
 
 def _known(names: tuple[str, ...]) -> Any:
@@ -42,7 +43,9 @@ class Protocol:
     `reference` is the boolean column of the rows that means and resampled values come from (default: the
     claim's `rest_rows`, else every row), `group` the column within which they are taken (default: `within`),
     `pair` the column of each row's partner, `through` the components that are never ablated (default: the
-    claim's). `published` is printed beside the results, as numbers of others that were not reproduced here.
+    claim's). `upstream` says whether what feeds the claim's leaves is ablated too, as all that a circuit does not
+    name, or kept (`keep`): then a leaf has the value of the model's own run, as in a test. `published` is printed
+    beside the results, as numbers of others that were not reproduced here.
     """
 
     ablation: str = field(default="mean", validator=_known(ABLATIONS))
@@ -52,6 +55,7 @@ class Protocol:
     group: str | None = field(default=None, validator=_column)
     pair: str | None = field(default=None, validator=_column)
     through: tuple[str, ...] | None = field(default=None, converter=_names)
+    upstream: str = field(default=ABLATE, validator=_known(UPSTREAMS))
     published: str = ""
 
     def deviations(self) -> dict[str, Any]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from scrub.claims.titles import short_name
 from scrub.cli.options import (
     FINE,
+    KEPT,
     Results,
     beside,
     command_line,
     controlled,
     exactly,
+    going_on,
     on_device,
     on_model,
     reporting,
@@ -25,6 +29,9 @@ from scrub.cli.options import (
 )
 from scrub.errors import ClaimError
 from scrub.storage import files, stored
+
+if TYPE_CHECKING:
+    from scrub.score.result import Result
 
 
 @click.command(short_help="Say which of rival claims explains more.")
@@ -57,10 +64,18 @@ def compare(
     if len(claims) < 2:
         raise ClaimError(f"only one claim in {', '.join(targets)}: name a second one to compare it with.")
     run = beside(out, claims, stored.COMPARISON)
-    found = run_compare(
-        *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device,
-        controls=controls or "shuffled", out=run,
-    )  # fmt: skip
+    judged: list[Result] = []
+
+    def kept() -> str | None:
+        for result in judged:
+            say(f"{short_name(result.hypothesis)}: recovered {result.recovered}")
+        return None if out is None else KEPT.format(out)
+
+    with going_on(kept):
+        found = run_compare(
+            *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device,
+            controls=controls or "shuffled", out=run, ready=judged.append,
+        )  # fmt: skip
     say(headline(found), bold=True)
     say("\n".join(details(found)))
     if picture is not None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from attrs import define
 
-from scrub.claims.protocol import ABLATIONS, DIRECTIONS, LEVELS
+from scrub.claims.protocol import ABLATIONS, DIRECTIONS, LEVELS, UPSTREAMS
 from scrub.cli.options import (
     FINE,
     Command,
@@ -16,6 +17,7 @@ from scrub.cli.options import (
     about,
     beside,
     command_line,
+    going_on,
     on_device,
     on_model,
     reporting,
@@ -29,6 +31,8 @@ from scrub.storage import stored
 
 if TYPE_CHECKING:
     from scrub.circuit.circuit import Circuit
+    from scrub.circuit.criteria import Criteria
+    from scrub.storage.directory import Run
 
 _FILES = (".json", ".jsonl", ".txt", ".pt", ".pth", ".pkl")
 
@@ -40,6 +44,9 @@ def _protocol(command: Command) -> Command:
         _column("--group", "Column within which ablated values are taken."),
         _column("--reference", "Boolean column of the rows that ablated values come from."),
         click.option("--through", metavar="NAMES", help="Components never ablated, such as 'mlps' ('': none)."),
+        click.option(
+            "--upstream", type=click.Choice(UPSTREAMS), help="What feeds the claim's leaves: ablated too, or kept."
+        ),
         click.option("--level", type=click.Choice(LEVELS), help="Judge the components, or the edges."),
         click.option(
             "--direction", type=click.Choice(DIRECTIONS), help="Ablate what is outside, or restore the circuit."
@@ -87,7 +94,6 @@ def criteria(
     are judged only where they are named: file.py::name. No verdict is given, so that the exit code is 0.
     """
     from scrub.circuit.arguments import counted
-    from scrub.report.criteria import details, headline
     from scrub.verbs.setup_circuits import criteria as judge
 
     counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget)
@@ -99,17 +105,39 @@ def criteria(
     claims = sound_claims(targets, model, expecting=False, foils=False)
     run = beside(out, claims, stored.CRITERIA)
     for hypothesis in claims:
-        with about(hypothesis):
+        ready = _Ready(found, run)
+        with about(hypothesis), going_on(ready.kept):
             result = judge(
                 hypothesis, model, chosen, rows, seed, draws=draws, random=random, budget=budget,
-                tests=not no_tests, device=device, **given,
+                tests=not no_tests, device=device, ready=ready, **given,
             )  # fmt: skip
-        say(headline(result), bold=True)
-        say("\n".join(details(result)))
         found.append(result.to_dict())
-    if run is not None:
-        stored.save(run.folder, stored.CRITERIA, found, command_line())
     return found, FINE
+
+
+@define
+class _Ready:
+    """Prints each criterion of a circuit as it comes, and stores it beside what was `found` of other circuits."""
+
+    found: Results
+    run: Run | None
+    shown: int = 0
+
+    def __call__(self, so_far: Criteria) -> None:
+        from scrub.report.criteria import details, headline
+
+        lines = details(so_far)
+        if not self.shown:
+            say(headline(so_far), bold=True)
+        say("\n".join(lines[self.shown :]))
+        self.shown = len(lines)
+        if self.run is not None:
+            stored.save(self.run.folder, stored.CRITERIA, [*self.found, so_far.to_dict()], command_line())
+
+    def kept(self) -> str | None:
+        if self.run is None or not (self.shown or self.found):
+            return None
+        return f"the criteria above are kept in {self.run.folder}"
 
 
 def _circuit(given: str) -> Circuit | str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,15 @@ from scrub.cli.options import (
     FAILED,
     FINE,
     INTERRUPTED,
+    KEPT,
     MISUSE,
     OPEN,
     Results,
     about,
     controlled,
     exactly,
+    fitted,
+    going_on,
     on_device,
     on_model,
     options,
@@ -68,9 +71,9 @@ class _Group(click.Group):
             said, code = f"scrub: {error}", MISUSE
         except SystemExit as error:  # not ours: click's own commands end otherwise. A 0 would read as a pass
             said, code = f"scrub: the code of a claim called sys.exit({error.code!r}).", MISUSE
-        except KeyboardInterrupt:
-            said, code = "scrub: interrupted; no results were written.", INTERRUPTED
-        click.echo(said, err=True)
+        except KeyboardInterrupt as error:
+            said, code = f"scrub: interrupted; {str(error) or 'no results were written'}.", INTERRUPTED
+        click.echo(fitted(said, sys.stderr), err=True)
         raise click.exceptions.Exit(code)
 
 
@@ -192,6 +195,11 @@ def plan(
 @on_device
 @exactly
 @controlled
+@click.option(
+    "--explain/--no-explain",
+    default=None,
+    help="Look for what breaks refuted foils too, or none (default: refuted claims, for the cost of the test).",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the run here; again, it goes on.")
 @click.option("--recompute", is_flag=True, help="Compute damaged blocks of --out anew.")
 @click.option("--report", is_flag=True, help="Also make an HTML page of the run (with --out).")
@@ -199,7 +207,8 @@ def plan(
 @reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    exact: bool, controls: str | None, out: Path | None, recompute: bool, report: bool, markdown: Path | None,
+    exact: bool, controls: str | None, explain: bool | None, out: Path | None, recompute: bool, report: bool,
+    markdown: Path | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.storage.directory import open_run
@@ -214,10 +223,11 @@ def test(
     claims = sound_claims(targets, model)
     run = open_run(out, [name_of(hypothesis) for hypothesis in claims], recompute) if out is not None else None
     for hypothesis in claims:
-        with about(hypothesis), _going_on(out):
+        with about(hypothesis), going_on(lambda: out and KEPT.format(out)):
             result = run_test(
-                hypothesis, model, rows, draws, seed, exact, device=device, controls=controls or "shuffled", out=run
-            )
+                hypothesis, model, rows, draws, seed, exact, device=device, explain=explain,
+                controls=controls or "shuffled", out=run,
+            )  # fmt: skip
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)
         say("\n".join(text.details(result, legend=not results)))  # explained once
@@ -233,17 +243,6 @@ def test(
     if out is not None and report:
         say(f"report: {write_page(out)}")
     return found, _exit_code(results)
-
-
-@contextmanager
-def _going_on(out: Path | None) -> Generator[None]:
-    """Say to whoever breaks off a run that is kept that nothing is lost."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if out is not None:
-            click.echo(f"scrub: what was computed is kept in {out}: the same command goes on from there.", err=True)
-        raise
 
 
 def _failed(result: Any) -> bool:
@@ -274,10 +273,19 @@ def explain(
     claims = sound_claims(targets, model)
     found: list[Any] = []
     for hypothesis in claims:
-        with about(hypothesis):
-            found.append(run_explain(hypothesis, model, rows, draws, seed, row=row, device=device))
-    say("\n\n".join(map(str, found)))
+        so_far: list[Any] = []
+        with about(hypothesis), going_on(partial(_broken_off, so_far)):
+            found.append(
+                run_explain(hypothesis, model, rows, draws, seed, row=row, device=device, ready=so_far.append)
+            )
+        say(f"{'' if len(found) == 1 else chr(10)}{found[-1]}")
     return [e.to_dict() for e in found], FINE
+
+
+def _broken_off(so_far: Sequence[Any]) -> None:
+    """Print the last that was heard of an explanation."""
+    for explanation in so_far[-1:]:
+        say(str(explanation))
 
 
 @main.command(short_help="Write a hypothesis file to start from.")

@@ -8,7 +8,9 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 # options that say where results go, and change no number
 WHERE = {"out", "recompute", "report", "markdown", "json_file", "picture", "write"}
 FINE, FAILED, MISUSE, OPEN, INTERRUPTED = 0, 1, 2, 3, 130
+KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
 
@@ -87,7 +90,21 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
 def say(shown: str, **style: Any) -> None:
     """Print for a reader; nothing with `--json -`."""
     if click.get_current_context().params["json_file"] != "-":
-        click.secho(shown, **style)
+        click.secho(fitted(shown, sys.stdout), **style)
+
+
+def fitted(shown: str, stream: TextIO) -> str:
+    """Lines that a terminal has no room for, broken between words; as they are where the stream is no terminal."""
+    if not stream.isatty():
+        return shown
+    width = get_terminal_size().columns
+    return "\n".join(line if len(line) <= width else _broken(line, width) for line in shown.split("\n"))
+
+
+def _broken(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    lines = wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def svg_file(picture: Path | None) -> None:
@@ -107,6 +124,16 @@ def about(hypothesis: Hypothesis) -> Generator[None]:
         yield
     except (DataError, MetricError, ModelError) as error:
         raise type(error)(f"{name_of(hypothesis)}: {error}") from error
+
+
+@contextmanager
+def going_on(kept: Callable[[], str | None]) -> Generator[None]:
+    """Say to whoever breaks off a run what is `kept` of it, which may print what was found so far."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = kept()
+        raise KeyboardInterrupt(*([told] if told else [])) from None
 
 
 def sound_claims(

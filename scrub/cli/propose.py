@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import define, field
 
 from scrub.claims.protocol import DIRECTIONS
 from scrub.cli.options import (
@@ -15,6 +16,7 @@ from scrub.cli.options import (
     about,
     beside,
     command_line,
+    going_on,
     on_device,
     on_model,
     reporting,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from scrub.claims.hypothesis import Hypothesis
     from scrub.proposals.proposal import Proposal
+    from scrub.storage.directory import Run
 
 
 def _setting(command: Command) -> Command:
@@ -109,10 +112,13 @@ def propose(
     asked["write"] = write
     claims = sound_claims(targets, model, expecting=False, foils=False) if targets else ()
     run = beside(out, claims, stored.PROPOSALS)
-    if not claims:
-        found = [_at_hand(model, data, metric, scored, read, asked)]
-    else:
-        found = _of_claims(claims, model, metric, scored, asked)
+    so_far = _SoFar(run)
+    with going_on(so_far.kept):
+        asked["ready"] = so_far
+        if not claims:
+            found = [_at_hand(model, data, metric, scored, read, asked)]
+        else:
+            found = _of_claims(claims, model, metric, scored, asked)
     say("\n\n".join(map(str, found)))
     if picture is not None:
         _draw(found[0], picture)
@@ -122,6 +128,30 @@ def propose(
     if run is not None:
         stored.save(run.folder, stored.PROPOSALS, results, command_line(), list(map(proposal_svg, found)))
     return results, FINE
+
+
+@define
+class _SoFar:
+    """The last that was heard of each proposal: printed, and stored, where they are broken off."""
+
+    run: Run | None
+    heard: dict[str | None, Proposal] = field(factory=dict["str | None", "Proposal"])
+
+    def __call__(self, proposal: Proposal) -> None:
+        self.heard[proposal.hypothesis] = proposal
+
+    def kept(self) -> str | None:
+        from scrub.report.proposal import proposal_svg
+
+        found = list(self.heard.values())
+        if not found:
+            return None
+        say("\n\n".join(map(str, found)))
+        if self.run is None:
+            return "what is printed is not written anywhere (--out)"
+        results = [proposal.to_dict() for proposal in found]
+        stored.save(self.run.folder, stored.PROPOSALS, results, command_line(), list(map(proposal_svg, found)))
+        return f"the proposals above are kept in {self.run.folder}"
 
 
 def _at_hand(

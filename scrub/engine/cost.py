@@ -22,13 +22,47 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@frozen
+class Pass:
+    """One pass of a verb: how many calls it makes, and its cost in forward passes of one row (None on a graph).
+
+    `bound` is `<=` where it may need fewer, `>=` where it may need more, and empty where the calls are exact.
+    """
+
+    name: str
+    calls: int
+    forwards: float | None = None
+    bound: str = ""
+
+
+@frozen
+class Verb:
+    """What a verb costs, pass by pass; `note` says why it has none, or on what they depend."""
+
+    name: str
+    passes: tuple[Pass, ...] = ()
+    note: str = ""
+
+    @property
+    def forwards(self) -> float | None:
+        """All passes together."""
+        known = [one.forwards for one in self.passes if one.forwards is not None]
+        return float(sum(known)) if known else None
+
+    @property
+    def bound(self) -> str:
+        signs = {one.bound for one in self.passes} - {""}
+        return "about " if len(signs) > 1 else f"{signs.pop()} " if signs else ""
+
+
 @frozen(eq=False)
 class Plan:
     """The cost of a test. `evaluations` are distinct contexts of all steps, `asked` counts them unshared.
 
     `forwards` is the cost of all draws in forward passes of one row (None on a computation graph), the pool's own
     pass apart. `alone` counts, for each variable, rows that no other row may replace. `tree` is the claim unrolled:
-    every occurrence of a variable, from the answer down; None where it is too large to be shown.
+    every occurrence of a variable, from the answer down; None where it is too large to be shown. `verbs` are all
+    passes of every verb.
     """
 
     hypothesis: str
@@ -44,6 +78,7 @@ class Plan:
     everywhere: bool
     program: str = field(repr=False)
     tree: Occurrence | None = field(default=None, repr=False)
+    verbs: tuple[Verb, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self, filter=lambda part, _: part.name != "tree")

@@ -26,12 +26,17 @@ from scrub.proposals.wanted import Wanted
 def search_graph(
     experiment: Experiment, wanted: Wanted, hypothesis: str | None, claimed: frozenset[Component] | None,
     provenance: dict[str, Any], done: Callable[[int], None],
+    begin: Callable[[str, int], None] = lambda name, calls: None,
 ) -> Proposal:  # fmt: skip
-    """Every node's effect. Raises ClaimError for a method that needs gradients."""
+    """Every node's effect; `begin` hears how many calls are made.
+
+    Raises ClaimError for a method that needs gradients.
+    """
     if wanted.method not in (RECOMMENDED, "exact"):
         raise ClaimError(f"method={wanted.method!r}: the functions of a graph have no gradients; use method='exact'.")
     bench = Bench.of(experiment, None, Circuit(), wanted.seed, 1, done)
     parts = [Node(component) for component in free_writers(experiment.graph, bench.passed)]
+    begin("every node patched", (len(parts) + 2) * len(bench.calls))
     start = start_of(bench)
     scores = bench.scores([Circuit.from_parts([part]) for part in parts], without=experiment.noising)
     effects = scores - start

@@ -12,7 +12,8 @@ from scrub.anatomy.edges import Edge
 from scrub.anatomy.names import Component
 from scrub.circuit.experiment import described
 from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead, recall_costs
-from scrub.proposals.bound import bound_rest
+from scrub.proposals.bound import Bounded, bound_rest
+from scrub.proposals.cost import BOUND, CALLS, EDGES, ESTIMATES, VERIFY, Asking, phases_of
 from scrub.proposals.edges import Edges
 from scrub.proposals.estimates import Call, edges_of
 from scrub.proposals.methods import RECOMMENDED, find
@@ -28,32 +29,86 @@ IN_HEADS = ("q", "k", "v", "head")
 WHOLE = ("embed", "resid")  # over all positions: the whole run, and ranked last
 STRONG = 0.1  # of the largest effect
 Done = Callable[[int], None]
+Begin = Callable[[str, int], None]
 Rows = Float[np.ndarray, " row"]
+Ends = Float[np.ndarray, "two row"]
 
 
 def search(
     setup: Setup, wanted: Wanted, hypothesis: str | None, claimed: frozenset[Component] | None,
-    provenance: dict[str, Any], done: Done,
+    provenance: dict[str, Any], done: Done, begin: Begin = lambda name, calls: None,
+    ready: Callable[[Proposal], None] | None = None,
 ) -> Proposal:  # fmt: skip
-    """Run the passes. `claimed` are the components that a claim names or passes through, None without a claim."""
+    """Run the passes. `claimed` are the components that a claim names or passes through, None without a claim.
+
+    `begin` hears of each pass and how many calls it makes, `ready` of what is known before the last of them.
+    """
+    phases = {phase.name: phase.calls for phase in phases_of(_asking(setup, wanted))}
+    begin(ESTIMATES, phases[ESTIMATES])
     ranking = rank(setup, wanted, done)
     ranking = ranking.taken(sorted(range(len(ranking.nodes)), key=lambda i: _whole(setup, ranking.nodes[i])))
+    if EDGES in phases:
+        begin(EDGES, phases[EDGES])
     edges, edge_method = _edges(setup, wanted, done)
     ends = setup.ends()
     ranked = [node for node, name in zip(ranking.nodes, ranking.method, strict=True) if name != "exact"]
     ranked = [node for node in ranked if not _whole(setup, node)]
-    verified = verify(setup, ranked, wanted.verify, wanted.top, ranking.absolute, done)
+
+    def told(verified: Verified, bounded: Bounded, cautions: tuple[str, ...] = ()) -> Proposal:
+        return _proposal(
+            setup, wanted, ranking, verified, bounded, ends, hypothesis, claimed, provenance, edges, edge_method,
+            cautions,
+        )  # fmt: skip
+
+    def so_far(verified: Verified) -> None:
+        if ready is None:
+            return
+        lacking = Bounded((), len(_rest(wanted, ranked, verified)), 0)
+        ready(
+            told(verified, lacking, (f"broken off after {len(verified.nodes)} patches, before anything was bounded",))
+        )
+
+    if VERIFY in phases:
+        begin(VERIFY, min(phases[VERIFY], len(ranked) * len(setup.rows)))
+    verified = verify(setup, ranked, wanted.verify, wanted.top, ranking.absolute, done, so_far)
+    if BOUND in phases:
+        begin(BOUND, phases[BOUND])
+    return told(verified, bound_rest(setup, _rest(wanted, ranked, verified), wanted.draws, wanted.seed, done))
+
+
+def _asking(setup: Setup, wanted: Wanted) -> Asking:
+    """What decides the cost of a search."""
+    lengths, recommended = setup.experiment.data.lengths[setup.rows], wanted.method == RECOMMENDED
+    method = find("relp" if recommended else wanted.method)
+    steps = wanted.steps if method.elsewhere else 1
+    asked = wanted.edges or (wanted.edges is None and method.edges is not None)
+    exact = ("resid",) if recommended else wanted.kinds if wanted.method == "exact" else ()
+    return Asking(
+        setup.model.shape, len(setup.rows), int(lengths.max()), wanted.kinds,
+        exact=tuple(kind for kind in wanted.kinds if kind in exact), columns=max(1, len(setup.at)),
+        runs=CALLS if recommended else 0 if wanted.method == "exact" else steps, edges=steps if asked else 0,
+        verify=wanted.verify, top=wanted.top, draws=wanted.draws,
+    )  # fmt: skip
+
+
+def _rest(wanted: Wanted, ranked: Sequence[Placed], verified: Verified) -> list[Placed]:
+    """What was not patched, and is bounded."""
+    patched, fine = set(verified.nodes), finest(wanted.kinds)
+    return [placed for placed in ranked if placed not in patched and placed.node.kind in fine]
+
+
+def _proposal(
+    setup: Setup, wanted: Wanted, ranking: Ranking, verified: Verified, bounded: Bounded, ends: Ends,
+    hypothesis: str | None, claimed: frozenset[Component] | None, provenance: dict[str, Any], edges: Edges | None,
+    edge_method: str | None, cautions: tuple[str, ...],
+) -> Proposal:  # fmt: skip
     effects = _exact(setup, ranking, verified, ends[1] - ends[0])
-    patched = set(verified.nodes)
-    fine = finest(wanted.kinds)
-    rest = [placed for placed in ranked if placed not in patched and placed.node.kind in fine]
-    bounded = bound_rest(setup, rest, wanted.draws, wanted.seed, done)
     nodes = _ranked(setup, ranking, effects)
-    sources = shares(setup, [node.component for node in nodes]) if wanted.method == "dla" else ()
+    sources = shares(setup, [node.component for node in nodes]) if wanted.method == "dla" and not cautions else ()
     whole, by_kind = _agreement(ranking, verified)
     size = np.abs(over_rows(verified.values, ranking.absolute))
     costs = recall_costs(np.arange(len(size)), size, wanted.top)
-    rows = len(setup.rows)
+    rows, fine = len(setup.rows), finest(wanted.kinds)
     return Proposal(
         hypothesis=hypothesis,
         method=wanted.method,
@@ -76,7 +131,7 @@ def search(
         base=float(ends[0].mean()),
         source=float(ends[1].mean()),
         left_out=() if claimed is None else left_out(nodes, claimed),
-        cautions=(ranking.caution,) if ranking.caution else (),
+        cautions=(*((ranking.caution,) if ranking.caution else ()), *cautions),
         rows=rows,
         seen=setup.seen,
         seed=wanted.seed,

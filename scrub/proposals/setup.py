@@ -18,10 +18,10 @@ from scrub.engine.cache import tensors
 from scrub.engine.draw import Calls, words
 from scrub.errors import DataError, MetricError, some
 from scrub.model.weights import Transformer
+from scrub.proposals.cost import BATCH as ROWS
+from scrub.proposals.cost import batch_size
 from scrub.proposals.forward import Batch, Passes
 from scrub.score.metrics import Arguments, check_width
-
-ROWS, TOKENS = 16, 1024  # of a batch, at most
 
 
 @frozen(slots=False, eq=False)
@@ -90,7 +90,7 @@ class Setup:
 
     def at_once(self, row: int) -> int:
         """How many rows make a batch, when none is longer than this one."""
-        return max(1, min(ROWS, TOKENS // int(self.experiment.data.lengths[self.rows[row]])))
+        return batch_size(int(self.experiment.data.lengths[self.rows[row]]), ROWS)
 
     def ends(self) -> Float[np.ndarray, "two row"]:
         """The metric of the base runs and of the source runs."""

@@ -23,16 +23,22 @@ class Verified:
 
 
 def verify(
-    setup: Setup, ranked: Sequence[Placed], budget: int, top: int, absolute: bool, done: Callable[[int], None]
-) -> Verified:
-    """Patch nodes in rank order. The `top` largest stand when as many further patches leave them as they are."""
+    setup: Setup, ranked: Sequence[Placed], budget: int, top: int, absolute: bool, done: Callable[[int], None],
+    ready: Callable[[Verified], None] = lambda so_far: None,
+) -> Verified:  # fmt: skip
+    """Patch nodes in rank order. The `top` largest stand when as many further patches leave them as they are.
+
+    `ready` hears, before any is patched and after each step, of those that are.
+    """
     values = np.zeros((len(setup.rows), 0))
     patched, stands = 0, False
+    ready(Verified((), values, stands))
     while patched < min(budget, len(ranked)) and not stands:
         some = ranked[patched : min(budget, patched + (top if patched else 2 * top))]
         values = np.concatenate([values, exact(setup, some, done)], axis=1)
         patched += len(some)
         stands = _stands(values, top, absolute)
+        ready(Verified(tuple(ranked[:patched]), values, stands))
     return Verified(tuple(ranked[:patched]), values, stands or patched == len(ranked))
 
 

@@ -10,6 +10,7 @@ from attrs import frozen
 from scrub.anatomy.positions import Slot, parse_slots
 from scrub.errors import ClaimError, did_you_mean
 from scrub.model.weights import BlackBox, Transformer
+from scrub.proposals.cost import SUBSETS, TOP, VERIFIED
 from scrub.proposals.methods import RECOMMENDED, Asked, Method, find
 from scrub.proposals.methods import names as methods
 from scrub.proposals.methods.eap_ig import OVER
@@ -32,9 +33,9 @@ class Wanted:
     points: str | None = None
     absolute: bool | None = None
     edges: bool | None = None
-    verify: int = 64
-    top: int = 10
-    draws: int = 256
+    verify: int = VERIFIED
+    top: int = TOP
+    draws: int = SUBSETS
     seed: int = 0
 
     @property

@@ -8,6 +8,7 @@ from itertools import groupby
 from textwrap import shorten, wrap
 from typing import TYPE_CHECKING
 
+from scrub.report.fixed import fixed
 from scrub.report.pareto import comparison_svg
 from scrub.report.text import options_words, table
 from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM
@@ -28,8 +29,7 @@ def comparison_text(c: Comparison) -> str:
 
 def comparison_html(c: Comparison) -> str:
     """The words of the terminal, and the Pareto picture."""
-    body = escape("\n".join(details(c)))
-    said = f'<strong>{escape(headline(c))}</strong><pre style="margin:0.3em 0 0 0">{body}</pre>'
+    said = f"<strong>{escape(headline(c))}</strong>{fixed(chr(10).join(details(c)), '0.3em')}"
     return f"<div>{said}{comparison_svg(c)}</div>"
 
 
@@ -123,7 +123,7 @@ def _refines(c: Comparison) -> Iterator[str]:
         if (coarser, finer) not in found:
             yield f"{names[finer]} refines {names[coarser]}: its sites and values decide the other's"
         elif finer < coarser:
-            yield f"{names[finer]} and {names[coarser]} refine each other: the same sites and values"
+            yield f"{names[finer]} and {names[coarser]} refine each other: the same sites, values and edges"
 
 
 def _structural(c: Comparison) -> Iterator[str]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import takewhile
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scrub.circuit.cost import COMPLETE, MINIMAL, TESTS
 from scrub.circuit.minimality import QUANTILE
 from scrub.circuit.significance import enough
+from scrub.report.fixed import fixed
 from scrub.report.text import MARKS, options_words, short_name, table
 from scrub.score.statistics import FEW_ROWS
 
 if TYPE_CHECKING:
-    from scrub.circuit.completeness import Gap
+    from scrub.circuit.completeness import Completeness, Gap
     from scrub.circuit.criteria import Criteria
     from scrub.circuit.minimality import Needed
     from scrub.circuit.significance import Finding
@@ -34,8 +37,8 @@ def criteria_text(result: Criteria) -> str:
 
 def criteria_html(result: Criteria) -> str:
     """The words of the terminal: the headline, and the rest below it in a fixed-width block."""
-    body = escape("\n".join(details(result)))
-    return f'<div><strong>{escape(headline(result))}</strong><pre style="margin:0.3em 0 0 0">{body}</pre></div>'
+    body = fixed("\n".join(details(result)), "0.3em")
+    return f"<div><strong>{escape(headline(result))}</strong>{body}</div>"
 
 
 def headline(result: Criteria) -> str:
@@ -49,10 +52,19 @@ def headline(result: Criteria) -> str:
 
 
 def details(result: Criteria) -> list[str]:
-    """What stands below the headline."""
-    blocks = [_faithfulness(result), _completeness(result), _minimality(result.minimality), _tests(result.tests)]
-    lines = [line for block in blocks for line in (*block, "")]
-    return [f"{INDENT}{line}" if line else "" for line in (*lines, *_sample(result))]
+    """What stands below the headline; of criteria that are unfinished, the first lines of what will stand there."""
+    rest = {COMPLETE: _completeness, MINIMAL: _minimality, TESTS: _tests}
+    blocks = [_cautions(result), _faithfulness(result)]
+    known = takewhile(lambda name: name not in result.unfinished, rest)
+    blocks += [rest[name](result) for name in known]
+    lines = [line for block in map(list, blocks) if block for line in (*block, "")]
+    sample = () if result.unfinished else _sample(result)
+    return [f"{INDENT}{line}" if line else "" for line in (*lines, *sample)]
+
+
+def _cautions(result: Criteria) -> Iterator[str]:
+    for caution in result.cautions:
+        yield from _said("caution: ", caution, "")
 
 
 def _faithfulness(result: Criteria) -> Iterator[str]:
@@ -85,6 +97,7 @@ def _why(rows: int) -> str:
 
 def _completeness(result: Criteria) -> Iterator[str]:
     c = result.completeness
+    assert c is not None, "completeness is told once it is known"
     yield "completeness: the gap |F(C \\ K) - F(M \\ K)| with K knocked out of circuit and model"
     rows = [_gap("worst found", c.worst)]
     if c.random:
@@ -93,21 +106,32 @@ def _completeness(result: Criteria) -> Iterator[str]:
         rows += [(f"{sets}, max", _number(max(c.random)), "", "", "")]
     rows += [_gap(gap.variable or "", gap) for gap in c.by_variable]
     yield from _aligned(("K", "gap", "F(C \\ K)", "F(M \\ K)", "parts"), rows, (1, 2, 3))
-    if c.worst.parts:
-        yield "  (the worst set was searched for on one half of the rows, its gap measured on the other)"
-    else:
+    if not c.worst.parts:
         yield "  (no set that was searched widens the gap of the whole circuit, so K is empty)"
+    yield f"  ({_measured(c)})"
+
+
+def _measured(c: Completeness) -> str:
+    """On which rows the worst set was searched for, and its gap measured; told where these are few."""
+    if not c.apart:
+        return f"searched and measured on the same {c.rows} rows, too few for two halves: its gap owes to the search"
+    told = f"searched on {c.searched} rows; gaps of the worst and of random sets are those on the other {c.rows}"
+    few = min(c.searched, c.rows) < FEW_ROWS
+    return f"{told}: too few to find it, or to trust its gap" if few else told
 
 
 def _gap(name: str, gap: Gap) -> tuple[str, ...]:
     return name, _number(gap.gap), _number(gap.circuit), _number(gap.model), some_of(gap.parts, 60)
 
 
-def _minimality(parts: Sequence[Needed]) -> Iterator[str]:
+def _minimality(result: Criteria) -> Iterator[str]:
+    parts = result.minimality
     yield "minimality: the effect |F(C \\ (K + v)) - F(C \\ K)| of every part v in its context K"
     rows = [(*_names(n), _p(n.p), _p(n.adjusted), MARKS[True] if n.minimal else "") for n in parts]
     yield from _aligned(("part", "at", "effect", "context", "p", "adjusted", "needed"), rows, (2, 4, 5))
     yield "  (null: the part matters more than at most 90 % of random parts; p adjusted by Holm for all parts)"
+    if parts and parts[0].reason:
+        yield from _said(f"p {UNDEFINED}: ", parts[0].reason, "  ")
     yield from _few(parts)
     missing = [n.part for n in parts if not n.minimal]
     if not missing:
@@ -136,7 +160,8 @@ def _names(needed: Needed) -> tuple[str, str, str, str]:
     return part, at or "everywhere", _number(needed.effect), some_of(needed.context, 40)
 
 
-def _tests(tests: Sequence[Finding]) -> Iterator[str]:
+def _tests(result: Criteria) -> Iterator[str]:
+    tests = result.tests
     if not tests:
         yield "tests: left out"
         return
@@ -148,6 +173,8 @@ def _tests(tests: Sequence[Finding]) -> Iterator[str]:
     for line, finding in zip(lines[1:], tests, strict=True):
         yield line
         yield from _said("null: ", finding.null)
+        if finding.reason:
+            yield from _said(f"{UNDEFINED}: ", finding.reason)
         if finding.power is not None:
             yield from _said("alternative: ", finding.alternative)
         if finding.good == "rejecting" and finding.p is not None and finding.n < enough():
@@ -171,8 +198,7 @@ def _outcome(finding: Finding) -> str:
     return "no" if wanted or not finding.power else f"no {MARKS[True]}"
 
 
-def _said(lead: str, sentence: str) -> Iterator[str]:
-    inner = "    "
+def _said(lead: str, sentence: str, inner: str = "    ") -> Iterator[str]:
     yield from wrap(sentence, WIDTH - len(INDENT), initial_indent=inner + lead, subsequent_indent=inner + "  ")
 
 

@@ -37,6 +37,8 @@ def swap_lines(explanation: Explanation) -> list[str]:
         lines += ["", LEGEND, "", *table([HEAD, *map(_effect, explanation.swaps)])]
     if explanation.options:
         lines += ["", f"options  {options_words(explanation.options)}"]
+    if explanation.unfinished:
+        lines += ["", f"Broken off: {explanation.unfinished} more swaps were not undone."]
     if explanation.rest in ("keep", "mean", "zero"):
         lines += ["", f"No rest is swapped: the claim says rest={explanation.rest!r}."]
     return lines

@@ -33,7 +33,7 @@ def line_frame(value: Power) -> pd.DataFrame:
 
 
 def plan_frame(plan: Plan) -> pd.DataFrame:
-    return pd.json_normalize(plan.to_dict()).drop(columns="program")
+    return pd.json_normalize(plan.to_dict()).drop(columns=["program", "verbs"])
 
 
 def problems_frame(checked: Checked) -> pd.DataFrame:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
+from scrub.report.fixed import fixed
 from scrub.report.text import options_words, short_name, table
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def interchange_text(found: Interchange) -> str:
 
 def interchange_html(found: Interchange) -> str:
     """The words of the terminal in a fixed-width block."""
-    return f'<pre style="margin:0">{escape(interchange_text(found))}</pre>'
+    return fixed(interchange_text(found))
 
 
 def _shown(share: Share) -> str:

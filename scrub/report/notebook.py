@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from scrub.claims.problems import gathered
 from scrub.claims.titles import in_cell
 from scrub.report.explanation import row_lines, swap_lines
+from scrub.report.fixed import fixed, marked
 from scrub.report.shares import INK, shares_svg
 from scrub.report.text import details, headline
 
@@ -26,7 +27,7 @@ CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
 
 def block(words: str) -> str:
     """The words of the terminal in a fixed-width block."""
-    return f'<pre style="margin:0;overflow-x:auto">{escape(words)}</pre>'
+    return fixed(words)
 
 
 def headed(words: str, colour: str = "") -> str:
@@ -42,12 +43,9 @@ def wide(drawing: str) -> str:
 
 def result_html(result: Result) -> str:
     """A headline in the colour of the verdict, the shares as a picture, the details in a fixed-width block."""
-    body = escape("\n".join(details(result)))
+    body = fixed("\n".join(details(result)), "0.3em")
     picture = wide(shares_svg(result.to_dict()))
-    return (
-        f"<div>{headed(headline(result), INK[result.verdict])}{picture}"
-        f'<pre style="margin:0.3em 0 0 0;overflow-x:auto">{body}</pre></div>'
-    )
+    return f"<div>{headed(headline(result), INK[result.verdict])}{picture}{body}</div>"
 
 
 def words_html(value: object) -> str:
@@ -151,4 +149,4 @@ def difference_html(difference: ClaimDiff) -> str:
         f'<span style="color:{colours.get(line[:1], "inherit")}">{escape(line)}</span>'
         for line in str(difference).split("\n")
     ]
-    return f'<pre style="margin:0">{chr(10).join(lines)}</pre>'
+    return marked(chr(10).join(lines))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
-from scrub.report.text import short_name
+from scrub.report.fixed import fixed
+from scrub.report.text import short_name, table
 from scrub.report.tree import tree_html
 
 if TYPE_CHECKING:
@@ -31,13 +31,35 @@ def plan_text(plan: Plan) -> str:
     if alone:
         listed = ", ".join(f"{name} {count}" for name, count in alone.items())
         lines.append(f"    rows without a partner that agrees (they can only be replaced by themselves): {listed}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_verbs(plan)])
+
+
+def _verbs(plan: Plan) -> list[str]:
+    """Every pass of every verb, the sum of its passes beside its name."""
+    if not plan.verbs:
+        return []
+    costed = any(verb.forwards is not None for verb in plan.verbs)
+    rows = [("verb", "pass", "calls", "forward passes" if costed else "")]
+    for verb in plan.verbs:
+        total = f"{verb.bound}{verb.forwards:,.0f}" if verb.forwards is not None else ""
+        rows.append((verb.name, verb.note, "", total))
+        for one in verb.passes:
+            sign = f"{one.bound} " if one.bound else ""
+            cost = "" if one.forwards is None else f"{sign}{one.forwards:,.0f}"
+            rows.append(("", one.name, f"{sign}{one.calls:,}", cost))
+    return ["", *table(_right(rows), "    ")]
+
+
+def _right(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Numbers stand to the right, their signs with them."""
+    wide = [max(len(row[column]) for row in rows) for column in (2, 3)]
+    return [(row[0], row[1], row[2].rjust(wide[0]), row[3].rjust(wide[1])) for row in rows]
 
 
 def plan_html(plan: Plan) -> str:
     """The words of the terminal in a fixed-width block; the unrolled tree and the program's steps folded away."""
-    steps = f"<details><summary>steps</summary><pre>{escape(plan.program)}</pre></details>"
+    steps = f"<details><summary>steps</summary>{fixed(plan.program)}</details>"
     tree = ""
     if plan.tree is not None:
         tree = f"<details><summary>the claim unrolled</summary>{tree_html(plan.tree)}</details>"
-    return f'<div><pre style="margin:0">{escape(plan_text(plan))}</pre>{tree}{steps}</div>'
+    return f"<div>{fixed(plan_text(plan))}{tree}{steps}</div>"

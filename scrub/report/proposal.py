@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from scrub.report import ranked
+from scrub.report.fixed import fixed
 from scrub.report.heat import INDENT, SHADES, WIDTH, Scale, drawn, html_grid, html_look, html_table
 from scrub.report.picture import picture
 from scrub.report.ranked import Cell, Map, clean, is_absolute, name, number, size
@@ -64,7 +65,7 @@ def proposal_html(p: Proposal) -> str:
     parts += [_html_listing(_nodes(p)), *(f"<div>{escape(line.strip())}</div>" for line in _further(p))]
     parts += [_html_listing(found) for found in (_edges(p), _sources(p)) if found]
     below = "\n\n".join("\n".join(block) for block in trust(p) if block)
-    return f'<div>{"".join(parts)}<pre style="margin:0.3em 0 0 0">{escape(below)}</pre></div>'
+    return f"<div>{''.join(parts)}{fixed(below, '0.3em')}</div>"
 
 
 def proposal_svg(p: Proposal) -> str:

@@ -8,6 +8,7 @@ from html import escape
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+from scrub.report.fixed import fixed
 from scrub.report.heat import INDENT, SHADES, Grid, Look, Scale, drawn, html_grid
 from scrub.report.text import options_words, table
 from scrub.score.statistics import FEW_ROWS, LEVEL, Interval
@@ -36,7 +37,7 @@ def sweep_html(sweep: Sweep) -> str:
     maps = "".join(html_grid(grid, partial(_look, scale)) for grid in grids(sweep.effects))
     below = "\n".join([*_largest(sweep.effects), "", *(line.strip() for line in _sample(sweep))])
     unit = f"<div>{escape(scale.unit.removeprefix(', '))}</div>" if scale.unit else ""
-    return f"<div><strong>{escape(_headline(sweep))}</strong>{unit}{maps}<pre>{escape(below)}</pre></div>"
+    return f"<div><strong>{escape(_headline(sweep))}</strong>{unit}{maps}{fixed(below)}</div>"
 
 
 def run_text(run: CircuitRun) -> str:
@@ -55,8 +56,7 @@ def run_text(run: CircuitRun) -> str:
 def run_html(run: CircuitRun) -> str:
     """The words of the terminal: the headline, and the rest below it in a fixed-width block."""
     head, *rest = run_text(run).splitlines()
-    body = escape("\n".join(rest))
-    return f'<div><strong>{escape(head)}</strong><pre style="margin:0.3em 0 0 0">{body}</pre></div>'
+    return f"<div><strong>{escape(head)}</strong>{fixed(chr(10).join(rest), '0.3em')}</div>"
 
 
 def grids(effects: Sequence[Effect]) -> list[Grid[Effect]]:

@@ -18,13 +18,13 @@ from jaxtyping import Float, Int
 from scrub.engine.draw import Swap, all_swaps
 from scrub.engine.unroll import Occurrence
 from scrub.score.control import Adversary
+from scrub.score.cost import SEARCH_DRAWS, SEARCH_ROWS
 from scrub.score.effect import swap_words, swapped_at
 from scrub.score.result import Result, ratio
 from scrub.score.sample import Bench, Samples, resample_only
 from scrub.score.statistics import interval
 from scrub.score.verdict import INCONCLUSIVE, REFUTED, ROUNDING, SUPPORTED, UNDEFINED
 
-SEARCH_ROWS, SEARCH_DRAWS = 64, 4
 WORTH_IT = 0.002  # of what is recovered: a step that harms less ends the search
 Rows = Int[np.ndarray, " row"]
 

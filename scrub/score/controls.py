@@ -19,13 +19,13 @@ from scrub.engine.draw import Calls, Classes, Drawn, Draws, words
 from scrub.errors import ClaimError, MetricError, ModelError, did_you_mean
 from scrub.score.blocks import Block, gathered
 from scrub.score.control import CONSTANT, KEEP, REPLACE, SHUFFLED, Control
+from scrub.score.cost import PERMUTATIONS
 from scrub.score.result import Result, ratio
 from scrub.score.sample import Bench, Samples, at_once, chunks
 from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.score.verdict import INCONCLUSIVE, ROUNDING, SUPPORTED
 from scrub.score.verdict import UNDEFINED as NO_VERDICT
 
-PERMUTATIONS = 20  # of one draw each
 CONTROLS = ("shuffled", "all", "none")
 PATHS = "tests paths, not values"
 NO_VALUES = "swaps no values"

@@ -15,11 +15,11 @@ from scrub.claims.sites import Place, Site
 from scrub.engine.draw import all_swaps
 from scrub.errors import ClaimError, MetricError, ModelError
 from scrub.score.control import RANDOM, Control
+from scrub.score.cost import CHOICES
+from scrub.score.cost import MOVED_DRAWS as DRAWS
 from scrub.score.result import Result, ratio
 from scrub.score.sample import Bench, Samples, resample_only
 from scrub.score.statistics import interval
-
-CHOICES, DRAWS = 5, 4
 
 
 def random_sites(

@@ -7,16 +7,17 @@ recovers much when it is undone is where the claim and the model disagree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 from jaxtyping import Float, Int
 
 from scrub.claims.text import Tokenizer
 from scrub.engine.draw import Calls, Drawn, Draws, Swap, all_swaps
 from scrub.engine.unroll import Occurrence, rest_paths
+from scrub.score.cost import Budget, with_all_below
 from scrub.score.effect import SwapEffect, swapped_at
 from scrub.score.result import ratio
 from scrub.score.sample import Bench, Samples, resample_only
@@ -26,15 +27,15 @@ from scrub.shown import shown
 if TYPE_CHECKING:
     import pandas as pd
 
-QUICK_ROWS, QUICK_DRAWS, TOP = 64, 4, 3
+TOP = 3
+Done = Callable[[int], None]
 WORST_ROWS = 3
 WORTH_TELLING = 0.005  # of what is recovered
-Shared = tuple[Swap, Sequence[Occurrence]]  # a swap, with those that share it
 
 
 @frozen(eq=False)
 class Explanation:
-    """What `scrub.explain` returns; `swaps` are sorted by what undoing them would gain."""
+    """What `scrub.explain` returns; `swaps` are sorted by what undoing them would gain, `unfinished` more to come."""
 
     hypothesis: str
     recovered: float | None
@@ -49,6 +50,7 @@ class Explanation:
     digest: str = ""
     options: dict[str, Any] = field(factory=dict[str, Any])
     provenance: dict[str, Any] = field(factory=dict[str, Any])
+    unfinished: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,8 +66,14 @@ class Explanation:
         return shown(self, "html")
 
 
-def swap_effects(bench: Bench, samples: Samples, draws: int, seed: int) -> tuple[SwapEffect, ...]:
-    """The effect of every swap on rows that were sampled, with the same draws, largest gain first."""
+def swap_effects(
+    bench: Bench, samples: Samples, draws: int, seed: int, done: Done = lambda _: None,
+    chosen: Collection[Swap] | None = None, ready: Callable[[Sequence[SwapEffect]], None] = lambda so_far: None,
+) -> tuple[SwapEffect, ...]:  # fmt: skip
+    """The effect of every swap on rows that were sampled, with the same draws, largest gain first.
+
+    `chosen` are some of the swaps; `done` hears of calls, `ready` of the effects so far.
+    """
     everything = all_swaps(bench.tree, bench.claim)
     references = samples.references
     means = np.array([[0.0, samples.random.mean(), samples.model.mean()]])
@@ -79,30 +87,29 @@ def swap_effects(bench: Bench, samples: Samples, draws: int, seed: int) -> tuple
     routes, effects = _routes(bench.tree), list[SwapEffect]()
 
     def undone(swaps: set[Swap]) -> float | None:
-        return share(resample_only(bench, references, draws, seed, set(everything) - swaps))
+        return share(resample_only(bench, references, draws, seed, set(everything) - swaps, done))
 
     for swap, nodes in everything.items():
-        below = {swap} | {other for other in everything if _is_below((swap, nodes), (other, everything[other]))}
+        if chosen is not None and swap not in chosen:
+            continue
+        below = with_all_below(swap, everything)
         without = undone({swap})
         with_all = None if nodes[0].is_root else without if len(below) == 1 else undone(below)
         readers = [routes[node.path] for node in nodes if swap[1] == "donor" or node is nodes[0]]
         effects.append(
             SwapEffect(
                 *swapped_at(swap, nodes), swap[0], " & ".join(dict.fromkeys(readers)), swap[1],
-                share(resample_only(bench, references, draws, seed, {swap})), without,
+                share(resample_only(bench, references, draws, seed, {swap}, done)), without,
                 _more(without, full), _more(with_all, full), _own(bench, drawn, swap, nodes[0]),
                 tuple(node.path for node in nodes),
             )
         )  # fmt: skip
+        ready(effects)
+    return _sorted(effects)
+
+
+def _sorted(effects: Iterable[SwapEffect]) -> tuple[SwapEffect, ...]:
     return tuple(sorted(effects, key=lambda e: (-(e.gain if e.gain is not None else -np.inf), e.path, e.kind)))
-
-
-def _is_below(swap: Shared, other: Shared) -> bool:
-    """Whether all that share a swap lie in the branches of another: in the subtrees of the occurrences that share it,
-    or, of a donor, at these, as the rest that their calls draw."""
-    (own, nodes), (below, others) = swap, other
-    here = {node.path for node in nodes} if (own[1], below[1]) == ("donor", "rest") else set[str]()
-    return all(o.path in here or any(o.path.startswith(f"{n.path}/") for n in nodes) for o in others)
 
 
 def _more(share: float | None, full: float | None) -> float | None:
@@ -133,14 +140,25 @@ def _own(bench: Bench, drawn: dict[str, Drawn], swap: Swap, node: Occurrence) ->
     return float((drawn[node.path].own == drawn[caller.path].own).mean())
 
 
-def quick_effects(bench: Bench, samples: Samples, seed: int) -> tuple[SwapEffect, ...]:
-    """The effect of every swap, from a small part of the sample."""
-    few = _part(samples, QUICK_ROWS, QUICK_DRAWS)
-    return swap_effects(bench, few, few.scrubbed.shape[1], seed)
+def quick_effects(
+    bench: Bench, samples: Samples, budget: Budget, seed: int, done: Done = lambda _: None
+) -> tuple[SwapEffect, ...]:
+    """The effects of some swaps, from a small part of the sample."""
+    few = _part(samples, budget.rows, budget.draws)
+    return swap_effects(bench, few, budget.draws, seed, done, budget.chosen)
 
 
-def top_lines(effects: Sequence[SwapEffect]) -> tuple[str, ...]:
-    """The three swaps whose undoing gains most, as sentences."""
+def top_lines(effects: Sequence[SwapEffect], budget: Budget) -> tuple[str, ...]:
+    """The three swaps whose undoing gains most, as sentences; and how many were looked at, where not all were."""
+    if len(budget.chosen) == budget.swaps:
+        return _top(effects)
+    if not budget.chosen:
+        return (f"none of the {budget.swaps} swaps was undone, since that would cost more than so small a test",)
+    told = f"of {budget.swaps} swaps only the {len(budget.chosen)} nearest the answer are undone"
+    return (*_top(effects), f"{told}, to cost no more than the test")
+
+
+def _top(effects: Sequence[SwapEffect]) -> tuple[str, ...]:
     lines = [_sentence(e) for e in effects[:TOP] if e.gain is not None and e.gain >= WORTH_TELLING]
     # swaps that do the harm together: undoing one of them gains little, undoing the branch much
     branches = [e for e in effects if e.branch is not None]
@@ -172,8 +190,13 @@ def explain_claim(
     name: str,
     row: int | None,
     tokenizer: Tokenizer | None,
+    done: Done = lambda _: None,
+    ready: Callable[[Explanation], None] = lambda so_far: None,
 ) -> Explanation:
-    """The effects of all swaps, and the worst rows (or one row) with where every value came from."""
+    """The effects of all swaps, and the worst rows (or one row) with where every value came from.
+
+    `ready` hears, after each swap, of what is known so far.
+    """
     means = samples.columns.mean(0)[None]
     recovered = float(ratio(means)[0])
     sign = 1 if bench.claim.metric.better == "higher" else -1
@@ -181,7 +204,13 @@ def explain_claim(
     order = np.argsort(-suffers, kind="stable")[:WORST_ROWS]
     chosen = order if row is None else np.flatnonzero(samples.references == row)
     worst = tuple(row_story(bench, samples, int(i), sign, seed, tokenizer) for i in chosen)
-    return Explanation(
+    found = Explanation(
         name, recovered if np.isfinite(recovered) else None, str(bench.claim.metric), bench.claim.options.rest,
-        swap_effects(bench, samples, draws, seed), worst, len(samples.references), draws, seed, str(bench.tree),
+        (), worst, len(samples.references), draws, seed, str(bench.tree),
     )  # fmt: skip
+    number = len(all_swaps(bench.tree, bench.claim))
+
+    def told(effects: Sequence[SwapEffect]) -> None:
+        ready(evolve(found, swaps=_sorted(effects), unfinished=number - len(effects)))
+
+    return evolve(found, swaps=swap_effects(bench, samples, draws, seed, done, ready=told))

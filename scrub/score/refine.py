@@ -21,8 +21,13 @@ def refines(fine: Claim, coarse: Claim) -> bool:
 
     Every component at every position where a swapped variable of `coarse` lives is also one of `fine`, and rows that
     agree there on the variables of `fine` (and on its `within`) agree on that of `coarse`. The answer is not
-    swapped, and has no say.
+    swapped, and has no say. Where both say as much of sites and values, `fine` has all edges of `coarse` as well.
     """
+    return _decides(fine, coarse) and (not _decides(coarse, fine) or _edges(coarse) <= _edges(fine))
+
+
+def _decides(fine: Claim, coarse: Claim) -> bool:
+    """Whether the sites and values of one claim decide those of another."""
     held = _places(fine)
     for place, names in _places(coarse).items():
         there = [*held.get(place, ()), *held.get((place[0], EVERYWHERE), ())]
@@ -52,12 +57,29 @@ def _places(claim: Claim) -> dict[Place, list[str]]:
     """Variables by the finest components and the positions where they live."""
     found: dict[Place, list[str]] = {}
     for name, placed in sites_of(claim):
-        slots = [_where(claim, slot) for slot in placed.site.at] or [NOWHERE]
-        for component in placed.site.components:
-            for atom in claim.graph.atoms(component):
-                for slot in slots:
-                    found.setdefault((atom, slot), []).append(name)
+        for place in _atoms(claim, placed):
+            found.setdefault(place, []).append(name)
     return found
+
+
+def _edges(claim: Claim) -> set[tuple[str, Place, Place]]:
+    """What reads what, through which channel, in the finest components and by the positions themselves."""
+    placed = claim.placement.placed
+    readers = [*placed[claim.placement.output].sites, *(site for _, site in sites_of(claim))]
+    return {
+        (channel, reader, sender)
+        for site in readers
+        for channel, parents in site.reads
+        for reader in _atoms(claim, site)
+        for parent in parents
+        for source in placed[parent].sites
+        for sender in _atoms(claim, source)
+    }
+
+
+def _atoms(claim: Claim, placed: PlacedSite) -> list[Place]:
+    slots = [_where(claim, slot) for slot in placed.site.at] or [NOWHERE]
+    return [(a, slot) for c in placed.site.components for a in claim.graph.atoms(c) for slot in slots]
 
 
 def _where(claim: Claim, slot: Slot) -> str | bytes:

@@ -152,12 +152,13 @@ def sample(
 
 
 def resample_only(
-    bench: Bench, references: Int[np.ndarray, " row"], draws: int, seed: int, made: Container[Swap]
-) -> Table:
+    bench: Bench, references: Int[np.ndarray, " row"], draws: int, seed: int, made: Container[Swap],
+    done: Callable[[int], None] = lambda _: None,
+) -> Table:  # fmt: skip
     """The scrubbed metric when only some swaps are made; the others use the calling row itself."""
     some = Draws(bench.claim, seed, made)
     pieces = chunks(references, draws, at_once(bench))
-    found = gathered(bench.keep, (bench.alone(calls, some.tree(bench.tree, calls)) for calls in pieces))
+    found = gathered(bench.keep, (bench.alone(calls, some.tree(bench.tree, calls)) for calls in pieces), done)
     return found["scrubbed"].reshape(len(references), draws)
 
 

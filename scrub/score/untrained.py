@@ -17,12 +17,13 @@ from scrub.errors import ClaimError, MetricError, ModelError
 from scrub.model.untrained import untrained
 from scrub.model.weights import Transformer
 from scrub.score.control import UNTRAINED, Control
+from scrub.score.cost import MODELS
+from scrub.score.cost import UNTRAINED_DRAWS as DRAWS
 from scrub.score.result import Result, Unexplained, gap, ratio
 from scrub.score.sample import Bench, Samples, sample
 from scrub.score.statistics import UNDEFINED, interval
 from scrub.score.verdict import nothing_to_recover
 
-MODELS, DRAWS = 3, 4
 NOTHING = "they do no better than a random row"
 
 

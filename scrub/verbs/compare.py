@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,16 +29,16 @@ if TYPE_CHECKING:
 def compare(
     *hypotheses: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20,
     seed: int = 0, exact: bool = False, controls: str = "shuffled", device: str | None = None, dtype: str = "float32",
-    out: str | Path | Run | None = None,
+    out: str | Path | Run | None = None, ready: Callable[[Result], None] | None = None,
 ) -> Comparison:  # fmt: skip
     """Which of rival claims explains more, paired by row, and what sets them apart; each is judged as in `test`.
 
     Main arguments: two claims or more about one model, one data set and one metric; none needs an expectation.
     `model` overrides that of all; `rows` takes a seeded subset of the reference rows; `draws` for each row; `seed`;
     `exact=True` enumerates every draw on a computation graph. Other arguments: `controls` and `out`, as in `test`;
-    `device`, `dtype`. Rows and draws are the same for all, and rivals share every draw where path and class agree.
-    Data that differ in columns which no claim reads are compared without these: the result names them, and digests
-    and draws are those of the rows without them.
+    `device`, `dtype`; `ready` hears of each claim's own result as it comes. Rows and draws are the same for all, and
+    rivals share every draw where path and class agree. Data that differ in columns which no claim reads are compared
+    without these: the result names them, and digests and draws are those of the rows without them.
 
     Raises ClaimProblems, ModelError, MetricError, and ClaimError for claims that cannot be compared.
     """
@@ -77,6 +78,8 @@ def compare(
                 controls=controls, constant=constant, run=run,
             )
         )  # fmt: skip
+        if ready is not None:
+            ready(results[-1])
     found = conclude(rivals, results, None if exact else draws, seed, sources[0].tokenizer)
     without = {"columns left out": f"{', '.join(left_out)} (nobody reads them, and the data differ there)"}
     return evolve(found, options=found.options | without) if left_out else found

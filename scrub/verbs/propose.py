@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ def propose(
     rules: str | Sequence[str] | None = None, steps: int = 5, over: str = "inputs", points: str | None = None,
     absolute: bool | None = None, edges: bool | None = None, verify: int = 64, top: int = 10, draws: int = 256,
     read: str | int = -1, scored: str | None = None, write: str | Path | None = None,
-    device: str | None = None, dtype: str = "float32",
+    device: str | None = None, dtype: str = "float32", ready: Callable[[Proposal], None] | None = None,
 ) -> Proposal:  # fmt: skip
     """Rank the parts of a model by what patching them does to the metric, and verify the first by patching.
 
@@ -66,7 +66,8 @@ def propose(
     of absolute values, of nodes and edges (default: nodes as the method's source does, edges signed); `edges` are
     estimated where the method can; `verify` nodes are patched at most, until the `top` stand; `draws` random subsets
     bound the rest; `read` is where logits are read without a hypothesis; `write` is a .py file, new, that gets a
-    claim to start from (rows that are in no file yet are written beside it, as .jsonl).
+    claim to start from (rows that are in no file yet are written beside it, as .jsonl); `ready` hears, once nodes are
+    ranked and after every few patches, of what is known so far.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
@@ -100,13 +101,13 @@ def propose(
         method, (), rules, steps, over, points, absolute, True if target else edges, verify, top, draws, seed
     )
     wanted.check()
-    with progress("propose", 0) as done:
+    with progress("propose") as bar:
         if weights is None:
             from scrub.proposals.on_graph import search_graph
 
             if target:
                 raise ClaimError(f"write={write}: what is written are claims about transformers, not about graphs.")
-            return search_graph(experiment, wanted, asked.name, asked.claimed, record, done)
+            return search_graph(experiment, wanted, asked.name, asked.claimed, record, bar, bar.phase)
         from scrub.proposals.search import search
         from scrub.proposals.setup import Setup, drawn_partners
 
@@ -114,9 +115,10 @@ def propose(
         partners = drawn_partners(experiment, seed) if asked.drawn else experiment.pair[experiment.rows]
         setup = Setup.of(experiment, weights, partners, slots_of(at), wanted.gradient)
         claim = begun(hypothesis, model, setup, wanted, source, scored, rows_file, target) if target else None
-        proposal = search(setup, wanted, asked.name, asked.claimed, record, done)
+        proposal = search(setup, wanted, asked.name, asked.claimed, record, bar, bar.phase, ready)
         if target and claim:
-            write_claim(target, claim, setup, proposal, rows_file is None, done)
+            bar.phase("what heads read", 0)
+            write_claim(target, claim, setup, proposal, rows_file is None, bar)
         return proposal
 
 
@@ -142,7 +144,7 @@ def _of_claim(
     own = hypothesis.criteria
     column = pair or claim.options.pair or own.pair
     chosen = evolve(own, ablation="paired" if column else "resample", direction=direction, pair=column)
-    count = _rows(int(claim.scored.sum()), rows)
+    count = seen_rows(int(claim.scored.sum()), rows)
     experiment = experiment_of(claim, references(claim, count, seed), chosen, source.tokenizer)
     return _Asked(experiment, source, column is None, name_of(hypothesis), _claimed(claim))
 
@@ -158,11 +160,12 @@ def _at_hand(
         raise DataError(f"the data have no counterfactuals: nothing says what each row is compared with. {HOW}")
     chosen = Protocol(ablation="paired", direction=direction, pair=pair)
     experiment = plain_experiment(source, data, metric, read, scored, chosen)
-    count = _rows(len(experiment.rows), rows)
+    count = seen_rows(len(experiment.rows), rows)
     return _Asked(evolve(experiment, rows=subset(data, experiment.rows, count, seed)), source, False)
 
 
-def _rows(there: int, asked: int | None) -> int:
+def seen_rows(there: int, asked: int | None) -> int:
+    """How many rows a proposal looks at: half of them, at most 64, unless more are asked for."""
     return asked if asked is not None else min(MOST_ROWS, max(1, there // 2))
 
 

@@ -36,6 +36,7 @@ def options_of(**asked: Any) -> str:
     usual = {"draws": 20, "controls": "shuffled"}
     given = {name: value for name, value in asked.items() if value and value != usual.get(name)}
     flags = [f" --{name}" for name, value in given.items() if value is True]
+    flags += [f" --no-{name}" for name, value in asked.items() if value is False and name == "explain"]
     words = {name: str(value) for name, value in given.items() if isinstance(value, str | Path | int)}
     return "".join(flags + [f" --{name} {shlex.quote(word)}" for name, word in words.items() if word != "True"])
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from attrs import define
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.resolved import Claim
@@ -134,14 +135,38 @@ def countable(draws: int, rows: int | None, seed: int) -> None:
         raise ClaimError(f"--seed {seed}: seeds are whole numbers from 0 on.")
 
 
+@define
+class Bar:
+    """One bar on stderr, which hears of calls; each phase of a pass is a bar of its own, with its total."""
+
+    title: str
+    bar: Any = None
+
+    def __call__(self, calls: int) -> None:
+        if self.bar is not None:
+            self.bar.update(calls)
+
+    def phase(self, name: str, total: int) -> None:
+        """A new bar, `title: name`. `total` may be more than will be done; 0 says that it is not known."""
+        from tqdm.auto import tqdm
+
+        self.close()
+        title = f"{self.title}: {name}" if name else self.title
+        self.bar = tqdm(total=total, desc=title, delay=2, disable=None, leave=False, unit="call")
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        self.bar = None
+
+
 @contextmanager
-def progress(title: str, total: int) -> Generator[Callable[[int], None]]:
-    """One bar on stderr after two seconds; none where stderr is no terminal."""
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, desc=title, delay=2, disable=None, leave=False, unit="call") as bar:
-
-        def done(calls: int) -> None:
-            bar.update(calls)
-
-        yield done
+def progress(title: str, total: int | None = None) -> Generator[Bar]:
+    """A bar after two seconds; none where stderr is no terminal. Without a total, phases bring their own."""
+    bar = Bar(title)
+    if total is not None:
+        bar.phase("", total)
+    try:
+        yield bar
+    finally:
+        bar.close()

@@ -11,14 +11,15 @@ from scrub.claims.check import name_of
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
-from scrub.claims.protocol import Protocol
+from scrub.claims.protocol import KEEP, Protocol
 from scrub.claims.resolved import Claim
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, some
 from scrub.model.resolve import sound
 from scrub.verbs.settings import complete, loaded, plain_experiment, protocol_of, record_of, said_by_the_claim
 from scrub.verbs.setup import progress, references, subset, weights_of
 
 if TYPE_CHECKING:
+    from scrub.anatomy.edges import Node
     from scrub.circuit.bench import Bench
     from scrub.circuit.circuit import Circuit
     from scrub.circuit.criteria import Criteria
@@ -34,7 +35,8 @@ CircuitLike = Any  # a Circuit, names of parts, or a hypothesis
 def criteria(
     hypothesis: Hypothesis, model: Any = None, circuit: CircuitLike = None, rows: int | None = None, seed: int = 0,
     *, draws: int | None = None, random: int = 100, budget: int | None = None, tests: bool = True,
-    device: str | None = None, dtype: str = "float32", **protocol: Any,
+    device: str | None = None, dtype: str = "float32", ready: Callable[[Criteria], None] | None = None,
+    **protocol: Any,
 ) -> Criteria:  # fmt: skip
     """Faithfulness, completeness and minimality of what a hypothesis names (Wang et al. 2022), with tests.
 
@@ -43,7 +45,9 @@ def criteria(
     alone, 5); `random` circuits and parts to compare with; `budget` of greedy search; `tests=False` leaves out the
     tests of the whole circuit; `device`, `dtype` of a transformer (a computation graph runs on the cpu, in the types
     of its own functions); and the words of the protocol, over the claim's own: `ablation`,
-    `direction`, `level`, `reference`, `group`, `pair`, `through`.
+    `direction`, `level`, `reference`, `group`, `pair`, `through`, and `upstream`: what feeds a leaf of the claim is
+    ablated as everything else that it does not name, or with `"keep"` left as it is, as in a test. `ready` hears,
+    after each criterion, of what is known so far: its `unfinished` names those to come.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
@@ -61,13 +65,15 @@ def criteria(
     elif named.edges:
         named = named.at_level("edges")
     experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
-    with progress(f"{hypothesis.title}: criteria", 0) as done:
-        if circuit is None:
-            named = ablatable(named, experiment)
-        bench = _bench(experiment, weights, named, seed, draws, done)
+    if circuit is None:
+        named = ablatable(named, experiment)
+    held = _held(claim, named, chosen)
+    with progress(hypothesis.title) as bar:
+        bench = _bench(experiment, weights, named, seed, draws, bar, held)
         return judge(
             bench, named, name_of(hypothesis), record_of(source, weights, claim.data), random=random, budget=budget,
-            tests=tests,
+            tests=tests, cautions=_cautions(claim, named, chosen), begin=bar.phase,
+            ready=ready or (lambda so_far: None),
         )  # fmt: skip
 
 
@@ -87,11 +93,11 @@ def run_circuit(
 
     if circuit is None:
         raise ClaimError("run_circuit(None): give a Circuit or names; Circuit.of(hypothesis) is what a claim names.")
-    experiment, weights, named, record = _setting(
+    experiment, weights, named, record, held = _setting(
         circuit, hypothesis, model, data, metric, at, scored, rows, seed, draws, device, dtype, protocol
     )
     with progress("circuit", calls_of(experiment, draws, RUNS)) as done:
-        return run(_bench(experiment, weights, named, seed, draws, done), named, without, record)
+        return run(_bench(experiment, weights, named, seed, draws, done, held), named, without, record)
 
 
 def patch_paths(
@@ -113,7 +119,7 @@ def patch_paths(
 
     names(paths, "paths", "'9.9 -> logits'", Path)
     _own_way(protocol)
-    experiment, weights, _, record = _setting(
+    experiment, weights, _, record, _ = _setting(
         None, hypothesis, model, data, metric, at, scored, rows, seed, draws, device, dtype, protocol
     )
     listed = paths_of(paths, experiment.graph)
@@ -142,7 +148,7 @@ def sweep(
     text(to, "to", "the rest of the path, such as '-> logits'")
     positions(at)
     _own_way(protocol)
-    experiment, weights, _, record = _setting(
+    experiment, weights, _, record, _ = _setting(
         None, hypothesis, model, data, metric, read, scored, rows, seed, draws, device, dtype, protocol
     )
     cases = cases_of(senders, to, at, experiment.graph)
@@ -154,7 +160,7 @@ def _setting(
     circuit: CircuitLike, hypothesis: Hypothesis | None, model: Any, data: Dataset | None,
     metric: str | Metric | None, at: str | int, scored: str | None, rows: int | None, seed: int,
     draws: int | None, device: str | None, dtype: str, protocol: dict[str, Any],
-) -> tuple[Experiment, Transformer | None, Circuit, dict[str, Any]]:  # fmt: skip
+) -> tuple[Experiment, Transformer | None, Circuit, dict[str, Any], frozenset[Node]]:  # fmt: skip
     from scrub.circuit.arguments import counted, setting
     from scrub.circuit.circuit import Circuit
 
@@ -166,19 +172,56 @@ def _setting(
         named = Circuit() if circuit is None else _circuit(claim, circuit)
         chosen = protocol_of(hypothesis.criteria, protocol)
         experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
-        return experiment, weights, named, record_of(source, weights, claim.data)
+        record = record_of(source, weights, claim.data)
+        return experiment, weights, named, record, _held(claim, named, chosen)
     source, data, metric = complete(model, data, metric)
     chosen = protocol_of(Protocol(), protocol)
+    if chosen.upstream == KEEP:
+        raise ClaimError("upstream='keep' is about the leaves of a claim: give a hypothesis, or leave it out.")
     experiment = plain_experiment(source, data, metric, at, scored, chosen)
     experiment = evolve(experiment, rows=subset(data, experiment.rows, rows, seed))
     weights = weights_of(source, data, device, dtype)
     named = Circuit() if circuit is None else _parsed(circuit, experiment.graph)
-    return experiment, weights, named, record_of(source, weights, data)
+    return experiment, weights, named, record_of(source, weights, data), frozenset()
 
 
 def _own_way(protocol: dict[str, Any]) -> None:
     if protocol.get("through") is not None:
         raise ClaimError("through=: paths say themselves what they pass through, '9.9 ~mlps~> logits'.")
+    if protocol.get("upstream") is not None:
+        raise ClaimError("upstream=: nothing that feeds a path is ablated, so that there is nothing to keep.")
+
+
+def _held(claim: Claim, circuit: Circuit, protocol: Protocol) -> frozenset[Node]:
+    """The leaves whose upstream is kept. Raises ClaimError where nothing could be."""
+    from scrub.circuit.claimed import leaves_of
+
+    if protocol.upstream != KEEP:
+        return frozenset()
+    if protocol.direction == "denoising":
+        raise ClaimError(
+            "upstream='keep': under denoising a circuit's parts have the values of the model's own run already: "
+            "leave it out."
+        )
+    return leaves_of(claim, (*circuit.nodes, *circuit.edges))
+
+
+def _cautions(claim: Claim, circuit: Circuit, protocol: Protocol) -> tuple[str, ...]:
+    """What criteria ablate and a test does not: what feeds the claim's leaves."""
+    from scrub.circuit.claimed import leaves_of
+
+    leaves = leaves_of(claim, (*circuit.nodes, *circuit.edges))
+    if protocol.direction == "denoising" or (not leaves and protocol.upstream != KEEP):
+        return ()
+    if not leaves:
+        return ("upstream='keep' changes nothing: no leaf of the claim reads anything.",)
+    named = some([str(node) for node in sorted(leaves)])
+    if protocol.upstream == KEEP:
+        return (f"what feeds the leaves {named} is kept (upstream='keep'); random parts as early have the same.",)
+    return (
+        f"what feeds the leaves {named} is ablated too, since the claim does not name it; a test computes leaves "
+        "from the row itself, and may recover more. upstream='keep' (--upstream keep) judges the circuit that way.",
+    )
 
 
 def _circuit(claim: Claim, circuit: CircuitLike) -> Circuit:
@@ -204,8 +247,8 @@ def _parsed(circuit: CircuitLike, graph: Any) -> Circuit:
 
 def _bench(
     experiment: Experiment, weights: Transformer | None, circuit: Circuit, seed: int, draws: int | None,
-    done: Callable[[int], None],
+    done: Callable[[int], None], held: frozenset[Node] = frozenset(),
 ) -> Bench:  # fmt: skip
     from scrub.circuit.bench import Bench
 
-    return Bench.of(experiment, weights, circuit, seed, draws, done)
+    return Bench.of(experiment, weights, circuit, seed, draws, done, held)

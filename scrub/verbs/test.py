@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,29 +14,20 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError, some
 from scrub.model.resolve import check as check
 from scrub.model.resolve import sound
+from scrub.verbs.plan import plan as plan
 from scrub.verbs.report import options_of, save_run
-from scrub.verbs.setup import bench_of, countable, model_record, references, sampled, weights_of
-from scrub.verbs.verdict import judged
+from scrub.verbs.setup import bench_of, countable, model_record, progress, references, sampled, weights_of
+from scrub.verbs.verdict import judged, what_breaks
 
 if TYPE_CHECKING:
-    from scrub.engine.cost import Plan
     from scrub.score.explain import Explanation
     from scrub.score.result import Result
     from scrub.storage.directory import Run
 
 
-def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0) -> Plan:
-    """How many evaluations a test takes, how many are shared, and the cost in forward passes. Needs no weights."""
-    from scrub.engine.cost import plan_claim
-
-    countable(draws, rows, seed)
-    claim, _ = sound(hypothesis, model, expecting=False)
-    return plan_claim(claim, references(claim, rows, seed), draws, seed)
-
-
 def test(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    exact: bool = False, *, device: str | None = None, dtype: str = "float32", explain: bool = True,
+    exact: bool = False, *, device: str | None = None, dtype: str = "float32", explain: bool | None = None,
     controls: str = "shuffled", out: str | Path | Run | None = None, recompute: bool = False,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
@@ -43,8 +35,10 @@ def test(
     Main arguments: `hypothesis`; `model` overrides the claim's own (a name, a directory, a loaded model, a
     graph); `rows` takes a seeded subset of the reference rows (all by default); `draws` for each row; `seed`;
     `exact=True` enumerates every draw on a computation graph. Other arguments: `device`, `dtype` (`float64` to
-    verify), `explain=False` leaves out the top lines of the explanation of a refuted claim, `controls="none"`
-    the shuffled values; `controls="all"` adds the same claim on random unclaimed heads and on untrained models.
+    verify); `explain` says for whom it is looked for what breaks a refuted claim, at no more than the cost of the
+    test: by default for claims, with `True` for foils too, whose refutation is the good outcome, with `False` for
+    none (`scrub.explain` shows all); `controls="none"` leaves out the shuffled values; `controls="all"` adds the
+    same claim on random unclaimed heads and on untrained models.
     `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
 
@@ -52,7 +46,6 @@ def test(
     another claim or version, a damaged block, a disk that is full.
     """
     from scrub.score.controls import known_controls
-    from scrub.score.explain import quick_effects, top_lines
     from scrub.storage.directory import open_run
 
     countable(draws, rows, seed)
@@ -66,15 +59,16 @@ def test(
         bench, samples, name_of(hypothesis), source, weights, model=model, draws=draws, seed=seed,
         exact=exact, controls=controls, run=run,
     )  # fmt: skip
-    if explain and not exact and result.verdict == "refuted":
-        effects = quick_effects(bench, samples, seed)
-        result = evolve(result, effects=effects, explanation=top_lines(effects))
+    wanted = not hypothesis.foil_reason if explain is None else explain
+    if wanted and not exact and result.verdict == "refuted":
+        result = what_breaks(bench, samples, result, seed)
     if run is not None:
         result = run.record(claim, result)
     if run is not None and run is not out:  # opened here, for this claim alone
         asked = options_of(
-            model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls
-        )
+            model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls,
+            explain=explain,
+        )  # fmt: skip
         save_run(run.folder, run.claims, [result.to_dict()], asked)
         run.finish()
     return result
@@ -83,11 +77,15 @@ def test(
 def explain(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     *, row: int | None = None, device: str | None = None, dtype: str = "float32",
+    ready: Callable[[Explanation], None] | None = None,
 ) -> Explanation:  # fmt: skip
     """What breaks a claim: each swap alone and all but each, then the rows that suffer most, or `row` alone.
 
+    `ready` hears, after each swap, of what is known so far: `unfinished` counts those to come.
+
     Raises as `test`, and ClaimError when `row` is no reference row.
     """
+    from scrub.score.cost import effect_runs
     from scrub.score.explain import explain_claim
     from scrub.score.judge import provenance
 
@@ -99,7 +97,11 @@ def explain(
     weights = weights_of(source, claim.data, device, dtype)
     bench = bench_of(claim, source, weights)
     samples = sampled(bench, used, draws, seed)
-    found = explain_claim(bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer)
     record = provenance(claim.data, model_record(source, weights, bench))
     options = claim.options.shown() | ({} if row is None else {"row": row})
+    with progress(f"{hypothesis.title}: swaps", effect_runs(bench.tree, claim) * len(used) * draws) as done:
+        found = explain_claim(
+            bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer, done,
+            ready or (lambda so_far: None),
+        )  # fmt: skip
     return evolve(found, digest=claim.digest, options=options, provenance=record)

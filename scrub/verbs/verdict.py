@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from scrub.model.resolve import sound
 from scrub.model.source import Source
 from scrub.verbs.setup import bench_of, model_record, progress
@@ -28,7 +30,8 @@ def judged(
     The numbers of controls are kept where `run` is a directory.
     """
     from scrub.score.adversary import challenge
-    from scrub.score.controls import PERMUTATIONS, control
+    from scrub.score.controls import control
+    from scrub.score.cost import PERMUTATIONS
     from scrub.score.judge import conclude
 
     hypothesis = bench.claim.hypothesis
@@ -42,13 +45,26 @@ def judged(
         return challenge(bench, samples, result, draws, seed, done)
 
 
+def what_breaks(bench: Bench, samples: Samples, result: Result, seed: int) -> Result:
+    """A result with what breaks its claim, looked for at no more than the cost of the test."""
+    from scrub.engine.draw import all_swaps
+    from scrub.score.cost import Budget
+    from scrub.score.explain import quick_effects, top_lines
+
+    budget = Budget.of(all_swaps(bench.tree, bench.claim), *samples.scrubbed.shape)
+    with progress(f"{bench.claim.hypothesis.title}: what breaks it", budget.calls) as done:
+        effects = quick_effects(bench, samples, budget, seed, done)
+    return evolve(result, effects=effects, explanation=top_lines(effects, budget))
+
+
 def _more_controls(
     hypothesis: Hypothesis, bench: Bench, samples: Samples, result: Result, source: Source,
     weights: Transformer | None, model: Any, seed: int, run: Run | None,
 ) -> Result:  # fmt: skip
     """The claim on random unclaimed heads, and on models that learnt nothing."""
-    from scrub.score.elsewhere import CHOICES, random_sites
-    from scrub.score.untrained import MODELS, untrained_models
+    from scrub.score.cost import CHOICES, MODELS
+    from scrub.score.elsewhere import random_sites
+    from scrub.score.untrained import untrained_models
 
     with progress(f"{hypothesis.title}: random sites", CHOICES) as done:
         result = random_sites(

@@ -8,18 +8,21 @@ shows under `zero`.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 import scrub
-from scrub import Circuit, Dataset, Hypothesis, embed, heads
+from scrub import Circuit, Dataset, Hypothesis, embed, heads, inside
 from scrub.circuit import completeness as completing
 from scrub.circuit import on_transformer
 from scrub.circuit.bench import Bench
+from scrub.circuit.claimed import leaves_of
 from scrub.circuit.completeness import completeness, halves
 from scrub.circuit.criteria import Criteria
 from scrub.circuit.experiment import experiment_of
@@ -28,6 +31,7 @@ from scrub.circuit.minimality import minimality
 from scrub.circuit.random import random_circuits
 from scrub.claims.collect import collect
 from scrub.claims.protocol import Protocol
+from scrub.errors import ClaimError
 from scrub.model.open import open_weights
 from scrub.model.resolve import sound
 from scrub.verbs.setup import references
@@ -227,15 +231,31 @@ def test_the_gap_of_the_worst_set_is_measured_on_the_other_half() -> None:
 
 
 def test_greedy_search_tries_no_more_parts_than_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first call of `gaps` is the first step of the search, the last one measures what it chose."""
+    """`gaps` is asked for the empty set, then for the parts of one step."""
     asked: list[int] = []
     original = completing.gaps
     monkeypatch.setattr(completing, "gaps", lambda b, c, K: asked.append(len(K)) or original(b, c, K))
     circuit = less("either", SPARE)
-    found = {completeness(bench_of("either", circuit, seed), circuit, budget=1).worst.parts for seed in range(4)}
-    assert found == {(), ("0.0",)}  # one part is tried, and only 0.0 makes a difference
-    assert asked[:3] == [1, 20 + 6, 1]
-    assert sum(asked) == 4 * (1 + 20 + 6 + 1)
+    tried = [completing._greedy(bench_of("either", circuit, seed), circuit, 1)[-1] for seed in range(4)]
+    assert {tuple(map(str, parts)) for parts in tried} == {
+        (),
+        ("0.0 @ END",),
+    }  # one part; only 0.0 makes a difference
+    assert asked == [1, 1] * 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_worst_set_is_never_better_than_another_that_was_looked_at(seed: int) -> None:
+    """A search of one part on two rows is blind: what it finds may be nothing on the other two."""
+    circuit = less("either", SPARE)
+    bench = bench_of("either", circuit, seed)
+    bench = bench.on(bench.rows[:4])
+    found, measuring = completeness(bench, circuit, budget=1), halves(bench)[1]
+    looked_at = [frozenset(), *(dict(circuit.roles)[gap.variable] & set(circuit.parts) for gap in found.by_variable)]
+    known = [abs(c - m) for c, m in completing.gaps(measuring, circuit, looked_at)]
+    assert found.worst.gap >= max(*known, *found.random) - 1e-6
+    assert (found.searched, found.rows, found.apart) == (2, 2, True)
+    assert not completeness(bench.on(bench.rows[:3]), circuit, random=1).apart
 
 
 def test_halves_are_disjoint_and_drawn_by_the_seed_whatever_the_order_of_the_rows() -> None:
@@ -290,7 +310,14 @@ def test_adjusted_values_are_no_smaller_and_no_context_holds_its_own_part() -> N
 
 def test_with_everything_in_the_circuit_there_is_nothing_to_compare_with() -> None:
     every = bench_of("either", Circuit.parse("1.0 @ END")).everything
-    assert {(n.p, n.adjusted, n.minimal) for n in judged("either", every).minimality} == {(None, None, False)}
+    found = judged("either", every)
+    assert {(n.p, n.adjusted, n.minimal) for n in found.minimality} == {(None, None, False)}
+    [reason] = {n.reason for n in found.minimality}
+    assert reason.startswith("nothing else can be drawn: the circuit has every part of its kinds")
+    assert [(t.p, t.n, t.reason) for t in found.tests[:2]] == [(None, 0, reason)] * 2
+    assert str(found).count(": nothing else can be drawn") == 3
+    [inputs] = {n.reason for n in judged("either", Circuit.parse("embed @ VALUE")).minimality}
+    assert inputs == "the circuit has no parts but inputs, which every random circuit keeps"
 
 
 # the tests beside the criteria
@@ -324,6 +351,68 @@ def test_a_wrong_circuit_is_rejected_and_no_better_than_random_ones() -> None:
     found = {t.name: t for t in judged("either", less("either", LABEL)).tests}
     assert found["equivalent to the model"].p < 1e-3
     assert found["better than random circuits of equal size"].p > 0.5
+
+
+# leaves that read something
+
+
+def leafy() -> Hypothesis:
+    """The compiled induction, with the head that looks one token back as a leaf: nothing names what it reads."""
+    return claimed("induction").but(first=inside, before=heads("0.0", at="B1"))
+
+
+@pytest.mark.parametrize("level", ["components", "edges"])
+def test_a_leaf_that_reads_is_ablated_with_what_feeds_it_unless_that_is_kept(level: str) -> None:
+    given: dict[str, Any] = {"rows": ROWS, "random": FEW, "budget": 1, "tests": False}
+    given |= {"level": level, "ablation": "zero"}
+    lost, kept = scrub.criteria(leafy(), **given), scrub.criteria(leafy(), upstream="keep", **given)
+    named = scrub.criteria(claimed("induction"), **given)
+    assert lost.faithfulness.circuit > named.faithfulness.circuit + 1
+    assert kept.faithfulness.circuit == pytest.approx(named.faithfulness.circuit, abs=1e-4)
+    assert kept.faithfulness.ablated == lost.faithfulness.ablated
+    assert "the leaves 0.0 @ B1 is ablated too" in lost.cautions[0]
+    assert "upstream='keep'" in lost.cautions[0]
+    assert "caution: what feeds the leaves 0.0 @ B1 is kept" in str(kept)
+    assert kept.options["upstream"] == "keep"
+    assert named.cautions == ()
+
+
+def test_a_leaf_that_is_knocked_out_is_not_kept() -> None:
+    run: dict[str, Any] = {"rows": ROWS, "hypothesis": leafy(), "ablation": "zero"}
+    without = Circuit.of(leafy()).at_level("components") - Circuit.parse("0.0 @ B1")
+    kept, lost = (scrub.run_circuit(without, upstream=word, **run).value.value for word in ("keep", "ablate"))
+    assert kept == lost
+    assert lost is not None
+    assert lost > 1
+
+
+def test_random_parts_no_later_than_the_leaves_have_the_same() -> None:
+    circuit = Circuit.of(leafy()).at_level("components")
+    held = leaves_of(sound(leafy())[0], circuit)
+    bench = evolve(bench_of("induction", circuit), held=held)
+    assert set(map(str, held)) == {"0.0 @ B1"}
+    beside = set(map(str, bench.beside(circuit).held))
+    assert beside == {"0.0 @ B1", "0.1 @ B1", "0.1 @ END"}
+    assert bench_of("induction", circuit).beside(circuit).held == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        (lambda: scrub.criteria(leafy(), upstream="keep", direction="denoising"), "under denoising"),
+        (lambda: scrub.criteria(leafy(), upstream="kept"), "upstream='kept' is unknown"),
+        (lambda: scrub.sweep("heads", "-> logits", leafy(), upstream="keep"), "nothing that feeds a path is ablated"),
+        (
+            lambda: scrub.run_circuit(
+                "1.0", model="zoo:induction", data=leafy().data, metric="loss(b)", upstream="keep"
+            ),
+            "about the leaves of a claim",
+        ),
+    ],
+)
+def test_where_nothing_upstream_can_be_kept_it_is_said(refused: Any, told: str) -> None:
+    with pytest.raises(ClaimError, match=re.escape(told)):
+        refused()
 
 
 # the same numbers again

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 import scrub as package
 from cli_cases import Write, scrub, write
 from scrub.claims.text import words
+from scrub.cli.options import fitted
 
 __all__ = ["write"]
 GOOD = "good = make()"
@@ -337,6 +340,24 @@ def test_results_are_shown_as_they_come(write: Write) -> None:
     assert "NaN or infinite" in found.stderr
 
 
+@pytest.mark.parametrize("width", [80, 40])
+def test_lines_break_between_words_where_a_terminal_has_no_room(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    line = "    " + " ".join(["undoing", "the-rest", "of", "found"] * 6)
+
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    short = "as it is"
+    shown = fitted(f"{short}\n{line}", Terminal()).split("\n")
+    assert shown[0] == short
+    assert max(map(len, shown)) <= width
+    assert " ".join(part.strip() for part in shown[1:]) == line.strip()
+    assert all(part.startswith("      ") for part in shown[2:])
+    assert fitted(line, StringIO()) == line
+
+
 # interruptions
 
 INTERRUPTED = "c = make(metric=Metric(lambda o, r: os.kill(os.getpid(), signal.SIGINT)))"
@@ -352,9 +373,50 @@ def test_an_interrupted_run_leaves_nothing_but_what_is_kept(write: Write) -> Non
     assert {p for p in Path().iterdir() if p.name != "__pycache__"} == before
     kept = subprocess.run([*line, "--out", "runs"], capture_output=True, text=True, check=False)
     assert kept.returncode == 130
-    assert "what was computed is kept in runs: the same command goes on from there." in kept.stderr
+    told = "scrub: interrupted; what was computed is kept in runs: the same command goes on from there."
+    assert kept.stderr.strip() == told
     assert {path.name for path in Path("runs").iterdir()} == {"kept.json", "blocks"}
     assert not Path("results.json").exists()
+
+
+INDUCTION = Path(__file__).parents[1] / "hypotheses" / "induction.py"
+BROKEN_OFF = {  # what is interrupted, at which of its calls; what is shown then; what is said to be kept
+    "explain": ("scrub.score.explain.resample_only", 4, ["good  recovered 1.00", "Broken off: 2 more swaps"], ""),
+    "compare": ("scrub.verbs.compare.judged", 2, ["good: recovered 1.00"], "what was computed is kept in kept"),
+    "propose": (
+        "scrub.proposals.search.bound_rest",
+        1,
+        ["caution: broken off after"],
+        "the proposals above are kept",
+    ),
+}
+
+
+@pytest.mark.parametrize("command", BROKEN_OFF)
+def test_what_was_found_before_an_interruption_is_shown(
+    write: Write, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """And nothing is said to be kept that is not."""
+    name, at, shown, kept = BROKEN_OFF[command]
+    module, function = name.rsplit(".", 1)
+    original, calls = getattr(import_module(module), function), list[int]()
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        return original(*given, **named)
+
+    monkeypatch.setattr(name, interrupted)
+    file = f"{INDUCTION}::induction" if command == "propose" else write(f"{GOOD}\n{FOIL}")
+    found = scrub(command, file, "--rows", 16, *(["--out", "kept"] if kept else []))
+    assert found.exit_code == 130
+    for line in shown:
+        assert line in found.stdout
+    assert found.stderr.startswith(f"scrub: interrupted; {kept or 'no results were written.'}")
+    assert "no results" not in found.stderr or not kept
+    if command == "propose":
+        assert Path("kept/proposals.json").exists()
 
 
 def test_an_interrupted_write_leaves_the_old_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,16 @@ def test_what_is_not_given_is_the_claims_own_protocol(write: Write) -> None:
     assert result["tests"] == []
 
 
+def test_what_feeds_a_leaf_can_be_kept(write: Write) -> None:
+    """The claim's leaf h reads a, which it does not name."""
+    file = write("c = make()")
+    given = (*QUICK, "--ablation", "resample", "--draws", 3)
+    lost, kept = judged(file, *given)[0], judged(file, *given, "--upstream", "keep")[0]
+    assert kept["faithfulness"]["circuit"] == kept["faithfulness"]["model"] == 0
+    assert lost["faithfulness"]["circuit"] < 0
+    assert "--upstream keep" in lost["cautions"][0]
+
+
 @pytest.mark.parametrize(
     ("circuit", "parts"),
     [
@@ -131,3 +143,30 @@ def test_misuse_is_said_in_a_sentence(arguments: list[object], sentence: str) ->
     assert found.exit_code == 2
     assert sentence in found.stderr
     assert "Traceback" not in found.output
+
+
+def test_what_was_found_before_an_interruption_is_printed_and_kept(write: Write) -> None:
+    """The metric breaks off once faithfulness stands; the page is made of what is there."""
+    body = """
+import scrub.circuit.criteria as judging
+original = judging.completeness
+def interrupted(*given):
+    os.kill(os.getpid(), signal.SIGINT)
+    return original(*given)
+judging.completeness = interrupted
+c = make()
+"""
+    write(body)
+    line = [sys.executable, "-m", "scrub", "criteria", "claims.py", *map(str, QUICK), "--ablation", "resample"]
+    found = subprocess.run([*line, "--out", "kept"], capture_output=True, text=True, check=False)
+    assert found.returncode == 130
+    assert found.stdout.startswith("c  2 parts, resample ablation")
+    assert "F(C)/F(M)" in found.stdout
+    assert "completeness" not in found.stdout
+    assert found.stderr.strip() == "scrub: interrupted; the criteria above are kept in kept."
+    [result] = json.loads(Path("kept/criteria.json").read_text())["results"]
+    assert result["unfinished"] == ["completeness", "minimality"]
+    assert result["completeness"] is None
+    assert scrub("report", "kept").exit_code == 0
+    told = next(Path("kept").glob("*.html")).read_text()
+    assert "Broken off before completeness and minimality." in told

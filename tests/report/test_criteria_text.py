@@ -25,7 +25,8 @@ GAPS = Completeness(
     Gap(("embed @ IO", "0.1"), 1.2155, 7.8967, 9.1122),
     (0.1, 0.5),
     (Gap(("0.0", "0.1", "0.2", "0.3", "1.0"), 0.25, 0.5, 0.75, "gathered"),),
-)
+    30, 30,
+)  # fmt: skip
 PARTS = (
     Needed("embed @ IO", "IO", 7.98, (), 0.00002, 0.00006, 100),
     Needed("0.1", None, 0.0076, ("embed @ IO",), 0.4, 1.0, 100),
@@ -72,7 +73,7 @@ def test_criteria_as_they_read(result: Criteria) -> None:
         "      2 random sets, mean  0.3000",
         "      2 random sets, max   0.5000",
         "      gathered             0.2500    0.5000    0.7500  0.0, 0.1, 0.2, 0.3 and 1 more",
-        "      (the worst set was searched for on one half of the rows, its gap measured on the other)",
+        "      (searched on 30 rows; gaps of the worst and of random sets are those on the other 30)",
         "",
         "    minimality: the effect |F(C \\ (K + v)) - F(C \\ K)| of every part v in its context K",
         "      part   at          effect  context             p   adjusted  needed",
@@ -137,6 +138,26 @@ def test_a_worst_set_without_parts_is_explained(result: Criteria) -> None:
     shown = lines(result, completeness=evolve(GAPS, worst=Gap((), 1.25, 7.25, 8.5)))
     assert "      worst found          1.2500    7.2500    8.5000  none" in shown
     assert any("no set that was searched widens the gap" in line for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("searched", "measured", "apart", "told"),
+    [
+        (10, 10, True, "those on the other 10)"),
+        (2, 2, True, "those on the other 2: too few to find it, or to trust its gap)"),
+        (
+            3,
+            3,
+            False,
+            "(searched and measured on the same 3 rows, too few for two halves: its gap owes to the search)",
+        ),
+    ],
+)
+def test_halves_that_are_too_small_are_told(
+    result: Criteria, searched: int, measured: int, apart: bool, told: str
+) -> None:
+    shown = lines(result, completeness=evolve(GAPS, searched=searched, rows=measured, apart=apart))
+    assert any(line.endswith(told) for line in shown)
 
 
 def test_all_parts_needed(result: Criteria) -> None:

@@ -67,6 +67,13 @@ def test_a_result_has_the_words_of_the_terminal_and_the_picture_of_the_report(re
     assert result._repr_html_() == page
 
 
+def test_words_of_fixed_width_name_their_font(result: Result) -> None:
+    """A `pre` without one takes that of its surroundings where a notebook is exported."""
+    assert '<pre style="font-family:ui-monospace,' in result_html(result)
+    files = Path(scrub.report.__file__ or "").parent.glob("*.py")
+    assert [file.name for file in files if "<pre" in file.read_text()] == ["fixed.py"]
+
+
 @pytest.mark.parametrize("verdict", ["supported", "refuted", "inconclusive", "undefined"])
 def test_every_verdict_has_a_colour(result: Result, verdict: str) -> None:
     assert f"color:{INK[verdict]}" in result_html(evolve(result, verdict=verdict))

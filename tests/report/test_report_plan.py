@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 import scrub
 from score.cases import sum_claim, tiny_transformer, token_claim, token_rows
-from scrub.engine.cost import Plan
+from scrub.engine.cost import Pass, Plan, Verb
 from scrub.report.plan import plan_text
 
 PLAN = Plan("claim", 10, 4, 30, 3, 5, 12_000, 9_000, 8.0, {"x": 0, "y": 2}, True, "")
@@ -18,6 +20,23 @@ def test_a_plan_as_it_reads() -> None:
         "    cost: 30 forward passes for the pool, and about 8.0 for the draws (0.200 a row and draw)",
         "    streams are recomputed at every position: heads are passed through, or a site is at 'all'",
         "    rows without a partner that agrees (they can only be replaced by themselves): y 2",
+    ]
+
+
+VERBS = (
+    Verb("test", (Pass("draws", 40, 8.0), Pass("what breaks it (if refuted)", 1_640, 328.4, "<="))),
+    Verb("criteria", (), "cannot be run on this claim: no pairs"),
+)
+
+
+def test_the_passes_of_every_verb_stand_below_it() -> None:
+    assert plan_text(evolve(PLAN, verbs=VERBS)).splitlines()[6:] == [
+        "",
+        "    verb      pass                                      calls  forward passes",
+        "    test                                                               <= 336",
+        "              draws                                        40               8",
+        "              what breaks it (if refuted)            <= 1,640          <= 328",
+        "    criteria  cannot be run on this claim: no pairs",
     ]
 
 

@@ -118,6 +118,19 @@ def test_labels_stand_by_their_points_and_on_nothing_else() -> None:
         assert away < RINGS[-1] + 40
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_no_label_can_be_taken_for_that_of_another_point(seed: int) -> None:
+    """It is nearer its own, or joined to it by a line and away from all others."""
+    rng, frame = np.random.default_rng(seed), Room(48, 44, 364, 304)
+    x, y = 48 + 316 * rng.random(10) ** 3, 44 + 260 * rng.random(10)
+    points = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
+    for label in labelled(points, frame):
+        own = {int(word) - 1 for word in label.words.split(", ")}
+        room = around(label.x, label.y, 7.5 * len(label.words), 13)
+        nearest = min(room.gap(point) for i, point in enumerate(points) if i not in own)
+        assert nearest > (9 if label.far else room.gap((label.of_x, label.of_y)) + 2)
+
+
 def test_claims_and_controls_on_each_other_share_a_label() -> None:
     twins = tuple(Point(f"f.py::{i}", "claim", 3.25, 0.9) for i in range(4))
     numbers = words(comparison_svg(evolve(TWO_CLAIMS, pareto=twins)))

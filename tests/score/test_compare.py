@@ -26,7 +26,7 @@ from score.cases import (
     token_claim,
     token_rows,
 )
-from scrub import Hypothesis, Metric, embed, logits, nodes
+from scrub import Hypothesis, Metric, embed, heads, logits, nodes
 from scrub.claims.collect import collect
 from scrub.score.compare import Rival, adjusted, difference
 from scrub.score.comparison import A_BETTER, B_BETTER, CANNOT_TELL, Comparison, Difference, distinct, labels
@@ -229,6 +229,22 @@ def test_refinement_takes_sites_and_values() -> None:
     assert not refines(x, constant)  # all rows agree on it, but x has no such site
     assert refines(full, constant)
     assert not refines(x, odd)
+
+
+def test_of_claims_with_the_same_sites_and_values_that_with_more_edges_refines_the_other() -> None:
+    """`keys` reads s2 through k as well, which `keep` reads through v alone."""
+    [keys] = collect([f"{HYPOTHESES / 'names.py'}::names"]).hypotheses
+    fewer = heads("1.2 1.3", at="END").reads(q="gathered", k="io s1", v="io s1 s2")
+    other = heads("1.2 1.3", at="END").reads(q="gathered", k="io s1 s2", v="io s1")
+    keep, values = resolved(keys.but(name=fewer)), resolved(keys.but(name=other))
+    assert refines(resolved(keys), keep)
+    assert not refines(keep, resolved(keys))
+    assert not refines(keep, values)
+    assert not refines(values, keep)
+    apart = [heads(h, at="END").reads(q="gathered", k="io s1 s2", v="io s1 s2") for h in ("1.2", "1.3")]
+    halves = keys.but(name=apart)
+    assert refines(resolved(keys), resolved(halves))
+    assert refines(resolved(halves), resolved(keys))
 
 
 def test_strata_and_the_answer_count_as_they_are_scrubbed() -> None:

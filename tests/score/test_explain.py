@@ -22,6 +22,7 @@ from score.cases import (
 from scrub import Dataset, Interpretation, Metric, nodes
 from scrub.errors import ClaimError
 from scrub.score.explain import Explanation, SwapEffect
+from scrub.score.sample import Bench
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +154,38 @@ def test_a_refuted_claim_brings_the_top_of_its_explanation() -> None:
     assert result.explanation[0].endswith(" more: mid reads something there that the claim leaves out")
     assert scrub.test(missing_edge(), draws=20, explain=False).explanation == ()
     assert scrub.test(missing_edge(expect=scrub.recovers(0.1)), draws=20).explanation == ()
+
+
+def test_what_breaks_a_foil_is_looked_for_where_it_is_asked_for() -> None:
+    """Its refutation is the good outcome."""
+    foil = missing_edge().foil("h reads y as well")
+    assert scrub.test(foil, draws=20).effects == ()
+    assert scrub.test(foil, draws=20, explain=True).explanation == scrub.test(missing_edge(), draws=20).explanation
+    assert scrub.test(missing_edge(), draws=20, explain=False).effects == ()
+
+
+@pytest.mark.parametrize(("rows", "draws", "looked_at"), [(16, 20, 4), (16, 4, 1), (200, 4, 4), (10, 1, 0)])
+def test_looking_for_what_breaks_a_claim_costs_no_more_than_its_test(
+    monkeypatch: pytest.MonkeyPatch, rows: int, draws: int, looked_at: int
+) -> None:
+    """Counted in calls of the scrubbed model."""
+    data = Dataset.from_rows([{"columns": row.columns} for row in ROWS.rows * 13][:rows])
+    made, calls = missing_edge().but(data=data), list[int]()
+    original = Bench.scrubbed
+    monkeypatch.setattr(Bench, "scrubbed", lambda b, c, d: calls.append(len(c.reference)) or original(b, c, d))
+    result = scrub.test(made, draws=draws, controls="none")
+    assert result.verdict == "refuted"
+    assert rows * draws <= sum(calls) <= 2 * rows * draws
+    assert looked_at == 0 or sum(calls) >= 1.5 * rows * draws  # it uses what it may
+    assert len(result.effects) == looked_at
+    told = [line for line in result.explanation if " undone" in line]
+    if looked_at == 1:
+        assert result.effects[0].path == "answer"
+        assert told == ["of 4 swaps only the 1 nearest the answer are undone, to cost no more than the test"]
+    elif looked_at == 0:
+        assert told == ["none of the 4 swaps was undone, since that would cost more than so small a test"]
+    else:
+        assert not told
 
 
 def test_an_undefined_share_is_none_and_still_told() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from scrub.circuit.cost import COMPLETE, MINIMAL, TESTS
 from scrub.claims.titles import short_name
 from scrub.report.criteria import LEVEL, some_of
-from scrub.report.page.blocks import Block, Code, Section, Words, facts, part, table
+from scrub.report.page.blocks import Block, Code, Part, Section, Words, facts, part, table
 from scrub.report.page.rerun import provenance
 from scrub.report.page.words import MARKS, chance, number, settings, several, share
 
@@ -22,15 +23,25 @@ def criteria_section(result: Criteria, command: str) -> Section:
     parts = several(len(result["parts"]), "edge" if result["level"] == "edges" else "part")
     brief = f"faithfulness {_interval(f)} of (F(M) - F(0))"
     said = f"{parts}, {result['ablation']} ablation, {result['direction']}: {brief}."
+    rest: dict[str, Callable[[], list[Part]]] = {
+        COMPLETE: lambda: part("Completeness", *_completeness(result["completeness"])),
+        MINIMAL: lambda: part("Minimality", *_minimality(result)),
+        TESTS: lambda: part("Tests", *_tests(result)),
+    }
+    cautions = [Words(f"Caution: {caution}", "note") for caution in result["cautions"]]
+    if result["unfinished"]:
+        said += f" Broken off before {' and '.join(result['unfinished'])}."
     found = [
         *part("Faithfulness", *_faithfulness(result)),
-        *part("Completeness", *_completeness(result["completeness"])),
-        *part("Minimality", *_minimality(result)),
-        *part("Tests", *_tests(result)),
+        *(block for name, told in rest.items() if name not in result["unfinished"] for block in told()),
         *part("Run it again", Code(command, command=True), facts(_sample(result))),
     ]
     return Section(
-        f"Circuit of {short_name(result['hypothesis'])}", brief, (Words(said),), tuple(found), kind="criteria"
+        f"Circuit of {short_name(result['hypothesis'])}",
+        brief,
+        (Words(said), *cautions),
+        tuple(found),
+        kind="criteria",
     )
 
 
@@ -66,8 +77,16 @@ def _completeness(c: Mapping[str, Any]) -> list[Block | None]:
     return [
         Words("The gap |F(C \\ K) - F(M \\ K)| with K knocked out of circuit and model."),
         table(("K", "gap", "F(C \\ K)", "F(M \\ K)", "parts"), rows),
-        Words("The worst set was searched for on one half of the rows, its gap measured on the other.", "note"),
+        Words(_measured(c), "note"),
     ]
+
+
+def _measured(c: Mapping[str, Any]) -> str:
+    if not c["apart"]:
+        return f"Searched and measured on the same {c['rows']} rows, too few for two halves."
+    return (
+        f"Searched on {c['searched']} rows; gaps of the worst and of random sets are those on the other {c['rows']}."
+    )
 
 
 def _gap(gap: Mapping[str, Any]) -> tuple[str, str, str, str]:

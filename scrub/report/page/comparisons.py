@@ -132,7 +132,7 @@ def _refines(c: Compared, names: Mapping[str, str]) -> list[str]:
         if (coarser, finer) not in found:
             lines.append(f"{names[finer]} refines {names[coarser]}: its sites and values decide the other's")
         elif finer < coarser:
-            lines.append(f"{names[finer]} and {names[coarser]} refine each other: the same sites and values")
+            lines.append(f"{names[finer]} and {names[coarser]} refine each other: the same sites, values and edges")
     return lines
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scrub.errors import ScrubError
 from scrub.report.criteria import headline
 from scrub.report.plots.canvas import CLAIM, CONTROL, RISE, panels, plotly, rows_high, with_unit
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+    from scrub.circuit.completeness import Completeness
     from scrub.circuit.criteria import Criteria
 
 NAMED = 6  # parts of a set that a hover text names
@@ -17,13 +19,20 @@ NAMED = 6  # parts of a set that a hover text names
 
 def criteria_plot(result: Criteria) -> Figure:
     """Faithfulness, completeness and minimality, each a panel; bars of parts shown to be needed are filled."""
+    if result.completeness is None:
+        raise ScrubError("criteria that were broken off have no plot: run them to their end.")
     high = max(420, rows_high(max(len(result.minimality), 3 + len(result.completeness.by_variable))))
     titles = ["faithfulness: F", "completeness: gap", "minimality: effect of a part"]
     labels = ["worst of 20 random", *(n.part for n in result.minimality)]
     figure = panels(titles, [0.24, 0.34, 0.42], high, headline(result), labels)
     metric = with_unit(result.metric)
     for column, (trace, axis) in enumerate(
-        [(_faithfulness(result), f"mean {metric}"), (_completeness(result), metric), (_minimality(result), metric)], 1
+        [
+            (_faithfulness(result), f"mean {metric}"),
+            (_completeness(result.completeness), metric),
+            (_minimality(result), metric),
+        ],
+        1,
     ):
         figure.add_trace(trace, row=1, col=column)
         if column == 1:
@@ -44,9 +53,8 @@ def _faithfulness(result: Criteria) -> Any:
     )
 
 
-def _completeness(result: Criteria) -> Any:
+def _completeness(c: Completeness) -> Any:
     """|F(C without K) - F(M without K)| for the worst K, the worst of the random ones, and each variable's parts."""
-    c = result.completeness
     found = [("worst found", c.worst.gap, c.worst.parts)]
     found += [(f"worst of {len(c.random)} random", max(c.random), ())] if c.random else []
     found += [(gap.variable or "", gap.gap, gap.parts) for gap in c.by_variable]

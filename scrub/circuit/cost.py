@@ -1,0 +1,99 @@
+"""What judging a circuit costs, counted before anything is run: how often each criterion runs a circuit on a row.
+
+A circuit on one row is about one forward pass: what is outside is computed no faster than what is inside. Circuits of
+edges have a stream for each channel that reads something of its own, and cost more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from scrub.anatomy.edges import Part
+from scrub.circuit.bench import Bench
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.completeness import CANDIDATES, RANDOM, halves
+from scrub.circuit.experiment import referred
+from scrub.circuit.minimality import contexts_of, others_of
+
+NAMES = FAITHFUL, COMPLETE, MINIMAL, TESTS = "faithfulness", "completeness", "minimality", "tests"
+
+
+@frozen
+class Phase:
+    """One pass: how many calls it makes, a circuit on a row each. `most` says that it may need fewer."""
+
+    name: str
+    calls: int
+    most: bool = False
+
+
+def phases_of(
+    bench: Bench, circuit: Circuit, random: int = 100, budget: int | None = None, tests: bool = True
+) -> tuple[Phase, ...]:
+    """The passes of `judge` after the rows' own, in their order. The bench needs no weights."""
+    calls, searching, measuring = len(bench.calls), *(len(half.calls) for half in halves(bench))
+    greedy = 2 * (1 + _tried(len(circuit.parts), budget)) * searching
+    sets = 1 + _steps(len(circuit.parts), budget) + RANDOM + len(circuit.roles)
+    searched, chosen = _minimal(bench, circuit, random)
+    found = [
+        Phase(FAITHFUL, 3 * calls),
+        Phase(COMPLETE, greedy + 2 * sets * calls, most=True),
+        Phase(MINIMAL, searched * searching + chosen * measuring, most=True),
+        Phase(TESTS, (2 + 2 * random) * calls if tests else 0, most=True),
+    ]
+    return tuple(phase for phase in found if phase.calls)
+
+
+def rows_of(bench: Bench) -> int:
+    """How many rows are run for their own values and for the ablated ones.
+
+    By the whole bench, by the half on which completeness searches, and by both halves for minimality.
+    """
+    halved, calls = _halved(bench), len(bench.calls)
+    drawn = bench.experiment.protocol.ablation in ("resample", "paired")
+    prepared = calls + (len(halves(bench)[0].calls) + calls if halved else 0)
+    return prepared * (1 + drawn) + sum(means_of(bench, name) for name in NAMES)
+
+
+def means_of(bench: Bench, phase: str) -> int:
+    """How many rows are run in a phase for their means."""
+    times = {FAITHFUL: 1, COMPLETE: 1 if _halved(bench) else 0, MINIMAL: 2 if _halved(bench) else 0}.get(phase, 0)
+    experiment = bench.experiment
+    averaged = experiment.protocol.ablation == "mean" and experiment.graph.sequence
+    return times * len(referred(experiment)) if averaged else 0
+
+
+def _halved(bench: Bench) -> bool:
+    return halves(bench)[0] is not bench
+
+
+def _tried(parts: int, budget: int | None) -> int:
+    """Parts that greedy search tries at most: some in every step, a part less each time."""
+    most = sum(min(left, CANDIDATES) for left in range(parts, 0, -1))
+    return most if budget is None else min(most, budget)
+
+
+def _steps(parts: int, budget: int | None) -> int:
+    return parts if budget is None else min(parts, -(-budget // max(1, min(parts, CANDIDATES))))
+
+
+def _minimal(bench: Bench, circuit: Circuit, random: int) -> tuple[int, int]:
+    """Distinct circuits that are searched on one half of the rows, and run, at most, on the other."""
+    own, contexts = frozenset(circuit.parts), contexts_of(circuit, bench.seed)
+    others = others_of(bench, circuit, random)
+    cases = [(own, part) for part in circuit.parts] + [(own | {part}, part) for part in others]
+    return len(_distinct(cases, contexts)), 1 + 2 * len(dict.fromkeys(cases))
+
+
+def _distinct(
+    cases: Iterable[tuple[frozenset[Part], Part]], contexts: Iterable[frozenset[Part]]
+) -> set[frozenset[Part]]:
+    found: set[frozenset[Part]] = set()
+    listed = list(contexts)
+    for whole, part in cases:
+        for context in listed:
+            rest = whole - (context - {part})
+            found |= {rest, rest - {part}}
+    return found

@@ -1,0 +1,77 @@
+"""How often the passes beside a test's own draws run, counted before anything is run, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from attrs import frozen
+
+from scrub.claims.resolved import Claim
+from scrub.engine.draw import Swap, all_swaps
+from scrub.engine.unroll import Occurrence
+
+PERMUTATIONS = 20  # of shuffled values, one draw each
+SEARCH_ROWS, SEARCH_DRAWS = 64, 4  # on which an adversary searches
+CHOICES, MOVED_DRAWS = 5, 4  # of random sites
+MODELS, UNTRAINED_DRAWS = 3, 4  # that learnt nothing
+QUICK_ROWS, QUICK_DRAWS = 64, 4  # on which it is looked for what breaks a claim, at most
+LEAST = 16  # calls of a run: fewer tell nothing
+Swaps = Mapping[Swap, tuple[Occurrence, ...]]  # with the occurrences that share each
+
+
+def with_all_below(swap: Swap, everything: Swaps) -> set[Swap]:
+    """A swap and all that are below it in the tree."""
+    return {swap} | {other for other in everything if _is_below(other, swap, everything)}
+
+
+def runs_of(swap: Swap, everything: Swaps) -> int:
+    """How many runs a swap's effect takes: it alone, all but it, and where others are below all but these and it."""
+    nodes = everything[swap]
+    own_rests = any(kind == "rest" and len(sharing) == 1 for (_, kind), sharing in everything.items())
+    rest_below = swap[1] == "donor" and own_rests and any(not node.leaf for node in nodes)
+    below = rest_below or any(node.children for node in nodes)
+    return 2 + (not nodes[0].is_root and below)
+
+
+def effect_runs(tree: Occurrence, claim: Claim) -> int:
+    """How many runs the effects of all swaps take."""
+    everything = all_swaps(tree, claim)
+    return sum(runs_of(swap, everything) for swap in everything)
+
+
+def _is_below(swap: Swap, other: Swap, everything: Swaps) -> bool:
+    """Whether all that share a swap lie in the branches of another: in the subtrees of the occurrences that share it,
+    or, of a donor, at these, as the rest that their calls draw."""
+    nodes = everything[other]
+    here = {node.path for node in nodes} if (other[1], swap[1]) == ("donor", "rest") else set[str]()
+    return all(n.path in here or any(n.path.startswith(f"{o.path}/") for o in nodes) for n in everything[swap])
+
+
+@frozen
+class Budget:
+    """What may be spent on what breaks a claim: `chosen` swaps, each of `runs` on `rows` rows x `draws` draws."""
+
+    chosen: tuple[Swap, ...]
+    swaps: int
+    runs: int
+    rows: int
+    draws: int
+
+    @property
+    def calls(self) -> int:
+        return self.runs * self.rows * self.draws
+
+    @classmethod
+    def of(cls, everything: Swaps, rows: int, draws: int) -> Budget:
+        """At most the calls of a test of so many rows and draws; the swaps nearest the answer where all are too many.
+
+        A run of fewer calls than `LEAST` would tell nothing.
+        """
+        nearest = sorted(everything, key=lambda swap: swap[0].count("/"))
+        needed = np.cumsum([runs_of(swap, everything) for swap in nearest])
+        each = max(min(LEAST, rows * draws), rows * draws // max(1, int(needed[-1]) if len(needed) else 1))
+        few = min(QUICK_ROWS, rows, each)
+        times = min(QUICK_DRAWS, draws, each // few)
+        count = int((needed * few * times <= rows * draws).sum())
+        return cls(tuple(nearest[:count]), len(nearest), int(needed[count - 1]) if count else 0, few, times)

@@ -1,0 +1,127 @@
+"""What `scrub plan` says every verb costs, against what bars hear while the verbs run and what models are asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scrub
+from scrub import Hypothesis
+from scrub.claims.collect import collect
+from scrub.engine.cost import Pass, Verb
+from scrub.score.patched import PatchedTransformer
+from scrub.verbs.setup import Bar
+
+GALLERY = Path(__file__).parents[1] / "hypotheses"
+ROWS, DRAWS = 24, 3
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[str], Counter[str]]:
+    """Calls that were heard of, and totals, by the words of their bar."""
+    calls, totals, now = Counter[str](), Counter[str](), dict[str, str]()
+
+    def phase(bar: Bar, name: str, total: int) -> None:
+        now[bar.title] = f"{bar.title}: {name}" if name else bar.title
+        totals[now[bar.title]] += total
+
+    def called(bar: Bar, count: int) -> None:
+        calls[now[bar.title]] += count
+
+    monkeypatch.setattr(Bar, "phase", phase)
+    monkeypatch.setattr(Bar, "__call__", called)
+    return calls, totals
+
+
+def names(which: str = "names") -> Hypothesis:
+    return collect([f"{GALLERY / 'names.py'}::{which}"]).hypotheses[0]
+
+
+def planned(hypothesis: Hypothesis, verb: str) -> dict[str, Pass]:
+    [found] = [v for v in scrub.plan(hypothesis, rows=ROWS, draws=DRAWS).verbs if v.name == verb]
+    return {one.name: one for one in found.passes}
+
+
+Told = tuple[Counter[str], Counter[str]]
+
+
+def test_a_test_makes_the_calls_that_were_planned(heard: Told) -> None:
+    calls, totals = heard
+    foil = names("wrong_mover")
+    wanted = planned(foil, "test")
+    assert scrub.test(foil, rows=ROWS, draws=DRAWS, explain=True).verdict == "refuted"
+    assert calls["wrong_mover: rows"] == wanted["rows of the pool"].calls == 400
+    assert calls["wrong_mover"] == wanted["draws"].calls == ROWS * DRAWS
+    assert calls["wrong_mover: controls"] == wanted["shuffled values"].calls == 20 * ROWS
+    looked = wanted["what breaks it (--explain, if refuted)"]
+    assert 0 < calls["wrong_mover: what breaks it"] == looked.calls <= wanted["draws"].calls
+    assert calls == totals
+    assert wanted["rows of the pool"].forwards == 400
+    assert "what breaks it (if refuted)" in planned(names(), "test")
+
+
+def test_an_explanation_makes_the_calls_that_were_planned(heard: Told) -> None:
+    calls, totals = heard
+    wanted = planned(names(), "explain")
+    scrub.explain(names(), rows=ROWS, draws=DRAWS)
+    [swaps] = [one for name, one in wanted.items() if name.startswith("swaps (")]
+    assert calls["names: swaps"] == totals["names: swaps"] == swaps.calls
+
+
+def test_criteria_run_no_more_than_was_planned_and_not_much_less(heard: Told) -> None:
+    """Rows of means are heard of as well; greedy search ends when nothing gets worse, and finds its sets again."""
+    calls, totals = heard
+    wanted = planned(names(), "criteria")
+    scrub.criteria(names(), rows=ROWS)
+    means = {"faithfulness": 1, "completeness": 1, "minimality": 2, "tests": 0}
+    run = {name: calls[f"names: {name}"] - times * _abc() for name, times in means.items()}
+    assert run["faithfulness"] == wanted["faithfulness"].calls == 3 * ROWS
+    assert run["tests"] == wanted["tests"].calls == 202 * ROWS
+    assert 0.8 * wanted["minimality"].calls <= run["minimality"] <= wanted["minimality"].calls
+    assert 0.2 * wanted["completeness"].calls <= run["completeness"] <= wanted["completeness"].calls
+    assert all(calls[name] <= totals[name] for name in totals)
+    assert wanted["rows and their means"].calls == int(2.5 * ROWS) + 4 * _abc()
+
+
+def _abc() -> int:
+    """The rows that means are taken over."""
+    data = names().data() if callable(names().data) else names().data
+    return int(np.sum([row.columns["is_abc"] for row in data.rows]))
+
+
+def test_a_proposal_passes_no_more_than_was_planned(heard: Told) -> None:
+    """A patch begins at the first layer that changes, and the top may stand early: at least half is needed."""
+    calls, totals = heard
+    [verb] = [v for v in scrub.plan(names()).verbs if v.name == "propose"]
+    found = scrub.propose(names())
+    made = found.rows * (found.passes["forward"] + 2 * found.passes["backward"])
+    assert verb.forwards is not None
+    assert 0.5 * verb.forwards <= made <= verb.forwards
+    assert set(totals) == {f"propose: {one.name}" for one in verb.passes}
+    for one in verb.passes:
+        assert 0 < calls[f"propose: {one.name}"] <= one.calls
+
+
+def test_interchange_asks_the_model_as_often_as_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted, asked, original = planned(names(), "interchange"), list[int](), PatchedTransformer.outputs
+    monkeypatch.setattr(PatchedTransformer, "outputs", lambda m, r, p=(): asked.append(len(r)) or original(m, r, p))
+    scrub.interchange(names(), rows=ROWS)
+    assert asked[0] == wanted["rows as they are"].calls == ROWS
+    assert sum(asked[1:]) <= wanted["interchanged"].calls == (5 + 1) * ROWS * 5
+
+
+def test_what_cannot_be_run_says_why() -> None:
+    alone = names().but(criteria=scrub.protocol(ablation="paired"))
+    [verb] = [v for v in scrub.plan(alone, rows=ROWS).verbs if v.name == "criteria"]
+    assert (verb.passes, verb.forwards) == ((), None)
+    assert verb.note.startswith("cannot be run on this claim: ablation 'paired' needs the column")
+
+
+def test_costs_add_up() -> None:
+    verb = Verb("test", (Pass("a", 3, 3.0), Pass("b", 5, 1.5, "<=")))
+    assert (verb.forwards, verb.bound) == (4.5, "<= ")
+    assert Verb("test", (Pass("a", 3, 3.0, ">="), Pass("b", 5, 1.5, "<="))).bound == "about "
+    assert Verb("test", (Pass("a", 3),)).forwards is None
