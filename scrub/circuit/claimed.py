@@ -40,7 +40,7 @@ def claimed_parts(claim: Claim) -> Parts:
 
 
 def leaves_of(claim: Claim, parts: Iterable[Part]) -> frozenset[Node]:
-    """The nodes of a claim's leaves that its circuit's parts have and that read something: no embeddings, no input nodes.
+    """The nodes of a claim's leaves that parts have and that read something: no embeddings, no input nodes.
 
     A node that is also one of a variable with parents is none.
     """

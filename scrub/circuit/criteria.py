@@ -20,6 +20,7 @@ from scrub.circuit.minimality import Needed, minimality
 from scrub.circuit.random import only_one, random_circuits, why_alone
 from scrub.circuit.runs import by_row
 from scrub.circuit.significance import Finding, equivalence, independence, wins
+from scrub.circuit.universe import is_input
 from scrub.errors import ClaimError
 from scrub.shown import shown
 

@@ -55,7 +55,7 @@ FACES = {
         plot="plots.exchanges.interchange_plot",
         frame="frames.exchanges_frame",
     ),
-    "scrub.score.power.Power": Faces(html="notebook.words_html", frame="frames.line_frame"),
+    "scrub.score.power.Power": Faces(text="power.power_text", html="notebook.words_html", frame="frames.line_frame"),
     "scrub.circuit.circuit.Circuit": Faces(html="circuit.circuit_html", frame="circuit.circuit_frame"),
     "scrub.circuit.runs.CircuitRun": Faces(text="sweep.run_text", html="sweep.run_html", frame="frames.rows_frame"),
     "scrub.circuit.sweep.Sweep": Faces(

@@ -18,7 +18,6 @@ import numpy as np
 from attrs import Factory, evolve, field, frozen
 from jaxtyping import Float
 
-from scrub.claims.titles import short_name
 from scrub.score.statistics import FEW_ROWS
 from scrub.score.verdict import INCONCLUSIVE, ROUNDING
 from scrub.shown import shown
@@ -168,26 +167,7 @@ class Power:
         return shown(self, "frame")
 
     def __str__(self) -> str:
-        how = "every draw" if self.draws is None else f"{self.draws} draws"
-        pilot = "every draw" if self.pilot_draws is None else f"{self.pilot_draws} draws"
-        name, few = short_name(self.hypothesis), ""
-        if self.rows < FEW_ROWS:
-            few = f" Fewer than {FEW_ROWS} rows give no verdict."
-        if self.flat:
-            return (
-                f"{name}: the pilot of {self.pilot_rows} rows x {pilot} saw no spread, and so tells nothing of how "
-                f"many rows are needed ({self.rows} rows x {how} were asked for).{few}"
-            )
-        return (
-            f"{name}: {self.rows} rows x {how} tell differences of {self.detectable:.3f} of what is recovered, of "
-            f"{self.detectable_high:.3f} at worst (standard error {self.error:.3f}, at most {self.error_high:.3f} "
-            f"with {UPPER:.0%} confidence, from {self.pilot_rows} rows x {pilot}).{few}{self._options()}"
-        )
-
-    def _options(self) -> str:
-        from scrub.report.text import options_words
-
-        return f" Options: {options_words(self.options)}." if self.options else ""
+        return shown(self, "text")
 
     def _repr_html_(self) -> str:
         return shown(self, "html")
