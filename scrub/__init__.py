@@ -24,22 +24,22 @@ from scrub.claims.sites import mlps as mlps
 from scrub.claims.sites import nodes as nodes
 from scrub.claims.sites import pos as pos
 from scrub.claims.sites import resid as resid
+from scrub.claims.thaw import thaw as thaw
 from scrub.errors import ScrubError as ScrubError
+from scrub.model.resolve import check as check
 from scrub.storage.version import VERSION
 from scrub.verbs.compare import compare as compare
-from scrub.verbs.freeze import diff as diff
+from scrub.verbs.criteria import criteria as criteria
+from scrub.verbs.diff import diff as diff
+from scrub.verbs.explain import explain as explain
 from scrub.verbs.freeze import freeze as freeze
-from scrub.verbs.freeze import thaw as thaw
 from scrub.verbs.interchange import interchange as interchange
-from scrub.verbs.interchange import power as power
+from scrub.verbs.patch_paths import patch_paths as patch_paths
+from scrub.verbs.plan import plan as plan
+from scrub.verbs.power import power as power
 from scrub.verbs.propose import propose as propose
-from scrub.verbs.setup_circuits import criteria as criteria
-from scrub.verbs.setup_circuits import patch_paths as patch_paths
-from scrub.verbs.setup_circuits import run_circuit as run_circuit
-from scrub.verbs.setup_circuits import sweep as sweep
-from scrub.verbs.test import check as check
-from scrub.verbs.test import explain as explain
-from scrub.verbs.test import plan as plan
+from scrub.verbs.run_circuit import run_circuit as run_circuit
+from scrub.verbs.sweep import sweep as sweep
 from scrub.verbs.test import test as test
 
 __version__ = VERSION

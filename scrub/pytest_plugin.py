@@ -162,7 +162,7 @@ def _taught(result: Result) -> list[str]:
 
 def _explained(hypothesis: Hypothesis, result: Result, rows: int | None, draws: int) -> str:
     """What `scrub explain` prints, of some rows; nothing where nothing can be recovered."""
-    from scrub.verbs.test import explain
+    from scrub.verbs.explain import explain
 
     if result.verdict == "undefined":
         return ""

@@ -94,7 +94,7 @@ def criteria(
     are judged only where they are named: file.py::name. No verdict is given, so that the exit code is 0.
     """
     from scrub.circuit.arguments import counted
-    from scrub.verbs.setup_circuits import criteria as judge
+    from scrub.verbs.criteria import criteria as judge
 
     counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget)
     given = {name: value for name, value in protocol.items() if value is not None}

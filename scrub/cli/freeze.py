@@ -33,7 +33,7 @@ def freeze(target: str, out: Path, model: str | None) -> tuple[Results, int]:
 @reporting
 def diff(a: str, b: str) -> tuple[Results, int]:
     """Compare two claims, each FILE::NAME or the directory of a frozen one: '-' what A says alone, '+' B alone."""
-    from scrub.verbs.freeze import diff as run
+    from scrub.verbs.diff import diff as run
 
     found = run(*(_claim(target) for target in (a, b)))
     for line in str(found).splitlines():

@@ -52,11 +52,11 @@ from scrub.cli.options import (
 from scrub.cli.propose import propose
 from scrub.cli.report import report
 from scrub.errors import ClaimError, ScrubError
+from scrub.model.resolve import check as run_check
 from scrub.report import text
 from scrub.report.markdown import markdown_text
 from scrub.storage import files
 from scrub.verbs.report import save_run, write_page
-from scrub.verbs.test import check as run_check
 
 
 class _Group(click.Group):
@@ -181,7 +181,7 @@ def plan(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, steps: bool
 ) -> tuple[Results, int]:
     """Count what a test would compute and share, and its cost in forward passes. Needs no weights."""
-    from scrub.verbs.test import plan as run_plan
+    from scrub.verbs.plan import plan as run_plan
 
     plans = [run_plan(h, model, rows, draws, seed) for h in sound_claims(targets, model, expecting=False)]
     say("\n".join(f"{p}\n{p.program}" if steps else str(p) for p in plans))
@@ -268,7 +268,7 @@ def explain(
     row: int | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Show what breaks a claim: every swap alone, all but each, and the rows that suffer most."""
-    from scrub.verbs.test import explain as run_explain
+    from scrub.verbs.explain import explain as run_explain
 
     claims = sound_claims(targets, model)
     found: list[Any] = []

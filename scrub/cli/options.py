@@ -19,8 +19,8 @@ from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems
 from scrub.errors import ClaimError, DataError, MetricError, ModelError
+from scrub.model.resolve import check
 from scrub.storage import files
-from scrub.verbs.test import check
 
 if TYPE_CHECKING:
     from scrub.storage.directory import Run

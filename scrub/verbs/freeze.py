@@ -1,19 +1,17 @@
-"""The verbs of publishing: a claim written as data, read back, and compared with another, one fact a line."""
+"""`scrub.freeze`: a claim written as data."""
 
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from scrub.claims.check import name_of
-from scrub.claims.facts import canonical_text, facts_of
-from scrub.claims.freeze import CLAIM, Frozen, freeze_claim
+from scrub.claims.freeze import Frozen, freeze_claim
 from scrub.claims.hub import Pinned
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.published import ClaimDiff, Published
+from scrub.claims.published import Published
 from scrub.claims.thaw import read_frozen
 from scrub.claims.thaw import thaw as thaw
 from scrub.errors import ClaimError, path_of
@@ -34,18 +32,18 @@ def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None) -> Publis
         raise ClaimError(f"{folder} exists already: a frozen claim is never written over. Name another --out.")
     claim, source = sound(hypothesis, model, expecting=False)
     chosen = hypothesis.model if model is None else model
-    name = _model_name(chosen)
-    found = freeze_claim(claim, data_of(hypothesis, source), name, _revision(source, chosen))
+    name = model_name(chosen)
+    found = freeze_claim(claim, data_of(hypothesis, source), name, revision_told(source, chosen))
     _write(found, folder)
     without = claim.graph.name if name is None else None
     return Published(name_of(hypothesis), found.digest, folder, without, not claim.graph.sequence)
 
 
-def _model_name(model: Any) -> str | None:
+def model_name(model: Any) -> str | None:
     return str(model) if isinstance(model, str | Path) else None
 
 
-def _revision(source: Source, model: Any) -> str | None:
+def revision_told(source: Source, model: Any) -> str | None:
     """The revision of weights that are at hand, or in the local cache of the hub, which are not loaded for it."""
     if isinstance(model, Pinned):
         return model.revision
@@ -68,27 +66,3 @@ def _write(found: Frozen, folder: Path) -> None:
         raise ClaimError(f"{folder} cannot be written: {error.strerror}.") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def diff(a: Hypothesis | str | Path, b: Hypothesis | str | Path) -> ClaimDiff:
-    """What one claim says and the other does not; a path is the directory of a frozen claim.
-
-    Raises ClaimProblems for a claim that `check` refuses, ClaimError for a directory that holds none.
-    """
-    first, second = Counter(_text(a)), Counter(_text(b))
-    alone = [tuple(sorted(lines.elements())) for lines in (first - second, second - first)]
-    return ClaimDiff(_called(a), _called(b), alone[0], alone[1])
-
-
-def _called(one: Hypothesis | str | Path) -> str:
-    return name_of(one) if isinstance(one, Hypothesis) else str(one)
-
-
-def _text(one: Hypothesis | str | Path) -> tuple[str, ...]:
-    if isinstance(one, str | Path):
-        if not (Path(one) / CLAIM).is_file():
-            raise ClaimError(f"{one} holds no {CLAIM}: it is no frozen claim.")
-        return read_frozen(Path(one)).text
-    claim, source = sound(one, expecting=False)
-    facts = facts_of(claim, _model_name(one.model), _revision(source, one.model))
-    return canonical_text(facts, claim.values, claim.data)

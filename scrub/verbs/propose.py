@@ -20,8 +20,8 @@ from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.computation import Computation
 from scrub.model.resolve import sound
-from scrub.verbs.settings import complete, plain_experiment, record_of, said_by_the_claim
 from scrub.verbs.setup import progress, references, subset, weights_of
+from scrub.verbs.setup_circuits import complete, plain_experiment, record_of, said_by_the_claim
 from scrub.verbs.write import begun, target_of, write_claim
 
 if TYPE_CHECKING:

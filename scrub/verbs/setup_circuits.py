@@ -1,162 +1,97 @@
-"""The verbs of circuits: run one, patch paths, sweep, judge by the three criteria."""
+"""What the verbs of circuits and proposals share: settings made whole, circuits named, models opened."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from attrs import evolve
 
-from scrub.claims.check import name_of
+from scrub.anatomy.positions import parse_slots
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.metric import Metric
+from scrub.claims.metric import Metric, parse_metric
 from scrub.claims.protocol import KEEP, Protocol
 from scrub.claims.resolved import Claim
-from scrub.errors import ClaimError, some
+from scrub.errors import ClaimError
+from scrub.model.computation import Computation
 from scrub.model.resolve import sound
-from scrub.verbs.settings import complete, loaded, plain_experiment, protocol_of, record_of, said_by_the_claim
-from scrub.verbs.setup import progress, references, subset, weights_of
+from scrub.model.source import Source, find
+from scrub.verbs.setup import model_record, references, subset, weights_of
 
 if TYPE_CHECKING:
     from scrub.anatomy.edges import Node
     from scrub.circuit.bench import Bench
     from scrub.circuit.circuit import Circuit
-    from scrub.circuit.criteria import Criteria
     from scrub.circuit.experiment import Experiment
-    from scrub.circuit.paths import Path
-    from scrub.circuit.runs import CircuitRun
-    from scrub.circuit.sweep import Sweep
     from scrub.model.weights import Transformer
 
 CircuitLike = Any  # a Circuit, names of parts, or a hypothesis
 
 
-def criteria(
-    hypothesis: Hypothesis, model: Any = None, circuit: CircuitLike = None, rows: int | None = None, seed: int = 0,
-    *, draws: int | None = None, random: int = 100, budget: int | None = None, tests: bool = True,
-    device: str | None = None, dtype: str = "float32", ready: Callable[[Criteria], None] | None = None,
-    **protocol: Any,
-) -> Criteria:  # fmt: skip
-    """Faithfulness, completeness and minimality of what a hypothesis names (Wang et al. 2022), with tests.
-
-    Main arguments: `hypothesis`; `model` overrides its own; `circuit` judges another circuit in its setting (a
-    Circuit, or names); `rows` takes a seeded subset; `seed`. Other arguments: `draws` for each row (`resample`
-    alone, 5); `random` circuits and parts to compare with; `budget` of greedy search; `tests=False` leaves out the
-    tests of the whole circuit; `device`, `dtype` of a transformer (a computation graph runs on the cpu, in the types
-    of its own functions); and the words of the protocol, over the claim's own: `ablation`,
-    `direction`, `level`, `reference`, `group`, `pair`, `through`, and `upstream`: what feeds a leaf of the claim is
-    ablated as everything else that it does not name, or with `"keep"` left as it is, as in a test. `ready` hears,
-    after each criterion, of what is known so far: its `unfinished` names those to come.
-
-    Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
-    """
-    from scrub.circuit.arguments import counted, setting
-    from scrub.circuit.bench import ablatable
-    from scrub.circuit.criteria import judge
-
-    counted(rows=rows, draws=draws, seed=seed, random=random, budget=budget)
-    setting(hypothesis, model, None, needed=True)
-    claim, source = sound(hypothesis, model, expecting=False)
-    chosen = protocol_of(hypothesis.criteria, protocol)
-    named = _circuit(claim, circuit)
-    if circuit is None or "level" in protocol:
-        named = named.at_level(chosen.level)
-    elif named.edges:
-        named = named.at_level("edges")
-    experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
-    if circuit is None:
-        named = ablatable(named, experiment)
-    held = _held(claim, named, chosen)
-    with progress(hypothesis.title) as bar:
-        bench = _bench(experiment, weights, named, seed, draws, bar, held)
-        return judge(
-            bench, named, name_of(hypothesis), record_of(source, weights, claim.data), random=random, budget=budget,
-            tests=tests, cautions=_cautions(claim, named, chosen), begin=bar.phase,
-            ready=ready or (lambda so_far: None),
-        )  # fmt: skip
+def said_by_the_claim(**given: Any) -> None:
+    """Raises ClaimError for arguments that a hypothesis says itself."""
+    if unused := [f"{name}=" for name, value in given.items() if value is not None]:
+        raise ClaimError(f"{', '.join(unused)}: the hypothesis says these; use hypothesis.but(...) to change them.")
 
 
-def run_circuit(
-    circuit: CircuitLike, hypothesis: Hypothesis | None = None, *, without: bool = False, model: Any = None,
-    data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1, scored: str | None = None,
-    rows: int | None = None, seed: int = 0, draws: int | None = None, device: str | None = None,
-    dtype: str = "float32", **protocol: Any,
-) -> CircuitRun:  # fmt: skip
-    """Run one circuit: everything outside it ablated (or, `without=True`, the circuit itself).
-
-    The setting is a hypothesis', or `model`, `data`, `metric` and `at`, the position where logits are read. Other
-    arguments as in `criteria`. Raises as `criteria`.
-    """
-    from scrub.circuit.bench import calls_of
-    from scrub.circuit.runs import RUNS, run
-
-    if circuit is None:
-        raise ClaimError("run_circuit(None): give a Circuit or names; Circuit.of(hypothesis) is what a claim names.")
-    experiment, weights, named, record, held = _setting(
-        circuit, hypothesis, model, data, metric, at, scored, rows, seed, draws, device, dtype, protocol
-    )
-    with progress("circuit", calls_of(experiment, draws, RUNS)) as done:
-        return run(_bench(experiment, weights, named, seed, draws, done, held), named, without, record)
+def complete(model: Any, data: Dataset | None, metric: str | Metric | None) -> tuple[Source, Dataset, str | Metric]:
+    """A setting without a hypothesis. Raises ClaimError naming what it lacks, ModelError."""
+    if model is None or data is None or metric is None:
+        lacking = [name for name, given in (("model", model), ("data", data), ("metric", metric)) if given is None]
+        raise ClaimError(
+            f"give a hypothesis, whose setting is used, or model=, data= and metric=; lacking: {', '.join(lacking)}."
+        )
+    return find(model), data, metric
 
 
-def patch_paths(
-    paths: str | Sequence[str] | Sequence[Path], hypothesis: Hypothesis | None = None, *, model: Any = None,
-    data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1, scored: str | None = None,
-    rows: int | None = None, seed: int = 0, draws: int | None = None, device: str | None = None,
-    dtype: str = "float32", **protocol: Any,
-) -> CircuitRun:  # fmt: skip
-    """Patch along paths, all of them together: `"7.3 -> 9.9.q ~all~> logits"` (see docs/circuits.md).
+def plain_experiment(
+    source: Source, data: Dataset, metric: str | Metric, at: str | int, scored: str | None, protocol: Protocol,
+) -> Experiment:  # fmt: skip
+    """An experiment without a hypothesis; `at` is where logits are read. Raises DataError, ClaimError."""
+    from scrub.circuit.experiment import resolve
+    from scrub.circuit.universe import output_of
 
-    Under noising the model runs each row and the senders' values come from the ablation (`mean` by default;
-    `paired`, `resample`, `zero`). Arguments as in `run_circuit`. Raises as `run_circuit`.
-    """
+    graph = source.graph
+    answer = None if isinstance(graph, Computation) else parse_slots(at)[0]
+    output = output_of(graph)
+    return resolve(
+        graph, data, parse_metric(metric), source.tokenizer, protocol, answer=answer, output=output, rows=None,
+        group=protocol.group, reference=protocol.reference, pair=protocol.pair, through=protocol.through or (),
+        scored=scored, settings={"at": None if at == -1 else at, "scored": scored},
+    )  # fmt: skip
+
+
+def loaded(
+    claim: Claim, source: Source, rows: np.ndarray, protocol: Protocol, device: str | None, dtype: str
+) -> tuple[Experiment, Transformer | None]:
+    """The experiment of a claim, and its weights. Raises DataError, ClaimError, ModelError."""
+    from scrub.circuit.experiment import experiment_of
+
+    experiment = experiment_of(claim, rows, protocol, source.tokenizer)
+    return experiment, weights_of(source, claim.data, device, dtype)
+
+
+def protocol_of(own: Protocol, given: dict[str, Any]) -> Protocol:
+    """A claim's protocol with the words that were given. Raises ClaimError for unknown ones."""
     from scrub.circuit.arguments import names
-    from scrub.circuit.bench import calls_of
-    from scrub.circuit.paths import Path, paths_of
-    from scrub.circuit.runs import RUNS, run_paths
-    from scrub.circuit.sweep import bench_for
+    from scrub.claims.protocol import protocol
 
-    names(paths, "paths", "'9.9 -> logits'", Path)
-    _own_way(protocol)
-    experiment, weights, _, record, _ = _setting(
-        None, hypothesis, model, data, metric, at, scored, rows, seed, draws, device, dtype, protocol
-    )
-    listed = paths_of(paths, experiment.graph)
-    with progress("paths", calls_of(experiment, draws, RUNS)) as done:
-        return run_paths(bench_for(experiment, weights, listed, seed, draws, done), listed, record)
+    if given.get("through") is not None:
+        names(given["through"], "components to pass through", "'mlps'")
+    protocol(**given)  # unknown words are told at once
+    return evolve(own, **{name: value for name, value in given.items() if value is not None})
 
 
-def sweep(
-    senders: str | Sequence[str] = "heads mlps", to: str = "~all~> logits", hypothesis: Hypothesis | None = None, *,
-    at: str | int | Sequence[str | int] | None = None, model: Any = None, data: Dataset | None = None,
-    metric: str | Metric | None = None, read: str | int = -1, scored: str | None = None, rows: int | None = None,
-    seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "float32", **protocol: Any,
-) -> Sweep:  # fmt: skip
-    """Patch many senders, one at a time, and tell the effect of each: a labelled table, and a heat map.
+def record_of(source: Source, weights: Transformer | None, data: Dataset) -> dict[str, Any]:
+    """What every result says of data, model and versions."""
+    from scrub.score.judge import provenance
 
-    `senders` are `heads`, `mlps`, `attn`, `embed`, layers of these (`heads 0-3`) or names; `to` is the rest of the
-    path, `-> logits` (direct), `~mlps~> logits`, `-> 9.9.q ~all~> logits`, or `~all~> logits` (activation
-    patching, the default); `at` names positions, each swept on its own (default: every position together).
-    With a receiver first (`-> 9.9.q ~all~> logits`) and `all` senders, every edge into it. Raises as `run_circuit`.
-    """
-    from scrub.circuit.arguments import names, positions, text
-    from scrub.circuit.bench import calls_of
-    from scrub.circuit.sweep import cases_of, sweep_paths
-
-    names(senders, "senders", "'heads' or '9.9 9.6'")
-    text(to, "to", "the rest of the path, such as '-> logits'")
-    positions(at)
-    _own_way(protocol)
-    experiment, weights, _, record, _ = _setting(
-        None, hypothesis, model, data, metric, read, scored, rows, seed, draws, device, dtype, protocol
-    )
-    cases = cases_of(senders, to, at, experiment.graph)
-    with progress("sweep", calls_of(experiment, draws, len(cases) + 1)) as done:
-        return sweep_paths(experiment, weights, cases, to, seed, draws, record, done)
+    return provenance(data, model_record(source, weights, data=data))
 
 
-def _setting(
+def setting_of(
     circuit: CircuitLike, hypothesis: Hypothesis | None, model: Any, data: Dataset | None,
     metric: str | Metric | None, at: str | int, scored: str | None, rows: int | None, seed: int,
     draws: int | None, device: str | None, dtype: str, protocol: dict[str, Any],
@@ -169,11 +104,11 @@ def _setting(
     if hypothesis is not None:
         said_by_the_claim(data=data, metric=metric, scored=scored)
         claim, source = sound(hypothesis, model, expecting=False)
-        named = Circuit() if circuit is None else _circuit(claim, circuit)
+        named = Circuit() if circuit is None else named_circuit(claim, circuit)
         chosen = protocol_of(hypothesis.criteria, protocol)
         experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
         record = record_of(source, weights, claim.data)
-        return experiment, weights, named, record, _held(claim, named, chosen)
+        return experiment, weights, named, record, held_of(claim, named, chosen)
     source, data, metric = complete(model, data, metric)
     chosen = protocol_of(Protocol(), protocol)
     if chosen.upstream == KEEP:
@@ -181,18 +116,18 @@ def _setting(
     experiment = plain_experiment(source, data, metric, at, scored, chosen)
     experiment = evolve(experiment, rows=subset(data, experiment.rows, rows, seed))
     weights = weights_of(source, data, device, dtype)
-    named = Circuit() if circuit is None else _parsed(circuit, experiment.graph)
+    named = Circuit() if circuit is None else parsed(circuit, experiment.graph)
     return experiment, weights, named, record_of(source, weights, data), frozenset()
 
 
-def _own_way(protocol: dict[str, Any]) -> None:
+def own_way(protocol: dict[str, Any]) -> None:
     if protocol.get("through") is not None:
         raise ClaimError("through=: paths say themselves what they pass through, '9.9 ~mlps~> logits'.")
     if protocol.get("upstream") is not None:
         raise ClaimError("upstream=: nothing that feeds a path is ablated, so that there is nothing to keep.")
 
 
-def _held(claim: Claim, circuit: Circuit, protocol: Protocol) -> frozenset[Node]:
+def held_of(claim: Claim, circuit: Circuit, protocol: Protocol) -> frozenset[Node]:
     """The leaves whose upstream is kept. Raises ClaimError where nothing could be."""
     from scrub.circuit.claimed import leaves_of
 
@@ -206,31 +141,13 @@ def _held(claim: Claim, circuit: Circuit, protocol: Protocol) -> frozenset[Node]
     return leaves_of(claim, (*circuit.nodes, *circuit.edges))
 
 
-def _cautions(claim: Claim, circuit: Circuit, protocol: Protocol) -> tuple[str, ...]:
-    """What criteria ablate and a test does not: what feeds the claim's leaves."""
-    from scrub.circuit.claimed import leaves_of
-
-    leaves = leaves_of(claim, (*circuit.nodes, *circuit.edges))
-    if protocol.direction == "denoising" or (not leaves and protocol.upstream != KEEP):
-        return ()
-    if not leaves:
-        return ("upstream='keep' changes nothing: no leaf of the claim reads anything.",)
-    named = some([str(node) for node in sorted(leaves)])
-    if protocol.upstream == KEEP:
-        return (f"what feeds the leaves {named} is kept (upstream='keep'); random parts as early have the same.",)
-    return (
-        f"what feeds the leaves {named} is ablated too, since the claim does not name it; a test computes leaves "
-        "from the row itself, and may recover more. upstream='keep' (--upstream keep) judges the circuit that way.",
-    )
-
-
-def _circuit(claim: Claim, circuit: CircuitLike) -> Circuit:
+def named_circuit(claim: Claim, circuit: CircuitLike) -> Circuit:
     from scrub.circuit.circuit import Circuit
 
-    return Circuit.of_claim(claim) if circuit is None else _parsed(circuit, claim.graph)
+    return Circuit.of_claim(claim) if circuit is None else parsed(circuit, claim.graph)
 
 
-def _parsed(circuit: CircuitLike, graph: Any) -> Circuit:
+def parsed(circuit: CircuitLike, graph: Any) -> Circuit:
     from scrub.circuit.arguments import kind_of, names
     from scrub.circuit.circuit import Circuit
 
@@ -245,7 +162,7 @@ def _parsed(circuit: CircuitLike, graph: Any) -> Circuit:
     return Circuit.parse(circuit, graph)
 
 
-def _bench(
+def bench_for_circuits(
     experiment: Experiment, weights: Transformer | None, circuit: Circuit, seed: int, draws: int | None,
     done: Callable[[int], None], held: frozenset[Node] = frozenset(),
 ) -> Bench:  # fmt: skip

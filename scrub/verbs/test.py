@@ -1,26 +1,20 @@
-"""The verbs, each a short composition of the passes: check, plan, test, explain."""
+"""`scrub.test`: scrub a claim and judge it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from attrs import evolve
-
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
-from scrub.errors import ClaimError, some
 from scrub.model.resolve import check as check
 from scrub.model.resolve import sound
 from scrub.verbs.plan import plan as plan
 from scrub.verbs.report import options_of, save_run
-from scrub.verbs.setup import bench_of, countable, model_record, progress, references, sampled, weights_of
+from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
 from scrub.verbs.verdict import judged, what_breaks
 
 if TYPE_CHECKING:
-    from scrub.score.explain import Explanation
     from scrub.score.result import Result
     from scrub.storage.directory import Run
 
@@ -72,36 +66,3 @@ def test(
         save_run(run.folder, run.claims, [result.to_dict()], asked)
         run.finish()
     return result
-
-
-def explain(
-    hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    *, row: int | None = None, device: str | None = None, dtype: str = "float32",
-    ready: Callable[[Explanation], None] | None = None,
-) -> Explanation:  # fmt: skip
-    """What breaks a claim: each swap alone and all but each, then the rows that suffer most, or `row` alone.
-
-    `ready` hears, after each swap, of what is known so far: `unfinished` counts those to come.
-
-    Raises as `test`, and ClaimError when `row` is no reference row.
-    """
-    from scrub.score.cost import effect_runs
-    from scrub.score.explain import explain_claim
-    from scrub.score.judge import provenance
-
-    countable(draws, rows, seed)
-    claim, source = sound(hypothesis, model)
-    used = references(claim, rows, seed)
-    if row is not None and row not in used:
-        raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")
-    weights = weights_of(source, claim.data, device, dtype)
-    bench = bench_of(claim, source, weights)
-    samples = sampled(bench, used, draws, seed)
-    record = provenance(claim.data, model_record(source, weights, bench))
-    options = claim.options.shown() | ({} if row is None else {"row": row})
-    with progress(f"{hypothesis.title}: swaps", effect_runs(bench.tree, claim) * len(used) * draws) as done:
-        found = explain_claim(
-            bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer, done,
-            ready or (lambda so_far: None),
-        )  # fmt: skip
-    return evolve(found, digest=claim.digest, options=options, provenance=record)

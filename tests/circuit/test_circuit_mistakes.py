@@ -24,7 +24,7 @@ from test_circuit_errors import (
 
 import scrub
 from engine.graph_cases import OUTPUT
-from scrub import Dataset, experiments
+from scrub import Dataset
 from scrub.circuit.arguments import counted
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.sweep import cases_of
@@ -202,7 +202,8 @@ def test_the_bar_is_full_when_all_is_done(
         bars.append((total, []))
         yield bars[-1][1].append
 
-    monkeypatch.setattr(experiments, "progress", progress)
+    for module in {verb, "run_circuit"}:
+        monkeypatch.setattr(f"scrub.verbs.{module}.progress", progress)
     VERBS[verb](ablation=ablation, direction=direction, rows=7, group="pairs")
     on_graph("h1", ablation="resample", direction=direction, draws=3)
     assert [total for total, _ in bars] == [sum(done) for _, done in bars]

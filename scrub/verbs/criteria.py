@@ -1,0 +1,90 @@
+"""`scrub.criteria`: a circuit by the three criteria."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from scrub.claims.check import name_of
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.protocol import KEEP, Protocol
+from scrub.claims.resolved import Claim
+from scrub.errors import some
+from scrub.model.resolve import sound
+from scrub.verbs.setup import progress, references
+from scrub.verbs.setup_circuits import (
+    CircuitLike,
+    bench_for_circuits,
+    held_of,
+    loaded,
+    named_circuit,
+    protocol_of,
+    record_of,
+)
+
+if TYPE_CHECKING:
+    from scrub.circuit.circuit import Circuit
+    from scrub.circuit.criteria import Criteria
+
+
+def criteria(
+    hypothesis: Hypothesis, model: Any = None, circuit: CircuitLike = None, rows: int | None = None, seed: int = 0,
+    *, draws: int | None = None, random: int = 100, budget: int | None = None, tests: bool = True,
+    device: str | None = None, dtype: str = "float32", ready: Callable[[Criteria], None] | None = None,
+    **protocol: Any,
+) -> Criteria:  # fmt: skip
+    """Faithfulness, completeness and minimality of what a hypothesis names (Wang et al. 2022), with tests.
+
+    Main arguments: `hypothesis`; `model` overrides its own; `circuit` judges another circuit in its setting (a
+    Circuit, or names); `rows` takes a seeded subset; `seed`. Other arguments: `draws` for each row (`resample`
+    alone, 5); `random` circuits and parts to compare with; `budget` of greedy search; `tests=False` leaves out the
+    tests of the whole circuit; `device`, `dtype` of a transformer (a computation graph runs on the cpu, in the types
+    of its own functions); and the words of the protocol, over the claim's own: `ablation`,
+    `direction`, `level`, `reference`, `group`, `pair`, `through`, and `upstream`: what feeds a leaf of the claim is
+    ablated as everything else that it does not name, or with `"keep"` left as it is, as in a test. `ready` hears,
+    after each criterion, of what is known so far: its `unfinished` names those to come.
+
+    Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
+    """
+    from scrub.circuit.arguments import counted, setting
+    from scrub.circuit.bench import ablatable
+    from scrub.circuit.criteria import judge
+
+    counted(rows=rows, draws=draws, seed=seed, random=random, budget=budget)
+    setting(hypothesis, model, None, needed=True)
+    claim, source = sound(hypothesis, model, expecting=False)
+    chosen = protocol_of(hypothesis.criteria, protocol)
+    named = named_circuit(claim, circuit)
+    if circuit is None or "level" in protocol:
+        named = named.at_level(chosen.level)
+    elif named.edges:
+        named = named.at_level("edges")
+    experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
+    if circuit is None:
+        named = ablatable(named, experiment)
+    held = held_of(claim, named, chosen)
+    with progress(hypothesis.title) as bar:
+        bench = bench_for_circuits(experiment, weights, named, seed, draws, bar, held)
+        return judge(
+            bench, named, name_of(hypothesis), record_of(source, weights, claim.data), random=random, budget=budget,
+            tests=tests, cautions=_cautions(claim, named, chosen), begin=bar.phase,
+            ready=ready or (lambda so_far: None),
+        )  # fmt: skip
+
+
+def _cautions(claim: Claim, circuit: Circuit, protocol: Protocol) -> tuple[str, ...]:
+    """What criteria ablate and a test does not: what feeds the claim's leaves."""
+    from scrub.circuit.claimed import leaves_of
+
+    leaves = leaves_of(claim, (*circuit.nodes, *circuit.edges))
+    if protocol.direction == "denoising" or (not leaves and protocol.upstream != KEEP):
+        return ()
+    if not leaves:
+        return ("upstream='keep' changes nothing: no leaf of the claim reads anything.",)
+    named = some([str(node) for node in sorted(leaves)])
+    if protocol.upstream == KEEP:
+        return (f"what feeds the leaves {named} is kept (upstream='keep'); random parts as early have the same.",)
+    return (
+        f"what feeds the leaves {named} is ablated too, since the claim does not name it; a test computes leaves "
+        "from the row itself, and may recover more. upstream='keep' (--upstream keep) judges the circuit that way.",
+    )

@@ -1,0 +1,46 @@
+"""`scrub.patch_paths`: paths patched together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.metric import Metric
+from scrub.verbs.setup import progress
+from scrub.verbs.setup_circuits import (
+    own_way,
+    setting_of,
+)
+
+if TYPE_CHECKING:
+    from scrub.circuit.paths import Path
+    from scrub.circuit.runs import CircuitRun
+
+
+def patch_paths(
+    paths: str | Sequence[str] | Sequence[Path], hypothesis: Hypothesis | None = None, *, model: Any = None,
+    data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1, scored: str | None = None,
+    rows: int | None = None, seed: int = 0, draws: int | None = None, device: str | None = None,
+    dtype: str = "float32", **protocol: Any,
+) -> CircuitRun:  # fmt: skip
+    """Patch along paths, all of them together: `"7.3 -> 9.9.q ~all~> logits"` (see docs/circuits.md).
+
+    Under noising the model runs each row and the senders' values come from the ablation (`mean` by default;
+    `paired`, `resample`, `zero`). Arguments as in `run_circuit`. Raises as `run_circuit`.
+    """
+    from scrub.circuit.arguments import names
+    from scrub.circuit.bench import calls_of
+    from scrub.circuit.paths import Path, paths_of
+    from scrub.circuit.runs import RUNS, run_paths
+    from scrub.circuit.sweep import bench_for
+
+    names(paths, "paths", "'9.9 -> logits'", Path)
+    own_way(protocol)
+    experiment, weights, _, record, _ = setting_of(
+        None, hypothesis, model, data, metric, at, scored, rows, seed, draws, device, dtype, protocol
+    )
+    listed = paths_of(paths, experiment.graph)
+    with progress("paths", calls_of(experiment, draws, RUNS)) as done:
+        return run_paths(bench_for(experiment, weights, listed, seed, draws, done), listed, record)

@@ -1,0 +1,47 @@
+"""`scrub.sweep`: many senders patched, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.metric import Metric
+from scrub.verbs.setup import progress
+from scrub.verbs.setup_circuits import (
+    own_way,
+    setting_of,
+)
+
+if TYPE_CHECKING:
+    from scrub.circuit.sweep import Sweep
+
+
+def sweep(
+    senders: str | Sequence[str] = "heads mlps", to: str = "~all~> logits", hypothesis: Hypothesis | None = None, *,
+    at: str | int | Sequence[str | int] | None = None, model: Any = None, data: Dataset | None = None,
+    metric: str | Metric | None = None, read: str | int = -1, scored: str | None = None, rows: int | None = None,
+    seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "float32", **protocol: Any,
+) -> Sweep:  # fmt: skip
+    """Patch many senders, one at a time, and tell the effect of each: a labelled table, and a heat map.
+
+    `senders` are `heads`, `mlps`, `attn`, `embed`, layers of these (`heads 0-3`) or names; `to` is the rest of the
+    path, `-> logits` (direct), `~mlps~> logits`, `-> 9.9.q ~all~> logits`, or `~all~> logits` (activation
+    patching, the default); `at` names positions, each swept on its own (default: every position together).
+    With a receiver first (`-> 9.9.q ~all~> logits`) and `all` senders, every edge into it. Raises as `run_circuit`.
+    """
+    from scrub.circuit.arguments import names, positions, text
+    from scrub.circuit.bench import calls_of
+    from scrub.circuit.sweep import cases_of, sweep_paths
+
+    names(senders, "senders", "'heads' or '9.9 9.6'")
+    text(to, "to", "the rest of the path, such as '-> logits'")
+    positions(at)
+    own_way(protocol)
+    experiment, weights, _, record, _ = setting_of(
+        None, hypothesis, model, data, metric, read, scored, rows, seed, draws, device, dtype, protocol
+    )
+    cases = cases_of(senders, to, at, experiment.graph)
+    with progress("sweep", calls_of(experiment, draws, len(cases) + 1)) as done:
+        return sweep_paths(experiment, weights, cases, to, seed, draws, record, done)
