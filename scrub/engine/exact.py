@@ -73,14 +73,15 @@ class Exact:
 
     evaluator: GraphEvaluator
     draws: Draws
-    # kept for the claim and the model of these draws: values by content, distributions by path and rows
+    # all are of the claim and the model of these draws; kept by content, and by path and rows
     _values: _Values = field(factory=_Values, init=False)
     _calls: dict[Hashable, Distribution] = field(factory=dict, init=False)
     _groups: dict[Hashable, Joint] = field(factory=dict, init=False)
+    # kept by rest row and nodes; numbers of values by node, classes of rows by nodes
     _frames: dict[tuple[Rest, tuple[str, ...]], list[tuple[int, float]]] = field(factory=dict, init=False)
-    # kept besides: numbers of values by node, classes of rows by nodes, what is read by path
     _nodes: dict[str, Int[np.ndarray, " row"]] = field(factory=dict, init=False)
     _classes: dict[tuple[str, ...], Int[np.ndarray, " row"]] = field(factory=dict, init=False)
+    # kept by path: the nodes that a branch reads
     _reads: dict[str, tuple[str, ...]] = field(factory=dict, init=False)
 
     def answer(self, reference: int) -> Answers:
