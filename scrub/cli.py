@@ -25,12 +25,8 @@ from scrub.claims.problems import ClaimProblems, Problem
 from scrub.claims.resolved import Claim
 from scrub.cli_circuits import criteria
 from scrub.cli_compare import compare
+from scrub.cli_endings import FAILED, FINE, INTERRUPTED, MISUSE, OPEN, Ended, tell
 from scrub.cli_options import (
-    FAILED,
-    FINE,
-    INTERRUPTED,
-    MISUSE,
-    OPEN,
     Results,
     about,
     controlled,
@@ -48,14 +44,14 @@ from scrub.cli_options import (
 from scrub.cli_proposals import propose
 from scrub.cli_publish import diff, freeze
 from scrub.cli_report import report
-from scrub.errors import ClaimError, ScrubError
+from scrub.errors import ClaimError, ScrubError, escaped
 from scrub.report import text
 from scrub.report.markdown import markdown_text
 from scrub.reporting import save_run, write_page
 from scrub.run import check as run_check
 
 
-class _Group(click.Group):
+class _Group(Ended):
     """Misuse exits with 2 and a sentence, an interruption with 130; neither shows a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -69,7 +65,7 @@ class _Group(click.Group):
             said, code = f"scrub: the code of a claim called sys.exit({error.code!r}).", MISUSE
         except KeyboardInterrupt:
             said, code = "scrub: interrupted; no results were written.", INTERRUPTED
-        click.echo(said, err=True)
+        tell(said)
         raise click.exceptions.Exit(code)
 
 
@@ -97,7 +93,7 @@ def list_(targets: tuple[str, ...]) -> tuple[Results, int]:
     found = collect(targets)
     entries = [*map(_entry, found.hypotheses), *map(_broken, found.problems)]
     for problem in found.problems:
-        click.echo(str(problem), err=True)
+        tell(str(problem))
     if found.hypotheses:
         rows = [(*(str(e[k] or "-") for k in ("hypothesis", "model", "expect")), e["foil"] or "") for e in entries]
         say("\n".join(text.table([("claim", "model", "expects", "foil"), *rows])))
@@ -241,7 +237,7 @@ def _going_on(out: Path | None) -> Generator[None]:
         yield
     except KeyboardInterrupt:
         if out is not None:
-            click.echo(f"scrub: what was computed is kept in {out}: the same command goes on from there.", err=True)
+            tell(f"scrub: what was computed is kept in {out}: the same command goes on from there.")
         raise
 
 
@@ -288,7 +284,7 @@ def new(file: Path, like: str, model: str | None) -> None:
     from scrub.template import write_new
 
     write_new(file, like, model)
-    click.echo(f"wrote {file}. Next: scrub check {file}; scrub show {file}; scrub test {file}")
+    click.echo(escaped(f"wrote {file}. Next: scrub check {file}; scrub show {file}; scrub test {file}"))
 
 
 main.add_command(compare)

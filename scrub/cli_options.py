@@ -17,7 +17,8 @@ from scrub.claims.check import name_of
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems
-from scrub.errors import ClaimError, DataError, MetricError, ModelError
+from scrub.cli_endings import FINE as FINE
+from scrub.errors import ClaimError, DataError, MetricError, ModelError, escaped
 from scrub.run import check
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 # options that say where results go, and change no number
 WHERE = {"out", "recompute", "report", "markdown", "json_file", "picture", "write"}
-FINE, FAILED, MISUSE, OPEN, INTERRUPTED = 0, 1, 2, 3, 130
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
 
@@ -87,7 +87,7 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
 def say(shown: str, **style: Any) -> None:
     """Print for a reader; nothing with `--json -`."""
     if click.get_current_context().params["json_file"] != "-":
-        click.secho(shown, **style)
+        click.secho(escaped(shown), **style)
 
 
 def svg_file(picture: Path | None) -> None:

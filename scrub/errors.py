@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+# what moves a terminal's cursor, names its window or turns the order of letters: all but line ends and tabs
+_FORGING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ScrubError(Exception):
@@ -44,6 +48,11 @@ def some(items: Iterable[object], limit: int = 8) -> str:
     texts = [str(item) for item in items]
     shown, rest = texts[:limit], len(texts) - limit
     return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+
+
+def escaped(text: str) -> str:
+    """A text as a terminal may have it: what would forge other output is shown as it is written in Python."""
+    return _FORGING.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def path_of(given: object, role: str) -> Path:

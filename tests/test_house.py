@@ -50,6 +50,7 @@ TOP = {
     "cli",
     "cli_circuits",
     "cli_compare",
+    "cli_endings",
     "cli_options",
     "cli_proposals",
     "cli_report",
