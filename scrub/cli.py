@@ -27,6 +27,7 @@ from scrub.cli_circuits import criteria
 from scrub.cli_compare import compare
 from scrub.cli_endings import FAILED, FINE, INTERRUPTED, MISUSE, OPEN, Ended, tell
 from scrub.cli_options import (
+    Place,
     Results,
     about,
     controlled,
@@ -78,6 +79,9 @@ def main() -> None:
     """Test explanations of neural networks: pytest for circuit claims.
 
     TARGETS are files, directories of files, file.py::name, 'file.py::name[variant=False]', or frozen claims.
+
+    Every command runs the files it is given, list and check too: look into a file of someone else's before. Of a
+    directory those that import scrub are run. A frozen claim (a directory with a claim.json) runs nothing.
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     for stream in (sys.stdout, sys.stderr):  # a terminal that knows no ✓ shows a ?
@@ -89,7 +93,11 @@ def main() -> None:
 @targeted
 @reporting
 def list_(targets: tuple[str, ...]) -> tuple[Results, int]:
-    """List the claims in files, foils with their reasons."""
+    """List the claims in files, foils with their reasons.
+
+    Runs the files: of a directory those that import scrub, but none that is hidden, nor of an environment or a cache.
+    A frozen claim runs nothing.
+    """
     found = collect(targets)
     entries = [*map(_entry, found.hypotheses), *map(_broken, found.problems)]
     for problem in found.problems:
@@ -119,7 +127,10 @@ def _broken(problem: Problem) -> dict[str, Any]:
 @on_model
 @reporting
 def check(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
-    """Find every problem of the claims at once, and how often their stories are right. Runs no model."""
+    """Find every problem of the claims at once, and how often their stories are right.
+
+    Runs no model, but the files of the claims; a frozen claim alone runs nothing.
+    """
     found = collect(targets)
     checks = [run_check(h, model) for h in found.hypotheses]
     say(text.checks_text(checks, found.problems))
@@ -135,7 +146,7 @@ def _told(problem: Problem) -> dict[str, Any]:
 @main.command(short_help="Draw claims: tree, layers, positions.")
 @targeted
 @on_model
-@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw one claim as an SVG picture.")
+@click.option("--picture", type=Place(), metavar="FILE", help="Draw one claim as an SVG picture.")
 @reporting
 def show(targets: tuple[str, ...], model: str | None, picture: Path | None) -> tuple[Results, int]:
     """Draw claims: the unrolled tree beside layers and positions; with --picture as a paper's figure would."""
@@ -187,10 +198,10 @@ def plan(
 @on_device
 @exactly
 @controlled
-@click.option("--out", type=click.Path(path_type=Path), help="Keep the run here; again, it goes on.")
+@click.option("--out", type=Place(), help="Keep the run here; again, it goes on.")
 @click.option("--recompute", is_flag=True, help="Compute damaged blocks of --out anew.")
 @click.option("--report", is_flag=True, help="Also make an HTML page of the run (with --out).")
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a table for a CI page.")
+@click.option("--markdown", type=Place(), metavar="FILE", help="Write a table for a CI page.")
 @reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
@@ -276,7 +287,7 @@ def explain(
 
 
 @main.command(short_help="Write a hypothesis file to start from.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=Place())
 @click.option("--like", default="induction", show_default=True, help="The claim of the gallery to start from.")
 @click.option("--model", metavar="DIR", help="Write the claim for this model instead.")
 def new(file: Path, like: str, model: str | None) -> None:

@@ -9,6 +9,7 @@ import click
 from scrub import store
 from scrub.cli_options import (
     FINE,
+    Place,
     Results,
     beside,
     command_line,
@@ -35,9 +36,7 @@ from scrub.runs import stored
 @on_device
 @exactly
 @controlled
-@click.option(
-    "--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Write share against bits as a picture."
-)
+@click.option("--picture", type=Place(), metavar="FILE.svg", help="Write share against bits as a picture.")
 @storing
 @reporting
 def compare(

@@ -18,7 +18,7 @@ from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems
 from scrub.cli_endings import FINE as FINE
-from scrub.errors import ClaimError, DataError, MetricError, ModelError, escaped
+from scrub.errors import ClaimError, DataError, MetricError, ModelError, escaped, path_of
 from scrub.run import check
 
 if TYPE_CHECKING:
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 WHERE = {"out", "recompute", "report", "markdown", "json_file", "picture", "write"}
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
+
+
+class Place(click.Path):
+    """The path of a file or a directory, as `path_of` takes it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return path_of(value, "PATH" if param is None else param.opts[-1] if param.opts[-1][0] == "-" else param.name)
 
 
 def targeted(command: Command) -> Command:
@@ -69,7 +76,7 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
     @click.option("--json", "json_file", metavar="FILE", help="Write results as JSON ('-': standard output).")
     @wraps(command)
     def run(json_file: str | None, **options: Any) -> None:
-        file = None if json_file in (None, "-") else Path(json_file)
+        file = None if json_file in (None, "-") else path_of(json_file, "--json")
         if file is not None:
             store.writable(file)
         # what a claim's own code prints must not end up among the results
@@ -132,7 +139,7 @@ def sound_claims(
 def storing(command: Command) -> Command:
     """`--out` of a command whose results a report shows."""
     told = "Store the result in this directory, for scrub report."
-    return click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help=told)(command)
+    return click.option("--out", type=Place(), metavar="DIR", help=told)(command)
 
 
 def beside(out: Path | None, claims: Sequence[Hypothesis], file: str) -> Run | None:

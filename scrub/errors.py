@@ -56,10 +56,34 @@ def escaped(text: str) -> str:
 
 
 def path_of(given: object, role: str) -> Path:
-    """A path as it was given. Raises ClaimError for what is none."""
+    """A path as it was given. Raises ClaimError for what is none, and for what no file system can hold.
+
+    That is an empty path, a name that is too long, a circle of links, a folder that may not be entered.
+    """
     if not isinstance(given, str | Path):
         raise ClaimError(f"{role}: {given!r} is no path: write text, or a pathlib.Path.")
+    if not str(given):
+        raise ClaimError(f"{role}: an empty path names nothing: write the name of a file or a directory.")
+    try:
+        Path(given).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise ClaimError(f"{role}: {shorten(str(given), 60)} cannot be used as a path: {said}.") from None
     return Path(given)
+
+
+def is_file(given: str | Path) -> bool:
+    """Whether a text is the path of a file; False for what can be no path."""
+    try:
+        return Path(given).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def shorten(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 3]}..."
 
 
 def raised(role: str, function: Callable[..., object], error: BaseException) -> str:

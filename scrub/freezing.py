@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from attrs import frozen
 
+from scrub import store
 from scrub.claims.check import name_of
 from scrub.claims.facts import canonical_text, facts_of
 from scrub.claims.freeze import CLAIM, Frozen, freeze_claim
@@ -18,7 +19,7 @@ from scrub.claims.hub import Pinned
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.thaw import read_frozen
 from scrub.claims.thaw import thaw as thaw
-from scrub.errors import ClaimError, path_of
+from scrub.errors import ClaimError, is_file, path_of
 from scrub.model.resolve import data_of, sound
 from scrub.model.source import Source, revision_of
 
@@ -105,6 +106,7 @@ def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None) -> Publis
     folder = path_of(out, "freeze(hypothesis, out)")
     if folder.exists() or folder.is_symlink():
         raise ClaimError(f"{folder} exists already: a frozen claim is never written over. Name another --out.")
+    store.writable(folder)
     claim, source = sound(hypothesis, model, expecting=False)
     chosen = hypothesis.model if model is None else model
     name = _model_name(chosen)
@@ -130,7 +132,7 @@ def _revision(source: Source, model: Any) -> str | None:
 
 def _write(found: Frozen, folder: Path) -> None:
     """The whole directory or nothing: written beside, read back, renamed."""
-    beside = folder.with_name(f".{folder.name}.{uuid4().hex}")
+    beside = folder.with_name(f".{folder.name[: store.NAME]}.{uuid4().hex}")
     try:
         beside.mkdir(parents=True)
         for name, text in found.files.items():
@@ -159,9 +161,10 @@ def _called(one: Hypothesis | str | Path) -> str:
 
 def _text(one: Hypothesis | str | Path) -> tuple[str, ...]:
     if isinstance(one, str | Path):
-        if not (Path(one) / CLAIM).is_file():
+        folder = path_of(one, "diff(a, b)")
+        if not is_file(folder / CLAIM):
             raise ClaimError(f"{one} holds no {CLAIM}: it is no frozen claim.")
-        return read_frozen(Path(one)).text
+        return read_frozen(folder).text
     claim, source = sound(one, expecting=False)
     facts = facts_of(claim, _model_name(one.model), _revision(source, one.model))
     return canonical_text(facts, claim.values, claim.data)

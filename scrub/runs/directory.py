@@ -27,7 +27,7 @@ from scrub.claims.metric import NamedMetric
 from scrub.claims.resolved import Claim
 from scrub.claims.titles import in_cell, short_name, with_file
 from scrub.engine.on_transformer import TransformerRows
-from scrub.errors import ClaimError, ScrubError, some
+from scrub.errors import ClaimError, ScrubError, path_of, some
 from scrub.runs.blocks import Blocks, read_arrays, sweep, write_arrays
 from scrub.runs.changes import facts, since
 from scrub.runs.identity import identity, of_scrub
@@ -140,7 +140,7 @@ def open_run(out: str | Path, names: Sequence[str], recompute: bool = False) -> 
     Raises ClaimError for names that collide, a directory that holds claims that are not among them, one of another
     version, one with results that no run of this version kept, and one that cannot be written.
     """
-    folder = Path(out)
+    folder = path_of(out, "out")
     shorts = _distinct(names)
     store.writable(folder / KEPT)
     known = _kept(folder)
@@ -162,7 +162,7 @@ def beside_run(out: str | Path, names: Sequence[str], file: str = KEPT) -> Run:
 
     Raises ClaimError as `open_run`, but for a directory that holds some of these claims, and any others.
     """
-    folder = Path(out)
+    folder = path_of(out, "out")
     store.writable(folder / file)
     known, asked = _kept(folder), [short(name) for name in names]
     if known and asked and not set(known) & set(asked):
