@@ -67,5 +67,5 @@ def compare(
         store.write_text(picture, comparison_svg(found))
         say(f"picture: {picture}")
     if run is not None:
-        stored.save(run.folder, stored.COMPARISON, [found.to_dict()], command_line(), [comparison_svg(found)])
+        stored.save(run.folder, stored.COMPARISON, [found.to_dict()], command_line())
     return [found.to_dict()], FINE

@@ -98,8 +98,6 @@ def propose(
     In the setting of a claim, or with --model, --data, --metric and --pair. Only some rows are looked at, so that a
     claim can be tested on the others.
     """
-    from scrub.report.proposal import proposal_svg
-
     svg_file(picture)
     if targets and data is not None:
         raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
@@ -117,7 +115,7 @@ def propose(
         say(f"written: {write}; check it with `scrub check {write}`, then name its variables")
     results = [proposal.to_dict() for proposal in found]
     if run is not None:
-        stored.save(run.folder, stored.PROPOSALS, results, command_line(), list(map(proposal_svg, found)))
+        stored.save(run.folder, stored.PROPOSALS, results, command_line())
     return results, FINE
 
 

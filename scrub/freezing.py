@@ -139,6 +139,8 @@ def _write(found: Frozen, folder: Path) -> None:
             (beside / name).write_bytes(text.encode())
         read_frozen(beside)
         beside.rename(folder)
+    except ClaimError as error:
+        raise ClaimError(str(error).replace(str(beside), str(folder))) from None
     except OSError as error:
         raise ClaimError(f"{folder} cannot be written: {error.strerror}.") from None
     finally:

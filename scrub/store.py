@@ -69,21 +69,23 @@ def _target(path: Path) -> Path:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
 
 
-def write_text(path: Path, content: str) -> None:
-    """Write a file by way of one beside it, so that no reader meets half of it; a device is written to.
+def write_text(path: Path, content: str, *, follow: bool = True) -> None:
+    """Write a file by way of one beside it, so that no reader meets half of it.
 
-    Raises ClaimError when it cannot be written.
+    A link that a user named stays one, and a device is written to. Inside a run directory, which may come from
+    someone else, `follow=False` puts the file in place of whatever is there. Raises ClaimError when it cannot be
+    written.
     """
-    write_bytes(path, f"{content}\n".encode())
+    write_bytes(path, f"{content}\n".encode(), follow=follow)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, follow: bool = True) -> None:
     """As `write_text`. A process that is killed leaves no half of a file, but maybe one beside it: `.NAME.HEX`."""
     try:
-        if path.exists() and not path.is_file():
+        if follow and path.exists() and not path.is_file():
             path.write_bytes(content)
             return
-        target = _target(path)
+        target = _target(path) if follow else path
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".{target.name[:NAME]}.{uuid4().hex}")
         try:
@@ -105,5 +107,5 @@ def refused(path: Path, error: OSError) -> ClaimError:
 def save(out: Path, results: Sequence[dict[str, Any]]) -> Path:
     """Store a run as `run.json` in a directory."""
     path = out / RUN
-    write_text(path, as_json(results))
+    write_text(path, as_json(results), follow=False)
     return path

@@ -27,6 +27,7 @@ from scrub.claims.placement import Placed, PlacedSite, Placement, placed_parents
 from scrub.claims.resolved import Claim
 from scrub.claims.seen import leave_out
 from scrub.claims.sites import inside
+from scrub.claims.strangers import content
 from scrub.claims.values import Value
 from scrub.errors import ClaimError, ModelError, ScrubError, path_of
 
@@ -197,11 +198,12 @@ def _resolved(hypothesis: Hypothesis, record: Record, kept: Dataset) -> Claim:
 
 def _same_text(file: Path, text: tuple[str, ...]) -> None:
     try:
-        written = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError):
-        raise ClaimError(f"{file} cannot be read: a frozen claim has its canonical text beside it.") from None
+        written = content(file).decode().removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise ClaimError(f"{file} cannot be read: {said}. A frozen claim has its canonical text beside it.") from None
     for number, (found, told) in enumerate(zip([*written, ""], [*text, ""], strict=False), start=1):
         if found != told:
             raise ClaimError(
-                f"{file}:{number} says {found!r}, and claim.json says {told!r}: one of them was changed."
+                f"{file}:{number} says {found!r:.200}, and claim.json says {told!r:.200}: one of them was changed."
             )

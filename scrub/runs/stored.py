@@ -1,22 +1,26 @@
-"""The files of a stored run: results as JSON, with the pictures and the command that a report is made of."""
+"""The files of a stored run: results as JSON, with the command that made them.
+
+A run may come from someone else: its pictures are drawn anew from the results, and its command is quoted anew.
+"""
 
 from __future__ import annotations
 
-import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from scrub import store
+from scrub.claims.strangers import content, parsed
 from scrub.errors import ClaimError
 
 DRAWINGS, COMPARISON, CRITERIA, PROPOSALS = "drawings.json", "comparison.json", "criteria.json", "proposals.json"
 WRITTEN_BY = {store.RUN: "test", DRAWINGS: "test", COMPARISON: "compare", CRITERIA: "criteria", PROPOSALS: "propose"}
 
 
-def save(out: Path, name: str, results: Sequence[dict[str, Any]], command: str, pictures: Sequence[str] = ()) -> None:
+def save(out: Path, name: str, results: Sequence[dict[str, Any]], command: str) -> None:
     """Store results beside those of other commands, whole or not at all. Raises ClaimError."""
-    store.write_text(out / name, store.as_json(results, command=command, pictures=list(pictures)))
+    store.write_text(out / name, store.as_json(results, command=command), follow=False)
 
 
 def read(out: Path, name: str) -> dict[str, Any]:
@@ -24,7 +28,7 @@ def read(out: Path, name: str) -> dict[str, Any]:
     file = out / name
     again = f"`scrub {WRITTEN_BY[name]} ... --out {out}`"
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = parsed(content(file))
     except OSError as error:
         raise ClaimError(f"{file} cannot be read: {error.strerror}. It is stored by {again}.") from None
     except ValueError:
@@ -33,6 +37,16 @@ def read(out: Path, name: str) -> dict[str, Any]:
         raise ClaimError(f"{file} is damaged: it holds no results. Run {again} anew.")
     if found.get("scrub") != store.version():
         raise ClaimError(
-            f"{file} was stored by scrub {found.get('scrub')}, and this is scrub {store.version()}: run {again} anew."
+            f"{file} was stored by scrub {str(found.get('scrub'))[:20]}, and this is scrub {store.version()}: run "
+            f"{again} anew."
         )
-    return found
+    return found | {"command": _quoted(found.get("command", ""))}
+
+
+def _quoted(command: Any) -> str:
+    """A command as a shell may have it: what would end it, or begin another one, is quoted."""
+    try:
+        words = shlex.split(str(command))
+    except ValueError:
+        return ""
+    return f"{' ' * str(command).startswith(' ')}{shlex.join(words)}"

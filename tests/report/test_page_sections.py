@@ -222,7 +222,7 @@ def test_three_claims_have_adjusted_p_values() -> None:
     result = evolve(three("a better", "a better", "a better"), provenance=known).to_dict()
     assert result["differences"][2]["p"] != result["differences"][2]["adjusted"]
     result["differences"][2] |= {"verdict": "cannot tell", "reason": "p = 0.2: rows speak for both, or for neither."}
-    made = comparison_section(result, [], "scrub compare f.py")
+    made = comparison_section(result, "scrub compare f.py")
     first, _, last = made.before[0].lines
     assert first.endswith("more is recovered, p (Holm) = 0.0003")
     assert "cannot tell; p (Holm) = 0.2: rows" in last
