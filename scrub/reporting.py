@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +28,8 @@ def save_run(out: Path, claims: Sequence[Claim], results: Sequence[dict[str, Any
     `options` are those with which the command was given, for whoever runs it again.
     """
     drawings = [_drawn(claim, result) for claim, result in zip(claims, results, strict=True)]
-    stored.save(out, stored.DRAWINGS, [asdict(drawing) for drawing in drawings], options)
+    told = stored.seal(json.loads(store.as_json(results)))
+    stored.save(out, stored.DRAWINGS, [asdict(drawing) for drawing in drawings], options, run=told)
     store.save(out, results)
 
 
@@ -83,9 +85,10 @@ def _tested(out: Path, found: list[dict[str, Any]]) -> tuple[str, list[Section]]
         return "", []
     drawings = stored.read(out, stored.DRAWINGS)
     pictures = drawings["results"]
-    if [r.get("digest") for r in found] != [d.get("digest") for d in pictures]:
+    if drawings.get("run") != stored.seal({"scrub": store.version(), "results": found}):
         raise ClaimError(
-            f"{out}: {store.RUN} and {stored.DRAWINGS} are of different runs: run `scrub test --out {out}` anew."
+            f"{out}: {store.RUN} and {stored.DRAWINGS} are of different runs, or one was changed: run "
+            f"`scrub test --out {out}` anew."
         )
     asked = drawings["command"]
     made = _made(out / store.RUN, lambda: [

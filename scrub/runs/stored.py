@@ -5,6 +5,8 @@ A run may come from someone else: its pictures are drawn anew from the results, 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +17,28 @@ from scrub.claims.strangers import content, parsed
 from scrub.errors import ClaimError
 
 DRAWINGS, COMPARISON, CRITERIA, PROPOSALS = "drawings.json", "comparison.json", "criteria.json", "proposals.json"
+SEAL = "seal"
 WRITTEN_BY = {store.RUN: "test", DRAWINGS: "test", COMPARISON: "compare", CRITERIA: "criteria", PROPOSALS: "propose"}
 
 
-def save(out: Path, name: str, results: Sequence[dict[str, Any]], command: str) -> None:
-    """Store results beside those of other commands, whole or not at all. Raises ClaimError."""
-    store.write_text(out / name, store.as_json(results, command=command), follow=False)
+def save(out: Path, name: str, results: Sequence[dict[str, Any]], command: str, **beside: Any) -> None:
+    """Store results beside those of other commands, whole or not at all; `beside` are further fields.
+
+    Raises ClaimError.
+    """
+    content = json.loads(store.as_json(results, command=command, **beside))
+    store.write_text(out / name, json.dumps(sealed(content), indent=2), follow=False)
+
+
+def sealed(content: dict[str, Any]) -> dict[str, Any]:
+    """What is stored, with a digest of it: numbers that changed since are found."""
+    return {**content, SEAL: seal(content)}
+
+
+def seal(content: dict[str, Any]) -> str:
+    """The digest of what JSON holds, however it is written."""
+    text = json.dumps({name: part for name, part in content.items() if name != SEAL}, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def read(out: Path, name: str) -> dict[str, Any]:
@@ -40,6 +58,8 @@ def read(out: Path, name: str) -> dict[str, Any]:
             f"{file} was stored by scrub {str(found.get('scrub'))[:20]}, and this is scrub {store.version()}: run "
             f"{again} anew."
         )
+    if name != store.RUN and found.get(SEAL) != seal(found):
+        raise ClaimError(f"{file} is damaged: its content does not match its digest. Run {again} anew.")
     return found | {"command": _quoted(found.get("command", ""))}
 
 
