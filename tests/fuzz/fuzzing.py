@@ -172,7 +172,10 @@ def retold(rng: Random, source: str) -> str:
     for _ in range(rng.choice([1, 1, 2, 3])):
         at, other = rng.choice(spoken), rng.choice(spoken)
         word = tokens[at].string
-        new = rng.choice(["", f"{word} {word}", tokens[other].string, tokens[other].string, rng.choice(WORDS)])
+        alike = rng.choice([i for i in spoken if tokens[i].type == tokens[at].type])
+        new = rng.choice(["", f"{word} {word}", tokens[other].string, rng.choice(WORDS)])
+        if rng.random() < 0.75:  # a name for a name, a number for a number: most of these are still Python
+            new = tokens[alike].string
         tokens[at] = tokens[at]._replace(string=new)
     lines = source.splitlines(keepends=True)
     for token in sorted((tokens[i] for i in spoken), key=lambda t: t.start, reverse=True):

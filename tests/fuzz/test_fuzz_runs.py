@@ -29,7 +29,10 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     two = [f"{written(folder)}::{name}" for name in ("good", "other")]
     few = ("--draws", 2, "--out", run)
     assert ran("", "compare", *two, *few).exit_code == 0
-    assert ran("", "criteria", two[0], "--random", 2, "--no-tests", "--out", run).exit_code == 0
+    assert (
+        ran("", "criteria", two[0], "--random", 2, "--no-tests", "--ablation", "resample", "--out", run).exit_code
+        == 0
+    )
     assert ran("", "propose", two[0], "--method", "exact", "--pair", "a", "--out", run).exit_code == 0
     assert ran("", "report", run).exit_code == 0
     return run, collect([two[0]]).hypotheses[0]
@@ -65,7 +68,7 @@ def reworded(rng: Random, file: Path) -> None:
 @runs(30)
 def test_run_directories(kept: tuple[Path, Any], tmp_path: Path, cases: int) -> None:
     run, hypothesis = kept
-    known = numbers(hypothesis, run)
+    known = numbers(hypothesis, Path(shutil.copytree(run, tmp_path / "whole")))
 
     def case(name: str, rng: Random) -> str:
         folder = Path(shutil.copytree(run, tmp_path / "run"))
