@@ -169,7 +169,7 @@ def retold(rng: Random, source: str) -> str:
     """Python with one to three of its tokens taken away, doubled, exchanged or replaced."""
     tokens = [t for t in tokenize.generate_tokens(io.StringIO(source).readline)]
     spoken = [i for i, t in enumerate(tokens) if t.string.strip() and t.type != tokenize.COMMENT]
-    for _ in range(rng.choice([1, 1, 2, 3])):
+    for _ in range(rng.choice([1, 1, 1, 2])):
         at, other = rng.choice(spoken), rng.choice(spoken)
         word = tokens[at].string
         alike = rng.choice([i for i in spoken if tokens[i].type == tokens[at].type])

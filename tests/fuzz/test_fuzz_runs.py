@@ -51,7 +51,7 @@ def mutated(rng: Random, run: Path) -> None:
     elif file.suffix == ".json" and rng.random() < 0.7:
         file.write_text(as_json(changed(rng, json.loads(file.read_text())), rng))
     elif rng.random() < 0.2:
-        shutil.copy(rng.choice(files), file)
+        file.write_bytes(rng.choice(files).read_bytes())
     else:
         file.write_bytes(damaged(rng, file.read_bytes()))
 
