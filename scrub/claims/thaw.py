@@ -168,7 +168,7 @@ def _resolved(hypothesis: Hypothesis, record: Record, kept: Dataset) -> Claim:
     """The claim as far as digest and text need it: placed without the model, each channel's reads being spelt out."""
     story, places = hypothesis.story, hypothesis.correspondence()
     outputs = story.outputs()
-    if len(outputs) != 1 or outputs[0] not in places or story.cycle():
+    if len(outputs) != 1 or places.get(outputs[0], inside) is inside or story.cycle():
         raise ClaimError(f"{record.file}: field 'variables' is no story with one placed output.")
     placed = {
         name: Placed(
@@ -184,6 +184,8 @@ def _resolved(hypothesis: Hypothesis, record: Record, kept: Dataset) -> Claim:
             raise ClaimError(
                 f"{record.file}: field 'sites.{one.name}' reads {unknown[0]!r}, which is no placed parent."
             )
+    if unknown := [name for group in hypothesis.options.together for name in group if name not in placed]:
+        raise ClaimError(f"{record.file}: field 'options': together names {unknown[0]!r}, which has no site.")
     placement = Placement(placed, outputs[0])
     values, problems = run_story(story, placement, kept)
     if problems:

@@ -84,7 +84,7 @@ class Blocks:
 
 def sweep(folder: Path) -> None:
     """Take away what killed processes left beside blocks."""
-    for left in folder.glob(".*.safetensors.*"):
+    for left in folder.glob(".*"):
         try:
             if _LEFT.fullmatch(left.name) and time.time() - left.stat().st_mtime > STALE:
                 left.unlink()

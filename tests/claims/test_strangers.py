@@ -120,3 +120,17 @@ def test_a_name_that_cannot_be_printed_is_not_frozen(tmp_path: Path) -> None:
     with pytest.raises(ClaimError, match=r"out/claim.json: field 'foil' holds '.x1b\[2J'"):
         package.freeze(names_claim(model="gpt2").foil("\x1b[2J"), tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "told"),
+    [
+        ("sites", {"answer": "inside"}, "field 'variables' is no story with one placed output"),
+        ("options", {"together": [["name", "nobody"]]}, "together names 'nobody', which has no site"),
+    ],
+)
+def test_what_has_no_site_is_told(folder: Path, field: str, change: dict[str, Any], told: str) -> None:
+    claim = json.loads((folder / "claim.json").read_text())
+    (folder / "claim.json").write_text(json.dumps(claim | {field: claim[field] | change}))
+    with pytest.raises(ClaimError, match=told):
+        thaw(folder)

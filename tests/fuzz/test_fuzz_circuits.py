@@ -31,12 +31,16 @@ FORMS: list[Any] = [
     ["A9.6->A9.9.Q", "Resid Start->MLP 0", "MLP 11->Resid End", "A0.1->MLP 3"],
     "9.6 @ END, mlp 3\n# a comment\n7.3 -> 9.9.q\n[9.9 @ S1+1]\n",
     "blocks.9.hook_q_input[:, :, 6] -> blocks.7.attn.hook_result[:, :, 3]\n",
-    {"nodes": ["h", "b"], "edges": ["h -> out.h"]},
 ]  # fmt: skip
+OF_GRAPH: list[Any] = [
+    {"nodes": ["h", "b"], "edges": ["h -> out.h"]},
+    ["h", "b -> out.b", "a -> h.a"],
+    "h\nb -> out.b\na -> h.a, a -> g.a\n",
+]
 
 
-def content(rng: Random) -> bytes:
-    form = rng.choice(FORMS)
+def content(rng: Random, forms: list[Any]) -> bytes:
+    form = rng.choice(forms)
     if isinstance(form, str):
         return damaged(rng, form.encode())
     text = json.dumps(changed(rng, form) if rng.random() < 0.7 else form).encode()
@@ -56,10 +60,11 @@ def test_circuit_files(tmp_path: Path, cases: int) -> None:
     nodes = Computation.of(own.model())
 
     def case(name: str, rng: Random) -> str:
-        file.write_bytes(content(rng))
+        of_graph = rng.random() < 0.4
+        file.write_bytes(content(rng, OF_GRAPH if of_graph else FORMS))
         with limited():
             try:
-                found = read_circuit(file, nodes if rng.random() < 0.5 else None)
+                found = read_circuit(file, nodes if of_graph or rng.random() < 0.2 else None)
             except ScrubError as error:
                 return "refused" if str(error) else "refused without a word"
             try:
@@ -69,7 +74,7 @@ def test_circuit_files(tmp_path: Path, cases: int) -> None:
             assert found in (_again(again, None), _again(again, nodes)), name
             assert str(found).strip(), name
             try:
-                package.run_circuit(found, own)
+                package.run_circuit(found, own, ablation="resample", draws=1)
             except ScrubError as error:
                 return "read" if str(error) else "refused without a word"
             return "run"
