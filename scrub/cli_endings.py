@@ -38,7 +38,6 @@ class Ended(click.Group):
 def _ended(run: Callable[[], Any]) -> int:
     try:
         code = run()
-        sys.stdout.flush()  # what the code of a claim printed may be waiting
     except click.ClickException as error:
         with suppress(OSError):
             error.show()
