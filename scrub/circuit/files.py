@@ -47,8 +47,11 @@ def read_circuit(file: Path, graph: ModelGraph | None = None) -> Circuit:
     text = _text(Path(file))
     try:
         found = _circuit(text, graph)
+        str(found).encode()
     except ClaimError as error:
         raise ClaimError(f"{file}: {error}") from None
+    except UnicodeEncodeError as error:  # JSON may hold half of a character
+        raise ClaimError(f"{file}: a name holds {error.object[error.start]!a}, which is no character.") from None
     if not found.nodes and not found.edges:
         raise ClaimError(f"{file}: an empty circuit: no edge or component of the file is in the circuit.")
     return found

@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
+
 import scrub as package
 from circuit_file_cases import HOOKS
 from fuzz.fuzz_claims import good
@@ -16,6 +18,7 @@ from scrub.circuit.files import read_circuit, write_circuit
 from scrub.errors import ScrubError
 from scrub.model.computation import Computation
 
+pytestmark = pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")
 FORMS: list[Any] = [
     {
         "cfg": {"n_layers": 12, "n_heads": 4, "parallel_attn_mlp": False, "d_model": 64},

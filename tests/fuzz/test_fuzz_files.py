@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from fuzz.fuzz_claims import FILE
 from fuzz.fuzzing import Waited, counted, ran, retold, runs
 
+pytestmark = pytest.mark.filterwarnings("ignore::SyntaxWarning")
 GALLERY = Path(__file__).parents[2] / "hypotheses"
 # small data: a case takes milliseconds
 CHECKED = [(GALLERY / f"{name}.py").read_text().replace("300", "12") for name in ("induction", "compose", "either")]
