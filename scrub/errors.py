@@ -7,6 +7,9 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+# what moves a terminal's cursor, names its window or turns the order of letters: all but line ends and tabs
+_FORGING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 class ScrubError(Exception):
     """Misuse or a wrong file. The message is all that a user needs; the command line exits with 2."""
@@ -62,11 +65,40 @@ def row_errors(problems: Iterable[tuple[int, str]], what: str = "row", limit: in
     return "\n".join(lines[:limit]) + (f"\nand {len(lines) - limit:,} more" if lines[limit:] else "")
 
 
+def escaped(text: str) -> str:
+    """A text as a terminal may have it: what would forge other output is shown as it is written in Python."""
+    return _FORGING.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
 def path_of(given: object, role: str) -> Path:
-    """A path as it was given. Raises ClaimError for what is none."""
+    """A path as it was given. Raises ClaimError for what is none, and for what no file system can hold.
+
+    That is an empty path, a name that is too long, a circle of links, a folder that may not be entered.
+    """
     if not isinstance(given, str | Path):
         raise ClaimError(f"{role}: {given!r} is no path: write text, or a pathlib.Path.")
+    if not str(given):
+        raise ClaimError(f"{role}: an empty path names nothing: write the name of a file or a directory.")
+    try:
+        Path(given).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise ClaimError(f"{role}: {shorten(str(given), 60)} cannot be used as a path: {said}.") from None
     return Path(given)
+
+
+def is_file(given: str | Path) -> bool:
+    """Whether a text is the path of a file; False for what can be no path."""
+    try:
+        return Path(given).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def shorten(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 3]}..."
 
 
 def raised(role: str, function: Callable[..., object], error: BaseException) -> str:

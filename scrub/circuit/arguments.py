@@ -22,12 +22,13 @@ LEAST = {  # the least number of each, and what is said of one that is smaller
     "subsets": (0, "that many random subsets are patched, 0 for no bound"),
     "steps": (1, "a path takes at least one step; 5 is the default"),
 }
+MOST = 10**6  # of anything that is drawn, run or tried; rows and seeds may be more
 
 
 def counted(option: str = "{}={!r}", **given: Any) -> None:
-    """Whole numbers that are large enough; None is the default. `option` is how the user writes an argument.
+    """Whole numbers that are large enough, and not too large; None is the default.
 
-    Raises ClaimError.
+    `option` is how the user writes an argument. Raises ClaimError.
     """
     for name, value in given.items():
         least, need = LEAST[name]
@@ -37,6 +38,8 @@ def counted(option: str = "{}={!r}", **given: Any) -> None:
             raise ClaimError(f"{option.format(name, value)}: write a whole number.")
         if int(value) < least:
             raise ClaimError(f"{option.format(name, value)}: {need}.")
+        if int(value) > MOST and name not in ("rows", "seed"):
+            raise ClaimError(f"{option.format(name, value)}: at most {MOST:,} are possible.")
 
 
 def setting(hypothesis: Any, model: Any, data: Any, needed: bool = False) -> None:

@@ -44,8 +44,11 @@ def read_parts(file: Path, graph: ModelGraph | None = None) -> Parts:
     text = _text(Path(file))
     try:
         found = _parts(text, graph)
+        ", ".join(map(str, found.listed)).encode()
     except ClaimError as error:
         raise ClaimError(f"{file}: {error}") from None
+    except UnicodeEncodeError as error:  # JSON may hold half of a character
+        raise ClaimError(f"{file}: a name holds {error.object[error.start]!a}, which is no character.") from None
     if not found.listed:
         raise ClaimError(f"{file}: an empty circuit: no edge or component of the file is in the circuit.")
     return found

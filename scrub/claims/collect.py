@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,8 +18,11 @@ from scrub.claims.freeze import CLAIM
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import Problem, collecting, innermost, located, same_file
 from scrub.claims.thaw import thaw
-from scrub.errors import ClaimError, ScrubError, did_you_mean
+from scrub.errors import ClaimError, ScrubError, did_you_mean, is_file, path_of
 
+MOST_FOLDERS, LARGEST_FILE = 10_000, 2**22  # of a directory; bytes of a file of claims
+_PACKAGES = {"node_modules", "site-packages", "dist-packages"}
+_ENVIRONMENT = {"pyvenv.cfg", "conda-meta"}  # what says that a folder is one
 _PREFIX = "scrub_claims_"
 _TARGET = re.compile(r"(?P<path>.+?)(?:::(?P<name>\w+)(?:\[(?P<variant>.*)\])?)?")
 
@@ -34,9 +38,11 @@ class Collected:
 def collect(targets: Iterable[str | Path]) -> Collected:
     """Claims of files, of directories of files, of `file.py::name` and `file.py::name[backups=False]`.
 
-    A directory that holds a `claim.json` is a frozen claim, and stands for that alone.
+    A file is run to find its claims. Of a directory those files are taken that import scrub, which is read before
+    anything is run; hidden folders and those of environments and caches are passed over. A directory that holds a
+    `claim.json` is a frozen claim, which runs nothing and stands for that alone.
     A claim that a file merely imports counts where it is asked for by name. Raises ClaimError for a path that
-    does not exist, a name that a file does not have, a directory without claims.
+    does not exist, a name that a file does not have, a directory without claims or with more than 10,000 folders.
     """
     hypotheses: list[Hypothesis] = []
     problems: list[Problem] = []
@@ -44,7 +50,7 @@ def collect(targets: Iterable[str | Path]) -> Collected:
         match = _TARGET.fullmatch(str(target))
         if match is None:
             raise ClaimError(f"{str(target)!r} names no file: write file.py, a directory or file.py::name.")
-        path = Path(match["path"])
+        path = path_of(match["path"], "target")
         if not path.exists():
             raise ClaimError(f"no such file: {path}.{_near(path)}")
         found = [load(file, bool(match["name"])) for file in _files(path)]
@@ -52,8 +58,9 @@ def collect(targets: Iterable[str | Path]) -> Collected:
         broken = [p for f in found for p in f.problems]
         if not loaded and not broken:
             kind = "directory" if path.is_dir() else "file"
+            read = " Of a directory, only files that import scrub are run." if path.is_dir() else ""
             raise ClaimError(
-                f"the {kind} {path} holds no claims: decorate a function with @claim (scrub new writes one)."
+                f"the {kind} {path} holds no claims: decorate a function with @claim (scrub new writes one).{read}"
             )
         problems += broken
         if match["name"] and loaded:
@@ -68,11 +75,56 @@ def _near(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    if path.is_file() or (path / CLAIM).is_file():
+    if path.is_file() or is_file(path / CLAIM):
         return [path]
-    return sorted(
-        p for p in path.rglob("*.py") if not any(part.startswith((".", "_")) for part in p.parts[len(path.parts) :])
-    )
+    return sorted(file for folder in _folders_of(path) for file in _claims_in(folder))
+
+
+def _folders_of(path: Path) -> Iterator[Path]:
+    """A directory and those below it; not those of environments and caches, nor whose name begins with . or _."""
+    folders = os.walk(path)
+    for number, (folder, below, files) in enumerate(folders):
+        if number >= MOST_FOLDERS:
+            raise ClaimError(f"{path} has more than {MOST_FOLDERS:,} directories below it: name the one with claims.")
+        if number and not _ENVIRONMENT.isdisjoint([*below, *files]):
+            below.clear()
+            continue
+        below[:] = sorted(name for name in below if not name.startswith((".", "_")) and name not in _PACKAGES)
+        yield Path(folder)
+
+
+def _claims_in(folder: Path) -> list[Path]:
+    """The files of a folder that import scrub, or another of them that does: claims share a file of stories."""
+    texts = {file: text for file in folder.glob("*.py") if (text := _text(file)) is not None}
+    if not any(b"scrub" in text for text in texts.values()):
+        return []
+    imported, names = {file: _imported(text) for file, text in texts.items()}, {"scrub"}
+    while True:
+        found = [file for file, modules in imported.items() if not modules.isdisjoint(names)]
+        if names.issuperset(more := {file.stem for file in found}):
+            return found
+        names |= more
+
+
+def _text(file: Path) -> bytes | None:
+    """A file that may hold claims; None for others, and for those that may not be read."""
+    try:
+        if file.name.startswith((".", "_")) or not file.is_file() or file.stat().st_size > LARGEST_FILE:
+            return None
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
+def _imported(text: bytes) -> set[str]:
+    """The modules that a file imports, at any depth; scrub where it cannot be parsed, for it may be a claim."""
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {"scrub"} if b"scrub" in text else set()
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    return {name.partition(".")[0] for name in names}
 
 
 def load(path: Path, imported: bool = False) -> Collected:

@@ -21,10 +21,12 @@ from scrub.claims.metric import parse_metric
 from scrub.claims.plain import from_plain
 from scrub.claims.protocol import Protocol, protocol
 from scrub.claims.sites import Place, Site, inside
+from scrub.claims.strangers import MOST, content, parsed, printable, texts
 from scrub.claims.values import Value
 from scrub.errors import ClaimError, ScrubError, did_you_mean
 
 _TEXT, _LIST, _OBJECT = (str,), (list,), (dict,)
+CLAIM_BYTES = 2**24
 _CLOSE = 0.75  # fields are written by programs: what is merely alike is no slip of the pen
 _FIELDS: dict[str, tuple[type, ...]] = {
     "format": (int,), "digest": _TEXT, "name": _TEXT, "model": _OBJECT, "variables": _LIST, "sites": _OBJECT,
@@ -77,7 +79,7 @@ class Record:
 def read_record(folder: Path) -> Record:
     """The files of a directory. Raises ClaimError for the first thing that is wrong with them."""
     file = folder / CLAIM
-    found = _json(_bytes(file), file)
+    found = _json(_bytes(file, CLAIM_BYTES), file)
     if not isinstance(found, dict) or not isinstance(found.get("format"), int):
         raise ClaimError(f"{file} is no frozen claim: it has no field 'format' with a whole number.")
     if found["format"] > FORMAT:
@@ -85,6 +87,7 @@ def read_record(folder: Path) -> Record:
             f"{file}: field 'format' is {found['format']}, of a newer scrub: update it; this one reads {FORMAT}."
         )
     _check(found, _FIELDS, file, "")
+    _printable(found, file)
     _check(found["model"], _MODEL, file, "model.")
     _check(found["files"], {ROWS: _TEXT, VALUES: _TEXT}, file, "files.")
     rows, values = (_unchanged(folder / name, found["files"][name], file) for name in (ROWS, VALUES))
@@ -118,29 +121,37 @@ def numbered(record: Record, name: str, found: list[Any], count: int) -> list[in
     return found
 
 
-def _bytes(file: Path) -> bytes:
+def _bytes(file: Path, most: int = MOST) -> bytes:
     try:
-        return file.read_bytes()
+        return content(file, most)
     except OSError as error:
         raise ClaimError(f"{file} cannot be read: {error.strerror}. A frozen claim has it.") from None
 
 
-def _json(content: bytes, file: Path) -> Any:
+def _json(text: bytes, file: Path) -> Any:
     try:
-        return json.loads(content)
+        return parsed(text)
     except ValueError as error:
-        raise ClaimError(f"{file} is no JSON: {error}.") from None
+        raise ClaimError(f"{file} is no JSON that can be read: {error}.") from None
+
+
+def _printable(found: Mapping[str, Any], file: Path) -> None:
+    """Raises ClaimError for a string that would forge what a terminal shows; what was published may have lines."""
+    for name, part in found.items():
+        words = [text.replace("\n", "") if name == "criteria" else text for text in texts(part)]
+        if wrong := [text for text in words if not printable(text)]:
+            raise ClaimError(f"{file}: field {name!r} holds {wrong[0]!r:.60}, which cannot be printed.")
 
 
 def _unchanged(file: Path, digest: str, claim: Path) -> bytes:
-    content = _bytes(file)
-    found = hashlib.sha256(content).hexdigest()
+    text = _bytes(file)
+    found = hashlib.sha256(text).hexdigest()
     if found != digest:
         raise ClaimError(
             f"{file} was changed: its digest is {found[:12]}..., field 'files.{file.name}' of {claim} says "
             f"{digest[:12]}..."
         )
-    return content
+    return text
 
 
 def _check(found: Any, known: Mapping[str, tuple[type, ...]], file: Path, prefix: str) -> None:
@@ -213,11 +224,13 @@ def _site(found: Any, file: Path, prefix: str) -> Site:
     return Site(components, slots, reading, omitted, found["linked"])
 
 
-def _rows(content: bytes, file: Path) -> Generator[dict[str, Any]]:
-    for number, line in enumerate(content.split(b"\n"), start=1):
+def _rows(text: bytes, file: Path) -> Generator[dict[str, Any]]:
+    for number, line in enumerate(text.split(b"\n"), start=1):
         if line.strip():
             row = _json(line, file)
             _check(row, _ROW, file, f"line {number}.")
+            if wrong := [name for part in ("positions", "columns") for name in row[part] if not printable(name)]:
+                raise ClaimError(f"{file}: line {number}: the name {wrong[0]!r:.60} cannot be printed.")
             with _field(file, f"line {number}"):
                 columns = {name: from_plain(value, floats=True) for name, value in row["columns"].items()}
             yield {**row, "columns": columns}

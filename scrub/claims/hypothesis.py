@@ -241,7 +241,7 @@ class Hypothesis:
         """Mark the claim as deliberately false, with the reason: refuting it is a pass."""
         if not isinstance(reason, str) or not reason.strip():
             raise ClaimError(f"{self.name}.foil(...) needs its reason: say in a sentence what is wrong with it.")
-        return evolve(self, foil_reason=reason.strip())
+        return evolve(self, foil_reason=" ".join(reason.split()))
 
     def entries(self) -> dict[str, Any]:
         """What the claim returns, with the changes of `.but`. Raises ClaimError when that is no mapping."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from fractions import Fraction
 from typing import Any
 
 from scrub.errors import some
 
+_FRACTION = re.compile(r"-?[0-9]+(/[0-9]*[1-9][0-9]*)?")
 _EXACT = (bool, int, str)
 
 
@@ -52,8 +54,8 @@ def from_plain(found: Any, *, floats: bool = False) -> Any:
             return found
         case list():
             return tuple(from_plain(part, floats=floats) for part in found)
-        case {"fraction": str(text), **others} if not others:
-            return Fraction(text)
+        case {"fraction": str(text), **others} if not others and _FRACTION.fullmatch(text):
+            return Fraction(text)  # 1e999999999 would be one too, and never end
         case {"float": "nan" | "inf" | "-inf" as text, **others} if floats and not others:
             return float(text)
         case _:

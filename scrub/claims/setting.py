@@ -221,7 +221,7 @@ def token_ids(data: Dataset, name: str, tokenizer: Tokenizer | None) -> list[tup
     for number, value in enumerate(data.column(name)):
         parts = value if isinstance(value, tuple) else (value,)
         ids = [token_id(p, tokenizer) if isinstance(p, str) and tokenizer else p for p in parts]
-        if not ids or not all(isinstance(i, int) for i in ids):
+        if not ids or not all(isinstance(i, int) and abs(i) < 2**31 for i in ids):
             raise DataError(f"column {name!r}, row {number}: {value!r} is not one token of the vocabulary.")
         found.append(tuple(int(i) for i in ids if isinstance(i, int)))
     return found

@@ -27,6 +27,7 @@ from scrub.claims.placement import Placed, PlacedSite, Placement, placed_parents
 from scrub.claims.resolved import Claim
 from scrub.claims.seen import leave_out
 from scrub.claims.sites import inside
+from scrub.claims.strangers import content
 from scrub.claims.values import Value
 from scrub.errors import ClaimError, ModelError, ScrubError, path_of
 
@@ -167,7 +168,7 @@ def _resolved(hypothesis: Hypothesis, record: Record, kept: Dataset) -> Claim:
     """The claim as far as digest and text need it: placed without the model, each channel's reads being spelt out."""
     story, places = hypothesis.story, hypothesis.correspondence()
     outputs = story.outputs()
-    if len(outputs) != 1 or outputs[0] not in places or story.cycle():
+    if len(outputs) != 1 or places.get(outputs[0], inside) is inside or story.cycle():
         raise ClaimError(f"{record.file}: field 'variables' is no story with one placed output.")
     placed = {
         name: Placed(
@@ -183,6 +184,8 @@ def _resolved(hypothesis: Hypothesis, record: Record, kept: Dataset) -> Claim:
             raise ClaimError(
                 f"{record.file}: field 'sites.{one.name}' reads {unknown[0]!r}, which is no placed parent."
             )
+    if unknown := [name for group in hypothesis.options.together for name in group if name not in placed]:
+        raise ClaimError(f"{record.file}: field 'options': together names {unknown[0]!r}, which has no site.")
     placement = Placement(placed, outputs[0])
     values, problems = run_story(story, placement, kept)
     if problems:
@@ -197,11 +200,12 @@ def _resolved(hypothesis: Hypothesis, record: Record, kept: Dataset) -> Claim:
 
 def _same_text(file: Path, text: tuple[str, ...]) -> None:
     try:
-        written = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError):
-        raise ClaimError(f"{file} cannot be read: a frozen claim has its canonical text beside it.") from None
+        written = content(file).decode().removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise ClaimError(f"{file} cannot be read: {said}. A frozen claim has its canonical text beside it.") from None
     for number, (found, told) in enumerate(zip([*written, ""], [*text, ""], strict=False), start=1):
         if found != told:
             raise ClaimError(
-                f"{file}:{number} says {found!r}, and claim.json says {told!r}: one of them was changed."
+                f"{file}:{number} says {found!r:.200}, and claim.json says {told!r:.200}: one of them was changed."
             )

@@ -11,6 +11,7 @@ from scrub.claims.titles import short_name
 from scrub.cli.options import (
     FINE,
     KEPT,
+    Place,
     Results,
     beside,
     command_line,
@@ -41,9 +42,7 @@ if TYPE_CHECKING:
 @on_device
 @exactly
 @controlled
-@click.option(
-    "--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Write share against bits as a picture."
-)
+@click.option("--picture", type=Place(), metavar="FILE.svg", help="Write share against bits as a picture.")
 @storing
 @reporting
 def compare(
@@ -82,5 +81,5 @@ def compare(
         files.write_text(picture, comparison_svg(found))
         say(f"picture: {picture}")
     if run is not None:
-        stored.save(run.folder, stored.COMPARISON, [found.to_dict()], command_line(), [comparison_svg(found)])
+        stored.save(run.folder, stored.COMPARISON, [found.to_dict()], command_line())
     return [found.to_dict()], FINE

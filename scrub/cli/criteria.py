@@ -26,7 +26,7 @@ from scrub.cli.options import (
     storing,
     targeted,
 )
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, is_file
 from scrub.storage import stored
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _circuit(given: str) -> Circuit | str:
     """The circuit in a file; names are left as they are, to be read with the model's own names at hand."""
     from scrub.circuit.circuit import Circuit
 
-    if Path(given).is_file():
+    if is_file(given):
         return Circuit.read(given)
     if Path(given).suffix in _FILES:
         raise ClaimError(f"--circuit {given}: no such file, and no name of a part.")

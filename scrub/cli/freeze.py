@@ -9,13 +9,13 @@ import click
 
 from scrub.claims.freeze import CLAIM
 from scrub.claims.hypothesis import Hypothesis
-from scrub.cli.options import FINE, Results, on_model, reporting, say, sound_claims
-from scrub.errors import ClaimError
+from scrub.cli.options import FINE, Place, Results, on_model, reporting, say, sound_claims
+from scrub.errors import ClaimError, is_file
 
 
 @click.command(short_help="Write a claim as pure data.")
 @click.argument("target", metavar="FILE::NAME")
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A directory to make.")
+@click.option("--out", required=True, type=Place(), metavar="DIR", help="A directory to make.")
 @on_model
 @reporting
 def freeze(target: str, out: Path, model: str | None) -> tuple[Results, int]:
@@ -44,7 +44,7 @@ def diff(a: str, b: str) -> tuple[Results, int]:
 
 def _claim(target: str) -> Hypothesis | Path:
     """A frozen claim is compared as it stands: its model need not be here."""
-    return Path(target) if (Path(target) / CLAIM).is_file() else _one(target, None)
+    return Path(target) if is_file(Path(target) / CLAIM) else _one(target, None)
 
 
 def _one(target: str, model: str | None) -> Hypothesis:

@@ -25,19 +25,15 @@ from scrub.claims.problems import ClaimProblems, Problem
 from scrub.claims.resolved import Claim
 from scrub.cli.compare import compare
 from scrub.cli.criteria import criteria
+from scrub.cli.endings import FAILED, FINE, INTERRUPTED, MISUSE, OPEN, Ended
 from scrub.cli.freeze import diff, freeze
 from scrub.cli.options import (
-    FAILED,
-    FINE,
-    INTERRUPTED,
     KEPT,
-    MISUSE,
-    OPEN,
+    Place,
     Results,
     about,
     controlled,
     exactly,
-    fitted,
     going_on,
     on_device,
     on_model,
@@ -51,7 +47,8 @@ from scrub.cli.options import (
 )
 from scrub.cli.propose import propose
 from scrub.cli.report import report
-from scrub.errors import ClaimError, ScrubError
+from scrub.cli.terminal import tell
+from scrub.errors import ClaimError, ScrubError, escaped
 from scrub.model.resolve import check as run_check
 from scrub.report import text
 from scrub.report.markdown import markdown_text
@@ -59,7 +56,7 @@ from scrub.storage import files
 from scrub.verbs.report import save_run, write_page
 
 
-class _Group(click.Group):
+class _Group(Ended):
     """Misuse exits with 2 and a sentence, an interruption with 130; neither shows a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -73,7 +70,7 @@ class _Group(click.Group):
             said, code = f"scrub: the code of a claim called sys.exit({error.code!r}).", MISUSE
         except KeyboardInterrupt as error:
             said, code = f"scrub: interrupted; {str(error) or 'no results were written'}.", INTERRUPTED
-        click.echo(fitted(said, sys.stderr), err=True)
+        tell(said)
         raise click.exceptions.Exit(code)
 
 
@@ -86,6 +83,9 @@ def main() -> None:
     """Test explanations of neural networks: pytest for circuit claims.
 
     TARGETS are files, directories of files, file.py::name, 'file.py::name[variant=False]', or frozen claims.
+
+    Every command runs the files it is given, list and check too: look into a file of someone else's before. Of a
+    directory those that import scrub are run. A frozen claim (a directory with a claim.json) runs nothing.
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     for stream in (sys.stdout, sys.stderr):  # a terminal that knows no ✓ shows a ?
@@ -97,11 +97,15 @@ def main() -> None:
 @targeted
 @reporting
 def list_(targets: tuple[str, ...]) -> tuple[Results, int]:
-    """List the claims in files, foils with their reasons."""
+    """List the claims in files, foils with their reasons.
+
+    Runs the files: of a directory those that import scrub, but none that is hidden, nor of an environment or a cache.
+    A frozen claim runs nothing.
+    """
     found = collect(targets)
     entries = [*map(_entry, found.hypotheses), *map(_broken, found.problems)]
     for problem in found.problems:
-        click.echo(str(problem), err=True)
+        tell(str(problem))
     if found.hypotheses:
         rows = [(*(str(e[k] or "-") for k in ("hypothesis", "model", "expect")), e["foil"] or "") for e in entries]
         say("\n".join(text.table([("claim", "model", "expects", "foil"), *rows])))
@@ -127,7 +131,10 @@ def _broken(problem: Problem) -> dict[str, Any]:
 @on_model
 @reporting
 def check(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
-    """Find every problem of the claims at once, and how often their stories are right. Runs no model."""
+    """Find every problem of the claims at once, and how often their stories are right.
+
+    Runs no model, but the files of the claims; a frozen claim alone runs nothing.
+    """
     found = collect(targets)
     checks = [run_check(h, model) for h in found.hypotheses]
     say(text.checks_text(checks, found.problems))
@@ -143,7 +150,7 @@ def _told(problem: Problem) -> dict[str, Any]:
 @main.command(short_help="Draw claims: tree, layers, positions.")
 @targeted
 @on_model
-@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw one claim as an SVG picture.")
+@click.option("--picture", type=Place(), metavar="FILE", help="Draw one claim as an SVG picture.")
 @reporting
 def show(targets: tuple[str, ...], model: str | None, picture: Path | None) -> tuple[Results, int]:
     """Draw claims: the unrolled tree beside layers and positions; with --picture as a paper's figure would."""
@@ -200,10 +207,10 @@ def plan(
     default=None,
     help="Look for what breaks refuted foils too, or none (default: refuted claims, for the cost of the test).",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Keep the run here; again, it goes on.")
+@click.option("--out", type=Place(), help="Keep the run here; again, it goes on.")
 @click.option("--recompute", is_flag=True, help="Compute damaged blocks of --out anew.")
 @click.option("--report", is_flag=True, help="Also make an HTML page of the run (with --out).")
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a table for a CI page.")
+@click.option("--markdown", type=Place(), metavar="FILE", help="Write a table for a CI page.")
 @reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
@@ -289,7 +296,7 @@ def _broken_off(so_far: Sequence[Any]) -> None:
 
 
 @main.command(short_help="Write a hypothesis file to start from.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=Place())
 @click.option("--like", default="induction", show_default=True, help="The claim of the gallery to start from.")
 @click.option("--model", metavar="DIR", help="Write the claim for this model instead.")
 def new(file: Path, like: str, model: str | None) -> None:
@@ -297,7 +304,7 @@ def new(file: Path, like: str, model: str | None) -> None:
     from scrub.verbs.new import write_new
 
     write_new(file, like, model)
-    click.echo(f"wrote {file}. Next: scrub check {file}; scrub show {file}; scrub test {file}")
+    click.echo(escaped(f"wrote {file}. Next: scrub check {file}; scrub show {file}; scrub test {file}"))
 
 
 main.add_command(compare)

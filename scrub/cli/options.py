@@ -8,9 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import wraps
 from pathlib import Path
-from shutil import get_terminal_size
-from textwrap import wrap
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +16,9 @@ from scrub.claims.check import name_of
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems
-from scrub.errors import ClaimError, DataError, MetricError, ModelError
+from scrub.cli.endings import FINE as FINE
+from scrub.cli.terminal import shown_on
+from scrub.errors import ClaimError, DataError, MetricError, ModelError, path_of
 from scrub.model.resolve import check
 from scrub.storage import files
 
@@ -27,10 +27,16 @@ if TYPE_CHECKING:
 
 # options that say where results go, and change no number
 WHERE = {"out", "recompute", "report", "markdown", "json_file", "picture", "write"}
-FINE, FAILED, MISUSE, OPEN, INTERRUPTED = 0, 1, 2, 3, 130
 KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
+
+
+class Place(click.Path):
+    """The path of a file or a directory, as `path_of` takes it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return path_of(value, "PATH" if param is None else param.opts[-1] if param.opts[-1][0] == "-" else param.name)
 
 
 def targeted(command: Command) -> Command:
@@ -72,7 +78,7 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
     @click.option("--json", "json_file", metavar="FILE", help="Write results as JSON ('-': standard output).")
     @wraps(command)
     def run(json_file: str | None, **options: Any) -> None:
-        file = None if json_file in (None, "-") else Path(json_file)
+        file = None if json_file in (None, "-") else path_of(json_file, "--json")
         if file is not None:
             files.writable(file)
         # what a claim's own code prints must not end up among the results
@@ -90,21 +96,7 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
 def say(shown: str, **style: Any) -> None:
     """Print for a reader; nothing with `--json -`."""
     if click.get_current_context().params["json_file"] != "-":
-        click.secho(fitted(shown, sys.stdout), **style)
-
-
-def fitted(shown: str, stream: TextIO) -> str:
-    """Lines that a terminal has no room for, broken between words; as they are where the stream is no terminal."""
-    if not stream.isatty():
-        return shown
-    width = get_terminal_size().columns
-    return "\n".join(line if len(line) <= width else _broken(line, width) for line in shown.split("\n"))
-
-
-def _broken(line: str, width: int) -> str:
-    indent = " " * (len(line) - len(line.lstrip()) + 2)
-    lines = wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(lines)
+        click.secho(shown_on(sys.stdout, shown), **style)
 
 
 def svg_file(picture: Path | None) -> None:
@@ -159,7 +151,7 @@ def sound_claims(
 def storing(command: Command) -> Command:
     """`--out` of a command whose results a report shows."""
     told = "Store the result in this directory, for scrub report."
-    return click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help=told)(command)
+    return click.option("--out", type=Place(), metavar="DIR", help=told)(command)
 
 
 def beside(out: Path | None, claims: Sequence[Hypothesis], file: str) -> Run | None:

@@ -12,6 +12,7 @@ from scrub.claims.protocol import DIRECTIONS
 from scrub.cli.options import (
     FINE,
     Command,
+    Place,
     Results,
     about,
     beside,
@@ -44,7 +45,7 @@ def _setting(command: Command) -> Command:
         click.option("--scored", metavar="COLUMN", help="Boolean column of the rows to use (with --data)."),
         click.option("--pair", metavar="COLUMN", help="Column that names each row's counterfactual."),
         click.option("--metric", metavar="METRIC", help="Such as 'logit_diff(io, s1)' (with --data)."),
-        click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Rows as JSON, one a line."),
+        click.option("--data", type=Place(), metavar="FILE", help="Rows as JSON, one a line."),
     ):
         command = option(command)
     return command
@@ -87,12 +88,8 @@ def _search(command: Command) -> Command:
 @_setting
 @_search
 @on_device
-@click.option(
-    "--write", type=click.Path(path_type=Path), metavar="FILE.py", help="Write a hypothesis file to start from."
-)
-@click.option(
-    "--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Write the heat map as a picture."
-)
+@click.option("--write", type=Place(), metavar="FILE.py", help="Write a hypothesis file to start from.")
+@click.option("--picture", type=Place(), metavar="FILE.svg", help="Write the heat map as a picture.")
 @storing
 @reporting
 def propose(
@@ -104,8 +101,6 @@ def propose(
     In the setting of a claim, or with --model, --data, --metric and --pair. Only some rows are looked at, so that a
     claim can be tested on the others.
     """
-    from scrub.report.proposal import proposal_svg
-
     svg_file(picture)
     if targets and data is not None:
         raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
@@ -126,7 +121,7 @@ def propose(
         say(f"written: {write}; check it with `scrub check {write}`, then name its variables")
     results = [proposal.to_dict() for proposal in found]
     if run is not None:
-        stored.save(run.folder, stored.PROPOSALS, results, command_line(), list(map(proposal_svg, found)))
+        stored.save(run.folder, stored.PROPOSALS, results, command_line())
     return results, FINE
 
 
@@ -141,8 +136,6 @@ class _SoFar:
         self.heard[proposal.hypothesis] = proposal
 
     def kept(self) -> str | None:
-        from scrub.report.proposal import proposal_svg
-
         found = list(self.heard.values())
         if not found:
             return None
@@ -150,7 +143,7 @@ class _SoFar:
         if self.run is None:
             return "what is printed is not written anywhere (--out)"
         results = [proposal.to_dict() for proposal in found]
-        stored.save(self.run.folder, stored.PROPOSALS, results, command_line(), list(map(proposal_svg, found)))
+        stored.save(self.run.folder, stored.PROPOSALS, results, command_line())
         return f"the proposals above are kept in {self.run.folder}"
 
 

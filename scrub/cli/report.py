@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from scrub.cli.options import FINE, Results, reporting, say
+from scrub.cli.options import FINE, Place, Results, reporting, say
 from scrub.verbs.report import write_page
 
 
 @click.command(short_help="Make one HTML file of what is stored.")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=Place())
 @reporting
 def report(run: Path) -> tuple[Results, int]:
     """Make one HTML file of what `scrub test`, `compare`, `criteria` and `propose` stored with --out RUN.

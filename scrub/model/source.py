@@ -18,7 +18,7 @@ from scrub.anatomy.shape import Shape
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.hub import Pinned, cached_revision, hub_file, reachable
 from scrub.claims.text import Tokenizer, open_tokenizer, words
-from scrub.errors import ModelError, ScrubError, nearest, raised
+from scrub.errors import ModelError, ScrubError, nearest, path_of, raised
 from scrub.model.computation import Computation
 from scrub.model.known import ALIASES, SHAPES, shape_of_config
 
@@ -118,7 +118,7 @@ def _named(name: str) -> Source:
 
         title = name.removeprefix(ZOO)
         return Source(name, TransformerGraph(name, zoo.shape(title)), words(zoo.vocabulary(title)))
-    path = Path(name).expanduser()
+    path = _home(name)
     if path.is_dir():
         return _directory(path)
     official = ALIASES.get(name, name)
@@ -132,9 +132,17 @@ def _named(name: str) -> Source:
     return Source(name, TransformerGraph(name, shape), open_tokenizer(tokenizer) if tokenizer else None)
 
 
+def _home(name: str) -> Path:
+    """The path that a name may be, `~` being the user's own directory. Raises ClaimError for what can be no path."""
+    try:
+        return path_of(name, "model=").expanduser()
+    except RuntimeError:  # of a user who is not known here
+        return Path(name)
+
+
 def revision_of(name: str) -> str | None:
     """The revision of a model of the hub in the local cache, without loading it; None for any other model."""
-    if name.startswith(ZOO) or Path(name).expanduser().is_dir():
+    if name.startswith(ZOO) or _home(name).is_dir():
         return None
     return cached_revision(ALIASES.get(name, name))
 

@@ -130,7 +130,7 @@ class Proposal:
         return {
             "hypothesis": self.hypothesis, "method": self.method, "direction": self.direction, "metric": self.metric,
             "aggregate": self.aggregate, "base": self.base, "source": self.source,
-            "nodes": [_node(node) for node in self.nodes],
+            "nodes": [_node(node) for node in self.nodes], "positions": list(self.positions),
             "edges": [{"sender": e.sender, "receiver": e.receiver, "score": e.score} for e in self.edges],
             "edge_method": self.edge_method, "edge_aggregate": self.edge_aggregate,
             "agreement": agreement | {"by_kind": {kind: a.to_dict() for kind, a in self.by_kind.items()}},

@@ -58,7 +58,7 @@ def _grid(claim: Claim) -> list[str]:
                 for level in dict.fromkeys(level_of(claim, c) for c in site.components):
                     here = [_short(c) for c in site.components if level_of(claim, c) == level]
                     cells.setdefault((level, slot), []).append(f"{placed.name}: {' '.join(here)}".rstrip(": "))
-    slots = sorted({slot for _, slot in cells}, key=lambda slot: place_of(claim, slot))
+    slots = sorted(dict.fromkeys(slot for _, slot in cells), key=lambda slot: place_of(claim, slot))
     levels = sorted({level for level, _ in cells}, reverse=True)
     rows = [("", *map(str, slots))]
     rows += [(level.label, *("; ".join(cells.get((level, slot), ["·"])) for slot in slots)) for level in levels]

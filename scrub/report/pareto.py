@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
@@ -14,13 +14,35 @@ from scrub.report.svg import cut, text, ticks
 from scrub.score.comparison import CLAIM
 
 if TYPE_CHECKING:
-    from scrub.score.comparison import Comparison, Point
+    from scrub.score.comparison import Point
     from scrub.score.statistics import Interval
 
 # pixels: the plot, its corner, a line of the legend; all of it as wide as a phone shows without scrolling
 WIDE, HIGH, LEFT, TOP, LINE, WIDTH = 316, 260, 48, 44, 18, 384
 BLUE, GREY = "#2166ac", "#6e7781"
 NAME, LETTERS = 34, 54  # of a name, of a line in the legend
+
+
+class Spanned(Protocol):
+    """A claim with its interval."""
+
+    @property
+    def hypothesis(self) -> str: ...
+    @property
+    def recovered(self) -> Interval: ...
+
+
+class Pareto(Protocol):
+    """What the picture shows: a comparison, or what was stored of one."""
+
+    @property
+    def hypotheses(self) -> Sequence[Spanned]: ...
+    @property
+    def pareto(self) -> Sequence[Point]: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def labels(self) -> Mapping[str, str]: ...
 
 
 @frozen
@@ -32,7 +54,7 @@ class Axes:
     high: float
 
     @classmethod
-    def of(cls, c: Comparison) -> Axes:
+    def of(cls, c: Pareto) -> Axes:
         shares = [p.recovered for p in c.pareto if p.recovered is not None]
         ends = [e for h in c.hypotheses for e in (h.recovered.low, h.recovered.high) if e is not None]
         low, high = min(0.0, *shares, *ends), max(1.0, *shares, *ends)
@@ -46,7 +68,7 @@ class Axes:
         return round(TOP + HIGH * (self.high - share) / (self.high - self.low), 1)
 
 
-def comparison_svg(c: Comparison) -> str:
+def comparison_svg(c: Pareto) -> str:
     """Claims as discs with their intervals, controls as squares; hollow where another point dominates."""
     axes, points = Axes.of(c), [p for p in c.pareto if p.recovered is not None]
     spans = {h.hypothesis: h.recovered for h in c.hypotheses}

@@ -24,6 +24,7 @@ from scrub.claims.values import read_only
 from scrub.errors import MetricError, some
 
 Numbers = Float[np.ndarray, " n"]
+LARGEST = 1e100  # a metric beyond it overflows where differences are squared and summed
 
 
 @frozen(eq=False)
@@ -148,12 +149,18 @@ class _Lent:
 
 
 def finite(values: Numbers, rows: Int[np.ndarray, " n"], what: str) -> Numbers:
-    """The values. Raises MetricError naming the rows where they are NaN or infinite."""
+    """The values. Raises MetricError naming the rows where they are NaN or infinite, or beyond `LARGEST`."""
     bad = np.unique(rows[~np.isfinite(values)])
     if bad.size:
         raise MetricError(
             f"the metric is NaN or infinite {what} in rows {some(bad.tolist())}: "
             "a label may have probability 0, or the function divides by 0 there."
+        )
+    large = np.unique(rows[np.abs(values) > LARGEST])
+    if large.size:
+        raise MetricError(
+            f"the metric is {values[np.abs(values) > LARGEST][0]:.3g} {what} in rows {some(large.tolist())}: numbers "
+            f"beyond {LARGEST:g} cannot be squared and summed: divide it."
         )
     return values
 

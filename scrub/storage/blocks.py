@@ -7,6 +7,8 @@ blocks for later: `begun` marks are hints alone, so that a mark left by a killed
 from __future__ import annotations
 
 import hashlib
+import re
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from scrub.errors import ClaimError
 from scrub.score.blocks import Arrays, Block, key
 from scrub.storage import files
 
+_LEFT = re.compile(r"\.[0-9a-f]+\.safetensors\.[0-9a-f]+")  # beside KEY.safetensors
 STALE = 3600.0  # seconds after which what a killed process left is not being written any more
 
 
@@ -83,7 +86,7 @@ def sweep(folder: Path) -> None:
     """Take away what killed processes left beside blocks."""
     for left in folder.glob(".*"):
         try:
-            if time.time() - left.stat().st_mtime > STALE:
+            if _LEFT.fullmatch(left.name) and time.time() - left.stat().st_mtime > STALE:
                 left.unlink()
         except OSError:  # another process took it away, or it is not ours
             continue
@@ -108,16 +111,18 @@ def _begin(path: Path) -> bool:
 def write_arrays(path: Path, arrays: Arrays, words: dict[str, str]) -> None:
     """Arrays and words in one file, with a digest of both. Raises ClaimError when it cannot be written."""
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}  # strided ones are stored wrong
-    files.write_bytes(path, save(whole, {**words, "digest": _digest(whole, words)}))
+    files.write_bytes(path, save(whole, {**words, "digest": _digest(whole, words)}), follow=False)
 
 
 def read_arrays(path: Path) -> tuple[Arrays, dict[str, str]]:
     """What `write_arrays` wrote. Raises ClaimError for a file that is damaged."""
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise ClaimError(f"{path} is damaged: it is no regular file.")
         with safe_open(path, "numpy") as file:  # pyright: ignore[reportUnknownVariableType, reportArgumentType]
             words: dict[str, str] = file.metadata() or {}
             arrays: Arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ClaimError(f"{path} is damaged: {error}.") from None
     digest = words.pop("digest", None)
     if digest != _digest(arrays, words):

@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,21 +25,23 @@ from attrs import evolve, field, frozen
 from scrub.claims.facts import canonical_text, facts_of
 from scrub.claims.metric import NamedMetric
 from scrub.claims.resolved import Claim
+from scrub.claims.strangers import content, parsed, printable, texts
 from scrub.claims.titles import in_cell, short_name, with_file
 from scrub.engine.on_transformer import TransformerRows
-from scrub.errors import ClaimError, ScrubError, some
+from scrub.errors import ClaimError, ScrubError, path_of, some
 from scrub.score.blocks import Arrays
 from scrub.score.result import Result
 from scrub.score.sample import Bench
 from scrub.score.since import Since
 from scrub.storage import files
 from scrub.storage.blocks import Blocks, read_arrays, sweep, write_arrays
-from scrub.storage.changes import facts, since
+from scrub.storage.changes import SETTINGS, facts, since
 from scrub.storage.identity import identity, of_scrub
 from scrub.storage.version import VERSION
 
 FORMAT = 1
 KEPT = "kept.json"
+ROWS = ("identity", "scrubbed", "random", "model")
 CODE = "the code of the model, of the metric or of scrub is another"
 
 
@@ -97,18 +100,48 @@ class Run:
         if not path.exists():
             return None
         try:
-            then, words = read_arrays(path)
+            then, old, before, code = _last(path)
         except ClaimError as error:
             if self.recompute:
                 return None
             raise ClaimError(
                 f"{error} It is the last run of a claim: run again with --recompute to go without."
             ) from None
-        old = json.loads(words["result"])["results"][0]
-        changed = facts(json.loads(words["text"]), text, old, result.to_dict())
-        if not changed and words["depends"] != depends:
+        changed = facts(before, text, old, result.to_dict())
+        if not changed and code != depends:
             changed = (CODE,)
         return since(then, table, old, changed, result.seed)
+
+
+def _last(path: Path) -> tuple[Arrays, dict[str, Any], list[str], str]:
+    """The last run of a claim: its rows, its result, its text, what its numbers depend on.
+
+    Raises ClaimError for a file that is damaged, or that is no such record, though its digest be right.
+    """
+    table, words = read_arrays(path)
+    try:
+        found, before = parsed(words["result"].encode()), parsed(words["text"].encode())
+        old = _known(found["results"][0])
+        rows = {len(table[name]) for name in ROWS if table[name].ndim == 1}
+        same = len(rows) == 1 and set(table) == set(ROWS) and table["identity"].dtype == np.uint64
+        if not same or not all(table[name].dtype == np.float64 for name in ROWS[1:]):
+            raise ValueError("other arrays")
+        if not all(map(printable, [*before, *texts([old[part] for part in ("verdict", "provenance")])])):
+            raise ValueError("text that cannot be printed")
+        return table, old, before, words["depends"]
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise ClaimError(f"{path} is damaged: it is no record of a claim's last run ({error!r}).") from None
+
+
+def _known(old: dict[str, Any]) -> dict[str, Any]:
+    """A result in its JSON form, as far as it is compared. Raises TypeError, LookupError for what is none."""
+    value = old["recovered"]["value"]
+    wanted = [(old["verdict"], str), (value, float | int | None), *((old[name], object) for name in SETTINGS)]
+    wanted += [(old["provenance"][part], dict) for part in ("model", "versions")]
+    for part, kind in wanted:
+        if not isinstance(part, kind):
+            raise TypeError(f"{part!r:.40} is no {kind}")
+    return old
 
 
 def _computing(bench: Bench) -> list[object]:
@@ -141,7 +174,7 @@ def open_run(out: str | Path, names: Sequence[str], recompute: bool = False) -> 
     Raises ClaimError for names that collide, a directory that holds claims that are not among them, one of another
     version, one with results that no run of this version kept, and one that cannot be written.
     """
-    folder = Path(out)
+    folder = path_of(out, "out")
     shorts = _distinct(names)
     files.writable(folder / KEPT)
     known = _kept(folder)
@@ -163,7 +196,7 @@ def beside_run(out: str | Path, names: Sequence[str], file: str = KEPT) -> Run:
 
     Raises ClaimError as `open_run`, but for a directory that holds some of these claims, and any others.
     """
-    folder = Path(out)
+    folder = path_of(out, "out")
     files.writable(folder / file)
     known, asked = _kept(folder), [short(name) for name in names]
     if known and asked and not set(known) & set(asked):
@@ -204,7 +237,7 @@ def _kept(folder: Path) -> list[str]:
             )
         return []
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        told = parsed(content(file))
         version, form, claims = told["scrub"], told["format"], [str(name) for name in told["claims"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ClaimError(f"{file} is damaged ({error}): name another directory.") from None
@@ -218,7 +251,7 @@ def _kept(folder: Path) -> list[str]:
 
 def _write(folder: Path, claims: Sequence[str]) -> None:
     told = {"scrub": VERSION, "format": FORMAT, "claims": sorted(claims)}
-    files.write_text(folder / KEPT, json.dumps(told, indent=1))
+    files.write_text(folder / KEPT, json.dumps(told, indent=1), follow=False)
 
 
 def _slug(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, shorten
 from scrub.storage.version import VERSION
 
 RUN = "run.json"
+LONGEST = 255  # bytes of a name that file systems take
+NAME = 50  # letters of it in the name of the file beside it
 
 
 def as_json(results: Sequence[dict[str, Any]], **beside: Any) -> str:
@@ -41,33 +44,45 @@ def _plain(value: Any) -> Any:
 
 def writable(path: Path) -> None:
     """Say before a long run that its result could not be written. Leaves nothing behind. Raises ClaimError."""
-    there = next((folder for folder in path.absolute().parents if folder.exists()), path)
     try:
         if path.is_dir():
             raise IsADirectoryError(0, "it is a directory")
+        if any(len(os.fsencode(part)) > LONGEST for part in path.parts):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        there = next(folder for folder in _target(path).parents if folder.exists())
         if not path.exists() or path.is_file():
             tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
         raise refused(path, error) from None
 
 
-def write_text(path: Path, content: str) -> None:
-    """Write a file by way of one beside it, so that no reader meets half of it; a device is written to.
+def _target(path: Path) -> Path:
+    """Where a path leads: a link stays one. Raises OSError for links that lead to themselves."""
+    try:
+        return path.resolve()
+    except RuntimeError:  # before Python 3.13
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
 
-    Raises ClaimError when it cannot be written.
+
+def write_text(path: Path, content: str, *, follow: bool = True) -> None:
+    """Write a file by way of one beside it, so that no reader meets half of it.
+
+    A link that a user named stays one, and a device is written to. Inside a run directory, which may come from
+    someone else, `follow=False` puts the file in place of whatever is there. Raises ClaimError when it cannot be
+    written.
     """
-    write_bytes(path, f"{content}\n".encode())
+    write_bytes(path, f"{content}\n".encode(), follow=follow)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, follow: bool = True) -> None:
     """As `write_text`. A process that is killed leaves no half of a file, but maybe one beside it: `.NAME.HEX`."""
     try:
-        if path.exists() and not path.is_file():
+        if follow and path.exists() and not path.is_file():
             path.write_bytes(content)
             return
-        target = path.resolve()  # a link stays one
+        target = _target(path) if follow else path
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.{uuid4().hex}")
+        beside = target.with_name(f".{target.name[:NAME]}.{uuid4().hex}")
         try:
             with beside.open("wb") as file:
                 file.write(content)
@@ -81,11 +96,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def refused(path: Path, error: OSError) -> ClaimError:
-    return ClaimError(f"{path} cannot be written: {error.strerror}.")
+    return ClaimError(f"{shorten(str(path), 120)} cannot be written: {error.strerror}.")
 
 
 def save(out: Path, results: Sequence[dict[str, Any]]) -> Path:
     """Store a run as `run.json` in a directory."""
     path = out / RUN
-    write_text(path, as_json(results))
+    write_text(path, as_json(results), follow=False)
     return path

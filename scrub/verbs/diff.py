@@ -12,7 +12,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.published import ClaimDiff
 from scrub.claims.thaw import read_frozen
 from scrub.claims.thaw import thaw as thaw
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, is_file, path_of
 from scrub.model.resolve import sound
 from scrub.verbs.freeze import model_name, revision_told
 
@@ -33,9 +33,10 @@ def _called(one: Hypothesis | str | Path) -> str:
 
 def _text(one: Hypothesis | str | Path) -> tuple[str, ...]:
     if isinstance(one, str | Path):
-        if not (Path(one) / CLAIM).is_file():
+        folder = path_of(one, "diff(a, b)")
+        if not is_file(folder / CLAIM):
             raise ClaimError(f"{one} holds no {CLAIM}: it is no frozen claim.")
-        return read_frozen(Path(one)).text
+        return read_frozen(folder).text
     claim, source = sound(one, expecting=False)
     facts = facts_of(claim, model_name(one.model), revision_told(source, one.model))
     return canonical_text(facts, claim.values, claim.data)

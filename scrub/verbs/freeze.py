@@ -17,6 +17,7 @@ from scrub.claims.thaw import thaw as thaw
 from scrub.errors import ClaimError, path_of
 from scrub.model.resolve import data_of, sound
 from scrub.model.source import Source, revision_of
+from scrub.storage import files
 
 
 def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None) -> Published:
@@ -30,6 +31,7 @@ def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None) -> Publis
     folder = path_of(out, "freeze(hypothesis, out)")
     if folder.exists() or folder.is_symlink():
         raise ClaimError(f"{folder} exists already: a frozen claim is never written over. Name another --out.")
+    files.writable(folder)
     claim, source = sound(hypothesis, model, expecting=False)
     chosen = hypothesis.model if model is None else model
     name = model_name(chosen)
@@ -55,13 +57,15 @@ def revision_told(source: Source, model: Any) -> str | None:
 
 def _write(found: Frozen, folder: Path) -> None:
     """The whole directory or nothing: written beside, read back, renamed."""
-    beside = folder.with_name(f".{folder.name}.{uuid4().hex}")
+    beside = folder.with_name(f".{folder.name[: files.NAME]}.{uuid4().hex}")
     try:
         beside.mkdir(parents=True)
         for name, text in found.files.items():
             (beside / name).write_bytes(text.encode())
         read_frozen(beside)
         beside.rename(folder)
+    except ClaimError as error:
+        raise ClaimError(str(error).replace(str(beside), str(folder))) from None
     except OSError as error:
         raise ClaimError(f"{folder} cannot be written: {error.strerror}.") from None
     finally:

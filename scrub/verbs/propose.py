@@ -17,7 +17,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
-from scrub.errors import ClaimError, DataError, ModelError
+from scrub.errors import ClaimError, DataError, ModelError, path_of
 from scrub.model.computation import Computation
 from scrub.model.resolve import sound
 from scrub.verbs.setup import progress, references, subset, weights_of
@@ -78,7 +78,7 @@ def propose(
     rows_file = Path(data) if isinstance(data, str | Path) else None
     data = Dataset.from_jsonl(data) if isinstance(data, str | Path) else data
     setting(hypothesis, model, data)
-    target = None if write is None else target_of(Path(write), rows_file, edges)
+    target = None if write is None else target_of(path_of(write, "write="), rows_file, edges)
     positions(at)
     if nodes is not None:
         names(nodes, "kinds of nodes", "'heads mlps'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +28,8 @@ def save_run(out: Path, claims: Sequence[Claim], results: Sequence[dict[str, Any
     `options` are those with which the command was given, for whoever runs it again.
     """
     drawings = [_drawn(claim, result) for claim, result in zip(claims, results, strict=True)]
-    stored.save(out, stored.DRAWINGS, [asdict(drawing) for drawing in drawings], options)
+    told = stored.seal(json.loads(files.as_json(results)))
+    stored.save(out, stored.DRAWINGS, [asdict(drawing) for drawing in drawings], options, run=told)
     files.save(out, results)
 
 
@@ -43,13 +45,13 @@ def options_of(**asked: Any) -> str:
 
 def _drawn(claim: Claim, result: dict[str, Any]) -> Drawn:
     from scrub.engine.unroll import unroll
-    from scrub.report.figure import claim_svg
+    from scrub.report.drawn import figure_of
     from scrub.report.page.claims import Drawn
     from scrub.report.places import edges, places, told
 
     tree = unroll(claim)
     there, read = places(claim, tree), edges(tree)
-    figure = claim_svg(claim, told(there, read, result))
+    figure = asdict(figure_of(claim, told(there, read, result)))
     return Drawn(claim.digest, figure, str(tree), [asdict(p) for p in there], [asdict(e) for e in read])
 
 
@@ -68,7 +70,7 @@ def write_page(out: Path) -> Path:
         )
     title = out.resolve().name
     said = (summary or _stored(sections)) + summed(sections)
-    files.write_text(out / PAGE, page(title, said, sections, VERSION).rstrip())
+    files.write_text(out / PAGE, page(title, said, sections, VERSION).rstrip(), follow=False)
     return out / PAGE
 
 
@@ -84,11 +86,12 @@ def _tested(out: Path, found: list[dict[str, Any]]) -> tuple[str, list[Section]]
         return "", []
     drawings = stored.read(out, stored.DRAWINGS)
     pictures = drawings["results"]
-    if [r.get("digest") for r in found] != [d.get("digest") for d in pictures]:
+    if drawings.get("run") != stored.seal({"scrub": VERSION, "results": found}):
         raise ClaimError(
-            f"{out}: {files.RUN} and {stored.DRAWINGS} are of different runs: run `scrub test --out {out}` anew."
+            f"{out}: {files.RUN} and {stored.DRAWINGS} are of different runs, or one was changed: run "
+            f"`scrub test --out {out}` anew."
         )
-    asked = drawings.get("command", "")
+    asked = drawings["command"]
     made = _made(out / files.RUN, lambda: [
         claim_section(r, Drawn(**d), asked) for r, d in zip(found, pictures, strict=True)
     ])  # fmt: skip
@@ -102,41 +105,39 @@ def _others(out: Path, name: str, tested: list[dict[str, Any]]) -> list[Section]
     if not (out / name).exists():
         return []
     found = stored.read(out, name)
-    pictures, command = found.get("pictures", []), found.get("command", "")
+    command = found["command"]
     return _made(out / name, lambda: [
-        told_apart(
-            _SECTIONS[name](result, pictures[i : i + 1], command), result, tested, stored.WRITTEN_BY[name]
-        )
-        for i, result in enumerate(found["results"])
+        told_apart(_SECTIONS[name](result, command), result, tested, stored.WRITTEN_BY[name])
+        for result in found["results"]
     ])  # fmt: skip
 
 
 def _made(file: Path, make: Callable[[], list[Section]]) -> list[Section]:
     try:
         return make()
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         again = stored.WRITTEN_BY[file.name]
         raise ClaimError(
             f"{file} is damaged: its results are not those of `scrub {again}` ({error!r}). Run it anew."
         ) from None
 
 
-def _compared(result: dict[str, Any], pictures: Sequence[str], command: str) -> Section:
+def _compared(result: dict[str, Any], command: str) -> Section:
     from scrub.report.page.comparisons import comparison_section
 
-    return comparison_section(result, pictures, command)
+    return comparison_section(result, command)
 
 
-def _judged(result: dict[str, Any], pictures: Sequence[str], command: str) -> Section:
+def _judged(result: dict[str, Any], command: str) -> Section:
     from scrub.report.page.circuits import criteria_section
 
     return criteria_section(result, command)
 
 
-def _proposed(result: dict[str, Any], pictures: Sequence[str], command: str) -> Section:
+def _proposed(result: dict[str, Any], command: str) -> Section:
     from scrub.report.page.proposals import proposal_section
 
-    return proposal_section(result, pictures, command)
+    return proposal_section(result, command)
 
 
 _SECTIONS = {stored.COMPARISON: _compared, stored.CRITERIA: _judged, stored.PROPOSALS: _proposed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from numbers import Integral
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from scrub.storage.directory import Run
 
 
+KEPT = 64  # bytes that a test keeps of each row and draw, while it gathers them
+
+
 def weights_of(
     source: Source, data: Dataset, device: str | None, dtype: str, exact: bool = False
 ) -> Transformer | None:
@@ -43,9 +47,14 @@ def weights_of(
 
 
 def sampled(bench: Bench, used: Int[np.ndarray, " row"], draws: int, seed: int, exact: bool = False) -> Samples:
-    """The numbers of a claim, drawn or enumerated, behind a progress bar."""
+    """The numbers of a claim, drawn or enumerated, behind a progress bar.
+
+    Raises ClaimError for more draws than this machine's memory holds.
+    """
     from scrub.score.sample import enumerate_exactly, sample
 
+    if not exact:
+        fitting(len(used), draws)
     with progress(bench.claim.hypothesis.title, len(used) * (1 if exact else draws)) as done:
         return enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
 
@@ -133,6 +142,26 @@ def countable(draws: int, rows: int | None, seed: int) -> None:
         raise ClaimError(f"--rows {rows}: at least one reference row is needed; a verdict takes 10.")
     if seed < 0:
         raise ClaimError(f"--seed {seed}: seeds are whole numbers from 0 on.")
+
+
+def fitting(rows: int, draws: int) -> None:
+    """Raises ClaimError where the numbers of so many rows and draws would fill more than half of the memory."""
+    here = memory()
+    most = here // (2 * KEPT * rows)
+    if draws > most:
+        asked, room = (size / 2**30 for size in (KEPT * rows * draws, here))
+        raise ClaimError(
+            f"--draws {draws}: the numbers of {rows} rows x {draws:,} draws take {asked:,.0f} GiB, and this machine "
+            f"has {room:,.1f} GiB: at most --draws {most} is possible. An interval rests on rows: 20 draws are usual."
+        )
+
+
+def memory() -> int:
+    """Bytes of memory of this machine; 8 GiB where it does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 8 * 2**30
 
 
 @define

@@ -26,9 +26,9 @@ def target_of(file: Path, rows: Path | None, edges: bool | None) -> Path:
     if file.suffix != ".py":
         raise ClaimError(f"write={file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
     for made in (file, file.with_suffix(".jsonl")) if rows is None else (file,):
+        files.writable(made)
         if made.exists():
             raise ClaimError(f"write={file}: {made} exists already, and is left as it is: choose another name.")
-        files.writable(made)
     return file
 
 

@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import pytest
 
 from circuit_file_cases import HOOKS, names, refused, stored
@@ -15,6 +16,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
 from scrub.errors import ClaimError
+from scrub.model.computation import Computation
 
 # ---- a graph of EAP-IG or MIB
 
@@ -253,3 +255,10 @@ def test_broken_json_says_where(tmp_path: Path) -> None:
 )
 def test_an_empty_circuit(tmp_path: Path, content: Any) -> None:
     refused(tmp_path, content, "an empty circuit")
+
+
+def test_half_of_a_character_is_no_name(tmp_path: Path) -> None:
+    nodes: nx.DiGraph = nx.DiGraph()
+    nodes.add_node("h")
+    with pytest.raises(ClaimError, match=r"a name holds '.ud800', which is no character"):
+        read_circuit(stored(tmp_path, '["h", "\\ud800"]'), Computation.of(nodes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +100,7 @@ def test_a_directory_in_the_order_of_its_files(write: Write) -> None:
         ("ioi.py::ioi[k=open()]", "cannot be read"),
         ("ioi.py::ioi[**{'k': 1}]", "cannot be read"),
         ("ioi.py::ioi[k=1) or f(k=2]", "cannot be read"),
-        ("empty", r"the directory empty holds no claims: decorate a function with @claim"),
+        ("empty", r"the directory empty holds no claims: .* only files that import scrub are run"),
         ("empty/x.py", r"the file empty/x\.py holds no claims"),
         ("empty/x.py::ioi", "holds no claims"),
     ],
@@ -133,7 +134,7 @@ def test_wrong_targets(write: Write, target: str, message: str) -> None:
 def test_a_broken_file_is_a_problem_beside_the_claims_of_others(
     write: Write, text: str, line: int, message: str
 ) -> None:
-    write("here/bad.py", text)
+    write("here/bad.py", f"{text}import scrub\n")
     write("here/good.py", HEAD + CLAIM)
     found = collect(["here"])
     assert [h.name for h in found.hypotheses] == ["ioi", "rival"]
@@ -237,3 +238,29 @@ def test_what_is_no_other_claim_may_have_had_the_name(write: Write) -> None:
     assert names("again.py") == ["again.py::ioi", "again.py::rival"]
     write("story.py", "\n".join([HEAD, "ioi = Interpretation()", CLAIM.replace("claim(story,", "claim(ioi,")]))
     assert names("story.py") == ["story.py::ioi", "story.py::rival"]
+
+
+def test_of_a_directory_only_files_that_import_scrub_are_run(write: Write) -> None:
+    """Found by reading: nothing else is run, and nothing below environments, caches and hidden folders."""
+    write("good.py", HEAD + CLAIM)
+    write("late.py", f"def training():\n    import scrub\n{HEAD}{CLAIM}")
+    write("broken.py", "from scrub import claim\ndef (")
+    others = (".hidden/a", "_old/a", "env/a", "env/lib/a", "conda/a", "node_modules/a", "x/site-packages/a")
+    for name in others:
+        write(f"{name}.py", "open('ran', 'w')\nimport scrub")
+    write("env/pyvenv.cfg", "")
+    write("conda/conda-meta/history", "")
+    write("train.py", "'import scrub'\nfrom .scrub import x\nopen('ran', 'w')")
+    os.mkfifo("pipe.py")
+    found = collect(["."])
+    assert {h.file for h in found.hypotheses} == {"good.py", "late.py"}
+    assert [p.file for p in found.problems] == ["broken.py"]
+    assert not Path("ran").exists()
+
+
+def test_a_directory_of_everything_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scrub.claims.collect.MOST_FOLDERS", 2)
+    write("a/b/good.py", HEAD + CLAIM)
+    with pytest.raises(ClaimError, match=r"\. has more than 2 directories below it: name the one with claims"):
+        collect(["."])
+    assert len(collect(["a"]).hypotheses) == 2

@@ -16,7 +16,7 @@ import pytest
 import scrub as package
 from cli_cases import Write, scrub, write
 from scrub.claims.text import words
-from scrub.cli.options import fitted
+from scrub.cli.terminal import fitted
 
 __all__ = ["write"]
 GOOD = "good = make()"

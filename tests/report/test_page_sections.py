@@ -13,12 +13,13 @@ import pytest
 from attrs import evolve
 from test_page import Page
 
-from cli_cases import FALSE, HEAD, scrub
+from cli_cases import FALSE, HEAD, rewrite, scrub
 from report.test_comparison_text import TWO_CLAIMS, three
 from scrub.report.differences import differences_svg
 from scrub.report.page.blocks import Picture, table
 from scrub.report.page.comparisons import comparison_section
 from scrub.report.places import effect_at
+from scrub.storage.stored import sealed
 
 CLAIMS = HEAD + FALSE + '\nright_one = make()\nother = make(odd).foil("h is not odd")\n'
 COMMANDS = {
@@ -113,7 +114,8 @@ def test_a_damaged_or_foreign_file_is_named(run: Path, tmp_path: Path, name: str
         "damaged": "{",
         "holds no results": json.dumps([]),
         "was stored by scrub 0.0.1": json.dumps({**stored, "scrub": "0.0.1"}),
-        "are not those of": json.dumps({**stored, "results": [first]}),
+        "does not match its digest": json.dumps({**stored, "results": [first]}),
+        "are not those of": json.dumps(sealed({**stored, "results": [first]})),
     }
     for said, content in changes.items():
         (tmp_path / name).write_text(content)
@@ -184,7 +186,7 @@ def test_what_changed_since_the_last_run(run: Path, tmp_path: Path) -> None:
                              (none, "cannot be compared on the 7 rows of both")):  # fmt: skip
         before = {"verdict": "refuted", "recovered": 0.5, "rows": 7, "same": False, "facts": ["seed 0 -> 1"]}
         stored["results"][0]["since"] = before | {"difference": difference}
-        (tmp_path / "run.json").write_text(json.dumps(stored))
+        rewrite(tmp_path, "run.json", stored)
         assert scrub("report", tmp_path).exit_code == 0
         told = words(tmp_path)
         assert "It was refuted, 0.50; " in told
@@ -205,14 +207,14 @@ def test_what_was_stored_for_another_version_or_model_says_so(run: Path, tmp_pat
     now = json.loads((run / "run.json").read_text())["results"][0]["digest"]
     if name != "proposals.json":  # which have no digest
         (result["hypotheses"][0] if command == "compare" else result)["digest"] = "0" * 32
-        (tmp_path / name).write_text(json.dumps(stored))
+        rewrite(tmp_path, name, stored)
         assert scrub("report", tmp_path).exit_code == 0
         told = words(tmp_path)
         assert f"another version of right_one (digest 00000000... there, {now[:8]}... here)" in told
         assert f"run `scrub {command} ...` anew" in told
         assert told.index("was made with another version of right_one") < told.index("Scores")  # in the summary
     result["provenance"]["model"]["name"] = "zoo:other"
-    (tmp_path / name).write_text(json.dumps(stored))
+    rewrite(tmp_path, name, stored)
     assert scrub("report", tmp_path).exit_code == 0
     assert "another model (name zoo:other there, computation graph here): run `scrub" in words(tmp_path)
 
@@ -222,10 +224,10 @@ def test_three_claims_have_adjusted_p_values() -> None:
     result = evolve(three("a better", "a better", "a better"), provenance=known).to_dict()
     assert result["differences"][2]["p"] != result["differences"][2]["adjusted"]
     result["differences"][2] |= {"verdict": "cannot tell", "reason": "p = 0.2: rows speak for both, or for neither."}
-    made = comparison_section(result, [], "scrub compare f.py")
+    made = comparison_section(result, "scrub compare f.py")
     first, _, last = made.before[0].lines
     assert first.endswith("more is recovered, p (Holm) = 0.0003")
     assert "cannot tell; p (Holm) = 0.2: rows" in last
     assert made.parts[0].blocks[1].head[2:4] == ("p", "p (Holm)")
-    two = comparison_section(evolve(TWO_CLAIMS, provenance=known).to_dict(), [], "scrub compare f.py")
+    two = comparison_section(evolve(TWO_CLAIMS, provenance=known).to_dict(), "scrub compare f.py")
     assert "Holm" not in str(two)

@@ -8,6 +8,8 @@ from typing import Any
 from attrs import frozen
 
 from scrub.claims.titles import short_name
+from scrub.report.drawn import Figure
+from scrub.report.figure import figure_svg
 from scrub.report.page.blocks import Block, Code, Folded, Items, Picture, Section, Words, facts, items, part, table
 from scrub.report.page.diagnostics import diagnostics
 from scrub.report.page.rerun import rerun
@@ -21,10 +23,10 @@ Result = Mapping[str, Any]
 
 @frozen
 class Drawn:
-    """What a run stores beside a result: the claim's digest, figure, unrolled tree, sites and edges."""
+    """What a run stores beside a result: the claim's digest, its figure as data, unrolled tree, sites and edges."""
 
     digest: str
-    figure: str
+    figure: dict[str, Any]
     tree: str
     places: list[dict[str, Any]]
     edges: list[dict[str, Any]]
@@ -65,8 +67,9 @@ def _figure(result: Result, drawn: Drawn) -> list[Block | None]:
         "Layers up, positions across; a box is a variable at its site, an edge a channel that reads. "
         "The tables have what hovering shows."
     )
+    figure = Picture(figure_svg(Figure.from_dict(drawn.figure)), said)
     return [
-        Picture(drawn.figure, said), _sites(result, drawn, effects), _edges(drawn, effects),
+        figure, _sites(result, drawn, effects), _edges(drawn, effects),
         Folded("The unrolled tree", (Code(drawn.tree),)),
     ]  # fmt: skip
 

@@ -20,6 +20,7 @@ from scrub.report.page.blocks import (
     part,
     table,
 )
+from scrub.report.page.redrawn import pareto
 from scrub.report.page.rerun import provenance
 from scrub.report.page.words import chance, number, settings, several, share, span
 from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM, labels
@@ -31,8 +32,8 @@ DIFFERENCES = (
 )
 
 
-def comparison_section(c: Compared, pictures: Sequence[str], command: str) -> Section:
-    """One comparison in its JSON form with its Pareto picture."""
+def comparison_section(c: Compared, command: str) -> Section:
+    """One comparison in its JSON form."""
     names = labels([h["hypothesis"] for h in c["hypotheses"]])
     many = len(c["differences"]) > 1
     verdicts = [_verdict(d, names, HOLM if many else "p") for d in c["differences"]]
@@ -44,7 +45,7 @@ def comparison_section(c: Compared, pictures: Sequence[str], command: str) -> Se
     parts = [
         *part("Differences", *drawn),
         *part("Claims", _claims(c, names), *_controls(c, names)),
-        *part("Share against bits", *_pareto(c, pictures, names)),
+        *part("Share against bits", *_pareto(c, names)),
         *part("Refinement", items(_refines(c, names))),
         *part("What sets them apart", *_structural(c, names)),
         *part("Rows that decide", *_deciding(c, names)),
@@ -112,7 +113,7 @@ def _controls(c: Compared, names: Mapping[str, str]) -> list[Block | None]:
     return [Folded("Controls of each claim", (found,))] if found else []
 
 
-def _pareto(c: Compared, pictures: Sequence[str], names: Mapping[str, str]) -> list[Block | None]:
+def _pareto(c: Compared, names: Mapping[str, str]) -> list[Block | None]:
     rows = [
         (names.get(p["hypothesis"], p["hypothesis"]), "claim" if p["kind"] == CLAIM else "control",
          f"{p['bits']:.1f}", share(p["recovered"]),
@@ -121,8 +122,7 @@ def _pareto(c: Compared, pictures: Sequence[str], names: Mapping[str, str]) -> l
     ]  # fmt: skip
     caption = "Few bits and a large share are better: discs are claims, squares controls, hollow ones are dominated."
     told = table(("", "kind", "bits", "recovered", "dominated by"), rows)
-    drawn = [Picture(svg, caption) for svg in pictures]
-    return [*drawn, Folded("The points as a table", (told,)) if told else None]
+    return [Picture(pareto(c), caption), Folded("The points as a table", (told,)) if told else None]
 
 
 def _refines(c: Compared, names: Mapping[str, str]) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from scrub.claims.titles import short_name
 from scrub.report.page.blocks import Block, Code, Picture, Section, Words, facts, items, part, table
+from scrub.report.page.redrawn import heat_map
 from scrub.report.page.rerun import provenance
 from scrub.report.page.words import rate, settings, several, share
 from scrub.report.ranked import number, size
@@ -15,14 +16,14 @@ Proposal = Mapping[str, Any]
 NODES, EDGES = 20, 10  # that are listed
 
 
-def proposal_section(p: Proposal, pictures: Sequence[str], command: str) -> Section:
-    """One proposal in its JSON form with its heat map."""
+def proposal_section(p: Proposal, command: str) -> Section:
+    """One proposal in its JSON form."""
     name = short_name(p["hypothesis"]) if p["hypothesis"] else str(p["provenance"]["model"]["name"])
     brief = f"{p['method']}, {p['direction']}, {p['metric']}: {several(len(p['nodes']), 'node')} by effect"
     effect = (
         f"Base {size(p['base'])}, source {size(p['source'])}; an effect is metric(base with a node from source) - "
     )
-    before = [Words(brief + "."), *(Picture(svg, f"{effect}metric(base).") for svg in pictures)]
+    before = [Words(brief + "."), Picture(heat_map(p), f"{effect}metric(base).")]
     parts = [
         *part("Strongest nodes", *_nodes(p)),
         *part("Strongest edges", *_edges(p)),
