@@ -1,0 +1,55 @@
+"""`scrub explain`: what breaks a claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import click
+
+from scrub.cli.endings import FINE
+from scrub.cli.options import (
+    Results,
+    about,
+    going_on,
+    on_device,
+    on_model,
+    reporting,
+    sampled,
+    say,
+    sound_claims,
+    targeted,
+)
+
+
+@click.command(short_help="Show what breaks a claim.")
+@targeted
+@on_model
+@sampled
+@on_device
+@click.option("--row", type=int, help="Explain this row of the data set instead of the worst ones.")
+@reporting
+def explain(
+    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
+    row: int | None,
+) -> tuple[Results, int]:  # fmt: skip
+    """Show what breaks a claim: every swap alone, all but each, and the rows that suffer most."""
+    from scrub.verbs.explain import explain as run_explain
+
+    claims = sound_claims(targets, model)
+    found: list[Any] = []
+    for hypothesis in claims:
+        so_far: list[Any] = []
+        with about(hypothesis), going_on(partial(_broken_off, so_far)):
+            found.append(
+                run_explain(hypothesis, model, rows, draws, seed, row=row, device=device, ready=so_far.append)
+            )
+        say(f"{'' if len(found) == 1 else chr(10)}{found[-1]}")
+    return [e.to_dict() for e in found], FINE
+
+
+def _broken_off(so_far: Sequence[Any]) -> None:
+    """Print the last that was heard of an explanation."""
+    for explanation in so_far[-1:]:
+        say(str(explanation))
