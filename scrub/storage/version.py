@@ -1,3 +1,3 @@
 """The version of scrub, which everything on disk carries."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
