@@ -17,7 +17,6 @@ from measuring import best_of, growth, in_fresh_process
 
 from scrub.circuit.bench import Bench
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.claimed import circuit_of
 from scrub.circuit.experiment import experiment_of
 from scrub.circuit.paths import parse_path
 from scrub.circuit.sweep import bench_for, senders_of
@@ -52,7 +51,7 @@ def cases(vocabulary: int, only: str = "") -> dict[str, Callable[[], object]]:
     claim, _ = sound(hypothesis.but(data=data, scored=None, through=None), weights, expecting=False)
     protocol = Protocol(ablation="paired", pair="other")
     experiment = experiment_of(claim, np.arange(16), protocol, None)
-    named = circuit_of(claim)
+    named = Circuit.of_claim(claim)
     universe = every_edge(experiment.graph, frozenset(), experiment.output)
     rng = np.random.default_rng(0)
 
