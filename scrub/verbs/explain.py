@@ -11,9 +11,7 @@ from attrs import evolve
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError, some
-from scrub.model.resolve import check as check
 from scrub.model.resolve import sound
-from scrub.verbs.plan import plan as plan
 from scrub.verbs.setup import bench_of, countable, model_record, progress, references, sampled, weights_of
 
 if TYPE_CHECKING:

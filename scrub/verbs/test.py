@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
-from scrub.model.resolve import check as check
 from scrub.model.resolve import sound
-from scrub.verbs.plan import plan as plan
 from scrub.verbs.report import options_of, save_run
 from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
 from scrub.verbs.verdict import judged, what_breaks

@@ -1,0 +1,163 @@
+"""Every pass of every verb with its cost, before anything is run and without weights.
+
+The cost is in forward passes of one row: what a claim's own calls need is counted in multiply-adds, a circuit or a
+patch that is run on a row counts as one forward pass, a backward pass as two. Verbs that take their own numbers (rows
+of a proposal, donors of interchange, random circuits) are counted at their defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from scrub.anatomy.transformer import TransformerGraph
+from scrub.claims.resolved import Claim
+from scrub.engine.cost import Pass, Plan, Verb, forward_work
+from scrub.engine.draw import all_swaps
+from scrub.errors import ScrubError
+from scrub.model.source import Source
+from scrub.score.cost import (
+    CHOICES,
+    MODELS,
+    MOVED_DRAWS,
+    PERMUTATIONS,
+    SEARCH_DRAWS,
+    SEARCH_ROWS,
+    UNTRAINED_DRAWS,
+    Budget,
+    effect_runs,
+)
+
+DONORS = 5  # of interchange
+Passes = Iterator[Pass]
+
+
+def verbs_of(claim: Claim, source: Source, planned: Plan, used: np.ndarray, seed: int) -> tuple[Verb, ...]:
+    """Every verb with its passes; `used` are the reference rows."""
+    asked: dict[str, Callable[[], Passes]] = {
+        "test": lambda: _test(claim, planned),
+        "test --controls all": lambda: _more_controls(claim, planned),
+        "explain": lambda: _explain(claim, planned),
+        "compare": lambda: _compare(claim, planned),
+        "criteria": lambda: _criteria(claim, source, used, seed),
+        "propose": lambda: _propose(claim),
+        "interchange": lambda: _interchange(claim, len(used)),
+    }
+    return tuple(_verb(name, passes) for name, passes in asked.items())
+
+
+def _verb(name: str, passes: Callable[[], Passes]) -> Verb:
+    """A verb with its passes, or why it cannot be run on this claim."""
+    notes = {"test --controls all": "besides", "compare": "for each claim", "propose": "at its defaults"}
+    try:
+        return Verb(name, tuple(found for found in passes() if found.calls), notes.get(name, ""))
+    except ScrubError as error:
+        return Verb(name, (), f"cannot be run on this claim: {str(error).splitlines()[0]}")
+
+
+def _costed(claim: Claim, name: str, calls: int, each: float = 1.0, bound: str = "") -> Pass:
+    on_transformer = isinstance(claim.graph, TransformerGraph)
+    return Pass(name, calls, calls * each if on_transformer else None, bound)
+
+
+def _each(planned: Plan) -> float:
+    """One call of the scrubbed model, in forward passes."""
+    return (planned.forwards or 0.0) / (planned.rows * planned.draws)
+
+
+def _sampled(claim: Claim, planned: Plan) -> Passes:
+    """The pool, the draws, and for each draw a random row, of which only the answer is computed."""
+    calls, pseudo = planned.rows * planned.draws, claim.options.rest in ("mean", "zero")
+    yield _costed(claim, "rows of the pool", planned.pool * (2 if pseudo else 1), bound="<=" if pseudo else "")
+    yield _costed(claim, "draws", calls, _each(planned))
+    yield _costed(claim, "random rows", calls, _answer(claim))
+
+
+def _answer(claim: Claim) -> float:
+    if not isinstance(claim.graph, TransformerGraph):
+        return 0.0
+    shape = claim.graph.shape
+    return shape.d_model * shape.d_vocab / forward_work(claim.graph, int(np.median(claim.data.lengths)))
+
+
+def _controlled(claim: Claim, planned: Plan) -> Passes:
+    if planned.occurrences > 1:
+        yield _costed(claim, "shuffled values", PERMUTATIONS * planned.rows, _each(planned))
+    expect = claim.hypothesis.expect
+    if expect is not None and expect.any_swaps:
+        searched = min(SEARCH_ROWS, -(-planned.rows // 2)) * min(SEARCH_DRAWS, planned.draws)
+        tried = 2 * (1 + _number_of_swaps(claim, planned))  # from all swaps and from none, one step each
+        calls = tried * searched + planned.rows // 2 * planned.draws
+        yield _costed(claim, "adversary", calls, _each(planned), ">=")
+
+
+def _number_of_swaps(claim: Claim, planned: Plan) -> int:
+    """How many swaps there are; of a tree that is too large to be shown, at most."""
+    return 2 * planned.occurrences if planned.tree is None else len(all_swaps(planned.tree, claim))
+
+
+def _test(claim: Claim, planned: Plan) -> Passes:
+    yield from _sampled(claim, planned)
+    yield from _controlled(claim, planned)
+    spent = planned.rows * planned.draws  # at most
+    if planned.tree is not None:
+        spent = Budget.of(all_swaps(planned.tree, claim), planned.rows, planned.draws).calls
+    when = "--explain, " if claim.hypothesis.foil_reason else ""
+    yield _costed(claim, f"what breaks it ({when}if refuted)", spent, _each(planned), "<=")
+
+
+def _more_controls(claim: Claim, planned: Plan) -> Passes:
+    yield _costed(claim, "rows of random sites and untrained models", (CHOICES + MODELS) * planned.pool)
+    yield _costed(claim, "random sites", CHOICES * MOVED_DRAWS * planned.rows, _each(planned))
+    yield _costed(claim, "untrained models", MODELS * UNTRAINED_DRAWS * planned.rows, _each(planned))
+
+
+def _explain(claim: Claim, planned: Plan) -> Passes:
+    yield from _sampled(claim, planned)
+    if planned.tree is None:  # each swap takes three runs at most
+        runs, bound = 3 * _number_of_swaps(claim, planned), "<="
+    else:
+        runs, bound = effect_runs(planned.tree, claim), ""
+    calls = runs * planned.rows * planned.draws
+    yield _costed(claim, f"swaps ({runs:,} runs)", calls, _each(planned), bound)
+
+
+def _compare(claim: Claim, planned: Plan) -> Passes:
+    yield from _sampled(claim, planned)
+    yield from _controlled(claim, planned)
+
+
+def _criteria(claim: Claim, source: Source, used: np.ndarray, seed: int) -> Passes:
+    from scrub.circuit.bench import Bench, ablatable
+    from scrub.circuit.circuit import Circuit
+    from scrub.circuit.cost import phases_of, rows_of
+    from scrub.circuit.experiment import experiment_of
+
+    protocol = claim.hypothesis.criteria
+    experiment = experiment_of(claim, used, protocol, source.tokenizer)
+    circuit = ablatable(Circuit.of_claim(claim).at_level(protocol.level), experiment)
+    bench = Bench.of(experiment, None, circuit, seed)
+    yield _costed(claim, "rows and their means", rows_of(bench))
+    for phase in phases_of(bench, circuit):
+        yield _costed(claim, phase.name, phase.calls, bound="<=" if phase.most else "")
+
+
+def _propose(claim: Claim) -> Passes:
+    from scrub.proposals.cost import Asking, phases_of
+    from scrub.verbs.propose import seen_rows
+
+    rows = seen_rows(int(claim.scored.sum()), None)
+    if not isinstance(claim.graph, TransformerGraph):
+        writers = len(claim.graph.nodes) - len(claim.graph.ends)  # pyright: ignore
+        yield Pass("every node patched", (writers + 2) * rows)
+        return
+    for phase in phases_of(Asking.usual(claim.graph.shape, rows, int(claim.data.lengths.max()))):
+        yield Pass(phase.name, phase.calls, float(phase.forwards), "<=" if phase.most else "")
+
+
+def _interchange(claim: Claim, rows: int) -> Passes:
+    variables = len(claim.placement.reached()) - 1
+    yield _costed(claim, "rows of the pool", len(claim.data))
+    yield _costed(claim, "rows as they are", rows)
+    yield _costed(claim, "interchanged", (variables + (variables > 1)) * rows * DONORS, bound="<=")
