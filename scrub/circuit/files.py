@@ -47,7 +47,8 @@ def read_circuit(file: Path, graph: ModelGraph | None = None) -> Circuit:
     text = _text(Path(file))
     try:
         found = _circuit(text, graph)
-        str(found).encode()
+        named = (*found.nodes, *found.edges, *dict(found.roles), *dict(found.made_for))
+        "".join(map(str, named)).encode()
     except ClaimError as error:
         raise ClaimError(f"{file}: {error}") from None
     except UnicodeEncodeError as error:  # JSON may hold half of a character
