@@ -5,6 +5,9 @@ that the hypothesis allows to be swapped, all at once, and says with an interval
 performance survives. See `docs/` for the idea, and `hypotheses/` for claims to start from.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from scrub.claims.check import Checked as Checked
 from scrub.claims.dataset import Dataset as Dataset
 from scrub.claims.hypothesis import Hypothesis as Hypothesis
@@ -24,37 +27,59 @@ from scrub.claims.sites import mlps as mlps
 from scrub.claims.sites import nodes as nodes
 from scrub.claims.sites import pos as pos
 from scrub.claims.sites import resid as resid
-from scrub.claims.thaw import thaw as thaw
 from scrub.errors import ScrubError as ScrubError
-from scrub.model.resolve import check as check
 from scrub.storage.version import VERSION
-from scrub.verbs.compare import compare as compare
-from scrub.verbs.criteria import criteria as criteria
-from scrub.verbs.diff import diff as diff
-from scrub.verbs.explain import explain as explain
-from scrub.verbs.freeze import freeze as freeze
-from scrub.verbs.interchange import interchange as interchange
-from scrub.verbs.patch_paths import patch_paths as patch_paths
-from scrub.verbs.plan import plan as plan
-from scrub.verbs.power import power as power
-from scrub.verbs.propose import propose as propose
-from scrub.verbs.run_circuit import run_circuit as run_circuit
-from scrub.verbs.sweep import sweep as sweep
-from scrub.verbs.test import test as test
+
+if TYPE_CHECKING:
+    from scrub.circuit.circuit import Circuit as Circuit
+    from scrub.claims.thaw import thaw as thaw
+    from scrub.model.resolve import check as check
+    from scrub.verbs.compare import compare as compare
+    from scrub.verbs.criteria import criteria as criteria
+    from scrub.verbs.diff import diff as diff
+    from scrub.verbs.explain import explain as explain
+    from scrub.verbs.freeze import freeze as freeze
+    from scrub.verbs.interchange import interchange as interchange
+    from scrub.verbs.patch_paths import patch_paths as patch_paths
+    from scrub.verbs.plan import plan as plan
+    from scrub.verbs.power import power as power
+    from scrub.verbs.propose import propose as propose
+    from scrub.verbs.run_circuit import run_circuit as run_circuit
+    from scrub.verbs.sweep import sweep as sweep
+    from scrub.verbs.test import test as test
 
 __version__ = VERSION
 
+# imported when it is asked for, so that `scrub list` need not wait for what tests take
+_LATE = {
+    "Circuit": "scrub.circuit.circuit",
+    "thaw": "scrub.claims.thaw",
+    "check": "scrub.model.resolve",
+    "compare": "scrub.verbs.compare",
+    "criteria": "scrub.verbs.criteria",
+    "diff": "scrub.verbs.diff",
+    "explain": "scrub.verbs.explain",
+    "freeze": "scrub.verbs.freeze",
+    "interchange": "scrub.verbs.interchange",
+    "patch_paths": "scrub.verbs.patch_paths",
+    "plan": "scrub.verbs.plan",
+    "power": "scrub.verbs.power",
+    "propose": "scrub.verbs.propose",
+    "run_circuit": "scrub.verbs.run_circuit",
+    "sweep": "scrub.verbs.sweep",
+    "test": "scrub.verbs.test",
+}
 # the grammar of parts is reserved: these names exist and say that they are not built yet
 _RESERVED = ("neurons", "queries", "keys", "values", "directions", "latents", "estimate")
 
 
 def __getattr__(name: str) -> object:
-    if name == "Circuit":  # it needs numpy's annotations alone, but `scrub list` need not wait for it
-        from scrub.circuit.circuit import Circuit
-
-        return Circuit
+    if name in _LATE:
+        return getattr(import_module(_LATE[name]), name)
     if name in _RESERVED:
-        from scrub.claims import sites
-
-        return getattr(sites, name)
+        return getattr(import_module("scrub.claims.sites"), name)
     raise AttributeError(f"module 'scrub' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})

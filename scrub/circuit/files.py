@@ -44,7 +44,8 @@ def read_parts(file: Path, graph: ModelGraph | None = None) -> Parts:
     text = _text(Path(file))
     try:
         found = _parts(text, graph)
-        ", ".join(map(str, found.listed)).encode()
+        named = (*found.listed, *dict(found.roles), *dict(found.made_for))
+        "".join(map(str, named)).encode()
     except ClaimError as error:
         raise ClaimError(f"{file}: {error}") from None
     except UnicodeEncodeError as error:  # JSON may hold half of a character

@@ -9,29 +9,22 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from io import TextIOWrapper
 from typing import Any
 
 import click
 
 from scrub.claims.problems import ClaimProblems
-from scrub.cli.check import check
-from scrub.cli.compare import compare
-from scrub.cli.criteria import criteria
-from scrub.cli.diff import diff
 from scrub.cli.endings import INTERRUPTED, MISUSE, Ended
-from scrub.cli.explain import explain
-from scrub.cli.freeze import freeze
-from scrub.cli.list import list_
-from scrub.cli.new import new
-from scrub.cli.plan import plan
-from scrub.cli.propose import propose
-from scrub.cli.report import report
-from scrub.cli.show import show
 from scrub.cli.terminal import tell
-from scrub.cli.test import test
 from scrub.errors import ScrubError
 from scrub.storage.version import VERSION
+
+COMMANDS = (
+    "check", "compare", "criteria", "diff", "explain", "freeze", "list", "new", "plan", "propose", "report", "show",
+    "test",
+)  # fmt: skip
 
 
 class _Group(Ended):
@@ -51,6 +44,15 @@ class _Group(Ended):
         tell(said)
         raise click.exceptions.Exit(code)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command is imported when it is asked for."""
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(import_module(f"scrub.cli.{cmd_name}"), "list_" if cmd_name == "list" else cmd_name)
+
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -69,7 +71,3 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a terminal that knows no ✓ shows a ?
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-for command in (check, compare, criteria, diff, explain, freeze, list_, new, plan, propose, report, show, test):
-    main.add_command(command)
