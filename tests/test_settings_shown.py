@@ -123,7 +123,8 @@ GIVEN: dict[str, dict[str, Any]] = {  # verb -> argument -> what it is changed t
 }
 ELSEWHERE = {  # arguments that are the setting of no claim, of a transformer alone, or of no number
     "hypothesis", "hypotheses", "data", "metric", "scored", "device", "dtype", "out", "recompute", "run", "write",
-    "at", "read", "nodes", "method", "rules", "steps", "over", "edges", "verify", "top", "draws", "protocol",
+    "at", "read", "nodes", "method", "rules", "steps", "over", "points", "edges", "verify", "top", "draws",
+    "protocol", "ready",
 }  # fmt: skip
 
 
@@ -190,7 +191,7 @@ def test_an_argument_of_a_verb(verb: str, argument: str) -> None:
 
 def test_no_setting_is_forgotten() -> None:
     assert OPTIONS | {"model", "data", "metric", "expect", "criteria", "sites"} == CLAIM.keys()
-    assert {f.name for f in fields(Protocol)} - {"published"} <= PROTOCOL.keys() | {"pair", "through"}
+    assert {f.name for f in fields(Protocol)} - {"published"} <= PROTOCOL.keys() | {"pair", "through", "upstream"}
     for verb, given in GIVEN.items():
         known = set(inspect.signature(getattr(scrub, verb)).parameters)
         assert known - ELSEWHERE <= given.keys(), verb

@@ -15,11 +15,8 @@ from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, misplaced, referred
-from scrub.circuit.on_graph import OnGraph
-from scrub.circuit.on_transformer import OnTransformer
 from scrub.circuit.paths import Path
 from scrub.circuit.random import held_beside
-from scrub.circuit.scoring import Scorer
 from scrub.circuit.universe import free_writers, slots_in
 from scrub.claims.metric import AnyMetric
 from scrub.engine.draw import Calls

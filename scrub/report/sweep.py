@@ -64,7 +64,7 @@ def grids(effects: Sequence[Effect]) -> list[Grid[Effect]]:
     places = tuple(dict.fromkeys(e.at or "everywhere" for e in effects))
     found: list[Grid[Effect]] = []
     rest = list(effects)
-    if len(places) == 1 and any(_cell(e) for e in effects):
+    if len(places) == 1 and any(e.sender.traits.is_head for e in effects):
         rest = [e for e in effects if not _cell(e)]
         found.append(_by_layer({cell: e for e in effects if (cell := _cell(e))}, places[0]))
     if rest:

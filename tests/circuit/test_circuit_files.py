@@ -261,4 +261,4 @@ def test_half_of_a_character_is_no_name(tmp_path: Path) -> None:
     nodes: nx.DiGraph = nx.DiGraph()
     nodes.add_node("h")
     with pytest.raises(ClaimError, match=r"a name holds '.ud800', which is no character"):
-        read_circuit(stored(tmp_path, '["h", "\\ud800"]'), Computation.of(nodes))
+        Circuit.read(stored(tmp_path, '["h", "\\ud800"]'), Computation.of(nodes))

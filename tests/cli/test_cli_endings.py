@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from cli_cases import Write, scrub, write
-from scrub import benches, cli
+from scrub import cli
 from scrub.errors import escaped
+from scrub.verbs import setup
 
 __all__ = ["write"]
 GOOD = "good = make()"
@@ -79,7 +80,7 @@ def test_more_draws_than_memory_holds_are_refused_with_the_number_that_is_possib
     found = scrub("test", file, "--draws", 10**9)
     assert found.exit_code == 2
     assert "24 rows x 1,000,000,000 draws take 1,431 GiB" in found.stderr
-    monkeypatch.setattr(benches, "memory", lambda: 24 * 20 * 2 * benches.KEPT)
+    monkeypatch.setattr(setup, "memory", lambda: 24 * 20 * 2 * setup.KEPT)
     assert scrub("test", file, "--draws", 20).exit_code == 0
     assert "at most --draws 20 is possible" in scrub("test", file, "--draws", 21).stderr
 

@@ -320,10 +320,10 @@ def test_only_what_is_read_is_kept() -> None:
     everywhere = {"everywhere"}
     assert as_sets(frames) == {
         "embed 0": ({"A"}, set()),
-        "resid 0": ({"A"}, set()),  # read by 0.0 at A
-        "resid 2": ({"A"}, set()),  # by 1.1 at A
-        "resid 4": ({"B"}, set()),  # by 2.0 at B
-        "resid 6": ({"END"}, set()),
+        "resid_pre 0": ({"A"}, set()),  # read by 0.0 at A
+        "resid_pre 1": ({"A"}, set()),  # by 1.1 at A
+        "resid_pre 2": ({"B"}, set()),  # by 2.0 at B
+        "resid_pre 3": ({"END"}, set()),
         "q 0": ({"B"}, {0}),
         "k 0": (everywhere, {0}),
         "v 0": (everywhere, {0}),
@@ -352,8 +352,8 @@ def test_passed_mlps_are_kept_where_a_change_can_reach_them() -> None:
 def test_a_residual_stream_is_one_array() -> None:
     sites = {"a": resid(1, at="END"), "answer": logits("END").reads(input="a")}
     leaves, frames = kept(on_tiny(sites))
-    assert as_sets(leaves) == {"resid 2": ({"END"}, set())}
-    assert as_sets(frames) == {"resid 2": ({"END"}, set()), "resid 6": ({"END"}, set())}
+    assert as_sets(leaves) == {"resid_pre 1": ({"END"}, set())}
+    assert as_sets(frames) == {"resid_pre 1": ({"END"}, set()), "resid_pre 3": ({"END"}, set())}
 
 
 def test_grouped_heads_keep_the_keys_they_share() -> None:

@@ -14,7 +14,6 @@ from circuit_file_cases import HOOKS
 from fuzz.fuzz_claims import good
 from fuzz.fuzzing import changed, counted, damaged, limited, runs
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.files import read_circuit, write_circuit
 from scrub.errors import ScrubError
 from scrub.model.computation import Computation
 
@@ -52,7 +51,7 @@ def content(rng: Random, forms: list[Any]) -> bytes:
 
 def _again(file: Path, nodes: Computation | None) -> Circuit | None:
     try:
-        return read_circuit(file, nodes)
+        return Circuit.read(file, nodes)
     except ScrubError:
         return None
 
@@ -67,11 +66,11 @@ def test_circuit_files(tmp_path: Path, cases: int) -> None:
         file.write_bytes(content(rng, OF_GRAPH if of_graph else FORMS))
         with limited():
             try:
-                found = read_circuit(file, nodes if of_graph or rng.random() < 0.2 else None)
+                found = Circuit.read(file, nodes if of_graph or rng.random() < 0.2 else None)
             except ScrubError as error:
                 return "refused" if str(error) else "refused without a word"
             try:
-                write_circuit(found, again)
+                found.write(again)
             except ScrubError as error:  # names that are none of a graph's
                 return "not written" if str(error) else "refused without a word"
             assert found in (_again(again, None), _again(again, nodes)), name

@@ -201,7 +201,7 @@ def test_patching_is_the_sweep(name: str, direction: str) -> None:
             found = scores(batch, "exact", (kind,))[kind].mean(0)
             for layer, unit in np.ndindex(*found.shape[:2]):
                 sender = name_of(kind, layer, unit)
-                expected = next(effect for (s, _), effect in known.items() if s == sender)
+                expected = next(effect for (s, _), effect in known.items() if str(s) == sender)
                 ours = float(found[layer, unit, 0 if at is None else at])
                 assert ours == pytest.approx(expected, rel=1e-9, abs=1e-10)
                 compared += abs(ours) > 1e-3

@@ -164,7 +164,7 @@ def test_edges_along_senders(name: str) -> None:
         batch, "ig", steps=steps
     )  # the chain rule: each sender's edges are the node's own integrated gradients
     for i, sender in enumerate(found.senders):
-        node = own[sender.kind][:, sender.layer or 0, sender.head or 0, 0]
+        node = own[sender.kind][:, sender.layer or 0, sender.unit or 0, 0]
         torch.testing.assert_close(found.scores[:, i].sum(-1), node, rtol=1e-9, atol=1e-11)
 
 

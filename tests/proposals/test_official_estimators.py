@@ -65,7 +65,7 @@ def edges_equal(found: Edges, name: str, style: Style, path: str = "base") -> No
         told = 0
         for s, sender in enumerate(found.senders):
             for r, (reader, channel) in enumerate(found.readers):
-                edge = tuple((c.kind, c.layer or 0, c.head or 0) for c in (sender, reader))
+                edge = tuple((c.kind, c.layer or 0, c.unit or 0) for c in (sender, reader))
                 theirs = expected.get((edge[0], (edge[1], channel)))
                 told += theirs is not None
                 assert abs(float(found.scores[row, s, r]) - float(theirs or 0)) <= 1e-9 * size, (sender, reader)

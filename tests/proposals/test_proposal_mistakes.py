@@ -87,7 +87,7 @@ def test_rows_without_a_like_reference_row() -> None:
 
 
 def test_a_model_in_training_mode() -> None:
-    from scrub.zoo import bridge
+    from scrub.model.open import zoo_bridge as bridge
 
     model: TransformerBridge = bridge("names")
     model.train()
