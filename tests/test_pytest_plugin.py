@@ -25,9 +25,11 @@ PLUGIN = ("-p", "no:scrub", "-p", "scrub.pytest_plugin", "-p", "no:cacheprovider
 @pytest.fixture(autouse=True, scope="module")
 def _imported() -> None:
     """A pytest within this one drops the modules that it was the first to import: here it is none."""
-    for module in pkgutil.walk_packages(package.__path__, "scrub."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+    for found in pkgutil.walk_packages(package.__path__, "scrub."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+    for module in ("datasets", "transformer_lens.model_bridge", "transformers.models.gpt2.modeling_gpt2"):
+        importlib.import_module(module)
 
 
 def made(pytester: pytest.Pytester, text: str, name: str = "hypotheses/claims.py", head: str = HEAD + FALSE) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from cli_cases import Write, scrub, write
-from scrub import cli
 from scrub.errors import escaped
 from scrub.verbs import setup
 
@@ -39,7 +38,7 @@ def raising(error: BaseException) -> object:
 def test_a_fault_of_ours_ends_with_4_and_a_sentence(
     write: Write, monkeypatch: pytest.MonkeyPatch, error: BaseException, told: str
 ) -> None:
-    monkeypatch.setattr(cli, "run_check", raising(error))
+    monkeypatch.setattr("scrub.cli.check.run_check", raising(error))
     found = scrub("check", write(GOOD))
     assert (found.exit_code, found.stdout) == (4, "")
     assert told in found.stderr
