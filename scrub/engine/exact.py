@@ -18,7 +18,7 @@ from attrs import field, frozen
 from jaxtyping import Float, Int
 
 from scrub.anatomy.names import Component
-from scrub.claims.content import alike, shown, stable
+from scrub.claims.content import alike, exactly, shown
 from scrub.claims.values import codes, joint_codes
 from scrub.engine.draw import Classes, Draws
 from scrub.engine.on_graph import GraphEvaluator
@@ -54,7 +54,7 @@ class _Values:
     def number(self, value: Any) -> int:
         """The number of a value. Raises ModelError for one that nothing tells from another."""
         try:
-            text = stable(value)
+            text = exactly(value)
         except ValueError:
             what = f"{shown(value)} ({type(value).__name__})"
             raise ModelError(

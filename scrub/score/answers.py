@@ -28,7 +28,8 @@ from scrub.model.computation import Computation
 from scrub.score.metrics import as_logits
 
 Flags = Bool[np.ndarray, " call"]
-EQUAL = 1e-6  # of a number (of 1 where it is smaller): what floating point rounds
+EQUAL = 1e-6  # of a number: what floating point rounds
+NOTHING = 1e-12  # what a 0 that was computed may be
 Ids = tuple[int, ...]
 
 
@@ -168,9 +169,17 @@ def alike(output: Any, answer: Value) -> bool:
         return False
     if isinstance(answer, tuple):
         return all(map(alike, output, answer))
-    if kind(answer) == "number":
-        return output == answer or isclose(float(output), float(answer), rel_tol=EQUAL, abs_tol=EQUAL)  # pyright: ignore
-    return bool(output == answer)
+    return bool(output == answer) or (kind(answer) == "number" and _close(output, answer))
+
+
+def _close(a: Any, b: Any) -> bool:
+    """Whether two numbers, one of them a float, are equal to rounding: whole numbers and bins are equal or not."""
+    if not isinstance(a, float) and not isinstance(b, float):
+        return False
+    try:
+        return isclose(a, b, rel_tol=EQUAL, abs_tol=NOTHING)
+    except OverflowError:  # a whole number beyond any float
+        return False
 
 
 def _in_bins(value: Any, step: Any) -> Any:

@@ -13,7 +13,9 @@ from scrub import Hypothesis, Metric, nodes, recovers
 from scrub.errors import ClaimError
 from scrub.score import adversary
 from scrub.score.adversary import attack, challenge
+from scrub.score.result import ratio
 from scrub.score.sample import resample_only, sample
+from scrub.verbs.setup import references
 
 TOWARDS = Metric(lambda output, row: output * row.columns["x"], better="higher", name="towards x")
 
@@ -257,3 +259,14 @@ def test_a_search_from_no_swaps_finds_what_one_from_all_does_not() -> None:
     assert found.adversary.share.value == 0
     assert {"rest of q (q)", "rest of s (s)"} <= set(found.adversary.left_out)
     assert "rest of p (p)" in found.adversary.subset
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_worst_that_is_told_is_no_milder_than_all_swaps_where_it_is_measured(seed: int) -> None:
+    """The search sees other rows: what harmed most there may do little here."""
+    bench = bench_of(cancelling(size=seed, copies=2))
+    found = sample(bench, references(bench.claim, None, 0), 3, seed)
+    told = attack(bench, found, 3, seed).share.value
+    odd = found.columns[1::2, :3]
+    assert told is not None
+    assert told <= ratio(odd.mean(0)[None])[0] + 1e-12

@@ -211,6 +211,8 @@ def test_the_adversary_against_all_subsets(number: int) -> None:
     (subset,) = [s for s in subsets(list(swaps)) if sorted(names[swap] for swap in s) == sorted(found.subset)]
     left = {made: recovered(half(made, 0)) for made in subsets(list(swaps))}
     assert left[subset] <= left[frozenset(swaps)] + 1e-12
-    assert left[subset] <= min(left[subset ^ {swap}] for swap in swaps) + WORTH_IT  # no single step is worse
+    if subset != frozenset(swaps):  # told, too, where what was found is milder on the rows that are measured
+        assert left[subset] <= min(left[subset ^ {swap}] for swap in swaps) + WORTH_IT  # no single step is worse
+    assert recovered(half(subset, 1)) <= recovered(half(frozenset(swaps), 1)) + 1e-12
     assert found.share.value == pytest.approx(recovered(half(subset, 1)), **EXACT)
     assert (found.share.low, found.share.high) == pytest.approx(bootstrap(half(subset, 1), recovered, number))
