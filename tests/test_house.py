@@ -25,6 +25,7 @@ ROOMS = {  # from below to above: a room imports what stands before it, and noth
     "zoo": "small models with their data",
     "model": "what is explained; the one file that imports transformer_lens",
     "engine": "from a claim to values",
+    "metrics": "what is measured, one file a metric",
     "score": "from values to a verdict",
     "circuit": "circuits, paths and the three criteria",
     "proposals": "what may be worth claiming",
