@@ -24,9 +24,9 @@ FOLDERS = [str(Path(__file__).parents[1] / "metrics")]  # where metrics are look
 class Wording:
     """`WORDS` of a metric's file.
 
-    `columns` are what its arguments are called where they are explained, `better` is "higher" or "lower", `unit` stands
-    beside it in plots. `place` says where it is listed among the others (last, by name, where nothing is said).
-    `instead` names what to measure where an answer that ignores its input comes close to the model.
+    `columns` are what its arguments are called where they are explained, `better` is "higher" or "lower", `unit`
+    stands beside it in plots. `place` says where it is listed among the others (last, by name, where nothing is
+    said). `instead` names what to measure where an answer that ignores its input comes close to the model.
     """
 
     columns: tuple[str, ...]
@@ -64,6 +64,8 @@ def plug_in(folder: str | Path) -> None:
 
 def _wrong(folder: str | Path) -> Iterator[str]:
     for file in _files(folder):
+        if not file.stem.isidentifier():
+            yield f"{file}: a claim cannot name the metric {file.stem!r}: call the file a word without signs."
         if file.stem in names():
             yield f"{file}: there is a metric {file.stem!r} already: give the file another name."
         try:
@@ -82,39 +84,40 @@ def _file(name: str) -> Path | None:
 
 @cache  # kept by the file's path, for the process: it runs what the file held when it began
 def _read(file: Path) -> Wording:
-    assigned = dict(_assigned(ast.parse(file.read_text(encoding="utf-8"))))
-    lacking = [name for name in ("WORDS", "FORMULA") if name not in assigned]
-    if lacking:
+    try:
+        assigned = dict(_assigned(ast.parse(file.read_bytes())))
+    except (SyntaxError, ValueError) as error:
+        raise MetricError(f"{file} is no metric: it is no Python ({error}). {FORM}") from None
+    if lacking := [name for name in ("WORDS", "FORMULA") if name not in assigned]:
         raise MetricError(f"{file} is no metric: it has no {' and no '.join(lacking)}. {FORM}")
-    return _words(file, assigned["WORDS"])
+    try:
+        found: Any = ast.literal_eval(assigned["WORDS"])
+    except ValueError:
+        found = None
+    if wrong := [*_faults(found)] if isinstance(found, dict) else ["are no dict of plain values"]:
+        raise MetricError(f"{file} is no metric: its WORDS {'; they '.join(wrong)}. {FORM}")
+    return Wording(**found)
 
 
 FORM = (
-    "A metric's file holds WORDS = {'columns': ('label',), 'better': 'higher', 'unit': 'nats'}, and "
+    "A metric's file holds WORDS = {'columns': ('label',), 'better': 'higher', 'unit': 'nats'} and "
     "FORMULA = Formula(value)."
 )
 
 
 def _assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            yield node.targets[0].id, node.value
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            yield ast.unparse(target), node.value
 
 
-def _words(file: Path, written: ast.expr) -> Wording:
-    try:
-        found: Any = ast.literal_eval(written)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise MetricError(f"{file} is no metric: its WORDS are no dict of plain values. {FORM}")
+def _faults(found: dict[Any, Any]) -> Iterator[str]:
     known = {field.name: field.default for field in fields(Wording)}
-    wrong = [f"lack {name!r}" for name, default in known.items() if default is NOTHING and name not in found]
-    wrong += [f"have {name!r}, which is none of {', '.join(known)}" for name in found if name not in known]
-    if found.get("better") not in ("higher", "lower", None):
-        wrong.append(f"say better={found['better']!r}, which is neither 'higher' nor 'lower'")
-    if not isinstance(found.get("columns", ()), tuple):
-        wrong.append(f"have columns={found['columns']!r}, which is no tuple of words")
-    if wrong:
-        raise MetricError(f"{file} is no metric: its WORDS {'; they '.join(wrong)}. {FORM}")
-    return Wording(**found)
+    yield from (f"lack {name!r}" for name, default in known.items() if default is NOTHING and name not in found)
+    yield from (f"have {name!r}, which is none of {', '.join(known)}" for name in found if name not in known)
+    columns, better = found.get("columns", ()), found.get("better", "higher")
+    if not isinstance(columns, tuple) or not all(isinstance(name, str) for name in columns):
+        yield f"have columns={columns!r}, which is no tuple of words such as ('label',)"
+    if better not in ("higher", "lower"):
+        yield f"say better={better!r}: say 'higher' or 'lower'"

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import AnyMetric, NamedMetric
+from scrub.claims.problems import at_line
 from scrub.claims.setting import token_ids
 from scrub.claims.text import Tokenizer
 from scrub.claims.wording import FOLDERS
@@ -163,8 +164,13 @@ class Formula:
 
 
 def find(metric: NamedMetric) -> Formula:
-    """How a metric is computed, as its file has it. Raises MetricError where that is no Formula."""
-    found: Any = import_module(f"{__name__}.{metric.kind}").FORMULA
+    """How a metric is computed, as its file has it. Raises MetricError for a file that fails, or has no Formula."""
+    try:
+        found: Any = import_module(f"{__name__}.{metric.kind}").FORMULA
+    except Exception as error:
+        raise MetricError(
+            f"metric {metric}: its file raised {type(error).__name__}: {error}{at_line(error)}"
+        ) from error
     if not isinstance(found, Formula) or (found.value is None) == (found.few is None):
         raise MetricError(f"metric {metric}: FORMULA of its file is {found!r}: write FORMULA = Formula(value).")
     return found
