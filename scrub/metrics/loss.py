@@ -18,7 +18,8 @@ WORDS = {
 
 
 def value(logits: Float[Tensor, "n v"], against: Against) -> Float[Tensor, " n"]:
-    return logits.logsumexp(-1) - against.taken(logits)[0]
+    (label,) = against.taken(logits)
+    return logits.logsumexp(-1) - label
 
 
 def constant(references: References) -> Constants:

@@ -11,8 +11,8 @@ WORDS = {"columns": ("a", "b"), "better": "higher", "unit": "probability", "plac
 
 
 def value(logits: Float[Tensor, "n v"], against: Against) -> Float[Tensor, " n"]:
-    total = logits.logsumexp(-1)
     first, second = against.taken(logits)
+    total = logits.logsumexp(-1)
     return (first - total).exp() - (second - total).exp()
 
 
