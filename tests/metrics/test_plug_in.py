@@ -125,14 +125,19 @@ def test_a_value_alone_gives_the_constant_of_a_faster_one(
     assert found[1] == pytest.approx(found[0], rel=1e-6)
 
 
-def test_numbers_are_kept_by_the_code_of_a_metric_that_was_plugged_in(folder: Folder) -> None:
+def test_numbers_are_kept_by_the_code_of_a_metric_that_was_plugged_in(folder: Folder, tmp_path: Path) -> None:
+    claim = token_claim(tiny_transformer(), token_rows(), metric="taken(first)")
     told: list[str] = []
-    for text in (example(), example(), example().replace("-inf)", "-9.0)")):
-        plug_in(folder(margin=text))
-        told.append(identity(find(NamedMetric("margin", ("label",)))))
-        forgotten("margin")
+    means: list[float] = []
+    for factor in (1, 1, 2):
+        formula = f"FORMULA = Formula(lambda logits, against: {factor} * against.taken(logits)[0])\n"
+        plug_in(folder(taken=f"from scrub.metrics import Formula\n{WORDS}{formula}"))
+        told.append(identity(find(NamedMetric("taken", ("first",)))))
+        means.append(scrub.test(claim, draws=2, out=tmp_path / "run", explain=False).metric.scrubbed)
+        forgotten("taken")
         FOLDERS.pop()
     assert told[0] == told[1] != told[2]
+    assert means == [means[0], means[0], pytest.approx(2 * means[0])]
 
 
 @pytest.mark.parametrize(
