@@ -12,6 +12,7 @@ import networkx as nx
 import pytest
 
 import scrub
+from scrub.claims.wording import names
 
 ROOT = Path(scrub.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -25,6 +26,7 @@ ROOMS = {  # from below to above: a room imports what stands before it, and noth
     "zoo": "small models with their data",
     "model": "what is explained; the one file that imports transformer_lens",
     "engine": "from a claim to values",
+    "metrics": "what is measured, one file a metric",
     "score": "from values to a verdict",
     "circuit": "circuits, paths and the three criteria",
     "proposals": "what may be worth claiming",
@@ -123,6 +125,21 @@ def test_checking_a_claim_imports_nothing_heavy() -> None:
     code = f"import {', '.join(light)}, sys; print([m for m in {HEAVY} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def compared(tree: ast.Module) -> Iterator[object]:
+    """The constants that something is compared with, or matched."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            parts = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
+            yield from (part.value for part in parts if isinstance(part, ast.Constant))
+        if isinstance(node, ast.MatchValue) and isinstance(node.value, ast.Constant):
+            yield node.value.value
+
+
+def test_what_a_metric_alone_is_stands_in_its_file() -> None:
+    outside = [path for name, path in MODULES.items() if room(name) != "metrics"]
+    assert not {path: found for path in outside if (found := {*names()} & {*compared(ast.parse(path.read_text()))})}
 
 
 def test_one_file_knows_transformer_lens() -> None:

@@ -10,9 +10,10 @@ from attrs import field, frozen
 
 from scrub.circuit.experiment import Experiment
 from scrub.claims.metric import AnyMetric, Metric, NamedMetric, predicted
+from scrub.metrics import Arguments, check_width
 from scrub.model.weights import Transformer
 from scrub.score.measure import Rows, on_streams, on_values
-from scrub.score.metrics import Arguments, Numbers, check_width, finite
+from scrub.score.metrics import Numbers, finite
 
 
 @frozen(eq=False)

@@ -20,6 +20,7 @@ from scrub.claims.metric import Metric
 from scrub.claims.plain import to_plain
 from scrub.claims.resolved import Claim
 from scrub.claims.values import key
+from scrub.claims.wording import names
 from scrub.errors import ClaimError, DataError
 
 FORMAT = 1
@@ -45,7 +46,7 @@ def freeze_claim(claim: Claim, pool: Dataset, model: str | None, revision: str |
     if isinstance(claim.metric, Metric):
         raise ClaimError(
             f"{claim.hypothesis.title}: the metric {claim.metric} is a function, and a claim is frozen as data: use "
-            "a built-in one (loss, logit_diff, prob_diff, accuracy, kl)."
+            f"a built-in one ({', '.join(names())})."
         )
     facts = facts_of(claim, model, revision)
     rows = "".join(json.dumps(row) + "\n" for row in _rows(pool.origin))

@@ -8,16 +8,9 @@ from typing import Any
 
 from attrs import frozen
 
+from scrub.claims.wording import Wording, names, wording
 from scrub.errors import MetricError, did_you_mean
 
-# name -> (number of columns it takes, which direction is better)
-BUILT_IN = {
-    "loss": (1, "lower"),
-    "logit_diff": (2, "higher"),
-    "prob_diff": (2, "higher"),
-    "accuracy": (1, "higher"),
-    "kl": (0, "lower"),
-}
 _CALL = re.compile(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*")
 
 
@@ -55,8 +48,12 @@ class NamedMetric:
     columns: tuple[str, ...]
 
     @property
+    def words(self) -> Wording:
+        return wording(self.kind)
+
+    @property
     def better(self) -> str:
-        return BUILT_IN[self.kind][1]
+        return self.words.better
 
     def __str__(self) -> str:
         return f"{self.kind}({', '.join(self.columns)})" if self.columns else self.kind
@@ -73,13 +70,14 @@ def parse_metric(metric: str | Metric | NamedMetric) -> AnyMetric:
         raise MetricError(f"metric={metric!r}: write 'logit_diff(io, s1)' or Metric(fn, better='higher').")
     match = _CALL.fullmatch(metric)
     name = match[1] if match else metric
-    if match is None or name not in BUILT_IN:
+    if match is None or name not in names():
+        known = ", ".join(str(NamedMetric(name, wording(name).columns)) for name in names())
         raise MetricError(
-            f"metric {metric!r} is unknown.{did_you_mean(name, BUILT_IN)} Known: loss(label), "
-            "logit_diff(a, b), prob_diff(a, b), accuracy(label), kl; or Metric(fn, better='higher')."
+            f"metric {metric!r} is unknown.{did_you_mean(name, names())} Known: {known}; "
+            "or Metric(fn, better='higher')."
         )
     columns = tuple(word for word in (match[2] or "").replace(",", " ").split())
-    wanted = BUILT_IN[name][0]
+    wanted = len(wording(name).columns)
     if len(columns) != wanted:
         raise MetricError(f"metric {metric!r}: {name} takes {wanted} columns of the data, found {len(columns)}.")
     return NamedMetric(name, columns)

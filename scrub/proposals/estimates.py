@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from jaxtyping import Float
 
 from scrub.errors import MetricError
+from scrub.metrics import find
 from scrub.proposals.agreement import over_rows
 from scrub.proposals.edges import Edges
 from scrub.proposals.methods import Asked, Method
@@ -84,12 +85,13 @@ def edges_of(setup: Setup, call: Call, done: Callable[[int], None], absolute: bo
 
 
 def _sloped(setup: Setup, method: Method) -> None:
-    """Raises MetricError for kl where it has no slope: at its smallest."""
-    flat = setup.metric.kind == "kl" and setup.experiment.noising and not method.elsewhere
+    """Raises MetricError for a metric that has no slope where it is taken: kl at its smallest."""
+    flat = find(setup.metric).flat and setup.experiment.noising and not method.elsewhere
     if flat and method.gradient:
         raise MetricError(
-            f"kl has no slope at the model's own run, where {method.name} takes it under noising: every estimate "
-            "would be 0. Use direction='denoising', method='eap-ig' or 'ig', or a metric of the answer: logit_diff."
+            f"{setup.metric} has no slope at the model's own run, where {method.name} takes it under noising: every "
+            "estimate would be 0. Use direction='denoising', method='eap-ig' or 'ig', or a metric of the answer: "
+            "logit_diff."
         )
 
 

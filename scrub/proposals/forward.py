@@ -13,10 +13,10 @@ from torch import Tensor
 
 from scrub.claims.metric import NamedMetric
 from scrub.errors import MetricError, some
+from scrub.metrics import Arguments, find
 from scrub.model.layers import PLAIN, Steps, trace, unembed
 from scrub.model.weights import Transformer
 from scrub.proposals.nodes import KIND_OF, node_of
-from scrub.score.metrics import Arguments, on_few, on_logits, reads_few_tokens
 
 Key = tuple[str, int]  # kind of node, layer
 Arrays = dict[Key, Tensor]  # [row t unit feature]; without units for embed, attn, mlp, resid; [row t unit] for neuron
@@ -129,10 +129,11 @@ class Batch:
     def score(self, x: Float[Tensor, "row d"], steps: Steps = PLAIN) -> Float[Tensor, " row"]:
         """The metric of final streams, one for each row."""
         index = torch.from_numpy(self.rows).to(self.model.device)
-        if reads_few_tokens(self.metric):
-            return on_few(self.arguments, index, unembed(self.model, x, self.arguments.needed(index), steps))
-        own = self.own_logits if self.metric.kind == "kl" else None
-        return on_logits(self.metric.kind, self.arguments, index, unembed(self.model, x, steps=steps), own)
+        formula = find(self.metric)
+        against = self.arguments.at(index, self.own_logits if formula.own else None)
+        if formula.few is not None:
+            return formula.on_few(unembed(self.model, x, against.needed, steps), against)
+        return formula.on_logits(unembed(self.model, x, steps=steps), against)
 
     def ends(self) -> tuple[Float[Tensor, " row"], Float[Tensor, " row"]]:
         """The metric of the base and of the source runs."""

@@ -17,11 +17,11 @@ from scrub.claims.metric import Metric, NamedMetric
 from scrub.engine.cache import tensors
 from scrub.engine.draw import Calls, words
 from scrub.errors import DataError, MetricError, some
+from scrub.metrics import Arguments, check_width, find
 from scrub.model.weights import Transformer
 from scrub.proposals.cost import BATCH as ROWS
 from scrub.proposals.cost import batch_size
 from scrub.proposals.forward import Batch, Passes
-from scrub.score.metrics import Arguments, check_width
 
 
 @frozen(slots=False, eq=False)
@@ -57,7 +57,7 @@ class Setup:
                 f"metric {metric} is a function of one's own, with no derivative that can be followed: use "
                 "logit_diff, prob_diff, loss or kl; scrub.sweep patches with any metric."
             )
-        if gradient and metric.kind == "accuracy":
+        if gradient and not find(metric).gradient:
             raise MetricError(
                 f"metric {metric} has no derivative that can be followed: use logit_diff, prob_diff, loss or kl, or "
                 "method='exact'."

@@ -24,8 +24,8 @@ from scrub.claims.setting import token_ids
 from scrub.claims.text import Tokenizer, token_id
 from scrub.claims.values import Value, binned, canonical, key
 from scrub.errors import ClaimError
+from scrub.metrics import as_logits
 from scrub.model.computation import Computation
-from scrub.score.metrics import as_logits
 
 Flags = Bool[np.ndarray, " call"]
 EQUAL = 1e-6  # of a number: what floating point rounds

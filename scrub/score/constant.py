@@ -1,7 +1,7 @@
 """The best answer that ignores its input: a claim that recovers less than it explains nothing.
 
-Candidates: each pool row's own answer, the mean logits, the log of the mean probabilities and, for loss and
-accuracy, the label frequencies. A metric of one's own is called for every candidate and reference row: where
+Candidates: each pool row's own answer, the mean logits, the log of the mean probabilities and, for metrics whose
+formula says so, the label frequencies. A metric of one's own is called for every candidate and reference row: where
 that would be more than `OWN_CALLS`, fewer of the pool's answers are tried, spread evenly over the pool in the
 order of row digests.
 """
@@ -21,11 +21,11 @@ from scrub.claims.dataset import Row
 from scrub.claims.metric import Metric
 from scrub.claims.resolved import Claim
 from scrub.errors import MetricError
+from scrub.metrics import AT_ONCE, Against, Formula, References, find
 from scrub.score.measure import Measured, OnGraph, numbers
 from scrub.score.metrics import Numbers, apply
 
 T = TypeVar("T")
-AT_ONCE = 64
 OWN_CALLS = 1_000_000
 
 
@@ -35,7 +35,7 @@ def best_constant(claim: Claim, measured: Measured, references: Int[np.ndarray, 
     if isinstance(claim.metric, Metric):
         scores = _own(claim, claim.metric, measured, pool, references)
     else:
-        scores = _built_in(claim.metric.kind, measured, pool, references)
+        scores = _built_in(find(claim.metric), measured, pool, references)
     scores = scores[np.isfinite(scores)]
     if not scores.size:
         return None
@@ -95,20 +95,28 @@ def _mean(outputs: list[Any]) -> list[Any]:
 
 
 def _built_in(
-    kind: str, measured: Measured, pool: Int[np.ndarray, " row"], references: Int[np.ndarray, " reference"]
+    formula: Formula, measured: Measured, pool: Int[np.ndarray, " row"], references: Int[np.ndarray, " reference"]
 ) -> Numbers:
     with torch.no_grad():
-        own = _Own(measured, references) if kind == "kl" else None
-        found, means = list[Numbers](), _Means()
+        against = _against(measured, references)
+        scores = formula.constants(against)
+        found, means = list[Tensor](), _Means()
         for start in range(0, len(pool), AT_ONCE):
             logits = measured.answers(pool[start : start + AT_ONCE])
-            found.append(_scores(kind, measured, references, logits, own))
+            found.append(scores(logits))
             means.add(logits)
         more = means.answers()
-        if kind in ("loss", "accuracy"):
-            more.append(_label_frequencies(measured, references, len(more[0])))
-        found.append(_scores(kind, measured, references, torch.stack(more), own))
-    return np.concatenate(found)
+        if formula.labels:
+            more.append(_label_frequencies(against.against, len(more[0])))
+        found.append(scores(torch.stack(more)))
+    return np.concatenate([part.cpu().numpy() for part in found])
+
+
+def _against(measured: Measured, references: Int[np.ndarray, " reference"]) -> References:
+    parts = [references[start : start + AT_ONCE] for start in range(0, len(references), AT_ONCE)]
+    arguments, index = measured.arguments, torch.from_numpy(references)
+    device = arguments.ids[0].device if arguments.ids else index.device
+    return References(len(references), arguments.at(index.to(device)), lambda: map(measured.answers, parts))
 
 
 class _Means:
@@ -129,56 +137,9 @@ class _Means:
         return [logits, probabilities.log()]
 
 
-class _Own:
-    """What `kl` needs of the model's own answers: their mean probabilities and mean negative entropy."""
-
-    def __init__(self, measured: Measured, references: Int[np.ndarray, " reference"]) -> None:
-        self.mean: Float[Tensor, " v"] | float = 0.0
-        total = 0.0
-        for start in range(0, len(references), AT_ONCE):
-            log_p = measured.answers(references[start : start + AT_ONCE]).double().log_softmax(-1)
-            p = log_p.exp()
-            self.mean = self.mean + p.sum(0) / len(references)
-            total += float(torch.where(p > 0, p * log_p, torch.zeros_like(p)).sum())
-        self.negative_entropy = total / len(references)
-
-
-def _scores(
-    kind: str,
-    measured: Measured,
-    references: Int[np.ndarray, " reference"],
-    logits: Float[Tensor, "c v"],
-    own: _Own | None,
-) -> Numbers:
-    """The mean metric over the reference rows of each of several constant answers."""
-    if own is not None:
-        assert isinstance(own.mean, Tensor)
-        log_q = logits.double().log_softmax(-1)
-        cross = torch.where(own.mean > 0, own.mean * log_q, torch.zeros_like(log_q)).sum(-1)
-        return (own.negative_entropy - cross).cpu().numpy()
-    arguments, index = measured.arguments, torch.from_numpy(references).to(logits.device)
-    if kind == "accuracy":
-        best = logits.argmax(-1)[:, None, None]
-        hit = (best == arguments.ids[0][index]) & arguments.there[0][index]
-        return hit.any(-1).double().mean(1).cpu().numpy()
-    values = logits.double() if kind == "logit_diff" else logits.double().log_softmax(-1)
-    taken = [
-        values[:, ids[index]].masked_fill(~there[index], -torch.inf).logsumexp(-1)  # [c, row]
-        for ids, there in zip(arguments.ids, arguments.there, strict=True)
-    ]
-    if kind == "loss":
-        return -taken[0].mean(1).cpu().numpy()
-    score = taken[0] - taken[1] if kind == "logit_diff" else taken[0].exp() - taken[1].exp()
-    return score.mean(1).cpu().numpy()
-
-
-def _label_frequencies(
-    measured: Measured, references: Int[np.ndarray, " reference"], width: int
-) -> Float[Tensor, " v"]:
+def _label_frequencies(against: Against, width: int) -> Float[Tensor, " v"]:
     """Log frequencies of the labels of the reference rows; a tuple of labels shares its row's count."""
-    ids, there = measured.arguments.ids[0], measured.arguments.there[0]
-    index = torch.from_numpy(references).to(ids.device)
-    weight = there[index].double()
+    ids, weight = against.ids[0], against.there[0].double()
     counts = torch.zeros(width, dtype=torch.float64, device=ids.device)
-    counts.scatter_add_(0, ids[index].flatten(), (weight / weight.sum(1, keepdim=True)).flatten())
+    counts.scatter_add_(0, ids.flatten(), (weight / weight.sum(1, keepdim=True)).flatten())
     return (counts / counts.sum()).log()

@@ -20,18 +20,10 @@ from scrub.claims.resolved import Claim
 from scrub.claims.text import Tokenizer
 from scrub.engine.on_graph import GraphRows
 from scrub.engine.on_transformer import TransformerRows
+from scrub.metrics import Arguments, as_logits, check_width, find
 from scrub.model.layers import unembed
 from scrub.model.weights import Transformer
-from scrub.score.metrics import (
-    Arguments,
-    Numbers,
-    apply,
-    as_logits,
-    check_width,
-    on_few,
-    on_logits,
-    reads_few_tokens,
-)
+from scrub.score.metrics import Numbers, apply
 
 Rows = Int[np.ndarray, " n"]
 AT_ONCE = 256
@@ -121,13 +113,13 @@ def _on_part(
     rows: Rows, own: Callable[[], Float[Tensor, "n d"]],
 ) -> Numbers:  # fmt: skip
     index = torch.from_numpy(rows).to(model.device)
-    if reads_few_tokens(metric):
-        return numbers(on_few(arguments, index, unembed(model, outputs, arguments.needed(index))))
-    logits = unembed(model, outputs)
     if isinstance(metric, Metric):
-        return apply(metric, numbers(logits), [data.rows[row] for row in rows])
-    answers = unembed(model, own()) if metric.kind == "kl" else None
-    return numbers(on_logits(metric.kind, arguments, index, logits, answers))
+        return apply(metric, numbers(unembed(model, outputs)), [data.rows[row] for row in rows])
+    formula = find(metric)
+    against = arguments.at(index, unembed(model, own()) if formula.own else None)
+    if formula.few is not None:
+        return numbers(formula.on_few(unembed(model, outputs, against.needed), against))
+    return numbers(formula.on_logits(unembed(model, outputs), against))
 
 
 def on_values(
@@ -137,10 +129,10 @@ def on_values(
     """A metric on the values of a graph's output; `own` gives the graph's own on the same rows, for `kl`."""
     if isinstance(metric, Metric):
         return apply(metric, outputs, [data.rows[row] for row in rows])
-    logits, index = as_logits(outputs, metric), torch.from_numpy(rows)
+    logits, formula = as_logits(outputs, metric), find(metric)
     check_width(arguments, metric, logits.shape[1])
-    answers = as_logits(own(), metric) if metric.kind == "kl" else None
-    return numbers(on_logits(metric.kind, arguments, index, logits, answers))
+    against = arguments.at(torch.from_numpy(rows), as_logits(own(), metric) if formula.own else None)
+    return numbers(formula.on_logits(logits, against))
 
 
 def numbers(values: Tensor) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Int
 
-from scrub.claims.metric import predicted
+from scrub.claims.metric import Metric, predicted
 from scrub.claims.resolved import Claim
 
 MOST, RULES = 0.5, 0.9
@@ -20,8 +20,7 @@ def trivial(
     """Sentences on a best constant answer that decides the bar, or that nearly does as well as the model.
 
     Told are a label that more than `MOST` of the reference rows share, where the constant recovers more than was
-    expected; and `loss` as a metric, where it recovers more than `RULES`: a confident model's loss is ruled by how
-    sure it is, so that the answer that is least sure of anything wrong comes close.
+    expected; and a metric whose words say what to measure instead, where it recovers more than `RULES`.
     """
     if constant is None:
         return
@@ -31,10 +30,11 @@ def trivial(
             f"the best constant answer decides the bar, {constant:.2f}: {share:.0%} of the scored rows have the "
             f"label {label}. Balance the labels, or score rows in which they are."
         )
-    if constant > RULES and getattr(claim.metric, "kind", "") == "loss":
+    instead = "" if isinstance(claim.metric, Metric) else claim.metric.words.instead
+    if constant > RULES and instead:
         yield (
             f"under {claim.metric} an answer that ignores its input recovers {constant:.2f}, so that "
-            "little is left to tell claims apart by: measure logit_diff(right, wrong), or accuracy."
+            f"little is left to tell claims apart by: measure {instead}."
         )
 
 

@@ -29,6 +29,7 @@ from scrub.claims.strangers import content, parsed, printable, texts
 from scrub.claims.titles import in_cell, short_name, with_file
 from scrub.engine.on_transformer import TransformerRows
 from scrub.errors import ClaimError, ScrubError, path_of, some
+from scrub.metrics import find
 from scrub.score.blocks import Arrays
 from scrub.score.result import Result
 from scrub.score.sample import Bench
@@ -156,7 +157,8 @@ def _computing(bench: Bench) -> list[object]:
     else:
         values = bench.rows.rows  # before its functions are told apart: what they import is imported by now
         found = [values, bench.rows.model, measured.metric, measured.arguments]
-    return found if isinstance(measured.metric, NamedMetric) else [*found, *_measured(bench)]
+    metric = measured.metric  # one that was plugged in is told by the code of its file
+    return [*found, find(metric)] if isinstance(metric, NamedMetric) else [*found, *_measured(bench)]
 
 
 def _measured(bench: Bench) -> list[object]:

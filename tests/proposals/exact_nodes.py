@@ -17,13 +17,13 @@ from torch import Tensor
 from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import NamedMetric, parse_metric
+from scrub.metrics import Arguments
 from scrub.model.layers import ACTIVATIONS, Steps, expand, pattern, trace, unembed, visible
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
 from scrub.proposals.forward import Batch, Passes
 from scrub.proposals.methods import Asked, find
 from scrub.proposals.nodes import KINDS, extent, node_of
 from scrub.proposals.patching import Placed, effects
-from scrub.score.metrics import Arguments
 
 F64 = torch.float64
 D, HEADS, E, M, V, N_CTX = 8, 4, 4, 10, 13, 10

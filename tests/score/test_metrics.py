@@ -16,8 +16,9 @@ from scrub.claims.dataset import Dataset, Row
 from scrub.claims.metric import Metric, NamedMetric, parse_metric
 from scrub.claims.text import words
 from scrub.errors import DataError, MetricError
+from scrub.metrics import Against, Arguments, Formula, as_logits, check_width, find
 from scrub.model.layers import unembed
-from scrub.score.metrics import Arguments, apply, as_logits, check_width, finite, on_few, on_logits
+from scrub.score.metrics import apply, finite
 
 CPU = torch.device("cpu")
 LOGITS = torch.tensor([[1.0, 2.0, 0.0, -1.0], [0.0, 3.0, 1.0, 5.0]], dtype=torch.float64)
@@ -31,7 +32,13 @@ def arguments(metric: str, **columns: list[Any]) -> Arguments:
 
 
 def values(metric: str, logits: torch.Tensor = LOGITS, **columns: list[Any]) -> list[float]:
-    return on_logits(metric.split("(")[0], arguments(metric, **columns), ROWS, logits, None).tolist()
+    return formula(metric).on_logits(logits, arguments(metric, **columns).at(ROWS)).tolist()
+
+
+def formula(metric: str) -> Formula:
+    named = parse_metric(metric)
+    assert isinstance(named, NamedMetric)
+    return find(named)
 
 
 def test_loss_is_minus_log_probability_in_nats() -> None:
@@ -56,8 +63,11 @@ def test_logit_diff_of_tuples_is_a_difference_of_logsumexps() -> None:
 
 def test_logit_diff_needs_the_logits_of_its_tokens_alone() -> None:
     made = arguments("logit_diff(a, b)", a=[(0, 1), 3], b=[3, (0, 1, 2)])
-    few = LOGITS.gather(1, made.needed(ROWS))
-    assert on_few(made, ROWS, few).tolist() == values("logit_diff(a, b)", a=[(0, 1), 3], b=[3, (0, 1, 2)])
+    against = made.at(ROWS)
+    few = LOGITS.gather(1, against.needed)
+    assert formula("logit_diff(a, b)").on_few(few, against).tolist() == values(
+        "logit_diff(a, b)", a=[(0, 1), 3], b=[3, (0, 1, 2)]
+    )
 
 
 def test_prob_diff_sums_probabilities_on_both_sides() -> None:
@@ -81,7 +91,7 @@ def test_accuracy_of_no_numbers_is_no_number() -> None:
 
 def kl(model: list[float], scrubbed: list[float]) -> float:
     p, q = (torch.tensor([x], dtype=torch.float64).log() for x in (model, scrubbed))
-    return on_logits("kl", Arguments((), ()), ROWS[:1], q + 7, p - 3).item()  # logits have no zero point
+    return formula("kl").on_logits(q + 7, Against((), (), p - 3)).item()  # logits have no zero point
 
 
 def test_kl_runs_from_the_model_to_the_scrubbed_answer() -> None:

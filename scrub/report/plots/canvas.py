@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from scrub.claims.wording import names, wording
 from scrub.errors import ScrubError
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 CLAIM, CONTROL, HARM, RISE = "#2166ac", "#6e7781", "#b2182b", "#1b7837"
-UNITS = {
-    "loss": "nats",
-    "kl": "nats",
-    "logit_diff": "logits",
-    "prob_diff": "probability",
-    "accuracy": "share of rows",
-}
 BAR = 34  # pixels of a line of a plot
 SPACE, LETTER, MOST = 0.08, 0.0065, 0.3  # of a figure's width: between panels, for a letter there, at most
 
@@ -73,7 +67,8 @@ def marked(figure: Any, x: float, column: int, note: str = "") -> None:
 
 def with_unit(metric: str) -> str:
     """`logit_diff(io, s1) (logits)`: a metric as an axis names it; one of a user's own has no unit that is known."""
-    unit = UNITS.get(metric.partition("(")[0])
+    name = metric.partition("(")[0]
+    unit = wording(name).unit if name in names() else ""
     return f"{metric} ({unit})" if unit else metric
 
 
