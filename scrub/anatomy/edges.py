@@ -164,7 +164,7 @@ def no_comma(text: str) -> None:
 
 def near_name(text: str, graph: ModelGraph | None) -> str | None:
     """The good name nearest to one that cannot be read: its word if misspelt, its numbers as layer and head."""
-    numbers = re.findall(r"\d+", text)
+    numbers = re.findall(r"(?<!\d)[0-9]{1,9}(?!\d)", text)
     spelt = re.match(r"[^\W\d_]+", text)
     word = nearest(spelt[0].lower(), _WORDS) if spelt else "head"
     if word in ("embed", "pos", "logits"):

@@ -15,7 +15,7 @@ from scrub.anatomy.shape import Shape
 from scrub.anatomy.table import TABLE, Traits
 from scrub.errors import ClaimError
 
-_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 _RANKS = {kind: rank for rank, kind in enumerate(TABLE)}
 _END = 10**6  # what stands after all layers
 

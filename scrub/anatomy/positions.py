@@ -8,7 +8,7 @@ from attrs import frozen
 
 from scrub.errors import ClaimError
 
-_SLOT = re.compile(r"([^\W\d]\w*)?([+-]?\d+)?")
+_SLOT = re.compile(r"([^\W\d]\w*)?([+-]?[0-9]{1,18})?")
 
 
 @frozen(order=True)

@@ -21,7 +21,7 @@ Count = Callable[[Shape], int]
 CHANNELS = ("q", "k", "v")
 ONE_CHANNEL = ("input",)
 START = -1  # when embeddings write
-LAYER, UNIT = r"(?P<layer>\d+)", r"(?P<unit>\d+)"
+LAYER, UNIT = r"(?P<layer>[0-9]{1,9})", r"(?P<unit>[0-9]{1,9})"  # no model has more
 _HEAD = rf"[aAlL]?{LAYER}(?:\.[hH]?|[hH]){UNIT}"
 
 

@@ -115,7 +115,7 @@ class TransformerGraph:
 
     def _pass_word(self, word: str) -> list[Component]:
         inner = [c for c in self.writers() if c.traits.inner]
-        match = re.fullmatch(r"(mlps?|heads|attn|all)(?: (\d+)(?:-(\d+))?)?", word.strip())
+        match = re.fullmatch(r"(mlps?|heads|attn|all)(?: ([0-9]{1,9})(?:-([0-9]{1,9}))?)?", word.strip())
         if match is None:
             component = _inner(word)
             if component is None or not self.has(component):

@@ -29,6 +29,9 @@ class Ended(click.Group):
         run = super().main
         if not standalone_mode:
             return run(*args, standalone_mode=False, **extra)
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # closed by whoever started us: what is said there is lost
+                setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         code = _ended(lambda: run(*args, standalone_mode=False, **extra))
         for stream in (sys.stdout, sys.stderr):
             _dropped(stream)

@@ -123,7 +123,7 @@ def _cause(bridge: Any, ran: bool) -> str | None:
     if not ran and any(isinstance(module, nn.Identity) for module in wrapped):
         return (
             "has lost its norms (nn.Identity stands for them), and TransformerLens cannot run it so: keep LayerNorm "
-            "modules, with eps 1e12 and weights of 1e6, which do nothing either."
+            "modules with eps 1e12 and weights of 1e6, which take away the mean and do no more."
         )
     if any(hasattr(module, "original_component") for module in wrapped):
         return "was wrapped by TransformerLens twice: load the model anew, or give the first bridge."

@@ -26,15 +26,27 @@ def apply(metric: Metric, outputs: Iterable[Any], rows: Sequence[Any]) -> Number
     for output, row in zip(outputs, rows, strict=True):
         given = lent[id(row)] if id(row) in lent else lent.setdefault(id(row), _Lent.of(row))
         try:
-            found.append(float(metric.function(read_only(output), given.copy)))
+            value = metric.function(read_only(output), given.copy)
         except Exception as error:
             raise MetricError(f"metric {metric} raised {type(error).__name__}: {error}{at_line(error)}") from error
+        found.append(_number(metric, value))
         if changed := given.changed():
             raise MetricError(
                 f"metric {metric} changes its row, which other calls read: {some(changed)}. "
                 "Let it work on a copy, dict(row.columns)."
             )
     return np.array(found, dtype=np.float64)
+
+
+def _number(metric: Metric, value: Any) -> float:
+    """What a metric returned. Raises MetricError where it is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        told = f"{value!r:.40}" if value is None or isinstance(value, str | int) else f"a {type(value).__name__}"
+        raise MetricError(
+            f"metric {metric} returned {told}: let it return a number, fn(output, row) -> float."
+        ) from None
 
 
 @frozen(eq=False)

@@ -264,7 +264,7 @@ def test_a_search_from_no_swaps_finds_what_one_from_all_does_not() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_worst_that_is_told_is_no_milder_than_all_swaps_where_it_is_measured(seed: int) -> None:
     """The search sees other rows: what harmed most there may do little here."""
-    bench = bench_of(cancelling(size=seed, copies=2))
+    bench = bench_of(cancelling(size=seed, copies=24))
     found = sample(bench, references(bench.claim, None, 0), 3, seed)
     told = attack(bench, found, 3, seed).share.value
     odd = found.columns[1::2, :3]
