@@ -18,7 +18,7 @@ import click
 from scrub.claims.problems import ClaimProblems
 from scrub.cli.endings import INTERRUPTED, MISUSE, Ended
 from scrub.cli.terminal import tell
-from scrub.errors import ScrubError
+from scrub.errors import ScrubError, did_you_mean
 from scrub.storage.version import VERSION
 
 COMMANDS = (
@@ -46,6 +46,13 @@ class _Group(Ended):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and args[0].isidentifier():
+            ctx.fail(f"No such command {args[0]!r}.{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command is imported when it is asked for."""
