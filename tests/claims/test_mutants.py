@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from claims.mutants import Mutant, mutants
+from claim_mutants import Mutant, mutants
 from cli_cases import scrub
 from scrub.model import resolve
 
