@@ -32,7 +32,7 @@ def _imported() -> None:
         importlib.import_module(module)
 
 
-def made(pytester: pytest.Pytester, text: str, name: str = "hypotheses/claims.py", head: str = HEAD + FALSE) -> None:
+def made(pytester: pytest.Pytester, text: str, name: str = "hypotheses/stated.py", head: str = HEAD + FALSE) -> None:
     path = pytester.path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(head + "\n" + dedent(text) + "\n")
@@ -51,8 +51,8 @@ def test_claims_and_foils_are_items_and_foils_are_inverted(pytester: pytest.Pyte
     """)  # fmt: skip
     found = ran(pytester, "-v", "hypotheses")
     found.assert_outcomes(passed=2, failed=2)
-    found.stdout.fnmatch_lines(["hypotheses/claims.py::good PASSED*", "hypotheses/claims.py::wrong FAILED*"])
-    found.stdout.fnmatch_lines(["hypotheses/claims.py::foil PASSED*", "hypotheses/claims.py::true_foil FAILED*"])
+    found.stdout.fnmatch_lines(["hypotheses/stated.py::good PASSED*", "hypotheses/stated.py::wrong FAILED*"])
+    found.stdout.fnmatch_lines(["hypotheses/stated.py::foil PASSED*", "hypotheses/stated.py::true_foil FAILED*"])
     found.stdout.fnmatch_lines(["*✗ wrong  refuted  recovered*", "*A foil passes only*cannot tell: *"])
     found.stdout.no_fnmatch_line("*Traceback*")
     found.stdout.no_fnmatch_line("*pytest_plugin.py:*")
@@ -60,7 +60,7 @@ def test_claims_and_foils_are_items_and_foils_are_inverted(pytester: pytest.Pyte
 
 def test_one_claim_by_its_name_with_fewer_rows_and_draws(pytester: pytest.Pytester) -> None:
     made(pytester, "good = make()\nwrong = make(odd)")
-    found = ran(pytester, "--scrub-rows", "12", "--scrub-draws", "3", "hypotheses/claims.py::wrong")
+    found = ran(pytester, "--scrub-rows", "12", "--scrub-draws", "3", "hypotheses/stated.py::wrong")
     found.assert_outcomes(failed=1)
     found.stdout.fnmatch_lines(["*✗ wrong  refuted*", "*wrong  recovered*(12 rows x 3 draws, seed 0)"])
 
@@ -71,7 +71,7 @@ def test_a_failure_is_explained_as_scrub_explain_does(pytester: pytest.Pytester)
     found.assert_outcomes(failed=2)
     printed = found.stdout.str()
     for name in ("wrong", "true_foil"):
-        told = scrub("explain", f"hypotheses/claims.py::{name}", "--rows", 20, "--draws", 4).stdout
+        told = scrub("explain", f"hypotheses/stated.py::{name}", "--rows", 20, "--draws", 4).stdout
         lines = [line for line in told.splitlines() if line.strip()]
         assert len(lines) > 20
         assert any(line.startswith("row ") for line in lines)
@@ -119,7 +119,7 @@ def test_a_claim_whose_model_cannot_be_loaded_is_skipped_with_the_reason(pyteste
     """)  # fmt: skip
     found = ran(pytester, "-rs", "hypotheses")
     found.assert_outcomes(passed=1, skipped=2)
-    lost, broken = "hypotheses/claims.py::lost: ", "hypotheses/claims.py::lost_too: "
+    lost, broken = "hypotheses/stated.py::lost: ", "hypotheses/stated.py::lost_too: "
     found.stdout.fnmatch_lines([f"*SKIPPED*{lost}*inductoin*induction*", f"*SKIPPED*{broken}*no weights here*"])
 
 
