@@ -18,6 +18,7 @@ from scrub.errors import ClaimError
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 _RANKS = {kind: rank for rank, kind in enumerate(TABLE)}
 _END = 10**6  # what stands after all layers
+_MOST = 60  # letters of a name that is shown
 
 
 def _natural(component: Component) -> tuple[int, int, int, str]:
@@ -100,9 +101,11 @@ def parse_component(text: str) -> Component:
     """
     found = table.read(text.strip())
     if found is None or TABLE[found[0]].host:
+        long = " No model has numbers of so many digits." if re.search(r"[0-9]{10}", text) else ""
+        told = repr(text) if len(text) <= _MOST else f"{text[:_MOST]!r} ..."
         raise ClaimError(
-            f"{text!r} names no component. Heads are written 9.6 (also L9H6, a9.h6, A9.6); others are "
-            "mlp 3, attn 3, resid 3, embed, pos and logits."
+            f"{told} names no component. Heads are written 9.6 (also L9H6, a9.h6, A9.6); others are "
+            f"mlp 3, attn 3, resid 3, embed, pos and logits.{long}"
         )
     return Component(*found)
 
