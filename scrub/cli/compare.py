@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from scrub.claims.titles import short_name
+from scrub.cli.endings import FINE
 from scrub.cli.options import (
-    FINE,
     KEPT,
     Place,
     Results,

@@ -10,8 +10,8 @@ import click
 from attrs import define
 
 from scrub.claims.protocol import ABLATIONS, DIRECTIONS, LEVELS, UPSTREAMS
+from scrub.cli.endings import FINE
 from scrub.cli.options import (
-    FINE,
     Command,
     Results,
     about,

@@ -9,8 +9,9 @@ import click
 
 from scrub.claims.freeze import CLAIM
 from scrub.claims.hypothesis import Hypothesis
+from scrub.cli.endings import FINE
 from scrub.cli.freeze import one_claim
-from scrub.cli.options import FINE, Results, reporting, say
+from scrub.cli.options import Results, reporting, say
 from scrub.errors import is_file
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from scrub.claims.hypothesis import Hypothesis
-from scrub.cli.options import FINE, Place, Results, on_model, reporting, say, sound_claims
+from scrub.cli.endings import FINE
+from scrub.cli.options import Place, Results, on_model, reporting, say, sound_claims
 from scrub.errors import ClaimError
 
 

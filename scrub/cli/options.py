@@ -16,7 +16,6 @@ from scrub.claims.check import name_of
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem
-from scrub.cli.endings import FINE as FINE
 from scrub.cli.terminal import shown_on
 from scrub.errors import ClaimError, DataError, MetricError, ModelError, path_of
 from scrub.model.resolve import check

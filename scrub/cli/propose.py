@@ -9,8 +9,8 @@ import click
 from attrs import define, field
 
 from scrub.claims.protocol import DIRECTIONS
+from scrub.cli.endings import FINE
 from scrub.cli.options import (
-    FINE,
     Command,
     Place,
     Results,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from scrub.cli.options import FINE, Place, Results, reporting, say
+from scrub.cli.endings import FINE
+from scrub.cli.options import Place, Results, reporting, say
 from scrub.verbs.report import write_page
 
 

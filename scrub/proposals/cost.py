@@ -14,11 +14,7 @@ from scrub.proposals.nodes import USUAL, extent
 NAMES = ESTIMATES, EDGES, VERIFY, BOUND = "estimates", "edges", "verified by patching", "what may be missed"
 CALLS = 3  # of the recommended method: AtP, RelP, and RelP with one rule
 BATCH, TOKENS = 16, 1024  # rows of a batch, and their tokens, at most
-VERIFIED, TOP, SUBSETS = (
-    64,
-    10,
-    256,
-)  # patched at most, until so many stand; random subsets
+VERIFIED, TOP, SUBSETS = 64, 10, 256  # patched at most, until so many stand; random subsets
 
 
 @frozen
