@@ -107,9 +107,7 @@ def live(edges: Iterable[Edge], graph: Graph, passed: frozenset[Component], outp
     Positions are not looked at.
     """
     listed = list(edges)
-    inputs = {
-        c for c in writers(graph) if c.traits.given or (isinstance(graph, Computation) and c.name in graph.inputs())
-    }
+    inputs = {c for c in writers(graph) if is_input(Node(c), graph)}
     if inputs & passed - {POS}:  # every component that reads it is live
         inputs |= {edge.sender for edge in listed}
     forward = _reached(inputs, [(e.sender, e.receiver) for e in listed])

@@ -47,7 +47,7 @@ def padded(data: Dataset, tokenizer: Tokenizer | None) -> Iterator[Problem]:
     if masked := [row for row, r in enumerate(data.rows) if _leaves_out(r.columns.get(MASK))]:
         yield Problem(f"column {MASK!r} leaves tokens out in rows {some(masked)}: they are read as text.", FIX)
     for ends in _ends(data, tokenizer):
-        if _made_for_padding(ends.token, tokenizer) or (ends.varies and _one_length(data)):
+        if ends.token in _pads(tokenizer) or (ends.varies and _one_length(data)):
             yield Problem(f"{_said(ends, tokenizer)}: padding is read as text.", FIX)
 
 
@@ -103,10 +103,6 @@ def _pads(tokenizer: Tokenizer | None) -> set[int]:
     found = {number for name, number in special_tokens(tokenizer).items() if "pad" in name.lower()}
     padding = getattr(tokenizer, "padding", None)
     return found | ({padding["pad_id"]} if isinstance(padding, dict) and "pad_id" in padding else set())
-
-
-def _made_for_padding(token: int, tokenizer: Tokenizer | None) -> bool:
-    return token in _pads(tokenizer)
 
 
 def _said(ends: Ends, tokenizer: Tokenizer | None) -> str:

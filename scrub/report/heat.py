@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from attrs import frozen
 
+from scrub.anatomy.names import Component
 from scrub.report.text import table
 
 WIDTH, INDENT = 118, "    "
@@ -36,6 +37,16 @@ class Grid(Generic[C]):
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cells: Mapping[tuple[str, str], C]
+
+
+def in_layers(component: Component) -> bool:
+    """Whether it stands in a grid of layers: heads, and all of a layer's attention or MLP."""
+    return component.traits.attends or component.traits.local
+
+
+def cell_of(component: Component) -> tuple[str, str]:
+    """Its row and column there: `("3", "4")` for 3.4 and 3.4.q, `("3", "mlp")` for mlp 3."""
+    return str(component.layer), str(component.unit) if component.traits.by_unit else component.kind
 
 
 @frozen

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from scrub.anatomy.names import EMBED
 from scrub.anatomy.table import CHANNELS
-from scrub.report.heat import Grid, Look, Scale
+from scrub.report.heat import Grid, Look, Scale, cell_of, in_layers
 
 if TYPE_CHECKING:
     from scrub.proposals.proposal import Proposal, Ranked
@@ -122,8 +122,8 @@ def components(p: Proposal) -> Map | None:
         return (
             _placed("the strongest nodes by positions", p, [Cell.of(n, absolute) for n in nodes]) if nodes else None
         )
-    cells = [Cell.of(node, absolute) for node in p.nodes if _writes(node)]
-    grid = _layers("layer", {_layered(cell): cell for cell in cells})
+    cells = [Cell.of(node, absolute) for node in p.nodes if in_layers(node.component)]
+    grid = _layers("layer", {cell_of(cell.node.component): cell for cell in cells})
     return Map.of("components by layers", grid, layers=True) if cells else None
 
 
@@ -132,7 +132,7 @@ def channels(p: Proposal) -> list[Map]:
     cells = [Cell.of(n, is_absolute(p)) for n in p.nodes if n.kind in CHANNELS and n.position is None]
     scale, found = Scale.of(cells), list[Map]()
     for kind in CHANNELS:
-        if placed := {_layered(c): c for c in cells if c.node.kind == kind}:
+        if placed := {cell_of(c.node.component): c for c in cells if c.node.kind == kind}:
             found.append(Map(kind, _layers(kind, placed), scale, layers=True))
     return found
 
@@ -176,17 +176,6 @@ def _layers(corner: str, cells: dict[tuple[str, str], Cell]) -> Grid[Cell]:
     return Grid(corner, rows, columns, cells)
 
 
-def _layered(cell: Cell) -> tuple[str, str]:
-    """`("3", "4")` for 3.4 and 3.4.q, `("3", "mlp")` for mlp 3."""
-    node = cell.node.component
-    return str(node.layer), str(node.unit) if node.traits.by_unit else node.kind
-
-
 def _streams(node: Ranked) -> bool:
     """The embedding and the stream: over all positions the whole run; at one, what components write there."""
     return node.component == EMBED or node.component.traits.is_stream
-
-
-def _writes(node: Ranked) -> bool:
-    """Heads, and all of a layer's attention or MLP."""
-    return node.component.traits.attends or node.component.traits.local

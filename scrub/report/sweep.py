@@ -9,7 +9,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from scrub.report.fixed import fixed
-from scrub.report.heat import INDENT, SHADES, Grid, Look, Scale, drawn, html_grid
+from scrub.report.heat import INDENT, SHADES, Grid, Look, Scale, cell_of, drawn, html_grid, in_layers
 from scrub.report.text import options_words, table
 from scrub.score.statistics import FEW_ROWS, LEVEL, Interval
 
@@ -65,8 +65,8 @@ def grids(effects: Sequence[Effect]) -> list[Grid[Effect]]:
     found: list[Grid[Effect]] = []
     rest = list(effects)
     if len(places) == 1 and any(e.sender.traits.is_head for e in effects):
-        rest = [e for e in effects if not _cell(e)]
-        found.append(_by_layer({cell: e for e in effects if (cell := _cell(e))}, places[0]))
+        rest = [e for e in effects if not in_layers(e.sender)]
+        found.append(_by_layer({cell_of(e.sender): e for e in effects if in_layers(e.sender)}, places[0]))
     if rest:
         rows = tuple(dict.fromkeys(str(e.sender) for e in rest))
         cells = {(str(e.sender), e.at or "everywhere"): e for e in rest}
@@ -78,14 +78,6 @@ def _by_layer(cells: dict[tuple[str, str], Effect], place: str) -> Grid[Effect]:
     rows = tuple(sorted({row for row, _ in cells}, key=int))
     columns = tuple(sorted({column for _, column in cells}, key=lambda c: (not c.isdigit(), c.zfill(6))))
     return Grid("layer" if place == "everywhere" else f"layer @ {place}", rows, columns, cells)
-
-
-def _cell(effect: Effect) -> tuple[str, str] | None:
-    """Its layer and head, or kind; None for what no attention or MLP writes."""
-    sender = effect.sender
-    if not (sender.traits.attends or sender.traits.local):
-        return None
-    return str(sender.layer), str(sender.unit) if sender.traits.by_unit else sender.kind
 
 
 def _largest(effects: Sequence[Effect]) -> list[str]:
