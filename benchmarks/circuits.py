@@ -15,7 +15,7 @@ import torch
 from ioi import CLAIM, model_of, rows_of
 from measuring import best_of, growth, in_fresh_process
 
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import experiment_of
 from scrub.circuit.paths import parse_path
@@ -56,7 +56,7 @@ def cases(vocabulary: int, only: str = "") -> dict[str, Callable[[], object]]:
     rng = np.random.default_rng(0)
 
     def masked(circuit: Circuit) -> Callable[[], object]:
-        bench = Bench.of(experiment, weights, circuit)
+        bench = CircuitBench.of(experiment, weights, circuit)
         if not only:
             bench.scores([circuit])  # the two runs of the rows are kept
         return lambda: bench.scores([circuit])

@@ -25,8 +25,8 @@ from scrub.engine.on_transformer import TransformerRows
 from scrub.model.resolve import sound
 from scrub.model.transformer import adapt, bridge_of
 from scrub.model.weights import Transformer
-from scrub.score.measure import OnTransformer
-from scrub.score.sample import Bench, compile_claim, sample
+from scrub.score.measure import TransformerAnswers
+from scrub.score.sample import ClaimBench, compile_claim, sample
 from scrub.verbs.setup import references
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,17 +54,17 @@ def rows_of(number: int, vocabulary: int) -> Dataset:
     return Dataset.from_rows(rows)
 
 
-def claim_of(through: str | None, data: Dataset, weights: Transformer) -> Bench:
+def claim_of(through: str | None, data: Dataset, weights: Transformer) -> ClaimBench:
     """The gallery's claim on other rows and weights; `rows` are run by the caller."""
     hypothesis = next(h for h in collect([f"{CLAIM}::ioi"]).hypotheses)
     claim, _ = sound(hypothesis.but(data=data, through=through), weights)
     tree, program = compile_claim(claim)
-    return Bench(claim, tree, program, None, None)
+    return ClaimBench(claim, tree, program, None, None)
 
 
-def set_up(bench: Bench, weights: Transformer) -> Bench:
+def set_up(bench: ClaimBench, weights: Transformer) -> ClaimBench:
     rows = TransformerRows.run(bench.claim, weights, [bench.program])
-    return evolve(bench, rows=rows, measured=OnTransformer(bench.claim, rows))
+    return evolve(bench, rows=rows, measured=TransformerAnswers(bench.claim, rows))
 
 
 def speed(vocabulary: int) -> dict[str, float]:

@@ -19,7 +19,7 @@ from transformer_lens.model_bridge.sources.native import NativeModel, initialize
 
 from scrub.model.transformer import native_bridge
 from scrub.zoo.cards import FOLDER
-from scrub.zoo.data import Row
+from scrub.zoo.data import Prompt
 from scrub.zoo.loading import digest
 
 UNTRAINED = -100  # the target of a position that is not trained on
@@ -137,13 +137,13 @@ def state(model: NativeModel) -> dict[str, Tensor]:
     return found
 
 
-def label_id(row: Row, label: str, vocabulary: Sequence[str]) -> int:
+def label_id(row: Prompt, label: str, vocabulary: Sequence[str]) -> int:
     """The token id that the column `label` means, whether it holds the id or the word."""
     value = row["columns"][label]
     return vocabulary.index(value) if isinstance(value, str) else int(value)
 
 
-def accuracy(model: Any, rows: Sequence[Row], position: str, labels: Sequence[int]) -> float:
+def accuracy(model: Any, rows: Sequence[Prompt], position: str, labels: Sequence[int]) -> float:
     """The share of rows whose best token at `position` is the labelled one; no padding is used."""
     groups: dict[int, list[int]] = {}
     for index, row in enumerate(rows):
@@ -159,7 +159,7 @@ def accuracy(model: Any, rows: Sequence[Row], position: str, labels: Sequence[in
 
 def finish(
     model: NativeModel,
-    rows: Sequence[Row],
+    rows: Sequence[Prompt],
     *,
     config: dict[str, Any],
     vocabulary: Sequence[str],
@@ -188,7 +188,7 @@ def finish(
 
 
 def sampler(
-    rows: Sequence[Row], vocabulary: Sequence[str], position: str, draws: torch.Generator, size: int = 128
+    rows: Sequence[Prompt], vocabulary: Sequence[str], position: str, draws: torch.Generator, size: int = 128
 ) -> Callable[[], Batch]:
     """Batches of random rows, right-padded; only the column `label` at `position` is trained on."""
     longest = max(len(row["tokens"]) for row in rows)

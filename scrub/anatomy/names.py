@@ -102,9 +102,9 @@ def parse_component(text: str) -> Component:
     found = table.read(text.strip())
     if found is None or TABLE[found[0]].host:
         long = " No model has numbers of so many digits." if re.search(r"[0-9]{10}", text) else ""
-        told = repr(text) if len(text) <= _MOST else f"{text[:_MOST]!r} ..."
+        described = repr(text) if len(text) <= _MOST else f"{text[:_MOST]!r} ..."
         raise ClaimError(
-            f"{told} names no component. Heads are written 9.6 (also L9H6, a9.h6, A9.6); others are "
+            f"{described} names no component. Heads are written 9.6 (also L9H6, a9.h6, A9.6); others are "
             f"mlp 3, attn 3, resid 3, embed, pos and logits.{long}"
         )
     return Component(*found)

@@ -1,4 +1,4 @@
-"""Circuits of one experiment, run and scored: `Bench.scores(circuits)` is what every criterion is made of."""
+"""Circuits of one experiment, run and scored: `CircuitBench.scores(circuits)` is what every criterion is made of."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
 
 if TYPE_CHECKING:
-    from scrub.circuit.on_graph import OnGraph
-    from scrub.circuit.on_transformer import OnTransformer
+    from scrub.circuit.on_graph import GraphCircuits
+    from scrub.circuit.on_transformer import TransformerCircuits
     from scrub.circuit.scoring import Scorer
     from scrub.model.weights import Transformer
 
@@ -33,7 +33,7 @@ DRAWS = 5  # of `resample`; the other ablations draw nothing
 
 
 @frozen(slots=False, eq=False)
-class Bench:
+class CircuitBench:
     """An experiment with its model, for circuits whose positions are among `slots`.
 
     `done` is told how many calls are finished. `held` nodes have the value of the model's own run, wherever they are
@@ -53,7 +53,7 @@ class Bench:
     def of(
         cls, experiment: Experiment, model: Transformer | None, circuit: Circuit, seed: int = 0,
         draws: int | None = None, done: Callable[[int], None] | None = None, held: frozenset[Node] = frozenset(),
-    ) -> Bench:  # fmt: skip
+    ) -> CircuitBench:  # fmt: skip
         """The bench for a circuit and its parts. Raises ClaimError for parts or positions that do not exist."""
         circuit.checked(experiment.graph)
         slots = slots_in((*circuit.nodes, *circuit.edges))
@@ -82,15 +82,15 @@ class Bench:
         return Calls(np.repeat(rows, self.draws), np.tile(draws, len(rows)))
 
     @cached_property
-    def runner(self) -> OnTransformer | OnGraph:
-        from scrub.circuit.on_graph import OnGraph
-        from scrub.circuit.on_transformer import OnTransformer
+    def runner(self) -> TransformerCircuits | GraphCircuits:
+        from scrub.circuit.on_graph import GraphCircuits
+        from scrub.circuit.on_transformer import TransformerCircuits
 
         donors = self.experiment.donors(self.calls, self.seed)
         if self.model is None:
-            return OnGraph.of(self.experiment, self.calls, donors, self.passed, self.done, self.held)
+            return GraphCircuits.of(self.experiment, self.calls, donors, self.passed, self.done, self.held)
         settings = self.slots, self.passed, self.done, self.held
-        return OnTransformer(self.experiment, self.model, self.calls, donors, *settings)
+        return TransformerCircuits(self.experiment, self.model, self.calls, donors, *settings)
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -122,11 +122,11 @@ class Bench:
         """The metric of each circuit, or of the model without it, on each row: a mean over draws."""
         return self.scored(self.outputs(circuits, without))
 
-    def on(self, rows: Int[np.ndarray, " n"]) -> Bench:
+    def on(self, rows: Int[np.ndarray, " n"]) -> CircuitBench:
         """The same bench on some of its rows."""
         return evolve(self, experiment=evolve(self.experiment, rows=rows))
 
-    def beside(self, circuit: Circuit) -> Bench:
+    def beside(self, circuit: Circuit) -> CircuitBench:
         """The bench for random parts in place of a circuit's: those no later than its held ones are held as well."""
         held = held_beside(circuit, self.experiment.graph, self.passed, self.experiment.output, self.held)
         return self if held == self.held else evolve(self, held=held)

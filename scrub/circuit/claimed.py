@@ -8,7 +8,7 @@ from scrub.anatomy.edges import Edge, Node, Part, Parts
 from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.universe import expand, is_input
-from scrub.claims.placement import Placed, PlacedSite
+from scrub.claims.placement import PlacedSite, PlacedVariable
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
 from scrub.model.computation import Computation
@@ -64,7 +64,7 @@ def _slots(site: Site) -> tuple[Slot | None, ...]:
     return tuple(None if slot == ALL else slot for slot in site.at) or (None,)
 
 
-def _edges(claim: Claim, placed: Placed, site: PlacedSite) -> list[Edge]:
+def _edges(claim: Claim, placed: PlacedVariable, site: PlacedSite) -> list[Edge]:
     found: list[Edge] = []
     for channel, parents in site.reads:
         for parent in parents:

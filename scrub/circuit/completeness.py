@@ -14,7 +14,7 @@ from attrs import frozen
 from jaxtyping import Float, Int
 
 from scrub.anatomy.edges import Part
-from scrub.circuit.bench import Bench, Scores
+from scrub.circuit.bench import CircuitBench, Scores
 from scrub.circuit.circuit import Circuit
 
 RANDOM = 20  # random subsets
@@ -60,7 +60,9 @@ class Completeness:
         }  # fmt: skip
 
 
-def completeness(bench: Bench, circuit: Circuit, budget: int | None = None, random: int = RANDOM) -> Completeness:
+def completeness(
+    bench: CircuitBench, circuit: Circuit, budget: int | None = None, random: int = RANDOM
+) -> Completeness:
     """The gaps of random subsets, of every variable's parts, and of the worst set of all that are looked at.
 
     `budget`, at least 1, bounds the parts that greedy search tries. What it finds on one half of the rows may be
@@ -99,20 +101,22 @@ def sorted_parts(parts: frozenset[Part], names: dict[Part, str]) -> list[Part]:
 Means = list[tuple[float, float]]  # F(C \\ K) and F(M \\ K) for each K
 
 
-def gaps(bench: Bench, circuit: Circuit, subsets: Sequence[frozenset[Part]]) -> Means:
+def gaps(bench: CircuitBench, circuit: Circuit, subsets: Sequence[frozenset[Part]]) -> Means:
     """F(C \\ K) and F(M \\ K) for each K."""
     own, model = _by_row(bench, circuit, subsets)
     return _means(own, model)
 
 
-def _on_both(bench: Bench, some: Bench, circuit: Circuit, subsets: Sequence[frozenset[Part]]) -> tuple[Means, Means]:
+def _on_both(
+    bench: CircuitBench, some: CircuitBench, circuit: Circuit, subsets: Sequence[frozenset[Part]]
+) -> tuple[Means, Means]:
     """The same on some of the rows of a bench, and on all of them: every set is run once."""
     own, model = _by_row(bench, circuit, subsets)
     among = np.isin(bench.rows, some.rows)
     return _means(own[:, among], model[:, among]), _means(own, model)
 
 
-def _by_row(bench: Bench, circuit: Circuit, subsets: Sequence[frozenset[Part]]) -> tuple[Scores, Scores]:
+def _by_row(bench: CircuitBench, circuit: Circuit, subsets: Sequence[frozenset[Part]]) -> tuple[Scores, Scores]:
     own = bench.scores([without(circuit, K) for K in subsets])
     return own, bench.scores([Circuit.from_parts(K) for K in subsets], without=True)
 
@@ -126,7 +130,7 @@ def without(circuit: Circuit, parts: frozenset[Part]) -> Circuit:
     return circuit - Circuit.from_parts(parts)
 
 
-def halves(bench: Bench) -> tuple[Bench, Bench]:
+def halves(bench: CircuitBench) -> tuple[CircuitBench, CircuitBench]:
     """The rows in two halves, drawn by the seed: one to search on, one to measure on. Few rows are used twice."""
     rows: Int[np.ndarray, " row"] = bench.rows
     if len(rows) < 4:
@@ -137,7 +141,7 @@ def halves(bench: Bench) -> tuple[Bench, Bench]:
     return bench.on(np.sort(ranked[:half])), bench.on(np.sort(ranked[half:]))
 
 
-def _greedy(bench: Bench, circuit: Circuit, budget: int | None) -> list[frozenset[Part]]:
+def _greedy(bench: CircuitBench, circuit: Circuit, budget: int | None) -> list[frozenset[Part]]:
     """From the empty set, add the part that widens the gap most, as long as one does: every set on the way."""
     rng = np.random.default_rng([bench.seed, 0x64EE])
     [(own, model)] = gaps(bench, circuit, [frozenset()])

@@ -8,45 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
-
 from scrub.anatomy.edges import Part
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import CANDIDATES, RANDOM, halves
 from scrub.circuit.experiment import referred
 from scrub.circuit.minimality import contexts_of, others_of
+from scrub.engine.cost import Pass
 
 NAMES = FAITHFUL, COMPLETE, MINIMAL, TESTS = "faithfulness", "completeness", "minimality", "tests"
 
 
-@frozen
-class Phase:
-    """One pass: how many calls it makes, a circuit on a row each. `most` says that it may need fewer."""
-
-    name: str
-    calls: int
-    most: bool = False
-
-
-def phases_of(
-    bench: Bench, circuit: Circuit, random: int = 100, budget: int | None = None, tests: bool = True
-) -> tuple[Phase, ...]:
+def passes_of(
+    bench: CircuitBench, circuit: Circuit, random: int = 100, budget: int | None = None, tests: bool = True
+) -> tuple[Pass, ...]:
     """The passes of `judge` after the rows' own, in their order. The bench needs no weights."""
     calls, searching, measuring = len(bench.calls), *(len(half.calls) for half in halves(bench))
     greedy = 2 * (1 + _tried(len(circuit.parts), budget)) * searching
     sets = 1 + _steps(len(circuit.parts), budget) + RANDOM + len(circuit.roles)
     searched, chosen = _minimal(bench, circuit, random)
     found = [
-        Phase(FAITHFUL, 3 * calls),
-        Phase(COMPLETE, greedy + 2 * sets * calls, most=True),
-        Phase(MINIMAL, searched * searching + chosen * measuring, most=True),
-        Phase(TESTS, (2 + 2 * random) * calls if tests else 0, most=True),
+        Pass(FAITHFUL, 3 * calls),
+        Pass(COMPLETE, greedy + 2 * sets * calls, bound="<="),
+        Pass(MINIMAL, searched * searching + chosen * measuring, bound="<="),
+        Pass(TESTS, (2 + 2 * random) * calls if tests else 0, bound="<="),
     ]
-    return tuple(phase for phase in found if phase.calls)
+    return tuple(one for one in found if one.calls)
 
 
-def rows_of(bench: Bench) -> int:
+def rows_of(bench: CircuitBench) -> int:
     """How many rows are run for their own values and for the ablated ones.
 
     By the whole bench, by the half on which completeness searches, and by both halves for minimality.
@@ -57,7 +47,7 @@ def rows_of(bench: Bench) -> int:
     return prepared * (1 + drawn) + sum(means_of(bench, name) for name in NAMES)
 
 
-def means_of(bench: Bench, phase: str) -> int:
+def means_of(bench: CircuitBench, phase: str) -> int:
     """How many rows are run in a phase for their means."""
     times = {FAITHFUL: 1, COMPLETE: 1 if _halved(bench) else 0, MINIMAL: 2 if _halved(bench) else 0}.get(phase, 0)
     experiment = bench.experiment
@@ -65,7 +55,7 @@ def means_of(bench: Bench, phase: str) -> int:
     return times * len(referred(experiment)) if averaged else 0
 
 
-def _halved(bench: Bench) -> bool:
+def _halved(bench: CircuitBench) -> bool:
     return halves(bench)[0] is not bench
 
 
@@ -79,7 +69,7 @@ def _steps(parts: int, budget: int | None) -> int:
     return parts if budget is None else min(parts, -(-budget // max(1, min(parts, CANDIDATES))))
 
 
-def _minimal(bench: Bench, circuit: Circuit, random: int) -> tuple[int, int]:
+def _minimal(bench: CircuitBench, circuit: Circuit, random: int) -> tuple[int, int]:
     """Distinct circuits that are searched on one half of the rows, and run, at most, on the other."""
     own, contexts = frozenset(circuit.parts), contexts_of(circuit, bench.seed)
     others = others_of(bench, circuit, random)

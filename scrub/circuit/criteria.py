@@ -10,10 +10,10 @@ from attrs import evolve, field, frozen
 from jaxtyping import Float
 
 from scrub.circuit.arguments import counted
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import Completeness, completeness
-from scrub.circuit.cost import COMPLETE, FAITHFUL, MINIMAL, TESTS, means_of, phases_of
+from scrub.circuit.cost import COMPLETE, FAITHFUL, MINIMAL, TESTS, means_of, passes_of
 from scrub.circuit.experiment import described
 from scrub.circuit.faithfulness import Faithfulness, faithfulness
 from scrub.circuit.minimality import Needed, minimality
@@ -92,7 +92,7 @@ class Criteria:
 
 
 def judge(
-    bench: Bench, circuit: Circuit, hypothesis: str, provenance: dict[str, Any], *,
+    bench: CircuitBench, circuit: Circuit, hypothesis: str, provenance: dict[str, Any], *,
     random: int = 100, budget: int | None = None, tests: bool = True, cautions: tuple[str, ...] = (),
     begin: Callable[[str, int], None] = lambda name, calls: None,
     ready: Callable[[Criteria], None] = lambda so_far: None,
@@ -105,40 +105,40 @@ def judge(
         raise ClaimError(f"{hypothesis}: an empty circuit has nothing to judge; name components or edges.")
     counted(random=random, budget=budget)
     experiment, names = bench.experiment, circuit.names()
-    phases = {phase.name: phase.calls for phase in phases_of(bench, circuit, random, budget, tests)}
+    phases = {one.name: one.calls for one in passes_of(bench, circuit, random, budget, tests)}
     left = list(phases)
 
-    def begun(name: str) -> None:
+    def start(name: str) -> None:
         left.remove(name)
         begin(name, phases[name] + means_of(bench, name))
 
-    def told(so_far: Criteria) -> Criteria:
+    def publish(so_far: Criteria) -> Criteria:
         so_far = evolve(so_far, unfinished=tuple(left))
         ready(so_far)
         return so_far
 
-    begun(FAITHFUL)
+    start(FAITHFUL)
     faithful, table = faithfulness(bench, circuit)
     asked = {"random": (random, 100), "budget": (budget, None), "tests": (tests, True)}
     options = described(experiment) | {name: given for name, (given, usual) in asked.items() if given != usual}
-    found = told(Criteria(
+    found = publish(Criteria(
         hypothesis, experiment.digest, str(experiment.metric), experiment.metric.better,
         experiment.protocol.ablation, experiment.protocol.direction, circuit.level,
         tuple(names[part] for part in circuit.parts), faithful, None, (), (),
         len(bench.rows), bench.draws, bench.seed, options, provenance, experiment.protocol.published,
         by_row(bench, table), cautions,
     ))  # fmt: skip
-    begun(COMPLETE)
-    found = told(evolve(found, completeness=completeness(bench, circuit, budget)))
-    begun(MINIMAL)
-    found = told(evolve(found, minimality=minimality(bench, circuit, random)))
+    start(COMPLETE)
+    found = publish(evolve(found, completeness=completeness(bench, circuit, budget)))
+    start(MINIMAL)
+    found = publish(evolve(found, minimality=minimality(bench, circuit, random)))
     if tests:
-        begun(TESTS)
-        found = told(evolve(found, tests=findings(bench, circuit, table, random)))
+        start(TESTS)
+        found = publish(evolve(found, tests=findings(bench, circuit, table, random)))
     return found
 
 
-def findings(bench: Bench, circuit: Circuit, table: dict[str, Row], random: int) -> tuple[Finding, ...]:
+def findings(bench: CircuitBench, circuit: Circuit, table: dict[str, Row], random: int) -> tuple[Finding, ...]:
     """Better than random circuits, partial necessity, equivalence, independence of the complement."""
     model, own = table["model"], table["circuit"]
     distance = float(np.abs(table["ablated"] - model).mean())
@@ -153,7 +153,7 @@ def findings(bench: Bench, circuit: Circuit, table: dict[str, Row], random: int)
 
 
 def _better_than_random(
-    bench: Bench, circuit: Circuit, model: Row, own: Row, tolerance: float, number: int
+    bench: CircuitBench, circuit: Circuit, model: Row, own: Row, tolerance: float, number: int
 ) -> Finding:
     null = "the circuit is closer to the model, row by row, than at most 90 % of random circuits of equal size"
     rivals = _rivals(bench, circuit, number, outside=False)
@@ -163,7 +163,7 @@ def _better_than_random(
     return wins("better than random circuits of equal size", null, won, len(rivals), reason=reason)
 
 
-def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, number: int) -> Finding:
+def _necessary(bench: CircuitBench, circuit: Circuit, model: Row, tolerance: float, number: int) -> Finding:
     """Knocked out are the parts that are no inputs, and random ones in their place: without inputs nothing works."""
     null = "knocking the circuit out moves the model more than that of at most 90 % of random ones"
     graph = bench.experiment.graph
@@ -176,7 +176,7 @@ def _necessary(bench: Bench, circuit: Circuit, model: Row, tolerance: float, num
     return wins("partial necessity", null, won, len(rivals))
 
 
-def _rivals(bench: Bench, circuit: Circuit, number: int, outside: bool) -> list[Circuit]:
+def _rivals(bench: CircuitBench, circuit: Circuit, number: int, outside: bool) -> list[Circuit]:
     graph, output = bench.experiment.graph, bench.experiment.output
     inputs = all(is_input(part, graph) for part in circuit.expanded(graph).parts)
     if inputs or only_one(circuit, graph, bench.passed, output):

@@ -8,7 +8,7 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Float
 
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.score.statistics import UNDEFINED, Interval, interval
 
@@ -49,7 +49,7 @@ class Faithfulness:
         }  # fmt: skip
 
 
-def faithfulness(bench: Bench, circuit: Circuit) -> tuple[Faithfulness, dict[str, Row]]:
+def faithfulness(bench: CircuitBench, circuit: Circuit) -> tuple[Faithfulness, dict[str, Row]]:
     """The scores of a circuit, and the metric of model, circuit and F(0) on each row."""
     empty = bench.scores([Circuit()])[0]
     outputs = bench.outputs([circuit])

@@ -13,7 +13,7 @@ import numpy as np
 from attrs import field, frozen
 
 from scrub.anatomy.edges import Part
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import halves, sorted_parts
 from scrub.circuit.random import pool_of, why_alone
@@ -61,8 +61,8 @@ Set = frozenset[Part]
 class Search:
     """Means of circuits on the two halves of the rows, each circuit run once."""
 
-    searching: Bench
-    measuring: Bench
+    searching: CircuitBench
+    measuring: CircuitBench
     # kept by half of the rows and circuit, for these two benches
     known: dict[tuple[bool, Set], float] = field(factory=dict[tuple[bool, Set], float])
 
@@ -91,7 +91,7 @@ class Search:
         return abs(without_it - with_it)
 
 
-def minimality(bench: Bench, circuit: Circuit, random: int = 100) -> tuple[Needed, ...]:
+def minimality(bench: CircuitBench, circuit: Circuit, random: int = 100) -> tuple[Needed, ...]:
     """The effect of every part, and how it compares with `random` parts that do not belong to the circuit.
 
     The null of `p` is that the part matters more than at most 90 % of random parts, each added to the circuit
@@ -134,7 +134,7 @@ def contexts_of(circuit: Circuit, seed: int) -> list[Set]:
     return list(dict.fromkeys([frozenset(), *(r for r in roles if r), *(frozenset((p,)) for p in singles), *halved]))
 
 
-def others_of(bench: Bench, circuit: Circuit, number: int) -> list[Part]:
+def others_of(bench: CircuitBench, circuit: Circuit, number: int) -> list[Part]:
     """Random parts outside the circuit; drawn with replacement where there are fewer."""
     graph, output = bench.experiment.graph, bench.experiment.output
     own = circuit.expanded(graph)

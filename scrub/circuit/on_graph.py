@@ -24,7 +24,7 @@ GraphValues = Mapping[str, Any]
 
 
 @frozen(eq=False)
-class OnGraph:
+class GraphCircuits:
     """Runs circuits of an experiment on a graph: `own` and `ablated` hold every node's value for each call."""
 
     experiment: Experiment
@@ -39,7 +39,7 @@ class OnGraph:
     def of(
         cls, experiment: Experiment, calls: Calls, donors: Int[np.ndarray, " call"], passed: frozenset[Component],
         done: Callable[[int], None], held: frozenset[Node] = frozenset(),
-    ) -> OnGraph:  # fmt: skip
+    ) -> GraphCircuits:  # fmt: skip
         """Every row run once. Raises DataError where values have no mean."""
         graph = experiment.graph
         assert isinstance(graph, Computation)

@@ -20,7 +20,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.paths import Path, wire_paths
-from scrub.circuit.values import Means, Values, means, own_values, padded, zero_values
+from scrub.circuit.values import MeanRows, Values, means, own_values, padded, zero_values
 from scrub.circuit.wired import Places, run_wiring
 from scrub.circuit.wiring import Outside, Where, Wiring, wire_edges
 from scrub.engine.draw import Calls
@@ -36,7 +36,7 @@ Wanted = Callable[[Component, str], list[tuple[Component, Where]]]
 
 
 @frozen(eq=False)
-class Block:
+class CallBlock:
     """Some calls, their own values and their ablated ones, aligned with them; `still` says they are one run."""
 
     calls: Int[np.ndarray, " n"]
@@ -59,7 +59,7 @@ class Block:
 
 
 @frozen(slots=False, eq=False)
-class OnTransformer:
+class TransformerCircuits:
     """Runs circuits of an experiment. `slots` are the positions that align rows, beside those of the data.
 
     `passed` are the components that are never ablated. `calls` are (row, draw) pairs. `held` nodes have, in runs by
@@ -75,7 +75,7 @@ class OnTransformer:
     done: Callable[[int], None] = field(default=lambda n: None, repr=False)
     held: frozenset[Node] = frozenset()
     # kept for all calls at once, for this value's experiment, model and donors
-    _blocks: list[Block] = field(factory=list[Block], init=False, repr=False)
+    _blocks: list[CallBlock] = field(factory=list[CallBlock], init=False, repr=False)
 
     @property
     def graph(self) -> TransformerGraph:
@@ -87,16 +87,16 @@ class OnTransformer:
         return Alignment.of(self.experiment.data, self.slots)
 
     @cached_property
-    def _means(self) -> Means:
+    def _means(self) -> MeanRows:
         with torch.no_grad():
             return means(self.model, self.experiment, self.alignment, self.done)
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[CallBlock]:
         """Every call once, rows of similar length together; prepared anew where too many bytes would be kept."""
         if self._blocks:
             yield from self._blocks
             return
-        data, kept = self.experiment.data, list[Block]()
+        data, kept = self.experiment.data, list[CallBlock]()
         order = np.argsort(data.lengths[self.calls.reference], kind="stable")
         size, rows = 0, max(ROWS, BLOCK // int(data.lengths[self.calls.reference].max()))
         for start in range(0, len(order), rows):
@@ -109,7 +109,7 @@ class OnTransformer:
         if size < KEPT:
             self._blocks.extend(kept)
 
-    def _prepared(self, calls: Int[np.ndarray, " n"]) -> Block:
+    def _prepared(self, calls: Int[np.ndarray, " n"]) -> CallBlock:
         data, rows = self.experiment.data, self.calls.reference[calls]
         tokens, lengths = padded(data, rows, self.model.device)
         own = own_values(self.model, tokens, lengths)
@@ -123,7 +123,7 @@ class OnTransformer:
         answer = self.experiment.answer
         assert answer is not None
         slots = {slot: self._located(slot, rows) for slot in self.slots}
-        return Block(calls, lengths, self._located(answer, rows), slots, own, ablated, still)
+        return CallBlock(calls, lengths, self._located(answer, rows), slots, own, ablated, still)
 
     def _located(self, slot: Slot, rows: Int[np.ndarray, " n"]) -> Int[Tensor, " n"]:
         return torch.from_numpy(self.experiment.data.locate(slot)[rows]).to(self.model.device)
@@ -173,7 +173,7 @@ class OnTransformer:
             count, len(self.calls), self.model.shape.d_model, dtype=self.model.dtype, device=self.model.device
         )
 
-    def _masks(self, circuits: Sequence[Circuit], block: Block, inverted: bool) -> Masks:
+    def _masks(self, circuits: Sequence[Circuit], block: CallBlock, inverted: bool) -> Masks:
         kept: dict[Component, list[tuple[Slot | None, Bool[Tensor, " circuit"]]]] = {}
         nodes = {node for circuit in circuits for node in circuit.nodes}
         for node in nodes:
@@ -229,13 +229,13 @@ class OnTransformer:
 
         return live
 
-    def _other(self, block: Block) -> Values:
+    def _other(self, block: CallBlock) -> Values:
         """The model's run on the ablated inputs."""
         with torch.no_grad():
             tokens = torch.zeros(block.shape, dtype=torch.int64, device=self.model.device)
             return own_values(self.model, tokens, block.lengths, block.ablated)
 
-    def _places(self, block: Block, times: int = 1) -> Places:
+    def _places(self, block: CallBlock, times: int = 1) -> Places:
         rows = torch.arange(block.shape[0], device=self.model.device).repeat(times)
         slots = {slot: index.repeat(times) for slot, index in block.slots.items()}
         return Places(rows, block.lengths.repeat(times), block.answer.repeat(times), slots, block.shape[1])
@@ -261,7 +261,12 @@ class OnTransformer:
         return found
 
     def _evaluated(
-        self, wiring: Wiring, block: Block, frozen: Values, new: Values, senders: Sequence[set[Component]] = (set(),)
+        self,
+        wiring: Wiring,
+        block: CallBlock,
+        frozen: Values,
+        new: Values,
+        senders: Sequence[set[Component]] = (set(),),
     ) -> Float[Tensor, "senders n d"]:
         """One wiring, its leaves taken from `new`; for several senders of a layer, one each, side by side."""
         places, answer = self._places(block, len(senders)), self.experiment.answer
@@ -275,7 +280,7 @@ class OnTransformer:
         x = run_wiring(self.model, wiring, frozen, leaves, places, answer)
         return x.view(len(senders), *block.answer.shape, -1)
 
-    def _bases(self, block: Block) -> tuple[Values, Values]:
+    def _bases(self, block: CallBlock) -> tuple[Values, Values]:
         """The run that paths are patched into, and where the senders' values come from."""
         if self.experiment.noising:
             return block.own, block.ablated

@@ -15,7 +15,7 @@ from attrs import asdict, field, frozen
 
 from scrub.anatomy.edges import Edge, Node, Part, parse_part
 from scrub.anatomy.graphs import ModelGraph
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import COMPONENTS, EDGES, Circuit
 from scrub.circuit.universe import every_edge, free_writers, slots_in
 from scrub.errors import ClaimError, some
@@ -42,7 +42,7 @@ def _distinct(_: Any, __: Any, scores: tuple[tuple[Part, float], ...]) -> None:
 
 
 @frozen
-class Ranking:
+class PartRanking:
     """Edges or components, each with its score: the higher, the earlier; ties in the order of parts.
 
     Raises ClaimError for an empty ranking, a part with two scores or NaN, and edges mixed with components.
@@ -51,7 +51,7 @@ class Ranking:
     scores: tuple[tuple[Part, float], ...] = field(converter=_floats, validator=_distinct)
 
     @classmethod
-    def of(cls, scores: Mapping[Any, SupportsFloat], graph: ModelGraph | None = None) -> Ranking:
+    def of(cls, scores: Mapping[Any, SupportsFloat], graph: ModelGraph | None = None) -> PartRanking:
         """From a dict; keys are parts or names, `{"embed -> 0.1.v": 0.3}`; each part of a name gets its score."""
         return cls((part, score) for key, score in scores.items() for part in _parts(key, graph))
 
@@ -84,7 +84,7 @@ def value_of(score: float, absolute: bool) -> float:
 
 
 @frozen
-class Point:
+class CurvePoint:
     """`requested` parts are that share of the universe, rounded down; `effective` ones were run.
 
     These are fewer where the ranking scores fewer, and by edges that lie on no path from an input to the output.
@@ -106,7 +106,7 @@ class Curve:
     has no upper bound, so that a high one need not be faithful. Half of either area is that of shares above 0.5.
     """
 
-    points: tuple[Point, ...]
+    points: tuple[CurvePoint, ...]
     absolute: bool
     level: str
     universe: int
@@ -147,7 +147,9 @@ def _area(points: Sequence[tuple[float, float | None]]) -> float | None:
     return total
 
 
-def cpr_cmd(bench: Bench, ranking: Ranking, sizes: Sequence[SupportsFloat] = MIB, absolute: bool = False) -> Curve:
+def cpr_cmd(
+    bench: CircuitBench, ranking: PartRanking, sizes: Sequence[SupportsFloat] = MIB, absolute: bool = False
+) -> Curve:
     """CPR and CMD of a ranking by signed scores (the default; MIB's CPR) or by absolute ones (its CMD).
 
     A share is one of all parts of the ranking's level that the bench can ablate, at each position that the ranking
@@ -168,7 +170,9 @@ def cpr_cmd(bench: Bench, ranking: Ranking, sizes: Sequence[SupportsFloat] = MIB
     model, ablated = float(bench.model_scores.mean()), float(known[Circuit()])
     room = model - ablated if abs(model - ablated) > ROUNDING * max(abs(model), abs(ablated)) else None
     points = [
-        Point(share, number, len(circuit), None if room is None else (float(known[circuit]) - ablated) / room + 0.0)
+        CurvePoint(
+            share, number, len(circuit), None if room is None else (float(known[circuit]) - ablated) / room + 0.0
+        )
         for share, number, circuit in zip(shares, wanted, circuits, strict=True)
     ]
     return Curve(
@@ -177,7 +181,7 @@ def cpr_cmd(bench: Bench, ranking: Ranking, sizes: Sequence[SupportsFloat] = MIB
     )  # fmt: skip
 
 
-def _universe(bench: Bench, ranking: Ranking) -> list[Part]:
+def _universe(bench: CircuitBench, ranking: PartRanking) -> list[Part]:
     """Every part that a ranking of this level could score on a bench. Raises ClaimError for others that it scores."""
     graph, slots = bench.experiment.graph, slots_in(ranking.circuit.parts) or (None,)
     found: list[Part] = [Node(component, slot) for component in free_writers(graph, bench.passed) for slot in slots]

@@ -11,7 +11,7 @@ from attrs import asdict, frozen
 
 from scrub.anatomy.edges import Edge, Part
 from scrub.circuit.circuit import COMPONENTS, EDGES, Circuit
-from scrub.circuit.ranking import Ranking, outside_of, value_of
+from scrub.circuit.ranking import PartRanking, outside_of, value_of
 from scrub.errors import ClaimError
 
 
@@ -36,13 +36,13 @@ class Recovery:
 
 
 def recovery(
-    found: Ranking | Circuit, reference: Circuit, universe: Sequence[Part], absolute: bool = True
+    found: PartRanking | Circuit, reference: Circuit, universe: Sequence[Part], absolute: bool = True
 ) -> Recovery:
     """AUROC, precision and recall of a ranking, or a circuit, against a reference circuit.
 
     `universe` are all parts that could be named, components or edges, and the level at which circuits are compared.
     Parts that a ranking does not score rank below all others, and are level with one another; it names as many as
-    the reference has. A circuit scores its own parts 1, all others 0. `absolute` as in `Ranking.top`. Raises
+    the reference has. A circuit scores its own parts 1, all others 0. `absolute` as in `PartRanking.top`. Raises
     ClaimError for parts outside the universe.
     """
     everything = tuple(dict.fromkeys(universe))

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import field, frozen
 from jaxtyping import Float
 
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import described
 from scrub.circuit.paths import Path
@@ -67,26 +67,26 @@ class CircuitRun:
         return shown(self, "html")
 
 
-def run(bench: Bench, circuit: Circuit, without: bool, provenance: dict[str, Any]) -> CircuitRun:
+def run(bench: CircuitBench, circuit: Circuit, without: bool, provenance: dict[str, Any]) -> CircuitRun:
     """A circuit, everything outside it ablated; or the model without it."""
     found = bench.scores([circuit], without=without)[0]
     return _told(bench, str(circuit), without, found, provenance)
 
 
-def run_paths(bench: Bench, paths: Sequence[Path], provenance: dict[str, Any]) -> CircuitRun:
+def run_paths(bench: CircuitBench, paths: Sequence[Path], provenance: dict[str, Any]) -> CircuitRun:
     """All paths patched together."""
     found = bench.path_scores([paths])[0]
     return _told(bench, "; ".join(map(str, paths)), False, found, provenance)
 
 
-def start_of(bench: Bench) -> Row:
+def start_of(bench: CircuitBench) -> Row:
     """The metric of the run that is changed: the model's, or (denoising) that on the ablated input."""
     if bench.experiment.noising:
         return bench.model_scores
     return bench.scores([Circuit()])[0]
 
 
-def _told(bench: Bench, what: str, without: bool, found: Row, provenance: dict[str, Any]) -> CircuitRun:
+def _told(bench: CircuitBench, what: str, without: bool, found: Row, provenance: dict[str, Any]) -> CircuitRun:
     experiment, base = bench.experiment, start_of(bench)
     columns = np.stack([found, base], axis=1)
     mean = interval(columns, lambda c: c[:, 0], bench.seed)
@@ -99,7 +99,7 @@ def _told(bench: Bench, what: str, without: bool, found: Row, provenance: dict[s
     )  # fmt: skip
 
 
-def by_row(bench: Bench, columns: dict[str, Row]) -> dict[str, list[Any]]:
+def by_row(bench: CircuitBench, columns: dict[str, Row]) -> dict[str, list[Any]]:
     """A table in the order of row numbers, whatever the order in which rows were run."""
     order = np.argsort(bench.rows)
     return {"row": bench.rows[order].tolist(), **{name: column[order].tolist() for name, column in columns.items()}}

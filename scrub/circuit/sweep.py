@@ -14,7 +14,7 @@ from scrub.anatomy.edges import Node, component_of, no_comma
 from scrub.anatomy.names import POS, Component, parse_layers
 from scrub.anatomy.positions import ALL, Slot, parse_slots
 from scrub.anatomy.transformer import TransformerGraph
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit, absent
 from scrub.circuit.experiment import Experiment, described, misplaced
 from scrub.circuit.paths import Hop, Path, TooLate, coinciding, paths_of
@@ -136,14 +136,14 @@ def _all_layers(kind: str, graph: Graph) -> str:
 def bench_for(
     experiment: Experiment, model: Transformer | None, paths: Sequence[Path], seed: int, draws: int | None,
     done: Callable[[int], None],
-) -> Bench:  # fmt: skip
+) -> CircuitBench:  # fmt: skip
     """The bench for paths: their positions align rows, and nothing is passed through but where a path says so.
 
     Raises ClaimError for positions that rows do not have, and for two of one component that are the same in a row.
     """
     slots = {path.sender.at for path in paths} | {hop.at for path in paths for hop in path.hops}
     plain = evolve(experiment, through=())
-    found = Bench.of(plain, model, Circuit(), seed, draws, done)
+    found = CircuitBench.of(plain, model, Circuit(), seed, draws, done)
     named = tuple(sorted(slot for slot in slots if slot is not None))
     if wrong := misplaced(experiment.data, named, experiment.rows):
         raise ClaimError("\n".join(wrong))
@@ -195,7 +195,7 @@ def _paths(sender: Component, to: str, graph: Graph) -> tuple[Path, ...]:
         return ()
 
 
-def _scores(bench: Bench, listed: Sequence[Sequence[Path]]) -> Float[np.ndarray, "case row"]:
+def _scores(bench: CircuitBench, listed: Sequence[Sequence[Path]]) -> Float[np.ndarray, "case row"]:
     """Activation patching is a run of components, many at once from the first layer that changes."""
     if all(len(paths) == 1 and _everything(paths[0].hops, bench) for paths in listed):
         nodes = [Circuit.from_parts([paths[0].sender]).expanded(bench.experiment.graph) for paths in listed]
@@ -204,5 +204,5 @@ def _scores(bench: Bench, listed: Sequence[Sequence[Path]]) -> Float[np.ndarray,
     return bench.path_scores(listed)
 
 
-def _everything(hops: tuple[Hop, ...], bench: Bench) -> bool:
+def _everything(hops: tuple[Hop, ...], bench: CircuitBench) -> bool:
     return len(hops) == 1 and hops[0].through == ("all",) and hops[0].receiver == bench.experiment.output

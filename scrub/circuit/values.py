@@ -81,8 +81,8 @@ def zero_values(like: Values) -> Values:
 
 
 @frozen(eq=False)
-class Means:
-    """Means over reference rows, `[group, column, ...]`: a column for every index, then one for every name."""
+class MeanRows:
+    """MeanRows over reference rows, `[group, column, ...]`: a column for every index, then one for every name."""
 
     alignment: Alignment
     group: Int[np.ndarray, " row"]
@@ -108,7 +108,7 @@ class Means:
         return self.values.mapped(lambda array: array[at[0].to(array.device), at[1].to(array.device)])
 
 
-def means(model: Transformer, experiment: Experiment, alignment: Alignment, done: Callable[[int], None]) -> Means:
+def means(model: Transformer, experiment: Experiment, alignment: Alignment, done: Callable[[int], None]) -> MeanRows:
     """Run the reference rows once and average what every component writes, by group and position."""
     data = experiment.data
     rows = referred(experiment)
@@ -135,7 +135,7 @@ def means(model: Transformer, experiment: Experiment, alignment: Alignment, done
     def divided(array: Tensor) -> Tensor:
         return array / by.view(*by.shape, *[1] * (array.ndim - 2))
 
-    return Means(alignment, experiment.group, sums.mapped(divided), counts)
+    return MeanRows(alignment, experiment.group, sums.mapped(divided), counts)
 
 
 def _added(a: Values, b: Values) -> Values:

@@ -144,7 +144,7 @@ class Deltas:
 
 
 @frozen(eq=False)
-class Run:
+class WiringRun:
     """One evaluation of a wiring. `leaves` are the values of its leaves, by number."""
 
     model: Transformer
@@ -315,4 +315,4 @@ def run_wiring(
         if not copy.leaf:
             at.setdefault(copy.component.array, []).append(number)
     with torch.no_grad():
-        return Run(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at).final()
+        return WiringRun(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at).final()

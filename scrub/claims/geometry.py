@@ -16,7 +16,7 @@ from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.dataset import Dataset
-from scrub.claims.placement import Placed, PlacedSite, Placement, exists
+from scrub.claims.placement import PlacedSite, PlacedVariable, Placement, exists
 from scrub.claims.problems import Problem
 from scrub.claims.sites import Site
 from scrub.errors import nearest, some
@@ -56,7 +56,7 @@ def slots_of(placement: Placement) -> tuple[Slot, ...]:
     return tuple(sorted({s for p in placement.placed.values() for site in p.sites for s in site.site.at} - {ALL}))
 
 
-def _positions(placed: Placed, site: Site, graph: ModelGraph, data: Dataset) -> Iterator[Problem]:
+def _positions(placed: PlacedVariable, site: Site, graph: ModelGraph, data: Dataset) -> Iterator[Problem]:
     if bool(site.at) != graph.sequence:
         needs = "needs at='END' or another position"
         kind = needs if graph.sequence else "takes no position in a computation graph"
@@ -81,7 +81,7 @@ def _slot(variable: str, site: Site, slot: Slot, data: Dataset) -> Iterator[Prob
 
 
 def _edges(
-    placed: Placed, site: PlacedSite, sites: Mapping[str, Sequence[Site]],
+    placed: PlacedVariable, site: PlacedSite, sites: Mapping[str, Sequence[Site]],
     graph: ModelGraph, passed: frozenset[Component], claimed: Claims, data: Dataset,
 ) -> Iterator[Problem]:  # fmt: skip
     for channel, parents in site.reads:
@@ -149,7 +149,7 @@ def _relation(a: Slot, b: Slot, data: Dataset, relation: np.ufunc) -> Bool[np.nd
 
 
 def _overlaps(
-    placed: Placed, site: PlacedSite, sites: Mapping[str, Sequence[Site]], graph: ModelGraph, data: Dataset
+    placed: PlacedVariable, site: PlacedSite, sites: Mapping[str, Sequence[Site]], graph: ModelGraph, data: Dataset
 ) -> Iterator[Problem]:
     """Siblings read through one channel must not hold the same part of the model at the same position.
 
@@ -190,7 +190,7 @@ def _coincide(first: Site, second: Site, data: Dataset) -> Int[np.ndarray, " n"]
     return np.flatnonzero(meet)
 
 
-def _coincidences_within(placed: Placed, site: Site, data: Dataset) -> Iterator[Problem]:
+def _coincidences_within(placed: PlacedVariable, site: Site, data: Dataset) -> Iterator[Problem]:
     for a, b in combinations(site.at, 2):
         rows = np.flatnonzero(data.locate(a) == data.locate(b))
         if rows.size:

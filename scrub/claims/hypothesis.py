@@ -22,7 +22,7 @@ from attrs import evolve, field, fields, frozen, validators
 from scrub.claims.dataset import DataSource
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import Metric
-from scrub.claims.problems import Problem, told, written_at
+from scrub.claims.problems import Problem, problem_at, written_at
 from scrub.claims.protocol import Protocol
 from scrub.claims.sites import Inside, Place, Site
 from scrub.errors import ClaimError, did_you_mean, nearest, some
@@ -162,7 +162,7 @@ def _chosen(options: Options, given: Mapping[str, Any]) -> tuple[Options, list[P
         try:
             options = evolve(options, **change)
         except ClaimError as error:
-            wrong.append(told(str(error), __file__))
+            wrong.append(problem_at(str(error), __file__))
     return options, wrong
 
 
@@ -214,7 +214,7 @@ class Hypothesis:
         settings = {name: value for name, value in changes.items() if name not in names}
         known = [*_SETTINGS, *(f.name for f in fields(Options))]
         unknown = tuple(
-            told(
+            problem_at(
                 f"{self.name}.but({name}=...): no variable, column or setting of that name.",
                 __file__,
                 nearest(name, [*names, *known]),
@@ -304,7 +304,7 @@ def claim(
         raise ClaimError(f"@claim({story!r}): the first argument is the story, an Interpretation.")
     known = [f.name for f in fields(Options)]
     wrong = [
-        told(f"@claim has no argument {name!r}.", __file__, nearest(name, [*known, *_SETTINGS]))
+        problem_at(f"@claim has no argument {name!r}.", __file__, nearest(name, [*known, *_SETTINGS]))
         for name in options
         if name not in known
     ]

@@ -34,7 +34,7 @@ class PlacedSite:
 
 
 @frozen
-class Placed:
+class PlacedVariable:
     """A variable or a column with its sites. A leaf has no placed parents, nor omitted ones."""
 
     name: str
@@ -50,7 +50,7 @@ class Placed:
 class Placement:
     """All placed variables and columns by name, and the one output."""
 
-    placed: dict[str, Placed]
+    placed: dict[str, PlacedVariable]
     output: str
     inside: tuple[str, ...] = field(default=())
 
@@ -85,7 +85,7 @@ def place(
         return None, problems
     output, wrong = _output(story, sites, graph)
     problems += wrong
-    placed: dict[str, Placed] = {}
+    placed: dict[str, PlacedVariable] = {}
     for name, where in sites.items():
         several = sites_of(where)
         parents = placed_parents(story, sites, name)
@@ -97,7 +97,7 @@ def place(
         if several and all(exists(site, graph) for site in several):
             problems += _unread(name, several, resolved, parents, graph)
         if several:
-            placed[name] = Placed(name, tuple(resolved), parents)
+            placed[name] = PlacedVariable(name, tuple(resolved), parents)
     dissolved = tuple(name for name, where in sites.items() if isinstance(where, Inside))
     return Placement(placed, output, dissolved), problems
 

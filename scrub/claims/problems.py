@@ -169,7 +169,7 @@ def collecting() -> Generator[list[Problem]]:
         _collected.reset(token)
 
 
-def told(found: str, inside: str, near: str | None = None) -> Problem:
+def problem_at(found: str, inside: str, near: str | None = None) -> Problem:
     """A problem of what is being written outside the file `inside`. Raises ClaimError unless `collecting`."""
     if _collected.get() is None:
         raise ClaimError(Problem(found, "", near).text)
@@ -177,7 +177,7 @@ def told(found: str, inside: str, near: str | None = None) -> Problem:
     return Problem(found, "", near, file=file, line=line)
 
 
-def tell(problem: Problem) -> None:
+def collect(problem: Problem) -> None:
     """Hand a problem to the `collecting` around."""
     found = _collected.get()
     assert found is not None

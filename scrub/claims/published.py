@@ -28,14 +28,14 @@ class Published:
     computed: bool = False
 
     def __str__(self) -> str:
-        told = f"wrote {self.out}, digest {self.digest}."
+        words = f"wrote {self.out}, digest {self.digest}."
         command = f"scrub test {shlex.quote(str(self.out))}"
         if self.without is None:
-            return f"{told} Test it with: {command}"
+            return f"{words} Test it with: {command}"
         absent = f"Its model, {self.without}, is a thing in Python and no part of it."
         if self.computed:
-            return f'{told} {absent} Test it in Python: scrub.test(scrub.thaw("{self.out}"), model=graph)'
-        return f"{told} Test it with: {command} --model DIR. {absent}"
+            return f'{words} {absent} Test it in Python: scrub.test(scrub.thaw("{self.out}"), model=graph)'
+        return f"{words} Test it with: {command} --model DIR. {absent}"
 
     def to_dict(self) -> dict[str, Any]:
         return {"hypothesis": self.hypothesis, "digest": self.digest, "out": str(self.out), "without": self.without}

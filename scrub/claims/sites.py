@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 
 from scrub.anatomy.names import Component, parse_heads, parse_layers, parse_nodes, print_components
 from scrub.anatomy.positions import Slot, parse_slots, print_slots
-from scrub.claims.problems import Problem, tell, told, written_at
+from scrub.claims.problems import Problem, collect, problem_at, written_at
 from scrub.errors import ClaimError
 
 T = TypeVar("T")
@@ -145,8 +145,8 @@ def _parsed(parse: Callable[..., tuple[T, ...]], what: Any) -> tuple[tuple[T, ..
     try:
         return parse(what), ()
     except ClaimError as error:
-        problem = told(str(error), __file__)
-        tell(problem)
+        problem = problem_at(str(error), __file__)
+        collect(problem)
         return (), (problem,)
 
 

@@ -104,13 +104,13 @@ def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path, bos: bo
             found_there = f"splits a token: the tokenizer reads {tokens or 'nothing'} there."
             fix = "Move the mark to whole tokens (a leading space belongs to its word)."
             problems.append((number, f"the mark {name} = {marked.text[start:stop]!r} {found_there} {fix}"))
-        found.append(_begun(list(encoding.ids), positions, first))
+        found.append(_with_first(list(encoding.ids), positions, first))
     if problems:
         raise DataError(row_errors(problems, "text"))
     return found
 
 
-def _begun(ids: list[int], positions: dict[str, int], first: int | None) -> Tokens:
+def _with_first(ids: list[int], positions: dict[str, int], first: int | None) -> Tokens:
     """The tokens and positions behind a first token, where there is to be one and the text does not have it."""
     if first is None or ids[:1] == [first]:
         return ids, positions

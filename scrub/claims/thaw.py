@@ -23,7 +23,7 @@ from scrub.claims.hub import Pinned
 from scrub.claims.hypothesis import Hypothesis, claim
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import parse_metric
-from scrub.claims.placement import Placed, PlacedSite, Placement, placed_parents, sites_of
+from scrub.claims.placement import PlacedSite, PlacedVariable, Placement, placed_parents, sites_of
 from scrub.claims.resolved import Claim
 from scrub.claims.seen import leave_out
 from scrub.claims.sites import inside
@@ -171,7 +171,7 @@ def _resolved(hypothesis: Hypothesis, record: Record, kept: Dataset) -> Claim:
     if len(outputs) != 1 or places.get(outputs[0], inside) is inside or story.cycle():
         raise ClaimError(f"{record.file}: field 'variables' is no story with one placed output.")
     placed = {
-        name: Placed(
+        name: PlacedVariable(
             name,
             tuple(PlacedSite(site, tuple(sorted(site.reading or ()))) for site in sites_of(where)),
             placed_parents(story, places, name),
@@ -204,8 +204,8 @@ def _same_text(file: Path, text: tuple[str, ...]) -> None:
     except (OSError, UnicodeDecodeError) as error:
         said = getattr(error, "strerror", None) or error
         raise ClaimError(f"{file} cannot be read: {said}. A frozen claim has its canonical text beside it.") from None
-    for number, (found, told) in enumerate(zip([*written, ""], [*text, ""], strict=False), start=1):
-        if found != told:
+    for number, (found, words) in enumerate(zip([*written, ""], [*text, ""], strict=False), start=1):
+        if found != words:
             raise ClaimError(
-                f"{file}:{number} says {found!r:.200}, and claim.json says {told!r:.200}: one of them was changed."
+                f"{file}:{number} says {found!r:.200}, and claim.json says {words!r:.200}: one of them was changed."
             )

@@ -11,7 +11,7 @@ from scrub.claims.titles import short_name
 from scrub.cli.endings import FINE
 from scrub.cli.options import (
     KEPT,
-    Place,
+    ExistingPath,
     Results,
     beside,
     command_line,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @on_device
 @exactly
 @controlled
-@click.option("--picture", type=Place(), metavar="FILE.svg", help="Write share against bits as a picture.")
+@click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write share against bits as a picture.")
 @storing
 @reporting
 def compare(

@@ -57,8 +57,8 @@ def _protocol(command: Command) -> Command:
     return command
 
 
-def _column(name: str, told: str) -> Callable[[Command], Command]:
-    return click.option(name, metavar="COLUMN", help=told)
+def _column(name: str, words: str) -> Callable[[Command], Command]:
+    return click.option(name, metavar="COLUMN", help=words)
 
 
 def _sampled(command: Command) -> Command:

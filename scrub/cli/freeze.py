@@ -8,13 +8,13 @@ import click
 
 from scrub.claims.hypothesis import Hypothesis
 from scrub.cli.endings import FINE
-from scrub.cli.options import Place, Results, on_model, reporting, say, sound_claims
+from scrub.cli.options import ExistingPath, Results, on_model, reporting, say, sound_claims
 from scrub.errors import ClaimError
 
 
 @click.command(short_help="Write a claim as pure data.")
 @click.argument("target", metavar="FILE::NAME")
-@click.option("--out", required=True, type=Place(), metavar="DIR", help="A directory to make.")
+@click.option("--out", required=True, type=ExistingPath(), metavar="DIR", help="A directory to make.")
 @on_model
 @reporting
 def freeze(target: str, out: Path, model: str | None) -> tuple[Results, int]:

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from scrub.cli.options import (
-    Place,
+    ExistingPath,
 )
 from scrub.errors import escaped
 
 
 @click.command(short_help="Write a hypothesis file to start from.")
-@click.argument("file", type=Place())
+@click.argument("file", type=ExistingPath())
 @click.option("--like", default="induction", show_default=True, help="The claim of the gallery to start from.")
 @click.option("--model", metavar="DIR", help="Write the claim for this model instead.")
 def new(file: Path, like: str, model: str | None) -> None:

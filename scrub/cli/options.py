@@ -31,7 +31,7 @@ Command = Callable[..., Any]
 Results = list[dict[str, Any]]
 
 
-class Place(click.Path):
+class ExistingPath(click.Path):
     """The path of a file or a directory, as `path_of` takes it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
@@ -55,10 +55,10 @@ def exactly(command: Command) -> Command:
 
 
 def controlled(command: Command) -> Command:
-    told = (
+    words = (
         "all: also random unclaimed heads and untrained models; none: no shuffled values (default: shuffled values)."
     )
-    return click.option("--controls", type=click.Choice(["all", "none"]), help=told)(command)
+    return click.option("--controls", type=click.Choice(["all", "none"]), help=words)(command)
 
 
 def sampled(command: Command) -> Command:
@@ -128,8 +128,8 @@ def going_on(kept: Callable[[], str | None]) -> Generator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        told = kept()
-        raise KeyboardInterrupt(*([told] if told else [])) from None
+        words = kept()
+        raise KeyboardInterrupt(*([words] if words else [])) from None
 
 
 def sound_claims(
@@ -154,8 +154,8 @@ def sound_claims(
 
 def storing(command: Command) -> Command:
     """`--out` of a command whose results a report shows."""
-    told = "Store the result in this directory, for scrub report."
-    return click.option("--out", type=Place(), metavar="DIR", help=told)(command)
+    words = "Store the result in this directory, for scrub report."
+    return click.option("--out", type=ExistingPath(), metavar="DIR", help=words)(command)
 
 
 def beside(out: Path | None, claims: Sequence[Hypothesis], file: str) -> Run | None:

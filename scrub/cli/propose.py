@@ -12,7 +12,7 @@ from scrub.claims.protocol import DIRECTIONS
 from scrub.cli.endings import FINE
 from scrub.cli.options import (
     Command,
-    Place,
+    ExistingPath,
     Results,
     about,
     beside,
@@ -45,7 +45,7 @@ def _setting(command: Command) -> Command:
         click.option("--scored", metavar="COLUMN", help="Boolean column of the rows to use (with --data)."),
         click.option("--pair", metavar="COLUMN", help="Column that names each row's counterfactual."),
         click.option("--metric", metavar="METRIC", help="Such as 'logit_diff(io, s1)' (with --data)."),
-        click.option("--data", type=Place(), metavar="FILE", help="Rows as JSON, one a line."),
+        click.option("--data", type=ExistingPath(), metavar="FILE", help="Rows as JSON, one a line."),
     ):
         command = option(command)
     return command
@@ -88,8 +88,8 @@ def _search(command: Command) -> Command:
 @_setting
 @_search
 @on_device
-@click.option("--write", type=Place(), metavar="FILE.py", help="Write a hypothesis file to start from.")
-@click.option("--picture", type=Place(), metavar="FILE.svg", help="Write the heat map as a picture.")
+@click.option("--write", type=ExistingPath(), metavar="FILE.py", help="Write a hypothesis file to start from.")
+@click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map as a picture.")
 @storing
 @reporting
 def propose(

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from scrub.cli.endings import FINE
-from scrub.cli.options import Place, Results, reporting, say
+from scrub.cli.options import ExistingPath, Results, reporting, say
 from scrub.verbs.report import write_page
 
 
 @click.command(short_help="Make one HTML file of what is stored.")
-@click.argument("run", type=Place())
+@click.argument("run", type=ExistingPath())
 @reporting
 def report(run: Path) -> tuple[Results, int]:
     """Make one HTML file of what `scrub test`, `compare`, `criteria` and `propose` stored with --out RUN.

@@ -11,7 +11,7 @@ from scrub.claims.check import name_of
 from scrub.claims.resolved import Claim
 from scrub.cli.endings import FINE
 from scrub.cli.options import (
-    Place,
+    ExistingPath,
     Results,
     on_model,
     reporting,
@@ -27,7 +27,7 @@ from scrub.storage import files
 @click.command(short_help="Draw claims: tree, layers, positions.")
 @targeted
 @on_model
-@click.option("--picture", type=Place(), metavar="FILE", help="Draw one claim as an SVG picture.")
+@click.option("--picture", type=ExistingPath(), metavar="FILE", help="Draw one claim as an SVG picture.")
 @reporting
 def show(targets: tuple[str, ...], model: str | None, picture: Path | None) -> tuple[Results, int]:
     """Draw claims: the unrolled tree beside layers and positions; with --picture as a paper's figure would."""

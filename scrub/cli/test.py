@@ -12,7 +12,7 @@ from scrub.claims.check import name_of
 from scrub.cli.endings import FAILED, FINE, OPEN
 from scrub.cli.options import (
     KEPT,
-    Place,
+    ExistingPath,
     Results,
     about,
     controlled,
@@ -46,10 +46,10 @@ from scrub.verbs.report import save_run, write_page
     default=None,
     help="Look for what breaks refuted foils too, or none (default: refuted claims, for the cost of the test).",
 )
-@click.option("--out", type=Place(), help="Keep the run here; again, it goes on.")
+@click.option("--out", type=ExistingPath(), help="Keep the run here; again, it goes on.")
 @click.option("--recompute", is_flag=True, help="Compute damaged blocks of --out anew.")
 @click.option("--report", is_flag=True, help="Also make an HTML page of the run (with --out).")
-@click.option("--markdown", type=Place(), metavar="FILE", help="Write a table for a CI page.")
+@click.option("--markdown", type=ExistingPath(), metavar="FILE", help="Write a table for a CI page.")
 @reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,

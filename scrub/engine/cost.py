@@ -14,7 +14,7 @@ from scrub.claims.check import name_of
 from scrub.claims.resolved import Claim
 from scrub.engine.counted import count
 from scrub.engine.needs import passed_heads, passed_mlps
-from scrub.engine.plan import Leaf, Program, Shape, Stream
+from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.unroll import Occurrence
 from scrub.shown import shown
 
@@ -133,7 +133,9 @@ def _mlp_work(graph: TransformerGraph) -> int:
     return matrices * graph.shape.d_model * graph.shape.d_mlp
 
 
-def _work(claim: Claim, graph: TransformerGraph, program: Program, number: int, step: Leaf | Stream | Shape) -> int:
+def _work(
+    claim: Claim, graph: TransformerGraph, program: Program, number: int, step: Leaf | Stream | SiteShape
+) -> int:
     """Multiply-adds of one context of a step."""
     s, length = graph.shape, int(np.median(claim.data.lengths))
     if isinstance(step, Leaf):
@@ -148,7 +150,7 @@ def _work(claim: Claim, graph: TransformerGraph, program: Program, number: int, 
     return sum(_component_work(graph, component, step, length) for component in step.components)
 
 
-def _component_work(graph: TransformerGraph, component: Component, step: Shape, length: int) -> int:
+def _component_work(graph: TransformerGraph, component: Component, step: SiteShape, length: int) -> int:
     s, slots = graph.shape, max(len(step.slots), 1)
     if heads := len(component.heads(s)):
         seen = sum(length if slot is None else 1 for i in step.inputs for slot, _ in i.streams)

@@ -17,7 +17,7 @@ from scrub.claims.resolved import Claim
 from scrub.claims.size import size_of
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.number import Numbering
-from scrub.engine.plan import Leaf, Program, Shape, compile_tree
+from scrub.engine.plan import Leaf, Program, SiteShape, compile_tree
 from scrub.engine.unroll import Occurrence, folded, rest_inputs, unroll
 from scrub.engine.upstream import representatives
 
@@ -119,7 +119,7 @@ def _used(
     views: dict[tuple[int, int, str], None] = {}
     for step in program.parts[node.path]:
         made = program.steps[step]
-        views |= dict.fromkeys(made.views if isinstance(made, Shape) else ())
+        views |= dict.fromkeys(made.views if isinstance(made, SiteShape) else ())
         yield step, possible[node.path]
     for stream, _, channel in views:
         landing = [possible[child.path] for child in node.children if channel in child.channels]

@@ -143,12 +143,12 @@ class Exact:
 
     def of(self, node: Occurrence, row: int, shared: int | None) -> Distribution:
         """The distribution of a site's values; `shared` is the one r of scope `draw`."""
-        key = (node.path, self._told(node, row, shared), shared)
+        key = (node.path, self._words(node, row, shared), shared)
         if key not in self._calls:
             self._calls[key] = {self._leaf(node, row): 1.0} if node.leaf else self._call(node, row, shared)
         return self._calls[key]
 
-    def _told(self, node: Occurrence, row: int, shared: int | None) -> Hashable:
+    def _words(self, node: Occurrence, row: int, shared: int | None) -> Hashable:
         """What a call knows of its row: rows of which it knows the same have one distribution."""
         if node.leaf:
             return self._leaf(node, row)
@@ -173,11 +173,11 @@ class Exact:
         code = int(classes.code[row])
         if (key := (group[0].donor, code, shared)) not in self._groups:
             donors = _members(classes, code)
-            told: dict[Hashable, list[int]] = {}
+            words: dict[Hashable, list[int]] = {}
             for donor in donors:
-                told.setdefault(tuple(self._told(child, donor, shared) for child in group), []).append(donor)
+                words.setdefault(tuple(self._words(child, donor, shared) for child in group), []).append(donor)
             mixed: list[tuple[Joint, float]] = []
-            for same in told.values():
+            for same in words.values():
                 parts: list[Joint] = []
                 for child in group:
                     parts.append(_named(child, self.of(child, same[0], shared)))

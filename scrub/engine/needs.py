@@ -11,7 +11,7 @@ from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.table import attention_time, stream_at
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
-from scrub.engine.plan import Input, Leaf, Program, Shape, Stream
+from scrub.engine.plan import Input, Leaf, Program, SiteShape, Stream
 
 Kind = tuple[str, int]  # an array of `scrub.model.layers.trace`, and its layer
 
@@ -90,14 +90,14 @@ def _stream(
         need.add(("z", layer), None, heads)
 
 
-def _shape(need: Need, claim: Claim, graph: TransformerGraph, step: Shape, dense: bool) -> None:
+def _shape(need: Need, claim: Claim, graph: TransformerGraph, step: SiteShape, dense: bool) -> None:
     for i in step.inputs:
         for component in i.components:
             for slot in _unseen(step, i, dense):
                 _read(need, claim, graph, component, i.channel, slot)
 
 
-def _unseen(step: Shape, i: Input, dense: bool) -> Iterator[Slot | None]:
+def _unseen(step: SiteShape, i: Input, dense: bool) -> Iterator[Slot | None]:
     """The slots at which an input reads its frame as it is; keys and values do so at every position."""
     seen = {slot for slot, _ in i.streams}
     if None in seen:

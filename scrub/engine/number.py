@@ -15,7 +15,7 @@ from jaxtyping import Int
 
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Drawn
-from scrub.engine.plan import Leaf, Program, Shape
+from scrub.engine.plan import Leaf, Program, SiteShape
 from scrub.engine.unroll import Occurrence
 from scrub.engine.upstream import representatives
 
@@ -99,7 +99,7 @@ class Numbering:
         last: dict[tuple[int, Use], int] = {}
         for path, parts in self.program.parts.items():
             for made in (self.program.steps[step] for step in parts):
-                for i in made.inputs if isinstance(made, Shape) else ():
+                for i in made.inputs if isinstance(made, SiteShape) else ():
                     for _, stream in i.streams:
                         key = stream, (path, i.rest, i.channel)
                         last[key] = max(last.get(key, -1), *(order(c) for c in i.components))
@@ -112,7 +112,7 @@ class Numbering:
         for path, parts in self.program.parts.items():
             for step in parts:
                 made = self.program.steps[step]
-                for stream, rest, channel in made.views if isinstance(made, Shape) else ():
+                for stream, rest, channel in made.views if isinstance(made, SiteShape) else ():
                     uses[stream][path, rest, channel] = None
                 uses[step][path, 0, ""] = None
         return [list(found) for found in uses]
@@ -123,7 +123,7 @@ class Numbering:
         made, (path, rest, channel) = self.program.steps[step], use
         if isinstance(made, Leaf):
             return self.shared[step][rows.own][:, None]
-        if isinstance(made, Shape):
+        if isinstance(made, SiteShape):
             return np.column_stack([rows.rest, *(numbers[view[0], (path, *view[1:])] for view in made.views)])
         landed = [numbers[source, (self._owner(source, path, channel), 0, "")] for source in made.sources]
         return np.column_stack([rows.rest[:, rest], *landed])

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from scrub.anatomy.names import Component
 from scrub.claims.resolved import Claim
 from scrub.engine.number import Numbered
-from scrub.engine.plan import Input, Leaf, Program, Shape, Stream
+from scrub.engine.plan import Input, Leaf, Program, SiteShape, Stream
 from scrub.model.computation import Computation
 
 Values = Mapping[str, Any]
@@ -112,7 +112,7 @@ class GraphEvaluator:
         return passed and self.rows.model.nodes[name].function is not None
 
     def shape(
-        self, shape: Shape, context: Sequence[int], values: Mapping[int, list[tuple[Any, ...]]]
+        self, shape: SiteShape, context: Sequence[int], values: Mapping[int, list[tuple[Any, ...]]]
     ) -> tuple[Any, ...]:
         """The values of a site's nodes from the rest rows and the streams of a context."""
         rests = len(context) - len(shape.views)

@@ -17,7 +17,7 @@ from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
 from scrub.engine.needs import Kind, Need, needs
 from scrub.engine.number import Numbered
-from scrub.engine.plan import Leaf, Program, Shape, Stream
+from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.pseudo import pseudo_store
 from scrub.engine.sites import SiteCall, leaf_value
 from scrub.engine.streams import Frames, Seen, SlotStream, Value, stream_everywhere, streams_at_slots
@@ -158,7 +158,7 @@ class TransformerEvaluator:
                     parts[number].append(seen)
         return [_joined(parts[number], self.program.times[number]) for number in numbers]
 
-    def _value(self, step: Leaf | Shape, contexts: Int[Tensor, "n column"], seen: dict[int, Seen]) -> Value:
+    def _value(self, step: Leaf | SiteShape, contexts: Int[Tensor, "n column"], seen: dict[int, Seen]) -> Value:
         parts = [
             leaf_value(self.rows.store, step, part[:, 0])
             if isinstance(step, Leaf)
@@ -168,11 +168,11 @@ class TransformerEvaluator:
         return [_stacked([part[i] for part in parts]) for i in range(len(step.components))]
 
 
-def _reads(step: Leaf | Stream | Shape) -> tuple[int, ...]:
+def _reads(step: Leaf | Stream | SiteShape) -> tuple[int, ...]:
     """The steps that a step reads."""
     if isinstance(step, Stream):
         return step.sources
-    return tuple(view[0] for view in step.views) if isinstance(step, Shape) else ()
+    return tuple(view[0] for view in step.views) if isinstance(step, SiteShape) else ()
 
 
 def _joined(parts: list[Seen], times: Sequence[int]) -> Seen:

@@ -1,7 +1,7 @@
 """Pass 3: what is computed, apart from for whom. Equal shapes are one, wherever in the tree they stand.
 
 A `Leaf` takes its value on a row. A `Stream` is what a channel sees at one slot (or everywhere): its frame with
-the parents' values landed. A `Shape` is a site whose channels see streams. Nothing here is per row.
+the parents' values landed. A `SiteShape` is a site whose channels see streams. Nothing here is per row.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Input:
 
 
 @frozen
-class Shape:
+class SiteShape:
     """Components at slots, computed from their inputs."""
 
     components: tuple[Component, ...]
@@ -79,7 +79,7 @@ class Shape:
         return tuple(dict.fromkeys((step, i.rest, i.channel) for i in self.inputs for _, step in i.streams))
 
 
-Step = Leaf | Stream | Shape
+Step = Leaf | Stream | SiteShape
 
 
 @frozen(eq=False)
@@ -158,7 +158,7 @@ class _Builder:
         site, mates = node.placed.site, list[Landing]()
         groups = _moments(self.claim, site.components) if site.is_linked else [site.components]
         for group in groups:
-            step = self.add(Shape(group, tuple(sorted(site.at)), tuple(self.inputs(node, group, mates))))
+            step = self.add(SiteShape(group, tuple(sorted(site.at)), tuple(self.inputs(node, group, mates))))
             mates = mates + self.landings(step)
             yield step
 
@@ -216,7 +216,7 @@ class _Builder:
     def read_times(self) -> dict[int, tuple[int, ...]]:
         times: dict[int, set[int]] = {}
         for step in self.steps:
-            if isinstance(step, Shape):
+            if isinstance(step, SiteShape):
                 for i in step.inputs:
                     for _, stream in i.streams:
                         times.setdefault(stream, set()).update(self.claim.graph.order(c) for c in i.components)

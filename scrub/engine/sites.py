@@ -13,7 +13,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.table import attention_time, stream_at
 from scrub.engine.cache import Store
-from scrub.engine.plan import Input, Leaf, Shape
+from scrub.engine.plan import Input, Leaf, SiteShape
 from scrub.engine.streams import Frames, Seen, Value, run_mlp
 from scrub.model.layers import attend, kv_head, norm, project, visible
 
@@ -38,7 +38,7 @@ class SiteCall:
     """A shape with some of its contexts, and what its streams showed: `seen[stream]` and the numbers to take."""
 
     frames: Frames
-    shape: Shape
+    shape: SiteShape
     contexts: Int[Tensor, "n column"]
     seen: Mapping[int, Seen]
 
@@ -169,7 +169,7 @@ class SiteCall:
         return found
 
 
-def _groups(shape: Shape) -> list[tuple[Component, ...]]:
+def _groups(shape: SiteShape) -> list[tuple[Component, ...]]:
     """Heads of one layer that read through the same inputs are computed together."""
     found: dict[tuple[object, ...], list[Component]] = {}
     for component in shape.components:

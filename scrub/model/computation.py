@@ -1,7 +1,7 @@
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
 """A computation graph as a model: a networkx graph of plain functions.
 
-Node attribute `function`, with arguments named like the node's predecessors; nodes without one are inputs,
+FunctionNode attribute `function`, with arguments named like the node's predecessors; nodes without one are inputs,
 read from the column of their name. Every argument is a channel.
 """
 
@@ -22,7 +22,7 @@ from scrub.errors import ClaimError, DataError, ModelError, did_you_mean, neares
 
 
 @frozen
-class Node:
+class FunctionNode:
     """One function of the graph; `arguments` is empty and `function` None for an input."""
 
     name: str
@@ -60,7 +60,7 @@ def _version(value: Any) -> int | None:
 class Computation:
     """The model graph of a computation graph, and its functions. `nodes` are in topological order."""
 
-    nodes: Mapping[str, Node]
+    nodes: Mapping[str, FunctionNode]
     name: str = "computation graph"
     sequence: bool = False
     causal: bool = True
@@ -77,7 +77,7 @@ class Computation:
             edges = nx.find_cycle(graph)
             cycle = " -> ".join(str(name) for name in (*(edge[0] for edge in edges), edges[0][0]))
             raise ModelError(f"the model's graph has a cycle: {cycle}.")
-        nodes: dict[str, Node] = {}
+        nodes: dict[str, FunctionNode] = {}
         for name in nx.lexicographical_topological_sort(graph, key=str):
             node, wrong = _read_node(graph, name)
             problems += wrong
@@ -158,24 +158,24 @@ class Computation:
         return known
 
 
-def _read_node(graph: nx.DiGraph, name: Any) -> tuple[Node, list[str]]:
+def _read_node(graph: nx.DiGraph, name: Any) -> tuple[FunctionNode, list[str]]:
     if not isinstance(name, str) or not name.isidentifier():
-        return Node(str(name), None, ()), [
+        return FunctionNode(str(name), None, ()), [
             f"node {name!r} must be named by an identifier (it is an argument's name)."
         ]
     function = graph.nodes[name].get("function")
     predecessors = sorted(map(str, graph.predecessors(name)))
     if function is None:
         wrong = [f"node {name!r} has edges into it but no attribute 'function'."] if predecessors else []
-        return Node(name, None, ()), wrong
+        return FunctionNode(name, None, ()), wrong
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return Node(name, None, ()), [f"node {name!r}: {function!r} is no function with readable arguments."]
+        return FunctionNode(name, None, ()), [f"node {name!r}: {function!r} is no function with readable arguments."]
     arguments = tuple(p.name for p in parameters if p.default is p.empty)
     if sorted(arguments) != predecessors:
-        return Node(name, function, ()), [
+        return FunctionNode(name, function, ()), [
             f"node {name!r}: its function takes ({', '.join(arguments)}) but its edges come from "
             f"({', '.join(predecessors)}); arguments are named like predecessors."
         ]
-    return Node(name, function, arguments), []
+    return FunctionNode(name, function, arguments), []

@@ -53,10 +53,10 @@ def _as_checked(source: Source, weights: Transformer) -> None:
     differ = [name for name in _ANATOMY if getattr(known, name) != getattr(found, name)]
     differ += ["d_mlp"] if bool(known.d_mlp) != bool(found.d_mlp) else []
     if differ:
-        told = ", ".join(f"{name} {getattr(found, name)} instead of {getattr(known, name)}" for name in differ)
+        words = ", ".join(f"{name} {getattr(found, name)} instead of {getattr(known, name)}" for name in differ)
         raise ModelError(
             f"the weights of {source.name} do not have the shape that its config.json, or the table of well-known "
-            f"models, gives: {told}. Give the loaded TransformerBridge as model=."
+            f"models, gives: {words}. Give the loaded TransformerBridge as model=."
         )
 
 

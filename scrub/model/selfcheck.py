@@ -132,10 +132,10 @@ class _Rows:
     def named(self, which: Tensor) -> str:
         """`rows 3 and 17 of the data` or `random tokens`, whatever differs."""
         found = [self.numbers[int(row)] for row in which.nonzero()[:, 0]]
-        told = sorted({number for number in found if number is not None})
-        if not told:
+        words = sorted({number for number in found if number is not None})
+        if not words:
             return "random tokens"
-        rows = f"row{'s' * (len(told) > 1)} {some(told).replace(', ', ' and ', len(told) == 2)} of the data"
+        rows = f"row{'s' * (len(words) > 1)} {some(words).replace(', ', ' and ', len(words) == 2)} of the data"
         return f"{rows}, and on random tokens," if None in found else f"{rows}, not on random tokens,"
 
 

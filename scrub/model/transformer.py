@@ -172,11 +172,11 @@ def _configuration(bridge: Any) -> dict[str, Any]:
 
 def _notes(bridge: Any) -> tuple[str, ...]:
     keys = unknown(_configuration(bridge))
-    told = (
+    text = (
         f"the model's configuration sets {some(keys, 4)}, and it is not known here what that does: the self-check "
         "sees it only where it acts on the rows that were compared."
     )
-    return (told,) if keys else ()
+    return (text,) if keys else ()
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scrub.anatomy.shape import Shape
 from scrub.anatomy.table import TABLE
-from scrub.proposals.forward import Arrays, Batch, Forward, Key
+from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.live import check_live
 from scrub.proposals.nodes import extent
 from scrub.proposals.rules import Rules, steps_of
@@ -31,14 +31,14 @@ def product(kind: str, delta: Tensor, gradient: Tensor) -> Float[Tensor, "row t 
     return found if TABLE[kind].by_unit else found.unsqueeze(-1)
 
 
-def over_positions(batch: Batch, found: Float[Tensor, "row t unit"]) -> Float[Tensor, "row unit column"]:
+def over_positions(batch: PatchBatch, found: Float[Tensor, "row t unit"]) -> Float[Tensor, "row unit column"]:
     """The sum over the positions of each column."""
     if batch.summed:
         return found.sum(1).unsqueeze(-1)
     return torch.einsum("rtu,rtc->ruc", found, batch.columns.to(found.dtype))
 
 
-def first_order(batch: Batch, kinds: Iterable[str], base: Arrays, gradients: Arrays) -> Scores:
+def first_order(batch: PatchBatch, kinds: Iterable[str], base: Arrays, gradients: Arrays) -> Scores:
     """`(n(source) - n(base)) . gradient` for every node, per row (AtP, Kramar et al. 2024, eq. 4)."""
     found: Scores = {}
     for kind in kinds:
@@ -57,19 +57,19 @@ def stacked(layers: Iterable[Float[Tensor, "row unit column"]]) -> Float[Tensor,
     return torch.stack([layer.detach() for layer in layers], dim=1)
 
 
-def at_base(batch: Batch, kinds: tuple[str, ...], rules: Rules = ()) -> Scores:
+def at_base(batch: PatchBatch, kinds: tuple[str, ...], rules: Rules = ()) -> Scores:
     """First-order estimates with the gradient at the base run, under some rules."""
     run, gradients = ruled(batch, kinds, rules)
     return first_order(batch, kinds, run.nodes, gradients)
 
 
-def ruled(batch: Batch, kinds: Iterable[str], rules: Rules) -> tuple[Forward, Arrays]:
+def ruled(batch: PatchBatch, kinds: Iterable[str], rules: Rules) -> tuple[Forward, Arrays]:
     """A run on the base rows and its gradients under rules. Raises ModelError."""
     run = batch.forward(steps_of(rules))
     return run, checked(batch, run, kinds, rules)
 
 
-def checked(batch: Batch, run: Forward, kinds: Iterable[str], rules: Rules) -> Arrays:
+def checked(batch: PatchBatch, run: Forward, kinds: Iterable[str], rules: Rules) -> Arrays:
     """The gradients of a run under rules, each rule seen to be live in the first call. Raises ModelError."""
     gradients = run.gradients(keys_of({*kinds, "resid"}, batch.model.shape))
     if set(rules) - set(batch.passes.rules):

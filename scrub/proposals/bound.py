@@ -13,8 +13,8 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Bool, Float
 
-from scrub.proposals.forward import Batch
-from scrub.proposals.patching import Placed, effects
+from scrub.proposals.forward import PatchBatch
+from scrub.proposals.patching import PlacedNode, effects
 from scrub.proposals.setup import Setup
 from scrub.score.student import quantile, welch
 
@@ -43,7 +43,9 @@ class Bounded:
     draws: int
 
 
-def bound_rest(setup: Setup, nodes: Sequence[Placed], draws: int, seed: int, done: Callable[[int], None]) -> Bounded:
+def bound_rest(
+    setup: Setup, nodes: Sequence[PlacedNode], draws: int, seed: int, done: Callable[[int], None]
+) -> Bounded:
     """Bounds on the effects of `nodes`, none of which was patched. `draws` subsets, each on up to 16 of the rows."""
     if not nodes:
         return Bounded(tuple(Bound(level, 0.0) for level in LEVELS), 0, 0)
@@ -52,12 +54,12 @@ def bound_rest(setup: Setup, nodes: Sequence[Placed], draws: int, seed: int, don
     rng = np.random.default_rng([seed, len(nodes), 0xB0D])
     chosen = rng.random((draws, len(nodes))) < SHARE
     found = _effects(setup, nodes, chosen, rng, done)
-    told = differences(chosen, found)
-    return Bounded(tuple(Bound(level, largest(told, level)) for level in LEVELS), len(nodes), draws)
+    words = differences(chosen, found)
+    return Bounded(tuple(Bound(level, largest(words, level)) for level in LEVELS), len(nodes), draws)
 
 
 def _effects(
-    setup: Setup, nodes: Sequence[Placed], chosen: Bool[np.ndarray, "draw node"], rng: np.random.Generator,
+    setup: Setup, nodes: Sequence[PlacedNode], chosen: Bool[np.ndarray, "draw node"], rng: np.random.Generator,
     done: Callable[[int], None],
 ) -> Float[np.ndarray, " draw"]:  # fmt: skip
     """The mean effect of every subset, each on one of the row groups in turn."""
@@ -67,7 +69,7 @@ def _effects(
     found = np.zeros(len(chosen))
     for group in range(min(count, len(chosen))):
         some = np.arange(group, len(chosen), count)
-        batch: Batch = setup.batch(np.sort(rows[group * size : (group + 1) * size]))
+        batch: PatchBatch = setup.batch(np.sort(rows[group * size : (group + 1) * size]))
         cases = [frozenset(nodes[int(i)] for i in np.flatnonzero(chosen[draw])) for draw in some]
         filled = [i for i, case in enumerate(cases) if case]
         values = effects(batch, [cases[i] for i in filled], done).mean(1)
@@ -80,19 +82,19 @@ Differences = tuple[tuple[float, float, float], ...]  # |difference| of means, i
 
 def differences(chosen: Bool[np.ndarray, "draw node"], found: Float[np.ndarray, " draw"]) -> Differences:
     """For every node, subsets with it against subsets without it."""
-    told: list[tuple[float, float, float]] = []
+    words: list[tuple[float, float, float]] = []
     for inside in chosen.T:
         a, b = found[inside], found[~inside]
         error, freedom = welch((_sd(a), _sd(b)), (len(a), len(b)))
-        told.append((abs(float(a.mean() - b.mean())) if len(a) and len(b) else np.inf, error, freedom))
-    return tuple(told)
+        words.append((abs(float(a.mean() - b.mean())) if len(a) and len(b) else np.inf, error, freedom))
+    return tuple(words)
 
 
-def largest(told: Differences, level: float) -> float | None:
+def largest(words: Differences, level: float) -> float | None:
     """The largest |difference| + t * standard error; None where a node was drawn too rarely to tell."""
-    if not all(np.isfinite(error) for _, error, _ in told):
+    if not all(np.isfinite(error) for _, error, _ in words):
         return None
-    return max(size + (quantile(level, freedom) * error if error else 0.0) for size, error, freedom in told)
+    return max(size + (quantile(level, freedom) * error if error else 0.0) for size, error, freedom in words)
 
 
 def _sd(x: Float[np.ndarray, " n"]) -> float:

@@ -9,22 +9,13 @@ from __future__ import annotations
 from attrs import frozen
 
 from scrub.anatomy.shape import Shape
+from scrub.engine.cost import Pass
 from scrub.proposals.nodes import USUAL, extent
 
 NAMES = ESTIMATES, EDGES, VERIFY, BOUND = "estimates", "edges", "verified by patching", "what may be missed"
 CALLS = 3  # of the recommended method: AtP, RelP, and RelP with one rule
 BATCH, TOKENS = 16, 1024  # rows of a batch, and their tokens, at most
 VERIFIED, TOP, SUBSETS = 64, 10, 256  # patched at most, until so many stand; random subsets
-
-
-@frozen
-class Phase:
-    """One pass: how many calls it makes, a run of a row each, and in forward passes. `most`: it may need fewer."""
-
-    name: str
-    calls: int
-    forwards: float
-    most: bool = False
 
 
 @frozen
@@ -67,19 +58,19 @@ def batch_size(longest: int, most: int = BATCH) -> int:
     return max(1, min(most, TOKENS // longest))
 
 
-def phases_of(asking: Asking) -> tuple[Phase, ...]:
+def passes_of(asking: Asking) -> tuple[Pass, ...]:
     """The passes of a search, in their order. Base and source are run once for each."""
     rows = asking.rows
     patched = asking.nodes(asking.exact) * rows
     ends = 4 if patched else 2  # of the search, and of what is patched
-    found = [Phase(ESTIMATES, asking.runs * rows + patched, rows * (1 + ends + 3 * asking.runs) + patched)]
+    found = [Pass(ESTIMATES, asking.runs * rows + patched, rows * (1 + ends + 3 * asking.runs) + patched)]
     if asking.edges:
-        found.append(Phase(EDGES, rows, rows * (1 + 3 * asking.edges)))
+        found.append(Pass(EDGES, rows, rows * (1 + 3 * asking.edges)))
     estimated = asking.nodes(tuple(kind for kind in asking.kinds if kind not in asking.exact))
     if verified := min(asking.verify, estimated):
         steps = -(-verified // max(1, asking.top))
-        found.append(Phase(VERIFY, verified * rows, verified * rows + 2 * rows * steps, most=True))
+        found.append(Pass(VERIFY, verified * rows, verified * rows + 2 * rows * steps, bound="<="))
     if asking.draws and estimated:
         subsets = asking.draws * asking.subset
-        found.append(Phase(BOUND, subsets, subsets + 2 * rows, most=True))
+        found.append(Pass(BOUND, subsets, subsets + 2 * rows, bound="<="))
     return tuple(found)

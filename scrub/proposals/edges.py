@@ -19,7 +19,7 @@ from scrub.anatomy.names import EMBED, LOGITS, Component
 from scrub.anatomy.table import CHANNELS
 from scrub.model.layers import Normed, expand, linear, norm, turn
 from scrub.model.weights import Attn, Norm, Transformer
-from scrub.proposals.forward import Arrays, Batch, Forward, Key
+from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.rules import Rules, steps_of
 
 Reader = tuple[Component, str]  # a component and its channel
@@ -48,12 +48,12 @@ class Senders:
     delta: Float[Tensor, "row sender t d"]
 
 
-def at_base_edges(batch: Batch, rules: Rules = ()) -> Edges:
+def at_base_edges(batch: PatchBatch, rules: Rules = ()) -> Edges:
     """Edge attribution patching with the gradients of the base run under some rules."""
     return edge_scores(batch, batch.forward(steps_of(rules)), rules)
 
 
-def edge_scores(batch: Batch, run: Forward, rules: Rules, senders: Senders | None = None) -> Edges:
+def edge_scores(batch: PatchBatch, run: Forward, rules: Rules, senders: Senders | None = None) -> Edges:
     """The estimates of all edges, or of those of some senders, from the gradients of one run."""
     sent = senders_between(batch) if senders is None else senders
     listed, parallel = readers_of(batch.model), batch.model.shape.parallel
@@ -93,7 +93,7 @@ def readers_of(model: Transformer) -> tuple[Reader, ...]:
     return (*found, (LOGITS, "input"))
 
 
-def senders_between(batch: Batch, only: Key | None = None) -> Senders:
+def senders_between(batch: PatchBatch, only: Key | None = None) -> Senders:
     """What the embedding, every head and MLP write differently, or those of `only`, in the order of writing."""
     base, source = batch.base_values, batch.source_values
 
@@ -130,7 +130,7 @@ def _keys(model: Transformer) -> list[Key]:
 
 
 def _at_readers(
-    batch: Batch, nodes: Arrays, gradients: Arrays, rules: Rules
+    batch: PatchBatch, nodes: Arrays, gradients: Arrays, rules: Rules
 ) -> Iterator[tuple[list[Reader], Float[Tensor, "row reader t d"]]]:
     """The gradients at what channels read of the stream, those of one layer at a time."""
     heads = range(batch.model.shape.n_heads)

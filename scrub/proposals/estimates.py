@@ -14,7 +14,7 @@ from scrub.proposals.agreement import over_rows
 from scrub.proposals.edges import Edges
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.nodes import node_of
-from scrub.proposals.patching import Placed
+from scrub.proposals.patching import PlacedNode
 from scrub.proposals.setup import Setup
 
 ByKind = dict[str, Float[np.ndarray, "row layer unit column"]]
@@ -32,14 +32,14 @@ class Call:
 class Estimates:
     """Signed estimates of nodes at columns of positions, one for each row."""
 
-    nodes: tuple[Placed, ...]
+    nodes: tuple[PlacedNode, ...]
     values: Float[np.ndarray, "row node"]
 
     @classmethod
     def of(cls, found: Mapping[str, Float[np.ndarray, "row layer unit column"]]) -> Estimates:
         """Kinds in their order, then layers, units, columns."""
         nodes = [
-            Placed(node_of(kind, *map(int, index[:2])), int(index[2]))
+            PlacedNode(node_of(kind, *map(int, index[:2])), int(index[2]))
             for kind, values in found.items()
             for index in np.ndindex(values.shape[1:])
         ]

@@ -39,7 +39,7 @@ class Passes:
 
 
 @frozen(slots=False, eq=False)
-class Batch:
+class PatchBatch:
     """Rows that are run together: `base` is the run that is patched, `source` the one that values come from.
 
     `rows` are the rows whose labels the metric reads, `answer` the index at which logits are read. `columns` says
@@ -73,7 +73,7 @@ class Batch:
         return self._values("base", self.base)
 
     @property
-    def swapped(self) -> Batch:
+    def swapped(self) -> PatchBatch:
         """The same rows with base and source exchanged."""
         kept = {{"base": "source", "source": "base"}[run]: values for run, values in self._kept.items()}
         base, source = self.source, self.base
@@ -154,7 +154,7 @@ class Batch:
 class Forward:
     """A pass with its graph: the nodes' values in it, and the metric of every row."""
 
-    batch: Batch
+    batch: PatchBatch
     nodes: Arrays
     metric: Float[Tensor, " row"]
 

@@ -8,14 +8,14 @@ from torch import Tensor
 from scrub.errors import ModelError
 from scrub.model.layers import trace
 from scrub.model.weights import BlackBox, Transformer
-from scrub.proposals.forward import Arrays, Batch
+from scrub.proposals.forward import Arrays, PatchBatch
 from scrub.proposals.rules import Rules, applies, steps_of
 
 SEEN = 1e-3  # by how much a rule must change a gradient, relative
 LIVE, ABSENT, IDLE = "live", "nothing to act on", "changes nothing here"
 
 
-def check_live(batch: Batch, values: Arrays, gradients: Arrays, rules: Rules) -> dict[str, str]:
+def check_live(batch: PatchBatch, values: Arrays, gradients: Arrays, rules: Rules) -> dict[str, str]:
     """What each rule does in a run: `live`, or why not; and what it leaves out. `gradients` are those of all `resid`.
 
     In some layer that has what the rule is about, one row's gradient is carried back through that layer, with the
@@ -54,7 +54,7 @@ def _apart(a: Tensor, b: Tensor) -> bool:
     return float((a - b).norm()) > SEEN * max(float(a.norm()), float(b.norm()))
 
 
-def _carried(batch: Batch, values: Arrays, gradients: Arrays, layer: int, row: int, rules: Rules) -> Tensor:
+def _carried(batch: PatchBatch, values: Arrays, gradients: Arrays, layer: int, row: int, rules: Rules) -> Tensor:
     """One row's gradient behind a layer, carried to before it."""
     x = values["resid", layer][row : row + 1].detach().requires_grad_()
     lengths, tokens = batch.lengths[row : row + 1], batch.base[row : row + 1]

@@ -17,7 +17,7 @@ from scrub.proposals.sketch import Sketch, Source
 
 
 @frozen
-class Setting:
+class ClaimSetting:
     """What the claim says besides its circuit. `data` are all rows, `file` is where they lie, as a Python expression.
 
     `loaded` says that the model was handed in as an object, so that its name may not lead to it.
@@ -58,7 +58,7 @@ class Names:
         return self.groups[source] if isinstance(source, int) else self.leaves[source]
 
 
-def names_of(outline: Sketch, setting: Setting) -> Names:
+def names_of(outline: Sketch, setting: ClaimSetting) -> Names:
     data, label = setting.data, setting.label
     used = {source for group in outline.groups for source in group.parents if isinstance(source, Slot)}
     leaves: dict[Slot, str] = {}
@@ -77,7 +77,7 @@ def _free(name: str, taken: set[str]) -> str:
     return name if name not in taken else _free(f"{name}_", taken)
 
 
-def _ranked(slot: Slot, setting: Setting) -> list[str]:
+def _ranked(slot: Slot, setting: ClaimSetting) -> list[str]:
     """The columns, first the one called like the position, then the metric's."""
     name = str(slot).casefold()
     return sorted(setting.data.columns, key=lambda c: (c.casefold() != name, c not in setting.metric.columns))

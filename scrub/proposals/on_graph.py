@@ -9,7 +9,7 @@ import numpy as np
 
 from scrub.anatomy.edges import Node
 from scrub.anatomy.names import Component
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, described
 from scrub.circuit.runs import start_of
@@ -34,7 +34,7 @@ def search_graph(
     """
     if wanted.method not in (RECOMMENDED, "exact"):
         raise ClaimError(f"method={wanted.method!r}: the functions of a graph have no gradients; use method='exact'.")
-    bench = Bench.of(experiment, None, Circuit(), wanted.seed, 1, done)
+    bench = CircuitBench.of(experiment, None, Circuit(), wanted.seed, 1, done)
     parts = [Node(component) for component in free_writers(experiment.graph, bench.passed)]
     begin("every node patched", (len(parts) + 2) * len(bench.calls))
     start = start_of(bench)

@@ -12,24 +12,24 @@ from torch import Tensor
 from scrub.anatomy.names import Component
 from scrub.anatomy.table import TABLE
 from scrub.model.layers import trace
-from scrub.proposals.forward import Batch, Key
+from scrub.proposals.forward import Key, PatchBatch
 from scrub.proposals.nodes import KIND_OF
 
 TOKENS = 4096  # of cases times rows, run at once
 
 
 @frozen
-class Placed:
+class PlacedNode:
     """A node at one column of positions; a case is a set of these, patched together."""
 
     node: Component
     column: int = 0
 
 
-Case = frozenset[Placed]
+Case = frozenset[PlacedNode]
 
 
-def effects(batch: Batch, cases: Sequence[Case], done: Callable[[int], None]) -> Float[Tensor, "case row"]:
+def effects(batch: PatchBatch, cases: Sequence[Case], done: Callable[[int], None]) -> Float[Tensor, "case row"]:
     """How the metric changes from the base run when the nodes of each case take their values of the source.
 
     Nodes of one layer and kind are patched in one pass that starts at the first layer that changes.
@@ -49,7 +49,7 @@ def effects(batch: Batch, cases: Sequence[Case], done: Callable[[int], None]) ->
     return found
 
 
-def _patched(batch: Batch, cases: Sequence[Case]) -> Float[Tensor, "case row"]:
+def _patched(batch: PatchBatch, cases: Sequence[Case]) -> Float[Tensor, "case row"]:
     count, n = len(cases), len(batch.rows)
     layer = min(_first(case) for case in cases)
     masks = _masks(batch, cases)
@@ -77,7 +77,7 @@ def _first(case: Case) -> int:
     return min(placed.node.layer or 0 for placed in case)
 
 
-def _masks(batch: Batch, cases: Sequence[Case]) -> dict[Key, Bool[Tensor, "case_row t ..."]]:
+def _masks(batch: PatchBatch, cases: Sequence[Case]) -> dict[Key, Bool[Tensor, "case_row t ..."]]:
     """Where each case patches: over rows and positions, and over units where a kind has them."""
     count, (n, t) = len(cases), batch.base.shape
     found: dict[Key, Tensor] = {}
@@ -95,6 +95,6 @@ def _masks(batch: Batch, cases: Sequence[Case]) -> dict[Key, Bool[Tensor, "case_
     }
 
 
-def _units(batch: Batch, key: Key) -> int:
+def _units(batch: PatchBatch, key: Key) -> int:
     value = batch.base_values[key]
     return value.shape[2] if TABLE[key[0]].by_unit else 1

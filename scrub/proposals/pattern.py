@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from scrub.model.layers import scores, some_key, visible
-from scrub.proposals.forward import Arrays, Batch
+from scrub.proposals.forward import Arrays, PatchBatch
 
 Pattern = Float[Tensor, "row h q t"]
 PerNode = Float[Tensor, "row t h"]
@@ -38,7 +38,7 @@ class Change:
     seen: Bool[Tensor, "row 1 q t"]
 
 
-def change_of(batch: Batch, values: Arrays, layer: int, alone: bool) -> Change:
+def change_of(batch: PatchBatch, values: Arrays, layer: int, alone: bool) -> Change:
     """The patterns of one layer; the new weights of single keys where nodes are positions (`alone`)."""
     attn = batch.model.blocks[layer].attn
     positions = torch.arange(batch.base.shape[1], device=batch.base.device).expand(batch.base.shape)
@@ -51,7 +51,7 @@ def change_of(batch: Batch, values: Arrays, layer: int, alone: bool) -> Change:
     return Change(own.softmax(-1), queries.softmax(-1), keys.softmax(-1), single, own, seen)
 
 
-def gradient_at(batch: Batch, values: Arrays, z_gradient: Tensor, layer: int) -> Pattern:
+def gradient_at(batch: PatchBatch, values: Arrays, z_gradient: Tensor, layer: int) -> Pattern:
     """The gradient of the metric at a pattern, from the one at z: `dL/dA_ts = dL/dz_t . v_s`."""
     v = values["v", layer].detach()
     return torch.matmul(z_gradient.transpose(1, 2), v.permute(0, 2, 3, 1))

@@ -13,9 +13,9 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
 from scrub.model.layers import pattern, visible
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import PatchBatch
 from scrub.proposals.nodes import node_of
-from scrub.proposals.patching import Placed
+from scrub.proposals.patching import PlacedNode
 from scrub.proposals.setup import Setup
 from scrub.proposals.verify import exact
 
@@ -66,7 +66,7 @@ def acting(setup: Setup, heads: Sequence[Component], slots: tuple[Slot, ...], do
     placed = evolve(setup, at=slots)
     effects = {kind: _patched(placed, kind, heads, done) for kind in ("head", "k", "v")}
     here = np.abs(effects["head"]).mean(0).argmax(1)
-    queries = [Placed(_node("q", head), int(column)) for head, column in zip(heads, here, strict=True)]
+    queries = [PlacedNode(_node("q", head), int(column)) for head, column in zip(heads, here, strict=True)]
     asked = np.abs(exact(placed, queries, done)).mean(0)
     named, unnamed = _attention(placed, heads)
     found: list[Acting] = []
@@ -91,7 +91,7 @@ def _visible(slot: Slot, at: Slot, setup: Setup) -> bool:
 def _patched(setup: Setup, kind: str, heads: Sequence[Component], done: Done) -> Float[np.ndarray, "row head slot"]:
     """The exact effect of a kind of node of every head, at every position alone."""
     width = len(setup.at)
-    nodes = [Placed(_node(kind, head), column) for head in heads for column in range(width)]
+    nodes = [PlacedNode(_node(kind, head), column) for head in heads for column in range(width)]
     return exact(setup, nodes, done).reshape(len(setup.rows), len(heads), width)
 
 
@@ -141,7 +141,7 @@ def _split(
 
 
 def _patterns(
-    setup: Setup, batch: Batch, layers: Sequence[int]
+    setup: Setup, batch: PatchBatch, layers: Sequence[int]
 ) -> Iterator[tuple[int, Float[np.ndarray, "r h q t"]]]:
     """The attention patterns of layers on the rows themselves, which under denoising are the source."""
     values = batch.base_values if setup.experiment.noising else batch.source_values

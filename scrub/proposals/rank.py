@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from scrub.proposals.agreement import over_rows
 from scrub.proposals.estimates import ByKind, Call, Estimates, estimate
 from scrub.proposals.methods import RECOMMENDED, Asked, find
-from scrub.proposals.patching import Placed
+from scrub.proposals.patching import PlacedNode
 from scrub.proposals.rules import Rules, parse_rules
 from scrub.proposals.setup import Setup
 from scrub.proposals.wanted import Wanted
@@ -21,10 +21,10 @@ FIXED = ("q", "k")
 
 
 @frozen(eq=False)
-class Ranking:
+class NodeRanking:
     """Nodes with their estimates [row, node], the best first; `method` names each node's own."""
 
-    nodes: tuple[Placed, ...]
+    nodes: tuple[PlacedNode, ...]
     values: Float[np.ndarray, "row node"]
     scores: Float[np.ndarray, " node"]
     method: tuple[str, ...]
@@ -33,7 +33,7 @@ class Ranking:
     absolute: bool
     caution: str = ""
 
-    def taken(self, order: Sequence[int] | Int[np.ndarray, " node"]) -> Ranking:
+    def taken(self, order: Sequence[int] | Int[np.ndarray, " node"]) -> NodeRanking:
         """The nodes in another order."""
         return evolve(
             self,
@@ -46,7 +46,7 @@ class Ranking:
         )
 
 
-def rank(setup: Setup, wanted: Wanted, done: Callable[[int], None]) -> Ranking:
+def rank(setup: Setup, wanted: Wanted, done: Callable[[int], None]) -> NodeRanking:
     """Every node by the size of its score. Raises ClaimError for an unknown method or rule, MetricError."""
     if wanted.method == RECOMMENDED:
         absolute = True if wanted.absolute is None else wanted.absolute
@@ -60,7 +60,7 @@ def rank(setup: Setup, wanted: Wanted, done: Callable[[int], None]) -> Ranking:
 
 def _recommended(
     setup: Setup, kinds: tuple[str, ...], rules: Rules, absolute: bool, done: Callable[[int], None]
-) -> Ranking:
+) -> NodeRanking:
     """RelP for components; for q and k the softmax recomputed, under AtP or RelP, whichever ranks a node higher.
 
     AtP for neurons, exact patching for the residual stream. AtP and RelP with the rule `ln` alone stand beside.
@@ -101,7 +101,7 @@ def _places(
 
 def _ordered(
     found: Estimates, method: list[str], companions: dict[str, Estimates], absolute: bool, caution: str = ""
-) -> Ranking:
+) -> NodeRanking:
     scores = found.mean(absolute)
     beside = {name: other.mean(absolute) for name, other in companions.items()}
     apart = np.zeros(len(scores), dtype=bool)
@@ -110,7 +110,7 @@ def _ordered(
         first, last = np.minimum(here, there), np.maximum(here, there)
         apart |= (first <= TOP) & (last > FAR * first + 10)
     disagree = tuple(map(bool, apart))
-    listed = Ranking(found.nodes, found.values, scores, tuple(method), beside, disagree, absolute, caution)
+    listed = NodeRanking(found.nodes, found.values, scores, tuple(method), beside, disagree, absolute, caution)
     return listed.taken(np.argsort(-np.abs(scores), kind="stable"))
 
 

@@ -46,8 +46,8 @@ def parse_rules(words: str | Iterable[str] | None, default: Rules = RELP) -> Rul
             raise ClaimError(f"rules={words!r}: there is no rule {word!r}.{near} Known: {', '.join(RULES)}.")
     for one, other in ONE_OF:
         if {one, other} <= set(listed):
-            told = f"{one!r} ({RULES[one]}) and {other!r} ({RULES[other]})"
-            raise ClaimError(f"rules={words!r}: {told} exclude each other: give one.")
+            text = f"{one!r} ({RULES[one]}) and {other!r} ({RULES[other]})"
+            raise ClaimError(f"rules={words!r}: {text} exclude each other: give one.")
     return tuple(rule for rule in RULES if rule in listed)
 
 

@@ -13,14 +13,14 @@ from scrub.anatomy.names import Component
 from scrub.circuit.experiment import described
 from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead, recall_costs
 from scrub.proposals.bound import Bounded, bound_rest
-from scrub.proposals.cost import BOUND, CALLS, EDGES, ESTIMATES, VERIFY, Asking, phases_of
+from scrub.proposals.cost import BOUND, CALLS, EDGES, ESTIMATES, VERIFY, Asking, passes_of
 from scrub.proposals.edges import Edges
 from scrub.proposals.estimates import Call, edges_of
 from scrub.proposals.methods import RECOMMENDED, find
 from scrub.proposals.methods.dla import shares
-from scrub.proposals.patching import Placed
+from scrub.proposals.patching import PlacedNode
 from scrub.proposals.proposal import Proposal, Ranked, RankedEdge, aggregate_of
-from scrub.proposals.rank import Ranking, rank
+from scrub.proposals.rank import NodeRanking, rank
 from scrub.proposals.setup import Setup
 from scrub.proposals.verify import Verified, verify
 from scrub.proposals.wanted import Wanted
@@ -43,7 +43,7 @@ def search(
 
     `begin` hears of each pass and how many calls it makes, `ready` of what is known before the last of them.
     """
-    phases = {phase.name: phase.calls for phase in phases_of(_asking(setup, wanted))}
+    phases = {one.name: one.calls for one in passes_of(_asking(setup, wanted))}
     begin(ESTIMATES, phases[ESTIMATES])
     ranking = rank(setup, wanted, done)
     ranking = ranking.taken(sorted(range(len(ranking.nodes)), key=lambda i: _whole(setup, ranking.nodes[i])))
@@ -54,7 +54,7 @@ def search(
     ranked = [node for node, name in zip(ranking.nodes, ranking.method, strict=True) if name != "exact"]
     ranked = [node for node in ranked if not _whole(setup, node)]
 
-    def told(verified: Verified, bounded: Bounded, cautions: tuple[str, ...] = ()) -> Proposal:
+    def words(verified: Verified, bounded: Bounded, cautions: tuple[str, ...] = ()) -> Proposal:
         return _proposal(
             setup, wanted, ranking, verified, bounded, ends, hypothesis, claimed, provenance, edges, edge_method,
             cautions,
@@ -65,7 +65,9 @@ def search(
             return
         lacking = Bounded((), len(_rest(wanted, ranked, verified)), 0)
         ready(
-            told(verified, lacking, (f"broken off after {len(verified.nodes)} patches, before anything was bounded",))
+            words(
+                verified, lacking, (f"broken off after {len(verified.nodes)} patches, before anything was bounded",)
+            )
         )
 
     if VERIFY in phases:
@@ -73,7 +75,7 @@ def search(
     verified = verify(setup, ranked, wanted.verify, wanted.top, ranking.absolute, done, so_far)
     if BOUND in phases:
         begin(BOUND, phases[BOUND])
-    return told(verified, bound_rest(setup, _rest(wanted, ranked, verified), wanted.draws, wanted.seed, done))
+    return words(verified, bound_rest(setup, _rest(wanted, ranked, verified), wanted.draws, wanted.seed, done))
 
 
 def _asking(setup: Setup, wanted: Wanted) -> Asking:
@@ -91,14 +93,14 @@ def _asking(setup: Setup, wanted: Wanted) -> Asking:
     )  # fmt: skip
 
 
-def _rest(wanted: Wanted, ranked: Sequence[Placed], verified: Verified) -> list[Placed]:
+def _rest(wanted: Wanted, ranked: Sequence[PlacedNode], verified: Verified) -> list[PlacedNode]:
     """What was not patched, and is bounded."""
     patched, fine = set(verified.nodes), finest(wanted.kinds)
     return [placed for placed in ranked if placed not in patched and placed.node.kind in fine]
 
 
 def _proposal(
-    setup: Setup, wanted: Wanted, ranking: Ranking, verified: Verified, bounded: Bounded, ends: Ends,
+    setup: Setup, wanted: Wanted, ranking: NodeRanking, verified: Verified, bounded: Bounded, ends: Ends,
     hypothesis: str | None, claimed: frozenset[Component] | None, provenance: dict[str, Any], edges: Edges | None,
     edge_method: str | None, cautions: tuple[str, ...],
 ) -> Proposal:  # fmt: skip
@@ -164,12 +166,12 @@ def finest(kinds: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _whole(setup: Setup, placed: Placed) -> bool:
+def _whole(setup: Setup, placed: PlacedNode) -> bool:
     """Whether a node is the whole run, every position of one stream: patching it gives the source run."""
     return not setup.at and placed.node.kind in WHOLE
 
 
-def _exact(setup: Setup, ranking: Ranking, verified: Verified, swapped: Rows) -> Mapping[Placed, Rows]:
+def _exact(setup: Setup, ranking: NodeRanking, verified: Verified, swapped: Rows) -> Mapping[PlacedNode, Rows]:
     """Effects per row: of what was patched to verify it, of what its own method patched, of the whole run."""
     found = {node: verified.values[:, i] for i, node in enumerate(verified.nodes)}
     for i, (node, name) in enumerate(zip(ranking.nodes, ranking.method, strict=True)):
@@ -180,24 +182,24 @@ def _exact(setup: Setup, ranking: Ranking, verified: Verified, swapped: Rows) ->
     return found
 
 
-def _ranked(setup: Setup, ranking: Ranking, effects: Mapping[Placed, Rows]) -> tuple[Ranked, ...]:
+def _ranked(setup: Setup, ranking: NodeRanking, effects: Mapping[PlacedNode, Rows]) -> tuple[Ranked, ...]:
     found: list[Ranked] = []
     for i, placed in enumerate(ranking.nodes):
         exact = effects.get(placed)
         known = ranking.values[:, i] if exact is None else exact
         signed, absolute = float(known.mean()), float(np.abs(known).mean())
-        told = None if exact is None else absolute if ranking.absolute else signed
+        words = None if exact is None else absolute if ranking.absolute else signed
         beside = {name: float(scores[i]) for name, scores in ranking.companions.items()}
         found.append(
             Ranked(
                 placed.node, setup.names[placed.column], float(ranking.scores[i]),
-                signed, absolute, told, ranking.method[i], beside, ranking.disagree[i],
+                signed, absolute, words, ranking.method[i], beside, ranking.disagree[i],
             )
         )  # fmt: skip
     return tuple(found)
 
 
-def _agreement(ranking: Ranking, verified: Verified) -> tuple[Agreement | None, dict[str, Agreement]]:
+def _agreement(ranking: NodeRanking, verified: Verified) -> tuple[Agreement | None, dict[str, Agreement]]:
     """Over the nodes that were patched to verify an estimate, and for each kind of them."""
     if not verified.nodes:
         return None, {}

@@ -21,7 +21,7 @@ from scrub.metrics import Arguments, check_width, find
 from scrub.model.weights import Transformer
 from scrub.proposals.cost import BATCH as ROWS
 from scrub.proposals.cost import batch_size
-from scrub.proposals.forward import Batch, Passes
+from scrub.proposals.forward import Passes, PatchBatch
 
 
 @frozen(slots=False, eq=False)
@@ -79,7 +79,7 @@ class Setup:
         data = self.experiment.data
         return tuple(sorted({data.rows[row].input_digest for row in (*self.rows, *self.partners)}))
 
-    def batches(self) -> Iterator[tuple[Int[np.ndarray, " n"], Batch]]:
+    def batches(self) -> Iterator[tuple[Int[np.ndarray, " n"], PatchBatch]]:
         """Every row once, rows of similar length together: their numbers in `rows`, and the batch."""
         order = np.argsort(-self.experiment.data.lengths[self.rows], kind="stable")
         start = 0
@@ -99,7 +99,7 @@ class Setup:
             found[:, chosen] = torch.stack(batch.ends()).double().cpu().numpy()
         return found
 
-    def batch(self, chosen: Int[np.ndarray, " n"]) -> Batch:
+    def batch(self, chosen: Int[np.ndarray, " n"]) -> PatchBatch:
         """Some of the rows, by their number in `rows`."""
         data, device = self.experiment.data, self.model.device
         rows, partners = self.rows[chosen], self.partners[chosen]
@@ -108,7 +108,7 @@ class Setup:
         other, _ = tensors(Dataset([data.rows[row] for row in source]), device)
         assert self.experiment.answer is not None
         answer = torch.from_numpy(data.locate(self.experiment.answer)[rows]).to(device)
-        return Batch(
+        return PatchBatch(
             self.model, self.metric, self.arguments, rows, tokens, other, lengths, answer,
             self._columns(rows, tokens.shape[1]), not self.at, self.experiment.noising, self.passes,
         )  # fmt: skip

@@ -9,7 +9,7 @@ from attrs import frozen
 from jaxtyping import Float
 
 from scrub.proposals.agreement import over_rows
-from scrub.proposals.patching import Placed, effects
+from scrub.proposals.patching import PlacedNode, effects
 from scrub.proposals.setup import Setup
 
 
@@ -17,13 +17,13 @@ from scrub.proposals.setup import Setup
 class Verified:
     """The exact effects of the nodes that were patched, in the order of patching."""
 
-    nodes: tuple[Placed, ...]
+    nodes: tuple[PlacedNode, ...]
     values: Float[np.ndarray, "row node"]
     stands: bool
 
 
 def verify(
-    setup: Setup, ranked: Sequence[Placed], budget: int, top: int, absolute: bool, done: Callable[[int], None],
+    setup: Setup, ranked: Sequence[PlacedNode], budget: int, top: int, absolute: bool, done: Callable[[int], None],
     ready: Callable[[Verified], None] = lambda so_far: None,
 ) -> Verified:  # fmt: skip
     """Patch nodes in rank order. The `top` largest stand when as many further patches leave them as they are.
@@ -42,7 +42,7 @@ def verify(
     return Verified(tuple(ranked[:patched]), values, stands or patched == len(ranked))
 
 
-def exact(setup: Setup, nodes: Sequence[Placed], done: Callable[[int], None]) -> Float[np.ndarray, "row node"]:
+def exact(setup: Setup, nodes: Sequence[PlacedNode], done: Callable[[int], None]) -> Float[np.ndarray, "row node"]:
     """The effect of every node patched alone, on every row."""
     found = np.zeros((len(setup.rows), len(nodes)))
     for chosen, batch in setup.batches():

@@ -16,7 +16,7 @@ from scrub.anatomy.table import CHANNELS
 from scrub.claims.dataset import Dataset
 from scrub.claims.protocol import Protocol
 from scrub.errors import DataError
-from scrub.proposals.naming import Names, Setting, names_of, readable
+from scrub.proposals.naming import ClaimSetting, Names, names_of, readable
 from scrub.proposals.places import ELSEWHERE, Acting
 from scrub.proposals.proposal import Proposal
 from scrub.proposals.sketch import Group, Sketch
@@ -27,7 +27,7 @@ TABLE = "  head    effect      size   attention   everywhere"
 PUBLIC = ("Dataset", "Interpretation", "claim", "embed", "heads", "logits", "protocol", "recovers")
 
 
-def hypothesis_file(outline: Sketch, proposal: Proposal, setting: Setting, file: str) -> str:
+def hypothesis_file(outline: Sketch, proposal: Proposal, setting: ClaimSetting, file: str) -> str:
     """The text of `file`. Raises DataError where a leaf's column cannot be added to the data."""
     names = names_of(outline, setting)
     setting.data.with_tokens(" ".join(names.added))
@@ -63,7 +63,7 @@ def _unkept(number: int, why: str) -> str:
     return f"the rows cannot be written beside the claim: row {number} has a column that JSON does not keep ({why})."
 
 
-def _head(outline: Sketch, proposal: Proposal, setting: Setting, file: str) -> str:
+def _head(outline: Sketch, proposal: Proposal, setting: ClaimSetting, file: str) -> str:
     heads = sum(len(group.members) for group in outline.groups)
     model = setting.model.replace("\\", "/").replace('"', "'")
     rows, digest = proposal.rows, proposal.provenance.get("data", "")
@@ -106,14 +106,14 @@ def _unread(unread: Sequence[Acting]) -> str:
     return f"Left out, since no strong edge leads from there to the answer: {listed}."
 
 
-def _imports(names: Names, setting: Setting) -> str:
+def _imports(names: Names, setting: ClaimSetting) -> str:
     used = [name for name in PUBLIC if name != "embed" or names.leaves]
     used = [name for name in used if name != "protocol" or _criteria(setting.criteria)]
     path = "from pathlib import Path\n\n" if "Path(" in setting.file else ""
     return f"{path}from scrub import {', '.join(used)}"
 
 
-def _group(number: int, group: Group, proposal: Proposal, names: Names, setting: Setting) -> str:
+def _group(number: int, group: Group, proposal: Proposal, names: Names, setting: ClaimSetting) -> str:
     lines = [f"# Acts at {group.at}, attends {_where(group)}.", f"#   {TABLE}"]
     lines += [f"#   {_acting(one, group.target, proposal)}" for one in group.members]
     parents = [names.of(source) for source in group.parents]
@@ -134,8 +134,8 @@ def _where(group: Group) -> str:
 def _acting(one: Acting, target: str, proposal: Proposal) -> str:
     """A line of the table: a head's effects where it acts, its attention, what is known of it over all positions."""
     whole = [n for n in proposal.nodes if n.component == one.head and n.position is None]
-    told = [f"{n.best:.3g} {'estimated' if n.exact is None else 'exact'}" for n in whole]
-    line = f"{one.head!s:>6}{one.effect:>+10.3g}{one.size:>10.3g}{one.attends[target]:>12.2f}   {''.join(told)}"
+    words = [f"{n.best:.3g} {'estimated' if n.exact is None else 'exact'}" for n in whole]
+    line = f"{one.head!s:>6}{one.effect:>+10.3g}{one.size:>10.3g}{one.attends[target]:>12.2f}   {''.join(words)}"
     return line.rstrip()
 
 
@@ -157,14 +157,14 @@ def _listed(opening: str, parts: Sequence[str], closing: str, bare: bool = True)
     return [f"{opening}(", *(inner or [f"{indent}    {part}," for part in parts]), f"{indent}){closing}"]
 
 
-def _answer(outline: Sketch, names: Names, setting: Setting) -> str:
+def _answer(outline: Sketch, names: Names, setting: ClaimSetting) -> str:
     read = [names.groups[i] for i in outline.answer]
     path = next(_paths_to(setting.label, outline, names, setting), None)
     comment = "what the model should answer" if path is None else f"{setting.label}: say how it follows"
     return "\n".join(_function(names.answer, read, read if path is None else [path], comment))
 
 
-def _paths_to(label: str | None, outline: Sketch, names: Names, setting: Setting) -> Iterator[str]:
+def _paths_to(label: str | None, outline: Sketch, names: Names, setting: ClaimSetting) -> Iterator[str]:
     """Expressions for the right answer among what the answer's groups hold, in those groups' names."""
     if label is None or label not in setting.data.columns:
         return
@@ -188,17 +188,17 @@ def _paths_to(label: str | None, outline: Sketch, names: Names, setting: Setting
         yield from sorted(within(outline.groups[number], names.groups[number]), key=len)
 
 
-def _rows(names: Names, setting: Setting) -> str:
+def _rows(names: Names, setting: ClaimSetting) -> str:
     added = f".with_tokens({_text(' '.join(names.added))})" if names.added else ""
     return f"def rows():\n    return Dataset.from_jsonl({setting.file}){added}"
 
 
-def _seen(setting: Setting) -> str:
+def _seen(setting: ClaimSetting) -> str:
     lines = textwrap.wrap(" ".join(setting.seen), WIDTH)
     return "\n".join(["# the rows that the proposal saw, by digest", 'SEEN = """', *lines, '"""'])
 
 
-def _claim(outline: Sketch, names: Names, setting: Setting) -> str:
+def _claim(outline: Sketch, names: Names, setting: ClaimSetting) -> str:
     given = {
         "model": _text(setting.model), "data": "rows", "metric": _text(str(setting.metric)),
         **{name: _option(value) for name, value in setting.options.items()},

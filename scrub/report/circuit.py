@@ -26,12 +26,12 @@ COLUMNS = ["part", "kind", "sender", "receiver", "channel", "at", "variable"]
 
 
 @frozen
-class Box:
+class CircuitBox:
     """A component with its positions and the variables that it stands for."""
 
     component: Component
     lines: tuple[str, ...]
-    told: str
+    described: str
     x: int = 0
     y: int = 0
 
@@ -43,8 +43,8 @@ class Box:
     def high(self) -> int:
         return LINE * len(self.lines) + PAD // 2
 
-    def at(self, x: int, y: int) -> Box:
-        return Box(self.component, self.lines, self.told, x, y)
+    def at(self, x: int, y: int) -> CircuitBox:
+        return CircuitBox(self.component, self.lines, self.described, x, y)
 
 
 def circuit_frame(circuit: Circuit) -> pd.DataFrame:
@@ -86,7 +86,7 @@ def circuit_svg(circuit: Circuit) -> str:
     rows = _rows(circuit)
     left = LETTER * max(map(len, rows)) + 2 * PAD
     width = left + max(sum(box.wide + GAP for box in boxes) for boxes in rows.values())
-    placed: dict[Component, Box] = {}
+    placed: dict[Component, CircuitBox] = {}
     drawn, top = list[str](), PAD
     for level, boxes in rows.items():
         high = max(box.high for box in boxes)
@@ -112,10 +112,10 @@ def _components(circuit: Circuit) -> set[Component]:
     return {node.component for node in circuit.nodes} | ends
 
 
-def _rows(circuit: Circuit) -> dict[str, list[Box]]:
+def _rows(circuit: Circuit) -> dict[str, list[CircuitBox]]:
     """The boxes of every level, the answer's first."""
     depth = _depths(circuit)
-    found: dict[tuple[int, int, str], list[Box]] = {}
+    found: dict[tuple[int, int, str], list[CircuitBox]] = {}
     for component in sorted(_components(circuit)):
         found.setdefault(_height(component, depth), []).append(_box(component, circuit))
     return {level: found[key] for key in sorted(found, reverse=True) for level in [key[2]]}
@@ -140,7 +140,7 @@ def _height(component: Component, depth: dict[Component, int]) -> tuple[int, int
     return component.layer, component.traits.height, f"layer {component.layer} {word}"
 
 
-def _box(component: Component, circuit: Circuit) -> Box:
+def _box(component: Component, circuit: Circuit) -> CircuitBox:
     places = [node.at for node in sorted(circuit.nodes) if node.component == component]
     named = [str(at) for at in places if at is not None]
     roles = [n for n, parts in circuit.roles if any(p in circuit.nodes and _is_at(p, component) for p in parts)]
@@ -150,16 +150,16 @@ def _box(component: Component, circuit: Circuit) -> Box:
         sum(edge.sender == component for edge in circuit.edges),
         sum(e.receiver == component for e in circuit.edges),
     )
-    told = [kept or str(component), *([f"for {', '.join(roles)}"] if roles else [])]
-    told += [f"{ends[0]} edges out, {ends[1]} in"] if circuit.edges else []
-    return Box(component, lines, "; ".join(told))
+    described = [kept or str(component), *([f"for {', '.join(roles)}"] if roles else [])]
+    described += [f"{ends[0]} edges out, {ends[1]} in"] if circuit.edges else []
+    return CircuitBox(component, lines, "; ".join(described))
 
 
 def _is_at(part: object, component: Component) -> bool:
     return getattr(part, "component", None) == component
 
 
-def _edge(edge: Edge, sender: Box, receiver: Box) -> str:
+def _edge(edge: Edge, sender: CircuitBox, receiver: CircuitBox) -> str:
     x0, y0 = sender.x + sender.wide // 2, sender.y
     x1, y1 = receiver.x + receiver.wide // 2, receiver.y + receiver.high
     shift = {"q": -6, "v": 6}.get(edge.channel, 0)
@@ -168,13 +168,13 @@ def _edge(edge: Edge, sender: Box, receiver: Box) -> str:
     return f'<g><title>{escape(str(edge))}</title>{path} stroke="{ink_of([edge.channel])}" opacity="0.7"/></g>'
 
 
-def _drawn(box: Box) -> str:
+def _drawn(box: CircuitBox) -> str:
     return "".join(_words(box))
 
 
-def _words(box: Box) -> Iterator[str]:
+def _words(box: CircuitBox) -> Iterator[str]:
     frame = f'<rect x="{box.x}" y="{box.y}" width="{box.wide}" height="{box.high}" rx="4"'
-    yield f'<g><title>{escape(box.told)}</title>{frame} fill="#eef3fa" stroke="#333333"/>'
+    yield f'<g><title>{escape(box.described)}</title>{frame} fill="#eef3fa" stroke="#333333"/>'
     for number, line in enumerate(box.lines):
         style = ' font-weight="bold"' if not number else ' font-size="11"'
         yield text(box.x + box.wide // 2, box.y + LINE * (number + 1), line, "middle", style)

@@ -153,8 +153,8 @@ def _numbers(row: DecidingRow, favours: str) -> tuple[str, ...]:
 def _sample(c: Comparison) -> Iterator[str]:
     draws = "every draw" if c.draws is None else f"{c.draws} draws"
     yield f"{c.rows} rows x {draws}, seed {c.seed}; {c.metric}, {c.better} is better, model {c.model:.3f}"
-    for name, told in c.options.items():
-        yield f"{name}: {told}"
+    for name, words in c.options.items():
+        yield f"{name}: {words}"
     for h in c.hypotheses:
         if h.options:
             yield f"options of {_names(c)[h.hypothesis]}: " + options_words(h.options)

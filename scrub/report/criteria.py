@@ -44,11 +44,11 @@ def criteria_html(result: Criteria) -> str:
 def headline(result: Criteria) -> str:
     """`names  8 parts, mean ablation, noising: faithfulness 0.86 [0.84, 0.88] of (F(M) - F(0))`."""
     share = result.faithfulness.normalized
-    told = UNDEFINED if share.value is None else f"{share} of {NORMALIZED}"
+    words = UNDEFINED if share.value is None else f"{share} of {NORMALIZED}"
     count = len(result.parts)
     parts = f"{count} {'edge' if result.level == 'edges' else 'part'}{'' if count == 1 else 's'}"
     name = short_name(result.hypothesis)
-    return f"{name}  {parts}, {result.ablation} ablation, {result.direction}: faithfulness {told}"
+    return f"{name}  {parts}, {result.ablation} ablation, {result.direction}: faithfulness {words}"
 
 
 def details(result: Criteria) -> list[str]:
@@ -115,9 +115,9 @@ def _measured(c: Completeness) -> str:
     """On which rows the worst set was searched for, and its gap measured; told where these are few."""
     if not c.apart:
         return f"searched and measured on the same {c.rows} rows, too few for two halves: its gap owes to the search"
-    told = f"searched on {c.searched} rows; gaps of the worst and of random sets are those on the other {c.rows}"
+    words = f"searched on {c.searched} rows; gaps of the worst and of random sets are those on the other {c.rows}"
     few = min(c.searched, c.rows) < FEW_ROWS
-    return f"{told}: too few to find it, or to trust its gap" if few else told
+    return f"{words}: too few to find it, or to trust its gap" if few else words
 
 
 def _gap(name: str, gap: Gap) -> tuple[str, ...]:

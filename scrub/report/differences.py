@@ -28,12 +28,12 @@ def differences_svg(differences: Sequence[Mapping[str, Any]], names: Mapping[str
 
     height = TOP + HIGH * len(pairs) + 26
     width = max(WIDE, LETTER * max(map(len, labels))) + 2 * PAD
-    told = "; ".join(f"{pair} {said(d)}" for pair, d in zip(pairs, differences, strict=True))
+    words = "; ".join(f"{pair} {said(d)}" for pair, d in zip(pairs, differences, strict=True))
     drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         'role="img" aria-labelledby="differences-title differences-desc" font-family="sans-serif" font-size="12">',
         '<title id="differences-title">Paired differences of what is recovered</title>',
-        f'<desc id="differences-desc">{escape(told)}</desc>',
+        f'<desc id="differences-desc">{escape(words)}</desc>',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         f'<line x1="{x(0)}" y1="{TOP - 8}" x2="{x(0)}" y2="{height - 24}" stroke="#1f2328" stroke-dasharray="4 3"/>',
         text(PAD, 16, "← second better", "start", ' fill="#57606a"'),

@@ -30,14 +30,14 @@ def _tuple(found: Iterable[Any]) -> tuple[Any, ...]:
 
 
 @frozen
-class Box:
+class FigureBox:
     """A variable where it stands: one box for each site and position. `told` is what hovering tells."""
 
     level: str = field(validator=_text)
     slot: str | None = field(validator=optional(_text))
     lines: tuple[str, ...] = field(converter=_tuple, validator=_texts)
     kind: str = field(validator=_text)
-    told: str = field(validator=_text)
+    told: str = field(validator=_text)  # the name in stored runs
 
 
 @frozen
@@ -47,7 +47,7 @@ class Link:
     sender: int = field(validator=instance_of(int))
     reader: int = field(validator=instance_of(int))
     channels: tuple[str, ...] = field(converter=_tuple, validator=_texts)
-    told: str = field(validator=_text)
+    told: str = field(validator=_text)  # the name in stored runs
 
 
 @frozen
@@ -60,21 +60,21 @@ class Figure:
     layered: bool = field(validator=instance_of(bool))
     levels: tuple[str, ...] = field(converter=_tuple, validator=_texts)
     slots: tuple[str | None, ...] = field(converter=_tuple, validator=deep_iterable(optional(_text)))
-    boxes: tuple[Box, ...]
+    boxes: tuple[FigureBox, ...]
     links: tuple[Link, ...]
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Figure:
         """What `attrs.asdict` made. Raises TypeError for anything else."""
-        boxes = tuple(Box(**box) for box in found["boxes"])
+        boxes = tuple(FigureBox(**box) for box in found["boxes"])
         links = tuple(Link(**link) for link in found["links"])
         words: dict[str, Any] = {**found, "boxes": boxes, "links": links}
         return cls(**words)
 
 
-def figure_of(claim: Claim, told: Mapping[str, str] | None = None) -> Figure:
+def figure_of(claim: Claim, described: Mapping[str, str] | None = None) -> Figure:
     """The figure of a claim; `told` adds words to boxes and links (keys of `report.places`, or a variable)."""
-    cells, known = _cells(claim), told or {}
+    cells, known = _cells(claim), described or {}
     slots = sorted(dict.fromkeys(slot for _, slot in cells), key=lambda slot: place_of(claim, slot))
     levels = sorted({level for level, _ in cells}, reverse=True)
     stands = [
@@ -118,19 +118,19 @@ def _cells(claim: Claim) -> dict[Cell, list[tuple[str, PlacedSite]]]:
 
 
 def _box(
-    claim: Claim, level: Level, slot: Slot | None, variable: str, site: PlacedSite, told: Mapping[str, str]
-) -> Box:
+    claim: Claim, level: Level, slot: Slot | None, variable: str, site: PlacedSite, described: Mapping[str, str]
+) -> FigureBox:
     parts = ", ".join(str(site.site).partition(" @ ")[0].split(", "))
     facts = [f"{variable} at {site.site}", f"{kinds(claim, variable)} different values"]
     facts += [f"{channel} reads {', '.join(parents) or 'nothing claimed'}" for channel, parents in site.reads]
-    known = told.get(f"{variable} at {site.site}", told.get(variable, ""))
+    known = described.get(f"{variable} at {site.site}", described.get(variable, ""))
     kind = ANSWER if variable == claim.placement.output else READER if site.reads else LEAF
     lines = (cut(variable, NAME), *wrap(parts, WORDS))
-    return Box(level.label, _named(slot), lines, kind, "; ".join(facts + ([known] if known else [])))
+    return FigureBox(level.label, _named(slot), lines, kind, "; ".join(facts + ([known] if known else [])))
 
 
 def _links(
-    claim: Claim, stands: Sequence[tuple[Slot | None, str, PlacedSite]], told: Mapping[str, str]
+    claim: Claim, stands: Sequence[tuple[Slot | None, str, PlacedSite]], described: Mapping[str, str]
 ) -> Iterator[Link]:
     """From the boxes of every parent to each reader, one link for the channels that read it there."""
     for reader, (slot, name, site) in enumerate(stands):
@@ -140,7 +140,7 @@ def _links(
             beside = claim.graph.sequence and place != slot
             channels = [c for c in site.channels_of(parent) if c in ("k", "v") or not beside]
             if channels:
-                known = told.get(edge_key(name, site.site, parent, source.site), "")
+                known = described.get(edge_key(name, site.site, parent, source.site), "")
                 said = f"{', '.join(channels)} of {name} reads {parent}" + (f"; {known}" if known else "")
                 yield Link(sender, reader, channels, said)
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from scrub.claims.resolved import Claim
 from scrub.report.channels import ink_of, label_of
-from scrub.report.drawn import ANSWER, LEAF, NAME, READER, Box, Figure, Link, figure_of
+from scrub.report.drawn import ANSWER, LEAF, NAME, READER, Figure, FigureBox, Link, figure_of
 from scrub.report.svg import cut, text
 
 LETTER, LINE, PAD, GAP, BETWEEN = 7, 15, 14, 26, 40  # pixels: a letter, a line, inside, between boxes, between levels
@@ -21,10 +21,10 @@ FILL = {ANSWER: "#fff7e0", READER: "#eef3fa", LEAF: "#f4f4f4"}
 
 
 @frozen
-class Placed:
+class PlacedBox:
     """A box with its corner."""
 
-    box: Box
+    box: FigureBox
     x: int
     y: int
 
@@ -41,13 +41,13 @@ def width_of(lines: Sequence[str]) -> int:
     return LETTER * max(map(len, lines)) + PAD
 
 
-def high_of(box: Box) -> int:
+def high_of(box: FigureBox) -> int:
     return LINE * len(box.lines) + PAD
 
 
-def claim_svg(claim: Claim, told: Mapping[str, str] | None = None) -> str:
+def claim_svg(claim: Claim, words: Mapping[str, str] | None = None) -> str:
     """The figure of a claim; `told` adds words to boxes and edges (keys of `report.places`, or a variable)."""
-    return figure_svg(figure_of(claim, told))
+    return figure_svg(figure_of(claim, words))
 
 
 def figure_svg(figure: Figure) -> str:
@@ -84,9 +84,11 @@ def _columns(figure: Figure, left: int) -> tuple[dict[str | None, int], int]:
     return found, left - GAP
 
 
-def _placed(figure: Figure, columns: dict[str | None, int]) -> tuple[list[Placed], dict[str, tuple[int, int]], int]:
+def _placed(
+    figure: Figure, columns: dict[str | None, int]
+) -> tuple[list[PlacedBox], dict[str, tuple[int, int]], int]:
     """Boxes with their corners; each level's top and height; where the last one ends."""
-    boxes: list[Placed] = []
+    boxes: list[PlacedBox] = []
     rows: dict[str, tuple[int, int]] = {}
     top = 20 + LINE
     for level in figure.levels:
@@ -96,13 +98,13 @@ def _placed(figure: Figure, columns: dict[str | None, int]) -> tuple[list[Placed
         for slot, stack in stacks.items():
             y = top + (high - sum(high_of(box) + GAP // 2 for box in stack) + GAP // 2) // 2
             for box in stack:
-                boxes.append(Placed(box, columns[slot] - width_of(box.lines) // 2, y))
+                boxes.append(PlacedBox(box, columns[slot] - width_of(box.lines) // 2, y))
                 y += high_of(box) + GAP // 2
         top += high + BETWEEN
     return boxes, rows, top - BETWEEN
 
 
-def _edges(figure: Figure, boxes: Sequence[Placed]) -> Iterator[str]:
+def _edges(figure: Figure, boxes: Sequence[PlacedBox]) -> Iterator[str]:
     """The links of each reader, from left to right."""
     for number, reader in enumerate(boxes):
         read = [(boxes[link.sender], link) for link in figure.links if link.reader == number]
@@ -111,7 +113,7 @@ def _edges(figure: Figure, boxes: Sequence[Placed]) -> Iterator[str]:
             yield _edge(sender, reader, link, place / (len(read) + 1))
 
 
-def _edge(sender: Placed, reader: Placed, link: Link, share: float) -> str:
+def _edge(sender: PlacedBox, reader: PlacedBox, link: Link, share: float) -> str:
     """One line, into the reader's lower side at a share of its width; between neighbours from side to side."""
     x0, y0, x1, y1 = (
         sender.x + sender.wide // 2,
@@ -133,7 +135,7 @@ def _edge(sender: Placed, reader: Placed, link: Link, share: float) -> str:
     return f"<g><title>{escape(link.told)}</title>{path}{label}</g>"
 
 
-def _boxes(boxes: Sequence[Placed]) -> Iterator[str]:
+def _boxes(boxes: Sequence[PlacedBox]) -> Iterator[str]:
     for placed in boxes:
         frame = f'<rect x="{placed.x}" y="{placed.y}" width="{placed.wide}" height="{placed.high}" rx="4"'
         fill = FILL[placed.box.kind]

@@ -80,8 +80,8 @@ class Scale:
 
     def number(self, effect: float) -> str:
         """A signed number; a dot for what is 0 in the decimals that are shown."""
-        told = f"{effect / 10**self.power:+z.{self.decimals}f}"
-        return told if any(digit in told for digit in "123456789") else "·"
+        words = f"{effect / 10**self.power:+z.{self.decimals}f}"
+        return words if any(digit in words for digit in "123456789") else "·"
 
     def shade(self, effect: float) -> str:
         """One of five shades, by the share of the largest effect."""

@@ -66,14 +66,14 @@ def hypothesis_html(hypothesis: Hypothesis) -> str:
 def checked_html(checked: Checked) -> str:
     """The figure of a claim below what check found; where something is wrong, its problems one a line."""
     foil = checked.hypothesis.foil_reason
-    told = headed(f"foil: {foil}") if foil else ""
+    described = headed(f"foil: {foil}") if foil else ""
     if checked.claim is None:
-        return f"<div>{told}{problems_html(checked.problems)}{_warned(checked.warnings)}</div>"
+        return f"<div>{described}{problems_html(checked.problems)}{_warned(checked.warnings)}</div>"
     from scrub.report.figure import claim_svg
 
     wrong = problems_html(checked.problems) if checked.problems else ""
     figure = wide(claim_svg(checked.claim))
-    return f"<div>{told}{wrong}{figure}{_right(checked)}{_warned(checked.warnings)}</div>"
+    return f"<div>{described}{wrong}{figure}{_right(checked)}{_warned(checked.warnings)}</div>"
 
 
 def _right(checked: Checked) -> str:

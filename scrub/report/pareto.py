@@ -14,7 +14,7 @@ from scrub.report.svg import cut, text, ticks
 from scrub.score.comparison import CLAIM
 
 if TYPE_CHECKING:
-    from scrub.score.comparison import Point
+    from scrub.score.comparison import ParetoPoint
     from scrub.score.statistics import Interval
 
 # pixels: the plot, its corner, a line of the legend; all of it as wide as a phone shows without scrolling
@@ -38,7 +38,7 @@ class Pareto(Protocol):
     @property
     def hypotheses(self) -> Sequence[Spanned]: ...
     @property
-    def pareto(self) -> Sequence[Point]: ...
+    def pareto(self) -> Sequence[ParetoPoint]: ...
     @property
     def metric(self) -> str: ...
     @property
@@ -72,7 +72,7 @@ def comparison_svg(c: Pareto) -> str:
     """Claims as discs with their intervals, controls as squares; hollow where another point dominates."""
     axes, points = Axes.of(c), [p for p in c.pareto if p.recovered is not None]
     spans = {h.hypothesis: h.recovered for h in c.hypotheses}
-    told = [_told(p, c.labels) for p in points]
+    described = [_described(p, c.labels) for p in points]
     legend = list(_legend(points, {name: cut(label, NAME) for name, label in c.labels.items()}))
     height = TOP + HIGH + 46 + LINE * len(legend)
     title = f"Share of {c.metric} recovered against bits kept"
@@ -80,11 +80,11 @@ def comparison_svg(c: Pareto) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
         'role="img" aria-labelledby="pareto-title pareto-desc" font-family="sans-serif" font-size="13">',
         f'<title id="pareto-title">{escape(title)}</title>',
-        f'<desc id="pareto-desc">{escape("; ".join(f"{i}  {line}" for i, line in enumerate(told, 1)))}</desc>',
+        f'<desc id="pareto-desc">{escape("; ".join(f"{i}  {line}" for i, line in enumerate(described, 1)))}</desc>',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         text(12, 18, f"{cut(c.metric, 26)}: share recovered", "start", ' font-size="14" font-weight="bold"'),
     ]
-    marks = [_mark(p, axes, line) for p, line in zip(points, told, strict=True)]
+    marks = [_mark(p, axes, line) for p, line in zip(points, described, strict=True)]
     drawn = [*_frame(axes), *_spans(points, spans, axes), *marks, *_labels(points, spans, axes)]
     below = TOP + HIGH + 56
     listed = [
@@ -95,16 +95,16 @@ def comparison_svg(c: Pareto) -> str:
     return "\n".join([*head, *drawn, *listed, "</svg>"]) + "\n"
 
 
-def _told(p: Point, names: Mapping[str, str]) -> str:
+def _described(p: ParetoPoint, names: Mapping[str, str]) -> str:
     kind = "" if p.kind == CLAIM else " (control)"
     by = f", dominated by {names.get(p.dominated_by, p.dominated_by)}" if p.dominated_by else ""
     return f"{names.get(p.hypothesis, p.hypothesis)}{kind}: {p.bits:.1f} bits, {p.recovered:z.2f}{by}"
 
 
-def _legend(points: Sequence[Point], names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _legend(points: Sequence[ParetoPoint], names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Lines with the number of their point, which further lines do not have."""
     for number, p in enumerate(points, 1):
-        for i, line in enumerate(wrap(_told(p, names), LETTERS)):
+        for i, line in enumerate(wrap(_described(p, names), LETTERS)):
             yield ("" if i else str(number)), line
 
 
@@ -122,7 +122,7 @@ def _frame(axes: Axes) -> Iterator[str]:
     yield text(12, TOP - 7, "recovered", "start", ' font-size="12"')
 
 
-def _span(p: Point, spans: Mapping[str, Interval], axes: Axes) -> tuple[float, float, float] | None:
+def _span(p: ParetoPoint, spans: Mapping[str, Interval], axes: Axes) -> tuple[float, float, float] | None:
     """Where a claim's interval stands: x, its upper and its lower end."""
     span = spans.get(p.hypothesis) if p.kind == CLAIM else None
     if span is None or span.low is None or span.high is None:
@@ -130,14 +130,14 @@ def _span(p: Point, spans: Mapping[str, Interval], axes: Axes) -> tuple[float, f
     return axes.x(p.bits), axes.y(span.high), axes.y(span.low)
 
 
-def _spans(points: Sequence[Point], spans: Mapping[str, Interval], axes: Axes) -> Iterator[str]:
+def _spans(points: Sequence[ParetoPoint], spans: Mapping[str, Interval], axes: Axes) -> Iterator[str]:
     for p in points:
         if ends := _span(p, spans, axes):
             x, top, low = ends
             yield f'<line x1="{x}" y1="{low}" x2="{x}" y2="{top}" stroke="{BLUE}"/>'
 
 
-def _labels(points: Sequence[Point], spans: Mapping[str, Interval], axes: Axes) -> Iterator[str]:
+def _labels(points: Sequence[ParetoPoint], spans: Mapping[str, Interval], axes: Axes) -> Iterator[str]:
     """The numbers of the legend beside their points; those of points that lie on each other together."""
     lines = [ends for p in points if (ends := _span(p, spans, axes))]
     taken = [Room(x - 2, top, x + 2, low) for x, top, low in lines]
@@ -151,11 +151,11 @@ def _labels(points: Sequence[Point], spans: Mapping[str, Interval], axes: Axes) 
             yield text(found.x, round(found.y + 4.5, 1), found.words, "middle", f' font-weight="bold"{look}')
 
 
-def _mark(p: Point, axes: Axes, told: str) -> str:
+def _mark(p: ParetoPoint, axes: Axes, described: str) -> str:
     x, y = axes.x(p.bits), axes.y(p.recovered or 0.0)
     colour = BLUE if p.kind == CLAIM else GREY
     look = f'fill="{"#ffffff" if p.dominated_by else colour}" stroke="{colour}" stroke-width="2"'
-    name = f"<title>{escape(told)}</title>"
+    name = f"<title>{escape(described)}</title>"
     if p.kind == CLAIM:
         return f'<circle cx="{x}" cy="{y}" r="5" {look}>{name}</circle>'
     return f'<rect x="{round(x - 4, 1)}" y="{round(y - 4, 1)}" width="8" height="8" {look}>{name}</rect>'

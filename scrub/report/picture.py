@@ -42,7 +42,7 @@ class Frame:
 
 
 def picture(
-    grid: Grid[C], look: Callable[[C], Look], scale: Scale, title: str, told: str, notes: Sequence[str], upward: bool
+    grid: Grid[C], look: Callable[[C], Look], scale: Scale, title: str, words: str, notes: Sequence[str], upward: bool
 ) -> str:
     """The grid with its legend; `told` is what a screen reader says of it, `upward` puts the first row lowest."""
     cells = {key: look(cell) for key, cell in grid.cells.items()}
@@ -56,7 +56,7 @@ def picture(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         'role="img" aria-labelledby="title desc" font-family="sans-serif" font-size="11" fill="#000000">',
         f'<title id="title">{escape(title)}</title>',
-        f'<desc id="desc">{escape(told)}</desc>',
+        f'<desc id="desc">{escape(words)}</desc>',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         text(PAD, PAD + 12, title, "start", ' font-size="14" font-weight="bold"'),
     ]

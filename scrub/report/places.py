@@ -17,7 +17,7 @@ NOTHING = " reads nothing claimed"
 
 
 @frozen
-class Place:
+class BoxPlace:
     """A variable at one of its sites; `values` counts different ones, `paths` its occurrences in the tree."""
 
     variable: str
@@ -32,7 +32,7 @@ class Place:
 
 
 @frozen
-class Edge:
+class ReadLine:
     """What a reader reads of a variable; `paths` are those of the sender's occurrences there."""
 
     reader: str
@@ -51,25 +51,25 @@ def edge_key(reader: str, at: object, sender: str, site: object) -> str:
     return f"{reader} at {at} reads {sender} at {site}"
 
 
-def places(claim: Claim, tree: Occurrence) -> list[Place]:
+def places(claim: Claim, tree: Occurrence) -> list[BoxPlace]:
     """Every variable at every site that is reached, readers first."""
     found: dict[tuple[str, str], list[Occurrence]] = {}
     for node in tree.walk():
         found.setdefault((node.variable, node.site), []).append(node)
     return [
-        Place(variable, site, tuple(_reads(nodes[0])), kinds(claim, variable), tuple(n.path for n in nodes))
+        BoxPlace(variable, site, tuple(_reads(nodes[0])), kinds(claim, variable), tuple(n.path for n in nodes))
         for (variable, site), nodes in found.items()
     ]
 
 
-def edges(tree: Occurrence) -> list[Edge]:
+def edges(tree: Occurrence) -> list[ReadLine]:
     """Every site of a reader with every site that it reads, readers first."""
     found: dict[tuple[str, str, tuple[str, ...], str, str], list[str]] = {}
     for node in tree.walk():
         for child in node.children:
             ends = node.variable, node.site, child.channels, child.variable, child.site
             found.setdefault(ends, []).append(child.path)
-    return [Edge(*ends, tuple(paths)) for ends, paths in found.items()]
+    return [ReadLine(*ends, tuple(paths)) for ends, paths in found.items()]
 
 
 def _reads(node: Occurrence) -> Iterable[str]:
@@ -82,7 +82,7 @@ def kinds(claim: Claim, variable: str) -> int:
     return len(set(codes(map(key, claim.values[variable])).tolist()))
 
 
-def told(found: Iterable[Place], links: Iterable[Edge], result: Mapping[str, Any]) -> dict[str, str]:
+def hover_words(found: Iterable[BoxPlace], links: Iterable[ReadLine], result: Mapping[str, Any]) -> dict[str, str]:
     """What a result, in its JSON form, knows of each box and edge of the figure, by their keys."""
     swaps = {s["variable"]: s for s in result["diagnostics"]["variables"]}
     effects = result["diagnostics"]["effects"]

@@ -72,11 +72,11 @@ def proposal_svg(p: Proposal) -> str:
     """The heat map of components as a standalone SVG; the strongest nodes where a model has no layers."""
     m = ranked.components(p) or ranked.strongest(p)
     title = f"Effects of {'components' if m.layers else 'nodes'} on {name(p.metric)}, {p.direction}"
-    best = ", ".join(Cell.of(node, is_absolute(p)).told for _, node in ranked.listed(p)[:5])
-    told = f"A heat map of {m.caption}: {_shown_values(p)}. The strongest nodes: {best}."
+    best = ", ".join(Cell.of(node, is_absolute(p)).words for _, node in ranked.listed(p)[:5])
+    words = f"A heat map of {m.caption}: {_shown_values(p)}. The strongest nodes: {best}."
     notes = ["rows are layers, numbered columns their heads"] if m.layers else []
     notes += [_colours(m), f"bold: patched; {_shown_values(p)}", f"{clean(p.method)}, {p.rows} rows, seed {p.seed}"]
-    return picture(m.grid, m.look, m.scale, title, told, notes, m.layers)
+    return picture(m.grid, m.look, m.scale, title, words, notes, m.layers)
 
 
 def _headline(p: Proposal) -> str:
@@ -154,11 +154,11 @@ def _nodes(p: Proposal) -> Listing:
     head += ["exact", "method", *(["companions disagree"] if flags else [])]
     rows: list[tuple[str, ...]] = []
     for rank, node in shown:
-        told, exact = (size if absolute else number), node.exact
-        row = [str(rank), name(node.node), *([name(node.position)] if places else []), told(node.score)]
+        words, exact = (size if absolute else number), node.exact
+        row = [str(rank), name(node.node), *([name(node.position)] if places else []), words(node.score)]
         row += [
             *([number(node.signed)] if absolute else []),
-            "-" if exact is None else told(exact),
+            "-" if exact is None else words(exact),
             name(node.method),
         ]
         flag = f"! {_companions(node, absolute)}" if node.disagree else ""
@@ -183,8 +183,8 @@ def _further(p: Proposal) -> list[str]:
 
 
 def _companions(node: Ranked, absolute: bool) -> str:
-    told = size if absolute else number
-    return ", ".join(f"{name(other)} {told(score)}" for other, score in node.companions.items())
+    words = size if absolute else number
+    return ", ".join(f"{name(other)} {words(score)}" for other, score in node.companions.items())
 
 
 def _edges(p: Proposal) -> Listing | None:
@@ -192,8 +192,8 @@ def _edges(p: Proposal) -> Listing | None:
         return None
     some = sorted(p.edges, key=lambda e: -abs(e.score))[:EDGES]
     absolute = "absolute" in (p.edge_aggregate or "")
-    told = size if absolute else number
-    rows = tuple((name(e.sender), name(e.receiver), told(e.score)) for e in some)
+    words = size if absolute else number
+    rows = tuple((name(e.sender), name(e.receiver), words(e.score)) for e in some)
     what = "means of |estimate|" if absolute else "signed mean estimates"
     how = f"by {name(p.edge_method)}: {what}, none is patched"
     caption = f"the {len(rows)} strongest of {several(len(p.edges), 'edge')}, {how}"

@@ -42,7 +42,7 @@ class Cell:
         return scale.look(self.effect, self.title, self.mixed, self.node.exact is not None)
 
     @property
-    def told(self) -> str:
+    def words(self) -> str:
         """`9.9 @ END -1.50`."""
         place = "" if self.node.position is None else f" @ {self.node.position}"
         value = f"±{size(abs(self.effect))}" if self.mixed else number(self.effect)
@@ -53,7 +53,7 @@ class Cell:
         node, word = self.node, size if self.absolute else number
         exact = "not patched" if node.exact is None else f"exact {word(node.exact)}"
         of = "means of |effect|: " if self.absolute else ""
-        return f"{self.told} ({of}{exact}, estimate {word(node.score)} by {clean(node.method)})"
+        return f"{self.words} ({of}{exact}, estimate {word(node.score)} by {clean(node.method)})"
 
 
 @frozen

@@ -27,11 +27,11 @@ def shares_svg(result: Mapping[str, Any]) -> str:
         return LEFT + round((share - low) / (high - low) * WIDE)
 
     height = HIGH * len(marks) + 40
-    told = "; ".join(f"{name} {_said(mark)}" for name, mark, _ in marks) + f"; the bar is {result['bar']:.2f}"
+    words = "; ".join(f"{name} {_said(mark)}" for name, mark, _ in marks) + f"; the bar is {result['bar']:.2f}"
     drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDE + RIGHT}" height="{height}" '
         f'viewBox="0 0 {LEFT + WIDE + RIGHT} {height}" role="img" font-family="sans-serif" font-size="12">',
-        f"<title>{escape(told)}</title>",
+        f"<title>{escape(words)}</title>",
     ]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         drawn.append(_line(x(share), 0, x(share), height - 30, "#d0d7de"))
@@ -50,8 +50,8 @@ def _mark(name: str, mark: Mapping[str, Any], ink: str, y: int, x: Any) -> list[
     if mark["value"] is None:
         drawn.append(text(LEFT + 8, y + 4, "undefined", "start", f' fill="{CONTROL}"'))
     else:
-        told = f"<title>{_said(mark)}</title>"
-        drawn.append(f'<circle cx="{x(mark["value"])}" cy="{y}" r="5" fill="{ink}">{told}</circle>')
+        words = f"<title>{_said(mark)}</title>"
+        drawn.append(f'<circle cx="{x(mark["value"])}" cy="{y}" r="5" fill="{ink}">{words}</circle>')
     return drawn
 
 

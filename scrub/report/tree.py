@@ -19,16 +19,16 @@ NAME, SITE = 32, 44  # letters that are drawn
 
 
 @frozen
-class Node:
+class TreeNode:
     """An occurrence where it stands: the left end of its box and its middle line."""
 
     occurrence: Occurrence
     x: int
     y: float
     wide: int
-    children: tuple[Node, ...]
+    children: tuple[TreeNode, ...]
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[TreeNode]:
         yield self
         for child in self.children:
             yield from child.walk()
@@ -74,33 +74,33 @@ def _columns(tree: Occurrence) -> list[int]:
     return [PAD + sum(wide[:depth]) + depth * GAP for depth in range(len(wide))]
 
 
-def _placed(occurrence: Occurrence, columns: list[int], depth: int, top: float) -> Node:
+def _placed(occurrence: Occurrence, columns: list[int], depth: int, top: float) -> TreeNode:
     """A subtree whose first leaf has its middle at `top`; a reader stands in the middle of what it reads."""
-    children: list[Node] = []
+    children: list[TreeNode] = []
     below = top
     for child in occurrence.children:
         children.append(_placed(child, columns, depth + 1, below))
         below = _bottom(children[-1]) + HIGH + APART
     y = (children[0].y + children[-1].y) / 2 if children else top
-    return Node(occurrence, columns[depth], y, _wide(occurrence), tuple(children))
+    return TreeNode(occurrence, columns[depth], y, _wide(occurrence), tuple(children))
 
 
-def _bottom(node: Node) -> float:
+def _bottom(node: TreeNode) -> float:
     return max(found.y for found in node.walk())
 
 
-def _edge(reader: Node, child: Node) -> str:
+def _edge(reader: TreeNode, child: TreeNode) -> str:
     """From what is read to who reads it, named by its channels."""
     channels = child.occurrence.channels
     ink, name = ink_of(channels), label_of(channels)
     x0, x1, middle = reader.x + reader.wide, child.x, child.x - GAP // 2
     path = f'<path d="M{x1},{child.y:g} C{middle},{child.y:g} {middle},{reader.y:g} {x0},{reader.y:g}" fill="none"'
     label = text(x1 - 4, child.y - 4, cut(name, NAME), "end", f' font-size="10" fill="{ink}"') if name else ""
-    told = f"{', '.join(channels)} of {reader.occurrence.variable} reads {child.occurrence.variable}"
-    return f'<g><title>{escape(told)}</title>{path} stroke="{ink}"/>{label}</g>'
+    described = f"{', '.join(channels)} of {reader.occurrence.variable} reads {child.occurrence.variable}"
+    return f'<g><title>{escape(described)}</title>{path} stroke="{ink}"/>{label}</g>'
 
 
-def _box(node: Node) -> str:
+def _box(node: TreeNode) -> str:
     o, x, y = node.occurrence, node.x, round(node.y - HIGH / 2)
     fill = "#fff7e0" if o.is_root else "#f4f4f4" if o.leaf else "#eef3fa"
     frame = f'<rect x="{x}" y="{y}" width="{node.wide}" height="{HIGH}" rx="4" fill="{fill}" stroke="#333333"/>'

@@ -88,11 +88,11 @@ def _cost(p: Proposal) -> Iterator[str]:
     if p.agreement is None:
         return
     patched = p.agreement.nodes
-    told = [(k, n) for k, n in p.recall if k in COSTS or k == p.recall[-1][0]]
-    for k, n in told:
+    words = [(k, n) for k, n in p.recall if k in COSTS or k == p.recall[-1][0]]
+    for k, n in words:
         what = "the largest patched effect was" if k == 1 else f"the {k} largest patched effects were"
         yield f"{what} found with {several(n, 'patch').replace('patchs', 'patches')}"
-    if not told:
+    if not words:
         yield "no patched node has an effect"
     if p.overhead is not None:
         yield f"{size(p.overhead)} times the patches of a perfect order (weighted mean)"
@@ -139,8 +139,8 @@ def _sample(p: Proposal) -> Iterator[str]:
     if p.options:
         facts.append(("options", options_words(p.options)))
     wide = max(len(word) for word, _ in facts) + 2
-    for word, told in facts:
-        yield from wrap(clean(told), ROOM, initial_indent=word.ljust(wide), subsequent_indent=" " * wide)
+    for word, words in facts:
+        yield from wrap(clean(words), ROOM, initial_indent=word.ljust(wide), subsequent_indent=" " * wide)
     rows = "this row was" if p.rows == 1 else f"these {p.rows} rows were"
     yield f"{rows} seen: a claim is to be tested on others"
 

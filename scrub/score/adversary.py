@@ -21,7 +21,7 @@ from scrub.score.control import Adversary
 from scrub.score.cost import SEARCH_DRAWS, SEARCH_ROWS
 from scrub.score.effect import swap_words, swapped_at
 from scrub.score.result import Result, ratio
-from scrub.score.sample import Bench, Samples, resample_only
+from scrub.score.sample import ClaimBench, Samples, resample_only
 from scrub.score.statistics import interval
 from scrub.score.verdict import INCONCLUSIVE, REFUTED, ROUNDING, SUPPORTED, UNDEFINED
 
@@ -30,7 +30,7 @@ Rows = Int[np.ndarray, " row"]
 
 
 def attack(
-    bench: Bench, samples: Samples, draws: int, seed: int, done: Callable[[int], None] = lambda _: None
+    bench: ClaimBench, samples: Samples, draws: int, seed: int, done: Callable[[int], None] = lambda _: None
 ) -> Adversary:
     """Search on the even reference rows (in the order of digests), measure on the odd ones."""
     swaps = all_swaps(bench.tree, bench.claim)
@@ -80,7 +80,7 @@ def _greedy(swaps: list[Swap], harm: Callable[[frozenset[Swap]], float]) -> froz
 
 
 def _columns(
-    bench: Bench, samples: Samples, at: Rows, draws: int, seed: int, made: frozenset[Swap]
+    bench: ClaimBench, samples: Samples, at: Rows, draws: int, seed: int, made: frozenset[Swap]
 ) -> Float[np.ndarray, "row column"]:
     """Row means of (scrubbed, random, model) with some swaps made, on some of the reference rows."""
     table = resample_only(bench, samples.references[at], draws, seed, made)
@@ -88,7 +88,7 @@ def _columns(
 
 
 def challenge(
-    bench: Bench,
+    bench: ClaimBench,
     samples: Samples,
     result: Result,
     draws: int,

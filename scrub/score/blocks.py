@@ -17,30 +17,30 @@ Arrays = dict[str, np.ndarray]
 
 
 @frozen(eq=False)
-class Block:
+class NumberBlock:
     """`compute` gives arrays with one entry for each call, or row, of the block.
 
     `told` makes the key, which takes a walk through all that was drawn: nobody who keeps nothing asks for it.
     """
 
-    told: Callable[[], str]
+    text: Callable[[], str]
     compute: Callable[[], Arrays]
 
     @property
     def key(self) -> str:
-        return self.told()
+        return self.text()
 
 
-Keep = Callable[[Iterable[Block]], Iterator[tuple[int, Arrays]]]  # the number of a block, and its arrays
+Keep = Callable[[Iterable[NumberBlock]], Iterator[tuple[int, Arrays]]]  # the number of a block, and its arrays
 
 
-def keep_nothing(blocks: Iterable[Block]) -> Iterator[tuple[int, Arrays]]:
+def keep_nothing(blocks: Iterable[NumberBlock]) -> Iterator[tuple[int, Arrays]]:
     """Compute every block as it comes."""
     for number, block in enumerate(blocks):
         yield number, block.compute()
 
 
-def gathered(keep: Keep, blocks: Iterable[Block], done: Callable[[int], None] = lambda _: None) -> Arrays:
+def gathered(keep: Keep, blocks: Iterable[NumberBlock], done: Callable[[int], None] = lambda _: None) -> Arrays:
     """The arrays of all blocks, each joined in the order of the blocks; `done` hears of the entries as they come."""
     found: dict[int, Arrays] = {}
     for number, arrays in keep(blocks):

@@ -14,7 +14,7 @@ from scrub.engine.on_graph import GraphRows
 from scrub.errors import ClaimError, some
 from scrub.model.computation import Computation
 from scrub.score.in_use import differing
-from scrub.score.sample import Bench
+from scrub.score.sample import ClaimBench
 
 CLOSE = 1e-3  # of a metric, computed twice in fp32
 
@@ -25,7 +25,7 @@ class Given:
 
     what: str
     same: object
-    told: str
+    words: str
     by_row: bool = False
 
 
@@ -63,7 +63,7 @@ def _given(claim: Claim, model: str) -> list[Given]:
 
 
 def refuse_other_numbers(
-    benches: Sequence[Bench], references: Sequence[Int[np.ndarray, " row"]], names: Sequence[str]
+    benches: Sequence[ClaimBench], references: Sequence[Int[np.ndarray, " row"]], names: Sequence[str]
 ) -> None:
     """Functions are no text: models and metrics of functions are told apart by what they give. Raises ClaimError.
 

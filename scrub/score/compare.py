@@ -26,7 +26,7 @@ from scrub.score.comparison import (
     DecidingRow,
     Difference,
     Fact,
-    Point,
+    ParetoPoint,
     Refinement,
     labels,
 )
@@ -34,7 +34,7 @@ from scrub.score.control import SHUFFLED
 from scrub.score.paired import holm, sign_flip, studentised
 from scrub.score.refine import refines, swapped
 from scrub.score.result import ROUNDING, Result, gap
-from scrub.score.sample import Bench, Samples
+from scrub.score.sample import ClaimBench, Samples
 from scrub.score.statistics import FEW_ROWS, UNDEFINED, interval
 from scrub.score.stories import row_text
 from scrub.score.structural import edges, facts
@@ -53,7 +53,7 @@ class Rival:
     """A claim that was sampled, under a name that no other has."""
 
     name: str
-    bench: Bench
+    bench: ClaimBench
     samples: Samples
 
 
@@ -168,20 +168,20 @@ def _judged(d: Difference) -> Difference:
     return evolve(d, verdict=word, reason=f"the whole interval lies {side} 0, p = {d.adjusted:.2g}.")
 
 
-def pareto(compared: Sequence[Compared], constant: float | None, short: dict[str, str]) -> tuple[Point, ...]:
+def pareto(compared: Sequence[Compared], constant: float | None, short: dict[str, str]) -> tuple[ParetoPoint, ...]:
     """Share against bits, claims and controls; marked where another keeps no more bits and recovers no less."""
     everything = compared[0].bits.everything
-    points = [Point(c.hypothesis, CLAIM, c.bits.kept, c.recovered.value) for c in compared]
-    points += [Point(KEEP_ALL, CONTROL, everything, 1.0), Point(KEEP_NOTHING, CONTROL, 0.0, 0.0)]
-    points += [Point(CONSTANT, CONTROL, 0.0, constant)] if constant is not None else []
+    points = [ParetoPoint(c.hypothesis, CLAIM, c.bits.kept, c.recovered.value) for c in compared]
+    points += [ParetoPoint(KEEP_ALL, CONTROL, everything, 1.0), ParetoPoint(KEEP_NOTHING, CONTROL, 0.0, 0.0)]
+    points += [ParetoPoint(CONSTANT, CONTROL, 0.0, constant)] if constant is not None else []
     points += [
-        Point(f"{SHUFFLED} of {short[c.hypothesis]}", CONTROL, control.bits, control.value)
+        ParetoPoint(f"{SHUFFLED} of {short[c.hypothesis]}", CONTROL, control.bits, control.value)
         for c in compared for control in c.controls if control.name == SHUFFLED and control.bits is not None
     ]  # fmt: skip
     return tuple(evolve(p, dominated_by=_dominating(p, points)) for p in points)
 
 
-def _dominating(point: Point, points: Sequence[Point]) -> str | None:
+def _dominating(point: ParetoPoint, points: Sequence[ParetoPoint]) -> str | None:
     """The best point that dominates this one, by more than rounding."""
     share = point.recovered
     if share is None:

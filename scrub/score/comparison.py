@@ -79,7 +79,7 @@ class Difference:
 
 
 @frozen
-class Point:
+class ParetoPoint:
     """A claim or a control on the Pareto picture; `dominated_by` keeps no more bits and recovers no less."""
 
     hypothesis: str
@@ -129,7 +129,7 @@ class Comparison:
 
     hypotheses: tuple[Compared, ...]
     differences: tuple[Difference, ...]
-    pareto: tuple[Point, ...]
+    pareto: tuple[ParetoPoint, ...]
     refines: tuple[Refinement, ...]
     structural: tuple[Fact, ...]
     deciding: tuple[DecidingRow, ...]

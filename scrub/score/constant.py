@@ -22,7 +22,7 @@ from scrub.claims.metric import Metric
 from scrub.claims.resolved import Claim
 from scrub.errors import MetricError
 from scrub.metrics import AT_ONCE, Against, Formula, References, find
-from scrub.score.measure import Measured, OnGraph, numbers
+from scrub.score.measure import GraphAnswers, Measured, numbers
 from scrub.score.metrics import Numbers, apply
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ def _own(
     references: Int[np.ndarray, " reference"],
 ) -> Numbers:
     most = max(OWN_CALLS // len(references), 2)
-    if isinstance(measured, OnGraph):
+    if isinstance(measured, GraphAnswers):
         outputs = measured.rows.outputs(pool)
         distinct = list({alike(output): output for output in outputs}.values())
         candidates = [*_spread(distinct, most), *_mean(outputs)]

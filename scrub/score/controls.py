@@ -17,11 +17,11 @@ from jaxtyping import Float, Int
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Classes, Drawn, Draws, words
 from scrub.errors import ClaimError, MetricError, ModelError, did_you_mean
-from scrub.score.blocks import Block, gathered
+from scrub.score.blocks import NumberBlock, gathered
 from scrub.score.control import CONSTANT, KEEP, REPLACE, SHUFFLED, Control
 from scrub.score.cost import PERMUTATIONS
 from scrub.score.result import Result, ratio
-from scrub.score.sample import Bench, Samples, at_once, chunks
+from scrub.score.sample import ClaimBench, Samples, at_once, chunks
 from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.score.verdict import INCONCLUSIVE, ROUNDING, SUPPORTED
 from scrub.score.verdict import UNDEFINED as NO_VERDICT
@@ -67,13 +67,13 @@ def permutation(claim: Claim, seed: int, number: int) -> Int[np.ndarray, " row"]
 
 
 def shuffled(
-    bench: Bench, references: Int[np.ndarray, " row"], seed: int, number: int = PERMUTATIONS,
+    bench: ClaimBench, references: Int[np.ndarray, " row"], seed: int, number: int = PERMUTATIONS,
     done: Callable[[int], None] = lambda _: None,
 ) -> Float[np.ndarray, "row permutation"]:  # fmt: skip
     """The scrubbed metric with shuffled values: each permutation is one draw of every reference row."""
     made = [ShuffledDraws(bench.claim, seed, source=permutation(bench.claim, seed, k)) for k in range(number)]
 
-    def blocks() -> Iterator[Block]:
+    def blocks() -> Iterator[NumberBlock]:
         for calls in _by_permutation(references, number, at_once(bench)):
             drawn = [made[k].tree(bench.tree, _part(calls, k)) for k in np.unique(calls.draw).tolist()]
             yield bench.alone(calls, {path: _joined([tree[path] for tree in drawn]) for path in drawn[0]})
@@ -96,7 +96,7 @@ def _joined(parts: list[Drawn]) -> Drawn:
     return Drawn(np.concatenate([p.own for p in parts]), np.concatenate([p.rest for p in parts]))
 
 
-def self_swapped(bench: Bench, samples: Samples) -> float | None:
+def self_swapped(bench: ClaimBench, samples: Samples) -> float | None:
     """The share of all donors that are the calling row; None for a claim without donors."""
     weight = Counter(node.variable for node in bench.tree.walk() if not node.is_root)
     total = sum(weight[swaps.variable] for swaps in samples.swaps)
@@ -105,7 +105,7 @@ def self_swapped(bench: Bench, samples: Samples) -> float | None:
 
 
 def control(
-    bench: Bench, samples: Samples, result: Result, seed: int, controls: str = "shuffled",
+    bench: ClaimBench, samples: Samples, result: Result, seed: int, controls: str = "shuffled",
     done: Callable[[int], None] = lambda _: None,
 ) -> Result:  # fmt: skip
     """A result with its controls. A supported claim that recovers no more than its shuffles is inconclusive.
@@ -159,7 +159,7 @@ def _judged(result: Result, more: Interval) -> Result:
     return evolve(result, verdict=INCONCLUSIVE, reason=reason)
 
 
-def _by_definition(bench: Bench, result: Result) -> tuple[Control, ...]:
+def _by_definition(bench: ClaimBench, result: Result) -> tuple[Control, ...]:
     """What keeping everything, replacing everything and a constant recover, where a share is defined."""
     if result.verdict == NO_VERDICT:
         return tuple(Control(name, None, None, None) for name in (KEEP, REPLACE, CONSTANT))

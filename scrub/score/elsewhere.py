@@ -18,13 +18,13 @@ from scrub.score.control import RANDOM, Control
 from scrub.score.cost import CHOICES
 from scrub.score.cost import MOVED_DRAWS as DRAWS
 from scrub.score.result import Result, ratio
-from scrub.score.sample import Bench, Samples, resample_only
+from scrub.score.sample import ClaimBench, Samples, resample_only
 from scrub.score.statistics import interval
 
 
 def random_sites(
-    hypothesis: Hypothesis, bench: Bench, samples: Samples, result: Result, seed: int,
-    bench_of: Callable[[Hypothesis], Bench], done: Callable[[int], None] = lambda _: None,
+    hypothesis: Hypothesis, bench: ClaimBench, samples: Samples, result: Result, seed: int,
+    bench_of: Callable[[Hypothesis], ClaimBench], done: Callable[[int], None] = lambda _: None,
 ) -> Result:  # fmt: skip
     """A result with what the claim recovers, on average, with its heads moved to others; five seeded choices.
 
@@ -38,7 +38,8 @@ def random_sites(
 
 
 def _measured(
-    hypothesis: Hypothesis, bench: Bench, samples: Samples, seed: int, bench_of: Callable[[Hypothesis], Bench],
+    hypothesis: Hypothesis, bench: ClaimBench, samples: Samples, seed: int,
+    bench_of: Callable[[Hypothesis], ClaimBench],
     done: Callable[[int], None],
 ) -> Control:  # fmt: skip
     tables: list[np.ndarray] = []

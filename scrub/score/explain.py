@@ -20,7 +20,7 @@ from scrub.engine.unroll import Occurrence, rest_paths
 from scrub.score.cost import Budget, with_all_below
 from scrub.score.effect import SwapEffect, swapped_at
 from scrub.score.result import ratio
-from scrub.score.sample import Bench, Samples, resample_only
+from scrub.score.sample import ClaimBench, Samples, resample_only
 from scrub.score.stories import RowStory, row_story
 from scrub.shown import shown
 
@@ -67,7 +67,7 @@ class Explanation:
 
 
 def swap_effects(
-    bench: Bench, samples: Samples, draws: int, seed: int, done: Done = lambda _: None,
+    bench: ClaimBench, samples: Samples, draws: int, seed: int, done: Done = lambda _: None,
     chosen: Collection[Swap] | None = None, ready: Callable[[Sequence[SwapEffect]], None] = lambda so_far: None,
 ) -> tuple[SwapEffect, ...]:  # fmt: skip
     """The effect of every swap on rows that were sampled, with the same draws, largest gain first.
@@ -130,7 +130,7 @@ def _calls(references: Int[np.ndarray, " row"], draws: int) -> Calls:
     return Calls(np.repeat(references, draws), np.tile(np.arange(draws), len(references)))
 
 
-def _own(bench: Bench, drawn: dict[str, Drawn], swap: Swap, node: Occurrence) -> float:
+def _own(bench: ClaimBench, drawn: dict[str, Drawn], swap: Swap, node: Occurrence) -> float:
     """The share of draws in which a swap returned the calling row, that of the first who shares it."""
     path, kind = swap
     if kind == "rest":
@@ -141,7 +141,7 @@ def _own(bench: Bench, drawn: dict[str, Drawn], swap: Swap, node: Occurrence) ->
 
 
 def quick_effects(
-    bench: Bench, samples: Samples, budget: Budget, seed: int, done: Done = lambda _: None
+    bench: ClaimBench, samples: Samples, budget: Budget, seed: int, done: Done = lambda _: None
 ) -> tuple[SwapEffect, ...]:
     """The effects of some swaps, from a small part of the sample."""
     few = _part(samples, budget.rows, budget.draws)
@@ -154,8 +154,8 @@ def top_lines(effects: Sequence[SwapEffect], budget: Budget) -> tuple[str, ...]:
         return _top(effects)
     if not budget.chosen:
         return (f"none of the {budget.swaps} swaps was undone, since that would cost more than so small a test",)
-    told = f"of {budget.swaps} swaps only the {len(budget.chosen)} nearest the answer are undone"
-    return (*_top(effects), f"{told}, to cost no more than the test")
+    words = f"of {budget.swaps} swaps only the {len(budget.chosen)} nearest the answer are undone"
+    return (*_top(effects), f"{words}, to cost no more than the test")
 
 
 def _top(effects: Sequence[SwapEffect]) -> tuple[str, ...]:
@@ -183,7 +183,7 @@ def _part(samples: Samples, rows: int, draws: int) -> Samples:
 
 
 def explain_claim(
-    bench: Bench,
+    bench: ClaimBench,
     samples: Samples,
     draws: int,
     seed: int,
@@ -210,7 +210,7 @@ def explain_claim(
     )  # fmt: skip
     number = len(all_swaps(bench.tree, bench.claim))
 
-    def told(effects: Sequence[SwapEffect]) -> None:
+    def words(effects: Sequence[SwapEffect]) -> None:
         ready(evolve(found, swaps=_sorted(effects), unfinished=number - len(effects)))
 
-    return evolve(found, swaps=swap_effects(bench, samples, draws, seed, done, ready=told))
+    return evolve(found, swaps=swap_effects(bench, samples, draws, seed, done, ready=words))

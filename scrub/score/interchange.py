@@ -199,8 +199,8 @@ def _reason(wanted: list[Any], sayable: Flags, other: str) -> str:
     """Why no call moves the story to another answer that the model could give."""
     if sayable.any():
         return f"wherever it is set to a value that differs, the story gives the row's own answer, or one {other}."
-    told = [repr(value) for value in wanted if value is not UNSAID]
-    return f"wherever it is set, the story gives {told[-1] if told else 'an error'}, {other}."
+    text = [repr(value) for value in wanted if value is not UNSAID]
+    return f"wherever it is set, the story gives {text[-1] if text else 'an error'}, {other}."
 
 
 def _share(rows: Numbers, hit: Flags, chance: Flags | None, among: Flags, seed: int) -> Share:

@@ -14,8 +14,8 @@ from scrub.claims.text import Tokenizer
 from scrub.score.bits import bits
 from scrub.score.constant import best_constant
 from scrub.score.power import Spread, settle
-from scrub.score.result import Means, Result, Unexplained, gap, ratio
-from scrub.score.sample import Bench, Samples
+from scrub.score.result import MetricMeans, Result, Unexplained, gap, ratio
+from scrub.score.sample import ClaimBench, Samples
 from scrub.score.statistics import METHOD, UNDEFINED, interval
 from scrub.score.trivial import trivial
 from scrub.score.verdict import judge, nothing_to_recover
@@ -25,7 +25,7 @@ VERSIONS = ("causal-scrub", "torch", "transformer-lens", "transformers", "networ
 
 
 def conclude(
-    bench: Bench, samples: Samples, draws: int | None, seed: int, name: str, model: dict[str, Any],
+    bench: ClaimBench, samples: Samples, draws: int | None, seed: int, name: str, model: dict[str, Any],
     tokenizer: Tokenizer | None = None, constant: Callable[[], float | None] | None = None,
 ) -> Result:  # fmt: skip
     """Judge a claim from its samples, and record what they were taken on; `tokenizer` writes the worst rows.
@@ -46,18 +46,18 @@ def conclude(
     bar = max(expect, best) if best is not None else expect
     verdict = judge(recovered, nothing, expect, best)
     spread = Spread.of(samples) if nothing is None else None
-    told = (*claim.warnings, *trivial(claim, samples.references, expect, best))
+    words = (*claim.warnings, *trivial(claim, samples.references, expect, best))
     reason = settle(verdict.reason, verdict.word, recovered.value, bar, spread, draws)
     return Result(
         hypothesis=name, digest=claim.digest, foil=hypothesis.foil_reason,
         verdict=verdict.word, reason=reason, expect=expect, spread=spread,
         recovered=recovered, constant=best, bar=bar,
-        metric=Means(str(claim.metric), better, float(means[2]), float(means[0]), float(means[1])),
+        metric=MetricMeans(str(claim.metric), better, float(means[2]), float(means[0]), float(means[1])),
         unexplained=Unexplained.of(float(means[3]), float(means[4])),
         bits=bits(claim), rows=len(columns), draws=draws, seed=seed, accuracy=claim.accuracy,
         swaps=samples.swaps, own_rest=samples.own_rest,
         options=claim.options.shown(), seen=claim.seen,
-        provenance=provenance(claim.data, model), warnings=(*told, *model.get("notes", ())),
+        provenance=provenance(claim.data, model), warnings=(*words, *model.get("notes", ())),
         worst=worst_rows(bench, samples, tokenizer),
         table={"row": samples.references, "model": columns[:, 2], "scrubbed": columns[:, 0], "random": columns[:, 1],
                "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4]},

@@ -41,16 +41,16 @@ class Measured(Protocol):
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]: ...
 
 
-def _on_device(measured: OnTransformer) -> Arguments:
+def _on_device(measured: TransformerAnswers) -> Arguments:
     return Arguments.of(measured.metric, measured.claim.data, measured.tokenizer, measured.rows.model.device)
 
 
-def _on_cpu(measured: OnGraph) -> Arguments:
+def _on_cpu(measured: GraphAnswers) -> Arguments:
     return Arguments.of(measured.metric, measured.claim.data, None, torch.device("cpu"))
 
 
 @frozen(eq=False)
-class OnTransformer:
+class TransformerAnswers:
     """Outputs are final streams `[n, d]`."""
 
     claim: Claim
@@ -75,7 +75,7 @@ class OnTransformer:
 
 
 @frozen(eq=False)
-class OnGraph:
+class GraphAnswers:
     """Outputs are the output node's values."""
 
     claim: Claim

@@ -43,9 +43,9 @@ def _number(metric: Metric, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError, RuntimeError):
-        told = f"{value!r:.40}" if value is None or isinstance(value, str | int) else f"a {type(value).__name__}"
+        words = f"{value!r:.40}" if value is None or isinstance(value, str | int) else f"a {type(value).__name__}"
         raise MetricError(
-            f"metric {metric} returned {told}: let it return a number, fn(output, row) -> float."
+            f"metric {metric} returned {words}: let it return a number, fn(output, row) -> float."
         ) from None
 
 

@@ -28,7 +28,7 @@ ROUNDING = 1e-4  # of `recovered` in fp32
 
 
 @frozen
-class Means:
+class MetricMeans:
     """The metric of the model, of the scrubbed model and of the empty claim: means over reference rows."""
 
     name: str
@@ -70,7 +70,7 @@ class Result:
     recovered: Interval
     constant: float | None
     bar: float
-    metric: Means
+    metric: MetricMeans
     unexplained: Unexplained
     bits: Bits
     rows: int

@@ -19,7 +19,7 @@ from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
 from scrub.engine.plan import Program, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.errors import ClaimError
-from scrub.score.blocks import Arrays, Block, Keep, gathered, keep_nothing, key
+from scrub.score.blocks import Arrays, Keep, NumberBlock, gathered, keep_nothing, key
 from scrub.score.diagnostics import Swaps, Tally
 from scrub.score.measure import Measured
 from scrub.score.metrics import finite
@@ -33,7 +33,7 @@ Table = Float[np.ndarray, "row draw"]
 
 
 @frozen(eq=False, slots=False)
-class Bench:
+class ClaimBench:
     """A claim set up on its model: the pool was run, programs can be evaluated and answers measured.
 
     `keep` is asked for every block of scrubbed answers before it is computed.
@@ -70,19 +70,19 @@ class Bench:
         outputs = self.rows.whole(whole)
         return finite(self.measured.of(outputs, calls.reference), calls.reference, "for a random row")
 
-    def alone(self, calls: Calls, drawn: dict[str, Drawn]) -> Block:
+    def alone(self, calls: Calls, drawn: dict[str, Drawn]) -> NumberBlock:
         """The block of the scrubbed metric of every call."""
-        return Block(
+        return NumberBlock(
             lambda: key("scrubbed", *self._told(calls, drawn)), lambda: {"scrubbed": self.scrubbed(calls, drawn)}
         )
 
-    def beside(self, calls: Calls, drawn: dict[str, Drawn], whole: Int[np.ndarray, " call"]) -> Block:
+    def beside(self, calls: Calls, drawn: dict[str, Drawn], whole: Int[np.ndarray, " call"]) -> NumberBlock:
         """The block of the scrubbed metric of every call beside that of the empty claim."""
 
         def compute() -> Arrays:
             return {"scrubbed": self.scrubbed(calls, drawn), "random": self.random(calls, whole)}
 
-        return Block(lambda: key("both", *self._told(calls, drawn), self._identities(whole)), compute)
+        return NumberBlock(lambda: key("both", *self._told(calls, drawn), self._identities(whole)), compute)
 
     def _told(self, calls: Calls, drawn: dict[str, Drawn]) -> Iterator[str | np.ndarray]:
         """All that was drawn for calls, row by row as draws know them: their order in the pool leaves no trace."""
@@ -131,13 +131,13 @@ def chunks(references: Int[np.ndarray, " row"], draws: int, size: int) -> list[C
 
 
 def sample(
-    bench: Bench, references: Int[np.ndarray, " row"], draws: int, seed: int,
+    bench: ClaimBench, references: Int[np.ndarray, " row"], draws: int, seed: int,
     done: Callable[[int], None] = lambda _: None,
 ) -> Samples:  # fmt: skip
     """Sample a claim: every reference row with every draw. `done(n)` hears of calls that were evaluated."""
     made, tally = Draws(bench.claim, seed), Tally(bench.claim, bench.tree)
 
-    def blocks() -> Iterator[Block]:
+    def blocks() -> Iterator[NumberBlock]:
         for calls in chunks(references, draws, at_once(bench)):
             drawn = made.tree(bench.tree, calls)
             tally.add(drawn)
@@ -152,7 +152,7 @@ def sample(
 
 
 def resample_only(
-    bench: Bench, references: Int[np.ndarray, " row"], draws: int, seed: int, made: Container[Swap],
+    bench: ClaimBench, references: Int[np.ndarray, " row"], draws: int, seed: int, made: Container[Swap],
     done: Callable[[int], None] = lambda _: None,
 ) -> Table:  # fmt: skip
     """The scrubbed metric when only some swaps are made; the others use the calling row itself."""
@@ -163,7 +163,7 @@ def resample_only(
 
 
 def enumerate_exactly(
-    bench: Bench, references: Int[np.ndarray, " row"], seed: int, done: Callable[[int], None] = lambda _: None
+    bench: ClaimBench, references: Int[np.ndarray, " row"], seed: int, done: Callable[[int], None] = lambda _: None
 ) -> Samples:
     """The exact expectations, on a computation graph. Raises ClaimError on a transformer."""
     if not isinstance(bench.evaluator, GraphEvaluator):
@@ -174,7 +174,7 @@ def enumerate_exactly(
     found = gathered(
         bench.keep,
         (
-            Block(
+            NumberBlock(
                 partial(key, "exact", bench.claim.data.identities[references[piece]]),
                 partial(_expected, bench, exact, references[piece], model[piece]),
             )
@@ -189,7 +189,7 @@ def enumerate_exactly(
 
 
 def _expected(
-    bench: Bench, exact: Exact, references: Int[np.ndarray, " row"], model: Float[np.ndarray, " row"]
+    bench: ClaimBench, exact: Exact, references: Int[np.ndarray, " row"], model: Float[np.ndarray, " row"]
 ) -> Arrays:
     """The expectations of `EXPECTED` for some reference rows."""
     rows: list[list[float]] = []
@@ -204,7 +204,7 @@ def _expected(
 class _Scorer:
     """The metric of answers for one reference row."""
 
-    bench: Bench
+    bench: ClaimBench
     reference: int
     own: float
 
@@ -216,6 +216,6 @@ class _Scorer:
         return np.abs(self.metric(outputs) - self.own)
 
 
-def at_once(bench: Bench) -> int:
+def at_once(bench: ClaimBench) -> int:
     """How many calls are evaluated together."""
     return CALLS_AT_ONCE_EVERYWHERE if bench.program.dense else CALLS_AT_ONCE

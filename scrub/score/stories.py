@@ -14,7 +14,7 @@ from scrub.engine.draw import ROWS, Calls, Drawn, Draws
 from scrub.engine.on_transformer import TransformerRows
 from scrub.engine.unroll import Occurrence, rest_inputs
 from scrub.model.layers import unembed
-from scrub.score.sample import Bench, Samples
+from scrub.score.sample import ClaimBench, Samples
 
 
 @frozen
@@ -52,7 +52,9 @@ class RowStory:
     donations: tuple[Donation, ...]
 
 
-def row_story(bench: Bench, samples: Samples, at: int, sign: int, seed: int, tokenizer: Tokenizer | None) -> RowStory:
+def row_story(
+    bench: ClaimBench, samples: Samples, at: int, sign: int, seed: int, tokenizer: Tokenizer | None
+) -> RowStory:
     """The draw in which a row suffers most."""
     reference = samples.references[at : at + 1]
     draw = int(np.argmin(sign * samples.scrubbed[at]))
@@ -67,7 +69,7 @@ def row_story(bench: Bench, samples: Samples, at: int, sign: int, seed: int, tok
     )  # fmt: skip
 
 
-def _donations(bench: Bench, drawn: dict[str, Drawn], tokenizer: Tokenizer | None) -> list[Donation]:
+def _donations(bench: ClaimBench, drawn: dict[str, Drawn], tokenizer: Tokenizer | None) -> list[Donation]:
     claim, found = bench.claim, list[Donation]()
 
     def tell(node: Occurrence, kind: str, site: str, depth: int, row: int, caller: int) -> None:
@@ -107,7 +109,7 @@ def row_text(row: Row, tokenizer: Tokenizer | None) -> str:
     return " ".join(pieces)
 
 
-def _said(bench: Bench, outputs: Any, tokenizer: Tokenizer | None) -> str:
+def _said(bench: ClaimBench, outputs: Any, tokenizer: Tokenizer | None) -> str:
     """The answer in words: the most likely token, or the output node's value."""
     if not isinstance(bench.rows, TransformerRows):
         return repr(outputs[0])

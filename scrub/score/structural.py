@@ -66,19 +66,19 @@ def _values(
     finer = determines(a, b), determines(b, a)
     if all(finer):
         return
-    told = f"{number[name_a]} classes in {name_a}, {number[name_b]} in {name_b}"
+    words = f"{number[name_a]} classes in {name_a}, {number[name_b]} in {name_b}"
     how = f"finer in {name_a}" if finer[0] else f"finer in {name_b}" if finer[1] else "neither finer nor coarser"
-    yield f"values at {site}: {how} ({told})"
+    yield f"values at {site}: {how} ({words})"
 
 
 def _options(a: Claim, b: Claim, name_a: str, name_b: str) -> Iterator[str]:
     ours, theirs = a.options.shown(), b.options.shown()
     for option in dict.fromkeys((*ours, *theirs)):
         if ours.get(option) != theirs.get(option):
-            yield f"option {option}: {_told(option, ours)} in {name_a}, {_told(option, theirs)} in {name_b}"
+            yield f"option {option}: {_words(option, ours)} in {name_a}, {_words(option, theirs)} in {name_b}"
 
 
-def _told(option: str, shown: dict[str, Any]) -> str:
+def _words(option: str, shown: dict[str, Any]) -> str:
     if option not in shown:
         return "the default"
     value = shown[option]

@@ -20,7 +20,7 @@ from scrub.score.control import UNTRAINED, Control
 from scrub.score.cost import MODELS
 from scrub.score.cost import UNTRAINED_DRAWS as DRAWS
 from scrub.score.result import Result, Unexplained, gap, ratio
-from scrub.score.sample import Bench, Samples, sample
+from scrub.score.sample import ClaimBench, Samples, sample
 from scrub.score.statistics import UNDEFINED, interval
 from scrub.score.verdict import nothing_to_recover
 
@@ -28,8 +28,8 @@ NOTHING = "they do no better than a random row"
 
 
 def untrained_models(
-    bench: Bench, samples: Samples, result: Result, seed: int,
-    bench_of: Callable[[Transformer], Bench], done: Callable[[int], None] = lambda _: None,
+    bench: ClaimBench, samples: Samples, result: Result, seed: int,
+    bench_of: Callable[[Transformer], ClaimBench], done: Callable[[int], None] = lambda _: None,
 ) -> Result:  # fmt: skip
     """A result with what the claim recovers and explains in three untrained models; it moves no verdict.
 
@@ -43,7 +43,11 @@ def untrained_models(
 
 
 def _measured(
-    bench: Bench, samples: Samples, seed: int, bench_of: Callable[[Transformer], Bench], done: Callable[[int], None]
+    bench: ClaimBench,
+    samples: Samples,
+    seed: int,
+    bench_of: Callable[[Transformer], ClaimBench],
+    done: Callable[[int], None],
 ) -> Control:
     if not isinstance(bench.rows, TransformerRows):
         raise ClaimError("a computation graph has no weights.")

@@ -11,7 +11,7 @@ from scrub.claims.text import Tokenizer
 from scrub.score.stories import row_text
 
 if TYPE_CHECKING:
-    from scrub.score.sample import Bench, Samples
+    from scrub.score.sample import ClaimBench, Samples
 
 SHOWN = 5
 LEAST = 1e-4  # of L_random - L_model: closer than that is rounding
@@ -31,7 +31,7 @@ class WorstRow:
         return asdict(self)
 
 
-def worst_rows(bench: Bench, samples: Samples, tokenizer: Tokenizer | None) -> tuple[WorstRow, ...]:
+def worst_rows(bench: ClaimBench, samples: Samples, tokenizer: Tokenizer | None) -> tuple[WorstRow, ...]:
     """At most five rows, by |scrubbed - model| of the row's means, largest first; none where nothing changes."""
     scrubbed, random, model, *_ = samples.columns.T
     change = np.abs(scrubbed - model)

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from scrub.errors import ClaimError
-from scrub.score.blocks import Arrays, Block, key
+from scrub.score.blocks import Arrays, NumberBlock, key
 from scrub.storage import files
 
 _LEFT = re.compile(r"\.[0-9a-f]+\.safetensors\.[0-9a-f]+")  # beside KEY.safetensors
@@ -41,9 +41,9 @@ class Blocks:
     computed: int = field(default=0, init=False)
     found: int = field(default=0, init=False)
 
-    def __call__(self, blocks: Iterable[Block]) -> Iterator[tuple[int, Arrays]]:
+    def __call__(self, blocks: Iterable[NumberBlock]) -> Iterator[tuple[int, Arrays]]:
         """What is stored already, or else computed; blocks that another process has begun come last."""
-        later: list[tuple[int, Path, Block]] = []
+        later: list[tuple[int, Path, NumberBlock]] = []
         for number, block in enumerate(blocks):
             path = self.folder / f"{key(self.depends, block.key)}.safetensors"
             arrays = self._read(path)
@@ -69,7 +69,7 @@ class Blocks:
         self.found += path not in self.made
         return arrays
 
-    def _compute(self, path: Path, block: Block) -> Arrays:
+    def _compute(self, path: Path, block: NumberBlock) -> Arrays:
         try:
             arrays = block.compute()
             write_arrays(path, arrays, {"block": path.stem})

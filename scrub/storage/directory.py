@@ -32,7 +32,7 @@ from scrub.errors import ClaimError, ScrubError, path_of, some
 from scrub.metrics import find
 from scrub.score.blocks import Arrays
 from scrub.score.result import Result
-from scrub.score.sample import Bench
+from scrub.score.sample import ClaimBench
 from scrub.score.since import Since
 from scrub.storage import files
 from scrub.storage.blocks import Blocks, read_arrays, sweep, write_arrays
@@ -64,7 +64,7 @@ class Run:
     records: list[Record] = field(factory=list[Record])
     claims: list[Claim] = field(factory=list[Claim])
 
-    def keep(self, bench: Bench) -> Bench:
+    def keep(self, bench: ClaimBench) -> ClaimBench:
         """The same claim on the same model, its blocks kept in this directory."""
         depends = identity(of_scrub(), torch.__version__, np.__version__, bench.claim.digest, *_computing(bench))
         self.depends.setdefault(bench.claim.digest, depends)  # the claim's own model comes before its controls
@@ -145,7 +145,7 @@ def _known(old: dict[str, Any]) -> dict[str, Any]:
     return old
 
 
-def _computing(bench: Bench) -> list[object]:
+def _computing(bench: ClaimBench) -> list[object]:
     """What computes the numbers of a claim, as things that have an identity.
 
     The weights of a model say what it is, wherever they came from. Functions are told by their code, and by what
@@ -161,7 +161,7 @@ def _computing(bench: Bench) -> list[object]:
     return [*found, find(metric)] if isinstance(metric, NamedMetric) else [*found, *_measured(bench)]
 
 
-def _measured(bench: Bench) -> list[object]:
+def _measured(bench: ClaimBench) -> list[object]:
     """What a metric of one's own says of the model's answers on the scored rows."""
     rows = np.flatnonzero(bench.claim.scored)
     try:
@@ -239,8 +239,8 @@ def _kept(folder: Path) -> list[str]:
             )
         return []
     try:
-        told = parsed(content(file))
-        version, form, claims = told["scrub"], told["format"], [str(name) for name in told["claims"]]
+        described = parsed(content(file))
+        version, form, claims = described["scrub"], described["format"], [str(name) for name in described["claims"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ClaimError(f"{file} is damaged ({error}): name another directory.") from None
     if (version, form) != (VERSION, FORMAT):
@@ -252,8 +252,8 @@ def _kept(folder: Path) -> list[str]:
 
 
 def _write(folder: Path, claims: Sequence[str]) -> None:
-    told = {"scrub": VERSION, "format": FORMAT, "claims": sorted(claims)}
-    files.write_text(folder / KEPT, json.dumps(told, indent=1), follow=False)
+    described = {"scrub": VERSION, "format": FORMAT, "claims": sorted(claims)}
+    files.write_text(folder / KEPT, json.dumps(described, indent=1), follow=False)
 
 
 def _slug(name: str) -> str:

@@ -129,22 +129,22 @@ def _compare(claim: Claim, planned: Plan) -> Passes:
 
 
 def _criteria(claim: Claim, source: Source, used: np.ndarray, seed: int) -> Passes:
-    from scrub.circuit.bench import Bench, ablatable
+    from scrub.circuit.bench import CircuitBench, ablatable
     from scrub.circuit.circuit import Circuit
-    from scrub.circuit.cost import phases_of, rows_of
+    from scrub.circuit.cost import passes_of, rows_of
     from scrub.circuit.experiment import experiment_of
 
     protocol = claim.hypothesis.criteria
     experiment = experiment_of(claim, used, protocol, source.tokenizer)
     circuit = ablatable(Circuit.of_claim(claim).at_level(protocol.level), experiment)
-    bench = Bench.of(experiment, None, circuit, seed)
+    bench = CircuitBench.of(experiment, None, circuit, seed)
     yield _costed(claim, "rows and their means", rows_of(bench))
-    for phase in phases_of(bench, circuit):
-        yield _costed(claim, phase.name, phase.calls, bound="<=" if phase.most else "")
+    for one in passes_of(bench, circuit):
+        yield _costed(claim, one.name, one.calls, bound=one.bound)
 
 
 def _propose(claim: Claim) -> Passes:
-    from scrub.proposals.cost import Asking, phases_of
+    from scrub.proposals.cost import Asking, passes_of
     from scrub.verbs.propose import seen_rows
 
     rows = seen_rows(int(claim.scored.sum()), None)
@@ -152,8 +152,7 @@ def _propose(claim: Claim) -> Passes:
         writers = len(claim.graph.nodes) - len(claim.graph.ends)  # pyright: ignore
         yield Pass("every node patched", (writers + 2) * rows)
         return
-    for phase in phases_of(Asking.usual(claim.graph.shape, rows, int(claim.data.lengths.max()))):
-        yield Pass(phase.name, phase.calls, float(phase.forwards), "<=" if phase.most else "")
+    yield from passes_of(Asking.usual(claim.graph.shape, rows, int(claim.data.lengths.max())))
 
 
 def _interchange(claim: Claim, rows: int) -> Passes:

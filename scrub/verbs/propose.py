@@ -22,7 +22,7 @@ from scrub.model.computation import Computation
 from scrub.model.resolve import sound
 from scrub.verbs.setup import progress, references, subset, weights_of
 from scrub.verbs.setup_circuits import complete, plain_experiment, record_of, said_by_the_claim
-from scrub.verbs.write import begun, target_of, write_claim
+from scrub.verbs.write import claim_setting, target_of, write_claim
 
 if TYPE_CHECKING:
     from scrub.circuit.experiment import Experiment
@@ -114,7 +114,7 @@ def propose(
         wanted = evolve(wanted, kinds=kinds_of(nodes, wanted, weights))
         partners = drawn_partners(experiment, seed) if asked.drawn else experiment.pair[experiment.rows]
         setup = Setup.of(experiment, weights, partners, slots_of(at), wanted.gradient)
-        claim = begun(hypothesis, model, setup, wanted, source, scored, rows_file, target) if target else None
+        claim = claim_setting(hypothesis, model, setup, wanted, source, scored, rows_file, target) if target else None
         proposal = search(setup, wanted, asked.name, asked.claimed, record, bar, bar.phase, ready)
         if target and claim:
             bar.phase("what heads read", 0)

@@ -17,7 +17,7 @@ from scrub.storage.version import VERSION
 
 if TYPE_CHECKING:
     from scrub.report.page.blocks import Section
-    from scrub.report.page.claims import Drawn
+    from scrub.report.page.claims import StoredPicture
 
 PAGE = "report.html"
 
@@ -28,8 +28,8 @@ def save_run(out: Path, claims: Sequence[Claim], results: Sequence[dict[str, Any
     `options` are those with which the command was given, for whoever runs it again.
     """
     drawings = [_drawn(claim, result) for claim, result in zip(claims, results, strict=True)]
-    told = stored.seal(json.loads(files.as_json(results)))
-    stored.save(out, stored.DRAWINGS, [asdict(drawing) for drawing in drawings], options, run=told)
+    text = stored.seal(json.loads(files.as_json(results)))
+    stored.save(out, stored.DRAWINGS, [asdict(drawing) for drawing in drawings], options, run=text)
     files.save(out, results)
 
 
@@ -43,16 +43,16 @@ def options_of(**asked: Any) -> str:
     return "".join(flags + [f" --{name} {shlex.quote(word)}" for name, word in words.items() if word != "True"])
 
 
-def _drawn(claim: Claim, result: dict[str, Any]) -> Drawn:
+def _drawn(claim: Claim, result: dict[str, Any]) -> StoredPicture:
     from scrub.engine.unroll import unroll
     from scrub.report.drawn import figure_of
-    from scrub.report.page.claims import Drawn
-    from scrub.report.places import edges, places, told
+    from scrub.report.page.claims import StoredPicture
+    from scrub.report.places import edges, hover_words, places
 
     tree = unroll(claim)
     there, read = places(claim, tree), edges(tree)
-    figure = asdict(figure_of(claim, told(there, read, result)))
-    return Drawn(claim.digest, figure, str(tree), [asdict(p) for p in there], [asdict(e) for e in read])
+    figure = asdict(figure_of(claim, hover_words(there, read, result)))
+    return StoredPicture(claim.digest, figure, str(tree), [asdict(p) for p in there], [asdict(e) for e in read])
 
 
 def write_page(out: Path) -> Path:
@@ -80,7 +80,7 @@ def _stored(sections: Sequence[Section]) -> str:
 
 def _tested(out: Path, found: list[dict[str, Any]]) -> tuple[str, list[Section]]:
     """The claims that were tested, with one line about all of them."""
-    from scrub.report.page.claims import Drawn, claim_section, summary
+    from scrub.report.page.claims import StoredPicture, claim_section, summary
 
     if not (out / files.RUN).exists():
         return "", []
@@ -93,7 +93,7 @@ def _tested(out: Path, found: list[dict[str, Any]]) -> tuple[str, list[Section]]
         )
     asked = drawings["command"]
     made = _made(out / files.RUN, lambda: [
-        claim_section(r, Drawn(**d), asked) for r, d in zip(found, pictures, strict=True)
+        claim_section(r, StoredPicture(**d), asked) for r, d in zip(found, pictures, strict=True)
     ])  # fmt: skip
     return (summary(found) if found else ""), made
 

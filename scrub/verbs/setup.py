@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
     from scrub.model.weights import Transformer
-    from scrub.score.sample import Bench, Samples
+    from scrub.score.sample import ClaimBench, Samples
     from scrub.storage.directory import Run
 
 
@@ -46,7 +46,7 @@ def weights_of(
     return open_weights(source, device, dtype, data)
 
 
-def sampled(bench: Bench, used: Int[np.ndarray, " row"], draws: int, seed: int, exact: bool = False) -> Samples:
+def sampled(bench: ClaimBench, used: Int[np.ndarray, " row"], draws: int, seed: int, exact: bool = False) -> Samples:
     """The numbers of a claim, drawn or enumerated, behind a progress bar.
 
     Raises ClaimError for more draws than this machine's memory holds.
@@ -59,7 +59,7 @@ def sampled(bench: Bench, used: Int[np.ndarray, " row"], draws: int, seed: int, 
         return enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
 
 
-def bench_of(claim: Claim, source: Source, weights: Transformer | None, run: Run | None = None) -> Bench:
+def bench_of(claim: Claim, source: Source, weights: Transformer | None, run: Run | None = None) -> ClaimBench:
     """A claim set up on its model, the pool run once; `weights` is None for a computation graph.
 
     Its numbers are kept where a run directory is given.
@@ -68,24 +68,24 @@ def bench_of(claim: Claim, source: Source, weights: Transformer | None, run: Run
     return bench if run is None else run.keep(bench)
 
 
-def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Bench:
+def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> ClaimBench:
     from scrub.engine.on_graph import GraphRows
     from scrub.engine.on_transformer import TransformerRows
-    from scrub.score.measure import OnGraph, OnTransformer
-    from scrub.score.sample import Bench, compile_claim
+    from scrub.score.measure import GraphAnswers, TransformerAnswers
+    from scrub.score.sample import ClaimBench, compile_claim
 
     tree, program = compile_claim(claim)
     if isinstance(claim.graph, Computation):
         found = GraphRows(claim, claim.graph)
-        return Bench(claim, tree, program, found, OnGraph(claim, found))
+        return ClaimBench(claim, tree, program, found, GraphAnswers(claim, found))
     assert weights is not None
     with progress(f"{claim.hypothesis.title}: rows", len(claim.data)) as done:
         ran = TransformerRows.run(claim, weights, [program], done)
-    return Bench(claim, tree, program, ran, OnTransformer(claim, ran, source.tokenizer))
+    return ClaimBench(claim, tree, program, ran, TransformerAnswers(claim, ran, source.tokenizer))
 
 
 def model_record(
-    source: Source, model: Transformer | None, bench: Bench | None = None, data: Dataset | None = None
+    source: Source, model: Transformer | None, bench: ClaimBench | None = None, data: Dataset | None = None
 ) -> dict[str, Any]:
     """What a result says of the model: its name, revision, processing, dtype and device.
 
@@ -101,7 +101,7 @@ def model_record(
     } | ({"notes": list(model.notes)} if model.notes else {})  # fmt: skip
 
 
-def _revision(source: Source, bench: Bench | None, data: Dataset | None) -> str | None:
+def _revision(source: Source, bench: ClaimBench | None, data: Dataset | None) -> str | None:
     from scrub.engine.on_graph import GraphRows
     from scrub.storage.identity import known_identity
 

@@ -22,7 +22,7 @@ from scrub.verbs.setup import model_record, references, subset, weights_of
 
 if TYPE_CHECKING:
     from scrub.anatomy.edges import Node
-    from scrub.circuit.bench import Bench
+    from scrub.circuit.bench import CircuitBench
     from scrub.circuit.circuit import Circuit
     from scrub.circuit.experiment import Experiment
     from scrub.model.weights import Transformer
@@ -165,7 +165,7 @@ def parsed(circuit: CircuitLike, graph: Any) -> Circuit:
 def bench_for_circuits(
     experiment: Experiment, weights: Transformer | None, circuit: Circuit, seed: int, draws: int | None,
     done: Callable[[int], None], held: frozenset[Node] = frozenset(),
-) -> Bench:  # fmt: skip
-    from scrub.circuit.bench import Bench
+) -> CircuitBench:  # fmt: skip
+    from scrub.circuit.bench import CircuitBench
 
-    return Bench.of(experiment, weights, circuit, seed, draws, done, held)
+    return CircuitBench.of(experiment, weights, circuit, seed, draws, done, held)

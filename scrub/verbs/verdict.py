@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from scrub.claims.hypothesis import Hypothesis
     from scrub.model.weights import Transformer
     from scrub.score.result import Result
-    from scrub.score.sample import Bench, Samples
+    from scrub.score.sample import ClaimBench, Samples
     from scrub.storage.directory import Run
 
 
 def judged(
-    bench: Bench, samples: Samples, name: str, source: Source, weights: Transformer | None, *, model: Any,
+    bench: ClaimBench, samples: Samples, name: str, source: Source, weights: Transformer | None, *, model: Any,
     draws: int, seed: int, exact: bool, controls: str, constant: Callable[[], float | None] | None = None,
     run: Run | None = None,
 ) -> Result:  # fmt: skip
@@ -45,7 +45,7 @@ def judged(
         return challenge(bench, samples, result, draws, seed, done)
 
 
-def what_breaks(bench: Bench, samples: Samples, result: Result, seed: int) -> Result:
+def what_breaks(bench: ClaimBench, samples: Samples, result: Result, seed: int) -> Result:
     """A result with what breaks its claim, looked for at no more than the cost of the test."""
     from scrub.engine.draw import all_swaps
     from scrub.score.cost import Budget
@@ -58,7 +58,7 @@ def what_breaks(bench: Bench, samples: Samples, result: Result, seed: int) -> Re
 
 
 def _more_controls(
-    hypothesis: Hypothesis, bench: Bench, samples: Samples, result: Result, source: Source,
+    hypothesis: Hypothesis, bench: ClaimBench, samples: Samples, result: Result, source: Source,
     weights: Transformer | None, model: Any, seed: int, run: Run | None,
 ) -> Result:  # fmt: skip
     """The claim on random unclaimed heads, and on models that learnt nothing."""

@@ -13,7 +13,7 @@ from scrub.storage import files
 
 if TYPE_CHECKING:
     from scrub.model.source import Source
-    from scrub.proposals.naming import Setting
+    from scrub.proposals.naming import ClaimSetting
     from scrub.proposals.proposal import Proposal
     from scrub.proposals.setup import Setup
     from scrub.proposals.wanted import Wanted
@@ -32,12 +32,12 @@ def target_of(file: Path, rows: Path | None, edges: bool | None) -> Path:
     return file
 
 
-def begun(
+def claim_setting(
     hypothesis: Hypothesis | None, model: Any, setup: Setup, wanted: Wanted, source: Source, scored: str | None,
     rows: Path | None, target: Path,
-) -> Setting:  # fmt: skip
+) -> ClaimSetting:  # fmt: skip
     """The setting of the claim to be written. Raises ClaimError where it could not be tested."""
-    from scrub.proposals.naming import Setting
+    from scrub.proposals.naming import ClaimSetting
     from scrub.proposals.write import model_name, path_from
 
     if not {"head", "q", "k", "v"}.intersection(wanted.kinds):
@@ -52,7 +52,7 @@ def begun(
     name, loaded = model_name(given, source.name)
     criteria = Protocol() if hypothesis is None else hypothesis.criteria
     file = path_from(target, rows or target.with_suffix(".jsonl"))
-    setting = Setting(name, loaded, setup.experiment.data.origin, file, setup.metric, options, criteria, seen)
+    setting = ClaimSetting(name, loaded, setup.experiment.data.origin, file, setup.metric, options, criteria, seen)
     if setting.label is None:
         raise ClaimError(
             f"write={target}: metric {setup.metric} names no column of right answers, which a claim needs: write a "
@@ -67,7 +67,7 @@ def begun(
 
 
 def write_claim(
-    file: Path, setting: Setting, setup: Setup, proposal: Proposal, with_rows: bool, done: Callable[[int], None]
+    file: Path, setting: ClaimSetting, setup: Setup, proposal: Proposal, with_rows: bool, done: Callable[[int], None]
 ) -> None:
     """The claim, and its rows where they are in no file yet: both or none. Raises ClaimError, DataError."""
     from scrub.proposals.sketch import sketch

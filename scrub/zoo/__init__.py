@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from scrub.zoo.cards import NAMES, Card, info, shape, vocabulary
 from scrub.zoo.compiled_data import compiled_compose_rows, compiled_induction_rows, compiled_or_rows
-from scrub.zoo.data import Row, brackets_rows, induction_rows, names_rows
+from scrub.zoo.data import Prompt, brackets_rows, induction_rows, names_rows
 
 __all__ = [
     "NAMES",
     "Card",
-    "Row",
+    "Prompt",
     "brackets_rows",
     "compiled_compose_rows",
     "compiled_induction_rows",
@@ -35,6 +35,6 @@ _ROWS = {
 }
 
 
-def rows(name: str, n: int, seed: int) -> list[Row]:
+def rows(name: str, n: int, seed: int) -> list[Prompt]:
     """`n` rows for the model called `name`, for `Dataset.from_rows`. Raises ModelError as `info` does."""
     return _ROWS[info(name).name](n, seed)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from scrub.zoo import words
-from scrub.zoo.data import Row
+from scrub.zoo.data import Prompt
 
 
-def compiled_induction_rows(n: int, seed: int) -> list[Row]:
+def compiled_induction_rows(n: int, seed: int) -> list[Prompt]:
     """`n` rows for `compiled-induction`: `<start> c p F q c F` continues with `q`.
 
     Among 4 to 16 fillers stands one capital `a`, and once more at the end. A1, B1 = A1 + 1 and END are as in
@@ -19,7 +19,7 @@ def compiled_induction_rows(n: int, seed: int) -> list[Row]:
     return [_compiled_induction_row(rng) for _ in range(n)]
 
 
-def _compiled_induction_row(rng: np.random.Generator) -> Row:
+def _compiled_induction_row(rng: np.random.Generator) -> Prompt:
     fillers = [str(word) for word in rng.choice(words.FILLERS, size=rng.integers(4, 17))]
     a, first = str(rng.choice(words.FIRSTS)), int(rng.integers(1, len(fillers)))
     text = [words.START, *fillers, a]
@@ -31,7 +31,7 @@ def _compiled_induction_row(rng: np.random.Generator) -> Row:
     }
 
 
-def compiled_compose_rows(n: int, seed: int) -> list[Row]:
+def compiled_compose_rows(n: int, seed: int) -> list[Prompt]:
     """`n` rows for `compiled-compose`: `<start> b . P two . B five . Q two ?` asks for the value after `B`.
 
     ASK holds the small letter that is asked for, KEY its capital, VALUE = KEY + 1 the answer, END the
@@ -42,7 +42,7 @@ def compiled_compose_rows(n: int, seed: int) -> list[Row]:
     return [_compiled_compose_row(rng) for _ in range(n)]
 
 
-def compiled_or_rows(n: int, seed: int) -> list[Row]:
+def compiled_or_rows(n: int, seed: int) -> list[Prompt]:
     """`n` rows for `compiled-or`, the same as `compiled_compose_rows`.
 
     Only one key of a row can be asked for at all. So a head that asks for the key of another row finds nothing,
@@ -51,7 +51,7 @@ def compiled_or_rows(n: int, seed: int) -> list[Row]:
     return compiled_compose_rows(n, seed)
 
 
-def _compiled_compose_row(rng: np.random.Generator) -> Row:
+def _compiled_compose_row(rng: np.random.Generator) -> Prompt:
     letter, pairs = int(rng.integers(len(words.KEYS))), int(rng.integers(2, 5))
     decoys = [str(word) for word in rng.permutation(words.DECOYS)[: pairs - 1]]
     keys = [str(word) for word in rng.permutation([words.KEYS[letter], *decoys])]

@@ -15,7 +15,7 @@ from scrub.zoo import words
 Value = None | bool | int | str | tuple[int | str, ...]
 
 
-class Row(TypedDict):
+class Prompt(TypedDict):
     """One prompt of a zoo model."""
 
     tokens: list[int]
@@ -23,7 +23,7 @@ class Row(TypedDict):
     columns: dict[str, Value]
 
 
-def induction_rows(n: int, seed: int) -> list[Row]:
+def induction_rows(n: int, seed: int) -> list[Prompt]:
     """`n` sequences without repetition whose last one to three tokens repeat an earlier stretch.
 
     The last token (END) is the second `a`; the first one stands at A1, and B1 = A1 + 1 holds `b`, which is
@@ -34,7 +34,7 @@ def induction_rows(n: int, seed: int) -> list[Row]:
     return [_induction_row(rng) for _ in range(n)]
 
 
-def _induction_row(rng: np.random.Generator) -> Row:
+def _induction_row(rng: np.random.Generator) -> Prompt:
     fresh, copied = int(rng.integers(6, 21)), int(rng.integers(1, 4))
     body = 1 + rng.permutation(len(words.INDUCTION) - 1)[:fresh]
     # The stretch is followed by at least one more token of the body, which is the answer, and it does
@@ -55,7 +55,7 @@ def _induction_row(rng: np.random.Generator) -> Row:
     }
 
 
-def names_rows(n: int, seed: int) -> list[Row]:
+def names_rows(n: int, seed: int) -> list[Prompt]:
     """`n` prompts about two people, one of whom gives something to the other: who is named next?
 
     IO and S1 are the two people where they are introduced, in either order (`order` is `ABBA` when IO comes
@@ -71,7 +71,7 @@ def names_rows(n: int, seed: int) -> list[Row]:
 _NAME_IDS = {word: index for index, word in enumerate(words.NAMES)}
 
 
-def _names_row(rng: np.random.Generator) -> Row:
+def _names_row(rng: np.random.Generator) -> Prompt:
     template, place, thing, shape = (
         int(rng.integers(k)) for k in (len(words.TEMPLATES), len(words.PLACES), len(words.THINGS), 4)
     )
@@ -110,7 +110,7 @@ def _names_row(rng: np.random.Generator) -> Row:
     }
 
 
-def brackets_rows(n: int, seed: int) -> list[Row]:
+def brackets_rows(n: int, seed: int) -> list[Prompt]:
     """`n` strings of 2 to 22 parentheses between `<start>` (position 0, named START) and `<end>` (END).
 
     The answer, `label`, is the word `yes` or `no`, read at START. `balanced` needs both `count_ok` (as many
@@ -123,7 +123,7 @@ def brackets_rows(n: int, seed: int) -> list[Row]:
     return [_brackets_row(rng) for _ in range(n)]
 
 
-def _brackets_row(rng: np.random.Generator) -> Row:
+def _brackets_row(rng: np.random.Generator) -> Prompt:
     steps = _parentheses(rng)
     heights = np.cumsum(steps)
     count_ok, never_negative = bool(heights[-1] == 0), bool(heights.min() >= 0)

@@ -34,7 +34,7 @@ from scrub.anatomy.edges import Edge, Node
 from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.positions import Slot, parse_slots
 from scrub.anatomy.transformer import TransformerGraph
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, resolve
 from scrub.circuit.paths import parse_path
@@ -64,7 +64,7 @@ def experiment_on(model: Hooked, data: Dataset = DATA, rows: Sequence[int] = (RO
     )  # fmt: skip
 
 
-def agree(bench: Bench, model: Hooked, found: Any, expected: Tensor, row: int = ROW) -> None:
+def agree(bench: CircuitBench, model: Hooked, found: Any, expected: Tensor, row: int = ROW) -> None:
     """The logits of one circuit, on one of the bench's rows, are those of the hooks at its answer."""
     assert bench.model is not None
     assert bench.experiment.answer is not None
@@ -109,7 +109,7 @@ def ablated(model: Hooked, ablation: str, group: str | None = None) -> Values:
     return donor_values(model) if ablation == "paired" else zero_values(model)
 
 
-def sides(model: Hooked, bench: Bench, group: str | None = None) -> tuple[Values, Values]:
+def sides(model: Hooked, bench: CircuitBench, group: str | None = None) -> tuple[Values, Values]:
     """The embeddings that a run starts on, and what is frozen; positions are the row's own where they are no part."""
     protocol, own = bench.experiment.protocol, own_values(model)
     other = ablated(model, protocol.ablation, group)
@@ -140,7 +140,7 @@ def test_components(name: str, ablation: str, direction: str) -> None:
     nodes = {Node(c, at) for c, at in places if chosen(c, at) and chosen(at, c)} | {Node(EMBED, PLACES[1])}
     circuit = Circuit.from_parts(nodes)
     experiment = experiment_on(model, rows=[ROW, 3, DONOR], ablation=ablation, direction=direction)
-    bench = Bench.of(experiment, model.weights, circuit)
+    bench = CircuitBench.of(experiment, model.weights, circuit)
     start, frozen = sides(model, bench)
     for without in (False, True):
         inside = (direction == "noising") != without
@@ -160,7 +160,7 @@ def test_means_by_hand(name: str, group: str | None) -> None:
     model = model_of(name)
     circuit = Circuit.parse("pos, 1.2 @ A, 2.1 @ END" if name == "gpt2" else "1.2 @ A, 2.1 @ END")
     experiment = experiment_on(model, rows=[ROW, 3, DONOR], ablation="mean", group=group)
-    bench = Bench.of(experiment, model.weights, circuit)
+    bench = CircuitBench.of(experiment, model.weights, circuit)
     start, frozen = sides(model, bench, group)
 
     def live(c: Component, t: int) -> bool:
@@ -180,12 +180,12 @@ def test_the_rows_of_the_means_are_ragged_and_their_names_move() -> None:
 PASSES = {"nothing": "", "mlps": "mlp 0, mlp 1, mlp 2", "some of each": "0.1, mlp 1, 1.2, 1.3, 2.0"}
 
 
-def edge_run(model: Hooked, edges: set[Edge], through: str, **given: Any) -> tuple[Bench, Tensor, Tensor]:
+def edge_run(model: Hooked, edges: set[Edge], through: str, **given: Any) -> tuple[CircuitBench, Tensor, Tensor]:
     """A bench for a circuit of edges, its final stream, and the logits by hooks."""
     words = tuple(PASSES[through].split(", ")) if through != "nothing" else ()
     passed: Passed = frozenset(map(parse_component, words))
     circuit = Circuit(edges=frozenset(edges))
-    bench = Bench.of(experiment_on(model, through=words, **given), model.weights, circuit)
+    bench = CircuitBench.of(experiment_on(model, through=words, **given), model.weights, circuit)
     start, frozen = sides(model, bench)
     inside = bench.experiment.protocol.direction == "noising"
 
@@ -249,7 +249,7 @@ def test_all_in_is_the_model_and_none_in_the_ablated_run(name: str, direction: s
     model = model_of(name)
     every = Circuit(edges=frozenset(edges_of(model, "nothing")))
     experiment = experiment_on(model, rows=[ROW, 3, DONOR], ablation="paired", direction=direction)
-    bench = Bench.of(experiment, model.weights, every)
+    bench = CircuitBench.of(experiment, model.weights, every)
     start, frozen = sides(model, bench)
     if direction == "noising":
         nothing = components_by_hooks(model, start, frozen, lambda c, t: False)
@@ -279,7 +279,7 @@ def test_direct_paths_as_by_transformer_lens(name: str, channel: str) -> None:
     for receiver, expected in direct_paths(model, clean, corrupted, channel):
         edge = Edge(Component("head", 0, 1), receiver, channel)
         circuit = Circuit(edges=every - {edge})
-        bench = Bench.of(experiment, model.weights, circuit)
+        bench = CircuitBench.of(experiment, model.weights, circuit)
         agree(bench, model, bench.runner.edges([circuit])[0], expected, row=0)
         removed = Circuit(edges=frozenset((edge,)))
         agree(bench, model, bench.outputs([removed], without=True)[0], expected, row=0)

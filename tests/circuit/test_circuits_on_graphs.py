@@ -18,7 +18,7 @@ from scrub import Dataset, Metric
 from scrub.anatomy.edges import Edge, Node
 from scrub.anatomy.names import Component
 from scrub.anatomy.shape import Shape
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, resolve
 from scrub.circuit.paths import Path, parse_path
@@ -64,7 +64,7 @@ def draws_of(ablation: str) -> int | None:
     return 3 if ablation == "resample" else None
 
 
-def sides(bench: Bench, call: int) -> tuple[Values, Values]:
+def sides(bench: CircuitBench, call: int) -> tuple[Values, Values]:
     """The values that a run starts on, and what is frozen."""
     experiment, model = bench.experiment, model_of(bench.experiment)
     row = int(bench.calls.reference[call])
@@ -84,7 +84,7 @@ def sides(bench: Bench, call: int) -> tuple[Values, Values]:
     return (every[row], other) if experiment.protocol.direction == "noising" else (other, every[row])
 
 
-def check(bench: Bench, found: Sequence[Any], expected: Callable[[Values, Values], Any]) -> None:
+def check(bench: CircuitBench, found: Sequence[Any], expected: Callable[[Values, Values], Any]) -> None:
     assert len(found) == len(bench.calls) > 0
     wanted = [expected(*sides(bench, call)) for call in range(len(bench.calls))]
     np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
@@ -98,7 +98,7 @@ def test_components(ablation: str, direction: str, seed: int, without: bool) -> 
     free = [node(name) for name in model_of(experiment).nodes if name != "out"]
     named = {c for c in free if c not in experiment.named_through and rng.random() < 0.5}
     circuit = Circuit.from_parts(map(Node, named))
-    bench = Bench.of(experiment, None, circuit, seed, draws_of(ablation))
+    bench = CircuitBench.of(experiment, None, circuit, seed, draws_of(ablation))
     inside = (direction == "noising") != without
 
     def live(c: Component) -> bool:
@@ -122,7 +122,7 @@ def test_edges(ablation: str, direction: str, seed: int, without: bool) -> None:
     ]
     edges = {edge for edge in every if rng.random() < 0.5}
     circuit = Circuit(edges=frozenset(edges))
-    bench = Bench.of(experiment, None, circuit, seed, draws_of(ablation))
+    bench = CircuitBench.of(experiment, None, circuit, seed, draws_of(ablation))
     inside = (direction == "noising") != without
 
     functions = frozenset(c for c in passed if model_of(experiment).nodes[c.name].function)
@@ -190,7 +190,7 @@ def test_a_mixed_bag_is_each_of_its_own(direction: str, seed: int) -> None:
     experiment = experiment_on(rng, "resample", direction)
     free = [node(n) for n in model_of(experiment).nodes if n != "out" and node(n) not in experiment.named_through]
     circuits = [Circuit.from_parts(Node(c) for c in free if rng.random() < 0.5) for _ in range(4)]
-    bench = Bench.of(experiment, None, Circuit(), seed, 3)
+    bench = CircuitBench.of(experiment, None, Circuit(), seed, 3)
     outputs = np.array([bench.outputs([circuit])[0] for circuit in circuits])
     assert bench.scores(circuits).shape == (4, len(experiment.rows))
     np.testing.assert_allclose(bench.scores(circuits), outputs.reshape(4, -1, 3).mean(2), rtol=1e-12, atol=1e-12)

@@ -21,7 +21,7 @@ import scrub
 from scrub import Circuit, Dataset, Hypothesis, embed, heads, inside
 from scrub.circuit import completeness as completing
 from scrub.circuit import on_transformer
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.claimed import leaves_of
 from scrub.circuit.completeness import completeness, halves
 from scrub.circuit.criteria import Criteria
@@ -73,12 +73,12 @@ def judged(name: str, circuit: Circuit, ablation: str = "mean", random: int = FE
 
 def bench_of(
     name: str, circuit: Circuit, seed: int = 0, ablation: str = "mean", data: Dataset | None = None
-) -> Bench:
+) -> CircuitBench:
     hypothesis = claimed(name) if data is None else claimed(name).but(data=data)
     claim, source = sound(hypothesis, expecting=False)
     rows = np.sort(references(claim, ROWS, 0))
     experiment = experiment_of(claim, rows, Protocol(ablation=ablation), source.tokenizer)
-    return Bench.of(experiment, open_weights(source, None, "float32", claim.data), circuit, seed)
+    return CircuitBench.of(experiment, open_weights(source, None, "float32", claim.data), circuit, seed)
 
 
 def direct(name: str, circuit: Circuit, rows: np.ndarray, **given: Any) -> float:

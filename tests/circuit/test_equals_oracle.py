@@ -18,7 +18,7 @@ from scrub.anatomy.edges import Edge, Node
 from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot, parse_slots
 from scrub.anatomy.transformer import TransformerGraph
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, resolve
 from scrub.circuit.paths import Path, parse_path
@@ -77,7 +77,7 @@ def drawn(ablation: str) -> int | None:
     return 2 if ablation == "resample" else None
 
 
-def oracle_values(bench: Bench, call: int, slots: tuple[Slot, ...]) -> Any:
+def oracle_values(bench: CircuitBench, call: int, slots: tuple[Slot, ...]) -> Any:
     experiment, row, model = bench.experiment, int(bench.calls.reference[call]), bench.model
     assert model is not None
     match experiment.protocol.ablation:
@@ -90,7 +90,7 @@ def oracle_values(bench: Bench, call: int, slots: tuple[Slot, ...]) -> Any:
             return donor_values(model, DATA, row, donor, slots)
 
 
-def sides(bench: Bench, call: int) -> tuple[Any, Any]:
+def sides(bench: CircuitBench, call: int) -> tuple[Any, Any]:
     """The inputs that a run starts on, and what is frozen; what is passed through is nobody's to ablate."""
     row = int(bench.calls.reference[call])
     assert bench.model is not None
@@ -105,12 +105,12 @@ def held(part: Node | Edge, row: int, t: int) -> bool:
     return part.at is None or int(DATA.locate(part.at)[row]) == t
 
 
-def logits_of(bench: Bench, found: Any, call: int) -> torch.Tensor:
+def logits_of(bench: CircuitBench, found: Any, call: int) -> torch.Tensor:
     assert bench.model is not None
     return unembed(bench.model, found[0, call])
 
 
-def check(bench: Bench, found: Any, expected: Callable[[int], torch.Tensor]) -> None:
+def check(bench: CircuitBench, found: Any, expected: Callable[[int], torch.Tensor]) -> None:
     for call in range(len(bench.calls)):
         row = int(bench.calls.reference[call])
         end = int(DATA.locate(parse_slots("END")[0])[row])
@@ -137,7 +137,7 @@ def test_components(kind: str, ablation: str, direction: str, seed: int) -> None
     writers = [c for c in graph.writers() if c.kind != "mlp" or not through]
     nodes = {Node(c, rng.choice(SLOTS)) for c in writers for _ in range(2) if rng.random() < 0.5}
     circuit = Circuit.from_parts(nodes)
-    bench = Bench.of(experiment_on(model, ablation, direction, through), model, circuit, seed, drawn(ablation))
+    bench = CircuitBench.of(experiment_on(model, ablation, direction, through), model, circuit, seed, drawn(ablation))
     noising = (direction == "noising") != without
 
     def expected(call: int) -> torch.Tensor:
@@ -164,7 +164,7 @@ def test_edges(kind: str, ablation: str, direction: str, seed: int) -> None:
     slots = SLOTS if rng.random() < 0.5 else (None,)
     edges = {Edge(e.sender, e.receiver, e.channel, s) for e in universe for s in slots if rng.random() < share}
     circuit = Circuit(edges=frozenset(edges))
-    bench = Bench.of(experiment, model, circuit, seed, drawn(ablation))
+    bench = CircuitBench.of(experiment, model, circuit, seed, drawn(ablation))
     inner, noising = frozenset(c for c in bench.passed if c != POS), direction == "noising"
 
     def expected(call: int) -> torch.Tensor:

@@ -21,12 +21,12 @@ from scrub import Dataset, Metric, ScrubError
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import parse_slots
 from scrub.anatomy.transformer import TransformerGraph
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.criteria import findings
 from scrub.circuit.experiment import resolve
 from scrub.circuit.faithfulness import faithfulness
-from scrub.circuit.ranking import Ranking, cpr_cmd
+from scrub.circuit.ranking import PartRanking, cpr_cmd
 from scrub.circuit.recovery import recovery
 from scrub.circuit.universe import every_edge
 from scrub.claims.metric import AnyMetric, parse_metric
@@ -60,22 +60,22 @@ def difference(logits: Tensor, data: Dataset, row: int) -> float:
 
 def bench_of(
     graph: Computation, data: Dataset, circuit: Circuit, metric: AnyMetric = OUTPUT, **protocol: Any
-) -> Bench:
+) -> CircuitBench:
     """A bench on a computation graph."""
     experiment = resolve(
         graph, data, metric, None, Protocol(**protocol), answer=None, output=Component.for_node(graph.ends[-1]),
         rows=None, group=None, reference=None, pair=None, through=(),
     )  # fmt: skip
-    return Bench.of(experiment, None, circuit)
+    return CircuitBench.of(experiment, None, circuit)
 
 
-def bench_on(weights: Transformer, data: Dataset, circuit: Circuit, **protocol: Any) -> Bench:
+def bench_on(weights: Transformer, data: Dataset, circuit: Circuit, **protocol: Any) -> CircuitBench:
     """A bench on a transformer."""
     experiment = resolve(
         TransformerGraph("tiny", weights.shape), data, parse_metric("logit_diff(a, b)"), None, Protocol(**protocol),
         answer=LAST, output=LOGITS, rows=None, group=None, reference=None, pair=None, through=(),
     )  # fmt: skip
-    return Bench.of(experiment, weights, circuit)
+    return CircuitBench.of(experiment, weights, circuit)
 
 
 # means are of one component and one position
@@ -170,7 +170,7 @@ def test_a_reference_edge_that_the_hypothesis_lacks_is_a_miss() -> None:
     assert one.auroc == pytest.approx((3 + 3 / 2) / 6)
     nothing, exact = recovery(Circuit(), truth, universe), recovery(truth, truth, universe)
     assert (nothing.auroc, nothing.recall, exact.auroc, exact.recall) == (0.5, 0, 1, 1)
-    unscored = recovery(Ranking.of({names[2]: 1.0}), truth, universe)
+    unscored = recovery(PartRanking.of({names[2]: 1.0}), truth, universe)
     assert unscored.auroc == pytest.approx((2 * 2 / 2) / 6)
 
 
@@ -225,7 +225,7 @@ def test_a_misspelt_edge_of_a_transformer(edge: str, words: list[str]) -> None:
 # a perfect circuit is equivalent to the model
 
 
-def equivalent(bench: Bench, circuit: Circuit) -> Any:
+def equivalent(bench: CircuitBench, circuit: Circuit) -> Any:
     _, table = faithfulness(bench, circuit)
     return next(found for found in findings(bench, circuit, table, 1) if found.name == "equivalent to the model")
 
@@ -268,7 +268,9 @@ def test_a_circuit_that_is_worse_on_every_row_is_rejected() -> None:
 def test_the_size_that_was_run_is_told_beside_the_size_that_was_asked_for() -> None:
     """Of the three best edges one is fed by nothing and one leads nowhere."""
     graph = Computation.of(linear())
-    ranking = Ranking.of({"first -> out": 4.0, "b -> second": 3.0, "a -> first": 2.0, "second -> out": 1.0}, graph)
+    ranking = PartRanking.of(
+        {"first -> out": 4.0, "b -> second": 3.0, "a -> first": 2.0, "second -> out": 1.0}, graph
+    )
     bench = bench_of(graph, rows_of([{"a": 1, "b": 1}] * 2), ranking.circuit, ablation="zero")
     curve = cpr_cmd(bench, ranking, (0.25, 0.5, 0.75, 1))
     assert [(point.requested, point.effective) for point in curve.points] == [(1, 0), (2, 0), (3, 2), (4, 4)]

@@ -14,10 +14,10 @@ from scrub import Dataset
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
-from scrub.circuit.bench import Bench
+from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import resolve
-from scrub.circuit.ranking import MIB, Curve, Ranking, cpr_cmd
+from scrub.circuit.ranking import MIB, Curve, PartRanking, cpr_cmd
 from scrub.circuit.recovery import recovery
 from scrub.circuit.universe import every_edge
 from scrub.claims.metric import Metric, parse_metric
@@ -43,8 +43,12 @@ def chains() -> Computation:
 
 
 def bench_for(
-    graph: Computation, ranking: Ranking, protocol: Protocol = ZERO, metric: Metric = OUTPUT, **columns: list[float]
-) -> Bench:
+    graph: Computation,
+    ranking: PartRanking,
+    protocol: Protocol = ZERO,
+    metric: Metric = OUTPUT,
+    **columns: list[float],
+) -> CircuitBench:
     """Rows of ones, where no columns are given."""
     given = columns or {name: [1.0, 1.0] for name in graph.inputs()}
     data = rows_of(dict(zip(given, values, strict=True)) for values in zip(*given.values(), strict=True))
@@ -53,17 +57,17 @@ def bench_for(
         graph, data, metric, None, protocol, answer=None, output=output, rows=None, group=None, reference=None,
         pair=None, through=protocol.through or (),
     )  # fmt: skip
-    return Bench.of(experiment, None, ranking.circuit)
+    return CircuitBench.of(experiment, None, ranking.circuit)
 
 
-def ranked(graph: Computation, **scores: float) -> Ranking:
-    return Ranking.of(scores, graph)
+def ranked(graph: Computation, **scores: float) -> PartRanking:
+    return PartRanking.of(scores, graph)
 
 
-def edges(graph: Computation, **scores: float) -> Ranking:
+def edges(graph: Computation, **scores: float) -> PartRanking:
     """Edges by the first letters of their ends."""
     names = {"ap": "a -> p", "bq": "b -> q", "po": "p -> out", "qo": "q -> out"}
-    return Ranking.of({names[key]: score for key, score in scores.items()}, graph)
+    return PartRanking.of({names[key]: score for key, score in scores.items()}, graph)
 
 
 def fs(curve: Curve) -> list[float | None]:
@@ -92,12 +96,12 @@ def test_ties_do_not_depend_on_the_order_of_the_dict() -> None:
 
 
 def test_a_name_gives_its_score_to_each_of_its_parts() -> None:
-    found = Ranking.of({"embed -> 0.1": 2.0, "L0H1 -> logits": 1.0})
+    found = PartRanking.of({"embed -> 0.1": 2.0, "L0H1 -> logits": 1.0})
     assert {str(part): score for part, score in found.scores} == {
         "embed -> 0.1.q": 2, "embed -> 0.1.k": 2, "embed -> 0.1.v": 2, "0.1 -> logits": 1,
     }  # fmt: skip
     assert found.level == "edges"
-    assert Ranking.of({"9.6": 1.0}).level == "components"
+    assert PartRanking.of({"9.6": 1.0}).level == "components"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +115,7 @@ def test_a_name_gives_its_score_to_each_of_its_parts() -> None:
 )
 def test_a_ranking_that_is_none(scores: dict[str, float], words: list[str]) -> None:
     with pytest.raises(ClaimError) as error:
-        Ranking.of(scores)
+        PartRanking.of(scores)
     assert all(word in str(error.value) for word in words), error.value
 
 
@@ -142,14 +146,14 @@ def test_the_grid_of_the_benchmark_on_a_thousand_parts() -> None:
     """One input of a thousand decides: ranked first f is 1 at every size, ranked last at the largest alone."""
     names = [f"x{i}" for i in range(1000)]
     graph = four(eval(f"lambda {', '.join(names)}: x0"))
-    first = Ranking.of({name: 1000.0 - i for i, name in enumerate(names)}, graph)
+    first = PartRanking.of({name: 1000.0 - i for i, name in enumerate(names)}, graph)
     bench = bench_for(graph, first)
     curve = cpr_cmd(bench, first)
     assert [point.requested for point in curve.points] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
     assert fs(curve) == [1] * 10
     assert curve.cpr == pytest.approx(0.999)
     assert curve.cmd == 0
-    last = cpr_cmd(bench, Ranking.of({name: i for i, name in enumerate(names)}, graph))
+    last = cpr_cmd(bench, PartRanking.of({name: i for i, name in enumerate(names)}, graph))
     assert (last.cpr, last.cmd) == (pytest.approx(0.25), pytest.approx(0.749))
 
 
@@ -211,7 +215,7 @@ def test_dead_ends_are_pruned_before_the_run_and_counted() -> None:
 def test_what_is_pruned_is_not_run() -> None:
     """A function of the mean is not the mean of the function: an edge that no input reaches would move f."""
     graph = Computation.of(graph_of(p=lambda a: a**2, out=lambda p, b: p + 2 * b))
-    ranking = Ranking.of({"p -> out": 3.0, "b -> out": 2.0, "a -> p": 1.0}, graph)
+    ranking = PartRanking.of({"p -> out": 3.0, "b -> out": 2.0, "a -> p": 1.0}, graph)
     bench = bench_for(graph, ranking, Protocol(), a=[0.0, 2.0], b=[0.0, 2.0])
     second = Metric(lambda output, row: output * row.columns["b"], name="weighted")
     weighted = bench_for(graph, ranking, Protocol(), second, a=[0.0, 2.0], b=[0.0, 2.0])
@@ -259,13 +263,13 @@ DATA = Dataset.from_rows(
 TINY = adapt(native())
 
 
-def bench_on_tiny(circuit: Circuit, protocol: Protocol | None = None) -> Bench:
+def bench_on_tiny(circuit: Circuit, protocol: Protocol | None = None) -> CircuitBench:
     experiment = resolve(
         TransformerGraph("tiny", TINY.shape), DATA, parse_metric("logit_diff(io, s)"), None, protocol or Protocol(),
         answer=Slot("END"), output=Component("logits"), rows=None, group=None, reference=None, pair=None,
         through=(protocol or Protocol()).through or (),
     )  # fmt: skip
-    return Bench.of(experiment, TINY, circuit)
+    return CircuitBench.of(experiment, TINY, circuit)
 
 
 def test_edges_of_a_transformer() -> None:
@@ -273,7 +277,7 @@ def test_edges_of_a_transformer() -> None:
     graph = TransformerGraph("tiny", TINY.shape)
     everything = every_edge(graph, frozenset((Component("pos"),)), Component("logits"))
     scores = np.random.default_rng(0).normal(size=len(everything))
-    ranking = Ranking.of(dict(zip(everything, scores, strict=True)))
+    ranking = PartRanking.of(dict(zip(everything, scores, strict=True)))
     bench = bench_on_tiny(ranking.circuit)
     curve = cpr_cmd(bench, ranking, (0.4, 0.7, 1))
     assert curve.universe == len(everything)
@@ -290,14 +294,14 @@ def test_edges_of_a_transformer() -> None:
 
 
 def test_components_at_positions_count_against_every_part_at_these_positions() -> None:
-    ranking = Ranking.of({"embed @ S": 3.0, "1.2 @ END": 2.0, "mlp 1 @ END": 1.0})
+    ranking = PartRanking.of({"embed @ S": 3.0, "1.2 @ END": 2.0, "mlp 1 @ END": 1.0})
     curve = cpr_cmd(bench_on_tiny(ranking.circuit), ranking, (0.1, 0.5, 1))
     assert curve.universe == 2 * (1 + 2 * 4 + 2)
     assert [(point.requested, point.effective) for point in curve.points] == [(2, 2), (11, 3), (22, 3)]
 
 
 def test_a_circuit_names_pos_or_it_is_no_part() -> None:
-    named, without = Ranking.of({"pos": 3.0, "embed": 2.0}), Ranking.of({"embed": 2.0})
+    named, without = PartRanking.of({"pos": 3.0, "embed": 2.0}), PartRanking.of({"embed": 2.0})
     assert cpr_cmd(bench_on_tiny(named.circuit), named).universe == 12
     assert cpr_cmd(bench_on_tiny(without.circuit), without).universe == 11
     with pytest.raises(ClaimError, match="pos: scored, but not among the 11 components"):
@@ -315,7 +319,7 @@ def test_a_circuit_names_pos_or_it_is_no_part() -> None:
 )
 def test_parts_that_are_not_the_bench_s(made_for: str, scores: dict[str, float], words: list[str]) -> None:
     with pytest.raises(ClaimError) as error:
-        cpr_cmd(bench_on_tiny(Circuit.parse(made_for)), Ranking.of(scores))
+        cpr_cmd(bench_on_tiny(Circuit.parse(made_for)), PartRanking.of(scores))
     assert all(word in str(error.value) for word in words), error.value
 
 
@@ -342,7 +346,7 @@ def test_a_circuit_by_hand() -> None:
 
 def test_a_ranking_by_hand() -> None:
     """0.1 beats all others; 0.0 is beaten by 1.1 and 1.0, and beats 0.2 and 0.3."""
-    ranking = Ranking.of({"0.1": 5.0, "1.1": 4.0, "1.0": -3.0, "0.0": 2.0, "0.2": 1.0, "0.3": 0.0})
+    ranking = PartRanking.of({"0.1": 5.0, "1.1": 4.0, "1.0": -3.0, "0.0": 2.0, "0.2": 1.0, "0.3": 0.0})
     found = recovery(ranking, TRUTH, UNIVERSE)
     assert found.auroc == pytest.approx(6 / 8)
     assert (found.precision, found.recall, found.true, found.named) == (0.5, 0.5, 2, 2)
@@ -352,9 +356,9 @@ def test_a_ranking_by_hand() -> None:
 
 def test_parts_without_a_score_are_last_and_level() -> None:
     """Both ranked parts are true or not; the four that have no score lose to them and tie with each other."""
-    assert recovery(Ranking.of({"0.0": 0.0}), TRUTH, UNIVERSE).auroc == pytest.approx((4 + 4 / 2) / 8)
-    assert recovery(Ranking.of({"1.0": -7.0}), TRUTH, UNIVERSE, absolute=False).auroc == pytest.approx(6 / 2 / 8)
-    level = recovery(Ranking.of({"1.0": 1.0, "0.0": 1.0}), TRUTH, UNIVERSE)
+    assert recovery(PartRanking.of({"0.0": 0.0}), TRUTH, UNIVERSE).auroc == pytest.approx((4 + 4 / 2) / 8)
+    assert recovery(PartRanking.of({"1.0": -7.0}), TRUTH, UNIVERSE, absolute=False).auroc == pytest.approx(6 / 2 / 8)
+    level = recovery(PartRanking.of({"1.0": 1.0, "0.0": 1.0}), TRUTH, UNIVERSE)
     assert level.auroc == pytest.approx((3 + 0.5 + 3 / 2) / 8)
 
 
@@ -364,7 +368,7 @@ def test_auroc_is_that_of_all_pairs() -> None:
     true = [part for part in universe if rng.random() < 0.3]
     others = [part for part in universe if part not in true]
     pairs = [(scores[a] > scores[b]) + (scores[a] == scores[b]) / 2 for a in true for b in others]
-    found = recovery(Ranking.of(scores), Circuit.from_parts(true), universe)
+    found = recovery(PartRanking.of(scores), Circuit.from_parts(true), universe)
     assert found.auroc == pytest.approx(np.mean(pairs))
 
 
@@ -386,7 +390,7 @@ def test_undefined_without_parts_on_both_sides() -> None:
     [
         (TRUTH, Circuit.parse("0.0, 7.3, mlp 9"), UNIVERSE, ["the reference", "7.3, mlp 9"]),
         (Circuit.parse("0.0, 7.3"), TRUTH, UNIVERSE, ["the hypothesis", "7.3"]),
-        (Ranking.of({"0.0": 1.0, "7.3": 0.0}), TRUTH, UNIVERSE, ["the hypothesis", "7.3"]),
+        (PartRanking.of({"0.0": 1.0, "7.3": 0.0}), TRUTH, UNIVERSE, ["the hypothesis", "7.3"]),
         (TRUTH, TRUTH, Circuit.parse("0.0 @ END, 0.1 @ END").parts, ["the reference", "0.0, 0.1"]),
         (TRUTH, TRUTH, (), ["a universe"]),
         (TRUTH, TRUTH, (*UNIVERSE, *Circuit.parse("0.0 -> logits").parts), ["a universe"]),

@@ -17,8 +17,8 @@ from scrub.engine.draw import Calls, Drawn, Draws
 from scrub.engine.on_graph import GraphRows
 from scrub.model.computation import Computation
 from scrub.model.resolve import sound
-from scrub.score.measure import OnGraph
-from scrub.score.sample import Bench, compile_claim, sample
+from scrub.score.measure import GraphAnswers
+from scrub.score.sample import ClaimBench, compile_claim, sample
 from strategies_models import named
 
 OUTPUT = Metric(lambda output, row: output, better="higher", name="output")
@@ -81,12 +81,12 @@ def sampled(*case: Any, **options: Any) -> Any:
     return pytest.approx(float(table.mean()), rel=0, abs=5 * error + 1e-9)
 
 
-def bench_of(hypothesis: Hypothesis, model: Any = None) -> Bench:
+def bench_of(hypothesis: Hypothesis, model: Any = None) -> ClaimBench:
     """A claim about a computation graph, ready to be sampled."""
     found, _ = sound(hypothesis, model)
     assert isinstance(found.graph, Computation)
     rows = GraphRows(found, found.graph)
-    return Bench(found, *compile_claim(found), rows, OnGraph(found, rows))
+    return ClaimBench(found, *compile_claim(found), rows, GraphAnswers(found, rows))
 
 
 def drawn_rows(claim: Claim, draws: int = 6, seed: int = 0) -> dict[str, Drawn]:

@@ -16,7 +16,7 @@ from scrub.engine.draw import Calls, Draws
 from scrub.engine.on_graph import GraphEvaluator, GraphRows
 from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
 from scrub.model.layers import unembed
-from scrub.score.sample import Bench, compile_claim
+from scrub.score.sample import ClaimBench, compile_claim
 from strategies import random_graph_claim, random_transformer_claim
 
 GRAPH_CASES, TRANSFORMER_CASES = 150, 150
@@ -40,7 +40,7 @@ def test_graph(case: int) -> None:
     rows = GraphRows(claim, model)
     calls = _calls(claim, rng)
     draws = Draws(claim, seed=case)
-    bench = Bench(claim, tree, program, rows, None)
+    bench = ClaimBench(claim, tree, program, rows, None)
     got = GraphEvaluator(rows, program).answers(bench.numbering.number(draws.tree(tree, calls)))
     empty = rows.whole(draws.baseline(tree, calls))
     for i, (row, draw) in enumerate(zip(calls.reference.tolist(), calls.draw.tolist(), strict=True)):
@@ -61,7 +61,7 @@ def test_transformer(case: int) -> None:
     rows = TransformerRows.run(claim, model, [program])
     calls = _calls(claim, rng)
     draws = Draws(claim, seed=case)
-    bench = Bench(claim, tree, program, rows, None)
+    bench = ClaimBench(claim, tree, program, rows, None)
     final = TransformerEvaluator(rows, program).answers(bench.numbering.number(draws.tree(tree, calls)))
     got, empty = unembed(model, final), unembed(model, rows.whole(draws.baseline(tree, calls)))
     for i, (row, draw) in enumerate(zip(calls.reference.tolist(), calls.draw.tolist(), strict=True)):

@@ -20,7 +20,7 @@ from scrub.engine.draw import Calls, Draws
 from scrub.engine.exact import Answers, Exact
 from scrub.model.computation import Computation
 from scrub.score.result import ratio
-from scrub.score.sample import Bench, enumerate_exactly, sample
+from scrub.score.sample import ClaimBench, enumerate_exactly, sample
 from scrub.score.statistics import interval
 from strategies import checked, random_graph_claim
 
@@ -173,7 +173,7 @@ def test_exact_is_what_many_draws_average_to() -> None:
     assert compared > 10
 
 
-def half_claim(step: int = 1) -> Bench:
+def half_claim(step: int = 1) -> ClaimBench:
     """200 rows of which half of the input is claimed, up to the digit's multiple of `step`."""
     graph = graph_of(a=lambda x: 2 * x, b=lambda x: 3 * x, out=lambda a, b: a + b)
     story = Interpretation()
@@ -195,7 +195,7 @@ def test_the_public_function_enumerates() -> None:
     assert sampled.recovered.value == pytest.approx(0.4, abs=0.02)
 
 
-def with_replacement(bench: Bench, seed: int, rows: int, draws: int) -> np.ndarray:
+def with_replacement(bench: ClaimBench, seed: int, rows: int, draws: int) -> np.ndarray:
     """Columns of reference rows drawn with replacement; one drawn again gets draws of its own."""
     chosen = np.random.default_rng(seed).integers(len(bench.claim.data), size=rows)
     distinct, inverse, counts = np.unique(chosen, return_inverse=True, return_counts=True)
@@ -209,7 +209,7 @@ def with_replacement(bench: Bench, seed: int, rows: int, draws: int) -> np.ndarr
     return np.column_stack([*means, samples.model[inverse]])
 
 
-def covered(bench: Bench, seeds: range, rows: int, draws: int) -> float:
+def covered(bench: ClaimBench, seeds: range, rows: int, draws: int) -> float:
     """How often the interval of `recovered` holds the exact value."""
     exact = enumerate_exactly(bench, np.arange(len(bench.claim.data)), 0).columns.mean(0)[None]
     truth, hits = float(ratio(exact)[0]), 0

@@ -24,7 +24,7 @@ from scrub.engine.counted import PILOT_CALLS
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.needs import Need, needs
 from scrub.engine.number import Numbering
-from scrub.engine.plan import Leaf, Program, Shape, Stream, compile_tree
+from scrub.engine.plan import Leaf, Program, SiteShape, Stream, compile_tree
 from scrub.engine.unroll import as_networkx, unroll
 from scrub.errors import ScrubError
 from scrub.model.resolve import sound
@@ -126,7 +126,7 @@ def test_steps_come_after_what_they_read() -> None:
     _, program = resolved(deep("mlps"))
     for number, step in enumerate(program.steps):
         read = step.sources if isinstance(step, Stream) else ()
-        read = [stream for stream, _, _ in step.views] if isinstance(step, Shape) else read
+        read = [stream for stream, _, _ in step.views] if isinstance(step, SiteShape) else read
         assert all(source < number for source in read)
 
 
@@ -158,7 +158,7 @@ def test_a_linked_site_is_one_shape_for_each_moment() -> None:
     assert len(apart.parts[found]) == 1, path
     assert len(linked.parts[found]) == 2
     second = linked.steps[linked.parts[found][1]]
-    assert isinstance(second, Shape)
+    assert isinstance(second, SiteShape)
     stream = linked.steps[second.views[0][0]]
     assert isinstance(stream, Stream)
     assert [str(x.component) for x in stream.landings] == ["embed", "mlp 0"]

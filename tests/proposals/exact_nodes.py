@@ -20,10 +20,10 @@ from scrub.claims.metric import NamedMetric, parse_metric
 from scrub.metrics import Arguments
 from scrub.model.layers import ACTIVATIONS, Steps, expand, pattern, trace, unembed, visible
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
-from scrub.proposals.forward import Batch, Passes
+from scrub.proposals.forward import Passes, PatchBatch
 from scrub.proposals.methods import Asked, find
 from scrub.proposals.nodes import KINDS, extent, node_of
-from scrub.proposals.patching import Placed, effects
+from scrub.proposals.patching import PlacedNode, effects
 
 F64 = torch.float64
 D, HEADS, E, M, V, N_CTX = 8, 4, 4, 10, 13, 10
@@ -143,7 +143,7 @@ def batch_of(
     back: int = 0,
     metric: str = "logit_diff(a, b)",
     own_is_base: bool = True,
-) -> Batch:
+) -> PatchBatch:
     """Some of the rows, right-padded, read `back` positions before their ends; a column for `each` position."""
     told = text() if given is None else given
     rows = range(len(told.base)) if pick is None else pick
@@ -159,7 +159,7 @@ def batch_of(
     assert isinstance(parsed, NamedMetric)
     real = (torch.arange(width) < lengths[:, None]).to(model.dtype)
     columns = torch.diag_embed(real) if each else real[:, :, None]
-    return Batch(
+    return PatchBatch(
         model, parsed, Arguments.of(parsed, data, None, torch.device("cpu")), np.array(list(rows)), base, source,
         lengths, lengths - 1 - back, columns, not each, own_is_base, Passes(),
     )  # fmt: skip
@@ -170,7 +170,7 @@ def kinds_of(model: Transformer) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if extent(kind, model.shape)[0])
 
 
-def scores(batch: Batch, method: str, kinds: Sequence[str] | None = None, **told: Any) -> dict[str, Tensor]:
+def scores(batch: PatchBatch, method: str, kinds: Sequence[str] | None = None, **told: Any) -> dict[str, Tensor]:
     """What a method estimates, by its own rules where none are given."""
     found = find(method)
     known = [kind for kind in kinds_of(batch.model) if kind in found.kinds]
@@ -178,11 +178,11 @@ def scores(batch: Batch, method: str, kinds: Sequence[str] | None = None, **told
     return found.nodes(batch, Asked(wanted, told.pop("rules", found.rules), **told))
 
 
-def joint(batch: Batch, keys: Sequence[tuple[str, int]]) -> Tensor:
+def joint(batch: PatchBatch, keys: Sequence[tuple[str, int]]) -> Tensor:
     """The exact effects [key row] of patching all units and positions of a kind and layer together."""
     cases = [
         frozenset(
-            Placed(node_of(kind, layer, unit), column)
+            PlacedNode(node_of(kind, layer, unit), column)
             for unit in range(extent(kind, batch.model.shape)[1])
             for column in range(batch.columns.shape[2])
         )
@@ -204,7 +204,7 @@ def apart(found: Tensor, other: Tensor, by: float = 1e-2) -> None:
     assert float((found - other).abs().max()) > by * float(other.abs().max())
 
 
-def metric_by_hand(batch: Batch, edit: Callable[[str, int, Tensor], Tensor | None]) -> Tensor:
+def metric_by_hand(batch: PatchBatch, edit: Callable[[str, int, Tensor], Tensor | None]) -> Tensor:
     """The logit difference of every row, after a pass in which an edit of what `trace` names takes place."""
     x = trace(batch.model, batch.base, batch.lengths, edit)
     logits = unembed(batch.model, x)[torch.arange(len(x)), batch.answer]
@@ -242,7 +242,7 @@ class Frozen:
         return hidden * self.kept.setdefault(id(m), (ACTIVATIONS[m.act](hidden) / hidden).detach())
 
 
-def frozen_effects(batch: Batch, kind: str) -> tuple[Tensor, Tensor]:
+def frozen_effects(batch: PatchBatch, kind: str) -> tuple[Tensor, Tensor]:
     """Patching of every node of a kind in the frozen base run [row layer unit column], and its AtP."""
     model, layers_units = batch.model, extent(kind, batch.model.shape)
     frozen = Frozen(model)
@@ -274,7 +274,7 @@ def frozen_effects(batch: Batch, kind: str) -> tuple[Tensor, Tensor]:
     return exact, first_order
 
 
-def seen_pattern(batch: Batch, layer: int) -> Tensor:
+def seen_pattern(batch: PatchBatch, layer: int) -> Tensor:
     """The attention pattern of a layer in the base run."""
     attn, values = batch.model.blocks[layer].attn, batch.base_values
     positions = torch.arange(batch.base.shape[1]).expand(batch.base.shape)

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from scrub.model.weights import Attn, Mlp, Norm, Transformer
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import PatchBatch
 
 Name = tuple[str, int, int]  # kind, layer, unit: ("head", 1, 3), ("mlp", 0, 0)
 Reader = tuple[Name, str]
@@ -214,7 +214,7 @@ class Pair:
         return [(1 / len(runs), run) for run in runs]
 
 
-def pairs(batch: Batch, style: Style = PLAIN) -> list[Pair]:
+def pairs(batch: PatchBatch, style: Style = PLAIN) -> list[Pair]:
     """The batch's rows, without padding."""
     found: list[Pair] = []
     for i, row in enumerate(batch.rows):

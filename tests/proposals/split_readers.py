@@ -11,7 +11,7 @@ from torch import Tensor
 from scrub.anatomy.names import Component
 from scrub.model.layers import kv_head, mlp, project, visible
 from scrub.model.weights import Attn, Norm
-from scrub.proposals.forward import Batch, Key
+from scrub.proposals.forward import Key, PatchBatch
 
 Reader = tuple[Component, str]
 
@@ -51,7 +51,7 @@ def precedes(sender: Component, reader: Component, parallel: bool) -> bool:
 
 
 def split_pass(
-    batch: Batch, start: Tensor | None = None, constant: bool = False, put: Mapping[Key, Tensor] | None = None
+    batch: PatchBatch, start: Tensor | None = None, constant: bool = False, put: Mapping[Key, Tensor] | None = None
 ) -> Split:
     """A pass on the base rows. `constant` takes the scale of norms for one; `put` replaces what a layer writes."""
     model, found, put = batch.model, Split(), put or {}

@@ -26,7 +26,7 @@ from scrub.claims.metric import parse_metric
 from scrub.claims.protocol import Protocol
 from scrub.model.transformer import adapt
 from scrub.model.weights import Transformer
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import PatchBatch
 
 BRIDGES: dict[str, Any] = {
     "gpt2": lambda: bridged("GPT2LMHeadModel"),
@@ -125,7 +125,7 @@ def test_patching_and_its_slope_as_by_hooks(name: str, row: int) -> None:
 def test_a_shared_key_is_all_keys_of_its_group(name: str) -> None:
     """The hook of a key/value head moves it for the whole group: patching all its heads, and their AtP summed."""
     from scrub.proposals.nodes import node_of
-    from scrub.proposals.patching import Placed, effects
+    from scrub.proposals.patching import PlacedNode, effects
 
     bridge, model = bridge_of(name), weights_of(name)
     batch, width = batch_of(model, PAIRS, each=True, pick=[0]), LENGTHS[0]
@@ -135,7 +135,7 @@ def test_a_shared_key_is_all_keys_of_its_group(name: str) -> None:
             hook_name = place(kind, layer, 2)
             plain, new = (moved(bridge, PAIRS, 0, hook_name, True, part) for part in (0.0, 1.0))
             cases = [
-                frozenset(Placed(node_of(kind, layer, 2 * g + i), t) for i in range(2))
+                frozenset(PlacedNode(node_of(kind, layer, 2 * g + i), t) for i in range(2))
                 for g in range(shared)
                 for t in range(width)
             ]
@@ -210,7 +210,7 @@ def test_patching_is_the_sweep(name: str, direction: str) -> None:
 
 def test_all_of_a_layer_is_its_joint_patch() -> None:
     """Every head of a layer together is the layer's attention; the stream of the last layer is the source's run."""
-    batch: Batch = batch_of(weights_of("gpt2"), PAIRS)
+    batch: PatchBatch = batch_of(weights_of("gpt2"), PAIRS)
     heads = joint(batch, [("head", 0), ("head", 1)])
     close(heads, scores(batch, "exact", ("attn",))["attn"][:, :, 0, 0].T, 1e-11)
     whole = joint(batch, [("resid", 2)])[0]

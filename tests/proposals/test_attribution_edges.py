@@ -16,7 +16,7 @@ from scrub.anatomy.names import Component
 from scrub.model.transformer import adapt
 from scrub.model.weights import Transformer
 from scrub.proposals.edges import Edges
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, find
 from scrub.proposals.rules import RELP
 
@@ -24,7 +24,7 @@ Expected = dict[tuple[Component, tuple[Component, str]], Tensor]
 OWN = {"head norms": {}, "no norms": {"norm": "none"}, "windowed": {"window": 2}, "bidirectional": {"causal": False}}
 
 
-def edges(batch: Batch, method: str, **told: Any) -> Edges:
+def edges(batch: PatchBatch, method: str, **told: Any) -> Edges:
     run = find(method).edges
     assert run is not None
     found = run(batch, Asked((), **told))
@@ -32,7 +32,7 @@ def edges(batch: Batch, method: str, **told: Any) -> Edges:
     return found
 
 
-def deltas(batch: Batch) -> dict[Component, Tensor]:
+def deltas(batch: PatchBatch) -> dict[Component, Tensor]:
     """What every component writes on the source minus what it writes on the base."""
     base, source = split_pass(batch).writes, split_pass(batch.swapped).writes
     return {component: (source[component] - base[component]).detach() for component in base}

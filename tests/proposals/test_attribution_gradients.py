@@ -23,18 +23,18 @@ from torch import Tensor
 from scrub.anatomy.names import Component
 from scrub.proposals.attribute import first_order, keys_of
 from scrub.proposals.edges import Edges
-from scrub.proposals.forward import Batch, Key
+from scrub.proposals.forward import Key, PatchBatch
 from scrub.proposals.methods import Asked, find, names
 from scrub.proposals.methods.eap_ig import OVER
 from scrub.proposals.nodes import extent
-from scrub.proposals.patching import Placed, effects
+from scrub.proposals.patching import PlacedNode, effects
 
 STEP = 1e-6
 WITH_EDGES = [(name, "inputs") for name in names() if find(name).edges is not None]
 WITH_EDGES += [("eap-ig", over) for over in OVER if over != "inputs"]
 
 
-def keys_with_inputs(batch: Batch) -> list[Key]:
+def keys_with_inputs(batch: PatchBatch) -> list[Key]:
     """Every node, and what MLPs read."""
     layers = range(batch.model.shape.n_layers if batch.model.shape.d_mlp else 0)
     return [*keys_of(kinds_of(batch.model), batch.model.shape), *(("mlp_input", layer) for layer in layers)]
@@ -147,16 +147,28 @@ def test_a_case_of_several_nodes_is_patched_together() -> None:
     """Cases over kinds and layers against a pass in which all take their values; the embedding starts anew."""
     batch = batch_of(model_of("gpt2"), each=True)
     cases = [
-        {Placed(Component("head", 1, 2), 3), Placed(Component("mlp", 2), 4), Placed(Component("q", 1, 0), 4)},
-        {Placed(Component("embed"), 1), Placed(Component("neuron", 0, 5), 2), Placed(Component("resid", 3), 4)},
-        {Placed(Component("resid", 2), 4), Placed(Component("v", 0, 3), 0), Placed(Component("k", 2, 1), 2)},
+        {
+            PlacedNode(Component("head", 1, 2), 3),
+            PlacedNode(Component("mlp", 2), 4),
+            PlacedNode(Component("q", 1, 0), 4),
+        },
+        {
+            PlacedNode(Component("embed"), 1),
+            PlacedNode(Component("neuron", 0, 5), 2),
+            PlacedNode(Component("resid", 3), 4),
+        },
+        {
+            PlacedNode(Component("resid", 2), 4),
+            PlacedNode(Component("v", 0, 3), 0),
+            PlacedNode(Component("k", 2, 1), 2),
+        },
     ]
     found = effects(batch, [frozenset(case) for case in cases], lambda n: None)
     own = metric_by_hand(batch, lambda *_: None)
     whole = ("embed", "attn", "mlp", "resid")
     for case, some in zip(cases, found, strict=True):
 
-        def put(traced: str, layer: int, x: Tensor, case: set[Placed] = case) -> Tensor | None:
+        def put(traced: str, layer: int, x: Tensor, case: set[PlacedNode] = case) -> Tensor | None:
             x = x.clone()
             for placed in case:
                 kind, where = placed.node.kind, placed.node.layer or 0
@@ -166,7 +178,7 @@ def test_a_case_of_several_nodes_is_patched_together() -> None:
             return x
 
         close(some, metric_by_hand(batch, put) - own, 1e-12)
-    last = frozenset({Placed(Component("resid", 3), t) for t in range(7)})
+    last = frozenset({PlacedNode(Component("resid", 3), t) for t in range(7)})
     whole_run = effects(batch, [last], lambda n: None)[0]
     close(whole_run, (batch.swapped.forward().metric - batch.forward().metric).detach(), 1e-12)
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from scrub.errors import ClaimError
 from scrub.proposals.attribute import first_order, keys_of
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, find, names
 from scrub.proposals.methods.graddrop import dropped
 from scrub.proposals.nodes import extent
@@ -114,7 +114,7 @@ def test_divergence_is_from_the_rows_own_answers() -> None:
 ALL = ("ln", "identity", "half", "attention")
 
 
-def relevance(batch: Batch, rules: tuple[str, ...]) -> Tensor:
+def relevance(batch: PatchBatch, rules: tuple[str, ...]) -> Tensor:
     """The whole stream times its gradient, summed over positions, at every layer, over the metric."""
     run = batch.forward(steps_of(rules))
     gradients = run.gradients(keys_of(("resid",), batch.model.shape))

@@ -17,7 +17,7 @@ from scrub.model.transformer import adapt
 from scrub.model.weights import BlackBox, Transformer
 from scrub.proposals.attribute import ruled
 from scrub.proposals.edges import Edges
-from scrub.proposals.forward import Batch, Passes
+from scrub.proposals.forward import Passes, PatchBatch
 from scrub.proposals.methods import Asked, find
 
 MODELS = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
@@ -26,7 +26,7 @@ STEPS = 3
 
 
 @cache
-def batch(name: str) -> Batch:
+def batch(name: str) -> PatchBatch:
     """Two ragged rows; grouped keys and gated MLPs in Llama and Qwen3, heads' own norms in Qwen3."""
     return batch_of(adapt(bridged(MODELS[name]), dtype=torch.float64), text((4, 3), vocabulary=31))
 

@@ -118,14 +118,14 @@ def test_gradients_that_the_caller_switched_off(switched: Callable[[], Any]) -> 
 
 
 def test_gradients_that_are_not_finite_name_their_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scrub.proposals.forward import Batch
+    from scrub.proposals.forward import PatchBatch
 
-    own = Batch.score
+    own = PatchBatch.score
 
     def broken(self: Any, x: Any, *rest: Any) -> Any:
         return own(self, x, *rest) * torch.where(torch.arange(len(x)) == 0, torch.inf, 1.0)
 
-    monkeypatch.setattr(Batch, "score", broken)
+    monkeypatch.setattr(PatchBatch, "score", broken)
     with pytest.raises(MetricError, match=r"not finite at .*in rows"):
         at_hand(method="atp", rows=4)
 

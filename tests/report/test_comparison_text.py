@@ -13,7 +13,7 @@ from report.test_notebook import Reader
 from scrub.report.comparison import comparison_html, comparison_text, headline
 from scrub.report.pareto import comparison_svg
 from scrub.score.bits import Bits
-from scrub.score.comparison import Compared, Comparison, DecidingRow, Difference, Fact, Point, Refinement
+from scrub.score.comparison import Compared, Comparison, DecidingRow, Difference, Fact, ParetoPoint, Refinement
 from scrub.score.control import Control
 from scrub.score.statistics import UNDEFINED, Interval
 
@@ -34,9 +34,12 @@ TWO = evolve(
 THREE = evolve(ONE, hypothesis=C, verdict=None, expect=None, recovered=UNDEFINED, explained=UNDEFINED)
 BETTER = Difference(A, B, Interval(0.5, 0.45, 0.55), 9.0, 0.0001, 0.0003, "a better", "clear", "shared")
 POINTS = (
-    Point(A, "claim", 3.25, 0.9), Point(B, "claim", 3.25, 0.4, A), Point("keep everything", "control", 8.0, 1.0),
-    Point("keep nothing", "control", 0.0, 0.0, "best constant"), Point("best constant", "control", 0.0, 0.3),
-)  # fmt: skip
+    ParetoPoint(A, "claim", 3.25, 0.9),
+    ParetoPoint(B, "claim", 3.25, 0.4, A),
+    ParetoPoint("keep everything", "control", 8.0, 1.0),
+    ParetoPoint("keep nothing", "control", 0.0, 0.0, "best constant"),
+    ParetoPoint("best constant", "control", 0.0, 0.3),
+)
 ROWS = (DecidingRow(A, B, 7, "John[IO] gave <b> & it", 3.0, 2.5, -0.5, A),)
 TWO_CLAIMS = Comparison(
     (ONE, TWO), (BETTER,), POINTS, (Refinement(A, B),), (Fact(A, B, "site only in names: 9.9 @ END"),), ROWS,

@@ -21,7 +21,7 @@ from scrub.report.page.whole import page
 from scrub.report.pareto import comparison_svg
 from scrub.report.svg import cut, ticks
 from scrub.report.tree import tree_svg
-from scrub.score.comparison import Point
+from scrub.score.comparison import ParetoPoint
 
 SVG = "{http://www.w3.org/2000/svg}"
 PHONE = 390
@@ -132,7 +132,7 @@ def test_no_label_can_be_taken_for_that_of_another_point(seed: int) -> None:
 
 
 def test_claims_and_controls_on_each_other_share_a_label() -> None:
-    twins = tuple(Point(f"f.py::{i}", "claim", 3.25, 0.9) for i in range(4))
+    twins = tuple(ParetoPoint(f"f.py::{i}", "claim", 3.25, 0.9) for i in range(4))
     numbers = words(comparison_svg(evolve(TWO_CLAIMS, pareto=twins)))
     assert "1, 2, 3, 4" in numbers
 

@@ -16,8 +16,8 @@ from scrub.engine.on_graph import GraphRows
 from scrub.engine.on_transformer import TransformerRows
 from scrub.model.resolve import sound
 from scrub.model.weights import Transformer
-from scrub.score.measure import OnGraph, OnTransformer
-from scrub.score.sample import Bench, compile_claim
+from scrub.score.measure import GraphAnswers, TransformerAnswers
+from scrub.score.sample import ClaimBench, compile_claim
 from strategies_models import named, random_transformer
 
 ERROR = Metric(lambda output, row: abs(output - row.columns["label"]), better="lower", name="error")
@@ -60,20 +60,20 @@ def resolved(hypothesis: Hypothesis) -> Claim:
     return sound(hypothesis)[0]
 
 
-def bench_of(hypothesis: Hypothesis) -> Bench:
+def bench_of(hypothesis: Hypothesis) -> ClaimBench:
     """A claim about a graph, ready to be sampled."""
     claim = resolved(hypothesis)
     tree, program = compile_claim(claim)
     rows = GraphRows(claim, claim.graph)
-    return Bench(claim, tree, program, rows, OnGraph(claim, rows))
+    return ClaimBench(claim, tree, program, rows, GraphAnswers(claim, rows))
 
 
-def transformer_bench(hypothesis: Hypothesis) -> Bench:
+def transformer_bench(hypothesis: Hypothesis) -> ClaimBench:
     """A claim about a transformer that is at hand."""
     claim = resolved(hypothesis)
     tree, program = compile_claim(claim)
     rows = TransformerRows.run(claim, hypothesis.model, [program])
-    return Bench(claim, tree, program, rows, OnTransformer(claim, rows))
+    return ClaimBench(claim, tree, program, rows, TransformerAnswers(claim, rows))
 
 
 SUM = graph(out=lambda x, y: 10 * x + y)

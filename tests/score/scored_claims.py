@@ -15,8 +15,8 @@ from scrub.engine.on_graph import GraphRows
 from scrub.engine.on_transformer import TransformerRows
 from scrub.model.computation import Computation
 from scrub.model.weights import Transformer
-from scrub.score.measure import OnGraph, OnTransformer
-from scrub.score.sample import Bench, compile_claim
+from scrub.score.measure import GraphAnswers, TransformerAnswers
+from scrub.score.sample import ClaimBench, compile_claim
 from strategies import SLOTS, Draft, _site, _through_nodes, checked
 from strategies_models import named, random_graph, random_rows, random_transformer
 
@@ -73,16 +73,16 @@ def scored_claims(
             return found, model
 
 
-def bench_for(hypothesis: Hypothesis, model: Model) -> Bench:
+def bench_for(hypothesis: Hypothesis, model: Model) -> ClaimBench:
     """The claim ready to be sampled, in the model's own precision."""
     claim = checked(hypothesis, model, hypothesis.data)  # pyright: ignore
     assert isinstance(claim, Claim)
     tree, program = compile_claim(claim)
     if isinstance(model, Computation):
         found = GraphRows(claim, model)
-        return Bench(claim, tree, program, found, OnGraph(claim, found))
+        return ClaimBench(claim, tree, program, found, GraphAnswers(claim, found))
     run = TransformerRows.run(claim, model, [program])
-    return Bench(claim, tree, program, run, OnTransformer(claim, run))
+    return ClaimBench(claim, tree, program, run, TransformerAnswers(claim, run))
 
 
 def _draft(

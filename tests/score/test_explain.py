@@ -22,7 +22,7 @@ from score.cases import (
 from scrub import Dataset, Interpretation, Metric, nodes
 from scrub.errors import ClaimError
 from scrub.score.explain import Explanation, SwapEffect
-from scrub.score.sample import Bench
+from scrub.score.sample import ClaimBench
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +171,8 @@ def test_looking_for_what_breaks_a_claim_costs_no_more_than_its_test(
     """Counted in calls of the scrubbed model."""
     data = Dataset.from_rows([{"columns": row.columns} for row in ROWS.rows * 13][:rows])
     made, calls = missing_edge().but(data=data), list[int]()
-    original = Bench.scrubbed
-    monkeypatch.setattr(Bench, "scrubbed", lambda b, c, d: calls.append(len(c.reference)) or original(b, c, d))
+    original = ClaimBench.scrubbed
+    monkeypatch.setattr(ClaimBench, "scrubbed", lambda b, c, d: calls.append(len(c.reference)) or original(b, c, d))
     result = scrub.test(made, draws=draws, controls="none")
     assert result.verdict == "refuted"
     assert rows * draws <= sum(calls) <= 2 * rows * draws

@@ -39,7 +39,7 @@ from scrub.score.effect import swap_words, swapped_at
 from scrub.score.interchange import JOINT, Exchange, donors, interchange
 from scrub.score.paired import holm, sign_flip
 from scrub.score.patched import PatchedGraph, PatchedTransformer
-from scrub.score.sample import Bench, resample_only, sample
+from scrub.score.sample import ClaimBench, resample_only, sample
 from scrub.verbs.setup import references
 
 EXACT = dict(rel=1e-10, abs=1e-10)
@@ -47,7 +47,7 @@ SOME = (1, 8, 11, 15, 33, 47, 278, 379)  # the last two: a variable with two sit
 RESAMPLE = {"rest": "resample", "pair": None}
 
 
-def case(kind: str, number: int, rows: int = 0, **options: Any) -> tuple[Bench, Model, list[int]]:
+def case(kind: str, number: int, rows: int = 0, **options: Any) -> tuple[ClaimBench, Model, list[int]]:
     """A random claim set up on its model, and its reference rows; every other one resamples."""
     hypothesis, model = scored_claim(Random(f"{kind} {number}"), kind, rows, **(RESAMPLE if number % 2 else {}))
     bench = bench_for(hypothesis, model)

@@ -15,7 +15,7 @@ from scrub import Hypothesis, nodes
 from scrub.engine.draw import Calls, Draws
 from scrub.errors import ClaimError
 from scrub.model.resolve import sound
-from scrub.score.blocks import Arrays, Block, gathered, keep_nothing, key
+from scrub.score.blocks import Arrays, NumberBlock, gathered, keep_nothing, key
 from scrub.storage import files
 from scrub.storage.blocks import Blocks, read_arrays, write_arrays
 from scrub.verbs.setup import bench_of
@@ -23,7 +23,7 @@ from scrub.verbs.setup import bench_of
 COUNT = 5
 
 
-def blocks(computed: list[int] | None = None) -> Iterator[Block]:
+def blocks(computed: list[int] | None = None) -> Iterator[NumberBlock]:
     for number in range(COUNT):
 
         def compute(n: int = number) -> Arrays:
@@ -31,7 +31,7 @@ def blocks(computed: list[int] | None = None) -> Iterator[Block]:
                 computed.append(n)
             return {"scrubbed": np.array([n, n + 0.5]), "random": np.full(2, -n)}
 
-        yield Block(partial(key, "test", np.array([number])), compute)
+        yield NumberBlock(partial(key, "test", np.array([number])), compute)
 
 
 def test_blocks_are_joined_in_their_order_whoever_computes_them(tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ from scrub.score import sample
 from scrub.claims.collect import collect
 import scrub
 sample.CALLS_AT_ONCE = 8
-measured = sample.Bench.scrubbed
+measured = sample.ClaimBench.scrubbed
 def slow(self, calls, drawn):
     time.sleep(0.015)
     return measured(self, calls, drawn)
-sample.Bench.scrubbed = slow
+sample.ClaimBench.scrubbed = slow
 from pathlib import Path
 from scrub.storage.directory import open_run
 file, out, gate = sys.argv[1:]
@@ -328,7 +328,7 @@ def test_interrupted_says_that_nothing_is_lost(file: Path, tmp_path: Path, monke
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sample.Bench, "model_scores", interrupt)
+    monkeypatch.setattr(sample.ClaimBench, "model_scores", interrupt)
     found = command("test", f"{file}::one", "--out", tmp_path / "run")
     assert found.exit_code == 130
     assert "the same command goes on from there" in found.output

@@ -52,8 +52,8 @@ def own_data(parts: Parts) -> dict[str, Any]:
     if parts.roles:
         data["roles"] = {name: sorted(map(str, some)) for name, some in parts.roles}
     if set(parts_of_own(data).listed) != set(parts.listed):
-        told = ", ".join(data["nodes"] + data["edges"])
-        raise ClaimError(f"the circuit cannot be written: the names of its parts are not read back ({told}).")
+        text = ", ".join(data["nodes"] + data["edges"])
+        raise ClaimError(f"the circuit cannot be written: the names of its parts are not read back ({text}).")
     return data
 
 

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from scrub.errors import ClaimError, did_you_mean
 from scrub.proposals.attribute import Scores
 from scrub.proposals.edges import Edges
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import PatchBatch
 from scrub.proposals.nodes import KINDS
 
 RECOMMENDED = "recommended"  # no method of its own: the best of several for each kind of node
@@ -45,8 +45,8 @@ class Method:
 
     summary: str
     source: str
-    nodes: Callable[[Batch, Asked], Scores]
-    edges: Callable[[Batch, Asked], Edges] | None = None
+    nodes: Callable[[PatchBatch, Asked], Scores]
+    edges: Callable[[PatchBatch, Asked], Edges] | None = None
     inside: bool = False
     magnitude: bool = False
     kinds: tuple[str, ...] = KINDS

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from scrub.proposals.attribute import Scores, at_base
 from scrub.proposals.edges import Edges, at_base_edges
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
 
 
-def nodes(batch: Batch, asked: Asked) -> Scores:
+def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """`(n(source) - n(base)) . dL/dn` at the base run."""
     return at_base(batch, asked.kinds)
 
 
-def edges(batch: Batch, asked: Asked) -> Edges:
+def edges(batch: PatchBatch, asked: Asked) -> Edges:
     """The same for what one component writes into one channel."""
     return at_base_edges(batch)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from scrub.proposals.attribute import Scores, keys_of
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.methods.graddrop import METHOD as DROP
 from scrub.proposals.methods.graddrop import dropped, shared
 from scrub.proposals.methods.qkfix import fixed, fixed_kinds
 
 
-def nodes(batch: Batch, asked: Asked) -> Scores:
+def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """`1/(L - 1) sum_l |estimate with layer l dropped|`."""
     keys = keys_of(fixed_kinds(asked.kinds), batch.model.shape)
     total = Scores()

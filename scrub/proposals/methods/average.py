@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from scrub.proposals.attribute import Scores, first_order, keys_of
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
 
 
-def nodes(batch: Batch, asked: Asked) -> Scores:
+def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """The difference times the mean of the gradients at base and source."""
     keys = keys_of(asked.kinds, batch.model.shape)
     base, source = batch.forward(), batch.swapped.forward()

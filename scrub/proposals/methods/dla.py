@@ -14,7 +14,7 @@ from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import TABLE
 from scrub.model.layers import pattern, visible
 from scrub.proposals.attribute import Scores, over_positions, product, stacked
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.nodes import extent
 from scrub.proposals.proposal import SourceShare
@@ -24,7 +24,7 @@ from scrub.proposals.setup import Setup
 HEADS = 10  # whose sources are told
 
 
-def nodes(batch: Batch, asked: Asked) -> Scores:
+def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """The direct effect of a node: what it writes differently on the source, read by the base run's final norm.
 
     Exact for the path straight to the logits where the norm's scale is constant and the metric linear in logits.
@@ -37,7 +37,7 @@ def nodes(batch: Batch, asked: Asked) -> Scores:
     return found
 
 
-def final_direction(batch: Batch) -> Float[Tensor, "row t d"]:
+def final_direction(batch: PatchBatch) -> Float[Tensor, "row t d"]:
     """The gradient of the metric at the final stream with the scale of the final norm constant."""
     last = "resid", len(batch.model.blocks)
     x = batch.base_values[last].detach().requires_grad_()
@@ -46,7 +46,7 @@ def final_direction(batch: Batch) -> Float[Tensor, "row t d"]:
     return torch.autograd.grad(metric, x)[0]
 
 
-def by_source(batch: Batch) -> Float[Tensor, "row layer head t"]:
+def by_source(batch: PatchBatch) -> Float[Tensor, "row layer head t"]:
     """What every head writes on the base run toward the metric, by the token that it takes it from.
 
     `A_ts (v_s W_O)` at the answer's position t; over all s it is the head's own contribution, without b_O.
@@ -88,7 +88,7 @@ def shares(setup: Setup, nodes: Sequence[Component]) -> tuple[SourceShare, ...]:
     )
 
 
-def _written(batch: Batch, kind: str, layer: int, direction: Tensor) -> Float[Tensor, "row t unit"]:
+def _written(batch: PatchBatch, kind: str, layer: int, direction: Tensor) -> Float[Tensor, "row t unit"]:
     delta = batch.source_values[kind, layer] - batch.base_values[kind, layer]
     if TABLE[kind].is_head:
         direction = torch.einsum("hed,rtd->rthe", batch.model.blocks[layer].attn.W_O, direction)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from scrub.model.weights import Mlp
 from scrub.proposals.attribute import Scores, checked, first_order, keys_of, ruled
 from scrub.proposals.edges import Edges, edge_scores, senders_between, summed
-from scrub.proposals.forward import Arrays, Batch, Forward, Key
+from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.methods import Asked, Method, ig
 from scrub.proposals.rules import steps_of
 
@@ -19,7 +19,7 @@ OVER = {"inputs": ("right", "left"), "activations": ("right", "right"), "senders
 Run = tuple[Key | None, float]  # what moves (None: the embeddings), and where it is between source and base
 
 
-def nodes(batch: Batch, asked: Asked) -> Scores:
+def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """The difference times the mean gradient over all runs; over `senders`, over those in which it moves (`ig`)."""
     if asked.over == "senders":
         if set(asked.rules) - set(batch.passes.rules):
@@ -33,7 +33,7 @@ def nodes(batch: Batch, asked: Asked) -> Scores:
     return first_order(batch, asked.kinds, batch.base_values, mean)
 
 
-def edges(batch: Batch, asked: Asked) -> Edges:
+def edges(batch: PatchBatch, asked: Asked) -> Edges:
     """Every edge's difference times the mean gradient over runs.
 
     Over `activations`, the embedding, the heads of a layer or an MLP move, one after another, while the others are
@@ -48,14 +48,14 @@ def edges(batch: Batch, asked: Asked) -> Edges:
     return summed(found, 1 / (asked.steps if own else len(runs)))
 
 
-def _runs(batch: Batch, asked: Asked, points: str) -> Iterator[Run]:
+def _runs(batch: PatchBatch, asked: Asked, points: str) -> Iterator[Run]:
     paths = [None] if asked.over == "inputs" else keys_of(("embed", "attn", "mlp"), batch.model.shape)
     for path in paths:
         for share in ig.toward_base(asked.points or points, asked.steps):
             yield path, share
 
 
-def _forward(batch: Batch, asked: Asked, run: Run) -> Forward:
+def _forward(batch: PatchBatch, asked: Asked, run: Run) -> Forward:
     path, share = run
     if path is None:
         base, source = (values["embed", 0] for values in (batch.base_values, batch.source_values))
@@ -63,7 +63,7 @@ def _forward(batch: Batch, asked: Asked, run: Run) -> Forward:
     return batch.forward(steps_of(asked.rules), edit=ig.moved(batch, *_parts(batch, path), share))
 
 
-def _parts(batch: Batch, path: Key) -> Key:
+def _parts(batch: PatchBatch, path: Key) -> Key:
     """What is moved for a layer's write: the finest that it is linear in, so that its parts have gradients, too."""
     kind, layer = path
     known = kind == "mlp" and isinstance(batch.model.blocks[layer].mlp, Mlp)

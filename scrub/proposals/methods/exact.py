@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from scrub.proposals.attribute import Scores
-from scrub.proposals.forward import Batch
+from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.nodes import extent, node_of
-from scrub.proposals.patching import Placed, effects
+from scrub.proposals.patching import PlacedNode, effects
 
 
-def nodes(batch: Batch, asked: Asked) -> Scores:
+def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """`L(base run with n at its source value) - L(base run)`, everything downstream computed."""
     found: Scores = {}
     width = batch.columns.shape[2]
     for kind in asked.kinds:
         layers, units = extent(kind, batch.model.shape)
         cases = [
-            frozenset({Placed(node_of(kind, layer, unit), column)})
+            frozenset({PlacedNode(node_of(kind, layer, unit), column)})
             for layer in range(layers)
             for unit in range(units)
             for column in range(width)

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from scrub.errors import ClaimError
 from scrub.proposals.attribute import Scores, first_order, keys_of
-from scrub.proposals.forward import Arrays, Batch, Key
+from scrub.proposals.forward import Arrays, Key, PatchBatch
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.rules import gated
 
 OUTSIDE = ("embed", "resid")  # no layer drops these nodes themselves
 
 
-def nodes(batch: Batch, asked: Asked) -> Scores:
+def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """`1/(L - 1) sum_l |estimate with layer l dropped|`; 1/L for nodes that are written by no layer.
 
     Not an estimate of an effect but a rank: two layers leave nothing of an indirect effect.
@@ -29,7 +29,7 @@ def nodes(batch: Batch, asked: Asked) -> Scores:
     return shared(total, batch.model.shape.n_layers)
 
 
-def dropped(batch: Batch, keys: list[Key]) -> Iterator[tuple[Arrays, Arrays]]:
+def dropped(batch: PatchBatch, keys: list[Key]) -> Iterator[tuple[Arrays, Arrays]]:
     """The base run's values, and the gradients with each layer's writes dropped: one graph, L backward passes."""
     layers = batch.model.shape.n_layers
     if layers < 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from scrub.proposals.attribute import Scores, over_positions, product, stacked
-from scrub.proposals.forward import Batch, Edit
+from scrub.proposals.forward import Edit, PatchBatch
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.nodes import extent
 from scrub.proposals.rules import steps_of
@@ -13,7 +13,7 @@ from scrub.proposals.rules import steps_of
 POINTS = {"left": 0.0, "midpoint": 0.5, "right": 1.0}  # within a step; the left end of a path is the source's
 
 
-def nodes(batch: Batch, asked: Asked) -> Scores:
+def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """The difference times the mean gradient at points of the straight line between base and source (midpoints).
 
     All nodes of a kind in a layer move together, so their estimates sum to the effect of patching them jointly.
@@ -30,7 +30,7 @@ def toward_base(points: str, steps: int) -> list[float]:
     return [(k + POINTS[points]) / steps for k in range(steps)]
 
 
-def _layer(batch: Batch, kind: str, layer: int, asked: Asked) -> Tensor:
+def _layer(batch: PatchBatch, kind: str, layer: int, asked: Asked) -> Tensor:
     mean: Tensor | float = 0.0
     for share in toward_base(asked.points or "midpoint", asked.steps):
         run = batch.forward(steps_of(asked.rules), edit=moved(batch, kind, layer, share))
@@ -40,7 +40,7 @@ def _layer(batch: Batch, kind: str, layer: int, asked: Asked) -> Tensor:
     return product(kind, delta, mean)
 
 
-def moved(batch: Batch, kind: str, layer: int, toward_base: float) -> Edit:
+def moved(batch: PatchBatch, kind: str, layer: int, toward_base: float) -> Edit:
     """Puts one kind of node of one layer between its values on source (0) and base (1)."""
     base, source = batch.base_values[kind, layer], batch.source_values[kind, layer]
     between = source + toward_base * (base - source)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from scrub.proposals.attribute import Scores, first_order, over_positions, ruled, stacked
-from scrub.proposals.forward import Arrays, Batch
+from scrub.proposals.forward import Arrays, PatchBatch
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.pattern import (
     Change,
@@ -22,13 +22,13 @@ from scrub.proposals.pattern import (
 FIXED = ("q", "k")
 
 
-def nodes(batch: Batch, asked: Asked) -> Scores:
+def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """AtP (with `rules`, RelP) estimates; those of q and k with the softmax of the source's values."""
     run, gradients = ruled(batch, fixed_kinds(asked.kinds), asked.rules)
     return fixed(batch, asked.kinds, run.nodes, gradients)
 
 
-def fixed(batch: Batch, kinds: tuple[str, ...], values: Arrays, gradients: Arrays) -> Scores:
+def fixed(batch: PatchBatch, kinds: tuple[str, ...], values: Arrays, gradients: Arrays) -> Scores:
     """Estimates from the gradients of a run, q and k through the softmax."""
     found = first_order(batch, (kind for kind in kinds if kind not in FIXED), values, gradients)
     return found | through_softmax(batch, kinds, values, gradients)
@@ -40,7 +40,7 @@ def fixed_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(named - {*FIXED} | ({"head"} if named & {*FIXED} else set())))
 
 
-def through_softmax(batch: Batch, kinds: Iterable[str], values: Arrays, gradients: Arrays) -> Scores:
+def through_softmax(batch: PatchBatch, kinds: Iterable[str], values: Arrays, gradients: Arrays) -> Scores:
     """The estimates of q and k, where these are asked for; patterns are made layer by layer and not kept."""
     wanted = [kind for kind in FIXED if kind in kinds]
     found: dict[str, list[Tensor]] = {kind: [] for kind in wanted}
@@ -54,11 +54,11 @@ def through_softmax(batch: Batch, kinds: Iterable[str], values: Arrays, gradient
     return {kind: stacked(layers) for kind, layers in found.items()}
 
 
-def _queries(batch: Batch, change: Change, gradient: Tensor) -> Tensor:
+def _queries(batch: PatchBatch, change: Change, gradient: Tensor) -> Tensor:
     return over_positions(batch, query_effects(change, gradient))
 
 
-def _keys(batch: Batch, change: Change, gradient: Tensor) -> Tensor:
+def _keys(batch: PatchBatch, change: Change, gradient: Tensor) -> Tensor:
     if batch.summed:
         return joint_key_effects(change, gradient).unsqueeze(-1)
     return over_positions(batch, key_effects(change, gradient))

@@ -24,7 +24,7 @@ def told_apart(section: Section, found: Result, tested: Sequence[Result], again:
     if not other:
         return section
     made = f"made with {' and '.join(name for name, _ in other)}"
-    known = " and ".join(f"{name} ({told})" for name, told in other)
+    known = " and ".join(f"{name} ({words})" for name, words in other)
     note = Words(f"This section was made with {known}: run `scrub {again} ...` anew.", "stale")
     return evolve(section, before=(note, *section.before), brief=f"{made}; {section.brief}", stale=made)
 
@@ -42,8 +42,8 @@ def _versions(found: Result, tested: Sequence[Result]) -> list[tuple[str, str]]:
         name, digest = one.get("hypothesis"), one.get("digest")
         now = here.get(with_file(name)) if name and digest else None
         if now is not None and digest != now:
-            told = f"digest {digest[:LETTERS]}... there, {now[:LETTERS]}... here"
-            other.append((f"another version of {short_name(name)}", told))
+            words = f"digest {digest[:LETTERS]}... there, {now[:LETTERS]}... here"
+            other.append((f"another version of {short_name(name)}", words))
     return other
 
 

@@ -33,7 +33,7 @@ def criteria_section(result: Criteria, command: str) -> Section:
         said += f" Broken off before {' and '.join(result['unfinished'])}."
     found = [
         *part("Faithfulness", *_faithfulness(result)),
-        *(block for name, told in rest.items() if name not in result["unfinished"] for block in told()),
+        *(block for name, text in rest.items() if name not in result["unfinished"] for block in text()),
         *part("Run it again", Code(command, command=True), facts(_sample(result))),
     ]
     return Section(

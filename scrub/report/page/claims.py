@@ -22,7 +22,7 @@ Result = Mapping[str, Any]
 
 
 @frozen
-class Drawn:
+class StoredPicture:
     """What a run stores beside a result: the claim's digest, its figure as data, unrolled tree, sites and edges."""
 
     digest: str
@@ -32,7 +32,7 @@ class Drawn:
     edges: list[dict[str, Any]]
 
 
-def claim_section(result: Result, drawn: Drawn, command: str) -> Section:
+def claim_section(result: Result, drawn: StoredPicture, command: str) -> Section:
     """One result in its JSON form; `command` is what was asked besides the claim's name."""
     word, name = result["verdict"], short_name(result["hypothesis"])
     foil = "" if not result["foil"] else "foil, " + ("as it should be" if result["passed"] else "should be refuted")
@@ -61,7 +61,7 @@ def _shares_caption(result: Result) -> str:
     )
 
 
-def _figure(result: Result, drawn: Drawn) -> list[Block | None]:
+def _figure(result: Result, drawn: StoredPicture) -> list[Block | None]:
     effects = result["diagnostics"]["effects"]
     said = (
         "Layers up, positions across; a box is a variable at its site, an edge a channel that reads. "
@@ -74,7 +74,7 @@ def _figure(result: Result, drawn: Drawn) -> list[Block | None]:
     ]  # fmt: skip
 
 
-def _sites(result: Result, drawn: Drawn, effects: list[Any]) -> Block | None:
+def _sites(result: Result, drawn: StoredPicture, effects: list[Any]) -> Block | None:
     swaps = {s["variable"]: s for s in result["diagnostics"]["variables"]}
     rest = result["options"].get("rest", "resample")
     rows: list[tuple[str, ...]] = []
@@ -86,11 +86,11 @@ def _sites(result: Result, drawn: Drawn, effects: list[Any]) -> Block | None:
         rows.append((place["variable"], place["site"], unclaimed, str(place["values"]), *known, *ends))
     head = ("variable", "site", "unclaimed", "values", *HEAD[1:],
             "donor only", "donor undone", "rest only", "rest undone")  # fmt: skip
-    told = " Only: recovered when this swap alone is made; undone: gained when it alone is not." if effects else ""
-    return table(head, rows, "Sites. " + " ".join(f"{capital(sentence)}." for sentence in LEGEND) + told)
+    text = " Only: recovered when this swap alone is made; undone: gained when it alone is not." if effects else ""
+    return table(head, rows, "Sites. " + " ".join(f"{capital(sentence)}." for sentence in LEGEND) + text)
 
 
-def _edges(drawn: Drawn, effects: list[Any]) -> Block | None:
+def _edges(drawn: StoredPicture, effects: list[Any]) -> Block | None:
     rows = [
         (e["reader"], e["at"], ", ".join(e["channels"]), e["sender"], e["site"], *_single(e, effects, "donor"))
         for e in drawn.edges
@@ -128,8 +128,8 @@ def _breaks(result: Result) -> list[Block | None]:
         for e in effects
     ]  # fmt: skip
     head = ("swap", "at", "read by", "only it", "all but it", "undoing gains", "with all below", "own row")
-    told = table(head, rows, "What is recovered, on a part of the sample.")
-    every = Folded("Every swap alone, and all but each", (told,)) if told else None
+    text = table(head, rows, "What is recovered, on a part of the sample.")
+    every = Folded("Every swap alone, and all but each", (text,)) if text else None
     return [Items(tuple(map(capital, result["explanation"]))), every]
 
 

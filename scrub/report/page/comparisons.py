@@ -121,8 +121,8 @@ def _pareto(c: Compared, names: Mapping[str, str]) -> list[Block | None]:
         for p in sorted(c["pareto"], key=lambda p: (p["bits"], -(p["recovered"] or 0)))
     ]  # fmt: skip
     caption = "Few bits and a large share are better: discs are claims, squares controls, hollow ones are dominated."
-    told = table(("", "kind", "bits", "recovered", "dominated by"), rows)
-    return [Picture(pareto(c), caption), Folded("The points as a table", (told,)) if told else None]
+    text = table(("", "kind", "bits", "recovered", "dominated by"), rows)
+    return [Picture(pareto(c), caption), Folded("The points as a table", (text,)) if text else None]
 
 
 def _refines(c: Compared, names: Mapping[str, str]) -> list[str]:
@@ -139,8 +139,8 @@ def _refines(c: Compared, names: Mapping[str, str]) -> list[str]:
 def _structural(c: Compared, names: Mapping[str, str]) -> list[Block | None]:
     blocks: list[Block | None] = []
     for (a, b), found in groupby(c["structural"], key=lambda fact: (fact["a"], fact["b"])):
-        told = [fact["fact"] for fact in found]
-        blocks.append(Folded(f"{names[a]} and {names[b]}: {several(len(told), 'difference')}", (Items(tuple(told)),)))
+        text = [fact["fact"] for fact in found]
+        blocks.append(Folded(f"{names[a]} and {names[b]}: {several(len(text), 'difference')}", (Items(tuple(text)),)))
     return blocks
 
 
@@ -165,7 +165,7 @@ def _sample(c: Compared, names: Mapping[str, str]) -> list[tuple[str, str] | Non
     return [
         ("sample", f"{c['rows']} rows x {draws}, seed {c['seed']}"),
         ("metric", f"{metric['name']}, {metric['better']} is better; model {number(metric['model'])}"),
-        *[(name, str(told)) for name, told in c["options"].items()],
+        *[(name, str(text)) for name, text in c["options"].items()],
         *[(f"options of {names[h['hypothesis']]}", settings(h["options"])) for h in c["hypotheses"] if h["options"]],
         *[(names[h["hypothesis"]], f"digest {h['digest']}") for h in c["hypotheses"]],
         *provenance(c),

@@ -15,9 +15,9 @@ Result = Mapping[str, Any]
 
 def diagnostics(result: Result) -> list[Block | None]:
     """Everything that was found beside the scores."""
-    told = result["diagnostics"]
+    described = result["diagnostics"]
     return [
-        items([f"Warning: {text}" for text in told["warnings"]]),
+        items([f"Warning: {text}" for text in described["warnings"]]),
         _controls(result),
         _swaps(result),
         _found(result),
@@ -40,18 +40,18 @@ def _swaps(result: Result) -> Block | None:
 
 
 def _found(result: Result) -> Block | None:
-    told, provenance = result["diagnostics"], result["provenance"]
-    seen = told["seen"]
+    described, provenance = result["diagnostics"], result["provenance"]
+    seen = described["seen"]
     return facts([
-        ("story", _story(told["accuracy"])),
-        ("rest", f"{several(round(told['own_rest']), 'call')} found no rest row and kept their own"
-         if told["own_rest"] else "every call found a rest row"),
+        ("story", _story(described["accuracy"])),
+        ("rest", f"{several(round(described['own_rest']), 'call')} found no rest row and kept their own"
+         if described["own_rest"] else "every call found a rest row"),
         ("model", "scrubbed does better than the model: swaps took away errors of the model"
-         if told["better_than_model"] else "scrubbed does not do better than the model"),
+         if described["better_than_model"] else "scrubbed does not do better than the model"),
         ("pool", several(provenance["pool"], "row")),
         ("left out", f"{several(seen['rows'], 'row')} that a proposal saw, and {several(seen['partners'], 'partner')}"
          if seen["digests"] else "none: no rows are named that a proposal saw"),
-        *_power(told["power"], result),
+        *_power(described["power"], result),
         *_adversary(result["adversary"]),
     ])  # fmt: skip
 
@@ -66,11 +66,11 @@ def _power(power: Mapping[str, Any] | None, result: Result) -> list[tuple[str, s
     if power is None:
         return [("power", UNDEFINED)]
     worst = f"({number(power['detectable_high'])} at worst, 90 % confidence)"
-    told = f"a difference of {number(power['detectable'])} {worst} from the bar, four times of five"
+    described = f"a difference of {number(power['detectable'])} {worst} from the bar, four times of five"
     if power["detectable"] < ROUNDING:
-        told = "not known: no spread was seen, which tells nothing of how many rows are needed"
+        described = "not known: no spread was seen, which tells nothing of how many rows are needed"
     lines = [
-        ("detectable", told),
+        ("detectable", described),
         (
             "variance",
             f"between rows {number(power['s2_rows'])} (at most {number(power['s2_rows_high'])}), between draws "
@@ -80,8 +80,8 @@ def _power(power: Mapping[str, Any] | None, result: Result) -> list[tuple[str, s
     if power["rows_to_settle"] is not None:
         away = share(abs(result["recovered"]["value"] - result["bar"]))
         most = several(power["rows_to_settle_high"], "row")
-        told = f"{several(power['rows_to_settle'], 'row')}, at most {most}, for a share {away} from the bar"
-        lines.append(("rows to settle", told))
+        described = f"{several(power['rows_to_settle'], 'row')}, at most {most}, for a share {away} from the bar"
+        lines.append(("rows to settle", described))
     return lines
 
 

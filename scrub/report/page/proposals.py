@@ -45,10 +45,10 @@ def _nodes(p: Proposal) -> list[Block | None]:
     ] or list(enumerate(p["nodes"], 1))  # fmt: skip
     ranked.sort(key=lambda found: -_best(found[1]))
     signed = "absolute" in p["aggregate"]
-    told = size if signed else number
+    text = size if signed else number
     rows = [
         (n["node"], "" if n["position"] is None else str(n["position"]), str(rank),
-         "-" if n["exact"] is None else told(n["exact"]), told(n["score"]), number(n["signed"]) if signed else "",
+         "-" if n["exact"] is None else text(n["exact"]), text(n["score"]), number(n["signed"]) if signed else "",
          n["method"], "disagree" if n["disagree"] else "")
         for rank, n in ranked[:NODES]
     ]  # fmt: skip
@@ -62,8 +62,8 @@ def _nodes(p: Proposal) -> list[Block | None]:
 def _edges(p: Proposal) -> list[Block | None]:
     some = sorted(p["edges"], key=lambda e: -abs(e["score"]))[:EDGES]
     absolute = "absolute" in (p.get("edge_aggregate") or "")
-    told, what = (size, "means of |estimate|") if absolute else (number, "signed mean estimates")
-    rows = [(e["sender"], e["receiver"], told(e["score"])) for e in some]
+    text, what = (size, "means of |estimate|") if absolute else (number, "signed mean estimates")
+    rows = [(e["sender"], e["receiver"], text(e["score"])) for e in some]
     said = f"By {p['edge_method']}: {what}, none is patched; {len(rows)} of {len(p['edges'])}."
     sources = sorted(p["sources"], key=lambda s: -abs(s["share"]))[:EDGES]
     written = [(s["head"], "elsewhere" if s["position"] is None else str(s["position"]), number(s["share"]))

@@ -12,7 +12,7 @@ from scrub.anatomy.names import Component
 from scrub.proposals.proposal import Proposal, Ranked
 from scrub.report.pareto import comparison_svg
 from scrub.report.proposal import proposal_svg
-from scrub.score.comparison import Point, labels
+from scrub.score.comparison import ParetoPoint, labels
 from scrub.score.statistics import Interval
 
 
@@ -25,7 +25,7 @@ class _Claim:
 @frozen
 class _Compared:
     hypotheses: tuple[_Claim, ...]
-    pareto: tuple[Point, ...]
+    pareto: tuple[ParetoPoint, ...]
     metric: str
     labels: dict[str, str]
 
@@ -48,7 +48,9 @@ def pareto(c: Mapping[str, Any]) -> str:
     """The picture of a comparison in its JSON form."""
     claims = tuple(_Claim(str(h["hypothesis"]), _interval(h["recovered"])) for h in c["hypotheses"])
     points = tuple(
-        Point(str(p["hypothesis"]), str(p["kind"]), float(p["bits"]), _number(p["recovered"]), p["dominated_by"])
+        ParetoPoint(
+            str(p["hypothesis"]), str(p["kind"]), float(p["bits"]), _number(p["recovered"]), p["dominated_by"]
+        )
         for p in c["pareto"]
     )
     return comparison_svg(

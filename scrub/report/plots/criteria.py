@@ -47,9 +47,9 @@ def criteria_plot(result: Criteria) -> Figure:
 def _faithfulness(result: Criteria) -> Any:
     f = result.faithfulness
     names, values = ["model", "circuit", "all ablated"], [f.model, f.circuit, f.ablated]
-    told = [f"F({n}) = {v:.4g}" for n, v in zip(names, values, strict=True)]
+    words = [f"F({n}) = {v:.4g}" for n, v in zip(names, values, strict=True)]
     return plotly().Bar(
-        x=names, y=values, marker={"color": [RISE, CLAIM, CONTROL]}, hovertext=told, hoverinfo="text", name="F"
+        x=names, y=values, marker={"color": [RISE, CLAIM, CONTROL]}, hovertext=words, hoverinfo="text", name="F"
     )
 
 
@@ -58,23 +58,23 @@ def _completeness(c: Completeness) -> Any:
     found = [("worst found", c.worst.gap, c.worst.parts)]
     found += [(f"worst of {len(c.random)} random", max(c.random), ())] if c.random else []
     found += [(gap.variable or "", gap.gap, gap.parts) for gap in c.by_variable]
-    told = [f"K = {_some(parts) or 'random sets'}: gap {gap:.4g}" for _, gap, parts in found]
+    words = [f"K = {_some(parts) or 'random sets'}: gap {gap:.4g}" for _, gap, parts in found]
     return plotly().Bar(
         y=[name for name, _, _ in found], x=[gap for _, gap, _ in found], orientation="h",
-        marker={"color": CONTROL}, hovertext=told, hoverinfo="text", name="gap",
+        marker={"color": CONTROL}, hovertext=words, hoverinfo="text", name="gap",
     )  # fmt: skip
 
 
 def _minimality(result: Criteria) -> Any:
-    told: list[str] = []
+    words: list[str] = []
     for n in result.minimality:
         p = "not tested" if n.adjusted is None else f"adjusted p = {n.adjusted:.3g}"
         needed = "shown to be needed" if n.minimal else "not shown to be needed"
-        told.append(f"{n.part}: effect {n.effect:.4g}, {p}<br>{needed}; context {_some(n.context) or 'none'}")
+        words.append(f"{n.part}: effect {n.effect:.4g}, {p}<br>{needed}; context {_some(n.context) or 'none'}")
     fill = [CLAIM if n.minimal else "#ffffff" for n in result.minimality]
     return plotly().Bar(
         y=[n.part for n in result.minimality], x=[n.effect for n in result.minimality], orientation="h",
-        marker={"color": fill, "line": {"color": CLAIM, "width": 1.5}}, hovertext=told, hoverinfo="text",
+        marker={"color": fill, "line": {"color": CLAIM, "width": 1.5}}, hovertext=words, hoverinfo="text",
         name="effect",
     )  # fmt: skip
 

@@ -24,12 +24,14 @@ def interchange_plot(found: Interchange) -> Figure:
     figure.add_trace(_shares("where model and story agree", names, agreeing, CLAIM, "circle-open"))
     figure.add_trace(_shares("does not move where it should not", names, stayed, RISE, "diamond-open"))
     chance = [share.chance for share in all_rows]
-    told = [
+    words = [
         f"{n}: {'no chance level' if c is None else f'{c:.3f} by chance'}" for n, c in zip(names, chance, strict=True)
     ]
     marker = {"color": CONTROL, "symbol": "line-ns-open", "size": 16}
     figure.add_trace(
-        plotly().Scatter(x=chance, y=names, mode="markers", marker=marker, text=told, hoverinfo="text", name="chance")
+        plotly().Scatter(
+            x=chance, y=names, mode="markers", marker=marker, text=words, hoverinfo="text", name="chance"
+        )
     )
     figure.update_xaxes(title_text="share of calls", range=[-0.03, 1.03])
     figure.update_yaxes(
@@ -41,7 +43,7 @@ def interchange_plot(found: Interchange) -> Figure:
 
 def _shares(title: str, names: list[str], shares: list[Share], colour: str, symbol: str) -> Any:
     values = [s.share.value for s in shares]
-    told = [
+    words = [
         f"{name}, {title}: {'undefined' if s.share.value is None else f'{s.share.value:.3f}'} "
         f"{between(s.share.low, s.share.high)}, {s.rows} rows"
         for name, s in zip(names, shares, strict=True)
@@ -49,5 +51,5 @@ def _shares(title: str, names: list[str], shares: list[Share], colour: str, symb
     spread = whiskers(values, [s.share.low for s in shares], [s.share.high for s in shares])
     marker = {"color": colour, "symbol": symbol, "size": 10}
     return plotly().Scatter(
-        x=values, y=names, mode="markers", marker=marker, error_x=spread, text=told, hoverinfo="text", name=title
+        x=values, y=names, mode="markers", marker=marker, error_x=spread, text=words, hoverinfo="text", name=title
     )

@@ -45,7 +45,7 @@ def _label(node: Ranked) -> str:
 
 
 def _marks(title: str, values: list[float], labels: list[str], nodes: list[Ranked], colour: str, symbol: str) -> Any:
-    told = [
+    words = [
         f"{label}<br>estimate {n.score:+.4g} by {clean(n.method)}<br>"
         + ("not patched" if n.exact is None else f"patched {n.exact:+.4g}")
         + f"<br>signed mean {n.signed:+.4g}"
@@ -53,5 +53,5 @@ def _marks(title: str, values: list[float], labels: list[str], nodes: list[Ranke
     ]
     marker = {"color": colour, "symbol": symbol, "size": 10}
     return plotly().Scatter(
-        x=values, y=labels, mode="markers", marker=marker, text=told, hoverinfo="text", name=title
+        x=values, y=labels, mode="markers", marker=marker, text=words, hoverinfo="text", name=title
     )

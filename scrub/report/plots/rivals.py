@@ -11,7 +11,7 @@ from scrub.score.comparison import CLAIM as IS_CLAIM
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from scrub.score.comparison import Comparison, Difference, Point
+    from scrub.score.comparison import Comparison, Difference, ParetoPoint
 
 
 def comparison_plot(c: Comparison) -> Figure:
@@ -38,25 +38,25 @@ def comparison_plot(c: Comparison) -> Figure:
     return figure
 
 
-def _points(c: Comparison, points: Sequence[Point], name: str, colour: str, symbol: str) -> Any:
+def _points(c: Comparison, points: Sequence[ParetoPoint], name: str, colour: str, symbol: str) -> Any:
     """Hollow where another point keeps no more bits and recovers no less."""
     labels, spans = c.labels, {h.hypothesis: h.recovered for h in c.hypotheses}
     ends = [spans.get(p.hypothesis) if p.kind == IS_CLAIM else None for p in points]
     values = [p.recovered for p in points]
     lows, highs = [e and e.low for e in ends], [e and e.high for e in ends]
-    told: list[str] = []
+    words: list[str] = []
     for p, low, high in zip(points, lows, highs, strict=True):
         share = "undefined" if p.recovered is None else f"{p.recovered:.3f}"
         by = f"<br>dominated by {labels.get(p.dominated_by, p.dominated_by)}" if p.dominated_by else ""
         spread = f" {between(low, high)}" if p.kind == IS_CLAIM else ""
-        told.append(f"{labels.get(p.hypothesis, p.hypothesis)}: {share}{spread}, {p.bits:.1f} bits{by}")
+        words.append(f"{labels.get(p.hypothesis, p.hypothesis)}: {share}{spread}, {p.bits:.1f} bits{by}")
     marker = {
         "color": colour, "size": 11, "symbol": [f"{symbol}-open" if p.dominated_by else symbol for p in points],
     }  # fmt: skip
     return plotly().Scatter(
         x=[p.bits for p in points], y=values, mode="markers+text", marker=marker, name=name,
         text=[labels[p.hypothesis] if p.kind == IS_CLAIM else "" for p in points], textposition="top center",
-        error_y=whiskers(values, lows, highs), hovertext=told, hoverinfo="text",
+        error_y=whiskers(values, lows, highs), hovertext=words, hoverinfo="text",
     )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def _adjusted(c: Comparison, d: Difference) -> str:
 
 def _differences(c: Comparison) -> Any:
     names = [_pair(c, d) for d in c.differences]
-    told = [
+    words = [
         f"{name}: {'undefined' if d.share.value is None else f'{d.share.value:.3f}'} "
         f"{between(d.share.low, d.share.high)}<br>p = {d.p:.4f}{_adjusted(c, d)}<br>{d.verdict}"
         for name, d in zip(names, c.differences, strict=True)
@@ -78,6 +78,6 @@ def _differences(c: Comparison) -> Any:
     values = [d.share.value for d in c.differences]
     spread = whiskers(values, [d.share.low for d in c.differences], [d.share.high for d in c.differences])
     return plotly().Scatter(
-        x=values, y=names, mode="markers", marker={"color": CLAIM, "size": 11}, error_x=spread, text=told,
+        x=values, y=names, mode="markers", marker={"color": CLAIM, "size": 11}, error_x=spread, text=words,
         hoverinfo="text", name="difference", showlegend=False,
     )  # fmt: skip

@@ -60,10 +60,10 @@ def _marks(result: Result) -> list[Mark]:
 
 def _shares(marks: Sequence[Mark]) -> Any:
     names, values, lows, highs, colours = zip(*marks, strict=True)
-    told = [f"{n}: {_value(v)} {between(low, high)}" for n, v, low, high, _ in marks]
+    words = [f"{n}: {_value(v)} {between(low, high)}" for n, v, low, high, _ in marks]
     return plotly().Scatter(
         x=values, y=names, mode="markers", marker={"color": colours, "size": 11},
-        error_x=whiskers(values, lows, highs), text=told, hoverinfo="text", name="recovered", showlegend=False,
+        error_x=whiskers(values, lows, highs), text=words, hoverinfo="text", name="recovered", showlegend=False,
     )  # fmt: skip
 
 
@@ -79,10 +79,12 @@ def _rows(result: Result) -> list[Any]:
         ("random", "everything replaced", CONTROL, "circle-open"),
         ("scrubbed", "scrubbed", CLAIM, "circle"),
     ):
-        told = [f"row {r}: model {m:.3f}, {label} {y:.3f}" for r, m, y in zip(rows, model, table[name], strict=True)]
+        words = [f"row {r}: model {m:.3f}, {label} {y:.3f}" for r, m, y in zip(rows, model, table[name], strict=True)]
         marker = {"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75}
         found.append(
-            go.Scatter(x=model, y=table[name], mode="markers", marker=marker, text=told, hoverinfo="text", name=label)
+            go.Scatter(
+                x=model, y=table[name], mode="markers", marker=marker, text=words, hoverinfo="text", name=label
+            )
         )
     ends = [min(model), max(model)]
     line = {"color": "#1f2328", "dash": "dot", "width": 1}
