@@ -3,7 +3,7 @@
 What one kind is and another is not stands here and nowhere else. *Moments* order a pass: what is written at a moment
 is read at every later one. Layer l reads for attention at 2l and for its MLP at 2l + 1 (at 2l where both read the
 same stream); heads write at 2l, the MLP at 2l + 1. Arrays have the names under which a pass tells them
-(`scrub.model.layers.trace`).
+(`scrub.model.trace.trace`).
 """
 
 from __future__ import annotations

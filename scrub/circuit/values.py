@@ -16,7 +16,7 @@ from scrub.circuit.experiment import FEW, Experiment, referred
 from scrub.claims.dataset import Dataset
 from scrub.engine.cache import ROWS_AT_ONCE, tensors
 from scrub.errors import DataError, some
-from scrub.model.layers import trace
+from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 
 

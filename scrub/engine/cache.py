@@ -16,7 +16,7 @@ from torch import Tensor
 from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
 from scrub.engine.needs import Kind, Need
-from scrub.model.layers import trace
+from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 
 ROWS_AT_ONCE = 16

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
-from scrub.model.layers import Steps, attend, trace, unembed
+from scrub.model.layers import Steps, attend, unembed
 from scrub.model.precision import HALF, computing, dtypes
+from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 
 PROBE_ROWS = 4

@@ -14,7 +14,8 @@ from torch import Tensor
 from scrub.claims.metric import NamedMetric
 from scrub.errors import MetricError, some
 from scrub.metrics import Arguments, find
-from scrub.model.layers import PLAIN, Steps, trace, unembed
+from scrub.model.layers import PLAIN, Steps, unembed
+from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 from scrub.proposals.nodes import KIND_OF, node_of
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.table import TABLE
-from scrub.model.layers import trace
+from scrub.model.trace import trace
 from scrub.proposals.forward import Key, PatchBatch
 from scrub.proposals.nodes import KIND_OF
 

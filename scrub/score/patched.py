@@ -20,7 +20,8 @@ from scrub.engine.cache import Store, located, row_store, tensors
 from scrub.engine.needs import Kind, Need, add_written
 from scrub.engine.on_graph import GraphRows
 from scrub.model.computation import Computation
-from scrub.model.layers import trace, unembed
+from scrub.model.layers import unembed
+from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 
 CALLS_AT_ONCE = 32

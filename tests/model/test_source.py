@@ -22,10 +22,11 @@ from scrub.errors import DataError, ModelError
 from scrub.model import source
 from scrub.model.computation import Computation
 from scrub.model.known import SHAPES, shape_of_config
-from scrub.model.layers import trace, unembed
+from scrub.model.layers import unembed
 from scrub.model.load import load
 from scrub.model.resolve import data_of
 from scrub.model.source import find
+from scrub.model.trace import trace
 from scrub.model.transformer import adapt
 
 CONFIG: dict[str, Any] = {
