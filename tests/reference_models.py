@@ -113,7 +113,8 @@ class OnTransformer:
         if kind == "mlp":
             assert block.mlp is not None
             stream = q["mlp", layer]
-            return mlp(block.mlp, stream if block.ln2 is None else norm(block.ln2, stream))
+            made = mlp(block.mlp, stream if block.ln2 is None else norm(block.ln2, stream))
+            return made if block.post_mlp is None else norm(block.post_mlp, made)
         heads = range(len(block.attn.W_Q)) if kind == "attn" else [component.unit or 0]
         return _total(_head(block, h, q["resid", layer], k["resid", layer], v["resid", layer]) for h in heads)
 
@@ -138,8 +139,7 @@ class Pass:
         for layer, block in enumerate(blocks):
             x = self.reads["resid", layer] = self.place(Component("resid", layer), x)
             heads = _total(self.write(Component("head", layer, h)) for h in range(len(block.attn.W_Q)))
-            after = x + self.place(Component("attn", layer), heads)
-            after = after if block.attn.b_O is None else after + block.attn.b_O
+            after = x + entering(block, self.place(Component("attn", layer), heads))
             self.reads["mlp", layer] = x if block.parallel else after
             x = after if block.mlp is None else after + self.write(Component("mlp", layer))
         self.reads["resid", len(blocks)] = self.place(Component("resid", len(blocks)), x)
@@ -174,7 +174,18 @@ def _head(block: Block, head: int, xq: Tensor, xk: Tensor, xv: Tensor) -> Tensor
     shown = (distance >= 0) | (not attn.causal)
     if attn.window is not None:
         shown &= distance < attn.window
-    return torch.softmax((q @ k.T * attn.scale).masked_fill(~shown, -torch.inf), -1) @ v @ attn.W_O[head]
+    scores = q @ k.T * attn.scale
+    if attn.cap is not None:
+        scores = torch.tanh(scores / attn.cap) * attn.cap
+    if attn.slopes is not None:
+        scores = scores - attn.slopes[head] * distance
+    return torch.softmax(scores.masked_fill(~shown, -torch.inf), -1) @ v @ attn.W_O[head]
+
+
+def entering(block: Block, heads: Tensor) -> Tensor:
+    """What attention adds to the stream."""
+    whole = heads if block.attn.b_O is None else heads + block.attn.b_O
+    return whole if block.post_attn is None else norm(block.post_attn, whole)
 
 
 def _total(parts: Iterable[Tensor]) -> Tensor:

@@ -101,6 +101,9 @@ def random_transformer(rng: Random) -> Transformer:
             return Norm("none")
         return Norm(kind, 1 + weight(size, scale=0.3), bias(size) if kind == "layer" else None)
 
+    other = Random(rng.randrange(2**31))  # of the forms that came later
+    post, cap, clip, alibi, late, bent = (other.random() < p for p in (0.35, 0.2, 0.15, 0.2, 0.5, 0.2))
+    before = not (post and kind != "none" and other.random() < 0.4)
     rotary = _rotary(rng.choice([2, 4]), rng.random() < 0.5) if positions == "rotary" else None
 
     def block() -> Block:
@@ -109,15 +112,33 @@ def random_transformer(rng: Random) -> Transformer:
             weight(heads, d, e), weight(n_kv, d, e), weight(n_kv, d, e), weight(heads, e, d),
             bias(heads, e), bias(n_kv, e), bias(n_kv, e), bias(d), scale=e**-0.5, causal=causal,
             window=3 if window else None, rotary=rotary,
-            q_norm=norm(e) if own else None, k_norm=norm(e) if own else None,
+            q_norm=norm(e) if own else None, k_norm=norm(e) if own else None, norm_last=late,
+            cap=1.5 if cap else None, clip=1.0 if clip else None,
+            slopes=weight(heads, scale=0.3).abs() if alibi else None,
         )  # fmt: skip
+        first, posts = norm(d) if before else Norm("none"), [norm(d) if post else None for _ in range(2)]
         if not d_mlp:
-            return Block(norm(d), attn)
+            return Block(first, attn, post_attn=posts[0])
         gate = weight(d, d_mlp) if gated else None
         mlp = Mlp(weight(d, d_mlp), weight(d_mlp, d), "gelu_tanh", bias(d_mlp), bias(d), W_gate=gate)
-        return Block(norm(d), attn, norm(d), mlp, parallel)
+        return Block(first, attn, norm(d) if before else None, mlp, parallel, *posts)
 
-    shape = Shape("random", n_layers, n_kv * times, n_kv, d, e, d_mlp, VOCABULARY, N_CTX, positions, parallel, causal)
+    shape = Shape(
+        "random",
+        n_layers,
+        n_kv * times,
+        n_kv,
+        d,
+        e,
+        d_mlp,
+        VOCABULARY,
+        N_CTX,
+        positions,
+        parallel,
+        causal,
+        gated,
+        post,
+    )
     return Transformer(
         shape,
         weight(VOCABULARY, d, scale=1.0),
@@ -127,6 +148,7 @@ def random_transformer(rng: Random) -> Transformer:
         weight(d, VOCABULARY),
         bias(VOCABULARY),
         name="random",
+        logit_cap=2.0 if bent else None,
     )
 
 

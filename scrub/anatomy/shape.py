@@ -11,7 +11,8 @@ class Shape:
 
     `positions` is `learned`, `rotary` or `none`; `d_mlp` is 0 for an attention-only model; `parallel` models
     let attention and MLP of a layer read the same stream; `causal` is False for bidirectional attention; MLPs that
-    are `gated` have a third matrix. `family` is what the model calls itself: nothing is decided by it.
+    are `gated` have a third matrix; with `post_norms`, what the heads of a layer write together is normed before
+    it is added. `family` is what the model calls itself: nothing is decided by it.
     """
 
     family: str
@@ -27,3 +28,4 @@ class Shape:
     parallel: bool = False
     causal: bool = True
     gated: bool = False
+    post_norms: bool = False

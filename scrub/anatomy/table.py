@@ -30,6 +30,12 @@ def attention_time(layer: int) -> int:
     return 2 * layer
 
 
+def attending(time: int) -> int | None:
+    """The layer whose heads write at a moment, None at others."""
+    layer, after = divmod(time, 2)
+    return None if after or time < 0 else layer
+
+
 def mlp_time(layer: int) -> int:
     """When the MLP of a layer writes, and reads where it reads what the heads of its layer wrote."""
     return 2 * layer + 1

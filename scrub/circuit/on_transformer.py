@@ -24,6 +24,7 @@ from scrub.circuit.values import MeanRows, Values, means, own_values, padded, ze
 from scrub.circuit.wired import Places, run_wiring
 from scrub.circuit.wiring import Outside, Where, Wiring, wire_edges
 from scrub.engine.draw import Calls
+from scrub.model.block import change_entering
 from scrub.model.layers import write
 from scrub.model.weights import Transformer
 
@@ -309,9 +310,17 @@ def _delta(
     """What a component writes in one set of values beyond the other: at every position, or at one of each row."""
     layer = component.layer or 0
     if component.traits.is_stream:
-        below = [part for i in range(layer) for part in (Component.for_attn(i), Component.for_mlp(i))]
-        return torch.stack([_delta(c, new, old, model, at) for c in (EMBED, POS, *below)]).sum(0)
+        mlps = [_delta(Component.for_mlp(i), new, old, model, at) for i in range(layer)]
+        given = [_delta(c, new, old, model, at) for c in (EMBED, POS)]
+        return torch.stack([*given, *(_entered(model, i, new, old, at) for i in range(layer)), *mlps]).sum(0)
     change = _at(new.of(component), at) - _at(old.of(component), at)
     if not component.traits.attends:
         return change
     return write(model.blocks[layer].attn, change, component.heads(model.shape))
+
+
+def _entered(model: Transformer, layer: int, new: Values, old: Values, at: Int[Tensor, " n"] | None) -> Tensor:
+    """What attention of a layer adds to the stream in one set of values beyond the other."""
+    block = model.blocks[layer]
+    change = _delta(Component.for_attn(layer), new, old, model, at)
+    return change_entering(block, change, lambda: write(block.attn, _at(old.z[layer], at)))

@@ -18,7 +18,7 @@ from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import CHANNELS
 from scrub.circuit.values import Values
 from scrub.circuit.wiring import Column, Copy, Outside, Where, Wiring, slots_of
-from scrub.model.block import after_attention, mixed, mlp_reads, mlp_writes, positions_of, read_heads
+from scrub.model.block import after_attention, change_entering, mixed, mlp_reads, mlp_writes, positions_of, read_heads
 from scrub.model.layers import write
 from scrub.model.weights import Block, Transformer
 
@@ -90,12 +90,14 @@ class Deltas:
         """Whether streams are made at every position; where only the answer needs them, one gather suffices."""
         return self.whole.shape[2] > 0
 
-    def _weights(self, columns: Sequence[Column], wanted: bool) -> Float[Tensor, "kind column copy"]:
-        """1 where a column reads a copy at positions of a kind."""
+    def _weights(
+        self, columns: Sequence[Column], wanted: bool, based: bool = True
+    ) -> Float[Tensor, "kind column copy"]:
+        """1 where a column reads a copy at positions of a kind, and the frozen stream where it is `based` on it."""
         first = 1 if wanted else 0
         read = [self.index[n] for column in columns for n, _ in column if self.everywhere[n] == wanted]
         found = np.zeros((len(self.kinds), len(columns), max(read, default=first - 1) + 1))
-        found[:, :, :first] = 1
+        found[:, :, :first] = float(based)
         for row, column in enumerate(columns):
             for number, where in column:
                 if self.everywhere[number] == wanted:
@@ -107,9 +109,9 @@ class Deltas:
         present = any(kind >> self.slots.index(slot) & 1 for slot in slots_of(where))
         return where is None or present != isinstance(where, Outside)
 
-    def streams(self, columns: Sequence[Column]) -> Float[Tensor, "b t column d"]:
-        """The stream that each column reads, at every position."""
-        weight = self._weights(columns, True)
+    def streams(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b t column d"]:
+        """The stream that each column reads, at every position; without the frozen one where not `based` on it."""
+        weight = self._weights(columns, True, based)
         weight = weight[0] if len(self.kinds) == 1 else weight[self.kind]
         found = weight @ self.whole[:, :, : weight.shape[-1]]
         if any(not self.everywhere[n] for column in columns for n, _ in column):
@@ -131,13 +133,15 @@ class Deltas:
             found[batch, self.places.answer] += self._at_answer([column], False)[:, 0]
         return found
 
-    def answers(self, columns: Sequence[Column]) -> Float[Tensor, "b column d"]:
+    def answers(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b column d"]:
         """The stream that each column reads where the answer is read."""
-        return self._at_answer(columns, True) + self._at_answer(columns, False)
+        return self._at_answer(columns, True, based) + self._at_answer(columns, False)
 
-    def _at_answer(self, columns: Sequence[Column], wanted: bool) -> Float[Tensor, "b column d"]:
-        weight, batch = self._weights(columns, wanted), torch.arange(self.places.size, device=self.whole.device)
-        width, answer = weight.shape[-1], self.places.answer
+    def _at_answer(self, columns: Sequence[Column], wanted: bool, based: bool = True) -> Float[Tensor, "b column d"]:
+        weight, answer = self._weights(columns, wanted, based), self.places.answer
+        width, batch = weight.shape[-1], torch.arange(self.places.size, device=self.whole.device)
+        if wanted and width == 1 and not based:
+            return self.whole.new_zeros(self.places.size, len(columns), self.whole.shape[-1])
         if wanted and width == 1:  # the frozen stream alone
             return self.now["stream"][self.places.row, answer][:, None].expand(-1, len(columns), -1)
         known = self.whole[batch, answer, :width] if wanted else self.last[:, :width]
@@ -170,23 +174,25 @@ class WiringRun:
     def _layer(self, layer: int, block: Block, base: Tensor) -> Tensor:
         """All copies of a layer; the frozen stream after it."""
         heads, mlps = self.at.get(("z", layer), []), self.at.get(("mlp_out", layer), [])
+        enters = self.at.get(("attn_out", layer), [])
         known = self.frozen.resid
-        if known and not heads and not mlps:
+        if known and not heads and not mlps and not enters:
             return known[layer + 1]
         self.deltas.base(base)
-        columns = self._columns(heads, mlps)
+        columns = self._columns(heads, mlps, enters or heads)
         streams = dict(zip(columns, self.deltas.streams(columns).unbind(2), strict=True)) if columns else {}
         for everywhere in (True, False):
             if copies := [n for n in heads if self.everywhere[n] == everywhere]:
                 self._attend(layer, block, base, copies, everywhere, streams)
+        self._enter(layer, block, enters)
         if known:
-            self._mlps(layer, block, self.frozen.mid[layer], mlps, streams, heads)
+            self._mlps(layer, block, self.frozen.mid[layer], mlps, streams, enters or heads)
             return known[layer + 1]
         after = after_attention(block, base, write(block.attn, self.frozen.z[layer]))
-        self._mlps(layer, block, mlp_reads(block, base, after), mlps, streams, heads)
+        self._mlps(layer, block, mlp_reads(block, base, after), mlps, streams, enters or heads)
         return after + self.frozen.mlp[layer]
 
-    def _columns(self, heads: Sequence[int], mlps: Sequence[int]) -> list[Column]:
+    def _columns(self, heads: Sequence[int], mlps: Sequence[int], late: Sequence[int]) -> list[Column]:
         """Every distinct column that a layer reads at every position; of MLPs, what comes from earlier layers."""
         found: dict[Column, None] = {}
         for number in heads:
@@ -195,7 +201,7 @@ class WiringRun:
                     found[column] = None
         for number in mlps:
             if self.everywhere[number]:
-                found[self._earlier(self.wiring.copies[number].reads[0][1], heads)] = None
+                found[self._earlier(self.wiring.copies[number].reads[0][1], late)] = None
         return list(found)
 
     def _earlier(self, column: Column, heads: Sequence[int]) -> Column:
@@ -222,6 +228,18 @@ class WiringRun:
             made = write(attn, mine - old[..., heads, :][where], heads)
             self.deltas.put(number, made if everywhere else made[:, 0])
             first += len(heads)
+
+    def _enter(self, layer: int, block: Block, copies: Sequence[int]) -> None:
+        """What heads of a layer make together of the stream, beyond the frozen one."""
+        row, answer = self.places.row, self.places.answer
+        for number in copies:
+            column, everywhere = self.wiring.copies[number].reads[0][1], self.everywhere[number]
+            find = self.deltas.streams if everywhere else self.deltas.answers
+            change = find([column], based=False)[..., 0, :]
+            out = write(block.attn, self.frozen.z[layer])
+            self.deltas.put(
+                number, change_entering(block, change, lambda out=out[row if everywhere else (row, answer)]: out)
+            )
 
     def _channel(
         self, channel: str, block: Block, base: Tensor, copies: list[Copy], whole: bool, streams: dict[Column, Tensor]
@@ -300,6 +318,7 @@ def run_wiring(
     at: dict[tuple[str, int], list[int]] = {}
     for number, copy in enumerate(wiring.copies):
         if not copy.leaf:
-            at.setdefault(copy.component.array, []).append(number)
+            array = ("attn_out", copy.component.layer or 0) if copy.entering else copy.component.array
+            at.setdefault(array, []).append(number)
     with torch.no_grad():
         return WiringRun(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at).final()

@@ -14,6 +14,7 @@ from attrs import evolve, field, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.universe import Graph
 
 
@@ -36,12 +37,17 @@ def slots_of(where: Where) -> frozenset[Slot]:
 
 @frozen
 class Copy:
-    """A component computed from the copies that its channels read; a leaf's value is given. Heads may be merged."""
+    """A component computed from the copies that its channels read; a leaf's value is given. Heads may be merged.
+
+    An `entering` one is what the heads that it reads, all of one layer, make together of the stream: where a layer
+    norms what its heads write, this is no sum over them.
+    """
 
     component: Component
     reads: tuple[tuple[str, Column], ...] = ()
     leaf: bool = False
     heads: tuple[int, ...] = ()
+    entering: bool = False
 
 
 @frozen(slots=False)
@@ -147,7 +153,39 @@ def finished(wirer: Wirer, final: tuple[tuple[str, Column], ...]) -> Wiring:
             needed |= {e[0] for _, column in listed[number].reads for e in column}
     # leaves come first: nothing of theirs has to be computed
     order = sorted(needed, key=lambda n: (not listed[n].leaf, wirer.graph.order(listed[n].component), n))
-    return _merged(_renumbered(listed, order, final))
+    wiring = _merged(_renumbered(listed, order, final))
+    graph = wirer.graph
+    return _entered(wiring, graph) if isinstance(graph, TransformerGraph) and graph.shape.post_norms else wiring
+
+
+def _entered(wiring: Wiring, graph: TransformerGraph) -> Wiring:
+    """The same where a layer norms what its heads write: what is read of its heads is read as one, entering."""
+    listed, known = list(wiring.copies), dict[Copy, int]()
+
+    def through(reads: tuple[tuple[str, Column], ...]) -> tuple[tuple[str, Column], ...]:
+        return tuple((channel, _as_one(column, listed, known)) for channel, column in reads)
+
+    for number, copy in enumerate(wiring.copies):
+        listed[number] = evolve(copy, reads=through(copy.reads))
+    final = through(wiring.final)
+    order = sorted(range(len(listed)), key=lambda n: (not listed[n].leaf, graph.order(listed[n].component), n))
+    return _renumbered(listed, order, final)
+
+
+def _as_one(column: Column, listed: list[Copy], known: dict[Copy, int]) -> Column:
+    """A column whose entries of heads are exchanged for what they make together of the stream, layer by layer."""
+    heads: dict[int, set[Entry]] = {}
+    for number, where in column:
+        if (component := listed[number].component).traits.attends:
+            heads.setdefault(component.layer or 0, set()).add((number, where))
+    found = {entry for entry in column if not listed[entry[0]].component.traits.attends}
+    for layer, entries in heads.items():
+        copy = Copy(Component.for_attn(layer), (("input", frozenset(entries)),), entering=True)
+        if copy not in known:
+            known[copy] = len(listed)
+            listed.append(copy)
+        found.add((known[copy], None))
+    return frozenset(found)
 
 
 def _renumbered(listed: list[Copy], order: list[int], final: tuple[tuple[str, Column], ...]) -> Wiring:

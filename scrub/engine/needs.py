@@ -81,6 +81,8 @@ def _stream(
         need.add(stream_at(time), slot)
     for landing in step.landings:
         add_written(need, graph, landing.component, landing.slot)
+        if graph.shape.post_norms and landing.component.traits.attends:
+            need.add(("attn_out", landing.component.layer or 0), slot)
     until = max(times, default=0)
     for time, layer in passed_mlps(claim, graph, until).items():
         need.add(stream_at(time), slot)
@@ -88,6 +90,8 @@ def _stream(
     for layer, heads in passed_heads(claim, until).items():
         need.add(("resid_pre", layer), None)
         need.add(("z", layer), None, heads)
+        if graph.shape.post_norms:
+            need.add(("attn_out", layer), None)
 
 
 def _shape(need: Need, claim: Claim, graph: TransformerGraph, step: SiteShape, dense: bool) -> None:

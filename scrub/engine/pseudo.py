@@ -53,9 +53,12 @@ def pseudo_store(
     """The mean or zero rows of a claim, as arrays over every position."""
     groups = Groups.of_claim(claim)
     _, lengths = tensors(claim.data, model.device)
-    wanted = _with_streams(need)
+    rebuilt = model.shape.post_norms and claim.options.rest == "mean"
+    wanted = _with_writers(model, _with_streams(need)) if rebuilt else _with_streams(need)
     make = _zeros if claim.options.rest == "zero" else _means
     arrays = make(model, claim, wanted, groups, done)
+    for kind, layer in [kind for kind in wanted.slots if rebuilt and kind[0] in STREAMS]:
+        arrays[kind, layer] = _rebuilt(model, kind, layer, arrays)
     _project(model, need, arrays)
     heads = {kind: sorted(need.heads.get(kind, ())) for kind in arrays}
     index = torch.from_numpy(groups.of).to(model.device)
@@ -70,6 +73,28 @@ def _with_streams(need: Need) -> Need:
         for slot in slots:
             wanted.add(target, slot, () if kind in CHANNELS else need.heads[kind, layer])
     return wanted
+
+
+def _with_writers(model: Transformer, need: Need) -> Need:
+    """Where what heads write is normed, a mean stream is what norms make of means: it needs all writers before it."""
+    wanted, last = Need(), max((layer for kind, layer in need.slots if kind in STREAMS), default=-1)
+    wanted.merge(need)
+    wanted.add(("embed", 0), None)
+    for layer, block in enumerate(model.blocks[: last + 1]):
+        wanted.add(("attn_out", layer), None)
+        if block.mlp is not None:
+            wanted.add(("mlp_out", layer), None)
+    if model.W_pos is not None:
+        wanted.add(("pos", 0), None)
+    return wanted
+
+
+def _rebuilt(model: Transformer, kind: str, layer: int, arrays: dict[Kind, Tensor]) -> Tensor:
+    x = arrays["embed", 0] if model.W_pos is None else arrays["embed", 0] + arrays["pos", 0]
+    for i, block in enumerate(model.blocks[: layer + STREAMS.index(kind)]):
+        x = after_attention(block, x, arrays["attn_out", i])
+        x = x if block.mlp is None or i == layer else x + arrays["mlp_out", i]
+    return x
 
 
 def _means(

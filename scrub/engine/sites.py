@@ -115,7 +115,7 @@ class SiteCall:
         k, v = (as_read(attn, c, heads, partial(self._keys, self._input(first, c), layer)) for c in ("k", "v"))
         length = min(k.shape[1], v.shape[1])
         lengths = self.frames.store.lengths[self._rows(self._input(first, "k"))]
-        return mixed(attn, q, k[:, :length], v[:, :length], where, lengths)
+        return mixed(attn, q, k[:, :length], v[:, :length], where, lengths, heads)
 
     def _queries(
         self, i: Input, layer: int, heads: list[int]

@@ -6,7 +6,7 @@ change. MLPs stay at their position, so a stream lives at one slot; passed-throu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -17,13 +17,13 @@ from torch import Tensor
 
 from scrub.anatomy.names import LOGITS, Component
 from scrub.anatomy.positions import ALL, Slot
-from scrub.anatomy.table import CHANNELS, attention_time, mlp_time, stream_at
+from scrub.anatomy.table import CHANNELS, attending, attention_time, mlp_time, stream_at
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
-from scrub.engine.needs import passed_heads, passed_mlps
+from scrub.engine.needs import Kind, passed_heads, passed_mlps
 from scrub.engine.plan import Landing, Stream
-from scrub.model.block import mixed, mlp_writes, positions_of, read_heads
+from scrub.model.block import change_entering, mixed, mlp_writes, positions_of, read_heads
 from scrub.model.layers import write
 from scrub.model.weights import Transformer
 
@@ -74,6 +74,18 @@ class Frames:
     def mlp_at(self, time: int) -> int | None:
         """The layer of the passed-through MLP that reads at a moment."""
         return self._passed.get(time)
+
+    def entering(
+        self, time: int, change: Float[Tensor, "*n d"], out: Callable[[Kind], Float[Tensor, "*n d"]]
+    ) -> Float[Tensor, "*n d"]:
+        """How much a stream gains by what is written at a moment beyond the frame's; `out` gives arrays of the frame.
+
+        Where what heads write is normed before it is added, the norm is that of the frame's sum and the change.
+        """
+        layer = attending(time)
+        if layer is None:
+            return change
+        return change_entering(self.model.blocks[layer], change, lambda: out(("attn_out", layer)))
 
     def held(self, component: Component, slot: Slot) -> Bool[Tensor, " row"] | None:
         """Rows in which some site of the claim holds a component at the position of a slot; None: in no row."""
@@ -161,6 +173,9 @@ class SlotStream:
             more = torch.zeros_like(self.change).index_copy(0, self.moved, more)
         self.pending[mlp_time(layer)] = more
 
+    def _of_frame(self, kind: Kind) -> Float[Tensor, "n d"]:
+        return self.frames.store.at(kind, self.slot, self.contexts[:, 0])
+
     def _asked(self, x: Tensor) -> Tensor:
         return x if self.moved is None else x.index_select(0, self.moved)
 
@@ -170,7 +185,7 @@ class SlotStream:
         new = [self.pending.pop(time)] if time in self.pending else []
         if time in self.landing:
             landed = _Landed(self.frames, self.stream, self.contexts, self.values).at_slot(time, self.slot)
-            new += [] if landed is None else [landed]
+            new += [] if landed is None else [self.frames.entering(time, landed, self._of_frame)]
         for change in new:
             self.change = change[:live] if self.change is None else self.change + change[:live]
 
@@ -256,9 +271,13 @@ def stream_everywhere(
                 pending.setdefault(mlp_time(mlps[time]), []).append(
                     _mlp_change_everywhere(frames, mlps[time], rows, x)
                 )
-        for more in (landed.everywhere(time, length), *pending.pop(time, ())):
-            if more is not None:
-                change = more if change is None else change + more
+        written = [landed.everywhere(time, length), *pending.pop(time, ())]
+        new = [more for more in written if more is not None]
+        if new and attending(time) is not None and frames.graph.shape.post_norms:
+            # the norm is of all that heads write together
+            new = [frames.entering(time, torch.stack(new).sum(0), lambda kind: store.whole(kind, rows, length))]
+        for more in new:
+            change = more if change is None else change + more
     return seen
 
 
@@ -274,7 +293,7 @@ def _heads_change(
 ) -> Float[Tensor, "n t d"]:
     block, where = frames.model.blocks[layer], positions_of(x)
     q, k, v = (read_heads(block, channel, x, heads, where) for channel in CHANNELS)
-    z = mixed(block.attn, q, k, v, where, frames.store.lengths[rows])
+    z = mixed(block.attn, q, k, v, where, frames.store.lengths[rows], heads)
     change = z - frames.store.whole(("z", layer), rows, x.shape[1], heads)
     kept = [_unless_held(frames, Component.for_head(layer, h), rows, change[:, :, i]) for i, h in enumerate(heads)]
     return write(block.attn, torch.stack(kept, dim=2), heads)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.table import CHANNELS
-from scrub.model.layers import PLAIN, Steps, Tap, expand, kv_head, mlp, pattern, project, visible, write
+from scrub.model.layers import PLAIN, Scoring, Steps, Tap, expand, kv_head, mlp, pattern, project, visible, write
 from scrub.model.weights import Attn, Block
 
 
@@ -54,24 +54,58 @@ def as_read(
 
 def mixed(
     attn: Attn, q: Float[Tensor, "row q h e"], k: Float[Tensor, "row t h e"], v: Float[Tensor, "row t h e"],
-    at: Int[Tensor, "row q"], lengths: Int[Tensor, " row"], steps: Steps = PLAIN,
+    at: Int[Tensor, "row q"], lengths: Int[Tensor, " row"], heads: Sequence[int] | None = None, steps: Steps = PLAIN,
 ) -> Float[Tensor, "row q h e"]:  # fmt: skip
-    """The z of queries at positions `at`, from the keys of the first t positions."""
-    return steps.attend(q, k, v, visible(attn, at, positions_of(k), lengths), attn.scale)
+    """The z of queries at positions `at`, from the keys of the first t positions; they are of `heads`, or of all."""
+    keys = positions_of(k)
+    return steps.attend(q, k, v, visible(attn, at, keys, lengths), scoring(attn, at, keys, heads))
+
+
+def scoring(
+    attn: Attn, at: Int[Tensor, "row q"], keys: Int[Tensor, "row t"], heads: Sequence[int] | None = None
+) -> Scoring:
+    """How a layer scores keys at their positions, for queries at `at` of some heads."""
+    if attn.slopes is None:
+        return Scoring(attn.scale, attn.cap)
+    slopes = attn.slopes if heads is None else attn.slopes[list(heads)]
+    back = (at[:, :, None] - keys[:, None, :]).to(slopes.dtype)
+    return Scoring(attn.scale, attn.cap, -slopes[:, None, None] * back[:, None])
 
 
 def patterns(
     attn: Attn, q: Float[Tensor, "row t h e"], k: Float[Tensor, "row t h e"], lengths: Int[Tensor, " row"]
 ) -> Float[Tensor, "row h q t"]:
     """The attention pattern of every position."""
-    return pattern(q, k, visible(attn, positions_of(q), positions_of(k), lengths), attn.scale)
+    at = positions_of(q)
+    return pattern(q, k, visible(attn, at, at, lengths), scoring(attn, at, at))
 
 
 def after_attention(
     block: Block, x: Float[Tensor, "*batch d"], out: Float[Tensor, "*batch d"]
 ) -> Float[Tensor, "*batch d"]:
     """The stream after attention, given what all heads write."""
-    return x + (out if block.attn.b_O is None else out + block.attn.b_O)
+    return x + entering(block, out)
+
+
+def entering(block: Block, out: Float[Tensor, "*batch d"], steps: Steps = PLAIN) -> Float[Tensor, "*batch d"]:
+    """What attention adds to the stream, given what all heads write: b_O with it, and normed where `post_attn`."""
+    out = summed_heads(block, out)
+    return out if block.post_attn is None else steps.norm(block.post_attn, out)
+
+
+def summed_heads(block: Block, out: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+    """The same with b_O, which belongs to the layer."""
+    return out if block.attn.b_O is None else out + block.attn.b_O
+
+
+def change_entering(
+    block: Block, change: Float[Tensor, "*batch d"], out: Callable[[], Float[Tensor, "*batch d"]]
+) -> Float[Tensor, "*batch d"]:
+    """How much more attention adds where heads write `change` more than `out`, what all of them wrote together."""
+    if block.post_attn is None:
+        return change
+    before = out()
+    return entering(block, before + change) - entering(block, before)
 
 
 def mlp_reads(
@@ -86,7 +120,8 @@ def mlp_writes(
 ) -> Float[Tensor, "*batch d"]:
     """What the MLP writes, given the stream that it reads; `tap` hears of `neurons`, where they are known."""
     assert block.mlp is not None
-    return mlp(block.mlp, x if block.ln2 is None else steps.norm(block.ln2, x), steps, tap)
+    out = mlp(block.mlp, x if block.ln2 is None else steps.norm(block.ln2, x), steps, tap)
+    return out if block.post_mlp is None else steps.norm(block.post_mlp, out)
 
 
 def layer(
@@ -97,8 +132,8 @@ def layer(
     read = attention_reads(block, x, steps)
     q, k, v = (tap(c, project(attn, c, read, None, at, steps.own)) for c in CHANNELS)
     k, v = tap("k_read", expand(attn, k)), tap("v_read", expand(attn, v))
-    z = tap("z", mixed(attn, q, k, v, at, lengths, steps))
-    after = after_attention(block, x, tap("attn_out", write(attn, z)))
+    z = tap("z", mixed(attn, q, k, v, at, lengths, steps=steps))
+    after = x + entering(block, tap("attn_out", write(attn, z)), steps)
     if block.mlp is None:
         return after
     mid = tap("mlp_input", tap("resid_mid", mlp_reads(block, x, after)))

@@ -5,7 +5,6 @@ The bridge is only looked at: attributes that TransformerLens gives every bridge
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,14 +28,18 @@ def unlike(bridge: Any) -> Iterator[str]:
     if not all(hasattr(block, "attn") for block in blocks):
         yield "layers without attention"
         return
+    if any("MLA" in type(block.attn).__name__ for block in blocks):
+        yield "latent attention, whose queries and keys are no matrix of a head"
+    if any(_part(block, "attn", "original_component", "sinks") is not None for block in blocks):
+        yield "attention sinks"
     if any(_part(block, "original_component", "do_layer_norm_before") is False for block in blocks):
         yield "norms after attention and MLPs"
-    if not all(_there(block, "ln1") for block in blocks):
+    if not all(_there(block, "ln1") or _there(block, "ln1_post") for block in blocks):
         yield "no norm before attention"
     apart = [
         block for block in blocks if hasattr(block, "mlp") and not getattr(bridge.cfg, "parallel_attn_mlp", False)
     ]
-    if not all(_there(block, "ln2") for block in apart):
+    if not all(_there(block, "ln2") or _there(block, "ln2_post") for block in apart):
         yield "no norm before its MLPs"
     if not _there(bridge, "ln_final"):
         yield "no norm after its last layer"
@@ -50,9 +53,6 @@ def _positions(bridge: Any) -> Iterator[str]:
     kind = str(getattr(bridge.cfg, "positional_embedding_type", None)).lower()
     if kind == "standard" and not hasattr(bridge, "pos_embed"):
         yield "positions that are no table that was learned"
-    rotary = _part(bridge, "rotary_emb", "original_component")
-    if kind == "rotary" and rotary is not None and "layer_type" in inspect.signature(rotary.forward).parameters:
-        yield "rotary angles that differ between layers"
 
 
 def _there(owner: Any, name: str) -> bool:

@@ -30,6 +30,8 @@ _READ = _words("""
     sliding_window use_sliding_window max_window_layers layer_types window_size attention_types attention_layers
     sliding_window_pattern _sliding_window_pattern full_attn_idxs no_rope_layer_interval
     attention_multiplier query_pre_attn_scalar scale_attn_by_inverse_layer_idx scale_attn_weights scale_embedding
+    clip_qkv attn_logit_softcapping final_logit_softcapping logit_scale logits_scaling
+    embedding_multiplier residual_multiplier alibi no_rope_layers
     use_parallel_residual parallel_attn new_decoder_architecture num_ln_in_parallel_attn multi_query
     tie_word_embeddings model_type architectures attention_heads
 """)
@@ -63,27 +65,18 @@ def _one(value: Any) -> bool:
 
 # Keys that change the function and are not read: where the value does nothing, and what it does otherwise.
 _UNREAD: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "clip_qkv": (lambda value: value is None, "clipped queries, keys and values"),
-    "attn_logit_softcapping": (_off, "capped attention scores"),
-    "final_logit_softcapping": (_off, "capped logits"),
     "logits_soft_cap": (_off, "capped logits"),
-    "logit_scale": (_one, "multiplied logits"),
-    "logits_scaling": (_one, "divided logits"),
     "lm_head_multiplier": (_one, "multiplied logits"),
     "output_multiplier_scale": (_one, "multiplied logits"),
-    "embedding_multiplier": (_one, "multiplied embeddings"),
     "embedding_multiplier_scale": (_one, "multiplied embeddings"),
     "scale_emb": (_one, "multiplied embeddings"),
-    "residual_multiplier": (_one, "multiplied residuals"),
     "scale_depth": (_off, "multiplied residuals"),
     "key_multiplier": (_one, "multiplied keys"),
     "attention_in_multiplier": (_one, "multiplied inputs of attention"),
     "attention_out_multiplier": (_one, "multiplied outputs of attention"),
     "mlp_multipliers": (lambda value: not value or all(map(_one, value)), "multiplied MLPs"),
-    "alibi": (_off, "ALiBi positions"),
     "position_embedding_type": (lambda value: value in (None, "absolute", "rope"), "other positions"),
     "relative_attention": (_off, "relative positions"),
-    "no_rope_layers": (lambda value: not value or all(value), "layers without rotary positions"),
     "use_bidirectional_attention": (_off, "bidirectional attention"),
     "attention_chunk_size": (_off, "attention in chunks"),
     "attn_temperature_tuning": (_off, "scores scaled by position"),

@@ -72,7 +72,14 @@ def project(
 
     `channel` is `q`, `k` or `v`; `heads` are query heads for q, key/value heads for k and v; None is all.
     """
-    return turn(attn, channel, linear(attn, channel, x, heads), positions, own)
+    of_heads = attn.k_norm if channel == "k" else attn.q_norm if channel == "q" else None
+    if of_heads is None or not attn.joint_norms:
+        return turn(attn, channel, linear(attn, channel, x, heads), positions, own)
+    # One norm over all heads: what one head reads of a stream depends on what the others do.
+    whole = linear(attn, channel, x, None)
+    normed = own(of_heads, whole.flatten(-2)).unflatten(-1, whole.shape[-2:])
+    chosen = normed if heads is None else normed[..., list(heads), :]
+    return chosen if attn.rotary is None else rotate(attn.rotary, chosen, positions)
 
 
 def linear(
@@ -83,7 +90,8 @@ def linear(
     if heads is not None:
         weight, bias = weight[list(heads)], None if bias is None else bias[list(heads)]
     out = torch.einsum("...d,hde->...he", x, weight)
-    return out if bias is None else out + bias
+    out = out if bias is None else out + bias
+    return out if attn.clip is None else out.clamp(-attn.clip, attn.clip)
 
 
 def turn(
@@ -94,8 +102,9 @@ def turn(
     if channel == "v":
         return x
     of_heads = attn.q_norm if channel == "q" else attn.k_norm
-    x = x if of_heads is None else own(of_heads, x)
-    return x if attn.rotary is None else rotate(attn.rotary, x, positions)
+    x = x if of_heads is None or attn.norm_last else own(of_heads, x)
+    x = x if attn.rotary is None else rotate(attn.rotary, x, positions)
+    return own(of_heads, x) if of_heads is not None and attn.norm_last else x
 
 
 def _projection(attn: Attn, channel: str) -> tuple[Tensor, Tensor | None]:
@@ -130,25 +139,40 @@ def visible(
     return seen.expand(*q_pos.shape, key_pos.shape[1])
 
 
+@frozen(eq=False)
+class Scoring:
+    """How scores are made of queries and keys: `scale q.k`, bent back beyond `cap`, and `bias` added."""
+
+    scale: float
+    cap: float | None = None
+    bias: Float[Tensor, "#row h q t"] | None = None
+
+
 def scores(
     q: Float[Tensor, "row q h e"],
     k: Float[Tensor, "row t h e"],
     mask: Bool[Tensor, "#row #q t"],
-    scale: float,
+    scoring: Scoring,
 ) -> Float[Tensor, "row h q t"]:
     """What the softmax of a `pattern` is taken of: minus infinity at keys that a query does not see."""
-    found = torch.matmul(q.transpose(1, 2), k.permute(0, 2, 3, 1)) * scale
+    found = capped(torch.matmul(q.transpose(1, 2), k.permute(0, 2, 3, 1)) * scoring.scale, scoring.cap)
+    found = found if scoring.bias is None else found + scoring.bias
     return found.masked_fill(~some_key(mask)[:, None], -torch.inf)
+
+
+def capped(x: Float[Tensor, "*s"], cap: float | None) -> Float[Tensor, "*s"]:
+    """Numbers bent back smoothly, so that none lies beyond `cap` (Gemma 2)."""
+    return x if cap is None else cap * torch.tanh(x / cap)
 
 
 def pattern(
     q: Float[Tensor, "row q h e"],
     k: Float[Tensor, "row t h e"],
     mask: Bool[Tensor, "#row #q t"],
-    scale: float,
+    scoring: Scoring,
 ) -> Float[Tensor, "row h q t"]:
     """The attention pattern. A query that sees nothing (it is padding) is shown every key: no NaN."""
-    return scores(q, k, mask, scale).softmax(-1)
+    return scores(q, k, mask, scoring).softmax(-1)
 
 
 def attend(
@@ -156,11 +180,13 @@ def attend(
     k: Float[Tensor, "row t h e"],
     v: Float[Tensor, "row t h e"],
     mask: Bool[Tensor, "#row #q t"],
-    scale: float,
+    scoring: Scoring,
 ) -> Float[Tensor, "row q h e"]:
     """The heads' z: values averaged by the `pattern`. k and v have one head for each of q's (`kv_head`)."""
+    if scoring.cap is not None or scoring.bias is not None:
+        return torch.matmul(pattern(q, k, mask, scoring), v.transpose(1, 2)).transpose(1, 2)
     heads_first, seen = (tensor.transpose(1, 2) for tensor in (q, k, v)), some_key(mask)[:, None]
-    return F.scaled_dot_product_attention(*heads_first, attn_mask=seen, scale=scale).transpose(1, 2)
+    return F.scaled_dot_product_attention(*heads_first, attn_mask=seen, scale=scoring.scale).transpose(1, 2)
 
 
 def some_key(mask: Bool[Tensor, "*batch t"]) -> Bool[Tensor, "*batch t"]:
@@ -201,7 +227,7 @@ class Steps:
 
     norm: Normed = norm
     own: Normed = norm
-    attend: Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor] = attend
+    attend: Callable[[Tensor, Tensor, Tensor, Tensor, Scoring], Tensor] = attend
     neurons: Callable[[Mlp, Tensor], Tensor] = neurons
 
 
@@ -230,8 +256,10 @@ def unembed(
     """
     x = steps.norm(model.ln_final, x)
     if ids is None:
-        return affine(x, model.W_U, model.b_U)
-    if ids.ndim == 1:
-        return affine(x, model.W_U[:, ids], None if model.b_U is None else model.b_U[ids])
-    logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids])
-    return logits if model.b_U is None else logits + model.b_U[ids]
+        logits = affine(x, model.W_U, model.b_U)
+    elif ids.ndim == 1:
+        logits = affine(x, model.W_U[:, ids], None if model.b_U is None else model.b_U[ids])
+    else:
+        logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids])
+        logits = logits if model.b_U is None else logits + model.b_U[ids]
+    return capped(logits, model.logit_cap)

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from attrs import frozen
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
-from scrub.model.layers import Steps, attend, unembed
+from scrub.model.layers import Scoring, Steps, attend, unembed
 from scrub.model.precision import HALF, computing, dtypes
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
@@ -203,11 +203,18 @@ def _final(
     return trace(model, tokens, lengths, steps=Steps(attend=_attend))
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scoring: Scoring) -> Tensor:
     """`attend`, some queries at a time."""
     size = max(1, _FLOATS // (q.shape[0] * q.shape[2] * k.shape[1]))
-    parts = zip(q.split(size, 1), mask.split(size, 1), strict=True)
-    return torch.cat([attend(some_q, k, v, seen, scale) for some_q, seen in parts], dim=1)
+    parts = zip(q.split(size, 1), mask.split(size, 1), _split(scoring, size, q.shape[1]), strict=True)
+    return torch.cat([attend(some_q, k, v, seen, how) for some_q, seen, how in parts], dim=1)
+
+
+def _split(scoring: Scoring, size: int, count: int) -> Iterator[Scoring]:
+    """The same for every part of the queries."""
+    if scoring.bias is None:
+        return (scoring for _ in range(0, count, size))
+    return (attrs.evolve(scoring, bias=part) for part in scoring.bias.split(size, 2))
 
 
 def _ours(model: Transformer) -> Pieces:
@@ -293,6 +300,8 @@ def digest(model: Transformer) -> str:
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
+    elif isinstance(value, nn.Module):  # what a black box runs
+        yield from (tensor for _, tensor in sorted(value.state_dict().items()))
     elif isinstance(value, dict):
         for item in value.values():
             yield from _tensors(item)

@@ -44,7 +44,7 @@ def _block(block: Block, fresh: Fresh) -> Block:
     mlp = None if block.mlp is None else _mlp(block.mlp, fresh)
     return evolve(
         block, ln1=_norm(block.ln1), attn=_attn(block.attn, fresh), mlp=mlp,
-        ln2=None if block.ln2 is None else _norm(block.ln2),
+        ln2=_maybe(block.ln2), post_attn=_maybe(block.post_attn), post_mlp=_maybe(block.post_mlp),
     )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def _attn(a: Attn, fresh: Fresh) -> Attn:
     return evolve(
         a, W_Q=fresh(a.W_Q, d**-0.5), W_K=fresh(a.W_K, d**-0.5), W_V=fresh(a.W_V, d**-0.5),
         W_O=fresh(a.W_O, (heads * e) ** -0.5), b_Q=_zero(a.b_Q), b_K=_zero(a.b_K), b_V=_zero(a.b_V), b_O=_zero(a.b_O),
-        q_norm=None if a.q_norm is None else _norm(a.q_norm), k_norm=None if a.k_norm is None else _norm(a.k_norm),
+        q_norm=_maybe(a.q_norm), k_norm=_maybe(a.k_norm),
     )  # fmt: skip
 
 
@@ -68,6 +68,10 @@ def _mlp(m: Mlp, fresh: Fresh) -> Mlp:
 def _norm(norm: Norm) -> Norm:
     weight = None if norm.weight is None else torch.ones_like(norm.weight)
     return evolve(norm, weight=weight, bias=_zero(norm.bias))
+
+
+def _maybe(norm: Norm | None) -> Norm | None:
+    return None if norm is None else _norm(norm)
 
 
 def _zero(bias: Float[Tensor, ...] | None) -> Float[Tensor, ...] | None:

@@ -6,6 +6,7 @@ Weights may have any strides. `scrub.model.layers` computes with them.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import attrs
 import torch
 from attrs import frozen
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
 
@@ -45,7 +46,10 @@ class Rotary:
 class Attn:
     """Attention of one layer. Where queries are grouped, `g < h`, and `h / g` query heads share k and v.
 
-    `window` counts the keys that a query sees, itself included. `q_norm` and `k_norm` act on each head's e.
+    `window` counts the keys that a query sees, itself included. `clip` bounds queries, keys and values after their
+    bias. `q_norm` and `k_norm` act on each head's e (with a weight for all heads, on these as one vector), before the
+    rotary angles or, `norm_last`, after them. Scores are `scale q.k`, those beyond `cap` bent back by a tanh, and
+    with `slopes` (ALiBi) less by so much for each position that a key lies back.
     """
 
     W_Q: Float[Tensor, "h d e"]
@@ -62,6 +66,16 @@ class Attn:
     rotary: Rotary | None = None
     q_norm: Norm | None = None
     k_norm: Norm | None = None
+    norm_last: bool = False
+    cap: float | None = None
+    slopes: Float[Tensor, " h"] | None = None
+    clip: float | None = None
+
+    @property
+    def joint_norms(self) -> bool:
+        """Whether queries and keys are normed over all heads as one vector (OLMo 2)."""
+        n = self.q_norm
+        return n is not None and n.weight is not None and len(n.weight) != self.W_Q.shape[-1]
 
 
 @frozen(eq=False)
@@ -82,25 +96,60 @@ class Mlp:
 
 @frozen(eq=False)
 class BlackBox:
-    """An MLP known only as a function of one position, `[..., d] -> [..., d]`."""
+    """An MLP known only as a function of one position, `[..., d] -> [..., d]`; `module` is what it runs, if one.
+
+    So a mixture of experts is one MLP: which experts a position goes to is decided anew in every stream.
+    """
 
     fn: Callable[[Tensor], Tensor]
+    module: nn.Module | None = None
+
+    @classmethod
+    def of(cls, module: nn.Module) -> BlackBox:
+        """A module that takes `[row t d]` and gives the same, alone or first of several things."""
+
+        def run(x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+            found = module(x.reshape(1, -1, x.shape[-1]))
+            return (found[0] if isinstance(found, tuple) else found).reshape(x.shape)
+
+        return cls(run, module)
+
+    def mapped(self, move: Callable[[Tensor], Tensor]) -> BlackBox:
+        """The same with every tensor of its module changed, in a copy."""
+        if self.module is None:
+            return self
+        module = copy.deepcopy(self.module)
+        with torch.no_grad():
+            for owner in module.modules():
+                config: Any = getattr(owner, "config", None)
+                if hasattr(config, "_experts_implementation"):
+                    config._experts_implementation = "eager"  # others know no fp64
+                for name, value in list(owner.named_parameters(recurse=False)):
+                    setattr(owner, name, nn.Parameter(move(value.detach()), requires_grad=False))
+                for name, value in list(owner.named_buffers(recurse=False)):
+                    setattr(owner, name, move(value) if value.is_floating_point() else value)
+        return BlackBox.of(module)
 
 
 @frozen(eq=False)
 class Block:
-    """One layer. Where `parallel`, the MLP reads the stream before the layer, `ln2(resid_pre)`."""
+    """One layer. Where `parallel`, the MLP reads the stream before the layer, `ln2(resid_pre)`.
+
+    `post_attn` norms what all heads write, with b_O, and `post_mlp` what the MLP writes, before it is added.
+    """
 
     ln1: Norm
     attn: Attn
     ln2: Norm | None = None
     mlp: Mlp | BlackBox | None = None
     parallel: bool = False
+    post_attn: Norm | None = None
+    post_mlp: Norm | None = None
 
 
 @frozen(eq=False)
 class Transformer:
-    """A model's weights, taken once, and where they come from.
+    """A model's weights, taken once, and where they come from. Logits above `logit_cap` are bent back by a tanh.
 
     `revision` is the hub's commit, or a digest of the weights; `processing` is `raw`, or `compat` where the
     weights were folded and centred before they were taken. `notes` are sentences for whoever reads a result.
@@ -117,6 +166,7 @@ class Transformer:
     revision: str = ""
     processing: str = "raw"
     notes: tuple[str, ...] = ()
+    logit_cap: float | None = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -143,6 +193,8 @@ def _moved(value: Any, move: Callable[[Tensor], Tensor], done: dict[int, Any]) -
             done[id(value)] = move(value)
         elif isinstance(value, tuple):
             done[id(value)] = tuple(_moved(item, move, done) for item in value)
+        elif isinstance(value, BlackBox):
+            done[id(value)] = value.mapped(move)
         elif isinstance(value, Transformer | Block | Attn | Mlp | Norm | Rotary):
             parts = {f.name: _moved(getattr(value, f.name), move, done) for f in attrs.fields(type(value))}
             done[id(value)] = attrs.evolve(value, **parts)

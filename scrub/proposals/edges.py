@@ -17,8 +17,9 @@ from torch import Tensor
 
 from scrub.anatomy.names import EMBED, LOGITS, Component
 from scrub.anatomy.table import CHANNELS
-from scrub.model.layers import Normed, expand, linear, norm, turn
-from scrub.model.weights import Attn, Norm, Transformer
+from scrub.model.block import attention_reads, positions_of, summed_heads
+from scrub.model.layers import Normed, Steps, expand, linear, norm, project, turn
+from scrub.model.weights import Attn, Block, Norm, Transformer
 from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.rules import Rules, steps_of
 
@@ -55,7 +56,7 @@ def at_base_edges(batch: PatchBatch, rules: Rules = ()) -> Edges:
 
 def edge_scores(batch: PatchBatch, run: Forward, rules: Rules, senders: Senders | None = None) -> Edges:
     """The estimates of all edges, or of those of some senders, from the gradients of one run."""
-    sent = senders_between(batch) if senders is None else senders
+    sent = _entering(batch, run, senders_between(batch) if senders is None else senders, "ln" in rules)
     listed, parallel = readers_of(batch.model), batch.model.shape.parallel
     column = {reader: i for i, reader in enumerate(listed)}
     scores = sent.delta.new_zeros(len(batch.rows), len(sent.components), len(listed))
@@ -112,6 +113,19 @@ def senders_between(batch: PatchBatch, only: Key | None = None) -> Senders:
     return Senders(tuple(c for some, _ in parts for c in some), torch.cat([delta for _, delta in parts], dim=1))
 
 
+def _entering(batch: PatchBatch, run: Forward, sent: Senders, constant: bool) -> Senders:
+    """The changes as they enter the stream: those of heads through the norm that follows them, where there is one."""
+    if not batch.model.shape.post_norms:
+        return sent
+    found = sent.delta.clone()
+    for layer, block in enumerate(batch.model.blocks):
+        mine = [i for i, c in enumerate(sent.components) if c.traits.attends and c.layer == layer]
+        if mine and block.post_attn is not None:
+            out = summed_heads(block, run.nodes["attn", layer].detach())
+            found[:, mine] = change_through_norm(block.post_attn, out.unsqueeze(1), found[:, mine], constant)
+    return evolve(sent, delta=found)
+
+
 def _feeds(sender: Component, reader: Component, parallel: bool) -> bool:
     """Whether a reader reads what a sender writes. Heads write before their layer's MLP reads, unless parallel."""
     if reader.traits.is_output or sender.traits.given:
@@ -138,17 +152,19 @@ def _at_readers(
         stream = nodes["resid", layer].detach()
         for channel in CHANNELS:
             found = [(Component.for_head(layer, head), channel) for head in heads]
-            yield found, _at_stream(block.attn, block.ln1, channel, stream, gradients[channel, layer], rules)
+            yield found, _at_stream(block, channel, stream, gradients[channel, layer], rules)
         if block.mlp is not None:
             yield [(Component.for_mlp(layer), "input")], gradients["mlp_input", layer].unsqueeze(1)
     yield [(LOGITS, "input")], gradients["resid", len(batch.model.blocks)].unsqueeze(1)
 
 
 def _at_stream(
-    attn: Attn, ln: Norm, channel: str, stream: Float[Tensor, "row t d"], gradient: Float[Tensor, "row t h e"],
-    rules: Rules,
-) -> Float[Tensor, "row h t d"]:  # fmt: skip
+    block: Block, channel: str, stream: Float[Tensor, "row t d"], gradient: Float[Tensor, "row t h e"], rules: Rules
+) -> Float[Tensor, "row h t d"]:
     """The gradient at the stream that a channel reads, one for each query head."""
+    attn, ln = block.attn, block.ln1
+    if attn.clip is not None or attn.joint_norms:
+        return _by_autograd(block, channel, stream, gradient, steps_of(rules))
     weight = {"q": attn.W_Q, "k": attn.W_K, "v": attn.W_V}[channel]
     if channel != "q":
         weight = expand(attn, weight.transpose(0, 1)).transpose(0, 1)
@@ -158,6 +174,19 @@ def _at_stream(
     return through_norm(ln, stream, weight, gradient, "ln" in rules)
 
 
+def _by_autograd(block: Block, channel: str, stream: Tensor, gradient: Tensor, steps: Steps) -> Tensor:
+    """The same, where what one head reads is not its own matrix times the normed stream."""
+    found: list[Tensor] = []
+    for head in range(gradient.shape[2]):
+        x = stream.detach().requires_grad_()
+        with torch.enable_grad():
+            read = attention_reads(block, x, steps)
+            made = project(block.attn, channel, read, None, positions_of(x), steps.own)
+            own = (made if channel == "q" else expand(block.attn, made))[:, :, head]
+        found.append(torch.autograd.grad(own, x, gradient[:, :, head])[0])
+    return torch.stack(found, dim=1)
+
+
 def _before_turning(attn: Attn, channel: str, read: Tensor, gradient: Tensor, normed: Normed) -> Tensor:
     positions = torch.arange(read.shape[1], device=read.device).expand(read.shape[:2])
     raw = linear(attn, channel, read, None)
@@ -165,6 +194,20 @@ def _before_turning(attn: Attn, channel: str, read: Tensor, gradient: Tensor, no
     with torch.enable_grad():
         turned = turn(attn, channel, raw, positions, normed)
     return torch.autograd.grad(turned, raw, gradient)[0]
+
+
+def change_through_norm(
+    n: Norm, x: Float[Tensor, "*#batch d"], change: Float[Tensor, "*batch d"], constant: bool
+) -> Float[Tensor, "*batch d"]:
+    """How a norm's value at x changes with x, to first order; `constant` takes its scale for one."""
+    if n.kind != "none":
+        if n.kind == "layer":
+            x, change = (part - part.mean(-1, keepdim=True) for part in (x, change))
+        scale = (x.square().mean(-1, keepdim=True) + n.eps).rsqrt()
+        change = change * scale
+        if not constant:
+            change = change - x * scale * (change * x * scale).mean(-1, keepdim=True)
+    return change if n.weight is None else change * n.weight
 
 
 def through_norm(

@@ -15,6 +15,7 @@ from attrs import frozen
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from scrub.model.block import positions_of, scoring
 from scrub.model.layers import scores, some_key, visible
 from scrub.proposals.forward import Arrays, PatchBatch
 
@@ -41,12 +42,12 @@ class Change:
 def change_of(batch: PatchBatch, values: Arrays, layer: int, alone: bool) -> Change:
     """The patterns of one layer; the new weights of single keys where nodes are positions (`alone`)."""
     attn = batch.model.blocks[layer].attn
-    positions = torch.arange(batch.base.shape[1], device=batch.base.device).expand(batch.base.shape)
-    mask = visible(attn, positions, positions, batch.lengths)
+    at = positions_of(batch.base)
+    mask, how = visible(attn, at, at, batch.lengths), scoring(attn, at, at)
     q, k = values["q", layer].detach(), values["k", layer].detach()
     new_q, new_k = batch.source_values["q", layer], batch.source_values["k", layer]
-    own, keys = scores(q, k, mask, attn.scale), scores(q, new_k, mask, attn.scale)
-    queries, seen = scores(new_q, k, mask, attn.scale), some_key(mask)[:, None]
+    own, keys = scores(q, k, mask, how), scores(q, new_k, mask, how)
+    queries, seen = scores(new_q, k, mask, how), some_key(mask)[:, None]
     single = torch.sigmoid(keys - _others(own)).masked_fill(~seen, 0.0) if alone else own
     return Change(own.softmax(-1), queries.softmax(-1), keys.softmax(-1), single, own, seen)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from scrub.errors import ClaimError, did_you_mean
-from scrub.model.layers import ACTIVATIONS, PLAIN, Steps, affine, attend, neurons, norm
+from scrub.model.layers import ACTIVATIONS, PLAIN, Scoring, Steps, affine, attend, neurons, norm
 from scrub.model.weights import Mlp, Norm, Transformer
 
 RULES = {
@@ -69,7 +69,8 @@ def applies(rule: str, model: Transformer, layer: int) -> bool:
     mlp = block.mlp if isinstance(block.mlp, Mlp) else None
     match rule:
         case "ln":
-            return block.ln1.kind != "none" or (block.ln2 is not None and block.ln2.kind != "none")
+            norms = (block.ln1, block.ln2, block.post_attn, block.post_mlp)
+            return any(n is not None and n.kind != "none" for n in norms)
         case "identity":
             return mlp is not None and mlp.act not in ("relu", "identity")
         case "qknorm":
@@ -170,11 +171,11 @@ def _activated(name: str, x: Tensor, identity: bool) -> Tensor:
 
 
 def _attention(rules: Rules) -> Any:
-    def step(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    def step(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scoring: Scoring) -> Tensor:
         if "attention" in rules:
             q, k = q.detach(), k.detach()
         elif "split" in rules:
             q, k, v = scaled(q, 0.25), scaled(k, 0.25), scaled(v, 0.5)
-        return attend(q, k, v, mask, scale)
+        return attend(q, k, v, mask, scoring)
 
     return step

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reference_models import entering
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot, locate
 from scrub.claims.dataset import Dataset
@@ -60,19 +61,22 @@ class OnTransformer:
         model, streams = self.model, {channel: self.stream(values) for channel, values in reads.items()}
         if component == LOGITS:
             logits = norm(model.ln_final, streams["input"]) @ model.W_U
-            return logits if model.b_U is None else logits + model.b_U
+            logits = logits if model.b_U is None else logits + model.b_U
+            return logits if model.logit_cap is None else model.logit_cap * torch.tanh(logits / model.logit_cap)
         block = model.blocks[component.layer or 0]
         if component.kind == "mlp":
             assert block.mlp is not None
-            return mlp(block.mlp, streams["input"] if block.ln2 is None else norm(block.ln2, streams["input"]))
+            made = mlp(block.mlp, streams["input"] if block.ln2 is None else norm(block.ln2, streams["input"]))
+            return made if block.post_mlp is None else norm(block.post_mlp, made)
         return _head(block, component.unit or 0, streams["q"], streams["k"], streams["v"])
 
     def stream(self, values: Values) -> Tensor:
-        """The sum of what was written, and b_O of every layer whose attention is among the writers."""
-        total = torch.stack(list(values.values())).sum(0)
+        """The sum of what was written; of heads, by layer, what attention makes of them, b_O among them."""
+        total = torch.stack([value for writer, value in values.items() if writer.kind != "head"]).sum(0)
         for layer in {writer.layer for writer in values if writer.kind == "head"}:
-            bias = self.model.blocks[layer or 0].attn.b_O
-            total = total if bias is None else total + bias
+            block = self.model.blocks[layer or 0]
+            heads = [value for writer, value in values.items() if writer.kind == "head" and writer.layer == layer]
+            total = total + entering(block, torch.stack(heads).sum(0))
         return total
 
     def mix(self, live: Callable[[int], bool], fresh: Tensor, frozen: Any) -> Tensor:
@@ -89,7 +93,11 @@ def _head(block: Block, head: int, xq: Tensor, xk: Tensor, xv: Tensor) -> Tensor
     written: list[Tensor] = []
     for i in range(len(q)):
         keys = [j for j in range(len(k)) if _sees(attn, i, j)]
-        pattern = torch.softmax(k[keys] @ q[i] * attn.scale, dim=0)
+        scores = k[keys] @ q[i] * attn.scale
+        scores = scores if attn.cap is None else attn.cap * torch.tanh(scores / attn.cap)
+        if attn.slopes is not None:
+            scores = scores - attn.slopes[head] * (i - torch.tensor(keys))
+        pattern = torch.softmax(scores, dim=0)
         written.append(pattern @ v[keys] @ attn.W_O[head])
     return torch.stack(written)
 

@@ -38,6 +38,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "window": ROUNDED["mistral with a window"],
     "bidirectional": EXACT["native bidirectional"],
     "attention only": EXACT["native attention only, no norm"],
+    "norms after": ROUNDED["gemma 2, norms after, caps"],
 }
 SLOTS: tuple[Slot | None, ...] = (None, *parse_slots("A B A+1 END"))
 LOGITS = Component("logits")

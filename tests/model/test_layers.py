@@ -13,6 +13,7 @@ from scrub.anatomy.shape import Shape
 from scrub.errors import ModelError
 from scrub.model.layers import (
     ACTIVATIONS,
+    Scoring,
     attend,
     expand,
     kv_head,
@@ -159,21 +160,21 @@ def test_attend_is_softmax_attention() -> None:
     q, k, v = rand(2, 3, H, E), rand(2, 5, H, E), rand(2, 5, H, E, seed=1)
     mask = torch.rand(2, 3, 5, generator=torch.Generator().manual_seed(0)) < 0.7
     mask[..., 0] = True
-    z = attend(q, k, v, mask, 0.3)
+    z = attend(q, k, v, mask, Scoring(0.3))
     for row, i, h in ((0, 0, 0), (1, 2, 3)):
         scores = (k[row, :, h] @ q[row, i, h] * 0.3)[mask[row, i]]
         wanted = (scores.exp() / scores.exp().sum()) @ v[row, mask[row, i], h]
         torch.testing.assert_close(z[row, i, h], wanted)
-    torch.testing.assert_close(torch.einsum("rhqt,rthe->rqhe", pattern(q, k, mask, 0.3), v), z)
+    torch.testing.assert_close(torch.einsum("rhqt,rthe->rqhe", pattern(q, k, mask, Scoring(0.3)), v), z)
 
 
 def test_a_query_without_keys_makes_no_nan_and_disturbs_nobody() -> None:
     q, k, v = rand(1, 2, H, E), rand(1, 3, H, E), rand(1, 3, H, E, seed=1)
     mask = torch.tensor([[[True, True, False], [False, False, False]]])
-    z = attend(q, k, v, mask, 1.0)
-    torch.testing.assert_close(z[:, 1:], attend(q[:, 1:], k, v, torch.ones(1, 1, 3, dtype=torch.bool), 1.0))
-    torch.testing.assert_close(torch.einsum("rhqt,rthe->rqhe", pattern(q, k, mask, 1.0), v), z)
-    torch.testing.assert_close(z[:, :1], attend(q[:, :1], k, v, mask[:, :1], 1.0))
+    z = attend(q, k, v, mask, Scoring(1.0))
+    torch.testing.assert_close(z[:, 1:], attend(q[:, 1:], k, v, torch.ones(1, 1, 3, dtype=torch.bool), Scoring(1.0)))
+    torch.testing.assert_close(torch.einsum("rhqt,rthe->rqhe", pattern(q, k, mask, Scoring(1.0)), v), z)
+    torch.testing.assert_close(z[:, :1], attend(q[:, :1], k, v, mask[:, :1], Scoring(1.0)))
 
 
 def test_write_sums_the_heads_that_it_is_given() -> None:
@@ -249,7 +250,7 @@ def test_one_head_alone_from_what_was_recorded() -> None:
     read = norm(model.blocks[1].ln1, kept["resid_pre", 1].gather(1, where[..., None].expand(-1, -1, D)))
     q, group = project(attn, "q", read, [3], where), [kv_head(attn, 3)]
     mask = visible(attn, where, torch.arange(6).expand(3, 6), LENGTHS)
-    z = attend(q, kept["k", 1][:, :, group], kept["v", 1][:, :, group], mask, attn.scale)
+    z = attend(q, kept["k", 1][:, :, group], kept["v", 1][:, :, group], mask, Scoring(attn.scale))
     rows = torch.arange(3)
     torch.testing.assert_close(z[:, 0, 0], kept["z", 1][rows, where[:, 0], 3])
 

@@ -17,6 +17,14 @@ SIZES: dict[str, Any] = {
     "initializer_range": 0.4,
 }
 GROUPED = {**SIZES, "num_key_value_heads": 2}
+FOUR: dict[str, Any] = {"num_hidden_layers": 4}
+CAPPED: dict[str, Any] = {
+    "head_dim": 4,
+    "query_pre_attn_scalar": 4,
+    "attn_logit_softcapping": 2.0,
+    "final_logit_softcapping": 2.0,
+    "sliding_window": 3,
+}
 GPT_SIZES: dict[str, Any] = {
     "n_layer": 2,
     "n_head": 4,
@@ -99,6 +107,7 @@ EXACT: dict[str, Callable[[], Any]] = {
     "native partial rotary": lambda: native(
         positional_embedding_type="rotary", rotary_dim=4, d_head=8, n_key_value_heads=2
     ),
+    "native capped": lambda: native(output_logits_soft_cap=3.0),
     "native bidirectional": lambda: native(attention_dir="bidirectional"),
     "native bidirectional rotary": lambda: native(
         attention_dir="bidirectional", positional_embedding_type="rotary", attn_only=True
@@ -128,4 +137,27 @@ ROUNDED: dict[str, Callable[[], Any]] = {
         attention_types=[[["global", "local"], 1]],
     ),
     "native rms": lambda: native(normalization_type="RMS"),
+    "gemma 2, norms after, caps": lambda: bridged("Gemma2ForCausalLM", **CAPPED),
+    "gemma 3, angles by type of layer": lambda: bridged("Gemma3ForCausalLM", **FOUR, head_dim=4, sliding_window=3),
+    "olmo 2, norms after alone, joint head norms": lambda: bridged("Olmo2ForCausalLM"),
+    "granite, multipliers": lambda: bridged(
+        "GraniteForCausalLM", embedding_multiplier=1.7, residual_multiplier=0.6, logits_scaling=1.4
+    ),
+    "cohere 2, layers without rotary": lambda: bridged("Cohere2ForCausalLM", **FOUR, sliding_window=3),
+    "bloom, alibi": lambda: bridged("BloomForCausalLM", num_attention_heads=3, hidden_size=12),
+    "mpt, alibi of three heads": lambda: bridged(
+        "MptForCausalLM", num_attention_heads=3, hidden_size=12, num_key_value_heads=None
+    ),
+    "falcon": lambda: bridged("FalconForCausalLM"),
+    "olmo, clipped": lambda: bridged("OlmoForCausalLM", clip_qkv=0.7),
+    "mixtral, experts": lambda: bridged("MixtralForCausalLM", num_local_experts=4, experts_implementation="eager"),
+    "qwen 3, experts": lambda: bridged(
+        "Qwen3MoeForCausalLM",
+        head_dim=4,
+        num_experts=4,
+        num_experts_per_tok=2,
+        moe_intermediate_size=12,
+        experts_implementation="eager",
+    ),
+    "hunyuan, head norms last": lambda: bridged("HunYuanDenseV1ForCausalLM", head_dim=4),
 }

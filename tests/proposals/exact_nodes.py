@@ -18,7 +18,7 @@ from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import NamedMetric, parse_metric
 from scrub.metrics import Arguments
-from scrub.model.layers import ACTIVATIONS, Steps, expand, pattern, unembed, visible
+from scrub.model.layers import ACTIVATIONS, Scoring, Steps, expand, pattern, unembed, visible
 from scrub.model.trace import trace
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
 from scrub.proposals.forward import Passes, PatchBatch
@@ -48,6 +48,8 @@ class Form:
     qk: float = 0.6  # the size of W_Q and W_K
     window: int | None = None
     causal: bool = True
+    after: bool = False  # norms after attention and MLP as well
+    joint: bool = False  # one norm for the queries of all heads, and one for their keys
 
 
 FORMS = {
@@ -55,6 +57,10 @@ FORMS = {
     "llama": Form("rms", "rotary", n_kv=2, act="silu", gated=True, biased=False),
     "neox": Form(positions="rotary", act="gelu", parallel=True),
     "attention only": Form(mlp=False),
+}
+LATER = {
+    "norms after": Form("layer", after=True),
+    "joint head norms": Form("rms", "rotary", n_kv=2, biased=False, after=True, joint=True),
 }
 
 
@@ -81,13 +87,18 @@ def made(form: Form, layers: int = 3, seed: int = 0) -> Transformer:
             weight(HEADS, E, D), bias(HEADS, E), bias(form.n_kv, E), bias(form.n_kv, E), bias(D), scale=E**-0.5,
             causal=form.causal, window=form.window, rotary=turning() if form.positions == "rotary" else None,
         )  # fmt: skip
+        if form.joint:
+            norms = [Norm("rms", 1 + weight(heads * E, scale=0.3)) for heads in (HEADS, form.n_kv)]
+            attn = attrs.evolve(attn, q_norm=norms[0], k_norm=norms[1])
         gate = weight(D, M) if form.gated else None
         mlp = Mlp(weight(D, M), weight(M, D), form.act, bias(M), bias(D), gate, bias(M) if form.gated else None)
-        return Block(norm(), attn, norm(), mlp, form.parallel) if form.mlp else Block(norm(), attn)
+        if not form.mlp:
+            return Block(norm(), attn)
+        return Block(norm(), attn, norm(), mlp, form.parallel, *([norm(), norm()] if form.after else []))
 
     shape = Shape(
         "random", layers, HEADS, form.n_kv, D, E, M if form.mlp else 0, V, N_CTX, form.positions, form.parallel,
-        form.causal,
+        form.causal, form.gated, form.after,
     )  # fmt: skip
     places = weight(N_CTX, D, scale=1.0) if form.positions == "learned" else None
     blocks = tuple(block() for _ in range(layers))
@@ -101,7 +112,7 @@ def turning() -> Rotary:
 
 
 def model_of(name: str, layers: int = 3, **changes: Any) -> Transformer:
-    return made(attrs.evolve(FORMS[name], **changes), layers)
+    return made(attrs.evolve((FORMS | LATER)[name], **changes), layers)
 
 
 def ungrouped(model: Transformer) -> Transformer:
@@ -230,9 +241,9 @@ class Frozen:
         x = x * scale * n.weight
         return x if n.bias is None else x + n.bias
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scoring: Scoring) -> Tensor:
         if len(self.patterns) < self.layers:
-            self.patterns.append(pattern(q, k, mask, scale).detach())
+            self.patterns.append(pattern(q, k, mask, scoring).detach())
         kept = self.patterns[self.call % self.layers]
         self.call += 1
         return torch.einsum("rhqt,rthe->rqhe", kept, v)
@@ -280,4 +291,4 @@ def seen_pattern(batch: PatchBatch, layer: int) -> Tensor:
     attn, values = batch.model.blocks[layer].attn, batch.base_values
     positions = torch.arange(batch.base.shape[1]).expand(batch.base.shape)
     seen = visible(attn, positions, positions, batch.lengths)
-    return pattern(values["q", layer], values["k", layer], seen, attn.scale)
+    return pattern(values["q", layer], values["k", layer], seen, Scoring(attn.scale))

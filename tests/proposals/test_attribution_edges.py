@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from exact_nodes import FORMS, Text, apart, batch_of, model_of, scores, text
+from exact_nodes import FORMS, LATER, Text, apart, batch_of, model_of, scores, text
 from split_readers import precedes, split_pass
 from torch import Tensor
 
@@ -107,7 +107,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", [*FORMS, *LATER])
 def test_edges_of_a_sender_sum_to_its_node(name: str, rules: tuple[str, ...]) -> None:
     """The chain rule, under any rules: all readers of what a component writes."""
     batch = batch_of(model_of(name), metric="loss(a)")
@@ -168,7 +168,7 @@ def test_edges_along_senders(name: str) -> None:
         torch.testing.assert_close(found.scores[:, i].sum(-1), node, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", [*FORMS, *LATER])
 def test_direct_effects_are_edges_into_the_logits(name: str) -> None:
     """T8: what a component writes, read by the final norm at its base scale; attention is the sum of its heads."""
     batch = batch_of(model_of(name), metric="loss(a)")

@@ -12,7 +12,8 @@ from torch import Tensor
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import TABLE
-from scrub.model.block import patterns
+from scrub.model.block import patterns, summed_heads
+from scrub.model.weights import Block
 from scrub.proposals.attribute import Scores, over_positions, product, stacked
 from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
@@ -58,7 +59,8 @@ def by_source(batch: PatchBatch) -> Float[Tensor, "row layer head t"]:
         q, k, v = (batch.base_values[channel, layer] for channel in ("q", "k", "v"))
         shares = patterns(attn, q, k, batch.lengths)
         at = shares[torch.arange(len(q), device=q.device), :, batch.answer]
-        toward = torch.einsum("hed,rd->rhe", attn.W_O, direction)
+        out = batch.at_answer(batch.base_values["attn", layer])
+        toward = torch.einsum("hed,rd->rhe", attn.W_O, _before_norm(block, out, direction))
         found.append(at * torch.einsum("rthe,rhe->rht", v, toward))
     return torch.stack(found, dim=1)
 
@@ -89,9 +91,22 @@ def shares(setup: Setup, nodes: Sequence[Component]) -> tuple[SourceShare, ...]:
 
 def _written(batch: PatchBatch, kind: str, layer: int, direction: Tensor) -> Float[Tensor, "row t unit"]:
     delta = batch.source_values[kind, layer] - batch.base_values[kind, layer]
+    if TABLE[kind].attends:
+        direction = _before_norm(batch.model.blocks[layer], batch.base_values["attn", layer], direction)
     if TABLE[kind].is_head:
         direction = torch.einsum("hed,rtd->rthe", batch.model.blocks[layer].attn.W_O, direction)
     return product(kind, delta, direction)
+
+
+def _before_norm(block: Block, out: Float[Tensor, "*batch d"], direction: Float[Tensor, "*batch d"]) -> Tensor:
+    """A direction of the stream as heads meet it: before the norm that follows them, its scale constant."""
+    n = block.post_attn
+    if n is None or n.kind == "none":
+        return direction
+    out, direction = summed_heads(block, out), direction if n.weight is None else direction * n.weight
+    if n.kind == "layer":
+        out, direction = (part - part.mean(-1, keepdim=True) for part in (out, direction))
+    return direction * (out.square().mean(-1, keepdim=True) + n.eps).rsqrt()
 
 
 METHOD = Method(
