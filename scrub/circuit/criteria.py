@@ -21,6 +21,7 @@ from scrub.circuit.random import only_one, random_circuits, why_alone
 from scrub.circuit.runs import by_row
 from scrub.circuit.significance import Finding, equivalence, independence, wins
 from scrub.circuit.universe import is_input
+from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError
 from scrub.shown import shown
 
@@ -64,17 +65,7 @@ class Criteria:
     unfinished: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        complete = None if self.completeness is None else self.completeness.to_dict()
-        return {
-            "hypothesis": self.hypothesis, "digest": self.digest, "metric": self.metric, "better": self.better,
-            "ablation": self.ablation, "direction": self.direction, "level": self.level, "parts": list(self.parts),
-            "faithfulness": self.faithfulness.to_dict(), "completeness": complete,
-            "minimality": [needed.to_dict() for needed in self.minimality],
-            "tests": [finding.to_dict() for finding in self.tests],
-            "rows": self.rows, "draws": self.draws, "seed": self.seed, "options": self.options,
-            "provenance": self.provenance, "published": self.published or None,
-            "cautions": list(self.cautions), "unfinished": list(self.unfinished),
-        }  # fmt: skip
+        return {**as_dict(self, "table"), "published": self.published or None}
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a row: the metric of model, circuit and ablated run."""

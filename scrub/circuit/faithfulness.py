@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
+from scrub.claims.plain import as_dict
 from scrub.score.statistics import UNDEFINED, Interval, interval
 
 Row = Float[np.ndarray, " row"]
@@ -41,12 +42,7 @@ class Faithfulness:
 
     def to_dict(self) -> dict[str, Any]:
         n = self.normalized
-        return {
-            "model": self.model, "circuit": self.circuit, "ablated": self.ablated, "gap": self.gap,
-            "ratio": self.ratio, "normalized": n.value, "low": n.low, "high": n.high, "level": n.level,
-            "mean_ratio": self.mean_ratio, "mean_normalized": self.mean_normalized,
-            "aue": self.aue, "ate": self.ate, "explained": self.explained, **self.beside,
-        }  # fmt: skip
+        return {**as_dict(self, "beside"), **as_dict(n, "value"), "normalized": n.value, **self.beside}
 
 
 def faithfulness(bench: CircuitBench, circuit: Circuit) -> tuple[Faithfulness, dict[str, Row]]:

@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-from attrs import asdict, frozen
+from attrs import frozen
 from jaxtyping import Float
 
+from scrub.claims.plain import as_dict
 from scrub.errors import MetricError, ScrubError, some
 from scrub.score.paired import holm as holm
 
@@ -46,7 +47,7 @@ class Finding:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self, filter=lambda part, value: part.name != "reason" or bool(value))
+        return as_dict(self, *([] if self.reason else ["reason"]))
 
 
 def wins(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 from jaxtyping import Float
 
 from scrub.anatomy.edges import Node, component_of, no_comma
@@ -20,6 +20,7 @@ from scrub.circuit.experiment import Experiment, described, misplaced
 from scrub.circuit.paths import Hop, Path, TooLate, coinciding, paths_of
 from scrub.circuit.runs import start_of
 from scrub.circuit.universe import Graph, writers
+from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError, nearest
 from scrub.model.weights import Transformer
 from scrub.score.statistics import interval
@@ -66,12 +67,7 @@ class Sweep:
     digest: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        effects = [asdict(e) | {"sender": str(e.sender)} for e in self.effects]
-        return {
-            "to": self.to, "metric": self.metric, "ablation": self.ablation, "direction": self.direction,
-            "base": self.base, "effects": effects, "rows": self.rows, "draws": self.draws, "seed": self.seed,
-            "options": self.options, "digest": self.digest, "provenance": self.provenance,
-        }  # fmt: skip
+        return as_dict(self)
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line an effect."""

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, runtime_checkable
 
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 
+from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError, some
 from scrub.shown import shown
 
@@ -63,7 +64,7 @@ class Problem:
         return f"{head}\n    {self.text}" if head else self.text
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return as_dict(self)
 
     def _repr_html_(self) -> str:
         return shown(self, "html")

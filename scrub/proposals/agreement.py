@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from attrs import asdict, frozen
+from attrs import frozen
 from jaxtyping import Float, Int
+
+from scrub.claims.plain import as_dict
 
 LIVE = 1e-3  # of the largest exact effect; below it a node is not live
 ROUNDING = 1e-9  # of the largest: below it a number is 0
@@ -33,7 +35,7 @@ class Agreement:
     false_negatives: int
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return as_dict(self)
 
 
 def over_rows(values: Float[np.ndarray, "row ..."], absolute: bool) -> np.ndarray:
