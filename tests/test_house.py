@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -140,6 +141,38 @@ def compared(tree: ast.Module) -> Iterator[object]:
 def test_what_a_metric_alone_is_stands_in_its_file() -> None:
     outside = [path for name, path in MODULES.items() if room(name) != "metrics"]
     assert not {path: found for path in outside if (found := {*names()} & {*compared(ast.parse(path.read_text()))})}
+
+
+REACHED = {  # what others call by its name
+    "pytest_addoption": "pytest", "pytest_collect_file": "pytest", "runtest": "pytest", "reportinfo": "pytest",
+    "convert": "click", "list_commands": "click", "get_command": "click", "_repr_html_": "notebooks",
+    "from_networkx": "users: a story that is a graph", "pruned": "users: a circuit without its dead ends",
+}  # fmt: skip
+
+
+def words_of(tree: ast.Module) -> Iterator[str]:
+    """The names that code uses, and the words of its strings; docstrings and imports use nothing."""
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield from re.findall(r"\w+", node.value)
+
+
+def test_what_is_written_is_reached() -> None:
+    """Every function and method is named by code other than tests, by a template, or by the documentation."""
+    trees = [ast.parse(path.read_text()) for path in FILES]
+    pages = [ROOT.parent / "README.md", ROOT.parent / "CONTRIBUTING.md", *(ROOT.parent / "docs").glob("*.md")]
+    told = [path.read_text() for path in (*pages, *ROOT.rglob("*.html"))]
+    known = {word for tree in trees for word in words_of(tree)} | {w for t in told for w in re.findall(r"\w+", t)}
+    owners = [node for tree in trees for node in (tree, *(n for n in ast.walk(tree) if isinstance(n, ast.ClassDef)))]
+    written = {node.name for owner in owners for node in owner.body if isinstance(node, ast.FunctionDef)}
+    unreached = {name for name in written - known if not (name.startswith("__") and name.endswith("__"))}
+    assert unreached == set(REACHED) & written - known
+    assert set(REACHED) <= written
 
 
 def test_one_file_knows_transformer_lens() -> None:

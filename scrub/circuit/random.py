@@ -13,7 +13,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.universe import Graph, every_edge, free_writers, is_input
 from scrub.errors import ClaimError
 
-TRIES = 200  # draws that may fail: to give another circuit, or to add an edge to a connected one
+TRIES = 200  # draws that may fail to give another circuit
 
 
 def pool_of(circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component) -> tuple[Part, ...]:
@@ -108,26 +108,3 @@ def _drawn(
 
 def _kind(part: Part) -> str:
     return "edge" if isinstance(part, Edge) else part.component.kind
-
-
-def connected_circuit(graph: Graph, passed: frozenset[Component], output: Component, size: int, seed: int) -> Circuit:
-    """A random circuit of at most `size` edges, every one on a path of the circuit from an input to the output.
-
-    Paths are walks backwards from the output, each sender drawn uniformly among those that the channel reads; a
-    path that would exceed the size is not added. The size that was reached is the circuit's length.
-    """
-    rng = np.random.default_rng([seed, 0x9A7])
-    senders: dict[Component, list[Edge]] = {}
-    for edge in every_edge(graph, passed, output):
-        senders.setdefault(edge.receiver, []).append(edge)
-    found: set[Edge] = set()
-    for _ in range(TRIES):
-        path, at = set[Edge](), output
-        while at in senders:
-            edge = senders[at][int(rng.integers(len(senders[at])))]
-            path.add(edge)
-            at = edge.sender
-        found |= path if len(found | path) <= size else set()
-        if len(found) == size:
-            break
-    return Circuit(edges=frozenset(found))

@@ -117,13 +117,6 @@ def same_file(first: str | None, second: str | None) -> bool:
     return first is None or second is None or os.path.realpath(first) == os.path.realpath(second)
 
 
-def line_in(file: str | None, error: BaseException) -> int | None:
-    """The line of a file in which an error arose, or through which it came."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if file and same_file(frame.filename, file)]
-    return lines[-1] if lines else None
-
-
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 _LIBRARIES = (
     _ROOT,
