@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,16 +130,15 @@ def _all_layers(kind: str, graph: Graph) -> str:
 
 
 def bench_for(
-    experiment: Experiment, model: Transformer | None, paths: Sequence[Path], seed: int, draws: int | None,
-    done: Callable[[int], None],
-) -> CircuitBench:  # fmt: skip
+    experiment: Experiment, model: Transformer | None, paths: Sequence[Path], seed: int, draws: int | None
+) -> CircuitBench:
     """The bench for paths: their positions align rows, and nothing is passed through but where a path says so.
 
     Raises ClaimError for positions that rows do not have, and for two of one component that are the same in a row.
     """
     slots = {path.sender.at for path in paths} | {hop.at for path in paths for hop in path.hops}
     plain = evolve(experiment, through=())
-    found = CircuitBench.of(plain, model, Circuit(), seed, draws, done)
+    found = CircuitBench.of(plain, model, Circuit(), seed, draws)
     named = tuple(sorted(slot for slot in slots if slot is not None))
     if wrong := misplaced(experiment.data, named, experiment.rows):
         raise ClaimError("\n".join(wrong))
@@ -165,11 +164,10 @@ def cases_of(
 
 
 def sweep_paths(
-    experiment: Experiment, model: Transformer | None, cases: Sequence[tuple[Node, tuple[Path, ...]]], to: str,
-    seed: int, draws: int | None, provenance: dict[str, Any], done: Callable[[int], None],
-) -> Sweep:  # fmt: skip
-    """Patch the paths of every sender on their own."""
-    bench = bench_for(experiment, model, [p for _, paths in cases for p in paths], seed, draws, done)
+    bench: CircuitBench, cases: Sequence[tuple[Node, tuple[Path, ...]]], to: str, provenance: dict[str, Any]
+) -> Sweep:
+    """Patch the paths of every sender on their own; the bench is one for the paths of all."""
+    experiment, seed = bench.experiment, bench.seed
     found, base = _scores(bench, [paths for _, paths in cases]), start_of(bench)
     effects: list[Effect] = []
     for (node, _), scores in zip(cases, found, strict=True):

@@ -111,17 +111,14 @@ class Wirer:
 
 
 def wire_edges(
-    graph: Graph,
+    wirer: Wirer,
     senders: Iterable[Component],
     leaves: Iterable[Component],
     output: Component,
     live: Callable[[Component, str], Iterable[tuple[Component, Where]]],
-    passed: frozenset[Component],
-    fixed: bool,
 ) -> Wiring:
     """A circuit of edges: `live` says which senders a channel reads live, everywhere or at a position."""
-    wirer, copies = Wirer.of(graph, passed, fixed), dict[Component, int]()
-    given = set(leaves)
+    copies, given, graph = dict[Component, int](), set(leaves), wirer.graph
 
     def reads(component: Component) -> tuple[tuple[str, Column], ...]:
         found: list[tuple[str, Column]] = []
