@@ -175,6 +175,40 @@ def test_what_is_written_is_reached() -> None:
     assert set(REACHED) <= written
 
 
+ONE_PASS = "one step of a pass over tensors"
+MANY = {  # functions with more than five arguments, and why they have them
+    "circuit": {
+        "resolve": "the words of a setting, each told by its name",
+        "wins": "a test's words, which it repeats in its finding",
+        "run_masked": ONE_PASS, "_layer": ONE_PASS, "run_wiring": ONE_PASS, "_attend": ONE_PASS,
+        "_channel": ONE_PASS, "_projected": ONE_PASS, "_mlps": ONE_PASS,
+    },
+    "model": {
+        "adapt": "what a model is opened with, as the bridge takes it",
+        "rounding_check": "the three models that it compares, and their rows",
+        "_llama": "the numbers of a line in a table of shapes",
+        "project": ONE_PASS, "trace": ONE_PASS, "_layer": ONE_PASS,
+    },
+    "proposals": {
+        "reads_of": "one step of a search that holds no state",
+        "_carried": "tensors of one layer",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("room_", ["anatomy", "circuit", "metrics", "model", "proposals", "report", "storage"])
+def test_more_than_five_arguments_are_a_value(room_: str) -> None:
+    """A function that takes more stands in the list with its reason, and the list has no other."""
+    found = set[str]()
+    for path in (ROOT / room_).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                given = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                if len([name for name in given if name not in ("self", "cls")]) > 5:
+                    found.add(node.name)
+    assert found == set(MANY.get(room_, {}))
+
+
 def test_one_file_knows_transformer_lens() -> None:
     imported = {path: imports(path, late=False) | imports(path, late=True) for path in FILES}
     knowing = [p for p, names in imported.items() if "transformer_lens" in {n.split(".")[0] for n in names}]

@@ -17,7 +17,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, misplaced, referred
 from scrub.circuit.paths import Path
 from scrub.circuit.random import held_beside
-from scrub.circuit.universe import free_writers, slots_in
+from scrub.circuit.universe import Universe, free_writers, slots_in
 from scrub.claims.metric import AnyMetric
 from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
@@ -103,6 +103,10 @@ class CircuitBench:
 
         return Scorer(self.experiment, self.model)
 
+    @property
+    def universe(self) -> Universe:
+        return Universe(self.experiment.graph, self.passed, self.experiment.output)
+
     @cached_property
     def everything(self) -> Circuit:
         """The model as a circuit of components: every part that is not passed through."""
@@ -133,7 +137,7 @@ class CircuitBench:
 
     def beside(self, circuit: Circuit) -> CircuitBench:
         """The bench for random parts in place of a circuit's: those no later than its held ones are held as well."""
-        held = held_beside(circuit, self.experiment.graph, self.passed, self.experiment.output, self.held)
+        held = held_beside(circuit, self.universe, self.held)
         return self if held == self.held else evolve(self, held=held)
 
     def path_scores(self, path_sets: Sequence[Sequence[Path]]) -> Scores:

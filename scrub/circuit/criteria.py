@@ -176,8 +176,8 @@ def _necessary(bench: CircuitBench, circuit: Circuit, model: Row, tolerance: flo
 
 
 def _rivals(bench: CircuitBench, circuit: Circuit, number: int, outside: bool) -> list[Circuit]:
-    graph, output = bench.experiment.graph, bench.experiment.output
+    graph = bench.experiment.graph
     inputs = all(is_input(part, graph) for part in circuit.expanded(graph).parts)
-    if inputs or only_one(circuit, graph, bench.passed, output):
+    if inputs or only_one(circuit, bench.universe):
         return []
-    return random_circuits(circuit, graph, bench.passed, output, number, bench.seed, outside=outside)
+    return random_circuits(circuit, bench.universe, number, bench.seed, outside=outside)

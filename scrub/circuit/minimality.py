@@ -134,9 +134,8 @@ def contexts_of(circuit: Circuit, seed: int) -> list[Set]:
 
 def others_of(bench: CircuitBench, circuit: Circuit, number: int) -> list[Part]:
     """Random parts outside the circuit; drawn with replacement where there are fewer."""
-    graph, output = bench.experiment.graph, bench.experiment.output
-    own = circuit.expanded(graph)
-    pool = [part for part in pool_of(circuit, graph, bench.passed, output) if part not in own]
+    own = circuit.expanded(bench.experiment.graph)
+    pool = [part for part in pool_of(circuit, bench.universe) if part not in own]
     if not pool:
         return []
     rng = np.random.default_rng([bench.seed, 0x1F1])

@@ -7,22 +7,21 @@ from collections import Counter
 import numpy as np
 
 from scrub.anatomy.edges import Edge, Node, Part
-from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.universe import Graph, every_edge, free_writers, is_input
+from scrub.circuit.universe import Graph, Universe, every_edge, free_writers, is_input
 from scrub.errors import ClaimError
 
 TRIES = 200  # draws that may fail to give another circuit
 
 
-def pool_of(circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component) -> tuple[Part, ...]:
+def pool_of(circuit: Circuit, universe: Universe) -> tuple[Part, ...]:
     """What random parts are drawn from: all of the circuit's kinds, at the positions where it has such parts."""
+    graph = universe.graph
     if circuit.edges:
         slots = sorted({e.at for e in circuit.edges}, key=str)
-        return tuple(
-            Edge(e.sender, e.receiver, e.channel, s) for e in every_edge(graph, passed, output) for s in slots
-        )
+        everything = every_edge(graph, universe.passed, universe.output)
+        return tuple(Edge(e.sender, e.receiver, e.channel, slot) for e in everything for slot in slots)
     own = circuit.expanded(graph)
     kinds: dict[str, set[Slot | None]] = {}
     for node in own.nodes:
@@ -30,16 +29,17 @@ def pool_of(circuit: Circuit, graph: Graph, passed: frozenset[Component], output
             kinds.setdefault(node.component.kind, set()).add(node.at)
     found = [
         Node(component, slot)
-        for component in free_writers(graph, passed)
+        for component in free_writers(graph, universe.passed)
         for slot in sorted(kinds.get(component.kind, ()), key=str)
     ]
     return tuple(node for node in found if not is_input(node, graph))
 
 
-def only_one(circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component) -> bool:
+def only_one(circuit: Circuit, universe: Universe) -> bool:
     """Whether no other circuit of its size can be drawn: it has all parts of its kinds, at its positions."""
+    graph = universe.graph
     own = circuit.expanded(graph).parts
-    pool = [part for part in pool_of(circuit, graph, passed, output) if part not in own]
+    pool = [part for part in pool_of(circuit, universe) if part not in own]
     return not {_kind(part) for part in pool} & {_kind(part) for part in own if not is_input(part, graph)}
 
 
@@ -50,21 +50,20 @@ def why_alone(circuit: Circuit, graph: Graph) -> str:
     return "nothing else can be drawn: the circuit has every part of its kinds, at its positions, that the model has"
 
 
-def held_beside(
-    circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component, held: frozenset[Node]
-) -> frozenset[Node]:
+def held_beside(circuit: Circuit, universe: Universe, held: frozenset[Node]) -> frozenset[Node]:
     """What random parts have the model's own value, where a circuit's `held` ones have: all that stand no later."""
+    graph = universe.graph
     if not held:
         return held
     last = max(graph.order(node.component) for node in held)
     own = circuit.expanded(graph)
     named = {n.component for n in own.nodes} | {c for e in own.edges for c in (e.sender, e.receiver)}
-    others = [n for n in pool_of(Circuit(own.nodes | held), graph, passed, output) if isinstance(n, Node)]
+    others = [n for n in pool_of(Circuit(own.nodes | held), universe) if isinstance(n, Node)]
     return held | {n for n in others if graph.order(n.component) <= last and n.component not in named}
 
 
 def random_circuits(
-    circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component, number: int, seed: int,
+    circuit: Circuit, universe: Universe, number: int, seed: int,
     *, outside: bool = False,
 ) -> list[Circuit]:  # fmt: skip
     """Circuits with as many parts of each kind as `circuit`, drawn without replacement; its inputs are kept.
@@ -73,12 +72,13 @@ def random_circuits(
     `outside` draws from what the circuit does not have, where that is enough (else from everything). Seeded by
     `seed` alone. Raises ClaimError when the circuit has no parts but inputs.
     """
+    graph = universe.graph
     own = circuit.expanded(graph)
     kept = [part for part in own.parts if is_input(part, graph)]
     sizes = Counter(_kind(part) for part in own.parts if part not in kept)
     if not sizes:
         raise ClaimError("the circuit has no parts but inputs, so there are no random circuits of its size.")
-    pool = pool_of(circuit, graph, passed, output)
+    pool = pool_of(circuit, universe)
     rng = np.random.default_rng([seed, 0xC1C])
     choices: dict[str, list[Part]] = {}
     for kind, size in sizes.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 import networkx as nx
+from attrs import frozen
 
 from scrub.anatomy.edges import Edge, Node, Part
 from scrub.anatomy.names import LOGITS, POS, Component
@@ -15,6 +16,15 @@ from scrub.model.computation import Computation
 
 Graph = TransformerGraph | Computation
 INPUTS = "inputs"  # a node before all of them, so that what they reach is one walk
+
+
+@frozen
+class Universe:
+    """Where parts are drawn from: a model, what is passed through in it, and what it is asked for."""
+
+    graph: Graph
+    passed: frozenset[Component]
+    output: Component
 
 
 def writers(graph: Graph) -> tuple[Component, ...]:

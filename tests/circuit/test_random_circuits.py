@@ -16,7 +16,7 @@ from scrub.anatomy.positions import parse_slots
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.random import is_input, pool_of, random_circuits
-from scrub.circuit.universe import every_edge, free_writers
+from scrub.circuit.universe import Universe, every_edge, free_writers
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.source import find
@@ -40,7 +40,7 @@ def pruned(circuit: Circuit, *given: Any) -> tuple[Circuit, tuple[Edge, ...]]:
 
 
 def drawn(circuit: Circuit, number: int = 30, seed: int = 0, outside: bool = False) -> list[Circuit]:
-    return random_circuits(circuit, GRAPH, PASSED, LOGITS, number, seed, outside=outside)
+    return random_circuits(circuit, Universe(GRAPH, PASSED, LOGITS), number, seed, outside=outside)
 
 
 def sizes(circuit: Circuit) -> Counter[str]:
@@ -63,7 +63,7 @@ def test_random_circuits_have_as_many_parts_of_each_kind(circuit: Circuit, outsi
 
 def test_kinds_are_drawn_apart() -> None:
     circuit = Circuit.parse("0.0, 0.1, mlp 1")
-    for some in random_circuits(circuit, DEEP, PASSED, LOGITS, 20, 0):
+    for some in random_circuits(circuit, Universe(DEEP, PASSED, LOGITS), 20, 0):
         assert sizes(some) == {"head": 2, "mlp": 1}
 
 
@@ -76,7 +76,7 @@ def test_inputs_are_kept_and_never_drawn() -> None:
     assert len(inputs) == 2
     for outside in (False, True):
         assert all({p for p in some if is_input(p, GRAPH)} == inputs for some in drawn(NODES, outside=outside))
-    assert not any(is_input(part, GRAPH) for part in pool_of(NODES, GRAPH, PASSED, LOGITS))
+    assert not any(is_input(part, GRAPH) for part in pool_of(NODES, Universe(GRAPH, PASSED, LOGITS)))
 
 
 def test_random_circuits_are_those_of_their_seed() -> None:
@@ -113,7 +113,7 @@ def test_inputs_alone_have_no_random_circuits() -> None:
 def test_input_nodes_of_a_graph_are_kept() -> None:
     graph = computation()
     circuit = Circuit.parse("a, h, k", graph)
-    for some in random_circuits(circuit, graph, frozenset(), Component.for_node("out"), 10, 0):
+    for some in random_circuits(circuit, Universe(graph, frozenset(), Component.for_node("out")), 10, 0):
         assert len(some) == 3
         assert Node(Component.for_node("a")) in some
         assert Node(Component.for_node("b")) not in some
