@@ -88,7 +88,7 @@ def random_circuits(
     itself, found = frozenset(own.parts), list[Circuit]()
     for _ in range(number):
         parts = _drawn(kept, sizes, choices, rng)
-        for _ in range(TRIES):
+        for _ in range(TRIES):  # the circuit itself would be a rival that it cannot beat
             if frozenset(parts) != itself:
                 break
             parts = _drawn(kept, sizes, choices, rng)

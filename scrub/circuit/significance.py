@@ -110,7 +110,7 @@ def equivalence(
     if n == 0:
         return Finding(name, null, "not rejecting", None, None, 0, "rows", None, alternative)
     excess = abs(int((differences > tolerance).sum()) - int((differences < -tolerance).sum()))  # above, less below
-    rounded = max(excess - (n - excess) % 2, 0)
+    rounded = max(excess - (n - excess) % 2, 0)  # the binomial has distances of one parity alone
     above = np.arange(n + 1)
     distances = np.array([rounded, *np.abs(2 * above - n)])  # that of the rows, and those of k above, none tied
     both = binom.sf((n + distances) // 2 - 1, n, 0.5 + eps) + binom.cdf((n - distances) // 2, n, 0.5 + eps)

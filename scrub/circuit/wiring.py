@@ -139,7 +139,7 @@ def finished(wirer: Wirer, final: tuple[tuple[str, Column], ...]) -> Wiring:
     """The copies that the output needs, in the order of the model, heads that are always read together merged."""
     listed = wirer.made
     needed: set[int] = {e[0] for _, column in final for e in column}
-    for number in reversed(range(len(listed))):
+    for number in reversed(range(len(listed))):  # a copy is made after those that it reads: one visit is enough
         if number in needed:
             needed |= {e[0] for _, column in listed[number].reads for e in column}
     # leaves come first: nothing of theirs has to be computed

@@ -18,7 +18,7 @@ from scrub.proposals.patching import PlacedNode, effects
 from scrub.proposals.setup import Setup
 
 LEVELS = (0.9, 0.99, 0.999)
-SHARE = 0.05  # of the nodes, in a subset
+SHARE = 0.05  # of the nodes, in a subset: effects of few add up better than those of many
 ASSUMPTION = (
     "effects of nodes that are patched together are assumed to add up, and the effect bounded is the signed mean "
     "over rows: effects of opposite sign on different rows can hide in it"
@@ -63,6 +63,7 @@ def _effects(
 ) -> Float[np.ndarray, " draw"]:  # fmt: skip
     """The mean effect of every subset, each on one of the row groups in turn."""
     rows = rng.permutation(len(setup.rows))
+    # a subset is patched on one group of rows, the next on the next: all rows are seen at the price of one group
     size = setup.at_once(int(setup.experiment.data.lengths[setup.rows].argmax()))
     count = max(1, len(rows) // size)
     found = np.zeros(len(chosen))

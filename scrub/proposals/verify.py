@@ -44,6 +44,7 @@ def verify(
     patched, stands = 0, False
     ready(Verified((), values, stands))
     while patched < most and not stands:
+        # twice at first: the largest stand only once as many again were patched, so fewer could not tell
         some = ranked[patched : min(most, patched + (top if patched else 2 * top))]
         values = np.concatenate([values, exact(setup, some, done)], axis=1)
         patched += len(some)
