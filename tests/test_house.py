@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -140,6 +141,72 @@ def compared(tree: ast.Module) -> Iterator[object]:
 def test_what_a_metric_alone_is_stands_in_its_file() -> None:
     outside = [path for name, path in MODULES.items() if room(name) != "metrics"]
     assert not {path: found for path in outside if (found := {*names()} & {*compared(ast.parse(path.read_text()))})}
+
+
+REACHED = {  # what others call by its name
+    "pytest_addoption": "pytest", "pytest_collect_file": "pytest", "runtest": "pytest", "reportinfo": "pytest",
+    "convert": "click", "list_commands": "click", "get_command": "click", "_repr_html_": "notebooks",
+    "from_networkx": "users: a story that is a graph", "pruned": "users: a circuit without its dead ends",
+}  # fmt: skip
+
+
+def words_of(tree: ast.Module) -> Iterator[str]:
+    """The names that code uses, and the words of its strings; docstrings and imports use nothing."""
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield from re.findall(r"\w+", node.value)
+
+
+def test_what_is_written_is_reached() -> None:
+    """Every function and method is named by code other than tests, by a template, or by the documentation."""
+    trees = [ast.parse(path.read_text()) for path in FILES]
+    pages = [ROOT.parent / "README.md", ROOT.parent / "CONTRIBUTING.md", *(ROOT.parent / "docs").glob("*.md")]
+    told = [path.read_text() for path in (*pages, *ROOT.rglob("*.html"))]
+    known = {word for tree in trees for word in words_of(tree)} | {w for t in told for w in re.findall(r"\w+", t)}
+    owners = [node for tree in trees for node in (tree, *(n for n in ast.walk(tree) if isinstance(n, ast.ClassDef)))]
+    written = {node.name for owner in owners for node in owner.body if isinstance(node, ast.FunctionDef)}
+    unreached = {name for name in written - known if not (name.startswith("__") and name.endswith("__"))}
+    assert unreached == set(REACHED) & written - known
+    assert set(REACHED) <= written
+
+
+ONE_PASS = "one step of a pass over tensors"
+MANY = {  # functions with more than five arguments, and why they have them
+    "circuit": {
+        "resolve": "the words of a setting, each told by its name",
+        "wins": "a test's words, which it repeats in its finding",
+        "run_masked": ONE_PASS, "_layer": ONE_PASS, "run_wiring": ONE_PASS, "_attend": ONE_PASS,
+        "_channel": ONE_PASS, "_projected": ONE_PASS, "_mlps": ONE_PASS,
+    },
+    "model": {
+        "adapt": "what a model is opened with, as the bridge takes it",
+        "rounding_check": "the three models that it compares, and their rows",
+        "_llama": "the numbers of a line in a table of shapes",
+        "project": ONE_PASS, "trace": ONE_PASS, "_layer": ONE_PASS,
+    },
+    "proposals": {
+        "reads_of": "one step of a search that holds no state",
+        "_carried": "tensors of one layer",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("room_", ["anatomy", "circuit", "metrics", "model", "proposals", "report", "storage"])
+def test_more_than_five_arguments_are_a_value(room_: str) -> None:
+    """A function that takes more stands in the list with its reason, and the list has no other."""
+    found = set[str]()
+    for path in (ROOT / room_).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                given = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                if len([name for name in given if name not in ("self", "cls")]) > 5:
+                    found.add(node.name)
+    assert found == set(MANY.get(room_, {}))
 
 
 def test_one_file_knows_transformer_lens() -> None:

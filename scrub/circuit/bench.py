@@ -17,7 +17,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, misplaced, referred
 from scrub.circuit.paths import Path
 from scrub.circuit.random import held_beside
-from scrub.circuit.universe import free_writers, slots_in
+from scrub.circuit.universe import Universe, free_writers, slots_in
 from scrub.claims.metric import AnyMetric
 from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
@@ -51,9 +51,13 @@ class CircuitBench:
 
     @classmethod
     def of(
-        cls, experiment: Experiment, model: Transformer | None, circuit: Circuit, seed: int = 0,
-        draws: int | None = None, done: Callable[[int], None] | None = None, held: frozenset[Node] = frozenset(),
-    ) -> CircuitBench:  # fmt: skip
+        cls,
+        experiment: Experiment,
+        model: Transformer | None,
+        circuit: Circuit,
+        seed: int = 0,
+        draws: int | None = None,
+    ) -> CircuitBench:
         """The bench for a circuit and its parts. Raises ClaimError for parts or positions that do not exist."""
         circuit.checked(experiment.graph)
         slots = slots_in((*circuit.nodes, *circuit.edges))
@@ -69,8 +73,7 @@ class CircuitBench:
                 f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part "
                 "of a circuit. Leave it out, or pass through less."
             )
-        listed = evolve(listed, held=held)
-        return listed if done is None else evolve(listed, done=done)
+        return listed
 
     @property
     def rows(self) -> Int[np.ndarray, " row"]:
@@ -88,7 +91,9 @@ class CircuitBench:
 
         donors = self.experiment.donors(self.calls, self.seed)
         if self.model is None:
-            return GraphCircuits.of(self.experiment, self.calls, donors, self.passed, self.done, self.held)
+            return evolve(
+                GraphCircuits.of(self.experiment, self.calls, donors, self.passed, self.held), done=self.done
+            )
         settings = self.slots, self.passed, self.done, self.held
         return TransformerCircuits(self.experiment, self.model, self.calls, donors, *settings)
 
@@ -97,6 +102,10 @@ class CircuitBench:
         from scrub.circuit.scoring import Scorer
 
         return Scorer(self.experiment, self.model)
+
+    @property
+    def universe(self) -> Universe:
+        return Universe(self.experiment.graph, self.passed, self.experiment.output)
 
     @cached_property
     def everything(self) -> Circuit:
@@ -128,7 +137,7 @@ class CircuitBench:
 
     def beside(self, circuit: Circuit) -> CircuitBench:
         """The bench for random parts in place of a circuit's: those no later than its held ones are held as well."""
-        held = held_beside(circuit, self.experiment.graph, self.passed, self.experiment.output, self.held)
+        held = held_beside(circuit, self.universe, self.held)
         return self if held == self.held else evolve(self, held=held)
 
     def path_scores(self, path_sets: Sequence[Sequence[Path]]) -> Scores:

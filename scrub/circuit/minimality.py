@@ -18,6 +18,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import halves, sorted_parts
 from scrub.circuit.random import pool_of, why_alone
 from scrub.circuit.significance import holm, wins
+from scrub.claims.plain import as_dict
 
 SINGLES, RANDOM_CONTEXTS = 12, 4
 QUANTILE = 0.9
@@ -47,11 +48,8 @@ class Needed:
         return self.adjusted is not None and self.adjusted < LEVEL
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "part": self.part, "at": self.at, "effect": self.effect, "context": list(self.context), "p": self.p,
-            "adjusted": self.adjusted, "n": self.n, "minimal": self.minimal,
-            **({"reason": self.reason} if self.reason else {}),
-        }  # fmt: skip
+        reason = {"reason": self.reason} if self.reason else {}
+        return {**as_dict(self, "reason"), "minimal": self.minimal, **reason}
 
 
 Set = frozenset[Part]
@@ -136,9 +134,8 @@ def contexts_of(circuit: Circuit, seed: int) -> list[Set]:
 
 def others_of(bench: CircuitBench, circuit: Circuit, number: int) -> list[Part]:
     """Random parts outside the circuit; drawn with replacement where there are fewer."""
-    graph, output = bench.experiment.graph, bench.experiment.output
-    own = circuit.expanded(graph)
-    pool = [part for part in pool_of(circuit, graph, bench.passed, output) if part not in own]
+    own = circuit.expanded(bench.experiment.graph)
+    pool = [part for part in pool_of(circuit, bench.universe) if part not in own]
     if not pool:
         return []
     rng = np.random.default_rng([bench.seed, 0x1F1])

@@ -15,7 +15,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.paths import Path, wire_paths
 from scrub.circuit.universe import writers
-from scrub.circuit.wiring import Wiring, wire_edges
+from scrub.circuit.wiring import Wirer, Wiring, wire_edges
 from scrub.engine.draw import Calls
 from scrub.errors import DataError
 from scrub.model.computation import Computation
@@ -32,13 +32,13 @@ class GraphCircuits:
     passed: frozenset[Component]
     own: list[GraphValues]
     ablated: list[GraphValues]
-    done: Callable[[int], None]
     held: frozenset[str] = frozenset()  # nodes that have, where they are live, the value of the model's own run
+    done: Callable[[int], None] = lambda n: None
 
     @classmethod
     def of(
         cls, experiment: Experiment, calls: Calls, donors: Int[np.ndarray, " call"], passed: frozenset[Component],
-        done: Callable[[int], None], held: frozenset[Node] = frozenset(),
+        held: frozenset[Node] = frozenset(),
     ) -> GraphCircuits:  # fmt: skip
         """Every row run once. Raises DataError where values have no mean."""
         graph = experiment.graph
@@ -46,7 +46,7 @@ class GraphCircuits:
         rows: list[GraphValues] = [graph.run(row.columns) for row in experiment.data.rows]
         own = [rows[int(row)] for row in calls.reference]
         ablated, names = _ablated(experiment, graph, rows, calls.reference, donors), {n.component.name for n in held}
-        return cls(experiment, graph, passed, own, ablated, done, frozenset(names))
+        return cls(experiment, graph, passed, own, ablated, frozenset(names))
 
     @property
     def output(self) -> str:
@@ -105,7 +105,7 @@ class GraphCircuits:
             return [(sender, None) for sender in wanted]
 
         still = not forward or self.experiment.protocol.ablation in ("resample", "paired")
-        return wire_edges(self.graph, free, leaves, self.experiment.output, live, inner, still)
+        return wire_edges(Wirer.of(self.graph, inner, still), free, leaves, self.experiment.output, live)
 
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> list[list[Any]]:
         """The outputs with sets of paths patched, one list a set."""

@@ -22,7 +22,7 @@ from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.paths import Path, wire_paths
 from scrub.circuit.values import MeanRows, Values, means, own_values, padded, zero_values
 from scrub.circuit.wired import Places, run_wiring
-from scrub.circuit.wiring import Outside, Where, Wiring, wire_edges
+from scrub.circuit.wiring import Outside, Where, Wirer, Wiring, wire_edges
 from scrub.engine.draw import Calls
 from scrub.model.layers import write
 from scrub.model.weights import Transformer
@@ -207,7 +207,8 @@ class TransformerCircuits:
         inner = frozenset(c for c in self.passed if c.traits.inner)
         live = self._live(circuit.expanded(self.graph), noising != without)
         senders = [*free, *(c for c in leaves if c not in free)]
-        return wire_edges(self.graph, senders, leaves, self.experiment.output, live, inner, still or not noising)
+        wirer = Wirer.of(self.graph, inner, still or not noising)
+        return wire_edges(wirer, senders, leaves, self.experiment.output, live)
 
     def _live(self, circuit: Circuit, inside: bool) -> Wanted:
         """Which senders a channel reads live: those of the circuit (`inside`), or everywhere else all others."""

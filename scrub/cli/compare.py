@@ -18,15 +18,12 @@ from scrub.cli.options import (
     controlled,
     exactly,
     going_on,
-    on_device,
-    on_model,
     reporting,
-    sampled,
+    running,
     say,
     sound_claims,
     storing,
     svg_file,
-    targeted,
 )
 from scrub.errors import ClaimError
 from scrub.storage import files, stored
@@ -36,10 +33,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Say which of rival claims explains more.")
-@targeted
-@on_model
-@sampled
-@on_device
+@running
 @exactly
 @controlled
 @click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write share against bits as a picture.")

@@ -13,21 +13,15 @@ from scrub.cli.options import (
     Results,
     about,
     going_on,
-    on_device,
-    on_model,
     reporting,
-    sampled,
+    running,
     say,
     sound_claims,
-    targeted,
 )
 
 
 @click.command(short_help="Show what breaks a claim.")
-@targeted
-@on_model
-@sampled
-@on_device
+@running
 @click.option("--row", type=int, help="Explain this row of the data set instead of the worst ones.")
 @reporting
 def explain(

@@ -71,6 +71,11 @@ def sampled(command: Command) -> Command:
     return command
 
 
+def running(command: Command) -> Command:
+    """What every command takes that runs claims: targets, the model, rows and draws, the device."""
+    return targeted(on_model(sampled(on_device(command))))
+
+
 def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
     """Add `--json` to a command that prints with `say` and returns its results and its exit code."""
 

@@ -18,14 +18,11 @@ from scrub.cli.options import (
     controlled,
     exactly,
     going_on,
-    on_device,
-    on_model,
     options,
     reporting,
-    sampled,
+    running,
     say,
     sound_claims,
-    targeted,
 )
 from scrub.errors import ClaimError
 from scrub.report import text
@@ -35,10 +32,7 @@ from scrub.verbs.report import save_run, write_page
 
 
 @click.command(short_help="Scrub claims and judge them.")
-@targeted
-@on_model
-@sampled
-@on_device
+@running
 @exactly
 @controlled
 @click.option(

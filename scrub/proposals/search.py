@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from attrs import frozen
 from jaxtyping import Float
 
 from scrub.anatomy.edges import Edge
 from scrub.anatomy.names import Component
+from scrub.circuit.asked import Listener, Origin
 from scrub.circuit.experiment import described
 from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead, recall_costs
 from scrub.proposals.bound import Bounded, bound_rest
@@ -22,7 +23,7 @@ from scrub.proposals.patching import PlacedNode
 from scrub.proposals.proposal import Proposal, Ranked, RankedEdge, aggregate_of
 from scrub.proposals.rank import NodeRanking, rank
 from scrub.proposals.setup import Setup
-from scrub.proposals.verify import Verified, verify
+from scrub.proposals.verify import Budget, Verified, verify
 from scrub.proposals.wanted import Wanted
 
 IN_HEADS = ("q", "k", "v", "head")
@@ -34,15 +35,22 @@ Rows = Float[np.ndarray, " row"]
 Ends = Float[np.ndarray, "two row"]
 
 
-def search(
-    setup: Setup, wanted: Wanted, hypothesis: str | None, claimed: frozenset[Component] | None,
-    provenance: dict[str, Any], done: Done, begin: Begin = lambda name, calls: None,
-    ready: Callable[[Proposal], None] | None = None,
-) -> Proposal:  # fmt: skip
-    """Run the passes. `claimed` are the components that a claim names or passes through, None without a claim.
+@frozen(eq=False)
+class _Estimated:
+    """What is known before anything is patched; `ends` are the metric of base and source on each row."""
 
-    `begin` hears of each pass and how many calls it makes, `ready` of what is known before the last of them.
-    """
+    setup: Setup
+    wanted: Wanted
+    origin: Origin
+    ranking: NodeRanking
+    ends: Ends
+    edges: Edges | None
+    edge_method: str | None
+
+
+def search(setup: Setup, wanted: Wanted, origin: Origin, listener: Listener) -> Proposal:
+    """Run the passes; the listener hears of each, and of what is known before the last of them."""
+    begin, done = listener.begin, listener.done
     phases = {one.name: one.calls for one in passes_of(_asking(setup, wanted))}
     begin(ESTIMATES, phases[ESTIMATES])
     ranking = rank(setup, wanted, done)
@@ -50,32 +58,25 @@ def search(
     if EDGES in phases:
         begin(EDGES, phases[EDGES])
     edges, edge_method = _edges(setup, wanted, done)
-    ends = setup.ends()
+    estimated = _Estimated(setup, wanted, origin, ranking, setup.ends(), edges, edge_method)
     ranked = [node for node, name in zip(ranking.nodes, ranking.method, strict=True) if name != "exact"]
     ranked = [node for node in ranked if not _whole(setup, node)]
 
-    def words(verified: Verified, bounded: Bounded, cautions: tuple[str, ...] = ()) -> Proposal:
-        return _proposal(
-            setup, wanted, ranking, verified, bounded, ends, hypothesis, claimed, provenance, edges, edge_method,
-            cautions,
-        )  # fmt: skip
-
     def so_far(verified: Verified) -> None:
-        if ready is None:
+        if listener.ready is None:
             return
         lacking = Bounded((), len(_rest(wanted, ranked, verified)), 0)
-        ready(
-            words(
-                verified, lacking, (f"broken off after {len(verified.nodes)} patches, before anything was bounded",)
-            )
-        )
+        broken = f"broken off after {len(verified.nodes)} patches, before anything was bounded"
+        listener.ready(_proposal(estimated, verified, lacking, (broken,)))
 
     if VERIFY in phases:
         begin(VERIFY, min(phases[VERIFY], len(ranked) * len(setup.rows)))
-    verified = verify(setup, ranked, wanted.verify, wanted.top, ranking.absolute, done, so_far)
+    budget = Budget(wanted.verify, wanted.top, ranking.absolute)
+    verified = verify(setup, ranked, budget, done, so_far)
     if BOUND in phases:
         begin(BOUND, phases[BOUND])
-    return words(verified, bound_rest(setup, _rest(wanted, ranked, verified), wanted.draws, wanted.seed, done))
+    bounded = bound_rest(setup, _rest(wanted, ranked, verified), wanted.draws, wanted.seed, done)
+    return _proposal(estimated, verified, bounded)
 
 
 def _asking(setup: Setup, wanted: Wanted) -> Asking:
@@ -100,10 +101,10 @@ def _rest(wanted: Wanted, ranked: Sequence[PlacedNode], verified: Verified) -> l
 
 
 def _proposal(
-    setup: Setup, wanted: Wanted, ranking: NodeRanking, verified: Verified, bounded: Bounded, ends: Ends,
-    hypothesis: str | None, claimed: frozenset[Component] | None, provenance: dict[str, Any], edges: Edges | None,
-    edge_method: str | None, cautions: tuple[str, ...],
-) -> Proposal:  # fmt: skip
+    estimated: _Estimated, verified: Verified, bounded: Bounded, cautions: tuple[str, ...] = ()
+) -> Proposal:
+    setup, wanted, origin, ranking = estimated.setup, estimated.wanted, estimated.origin, estimated.ranking
+    edges, ends = estimated.edges, estimated.ends
     effects = _exact(setup, ranking, verified, ends[1] - ends[0])
     nodes = _ranked(setup, ranking, effects)
     sources = shares(setup, [node.component for node in nodes]) if wanted.method == "dla" and not cautions else ()
@@ -112,7 +113,7 @@ def _proposal(
     costs = recall_costs(np.arange(len(size)), size, wanted.top)
     rows, fine = len(setup.rows), finest(wanted.kinds)
     return Proposal(
-        hypothesis=hypothesis,
+        hypothesis=origin.hypothesis,
         method=wanted.method,
         direction=setup.experiment.protocol.direction,
         metric=str(setup.metric),
@@ -120,7 +121,7 @@ def _proposal(
         nodes=nodes,
         positions=setup.names,
         edges=_ranked_edges(edges),
-        edge_method=edge_method,
+        edge_method=estimated.edge_method,
         agreement=whole,
         by_kind=by_kind,
         recall=tuple(costs),
@@ -132,14 +133,14 @@ def _proposal(
         passes={what: count / rows for what, count in setup.passes.count.items()},
         base=float(ends[0].mean()),
         source=float(ends[1].mean()),
-        left_out=() if claimed is None else left_out(nodes, claimed),
+        left_out=() if origin.claimed is None else left_out(nodes, origin.claimed),
         cautions=(*((ranking.caution,) if ranking.caution else ()), *cautions),
         rows=rows,
         seen=setup.seen,
         seed=wanted.seed,
         options=described(setup.experiment) | wanted.options(),
         digest=setup.experiment.digest,
-        provenance=provenance,
+        provenance=origin.provenance,
         edge_aggregate=None if edges is None else aggregate_of(bool(wanted.absolute)),
         sources=sources,
         row_numbers=setup.rows,

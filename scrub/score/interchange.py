@@ -16,6 +16,7 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Int
 
+from scrub.claims.plain import as_dict
 from scrub.claims.resolved import Claim
 from scrub.claims.values import Value, equal, key
 from scrub.engine.draw import Calls, Classes, words
@@ -44,8 +45,7 @@ class Share:
     rows: int
 
     def to_dict(self) -> dict[str, Any]:
-        s = self.share
-        return {"value": s.value, "low": s.low, "high": s.high, "chance": self.chance, "rows": self.rows}
+        return {**as_dict(self, "share"), **as_dict(self.share, "level")}
 
 
 NOBODY = Share(UNDEFINED, None, 0)
@@ -71,11 +71,8 @@ class Exchange:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "variable": self.variable, **self.moved.to_dict(), "unsaid": self.unsaid,
-            "stayed": self.stayed.to_dict(), "agreeing": self.moved_agreeing.to_dict(),
-            "departed": self.departed.to_dict(), "reason": self.reason,
-        }  # fmt: skip
+        agreeing = self.moved_agreeing.to_dict()
+        return {**as_dict(self, "moved", "moved_agreeing"), **self.moved.to_dict(), "agreeing": agreeing}
 
 
 @frozen(eq=False)
@@ -93,12 +90,7 @@ class Interchange:
     provenance: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "hypothesis": self.hypothesis, "digest": self.digest,
-            "interchange": [exchange.to_dict() for exchange in self.exchanges],
-            "agreeing": self.agreeing, "rows": self.rows, "draws": self.draws, "seed": self.seed,
-            "options": self.options, "provenance": self.provenance,
-        }  # fmt: skip
+        return {"interchange": [exchange.to_dict() for exchange in self.exchanges], **as_dict(self, "exchanges")}
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a variable."""

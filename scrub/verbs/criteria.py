@@ -47,8 +47,9 @@ def criteria(
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
     from scrub.circuit.arguments import counted, setting
+    from scrub.circuit.asked import Listener, Origin
     from scrub.circuit.bench import ablatable
-    from scrub.circuit.criteria import judge
+    from scrub.circuit.criteria import Effort, judge
 
     counted(rows=rows, draws=draws, seed=seed, random=random, budget=budget)
     setting(hypothesis, model, None, needed=True)
@@ -65,11 +66,9 @@ def criteria(
     held = held_of(claim, named, chosen)
     with progress(hypothesis.title) as bar:
         bench = bench_for_circuits(experiment, weights, named, seed, draws, bar, held)
-        return judge(
-            bench, named, name_of(hypothesis), record_of(source, weights, claim.data), random=random, budget=budget,
-            tests=tests, cautions=_cautions(claim, named, chosen), begin=bar.phase,
-            ready=ready or (lambda so_far: None),
-        )  # fmt: skip
+        cautions, record = _cautions(claim, named, chosen), record_of(source, weights, claim.data)
+        origin = Origin(name_of(hypothesis), record, cautions=cautions)
+        return judge(bench, named, origin, Effort(random, budget, tests), Listener(bar.phase, ready=ready))
 
 
 def _cautions(claim: Claim, circuit: Circuit, protocol: Protocol) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
@@ -43,4 +45,4 @@ def patch_paths(
     )
     listed = paths_of(paths, experiment.graph)
     with progress("paths", calls_of(experiment, draws, RUNS)) as done:
-        return run_paths(bench_for(experiment, weights, listed, seed, draws, done), listed, record)
+        return run_paths(evolve(bench_for(experiment, weights, listed, seed, draws), done=done), listed, record)

@@ -95,19 +95,22 @@ def propose(
     _evaluating(source.loaded)
     weights = weights_of(source, experiment.data, device, dtype)
     record = record_of(source, weights, experiment.data)
+    from scrub.circuit.asked import Listener, Origin
     from scrub.proposals.wanted import Wanted, kinds_of, slots_of
 
     wanted = Wanted(
         method, (), rules, steps, over, points, absolute, True if target else edges, verify, top, draws, seed
     )
     wanted.check()
+    origin = Origin(asked.name, record, asked.claimed)
     with progress("propose") as bar:
+        listener = Listener(bar.phase, bar, ready)
         if weights is None:
             from scrub.proposals.on_graph import search_graph
 
             if target:
                 raise ClaimError(f"write={write}: what is written are claims about transformers, not about graphs.")
-            return search_graph(experiment, wanted, asked.name, asked.claimed, record, bar, bar.phase)
+            return search_graph(experiment, wanted, origin, listener)
         from scrub.proposals.search import search
         from scrub.proposals.setup import Setup, drawn_partners
 
@@ -115,7 +118,7 @@ def propose(
         partners = drawn_partners(experiment, seed) if asked.drawn else experiment.pair[experiment.rows]
         setup = Setup.of(experiment, weights, partners, slots_of(at), wanted.gradient)
         claim = claim_setting(hypothesis, model, setup, wanted, source, scored, rows_file, target) if target else None
-        proposal = search(setup, wanted, asked.name, asked.claimed, record, bar, bar.phase, ready)
+        proposal = search(setup, wanted, origin, listener)
         if target and claim:
             bar.phase("what heads read", 0)
             write_claim(target, claim, setup, proposal, rows_file is None, bar)

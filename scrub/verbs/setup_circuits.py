@@ -168,4 +168,4 @@ def bench_for_circuits(
 ) -> CircuitBench:  # fmt: skip
     from scrub.circuit.bench import CircuitBench
 
-    return CircuitBench.of(experiment, weights, circuit, seed, draws, done, held)
+    return evolve(CircuitBench.of(experiment, weights, circuit, seed, draws), done=done, held=held)

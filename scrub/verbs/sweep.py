@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
@@ -33,7 +35,7 @@ def sweep(
     """
     from scrub.circuit.arguments import names, positions, text
     from scrub.circuit.bench import calls_of
-    from scrub.circuit.sweep import cases_of, sweep_paths
+    from scrub.circuit.sweep import bench_for, cases_of, sweep_paths
 
     names(senders, "senders", "'heads' or '9.9 9.6'")
     text(to, "to", "the rest of the path, such as '-> logits'")
@@ -44,4 +46,5 @@ def sweep(
     )
     cases = cases_of(senders, to, at, experiment.graph)
     with progress("sweep", calls_of(experiment, draws, len(cases) + 1)) as done:
-        return sweep_paths(experiment, weights, cases, to, seed, draws, record, done)
+        bench = bench_for(experiment, weights, [path for _, paths in cases for path in paths], seed, draws)
+        return sweep_paths(evolve(bench, done=done), cases, to, record)
