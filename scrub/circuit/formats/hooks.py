@@ -16,8 +16,10 @@ from typing import Any
 from attrs import frozen
 
 from scrub.anatomy.edges import Edge, Part, Parts
+from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
+from scrub.circuit.formats import Format
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.errors import ClaimError, did_you_mean
 
@@ -62,7 +64,7 @@ class _Hook:
         return Component(kind) if kind == "logits" else Component(kind, self.layer, self.head)
 
 
-def looks_hooked(value: Any) -> bool:
+def looks_hooked(value: Any, graph: ModelGraph | None = None) -> bool:
     return "hook_" in (value if isinstance(value, str) else repr(value))
 
 
@@ -71,7 +73,7 @@ def is_hooked_edge(data: Any) -> bool:
     return _is_edge(data) or _is_marked(data)
 
 
-def parts_of_hooks(entries: Iterable[Entry]) -> Parts:
+def parts_of_hooks(entries: Iterable[Entry], graph: ModelGraph | None = None) -> Parts:
     """The edges; `made_for` the number of layers that `hook_resid_post` tells. Raises ClaimError."""
     listed = list(entries)
     ends = {layer for entry in listed if (layer := _end(entry.value)) is not None}
@@ -177,3 +179,8 @@ def _number(item: Any, name: str) -> int | None:
     if not text.isdecimal():
         raise ClaimError(f"{text!r} is no index of {name}.")
     return int(text)
+
+
+FORMAT = Format(
+    f"edges of ACDC, lines or JSON: {EXAMPLES}", looks_hooked, parts_of_hooks, one=is_hooked_edge, place=4
+)
