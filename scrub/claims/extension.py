@@ -66,6 +66,10 @@ class ExtensionPoint:
         """The same for a file of any folder."""
         return _read(self, file)
 
+    def ours(self, name: str) -> bool:
+        """Whether a file is one of scrub's own."""
+        return Path(self.path[0], f"{name}.py").exists()
+
     def load(self, package: str, name: str, made: type[Made]) -> Made:
         """The value of a file, which is run. Raises PlugInError where that fails, or gives another class."""
         try:

@@ -7,8 +7,8 @@ from typing import Any
 
 from scrub.claims.titles import short_name
 from scrub.report.page.blocks import Block, Code, Picture, Section, Words, facts, items, part, table
+from scrub.report.page.provenance import provenance
 from scrub.report.page.redrawn import heat_map
-from scrub.report.page.rerun import provenance
 from scrub.report.page.words import rate, settings, several, share
 from scrub.report.ranked import number, size
 
