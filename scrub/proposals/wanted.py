@@ -99,7 +99,7 @@ def _nothing(kind: str, wanted: Wanted, method: Method | None, model: Transforme
     if method is not None and kind not in method.kinds:
         return f"{wanted.method} says nothing about {kind} nodes; it ranks {', '.join(method.kinds)}."
     constant = "attention" in parse_rules(wanted.rules, () if method is None else method.rules)
-    if constant and kind in ("q", "k") and wanted.method not in ("qkfix", "exact"):
+    if constant and kind in ("q", "k") and not (method and method.softmax):
         return (
             "the rule 'attention' holds the pattern constant, so that queries and keys have no estimate: use qkfix."
         )
