@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import scrub
+from plugged import kept_apart
 from scrub import Dataset, Hypothesis
 from scrub.claims.collect import collect
 from scrub.claims.wording import plug_in
