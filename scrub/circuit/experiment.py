@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int
 
 from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.table import TABLE
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.ablations import Ablation, DonorPool, find, said
 from scrub.claims.dataset import Dataset
@@ -65,7 +66,7 @@ class Experiment:
     @cached_property
     def named_through(self) -> frozenset[Component]:
         """The components that `through` names; `pos` is added where a circuit does not name it."""
-        singles = [word for word in self.through if word in ("embed", "pos")]
+        singles = [word for word in self.through if word in TABLE and TABLE[word].given]
         others = [word for word in self.through if word not in singles]
         return self.graph.passed(others) | {parse_component(word) for word in singles}
 

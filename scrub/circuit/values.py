@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.names import Component
+from scrub.anatomy.table import STREAMS, TABLE
 from scrub.circuit.ablations import Ablation
 from scrub.circuit.align import Alignment
 from scrub.circuit.experiment import FEW, Experiment, referred
@@ -19,6 +20,8 @@ from scrub.engine.cache import ROWS_AT_ONCE, tensors
 from scrub.errors import DataError, some
 from scrub.model.layers import trace
 from scrub.model.weights import Transformer
+
+_ARRAYS = {*STREAMS, *(row.array for row in TABLE.values())}  # of a pass, that hold what is ablated
 
 
 @frozen(eq=False)
@@ -81,7 +84,7 @@ def own_values(
     kept: dict[tuple[str, int], Tensor] = {}
 
     def record(kind: str, layer: int, value: Tensor) -> None:
-        if kind in ("embed", "pos", "z", "mlp_out", "resid_pre", "resid_mid"):
+        if kind in _ARRAYS:
             kept[kind, layer] = value
 
     trace(model, tokens, lengths, record, None if inputs is None else (0, inputs.start))

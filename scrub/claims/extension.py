@@ -52,6 +52,10 @@ class ExtensionPoint:
         """The names that a file assigns."""
         return (self.value,) if self.words is None else ("WORDS", self.value)
 
+    @property
+    def one(self) -> str:
+        return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
+
     def names(self) -> tuple[str, ...]:
         """The names of the files, `logit_diff` for logit_diff.py: by `place` where words say one, then by name."""
         found = {file.stem for folder in self.path for file in python_files(folder) if self.value in assigned(file)}

@@ -134,4 +134,4 @@ def _taken(point: ExtensionPoint, file: Path) -> Iterator[str]:
     if not file.stem.isidentifier():
         yield f"{file}: a claim cannot name the {point.noun} {file.stem!r}: call the file a word without signs."
     if any(Path(folder, file.name).exists() for folder in point.path):
-        yield f"{file}: there is a {point.noun} {file.stem!r} already: give the file another name."
+        yield f"{file}: there is {point.one} {file.stem!r} already: give the file another name."

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
+from scrub.anatomy.table import TABLE
 from scrub.proposals.agreement import over_rows
 from scrub.proposals.estimates import ByKind, Call, Estimates, estimate
 from scrub.proposals.methods import RECOMMENDED, Asked, find
@@ -70,17 +71,17 @@ def _recommended(
 
     AtP for neurons, exact patching for the residual stream. AtP and RelP with the rule `ln` alone stand beside.
     """
-    fix, first = find("qkfix"), tuple(kind for kind in kinds if kind != "resid")
+    fix, first = find("qkfix"), tuple(kind for kind in kinds if not TABLE[kind].is_stream)
     calls = [Call(fix, Asked(first, with_rules)) for with_rules in ((), rules, ("ln",))]
     plain, ruled, ln = estimate(setup, calls, done) if first else ({}, {}, {})
-    if "resid" in kinds:
-        exact = Call(find("exact"), Asked(("resid",), done=done))
+    if streams := tuple(kind for kind in kinds if TABLE[kind].is_stream):
+        exact = Call(find("exact"), Asked(streams, done=done))
         resid = estimate(setup, [exact], lambda n: None)[0]
         plain, ruled, ln = ({**some, **resid} for some in (plain, ruled, ln))
     main: ByKind = {}
     named: list[tuple[str, bool]] = []
     for kind in kinds:
-        better = np.full(ruled[kind].shape[1:], kind == "neuron")
+        better = np.full(ruled[kind].shape[1:], TABLE[kind].scalar)
         if kind in FIXED:
             better = _places(plain[kind], absolute) < _places(ruled[kind], absolute)
         main[kind] = np.where(better, plain[kind], ruled[kind])
@@ -92,7 +93,7 @@ def _recommended(
 
 def _label(kind: str, atp: bool) -> tuple[str, bool]:
     """What a node was estimated by, and whether that is exact."""
-    if kind == "resid":
+    if TABLE[kind].is_stream:
         return "exact", True
     return ("atp" if atp else "relp") + (" qkfix" if kind in FIXED else ""), False
 

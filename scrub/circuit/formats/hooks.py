@@ -19,6 +19,7 @@ from scrub.anatomy.edges import Edge, Part, Parts
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.table import TABLE
 from scrub.circuit.formats import Format
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.errors import ClaimError, did_you_mean
@@ -61,7 +62,7 @@ class _Hook:
         if self.layer is None:
             return Component(_START[self.name])
         kind = _KINDS[self.name]
-        return Component(kind) if kind == "logits" else Component(kind, self.layer, self.head)
+        return Component(kind, self.layer, self.head) if TABLE[kind].layered else Component(kind)
 
 
 def looks_hooked(value: Any, graph: ModelGraph | None = None) -> bool:
@@ -106,7 +107,7 @@ def _parts(value: Any, last: int | None) -> tuple[Part, ...]:
         raise ClaimError(f"hook_resid_post is read as the logits, of layer {last} alone, the last one named.")
     if receiver.at != sender.at:
         raise ClaimError("both ends of an edge stand at one position.")
-    channel = receiver.name[5] if receiver.component().kind == "head" else "input"
+    channel = receiver.name[5] if receiver.component().traits.attends else "input"
     at = None if receiver.at is None else Slot("", receiver.at)
     return (Edge(sender.component(), receiver.component(), channel, at),)
 
@@ -166,7 +167,7 @@ def _hook(name: str, index: Iterable[Any]) -> _Hook:
         within = f"blocks.{match[1]}." if match else "blocks.0."
         known = (*_START, *(within + kind for kind in _KINDS))
         raise ClaimError(f"{name!r} is no hook that an edge joins.{did_you_mean(name, known)}")
-    headed = _KINDS.get(hook.name) == "head" and hook.layer is not None
+    headed = hook.layer is not None and TABLE[_KINDS[hook.name]].is_head
     if more or (at and at[0] is not None) or headed != (head is not None):
         raise ClaimError(f"{name} is indexed {'[:, :, head]' if headed else '[:]'}.")
     return hook

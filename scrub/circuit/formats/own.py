@@ -74,7 +74,7 @@ def _members(key: str, value: Any, computed: bool, graph: ModelGraph | None) -> 
 
 
 def _is_computed(part: Part) -> bool:
-    return (part.component if isinstance(part, Node) else part.receiver).traits.form == "{name}"
+    return (part.component if isinstance(part, Node) else part.receiver).traits.is_node
 
 
 def _computed(name: Any) -> tuple[Part, ...]:

@@ -100,14 +100,14 @@ def _fields(node: Any) -> Fields:
 
 def _edge(writer: Fields, reader: Fields, ends: set[int]) -> Edge:
     sender, receiver = _component(writer, _WRITERS, "writer"), _component(reader, _READERS, "reader")
-    if receiver.kind == "logits" and (layer := _number(reader, "layer")) is not None:
+    if receiver.traits.is_output and (layer := _number(reader, "layer")) is not None:
         if ends and layer not in ends:
             raise ClaimError(f"logits are read after layer {layer} here and after layer {min(ends)} before.")
         ends.add(layer)
     places = [_number(node, "position") for node in (writer, reader)]
     if places[0] != places[1]:
         raise ClaimError(f"both ends of an edge stand at one position, not at {places[0]} and {places[1]}.")
-    channel = reader["kind"][0] if receiver.kind == "head" else "input"
+    channel = reader["kind"][0] if receiver.traits.attends else "input"
     return Edge(sender, receiver, channel, None if places[0] is None else Slot("", places[0]))
 
 
