@@ -137,21 +137,14 @@ def compared(path: Path) -> Iterator[tuple[object, str]]:
             parts = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
             yield from ((part.value, ast.unparse(node)) for part in parts if isinstance(part, ast.Constant))
         if isinstance(node, ast.Match):
-            cases = (part for case in node.cases for part in ast.walk(case.pattern))
-            told = ast.unparse(node.subject)
-            yield from (
-                (p.value.value, told) for p in cases if isinstance(p, ast.MatchValue) and is_constant(p.value)
-            )
-
-
-def is_constant(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant)
+            parts = [part for case in node.cases for part in ast.walk(case.pattern)]
+            yield from ((part.value, ast.unparse(node.subject)) for part in parts if isinstance(part, ast.Constant))
 
 
 # What a comparison with the same words is about, where it is about something else.
 OTHERS = {
-    "ablation": re.compile(r"\brest\b|\.rest\b|name not in KNOWN"),  # the rests of scrubbing are called alike
-    "circuit format": re.compile(r"hasattr|getattr"),
+    "ablation": re.compile(r"\brest\b"),  # the rests of scrubbing have the same words
+    "attribution method": re.compile(r"\['exact'\]"),  # the field of a result that holds the exact effect
 }
 
 
