@@ -27,6 +27,7 @@ from scrub.model.known import shape_of_config
 from scrub.model.transformer import adapt
 from scrub.proposals.methods import Asked, find
 
+ABLATION = "from scrub.circuit.ablations import Ablation"
 HYPOTHESES = Path(__file__).parents[1] / "hypotheses"
 
 
@@ -171,9 +172,12 @@ def test_all_files_that_are_none_are_named_with_what_each_lacks(tmp_path: Path) 
     ("text", "said"),
     [
         ("ABLATION = 3", "ablation 'wrong': ABLATION of its file is 3. An ablation's file holds"),
+        (f"{ABLATION}\nABLATION = Ablation()", "ablation 'wrong': it has both donors and a value, or neither"),
+        (f"{ABLATION}\nABLATION = Ablation(value=print, averaged=True)",
+         "it takes means over reference rows, and its WORDS say rows='own'"),
         ("ABLATION = 1 / 0", r"ablation 'wrong': its file raised ZeroDivisionError: division by zero \(wrong.py:2\)"),
     ],
-)
+)  # fmt: skip
 def test_a_value_that_is_none(tmp_path: Path, text: str, said: str) -> None:
     with kept_apart():
         plug_in(written(tmp_path / "own", wrong=f"WORDS = {{}}\n{text}\n"))

@@ -16,8 +16,9 @@ from attrs import frozen
 from jaxtyping import Bool, Int
 
 from scrub.claims.dataset import Dataset
-from scrub.claims.wording import ABLATIONS, OWN, AblationWords
+from scrub.claims.wording import ABLATIONS, OWN, REFERENCE, AblationWords
 from scrub.engine.draw import Calls, Classes
+from scrub.errors import PlugInError
 
 __path__ = ABLATIONS.path
 
@@ -63,8 +64,19 @@ class Ablation:
 
 
 def find(name: str) -> Ablation:
-    """The ablation of a name. Raises PlugInError for a file that fails, or has no Ablation."""
-    return ABLATIONS.load(__name__, name, Ablation)
+    """The ablation of a name. Raises PlugInError for a file that fails, or has no Ablation that can be used."""
+    found = ABLATIONS.load(__name__, name, Ablation)
+    if wrong := _wrong(found, said(name)):
+        raise PlugInError(f"ablation {name!r}: {wrong}. {ABLATIONS.form}")
+    return found
+
+
+def _wrong(ablation: Ablation, words: AblationWords) -> str:
+    if (ablation.donors is None) == (ablation.value is None):
+        return "it has both donors and a value, or neither"
+    if ablation.averaged and words.rows != REFERENCE:
+        return f"it takes means over reference rows, and its WORDS say rows={words.rows!r}"
+    return ""
 
 
 def said(name: str) -> AblationWords:
