@@ -13,7 +13,9 @@ import networkx as nx
 import pytest
 
 import scrub
-from scrub.claims.wording import names
+from scrub.anatomy.table import TABLE
+from scrub.claims.extension import ExtensionPoint
+from scrub.claims.wording import POINTS
 
 ROOT = Path(scrub.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -128,19 +130,54 @@ def test_checking_a_claim_imports_nothing_heavy() -> None:
     assert found.stdout.strip() == "[]"
 
 
-def compared(tree: ast.Module) -> Iterator[object]:
-    """The constants that something is compared with, or matched."""
-    for node in ast.walk(tree):
+def compared(path: Path) -> Iterator[tuple[object, str]]:
+    """The constants that something is compared with, or matched, each with the text of the comparison."""
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Compare):
             parts = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
-            yield from (part.value for part in parts if isinstance(part, ast.Constant))
-        if isinstance(node, ast.MatchValue) and isinstance(node.value, ast.Constant):
-            yield node.value.value
+            yield from ((part.value, ast.unparse(node)) for part in parts if isinstance(part, ast.Constant))
+        if isinstance(node, ast.Match):
+            parts = [part for case in node.cases for part in ast.walk(case.pattern)]
+            yield from ((part.value, ast.unparse(node.subject)) for part in parts if isinstance(part, ast.Constant))
 
 
-def test_what_a_metric_alone_is_stands_in_its_file() -> None:
-    outside = [path for name, path in MODULES.items() if room(name) != "metrics"]
-    assert not {path: found for path in outside if (found := {*names()} & {*compared(ast.parse(path.read_text()))})}
+# What a comparison with the same words is about, where it is about something else.
+OTHERS = {
+    "ablation": re.compile(r"\brest\b"),  # the rests of scrubbing have the same words
+    "attribution method": re.compile(r"\['exact'\]"),  # the field of a result that holds the exact effect
+}
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.noun)
+def test_what_one_file_alone_is_stands_in_that_file(point: ExtensionPoint) -> None:
+    """What may be added as a file is asked for what it is, not for its name."""
+    home, names = ROOT / point.folder, {*point.names(), *(name.replace("_", "-") for name in point.names())}
+    about_others = OTHERS.get(point.noun)
+    found = [
+        (str(path.relative_to(ROOT)), text)
+        for path in FILES
+        if not path.is_relative_to(home)
+        for value, text in compared(path)
+        if value in names and not (about_others and about_others.search(text))
+    ]
+    assert not found
+
+
+KIND_WORDS = {*TABLE} - {"q", "k", "v"}  # these are words of channels too
+SPOKEN = {  # files that compare with a word of a kind, and why
+    "proposals/edges.py": "arrays of a pass are kept by (kind, layer), and senders are sums over kinds",
+    "proposals/forward.py": "the embedding begins a pass",
+    "proposals/patching.py": "the embedding begins a pass",
+    "proposals/methods/eap_ig.py": "which activations move is the method's own",
+    "proposals/methods/graddrop.py": "which writes are dropped is the method's own",
+    "proposals/write.py": "embed is a function that a written claim imports",
+}
+
+
+def test_no_kind_word_outside_the_table() -> None:
+    """What one kind of component is and another is not, a file asks of `.traits`."""
+    speaking = {str(path.relative_to(ROOT)) for path in FILES if any(v in KIND_WORDS for v, _ in compared(path))}
+    assert speaking == {*SPOKEN}
 
 
 REACHED = {  # what others call by its name

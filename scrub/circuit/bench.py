@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from scrub.anatomy.edges import Node
 from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot
+from scrub.circuit.ablations import drawing, said
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, misplaced, referred
 from scrub.circuit.paths import Path
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from scrub.model.weights import Transformer
 
 Scores = Float[np.ndarray, "circuit row"]
-DRAWS = 5  # of `resample`; the other ablations draw nothing
 
 
 @frozen(slots=False, eq=False)
@@ -168,28 +168,31 @@ def ablatable(circuit: Circuit, experiment: Experiment) -> Circuit:
 def calls_of(experiment: Experiment, draws: int | None, runs: int) -> int:
     """How many calls `done` is told of for so many runs of every row; rows for a transformer's means are run too."""
     calls = runs * len(experiment.rows) * _draws(experiment, draws)
-    if experiment.protocol.ablation == "mean" and experiment.graph.sequence:
+    if experiment.ablation.averaged and experiment.graph.sequence:
         return calls + len(referred(experiment))
     return calls
 
 
 def _draws(experiment: Experiment, draws: int | None) -> int:
     kind = experiment.protocol.ablation
-    if kind != "resample":
+    usual = said(kind).draws
+    if not usual:
         if draws not in (None, 1):
-            raise ClaimError(f"draws={draws}: ablation {kind!r} draws nothing; only 'resample' does.")
+            others = " and ".join(map(repr, drawing()))
+            raise ClaimError(f"draws={draws}: ablation {kind!r} draws nothing; only {others} does.")
         return 1
-    return DRAWS if draws is None else draws
+    return usual if draws is None else draws
 
 
 def _used(experiment: Experiment) -> Int[np.ndarray, " row"]:
     """The rows whose positions must exist: those that are run, and those that values come from."""
-    kind = experiment.protocol.ablation
-    if kind == "paired":
-        return np.union1d(experiment.rows, experiment.pair[experiment.rows])
-    if kind == "zero":
-        return experiment.rows
-    return np.union1d(experiment.rows, referred(experiment))
+    match said(experiment.protocol.ablation).rows:
+        case "pair":
+            return np.union1d(experiment.rows, experiment.pair[experiment.rows])
+        case "reference":
+            return np.union1d(experiment.rows, referred(experiment))
+        case _:
+            return experiment.rows
 
 
 def _ends(part: Any) -> frozenset[Component]:

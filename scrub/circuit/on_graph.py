@@ -11,6 +11,7 @@ from jaxtyping import Int
 
 from scrub.anatomy.edges import Node
 from scrub.anatomy.names import Component
+from scrub.circuit.ablations import of_rows
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.paths import Path, wire_paths
@@ -104,7 +105,7 @@ class GraphCircuits:
             wanted = [s for s in free if s in always or ((s, receiver, channel) in edges) == inside]
             return [(sender, None) for sender in wanted]
 
-        still = not forward or self.experiment.protocol.ablation in ("resample", "paired")
+        still = not forward or self.experiment.ablation.donors is not None
         return wire_edges(Wirer.of(self.graph, inner, still), free, leaves, self.experiment.output, live)
 
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> list[list[Any]]:
@@ -144,14 +145,14 @@ def _ablated(
     donors: Int[np.ndarray, " call"],
 ) -> list[GraphValues]:  # fmt: skip
     """Every node's ablated value for each call; a mean is formed once for a group."""
-    kind = experiment.protocol.ablation
-    if kind == "zero":
-        return [dict.fromkeys(graph.nodes, 0)] * len(called)
-    if kind in ("resample", "paired"):
+    ablation = experiment.ablation
+    if ablation.donors is not None:
         return [rows[int(donor)] for donor in donors]
-    groups = experiment.group[called]
-    means = {int(g): _mean(experiment, graph, rows, int(g)) for g in np.unique(groups)}
-    return [means[int(g)] for g in groups]
+    groups, means = experiment.group[called], dict[int, GraphValues]()
+    if ablation.averaged:
+        means = {int(g): _mean(experiment, graph, rows, int(g)) for g in np.unique(groups)}
+    pairs = [(rows[int(row)], means.get(int(group), {})) for row, group in zip(called, groups, strict=True)]
+    return [{name: ablation.instead(own[name], mean.get(name)) for name in graph.nodes} for own, mean in pairs]
 
 
 def _mean(experiment: Experiment, graph: Computation, rows: list[GraphValues], group: int) -> GraphValues:
@@ -160,5 +161,6 @@ def _mean(experiment: Experiment, graph: Computation, rows: list[GraphValues], g
         return {name: sum(rows[m][name] for m in members) / len(members) for name in graph.nodes}
     except TypeError as error:
         raise DataError(
-            f"ablation 'mean': the nodes' values have no mean ({error}); use 'resample' or 'paired'."
+            f"ablation {experiment.protocol.ablation!r}: the nodes' values have no mean ({error}); use "
+            f"{' or '.join(map(repr, of_rows()))}."
         ) from None

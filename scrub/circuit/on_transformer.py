@@ -20,7 +20,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.paths import Path, wire_paths
-from scrub.circuit.values import MeanRows, Values, means, own_values, padded, zero_values
+from scrub.circuit.values import MeanRows, Values, means, own_values, padded
 from scrub.circuit.wired import Places, run_wiring
 from scrub.circuit.wiring import Outside, Where, Wirer, Wiring, wire_edges
 from scrub.engine.draw import Calls
@@ -131,21 +131,18 @@ class TransformerCircuits:
     def _ablated(
         self, rows: Int[np.ndarray, " n"], donors: Int[np.ndarray, " n"], own: Values
     ) -> tuple[Values, bool]:
-        match self.experiment.protocol.ablation:
-            case "mean":
-                return self._means.of(rows), False
-            case "zero":
-                return zero_values(own), False
-            case kind:
-                index = self.alignment.indices(rows, donors, kind)
-                tokens, lengths = padded(self.experiment.data, donors, self.model.device)
-                found = own_values(self.model, tokens, lengths)
-                own_lengths, places = self.experiment.data.lengths[rows], np.arange(index.shape[1])
-                lined = bool(((index == places) | (places >= own_lengths[:, None])).all())
-                same = bool((self.experiment.data.lengths[donors] == own_lengths).all())
-                if lined and same:
-                    return found, True
-                return found.take(torch.from_numpy(index).to(self.model.device)), False
+        ablation = self.experiment.ablation
+        if ablation.donors is None:
+            return own.replaced(ablation, self._means.of(rows) if ablation.averaged else None), False
+        index = self.alignment.indices(rows, donors, self.experiment.protocol.ablation)
+        tokens, lengths = padded(self.experiment.data, donors, self.model.device)
+        found = own_values(self.model, tokens, lengths)
+        own_lengths, places = self.experiment.data.lengths[rows], np.arange(index.shape[1])
+        lined = bool(((index == places) | (places >= own_lengths[:, None])).all())
+        same = bool((self.experiment.data.lengths[donors] == own_lengths).all())
+        if lined and same:
+            return found, True
+        return found.take(torch.from_numpy(index).to(self.model.device)), False
 
     def components(
         self, circuits: Sequence[Circuit], noising: bool | None = None, without: bool = False

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from scrub.anatomy.edges import Node, component_of, no_comma
 from scrub.anatomy.names import POS, Component, parse_layers
 from scrub.anatomy.positions import ALL, Slot, parse_slots
+from scrub.anatomy.table import TABLE, is_single
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit, absent
@@ -98,7 +99,7 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
             found += _of_kind(word, graph)
         else:
             near = nearest(word, _KINDS) if graph.sequence and word.isalpha() else None
-            if near not in (None, "embed") and word not in ("embed", "pos", "logits"):
+            if near and not (is_single(near) or is_single(word)):
                 raise ClaimError(f"{word!r} names no component, nor several. Did you mean {near!r}?")
             found.append(component_of(word, graph))
     if not found and words and isinstance(graph, TransformerGraph) and not graph.shape.d_mlp:
@@ -126,7 +127,7 @@ def _of_kind(word: str, graph: Graph) -> list[Component]:
 
 def _all_layers(kind: str, graph: Graph) -> str:
     assert isinstance(graph, TransformerGraph)
-    return f"0-{graph.shape.n_layers - (kind != 'resid')}"
+    return f"0-{TABLE[kind].layers(graph.shape) - 1}"
 
 
 def bench_for(

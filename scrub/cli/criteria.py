@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from attrs import define
 
-from scrub.claims.protocol import ABLATIONS, DIRECTIONS, LEVELS, UPSTREAMS
+from scrub.claims.protocol import DIRECTIONS, LEVELS, UPSTREAMS
+from scrub.claims.wording import ABLATIONS
 from scrub.cli.endings import FINE
 from scrub.cli.options import (
     Command,
@@ -51,7 +52,7 @@ def _protocol(command: Command) -> Command:
         click.option(
             "--direction", type=click.Choice(DIRECTIONS), help="Ablate what is outside, or restore the circuit."
         ),
-        click.option("--ablation", type=click.Choice(ABLATIONS), help="What stands outside the circuit."),
+        click.option("--ablation", type=click.Choice(ABLATIONS.names()), help="What stands outside the circuit."),
     ):
         command = option(command)
     return command

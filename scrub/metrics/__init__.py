@@ -22,10 +22,10 @@ from scrub.claims.metric import AnyMetric, NamedMetric
 from scrub.claims.problems import at_line
 from scrub.claims.setting import token_ids
 from scrub.claims.text import Tokenizer
-from scrub.claims.wording import FOLDERS
+from scrub.claims.wording import METRICS
 from scrub.errors import MetricError, some
 
-__path__ = FOLDERS  # one list: the file that a claim's words were read from is the file that is run
+__path__ = METRICS.path  # one list: the file that a claim's words were read from is the file that is run
 
 AT_ONCE = 64
 Constants = Callable[[Float[Tensor, "c v"]], Float[Tensor, " c"]]

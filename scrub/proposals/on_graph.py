@@ -16,7 +16,7 @@ from scrub.circuit.universe import free_writers
 from scrub.errors import ClaimError
 from scrub.proposals.agreement import over_rows
 from scrub.proposals.bound import Bounded
-from scrub.proposals.methods import RECOMMENDED
+from scrub.proposals.methods import RECOMMENDED, find
 from scrub.proposals.proposal import Proposal, Ranked, aggregate_of
 from scrub.proposals.search import left_out
 from scrub.proposals.wanted import Wanted
@@ -27,7 +27,7 @@ def search_graph(experiment: Experiment, wanted: Wanted, origin: Origin, listene
 
     Raises ClaimError for a method that needs gradients.
     """
-    if wanted.method not in (RECOMMENDED, "exact"):
+    if wanted.method != RECOMMENDED and not find(wanted.method).exact:
         raise ClaimError(f"method={wanted.method!r}: the functions of a graph have no gradients; use method='exact'.")
     bench = evolve(CircuitBench.of(experiment, None, Circuit(), wanted.seed, 1), done=listener.done)
     parts = [Node(component) for component in free_writers(experiment.graph, bench.passed)]

@@ -18,7 +18,6 @@ from scrub.proposals.cost import BOUND, CALLS, EDGES, ESTIMATES, VERIFY, Asking,
 from scrub.proposals.edges import Edges
 from scrub.proposals.estimates import Call, edges_of
 from scrub.proposals.methods import RECOMMENDED, find
-from scrub.proposals.methods.dla import shares
 from scrub.proposals.patching import PlacedNode
 from scrub.proposals.proposal import Proposal, Ranked, RankedEdge, aggregate_of
 from scrub.proposals.rank import NodeRanking, rank
@@ -59,7 +58,7 @@ def search(setup: Setup, wanted: Wanted, origin: Origin, listener: Listener) -> 
         begin(EDGES, phases[EDGES])
     edges, edge_method = _edges(setup, wanted, done)
     estimated = _Estimated(setup, wanted, origin, ranking, setup.ends(), edges, edge_method)
-    ranked = [node for node, name in zip(ranking.nodes, ranking.method, strict=True) if name != "exact"]
+    ranked = [node for node, known in zip(ranking.nodes, ranking.exact, strict=True) if not known]
     ranked = [node for node in ranked if not _whole(setup, node)]
 
     def so_far(verified: Verified) -> None:
@@ -85,11 +84,11 @@ def _asking(setup: Setup, wanted: Wanted) -> Asking:
     method = find("relp" if recommended else wanted.method)
     steps = wanted.steps if method.elsewhere else 1
     asked = wanted.edges or (wanted.edges is None and method.edges is not None)
-    exact = ("resid",) if recommended else wanted.kinds if wanted.method == "exact" else ()
+    exact = ("resid",) if recommended else wanted.kinds if method.exact else ()
     return Asking(
         setup.model.shape, len(setup.rows), int(lengths.max()), wanted.kinds,
         exact=tuple(kind for kind in wanted.kinds if kind in exact), columns=max(1, len(setup.at)),
-        runs=CALLS if recommended else 0 if wanted.method == "exact" else steps, edges=steps if asked else 0,
+        runs=CALLS if recommended else 0 if method.exact else steps, edges=steps if asked else 0,
         verify=wanted.verify, top=wanted.top, draws=wanted.draws,
     )  # fmt: skip
 
@@ -107,7 +106,8 @@ def _proposal(
     edges, ends = estimated.edges, estimated.ends
     effects = _exact(setup, ranking, verified, ends[1] - ends[0])
     nodes = _ranked(setup, ranking, effects)
-    sources = shares(setup, [node.component for node in nodes]) if wanted.method == "dla" and not cautions else ()
+    shares = None if cautions or wanted.method == RECOMMENDED else find(wanted.method).shares
+    sources = () if shares is None else shares(setup, [node.component for node in nodes])
     whole, by_kind = _agreement(ranking, verified)
     size = np.abs(over_rows(verified.values, ranking.absolute))
     costs = recall_costs(np.arange(len(size)), size, wanted.top)
@@ -175,8 +175,8 @@ def _whole(setup: Setup, placed: PlacedNode) -> bool:
 def _exact(setup: Setup, ranking: NodeRanking, verified: Verified, swapped: Rows) -> Mapping[PlacedNode, Rows]:
     """Effects per row: of what was patched to verify it, of what its own method patched, of the whole run."""
     found = {node: verified.values[:, i] for i, node in enumerate(verified.nodes)}
-    for i, (node, name) in enumerate(zip(ranking.nodes, ranking.method, strict=True)):
-        if name == "exact":
+    for i, (node, known) in enumerate(zip(ranking.nodes, ranking.exact, strict=True)):
+        if known:
             found[node] = ranking.values[:, i]
         elif _whole(setup, node):
             found[node] = swapped
