@@ -100,7 +100,7 @@ class TransformerEvaluator:
                 for number in wave:
                     step = self.program.steps[number]
                     if not isinstance(step, Stream):
-                        values[number] = self._value(number, step, self._contexts(numbered, number), seen)
+                        values[number] = self._value(number, step, numbered, seen)
                 for freed in self.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
@@ -128,12 +128,18 @@ class TransformerEvaluator:
             return True
         return most <= memory.share(HELD)
 
-    def _together(self, numbers: list[int]) -> int:
+    def _together(self, numbers: list[int], numbered: Numbered) -> int:
         """How many contexts are computed together, of each of the steps: streams at slots run side by side."""
-        work = [(self.footprint.work[number], self.program.steps[number]) for number in numbers]
-        beside = sum(each for each, step in work if isinstance(step, Stream) and step.slot is not None)
-        each = max(beside, *(each for each, _ in work)) if work else 0
-        return self.rows.model.memory.fit("one draw of one row, in a layer,", each, CONTEXTS_AT_ONCE, WORK)
+        memory, work, steps = self.rows.model.memory, self.footprint.work, self.program.steps
+        side = [number for number in numbers if _at_slot(steps[number])]
+
+        def filled(size: int) -> int:
+            each = {number: work[number] * min(size, len(numbered.batches[number])) for number in numbers}
+            return max(sum(each[number] for number in side), *each.values())
+
+        if not numbers or filled(CONTEXTS_AT_ONCE) <= memory.share(WORK):
+            return CONTEXTS_AT_ONCE
+        return memory.fit("one draw of one row, in a layer,", filled(1), CONTEXTS_AT_ONCE, WORK)
 
     def _contexts(self, numbered: Numbered, number: int) -> Int[Tensor, "n column"]:
         return torch.from_numpy(numbered.batches[number].contexts).to(self.rows.model.device)
@@ -165,7 +171,8 @@ class TransformerEvaluator:
     def _streams(self, numbers: list[int], numbered: Numbered, values: dict[int, Value]) -> list[Seen]:
         """Streams of one wave, part by part. Later parts may end earlier, so a moment may lack the last contexts."""
         parts: dict[int, list[Seen]] = {number: [] for number in numbers}
-        longest, size = max((len(numbered.batches[number]) for number in numbers), default=0), self._together(numbers)
+        longest = max((len(numbered.batches[number]) for number in numbers), default=0)
+        size = self._together(numbers, numbered)
         for start in range(0, longest, size):
             running: dict[int, SlotStream] = {}
             for number in numbers:
@@ -187,16 +194,19 @@ class TransformerEvaluator:
                     parts[number].append(seen)
         return [_joined(parts[number], self.program.times[number]) for number in numbers]
 
-    def _value(
-        self, number: int, step: Leaf | SiteShape, contexts: Int[Tensor, "n column"], seen: dict[int, Seen]
-    ) -> Value:
+    def _value(self, number: int, step: Leaf | SiteShape, numbered: Numbered, seen: dict[int, Seen]) -> Value:
+        contexts = self._contexts(numbered, number)
         parts = [
             leaf_value(self.rows.store, step, part[:, 0])
             if isinstance(step, Leaf)
             else SiteCall(self.rows.frames, step, part, seen).value()
-            for part in contexts.split(self._together([number]))
+            for part in contexts.split(self._together([number], numbered))
         ]
         return [_stacked([part[i] for part in parts]) for i in range(len(step.components))]
+
+
+def _at_slot(step: Leaf | Stream | SiteShape) -> bool:
+    return isinstance(step, Stream) and step.slot is not None
 
 
 def _reads(step: Leaf | Stream | SiteShape) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from scrub.errors import ClaimError
 if TYPE_CHECKING:
     import torch
 
-Asked = str | float | None  # what users write: "2GB", 2e9, or nothing
+Asked = str | int | float | None  # what users write: "2GB", 2e9, or nothing
 SHARE = 0.25  # of what is free, unless users say more
 UNKNOWN = 8 * 2**30  # bytes of a machine that does not say what it has
 _LETTERS = {letter: power for power, letter in enumerate("kmgt", 1)}
@@ -92,7 +92,7 @@ def parse_memory(asked: Asked) -> int | None:
     return int(size)
 
 
-def shown_bytes(size: float) -> str:
+def shown_bytes(size: int | float) -> str:
     """`34MB`: rounded up, in a unit that `parse_memory` reads."""
     unit = next((u for u in ("TB", "GB", "MB", "kB") if size >= _UNITS[u.lower()]), "B")
     scaled = size / _UNITS[unit.lower()]
