@@ -28,11 +28,14 @@ def induction() -> Hypothesis:
 
 RUNS: dict[str, tuple[str, Callable[..., Any]]] = {  # a bound in which work is cut into pieces, and what is run in it
     "test": ("100kB", lambda **given: scrub.test(induction(), rows=12, draws=4, **given)),
-    "through": ("700kB", lambda **given: scrub.test(induction().but(through="all"), rows=12, draws=4, **given)),
-    "criteria": ("800kB", lambda **given: scrub.criteria(induction(), rows=12, random=6, budget=8, **given)),
+    "through": ("700kB", lambda **given: scrub.test(induction().but(through="all"), rows=10, draws=2, **given)),
+    "criteria": (
+        "800kB",
+        lambda **given: scrub.criteria(induction(), rows=10, random=2, budget=2, tests=False, **given),
+    ),
     "edges": (
         "800kB",
-        lambda **given: scrub.criteria(induction(), rows=10, random=3, budget=4, level="edges", tests=False, **given),
+        lambda **given: scrub.run_circuit("embed -> 0.0.v, 0.0 -> logits", induction(), rows=8, **given),
     ),
     "propose": ("600kB", lambda **given: scrub.propose(induction(), rows=8, verify=8, draws=12, **given)),
     "interchange": ("300kB", lambda **given: scrub.interchange(induction(), rows=10, **given)),
@@ -51,7 +54,7 @@ def close(a: Any, b: Any) -> bool:
 @pytest.mark.parametrize("name", RUNS)
 def test_numbers_do_not_depend_on_the_memory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under a bound that holds a row or two everything is cut smaller than under one that holds all."""
-    sizes: dict[str, dict[str, int]] = {}
+    sizes, found = dict[str, dict[str, int]](), list[dict[str, Any]]()
     fit = Memory.fit
     tiny, run = RUNS[name]
     for bound in (tiny, HUGE):
@@ -62,8 +65,9 @@ def test_numbers_do_not_depend_on_the_memory(name: str, monkeypatch: pytest.Monk
             return seen[what]
 
         monkeypatch.setattr(Memory, "fit", told)
-        sizes[bound + " found"] = run(memory=bound).to_dict()
-    assert close(sizes[tiny + " found"], sizes[HUGE + " found"])
+        found.append(run(memory=bound).to_dict())
+        found[-1].pop("passes", None)  # rows that are run again for want of memory are counted
+    assert close(*found)
     assert any(size < sizes[HUGE].get(what, 0) or what not in sizes[HUGE] for what, size in sizes[tiny].items())
 
 
@@ -116,7 +120,7 @@ def test_what_is_no_size_is_refused(asked: Any, words: str) -> None:
 def test_how_many_fit() -> None:
     memory = Memory(1000, asked=True)
     assert [memory.fit("a row", each, 50, 0.5) for each in (5, 100, 500)] == [50, 5, 1]
-    with pytest.raises(ClaimError, match="a row takes 501B at once, for which 0.5 .*--memory 1.1kB"):
+    with pytest.raises(ClaimError, match=r"a row takes 501B at once, for which 0\.5 .*--memory 1\.1kB"):
         memory.fit("a row", 501, 50, 0.5)
     assert Memory(1000).fit("a row", 5000, 50) == 1  # nobody asked for a bound: a row is run all the same
 
