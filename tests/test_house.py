@@ -120,6 +120,18 @@ def test_what_is_kept_says_by_what(path: Path) -> None:
             assert any("frozen" in ast.unparse(d) for d in made.decorator_list), f"{path}: {made.name}"
 
 
+def test_a_class_name_stands_once() -> None:
+    """A name is found again, and a text that speaks of it means one thing."""
+    made = [
+        (node.name, path)
+        for path in FILES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    ]
+    names = [name for name, _ in made if not name.startswith("_")]
+    assert not {(name, str(path)) for name, path in made if names.count(name) > 1}
+
+
 def test_checking_a_claim_imports_nothing_heavy() -> None:
     light = [name for name in MODULES if room(name) in ("claims", "errors")] + [
         "scrub.anatomy.transformer",

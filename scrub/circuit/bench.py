@@ -129,7 +129,12 @@ class CircuitBench:
 
     def scores(self, circuits: Sequence[Circuit], without: bool = False) -> Scores:
         """The metric of each circuit, or of the model without it, on each row: a mean over draws."""
-        return self.scored(self.outputs(circuits, without))
+        return self._pieces(circuits, lambda some: self.outputs(some, without))
+
+    def _pieces(self, items: Sequence[Any], run: Callable[[Sequence[Any]], Any]) -> Scores:
+        """The scores of what is run, as many circuits or sets of paths at a time as the memory holds outputs of."""
+        size = self.runner.together
+        return np.concatenate([self.scored(run(items[i : i + size])) for i in range(0, max(len(items), 1), size)])
 
     def on(self, rows: Int[np.ndarray, " n"]) -> CircuitBench:
         """The same bench on some of its rows."""
@@ -142,7 +147,7 @@ class CircuitBench:
 
     def path_scores(self, path_sets: Sequence[Sequence[Path]]) -> Scores:
         """The metric with each set of paths patched, on each row."""
-        return self.scored(self.runner.paths(path_sets))
+        return self._pieces(path_sets, self.runner.paths)
 
     def scored(self, outputs: Any, metric: AnyMetric | None = None) -> Scores:
         """The metric (the experiment's own by default) of outputs on each row: a mean over draws."""

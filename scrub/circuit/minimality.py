@@ -22,7 +22,6 @@ from scrub.claims.plain import as_dict
 
 SINGLES, RANDOM_CONTEXTS = 12, 4
 QUANTILE = 0.9
-AT_ONCE = 64  # circuits scored together
 LEVEL = 0.05
 
 
@@ -67,10 +66,8 @@ class Search:
     def means(self, circuits: Sequence[Set], measured: bool) -> list[float]:
         bench = self.measuring if measured else self.searching
         new = list(dict.fromkeys(c for c in circuits if (measured, c) not in self.known))
-        for i in range(0, len(new), AT_ONCE):
-            some = new[i : i + AT_ONCE]
-            scores = bench.scores([Circuit.from_parts(parts) for parts in some]).mean(1)
-            self.known.update({(measured, parts): float(score) for parts, score in zip(some, scores, strict=True)})
+        scores = bench.scores([Circuit.from_parts(parts) for parts in new]).mean(1) if new else []
+        self.known.update({(measured, parts): float(score) for parts, score in zip(new, scores, strict=True)})
         return [self.known[measured, c] for c in circuits]
 
     def effects(self, parts: Sequence[tuple[Set, Part]], contexts: Sequence[Set]) -> list[tuple[float, Set]]:

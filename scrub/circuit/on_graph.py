@@ -23,6 +23,8 @@ from scrub.model.computation import Computation
 
 GraphValues = Mapping[str, Any]
 
+MOST = 2**16  # circuits whose outputs are held together
+
 
 @frozen(eq=False)
 class GraphCircuits:
@@ -48,6 +50,11 @@ class GraphCircuits:
         own = [rows[int(row)] for row in calls.reference]
         ablated, names = _ablated(experiment, graph, rows, calls.reference, donors), {n.component.name for n in held}
         return cls(experiment, graph, passed, own, ablated, frozenset(names))
+
+    @property
+    def together(self) -> int:
+        """Of how many circuits the outputs are held at once."""
+        return MOST
 
     @property
     def output(self) -> str:

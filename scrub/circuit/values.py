@@ -18,6 +18,7 @@ from scrub.circuit.experiment import FEW, Experiment, referred
 from scrub.claims.dataset import Dataset
 from scrub.engine.cache import ROWS_AT_ONCE, tensors
 from scrub.errors import DataError, some
+from scrub.model.bytes import row_bytes, values_bytes
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 
@@ -142,7 +143,7 @@ def means(model: Transformer, experiment: Experiment, alignment: Alignment, done
     columns = width + len(alignment.slots)
     counts = np.zeros((groups, columns))
     sums: Values | None = None
-    for chunk in _by_length(data, rows):
+    for chunk in _by_length(data, rows, model):
         tokens, lengths = padded(data, chunk, model.device)
         found = own_values(model, tokens, lengths)
         weight = _weights(alignment, experiment.group, chunk, groups, tokens.shape[1])
@@ -188,6 +189,13 @@ def padded(
     return tokens, lengths
 
 
-def _by_length(data: Dataset, rows: Int[np.ndarray, " n"]) -> list[Int[np.ndarray, " _"]]:
+def _by_length(data: Dataset, rows: Int[np.ndarray, " n"], model: Transformer) -> list[Int[np.ndarray, " _"]]:
     ordered = rows[np.argsort(data.lengths[rows], kind="stable")]
-    return [ordered[i : i + ROWS_AT_ONCE] for i in range(0, len(ordered), ROWS_AT_ONCE)]
+    size = _rows_at_once(model, int(data.lengths[rows].max()))
+    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+
+
+def _rows_at_once(model: Transformer, longest: int) -> int:
+    """How many rows are run together where every value of each is held until it is averaged."""
+    each = row_bytes(model, longest) + values_bytes(model, longest)
+    return model.memory.fit(f"one row of {longest} tokens with its values", each, ROWS_AT_ONCE)

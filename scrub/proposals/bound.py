@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from attrs import frozen
 from jaxtyping import Bool, Float
 
-from scrub.proposals.forward import PatchBatch
 from scrub.proposals.patching import PlacedNode, effects
 from scrub.proposals.setup import Setup
 
@@ -64,15 +64,17 @@ def _effects(
     """The mean effect of every subset, each on one of the row groups in turn."""
     rows = rng.permutation(len(setup.rows))
     # a subset is patched on one group of rows, the next on the next: all rows are seen at the price of one group
-    size = setup.at_once(int(setup.experiment.data.lengths[setup.rows].argmax()))
+    longest = int(setup.experiment.data.lengths[setup.rows].argmax())
+    size, together = setup.group_size(longest), setup.together(longest)
     count = max(1, len(rows) // size)
     found = np.zeros(len(chosen))
     for group in range(min(count, len(chosen))):
         some = np.arange(group, len(chosen), count)
-        batch: PatchBatch = setup.batch(np.sort(rows[group * size : (group + 1) * size]))
+        own = np.sort(rows[group * size : (group + 1) * size])
         cases = [frozenset(nodes[int(i)] for i in np.flatnonzero(chosen[draw])) for draw in some]
         filled = [i for i, case in enumerate(cases) if case]
-        values = effects(batch, [cases[i] for i in filled], done).mean(1)
+        parts = [setup.batch(own[i : i + together]) for i in range(0, len(own), together)]
+        values = torch.cat([effects(part, [cases[i] for i in filled], done) for part in parts], dim=1).mean(1)
         found[some[filled]] = values.double().cpu().numpy()
     return found
 

@@ -22,7 +22,7 @@ from scrub.proposals.patching import PlacedNode
 from scrub.proposals.proposal import Proposal, Ranked, RankedEdge, aggregate_of
 from scrub.proposals.rank import NodeRanking, rank
 from scrub.proposals.setup import Setup
-from scrub.proposals.verify import Budget, Verified, verify
+from scrub.proposals.verify import PatchBudget, Verified, verify
 from scrub.proposals.wanted import Wanted
 
 IN_HEADS = ("q", "k", "v", "head")
@@ -70,7 +70,7 @@ def search(setup: Setup, wanted: Wanted, origin: Origin, listener: Listener) -> 
 
     if VERIFY in phases:
         begin(VERIFY, min(phases[VERIFY], len(ranked) * len(setup.rows)))
-    budget = Budget(wanted.verify, wanted.top, ranking.absolute)
+    budget = PatchBudget(wanted.verify, wanted.top, ranking.absolute)
     verified = verify(setup, ranked, budget, done, so_far)
     if BOUND in phases:
         begin(BOUND, phases[BOUND])

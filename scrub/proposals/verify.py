@@ -23,7 +23,7 @@ class Verified:
 
 
 @frozen
-class Budget:
+class PatchBudget:
     """How many nodes are patched at `most`, and of how many the order must stand, by mean or mean of absolutes."""
 
     most: int
@@ -32,7 +32,7 @@ class Budget:
 
 
 def verify(
-    setup: Setup, ranked: Sequence[PlacedNode], budget: Budget, done: Callable[[int], None],
+    setup: Setup, ranked: Sequence[PlacedNode], budget: PatchBudget, done: Callable[[int], None],
     ready: Callable[[Verified], None] = lambda so_far: None,
 ) -> Verified:  # fmt: skip
     """Patch nodes in rank order. The `top` largest stand when as many further patches leave them as they are.

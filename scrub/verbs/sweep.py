@@ -10,6 +10,7 @@ from attrs import evolve
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
+from scrub.model.memory import Asked, Backend
 from scrub.verbs.setup import progress
 from scrub.verbs.setup_circuits import (
     own_way,
@@ -24,7 +25,8 @@ def sweep(
     senders: str | Sequence[str] = "heads mlps", to: str = "~all~> logits", hypothesis: Hypothesis | None = None, *,
     at: str | int | Sequence[str | int] | None = None, model: Any = None, data: Dataset | None = None,
     metric: str | Metric | None = None, read: str | int = -1, scored: str | None = None, rows: int | None = None,
-    seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "float32", **protocol: Any,
+    seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "float32",
+    memory: Asked = None, **protocol: Any,
 ) -> Sweep:  # fmt: skip
     """Patch many senders, one at a time, and tell the effect of each: a labelled table, and a heat map.
 
@@ -41,8 +43,9 @@ def sweep(
     text(to, "to", "the rest of the path, such as '-> logits'")
     positions(at)
     own_way(protocol)
+    backend = Backend(device, dtype, memory)
     experiment, weights, _, record, _ = setting_of(
-        None, hypothesis, model, data, metric, read, scored, rows, seed, draws, device, dtype, protocol
+        None, hypothesis, model, data, metric, read, scored, rows, seed, draws, backend, protocol
     )
     cases = cases_of(senders, to, at, experiment.graph)
     with progress("sweep", calls_of(experiment, draws, len(cases) + 1)) as done:

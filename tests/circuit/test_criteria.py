@@ -32,6 +32,7 @@ from scrub.circuit.random import random_circuits
 from scrub.claims.collect import collect
 from scrub.claims.protocol import Protocol
 from scrub.errors import ClaimError
+from scrub.model.memory import Backend
 from scrub.model.open import open_weights
 from scrub.model.resolve import sound
 from scrub.verbs.setup import references
@@ -78,7 +79,7 @@ def bench_of(
     claim, source = sound(hypothesis, expecting=False)
     rows = np.sort(references(claim, ROWS, 0))
     experiment = experiment_of(claim, rows, Protocol(ablation=ablation), source.tokenizer)
-    return CircuitBench.of(experiment, open_weights(source, None, "float32", claim.data), circuit, seed)
+    return CircuitBench.of(experiment, open_weights(source, Backend(), claim.data), circuit, seed)
 
 
 def direct(name: str, circuit: Circuit, rows: np.ndarray, **given: Any) -> float:
