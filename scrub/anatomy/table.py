@@ -107,6 +107,16 @@ class Traits:
         return self.form.startswith(self.word)
 
     @property
+    def single(self) -> bool:
+        """Whether a model has one of them at most, so that its word is its name."""
+        return self.form == self.word
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it is one of a computation graph, known by a name alone."""
+        return self.form == "{name}"
+
+    @property
     def is_output(self) -> bool:
         return self.is_stream and not self.layered
 
@@ -227,6 +237,11 @@ TABLE: dict[str, Traits] = {
         ),
     )
 }  # fmt: skip
+
+
+def is_single(word: str) -> bool:
+    """Whether a word names a component by itself: a model has one of them at most."""
+    return word in TABLE and TABLE[word].single
 
 
 def word_of(word: str) -> str | None:

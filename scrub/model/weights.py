@@ -12,11 +12,12 @@ from typing import Any
 
 import attrs
 import torch
-from attrs import frozen
+from attrs import Factory, field, frozen
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
+from scrub.model.memory import Memory
 
 
 @frozen(eq=False)
@@ -147,12 +148,17 @@ class Block:
     post_mlp: Norm | None = None
 
 
+def _free_there(model: Transformer) -> Memory:
+    return Memory.on(model.device)
+
+
 @frozen(eq=False)
 class Transformer:
     """A model's weights, taken once, and where they come from. Logits above `logit_cap` are bent back by a tanh.
 
     `revision` is the hub's commit, or a digest of the weights; `processing` is `raw`, or `compat` where the
     weights were folded and centred before they were taken. `notes` are sentences for whoever reads a result.
+    `memory` bounds what is filled at once while it runs, by default a quarter of what is free when it is taken.
     """
 
     shape: Shape
@@ -167,6 +173,7 @@ class Transformer:
     processing: str = "raw"
     notes: tuple[str, ...] = ()
     logit_cap: float | None = None
+    memory: Memory = field(default=Factory(_free_there, takes_self=True), repr=False)
 
     @property
     def dtype(self) -> torch.dtype:

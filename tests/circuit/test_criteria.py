@@ -32,6 +32,7 @@ from scrub.circuit.random import random_circuits
 from scrub.claims.collect import collect
 from scrub.claims.protocol import Protocol
 from scrub.errors import ClaimError
+from scrub.model.memory import Backend
 from scrub.model.open import open_weights
 from scrub.model.resolve import sound
 from scrub.verbs.setup import references
@@ -78,7 +79,7 @@ def bench_of(
     claim, source = sound(hypothesis, expecting=False)
     rows = np.sort(references(claim, ROWS, 0))
     experiment = experiment_of(claim, rows, Protocol(ablation=ablation), source.tokenizer)
-    return CircuitBench.of(experiment, open_weights(source, None, "float32", claim.data), circuit, seed)
+    return CircuitBench.of(experiment, open_weights(source, Backend(), claim.data), circuit, seed)
 
 
 def direct(name: str, circuit: Circuit, rows: np.ndarray, **given: Any) -> float:
@@ -288,8 +289,7 @@ def test_effects_are_those_of_two_direct_runs_on_the_measuring_half(name: str, a
 def test_no_part_of_a_random_circuit_is_called_needed(seed: int) -> None:
     """Wrong heads with the right embeddings: of each four, one at least is missing without which nothing is found."""
     bench = bench_of("either", true("either"), seed)
-    graph, output = bench.experiment.graph, bench.experiment.output
-    [wrong] = random_circuits(true("either"), graph, bench.passed, output, 1, seed, outside=True)
+    [wrong] = random_circuits(true("either"), bench.universe, 1, seed, outside=True)
     found = minimality(bench, wrong, 30)
     assert len(found) == 7
     assert [n.part for n in found if n.p is None or n.p < 0.05] == []

@@ -114,5 +114,6 @@ METHOD = Method(
     "direct logit attribution, Elhage et al. 2021; Wang et al. 2022 (arXiv 2211.00593)",
     nodes,
     kinds=("embed", "head", "attn", "mlp", "resid"),
+    shares=shares,
     caution="direct effects alone: what later layers make of a node is not in its score",
 )
