@@ -67,8 +67,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     explained = "" if u.explained is None else f", explained {u.explained:z.2f}"
     yield "unexplained", f"AUE {u.aue:.3f} of ATE {u.ate:.3f}{explained} (row by row, errors cannot cancel)"
     yield "bits", f"the claim keeps {result.bits.kept:.1f} of the {result.bits.everything:.1f} that tell rows apart"
-    if result.accuracy is not None:
-        yield "story", f"by itself right on {result.accuracy:.1%} of the scored rows"
+    right = "" if result.accuracy is None else f"; by itself right on {result.accuracy:.1%} of the scored rows"
+    yield "story", f"{result.story}{right}"
     draws = "every draw" if result.draws is None else f"{result.draws} draws"
     sample = f"{result.rows} rows x {draws}, seed {result.seed}"
     level = f"; {result.recovered.level:.0%} interval over rows, given the pool"

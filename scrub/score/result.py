@@ -13,6 +13,7 @@ from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
 from scrub.score.effect import SwapEffect
 from scrub.score.power import DETECTABLE, Spread
+from scrub.score.spoken import StoryScore
 from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
@@ -58,7 +59,8 @@ class Result:
     `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
-    `since` what changed since the last run of the claim, where runs are kept.
+    `since` what changed since the last run of the claim, where runs are kept; `story` how far the story's answers
+    are the model's own.
     """
 
     hypothesis: str
@@ -91,6 +93,7 @@ class Result:
     worst: tuple[WorstRow, ...] = ()
     effects: tuple[SwapEffect, ...] = ()
     since: Since | None = None
+    story: StoryScore = field(factory=StoryScore)
 
     @property
     def passed(self) -> bool:
@@ -111,6 +114,7 @@ class Result:
             "metric": {"name": m.name, "better": m.better, "model": m.model, "scrubbed": m.scrubbed,
                        "random": m.random},
             "unexplained": {"aue": u.aue, "ate": u.ate, "explained": u.explained},
+            "story": self.story.to_dict(),
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],

@@ -33,10 +33,12 @@ def judged(
     from scrub.score.controls import control
     from scrub.score.cost import PERMUTATIONS
     from scrub.score.judge import conclude
+    from scrub.score.story import story_speaks
 
     hypothesis = bench.claim.hypothesis
     record = model_record(source, weights, bench)
     result = conclude(bench, samples, None if exact else draws, seed, name, record, source.tokenizer, constant)
+    result = story_speaks(bench, samples.references, result, source.tokenizer)
     with progress(f"{hypothesis.title}: controls", PERMUTATIONS * len(samples.references)) as done:
         result = control(bench, samples, result, seed, controls, done)
     if controls == "all" and result.verdict != "undefined":

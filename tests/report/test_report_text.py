@@ -35,7 +35,7 @@ def test_a_result_as_it_reads(result: Any) -> None:
         f"    shuffled     the same sites with the values of other rows recover {result.controls[-1]}",
         "    unexplained  AUE 1.250 of ATE 9.500, explained 0.87 (row by row, errors cannot cancel)",
         "    bits         the claim keeps 1.6 of the 3.6 that tell rows apart",
-        "    story        by itself right on 25.0% of the scored rows",
+        f"    story        {result.story}; by itself right on 25.0% of the scored rows",
         "    sample       12 rows x 4 draws, seed 3; 95% interval over rows, given the pool",
         "    options      predicts='label'",
         "",

@@ -221,7 +221,7 @@ def test_beyond_shuffled_values_is_paired_by_row() -> None:
         return float(z != row.columns["z"] if row.columns["easy"] else x != row.columns["x"])
 
     claimed = claim_of(
-        graph(h=lambda x: x, out=lambda z, h: (z, h)), {"u": lambda x: x // 2, "answer": lambda u: u},
+        graph(h=lambda x: x, out=lambda z, h: (z, h)), {"u": lambda x: x // 2, "answer": lambda u, z, x: (z, x)},
         {"u": nodes("h"), "answer": nodes("out").reads(h="u")},
         rows_of({"z": i, "x": i // 2 % 6, "easy": i % 2 == 0, "label": 0} for i in range(24)),
         metric=Metric(lost, better="lower", name="lost"), rest="keep", expect=recovers(0.4),

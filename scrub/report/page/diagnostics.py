@@ -44,6 +44,7 @@ def _found(result: Result) -> Block | None:
     seen = described["seen"]
     return facts([
         ("story", _story(described["accuracy"])),
+        *_answers(result.get("story")),
         ("rest", f"{several(round(described['own_rest']), 'call')} found no rest row and kept their own"
          if described["own_rest"] else "every call found a rest row"),
         ("model", "scrubbed does better than the model: swaps took away errors of the model"
@@ -60,6 +61,16 @@ def _story(accuracy: float | None) -> str:
     return (
         "not compared with the data" if accuracy is None else f"by itself right on {accuracy:.1%} of the scored rows"
     )
+
+
+def _answers(story: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """How far the story's answer is the model's own; nothing for runs that were kept before it was asked."""
+    if story is None:
+        return []
+    if story["value"] is None:
+        return [("its answer", f"not compared with the model's: {story.get('note', UNDEFINED)}")]
+    whose = "of what the model's answers vary by" if story["numbers"] else "of the rows"
+    return [("its answer", f"the model's own on {span(story)} {whose}")]
 
 
 def _power(power: Mapping[str, Any] | None, result: Result) -> list[tuple[str, str]]:

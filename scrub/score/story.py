@@ -1,0 +1,100 @@
+"""The story speaks: what the interpretation answers is part of the claim, and is compared with the model's answers.
+
+A claim whose swaps the model survives says nothing yet of the last step of its story: the answer's own function is
+never scrubbed. So its answer must be the model's own, on as large a share of the rows as is expected to be recovered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from attrs import evolve
+from jaxtyping import Float, Int
+
+from scrub.claims.metric import NamedMetric
+from scrub.claims.text import Tokenizer
+from scrub.claims.values import Value
+from scrub.errors import ClaimError, DataError
+from scrub.score.answers import ByTokens, ByValue, answers_of, kind, row_tokens, tokens_of
+from scrub.score.demand import demanded
+from scrub.score.result import Result
+from scrub.score.sample import ClaimBench
+from scrub.score.spoken import StoryScore
+from scrub.score.statistics import interval
+
+AT_ONCE = 256  # rows whose logits are read together
+FALSE = "the story does not say what the model does"
+Rows = Int[np.ndarray, " reference"]
+
+
+def story_speaks(bench: ClaimBench, references: Rows, result: Result, tokenizer: Tokenizer | None) -> Result:
+    """A result with how far the story says what the model does; it judges at the expectation.
+
+    The bar may lie higher, at what a constant recovers: that is no share of answers.
+    """
+    score = story_score(bench, references, tokenizer, result.seed)
+    unknown = f"what the story answers is {score}."
+    return demanded(evolve(result, story=score), score.share, result.expect, FALSE, unknown)
+
+
+def story_score(bench: ClaimBench, references: Rows, tokenizer: Tokenizer | None, seed: int) -> StoryScore:
+    """The share of reference rows on which the story's answer is the model's own, or what it explains of numbers."""
+    claim = bench.claim
+    said = [claim.values[claim.placement.output][row] for row in references]
+    try:
+        answers = answers_of(claim, tokenizer)
+        if isinstance(answers, ByTokens):
+            return _share([*_by_tokens(bench, references, answers, said, tokenizer)], seed)
+        return _by_value(bench, references, answers, said, seed)
+    except (ClaimError, DataError, OverflowError) as error:
+        return StoryScore(note=str(error).rstrip("."))
+
+
+def _share(right: Sequence[bool], seed: int) -> StoryScore:
+    share = interval(np.array(right, dtype=float)[:, None], lambda columns: columns[:, 0], seed)
+    return StoryScore(share)
+
+
+def _by_tokens(
+    bench: ClaimBench, references: Rows, answers: ByTokens, said: Sequence[Value], tokenizer: Tokenizer | None
+) -> Sequence[bool]:
+    """Whether the story's answer is what the model finds likeliest, on each row."""
+    claim, metric = bench.claim, bench.claim.metric
+    columns = metric.columns if isinstance(metric, NamedMetric) and len(metric.columns) > 1 else ()
+    if columns:  # the row itself has candidates
+        known = {k: ids for name in reversed(columns) for k, ids in tokens_of(claim, name, tokenizer).items()}
+        answers = evolve(answers, tokens={**answers.tokens, **known})
+    beside = [row_tokens(claim, name, tokenizer) for name in columns]
+    right: list[bool] = []
+    for start in range(0, len(references), AT_ONCE):
+        rows = references[start : start + AT_ONCE]
+        outputs = bench.measured.answers(rows)
+        among = [[tokens[row] for tokens in beside] for row in rows]
+        best = answers.read_among(outputs, among) if columns else answers.read(outputs)
+        right += answers.same(best, said[start : start + AT_ONCE]).tolist()
+    return right
+
+
+def _by_value(bench: ClaimBench, references: Rows, answers: ByValue, said: Sequence[Value], seed: int) -> StoryScore:
+    """Whether the story's answer is the output's value; where all are numbers, how near it comes."""
+    outputs = bench.rows.outputs(np.arange(len(bench.claim.data)))
+    answers = answers.beside(outputs)
+    own = answers.read(outputs)
+    if any(kind(value) != "number" for value in (*own, *said)):
+        return _share(answers.same([own[row] for row in references], said).tolist(), seed)
+    columns = _errors(bench, references, np.array(own, dtype=float), np.array(said, dtype=float))
+    return StoryScore(interval(columns, lambda c: 1 - c[:, 0] / c[:, 1], seed), numbers=True)
+
+
+def _errors(
+    bench: ClaimBench, references: Rows, own: Float[np.ndarray, " row"], said: Float[np.ndarray, " reference"]
+) -> Float[np.ndarray, "reference 2"]:
+    """The squared error of the story against the model on the row, and on a random row: one that a rest may be."""
+    stratum, eligible = bench.claim.stratum, bench.claim.rest_from
+    found: list[tuple[float, float]] = []
+    for row, answer in zip(references.tolist(), said.tolist(), strict=True):
+        rests = own[eligible & (stratum == stratum[row])]
+        others = rests if len(rests) else own[[row]]  # empty="self"
+        found.append(((answer - own[row]) ** 2, float(((answer - others) ** 2).mean())))
+    return np.array(found)
