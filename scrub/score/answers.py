@@ -124,14 +124,18 @@ class ByValue:
 Answers = ByTokens | ByValue
 
 
-def answers_of(claim: Claim, tokenizer: Tokenizer | None) -> Answers:
-    """How a claim's model answers. Raises Incomparable where nothing says which tokens the story's answers are."""
+def answers_of(claim: Claim, tokenizer: Tokenizer | None, also: Sequence[str] = ()) -> Answers:
+    """How a claim's model answers; `also` names columns, beside the predicted one, whose values are answers too.
+
+    Raises Incomparable where nothing says which tokens the story's answers are.
+    """
     distinct = {key(value): value for value in claim.values[claim.placement.output]}
     if isinstance(claim.metric, Metric) and isinstance(claim.graph, Computation):
         story = claim.hypothesis.story.variables
         node = claim.answer.components[0].name
         return ByValue(tuple(distinct.values()), node, story[claim.placement.output].step)
-    known = _known(claim, tokenizer)
+    known = {k: ids for name in reversed(also) for k, ids in tokens_of(claim, name, tokenizer).items()}
+    known |= _known(claim, tokenizer)
     known |= {k: ids for k, v in distinct.items() if k not in known and (ids := _alone(v, known, claim, tokenizer))}
     if not known.keys() & distinct.keys():
         raise Incomparable(

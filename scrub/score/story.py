@@ -16,7 +16,7 @@ from scrub.claims.metric import NamedMetric
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value
 from scrub.errors import ClaimError, DataError
-from scrub.score.answers import ByTokens, ByValue, answers_of, kind, row_tokens, tokens_of
+from scrub.score.answers import ByTokens, ByValue, answers_of, kind, row_tokens
 from scrub.score.demand import demanded
 from scrub.score.result import Result
 from scrub.score.sample import ClaimBench
@@ -43,9 +43,9 @@ def story_score(bench: ClaimBench, references: Rows, tokenizer: Tokenizer | None
     claim = bench.claim
     said = [claim.values[claim.placement.output][row] for row in references]
     try:
-        answers = answers_of(claim, tokenizer)
+        answers = answers_of(claim, tokenizer, _columns(bench))
         if isinstance(answers, ByTokens):
-            return _share([*_by_tokens(bench, references, answers, said, tokenizer)], seed)
+            return _share(_by_tokens(bench, references, answers, said, tokenizer), seed)
         return _by_value(bench, references, answers, said, seed)
     except (ClaimError, DataError, OverflowError) as error:
         return StoryScore(note=str(error).rstrip("."))
@@ -56,22 +56,23 @@ def _share(right: Sequence[bool], seed: int) -> StoryScore:
     return StoryScore(share)
 
 
+def _columns(bench: ClaimBench) -> tuple[str, ...]:
+    """The columns that hold candidates for each row: those of a metric of several."""
+    metric = bench.claim.metric
+    return metric.columns if isinstance(metric, NamedMetric) and len(metric.columns) > 1 else ()
+
+
 def _by_tokens(
     bench: ClaimBench, references: Rows, answers: ByTokens, said: Sequence[Value], tokenizer: Tokenizer | None
 ) -> Sequence[bool]:
     """Whether the story's answer is what the model finds likeliest, on each row."""
-    claim, metric = bench.claim, bench.claim.metric
-    columns = metric.columns if isinstance(metric, NamedMetric) and len(metric.columns) > 1 else ()
-    if columns:  # the row itself has candidates
-        known = {k: ids for name in reversed(columns) for k, ids in tokens_of(claim, name, tokenizer).items()}
-        answers = evolve(answers, tokens={**answers.tokens, **known})
-    beside = [row_tokens(claim, name, tokenizer) for name in columns]
+    beside = [row_tokens(bench.claim, name, tokenizer) for name in _columns(bench)]
     right: list[bool] = []
     for start in range(0, len(references), AT_ONCE):
         rows = references[start : start + AT_ONCE]
         outputs = bench.measured.answers(rows)
         among = [[tokens[row] for tokens in beside] for row in rows]
-        best = answers.read_among(outputs, among) if columns else answers.read(outputs)
+        best = answers.read_among(outputs, among) if beside else answers.read(outputs)
         right += answers.same(best, said[start : start + AT_ONCE]).tolist()
     return right
 
