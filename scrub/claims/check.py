@@ -14,6 +14,7 @@ from scrub.anatomy.positions import ALL
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import check_geometry
 from scrub.claims.hypothesis import Hypothesis, place_of
+from scrub.claims.inputs import check_noise, unvaried
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import AnyMetric, parse_metric, predicted
 from scrub.claims.placement import Placement, place, sites_of, structure
@@ -101,7 +102,7 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
     passed, wrong = _passed(hypothesis, subject.graph)
     problems += [*wrong, *_columns(hypothesis.story, subject.graph, data)]
     placement, wrong = _placement(hypothesis, subject.graph, passed, data)
-    problems += wrong
+    problems += [*wrong, *check_noise(hypothesis.options, subject.graph, hypothesis.story, placement)]
     setting = None
     if metric is not None and len(data):
         everywhere = placement is not None and any(
@@ -133,6 +134,7 @@ def _conclude(
         return Checked(hypothesis, shown, (), accuracy)  # warnings speak of claims that are sound
     warned = warnings_of(hypothesis, placement, values, accuracy)
     warned += (*seen_warnings(seen, int(scored.sum())), *data.origin.notes)
+    warned += tuple(unvaried(placement, subject.graph, data, setting))
     if subject.graph.sequence:
         warned += tuple(token_warnings(metric, data, subject.tokenizer, placement.answer))
     claim = Claim(

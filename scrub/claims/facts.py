@@ -12,6 +12,7 @@ from typing import Any
 from attrs import asdict, fields
 
 from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Expectation
 from scrub.claims.placement import PlacedSite
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
@@ -36,11 +37,16 @@ def facts_of(claim: Claim, model: str | None, revision: str | None = None) -> Fa
         ],
         "sites": _sites(claim),
         "metric": str(claim.metric),
-        "expect": asdict(hypothesis.expect) if hypothesis.expect else None,
+        "expect": _expected(hypothesis.expect) if hypothesis.expect else None,
         "options": _lists(hypothesis.options.deviations()),
         "criteria": _lists(_criteria(hypothesis.criteria)),
         "foil": hypothesis.foil_reason,
     }
+
+
+def _expected(expect: Expectation) -> dict[str, Any]:
+    """An expectation as data; what came later than the first format stands there only where it is asked."""
+    return {name: value for name, value in asdict(expect).items() if value is not None}
 
 
 def _criteria(protocol: Protocol) -> dict[str, Any]:

@@ -26,10 +26,13 @@ if TYPE_CHECKING:  # a check need not wait for its import
 
 
 def _expected(expect: Expectation | None) -> object:
-    """What the digest says of an expectation: the share alone where no adversary is asked for."""
+    """What the digest says of an expectation: the share alone where no more is asked."""
     if expect is None:
         return None
-    return (expect.share, "any swaps") if expect.any_swaps else expect.share
+    asked = ("any swaps",) if expect.any_swaps else ()
+    if expect.interchange is not None:
+        asked += ("interchange", expect.interchange)
+    return (expect.share, *asked) if asked else expect.share
 
 
 def _measured(metric: AnyMetric) -> object:
