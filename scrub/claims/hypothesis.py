@@ -331,9 +331,10 @@ def claim(
     Main arguments: `story`, `model` (a name, a directory, a loaded bridge, a networkx graph of functions),
     `data` (a Dataset, or a function that makes one, called once; a parameter `tokenizer` is the model's),
     `metric`, `expect=recovers(0.8)`, `criteria=protocol(...)`, how `scrub criteria` ablates what the claim leaves
-    out. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`,
-    `rest_rows`, `pair`, `empty`, `through`, `together`, `noise` (inputs of a computation graph), and `seen`, the
-    digests of the rows that a proposal saw, on which the claim is not tested (a tuple, or one string). Raises ClaimError for a misspelt or a wrong one.
+    out. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`, `rest_rows`, `pair`, `empty`,
+    `through`, `together`, `noise` (inputs of a computation graph that explain nothing), and `seen`, the digests of
+    the rows that a proposal saw, on which the claim is not tested (a tuple, or one string). Raises ClaimError for a
+    misspelt or a wrong one.
     """
     if not isinstance(story, Interpretation):
         raise ClaimError(f"@claim({story!r}): the first argument is the story, an Interpretation.")

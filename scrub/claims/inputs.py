@@ -70,7 +70,7 @@ def unvaried(placement: Placement, graph: ModelGraph, data: Dataset, setting: Se
             )  # fmt: skip
             yield (
                 f"the unclaimed input {name!r} has {value}: nothing is known of what it does. Add rows in which it "
-                f"varies (rest_rows= says where rests come from)."
+                f"varies (rest_rows= says what rests are)."
             )
 
 

@@ -90,7 +90,7 @@ def _constant(placement: Placement, values: dict[str, tuple[Value, ...]]) -> Ite
         if len(column) > 1 and len({key(value) for value in column}) == 1:
             yield (
                 f"{name} has the one value {column[0]!r} on all rows: any row may replace any other there. "
-                "Nothing is known of what it does: add rows in which it varies (rest_rows= says where rests come from)."
+                "Nothing is known of what it does: add rows in which it varies (rest_rows= says what rests are)."
             )
 
 

@@ -13,6 +13,8 @@ from scrub.engine.unroll import Occurrence
 
 PERMUTATIONS = 20  # of shuffled values, one draw each
 SEARCH_ROWS, SEARCH_DRAWS = 64, 4  # on which an adversary searches
+APART_DRAWS = 4  # with unclaimed inputs from different rows
+DONORS = 5  # of interchange, for each row and variable
 CHOICES, MOVED_DRAWS = 5, 4  # of random sites
 MODELS, UNTRAINED_DRAWS = 3, 4  # that learnt nothing
 QUICK_ROWS, QUICK_DRAWS = 64, 4  # on which it is looked for what breaks a claim, at most

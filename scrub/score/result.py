@@ -13,7 +13,7 @@ from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
 from scrub.score.effect import SwapEffect
 from scrub.score.power import DETECTABLE, Spread
-from scrub.score.spoken import StoryScore
+from scrub.score.spoken import Ceiling, PartScore, StoryScore
 from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
@@ -60,7 +60,7 @@ class Result:
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
     `since` what changed since the last run of the claim, where runs are kept; `story` how far the story's answers
-    are the model's own.
+    are the model's own; `ceiling` what noise leaves, `holds` and `interchange` what else the claim says of its parts.
     """
 
     hypothesis: str
@@ -94,6 +94,9 @@ class Result:
     effects: tuple[SwapEffect, ...] = ()
     since: Since | None = None
     story: StoryScore = field(factory=StoryScore)
+    ceiling: Ceiling | None = None
+    holds: tuple[PartScore, ...] = ()
+    interchange: tuple[PartScore, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -114,7 +117,9 @@ class Result:
             "metric": {"name": m.name, "better": m.better, "model": m.model, "scrubbed": m.scrubbed,
                        "random": m.random},
             "unexplained": {"aue": u.aue, "ate": u.ate, "explained": u.explained},
-            "story": self.story.to_dict(),
+            "story": self.story.to_dict(), "ceiling": self.ceiling.to_dict() if self.ceiling else None,
+            "holds": [part.to_dict() for part in self.holds],
+            "interchange": [part.to_dict() for part in self.interchange],
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],
