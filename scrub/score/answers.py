@@ -65,9 +65,9 @@ class ByTokens:
     def read_among(self, outputs: Any, among: Sequence[Sequence[Ids]]) -> list[Ids]:
         """As `read`, where every output has candidates of its own."""
         candidates = list(dict.fromkeys(ids for some in among for ids in some))
-        place = {ids: i for i, ids in enumerate(candidates)}
         scores = self.likely(outputs, candidates).tolist()
-        return [max(some, key=lambda ids: row[place[ids]]) for some, row in zip(among, scores, strict=True)]
+        likely = [dict(zip(candidates, row, strict=True)) for row in scores]
+        return [max(some, key=row.__getitem__) for some, row in zip(among, likely, strict=True)]
 
     def likely(self, outputs: Any, candidates: Sequence[Ids]) -> Float[Tensor, "call candidate"]:
         """How likely the tokens of each candidate are together, up to what all of a call share."""

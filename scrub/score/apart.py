@@ -1,7 +1,8 @@
 """Apart: does the claim hold when unclaimed inputs come from different rows?
 
-One rest row is shared by all that an occurrence leaves unclaimed, so that inputs which cancel one another do so in any
-draw, and nothing is seen of them: y = x + u - w with u = w. The control is the same claim with `rest_scope="input"`.
+One rest row is shared by all that an occurrence leaves unclaimed, so that inputs which cancel one another do so in
+every draw, and nothing is seen of them: y = x + u - w with u = w. The control is the same claim with an r for each
+input (`rest_scope="input"`).
 On a transformer rows would have to be mixed by index, so that there it is left to the author.
 """
 
