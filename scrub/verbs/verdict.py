@@ -43,6 +43,7 @@ def judged(
     from scrub.score.judge import conclude
     from scrub.score.noise import on_own_scale
     from scrub.score.story import story_speaks
+    from scrub.score.vacuous import vacuous
 
     hypothesis = bench.claim.hypothesis
     record = model_record(source, weights, bench)
@@ -53,6 +54,7 @@ def judged(
     result = _interchanged(bench, samples, result, source, weights)
     with progress(f"{hypothesis.title}: controls", PERMUTATIONS * len(samples.references)) as done:
         result = control(bench, samples, result, seed, controls, done)
+    result = vacuous(bench.claim, result)
     if controls != "none":
         with progress(f"{hypothesis.title}: inputs apart", APART_DRAWS * len(samples.references)) as done:
             result = apart(bench, samples, result, lambda other: bench_of(other, source, weights, run), done)
