@@ -104,6 +104,13 @@ class Result:
         return self.verdict == (REFUTED if self.foil else SUPPORTED)
 
     @property
+    def broken_by_swaps(self) -> bool:
+        """Whether it is refuted by what is recovered, of all swaps or of the adversary's: not by what it says besides."""
+        shares = (self.recovered, self.adversary.share if self.adversary else None)
+        below = [share.high is not None and share.high < self.bar for share in shares if share is not None]
+        return self.verdict == REFUTED and any(below)
+
+    @property
     def better_than_model(self) -> bool:
         """Whether more than 1 is recovered: the scrubbed model does better than the model itself."""
         return self.recovered.value is not None and self.recovered.value > 1 + ROUNDING

@@ -85,10 +85,12 @@ def _answer(claim: Claim) -> float:
 
 
 def _controlled(claim: Claim, planned: Plan) -> Passes:
+    """What else a claim says, and its controls."""
     if planned.occurrences > 1:
         yield _costed(claim, "shuffled values", PERMUTATIONS * planned.rows, _each(planned))
     if claim.separable:
         yield _costed(claim, "inputs apart", planned.rows * min(APART_DRAWS, planned.draws), _each(planned))
+    yield _costed(claim, "the model's own answers", planned.rows, _answer(claim))
     expect = claim.hypothesis.expect
     if expect is not None and expect.interchange is not None:
         yield from _interchange(claim, planned.rows)

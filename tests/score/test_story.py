@@ -165,3 +165,17 @@ def test_candidates_are_those_of_the_row_or_of_all_data_by_hand(metric: str) -> 
         right.append(max(likely, key=lambda c: likely[c]) == row.columns["first"])
     assert sum(right) < 14
     assert story_score(bench, np.arange(14), None, 0).share.value == pytest.approx(np.mean(right))
+
+
+def test_what_breaks_a_claim_is_not_looked_for_in_its_swaps_where_its_story_is_wrong() -> None:
+    told, broken = scrub.test(copied(lambda x: 1 - x)), scrub.test(sum_claim(expect=recovers(0.999)))
+    assert (told.verdict, told.explanation, told.effects) == ("refuted", (), ())
+    assert (broken.verdict, bool(broken.explanation)) == ("refuted", True)
+
+
+def test_the_plan_counts_what_reading_the_answers_costs() -> None:
+    (compose,) = collect([f"{GALLERY / 'compose.py'}::compose"]).hypotheses
+    verbs = {verb.name: {p.name: p for p in verb.passes} for verb in scrub.plan(compose, draws=2).verbs}
+    found = verbs["test"]["the model's own answers"]
+    assert found.calls == 300
+    assert 0 < (found.forwards or 0) == (verbs["test"]["random rows"].forwards or 0) / 2

@@ -1,4 +1,4 @@
-"""Variables whose swaps test no values are named, with what to do; where all inner ones are so, the verdict says it."""
+"""Variables whose swaps test no values are named, with what to do; where all inner ones are so, so is the reason."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_donors_that_are_mostly_the_row_itself(exact: bool) -> None:
     (line,) = lines(result)
     assert line == (
         "100% of the donors of mid are the row itself, which tests no value (half of the rows share theirs with 0 "
-        "others or fewer): bring more rows for each value; what reads it tells apart 4 of 16 of its values: a coarser "
-        "value tests more."
+        "others or fewer): bring more rows for each value; what reads it tells apart 4 of 16 of its values: a "
+        "coarser value tests more."
     )
     assert "tests paths" not in result.reason
     assert f"warning: {line}" in str(result)
