@@ -50,6 +50,11 @@ def _is_below(swap: Swap, other: Swap, everything: Swaps) -> bool:
     return all(n.path in here or any(n.path.startswith(f"{o.path}/") for o in nodes) for n in everything[swap])
 
 
+def apart_calls(claim: Claim, rows: int, draws: int | None) -> int:
+    """The calls of a claim whose unclaimed inputs come from different rows, where they can; exact, at most."""
+    return rows * min(APART_DRAWS, draws or APART_DRAWS) if claim.separable else 0
+
+
 @frozen
 class Budget:
     """What may be spent on what breaks a claim: `chosen` swaps, each of `runs` on `rows` rows x `draws` draws."""

@@ -105,7 +105,7 @@ class Result:
 
     @property
     def broken_by_swaps(self) -> bool:
-        """Whether it is refuted by what is recovered, of all swaps or of the adversary's: not by what it says besides."""
+        """Whether what is recovered, by all swaps or by the adversary, refutes it: not what it says besides."""
         shares = (self.recovered, self.adversary.share if self.adversary else None)
         below = [share.high is not None and share.high < self.bar for share in shares if share is not None]
         return self.verdict == REFUTED and any(below)

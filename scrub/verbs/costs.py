@@ -18,7 +18,6 @@ from scrub.engine.draw import all_swaps
 from scrub.errors import ScrubError
 from scrub.model.source import Source
 from scrub.score.cost import (
-    APART_DRAWS,
     CHOICES,
     DONORS,
     MODELS,
@@ -28,6 +27,7 @@ from scrub.score.cost import (
     SEARCH_ROWS,
     UNTRAINED_DRAWS,
     Budget,
+    apart_calls,
     effect_runs,
 )
 
@@ -88,8 +88,7 @@ def _controlled(claim: Claim, planned: Plan) -> Passes:
     """What else a claim says, and its controls."""
     if planned.occurrences > 1:
         yield _costed(claim, "shuffled values", PERMUTATIONS * planned.rows, _each(planned))
-    if claim.separable:
-        yield _costed(claim, "inputs apart", planned.rows * min(APART_DRAWS, planned.draws), _each(planned))
+    yield _costed(claim, "inputs apart", apart_calls(claim, planned.rows, planned.draws), _each(planned), "<=")
     yield _costed(claim, "the model's own answers", planned.rows, _answer(claim))
     expect = claim.hypothesis.expect
     if expect is not None and expect.interchange is not None:

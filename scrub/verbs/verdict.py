@@ -38,7 +38,7 @@ def judged(
     from scrub.score.adversary import challenge
     from scrub.score.apart import apart
     from scrub.score.controls import control
-    from scrub.score.cost import APART_DRAWS, PERMUTATIONS
+    from scrub.score.cost import PERMUTATIONS, apart_calls
     from scrub.score.holds import held_values
     from scrub.score.judge import conclude
     from scrub.score.noise import on_own_scale
@@ -55,8 +55,9 @@ def judged(
     with progress(f"{hypothesis.title}: controls", PERMUTATIONS * len(samples.references)) as done:
         result = control(bench, samples, result, seed, controls, done)
     result = vacuous(bench.claim, result)
-    if controls != "none":
-        with progress(f"{hypothesis.title}: inputs apart", APART_DRAWS * len(samples.references)) as done:
+    if controls != "none" and result.verdict in ("supported", "inconclusive"):
+        total = apart_calls(bench.claim, len(samples.references), result.draws)
+        with progress(f"{hypothesis.title}: inputs apart", total) as done:
             result = apart(bench, samples, result, lambda other: bench_of(other, source, weights, run), done)
     if controls == "all" and result.verdict != "undefined":
         result = _more_controls(hypothesis, bench, samples, result, source, weights, model, seed, run)

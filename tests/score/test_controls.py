@@ -70,7 +70,7 @@ def test_the_table_has_one_draw_of_every_row_for_each_permutation() -> None:
 def test_controls_by_definition() -> None:
     result = scrub.test(sum_claim(), draws=5, explain=False)
     found = {c["name"]: c for c in result.to_dict()["controls"]}
-    assert list(found) == ["keep everything", "replace everything", "constant", "shuffled values"]
+    assert list(found) == ["keep everything", "replace everything", "constant", "shuffled values", "apart"]
     keep, replace = found["keep everything"], found["replace everything"]
     assert (keep["value"], keep["low"], keep["high"], keep["bits"]) == (1, 1, 1, pytest.approx(np.log2(12)))
     assert (replace["value"], replace["bits"]) == (0, 0)

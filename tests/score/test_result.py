@@ -18,7 +18,7 @@ KEYS = {
     "hypothesis", "digest", "foil", "verdict", "reason", "passed", "expect", "recovered", "constant", "bar", "metric",
     "unexplained", "bits", "story", "rows", "draws", "seed", "diagnostics", "options",
 }  # fmt: skip
-MORE = {"provenance", "explanation", "controls", "adversary", "since"}
+MORE = {"provenance", "explanation", "controls", "adversary", "since", "ceiling", "holds", "interchange"}
 
 
 @pytest.fixture(scope="module")
