@@ -11,7 +11,7 @@ from scrub.claims.problems import Problem, gathered
 from scrub.claims.titles import short_name
 from scrub.report.since import since_lines
 from scrub.report.swaps import HEAD, LEGEND, swap_row
-from scrub.score.control import RANDOM, SHUFFLED, UNTRAINED
+from scrub.score.control import APART, RANDOM, SHUFFLED, UNTRAINED
 
 if TYPE_CHECKING:
     from scrub.claims.check import Checked
@@ -51,11 +51,15 @@ def details(result: Result, legend: bool = True) -> list[str]:
 def _facts(result: Result) -> Iterator[tuple[str, str]]:
     m, u = result.metric, result.unexplained
     yield m.name, f"model {m.model:.3f}, scrubbed {m.scrubbed:.3f}, random {m.random:.3f}; {m.better} is better"
+    if result.ceiling is not None:
+        yield "ceiling", str(result.ceiling)
     if result.constant is not None:
         yield "constant", f"the best answer that ignores its input recovers {result.constant:z.2f}"
     for control in result.controls:
         if control.name == SHUFFLED:
             yield "shuffled", f"the same sites with the values of other rows recover {control}"
+        elif control.name == APART:
+            yield "apart", f"with unclaimed inputs from different rows the claim recovers {control}"
         elif control.name == RANDOM:
             yield "elsewhere", f"the same claim on other heads of its layers recovers {control}"
         elif control.name == UNTRAINED:
@@ -67,8 +71,10 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     explained = "" if u.explained is None else f", explained {u.explained:z.2f}"
     yield "unexplained", f"AUE {u.aue:.3f} of ATE {u.ate:.3f}{explained} (row by row, errors cannot cancel)"
     yield "bits", f"the claim keeps {result.bits.kept:.1f} of the {result.bits.everything:.1f} that tell rows apart"
-    if result.accuracy is not None:
-        yield "story", f"by itself right on {result.accuracy:.1%} of the scored rows"
+    right = "" if result.accuracy is None else f"; by itself right on {result.accuracy:.1%} of the scored rows"
+    yield "story", f"{result.story}{right}"
+    yield from (("holds", f"the value is held on a share of rows: {part}") for part in result.holds)
+    yield from (("interchange", f"the model answers as the story does: {part}") for part in result.interchange)
     draws = "every draw" if result.draws is None else f"{result.draws} draws"
     sample = f"{result.rows} rows x {draws}, seed {result.seed}"
     level = f"; {result.recovered.level:.0%} interval over rows, given the pool"

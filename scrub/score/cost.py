@@ -13,6 +13,8 @@ from scrub.engine.unroll import Occurrence
 
 PERMUTATIONS = 20  # of shuffled values, one draw each
 SEARCH_ROWS, SEARCH_DRAWS = 64, 4  # on which an adversary searches
+APART_DRAWS = 4  # with unclaimed inputs from different rows
+DONORS = 5  # of interchange, for each row and variable
 CHOICES, MOVED_DRAWS = 5, 4  # of random sites
 MODELS, UNTRAINED_DRAWS = 3, 4  # that learnt nothing
 QUICK_ROWS, QUICK_DRAWS = 64, 4  # on which it is looked for what breaks a claim, at most
@@ -46,6 +48,11 @@ def _is_below(swap: Swap, other: Swap, everything: Swaps) -> bool:
     nodes = everything[other]
     here = {node.path for node in nodes} if (other[1], swap[1]) == ("donor", "rest") else set[str]()
     return all(n.path in here or any(n.path.startswith(f"{o.path}/") for o in nodes) for n in everything[swap])
+
+
+def apart_calls(claim: Claim, rows: int, draws: int | None) -> int:
+    """The calls of a claim whose unclaimed inputs come from different rows, where they can; exact, at most."""
+    return rows * min(APART_DRAWS, draws or APART_DRAWS) if claim.separable else 0
 
 
 @frozen

@@ -77,7 +77,7 @@ def swap_effects(
     """
     everything = all_swaps(bench.tree, bench.claim)
     references = samples.references
-    means = np.array([[0.0, samples.random.mean(), samples.model.mean()]])
+    means = np.array([[0.0, samples.random.mean(), samples.top.mean()]])
 
     def share(table: Float[np.ndarray, "row draw"]) -> float | None:
         found = float(ratio(np.array([[table.mean(), means[0, 1], means[0, 2]]]))[0])
@@ -180,6 +180,7 @@ def _part(samples: Samples, rows: int, draws: int) -> Samples:
         samples.references[:rows], samples.model[:rows],
         samples.scrubbed[:rows, :draws], samples.random[:rows, :draws],
         samples.scrubbed_distance[:rows, :draws], samples.random_distance[:rows, :draws],
+        ceiling=None if samples.ceiling is None else samples.ceiling[:rows],
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
 from scrub.score.effect import SwapEffect
 from scrub.score.power import DETECTABLE, Spread
+from scrub.score.spoken import Ceiling, PartScore, StoryScore
 from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
@@ -58,7 +59,8 @@ class Result:
     `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
-    `since` what changed since the last run of the claim, where runs are kept.
+    `since` what changed since the last run of the claim, where runs are kept; `story` how far the story's answers
+    are the model's own; `ceiling` what noise leaves, `holds` and `interchange` what else the claim says of its parts.
     """
 
     hypothesis: str
@@ -91,11 +93,22 @@ class Result:
     worst: tuple[WorstRow, ...] = ()
     effects: tuple[SwapEffect, ...] = ()
     since: Since | None = None
+    story: StoryScore = field(factory=StoryScore)
+    ceiling: Ceiling | None = None
+    holds: tuple[PartScore, ...] = ()
+    interchange: tuple[PartScore, ...] = ()
 
     @property
     def passed(self) -> bool:
         """A claim passes when it is supported, a foil only when it is refuted."""
         return self.verdict == (REFUTED if self.foil else SUPPORTED)
+
+    @property
+    def broken_by_swaps(self) -> bool:
+        """Whether what is recovered, by all swaps or by the adversary, refutes it: not what it says besides."""
+        shares = (self.recovered, self.adversary.share if self.adversary else None)
+        below = [share.high is not None and share.high < self.bar for share in shares if share is not None]
+        return self.verdict == REFUTED and any(below)
 
     @property
     def better_than_model(self) -> bool:
@@ -111,6 +124,9 @@ class Result:
             "metric": {"name": m.name, "better": m.better, "model": m.model, "scrubbed": m.scrubbed,
                        "random": m.random},
             "unexplained": {"aue": u.aue, "ate": u.ate, "explained": u.explained},
+            "story": self.story.to_dict(), "ceiling": self.ceiling.to_dict() if self.ceiling else None,
+            "holds": [part.to_dict() for part in self.holds],
+            "interchange": [part.to_dict() for part in self.interchange],
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],

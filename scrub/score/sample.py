@@ -119,7 +119,8 @@ def compile_claim(claim: Claim) -> tuple[Occurrence, Program]:
 class Samples:
     """Numbers by reference row and draw (one column when exact); distances are |metric - the model's metric|.
 
-    `swaps` tells what the draws were like; `own_rest` counts calls that found no rest row (`empty="self"`).
+    `swaps` tells what the draws were like; `own_rest` counts calls that found no rest row (`empty="self"`); `ceiling`
+    is the metric with the claim's noise redrawn.
     """
 
     references: Int[np.ndarray, " row"]
@@ -130,12 +131,18 @@ class Samples:
     random_distance: Table
     swaps: tuple[Swaps, ...] = ()
     own_rest: float = 0
+    ceiling: Float[np.ndarray, " row"] | None = None
+
+    @property
+    def top(self) -> Float[np.ndarray, " row"]:
+        """Where the scale of `recovered` ends: the model's metric, or what is left of it where noise is redrawn."""
+        return self.model if self.ceiling is None else self.ceiling
 
     @property
     def columns(self) -> Float[np.ndarray, "row k"]:
-        """Row means of scrubbed, random, model and the two distances: what the bootstrap keeps together."""
+        """Row means of scrubbed, random, top and the two distances: what the bootstrap keeps together."""
         means = [x.mean(1) for x in (self.scrubbed, self.random, self.scrubbed_distance, self.random_distance)]
-        return np.stack([means[0], means[1], self.model, means[2], means[3]], axis=1)
+        return np.stack([means[0], means[1], self.top, means[2], means[3]], axis=1)
 
 
 def chunks(references: Int[np.ndarray, " row"], draws: int, size: int) -> list[Calls]:

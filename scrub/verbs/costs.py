@@ -19,6 +19,7 @@ from scrub.errors import ScrubError
 from scrub.model.source import Source
 from scrub.score.cost import (
     CHOICES,
+    DONORS,
     MODELS,
     MOVED_DRAWS,
     PERMUTATIONS,
@@ -26,10 +27,10 @@ from scrub.score.cost import (
     SEARCH_ROWS,
     UNTRAINED_DRAWS,
     Budget,
+    apart_calls,
     effect_runs,
 )
 
-DONORS = 5  # of interchange
 Passes = Iterator[Pass]
 
 
@@ -72,6 +73,8 @@ def _sampled(claim: Claim, planned: Plan) -> Passes:
     yield _costed(claim, "rows of the pool", planned.pool * (2 if pseudo else 1), bound="<=" if pseudo else "")
     yield _costed(claim, "draws", calls, _each(planned))
     yield _costed(claim, "random rows", calls, _answer(claim))
+    if claim.options.noise:
+        yield _costed(claim, "noise redrawn", calls)
 
 
 def _answer(claim: Claim) -> float:
@@ -82,9 +85,14 @@ def _answer(claim: Claim) -> float:
 
 
 def _controlled(claim: Claim, planned: Plan) -> Passes:
+    """What else a claim says, and its controls."""
     if planned.occurrences > 1:
         yield _costed(claim, "shuffled values", PERMUTATIONS * planned.rows, _each(planned))
+    yield _costed(claim, "inputs apart", apart_calls(claim, planned.rows, planned.draws), _each(planned), "<=")
+    yield _costed(claim, "the model's own answers", planned.rows, _answer(claim))
     expect = claim.hypothesis.expect
+    if expect is not None and expect.interchange is not None:
+        yield from _interchange(claim, planned.rows)
     if expect is not None and expect.any_swaps:
         searched = min(SEARCH_ROWS, -(-planned.rows // 2)) * min(SEARCH_DRAWS, planned.draws)
         tried = 2 * (1 + _number_of_swaps(claim, planned))  # from all swaps and from none, one step each

@@ -49,12 +49,14 @@ def sampled(bench: ClaimBench, used: Int[np.ndarray, " row"], draws: int, seed: 
 
     Raises ClaimError for more draws than this machine's memory holds.
     """
+    from scrub.score.noise import with_ceiling
     from scrub.score.sample import enumerate_exactly, sample
 
     if not exact:
         fitting(len(used), draws)
     with progress(bench.claim.hypothesis.title, len(used) * (1 if exact else draws)) as done:
-        return enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
+        found = enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
+    return with_ceiling(bench, found, None if exact else draws, seed)
 
 
 def bench_of(claim: Claim, source: Source, weights: Transformer | None, run: Run | None = None) -> ClaimBench:

@@ -56,7 +56,7 @@ def test(
         exact=exact, controls=controls, run=run,
     )  # fmt: skip
     wanted = not hypothesis.foil_reason if explain is None else explain
-    if wanted and not exact and result.verdict == "refuted":
+    if wanted and not exact and result.broken_by_swaps:
         result = what_breaks(bench, samples, result, seed)
     if run is not None:
         result = run.record(claim, result)

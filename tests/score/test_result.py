@@ -16,9 +16,9 @@ from scrub.score.result import gap, ratio
 
 KEYS = {
     "hypothesis", "digest", "foil", "verdict", "reason", "passed", "expect", "recovered", "constant", "bar", "metric",
-    "unexplained", "bits", "rows", "draws", "seed", "diagnostics", "options",
+    "unexplained", "bits", "story", "rows", "draws", "seed", "diagnostics", "options",
 }  # fmt: skip
-MORE = {"provenance", "explanation", "controls", "adversary", "since"}
+MORE = {"provenance", "explanation", "controls", "adversary", "since", "ceiling", "holds", "interchange"}
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ def _scores(result: Mapping[str, Any]) -> list[tuple[str, str] | None]:
         (metric["name"], f"{ends}; {metric['better']} is better"),
         ("unexplained", f"AUE {number(off['aue'])} of ATE {number(off['ate'])}{explained} (row by row)"),
         ("bits", f"keeps {bits['kept']:.1f} of the {bits['everything']:.1f} that tell rows apart"),
+        ("story", span(result["story"])) if result.get("story") else None,
         ("sample", f"{result['rows']} rows x {draws}, seed {result['seed']}"),
         ("options", settings(result["options"])) if result["options"] else None,
     ]
