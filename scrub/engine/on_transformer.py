@@ -88,7 +88,7 @@ class TransformerEvaluator:
     program: Program
 
     def answers(self, numbered: Numbered) -> Float[Tensor, "call d"]:
-        """The final stream at the answer's position for every call."""
+        """The final stream at the answer's position for every call, root after root."""
         values: dict[int, Value] = {}
         seen: dict[int, Seen] = {}
         with torch.no_grad():
@@ -102,9 +102,11 @@ class TransformerEvaluator:
                 for freed in self.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
-            root = self.program.parts[self.program.tree.path][-1]
-            answer = torch.from_numpy(numbered.answer).to(self.rows.model.device)
-            return values[root][0][:, 0].index_select(0, answer)
+            device = self.rows.model.device
+            return torch.cat([
+                values[step][0][:, 0].index_select(0, torch.from_numpy(answer).to(device))
+                for (_, step), answer in zip(self.program.answers, numbered.answers, strict=True)
+            ])  # fmt: skip
 
     def _contexts(self, numbered: Numbered, number: int) -> Int[Tensor, "n column"]:
         return torch.from_numpy(numbered.batches[number].contexts).to(self.rows.model.device)

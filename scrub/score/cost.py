@@ -75,3 +75,8 @@ class Budget:
         times = min(QUICK_DRAWS, draws, each // few)
         count = int((needed * few * times <= rows * draws).sum())
         return cls(tuple(nearest[:count]), len(nearest), int(needed[count - 1]) if count else 0, few, times)
+
+
+def few_draws(draws: int) -> int:
+    """Of a test's draws, those on which it is asked what each part earns: a quarter, and at least two."""
+    return min(draws, max(2, draws // 4))

@@ -11,6 +11,7 @@ from scrub.claims.seen import Seen
 from scrub.score.bits import Bits
 from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
+from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.power import DETECTABLE, Spread
 from scrub.score.statistics import Interval
@@ -58,7 +59,8 @@ class Result:
     `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
-    `since` what changed since the last run of the claim, where runs are kept.
+    `earned` is what each part of the claim earns; `since` what changed since the last run of the claim, where runs
+    are kept.
     """
 
     hypothesis: str
@@ -90,6 +92,7 @@ class Result:
     spread: Spread | None = None
     worst: tuple[WorstRow, ...] = ()
     effects: tuple[SwapEffect, ...] = ()
+    earned: tuple[Earned, ...] = ()
     since: Since | None = None
 
     @property
@@ -112,6 +115,7 @@ class Result:
                        "random": m.random},
             "unexplained": {"aue": u.aue, "ate": u.ate, "explained": u.explained},
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
+            "earned": [one.to_dict() for one in self.earned],
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],
             "adversary": self.adversary.to_dict() if self.adversary else None,

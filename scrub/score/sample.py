@@ -61,9 +61,10 @@ class ClaimBench:
         return finite(self.measured.of(self.rows.outputs(references), references), references, "for the model")
 
     def scrubbed(self, calls: Calls, drawn: dict[str, Drawn]) -> Float[np.ndarray, " call"]:
-        """The metric of the scrubbed answer of every call."""
+        """The metric of the scrubbed answer of every call; of several roots, root after root."""
         outputs = self.evaluator.answers(self.numbering.number(drawn))
-        return finite(self.measured.of(outputs, calls.reference), calls.reference, "for the scrubbed model")
+        rows = np.tile(calls.reference, len(self.program.roots))
+        return finite(self.measured.of(outputs, rows), rows, "for the scrubbed model")
 
     def random(self, calls: Calls, whole: Int[np.ndarray, " call"]) -> Float[np.ndarray, " call"]:
         """The metric of the empty claim, which reads the row `whole`, for every call."""
@@ -73,7 +74,7 @@ class ClaimBench:
     def alone(self, calls: Calls, drawn: dict[str, Drawn]) -> NumberBlock:
         """The block of the scrubbed metric of every call."""
         return NumberBlock(
-            lambda: key("scrubbed", *self._told(calls, drawn)), lambda: {"scrubbed": self.scrubbed(calls, drawn)}
+            lambda: key("scrubbed", *self.told(calls, drawn)), lambda: {"scrubbed": self.scrubbed(calls, drawn)}
         )
 
     def beside(self, calls: Calls, drawn: dict[str, Drawn], whole: Int[np.ndarray, " call"]) -> NumberBlock:
@@ -82,9 +83,9 @@ class ClaimBench:
         def compute() -> Arrays:
             return {"scrubbed": self.scrubbed(calls, drawn), "random": self.random(calls, whole)}
 
-        return NumberBlock(lambda: key("both", *self._told(calls, drawn), self._identities(whole)), compute)
+        return NumberBlock(lambda: key("both", *self.told(calls, drawn), self._identities(whole)), compute)
 
-    def _told(self, calls: Calls, drawn: dict[str, Drawn]) -> Iterator[str | np.ndarray]:
+    def told(self, calls: Calls, drawn: dict[str, Drawn]) -> Iterator[str | np.ndarray]:
         """All that was drawn for calls, row by row as draws know them: their order in the pool leaves no trace."""
         yield self._identities(calls.reference)
         for path in sorted(drawn):
@@ -194,14 +195,14 @@ def _expected(
     """The expectations of `EXPECTED` for some reference rows."""
     rows: list[list[float]] = []
     for reference, own in zip(references.tolist(), model, strict=True):
-        score = _Scorer(bench, reference, own)
+        score = Scorer(bench, reference, own)
         answer, baseline = exact.answer(reference), exact.baseline(reference)
         rows.append([d.mean(f) for f in (score.metric, score.distance) for d in (answer, baseline)])
     return dict(zip(EXPECTED, np.array(rows).T, strict=True))
 
 
 @frozen(eq=False)
-class _Scorer:
+class Scorer:
     """The metric of answers for one reference row."""
 
     bench: ClaimBench

@@ -1,0 +1,156 @@
+"""What each part of a claim earns: the claim runs again without it, and what is recovered less is its worth.
+
+Scrubbing says that nothing outside a claim matters; not that what is inside does. Parts that earn nothing alone may do
+the same work twice, so they are dropped together: greedily on one half of the rows, measured on the other. Those that
+can all go are superfluous. Those that matter once others are gone are spare: what cannot go with these any more, and
+what was dropped in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import networkx as nx
+import numpy as np
+from attrs import evolve
+
+from scrub.claims.parts import COMPONENT, EDGE, ClaimPart, is_spare, parts_of
+from scrub.claims.resolved import Claim
+from scrub.errors import ClaimError, did_you_mean, some
+from scrub.score.earned import IS_EARNED, IS_SPARE, IS_SUPERFLUOUS, IS_UNCLEAR, WORTH, Earned
+from scrub.score.result import Result
+from scrub.score.sample import ClaimBench, Samples
+from scrub.score.statistics import Interval
+from scrub.score.taken import Dropped, Taken
+from scrub.score.verdict import INCONCLUSIVE, SUPPORTED
+from scrub.score.verdict import UNDEFINED as NO_VERDICT
+
+PARTS = ("all", "none")
+
+
+def known_parts(word: str) -> None:
+    """Raises ClaimError for a word that does not say of which parts it is asked what they earn."""
+    if word not in PARTS:
+        raise ClaimError(f"parts={word!r} is unknown.{did_you_mean(str(word), PARTS)} Known: {', '.join(PARTS)}.")
+
+
+def with_earned(
+    bench: ClaimBench, samples: Samples, result: Result, seed: int, exact: bool = False,
+    done: Callable[[int], None] = lambda _: None,
+) -> Result:  # fmt: skip
+    """A result with what each part earns, and its verdict; where nothing can be recovered no part can earn."""
+    if result.verdict == NO_VERDICT:
+        return result
+    found = what_parts_earn(Taken(bench, samples, seed, exact, done))
+    return judged_by_parts(bench.claim, evolve(result, earned=found))
+
+
+def judged_by_parts(claim: Claim, result: Result) -> Result:
+    """A supported claim with a superfluous component or value that it does not call spare is inconclusive."""
+    found = [e.part for e in result.earned if e.word == IS_SUPERFLUOUS and e.part.kind != EDGE]
+    idle = [part for part in found if not is_spare(claim, part)]
+    if not idle or result.verdict != SUPPORTED:
+        return result
+    reason = (
+        f"superfluous: {some(part.words for part in idle)}. As much is recovered without: drop "
+        f'{"it" if len(idle) == 1 else "them"}, or say spare="{" ".join(dict.fromkeys(map(_named, idle)))}".'
+    )
+    return evolve(result, verdict=INCONCLUSIVE, reason=reason)
+
+
+def _named(part: ClaimPart) -> str:
+    """A part as `spare=` names it."""
+    return str(part).replace(" ", "_")
+
+
+def what_parts_earn(taken: Taken) -> tuple[Earned, ...]:
+    """What every part of a claim earns, in the order of `parts_of`."""
+    parts, everyone = parts_of(taken.bench.claim), taken.everyone
+    table = taken.without([frozenset([part]) for part in parts], everyone)
+    whole = taken.whole[:, 0]
+    alone = {part: taken.interval(whole, table[:, i], everyone) for i, part in enumerate(parts)}
+    idle = [part for part, loss in alone.items() if loss.high is not None and loss.high < WORTH]
+    words = _together(taken, sorted(idle, key=lambda part: alone[part].value or 0.0))
+    return tuple(Earned(part, loss, words.get(part) or _alone(loss)) for part, loss in alone.items())
+
+
+def _alone(loss: Interval) -> str:
+    return IS_EARNED if loss.low is not None and loss.low > WORTH else IS_UNCLEAR
+
+
+def _together(taken: Taken, idle: Sequence[ClaimPart]) -> dict[ClaimPart, str]:
+    """The words of parts that earn nothing alone: of all together, on rows on which they were not chosen."""
+    if not idle:
+        return {}
+    search, measure = taken.everyone[::2], taken.everyone[1::2]
+    gone = _droppable(taken, idle, search)
+    kept = [part for part in idle if part not in gone]
+    tried = [(gone, part) for part in kept]  # what cannot go with the others
+    tried += [(_besides(taken.bench.claim, gone, part, other), part) for part in gone for other in kept]
+    sets = [frozenset[ClaimPart](), gone, *(s for context, part in tried for s in (context, context | {part}))]
+    table = taken.without(list(dict.fromkeys(sets)), measure)
+    column = {dropped: table[:, i] for i, dropped in enumerate(dict.fromkeys(sets))}
+
+    def interval(less: Dropped, more: Dropped) -> Interval:
+        return taken.interval(column[less], column[more], measure)
+
+    matters = {part for context, part in tried if _alone(interval(context, context | {part})) == IS_EARNED}
+    free = interval(frozenset(), gone)
+    rest = IS_SUPERFLUOUS if free.high is not None and free.high < WORTH else IS_UNCLEAR
+    return {part: IS_SPARE if part in matters else rest if part in gone else IS_UNCLEAR for part in idle}
+
+
+def _droppable(taken: Taken, idle: Sequence[ClaimPart], at: np.ndarray) -> Dropped:
+    """As many parts as can go together, those that earn least first: by halves, so that few runs are needed.
+
+    A set that recovers more than the claim does is the new measure: what it gains pays for no other part.
+    """
+    least = 0.0
+
+    def more(gone: Dropped, parts: Sequence[ClaimPart]) -> Dropped:
+        nonlocal least
+        if not parts:
+            return gone
+        loss = float(taken.losses([gone.union(parts)], at)[0])
+        if loss - least < WORTH:
+            least = min(least, loss)
+            return gone.union(parts)
+        half = len(parts) // 2
+        return more(more(gone, parts[:half]), parts[half:]) if half else gone
+
+    return more(frozenset(), idle)
+
+
+def _besides(claim: Claim, gone: Dropped, part: ClaimPart, other: ClaimPart) -> Dropped:
+    """Without `other`, and without what is gone but for a part and all that works with it.
+
+    With its readers dropped, or what it reads, nothing would be left for the part to do.
+    """
+    on_its_way = _chain(claim, part)
+    return frozenset(q for q in (*gone, other) if q != part and (not _ends(q) <= on_its_way or _mates(q, part)))
+
+
+def _mates(one: ClaimPart, other: ClaimPart) -> bool:
+    """Components of one variable do their work beside one another."""
+    return one.kind == other.kind == COMPONENT and one.variable == other.variable
+
+
+def _ends(part: ClaimPart) -> set[str]:
+    """The variables between which an edge runs, or whose value or component a part is."""
+    return {part.variable, part.parent} if part.kind == EDGE else {part.variable}
+
+
+def _chain(claim: Claim, part: ClaimPart) -> set[str]:
+    """The variables on a part's way: of an edge its ends, what is computed from it, and what it is computed from."""
+    graph = _reads(claim)
+    return _ends(part) | nx.descendants(graph, part.variable) | nx.ancestors(graph, part.parent or part.variable)
+
+
+def _reads(claim: Claim) -> nx.DiGraph[str]:
+    """Who reads whom, from parents to readers."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(claim.placement.reached())
+    for name in claim.placement.reached():
+        parents: Iterable[str] = (p for site in claim.placement.placed[name].sites for p in site.parents())
+        graph.add_edges_from((parent, name) for parent in parents)
+    return graph
