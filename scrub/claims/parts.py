@@ -1,6 +1,6 @@
 """The parts of a claim, each of which should earn its place: components of sites, edges through channels, values.
 
-A part is known by where it stands in the claim, and printed as results have it: `9.6`, `subject -> name.q`, `subject`.
+A part is known by where it stands in the claim, and printed as results have it: `9.6`, `subject -> name.q`.
 """
 
 from __future__ import annotations

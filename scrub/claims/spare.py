@@ -26,7 +26,7 @@ def printed_name(word: str) -> str:
 def unknown_spare(hypothesis: Hypothesis, sites: Mapping[str, Place]) -> Iterator[Problem]:
     """A problem for every name that is neither a component nor a placed variable of the claim.
 
-    Rivals and variants inherit what the claim calls spare: a name that the claim itself has is none of their mistakes.
+    Rivals and variants inherit what the claim calls spare: a name that the claim itself has is no mistake.
     """
     names = set(_names(sites))
     lacking = [word for word in hypothesis.options.spare if not names & {word, printed_name(word)}]

@@ -7,7 +7,7 @@ the order of row digests. So draws do not depend on batch size, row order, decla
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -43,6 +43,17 @@ class Drawn:
 
     own: Int[np.ndarray, " call"]
     rest: Int[np.ndarray, "call input"]
+
+    @classmethod
+    def joined(cls, trees: Sequence[Mapping[str, Drawn]]) -> dict[str, Drawn]:
+        """The rows of several lists of calls of one tree, after one another."""
+        return {
+            path: cls(
+                np.concatenate([drawn[path].own for drawn in trees]),
+                np.concatenate([drawn[path].rest for drawn in trees]),
+            )
+            for path in trees[0]
+        }
 
 
 @frozen(eq=False)

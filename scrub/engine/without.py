@@ -10,8 +10,8 @@ What a part leaves behind:
   all below it. A component that was dropped stays on r where it is passed through, as a claimed one does;
 - an edge: the channel reads r there. A parent that no channel reads any more is dropped for this reader;
 - a value: donors come from all rows of the stratum, wherever the variable is read. Members of a `together` group keep
-  their common donor, which still agrees with the calling row on the others. An edge that is dropped takes no agreement
-  away: it is the read that is taken away, and nothing else.
+  their common donor, which still agrees with the calling row on the others; an edge that is dropped takes a read away
+  and no agreement.
 """
 
 from __future__ import annotations

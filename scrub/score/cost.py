@@ -16,6 +16,7 @@ SEARCH_ROWS, SEARCH_DRAWS = 64, 4  # on which an adversary searches
 CHOICES, MOVED_DRAWS = 5, 4  # of random sites
 MODELS, UNTRAINED_DRAWS = 3, 4  # that learnt nothing
 QUICK_ROWS, QUICK_DRAWS = 64, 4  # on which it is looked for what breaks a claim, at most
+LEAST_DRAWS = 2  # of what a part earns
 LEAST = 16  # calls of a run: fewer tell nothing
 Swaps = Mapping[Swap, tuple[Occurrence, ...]]  # with the occurrences that share each
 
@@ -79,4 +80,4 @@ class Budget:
 
 def few_draws(draws: int) -> int:
     """Of a test's draws, those on which it is asked what each part earns: a quarter, and at least two."""
-    return min(draws, max(2, draws // 4))
+    return min(draws, max(LEAST_DRAWS, draws // 4))

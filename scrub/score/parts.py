@@ -1,9 +1,9 @@
 """What each part of a claim earns: the claim runs again without it, and what is recovered less is its worth.
 
-Scrubbing says that nothing outside a claim matters; not that what is inside does. Parts that earn nothing alone may do
-the same work twice, so they are dropped together: greedily on one half of the rows, measured on the other. Those that
-can all go are superfluous. Those that matter once others are gone are spare: what cannot go with these any more, and
-what was dropped in its place.
+Scrubbing says that nothing outside a claim matters; not that what is inside does. Parts that earn nothing alone may
+do the same work twice, so they are dropped together: greedily on one half of the rows, measured on the other. Those
+that can all go are superfluous. Those that matter once others are gone are spare: what cannot go with these any more,
+and what was dropped in its place.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from attrs import evolve
 from scrub.claims.parts import COMPONENT, EDGE, ClaimPart, is_spare, parts_of
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError, did_you_mean, some
+from scrub.score.cost import LEAST_DRAWS
 from scrub.score.earned import IS_EARNED, IS_SPARE, IS_SUPERFLUOUS, IS_UNCLEAR, WORTH, Earned
 from scrub.score.result import Result
 from scrub.score.sample import ClaimBench, Samples
@@ -65,17 +66,38 @@ def _named(part: ClaimPart) -> str:
 
 def what_parts_earn(taken: Taken) -> tuple[Earned, ...]:
     """What every part of a claim earns, in the order of `parts_of`."""
-    parts, everyone = parts_of(taken.bench.claim), taken.everyone
-    table = taken.without([frozenset([part]) for part in parts], everyone)
-    whole = taken.whole[:, 0]
-    alone = {part: taken.interval(whole, table[:, i], everyone) for i, part in enumerate(parts)}
+    alone = _alone(taken, parts_of(taken.bench.claim))
     idle = [part for part, loss in alone.items() if loss.high is not None and loss.high < WORTH]
     words = _together(taken, sorted(idle, key=lambda part: alone[part].value or 0.0))
-    return tuple(Earned(part, loss, words.get(part) or _alone(loss)) for part, loss in alone.items())
+    return tuple(Earned(part, loss, words.get(part) or _word(loss)) for part, loss in alone.items())
 
 
-def _alone(loss: Interval) -> str:
+def _word(loss: Interval) -> str:
     return IS_EARNED if loss.low is not None and loss.low > WORTH else IS_UNCLEAR
+
+
+def _alone(taken: Taken, parts: Sequence[ClaimPart]) -> dict[ClaimPart, Interval]:
+    """What is lost without each part: on two draws, and where these do not say what it earns on all of the few."""
+    everyone, first = taken.everyone, taken.draws[:LEAST_DRAWS]
+    table = taken.without(_each(parts), everyone, first)
+    found = {part: taken.interval(taken.whole(first), table[:, i], everyone) for i, part in enumerate(parts)}
+    unsure = [i for i, part in enumerate(parts) if _contains(found[part], WORTH)]
+    rest = taken.draws[LEAST_DRAWS:]
+    if unsure and rest:
+        more = taken.without(_each([parts[i] for i in unsure]), everyone, rest)
+        share = len(rest) / len(taken.draws)
+        for i, column in zip(unsure, more.T, strict=True):
+            means = (1 - share) * table[:, i] + share * column
+            found[parts[i]] = taken.interval(taken.whole(taken.draws), means, everyone)
+    return found
+
+
+def _each(parts: Sequence[ClaimPart]) -> list[Dropped]:
+    return [frozenset([part]) for part in parts]
+
+
+def _contains(loss: Interval, worth: float) -> bool:
+    return loss.low is not None and loss.high is not None and loss.low <= worth <= loss.high
 
 
 def _together(taken: Taken, idle: Sequence[ClaimPart]) -> dict[ClaimPart, str]:
@@ -87,14 +109,15 @@ def _together(taken: Taken, idle: Sequence[ClaimPart]) -> dict[ClaimPart, str]:
     kept = [part for part in idle if part not in gone]
     tried = [(gone, part) for part in kept]  # what cannot go with the others
     tried += [(_besides(taken.bench.claim, gone, part, other), part) for part in gone for other in kept]
-    sets = [frozenset[ClaimPart](), gone, *(s for context, part in tried for s in (context, context | {part}))]
-    table = taken.without(list(dict.fromkeys(sets)), measure)
-    column = {dropped: table[:, i] for i, dropped in enumerate(dict.fromkeys(sets))}
+    sets = list(
+        dict.fromkeys([frozenset(), gone, *(s for context, part in tried for s in (context, context | {part}))])
+    )
+    table = dict(zip(sets, taken.without(sets, measure, taken.draws).T, strict=True))
 
     def interval(less: Dropped, more: Dropped) -> Interval:
-        return taken.interval(column[less], column[more], measure)
+        return taken.interval(table[less], table[more], measure)
 
-    matters = {part for context, part in tried if _alone(interval(context, context | {part})) == IS_EARNED}
+    matters = {part for context, part in tried if _word(interval(context, context | {part})) == IS_EARNED}
     free = interval(frozenset(), gone)
     rest = IS_SUPERFLUOUS if free.high is not None and free.high < WORTH else IS_UNCLEAR
     return {part: IS_SPARE if part in matters else rest if part in gone else IS_UNCLEAR for part in idle}
@@ -111,7 +134,7 @@ def _droppable(taken: Taken, idle: Sequence[ClaimPart], at: np.ndarray) -> Dropp
         nonlocal least
         if not parts:
             return gone
-        loss = float(taken.losses([gone.union(parts)], at)[0])
+        loss = taken.loss(gone.union(parts), at)
         if loss - least < WORTH:
             least = min(least, loss)
             return gone.union(parts)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -157,10 +158,25 @@ def resample_only(
     done: Callable[[int], None] = lambda _: None,
 ) -> Table:  # fmt: skip
     """The scrubbed metric when only some swaps are made; the others use the calling row itself."""
-    some = Draws(bench.claim, seed, made)
-    pieces = chunks(references, draws, at_once(bench))
-    found = gathered(bench.keep, (bench.alone(calls, some.tree(bench.tree, calls)) for calls in pieces), done)
-    return found["scrubbed"].reshape(len(references), draws)
+    return next(resample_each(bench, references, draws, seed, [made], done))
+
+
+def resample_each(
+    bench: ClaimBench, references: Int[np.ndarray, " row"], draws: int, seed: int, sets: Iterable[Container[Swap]],
+    done: Callable[[int], None] = lambda _: None,
+) -> Iterator[Table]:  # fmt: skip
+    """The scrubbed metric for each of several sets of swaps that are made: as many together as one piece holds."""
+    waiting, calls = iter(sets), chunks(references, draws, at_once(bench))
+    while some := list(islice(waiting, max(1, at_once(bench) // (len(references) * draws)))):
+        each = [Draws(bench.claim, seed, made) for made in some]
+        found = gathered(bench.keep, (_alike(bench, each, piece) for piece in calls), done)["scrubbed"]
+        yield from found.reshape(len(some), len(references), draws)
+
+
+def _alike(bench: ClaimBench, each: list[Draws], calls: Calls) -> NumberBlock:
+    """The same calls drawn in several ways, one after another."""
+    again = Calls(np.tile(calls.reference, len(each)), np.tile(calls.draw, len(each)))
+    return bench.alone(again, Drawn.joined([draws.tree(bench.tree, calls) for draws in each]))
 
 
 def enumerate_exactly(

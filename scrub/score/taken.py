@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 from attrs import evolve, frozen
@@ -28,7 +28,7 @@ CHANGED_AT_ONCE = 64  # changed claims that are computed together, sharing what 
 ANSWERS_AT_ONCE = 8  # of all of them together: times as many as a claim's own calls
 
 
-@frozen(eq=False, slots=False)
+@frozen(eq=False)
 class Taken:
     """A sampled claim from which parts are taken away. `exact` enumerates, else a few of the draws are made again."""
 
@@ -39,48 +39,51 @@ class Taken:
     done: Callable[[int], None] = lambda _: None
 
     @property
-    def draws(self) -> int:
-        return 1 if self.exact else few_draws(self.samples.scrubbed.shape[1])
-
-    @cached_property
-    def whole(self) -> Float[np.ndarray, "row column"]:
-        """Row means of (scrubbed, random, model): the claim on the same few draws."""
-        few = self.samples.scrubbed[:, : self.draws].mean(1)
-        return np.stack([few, self.samples.random.mean(1), self.samples.model], axis=1)
+    def draws(self) -> range:
+        """The first few draws of the claim's own."""
+        return range(1 if self.exact else few_draws(self.samples.scrubbed.shape[1]))
 
     @property
     def everyone(self) -> Places:
         return np.arange(len(self.samples.references))
 
-    def without(self, sets: Sequence[Dropped], at: Places) -> Float[np.ndarray, "row set"]:
-        """The scrubbed metric without each set of parts: means over draws."""
+    def whole(self, draws: range) -> Float[np.ndarray, " row"]:
+        """The scrubbed metric of the claim itself: means over some of its draws."""
+        return self.samples.scrubbed[:, draws.start : draws.stop].mean(1)
+
+    def without(self, sets: Sequence[Dropped], at: Places, draws: range) -> Float[np.ndarray, "row set"]:
+        """The scrubbed metric without each set of parts: means over some of the claim's draws."""
         found, references = np.zeros((len(at), len(sets))), self.samples.references[at]
         for start in range(0, len(sets), CHANGED_AT_ONCE):
             some = slice(start, start + CHANGED_AT_ONCE)
-            found[:, some] = self._some(sets[some], references)
+            found[:, some] = self._some(sets[some], references, draws)
         return found
 
-    def losses(self, sets: Sequence[Dropped], at: Places) -> Float[np.ndarray, " set"]:
-        """What each set costs, as one number: on the scale of all rows, since that of a few may be nothing."""
-        scrubbed, (_, random, model) = self.without(sets, at).mean(0), self.whole.mean(0)
-        return (scrubbed - self.whole[at, 0].mean()) / (random - model)
+    def loss(self, dropped: Dropped, at: Places) -> float:
+        """What a set costs, as one number: on the scale of all rows, since that of a few may be nothing."""
+        more = self.without([dropped], at, self.draws).mean() - self.whole(self.draws)[at].mean()
+        return float(more / (self.samples.random.mean() - self.samples.model.mean()))
 
     def interval(self, less: np.ndarray, more: np.ndarray, at: Places) -> Interval:
-        """What is recovered less with `more` taken away than with `less`, both columns of `without`."""
-        columns = np.column_stack([less, self.whole[at, 1:], more])
+        """What is recovered less with `more` taken away than with `less`, both columns of `without` or `whole`."""
+        columns = np.column_stack([less, self.samples.random[at].mean(1), self.samples.model[at], more])
         return interval(columns, lost, self.seed)
 
-    def _some(self, sets: Sequence[Dropped], references: Int[np.ndarray, " row"]) -> Float[np.ndarray, "row set"]:
+    def _some(
+        self, sets: Sequence[Dropped], references: Int[np.ndarray, " row"], draws: range
+    ) -> Float[np.ndarray, "row set"]:
         roots = tuple(without(self.bench.tree, dropped) for dropped in sets)
         bench = evolve(self.bench, program=compile_tree(self.bench.claim, *roots))
-        blocks = self._enumerated(bench, references) if self.exact else self._drawn(bench, references)
+        blocks = self._enumerated(bench, references) if self.exact else self._drawn(bench, references, draws)
         found = gathered(bench.keep, blocks, lambda calls: self.done(calls * len(sets)))["without"]
-        return found.reshape(len(references), self.draws, len(sets)).mean(1)
+        return found.reshape(len(references), len(draws), len(sets)).mean(1)
 
-    def _drawn(self, bench: ClaimBench, references: Int[np.ndarray, " row"]) -> Iterator[NumberBlock]:
+    def _drawn(self, bench: ClaimBench, references: Int[np.ndarray, " row"], draws: range) -> Iterator[NumberBlock]:
         """A block for every piece of the calls, one column for each root."""
         made, roots = Draws(bench.claim, self.seed), bench.program.roots
-        for calls in chunks(references, self.draws, max(16, ANSWERS_AT_ONCE * at_once(bench) // len(roots))):
+        size = max(16, ANSWERS_AT_ONCE * at_once(bench) // len(roots))
+        for piece in chunks(references, len(draws), size):
+            calls = Calls(piece.reference, piece.draw + draws.start)
             drawn = made.trees(roots, calls)
             yield NumberBlock(partial(_key, bench, roots, calls, drawn), partial(_scrubbed, bench, calls, drawn))
 
