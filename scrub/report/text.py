@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from scrub.claims.problems import Problem, gathered
 from scrub.claims.titles import short_name
+from scrub.report.earned import EARNED_HEAD, earned_words, not_earned
 from scrub.report.since import since_lines
 from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.score.control import RANDOM, SHUFFLED, UNTRAINED
+from scrub.score.earned import remarks
 
 if TYPE_CHECKING:
     from scrub.claims.check import Checked
     from scrub.score.diagnostics import Swaps
+    from scrub.score.earned import Earned
     from scrub.score.result import Result
 
 MARKS = {True: "✓", False: "✗"}
@@ -42,6 +45,7 @@ def details(result: Result, legend: bool = True) -> list[str]:
     lines += [result.reason, *table(_facts(result))]
     if result.swaps:
         lines += ["", *swap_lines(result.swaps, result.options.get("rest", "resample"), legend)]
+    lines += earned_lines(result.earned) if result.earned else []
     lines += [f"warning: {text}" for text in result.warnings]
     lines += [*_because(result), *_worst(result)]
     lines += since_lines(result.since) if result.since else []
@@ -111,6 +115,13 @@ def swap_lines(swaps: Sequence[Swaps], rest: str, legend: bool = True) -> list[s
     """A line for each variable: what its swaps tested, and how large its classes are; below, what that means."""
     lines = table([HEAD, *(swap_row(s.to_dict(), rest) for s in swaps)])
     return lines + [f"  {text}" for sentence in LEGEND if legend for text in wrap(sentence, WIDTH)]
+
+
+def earned_lines(earned: Sequence[Earned]) -> list[str]:
+    """How many parts earn their place, which do not, and what the claim could do without."""
+    rows, more = not_earned(earned)
+    lines = ["", earned_words(earned), *(table([EARNED_HEAD, *rows], "  ") if rows else [])]
+    return [*lines, *([f"  and {more} more"] if more else []), *(f"  {text}" for text in remarks(earned))]
 
 
 _NUMBER = re.compile(r"[-+]?[\d,.]*%?")

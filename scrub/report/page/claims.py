@@ -9,6 +9,7 @@ from attrs import frozen
 
 from scrub.claims.titles import short_name
 from scrub.report.drawn import Figure
+from scrub.report.earned import earned_row
 from scrub.report.figure import figure_svg
 from scrub.report.page.blocks import Block, Code, Folded, Items, Picture, Section, Words, facts, items, part, table
 from scrub.report.page.diagnostics import diagnostics
@@ -44,6 +45,7 @@ def claim_section(result: Result, drawn: StoredPicture, command: str) -> Section
     parts = [
         *part("Scores", facts(_scores(result))),
         *part("The claim", *_figure(result, drawn)),
+        *part("What each part earns", _earned(result.get("earned", ()))),
         *part("What breaks it", *_breaks(result)),
         *part("Rows that change most", *_worst(result)),
         *part("Since the last run", items(_since(result.get("since")))),
@@ -116,6 +118,18 @@ def _scores(result: Result) -> list[tuple[str, str] | None]:
         ("sample", f"{result['rows']} rows x {draws}, seed {result['seed']}"),
         ("options", settings(result["options"])) if result["options"] else None,
     ]
+
+
+def _earned(earned: Sequence[Mapping[str, Any]]) -> Block | None:
+    rows = [
+        (*earned_row(one), span({"value": one["earns"], "low": one["low"], "high": one["high"]}), one["word"])
+        for one in earned
+    ]
+    said = (
+        "What is recovered less when the claim runs without a part, on the same rows and draws. Parts that earn "
+        "nothing alone are dropped together: spare ones are needed once others are gone, superfluous ones are not."
+    )
+    return table(("kind", "part", "at", "earns", "word"), rows, said)
 
 
 def _breaks(result: Result) -> list[Block | None]:
