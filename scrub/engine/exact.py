@@ -201,7 +201,8 @@ class Exact:
             seen: dict[tuple[int, ...], Distribution] = {}
             for made in found:
                 if (mates := made if site.is_linked else ()) not in seen:
-                    values = {c: self._values.listed[n] for c, n in zip(order, mates, strict=False)}
+                    before = zip(order, mates, strict=False)
+                    values = {c: self._values.listed[n] for c, n in before if c not in node.withheld}
                     seen[mates] = self._computed(node, component, landed, values, frames)
             found = {
                 (*made, value): p * q

@@ -166,7 +166,7 @@ class _Builder:
         groups = _moments(self.claim, site.components) if site.is_linked else [site.components]
         for group in groups:
             step = self.add(SiteShape(group, tuple(sorted(site.at)), tuple(self.inputs(node, group, mates))))
-            mates = mates + self.landings(step)
+            mates = mates + [landing for landing in self.landings(step) if landing.component not in node.withheld]
             yield step
 
     def inputs(self, node: Occurrence, group: tuple[Component, ...], mates: list[Landing]) -> Iterator[Input]:

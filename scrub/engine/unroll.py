@@ -25,8 +25,8 @@ class Occurrence:
 
     `channels` are those through which its reader reads it; `agree` the variables on which its donor agrees with
     the calling row, and `donor` the path that this donor is drawn by (shared inside a `together` group), as `rest` is
-    of its rest row. `withheld` are components of its site whose values its reader does not take: of a changed claim,
-    whose occurrences are known by paths of their own and drawn by those of the claim (see `engine/without.py`).
+    of its rest row. `withheld` are components of its site whose values neither its reader nor linked mates take: of a
+    changed claim, whose occurrences are known by paths of their own and drawn by the claim's (`engine/without.py`).
     """
 
     variable: str

@@ -61,22 +61,16 @@ class _Change:
                 yield _read(self._without(child, gone, moved or agree != child.agree), channels, agree, gone)
 
     def _without(self, child: Occurrence, gone: set[Component], moved: bool) -> Occurrence:
-        """A child and all below it; mates of a linked site read no component that is gone."""
+        """A child and all below it; of a linked site the mates read nothing of what is gone, which changes them."""
         found = self.of(child, moved)
-        site = child.placed.site
-        if not (gone and site.is_linked):
-            return found
-        left = tuple(c for c in site.components if c not in gone)
-        placed = evolve(child.placed, site=evolve(site, components=left))
-        return evolve(found, placed=placed, path=child.path + self.mark)
+        return evolve(found, path=child.path + self.mark) if gone and child.placed.site.is_linked else found
 
 
 def _read(child: Occurrence, channels: tuple[str, ...], agree: tuple[str, ...], gone: set[Component]) -> Occurrence:
     """A child as its reader reads it: that is told at the child, and changes nothing of its value."""
     if (channels, agree) == (child.channels, child.agree) and not gone:
         return child
-    withheld = frozenset(gone.intersection(child.placed.site.components))
-    return evolve(child, channels=channels, agree=agree, withheld=withheld)
+    return evolve(child, channels=channels, agree=agree, withheld=frozenset(gone))
 
 
 def bare(tree: Occurrence) -> tuple[Occurrence, ...]:

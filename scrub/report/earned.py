@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scrub.claims.parts import COMPONENT, EDGE
+from scrub.errors import some
 from scrub.score.earned import IS_EARNED, IS_SPARE, IS_SUPERFLUOUS, IS_UNCLEAR, Earned
+from scrub.score.verdict import REFUTED
 
 EARNED_HEAD = ("part", "at", "earns", "")
 MOST = 6  # parts that are told one by one
@@ -36,3 +39,21 @@ def earned_row(one: Mapping[str, Any]) -> tuple[str, str, str]:
     """A part in its JSON form: its kind, what it is, where."""
     of = f" of {one['variable']}" if one["kind"] == "component" else ""
     return one["kind"], f"{one['part']}{of}", one["site"]
+
+
+def remarks(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """How a claim in its JSON form could be smaller: its superfluous edges, but for those of superfluous components.
+
+    Of a refuted claim nothing is said: it is not to be made smaller.
+    """
+    gone = [one for one in result.get("earned", ()) if one["word"] == IS_SUPERFLUOUS]
+    dropped = {one["variable"] for one in gone if one["kind"] == COMPONENT}
+    edges = [one for one in gone if one["kind"] == EDGE and not dropped & {one["variable"], _parent(one)}]
+    if not edges or result["verdict"] == REFUTED:
+        return ()
+    told = some([f"{one['part']} @ {one['site']}" for one in edges], 4)
+    return (f"the claim could be smaller: nobody needs {told}",)
+
+
+def _parent(edge: Mapping[str, Any]) -> str:
+    return edge["part"].partition(" -> ")[0]

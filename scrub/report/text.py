@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from scrub.claims.problems import Problem, gathered
 from scrub.claims.titles import short_name
-from scrub.report.earned import EARNED_HEAD, earned_words, not_earned
+from scrub.report.earned import EARNED_HEAD, earned_words, not_earned, remarks
 from scrub.report.since import since_lines
 from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.score.control import RANDOM, SHUFFLED, UNTRAINED
-from scrub.score.earned import remarks
 
 if TYPE_CHECKING:
     from scrub.claims.check import Checked
     from scrub.score.diagnostics import Swaps
-    from scrub.score.earned import Earned
     from scrub.score.result import Result
 
 MARKS = {True: "✓", False: "✗"}
@@ -45,7 +43,7 @@ def details(result: Result, legend: bool = True) -> list[str]:
     lines += [result.reason, *table(_facts(result))]
     if result.swaps:
         lines += ["", *swap_lines(result.swaps, result.options.get("rest", "resample"), legend)]
-    lines += earned_lines(result.earned) if result.earned else []
+    lines += earned_lines(result) if result.earned else []
     lines += [f"warning: {text}" for text in result.warnings]
     lines += [*_because(result), *_worst(result)]
     lines += since_lines(result.since) if result.since else []
@@ -117,11 +115,11 @@ def swap_lines(swaps: Sequence[Swaps], rest: str, legend: bool = True) -> list[s
     return lines + [f"  {text}" for sentence in LEGEND if legend for text in wrap(sentence, WIDTH)]
 
 
-def earned_lines(earned: Sequence[Earned]) -> list[str]:
+def earned_lines(result: Result) -> list[str]:
     """How many parts earn their place, which do not, and what the claim could do without."""
-    rows, more = not_earned(earned)
-    lines = ["", earned_words(earned), *(table([EARNED_HEAD, *rows], "  ") if rows else [])]
-    return [*lines, *([f"  and {more} more"] if more else []), *(f"  {text}" for text in remarks(earned))]
+    rows, more = not_earned(result.earned)
+    lines = ["", earned_words(result.earned), *(table([EARNED_HEAD, *rows], "  ") if rows else [])]
+    return [*lines, *([f"  and {more} more"] if more else []), *(f"  {text}" for text in remarks(result.to_dict()))]
 
 
 _NUMBER = re.compile(r"[-+]?[\d,.]*%?")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from attrs import frozen
 
-from scrub.claims.parts import COMPONENT, EDGE, ClaimPart
-from scrub.errors import some
+from scrub.claims.parts import ClaimPart
 from scrub.score.statistics import Interval
 
 WORTH = 0.01  # of what is recovered: less is nothing
@@ -29,11 +27,3 @@ class Earned:
             "part": str(part), "kind": part.kind, "variable": part.variable, "site": part.where,
             "earns": loss.value, "low": loss.low, "high": loss.high, "word": self.word,
         }  # fmt: skip
-
-
-def remarks(found: Collection[Earned]) -> tuple[str, ...]:
-    """How a claim could be smaller: its superfluous edges, but for those of superfluous components."""
-    gone = [e.part for e in found if e.word == IS_SUPERFLUOUS]
-    dropped = {part.variable for part in gone if part.kind == COMPONENT}
-    edges = [part for part in gone if part.kind == EDGE and not dropped & {part.variable, part.parent}]
-    return (f"nobody needs {some(f'{e} @ {e.where}' for e in edges)}: it is as good without.",) if edges else ()

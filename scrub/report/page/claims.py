@@ -9,7 +9,7 @@ from attrs import frozen
 
 from scrub.claims.titles import short_name
 from scrub.report.drawn import Figure
-from scrub.report.earned import earned_row
+from scrub.report.earned import earned_row, remarks
 from scrub.report.figure import figure_svg
 from scrub.report.page.blocks import Block, Code, Folded, Items, Picture, Section, Words, facts, items, part, table
 from scrub.report.page.diagnostics import diagnostics
@@ -45,7 +45,7 @@ def claim_section(result: Result, drawn: StoredPicture, command: str) -> Section
     parts = [
         *part("Scores", facts(_scores(result))),
         *part("The claim", *_figure(result, drawn)),
-        *part("What each part earns", _earned(result.get("earned", ()))),
+        *part("What each part earns", _earned(result.get("earned", ())), items(remarks(result))),
         *part("What breaks it", *_breaks(result)),
         *part("Rows that change most", *_worst(result)),
         *part("Since the last run", items(_since(result.get("since")))),
