@@ -12,6 +12,7 @@ from scrub.claims.titles import short_name
 from scrub.report.earned import EARNED_HEAD, earned_words, not_earned, remarks
 from scrub.report.since import since_lines
 from scrub.report.swaps import HEAD, LEGEND, swap_row
+from scrub.score.bars import bar_words
 from scrub.score.control import RANDOM, SHUFFLED, UNTRAINED
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     yield m.name, f"model {m.model:.3f}, scrubbed {m.scrubbed:.3f}, random {m.random:.3f}; {m.better} is better"
     if result.constant is not None:
         yield "constant", f"the best answer that ignores its input recovers {result.constant:z.2f}"
+    if result.passes_up_to is not None and not result.foil:
+        yield "bar", bar_words(result.passes_up_to, result.expect)
     for control in result.controls:
         if control.name == SHUFFLED:
             yield "shuffled", f"the same sites with the values of other rows recover {control}"

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import asdict, field, frozen
 
 from scrub.claims.seen import Seen
+from scrub.score.bars import highest_bar
 from scrub.score.bits import Bits
 from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
@@ -105,12 +106,18 @@ class Result:
         """Whether more than 1 is recovered: the scrubbed model does better than the model itself."""
         return self.recovered.value is not None and self.recovered.value > 1 + ROUNDING
 
+    @property
+    def passes_up_to(self) -> float | None:
+        """The highest bar at which the claim would pass, to two places; None where there is none."""
+        return highest_bar(self.recovered, self.constant, self.adversary.share if self.adversary else None)
+
     def to_dict(self) -> dict[str, Any]:
         m, u = self.metric, self.unexplained
         return {
             "hypothesis": self.hypothesis, "digest": self.digest, "foil": self.foil,
             "verdict": self.verdict, "reason": self.reason, "passed": self.passed, "expect": self.expect,
             "recovered": self.recovered.to_dict(), "constant": self.constant, "bar": self.bar,
+            "passes_up_to": self.passes_up_to,
             "metric": {"name": m.name, "better": m.better, "model": m.model, "scrubbed": m.scrubbed,
                        "random": m.random},
             "unexplained": {"aue": u.aue, "ate": u.ate, "explained": u.explained},

@@ -18,6 +18,7 @@ from scrub.report.page.words import MARKS, capital, number, rate, settings, shar
 from scrub.report.places import NOTHING, effect_at
 from scrub.report.shares import shares_svg
 from scrub.report.swaps import HEAD, LEGEND, swap_row
+from scrub.score.bars import bar_words
 
 Result = Mapping[str, Any]
 
@@ -112,6 +113,7 @@ def _scores(result: Result) -> list[tuple[str, str] | None]:
     draws = "every draw" if result["draws"] is None else f"{result['draws']} draws"
     return [
         ("recovered", f"{span(result['recovered'])}; bar {result['bar']:.2f}, expected {result['expect']:.2f}"),
+        ("bar", bar_words(result["passes_up_to"], result["expect"])) if result.get("passes_up_to") else None,
         (metric["name"], f"{ends}; {metric['better']} is better"),
         ("unexplained", f"AUE {number(off['aue'])} of ATE {number(off['ate'])}{explained} (row by row)"),
         ("bits", f"keeps {bits['kept']:.1f} of the {bits['everything']:.1f} that tell rows apart"),
