@@ -106,8 +106,8 @@ def _expecting(stated: float | None) -> str:
     if stated is None:
         return f"State the expectation before you test: recovers({EXPECTED:g}) stands there to be changed."
     return (
-        f"State the expectation before you test. Up to recovers({stated:g}) this start passes on the rows in SEEN, on "
-        "which it is not tested; a claim that says more recovers less."
+        f"State the expectation before you test. Up to recovers({stated:g}) this start passes on the rows in SEEN, "
+        "on which it is not tested; a claim that says more recovers less."
     )
 
 

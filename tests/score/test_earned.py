@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from scrub.claims.parts import parts_of
 from scrub.claims.problems import ClaimProblems
 from scrub.errors import ClaimError
 from scrub.report.earned import remarks
+from scrub.report.page.claims import _earned
 from scrub.score.earned import Earned
 from scrub.score.parts import what_parts_earn
 from scrub.score.result import Result
@@ -215,3 +217,36 @@ def test_spare_is_part_of_the_digest_where_it_is_given() -> None:
     digests = {bench_of(idle(**options)).claim.digest for options in ({}, {"spare": "more"}, {"spare": "idle"})}
     assert len(digests) == 3
     assert bench_of(idle(spare="")).claim.digest == bench_of(idle()).claim.digest
+
+
+def test_what_was_kept_is_not_computed_again(tmp_path: Path) -> None:
+    """Claims without their parts are blocks of a run as all others are, with keys that say what was taken away."""
+    for exact in (False, True):
+        folder = tmp_path / str(exact)
+        first = scrub.test(needless(), draws=4, exact=exact, out=folder)
+        blocks = sorted(folder.rglob("*.safetensors"))
+        again = scrub.test(needless(), draws=4, exact=exact, out=folder)
+        assert sorted(folder.rglob("*.safetensors")) == blocks
+        assert [one.loss for one in again.earned] == [one.loss for one in first.earned]
+
+
+def test_words_and_page_have_a_table() -> None:
+    """Of parts that did not earn their place, superfluous ones first; of a claim whose parts all did, one line."""
+    result = tried(idle(), False)
+    lines = str(result).splitlines()
+    (start,) = (i for i, line in enumerate(lines) if "parts earn their place" in line)
+    assert lines[start].strip() == "3 of 6 parts earn their place, 3 superfluous (they can all go together)"
+    assert lines[start + 1].split() == ["part", "at", "earns"]
+    assert lines[start + 2].split()[:4] == ["the", "edge", "more", "->"]
+    assert "smaller" not in str(result)  # the edge goes with the component
+    text = str(tried(cancelling(), False))
+    assert "9 of 9 parts earn their place\n" in text
+    page = _earned(result.to_dict()["earned"])
+    assert page is not None
+    assert len(page.rows) == 6  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_plan_counts_what_parts_cost() -> None:
+    planned = scrub.plan(idle(), draws=40)
+    passes = {one.name: one for verb in planned.verbs if verb.name == "test" for one in verb.passes}
+    assert (passes["without each part"].calls, passes["parts in doubt"].calls) == (6 * 64 * 2, 6 * 64 * 8)
