@@ -67,9 +67,15 @@ def _named(part: ClaimPart) -> str:
 def what_parts_earn(taken: Taken) -> tuple[Earned, ...]:
     """What every part of a claim earns, in the order of `parts_of`."""
     alone = _alone(taken, parts_of(taken.bench.claim))
+    taken = _untold(taken)
     idle = [part for part, loss in alone.items() if loss.high is not None and loss.high < WORTH]
     words = _together(taken, sorted(idle, key=lambda part: alone[part].value or 0.0))
     return tuple(Earned(part, loss, words.get(part) or _word(loss)) for part, loss in alone.items())
+
+
+def _untold(taken: Taken) -> Taken:
+    """Nobody is told of runs whose number is not known beforehand."""
+    return evolve(taken, done=lambda _: None)
 
 
 def _word(loss: Interval) -> str:
@@ -84,7 +90,7 @@ def _alone(taken: Taken, parts: Sequence[ClaimPart]) -> dict[ClaimPart, Interval
     unsure = [i for i, part in enumerate(parts) if _contains(found[part], WORTH)]
     rest = taken.draws[LEAST_DRAWS:]
     if unsure and rest:
-        more = taken.without(_each([parts[i] for i in unsure]), everyone, rest)
+        more = _untold(taken).without(_each([parts[i] for i in unsure]), everyone, rest)
         share = len(rest) / len(taken.draws)
         for i, column in zip(unsure, more.T, strict=True):
             means = (1 - share) * table[:, i] + share * column

@@ -16,6 +16,7 @@ from scrub.engine.on_graph import GraphEvaluator
 from scrub.engine.plan import compile_tree
 from scrub.engine.unroll import Occurrence
 from scrub.engine.without import without
+from scrub.errors import MetricError, ModelError
 from scrub.score.blocks import Arrays, NumberBlock, gathered, key
 from scrub.score.cost import few_draws
 from scrub.score.result import ratio
@@ -52,12 +53,28 @@ class Taken:
         return self.samples.scrubbed[:, draws.start : draws.stop].mean(1)
 
     def without(self, sets: Sequence[Dropped], at: Places, draws: range) -> Float[np.ndarray, "row set"]:
-        """The scrubbed metric without each set of parts: means over some of the claim's draws."""
+        """The scrubbed metric without each set of parts: means over some of the claim's draws.
+
+        NaN where a model's functions or its metric cannot take values that never meet in the claim.
+        """
         found, references = np.zeros((len(at), len(sets))), self.samples.references[at]
         for start in range(0, len(sets), CHANGED_AT_ONCE):
             some = slice(start, start + CHANGED_AT_ONCE)
-            found[:, some] = self._some(sets[some], references, draws)
+            found[:, some] = self._those_that_can(sets[some], references, draws)
         return found
+
+    def _those_that_can(
+        self, sets: Sequence[Dropped], references: Int[np.ndarray, " row"], draws: range
+    ) -> Float[np.ndarray, "row set"]:
+        """All sets together; where one cannot be run, by halves, so that the others can."""
+        try:
+            return self._some(sets, references, draws)
+        except (MetricError, ModelError):
+            if len(sets) == 1:
+                return np.full((len(references), 1), np.nan)
+        half = len(sets) // 2
+        parts = [self._those_that_can(some, references, draws) for some in (sets[:half], sets[half:])]
+        return np.concatenate(parts, axis=1)
 
     def loss(self, dropped: Dropped, at: Places) -> float:
         """What a set costs, as one number: on the scale of all rows, since that of a few may be nothing."""
