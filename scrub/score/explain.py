@@ -104,7 +104,7 @@ def swap_effects(
     return _sorted(effects)
 
 
-def _made(swap: Swap, everything: Mapping[Swap, Sequence[Occurrence]]) -> list[Collection[Swap]]:
+def _made(swap: Swap, everything: Mapping[Swap, tuple[Occurrence, ...]]) -> list[Collection[Swap]]:
     """The swaps that are made in each run of an effect: it alone, all but it, and all but these and all below it."""
     below = with_all_below(swap, everything)
     branch = [] if everything[swap][0].is_root or len(below) == 1 else [set(everything) - below]
