@@ -8,7 +8,7 @@ and what was dropped in its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import networkx as nx
 import numpy as np
@@ -27,6 +27,7 @@ from scrub.score.verdict import INCONCLUSIVE, SUPPORTED
 from scrub.score.verdict import UNDEFINED as NO_VERDICT
 
 PARTS = ("all", "none")
+MOST_CONTEXTS = 32  # in which it is asked whether parts that went are needed
 
 
 def known_parts(word: str) -> None:
@@ -52,15 +53,16 @@ def judged_by_parts(claim: Claim, result: Result) -> Result:
     idle = [part for part in found if not is_spare(claim, part)]
     if not idle or result.verdict != SUPPORTED:
         return result
-    reason = (
-        f"superfluous: {some(part.words for part in idle)}. As much is recovered without: drop "
-        f'{"it" if len(idle) == 1 else "them"}, or say spare="{" ".join(dict.fromkeys(map(_named, idle)))}".'
-    )
+    names = " ".join(dict.fromkeys(_named(part, idle) for part in idle))
+    told = f"superfluous: {some(part.words for part in idle)}. As much is recovered without:"
+    reason = f'{told} drop {"it" if len(idle) == 1 else "them"}, or say spare="{names}".'
     return evolve(result, verdict=INCONCLUSIVE, reason=reason)
 
 
-def _named(part: ClaimPart) -> str:
-    """A part as `spare=` names it."""
+def _named(part: ClaimPart, idle: Collection[ClaimPart]) -> str:
+    """A part as `spare=` names it: by its variable where the value is named too, and where a component is no head."""
+    if part.component is None or part.component.traits.given or ClaimPart(part.variable) in idle:
+        return part.variable
     return str(part).replace(" ", "_")
 
 
@@ -110,23 +112,38 @@ def _together(taken: Taken, idle: Sequence[ClaimPart]) -> dict[ClaimPart, str]:
     """The words of parts that earn nothing alone: of all together, on rows on which they were not chosen."""
     if not idle:
         return {}
-    search, measure = taken.everyone[::2], taken.everyone[1::2]
-    gone = _droppable(taken, idle, search)
+    gone = _droppable(taken, idle, taken.everyone[::2])
     kept = [part for part in idle if part not in gone]
-    tried = [(gone, part) for part in kept]  # what cannot go with the others
-    tried += [(_besides(taken.bench.claim, gone, part, other), part) for part in gone for other in kept]
-    sets = list(
-        dict.fromkeys([frozenset(), gone, *(s for context, part in tried for s in (context, context | {part}))])
-    )
-    table = dict(zip(sets, taken.without(sets, measure, taken.draws).T, strict=True))
+    nothing: Dropped = frozenset()
+    free, *losses = _measured(taken, [(nothing, gone), *((gone, gone | {part}) for part in kept)], taken.draws)
+    spare = {part for part, loss in zip(kept, losses, strict=True) if _word(loss) == IS_EARNED}
+    others = [part for part in kept if part in spare and not _goes_with(part, spare)]
+    asked = others[: MOST_CONTEXTS // max(1, len(gone))]
+    spare |= _in_their_place(taken, gone, asked)
+    known = free.high is not None and free.high < WORTH and len(asked) == len(others)
+    rest = IS_SUPERFLUOUS if known else IS_UNCLEAR
+    return {part: IS_SPARE if part in spare else rest if part in gone else IS_UNCLEAR for part in idle}
 
-    def interval(less: Dropped, more: Dropped) -> Interval:
-        return taken.interval(table[less], table[more], measure)
 
-    matters = {part for context, part in tried if _word(interval(context, context | {part})) == IS_EARNED}
-    free = interval(frozenset(), gone)
-    rest = IS_SUPERFLUOUS if free.high is not None and free.high < WORTH else IS_UNCLEAR
-    return {part: IS_SPARE if part in matters else rest if part in gone else IS_UNCLEAR for part in idle}
+def _measured(taken: Taken, pairs: Sequence[tuple[Dropped, Dropped]], draws: range) -> list[Interval]:
+    """What is lost from the first set of each pair to the second, on the rows that were not searched."""
+    measure, sets = taken.everyone[1::2], list(dict.fromkeys(dropped for pair in pairs for dropped in pair))
+    table = dict(zip(sets, taken.without(sets, measure, draws).T, strict=True))
+    return [taken.interval(table[less], table[more], measure) for less, more in pairs]
+
+
+def _in_their_place(taken: Taken, gone: Dropped, others: Sequence[ClaimPart]) -> set[ClaimPart]:
+    """What went, of which some is needed where one of the others goes instead: on two draws, since they are many."""
+    ways = {part: _chain(taken.bench.claim, part) for part in gone}
+    tried = [(part, _besides(gone, part, other, ways[part])) for part in gone for other in others]
+    losses = _measured(taken, [(dropped, dropped | {part}) for part, dropped in tried], taken.draws[:LEAST_DRAWS])
+    return {part for (part, _), loss in zip(tried, losses, strict=True) if _word(loss) == IS_EARNED}
+
+
+def _goes_with(part: ClaimPart, parts: Collection[ClaimPart]) -> bool:
+    """Whether an edge or a value has a component of its variable among the parts, which says as much of it."""
+    variable = part.parent or part.variable
+    return part.kind != COMPONENT and any(p.kind == COMPONENT and p.variable == variable for p in parts)
 
 
 def _droppable(taken: Taken, idle: Sequence[ClaimPart], at: np.ndarray) -> Dropped:
@@ -150,12 +167,11 @@ def _droppable(taken: Taken, idle: Sequence[ClaimPart], at: np.ndarray) -> Dropp
     return more(frozenset(), idle)
 
 
-def _besides(claim: Claim, gone: Dropped, part: ClaimPart, other: ClaimPart) -> Dropped:
+def _besides(gone: Dropped, part: ClaimPart, other: ClaimPart, on_its_way: set[str]) -> Dropped:
     """Without `other`, and without what is gone but for a part and all that works with it.
 
     With its readers dropped, or what it reads, nothing would be left for the part to do.
     """
-    on_its_way = _chain(claim, part)
     return frozenset(q for q in (*gone, other) if q != part and (not _ends(q) <= on_its_way or _mates(q, part)))
 
 

@@ -26,6 +26,7 @@ from scrub.score.statistics import Interval, interval
 Dropped = frozenset[ClaimPart]
 Places = Int[np.ndarray, " n"]  # of reference rows, in the sample
 CHANGED_AT_ONCE = 64  # changed claims that are computed together, sharing what is equal in them
+OCCURRENCES_AT_ONCE = 4000  # of the trees of all of them
 ANSWERS_AT_ONCE = 8  # of all of them together: times as many as a claim's own calls
 
 
@@ -58,8 +59,10 @@ class Taken:
         NaN where a model's functions or its metric cannot take values that never meet in the claim.
         """
         found, references = np.zeros((len(at), len(sets))), self.samples.references[at]
-        for start in range(0, len(sets), CHANGED_AT_ONCE):
-            some = slice(start, start + CHANGED_AT_ONCE)
+        occurrences = sum(1 for _ in self.bench.tree.walk())
+        together = max(1, min(CHANGED_AT_ONCE, OCCURRENCES_AT_ONCE // occurrences))
+        for start in range(0, len(sets), together):
+            some = slice(start, start + together)
             found[:, some] = self._those_that_can(sets[some], references, draws)
         return found
 
@@ -98,7 +101,7 @@ class Taken:
     def _drawn(self, bench: ClaimBench, references: Int[np.ndarray, " row"], draws: range) -> Iterator[NumberBlock]:
         """A block for every piece of the calls, one column for each root."""
         made, roots = Draws(bench.claim, self.seed), bench.program.roots
-        size = max(16, ANSWERS_AT_ONCE * at_once(bench) // len(roots))
+        size = min(at_once(bench), max(16, ANSWERS_AT_ONCE * at_once(bench) // len(roots)))
         for piece in chunks(references, len(draws), size):
             calls = Calls(piece.reference, piece.draw + draws.start)
             drawn = made.trees(roots, calls)
