@@ -16,9 +16,9 @@ from scrub.score.result import gap, ratio
 
 KEYS = {
     "hypothesis", "digest", "foil", "verdict", "reason", "passed", "expect", "recovered", "constant", "bar", "metric",
-    "unexplained", "bits", "rows", "draws", "seed", "diagnostics", "options",
+    "unexplained", "bits", "rows", "draws", "seed", "diagnostics", "options", "earned",
 }  # fmt: skip
-MORE = {"provenance", "explanation", "controls", "adversary", "since"}
+MORE = {"provenance", "explanation", "controls", "adversary", "since", "passes_up_to"}
 
 
 @pytest.fixture(scope="module")
