@@ -58,6 +58,7 @@ def test_a_test_makes_the_calls_that_were_planned(heard: Told) -> None:
     assert calls["wrong_mover: controls"] == wanted["shuffled values"].calls == 20 * ROWS
     looked = wanted["what breaks it (--explain, if refuted)"]
     assert 0 < calls["wrong_mover: what breaks it"] == looked.calls <= wanted["draws"].calls
+    assert calls["wrong_mover: parts"] == wanted["without each part"].calls
     assert calls == totals
     assert wanted["rows of the pool"].forwards == 400
     assert "what breaks it (if refuted)" in planned(names(), "test")

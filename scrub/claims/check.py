@@ -25,6 +25,7 @@ from scrub.claims.seen import Seen, leave_out, seen_warnings, too_few_left
 from scrub.claims.setting import Setting, check_setting, check_tokens
 from scrub.claims.sites import Place, Site
 from scrub.claims.size import too_large
+from scrub.claims.spare import unknown_spare
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, canonical, equal
 from scrub.claims.warn import token_warnings, warnings_of
@@ -179,7 +180,7 @@ def _placement(
     if sites is None:
         return None, [*problems, *structure(hypothesis.story)]
     placement, wrong = place(hypothesis.story, sites, graph)
-    problems += wrong
+    problems += [*wrong, *unknown_spare(hypothesis, sites)]
     if placement is not None and len(data):
         problems += [*check_geometry(placement, graph, passed, data), *_together(hypothesis, placement)]
     return placement, problems

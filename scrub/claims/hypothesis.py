@@ -19,6 +19,7 @@ from typing import Any
 
 from attrs import evolve, field, fields, frozen, validators
 
+from scrub.anatomy.table import TABLE
 from scrub.claims.dataset import DataSource
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import Metric
@@ -107,6 +108,20 @@ def _inputs(value: str | Iterable[str] | None) -> tuple[str, ...]:
     return tuple(sorted(set(words.replace(",", " ").split())))
 
 
+_NUMBERED = "|".join(kind for kind, row in TABLE.items() if row.layered and row.has_word)
+
+
+def _spared(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Names of components and variables, each once and in order: what is spare is a set. `mlp 3` is one name."""
+    parts = (
+        [value or ""] if isinstance(value, str | None) else list(value) if isinstance(value, Iterable) else [value]
+    )
+    if wrong := [part for part in parts if not isinstance(part, str)]:
+        raise ClaimError(f"spare={wrong[0]!r}: write names of components and variables, spare='9.0 subject'.")
+    text = re.sub(rf"\b({_NUMBERED})s? +(?=\d)", r"\1_", " ".join(parts).replace(",", " "))
+    return tuple(sorted(set(text.split())))
+
+
 def _groups(value: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
     groups: list[Any] = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
     if any(isinstance(group, str) or not isinstance(group, Iterable) for group in groups):
@@ -167,6 +182,7 @@ class Options:
     together: tuple[tuple[str, ...], ...] = field(default=(), converter=_groups)
     noise: tuple[str, ...] = field(default=(), converter=_inputs)
     seen: tuple[str, ...] = field(default=(), converter=_digests)
+    spare: tuple[str, ...] = field(default=(), converter=_spared)
 
     def __attrs_post_init__(self) -> None:
         if self.rest == "paired" and self.pair is None:
@@ -332,9 +348,9 @@ def claim(
     `data` (a Dataset, or a function that makes one, called once; a parameter `tokenizer` is the model's),
     `metric`, `expect=recovers(0.8)`, `criteria=protocol(...)`, how `scrub criteria` ablates what the claim leaves
     out. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`, `rest_rows`, `pair`, `empty`,
-    `through`, `together`, `noise` (inputs of a computation graph that explain nothing), and `seen`, the digests of
-    the rows that a proposal saw, on which the claim is not tested (a tuple, or one string). Raises ClaimError for a
-    misspelt or a wrong one.
+    `through`, `together`, `noise` (inputs of a computation graph that explain nothing), `spare`, the components and
+    variables that may earn nothing (`spare="9.0 subject"`), and `seen`, the digests of the rows that a proposal saw,
+    on which the claim is not tested (a tuple, or one string). Raises ClaimError for a misspelt or a wrong one.
     """
     if not isinstance(story, Interpretation):
         raise ClaimError(f"@claim({story!r}): the first argument is the story, an Interpretation.")

@@ -20,6 +20,7 @@ from scrub.claims.metric import AnyMetric, Metric
 from scrub.claims.placement import Placement
 from scrub.claims.seen import Seen
 from scrub.claims.sites import Site
+from scrub.claims.spare import printed_name
 from scrub.claims.values import Value, codes, digest, fixed, joint_codes, key, printed
 
 if TYPE_CHECKING:  # a check need not wait for its import
@@ -120,11 +121,13 @@ class Claim:
         )
 
     def _setting(self) -> dict[str, object]:
-        """Options that deviate, with `together` told by meaning, not by name."""
+        """Options that deviate, variables in `together` and `spare` told by meaning, not by name."""
         options = self.options.deviations()
         if "together" in options:
             groups = [sorted(self._meanings[n] for n in group) for group in self.options.together]
             options["together"] = sorted(groups)
+        if "spare" in options:
+            options["spare"] = sorted(self._meanings.get(name) or printed_name(name) for name in self.options.spare)
         return options
 
     def _ordered(self, name: str) -> list[Value]:

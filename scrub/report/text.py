@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from scrub.claims.problems import Problem, gathered
 from scrub.claims.titles import short_name
+from scrub.report.earned import EARNED_HEAD, earned_words, not_earned, remarks
 from scrub.report.since import since_lines
 from scrub.report.swaps import HEAD, LEGEND, swap_row
+from scrub.score.bars import bar_words
 from scrub.score.control import APART, RANDOM, SHUFFLED, UNTRAINED
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def details(result: Result, legend: bool = True) -> list[str]:
     lines += [result.reason, *table(_facts(result))]
     if result.swaps:
         lines += ["", *swap_lines(result.swaps, result.options.get("rest", "resample"), legend)]
+    lines += earned_lines(result) if result.earned else []
     lines += [f"warning: {text}" for text in result.warnings]
     lines += [*_because(result), *_worst(result)]
     lines += since_lines(result.since) if result.since else []
@@ -55,6 +58,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
         yield "ceiling", str(result.ceiling)
     if result.constant is not None:
         yield "constant", f"the best answer that ignores its input recovers {result.constant:z.2f}"
+    if result.passes_up_to is not None and not result.foil:
+        yield "bar", bar_words(result.passes_up_to, result.expect)
     for control in result.controls:
         if control.name == SHUFFLED:
             yield "shuffled", f"the same sites with the values of other rows recover {control}"
@@ -117,6 +122,13 @@ def swap_lines(swaps: Sequence[Swaps], rest: str, legend: bool = True) -> list[s
     """A line for each variable: what its swaps tested, and how large its classes are; below, what that means."""
     lines = table([HEAD, *(swap_row(s.to_dict(), rest) for s in swaps)])
     return lines + [f"  {text}" for sentence in LEGEND if legend for text in wrap(sentence, WIDTH)]
+
+
+def earned_lines(result: Result) -> list[str]:
+    """How many parts earn their place, which do not, and what the claim could do without."""
+    rows, more = not_earned(result.earned)
+    lines = ["", earned_words(result.earned), *(table([EARNED_HEAD, *rows], "  ") if rows else [])]
+    return [*lines, *([f"  and {more} more"] if more else []), *(f"  {text}" for text in remarks(result.to_dict()))]
 
 
 _NUMBER = re.compile(r"[-+]?[\d,.]*%?")

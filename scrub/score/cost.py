@@ -18,6 +18,7 @@ DONORS = 5  # of interchange, for each row and variable
 CHOICES, MOVED_DRAWS = 5, 4  # of random sites
 MODELS, UNTRAINED_DRAWS = 3, 4  # that learnt nothing
 QUICK_ROWS, QUICK_DRAWS = 64, 4  # on which it is looked for what breaks a claim, at most
+LEAST_DRAWS = 2  # of what a part earns
 LEAST = 16  # calls of a run: fewer tell nothing
 Swaps = Mapping[Swap, tuple[Occurrence, ...]]  # with the occurrences that share each
 
@@ -82,3 +83,8 @@ class Budget:
         times = min(QUICK_DRAWS, draws, each // few)
         count = int((needed * few * times <= rows * draws).sum())
         return cls(tuple(nearest[:count]), len(nearest), int(needed[count - 1]) if count else 0, few, times)
+
+
+def few_draws(draws: int) -> int:
+    """Of a test's draws, those on which it is asked what each part earns: a quarter, and at least two."""
+    return min(draws, max(LEAST_DRAWS, draws // 4))

@@ -8,9 +8,11 @@ import numpy as np
 from attrs import asdict, field, frozen
 
 from scrub.claims.seen import Seen
+from scrub.score.bars import highest_bar
 from scrub.score.bits import Bits
 from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
+from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.power import DETECTABLE, Spread
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
@@ -59,8 +61,9 @@ class Result:
     `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
-    `since` what changed since the last run of the claim, where runs are kept; `story` how far the story's answers
-    are the model's own; `ceiling` what noise leaves, `holds` and `interchange` what else the claim says of its parts.
+    `earned` is what each part of the claim earns; `since` what changed since the last run of the claim, where runs
+    are kept; `story` how far the story's answers are the model's own; `ceiling` what noise leaves, `holds` and
+    `interchange` what else the claim says of its parts.
     """
 
     hypothesis: str
@@ -92,6 +95,7 @@ class Result:
     spread: Spread | None = None
     worst: tuple[WorstRow, ...] = ()
     effects: tuple[SwapEffect, ...] = ()
+    earned: tuple[Earned, ...] = ()
     since: Since | None = None
     story: StoryScore = field(factory=StoryScore)
     ceiling: Ceiling | None = None
@@ -115,12 +119,18 @@ class Result:
         """Whether more than 1 is recovered: the scrubbed model does better than the model itself."""
         return self.recovered.value is not None and self.recovered.value > 1 + ROUNDING
 
+    @property
+    def passes_up_to(self) -> float | None:
+        """The highest bar at which the claim would pass, to two places; None where there is none."""
+        return highest_bar(self.recovered, self.constant, self.adversary.share if self.adversary else None)
+
     def to_dict(self) -> dict[str, Any]:
         m, u = self.metric, self.unexplained
         return {
             "hypothesis": self.hypothesis, "digest": self.digest, "foil": self.foil,
             "verdict": self.verdict, "reason": self.reason, "passed": self.passed, "expect": self.expect,
             "recovered": self.recovered.to_dict(), "constant": self.constant, "bar": self.bar,
+            "passes_up_to": self.passes_up_to,
             "metric": {"name": m.name, "better": m.better, "model": m.model, "scrubbed": m.scrubbed,
                        "random": m.random},
             "unexplained": {"aue": u.aue, "ate": u.ate, "explained": u.explained},
@@ -128,6 +138,7 @@ class Result:
             "holds": [part.to_dict() for part in self.holds],
             "interchange": [part.to_dict() for part in self.interchange],
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
+            "earned": [one.to_dict() for one in self.earned],
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],
             "adversary": self.adversary.to_dict() if self.adversary else None,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from scrub.anatomy.transformer import TransformerGraph
+from scrub.claims.parts import parts_of
 from scrub.claims.resolved import Claim
 from scrub.engine.cost import Pass, Plan, Verb, forward_work
 from scrub.engine.draw import all_swaps
@@ -20,6 +21,7 @@ from scrub.model.source import Source
 from scrub.score.cost import (
     CHOICES,
     DONORS,
+    LEAST_DRAWS,
     MODELS,
     MOVED_DRAWS,
     PERMUTATIONS,
@@ -29,6 +31,7 @@ from scrub.score.cost import (
     Budget,
     apart_calls,
     effect_runs,
+    few_draws,
 )
 
 Passes = Iterator[Pass]
@@ -108,11 +111,20 @@ def _number_of_swaps(claim: Claim, planned: Plan) -> int:
 def _test(claim: Claim, planned: Plan) -> Passes:
     yield from _sampled(claim, planned)
     yield from _controlled(claim, planned)
+    yield from _parts(claim, planned)
     spent = planned.rows * planned.draws  # at most
     if planned.tree is not None:
         spent = Budget.of(all_swaps(planned.tree, claim), planned.rows, planned.draws).calls
     when = "--explain, " if claim.hypothesis.foil_reason else ""
     yield _costed(claim, f"what breaks it ({when}if refuted)", spent, _each(planned), "<=")
+
+
+def _parts(claim: Claim, planned: Plan) -> Passes:
+    """Two draws without each part, and as many more as it takes where they do not tell; what is equal is shared."""
+    each = len(parts_of(claim)) * planned.rows
+    least = min(LEAST_DRAWS, planned.draws)
+    yield _costed(claim, "without each part", each * least, _each(planned), "<=")
+    yield _costed(claim, "parts in doubt", each * (few_draws(planned.draws) - least), _each(planned), "<=")
 
 
 def _more_controls(claim: Claim, planned: Plan) -> Passes:

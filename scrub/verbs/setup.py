@@ -71,6 +71,8 @@ def bench_of(claim: Claim, source: Source, weights: Transformer | None, run: Run
 def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> ClaimBench:
     from scrub.engine.on_graph import GraphRows
     from scrub.engine.on_transformer import TransformerRows
+    from scrub.engine.plan import compile_tree
+    from scrub.engine.without import bare
     from scrub.score.measure import GraphAnswers, TransformerAnswers
     from scrub.score.sample import ClaimBench, compile_claim
 
@@ -80,7 +82,7 @@ def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Clai
         return ClaimBench(claim, tree, program, found, GraphAnswers(claim, found))
     assert weights is not None
     with progress(f"{claim.hypothesis.title}: rows", len(claim.data)) as done:
-        ran = TransformerRows.run(claim, weights, [program], done)
+        ran = TransformerRows.run(claim, weights, [program, compile_tree(claim, *bare(tree))], done)
     return ClaimBench(claim, tree, program, ran, TransformerAnswers(claim, ran, source.tokenizer))
 
 

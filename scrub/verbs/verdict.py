@@ -82,6 +82,19 @@ def _interchanged(
     return interchange_asked(result, found, expect.interchange)
 
 
+def parts_earned(bench: ClaimBench, samples: Samples, result: Result, seed: int, exact: bool, parts: str) -> Result:
+    """A result with what each part of the claim earns, and its verdict; with `parts="none"` it says so."""
+    from scrub.claims.parts import parts_of
+    from scrub.score.cost import LEAST_DRAWS
+    from scrub.score.parts import with_earned
+
+    if parts == "none":
+        return evolve(result, options=result.options | {"parts": parts})
+    calls = len(parts_of(bench.claim)) * len(samples.references) * (1 if exact else LEAST_DRAWS)
+    with progress(f"{bench.claim.hypothesis.title}: parts", calls) as done:
+        return with_earned(bench, samples, result, seed, exact, done)
+
+
 def what_breaks(bench: ClaimBench, samples: Samples, result: Result, seed: int) -> Result:
     """A result with what breaks its claim, looked for at no more than the cost of the test."""
     from scrub.engine.draw import all_swaps

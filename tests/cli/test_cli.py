@@ -381,7 +381,7 @@ def test_an_interrupted_run_leaves_nothing_but_what_is_kept(write: Write) -> Non
 
 INDUCTION = Path(__file__).parents[2] / "hypotheses" / "induction.py"
 BROKEN_OFF = {  # what is interrupted, at which of its calls; what is shown then; what is said to be kept
-    "explain": ("scrub.score.explain.resample_only", 4, ["good  recovered 1.00", "Broken off: 2 more swaps"], ""),
+    "explain": ("scrub.score.explain._more", 3, ["good  recovered 1.00", "Broken off: 2 more swaps"], ""),
     "compare": ("scrub.verbs.compare.judged", 2, ["good: recovered 1.00"], "what was computed is kept in kept"),
     "propose": (
         "scrub.proposals.search.bound_rest",

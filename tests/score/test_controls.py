@@ -116,10 +116,10 @@ def flat() -> Hypothesis:
 
 
 def test_shuffled_noise_becomes_inconclusive() -> None:
-    plain = scrub.test(flat(), draws=5, explain=False, controls="none")
+    plain = scrub.test(flat(), draws=5, explain=False, controls="none", parts="none")
     assert (plain.verdict, plain.recovered.value) == ("supported", pytest.approx(1))
     assert plain.options["controls"] == "none"
-    result = scrub.test(flat(), draws=5, explain=False)
+    result = scrub.test(flat(), draws=5, explain=False, parts="none")
     assert result.verdict == "inconclusive"
     assert result.reason.startswith("values do not matter: ")
     assert not result.passed
@@ -130,7 +130,7 @@ def test_shuffled_noise_becomes_inconclusive() -> None:
 def test_a_path_claim_is_exempt() -> None:
     """Classes of one row each: shuffles change nothing that could be told, and the verdict stays."""
     paths = flat().but(data=rows_of({"noise": i, "y": i % 3, "label": 10 * (i % 3)} for i in range(24)))
-    result = scrub.test(paths, draws=5, explain=False)
+    result = scrub.test(paths, draws=5, explain=False, parts="none")
     assert result.verdict == "supported"
     assert "tests paths, not values" in result.reason
 
@@ -226,7 +226,7 @@ def test_beyond_shuffled_values_is_paired_by_row() -> None:
         rows_of({"z": i, "x": i // 2 % 6, "easy": i % 2 == 0, "label": 0} for i in range(24)),
         metric=Metric(lost, better="lower", name="lost"), rest="keep", expect=recovers(0.4),
     )  # fmt: skip
-    result = scrub.test(claimed, explain=False)
+    result = scrub.test(claimed, explain=False, parts="none")
     control = next(found for found in result.controls if found.name == "shuffled values")
     assert result.recovered.low is not None
     assert control.high is not None

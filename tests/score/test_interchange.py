@@ -43,8 +43,9 @@ def carried(**options: Any) -> Hypothesis:
 
 
 def test_a_feature_that_is_carried_but_not_used_passes_scrubbing_and_fails_interchange() -> None:
-    result = scrub.test(carried(), draws=5, explain=False)
+    result = scrub.test(carried(), draws=5, explain=False, parts="none")
     assert (result.verdict, result.recovered.value) == ("supported", pytest.approx(1))
+    assert "superfluous: h2 of unused" in scrub.test(carried(), draws=5, explain=False).reason
     found = shares(carried())
     assert found["unused"]["value"] == 0  # the story says that the answer moves, and it stays
     assert found["used"]["value"] is None  # the story says that it stays ...

@@ -130,4 +130,4 @@ def _adversary(adversary: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-SECTION = ClaimSection("Diagnostics", blocks, place=6)
+SECTION = ClaimSection("Diagnostics", blocks, place=7)
