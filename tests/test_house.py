@@ -6,10 +6,10 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import networkx as nx
-import pytest
 
 import scrub
 from scrub.claims.wording import names
@@ -41,9 +41,15 @@ HEAVY = ("torch", "transformers", "transformer_lens", "pandas", "rich")
 PLACE = {name: place for place, name in enumerate(ROOMS)}
 
 
-def imports(path: Path, late: bool) -> set[str]:
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports(path: Path, late: bool) -> frozenset[str]:
     """The modules that a file imports as it is imported, or, late, those that its functions import."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
     inner = {id(n) for function in functions for n in ast.walk(function)}
     found: set[str] = set()
@@ -56,19 +62,19 @@ def imports(path: Path, late: bool) -> set[str]:
             assert node.level == 0, f"{path}: imports are absolute"
             whole = [f"{node.module}.{alias.name}" for alias in node.names]
             found |= {name if name in MODULES else str(node.module) for name in whole}
-    return found
+    return frozenset(found)
 
 
 def room(module: str) -> str:
     return module.split(".")[1] if module.startswith("scrub.") else ""
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if room(name) in ROOMS])
-def test_a_room_imports_only_what_lies_below_it(module: str) -> None:
+def test_a_room_imports_only_what_lies_below_it() -> None:
     """At import and, as strictly, late in functions."""
-    ours = {name for late in (False, True) for name in imports(MODULES[module], late) if room(name)}
-    wrong = {name for name in ours if PLACE.get(room(name), len(PLACE)) > PLACE[room(module)]}
-    assert not {(module, name) for name in wrong} - UPWARD
+    inside = [name for name in MODULES if room(name) in ROOMS]
+    edges = {(name, other) for name in inside for late in (False, True) for other in imports(MODULES[name], late)}
+    ours = {(name, other) for name, other in edges if room(other)}
+    assert {(a, b) for a, b in ours if PLACE.get(room(b), len(PLACE)) > PLACE[room(a)]} == UPWARD
 
 
 def test_every_module_has_a_room() -> None:
@@ -84,9 +90,8 @@ def test_imports_have_no_cycle() -> None:
     assert nx.is_directed_acyclic_graph(graph), nx.find_cycle(graph)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_file_is_long(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 400
+def test_no_file_is_long() -> None:
+    assert not {path: lines for path in FILES if (lines := len(path.read_text().splitlines())) > 400}
 
 
 def caches(tree: ast.Module) -> Iterator[int]:
@@ -102,19 +107,26 @@ def caches(tree: ast.Module) -> Iterator[int]:
                     yield node.lineno
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_is_kept_says_by_what(path: Path) -> None:
+def test_what_is_kept_says_by_what() -> None:
     """A cache is keyed by all that its values depend on: what that is stands beside it, `# kept by ...`.
 
     A `cached_property` is kept by its value, whose fields stay what they are because its class is frozen.
     """
-    lines, tree = path.read_text().splitlines(), ast.parse(path.read_text())
-    for line in caches(tree):
-        assert "ept " in " ".join(lines[max(0, line - 4) : line]), f"{path}:{line}"
-    for made in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
-        decorators = {ast.unparse(d) for f in made.body if isinstance(f, ast.FunctionDef) for d in f.decorator_list}
-        if "cached_property" in decorators:
-            assert any("frozen" in ast.unparse(d) for d in made.decorator_list), f"{path}: {made.name}"
+    lines = {path: path.read_text().splitlines() for path in FILES}
+    kept = [(path, line) for path in FILES for line in caches(tree_of(path))]
+    assert kept
+    assert not [(p, line) for p, line in kept if "ept " not in " ".join(lines[p][max(0, line - 4) : line])]
+    made = [(path, node) for path in FILES for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)]
+    assert not [(path, node.name) for path, node in made if keeps(node) and not frozen(node)]
+
+
+def keeps(made: ast.ClassDef) -> bool:
+    decorators = {ast.unparse(d) for f in made.body if isinstance(f, ast.FunctionDef) for d in f.decorator_list}
+    return "cached_property" in decorators
+
+
+def frozen(made: ast.ClassDef) -> bool:
+    return any("frozen" in ast.unparse(d) for d in made.decorator_list)
 
 
 def test_checking_a_claim_imports_nothing_heavy() -> None:
@@ -139,7 +151,7 @@ def compared(tree: ast.Module) -> Iterator[object]:
 
 def test_what_a_metric_alone_is_stands_in_its_file() -> None:
     outside = [path for name, path in MODULES.items() if room(name) != "metrics"]
-    assert not {path: found for path in outside if (found := {*names()} & {*compared(ast.parse(path.read_text()))})}
+    assert not {path: found for path in outside if (found := {*names()} & {*compared(tree_of(path))})}
 
 
 def test_one_file_knows_transformer_lens() -> None:
