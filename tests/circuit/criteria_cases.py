@@ -64,7 +64,12 @@ def bench_of(
     return CircuitBench.of(experiment, open_weights(source, None, "float32", claim.data), circuit, seed)
 
 
+@cache
+def table(name: str, circuit: Circuit, **given: Any) -> dict[str, Any]:
+    return scrub.run_circuit(circuit, claimed(name), rows=ROWS, **given).table
+
+
 def direct(name: str, circuit: Circuit, rows: np.ndarray, **given: Any) -> float:
     """The mean metric of one run on some of the rows."""
-    found = scrub.run_circuit(circuit, claimed(name), rows=ROWS, **given).table
+    found = table(name, circuit, **given)
     return float(np.mean([score for row, score in zip(found["row"], found["score"], strict=True) if row in rows]))
