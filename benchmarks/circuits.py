@@ -71,13 +71,11 @@ def cases(vocabulary: int, only: str = "") -> dict[str, Callable[[], object]]:
         for sender in senders_of(senders, graph):
             single = [p for piece in to.split(";") for p in parse_path(f"{sender} {piece}", graph)]
             paths.append(single)
-        bench = bench_for(experiment, weights, [p for some in paths for p in some], 0, None, lambda n: None)
+        bench = bench_for(experiment, weights, [p for some in paths for p in some], 0, None)
         if cached:
             bench.path_scores(paths)
             return lambda: bench.path_scores(paths)
-        return lambda: bench_for(
-            experiment, weights, [p for some in paths for p in some], 0, None, lambda n: None
-        ).path_scores(paths)
+        return lambda: bench_for(experiment, weights, [p for some in paths for p in some], 0, None).path_scores(paths)
 
     def plain() -> object:
         with torch.no_grad():

@@ -31,6 +31,10 @@ class MetricError(ScrubError):
     """A metric that cannot be computed on these rows."""
 
 
+class PlugInError(ScrubError):
+    """A file that was plugged in is not what it should be: a metric, an ablation, a method ..."""
+
+
 def nearest(found: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The known name closest to `found`, or None when nothing is close; 1 is the cutoff of equal names."""
     close = difflib.get_close_matches(found, list(known), n=1, cutoff=cutoff)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ from functools import cache
 from pathlib import Path
 
 import networkx as nx
+import pytest
 
 import scrub
-from scrub.claims.wording import names
+from scrub.anatomy.table import TABLE
+from scrub.claims.extension import ExtensionPoint
+from scrub.claims.wording import POINTS
 
 ROOT = Path(scrub.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -129,6 +133,13 @@ def frozen(made: ast.ClassDef) -> bool:
     return any("frozen" in ast.unparse(d) for d in made.decorator_list)
 
 
+def test_a_class_name_stands_once() -> None:
+    """A name is found again, and a text that speaks of it means one thing."""
+    made = [(node.name, path) for path in FILES for node in tree_of(path).body if isinstance(node, ast.ClassDef)]
+    names = [name for name, _ in made if not name.startswith("_")]
+    assert not {(name, str(path)) for name, path in made if names.count(name) > 1}
+
+
 def test_checking_a_claim_imports_nothing_heavy() -> None:
     light = [name for name in MODULES if room(name) in ("claims", "errors")] + [
         "scrub.anatomy.transformer",
@@ -139,19 +150,120 @@ def test_checking_a_claim_imports_nothing_heavy() -> None:
     assert found.stdout.strip() == "[]"
 
 
-def compared(tree: ast.Module) -> Iterator[object]:
-    """The constants that something is compared with, or matched."""
-    for node in ast.walk(tree):
+def compared(path: Path) -> Iterator[tuple[object, str]]:
+    """The constants that something is compared with, or matched, each with the text of the comparison."""
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Compare):
             parts = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
-            yield from (part.value for part in parts if isinstance(part, ast.Constant))
-        if isinstance(node, ast.MatchValue) and isinstance(node.value, ast.Constant):
-            yield node.value.value
+            yield from ((part.value, ast.unparse(node)) for part in parts if isinstance(part, ast.Constant))
+        if isinstance(node, ast.Match):
+            parts = [part for case in node.cases for part in ast.walk(case.pattern)]
+            yield from ((part.value, ast.unparse(node.subject)) for part in parts if isinstance(part, ast.Constant))
 
 
-def test_what_a_metric_alone_is_stands_in_its_file() -> None:
-    outside = [path for name, path in MODULES.items() if room(name) != "metrics"]
-    assert not {path: found for path in outside if (found := {*names()} & {*compared(tree_of(path))})}
+# What a comparison with the same words is about, where it is about something else.
+OTHERS = {
+    "ablation": re.compile(r"\brest\b"),  # the rests of scrubbing have the same words
+    "attribution method": re.compile(r"\['exact'\]"),  # the field of a result that holds the exact effect
+}
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.noun)
+def test_what_one_file_alone_is_stands_in_that_file(point: ExtensionPoint) -> None:
+    """What may be added as a file is asked for what it is, not for its name."""
+    home, names = ROOT / point.folder, {*point.names(), *(name.replace("_", "-") for name in point.names())}
+    about_others = OTHERS.get(point.noun)
+    found = [
+        (str(path.relative_to(ROOT)), text)
+        for path in FILES
+        if not path.is_relative_to(home)
+        for value, text in compared(path)
+        if value in names and not (about_others and about_others.search(text))
+    ]
+    assert not found
+
+
+KIND_WORDS = {*TABLE} - {"q", "k", "v"}  # these are words of channels too
+SPOKEN = {  # files that compare with a word of a kind, and why
+    "proposals/edges.py": "arrays of a pass are kept by (kind, layer), and senders are sums over kinds",
+    "proposals/forward.py": "the embedding begins a pass",
+    "proposals/patching.py": "the embedding begins a pass",
+    "proposals/methods/eap_ig.py": "which activations move is the method's own",
+    "proposals/methods/graddrop.py": "which writes are dropped is the method's own",
+    "proposals/write.py": "embed is a function that a written claim imports",
+}
+
+
+def test_no_kind_word_outside_the_table() -> None:
+    """What one kind of component is and another is not, a file asks of `.traits`."""
+    speaking = {str(path.relative_to(ROOT)) for path in FILES if any(v in KIND_WORDS for v, _ in compared(path))}
+    assert speaking == {*SPOKEN}
+
+
+REACHED = {  # what others call by its name
+    "pytest_addoption": "pytest", "pytest_collect_file": "pytest", "runtest": "pytest", "reportinfo": "pytest",
+    "convert": "click", "list_commands": "click", "get_command": "click", "_repr_html_": "notebooks",
+    "from_networkx": "users: a story that is a graph", "pruned": "users: a circuit without its dead ends",
+}  # fmt: skip
+
+
+def words_of(tree: ast.Module) -> Iterator[str]:
+    """The names that code uses, and the words of its strings; docstrings and imports use nothing."""
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield from re.findall(r"\w+", node.value)
+
+
+def test_what_is_written_is_reached() -> None:
+    """Every function and method is named by code other than tests, by a template, or by the documentation."""
+    trees = [tree_of(path) for path in FILES]
+    pages = [ROOT.parent / "README.md", ROOT.parent / "CONTRIBUTING.md", *(ROOT.parent / "docs").glob("*.md")]
+    told = [path.read_text() for path in (*pages, *ROOT.rglob("*.html"))]
+    known = {word for tree in trees for word in words_of(tree)} | {w for t in told for w in re.findall(r"\w+", t)}
+    owners = [node for tree in trees for node in (tree, *(n for n in ast.walk(tree) if isinstance(n, ast.ClassDef)))]
+    written = {node.name for owner in owners for node in owner.body if isinstance(node, ast.FunctionDef)}
+    unreached = {name for name in written - known if not (name.startswith("__") and name.endswith("__"))}
+    assert unreached == set(REACHED) & written - known
+    assert set(REACHED) <= written
+
+
+ONE_PASS = "one step of a pass over tensors"
+MANY = {  # functions with more than five arguments, and why they have them
+    "circuit": {
+        "resolve": "the words of a setting, each told by its name",
+        "wins": "a test's words, which it repeats in its finding",
+        "run_masked": ONE_PASS, "_layer": ONE_PASS, "run_wiring": ONE_PASS, "_attend": ONE_PASS,
+        "_channel": ONE_PASS, "_projected": ONE_PASS, "_mlps": ONE_PASS,
+    },
+    "model": {
+        "adapt": "what a model is opened with, as the bridge takes it",
+        "rounding_check": "the three models that it compares, and their rows",
+        "_llama": "the numbers of a line in a table of shapes",
+        "project": ONE_PASS, "trace": ONE_PASS, "_layer": ONE_PASS,
+    },
+    "proposals": {
+        "reads_of": "one step of a search that holds no state",
+        "_carried": "tensors of one layer",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("room_", ["anatomy", "circuit", "metrics", "model", "proposals", "report", "storage"])
+def test_more_than_five_arguments_are_a_value(room_: str) -> None:
+    """A function that takes more stands in the list with its reason, and the list has no other."""
+    found = set[str]()
+    for path in (ROOT / room_).rglob("*.py"):
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef):
+                given = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                if len([name for name in given if name not in ("self", "cls")]) > 5:
+                    found.add(node.name)
+    assert found == set(MANY.get(room_, {}))
 
 
 def test_one_file_knows_transformer_lens() -> None:

@@ -21,7 +21,8 @@ from scrub.claims.metric import Metric
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site, embed, heads, logits, nodes
 from scrub.model.computation import Computation
-from scrub.model.layers import trace, unembed
+from scrub.model.layers import unembed
+from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 from strategies import checked, random_graph_claim, random_transformer_claim
 from strategies_models import named, random_transformer

@@ -16,7 +16,7 @@ from attrs import frozen
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.positions import Slot, parse_slots
-from scrub.anatomy.table import CHANNELS
+from scrub.anatomy.table import CHANNELS, is_single
 from scrub.errors import ClaimError, nearest
 
 _WORDS = ("head", "heads", "attn", "mlp", "mlps", "resid", "embed", "pos", "logits")
@@ -167,7 +167,7 @@ def near_name(text: str, graph: ModelGraph | None) -> str | None:
     numbers = re.findall(r"(?<!\d)[0-9]{1,9}(?!\d)", text)
     spelt = re.match(r"[^\W\d_]+", text)
     word = nearest(spelt[0].lower(), _WORDS) if spelt else "head"
-    if word in ("embed", "pos", "logits"):
+    if word is not None and is_single(word):
         found = word
     elif word is None or not 1 <= len(numbers) <= 2:
         return None

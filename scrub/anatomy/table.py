@@ -3,7 +3,7 @@
 What one kind is and another is not stands here and nowhere else. *Moments* order a pass: what is written at a moment
 is read at every later one. Layer l reads for attention at 2l and for its MLP at 2l + 1 (at 2l where both read the
 same stream); heads write at 2l, the MLP at 2l + 1. Arrays have the names under which a pass tells them
-(`scrub.model.layers.trace`).
+(`scrub.model.trace.trace`).
 """
 
 from __future__ import annotations
@@ -99,6 +99,16 @@ class Traits:
     def has_word(self) -> bool:
         """Whether its word is part of a name."""
         return self.form.startswith(self.word)
+
+    @property
+    def single(self) -> bool:
+        """Whether a model has one of them at most, so that its word is its name."""
+        return self.form == self.word
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it is one of a computation graph, known by a name alone."""
+        return self.form == "{name}"
 
     @property
     def is_output(self) -> bool:
@@ -221,6 +231,11 @@ TABLE: dict[str, Traits] = {
         ),
     )
 }  # fmt: skip
+
+
+def is_single(word: str) -> bool:
+    """Whether a word names a component by itself: a model has one of them at most."""
+    return word in TABLE and TABLE[word].single
 
 
 def word_of(word: str) -> str | None:

@@ -46,22 +46,21 @@ class TransformerGraph:
         """What is wrong with a component that does not exist, and the nearest one that does."""
         shape = self.shape
         last, layer = shape.n_layers - 1, min(component.layer or 0, shape.n_layers - 1)
-        match component.kind:
-            case "head" if _within(component.layer, shape.n_layers):
-                unit = shape.n_heads - 1
-                return f"{self.name} has heads {layer}.0 to {layer}.{unit}", f"{layer}.{unit}"
-            case "head":
-                unit = min(component.unit or 0, shape.n_heads - 1)
-                return f"{self.name} has layers 0 to {last}", f"{last}.{unit}"
-            case "mlp" if shape.d_mlp == 0:
-                return f"{self.name} has attention only, no MLPs", f"attn {layer}"
-            case "pos":
-                return f"{self.name} has no learned position embedding ({shape.positions} positions)", "embed"
-            case "node":
-                return f"{self.name} is a transformer; nodes(...) names nodes of a computation graph", "heads"
-            case _:
-                top = last + 1 if component.kind == "resid" else last
-                return f"{self.name} has {component.kind} 0 to {top}", f"{component.kind} {top}"
+        traits = component.traits
+        if traits.is_head and _within(component.layer, shape.n_layers):
+            unit = shape.n_heads - 1
+            return f"{self.name} has heads {layer}.0 to {layer}.{unit}", f"{layer}.{unit}"
+        if traits.is_head:
+            unit = min(component.unit or 0, shape.n_heads - 1)
+            return f"{self.name} has layers 0 to {last}", f"{last}.{unit}"
+        if traits.local and not traits.layers(shape):
+            return f"{self.name} has attention only, no MLPs", f"attn {layer}"
+        if traits.given:
+            return f"{self.name} has no learned position embedding ({shape.positions} positions)", "embed"
+        if traits.is_node:
+            return f"{self.name} is a transformer; nodes(...) names nodes of a computation graph", "heads"
+        top = max(last, traits.layers(shape) - 1)
+        return f"{self.name} has {component.kind} 0 to {top}", f"{component.kind} {top}"
 
     def channels(self, component: Component) -> tuple[str, ...]:
         return component.traits.channels

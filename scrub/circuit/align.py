@@ -9,7 +9,9 @@ from attrs import frozen
 from jaxtyping import Int
 
 from scrub.anatomy.positions import Slot
+from scrub.circuit.ablations import said
 from scrub.claims.dataset import Dataset
+from scrub.claims.wording import PAIR
 from scrub.errors import DataError, nearest, some
 
 
@@ -54,7 +56,7 @@ class Alignment:
         return np.where(np.arange(longest) < self.data.lengths[rows][:, None], found, 0)
 
     def _unlike(self, short: Int[np.ndarray, " n"], ablation: str) -> str:
-        if ablation == "paired":
+        if said(ablation).rows == PAIR:
             fix = "Pair rows of equal length."
         else:
             columns = [name for name in self.data.columns if _one_length(self.data, name)]

@@ -13,11 +13,12 @@ from jaxtyping import Float, Int
 from scrub.anatomy.edges import Node
 from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot
+from scrub.circuit.ablations import drawing, said
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, misplaced, referred
 from scrub.circuit.paths import Path
 from scrub.circuit.random import held_beside
-from scrub.circuit.universe import free_writers, slots_in
+from scrub.circuit.universe import Universe, free_writers, slots_in
 from scrub.claims.metric import AnyMetric
 from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from scrub.model.weights import Transformer
 
 Scores = Float[np.ndarray, "circuit row"]
-DRAWS = 5  # of `resample`; the other ablations draw nothing
 
 
 @frozen(slots=False, eq=False)
@@ -51,9 +51,13 @@ class CircuitBench:
 
     @classmethod
     def of(
-        cls, experiment: Experiment, model: Transformer | None, circuit: Circuit, seed: int = 0,
-        draws: int | None = None, done: Callable[[int], None] | None = None, held: frozenset[Node] = frozenset(),
-    ) -> CircuitBench:  # fmt: skip
+        cls,
+        experiment: Experiment,
+        model: Transformer | None,
+        circuit: Circuit,
+        seed: int = 0,
+        draws: int | None = None,
+    ) -> CircuitBench:
         """The bench for a circuit and its parts. Raises ClaimError for parts or positions that do not exist."""
         circuit.checked(experiment.graph)
         slots = slots_in((*circuit.nodes, *circuit.edges))
@@ -69,8 +73,7 @@ class CircuitBench:
                 f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part "
                 "of a circuit. Leave it out, or pass through less."
             )
-        listed = evolve(listed, held=held)
-        return listed if done is None else evolve(listed, done=done)
+        return listed
 
     @property
     def rows(self) -> Int[np.ndarray, " row"]:
@@ -88,7 +91,9 @@ class CircuitBench:
 
         donors = self.experiment.donors(self.calls, self.seed)
         if self.model is None:
-            return GraphCircuits.of(self.experiment, self.calls, donors, self.passed, self.done, self.held)
+            return evolve(
+                GraphCircuits.of(self.experiment, self.calls, donors, self.passed, self.held), done=self.done
+            )
         settings = self.slots, self.passed, self.done, self.held
         return TransformerCircuits(self.experiment, self.model, self.calls, donors, *settings)
 
@@ -97,6 +102,10 @@ class CircuitBench:
         from scrub.circuit.scoring import Scorer
 
         return Scorer(self.experiment, self.model)
+
+    @property
+    def universe(self) -> Universe:
+        return Universe(self.experiment.graph, self.passed, self.experiment.output)
 
     @cached_property
     def everything(self) -> Circuit:
@@ -120,7 +129,12 @@ class CircuitBench:
 
     def scores(self, circuits: Sequence[Circuit], without: bool = False) -> Scores:
         """The metric of each circuit, or of the model without it, on each row: a mean over draws."""
-        return self.scored(self.outputs(circuits, without))
+        return self._pieces(circuits, lambda some: self.outputs(some, without))
+
+    def _pieces(self, items: Sequence[Any], run: Callable[[Sequence[Any]], Any]) -> Scores:
+        """The scores of what is run, as many circuits or sets of paths at a time as the memory holds outputs of."""
+        size = self.runner.together
+        return np.concatenate([self.scored(run(items[i : i + size])) for i in range(0, max(len(items), 1), size)])
 
     def on(self, rows: Int[np.ndarray, " n"]) -> CircuitBench:
         """The same bench on some of its rows."""
@@ -128,12 +142,12 @@ class CircuitBench:
 
     def beside(self, circuit: Circuit) -> CircuitBench:
         """The bench for random parts in place of a circuit's: those no later than its held ones are held as well."""
-        held = held_beside(circuit, self.experiment.graph, self.passed, self.experiment.output, self.held)
+        held = held_beside(circuit, self.universe, self.held)
         return self if held == self.held else evolve(self, held=held)
 
     def path_scores(self, path_sets: Sequence[Sequence[Path]]) -> Scores:
         """The metric with each set of paths patched, on each row."""
-        return self.scored(self.runner.paths(path_sets))
+        return self._pieces(path_sets, self.runner.paths)
 
     def scored(self, outputs: Any, metric: AnyMetric | None = None) -> Scores:
         """The metric (the experiment's own by default) of outputs on each row: a mean over draws."""
@@ -159,28 +173,31 @@ def ablatable(circuit: Circuit, experiment: Experiment) -> Circuit:
 def calls_of(experiment: Experiment, draws: int | None, runs: int) -> int:
     """How many calls `done` is told of for so many runs of every row; rows for a transformer's means are run too."""
     calls = runs * len(experiment.rows) * _draws(experiment, draws)
-    if experiment.protocol.ablation == "mean" and experiment.graph.sequence:
+    if experiment.ablation.averaged and experiment.graph.sequence:
         return calls + len(referred(experiment))
     return calls
 
 
 def _draws(experiment: Experiment, draws: int | None) -> int:
     kind = experiment.protocol.ablation
-    if kind != "resample":
+    usual = said(kind).draws
+    if not usual:
         if draws not in (None, 1):
-            raise ClaimError(f"draws={draws}: ablation {kind!r} draws nothing; only 'resample' does.")
+            others = " and ".join(map(repr, drawing()))
+            raise ClaimError(f"draws={draws}: ablation {kind!r} draws nothing; only {others} does.")
         return 1
-    return DRAWS if draws is None else draws
+    return usual if draws is None else draws
 
 
 def _used(experiment: Experiment) -> Int[np.ndarray, " row"]:
     """The rows whose positions must exist: those that are run, and those that values come from."""
-    kind = experiment.protocol.ablation
-    if kind == "paired":
-        return np.union1d(experiment.rows, experiment.pair[experiment.rows])
-    if kind == "zero":
-        return experiment.rows
-    return np.union1d(experiment.rows, referred(experiment))
+    match said(experiment.protocol.ablation).rows:
+        case "pair":
+            return np.union1d(experiment.rows, experiment.pair[experiment.rows])
+        case "reference":
+            return np.union1d(experiment.rows, referred(experiment))
+        case _:
+            return experiment.rows
 
 
 def _ends(part: Any) -> frozenset[Component]:

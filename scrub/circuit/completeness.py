@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from scrub.anatomy.edges import Part
 from scrub.circuit.bench import CircuitBench, Scores
 from scrub.circuit.circuit import Circuit
+from scrub.claims.plain import as_dict
 
 RANDOM = 20  # random subsets
 CANDIDATES = 24  # parts tried in a greedy step
@@ -32,8 +33,7 @@ class Gap:
     variable: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        named = {} if self.variable is None else {"variable": self.variable}
-        return {**named, "parts": list(self.parts), "gap": self.gap, "circuit": self.circuit, "model": self.model}
+        return as_dict(self, *(["variable"] if self.variable is None else []))
 
 
 @frozen
@@ -53,11 +53,7 @@ class Completeness:
 
     def to_dict(self) -> dict[str, Any]:
         random = {"mean": float(np.mean(self.random)), "max": max(self.random), "n": len(self.random)}
-        variables = [gap.to_dict() for gap in self.by_variable]
-        return {
-            "worst": self.worst.to_dict(), "random": random, "by_variable": variables,
-            "searched": self.searched, "rows": self.rows, "apart": self.apart,
-        }  # fmt: skip
+        return {**as_dict(self), "random": random}
 
 
 def completeness(

@@ -42,7 +42,7 @@ def rows_of(bench: CircuitBench) -> int:
     By the whole bench, by the half on which completeness searches, and by both halves for minimality.
     """
     halved, calls = _halved(bench), len(bench.calls)
-    drawn = bench.experiment.protocol.ablation in ("resample", "paired")
+    drawn = bench.experiment.ablation.donors is not None
     prepared = calls + (len(halves(bench)[0].calls) + calls if halved else 0)
     return prepared * (1 + drawn) + sum(means_of(bench, name) for name in NAMES)
 
@@ -51,7 +51,7 @@ def means_of(bench: CircuitBench, phase: str) -> int:
     """How many rows are run in a phase for their means."""
     times = {FAITHFUL: 1, COMPLETE: 1 if _halved(bench) else 0, MINIMAL: 2 if _halved(bench) else 0}.get(phase, 0)
     experiment = bench.experiment
-    averaged = experiment.protocol.ablation == "mean" and experiment.graph.sequence
+    averaged = experiment.ablation.averaged and experiment.graph.sequence
     return times * len(referred(experiment)) if averaged else 0
 
 

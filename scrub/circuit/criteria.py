@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from attrs import evolve, field, frozen
 from jaxtyping import Float
 
 from scrub.circuit.arguments import counted
+from scrub.circuit.asked import Listener, Origin
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import Completeness, completeness
@@ -21,6 +21,7 @@ from scrub.circuit.random import only_one, random_circuits, why_alone
 from scrub.circuit.runs import by_row
 from scrub.circuit.significance import Finding, equivalence, independence, wins
 from scrub.circuit.universe import is_input
+from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError
 from scrub.shown import shown
 
@@ -64,17 +65,7 @@ class Criteria:
     unfinished: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        complete = None if self.completeness is None else self.completeness.to_dict()
-        return {
-            "hypothesis": self.hypothesis, "digest": self.digest, "metric": self.metric, "better": self.better,
-            "ablation": self.ablation, "direction": self.direction, "level": self.level, "parts": list(self.parts),
-            "faithfulness": self.faithfulness.to_dict(), "completeness": complete,
-            "minimality": [needed.to_dict() for needed in self.minimality],
-            "tests": [finding.to_dict() for finding in self.tests],
-            "rows": self.rows, "draws": self.draws, "seed": self.seed, "options": self.options,
-            "provenance": self.provenance, "published": self.published or None,
-            "cautions": list(self.cautions), "unfinished": list(self.unfinished),
-        }  # fmt: skip
+        return {**as_dict(self, "table"), "published": self.published or None}
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a row: the metric of model, circuit and ablated run."""
@@ -91,18 +82,27 @@ class Criteria:
         return shown(self, "html")
 
 
-def judge(
-    bench: CircuitBench, circuit: Circuit, hypothesis: str, provenance: dict[str, Any], *,
-    random: int = 100, budget: int | None = None, tests: bool = True, cautions: tuple[str, ...] = (),
-    begin: Callable[[str, int], None] = lambda name, calls: None,
-    ready: Callable[[Criteria], None] = lambda so_far: None,
-) -> Criteria:  # fmt: skip
-    """All criteria of a circuit, one after the other: `begin` hears of each, `ready` of what is known after it.
+@frozen
+class Effort:
+    """How many random circuits and parts to compare with, the budget of greedy search, and whether all is tested."""
+
+    random: int = 100
+    budget: int | None = None
+    tests: bool = True
+
+    def options(self) -> dict[str, Any]:
+        """What differs from the defaults."""
+        return {name: given for name, given in as_dict(self).items() if given != getattr(Effort(), name)}
+
+
+def judge(bench: CircuitBench, circuit: Circuit, origin: Origin, effort: Effort, listener: Listener) -> Criteria:
+    """All criteria of a circuit, one after the other; the listener hears of each, and of what is known after it.
 
     Raises ClaimError for an empty circuit and for impossible numbers.
     """
     if not circuit.parts:
-        raise ClaimError(f"{hypothesis}: an empty circuit has nothing to judge; name components or edges.")
+        raise ClaimError(f"{origin.hypothesis}: an empty circuit has nothing to judge; name components or edges.")
+    random, budget, tests = effort.random, effort.budget, effort.tests
     counted(random=random, budget=budget)
     experiment, names = bench.experiment, circuit.names()
     phases = {one.name: one.calls for one in passes_of(bench, circuit, random, budget, tests)}
@@ -110,23 +110,22 @@ def judge(
 
     def start(name: str) -> None:
         left.remove(name)
-        begin(name, phases[name] + means_of(bench, name))
+        listener.begin(name, phases[name] + means_of(bench, name))
 
     def publish(so_far: Criteria) -> Criteria:
         so_far = evolve(so_far, unfinished=tuple(left))
-        ready(so_far)
+        if listener.ready is not None:
+            listener.ready(so_far)
         return so_far
 
     start(FAITHFUL)
     faithful, table = faithfulness(bench, circuit)
-    asked = {"random": (random, 100), "budget": (budget, None), "tests": (tests, True)}
-    options = described(experiment) | {name: given for name, (given, usual) in asked.items() if given != usual}
     found = publish(Criteria(
-        hypothesis, experiment.digest, str(experiment.metric), experiment.metric.better,
+        origin.hypothesis or "", experiment.digest, str(experiment.metric), experiment.metric.better,
         experiment.protocol.ablation, experiment.protocol.direction, circuit.level,
         tuple(names[part] for part in circuit.parts), faithful, None, (), (),
-        len(bench.rows), bench.draws, bench.seed, options, provenance, experiment.protocol.published,
-        by_row(bench, table), cautions,
+        len(bench.rows), bench.draws, bench.seed, described(experiment) | effort.options(), origin.provenance,
+        experiment.protocol.published, by_row(bench, table), origin.cautions,
     ))  # fmt: skip
     start(COMPLETE)
     found = publish(evolve(found, completeness=completeness(bench, circuit, budget)))
@@ -145,7 +144,7 @@ def findings(bench: CircuitBench, circuit: Circuit, table: dict[str, Row], rando
     tolerance = ROUNDING * max(distance, float(np.abs(model).mean()) * 1e-3)
     knocked = bench.scores([circuit], without=True)[0]
     return (
-        _better_than_random(bench, circuit, model, own, tolerance, random),
+        _better_than_random(bench, circuit, table, tolerance, random),
         _necessary(bench, circuit, model, tolerance, random),
         equivalence(own - model, tolerance),
         independence(knocked, model, seed=bench.seed, tolerance=tolerance),
@@ -153,12 +152,12 @@ def findings(bench: CircuitBench, circuit: Circuit, table: dict[str, Row], rando
 
 
 def _better_than_random(
-    bench: CircuitBench, circuit: Circuit, model: Row, own: Row, tolerance: float, number: int
+    bench: CircuitBench, circuit: Circuit, table: dict[str, Row], tolerance: float, number: int
 ) -> Finding:
     null = "the circuit is closer to the model, row by row, than at most 90 % of random circuits of equal size"
-    rivals = _rivals(bench, circuit, number, outside=False)
+    model, rivals = table["model"], _rivals(bench, circuit, number, outside=False)
     distances = np.abs(bench.beside(circuit).scores(rivals) - model).mean(1) if rivals else np.zeros(0)
-    won = int((np.abs(own - model).mean() < distances - tolerance).sum())
+    won = int((np.abs(table["circuit"] - model).mean() < distances - tolerance).sum())
     reason = "" if rivals else why_alone(circuit, bench.experiment.graph)
     return wins("better than random circuits of equal size", null, won, len(rivals), reason=reason)
 
@@ -177,8 +176,8 @@ def _necessary(bench: CircuitBench, circuit: Circuit, model: Row, tolerance: flo
 
 
 def _rivals(bench: CircuitBench, circuit: Circuit, number: int, outside: bool) -> list[Circuit]:
-    graph, output = bench.experiment.graph, bench.experiment.output
+    graph = bench.experiment.graph
     inputs = all(is_input(part, graph) for part in circuit.expanded(graph).parts)
-    if inputs or only_one(circuit, graph, bench.passed, output):
+    if inputs or only_one(circuit, bench.universe):
         return []
-    return random_circuits(circuit, graph, bench.passed, output, number, bench.seed, outside=outside)
+    return random_circuits(circuit, bench.universe, number, bench.seed, outside=outside)

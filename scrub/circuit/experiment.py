@@ -12,7 +12,9 @@ from jaxtyping import Bool, Int
 
 from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.table import TABLE
 from scrub.anatomy.transformer import TransformerGraph
+from scrub.circuit.ablations import Ablation, DonorPool, find, said
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Options
 from scrub.claims.metric import AnyMetric
@@ -21,11 +23,13 @@ from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
 from scrub.claims.setting import check_setting, check_tokens
 from scrub.claims.text import Tokenizer
-from scrub.engine.draw import Calls, Classes, words
+from scrub.claims.wording import OWN, PAIR, REFERENCE
+from scrub.engine.draw import Calls
 from scrub.errors import ClaimError, DataError, some
 from scrub.model.computation import Computation
 
 Graph = TransformerGraph | Computation
+_RESTS = {PAIR: "paired", REFERENCE: "resample", OWN: "zero"}  # the rest of a claim that needs the same columns
 FEW = 2  # reference rows that a mean needs; the mean of one row ablates nothing
 
 
@@ -62,23 +66,19 @@ class Experiment:
     @cached_property
     def named_through(self) -> frozenset[Component]:
         """The components that `through` names; `pos` is added where a circuit does not name it."""
-        singles = [word for word in self.through if word in ("embed", "pos")]
+        singles = [word for word in self.through if word in TABLE and TABLE[word].given]
         others = [word for word in self.through if word not in singles]
         return self.graph.passed(others) | {parse_component(word) for word in singles}
 
-    @cached_property
-    def references(self) -> Classes:
-        """The reference rows of each group, in the order in which draws rank them."""
-        return Classes.of(self.data, self.group, self.reference)
+    @property
+    def ablation(self) -> Ablation:
+        return find(self.protocol.ablation)
 
     def donors(self, calls: Calls, seed: int) -> Int[np.ndarray, " call"]:
-        """The row that each call's ablated values come from; the row itself for `mean` and `zero`."""
-        if self.protocol.ablation == "paired":
-            return self.pair[calls.reference]
-        if self.protocol.ablation == "resample":
-            word = words(self.data, calls, seed, "circuit", "rest")
-            return self.references.pick(calls.reference, word)
-        return calls.reference
+        """The row that each call's ablated values come from; the row itself where no one row gives them."""
+        if self.ablation.donors is None:
+            return calls.reference
+        return self.ablation.donors(DonorPool(self.data, self.group, self.reference, self.pair, seed), calls)
 
 
 def referred(experiment: Experiment) -> Int[np.ndarray, " n"]:
@@ -113,14 +113,14 @@ def resolve(
 ) -> Experiment:  # fmt: skip
     """An experiment from columns by name; `settings` are others that took part. Raises DataError with every problem
     of the data, ClaimError."""
-    if protocol.ablation == "paired" and pair is None:
+    name, ends = protocol.ablation, said(protocol.ablation).rows
+    if ends == PAIR and pair is None:
         raise ClaimError(
-            "ablation 'paired' needs the column that names each row's counterfactual: pair='column' (in a claim "
+            f"ablation {name!r} needs the column that names each row's counterfactual: pair='column' (in a claim "
             "criteria=protocol(pair='column'), on the command line --pair COLUMN)."
         )
-    rest = "paired" if protocol.ablation == "paired" else "resample" if protocol.ablation != "zero" else "zero"
     options = Options(
-        scored=scored, within=group, rest_rows=reference, rest=rest, pair=pair if rest == "paired" else None,
+        scored=scored, within=group, rest_rows=reference, rest=_RESTS[ends], pair=pair if ends == PAIR else None,
         predicts=predicts, empty="self",  # who lacks partners or reference rows is told below, in other words
     )  # fmt: skip
     setting, problems = check_setting(options, metric, graph, data, everywhere=False, answered=False)
@@ -140,8 +140,8 @@ def resolve(
     return Experiment(
         graph, data, metric, tokenizer, answer, output, used, setting.stratum, setting.rest_from, setting.pair,
         protocol, through, predicts, digest or data.digest,
-        {**(settings or {}), **({"pair": pair} if rest == "paired" else {}),
-         **({"group": group, "reference": reference} if rest == "resample" else {})},
+        {**(settings or {}), **({"pair": pair} if ends == PAIR else {}),
+         **({"group": group, "reference": reference} if ends == REFERENCE else {})},
     )  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def _in_words(problem: Problem, protocol: Protocol) -> Problem:
 
 def _unpaired(protocol: Protocol, pair: np.ndarray, rows: np.ndarray, column: str | None) -> list[Problem]:
     lacking = rows[pair[rows] < 0]
-    if protocol.ablation != "paired" or not lacking.size:
+    if said(protocol.ablation).rows != PAIR or not lacking.size:
         return []
     found = f"pair={column!r}: rows {some(np.sort(lacking).tolist())} have no partner in the data."
     given = "Give the partner's row number (or its text in the column 'id')"
@@ -165,7 +165,7 @@ def _unpaired(protocol: Protocol, pair: np.ndarray, rows: np.ndarray, column: st
 def _too_few(
     protocol: Protocol, group: np.ndarray, reference: np.ndarray, rows: np.ndarray, column: str | None
 ) -> list[Problem]:
-    if protocol.ablation not in ("mean", "resample"):
+    if said(protocol.ablation).rows != REFERENCE:
         return []
     sizes = np.bincount(group[reference], minlength=int(group.max()) + 1)
     small = [g for g in np.unique(group[rows]) if sizes[g] < FEW]

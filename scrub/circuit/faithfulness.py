@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, field, frozen
 from jaxtyping import Float
 
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
+from scrub.claims.plain import as_dict
 from scrub.score.statistics import UNDEFINED, Interval, interval
 
 Row = Float[np.ndarray, " row"]
@@ -37,16 +38,11 @@ class Faithfulness:
     aue: float
     ate: float
     explained: float | None
-    beside: dict[str, dict[str, float]]
+    beside: dict[str, dict[str, float]] = field(factory=dict[str, dict[str, float]])
 
     def to_dict(self) -> dict[str, Any]:
         n = self.normalized
-        return {
-            "model": self.model, "circuit": self.circuit, "ablated": self.ablated, "gap": self.gap,
-            "ratio": self.ratio, "normalized": n.value, "low": n.low, "high": n.high, "level": n.level,
-            "mean_ratio": self.mean_ratio, "mean_normalized": self.mean_normalized,
-            "aue": self.aue, "ate": self.ate, "explained": self.explained, **self.beside,
-        }  # fmt: skip
+        return {**as_dict(self, "beside"), **as_dict(n, "value"), "normalized": n.value, **self.beside}
 
 
 def faithfulness(bench: CircuitBench, circuit: Circuit) -> tuple[Faithfulness, dict[str, Row]]:
@@ -61,19 +57,11 @@ def faithfulness(bench: CircuitBench, circuit: Circuit) -> tuple[Faithfulness, d
         }
         for name, metric in bench.scorer.beside().items()
     }
-    return conventions(model, own, empty, bench.seed, bench.experiment.metric.better, beside), {
-        "model": model, "circuit": own, "ablated": empty,
-    }  # fmt: skip
+    found = conventions(model, own, empty, bench.seed, bench.experiment.metric.better)
+    return evolve(found, beside=beside), {"model": model, "circuit": own, "ablated": empty}
 
 
-def conventions(
-    model: Row,
-    own: Row,
-    empty: Row,
-    seed: int,
-    better: str = "higher",
-    beside: dict[str, dict[str, float]] | None = None,
-) -> Faithfulness:
+def conventions(model: Row, own: Row, empty: Row, seed: int, better: str = "higher") -> Faithfulness:
     """The conventions from the metric of model, circuit and F(0) on each row."""
     columns = np.stack([own, empty, model], axis=1)
     f, zero, whole = (float(column.mean()) for column in (own, empty, model))
@@ -82,7 +70,7 @@ def conventions(
     aue, ate = float(np.abs(own - model).mean()), float(np.abs(empty - model).mean())
     return Faithfulness(
         whole, f, zero, abs(whole - f), _quotient(f, whole), share,
-        _mean_of(own, model), by_row, aue, ate, _quotient(ate - aue, ate), beside or {},
+        _mean_of(own, model), by_row, aue, ate, _quotient(ate - aue, ate),
     )  # fmt: skip
 
 

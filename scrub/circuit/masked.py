@@ -14,10 +14,9 @@ from torch import Tensor
 
 from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import Slot
-from scrub.anatomy.table import CHANNELS
 from scrub.circuit.values import Values
-from scrub.model.layers import attend, expand, mlp, norm, project, visible, write
-from scrub.model.weights import Block, Transformer
+from scrub.model.trace import run_layers
+from scrub.model.weights import Transformer
 
 
 @frozen(eq=False)
@@ -91,31 +90,19 @@ def run_masked(
         x = embed + torch.where(masks.of(POS)[..., None], start.pos, frozen.pos)
     else:
         x = start.resid[first].expand(*size, -1)
-    everyone = lengths.repeat(masks.circuits)
-    places = torch.arange(size[2], device=model.device).expand(size[0] * size[1], -1)
-    for layer in range(first, len(model.blocks)):
-        x = _layer(model.blocks[layer], layer, x, masks, start, frozen, places, everyone)
+
+    def record(kind: str, layer: int, value: Tensor) -> Tensor | None:
+        """What goes on in place of what the heads and the MLP of a layer have made."""
+        if kind == "z":
+            return _heads(layer, value.view(*size, *value.shape[2:]), masks, start, frozen).flatten(0, 1)
+        if kind != "mlp_out":
+            return None
+        written = value.view(*size, -1)
+        own = start.mlp[layer] if masks.held else written
+        return masks.taken(Component.for_mlp(layer), written, own, frozen.mlp[layer]).flatten(0, 1)
+
+    x = run_layers(model, x.flatten(0, 1), lengths.repeat(masks.circuits), record, first).view(*size, -1)
     return x[:, torch.arange(size[1], device=model.device), answer]
-
-
-def _layer(
-    block: Block, layer: int, x: Tensor, masks: Masks, start: Values, frozen: Values, places: Tensor, lengths: Tensor
-) -> Tensor:
-    attn, size = block.attn, x.shape
-    read = norm(block.ln1, x.reshape(-1, *size[2:]))
-    q, k, v = (project(attn, channel, read, None, places) for channel in CHANNELS)
-    mask = visible(attn, places, places, lengths)
-    z = attend(q, expand(attn, k), expand(attn, v), mask, attn.scale)
-    z = z.view(*size[:3], *z.shape[-2:])
-    z = _heads(layer, z, masks, start, frozen)
-    out = write(attn, z)
-    after = x + (out if attn.b_O is None else out + attn.b_O)
-    if block.mlp is None:
-        return after
-    mid = x if block.parallel else after
-    written = mlp(block.mlp, mid if block.ln2 is None else norm(block.ln2, mid))
-    own = start.mlp[layer] if masks.held else written
-    return after + masks.taken(Component.for_mlp(layer), written, own, frozen.mlp[layer])
 
 
 def _heads(

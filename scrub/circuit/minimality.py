@@ -18,10 +18,10 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import halves, sorted_parts
 from scrub.circuit.random import pool_of, why_alone
 from scrub.circuit.significance import holm, wins
+from scrub.claims.plain import as_dict
 
 SINGLES, RANDOM_CONTEXTS = 12, 4
 QUANTILE = 0.9
-AT_ONCE = 64  # circuits scored together
 LEVEL = 0.05
 
 
@@ -47,11 +47,8 @@ class Needed:
         return self.adjusted is not None and self.adjusted < LEVEL
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "part": self.part, "at": self.at, "effect": self.effect, "context": list(self.context), "p": self.p,
-            "adjusted": self.adjusted, "n": self.n, "minimal": self.minimal,
-            **({"reason": self.reason} if self.reason else {}),
-        }  # fmt: skip
+        reason = {"reason": self.reason} if self.reason else {}
+        return {**as_dict(self, "reason"), "minimal": self.minimal, **reason}
 
 
 Set = frozenset[Part]
@@ -69,10 +66,8 @@ class Search:
     def means(self, circuits: Sequence[Set], measured: bool) -> list[float]:
         bench = self.measuring if measured else self.searching
         new = list(dict.fromkeys(c for c in circuits if (measured, c) not in self.known))
-        for i in range(0, len(new), AT_ONCE):
-            some = new[i : i + AT_ONCE]
-            scores = bench.scores([Circuit.from_parts(parts) for parts in some]).mean(1)
-            self.known.update({(measured, parts): float(score) for parts, score in zip(some, scores, strict=True)})
+        scores = bench.scores([Circuit.from_parts(parts) for parts in new]).mean(1) if new else []
+        self.known.update({(measured, parts): float(score) for parts, score in zip(new, scores, strict=True)})
         return [self.known[measured, c] for c in circuits]
 
     def effects(self, parts: Sequence[tuple[Set, Part]], contexts: Sequence[Set]) -> list[tuple[float, Set]]:
@@ -136,9 +131,8 @@ def contexts_of(circuit: Circuit, seed: int) -> list[Set]:
 
 def others_of(bench: CircuitBench, circuit: Circuit, number: int) -> list[Part]:
     """Random parts outside the circuit; drawn with replacement where there are fewer."""
-    graph, output = bench.experiment.graph, bench.experiment.output
-    own = circuit.expanded(graph)
-    pool = [part for part in pool_of(circuit, graph, bench.passed, output) if part not in own]
+    own = circuit.expanded(bench.experiment.graph)
+    pool = [part for part in pool_of(circuit, bench.universe) if part not in own]
     if not pool:
         return []
     rng = np.random.default_rng([bench.seed, 0x1F1])

@@ -11,16 +11,19 @@ from jaxtyping import Int
 
 from scrub.anatomy.edges import Node
 from scrub.anatomy.names import Component
+from scrub.circuit.ablations import of_rows
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.paths import Path, wire_paths
 from scrub.circuit.universe import writers
-from scrub.circuit.wiring import Wiring, wire_edges
+from scrub.circuit.wiring import Wirer, Wiring, wire_edges
 from scrub.engine.draw import Calls
 from scrub.errors import DataError
 from scrub.model.computation import Computation
 
 GraphValues = Mapping[str, Any]
+
+MOST = 2**16  # circuits whose outputs are held together
 
 
 @frozen(eq=False)
@@ -32,13 +35,13 @@ class GraphCircuits:
     passed: frozenset[Component]
     own: list[GraphValues]
     ablated: list[GraphValues]
-    done: Callable[[int], None]
     held: frozenset[str] = frozenset()  # nodes that have, where they are live, the value of the model's own run
+    done: Callable[[int], None] = lambda n: None
 
     @classmethod
     def of(
         cls, experiment: Experiment, calls: Calls, donors: Int[np.ndarray, " call"], passed: frozenset[Component],
-        done: Callable[[int], None], held: frozenset[Node] = frozenset(),
+        held: frozenset[Node] = frozenset(),
     ) -> GraphCircuits:  # fmt: skip
         """Every row run once. Raises DataError where values have no mean."""
         graph = experiment.graph
@@ -46,7 +49,12 @@ class GraphCircuits:
         rows: list[GraphValues] = [graph.run(row.columns) for row in experiment.data.rows]
         own = [rows[int(row)] for row in calls.reference]
         ablated, names = _ablated(experiment, graph, rows, calls.reference, donors), {n.component.name for n in held}
-        return cls(experiment, graph, passed, own, ablated, done, frozenset(names))
+        return cls(experiment, graph, passed, own, ablated, frozenset(names))
+
+    @property
+    def together(self) -> int:
+        """Of how many circuits the outputs are held at once."""
+        return MOST
 
     @property
     def output(self) -> str:
@@ -104,8 +112,8 @@ class GraphCircuits:
             wanted = [s for s in free if s in always or ((s, receiver, channel) in edges) == inside]
             return [(sender, None) for sender in wanted]
 
-        still = not forward or self.experiment.protocol.ablation in ("resample", "paired")
-        return wire_edges(self.graph, free, leaves, self.experiment.output, live, inner, still)
+        still = not forward or self.experiment.ablation.donors is not None
+        return wire_edges(Wirer.of(self.graph, inner, still), free, leaves, self.experiment.output, live)
 
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> list[list[Any]]:
         """The outputs with sets of paths patched, one list a set."""
@@ -144,14 +152,14 @@ def _ablated(
     donors: Int[np.ndarray, " call"],
 ) -> list[GraphValues]:  # fmt: skip
     """Every node's ablated value for each call; a mean is formed once for a group."""
-    kind = experiment.protocol.ablation
-    if kind == "zero":
-        return [dict.fromkeys(graph.nodes, 0)] * len(called)
-    if kind in ("resample", "paired"):
+    ablation = experiment.ablation
+    if ablation.donors is not None:
         return [rows[int(donor)] for donor in donors]
-    groups = experiment.group[called]
-    means = {int(g): _mean(experiment, graph, rows, int(g)) for g in np.unique(groups)}
-    return [means[int(g)] for g in groups]
+    groups, means = experiment.group[called], dict[int, GraphValues]()
+    if ablation.averaged:
+        means = {int(g): _mean(experiment, graph, rows, int(g)) for g in np.unique(groups)}
+    pairs = [(rows[int(row)], means.get(int(group), {})) for row, group in zip(called, groups, strict=True)]
+    return [{name: ablation.instead(own[name], mean.get(name)) for name in graph.nodes} for own, mean in pairs]
 
 
 def _mean(experiment: Experiment, graph: Computation, rows: list[GraphValues], group: int) -> GraphValues:
@@ -160,5 +168,6 @@ def _mean(experiment: Experiment, graph: Computation, rows: list[GraphValues], g
         return {name: sum(rows[m][name] for m in members) / len(members) for name in graph.nodes}
     except TypeError as error:
         raise DataError(
-            f"ablation 'mean': the nodes' values have no mean ({error}); use 'resample' or 'paired'."
+            f"ablation {experiment.protocol.ablation!r}: the nodes' values have no mean ({error}); use "
+            f"{' or '.join(map(repr, of_rows()))}."
         ) from None

@@ -20,17 +20,21 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.paths import Path, wire_paths
-from scrub.circuit.values import MeanRows, Values, means, own_values, padded, zero_values
+from scrub.circuit.values import MeanRows, Values, means, own_values, padded
 from scrub.circuit.wired import Places, run_wiring
-from scrub.circuit.wiring import Outside, Where, Wiring, wire_edges
+from scrub.circuit.wiring import Outside, Where, Wirer, Wiring, wire_edges
 from scrub.engine.draw import Calls
+from scrub.model.bytes import row_bytes, values_bytes
 from scrub.model.layers import write
 from scrub.model.weights import Transformer
 
-ROWS = 16  # of a block at least
-BLOCK = 1024  # tokens of a block, where that is more rows: small models spend their time between operations
-TOKENS = 4096  # of circuits times rows, run at once
-KEPT = 2**30  # bytes of prepared blocks that are kept between circuits
+# Of a block at most, whichever is more rows: on a CPU larger ones leave its caches, and small models spend their time
+# between operations
+ROWS, BLOCK = 16, 1024  # tokens
+MOST = 2**16  # circuits whose final streams are held together
+TOKENS = 4096  # of circuits times rows, run at once at most
+# shares of the memory: a block and what runs on it, blocks that are kept between circuits, and final streams
+RUN, KEPT, ENDS = 0.5, 0.25, 0.25
 
 Wanted = Callable[[Component, str], list[tuple[Component, Where]]]
 
@@ -98,16 +102,41 @@ class TransformerCircuits:
             return
         data, kept = self.experiment.data, list[CallBlock]()
         order = np.argsort(data.lengths[self.calls.reference], kind="stable")
-        size, rows = 0, max(ROWS, BLOCK // int(data.lengths[self.calls.reference].max()))
+        size, rows, most = 0, self._rows_at_once(), self.model.memory.share(KEPT)
         for start in range(0, len(order), rows):
             with torch.no_grad():
                 block = self._prepared(order[start : start + rows])
             size += block.bytes
-            if size < KEPT:
+            if size < most:
                 kept.append(block)
             yield block
-        if size < KEPT:
+        if size < most:
             self._blocks.extend(kept)
+
+    def _rows_at_once(self) -> int:
+        """How many calls make a block: of each its own values and its ablated ones are held, while a circuit runs."""
+        longest = int(self.experiment.data.lengths[self.calls.reference].max())
+        each = 2 * values_bytes(self.model, longest) + self._run_bytes(longest, len(self.graph.writers()))
+        what = f"one row of {longest} tokens with its own values and the ablated ones"
+        return self.model.memory.fit(what, each, max(ROWS, BLOCK // longest), RUN)
+
+    def _run_bytes(self, length: int, streams: int) -> int:
+        """What a row fills while a circuit runs on it that keeps so many streams, and reads three for each head."""
+        shape = self.model.shape
+        each = (streams + 6 * shape.n_heads) * shape.d_model * self.model.dtype.itemsize
+        return row_bytes(self.model, length) + length * each
+
+    def _at_once(self, block: CallBlock, streams: int) -> int:
+        """How many circuits, or sets of paths, run together on a block."""
+        n, t = block.shape
+        room = self.model.memory.share(RUN) - block.bytes
+        return max(1, min(TOKENS // (n * t), room // (n * self._run_bytes(t, streams))))
+
+    @property
+    def together(self) -> int:
+        """Of how many circuits the final streams are held at once: as they are, and twice while they are scored."""
+        each = 3 * len(self.calls) * self.model.shape.d_model * self.model.dtype.itemsize
+        return self.model.memory.fit(f"the final streams of {len(self.calls):,} rows", each, MOST, ENDS)
 
     def _prepared(self, calls: Int[np.ndarray, " n"]) -> CallBlock:
         data, rows = self.experiment.data, self.calls.reference[calls]
@@ -131,21 +160,18 @@ class TransformerCircuits:
     def _ablated(
         self, rows: Int[np.ndarray, " n"], donors: Int[np.ndarray, " n"], own: Values
     ) -> tuple[Values, bool]:
-        match self.experiment.protocol.ablation:
-            case "mean":
-                return self._means.of(rows), False
-            case "zero":
-                return zero_values(own), False
-            case kind:
-                index = self.alignment.indices(rows, donors, kind)
-                tokens, lengths = padded(self.experiment.data, donors, self.model.device)
-                found = own_values(self.model, tokens, lengths)
-                own_lengths, places = self.experiment.data.lengths[rows], np.arange(index.shape[1])
-                lined = bool(((index == places) | (places >= own_lengths[:, None])).all())
-                same = bool((self.experiment.data.lengths[donors] == own_lengths).all())
-                if lined and same:
-                    return found, True
-                return found.take(torch.from_numpy(index).to(self.model.device)), False
+        ablation = self.experiment.ablation
+        if ablation.donors is None:
+            return own.replaced(ablation, self._means.of(rows) if ablation.averaged else None), False
+        index = self.alignment.indices(rows, donors, self.experiment.protocol.ablation)
+        tokens, lengths = padded(self.experiment.data, donors, self.model.device)
+        found = own_values(self.model, tokens, lengths)
+        own_lengths, places = self.experiment.data.lengths[rows], np.arange(index.shape[1])
+        lined = bool(((index == places) | (places >= own_lengths[:, None])).all())
+        same = bool((self.experiment.data.lengths[donors] == own_lengths).all())
+        if lined and same:
+            return found, True
+        return found.take(torch.from_numpy(index).to(self.model.device)), False
 
     def components(
         self, circuits: Sequence[Circuit], noising: bool | None = None, without: bool = False
@@ -155,9 +181,9 @@ class TransformerCircuits:
         noising = self.experiment.noising if noising is None else noising
         found = self._empty(len(circuits))
         for block in self.blocks():
-            n, t = block.shape
+            n = block.shape[0]
             start, fixed = (block.own, block.ablated) if noising else (block.ablated, block.own)
-            at_once = max(1, TOKENS // (n * t))
+            at_once = self._at_once(block, 0)
             for first in range(0, len(listed), at_once):
                 chosen = listed[first : first + at_once]
                 masks = self._masks(chosen, block, noising == without)
@@ -207,7 +233,8 @@ class TransformerCircuits:
         inner = frozenset(c for c in self.passed if c.traits.inner)
         live = self._live(circuit.expanded(self.graph), noising != without)
         senders = [*free, *(c for c in leaves if c not in free)]
-        return wire_edges(self.graph, senders, leaves, self.experiment.output, live, inner, still or not noising)
+        wirer = Wirer.of(self.graph, inner, still or not noising)
+        return wire_edges(wirer, senders, leaves, self.experiment.output, live)
 
     def _live(self, circuit: Circuit, inside: bool) -> Wanted:
         """Which senders a channel reads live: those of the circuit (`inside`), or everywhere else all others."""
@@ -249,7 +276,7 @@ class TransformerCircuits:
         wired = {key: wire_paths(self.graph, path_sets[n[0]], self.experiment.output) for key, n in alike.items()}
         for block in self.blocks():
             for key, numbers in alike.items():
-                at_once = max(1, TOKENS // (block.shape[0] * block.shape[1]))
+                at_once = self._at_once(block, len(wired[key].copies))
                 for first in range(0, len(numbers), at_once):
                     some = numbers[first : first + at_once]
                     x = self._evaluated(

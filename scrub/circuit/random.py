@@ -7,22 +7,21 @@ from collections import Counter
 import numpy as np
 
 from scrub.anatomy.edges import Edge, Node, Part
-from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.universe import Graph, every_edge, free_writers, is_input
+from scrub.circuit.universe import Graph, Universe, every_edge, free_writers, is_input
 from scrub.errors import ClaimError
 
-TRIES = 200  # draws that may fail: to give another circuit, or to add an edge to a connected one
+TRIES = 200  # draws that may fail to give another circuit
 
 
-def pool_of(circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component) -> tuple[Part, ...]:
+def pool_of(circuit: Circuit, universe: Universe) -> tuple[Part, ...]:
     """What random parts are drawn from: all of the circuit's kinds, at the positions where it has such parts."""
+    graph = universe.graph
     if circuit.edges:
         slots = sorted({e.at for e in circuit.edges}, key=str)
-        return tuple(
-            Edge(e.sender, e.receiver, e.channel, s) for e in every_edge(graph, passed, output) for s in slots
-        )
+        everything = every_edge(graph, universe.passed, universe.output)
+        return tuple(Edge(e.sender, e.receiver, e.channel, slot) for e in everything for slot in slots)
     own = circuit.expanded(graph)
     kinds: dict[str, set[Slot | None]] = {}
     for node in own.nodes:
@@ -30,16 +29,17 @@ def pool_of(circuit: Circuit, graph: Graph, passed: frozenset[Component], output
             kinds.setdefault(node.component.kind, set()).add(node.at)
     found = [
         Node(component, slot)
-        for component in free_writers(graph, passed)
+        for component in free_writers(graph, universe.passed)
         for slot in sorted(kinds.get(component.kind, ()), key=str)
     ]
     return tuple(node for node in found if not is_input(node, graph))
 
 
-def only_one(circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component) -> bool:
+def only_one(circuit: Circuit, universe: Universe) -> bool:
     """Whether no other circuit of its size can be drawn: it has all parts of its kinds, at its positions."""
+    graph = universe.graph
     own = circuit.expanded(graph).parts
-    pool = [part for part in pool_of(circuit, graph, passed, output) if part not in own]
+    pool = [part for part in pool_of(circuit, universe) if part not in own]
     return not {_kind(part) for part in pool} & {_kind(part) for part in own if not is_input(part, graph)}
 
 
@@ -50,21 +50,20 @@ def why_alone(circuit: Circuit, graph: Graph) -> str:
     return "nothing else can be drawn: the circuit has every part of its kinds, at its positions, that the model has"
 
 
-def held_beside(
-    circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component, held: frozenset[Node]
-) -> frozenset[Node]:
+def held_beside(circuit: Circuit, universe: Universe, held: frozenset[Node]) -> frozenset[Node]:
     """What random parts have the model's own value, where a circuit's `held` ones have: all that stand no later."""
+    graph = universe.graph
     if not held:
         return held
     last = max(graph.order(node.component) for node in held)
     own = circuit.expanded(graph)
     named = {n.component for n in own.nodes} | {c for e in own.edges for c in (e.sender, e.receiver)}
-    others = [n for n in pool_of(Circuit(own.nodes | held), graph, passed, output) if isinstance(n, Node)]
+    others = [n for n in pool_of(Circuit(own.nodes | held), universe) if isinstance(n, Node)]
     return held | {n for n in others if graph.order(n.component) <= last and n.component not in named}
 
 
 def random_circuits(
-    circuit: Circuit, graph: Graph, passed: frozenset[Component], output: Component, number: int, seed: int,
+    circuit: Circuit, universe: Universe, number: int, seed: int,
     *, outside: bool = False,
 ) -> list[Circuit]:  # fmt: skip
     """Circuits with as many parts of each kind as `circuit`, drawn without replacement; its inputs are kept.
@@ -73,12 +72,13 @@ def random_circuits(
     `outside` draws from what the circuit does not have, where that is enough (else from everything). Seeded by
     `seed` alone. Raises ClaimError when the circuit has no parts but inputs.
     """
+    graph = universe.graph
     own = circuit.expanded(graph)
     kept = [part for part in own.parts if is_input(part, graph)]
     sizes = Counter(_kind(part) for part in own.parts if part not in kept)
     if not sizes:
         raise ClaimError("the circuit has no parts but inputs, so there are no random circuits of its size.")
-    pool = pool_of(circuit, graph, passed, output)
+    pool = pool_of(circuit, universe)
     rng = np.random.default_rng([seed, 0xC1C])
     choices: dict[str, list[Part]] = {}
     for kind, size in sizes.items():
@@ -88,7 +88,7 @@ def random_circuits(
     itself, found = frozenset(own.parts), list[Circuit]()
     for _ in range(number):
         parts = _drawn(kept, sizes, choices, rng)
-        for _ in range(TRIES):
+        for _ in range(TRIES):  # the circuit itself would be a rival that it cannot beat
             if frozenset(parts) != itself:
                 break
             parts = _drawn(kept, sizes, choices, rng)
@@ -108,26 +108,3 @@ def _drawn(
 
 def _kind(part: Part) -> str:
     return "edge" if isinstance(part, Edge) else part.component.kind
-
-
-def connected_circuit(graph: Graph, passed: frozenset[Component], output: Component, size: int, seed: int) -> Circuit:
-    """A random circuit of at most `size` edges, every one on a path of the circuit from an input to the output.
-
-    Paths are walks backwards from the output, each sender drawn uniformly among those that the channel reads; a
-    path that would exceed the size is not added. The size that was reached is the circuit's length.
-    """
-    rng = np.random.default_rng([seed, 0x9A7])
-    senders: dict[Component, list[Edge]] = {}
-    for edge in every_edge(graph, passed, output):
-        senders.setdefault(edge.receiver, []).append(edge)
-    found: set[Edge] = set()
-    for _ in range(TRIES):
-        path, at = set[Edge](), output
-        while at in senders:
-            edge = senders[at][int(rng.integers(len(senders[at])))]
-            path.add(edge)
-            at = edge.sender
-        found |= path if len(found | path) <= size else set()
-        if len(found) == size:
-            break
-    return Circuit(edges=frozenset(found))

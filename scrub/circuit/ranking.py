@@ -11,13 +11,14 @@ from itertools import pairwise
 from math import floor, isnan
 from typing import Any, SupportsFloat
 
-from attrs import asdict, field, frozen
+from attrs import field, frozen
 
 from scrub.anatomy.edges import Edge, Node, Part, parse_part
 from scrub.anatomy.graphs import ModelGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import COMPONENTS, EDGES, Circuit
 from scrub.circuit.universe import every_edge, free_writers, slots_in
+from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError, some
 
 MIB = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # shares of all parts
@@ -127,7 +128,7 @@ class Curve:
         return _area([(point.share, None if point.f is None else abs(1 - point.f)) for point in self.points])
 
     def to_dict(self) -> dict[str, Any]:
-        return {"cpr": self.cpr, "cmd": self.cmd, **asdict(self)}
+        return {"cpr": self.cpr, "cmd": self.cmd, **as_dict(self)}
 
     def __str__(self) -> str:
         cpr, cmd = ("undefined" if area is None else f"{area:z.3f}" for area in (self.cpr, self.cmd))

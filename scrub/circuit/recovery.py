@@ -7,11 +7,12 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from attrs import asdict, frozen
+from attrs import frozen
 
 from scrub.anatomy.edges import Edge, Part
 from scrub.circuit.circuit import COMPONENTS, EDGES, Circuit
 from scrub.circuit.ranking import PartRanking, outside_of, value_of
+from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError
 
 
@@ -32,7 +33,7 @@ class Recovery:
     missing: tuple[Part, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self, recurse=False), "missing": [str(part) for part in self.missing]}
+        return as_dict(self)
 
 
 def recovery(

@@ -13,6 +13,7 @@ from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import described
 from scrub.circuit.paths import Path
+from scrub.claims.plain import as_dict
 from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.shown import shown
 
@@ -49,12 +50,7 @@ class CircuitRun:
     digest: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "circuit": self.what, "without": self.without, "ablation": self.ablation, "direction": self.direction,
-            "metric": self.metric, "better": self.better, "value": self.value.to_dict(), "base": self.base,
-            "change": self.change.to_dict(), "rows": self.rows, "draws": self.draws, "seed": self.seed,
-            "options": self.options, "digest": self.digest, "provenance": self.provenance,
-        }  # fmt: skip
+        return {"circuit": self.what, **as_dict(self, "what", "table")}
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a row: the metric of the run and of its start."""

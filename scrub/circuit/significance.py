@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-from attrs import asdict, frozen
+from attrs import frozen
 from jaxtyping import Float
 
+from scrub.claims.plain import as_dict
 from scrub.errors import MetricError, ScrubError, some
 from scrub.score.paired import holm as holm
 
@@ -46,7 +47,7 @@ class Finding:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self, filter=lambda part, value: part.name != "reason" or bool(value))
+        return as_dict(self, *([] if self.reason else ["reason"]))
 
 
 def wins(
@@ -67,14 +68,17 @@ def wins(
     q^n > 0.05 (up to 28 at q = 0.9): then no count of wins rejects. `reason` says why n is 0.
     Raises ScrubError unless 0 < q < better <= 1.
     """
+    from scipy.stats import binom  # late, as everywhere: to import it takes a second
+
     assert 0 <= wins <= n, f"{wins} wins of {n}"
     if not 0 < q < better <= 1:
         raise ScrubError(f"{name}: q={q:g}, better={better:g}: they are probabilities, and q lies below better.")
     alternative = alternative or f"it wins against {_percent(better)} of {unit}"
     if n == 0:
         return Finding(name, null, "rejecting", None, None, 0, unit, None, alternative, reason)
-    p = _upper(_binomial(n, q))
-    power = float(_binomial(n, better)[p <= LEVEL].sum())
+    count = np.arange(n + 1)
+    p = binom.sf(count - 1, n, q)
+    power = float(binom.pmf(count, n, better)[p <= LEVEL].sum())
     return Finding(name, null, "rejecting", wins / n, float(p[wins]), n, unit, power, alternative)
 
 
@@ -90,6 +94,8 @@ def equivalence(
     without ties. The test looks at signs alone: the size of the differences is for faithfulness to say.
     Raises MetricError where D is NaN or infinite, ScrubError for an impossible option.
     """
+    from scipy.stats import binom
+
     name = "equivalent to the model"
     if not (0 <= eps < 0.5 and 0.5 + eps < fraction <= 1 and tolerance >= 0):
         found = f"tolerance={tolerance:g}, eps={eps:g}, fraction={fraction:g}"
@@ -104,11 +110,13 @@ def equivalence(
     if n == 0:
         return Finding(name, null, "not rejecting", None, None, 0, "rows", None, alternative)
     excess = abs(int((differences > tolerance).sum()) - int((differences < -tolerance).sum()))  # above, less below
-    possible = np.abs(2 * np.arange(n + 1) - n)  # the same for k rows above of n, none tied
-    p = _upper(np.bincount(possible, weights=_binomial(n, 0.5 + eps)))
-    power = float(_binomial(n, fraction)[p[possible] <= LEVEL].sum())
-    rounded = max(excess - (n - excess) % 2, 0)
-    return Finding(name, null, "not rejecting", excess / (2 * n), float(p[rounded]), n, "rows", power, alternative)
+    rounded = max(excess - (n - excess) % 2, 0)  # the binomial has distances of one parity alone
+    above = np.arange(n + 1)
+    distances = np.array([rounded, *np.abs(2 * above - n)])  # that of the rows, and those of k above, none tied
+    both = binom.sf((n + distances) // 2 - 1, n, 0.5 + eps) + binom.cdf((n - distances) // 2, n, 0.5 + eps)
+    p = np.minimum(both, 1)  # at a distance of 0 the two tails share their middle
+    power = float(binom.pmf(above, n, fraction)[p[1:] <= LEVEL].sum())
+    return Finding(name, null, "not rejecting", excess / (2 * n), float(p[0]), n, "rows", power, alternative)
 
 
 def independence(
@@ -185,29 +193,6 @@ def enough(tests: int = 1, q: float = 0.9, level: float = LEVEL) -> int:
     while tests * q**n >= level:
         n += 1
     return n
-
-
-def at_least(k: int, n: int, p: float) -> float:
-    """P(Bin(n, p) >= k), to rounding for n up to 100,000 and more."""
-    assert n >= 0, n
-    assert 0 <= p <= 1, p
-    return 1.0 if k <= 0 else 0.0 if k > n else float(_upper(_binomial(n, p))[k])
-
-
-def _binomial(n: int, p: float) -> Float[np.ndarray, " k"]:
-    """P(Bin(n, p) = k) for k = 0..n: ratios of neighbours, multiplied from the mode outwards: none overflows."""
-    mode, k = min(int((n + 1) * p), n), np.arange(1, n + 1)
-    with np.errstate(divide="ignore"):  # p of 0 or 1
-        step = np.log((n - k + 1) / k) + np.log(p) - np.log1p(-p)  # log P(k) - log P(k - 1)
-    log = np.concatenate([-np.cumsum(step[:mode][::-1])[::-1], [0.0], np.cumsum(step[mode:])])
-    mass = np.exp(log)
-    return mass / mass.sum()
-
-
-def _upper(mass: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
-    """The mass at k and above, small numbers added first."""
-    total = np.cumsum(mass[::-1])[::-1]
-    return total / total[0]
 
 
 def _kernel_factor(values: Float[np.ndarray, " row"]) -> Float[np.ndarray, "row rank"]:

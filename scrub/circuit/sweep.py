@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 from jaxtyping import Float
 
 from scrub.anatomy.edges import Node, component_of, no_comma
 from scrub.anatomy.names import POS, Component, parse_layers
 from scrub.anatomy.positions import ALL, Slot, parse_slots
+from scrub.anatomy.table import TABLE, is_single
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit, absent
@@ -20,6 +21,7 @@ from scrub.circuit.experiment import Experiment, described, misplaced
 from scrub.circuit.paths import Hop, Path, TooLate, coinciding, paths_of
 from scrub.circuit.runs import start_of
 from scrub.circuit.universe import Graph, writers
+from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError, nearest
 from scrub.model.weights import Transformer
 from scrub.score.statistics import interval
@@ -66,12 +68,7 @@ class Sweep:
     digest: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        effects = [asdict(e) | {"sender": str(e.sender)} for e in self.effects]
-        return {
-            "to": self.to, "metric": self.metric, "ablation": self.ablation, "direction": self.direction,
-            "base": self.base, "effects": effects, "rows": self.rows, "draws": self.draws, "seed": self.seed,
-            "options": self.options, "digest": self.digest, "provenance": self.provenance,
-        }  # fmt: skip
+        return as_dict(self)
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line an effect."""
@@ -102,7 +99,7 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
             found += _of_kind(word, graph)
         else:
             near = nearest(word, _KINDS) if graph.sequence and word.isalpha() else None
-            if near not in (None, "embed") and word not in ("embed", "pos", "logits"):
+            if near and not (is_single(near) or is_single(word)):
                 raise ClaimError(f"{word!r} names no component, nor several. Did you mean {near!r}?")
             found.append(component_of(word, graph))
     if not found and words and isinstance(graph, TransformerGraph) and not graph.shape.d_mlp:
@@ -130,20 +127,19 @@ def _of_kind(word: str, graph: Graph) -> list[Component]:
 
 def _all_layers(kind: str, graph: Graph) -> str:
     assert isinstance(graph, TransformerGraph)
-    return f"0-{graph.shape.n_layers - (kind != 'resid')}"
+    return f"0-{TABLE[kind].layers(graph.shape) - 1}"
 
 
 def bench_for(
-    experiment: Experiment, model: Transformer | None, paths: Sequence[Path], seed: int, draws: int | None,
-    done: Callable[[int], None],
-) -> CircuitBench:  # fmt: skip
+    experiment: Experiment, model: Transformer | None, paths: Sequence[Path], seed: int, draws: int | None
+) -> CircuitBench:
     """The bench for paths: their positions align rows, and nothing is passed through but where a path says so.
 
     Raises ClaimError for positions that rows do not have, and for two of one component that are the same in a row.
     """
     slots = {path.sender.at for path in paths} | {hop.at for path in paths for hop in path.hops}
     plain = evolve(experiment, through=())
-    found = CircuitBench.of(plain, model, Circuit(), seed, draws, done)
+    found = CircuitBench.of(plain, model, Circuit(), seed, draws)
     named = tuple(sorted(slot for slot in slots if slot is not None))
     if wrong := misplaced(experiment.data, named, experiment.rows):
         raise ClaimError("\n".join(wrong))
@@ -169,11 +165,10 @@ def cases_of(
 
 
 def sweep_paths(
-    experiment: Experiment, model: Transformer | None, cases: Sequence[tuple[Node, tuple[Path, ...]]], to: str,
-    seed: int, draws: int | None, provenance: dict[str, Any], done: Callable[[int], None],
-) -> Sweep:  # fmt: skip
-    """Patch the paths of every sender on their own."""
-    bench = bench_for(experiment, model, [p for _, paths in cases for p in paths], seed, draws, done)
+    bench: CircuitBench, cases: Sequence[tuple[Node, tuple[Path, ...]]], to: str, provenance: dict[str, Any]
+) -> Sweep:
+    """Patch the paths of every sender on their own; the bench is one for the paths of all."""
+    experiment, seed = bench.experiment, bench.seed
     found, base = _scores(bench, [paths for _, paths in cases]), start_of(bench)
     effects: list[Effect] = []
     for (node, _), scores in zip(cases, found, strict=True):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+import networkx as nx
+from attrs import frozen
+
 from scrub.anatomy.edges import Edge, Node, Part
 from scrub.anatomy.names import LOGITS, POS, Component
 from scrub.anatomy.positions import Slot
@@ -12,6 +15,16 @@ from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 
 Graph = TransformerGraph | Computation
+INPUTS = "inputs"  # a node before all of them, so that what they reach is one walk
+
+
+@frozen
+class Universe:
+    """Where parts are drawn from: a model, what is passed through in it, and what it is asked for."""
+
+    graph: Graph
+    passed: frozenset[Component]
+    output: Component
 
 
 def writers(graph: Graph) -> tuple[Component, ...]:
@@ -110,15 +123,8 @@ def live(edges: Iterable[Edge], graph: Graph, passed: frozenset[Component], outp
     inputs = {c for c in writers(graph) if is_input(Node(c), graph)}
     if inputs & passed - {POS}:  # every component that reads it is live
         inputs |= {edge.sender for edge in listed}
-    forward = _reached(inputs, [(e.sender, e.receiver) for e in listed])
-    backward = _reached({output}, [(e.receiver, e.sender) for e in listed])
+    arrows: nx.DiGraph[Component | str] = nx.DiGraph((e.sender, e.receiver) for e in listed)
+    arrows.add_nodes_from((INPUTS, output))
+    arrows.add_edges_from((INPUTS, component) for component in inputs)
+    forward, backward = nx.descendants(arrows, INPUTS), {output} | nx.ancestors(arrows, output)
     return frozenset(e for e in listed if e.sender in forward and e.receiver in backward)
-
-
-def _reached(start: set[Component], arrows: list[tuple[Component, Component]]) -> set[Component]:
-    found, growing = set(start), True
-    while growing:
-        new = {b for a, b in arrows if a in found} - found
-        found |= new
-        growing = bool(new)
-    return found

@@ -11,13 +11,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.names import Component
+from scrub.anatomy.table import STREAMS, TABLE
+from scrub.circuit.ablations import Ablation
 from scrub.circuit.align import Alignment
 from scrub.circuit.experiment import FEW, Experiment, referred
 from scrub.claims.dataset import Dataset
 from scrub.engine.cache import ROWS_AT_ONCE, tensors
 from scrub.errors import DataError, some
-from scrub.model.layers import trace
+from scrub.model.bytes import row_bytes, values_bytes
+from scrub.model.trace import trace
 from scrub.model.weights import Transformer
+
+_ARRAYS = {*STREAMS, *(row.array for row in TABLE.values())}  # of a pass, that hold what is ablated
 
 
 @frozen(eq=False)
@@ -45,15 +50,32 @@ class Values:
     def start(self) -> Float[Tensor, "row t d"]:
         return self.embed + self.pos
 
-    def mapped(self, change: Callable[[Tensor], Tensor]) -> Values:
-        """Every array changed; the streams are dropped."""
-        z, mlp = [change(a) for a in self.z], [change(a) for a in self.mlp]
-        return Values(change(self.embed), change(self.pos), z, mlp)
+    def mapped(self, change: Callable[..., Tensor], *others: Values) -> Values:
+        """Every array changed, from it and the same one of other values; the streams are dropped."""
+        sides = (self, *others)
+        z, mlp = (
+            [change(*arrays) for arrays in zip(*listed, strict=True)]
+            for listed in ([side.z for side in sides], [side.mlp for side in sides])
+        )
+        return Values(change(*(side.embed for side in sides)), change(*(side.pos for side in sides)), z, mlp)
+
+    def replaced(self, ablation: Ablation, means: Values | None) -> Values:
+        """The ablated values of rows, from their own and, where it averages, their means."""
+
+        def instead(own: Tensor, mean: Tensor | None = None) -> Tensor:
+            found = ablation.instead(own, mean)
+            return found if isinstance(found, Tensor) else torch.full_like(own, found)
+
+        return self.mapped(instead, *([] if means is None else [means]))
 
     def take(self, index: Int[Tensor, "row t"]) -> Values:
         """Every array at other positions of the same rows."""
         rows = torch.arange(len(index), device=index.device)[:, None]
-        return self.mapped(lambda array: array[rows, index])
+
+        def taken(array: Tensor) -> Tensor:
+            return array[rows, index]
+
+        return self.mapped(taken)
 
 
 def own_values(
@@ -63,7 +85,7 @@ def own_values(
     kept: dict[tuple[str, int], Tensor] = {}
 
     def record(kind: str, layer: int, value: Tensor) -> None:
-        if kind in ("embed", "pos", "z", "mlp_out", "resid_pre", "resid_mid"):
+        if kind in _ARRAYS:
             kept[kind, layer] = value
 
     trace(model, tokens, lengths, record, None if inputs is None else (0, inputs.start))
@@ -76,18 +98,18 @@ def own_values(
     return Values(embed, pos, z, mlp, resid, [kept.get(("resid_mid", n), resid[n]) for n in layers])
 
 
-def zero_values(like: Values) -> Values:
-    return like.mapped(torch.zeros_like)
-
-
 @frozen(eq=False)
 class MeanRows:
-    """MeanRows over reference rows, `[group, column, ...]`: a column for every index, then one for every name."""
+    """Means over reference rows, `[group, column, ...]`: a column for every index, then one for every name.
+
+    `ablation` is what they are for.
+    """
 
     alignment: Alignment
     group: Int[np.ndarray, " row"]
     values: Values
     counts: Float[np.ndarray, "group column"]
+    ablation: str
 
     def of(self, rows: Int[np.ndarray, " n"]) -> Values:
         """The mean values of each row. Raises DataError for a position that too few reference rows have."""
@@ -100,12 +122,17 @@ class MeanRows:
         few = inside & (self.counts[group, column] < FEW)
         if few.any():
             positions = sorted({int(t) for t in np.nonzero(few)[1]})
+            found = f"positions {some(positions)} of rows {some(rows[few.any(1)].tolist())}"
             raise DataError(
-                f"ablation 'mean': positions {some(positions)} of rows {some(rows[few.any(1)].tolist())} have fewer "
-                f"than {FEW} reference rows to average over. Name the position, widen group=, or drop those rows."
+                f"ablation {self.ablation!r}: {found} have fewer than {FEW} reference rows to average "
+                "over. Name the position, widen group=, or drop those rows."
             )
         at = (torch.from_numpy(group.copy()), torch.from_numpy(column))
-        return self.values.mapped(lambda array: array[at[0].to(array.device), at[1].to(array.device)])
+
+        def taken(array: Tensor) -> Tensor:
+            return array[at[0].to(array.device), at[1].to(array.device)]
+
+        return self.values.mapped(taken)
 
 
 def means(model: Transformer, experiment: Experiment, alignment: Alignment, done: Callable[[int], None]) -> MeanRows:
@@ -116,7 +143,7 @@ def means(model: Transformer, experiment: Experiment, alignment: Alignment, done
     columns = width + len(alignment.slots)
     counts = np.zeros((groups, columns))
     sums: Values | None = None
-    for chunk in _by_length(data, rows):
+    for chunk in _by_length(data, rows, model):
         tokens, lengths = padded(data, chunk, model.device)
         found = own_values(model, tokens, lengths)
         weight = _weights(alignment, experiment.group, chunk, groups, tokens.shape[1])
@@ -127,7 +154,7 @@ def means(model: Transformer, experiment: Experiment, alignment: Alignment, done
             return (share @ array.flatten(0, 1).flatten(1)).view(groups, columns, *array.shape[2:])
 
         part = found.mapped(summed)
-        sums = part if sums is None else _added(sums, part)
+        sums = part if sums is None else sums.mapped(torch.add, part)
         done(len(chunk))
     assert sums is not None
     by = torch.from_numpy(np.maximum(counts, 1)).to(model.device, model.dtype)
@@ -135,12 +162,7 @@ def means(model: Transformer, experiment: Experiment, alignment: Alignment, done
     def divided(array: Tensor) -> Tensor:
         return array / by.view(*by.shape, *[1] * (array.ndim - 2))
 
-    return MeanRows(alignment, experiment.group, sums.mapped(divided), counts)
-
-
-def _added(a: Values, b: Values) -> Values:
-    z = [x + y for x, y in zip(a.z, b.z, strict=True)]
-    return Values(a.embed + b.embed, a.pos + b.pos, z, [x + y for x, y in zip(a.mlp, b.mlp, strict=True)])
+    return MeanRows(alignment, experiment.group, sums.mapped(divided), counts, experiment.protocol.ablation)
 
 
 def _weights(
@@ -167,6 +189,13 @@ def padded(
     return tokens, lengths
 
 
-def _by_length(data: Dataset, rows: Int[np.ndarray, " n"]) -> list[Int[np.ndarray, " _"]]:
+def _by_length(data: Dataset, rows: Int[np.ndarray, " n"], model: Transformer) -> list[Int[np.ndarray, " _"]]:
     ordered = rows[np.argsort(data.lengths[rows], kind="stable")]
-    return [ordered[i : i + ROWS_AT_ONCE] for i in range(0, len(ordered), ROWS_AT_ONCE)]
+    size = _rows_at_once(model, int(data.lengths[rows].max()))
+    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+
+
+def _rows_at_once(model: Transformer, longest: int) -> int:
+    """How many rows are run together where every value of each is held until it is averaged."""
+    each = row_bytes(model, longest) + values_bytes(model, longest)
+    return model.memory.fit(f"one row of {longest} tokens with its values", each, ROWS_AT_ONCE)

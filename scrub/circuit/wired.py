@@ -18,8 +18,9 @@ from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import CHANNELS
 from scrub.circuit.values import Values
 from scrub.circuit.wiring import Column, Copy, Outside, Where, Wiring, slots_of
-from scrub.model.layers import attend, kv_head, mlp, norm, project, visible, write
-from scrub.model.weights import Attn, Block, Transformer
+from scrub.model.block import after_attention, mixed, mlp_reads, mlp_writes, positions_of, read_heads
+from scrub.model.layers import write
+from scrub.model.weights import Block, Transformer
 
 
 @frozen(eq=False)
@@ -181,9 +182,8 @@ class WiringRun:
         if known:
             self._mlps(layer, block, self.frozen.mid[layer], mlps, streams, heads)
             return known[layer + 1]
-        after = base + write(block.attn, self.frozen.z[layer])
-        after = after if block.attn.b_O is None else after + block.attn.b_O
-        self._mlps(layer, block, base if block.parallel else after, mlps, streams, heads)
+        after = after_attention(block, base, write(block.attn, self.frozen.z[layer]))
+        self._mlps(layer, block, mlp_reads(block, base, after), mlps, streams, heads)
         return after + self.frozen.mlp[layer]
 
     def _columns(self, heads: Sequence[int], mlps: Sequence[int]) -> list[Column]:
@@ -214,8 +214,7 @@ class WiringRun:
         listed = [self.wiring.copies[n] for n in copies]
         q, k, v = (self._channel(c, block, base, listed, everywhere or c != "q", streams) for c in CHANNELS)
         at = self.positions if everywhere else self.places.answer[:, None]
-        mask = visible(attn, at, self.positions, self.places.lengths)
-        z = attend(q, k, v, mask, attn.scale)
+        z = mixed(attn, q, k, v, at, self.places.lengths)
         where = (self.places.row,) if everywhere else (self.places.row[:, None], self.places.answer[:, None])
         old, first = self.frozen.z[layer], 0
         for number, copy in zip(copies, listed, strict=True):
@@ -245,16 +244,15 @@ class WiringRun:
         self, channel: str, block: Block, base: Tensor, wanted: dict[Column, list[int]], whole: bool,
         streams: dict[Column, Tensor],
     ) -> dict[Column, Tensor]:  # fmt: skip
-        attn, found = block.attn, dict[Column, Tensor]()
+        found: dict[Column, Tensor] = {}
         columns = [column for column in wanted if column]
         positions = self.positions if whole else self.places.answer[:, None]
         if not whole and columns:
             streams = dict(zip(columns, self.deltas.answers(columns)[:, :, None].unbind(1), strict=True))
         for column in columns:
-            found[column] = _of_heads(attn, channel, norm(block.ln1, streams[column]), wanted[column], positions)
+            found[column] = read_heads(block, channel, streams[column], wanted[column], positions)
         if frozenset() in wanted:  # the frozen stream is the same for all elements of a row
-            rows = torch.arange(base.shape[1], device=base.device).expand(base.shape[:2])
-            made = _of_heads(attn, channel, norm(block.ln1, base), wanted[frozenset()], rows)
+            made = read_heads(block, channel, base, wanted[frozenset()], positions_of(base))
             where = (self.places.row,) if whole else (self.places.row[:, None], self.places.answer[:, None])
             found[frozenset()] = made[where]
         return found
@@ -264,7 +262,6 @@ class WiringRun:
     ) -> None:
         if not mlps:
             return
-        assert block.mlp is not None
         row, answer = self.places.row, self.places.answer
         before = self.deltas.whole[:, :, 0].clone() if self.deltas.copied else None
         self.deltas.base(mid)
@@ -278,7 +275,7 @@ class WiringRun:
                 else:
                     x = self.deltas.answers([column])
                 old = self.frozen.mlp[layer][row] if everywhere else self.frozen.mlp[layer][row, answer][:, None]
-                made = mlp(block.mlp, x if block.ln2 is None else norm(block.ln2, x)) - old
+                made = mlp_writes(block, x) - old
                 for number in copies:
                     if self.wiring.copies[number].reads[0][1] == column:
                         self.deltas.put(number, made if everywhere else made[:, 0])
@@ -286,16 +283,6 @@ class WiringRun:
     def _recent(self, column: Column, heads: list[int]) -> Tensor:
         """The frozen stream and what this layer's heads wrote: what came after attention read."""
         return self.deltas.recent(frozenset(entry for entry in column if entry[0] in heads), heads)
-
-
-def _of_heads(attn: Attn, channel: str, x: Tensor, heads: Sequence[int], positions: Tensor) -> Tensor:
-    """A channel of query heads; keys and values of a shared head are projected once and repeated."""
-    if channel == "q":
-        return project(attn, "q", x, heads, positions)
-    groups = [kv_head(attn, head) for head in heads]
-    distinct = sorted(set(groups))
-    made = project(attn, channel, x, distinct, positions)
-    return made if distinct == groups else made[..., [distinct.index(group) for group in groups], :]
 
 
 def run_wiring(

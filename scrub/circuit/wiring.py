@@ -111,17 +111,14 @@ class Wirer:
 
 
 def wire_edges(
-    graph: Graph,
+    wirer: Wirer,
     senders: Iterable[Component],
     leaves: Iterable[Component],
     output: Component,
     live: Callable[[Component, str], Iterable[tuple[Component, Where]]],
-    passed: frozenset[Component],
-    fixed: bool,
 ) -> Wiring:
     """A circuit of edges: `live` says which senders a channel reads live, everywhere or at a position."""
-    wirer, copies = Wirer.of(graph, passed, fixed), dict[Component, int]()
-    given = set(leaves)
+    copies, given, graph = dict[Component, int](), set(leaves), wirer.graph
 
     def reads(component: Component) -> tuple[tuple[str, Column], ...]:
         found: list[tuple[str, Column]] = []
@@ -142,7 +139,7 @@ def finished(wirer: Wirer, final: tuple[tuple[str, Column], ...]) -> Wiring:
     """The copies that the output needs, in the order of the model, heads that are always read together merged."""
     listed = wirer.made
     needed: set[int] = {e[0] for _, column in final for e in column}
-    for number in reversed(range(len(listed))):
+    for number in reversed(range(len(listed))):  # a copy is made after those that it reads: one visit is enough
         if number in needed:
             needed |= {e[0] for _, column in listed[number].reads for e in column}
     # leaves come first: nothing of theirs has to be computed

@@ -20,7 +20,7 @@ from scrub.claims.metric import Metric
 from scrub.claims.plain import to_plain
 from scrub.claims.resolved import Claim
 from scrub.claims.values import key
-from scrub.claims.wording import names
+from scrub.claims.wording import METRICS
 from scrub.errors import ClaimError, DataError
 
 FORMAT = 1
@@ -46,7 +46,7 @@ def freeze_claim(claim: Claim, pool: Dataset, model: str | None, revision: str |
     if isinstance(claim.metric, Metric):
         raise ClaimError(
             f"{claim.hypothesis.title}: the metric {claim.metric} is a function, and a claim is frozen as data: use "
-            f"a built-in one ({', '.join(names())})."
+            f"a built-in one ({', '.join(METRICS.names())})."
         )
     facts = facts_of(claim, model, revision)
     rows = "".join(json.dumps(row) + "\n" for row in _rows(pool.origin))

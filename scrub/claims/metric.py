@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from scrub.claims.wording import Wording, names, wording
+from scrub.claims.wording import METRICS, Wording
 from scrub.errors import MetricError, did_you_mean
 
 _CALL = re.compile(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*")
@@ -49,7 +49,7 @@ class NamedMetric:
 
     @property
     def words(self) -> Wording:
-        return wording(self.kind)
+        return METRICS.said(self.kind)
 
     @property
     def better(self) -> str:
@@ -70,14 +70,14 @@ def parse_metric(metric: str | Metric | NamedMetric) -> AnyMetric:
         raise MetricError(f"metric={metric!r}: write 'logit_diff(io, s1)' or Metric(fn, better='higher').")
     match = _CALL.fullmatch(metric)
     name = match[1] if match else metric
-    if match is None or name not in names():
-        known = ", ".join(str(NamedMetric(name, wording(name).columns)) for name in names())
+    if match is None or name not in METRICS.names():
+        known = ", ".join(str(NamedMetric(name, METRICS.said(name).columns)) for name in METRICS.names())
         raise MetricError(
-            f"metric {metric!r} is unknown.{did_you_mean(name, names())} Known: {known}; "
+            f"metric {metric!r} is unknown.{did_you_mean(name, METRICS.names())} Known: {known}; "
             "or Metric(fn, better='higher')."
         )
     columns = tuple(word for word in (match[2] or "").replace(",", " ").split())
-    wanted = len(wording(name).columns)
+    wanted = len(METRICS.said(name).columns)
     if len(columns) != wanted:
         raise MetricError(f"metric {metric!r}: {name} takes {wanted} columns of the data, found {len(columns)}.")
     return NamedMetric(name, columns)

@@ -6,8 +6,13 @@ import json
 import math
 import re
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+from attrs import asdict, fields
+
+from scrub.anatomy.edges import Edge, Node
+from scrub.anatomy.names import Component
 from scrub.errors import some
 
 _FRACTION = re.compile(r"-?[0-9]+(/[0-9]*[1-9][0-9]*)?")
@@ -60,3 +65,21 @@ def from_plain(found: Any, *, floats: bool = False) -> Any:
             return float(text)
         case _:
             raise ValueError(f"{json.dumps(found)} is no value")
+
+
+def as_dict(value: Any, *without: str) -> dict[str, Any]:
+    """The fields of a frozen value by name, as JSON knows them, except for those `without`.
+
+    Every `to_dict` is this, and what JSON has beside the fields or under another name. Parts with their own `to_dict`
+    are what it gives; what has a name (a component, an edge, a path) is its name.
+    """
+    out = {id(part) for part in fields(type(value)) if part.name in without}  # parts may have equal ones
+    return asdict(value, filter=lambda part, _: id(part) not in out, value_serializer=_written)
+
+
+def _written(_: Any, __: Any, part: Any) -> Any:
+    if isinstance(part, list | tuple):
+        return [_written(None, None, one) for one in part]
+    if isinstance(part, Component | Edge | Node | Path):
+        return str(part)
+    return part.to_dict() if hasattr(part, "to_dict") else part

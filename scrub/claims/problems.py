@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, runtime_checkable
 
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 
+from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError, some
 from scrub.shown import shown
 
@@ -63,7 +64,7 @@ class Problem:
         return f"{head}\n    {self.text}" if head else self.text
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return as_dict(self)
 
     def _repr_html_(self) -> str:
         return shown(self, "html")
@@ -114,13 +115,6 @@ def gathered(problems: Iterable[Problem]) -> list[Problem]:
 def same_file(first: str | None, second: str | None) -> bool:
     """Whether two paths name one file; a missing path stands for the claim's own."""
     return first is None or second is None or os.path.realpath(first) == os.path.realpath(second)
-
-
-def line_in(file: str | None, error: BaseException) -> int | None:
-    """The line of a file in which an error arose, or through which it came."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if file and same_file(frame.filename, file)]
-    return lines[-1] if lines else None
 
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))

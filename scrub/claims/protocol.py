@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from attrs import field, fields, frozen
 
+from scrub.claims.wording import ABLATIONS
 from scrub.errors import ClaimError, did_you_mean
 
-ABLATIONS = ("mean", "resample", "zero", "paired")
 DIRECTIONS = ("noising", "denoising")
 LEVELS = ("components", "edges")
 ABLATE, KEEP = UPSTREAMS = ("ablate", "keep")
 
 
-def _known(names: tuple[str, ...]) -> Any:
+def _known(names: Callable[[], tuple[str, ...]]) -> Any:
     def check(_: Any, attribute: Any, value: Any) -> None:
-        if value not in names:
-            near = did_you_mean(str(value), names)
-            raise ClaimError(f"{attribute.name}={value!r} is unknown.{near} Known: {', '.join(names)}.")
+        if value not in (known := names()):
+            near = did_you_mean(str(value), known)
+            raise ClaimError(f"{attribute.name}={value!r} is unknown.{near} Known: {', '.join(known)}.")
 
     return check
 
@@ -48,14 +48,14 @@ class Protocol:
     beside the results, as numbers of others that were not reproduced here.
     """
 
-    ablation: str = field(default="mean", validator=_known(ABLATIONS))
-    direction: str = field(default="noising", validator=_known(DIRECTIONS))
-    level: str = field(default="components", validator=_known(LEVELS))
+    ablation: str = field(default="mean", validator=_known(ABLATIONS.names))
+    direction: str = field(default="noising", validator=_known(lambda: DIRECTIONS))
+    level: str = field(default="components", validator=_known(lambda: LEVELS))
     reference: str | None = field(default=None, validator=_column)
     group: str | None = field(default=None, validator=_column)
     pair: str | None = field(default=None, validator=_column)
     through: tuple[str, ...] | None = field(default=None, converter=_names)
-    upstream: str = field(default=ABLATE, validator=_known(UPSTREAMS))
+    upstream: str = field(default=ABLATE, validator=_known(lambda: UPSTREAMS))
     published: str = ""
 
     def deviations(self) -> dict[str, Any]:

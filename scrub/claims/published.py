@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from scrub.claims.plain import as_dict
 from scrub.shown import shown
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Published:
         return f"{words} Test it with: {command} --model DIR. {absent}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {"hypothesis": self.hypothesis, "digest": self.digest, "out": str(self.out), "without": self.without}
+        return as_dict(self, "computed")
 
     def _repr_html_(self) -> str:
         return shown(self, "html")
@@ -64,8 +65,7 @@ class ClaimDiff:
         return "\n".join([f"--- {self.a}", f"+++ {self.b}", *(f"{sign} {line}" for line, sign in lines)])
 
     def to_dict(self) -> dict[str, Any]:
-        removed, added = list(self.removed), list(self.added)
-        return {"a": self.a, "b": self.b, "removed": removed, "added": added, "same": self.same}
+        return {**as_dict(self), "same": self.same}
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a fact that one claim alone states: `only_in` is that claim."""

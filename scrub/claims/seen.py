@@ -13,6 +13,7 @@ from attrs import frozen
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Options
+from scrub.claims.plain import as_dict
 from scrub.claims.problems import Problem
 
 if TYPE_CHECKING:  # a check need not wait for its import
@@ -36,7 +37,7 @@ class Seen:
     partners: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        return {"digests": self.digests, "rows": self.rows, "partners": self.partners}
+        return as_dict(self, "unmatched")
 
     def __str__(self) -> str:
         also = f", and {_rows(self.partners)} whose partner it saw" if self.partners else ""

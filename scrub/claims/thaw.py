@@ -159,7 +159,7 @@ def _hypothesis(record: Record, story: Interpretation, data: Dataset) -> Hypothe
 def _model(record: Record) -> str | Absent:
     if record.model is None:
         sites = [site for place in record.places.values() if place is not inside for site in sites_of(place)]
-        computed = any(component.kind == "node" for site in sites for component in site.components)
+        computed = any(component.traits.is_node for site in sites for component in site.components)
         return Absent(record.title, record.graph, str(record.folder), computed)
     return record.model if record.revision is None else Pinned(record.model, record.revision)
 

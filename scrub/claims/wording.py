@@ -1,23 +1,15 @@
-"""Built-in metrics as a claim knows them: the columns they take, which way is better, their words.
-
-One file a metric, in `scrub/metrics`: its name is the file's, and nothing else lists it. A claim is checked without
-torch, which a metric is computed with, so that `WORDS` of the file is read here and the file itself is not run.
-"""
+"""What may be added as one file, and what is known of metrics and ablations without running their files."""
 
 from __future__ import annotations
 
-import ast
-import os
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import NOTHING, fields, frozen
+from attrs import frozen
 
-from scrub.errors import MetricError
-
-FOLDERS = [str(Path(__file__).parents[1] / "metrics")]  # where metrics are looked for, and imported from
+from scrub.claims.extension import ExtensionPoint, assigned, python_files
+from scrub.errors import PlugInError
 
 
 @frozen(kw_only=True)
@@ -36,88 +28,110 @@ class Wording:
     instead: str = ""
 
 
-def names() -> tuple[str, ...]:
-    """The metrics' names, `logit_diff` for the file logit_diff.py."""
-    found = [file.stem for folder in FOLDERS for file in _files(folder)]
-    return tuple(sorted(found, key=lambda name: (wording(name).place, name)))
-
-
-def wording(name: str) -> Wording:
-    """What the file of a metric says of it. Raises MetricError for a file that is no metric."""
-    file = _file(name)
-    assert file is not None, name
-    return _read(file)
-
-
-def plug_in(folder: str | Path) -> None:
-    """Add the metrics of another folder, one file each, for as long as this process runs.
-
-    Raises MetricError where there is no such folder, for files that are no metrics, with what each lacks, and for
-    names that are taken.
-    """
-    if not Path(folder).is_dir():
-        raise MetricError(f"plug_in({str(folder)!r}): there is no such folder. Give one that holds a file a metric.")
-    if wrong := [*_wrong(folder)]:
-        raise MetricError("\n".join(wrong))
-    FOLDERS.append(str(Path(folder).resolve()))
-
-
-def _wrong(folder: str | Path) -> Iterator[str]:
-    for file in _files(folder):
-        if not file.stem.isidentifier():
-            yield f"{file}: a claim cannot name the metric {file.stem!r}: call the file a word without signs."
-        if file.stem in names():
-            yield f"{file}: there is a metric {file.stem!r} already: give the file another name."
-        try:
-            _read(file)
-        except MetricError as error:
-            yield str(error)
-
-
-def _files(folder: str | Path) -> list[Path]:
-    return [Path(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".py") and name[0] != "_"]
-
-
-def _file(name: str) -> Path | None:
-    return next((file for folder in FOLDERS if (file := Path(folder, f"{name}.py")).exists()), None)
-
-
-@cache  # kept by the file's path, for the process: it runs what the file held when it began
-def _read(file: Path) -> Wording:
-    try:
-        assigned = dict(_assigned(ast.parse(file.read_bytes())))
-    except (SyntaxError, ValueError) as error:
-        raise MetricError(f"{file} is no metric: it is no Python ({error}). {FORM}") from None
-    if lacking := [name for name in ("WORDS", "FORMULA") if name not in assigned]:
-        raise MetricError(f"{file} is no metric: it has no {' and no '.join(lacking)}. {FORM}")
-    try:
-        found: Any = ast.literal_eval(assigned["WORDS"])
-    except ValueError:
-        found = None
-    if wrong := [*_faults(found)] if isinstance(found, dict) else ["are no dict of plain values"]:
-        raise MetricError(f"{file} is no metric: its WORDS {'; they '.join(wrong)}. {FORM}")
-    return Wording(**found)
-
-
-FORM = (
-    "A metric's file holds WORDS = {'columns': ('label',), 'better': 'higher', 'unit': 'nats'} and "
-    "FORMULA = Formula(value)."
-)
-
-
-def _assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            yield ast.unparse(target), node.value
-
-
-def _faults(found: dict[Any, Any]) -> Iterator[str]:
-    known = {field.name: field.default for field in fields(Wording)}
-    yield from (f"lack {name!r}" for name, default in known.items() if default is NOTHING and name not in found)
-    yield from (f"have {name!r}, which is none of {', '.join(known)}" for name in found if name not in known)
+def _of_metric(found: Mapping[str, Any]) -> Iterator[str]:
     columns, better = found.get("columns", ()), found.get("better", "higher")
     if not isinstance(columns, tuple) or not all(isinstance(name, str) for name in columns):
         yield f"have columns={columns!r}, which is no tuple of words such as ('label',)"
     if better not in ("higher", "lower"):
         yield f"say better={better!r}: say 'higher' or 'lower'"
+
+
+PAIR, REFERENCE, OWN = ROWS = ("pair", "reference", "own")
+
+
+@frozen(kw_only=True)
+class AblationWords:
+    """`WORDS` of an ablation's file.
+
+    `rows` are those that its values come from: "pair", each row's partner; "reference", the reference rows of its
+    group; "own", the row itself alone. `draws` is how many are drawn for each row unless told otherwise, 0 where
+    nothing is drawn. `place` says where it is listed among the others.
+    """
+
+    rows: str = OWN
+    draws: int = 0
+    place: int = 99
+
+
+def _of_ablation(found: Mapping[str, Any]) -> Iterator[str]:
+    rows, draws = found.get("rows", OWN), found.get("draws", 0)
+    if rows not in ROWS:
+        yield f"say rows={rows!r}: say {', '.join(map(repr, ROWS[:-1]))} or {ROWS[-1]!r}"
+    if type(draws) is not int or draws < 0:
+        yield f"say draws={draws!r}: say how many are drawn for each row, 0 for none"
+
+
+METRICS = ExtensionPoint(
+    "metric", "FORMULA", "metrics",
+    "A metric's file holds WORDS = {'columns': ('label',), 'better': 'higher', 'unit': 'nats'} and "
+    "FORMULA = Formula(value).",
+    Wording, _of_metric,
+)  # fmt: skip
+ABLATIONS = ExtensionPoint(
+    "ablation", "ABLATION", "circuit/ablations",
+    "An ablation's file holds WORDS = {'rows': 'reference'} and ABLATION = Ablation(value=value), or "
+    "Ablation(donors=donors).",
+    AblationWords, _of_ablation,
+)  # fmt: skip
+FORMATS = ExtensionPoint(
+    "circuit format", "FORMAT", "circuit/formats", "A format's file holds FORMAT = Format(example, looks, parts)."
+)
+METHODS = ExtensionPoint(
+    "attribution method", "METHOD", "proposals/methods",
+    "A method's file holds METHOD = Method(summary, source, nodes).",
+)  # fmt: skip
+SECTIONS = ExtensionPoint(
+    "report section", "SECTION", "report/page/sections",
+    "A section's file holds SECTION = ClaimSection(title, blocks).",
+)  # fmt: skip
+ARCHITECTURES = ExtensionPoint(
+    "architecture", "ARCHITECTURE", "model/architectures",
+    "An architecture's file holds ARCHITECTURE = Architecture(family, shape).",
+)  # fmt: skip
+MORE = "CONTRIBUTING.md shows a file of each."
+POINTS = (METRICS, ABLATIONS, FORMATS, METHODS, SECTIONS, ARCHITECTURES)
+
+
+def plug_in(folder: str | Path) -> None:
+    """Add the files of a folder, each what the value that it assigns makes it, for as long as this process runs.
+
+    Raises PlugInError where there is no such folder, for files that are nothing that can be added, with what each
+    lacks, and for names that are taken.
+    """
+    if not Path(folder).is_dir():
+        raise PlugInError(f"plug_in({str(folder)!r}): there is no such folder. Give one that holds files to add.")
+    wrong = [text for file in python_files(folder) for text in _faults(file)]
+    if wrong:
+        raise PlugInError("\n".join(wrong))
+    for point in {id(point): point for file in python_files(folder) for point in _points(file)}.values():
+        point.path.append(str(Path(folder).resolve()))
+
+
+def _points(file: Path) -> list[ExtensionPoint]:
+    return [point for point in POINTS if point.value in assigned(file)]
+
+
+def _faults(file: Path) -> Iterator[str]:
+    """What is wrong with a file that is plugged in."""
+    try:
+        found = _points(file)
+        if not found:
+            nouns, values = (_either(getattr(point, name) for point in POINTS) for name in ("noun", "value"))
+            yield f"{file} is no {nouns}: it has no {values}. {MORE}"
+        for point in found:
+            yield from _taken(point, file)
+            point.read(file)
+    except PlugInError as error:
+        yield str(error)
+
+
+def _either(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
+
+def _taken(point: ExtensionPoint, file: Path) -> Iterator[str]:
+    if not file.stem.isidentifier():
+        yield f"{file}: a claim cannot name the {point.noun} {file.stem!r}: call the file a word without signs."
+    if any(Path(folder, file.name).exists() for folder in point.path):
+        yield f"{file}: there is {point.one} {file.stem!r} already: give the file another name."

@@ -18,15 +18,12 @@ from scrub.cli.options import (
     controlled,
     exactly,
     going_on,
-    on_device,
-    on_model,
     reporting,
-    sampled,
+    running,
     say,
     sound_claims,
     storing,
     svg_file,
-    targeted,
 )
 from scrub.errors import ClaimError
 from scrub.storage import files, stored
@@ -36,10 +33,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Say which of rival claims explains more.")
-@targeted
-@on_model
-@sampled
-@on_device
+@running
 @exactly
 @controlled
 @click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write share against bits as a picture.")
@@ -47,7 +41,7 @@ if TYPE_CHECKING:
 @reporting
 def compare(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    exact: bool, controls: str | None, picture: Path | None, out: Path | None,
+    memory: str | None, exact: bool, controls: str | None, picture: Path | None, out: Path | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Compare all claims of the targets, foils too: same model, rows, seed and draws, paired by row.
 
@@ -72,7 +66,7 @@ def compare(
 
     with going_on(kept):
         found = run_compare(
-            *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device,
+            *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, memory=memory,
             controls=controls or "shuffled", out=run, ready=judged.append,
         )  # fmt: skip
     say(headline(found), bold=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from attrs import define
 
-from scrub.claims.protocol import ABLATIONS, DIRECTIONS, LEVELS, UPSTREAMS
+from scrub.claims.protocol import DIRECTIONS, LEVELS, UPSTREAMS
+from scrub.claims.wording import ABLATIONS
 from scrub.cli.endings import FINE
 from scrub.cli.options import (
     Command,
@@ -51,7 +52,7 @@ def _protocol(command: Command) -> Command:
         click.option(
             "--direction", type=click.Choice(DIRECTIONS), help="Ablate what is outside, or restore the circuit."
         ),
-        click.option("--ablation", type=click.Choice(ABLATIONS), help="What stands outside the circuit."),
+        click.option("--ablation", type=click.Choice(ABLATIONS.names()), help="What stands outside the circuit."),
     ):
         command = option(command)
     return command
@@ -84,8 +85,8 @@ def _sampled(command: Command) -> Command:
 @storing
 @reporting
 def criteria(
-    targets: tuple[str, ...], circuit: str | None, model: str | None, device: str | None, rows: int | None,
-    draws: int | None, seed: int, random: int, budget: int | None, no_tests: bool, out: Path | None,
+    targets: tuple[str, ...], circuit: str | None, model: str | None, device: str | None, memory: str | None,
+    rows: int | None, draws: int | None, seed: int, random: int, budget: int | None, no_tests: bool, out: Path | None,
     **protocol: str | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Judge the circuits of claims: faithfulness, completeness, minimality, and tests with p-values.
@@ -109,7 +110,7 @@ def criteria(
         with about(hypothesis), going_on(ready.kept):
             result = judge(
                 hypothesis, model, chosen, rows, seed, draws=draws, random=random, budget=budget,
-                tests=not no_tests, device=device, ready=ready, **given,
+                tests=not no_tests, device=device, memory=memory, ready=ready, **given,
             )  # fmt: skip
         found.append(result.to_dict())
     return found, FINE

@@ -13,26 +13,20 @@ from scrub.cli.options import (
     Results,
     about,
     going_on,
-    on_device,
-    on_model,
     reporting,
-    sampled,
+    running,
     say,
     sound_claims,
-    targeted,
 )
 
 
 @click.command(short_help="Show what breaks a claim.")
-@targeted
-@on_model
-@sampled
-@on_device
+@running
 @click.option("--row", type=int, help="Explain this row of the data set instead of the worst ones.")
 @reporting
 def explain(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    row: int | None,
+    memory: str | None, row: int | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Show what breaks a claim: every swap alone, all but each, and the rows that suffer most."""
     from scrub.verbs.explain import explain as run_explain
@@ -43,7 +37,9 @@ def explain(
         so_far: list[Any] = []
         with about(hypothesis), going_on(partial(_broken_off, so_far)):
             found.append(
-                run_explain(hypothesis, model, rows, draws, seed, row=row, device=device, ready=so_far.append)
+                run_explain(
+                    hypothesis, model, rows, draws, seed, row=row, device=device, memory=memory, ready=so_far.append
+                )
             )
         say(f"{'' if len(found) == 1 else chr(10)}{found[-1]}")
     return [e.to_dict() for e in found], FINE

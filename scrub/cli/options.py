@@ -24,8 +24,8 @@ from scrub.storage import files
 if TYPE_CHECKING:
     from scrub.storage.directory import Run
 
-# options that say where results go, and change no number
-WHERE = {"out", "recompute", "report", "markdown", "json_file", "picture", "write"}
+# options that say where results go, or in how much memory they are computed, and change no number
+WHERE = {"memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write"}
 KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
@@ -47,6 +47,9 @@ def on_model(command: Command) -> Command:
 
 
 def on_device(command: Command) -> Command:
+    """`--device` and `--memory`."""
+    words = "What may be filled at once beside weights and rows, such as 2GB (default: a quarter of what is free)."
+    command = click.option("--memory", metavar="SIZE", help=words)(command)
     return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
 
 
@@ -69,6 +72,11 @@ def sampled(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def running(command: Command) -> Command:
+    """What every command takes that runs claims: targets, the model, rows and draws, the device."""
+    return targeted(on_model(sampled(on_device(command))))
 
 
 def reporting(command: Callable[..., tuple[Results, int]]) -> Command:

@@ -18,14 +18,11 @@ from scrub.cli.options import (
     controlled,
     exactly,
     going_on,
-    on_device,
-    on_model,
     options,
     reporting,
-    sampled,
+    running,
     say,
     sound_claims,
-    targeted,
 )
 from scrub.errors import ClaimError
 from scrub.report import text
@@ -35,10 +32,7 @@ from scrub.verbs.report import save_run, write_page
 
 
 @click.command(short_help="Scrub claims and judge them.")
-@targeted
-@on_model
-@sampled
-@on_device
+@running
 @exactly
 @controlled
 @click.option(
@@ -53,8 +47,8 @@ from scrub.verbs.report import save_run, write_page
 @reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    exact: bool, controls: str | None, explain: bool | None, out: Path | None, recompute: bool, report: bool,
-    markdown: Path | None,
+    memory: str | None, exact: bool, controls: str | None, explain: bool | None, out: Path | None,
+    recompute: bool, report: bool, markdown: Path | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.storage.directory import open_run
@@ -71,8 +65,8 @@ def test(
     for hypothesis in claims:
         with about(hypothesis), going_on(lambda: out and KEPT.format(out)):
             result = run_test(
-                hypothesis, model, rows, draws, seed, exact, device=device, explain=explain,
-                controls=controls or "shuffled", out=run,
+                hypothesis, model, rows, draws, seed, exact, device=device, memory=memory,
+                explain=explain, controls=controls or "shuffled", out=run,
             )  # fmt: skip
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)

@@ -16,10 +16,11 @@ from torch import Tensor
 from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
 from scrub.engine.needs import Kind, Need
-from scrub.model.layers import trace
+from scrub.model.bytes import row_bytes
+from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 
-ROWS_AT_ONCE = 16
+ROWS_AT_ONCE = 16  # at most: on a CPU larger batches leave its caches and are slower
 
 
 @frozen(eq=False)
@@ -74,6 +75,11 @@ def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[
     return {slot: torch.from_numpy(data.locate(slot).copy()).to(device) for slot in slots}
 
 
+def rows_at_once(model: Transformer, longest: int) -> int:
+    """How many rows are run together. Raises ClaimError where the memory that was asked for holds not even one."""
+    return model.memory.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE)
+
+
 Note = Callable[[Kind, Tensor, Tensor], None]  # kind, array, rows
 
 
@@ -85,7 +91,7 @@ def run_pool(
     `done(n)` is told how many rows were run.
     """
     tokens, lengths = tensors(data, model.device)
-    for rows in torch.argsort(lengths, stable=True).split(ROWS_AT_ONCE):
+    for rows in torch.argsort(lengths, stable=True).split(rows_at_once(model, int(lengths.max()))):
 
         def record(kind: str, layer: int, value: Tensor, rows: Tensor = rows) -> None:
             if (kind, layer) in need.slots:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import asdict, field, frozen
+from attrs import field, frozen
 from jaxtyping import Int
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import name_of
+from scrub.claims.plain import as_dict
 from scrub.claims.resolved import Claim
 from scrub.engine.counted import count
 from scrub.engine.needs import passed_heads, passed_mlps
@@ -81,7 +82,7 @@ class Plan:
     verbs: tuple[Verb, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self, filter=lambda part, _: part.name != "tree")
+        return as_dict(self, "tree")
 
     def frame(self) -> pd.DataFrame:
         """A pandas table of one line, so that plans stand below each other; `alone.x` are the rows of variable x."""

@@ -13,7 +13,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.plan import Input, Leaf, Program, SiteShape, Stream
 
-Kind = tuple[str, int]  # an array of `scrub.model.layers.trace`, and its layer
+Kind = tuple[str, int]  # an array of `scrub.model.trace.trace`, and its layer
 
 
 @frozen

@@ -15,6 +15,7 @@ from scrub.anatomy.table import attention_time, stream_at
 from scrub.claims.geometry import slots_of
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
+from scrub.engine.footprint import Footprint
 from scrub.engine.needs import Kind, Need, needs
 from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
@@ -23,7 +24,8 @@ from scrub.engine.sites import SiteCall, leaf_value
 from scrub.engine.streams import Frames, Seen, SlotStream, Value, stream_everywhere, streams_at_slots
 from scrub.model.weights import Transformer
 
-CONTEXTS_AT_ONCE = 512
+CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
+HELD, WORK = 0.5, 0.25  # shares of the memory: values of steps until their last reader, and contexts in hand
 
 
 @frozen(eq=False, slots=False)
@@ -98,13 +100,46 @@ class TransformerEvaluator:
                 for number in wave:
                     step = self.program.steps[number]
                     if not isinstance(step, Stream):
-                        values[number] = self._value(step, self._contexts(numbered, number), seen)
+                        values[number] = self._value(number, step, numbered, seen)
                 for freed in self.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
             root = self.program.parts[self.program.tree.path][-1]
             answer = torch.from_numpy(numbered.answer).to(self.rows.model.device)
             return values[root][0][:, 0].index_select(0, answer)
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        return Footprint(self.rows.claim, self.rows.model, self.program)
+
+    def fits(self, numbered: Numbered) -> bool:
+        """Whether the memory holds the values of all contexts until their last readers.
+
+        Raises ClaimError for a single call whose values it does not hold.
+        """
+        most, held, each = 0, 0, self.footprint.held
+        for wave in self.waves:
+            held += sum(each[number] * len(numbered.batches[number]) for number in wave)
+            most = max(most, held)
+            held -= sum(each[number] * len(numbered.batches[number]) for number in self.last_use.get(wave[0], ()))
+        memory = self.rows.model.memory
+        if len(numbered.answer) == 1:
+            memory.fit("one draw of one row", most, 1, HELD)
+            return True
+        return most <= memory.share(HELD)
+
+    def _together(self, numbers: list[int], numbered: Numbered) -> int:
+        """How many contexts are computed together, of each of the steps: streams at slots run side by side."""
+        memory, work, steps = self.rows.model.memory, self.footprint.work, self.program.steps
+        side = [number for number in numbers if _at_slot(steps[number])]
+
+        def filled(size: int) -> int:
+            each = {number: work[number] * min(size, len(numbered.batches[number])) for number in numbers}
+            return max(sum(each[number] for number in side), *each.values())
+
+        if not numbers or filled(CONTEXTS_AT_ONCE) <= memory.share(WORK):
+            return CONTEXTS_AT_ONCE
+        return memory.fit("one draw of one row, in a layer,", filled(1), CONTEXTS_AT_ONCE, WORK)
 
     def _contexts(self, numbered: Numbered, number: int) -> Int[Tensor, "n column"]:
         return torch.from_numpy(numbered.batches[number].contexts).to(self.rows.model.device)
@@ -137,10 +172,11 @@ class TransformerEvaluator:
         """Streams of one wave, part by part. Later parts may end earlier, so a moment may lack the last contexts."""
         parts: dict[int, list[Seen]] = {number: [] for number in numbers}
         longest = max((len(numbered.batches[number]) for number in numbers), default=0)
-        for start in range(0, longest, CONTEXTS_AT_ONCE):
+        size = self._together(numbers, numbered)
+        for start in range(0, longest, size):
             running: dict[int, SlotStream] = {}
             for number in numbers:
-                step, part = self.program.steps[number], slice(start, start + CONTEXTS_AT_ONCE)
+                step, part = self.program.steps[number], slice(start, start + size)
                 contexts = self._contexts(numbered, number)[part]
                 assert isinstance(step, Stream)
                 if not len(contexts):
@@ -158,14 +194,19 @@ class TransformerEvaluator:
                     parts[number].append(seen)
         return [_joined(parts[number], self.program.times[number]) for number in numbers]
 
-    def _value(self, step: Leaf | SiteShape, contexts: Int[Tensor, "n column"], seen: dict[int, Seen]) -> Value:
+    def _value(self, number: int, step: Leaf | SiteShape, numbered: Numbered, seen: dict[int, Seen]) -> Value:
+        contexts = self._contexts(numbered, number)
         parts = [
             leaf_value(self.rows.store, step, part[:, 0])
             if isinstance(step, Leaf)
             else SiteCall(self.rows.frames, step, part, seen).value()
-            for part in contexts.split(CONTEXTS_AT_ONCE)
+            for part in contexts.split(self._together([number], numbered))
         ]
         return [_stacked([part[i] for part in parts]) for i in range(len(step.components))]
+
+
+def _at_slot(step: Leaf | Stream | SiteShape) -> bool:
+    return isinstance(step, Stream) and step.slot is not None
 
 
 def _reads(step: Leaf | Stream | SiteShape) -> tuple[int, ...]:

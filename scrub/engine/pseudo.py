@@ -18,7 +18,7 @@ from scrub.anatomy.table import CHANNELS, STREAMS
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, run_pool, tensors
 from scrub.engine.needs import Kind, Need
-from scrub.model.layers import norm, project
+from scrub.model.block import after_attention, positions_of, read_held
 from scrub.model.weights import Transformer
 
 
@@ -101,8 +101,10 @@ def _zeros(
         tail = (len(heads), model.shape.d_head) if heads else (model.shape.d_model,)
         arrays[kind, at] = torch.zeros(*size, *tail, dtype=model.dtype, device=model.device)
         if kind in STREAMS:
+            stream = nothing = arrays[kind, at]
             for block in model.blocks[: at + STREAMS.index(kind)]:
-                arrays[kind, at] += 0 if block.attn.b_O is None else block.attn.b_O
+                stream = after_attention(block, stream, nothing)
+            arrays[kind, at] = stream
     done(len(claim.data))
     return arrays
 
@@ -111,6 +113,5 @@ def _project(model: Transformer, need: Need, arrays: dict[Kind, Tensor]) -> None
     for kind, layer in need.slots:
         if kind in CHANNELS:
             block, stream = model.blocks[layer], arrays["resid_pre", layer]
-            where = torch.arange(stream.shape[1], device=model.device).expand(stream.shape[:2])
             heads = sorted(need.heads[kind, layer])
-            arrays[kind, layer] = project(block.attn, kind, norm(block.ln1, stream), heads, where)
+            arrays[kind, layer] = read_held(block, kind, stream, heads, positions_of(stream))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from attrs import frozen
@@ -14,8 +15,8 @@ from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.table import attention_time, stream_at
 from scrub.engine.cache import Store
 from scrub.engine.plan import Input, Leaf, SiteShape
-from scrub.engine.streams import Frames, Seen, Value, run_mlp
-from scrub.model.layers import attend, kv_head, norm, project, visible
+from scrub.engine.streams import Frames, Seen, Value
+from scrub.model.block import as_read, mixed, mlp_writes, positions_of, read_heads, read_held
 
 
 def leaf_value(store: Store, leaf: Leaf, rows: Int[Tensor, " n"]) -> Value:
@@ -92,7 +93,7 @@ class SiteCall:
             if x is None:
                 x = self._unseen(component.array, slot, self._rows(i))
             elif is_mlp:
-                x = run_mlp(self.frames.model, component.layer or 0, x)
+                x = mlp_writes(self.frames.model.blocks[component.layer or 0], x)
             found.append(x)
         return found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
 
@@ -111,17 +112,10 @@ class SiteCall:
         attn = model.blocks[layer].attn
         heads = [head for component in group for head in component.heads(model.shape)]
         q, where = self._queries(self._input(first, "q"), layer, heads)
-        groups = sorted({kv_head(attn, head) for head in heads})
-        k = self._keys(self._input(first, "k"), layer, groups)
-        v = self._keys(self._input(first, "v"), layer, groups)
+        k, v = (as_read(attn, c, heads, partial(self._keys, self._input(first, c), layer)) for c in ("k", "v"))
         length = min(k.shape[1], v.shape[1])
-        take = [groups.index(kv_head(attn, head)) for head in heads]
-        if take != list(range(len(groups))):  # one key/value head for each query head
-            k, v = k[:, :, take], v[:, :, take]
-        keys = torch.arange(length, device=k.device).expand(len(k), -1)
         lengths = self.frames.store.lengths[self._rows(self._input(first, "k"))]
-        mask = visible(attn, where, keys, lengths)
-        return attend(q, k[:, :length], v[:, :length], mask, attn.scale)
+        return mixed(attn, q, k[:, :length], v[:, :length], where, lengths)
 
     def _queries(
         self, i: Input, layer: int, heads: list[int]
@@ -142,21 +136,20 @@ class SiteCall:
                 q = q if slot == ALL else q[:, None]
             else:
                 x = x if slot == ALL else x[:, None]
-                q = project(block.attn, "q", norm(block.ln1, x), heads, where)
+                q = read_heads(block, "q", x, heads, where)
             found.append(q)
             places.append(where)
         return torch.cat(found, dim=1), torch.cat(places, dim=1)
 
-    def _keys(self, i: Input, layer: int, groups: list[int]) -> Float[Tensor, "n t g e"]:
+    def _keys(self, i: Input, layer: int, held: list[int]) -> Float[Tensor, "n t g e"]:
         """Keys or values at every position: the frame's, with the slots at which something landed put in."""
         model, rows = self.frames.model, self._rows(i)
         block, length = model.blocks[layer], int(self.frames.store.lengths[rows].max())
         for at, stream in i.streams:
             if at is None:
                 x = self._seen(i, stream, attention_time(layer))[:, :length]
-                where = torch.arange(x.shape[1], device=rows.device).expand(x.shape[:2])
-                return project(block.attn, i.channel, norm(block.ln1, x), groups, where)
-        found = self.frames.store.whole((i.channel, layer), rows, length, groups)
+                return read_held(block, i.channel, x, held, positions_of(x))
+        found = self.frames.store.whole((i.channel, layer), rows, length, held)
         if not i.streams:
             return found
         found = found.clone()
@@ -164,8 +157,8 @@ class SiteCall:
         for at, stream in i.streams:
             assert at is not None
             where = self._position(i, at)
-            x = norm(block.ln1, self._seen(i, stream, attention_time(layer)))
-            found[everyone, where] = project(block.attn, i.channel, x[:, None], groups, where[:, None])[:, 0]
+            x = self._seen(i, stream, attention_time(layer))[:, None]
+            found[everyone, where] = read_held(block, i.channel, x, held, where[:, None])[:, 0]
         return found
 
 

@@ -23,7 +23,8 @@ from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Landing, Stream
-from scrub.model.layers import attend, kv_head, mlp, norm, project, visible, write
+from scrub.model.block import mixed, mlp_writes, positions_of, read_heads
+from scrub.model.layers import write
 from scrub.model.weights import Transformer
 
 # a step's value: for each of its components [context, slot, width]
@@ -92,7 +93,7 @@ def streams_at_slots(frames: Frames, streams: Sequence[SlotStream]) -> list[Seen
         asking = [stream for stream in live if layer is not None and stream.asks(layer)]
         if asking and layer is not None:
             inputs = [stream.mlp_input(layer, time) for stream in asking]
-            outputs = run_mlp(frames.model, layer, torch.cat(inputs)).split([len(x) for x in inputs])
+            outputs = mlp_writes(frames.model.blocks[layer], torch.cat(inputs)).split([len(x) for x in inputs])
             for stream, output in zip(asking, outputs, strict=True):
                 stream.mlp_output(layer, output)
         for stream in live:
@@ -172,12 +173,6 @@ class SlotStream:
             new += [] if landed is None else [landed]
         for change in new:
             self.change = change[:live] if self.change is None else self.change + change[:live]
-
-
-def run_mlp(model: Transformer, layer: int, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
-    block = model.blocks[layer]
-    assert block.mlp is not None
-    return mlp(block.mlp, x if block.ln2 is None else norm(block.ln2, x))
 
 
 @frozen(eq=False)
@@ -270,22 +265,19 @@ def stream_everywhere(
 def _mlp_change_everywhere(
     frames: Frames, layer: int, rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
 ) -> Float[Tensor, "n t d"]:
-    new = run_mlp(frames.model, layer, x) - frames.store.whole(("mlp_out", layer), rows, x.shape[1])
+    new = mlp_writes(frames.model.blocks[layer], x) - frames.store.whole(("mlp_out", layer), rows, x.shape[1])
     return _unless_held(frames, Component.for_mlp(layer), rows, new)
 
 
 def _heads_change(
     frames: Frames, layer: int, heads: list[int], rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
 ) -> Float[Tensor, "n t d"]:
-    attn = frames.model.blocks[layer].attn
-    read = norm(frames.model.blocks[layer].ln1, x)
-    where = torch.arange(x.shape[1], device=rows.device).expand(x.shape[:2])
-    kv = [kv_head(attn, head) for head in heads]
-    q, k, v = (project(attn, c, read, heads if c == "q" else kv, where) for c in CHANNELS)
-    z = attend(q, k, v, visible(attn, where, where, frames.store.lengths[rows]), attn.scale)
+    block, where = frames.model.blocks[layer], positions_of(x)
+    q, k, v = (read_heads(block, channel, x, heads, where) for channel in CHANNELS)
+    z = mixed(block.attn, q, k, v, where, frames.store.lengths[rows])
     change = z - frames.store.whole(("z", layer), rows, x.shape[1], heads)
     kept = [_unless_held(frames, Component.for_head(layer, h), rows, change[:, :, i]) for i, h in enumerate(heads)]
-    return write(attn, torch.stack(kept, dim=2), heads)
+    return write(block.attn, torch.stack(kept, dim=2), heads)
 
 
 def _unless_held(

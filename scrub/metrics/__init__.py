@@ -22,12 +22,11 @@ from scrub.claims.metric import AnyMetric, NamedMetric
 from scrub.claims.problems import at_line
 from scrub.claims.setting import token_ids
 from scrub.claims.text import Tokenizer
-from scrub.claims.wording import FOLDERS
+from scrub.claims.wording import METRICS
 from scrub.errors import MetricError, some
 
-__path__ = FOLDERS  # one list: the file that a claim's words were read from is the file that is run
+__path__ = METRICS.path  # one list: the file that a claim's words were read from is the file that is run
 
-AT_ONCE = 64
 Constants = Callable[[Float[Tensor, "c v"]], Float[Tensor, " c"]]
 
 
@@ -101,9 +100,10 @@ def _table(found: list[tuple[int, ...]], device: torch.device) -> tuple[Tensor, 
 
 @frozen(eq=False)
 class References:
-    """The rows that a constant answer is scored on; `own` gives the model's own logits on them, in parts."""
+    """The rows that a constant answer is scored on, `together` at a time; `own` gives the model's, in parts."""
 
     count: int
+    together: int
     against: Against
     own: Callable[[], Iterator[Float[Tensor, "part v"]]]
 
@@ -157,8 +157,8 @@ class Formula:
 
     def _parts(self, references: References) -> Iterator[tuple[int, Against]]:
         own = references.own() if self.own else None
-        for first in range(0, references.count, AT_ONCE):
-            count = min(AT_ONCE, references.count - first)
+        for first in range(0, references.count, references.together):
+            count = min(references.together, references.count - first)
             part = references.against.part(slice(first, first + count))
             yield count, evolve(part, own=None if own is None else next(own).double())
 

@@ -100,7 +100,7 @@ class Computation:
         return tuple(name for name, node in self.nodes.items() if node.function is None)
 
     def has(self, component: Component) -> bool:
-        return component.kind == "node" and component.name in self.nodes
+        return component.traits.is_node and component.name in self.nodes
 
     def missing(self, component: Component) -> tuple[str, str | None]:
         """What the graph has instead of a component, and the nearest node when one is near."""

@@ -11,6 +11,8 @@ import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from scrub.model.architectures import of_family
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -95,14 +97,19 @@ _UNREAD: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def unread(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What a configuration computes that is not read here: the words, and the key with its value."""
+    own = of_family(config.get("model_type"))
+    refused = {**_UNREAD, **own.refuses} if own else _UNREAD
     for key, value in config.items():
-        if key in _UNREAD and not _UNREAD[key][0](value):
-            yield _UNREAD[key][1], _pair(key, value)
+        if key in refused and not refused[key][0](value):
+            yield refused[key][1], _pair(key, value)
 
 
 def unknown(config: Mapping[str, Any]) -> list[str]:
     """The keys, each with its value, that are switched on and of which nobody said what they do; sorted."""
-    return sorted(_pair(key, value) for key, value in config.items() if not (_known(key) or _empty(value)))
+    own = of_family(config.get("model_type"))
+    here = (*own.reads, *own.refuses) if own else ()
+    there = {key: value for key, value in config.items() if key not in here}
+    return sorted(_pair(key, value) for key, value in there.items() if not (_known(key) or _empty(value)))
 
 
 def _pair(key: str, value: Any) -> str:

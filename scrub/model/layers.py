@@ -16,10 +16,9 @@ from torch import Tensor
 
 from scrub.anatomy.table import CHANNELS
 from scrub.errors import ModelError
-from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Rotary, Transformer
+from scrub.model.weights import Attn, BlackBox, Mlp, Norm, Rotary, Transformer
 
-Record = Callable[[str, int, Tensor], Tensor | None]
-Tap = Callable[[str, int, Tensor], Tensor]
+Tap = Callable[[str, Tensor], Tensor]  # the name of an array, what was computed -> what goes on
 Normed = Callable[[Norm, Tensor], Tensor]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -177,11 +176,6 @@ def write(
     return z.flatten(-2) @ weight.flatten(0, 1)
 
 
-def mlp(m: Mlp | BlackBox, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
-    """What the MLP writes, b_out included, given its normalised input."""
-    return m.fn(x) if isinstance(m, BlackBox) else write_neurons(m, neurons(m, x))
-
-
 def neurons(m: Mlp, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch m"]:
     """What W_out reads: the activations, times the gated ones where there is a gate."""
     act, hidden = ACTIVATIONS[m.act], affine(x, m.W_in, m.b_in)
@@ -214,6 +208,16 @@ class Steps:
 PLAIN = Steps()
 
 
+def mlp(
+    m: Mlp | BlackBox, x: Float[Tensor, "*batch d"], steps: Steps = PLAIN, tap: Tap | None = None
+) -> Float[Tensor, "*batch d"]:
+    """What the MLP writes, b_out included, given its normalised input; `tap` hears of `neurons`, where there are."""
+    if isinstance(m, BlackBox):
+        return m.fn(x)
+    hidden = steps.neurons(m, x)
+    return write_neurons(m, hidden if tap is None else tap("neurons", hidden))
+
+
 def unembed(
     model: Transformer,
     x: Float[Tensor, "*batch d"],
@@ -231,72 +235,3 @@ def unembed(
         return affine(x, model.W_U[:, ids], None if model.b_U is None else model.b_U[ids])
     logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids])
     return logits if model.b_U is None else logits + model.b_U[ids]
-
-
-def trace(
-    model: Transformer,
-    tokens: Int[Tensor, "row t"],
-    lengths: Int[Tensor, " row"],
-    record: Record | None = None,
-    start: tuple[int, Float[Tensor, "row t d"]] | None = None,
-    stop_layer: int | None = None,
-    steps: Steps = PLAIN,
-) -> Float[Tensor, "row t d"]:
-    """One forward pass on right-padded rows: the final residual stream, or `resid_pre` of `stop_layer`.
-
-    Calls `record(kind, layer, tensor)` in the order of computation: `embed` and `pos` (layer 0); `resid_pre`
-    [row t d]; `q` [row t h e] and `k`, `v` [row t g e] (after bias, head norms and rotary, one for each
-    key/value head); `k_read`, `v_read` [row t h e], the same as each query head reads them; `z` [row t h e];
-    `attn_out`, what all heads write, without b_O; `resid_mid`, the stream that the MLP reads (`resid_pre` where
-    parallel), and as `mlp_input` the same for the MLP alone; `neurons` [row t m]; `mlp_out`; and `resid_pre` of
-    layer `n_layers`, the final stream. Layers without an MLP record none of its four, black boxes no neurons.
-    What it returns takes the tensor's place; None leaves it. `start=(layer, resid_pre)` resumes there. Values at
-    padding have no meaning.
-    Raises ModelError for rows longer than the context.
-    """
-    tap = _tap(record)
-    positions = torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape)
-    first, x = (0, _embedded(model, tokens, tap)) if start is None else start
-    last = len(model.blocks) if stop_layer is None else stop_layer
-    for layer in range(first, last):
-        x = tap("resid_pre", layer, x)
-        x = _layer(model.blocks[layer], layer, x, positions, lengths, tap, steps)
-    return tap("resid_pre", last, x)
-
-
-def _tap(record: Record | None) -> Tap:
-    def tap(kind: str, layer: int, value: Tensor) -> Tensor:
-        other = None if record is None else record(kind, layer, value)
-        return value if other is None else other
-
-    return tap
-
-
-def _embedded(model: Transformer, tokens: Tensor, tap: Tap) -> Tensor:
-    if tokens.shape[1] > model.shape.n_ctx:
-        raise ModelError(
-            f"a row has {tokens.shape[1]} tokens, but {model.name} reads at most {model.shape.n_ctx}; "
-            "shorten the rows."
-        )
-    x = tap("embed", 0, model.W_E[tokens])
-    return x if model.W_pos is None else x + tap("pos", 0, model.W_pos[: tokens.shape[1]].expand(x.shape))
-
-
-def _layer(block: Block, layer: int, x: Tensor, positions: Tensor, lengths: Tensor, tap: Tap, steps: Steps) -> Tensor:
-    attn = block.attn
-    read = steps.norm(block.ln1, x)
-    q, k, v = (tap(channel, layer, project(attn, channel, read, None, positions, steps.own)) for channel in CHANNELS)
-    k, v = tap("k_read", layer, expand(attn, k)), tap("v_read", layer, expand(attn, v))
-    z = tap("z", layer, steps.attend(q, k, v, visible(attn, positions, positions, lengths), attn.scale))
-    out = tap("attn_out", layer, write(attn, z))
-    after = x + (out if attn.b_O is None else out + attn.b_O)
-    if block.mlp is None:
-        return after
-    mid = tap("resid_mid", layer, x if block.parallel else after)
-    read = tap("mlp_input", layer, mid)
-    read = read if block.ln2 is None else steps.norm(block.ln2, read)
-    return after + tap("mlp_out", layer, _mlp_out(block.mlp, layer, read, tap, steps))
-
-
-def _mlp_out(m: Mlp | BlackBox, layer: int, x: Tensor, tap: Tap, steps: Steps) -> Tensor:
-    return m.fn(x) if isinstance(m, BlackBox) else write_neurons(m, tap("neurons", layer, steps.neurons(m, x)))

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 from torch import nn
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.hub import reachable
 from scrub.errors import ModelError, some
+from scrub.model.memory import Memory
 from scrub.model.source import is_bridge, is_hugging_face
 from scrub.model.transformer import adapt, bridge_of, official_name, wrapped
 from scrub.model.weights import Transformer
@@ -30,19 +32,21 @@ def load(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
     data: Dataset | None = None,
+    memory: int | None = None,
 ) -> Transformer:
     """The checked weights of a model: a hub name, a directory, a loaded model, a TransformerBridge or a Transformer.
 
     A directory needs `config.json` and weights, no tokenizer; code that comes with a model is never run. A
-    `Transformer` was checked when it was made and is only moved. `data`: see `adapt`. Raises
+    `Transformer` was checked when it was made and is only moved. `data` and `memory`: see `adapt`. Raises
     ModelError with what was found and what to do.
     """
     if isinstance(source, Transformer):
-        return source.to(dtype=dtype, device=device)
+        moved = source.to(dtype=dtype, device=device)
+        return attrs.evolve(moved, memory=Memory.on(moved.device, memory))
     if is_hugging_face(source):
         source = wrapped(source)
     if is_bridge(source):
-        return adapt(source, dtype=dtype, device=device, data=data)
+        return adapt(source, dtype=dtype, device=device, data=data, memory=memory)
     if not isinstance(source, str | Path):
         raise ModelError(
             f"an object of type {type(source).__name__} is no model; give a name, a directory, a model of Hugging "
@@ -59,7 +63,7 @@ def load(
         module = module.to(device)
     commit = getattr(module.config, "_commit_hash", None)
     bridge = bridge_of(module, name)
-    return adapt(bridge, dtype=dtype, device=device, name=name, revision=commit, data=data)
+    return adapt(bridge, dtype=dtype, device=device, name=name, revision=commit, data=data, memory=memory)
 
 
 def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:

@@ -10,6 +10,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError
 from scrub.model.load import load
+from scrub.model.memory import Backend
 from scrub.model.source import ZOO, Source
 from scrub.model.transformer import native_bridge
 from scrub.model.weights import Transformer
@@ -18,15 +19,16 @@ from scrub.zoo import info
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def open_weights(source: Source, device: str | None, dtype: str, data: Dataset | None = None) -> Transformer:
+def open_weights(source: Source, backend: Backend, data: Dataset | None = None) -> Transformer:
     """The checked weights of a model; the self-check looks at rows of `data`. Raises ModelError."""
-    if dtype not in DTYPES:
-        raise ModelError(f"dtype {dtype!r} is unknown: float32 (the default) or float64 (to verify).")
-    place = _device(device)
+    if backend.dtype not in DTYPES:
+        raise ModelError(f"dtype {backend.dtype!r} is unknown: float32 (the default) or float64 (to verify).")
+    place = _device(backend.device)
     loaded = source.loaded
     if loaded is None and source.name.startswith(ZOO):
         loaded = zoo_bridge(source.name.removeprefix(ZOO))
-    weights = load(source.name if loaded is None else loaded, dtype=DTYPES[dtype], device=place, data=data)
+    given = source.name if loaded is None else loaded
+    weights = load(given, dtype=DTYPES[backend.dtype], device=place, data=data, memory=backend.memory)
     _as_checked(source, weights)
     return weights
 

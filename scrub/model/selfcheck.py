@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -22,8 +23,9 @@ from torch import Tensor
 
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
-from scrub.model.layers import Steps, attend, trace, unembed
+from scrub.model.layers import Steps, attend, unembed
 from scrub.model.precision import HALF, computing, dtypes
+from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 
 PROBE_ROWS = 4
@@ -34,7 +36,8 @@ LONGEST = 4608  # tokens of a row that are compared: beyond the windows in use, 
 TOLERANCE = 1e-4
 # Where rounding does more, an error may be so many times what it does, and in fp32 never more than `COARSE`.
 ROUNDINGS, COARSE = 3.0, 0.01
-_FLOATS = 2**21  # in one piece: 8 MB of fp32
+_FLOATS = 2**21  # in one piece: 8 MB of fp32, at most; on a CPU more leave its caches
+_PIECE = 0.125  # share of the memory that a piece has: several are held at a time
 
 Pieces = Callable[[Int[Tensor, " t"], int], Iterator[Float[Tensor, "n v"]]]
 
@@ -186,12 +189,17 @@ def _moments(x: Tensor) -> Float[Tensor, " moment"]:
 def _together(model: Transformer, length: int) -> int:
     """How many rows of ours are run at once."""
     shape = model.shape
-    return max(1, 4 * _FLOATS // (length * (3 * shape.d_mlp + 8 * shape.d_model + length)))
+    return max(1, 4 * _floats(model) // (length * (3 * shape.d_mlp + 8 * shape.d_model + length)))
+
+
+def _floats(model: Transformer) -> int:
+    """How many numbers make a piece: a model is checked in whatever memory there is."""
+    return min(_FLOATS, model.memory.share(_PIECE) // model.dtype.itemsize)
 
 
 def _positions(model: Transformer, length: int) -> int:
     """How many positions of a row are compared at once: one logit for each token, one score for each key."""
-    return max(1, _FLOATS // max(model.shape.d_vocab, model.shape.n_heads * length))
+    return max(1, _floats(model) // max(model.shape.d_vocab, model.shape.n_heads * length))
 
 
 def _final(
@@ -199,12 +207,12 @@ def _final(
 ) -> Float[Tensor, "row t d"]:
     if lengths is None:
         lengths = torch.full((len(tokens),), tokens.shape[1], device=tokens.device)
-    return trace(model, tokens, lengths, steps=Steps(attend=_attend))
+    return trace(model, tokens, lengths, steps=Steps(attend=partial(_attend, _floats(model))))
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+def _attend(floats: int, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
     """`attend`, some queries at a time."""
-    size = max(1, _FLOATS // (q.shape[0] * q.shape[2] * k.shape[1]))
+    size = max(1, floats // (q.shape[0] * q.shape[2] * k.shape[1]))
     parts = zip(q.split(size, 1), mask.split(size, 1), strict=True)
     return torch.cat([attend(some_q, k, v, seen, scale) for some_q, seen in parts], dim=1)
 

@@ -20,7 +20,7 @@ from scrub.claims.hub import Pinned, cached_revision, hub_file, reachable
 from scrub.claims.text import Tokenizer, open_tokenizer, words
 from scrub.errors import ModelError, ScrubError, nearest, path_of, raised
 from scrub.model.computation import Computation
-from scrub.model.known import ALIASES, SHAPES, shape_of_config
+from scrub.model.known import official, shape_of_config, shapes
 
 ZOO = "zoo:"
 CLOSE = 0.85  # names that differ more are those of other models
@@ -121,14 +121,14 @@ def _named(name: str) -> Source:
     path = _home(name)
     if path.is_dir():
         return _directory(path)
-    official = ALIASES.get(name, name)
-    shape = SHAPES.get(name)
+    hub = official(name)
+    shape = shapes().get(name)
     if shape is None:
-        config = hub_file(official, "config.json")
+        config = hub_file(hub, "config.json")
         if config is None:
             raise _unknown(name)
         shape = shape_of_config(_read(config), f"config.json of {name}")
-    tokenizer = hub_file(official, "tokenizer.json")
+    tokenizer = hub_file(hub, "tokenizer.json")
     return Source(name, TransformerGraph(name, shape), open_tokenizer(tokenizer) if tokenizer else None)
 
 
@@ -144,7 +144,7 @@ def revision_of(name: str) -> str | None:
     """The revision of a model of the hub in the local cache, without loading it; None for any other model."""
     if name.startswith(ZOO) or _home(name).is_dir():
         return None
-    return cached_revision(ALIASES.get(name, name))
+    return cached_revision(official(name))
 
 
 def _same_revision(model: Pinned) -> None:
@@ -160,7 +160,7 @@ def _same_revision(model: Pinned) -> None:
 def _unknown(name: str) -> ModelError:
     from scrub.zoo import NAMES
 
-    known = {re.split("[/:]", full)[-1]: full for full in (*SHAPES, *(ZOO + title for title in NAMES))}
+    known = {re.split("[/:]", full)[-1]: full for full in (*shapes(), *(ZOO + title for title in NAMES))}
     close = nearest(re.split("[/:]", name)[-1], known, CLOSE)  # whose it is says nothing of which it is
     near = f" Did you mean {known[close]!r}?" if close and known[close] != name else ""
     hub = "the hub has no such model" if reachable() else "the Hugging Face hub cannot be reached"

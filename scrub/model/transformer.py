@@ -21,6 +21,7 @@ from scrub.errors import ModelError, some
 from scrub.model.built import in_words, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import unknown, unread
 from scrub.model.layers import ACTIVATIONS
+from scrub.model.memory import Memory
 from scrub.model.precision import HALF
 from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
@@ -53,6 +54,7 @@ def adapt(
     name: str | None = None,
     revision: str | None = None,
     data: Dataset | None = None,
+    memory: int | None = None,
 ) -> Transformer:
     """The weights of a TransformerBridge as a `Transformer`: copies, detached; the bridge stays as it was.
 
@@ -60,7 +62,8 @@ def adapt(
     or rotary positions, grouped queries, windows, head norms, gated MLPs, parallel blocks, attention only,
     bidirectional attention. Raises ModelError, naming the architecture, for all else. `revision` is a digest
     of the weights where none is given. `data` are the rows to be read: the self-check looks at some of them, and
-    at random tokens as long as the longest; without them, at random tokens alone.
+    at random tokens as long as the longest; without them, at random tokens alone. `memory` bounds, in bytes, what is
+    filled at once; without, a quarter of what is free.
     """
     model_name = name or _setting(bridge, "model_name", "model")
     architecture = _setting(bridge, "architecture", type(bridge).__name__)
@@ -69,7 +72,8 @@ def adapt(
     with in_words(title):
         refuse_not_finite(bridge.original_model, title)
         exact = _taken(bridge, model_name, architecture, _Copy(torch.float32 if dtype in HALF else dtype, device))
-    exact = attrs.evolve(exact, revision=revision or digest(exact), notes=_notes(bridge))
+    bound = Memory.on(exact.device, memory)
+    exact = attrs.evolve(exact, revision=revision or digest(exact), notes=_notes(bridge), memory=bound)
     rows = probe_data(exact, data)
     with running(bridge, title):
         self_check(exact, bridge, *rows)

@@ -11,11 +11,12 @@ from typing import Any
 
 import attrs
 import torch
-from attrs import frozen
+from attrs import Factory, field, frozen
 from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.shape import Shape
+from scrub.model.memory import Memory
 
 
 @frozen(eq=False)
@@ -98,12 +99,17 @@ class Block:
     parallel: bool = False
 
 
+def _free_there(model: Transformer) -> Memory:
+    return Memory.on(model.device)
+
+
 @frozen(eq=False)
 class Transformer:
     """A model's weights, taken once, and where they come from.
 
     `revision` is the hub's commit, or a digest of the weights; `processing` is `raw`, or `compat` where the
     weights were folded and centred before they were taken. `notes` are sentences for whoever reads a result.
+    `memory` bounds what is filled at once while it runs, by default a quarter of what is free when it is taken.
     """
 
     shape: Shape
@@ -117,6 +123,7 @@ class Transformer:
     revision: str = ""
     processing: str = "raw"
     notes: tuple[str, ...] = ()
+    memory: Memory = field(default=Factory(_free_there, takes_self=True), repr=False)
 
     @property
     def dtype(self) -> torch.dtype:

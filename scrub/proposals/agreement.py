@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from attrs import asdict, frozen
+from attrs import frozen
 from jaxtyping import Float, Int
+
+from scrub.claims.plain import as_dict
 
 LIVE = 1e-3  # of the largest exact effect; below it a node is not live
 ROUNDING = 1e-9  # of the largest: below it a number is 0
@@ -33,7 +35,7 @@ class Agreement:
     false_negatives: int
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return as_dict(self)
 
 
 def over_rows(values: Float[np.ndarray, "row ..."], absolute: bool) -> np.ndarray:
@@ -43,6 +45,8 @@ def over_rows(values: Float[np.ndarray, "row ..."], absolute: bool) -> np.ndarra
 
 def agreement(estimates: Numbers, exact: Numbers) -> Agreement:
     """How estimates agree with the exact effects of the same nodes."""
+    from scipy.stats import rankdata
+
     size = np.abs(exact)
     most = float(size.max(initial=0.0))
     live = size > LIVE * most
@@ -50,7 +54,7 @@ def agreement(estimates: Numbers, exact: Numbers) -> Agreement:
     strongest = float(np.abs(estimates).max(initial=0.0))
     missed = (size > LARGE * most) & (np.abs(estimates) < SMALL * strongest) if strongest else size > LARGE * most
     return Agreement(
-        len(exact), int(live.sum()), pearson(x, y), pearson(ranks(_rounded(x)), ranks(_rounded(y))),
+        len(exact), int(live.sum()), pearson(x, y), pearson(rankdata(_rounded(x)), rankdata(_rounded(y))),
         float((np.sign(x) == np.sign(y)).mean()) if len(x) else None,
         float((x @ y) / (y @ y)) if len(x) else None, int(missed.sum()),
     )  # fmt: skip
@@ -63,13 +67,6 @@ def pearson(x: Numbers, y: Numbers) -> float | None:
     x, y = x - x.mean(), y - y.mean()
     spread = np.sqrt((x @ x) * (y @ y))
     return float(np.clip((x @ y) / spread, -1, 1)) if spread > 0 else None
-
-
-def ranks(x: Numbers) -> Numbers:
-    """Ranks from 1 on; ties share their mean."""
-    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return ((last - counts + 1 + last) / 2)[inverse]
 
 
 def _rounded(x: Numbers) -> Numbers:

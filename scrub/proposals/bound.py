@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from attrs import frozen
 from jaxtyping import Bool, Float
 
-from scrub.proposals.forward import PatchBatch
 from scrub.proposals.patching import PlacedNode, effects
 from scrub.proposals.setup import Setup
-from scrub.score.student import quantile, welch
 
 LEVELS = (0.9, 0.99, 0.999)
-SHARE = 0.05  # of the nodes, in a subset
+SHARE = 0.05  # of the nodes, in a subset: effects of few add up better than those of many
 ASSUMPTION = (
     "effects of nodes that are patched together are assumed to add up, and the effect bounded is the signed mean "
     "over rows: effects of opposite sign on different rows can hide in it"
@@ -64,15 +63,18 @@ def _effects(
 ) -> Float[np.ndarray, " draw"]:  # fmt: skip
     """The mean effect of every subset, each on one of the row groups in turn."""
     rows = rng.permutation(len(setup.rows))
-    size = setup.at_once(int(setup.experiment.data.lengths[setup.rows].argmax()))
+    # a subset is patched on one group of rows, the next on the next: all rows are seen at the price of one group
+    longest = int(setup.experiment.data.lengths[setup.rows].argmax())
+    size, together = setup.group_size(longest), setup.together(longest)
     count = max(1, len(rows) // size)
     found = np.zeros(len(chosen))
     for group in range(min(count, len(chosen))):
         some = np.arange(group, len(chosen), count)
-        batch: PatchBatch = setup.batch(np.sort(rows[group * size : (group + 1) * size]))
+        own = np.sort(rows[group * size : (group + 1) * size])
         cases = [frozenset(nodes[int(i)] for i in np.flatnonzero(chosen[draw])) for draw in some]
         filled = [i for i, case in enumerate(cases) if case]
-        values = effects(batch, [cases[i] for i in filled], done).mean(1)
+        parts = [setup.batch(own[i : i + together]) for i in range(0, len(own), together)]
+        values = torch.cat([effects(part, [cases[i] for i in filled], done) for part in parts], dim=1).mean(1)
         found[some[filled]] = values.double().cpu().numpy()
     return found
 
@@ -92,9 +94,22 @@ def differences(chosen: Bool[np.ndarray, "draw node"], found: Float[np.ndarray, 
 
 def largest(words: Differences, level: float) -> float | None:
     """The largest |difference| + t * standard error; None where a node was drawn too rarely to tell."""
-    if not all(np.isfinite(error) for _, error, _ in words):
+    from scipy.stats import t
+
+    sizes, errors, freedoms = np.array(words).T
+    if not np.isfinite(errors).all():
         return None
-    return max(size + (quantile(level, freedom) * error if error else 0.0) for size, error, freedom in words)
+    return float((sizes + np.where(errors > 0, t.ppf(level, freedoms) * errors, 0)).max())
+
+
+def welch(sd: tuple[float, float], n: tuple[int, int]) -> tuple[float, float]:
+    """Standard error of a difference of two means and its degrees of freedom (Welch 1947); infinite below two."""
+    if min(n) < 2:
+        return np.inf, 0.0
+    a, b = sd[0] ** 2 / n[0], sd[1] ** 2 / n[1]
+    if a + b == 0:
+        return 0.0, np.inf
+    return float(np.sqrt(a + b)), (a + b) ** 2 / (a * a / (n[0] - 1) + b * b / (n[1] - 1))
 
 
 def _sd(x: Float[np.ndarray, " n"]) -> float:

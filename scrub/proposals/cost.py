@@ -14,7 +14,9 @@ from scrub.proposals.nodes import USUAL, extent
 
 NAMES = ESTIMATES, EDGES, VERIFY, BOUND = "estimates", "edges", "verified by patching", "what may be missed"
 CALLS = 3  # of the recommended method: AtP, RelP, and RelP with one rule
-BATCH, TOKENS = 16, 1024  # rows of a batch, and their tokens, at most
+# Rows of a batch, and their tokens, at most: on a CPU larger ones leave its caches. Random subsets are patched on so
+# many rows whatever the memory, so that a bound on what may be missed depends on no machine
+BATCH, TOKENS = 16, 1024
 VERIFIED, TOP, SUBSETS = 64, 10, 256  # patched at most, until so many stand; random subsets
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from scrub.anatomy.names import EMBED, LOGITS, Component
 from scrub.anatomy.table import CHANNELS
 from scrub.model.layers import Normed, expand, linear, norm, turn
-from scrub.model.weights import Attn, Norm, Transformer
+from scrub.model.weights import Attn, Block, Norm, Transformer
 from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.rules import Rules, steps_of
 
@@ -138,17 +138,18 @@ def _at_readers(
         stream = nodes["resid", layer].detach()
         for channel in CHANNELS:
             found = [(Component.for_head(layer, head), channel) for head in heads]
-            yield found, _at_stream(block.attn, block.ln1, channel, stream, gradients[channel, layer], rules)
+            yield found, _at_stream(block, channel, stream, gradients[channel, layer], rules)
         if block.mlp is not None:
             yield [(Component.for_mlp(layer), "input")], gradients["mlp_input", layer].unsqueeze(1)
     yield [(LOGITS, "input")], gradients["resid", len(batch.model.blocks)].unsqueeze(1)
 
 
 def _at_stream(
-    attn: Attn, ln: Norm, channel: str, stream: Float[Tensor, "row t d"], gradient: Float[Tensor, "row t h e"],
+    block: Block, channel: str, stream: Float[Tensor, "row t d"], gradient: Float[Tensor, "row t h e"],
     rules: Rules,
 ) -> Float[Tensor, "row h t d"]:  # fmt: skip
     """The gradient at the stream that a channel reads, one for each query head."""
+    attn, ln = block.attn, block.ln1
     weight = {"q": attn.W_Q, "k": attn.W_K, "v": attn.W_V}[channel]
     if channel != "q":
         weight = expand(attn, weight.transpose(0, 1)).transpose(0, 1)

@@ -14,7 +14,9 @@ from torch import Tensor
 from scrub.claims.metric import NamedMetric
 from scrub.errors import MetricError, some
 from scrub.metrics import Arguments, find
-from scrub.model.layers import PLAIN, Steps, trace, unembed
+from scrub.model.bytes import row_bytes
+from scrub.model.layers import PLAIN, Steps, unembed
+from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 from scrub.proposals.nodes import KIND_OF, node_of
 
@@ -22,6 +24,22 @@ Key = tuple[str, int]  # kind of node, layer
 Arrays = dict[Key, Tensor]  # [row t unit feature]; without units for embed, attn, mlp, resid; [row t unit] for neuron
 Edit = Callable[[str, int, Tensor], Tensor | None]  # kind of node, layer, value -> what takes its place
 _KIND = KIND_OF | {"mlp_input": "mlp_input"}
+
+
+PASSES = 0.75  # share of the memory: rows with what is kept of their passes; the rest is for cases that are patched
+
+
+def pass_bytes(model: Transformer, length: int) -> int:
+    """What a row takes: every node on base and source, and a pass with what its gradients need, and these."""
+    s = model.shape
+    of_layer = 5 * s.d_model + 4 * s.n_heads * s.d_head + 2 * s.d_mlp
+    graph = s.n_heads * length + 3 * s.d_mlp + 4 * s.d_model  # of a layer: patterns, neurons, norms
+    return length * s.n_layers * (4 * of_layer + graph) * model.dtype.itemsize
+
+
+def case_bytes(model: Transformer, length: int) -> int:
+    """What a row takes in a case: a layer, and what is put into it with its mask."""
+    return 2 * row_bytes(model, length)
 
 
 @frozen(eq=False)

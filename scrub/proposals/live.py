@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from scrub.errors import ModelError
-from scrub.model.layers import trace
+from scrub.model.trace import trace
 from scrub.model.weights import BlackBox, Transformer
 from scrub.proposals.forward import Arrays, PatchBatch
 from scrub.proposals.rules import Rules, applies, steps_of

@@ -11,7 +11,7 @@ from scrub.errors import ClaimError, did_you_mean
 
 # in the order in which they are listed: of what holds the same values, the finest last but the stream
 KINDS = ("embed", "q", "k", "v", "head", "attn", "mlp", "neuron", "resid")
-USUAL = tuple(kind for kind in KINDS if kind != "neuron")
+USUAL = tuple(kind for kind in KINDS if not TABLE[kind].scalar)
 KIND_OF = {TABLE[kind].traced: kind for kind in KINDS}  # by the array of a pass that a node is
 
 

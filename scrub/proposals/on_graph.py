@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
+from attrs import evolve
 
 from scrub.anatomy.edges import Node
 from scrub.anatomy.names import Component
+from scrub.circuit.asked import Listener, Origin
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, described
@@ -17,26 +16,22 @@ from scrub.circuit.universe import free_writers
 from scrub.errors import ClaimError
 from scrub.proposals.agreement import over_rows
 from scrub.proposals.bound import Bounded
-from scrub.proposals.methods import RECOMMENDED
+from scrub.proposals.methods import RECOMMENDED, find
 from scrub.proposals.proposal import Proposal, Ranked, aggregate_of
 from scrub.proposals.search import left_out
 from scrub.proposals.wanted import Wanted
 
 
-def search_graph(
-    experiment: Experiment, wanted: Wanted, hypothesis: str | None, claimed: frozenset[Component] | None,
-    provenance: dict[str, Any], done: Callable[[int], None],
-    begin: Callable[[str, int], None] = lambda name, calls: None,
-) -> Proposal:  # fmt: skip
-    """Every node's effect; `begin` hears how many calls are made.
+def search_graph(experiment: Experiment, wanted: Wanted, origin: Origin, listener: Listener) -> Proposal:
+    """Every node's effect; the listener hears how many calls are made.
 
     Raises ClaimError for a method that needs gradients.
     """
-    if wanted.method not in (RECOMMENDED, "exact"):
+    if wanted.method != RECOMMENDED and not find(wanted.method).exact:
         raise ClaimError(f"method={wanted.method!r}: the functions of a graph have no gradients; use method='exact'.")
-    bench = CircuitBench.of(experiment, None, Circuit(), wanted.seed, 1, done)
+    bench = evolve(CircuitBench.of(experiment, None, Circuit(), wanted.seed, 1), done=listener.done)
     parts = [Node(component) for component in free_writers(experiment.graph, bench.passed)]
-    begin("every node patched", (len(parts) + 2) * len(bench.calls))
+    listener.begin("every node patched", (len(parts) + 2) * len(bench.calls))
     start = start_of(bench)
     scores = bench.scores([Circuit.from_parts([part]) for part in parts], without=experiment.noising)
     effects = scores - start
@@ -48,7 +43,7 @@ def search_graph(
     partners = experiment.donors(bench.calls, wanted.seed)
     other = bench.scores([bench.everything if not experiment.noising else Circuit()])[0]
     return Proposal(
-        hypothesis=hypothesis,
+        hypothesis=origin.hypothesis,
         method=wanted.method,
         direction=experiment.protocol.direction,
         metric=str(experiment.metric),
@@ -68,14 +63,14 @@ def search_graph(
         passes={"forward": float(len(parts) + 2), "backward": 0.0},
         base=float(start.mean()),
         source=float(other.mean()),
-        left_out=() if claimed is None else left_out(nodes, claimed),
+        left_out=() if origin.claimed is None else left_out(nodes, origin.claimed),
         cautions=(),
         rows=len(bench.rows),
         seen=tuple(sorted({data.rows[row].input_digest for row in (*bench.rows, *partners)})),
         seed=wanted.seed,
         options=described(experiment) | wanted.options(),
         digest=experiment.digest,
-        provenance=provenance,
+        provenance=origin.provenance,
         row_numbers=bench.rows,
         estimates=effects[order].T,
     )

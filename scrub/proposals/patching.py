@@ -11,11 +11,11 @@ from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.table import TABLE
-from scrub.model.layers import trace
-from scrub.proposals.forward import Key, PatchBatch
+from scrub.model.trace import trace
+from scrub.proposals.forward import PASSES, Key, PatchBatch, case_bytes
 from scrub.proposals.nodes import KIND_OF
 
-TOKENS = 4096  # of cases times rows, run at once
+TOKENS = 4096  # of cases times rows, run at once at most: on a CPU more leave its caches
 
 
 @frozen
@@ -39,7 +39,8 @@ def effects(batch: PatchBatch, cases: Sequence[Case], done: Callable[[int], None
         return found
     n, t = batch.base.shape
     order = sorted(range(len(cases)), key=lambda i: _first(cases[i]))
-    at_once = max(1, TOKENS // (n * t))
+    room = batch.model.memory.share(1 - PASSES) // (n * case_bytes(batch.model, t))
+    at_once = max(1, min(TOKENS // (n * t), room))
     with torch.no_grad():
         own = batch.score(batch.at_answer(batch.base_values["resid", len(batch.model.blocks)]))
         for start in range(0, len(order), at_once):

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
-from scrub.model.layers import pattern, visible
+from scrub.model.block import patterns
 from scrub.proposals.forward import PatchBatch
 from scrub.proposals.nodes import node_of
 from scrub.proposals.patching import PlacedNode
@@ -145,10 +145,8 @@ def _patterns(
 ) -> Iterator[tuple[int, Float[np.ndarray, "r h q t"]]]:
     """The attention patterns of layers on the rows themselves, which under denoising are the source."""
     values = batch.base_values if setup.experiment.noising else batch.source_values
-    positions = torch.arange(batch.base.shape[1], device=batch.base.device).expand(batch.base.shape)
     for layer in layers:
         attn = batch.model.blocks[layer].attn
-        seen = visible(attn, positions, positions, batch.lengths)
         with torch.no_grad():
-            found = pattern(values["q", layer], values["k", layer], seen, attn.scale)
+            found = patterns(attn, values["q", layer], values["k", layer], batch.lengths)
         yield layer, found.double().cpu().numpy()

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from scrub.anatomy.edges import Edge, channel_name
 from scrub.anatomy.names import Component
+from scrub.claims.plain import as_dict
 from scrub.proposals.agreement import Agreement
 from scrub.proposals.bound import ASSUMPTION, Bounded
 from scrub.shown import shown
@@ -127,23 +128,15 @@ class Proposal:
     def to_dict(self) -> dict[str, Any]:
         none = {"pearson": None, "spearman": None, "live": 0}
         agreement = none if self.agreement is None else self.agreement.to_dict()
+        bounded, kinds = as_dict(self.bounded, "bounds"), list(self.bounded_kinds)
         return {
-            "hypothesis": self.hypothesis, "method": self.method, "direction": self.direction, "metric": self.metric,
-            "aggregate": self.aggregate, "base": self.base, "source": self.source,
-            "nodes": [_node(node) for node in self.nodes], "positions": list(self.positions),
+            **as_dict(self, "nodes", "edges", "by_kind", "bounded_kinds", "row_numbers", "estimates"),
+            "nodes": [{"node": n.node, "kind": n.kind, **as_dict(n, "component")} for n in self.nodes],
             "edges": [{"sender": e.sender, "receiver": e.receiver, "score": e.score} for e in self.edges],
-            "edge_method": self.edge_method, "edge_aggregate": self.edge_aggregate,
             "agreement": agreement | {"by_kind": {kind: a.to_dict() for kind, a in self.by_kind.items()}},
-            "recall": [{"k": k, "patches": patches} for k, patches in self.recall], "overhead": self.overhead,
-            "stands": self.stands, "bound": [{"level": b.level, "value": b.value} for b in self.bounded.bounds],
-            "bounded": {
-                "kinds": list(self.bounded_kinds), "nodes": self.bounded.nodes, "draws": self.bounded.draws,
-                "assumption": ASSUMPTION,
-            },
-            "rules": dict(self.rules), "passes": dict(self.passes), "left_out": list(self.left_out),
-            "cautions": list(self.cautions), "rows": self.rows, "seen": list(self.seen), "seed": self.seed,
-            "sources": [{"head": str(s.head), "position": s.position, "share": s.share} for s in self.sources],
-            "options": dict(self.options), "digest": self.digest, "provenance": dict(self.provenance),
+            "recall": [{"k": k, "patches": patches} for k, patches in self.recall],
+            "bound": [as_dict(bound) for bound in self.bounded.bounds],
+            "bounded": {"kinds": kinds, **bounded, "assumption": ASSUMPTION},
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
@@ -171,11 +164,3 @@ class Proposal:
 def aggregate_of(absolute: bool) -> str:
     """How scores are made of a node's estimates on rows."""
     return "mean of absolute values" if absolute else "mean"
-
-
-def _node(node: Ranked) -> dict[str, Any]:
-    return {
-        "node": node.node, "kind": node.kind, "position": node.position, "score": node.score, "exact": node.exact,
-        "signed": node.signed, "absolute": node.absolute, "method": node.method,
-        "companions": dict(node.companions), "disagree": node.disagree,
-    }  # fmt: skip

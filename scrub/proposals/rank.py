@@ -8,6 +8,7 @@ import numpy as np
 from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
+from scrub.anatomy.table import TABLE
 from scrub.proposals.agreement import over_rows
 from scrub.proposals.estimates import ByKind, Call, Estimates, estimate
 from scrub.proposals.methods import RECOMMENDED, Asked, find
@@ -22,12 +23,16 @@ FIXED = ("q", "k")
 
 @frozen(eq=False)
 class NodeRanking:
-    """Nodes with their estimates [row, node], the best first; `method` names each node's own."""
+    """Nodes with their estimates [row, node], the best first.
+
+    `method` names each node's own, `exact` says whether it gives the effect itself.
+    """
 
     nodes: tuple[PlacedNode, ...]
     values: Float[np.ndarray, "row node"]
     scores: Float[np.ndarray, " node"]
     method: tuple[str, ...]
+    exact: tuple[bool, ...]
     companions: dict[str, Float[np.ndarray, " node"]]
     disagree: tuple[bool, ...]
     absolute: bool
@@ -41,6 +46,7 @@ class NodeRanking:
             values=self.values[:, order],
             scores=self.scores[order],
             method=tuple(self.method[i] for i in order),
+            exact=tuple(self.exact[i] for i in order),
             companions={name: other[order] for name, other in self.companions.items()},
             disagree=tuple(self.disagree[i] for i in order),
         )
@@ -55,7 +61,7 @@ def rank(setup: Setup, wanted: Wanted, done: Callable[[int], None]) -> NodeRanki
     asked = wanted.asked(wanted.kinds, method, done)
     found = Estimates.of(estimate(setup, [Call(method, asked)], done)[0])
     absolute = method.inside if wanted.absolute is None else wanted.absolute or method.magnitude
-    return _ordered(found, [wanted.method] * len(found.nodes), {}, absolute, method.caution)
+    return _ordered(found, [(wanted.method, method.exact)] * len(found.nodes), {}, absolute, method.caution)
 
 
 def _recommended(
@@ -65,17 +71,17 @@ def _recommended(
 
     AtP for neurons, exact patching for the residual stream. AtP and RelP with the rule `ln` alone stand beside.
     """
-    fix, first = find("qkfix"), tuple(kind for kind in kinds if kind != "resid")
+    fix, first = find("qkfix"), tuple(kind for kind in kinds if not TABLE[kind].is_stream)
     calls = [Call(fix, Asked(first, with_rules)) for with_rules in ((), rules, ("ln",))]
     plain, ruled, ln = estimate(setup, calls, done) if first else ({}, {}, {})
-    if "resid" in kinds:
-        exact = Call(find("exact"), Asked(("resid",), done=done))
+    if streams := tuple(kind for kind in kinds if TABLE[kind].is_stream):
+        exact = Call(find("exact"), Asked(streams, done=done))
         resid = estimate(setup, [exact], lambda n: None)[0]
         plain, ruled, ln = ({**some, **resid} for some in (plain, ruled, ln))
     main: ByKind = {}
-    named: list[str] = []
+    named: list[tuple[str, bool]] = []
     for kind in kinds:
-        better = np.full(ruled[kind].shape[1:], kind == "neuron")
+        better = np.full(ruled[kind].shape[1:], TABLE[kind].scalar)
         if kind in FIXED:
             better = _places(plain[kind], absolute) < _places(ruled[kind], absolute)
         main[kind] = np.where(better, plain[kind], ruled[kind])
@@ -85,10 +91,11 @@ def _recommended(
     return _ordered(Estimates.of(main), named, companions, absolute)
 
 
-def _label(kind: str, atp: bool) -> str:
-    if kind == "resid":
-        return "exact"
-    return ("atp" if atp else "relp") + (" qkfix" if kind in FIXED else "")
+def _label(kind: str, atp: bool) -> tuple[str, bool]:
+    """What a node was estimated by, and whether that is exact."""
+    if TABLE[kind].is_stream:
+        return "exact", True
+    return ("atp" if atp else "relp") + (" qkfix" if kind in FIXED else ""), False
 
 
 def _places(
@@ -100,7 +107,11 @@ def _places(
 
 
 def _ordered(
-    found: Estimates, method: list[str], companions: dict[str, Estimates], absolute: bool, caution: str = ""
+    found: Estimates,
+    named: list[tuple[str, bool]],
+    companions: dict[str, Estimates],
+    absolute: bool,
+    caution: str = "",
 ) -> NodeRanking:
     scores = found.mean(absolute)
     beside = {name: other.mean(absolute) for name, other in companions.items()}
@@ -110,7 +121,8 @@ def _ordered(
         first, last = np.minimum(here, there), np.maximum(here, there)
         apart |= (first <= TOP) & (last > FAR * first + 10)
     disagree = tuple(map(bool, apart))
-    listed = NodeRanking(found.nodes, found.values, scores, tuple(method), beside, disagree, absolute, caution)
+    labels, exact = tuple(label for label, _ in named), tuple(exact for _, exact in named)
+    listed = NodeRanking(found.nodes, found.values, scores, labels, exact, beside, disagree, absolute, caution)
     return listed.taken(np.argsort(-np.abs(scores), kind="stable"))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from attrs import frozen
 from jaxtyping import Float
 
 from scrub.anatomy.edges import Edge
 from scrub.anatomy.names import Component
+from scrub.circuit.asked import Listener, Origin
 from scrub.circuit.experiment import described
 from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead, recall_costs
 from scrub.proposals.bound import Bounded, bound_rest
@@ -17,12 +18,11 @@ from scrub.proposals.cost import BOUND, CALLS, EDGES, ESTIMATES, VERIFY, Asking,
 from scrub.proposals.edges import Edges
 from scrub.proposals.estimates import Call, edges_of
 from scrub.proposals.methods import RECOMMENDED, find
-from scrub.proposals.methods.dla import shares
 from scrub.proposals.patching import PlacedNode
 from scrub.proposals.proposal import Proposal, Ranked, RankedEdge, aggregate_of
 from scrub.proposals.rank import NodeRanking, rank
 from scrub.proposals.setup import Setup
-from scrub.proposals.verify import Verified, verify
+from scrub.proposals.verify import PatchBudget, Verified, verify
 from scrub.proposals.wanted import Wanted
 
 IN_HEADS = ("q", "k", "v", "head")
@@ -34,15 +34,22 @@ Rows = Float[np.ndarray, " row"]
 Ends = Float[np.ndarray, "two row"]
 
 
-def search(
-    setup: Setup, wanted: Wanted, hypothesis: str | None, claimed: frozenset[Component] | None,
-    provenance: dict[str, Any], done: Done, begin: Begin = lambda name, calls: None,
-    ready: Callable[[Proposal], None] | None = None,
-) -> Proposal:  # fmt: skip
-    """Run the passes. `claimed` are the components that a claim names or passes through, None without a claim.
+@frozen(eq=False)
+class _Estimated:
+    """What is known before anything is patched; `ends` are the metric of base and source on each row."""
 
-    `begin` hears of each pass and how many calls it makes, `ready` of what is known before the last of them.
-    """
+    setup: Setup
+    wanted: Wanted
+    origin: Origin
+    ranking: NodeRanking
+    ends: Ends
+    edges: Edges | None
+    edge_method: str | None
+
+
+def search(setup: Setup, wanted: Wanted, origin: Origin, listener: Listener) -> Proposal:
+    """Run the passes; the listener hears of each, and of what is known before the last of them."""
+    begin, done = listener.begin, listener.done
     phases = {one.name: one.calls for one in passes_of(_asking(setup, wanted))}
     begin(ESTIMATES, phases[ESTIMATES])
     ranking = rank(setup, wanted, done)
@@ -50,32 +57,25 @@ def search(
     if EDGES in phases:
         begin(EDGES, phases[EDGES])
     edges, edge_method = _edges(setup, wanted, done)
-    ends = setup.ends()
-    ranked = [node for node, name in zip(ranking.nodes, ranking.method, strict=True) if name != "exact"]
+    estimated = _Estimated(setup, wanted, origin, ranking, setup.ends(), edges, edge_method)
+    ranked = [node for node, known in zip(ranking.nodes, ranking.exact, strict=True) if not known]
     ranked = [node for node in ranked if not _whole(setup, node)]
 
-    def words(verified: Verified, bounded: Bounded, cautions: tuple[str, ...] = ()) -> Proposal:
-        return _proposal(
-            setup, wanted, ranking, verified, bounded, ends, hypothesis, claimed, provenance, edges, edge_method,
-            cautions,
-        )  # fmt: skip
-
     def so_far(verified: Verified) -> None:
-        if ready is None:
+        if listener.ready is None:
             return
         lacking = Bounded((), len(_rest(wanted, ranked, verified)), 0)
-        ready(
-            words(
-                verified, lacking, (f"broken off after {len(verified.nodes)} patches, before anything was bounded",)
-            )
-        )
+        broken = f"broken off after {len(verified.nodes)} patches, before anything was bounded"
+        listener.ready(_proposal(estimated, verified, lacking, (broken,)))
 
     if VERIFY in phases:
         begin(VERIFY, min(phases[VERIFY], len(ranked) * len(setup.rows)))
-    verified = verify(setup, ranked, wanted.verify, wanted.top, ranking.absolute, done, so_far)
+    budget = PatchBudget(wanted.verify, wanted.top, ranking.absolute)
+    verified = verify(setup, ranked, budget, done, so_far)
     if BOUND in phases:
         begin(BOUND, phases[BOUND])
-    return words(verified, bound_rest(setup, _rest(wanted, ranked, verified), wanted.draws, wanted.seed, done))
+    bounded = bound_rest(setup, _rest(wanted, ranked, verified), wanted.draws, wanted.seed, done)
+    return _proposal(estimated, verified, bounded)
 
 
 def _asking(setup: Setup, wanted: Wanted) -> Asking:
@@ -84,11 +84,11 @@ def _asking(setup: Setup, wanted: Wanted) -> Asking:
     method = find("relp" if recommended else wanted.method)
     steps = wanted.steps if method.elsewhere else 1
     asked = wanted.edges or (wanted.edges is None and method.edges is not None)
-    exact = ("resid",) if recommended else wanted.kinds if wanted.method == "exact" else ()
+    exact = ("resid",) if recommended else wanted.kinds if method.exact else ()
     return Asking(
         setup.model.shape, len(setup.rows), int(lengths.max()), wanted.kinds,
         exact=tuple(kind for kind in wanted.kinds if kind in exact), columns=max(1, len(setup.at)),
-        runs=CALLS if recommended else 0 if wanted.method == "exact" else steps, edges=steps if asked else 0,
+        runs=CALLS if recommended else 0 if method.exact else steps, edges=steps if asked else 0,
         verify=wanted.verify, top=wanted.top, draws=wanted.draws,
     )  # fmt: skip
 
@@ -100,19 +100,20 @@ def _rest(wanted: Wanted, ranked: Sequence[PlacedNode], verified: Verified) -> l
 
 
 def _proposal(
-    setup: Setup, wanted: Wanted, ranking: NodeRanking, verified: Verified, bounded: Bounded, ends: Ends,
-    hypothesis: str | None, claimed: frozenset[Component] | None, provenance: dict[str, Any], edges: Edges | None,
-    edge_method: str | None, cautions: tuple[str, ...],
-) -> Proposal:  # fmt: skip
+    estimated: _Estimated, verified: Verified, bounded: Bounded, cautions: tuple[str, ...] = ()
+) -> Proposal:
+    setup, wanted, origin, ranking = estimated.setup, estimated.wanted, estimated.origin, estimated.ranking
+    edges, ends = estimated.edges, estimated.ends
     effects = _exact(setup, ranking, verified, ends[1] - ends[0])
     nodes = _ranked(setup, ranking, effects)
-    sources = shares(setup, [node.component for node in nodes]) if wanted.method == "dla" and not cautions else ()
+    shares = None if cautions or wanted.method == RECOMMENDED else find(wanted.method).shares
+    sources = () if shares is None else shares(setup, [node.component for node in nodes])
     whole, by_kind = _agreement(ranking, verified)
     size = np.abs(over_rows(verified.values, ranking.absolute))
     costs = recall_costs(np.arange(len(size)), size, wanted.top)
     rows, fine = len(setup.rows), finest(wanted.kinds)
     return Proposal(
-        hypothesis=hypothesis,
+        hypothesis=origin.hypothesis,
         method=wanted.method,
         direction=setup.experiment.protocol.direction,
         metric=str(setup.metric),
@@ -120,7 +121,7 @@ def _proposal(
         nodes=nodes,
         positions=setup.names,
         edges=_ranked_edges(edges),
-        edge_method=edge_method,
+        edge_method=estimated.edge_method,
         agreement=whole,
         by_kind=by_kind,
         recall=tuple(costs),
@@ -132,14 +133,14 @@ def _proposal(
         passes={what: count / rows for what, count in setup.passes.count.items()},
         base=float(ends[0].mean()),
         source=float(ends[1].mean()),
-        left_out=() if claimed is None else left_out(nodes, claimed),
+        left_out=() if origin.claimed is None else left_out(nodes, origin.claimed),
         cautions=(*((ranking.caution,) if ranking.caution else ()), *cautions),
         rows=rows,
         seen=setup.seen,
         seed=wanted.seed,
         options=described(setup.experiment) | wanted.options(),
         digest=setup.experiment.digest,
-        provenance=provenance,
+        provenance=origin.provenance,
         edge_aggregate=None if edges is None else aggregate_of(bool(wanted.absolute)),
         sources=sources,
         row_numbers=setup.rows,
@@ -174,8 +175,8 @@ def _whole(setup: Setup, placed: PlacedNode) -> bool:
 def _exact(setup: Setup, ranking: NodeRanking, verified: Verified, swapped: Rows) -> Mapping[PlacedNode, Rows]:
     """Effects per row: of what was patched to verify it, of what its own method patched, of the whole run."""
     found = {node: verified.values[:, i] for i, node in enumerate(verified.nodes)}
-    for i, (node, name) in enumerate(zip(ranking.nodes, ranking.method, strict=True)):
-        if name == "exact":
+    for i, (node, known) in enumerate(zip(ranking.nodes, ranking.exact, strict=True)):
+        if known:
             found[node] = ranking.values[:, i]
         elif _whole(setup, node):
             found[node] = swapped

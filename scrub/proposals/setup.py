@@ -21,7 +21,7 @@ from scrub.metrics import Arguments, check_width, find
 from scrub.model.weights import Transformer
 from scrub.proposals.cost import BATCH as ROWS
 from scrub.proposals.cost import batch_size
-from scrub.proposals.forward import Passes, PatchBatch
+from scrub.proposals.forward import PASSES, Passes, PatchBatch, pass_bytes
 
 
 @frozen(slots=False, eq=False)
@@ -84,13 +84,19 @@ class Setup:
         order = np.argsort(-self.experiment.data.lengths[self.rows], kind="stable")
         start = 0
         while start < len(order):
-            chosen = order[start : start + self.at_once(int(order[start]))]
+            chosen = order[start : start + self.together(int(order[start]))]
             start += len(chosen)
             yield chosen, self.batch(chosen)
 
-    def at_once(self, row: int) -> int:
-        """How many rows make a batch, when none is longer than this one."""
+    def group_size(self, row: int) -> int:
+        """How many rows make a group, when none is longer than this one, whatever the memory."""
         return batch_size(int(self.experiment.data.lengths[self.rows[row]]), ROWS)
+
+    def together(self, row: int) -> int:
+        """How many rows make a batch, when none is longer than this one."""
+        length = int(self.experiment.data.lengths[self.rows[row]])
+        what = f"one row of {length} tokens with the gradient at every node"
+        return self.model.memory.fit(what, pass_bytes(self.model, length), self.group_size(row), PASSES)
 
     def ends(self) -> Float[np.ndarray, "two row"]:
         """The metric of the base runs and of the source runs."""

@@ -7,8 +7,9 @@ which reads another one strongly.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+import networkx as nx
 from attrs import evolve, field, frozen
 
 from scrub.anatomy.names import Component
@@ -219,13 +220,11 @@ def _answering(there: Sequence[int], groups: Sequence[Group], edges: Widths) -> 
     return tuple(i for i, size in sums.items() if size >= STRONG * most)
 
 
-def _reached(read: Iterable[int], groups: Sequence[Group]) -> set[int]:
-    found, todo = set[int](), list(read)
-    while todo:
-        if (number := todo.pop()) not in found:
-            found.add(number)
-            todo += [source for source in groups[number].parents if isinstance(source, int)]
-    return found
+def _reached(read: Collection[int], groups: Sequence[Group]) -> set[int]:
+    arrows = nx.DiGraph(
+        {i: [source for source in one.parents if isinstance(source, int)] for i, one in enumerate(groups)}
+    )
+    return set(read).union(*(nx.descendants(arrows, number) for number in read))
 
 
 def _renumbered(group: Group, number: Mapping[int, int]) -> Group:

@@ -22,22 +22,33 @@ class Verified:
     stands: bool
 
 
+@frozen
+class PatchBudget:
+    """How many nodes are patched at `most`, and of how many the order must stand, by mean or mean of absolutes."""
+
+    most: int
+    top: int
+    absolute: bool
+
+
 def verify(
-    setup: Setup, ranked: Sequence[PlacedNode], budget: int, top: int, absolute: bool, done: Callable[[int], None],
+    setup: Setup, ranked: Sequence[PlacedNode], budget: PatchBudget, done: Callable[[int], None],
     ready: Callable[[Verified], None] = lambda so_far: None,
 ) -> Verified:  # fmt: skip
     """Patch nodes in rank order. The `top` largest stand when as many further patches leave them as they are.
 
     `ready` hears, before any is patched and after each step, of those that are.
     """
+    most, top = min(budget.most, len(ranked)), budget.top
     values = np.zeros((len(setup.rows), 0))
     patched, stands = 0, False
     ready(Verified((), values, stands))
-    while patched < min(budget, len(ranked)) and not stands:
-        some = ranked[patched : min(budget, patched + (top if patched else 2 * top))]
+    while patched < most and not stands:
+        # twice at first: the largest stand only once as many again were patched, so fewer could not tell
+        some = ranked[patched : min(most, patched + (top if patched else 2 * top))]
         values = np.concatenate([values, exact(setup, some, done)], axis=1)
         patched += len(some)
-        stands = _stands(values, top, absolute)
+        stands = _stands(values, top, budget.absolute)
         ready(Verified(tuple(ranked[:patched]), values, stands))
     return Verified(tuple(ranked[:patched]), values, stands or patched == len(ranked))
 

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from scrub.anatomy.positions import Slot, parse_slots
+from scrub.anatomy.table import TABLE
 from scrub.errors import ClaimError, did_you_mean
 from scrub.model.weights import BlackBox, Transformer
 from scrub.proposals.cost import SUBSETS, TOP, VERIFIED
@@ -94,12 +95,12 @@ def _nothing(kind: str, wanted: Wanted, method: Method | None, model: Transforme
     """Why there is nothing to say about a kind of node, or nothing at all."""
     if not extent(kind, model.shape)[0]:
         return f"{model.name} has no MLPs: its layers are attention alone."
-    if kind == "neuron" and any(isinstance(block.mlp, BlackBox) for block in model.blocks):
+    if TABLE[kind].scalar and any(isinstance(block.mlp, BlackBox) for block in model.blocks):
         return f"the MLPs of {model.name} are known as functions alone, without neurons."
     if method is not None and kind not in method.kinds:
         return f"{wanted.method} says nothing about {kind} nodes; it ranks {', '.join(method.kinds)}."
     constant = "attention" in parse_rules(wanted.rules, () if method is None else method.rules)
-    if constant and kind in ("q", "k") and wanted.method not in ("qkfix", "exact"):
+    if constant and kind in ("q", "k") and not (method and method.softmax):
         return (
             "the rule 'attention' holds the pattern constant, so that queries and keys have no estimate: use qkfix."
         )

@@ -22,6 +22,7 @@ from scrub.report.svg import cut
 WORDS, NAME = 24, 32  # letters of a line in a box, of a name
 ANSWER, READER, LEAF = "answer", "reader", "leaf"
 Cell = tuple[Level, Slot | None]
+Stand = tuple[Slot | None, str, PlacedSite]  # where a variable stands
 _text, _texts = instance_of(str), deep_iterable(instance_of(str))
 
 
@@ -78,11 +79,11 @@ def figure_of(claim: Claim, described: Mapping[str, str] | None = None) -> Figur
     slots = sorted(dict.fromkeys(slot for _, slot in cells), key=lambda slot: place_of(claim, slot))
     levels = sorted({level for level, _ in cells}, reverse=True)
     stands = [
-        (level, slot, name, site)
+        (level, (slot, name, site))
         for level in levels for slot in slots for name, site in cells.get((level, slot), [])
     ]  # fmt: skip
-    boxes = tuple(_box(claim, *stand, known) for stand in stands)
-    links = tuple(_links(claim, [stand[1:] for stand in stands], known))
+    boxes = tuple(_box(claim, level, stand, known) for level, stand in stands)
+    links = tuple(_links(claim, [stand for _, stand in stands], known))
     title = f"{claim.hypothesis.title}: {claim.metric} on {claim.graph.name}"
     return Figure(
         title,
@@ -117,9 +118,8 @@ def _cells(claim: Claim) -> dict[Cell, list[tuple[str, PlacedSite]]]:
     return found
 
 
-def _box(
-    claim: Claim, level: Level, slot: Slot | None, variable: str, site: PlacedSite, described: Mapping[str, str]
-) -> FigureBox:
+def _box(claim: Claim, level: Level, stand: Stand, described: Mapping[str, str]) -> FigureBox:
+    slot, variable, site = stand
     parts = ", ".join(str(site.site).partition(" @ ")[0].split(", "))
     facts = [f"{variable} at {site.site}", f"{kinds(claim, variable)} different values"]
     facts += [f"{channel} reads {', '.join(parents) or 'nothing claimed'}" for channel, parents in site.reads]
@@ -129,9 +129,7 @@ def _box(
     return FigureBox(level.label, _named(slot), lines, kind, "; ".join(facts + ([known] if known else [])))
 
 
-def _links(
-    claim: Claim, stands: Sequence[tuple[Slot | None, str, PlacedSite]], described: Mapping[str, str]
-) -> Iterator[Link]:
+def _links(claim: Claim, stands: Sequence[Stand], described: Mapping[str, str]) -> Iterator[Link]:
     """From the boxes of every parent to each reader, one link for the channels that read it there."""
     for reader, (slot, name, site) in enumerate(stands):
         for sender, (place, parent, source) in enumerate(stands):

@@ -41,10 +41,18 @@ class Frame:
         return cls(left, top, wide, columns, rows, bottom if upward else top - HIGH, bottom + (HIGH if upward else 0))
 
 
-def picture(
-    grid: Grid[C], look: Callable[[C], Look], scale: Scale, title: str, words: str, notes: Sequence[str], upward: bool
-) -> str:
-    """The grid with its legend; `told` is what a screen reader says of it, `upward` puts the first row lowest."""
+@frozen
+class Caption:
+    """What stands above and below a picture; `words` are what a screen reader says of it."""
+
+    title: str
+    words: str
+    notes: Sequence[str]
+
+
+def picture(grid: Grid[C], look: Callable[[C], Look], scale: Scale, caption: Caption, upward: bool) -> str:
+    """The grid with its legend; `upward` puts the first row lowest."""
+    title, words, notes = caption.title, caption.words, caption.notes
     cells = {key: look(cell) for key, cell in grid.cells.items()}
     frame = Frame.of(grid, max((len(c.number) for c in cells.values()), default=1), upward)
     drawn = [*_cells(cells, frame), *_names(grid, frame), *_legend(scale, frame, notes)]

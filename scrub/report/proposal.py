@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from scrub.report import ranked
 from scrub.report.fixed import fixed
 from scrub.report.heat import INDENT, SHADES, WIDTH, Scale, drawn, html_grid, html_look, html_table
-from scrub.report.picture import picture
+from scrub.report.picture import Caption, picture
 from scrub.report.ranked import Cell, Map, clean, is_absolute, name, number, size
 from scrub.report.text import short_name
 from scrub.report.trust import aligned, several, trust
@@ -76,7 +76,7 @@ def proposal_svg(p: Proposal) -> str:
     words = f"A heat map of {m.caption}: {_shown_values(p)}. The strongest nodes: {best}."
     notes = ["rows are layers, numbered columns their heads"] if m.layers else []
     notes += [_colours(m), f"bold: patched; {_shown_values(p)}", f"{clean(p.method)}, {p.rows} rows, seed {p.seed}"]
-    return picture(m.grid, m.look, m.scale, title, words, notes, m.layers)
+    return picture(m.grid, m.look, m.scale, Caption(title, words, notes), m.layers)
 
 
 def _headline(p: Proposal) -> str:

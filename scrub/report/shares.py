@@ -33,11 +33,12 @@ def shares_svg(result: Mapping[str, Any]) -> str:
         f'viewBox="0 0 {LEFT + WIDE + RIGHT} {height}" role="img" font-family="sans-serif" font-size="12">',
         f"<title>{escape(words)}</title>",
     ]
+    bar = x(result["bar"])
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        drawn.append(_line(x(share), 0, x(share), height - 30, "#d0d7de"))
+        drawn.append(_line((x(share), 0), (x(share), height - 30), "#d0d7de"))
         drawn.append(text(x(share), height - 14, f"{share:g}", "middle"))
-    drawn.append(_line(x(result["bar"]), 0, x(result["bar"]), height - 30, "#1f2328", ' stroke-dasharray="4 3"'))
-    drawn.append(text(x(result["bar"]), height - 1, f"bar {result['bar']:.2f}", "middle"))
+    drawn.append(_line((bar, 0), (bar, height - 30), "#1f2328", ' stroke-dasharray="4 3"'))
+    drawn.append(text(bar, height - 1, f"bar {result['bar']:.2f}", "middle"))
     for number, (name, mark, ink) in enumerate(marks):
         drawn += _mark(name, mark, ink, number * HIGH + HIGH // 2, x)
     return "\n".join([*drawn, "</svg>"])
@@ -46,7 +47,7 @@ def shares_svg(result: Mapping[str, Any]) -> str:
 def _mark(name: str, mark: Mapping[str, Any], ink: str, y: int, x: Any) -> list[str]:
     drawn = [text(LEFT - 10, y + 4, name, "end")]
     if mark["low"] is not None and mark["high"] is not None:
-        drawn.append(_line(x(mark["low"]), y, x(mark["high"]), y, ink, ' stroke-width="5"'))
+        drawn.append(_line((x(mark["low"]), y), (x(mark["high"]), y), ink, ' stroke-width="5"'))
     if mark["value"] is None:
         drawn.append(text(LEFT + 8, y + 4, "undefined", "start", f' fill="{CONTROL}"'))
     else:
@@ -62,5 +63,6 @@ def _said(mark: Mapping[str, Any]) -> str:
     return f"{mark['value']:.2f}{spread}"
 
 
-def _line(x0: int, y0: int, x1: int, y1: int, ink: str, more: str = "") -> str:
+def _line(start: tuple[int, int], end: tuple[int, int], ink: str, more: str = "") -> str:
+    (x0, y0), (x1, y1) = start, end
     return f'<line x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}" stroke="{ink}"{more}/>'

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict, field, frozen
+from attrs import field, frozen
 
+from scrub.claims.plain import as_dict
 from scrub.claims.titles import short_name, with_file
 from scrub.score.bits import Bits
 from scrub.score.control import Adversary, Control
@@ -49,8 +50,7 @@ class Compared:
     adversary: Adversary | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        found = asdict(self) | {"controls": [control.to_dict() for control in self.controls]}
-        return found | {"adversary": self.adversary.to_dict() if self.adversary else None}
+        return as_dict(self)
 
 
 @frozen
@@ -72,10 +72,7 @@ class Difference:
     random: str
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "a": self.a, "b": self.b, **self.share.to_dict(), "t": self.t, "p": self.p, "adjusted": self.adjusted,
-            "verdict": self.verdict, "reason": self.reason, "random": self.random,
-        }  # fmt: skip
+        return {**as_dict(self, "share"), **as_dict(self.share)}
 
 
 @frozen
@@ -149,17 +146,8 @@ class Comparison:
         return labels([h.hypothesis for h in self.hypotheses])
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "hypotheses": [h.to_dict() for h in self.hypotheses],
-            "differences": [d.to_dict() for d in self.differences],
-            "pareto": [asdict(point) for point in self.pareto],
-            "refines": [asdict(r) for r in self.refines],
-            "structural": [asdict(fact) for fact in self.structural],
-            "deciding": [asdict(row) for row in self.deciding],
-            "metric": {"name": self.metric, "better": self.better, "model": self.model},
-            "rows": self.rows, "draws": self.draws, "seed": self.seed,
-            "options": self.options, "provenance": self.provenance,
-        }  # fmt: skip
+        metric = {"name": self.metric, "better": self.better, "model": self.model}
+        return {**as_dict(self, "better", "model", "table"), "metric": metric}
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a reference row: the model's metric, each claim's scrubbed and random."""

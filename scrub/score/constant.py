@@ -21,7 +21,7 @@ from scrub.claims.dataset import Row
 from scrub.claims.metric import Metric
 from scrub.claims.resolved import Claim
 from scrub.errors import MetricError
-from scrub.metrics import AT_ONCE, Against, Formula, References, find
+from scrub.metrics import Against, Formula, References, find
 from scrub.score.measure import GraphAnswers, Measured, numbers
 from scrub.score.metrics import Numbers, apply
 
@@ -72,8 +72,8 @@ def _of_logits(measured: Measured, pool: Int[np.ndarray, " row"], most: int) -> 
     """Some of the pool's own logits, their mean over the pool, and the log of the mean probabilities."""
     own, means = list[Any](), _Means()
     tried = set(_spread(range(len(pool)), most))
-    for start in range(0, len(pool), AT_ONCE):
-        logits = measured.answers(pool[start : start + AT_ONCE])
+    for start in range(0, len(pool), measured.together):
+        logits = measured.answers(pool[start : start + measured.together])
         own += [numbers(row) for i, row in enumerate(logits, start) if i in tried]
         means.add(logits)
     return [*own, *map(numbers, means.answers())]
@@ -101,8 +101,8 @@ def _built_in(
         against = _against(measured, references)
         scores = formula.constants(against)
         found, means = list[Tensor](), _Means()
-        for start in range(0, len(pool), AT_ONCE):
-            logits = measured.answers(pool[start : start + AT_ONCE])
+        for start in range(0, len(pool), measured.together):
+            logits = measured.answers(pool[start : start + measured.together])
             found.append(scores(logits))
             means.add(logits)
         more = means.answers()
@@ -113,10 +113,11 @@ def _built_in(
 
 
 def _against(measured: Measured, references: Int[np.ndarray, " reference"]) -> References:
-    parts = [references[start : start + AT_ONCE] for start in range(0, len(references), AT_ONCE)]
+    size = measured.together
+    parts = [references[start : start + size] for start in range(0, len(references), size)]
     arguments, index = measured.arguments, torch.from_numpy(references)
     device = arguments.ids[0].device if arguments.ids else index.device
-    return References(len(references), arguments.at(index.to(device)), lambda: map(measured.answers, parts))
+    return References(len(references), size, arguments.at(index.to(device)), lambda: map(measured.answers, parts))
 
 
 class _Means:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from scrub.claims.plain import as_dict
+
 if TYPE_CHECKING:  # words about results need not wait for its imports
     from scrub.score.statistics import Interval
 
@@ -31,9 +33,7 @@ class Control:
     explained: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        found = {"name": self.name, "value": self.value, "low": self.low, "high": self.high, "bits": self.bits}
-        found |= {"note": self.note} if self.note else {}
-        return found | ({} if self.explained is None else {"explained": self.explained})
+        return as_dict(self, *([] if self.note else ["note"]), *(["explained"] if self.explained is None else []))
 
     def __str__(self) -> str:
         if self.value is None:
@@ -55,8 +55,4 @@ class Adversary:
     rows: int
 
     def to_dict(self) -> dict[str, Any]:
-        s = self.share
-        return {
-            "subset": list(self.subset), "left_out": list(self.left_out), "value": s.value, "low": s.low,
-            "high": s.high, "rows": self.rows,
-        }  # fmt: skip
+        return {**as_dict(self, "share"), **as_dict(self.share, "level")}

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from attrs import asdict, define, field, frozen
+from attrs import define, field, frozen
 from jaxtyping import Bool, Int
 
 from scrub.claims.placement import PlacedSite
+from scrub.claims.plain import as_dict
 from scrub.claims.resolved import Claim
 from scrub.claims.values import codes, joint_codes
 from scrub.engine.draw import Drawn
@@ -39,7 +40,7 @@ class Swaps:
     alone: int
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return as_dict(self)
 
 
 @define

@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import asdict, evolve, field, frozen
+from attrs import evolve, field, frozen
 from jaxtyping import Float, Int
 
+from scrub.claims.plain import as_dict
 from scrub.claims.text import Tokenizer
 from scrub.engine.draw import Calls, Drawn, Draws, Swap, all_swaps
 from scrub.engine.unroll import Occurrence, rest_paths
@@ -53,7 +54,7 @@ class Explanation:
     unfinished: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return as_dict(self)
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a swap."""

@@ -9,19 +9,20 @@ the first and fails the second.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
 from jaxtyping import Int
 
+from scrub.claims.plain import as_dict
 from scrub.claims.resolved import Claim
 from scrub.claims.values import Value, equal, key
 from scrub.engine.draw import Calls, Classes, words
 from scrub.errors import ClaimError
 from scrub.score.answers import Answers, Flags
-from scrub.score.patched import Patch, Patched
+from scrub.score.patched import Patch, Patched, PatchedGraph
 from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.shown import shown
 
@@ -44,8 +45,7 @@ class Share:
     rows: int
 
     def to_dict(self) -> dict[str, Any]:
-        s = self.share
-        return {"value": s.value, "low": s.low, "high": s.high, "chance": self.chance, "rows": self.rows}
+        return {**as_dict(self, "share"), **as_dict(self.share, "level")}
 
 
 NOBODY = Share(UNDEFINED, None, 0)
@@ -71,11 +71,8 @@ class Exchange:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "variable": self.variable, **self.moved.to_dict(), "unsaid": self.unsaid,
-            "stayed": self.stayed.to_dict(), "agreeing": self.moved_agreeing.to_dict(),
-            "departed": self.departed.to_dict(), "reason": self.reason,
-        }  # fmt: skip
+        agreeing = self.moved_agreeing.to_dict()
+        return {**as_dict(self, "moved", "moved_agreeing"), **self.moved.to_dict(), "agreeing": agreeing}
 
 
 @frozen(eq=False)
@@ -93,12 +90,7 @@ class Interchange:
     provenance: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "hypothesis": self.hypothesis, "digest": self.digest,
-            "interchange": [exchange.to_dict() for exchange in self.exchanges],
-            "agreeing": self.agreeing, "rows": self.rows, "draws": self.draws, "seed": self.seed,
-            "options": self.options, "provenance": self.provenance,
-        }  # fmt: skip
+        return {"interchange": [exchange.to_dict() for exchange in self.exchanges], **as_dict(self, "exchanges")}
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a variable."""
@@ -125,9 +117,14 @@ def interchange(
     """
     variables = [n for n in claim.placement.reached() if n != claim.placement.output]
     calls = Calls(np.repeat(references, draws), np.tile(np.arange(draws), len(references)))
-    outputs, own = model.outputs(references), claim.values[claim.placement.output]
-    answers = answers.beside(outputs)
-    agreeing = answers.same(answers.read(outputs), [own[row] for row in references])
+    own = claim.values[claim.placement.output]
+    if isinstance(model, PatchedGraph):
+        outputs = model.outputs(references)
+        answers = answers.beside(outputs)
+        said = answers.read(outputs)
+    else:
+        said = _said(model, answers, references, ())
+    agreeing = answers.same(said, [own[row] for row in references])
     agrees = np.repeat(agreeing, draws)
     found = [_exchange(claim, model, answers, n, [n], calls, agrees, seed, done) for n in sorted(variables)]
     if len(variables) > 1:
@@ -136,6 +133,15 @@ def interchange(
         name, claim.digest, tuple(found), float(agreeing.mean()), len(references), draws, seed,
         claim.options.shown(), provenance,
     )  # fmt: skip
+
+
+def _said(model: Patched, answers: Answers, rows: Numbers, patches: Sequence[Patch]) -> list[Any]:
+    """What is read of the output of every call; few of the outputs are held at once."""
+    said: list[Any] = []
+    for start in range(0, len(rows), model.together):
+        part = slice(start, start + model.together)
+        said += answers.read(model.outputs(rows[part], [Patch(p.sites, p.donors[part]) for p in patches]))
+    return said
 
 
 def donors(claim: Claim, name: str, calls: Calls, seed: int) -> Numbers:
@@ -178,7 +184,7 @@ def _exchange(
     turned = np.random.default_rng([seed, len(rows), 0x1C]).permutation(len(rows))
     other = story.answers(rows, {name: donor[turned] for name, donor in drawn.items()})
     patches = [Patch(tuple(s.site for s in claim.placement.placed[n].sites), d) for n, d in drawn.items()]
-    said = answers.read(model.outputs(rows, patches))
+    said = _said(model, answers, rows, patches)
     done(len(rows))
     own = [claim.values[claim.placement.output][row] for row in rows]
     hit, chance = answers.same(said, wanted), answers.same(said, other)

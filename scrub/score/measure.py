@@ -21,23 +21,31 @@ from scrub.claims.text import Tokenizer
 from scrub.engine.on_graph import GraphRows
 from scrub.engine.on_transformer import TransformerRows
 from scrub.metrics import Arguments, as_logits, check_width, find
+from scrub.model.bytes import logits_bytes
 from scrub.model.layers import unembed
 from scrub.model.weights import Transformer
 from scrub.score.metrics import Numbers, apply
 
 Rows = Int[np.ndarray, " n"]
-AT_ONCE = 256
+AT_ONCE = 256  # answers that are scored together, at most
+HELD = 64  # answers whose logits are held together, at most
+SCORED = 0.25  # share of the memory: logits and what a metric makes of them
 
 
 @runtime_checkable
 class Measured(Protocol):
-    """The metric on answers: `of(outputs, rows)` scores each with the arguments of its reference row."""
+    """The metric on answers: `of(outputs, rows)` scores each with the arguments of its reference row.
+
+    `together` says of how many rows `answers` are held at once.
+    """
 
     @property
     def metric(self) -> AnyMetric: ...
     @property
     def arguments(self) -> Arguments: ...
     def of(self, outputs: Any, rows: Rows) -> Numbers: ...
+    @property
+    def together(self) -> int: ...
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]: ...
 
 
@@ -68,6 +76,11 @@ class TransformerAnswers:
             lambda part: self.rows.outputs(rows[part]),
         )  # fmt: skip
 
+    @property
+    def together(self) -> int:
+        each = logits_bytes(self.rows.model, 4 * 8 // self.rows.model.dtype.itemsize)  # means are taken in fp64
+        return self.rows.model.memory.fit("the logits of one row", each, HELD, SCORED)
+
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]:
         """The model's own logits on rows."""
         with torch.no_grad():
@@ -89,6 +102,10 @@ class GraphAnswers:
     def of(self, outputs: Sequence[Any], rows: Rows) -> Numbers:
         return on_values(self.metric, self.claim.data, self.arguments, outputs, rows, lambda: self.rows.outputs(rows))
 
+    @property
+    def together(self) -> int:
+        return HELD
+
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]:
         """The output node's vectors on rows, read as logits. Raises MetricError when they are none."""
         assert isinstance(self.metric, NamedMetric)
@@ -102,10 +119,20 @@ def on_streams(
     """A metric on final streams, in parts; `own` gives the model's own streams on a part of the rows, for `kl`."""
     parts: list[Numbers] = []
     with torch.no_grad():
-        for first in range(0, len(rows), AT_ONCE):
-            part = slice(first, first + AT_ONCE)
+        size = _together(model, metric, arguments)
+        for first in range(0, len(rows), size):
+            part = slice(first, first + size)
             parts.append(_on_part(model, metric, data, arguments, outputs[part], rows[part], lambda p=part: own(p)))
     return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _together(model: Transformer, metric: AnyMetric, arguments: Arguments) -> int:
+    """How many answers are scored together: for few tokens, columns of the unembedding are held."""
+    each = logits_bytes(model)
+    if not isinstance(metric, Metric) and find(metric).few is not None:
+        tokens = sum(ids.shape[1] for ids in arguments.ids)
+        each = 2 * tokens * (model.shape.d_model + 1) * model.dtype.itemsize
+    return model.memory.fit("the answer to one row", each, AT_ONCE, SCORED)
 
 
 def _on_part(

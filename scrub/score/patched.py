@@ -19,11 +19,15 @@ from scrub.claims.sites import Site
 from scrub.engine.cache import Store, located, row_store, tensors
 from scrub.engine.needs import Kind, Need, add_written
 from scrub.engine.on_graph import GraphRows
+from scrub.model.bytes import logits_bytes, row_bytes
 from scrub.model.computation import Computation
-from scrub.model.layers import trace, unembed
+from scrub.model.layers import unembed
+from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 
-CALLS_AT_ONCE = 32
+CALLS_AT_ONCE = 32  # at most: on a CPU larger batches leave its caches and are slower
+RUN, ANSWERS = 0.5, 0.5  # shares of the memory: a batch that runs, and the logits that are read at once
+MOST = 2**16  # calls whose outputs are held at once, at most
 Rows = Int[np.ndarray, " call"]
 
 
@@ -41,6 +45,11 @@ class PatchedGraph:
 
     claim: Claim
     model: Computation
+
+    @property
+    def together(self) -> int:
+        """Of how many calls the values are held at once."""
+        return MOST
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -96,11 +105,23 @@ class PatchedTransformer:
         order = np.argsort(self.claim.data.lengths[rows], kind="stable")
         found: list[Tensor] = []
         with torch.no_grad():
-            for start in range(0, len(order), CALLS_AT_ONCE):
-                part = order[start : start + CALLS_AT_ONCE]
+            size = self._at_once(rows)
+            for start in range(0, len(order), size):
+                part = order[start : start + size]
                 found.append(self._some(rows[part], [Patch(p.sites, p.donors[part]) for p in patches]))
         back = torch.from_numpy(np.argsort(order)).to(self.model.device)
         return torch.cat(found)[back]
+
+    @property
+    def together(self) -> int:
+        """Of how many calls the logits are held at once."""
+        each = logits_bytes(self.model, 2)  # once in parts, once joined
+        return self.model.memory.fit("the logits of one row", each, MOST, ANSWERS)
+
+    def _at_once(self, rows: Rows) -> int:
+        longest = int(self.claim.data.lengths[rows].max(initial=1))
+        each = 2 * row_bytes(self.model, longest)  # arrays are copied where values are put into them
+        return self.model.memory.fit(f"one row of {longest} tokens", each, CALLS_AT_ONCE, RUN)
 
     def _some(self, rows: Rows, patches: Sequence[Patch]) -> Float[Tensor, "call v"]:
         tokens, lengths = self.tokens

@@ -18,6 +18,7 @@ import numpy as np
 from attrs import Factory, evolve, field, frozen
 from jaxtyping import Float
 
+from scrub.claims.plain import as_dict
 from scrub.score.statistics import FEW_ROWS
 from scrub.score.verdict import INCONCLUSIVE, ROUNDING
 from scrub.shown import shown
@@ -155,11 +156,10 @@ class Power:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "hypothesis": self.hypothesis, "rows": self.rows, "draws": self.draws, "error": self.error,
+            **as_dict(self, "spread", "pilot_rows", "pilot_draws", "pilot_seed"), "error": self.error,
             "error_high": self.error_high, "detectable": self.detectable, "detectable_high": self.detectable_high,
             "s2_rows": self.spread.rows, "s2_rows_high": self.spread.rows_high, "s2_draws": self.spread.draws,
             "pilot": {"rows": self.pilot_rows, "draws": self.pilot_draws, "seed": self.pilot_seed},
-            "digest": self.digest, "options": self.options, "provenance": self.provenance,
         }  # fmt: skip
 
     def frame(self) -> pd.DataFrame:

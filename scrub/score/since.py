@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
+from scrub.claims.plain import as_dict
 from scrub.score.statistics import Interval
 
 
@@ -25,7 +26,4 @@ class Since:
     same: bool
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "facts": list(self.facts), "verdict": self.verdict, "recovered": self.recovered,
-            "difference": self.difference.to_dict(), "rows": self.rows, "same": self.same,
-        }  # fmt: skip
+        return as_dict(self)

@@ -12,6 +12,8 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Float
 
+from scrub.claims.plain import as_dict
+
 REPLICATES = 2000
 LEVEL = 0.95
 FEW_ROWS = 10
@@ -28,7 +30,7 @@ class Interval:
     level: float = LEVEL
 
     def to_dict(self) -> dict[str, float | None]:
-        return {"value": self.value, "low": self.low, "high": self.high, "level": self.level}
+        return as_dict(self)
 
     def __str__(self) -> str:
         if self.value is None or self.low is None or self.high is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import asdict, frozen
+from attrs import frozen
 
+from scrub.claims.plain import as_dict
 from scrub.claims.text import Tokenizer
 from scrub.score.stories import row_text
 
@@ -28,7 +29,7 @@ class WorstRow:
     random: float
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return as_dict(self)
 
 
 def worst_rows(bench: ClaimBench, samples: Samples, tokenizer: Tokenizer | None) -> tuple[WorstRow, ...]:

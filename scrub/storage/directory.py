@@ -30,6 +30,7 @@ from scrub.claims.titles import in_cell, short_name, with_file
 from scrub.engine.on_transformer import TransformerRows
 from scrub.errors import ClaimError, ScrubError, path_of, some
 from scrub.metrics import find
+from scrub.model.memory import Memory
 from scrub.score.blocks import Arrays
 from scrub.score.result import Result
 from scrub.score.sample import ClaimBench
@@ -42,6 +43,7 @@ from scrub.storage.version import VERSION
 
 FORMAT = 1
 KEPT = "kept.json"
+ANY = Memory(0)  # in the place of every bound
 ROWS = ("identity", "scrubbed", "random", "model")
 CODE = "the code of the model, of the metric or of scrub is another"
 
@@ -148,12 +150,16 @@ def _known(old: dict[str, Any]) -> dict[str, Any]:
 def _computing(bench: ClaimBench) -> list[object]:
     """What computes the numbers of a claim, as things that have an identity.
 
-    The weights of a model say what it is, wherever they came from. Functions are told by their code, and by what
-    they give on the pool.
+    The weights of a model say what it is, wherever they came from and in however much memory they run. Functions are
+    told by their code, and by what they give on the pool.
     """
     measured = bench.measured
     if isinstance(bench.rows, TransformerRows):
-        found: list[object] = [evolve(bench.rows.model, name="", revision=""), measured.metric, measured.arguments]
+        found: list[object] = [
+            evolve(bench.rows.model, name="", revision="", memory=ANY),
+            measured.metric,
+            measured.arguments,
+        ]
     else:
         values = bench.rows.rows  # before its functions are told apart: what they import is imported by now
         found = [values, bench.rows.model, measured.metric, measured.arguments]

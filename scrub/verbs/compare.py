@@ -14,6 +14,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems, Problem
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
+from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.model.source import Source
 from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
@@ -29,16 +30,16 @@ if TYPE_CHECKING:
 def compare(
     *hypotheses: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20,
     seed: int = 0, exact: bool = False, controls: str = "shuffled", device: str | None = None, dtype: str = "float32",
-    out: str | Path | Run | None = None, ready: Callable[[Result], None] | None = None,
+    memory: Asked = None, out: str | Path | Run | None = None, ready: Callable[[Result], None] | None = None,
 ) -> Comparison:  # fmt: skip
     """Which of rival claims explains more, paired by row, and what sets them apart; each is judged as in `test`.
 
     Main arguments: two claims or more about one model, one data set and one metric; none needs an expectation.
     `model` overrides that of all; `rows` takes a seeded subset of the reference rows; `draws` for each row; `seed`;
     `exact=True` enumerates every draw on a computation graph. Other arguments: `controls` and `out`, as in `test`;
-    `device`, `dtype`; `ready` hears of each claim's own result as it comes. Rows and draws are the same for all, and
-    rivals share every draw where path and class agree. Data that differ in columns which no claim reads are compared
-    without these: the result names them, and digests and draws are those of the rows without them.
+    `device`, `dtype`, `memory`; `ready` hears of each claim's own result as it comes. Rows and draws are the same for
+    all, and rivals share every draw where path and class agree. Data that differ in columns which no claim reads are
+    compared without these: the result names them, and digests and draws are those of the rows without them.
 
     Raises ClaimProblems, ModelError, MetricError, and ClaimError for claims that cannot be compared.
     """
@@ -50,6 +51,7 @@ def compare(
     from scrub.score.in_use import on_columns_in_use
     from scrub.storage.directory import beside_run
 
+    backend = Backend(device, dtype, memory)
     countable(draws, rows, seed)
     known_controls(controls)
     claims, sources = _sound(hypotheses, model)
@@ -57,7 +59,7 @@ def compare(
     names = distinct([name_of(claim.hypothesis) for claim in claims])
     short = list(labels(names).values())
     refuse_different(claims, short, [source.name for source in sources])
-    weights = _weights(claims, sources, short, device, dtype, exact)
+    weights = _weights(claims, sources, short, backend, exact)
     run = beside_run(out, names) if isinstance(out, str | Path) else out
     benches = [bench_of(claim, source, weights, run) for claim, source in zip(claims, sources, strict=True)]
     used = [references(claim, rows, seed) for claim in claims]
@@ -104,7 +106,7 @@ def _sound(hypotheses: tuple[Any, ...], model: Any) -> tuple[list[Claim], list[S
 
 
 def _weights(
-    claims: list[Claim], sources: list[Source], names: list[str], device: str | None, dtype: str, exact: bool
+    claims: list[Claim], sources: list[Source], names: list[str], backend: Backend, exact: bool
 ) -> Transformer | None:
     """The weights that all claims are about, loaded once; None for a computation graph.
 
@@ -112,12 +114,12 @@ def _weights(
     """
     from scrub.model.selfcheck import digest
 
-    weights = weights_of(sources[0], claims[0].data, device, dtype, exact)
+    weights = weights_of(sources[0], claims[0].data, backend, exact)
     if weights is None:
         return None
     for source, name in zip(sources[1:], names[1:], strict=True):
         if source.loaded is not sources[0].loaded:
-            other = weights_of(source, claims[0].data, device, dtype)
+            other = weights_of(source, claims[0].data, backend)
             if other is None or digest(other) != digest(weights):
                 raise ClaimError(
                     f"these claims cannot be compared: {names[0]} and {name} have different models (both are called "

@@ -10,6 +10,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.protocol import KEEP, Protocol
 from scrub.claims.resolved import Claim
 from scrub.errors import some
+from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.setup import progress, references
 from scrub.verbs.setup_circuits import (
@@ -30,16 +31,16 @@ if TYPE_CHECKING:
 def criteria(
     hypothesis: Hypothesis, model: Any = None, circuit: CircuitLike = None, rows: int | None = None, seed: int = 0,
     *, draws: int | None = None, random: int = 100, budget: int | None = None, tests: bool = True,
-    device: str | None = None, dtype: str = "float32", ready: Callable[[Criteria], None] | None = None,
-    **protocol: Any,
+    device: str | None = None, dtype: str = "float32", memory: Asked = None,
+    ready: Callable[[Criteria], None] | None = None, **protocol: Any,
 ) -> Criteria:  # fmt: skip
     """Faithfulness, completeness and minimality of what a hypothesis names (Wang et al. 2022), with tests.
 
     Main arguments: `hypothesis`; `model` overrides its own; `circuit` judges another circuit in its setting (a
     Circuit, or names); `rows` takes a seeded subset; `seed`. Other arguments: `draws` for each row (`resample`
     alone, 5); `random` circuits and parts to compare with; `budget` of greedy search; `tests=False` leaves out the
-    tests of the whole circuit; `device`, `dtype` of a transformer (a computation graph runs on the cpu, in the types
-    of its own functions); and the words of the protocol, over the claim's own: `ablation`,
+    tests of the whole circuit; `device`, `dtype` and `memory` of a transformer, as in `test` (a graph runs on cpu,
+    in the types of its own functions); and the words of the protocol, over the claim's own: `ablation`,
     `direction`, `level`, `reference`, `group`, `pair`, `through`, and `upstream`: what feeds a leaf of the claim is
     ablated as everything else that it does not name, or with `"keep"` left as it is, as in a test. `ready` hears,
     after each criterion, of what is known so far: its `unfinished` names those to come.
@@ -47,10 +48,12 @@ def criteria(
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
     from scrub.circuit.arguments import counted, setting
+    from scrub.circuit.asked import Listener, Origin
     from scrub.circuit.bench import ablatable
-    from scrub.circuit.criteria import judge
+    from scrub.circuit.criteria import Effort, judge
 
     counted(rows=rows, draws=draws, seed=seed, random=random, budget=budget)
+    backend = Backend(device, dtype, memory)
     setting(hypothesis, model, None, needed=True)
     claim, source = sound(hypothesis, model, expecting=False)
     chosen = protocol_of(hypothesis.criteria, protocol)
@@ -59,17 +62,15 @@ def criteria(
         named = named.at_level(chosen.level)
     elif named.edges:
         named = named.at_level("edges")
-    experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
+    experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, backend)
     if circuit is None:
         named = ablatable(named, experiment)
     held = held_of(claim, named, chosen)
     with progress(hypothesis.title) as bar:
         bench = bench_for_circuits(experiment, weights, named, seed, draws, bar, held)
-        return judge(
-            bench, named, name_of(hypothesis), record_of(source, weights, claim.data), random=random, budget=budget,
-            tests=tests, cautions=_cautions(claim, named, chosen), begin=bar.phase,
-            ready=ready or (lambda so_far: None),
-        )  # fmt: skip
+        cautions, record = _cautions(claim, named, chosen), record_of(source, weights, claim.data)
+        origin = Origin(name_of(hypothesis), record, cautions=cautions)
+        return judge(bench, named, origin, Effort(random, budget, tests), Listener(bar.phase, ready=ready))
 
 
 def _cautions(claim: Claim, circuit: Circuit, protocol: Protocol) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from attrs import evolve
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError, some
+from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.setup import bench_of, countable, model_record, progress, references, sampled, weights_of
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def explain(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     *, row: int | None = None, device: str | None = None, dtype: str = "float32",
-    ready: Callable[[Explanation], None] | None = None,
+    memory: Asked = None, ready: Callable[[Explanation], None] | None = None,
 ) -> Explanation:  # fmt: skip
     """What breaks a claim: each swap alone and all but each, then the rows that suffer most, or `row` alone.
 
@@ -33,12 +34,13 @@ def explain(
     from scrub.score.explain import explain_claim
     from scrub.score.judge import provenance
 
+    backend = Backend(device, dtype, memory)
     countable(draws, rows, seed)
     claim, source = sound(hypothesis, model)
     used = references(claim, rows, seed)
     if row is not None and row not in used:
         raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")
-    weights = weights_of(source, claim.data, device, dtype)
+    weights = weights_of(source, claim.data, backend)
     bench = bench_of(claim, source, weights)
     samples = sampled(bench, used, draws, seed)
     record = provenance(claim.data, model_record(source, weights, bench))

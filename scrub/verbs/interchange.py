@@ -8,6 +8,7 @@ from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
+from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.setup import countable, progress, references, weights_of
 from scrub.verbs.setup_circuits import record_of
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def interchange(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 5, seed: int = 0,
-    *, device: str | None = None, dtype: str = "float32",
+    *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
 ) -> Interchange:  # fmt: skip
     """Interchange interventions for every variable of a claim, and for all of them jointly.
 
@@ -30,6 +31,7 @@ def interchange(
     from scrub.score.interchange import interchange as run
     from scrub.score.patched import PatchedGraph, PatchedTransformer
 
+    backend = Backend(device, dtype, memory)
     countable(draws, rows, seed)
     claim, source = sound(hypothesis, model, expecting=False)
     used = references(claim, rows, seed)
@@ -37,7 +39,7 @@ def interchange(
     if not variables:
         raise ClaimError(f"interchange: {hypothesis.title} places no variable that its answer reads.")
     answers = answers_of(claim, source.tokenizer)
-    weights = weights_of(source, claim.data, device, dtype)
+    weights = weights_of(source, claim.data, backend)
     if weights is None:
         assert isinstance(claim.graph, Computation)
         patched = PatchedGraph(claim, claim.graph)

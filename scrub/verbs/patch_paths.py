@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
+from scrub.model.memory import Asked, Backend
 from scrub.verbs.setup import progress
 from scrub.verbs.setup_circuits import (
     own_way,
@@ -23,7 +26,7 @@ def patch_paths(
     paths: str | Sequence[str] | Sequence[Path], hypothesis: Hypothesis | None = None, *, model: Any = None,
     data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1, scored: str | None = None,
     rows: int | None = None, seed: int = 0, draws: int | None = None, device: str | None = None,
-    dtype: str = "float32", **protocol: Any,
+    dtype: str = "float32", memory: Asked = None, **protocol: Any,
 ) -> CircuitRun:  # fmt: skip
     """Patch along paths, all of them together: `"7.3 -> 9.9.q ~all~> logits"` (see docs/circuits.md).
 
@@ -38,9 +41,10 @@ def patch_paths(
 
     names(paths, "paths", "'9.9 -> logits'", Path)
     own_way(protocol)
+    backend = Backend(device, dtype, memory)
     experiment, weights, _, record, _ = setting_of(
-        None, hypothesis, model, data, metric, at, scored, rows, seed, draws, device, dtype, protocol
+        None, hypothesis, model, data, metric, at, scored, rows, seed, draws, backend, protocol
     )
     listed = paths_of(paths, experiment.graph)
     with progress("paths", calls_of(experiment, draws, RUNS)) as done:
-        return run_paths(bench_for(experiment, weights, listed, seed, draws, done), listed, record)
+        return run_paths(evolve(bench_for(experiment, weights, listed, seed, draws), done=done), listed, record)

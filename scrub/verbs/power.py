@@ -10,6 +10,7 @@ from attrs import astuple, fields, frozen
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError, path_of, some
+from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.storage import files, stored
 from scrub.verbs.setup import bench_of, countable, references, weights_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 def power(
     hypothesis: Hypothesis | Result, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     *, run: str | Path | None = None, device: str | None = None, dtype: str = "float32",
+    memory: Asked = None,
 ) -> Power:  # fmt: skip
     """What a test of so many rows (all by default) and draws can tell, from a pilot of 32 rows x 2 draws.
 
@@ -37,6 +39,7 @@ def power(
     from scrub.score.result import Result
     from scrub.score.sample import sample
 
+    backend = Backend(device, dtype, memory)
     countable(draws, rows, seed)
     if isinstance(hypothesis, Result):
         if run is not None:
@@ -50,7 +53,7 @@ def power(
         if run is not None:
             found, pilot = _stored(path_of(run, "run="), claim.digest, name)
         else:
-            used, weights = references(claim, PILOT_ROWS, seed), weights_of(source, claim.data, device, dtype)
+            used, weights = references(claim, PILOT_ROWS, seed), weights_of(source, claim.data, backend)
             bench = bench_of(claim, source, weights)
             found = Spread.of(sample(bench, used, PILOT_DRAWS, seed))
             record = record_of(source, weights, claim.data)

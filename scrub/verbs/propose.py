@@ -19,6 +19,7 @@ from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError, DataError, ModelError, path_of
 from scrub.model.computation import Computation
+from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.setup import progress, references, subset, weights_of
 from scrub.verbs.setup_circuits import complete, plain_experiment, record_of, said_by_the_claim
@@ -50,7 +51,8 @@ def propose(
     rules: str | Sequence[str] | None = None, steps: int = 5, over: str = "inputs", points: str | None = None,
     absolute: bool | None = None, edges: bool | None = None, verify: int = 64, top: int = 10, draws: int = 256,
     read: str | int = -1, scored: str | None = None, write: str | Path | None = None,
-    device: str | None = None, dtype: str = "float32", ready: Callable[[Proposal], None] | None = None,
+    device: str | None = None, dtype: str = "float32", memory: Asked = None,
+    ready: Callable[[Proposal], None] | None = None,
 ) -> Proposal:  # fmt: skip
     """Rank the parts of a model by what patching them does to the metric, and verify the first by patching.
 
@@ -66,14 +68,15 @@ def propose(
     of absolute values, of nodes and edges (default: nodes as the method's source does, edges signed); `edges` are
     estimated where the method can; `verify` nodes are patched at most, until the `top` stand; `draws` random subsets
     bound the rest; `read` is where logits are read without a hypothesis; `write` is a .py file, new, that gets a
-    claim to start from (rows that are in no file yet are written beside it, as .jsonl); `ready` hears, once nodes are
-    ranked and after every few patches, of what is known so far.
+    claim to start from (rows that are in no file yet are written beside it, as .jsonl); `memory` is as in `test`;
+    `ready` hears, once nodes are ranked and after every few patches, of what is known so far.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
     from scrub.circuit.arguments import counted, names, positions, setting
     from scrub.claims.protocol import protocol
 
+    backend = Backend(device, dtype, memory)
     counted(rows=rows, seed=seed, verify=verify, top=top, subsets=draws, steps=steps)
     rows_file = Path(data) if isinstance(data, str | Path) else None
     data = Dataset.from_jsonl(data) if isinstance(data, str | Path) else data
@@ -93,21 +96,24 @@ def propose(
     )
     experiment, source = asked.experiment, asked.source
     _evaluating(source.loaded)
-    weights = weights_of(source, experiment.data, device, dtype)
+    weights = weights_of(source, experiment.data, backend)
     record = record_of(source, weights, experiment.data)
+    from scrub.circuit.asked import Listener, Origin
     from scrub.proposals.wanted import Wanted, kinds_of, slots_of
 
     wanted = Wanted(
         method, (), rules, steps, over, points, absolute, True if target else edges, verify, top, draws, seed
     )
     wanted.check()
+    origin = Origin(asked.name, record, asked.claimed)
     with progress("propose") as bar:
+        listener = Listener(bar.phase, bar, ready)
         if weights is None:
             from scrub.proposals.on_graph import search_graph
 
             if target:
                 raise ClaimError(f"write={write}: what is written are claims about transformers, not about graphs.")
-            return search_graph(experiment, wanted, asked.name, asked.claimed, record, bar, bar.phase)
+            return search_graph(experiment, wanted, origin, listener)
         from scrub.proposals.search import search
         from scrub.proposals.setup import Setup, drawn_partners
 
@@ -115,7 +121,7 @@ def propose(
         partners = drawn_partners(experiment, seed) if asked.drawn else experiment.pair[experiment.rows]
         setup = Setup.of(experiment, weights, partners, slots_of(at), wanted.gradient)
         claim = claim_setting(hypothesis, model, setup, wanted, source, scored, rows_file, target) if target else None
-        proposal = search(setup, wanted, asked.name, asked.claimed, record, bar, bar.phase, ready)
+        proposal = search(setup, wanted, origin, listener)
         if target and claim:
             bar.phase("what heads read", 0)
             write_claim(target, claim, setup, proposal, rows_file is None, bar)

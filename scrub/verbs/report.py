@@ -17,7 +17,7 @@ from scrub.storage.version import VERSION
 
 if TYPE_CHECKING:
     from scrub.report.page.blocks import Section
-    from scrub.report.page.claims import StoredPicture
+    from scrub.report.page.sections import StoredPicture
 
 PAGE = "report.html"
 
@@ -46,7 +46,7 @@ def options_of(**asked: Any) -> str:
 def _drawn(claim: Claim, result: dict[str, Any]) -> StoredPicture:
     from scrub.engine.unroll import unroll
     from scrub.report.drawn import figure_of
-    from scrub.report.page.claims import StoredPicture
+    from scrub.report.page.sections import StoredPicture
     from scrub.report.places import edges, hover_words, places
 
     tree = unroll(claim)
@@ -80,7 +80,8 @@ def _stored(sections: Sequence[Section]) -> str:
 
 def _tested(out: Path, found: list[dict[str, Any]]) -> tuple[str, list[Section]]:
     """The claims that were tested, with one line about all of them."""
-    from scrub.report.page.claims import StoredPicture, claim_section, summary
+    from scrub.report.page.claims import claim_section, summary
+    from scrub.report.page.sections import StoredClaim, StoredPicture
 
     if not (out / files.RUN).exists():
         return "", []
@@ -93,7 +94,7 @@ def _tested(out: Path, found: list[dict[str, Any]]) -> tuple[str, list[Section]]
         )
     asked = drawings["command"]
     made = _made(out / files.RUN, lambda: [
-        claim_section(r, StoredPicture(**d), asked) for r, d in zip(found, pictures, strict=True)
+        claim_section(StoredClaim(r, StoredPicture(**d), asked)) for r, d in zip(found, pictures, strict=True)
     ])  # fmt: skip
     return (summary(found) if found else ""), made
 

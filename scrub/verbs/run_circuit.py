@@ -8,6 +8,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
 from scrub.errors import ClaimError
+from scrub.model.memory import Asked, Backend
 from scrub.verbs.setup import progress
 from scrub.verbs.setup_circuits import (
     CircuitLike,
@@ -23,7 +24,7 @@ def run_circuit(
     circuit: CircuitLike, hypothesis: Hypothesis | None = None, *, without: bool = False, model: Any = None,
     data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1, scored: str | None = None,
     rows: int | None = None, seed: int = 0, draws: int | None = None, device: str | None = None,
-    dtype: str = "float32", **protocol: Any,
+    dtype: str = "float32", memory: Asked = None, **protocol: Any,
 ) -> CircuitRun:  # fmt: skip
     """Run one circuit: everything outside it ablated (or, `without=True`, the circuit itself).
 
@@ -35,8 +36,9 @@ def run_circuit(
 
     if circuit is None:
         raise ClaimError("run_circuit(None): give a Circuit or names; Circuit.of(hypothesis) is what a claim names.")
+    backend = Backend(device, dtype, memory)
     experiment, weights, named, record, held = setting_of(
-        circuit, hypothesis, model, data, metric, at, scored, rows, seed, draws, device, dtype, protocol
+        circuit, hypothesis, model, data, metric, at, scored, rows, seed, draws, backend, protocol
     )
     with progress("circuit", calls_of(experiment, draws, RUNS)) as done:
         return run(bench_for_circuits(experiment, weights, named, seed, draws, done, held), named, without, record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from numbers import Integral
@@ -15,6 +14,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.computation import Computation
+from scrub.model.memory import Backend, installed
 from scrub.model.source import Source
 
 if TYPE_CHECKING:
@@ -28,22 +28,20 @@ if TYPE_CHECKING:
 KEPT = 64  # bytes that a test keeps of each row and draw, while it gathers them
 
 
-def weights_of(
-    source: Source, data: Dataset, device: str | None, dtype: str, exact: bool = False
-) -> Transformer | None:
+def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = False) -> Transformer | None:
     """The checked weights of a model; None for a computation graph. Raises ModelError, ClaimError.
 
     `exact` asks for every draw to be enumerated, which only a computation graph allows.
     """
     if isinstance(source.graph, Computation):
-        if device not in (None, "cpu"):
-            raise ClaimError(f"device {device}: a computation graph runs on the cpu: leave the device out.")
+        if backend.device not in (None, "cpu"):
+            raise ClaimError(f"device {backend.device}: a computation graph runs on the cpu: leave the device out.")
         return None
     if exact:
         raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
     from scrub.model.open import open_weights
 
-    return open_weights(source, device, dtype, data)
+    return open_weights(source, backend, data)
 
 
 def sampled(bench: ClaimBench, used: Int[np.ndarray, " row"], draws: int, seed: int, exact: bool = False) -> Samples:
@@ -146,7 +144,7 @@ def countable(draws: int, rows: int | None, seed: int) -> None:
 
 def fitting(rows: int, draws: int) -> None:
     """Raises ClaimError where the numbers of so many rows and draws would fill more than half of the memory."""
-    here = memory()
+    here = installed()
     most = here // (2 * KEPT * rows)
     if draws > most:
         asked, room = (size / 2**30 for size in (KEPT * rows * draws, here))
@@ -154,14 +152,6 @@ def fitting(rows: int, draws: int) -> None:
             f"--draws {draws}: the numbers of {rows} rows x {draws:,} draws take {asked:,.0f} GiB, and this machine "
             f"has {room:,.1f} GiB: at most --draws {most} is possible. An interval rests on rows: 20 draws are usual."
         )
-
-
-def memory() -> int:
-    """Bytes of memory of this machine; 8 GiB where it does not say."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 8 * 2**30
 
 
 @define

@@ -16,6 +16,7 @@ from scrub.claims.protocol import KEEP, Protocol
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
+from scrub.model.memory import Backend
 from scrub.model.resolve import sound
 from scrub.model.source import Source, find
 from scrub.verbs.setup import model_record, references, subset, weights_of
@@ -64,13 +65,13 @@ def plain_experiment(
 
 
 def loaded(
-    claim: Claim, source: Source, rows: np.ndarray, protocol: Protocol, device: str | None, dtype: str
+    claim: Claim, source: Source, rows: np.ndarray, protocol: Protocol, backend: Backend
 ) -> tuple[Experiment, Transformer | None]:
     """The experiment of a claim, and its weights. Raises DataError, ClaimError, ModelError."""
     from scrub.circuit.experiment import experiment_of
 
     experiment = experiment_of(claim, rows, protocol, source.tokenizer)
-    return experiment, weights_of(source, claim.data, device, dtype)
+    return experiment, weights_of(source, claim.data, backend)
 
 
 def protocol_of(own: Protocol, given: dict[str, Any]) -> Protocol:
@@ -94,7 +95,7 @@ def record_of(source: Source, weights: Transformer | None, data: Dataset) -> dic
 def setting_of(
     circuit: CircuitLike, hypothesis: Hypothesis | None, model: Any, data: Dataset | None,
     metric: str | Metric | None, at: str | int, scored: str | None, rows: int | None, seed: int,
-    draws: int | None, device: str | None, dtype: str, protocol: dict[str, Any],
+    draws: int | None, backend: Backend, protocol: dict[str, Any],
 ) -> tuple[Experiment, Transformer | None, Circuit, dict[str, Any], frozenset[Node]]:  # fmt: skip
     from scrub.circuit.arguments import counted, setting
     from scrub.circuit.circuit import Circuit
@@ -106,7 +107,7 @@ def setting_of(
         claim, source = sound(hypothesis, model, expecting=False)
         named = Circuit() if circuit is None else named_circuit(claim, circuit)
         chosen = protocol_of(hypothesis.criteria, protocol)
-        experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, device, dtype)
+        experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, backend)
         record = record_of(source, weights, claim.data)
         return experiment, weights, named, record, held_of(claim, named, chosen)
     source, data, metric = complete(model, data, metric)
@@ -115,7 +116,7 @@ def setting_of(
         raise ClaimError("upstream='keep' is about the leaves of a claim: give a hypothesis, or leave it out.")
     experiment = plain_experiment(source, data, metric, at, scored, chosen)
     experiment = evolve(experiment, rows=subset(data, experiment.rows, rows, seed))
-    weights = weights_of(source, data, device, dtype)
+    weights = weights_of(source, data, backend)
     named = Circuit() if circuit is None else parsed(circuit, experiment.graph)
     return experiment, weights, named, record_of(source, weights, data), frozenset()
 
@@ -168,4 +169,4 @@ def bench_for_circuits(
 ) -> CircuitBench:  # fmt: skip
     from scrub.circuit.bench import CircuitBench
 
-    return CircuitBench.of(experiment, weights, circuit, seed, draws, done, held)
+    return evolve(CircuitBench.of(experiment, weights, circuit, seed, draws), done=done, held=held)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
+from scrub.model.memory import Asked, Backend
 from scrub.verbs.setup import progress
 from scrub.verbs.setup_circuits import (
     own_way,
@@ -22,7 +25,8 @@ def sweep(
     senders: str | Sequence[str] = "heads mlps", to: str = "~all~> logits", hypothesis: Hypothesis | None = None, *,
     at: str | int | Sequence[str | int] | None = None, model: Any = None, data: Dataset | None = None,
     metric: str | Metric | None = None, read: str | int = -1, scored: str | None = None, rows: int | None = None,
-    seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "float32", **protocol: Any,
+    seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "float32",
+    memory: Asked = None, **protocol: Any,
 ) -> Sweep:  # fmt: skip
     """Patch many senders, one at a time, and tell the effect of each: a labelled table, and a heat map.
 
@@ -33,15 +37,17 @@ def sweep(
     """
     from scrub.circuit.arguments import names, positions, text
     from scrub.circuit.bench import calls_of
-    from scrub.circuit.sweep import cases_of, sweep_paths
+    from scrub.circuit.sweep import bench_for, cases_of, sweep_paths
 
     names(senders, "senders", "'heads' or '9.9 9.6'")
     text(to, "to", "the rest of the path, such as '-> logits'")
     positions(at)
     own_way(protocol)
+    backend = Backend(device, dtype, memory)
     experiment, weights, _, record, _ = setting_of(
-        None, hypothesis, model, data, metric, read, scored, rows, seed, draws, device, dtype, protocol
+        None, hypothesis, model, data, metric, read, scored, rows, seed, draws, backend, protocol
     )
     cases = cases_of(senders, to, at, experiment.graph)
     with progress("sweep", calls_of(experiment, draws, len(cases) + 1)) as done:
-        return sweep_paths(experiment, weights, cases, to, seed, draws, record, done)
+        bench = bench_for(experiment, weights, [path for _, paths in cases for path in paths], seed, draws)
+        return sweep_paths(evolve(bench, done=done), cases, to, record)

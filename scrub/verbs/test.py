@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
+from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.report import options_of, save_run
 from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
@@ -19,18 +20,20 @@ if TYPE_CHECKING:
 
 def test(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    exact: bool = False, *, device: str | None = None, dtype: str = "float32", explain: bool | None = None,
-    controls: str = "shuffled", out: str | Path | Run | None = None, recompute: bool = False,
+    exact: bool = False, *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
+    explain: bool | None = None, controls: str = "shuffled", out: str | Path | Run | None = None,
+    recompute: bool = False,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
 
     Main arguments: `hypothesis`; `model` overrides the claim's own (a name, a directory, a loaded model, a
     graph); `rows` takes a seeded subset of the reference rows (all by default); `draws` for each row; `seed`;
     `exact=True` enumerates every draw on a computation graph. Other arguments: `device`, `dtype` (`float64` to
-    verify); `explain` says for whom it is looked for what breaks a refuted claim, at no more than the cost of the
-    test: by default for claims, with `True` for foils too, whose refutation is the good outcome, with `False` for
-    none (`scrub.explain` shows all); `controls="none"` leaves out the shuffled values; `controls="all"` adds the
-    same claim on random unclaimed heads and on untrained models.
+    verify); `memory` bounds what is filled at once beside weights and rows (`"2GB"`, or a number of bytes; a quarter
+    of what is free by default; numbers stay the same); `explain` says for whom it is looked for what breaks a refuted
+    claim, at no more than the cost of the test: by default for claims, with `True` for foils too, whose refutation is
+    the good outcome, with `False` for none (`scrub.explain` shows all); `controls="none"` leaves out the shuffled
+    values; `controls="all"` adds the same claim on random unclaimed heads and on untrained models.
     `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
 
@@ -40,11 +43,12 @@ def test(
     from scrub.score.controls import known_controls
     from scrub.storage.directory import open_run
 
+    backend = Backend(device, dtype, memory)
     countable(draws, rows, seed)
     known_controls(controls)
     claim, source = sound(hypothesis, model)
     run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
-    weights = weights_of(source, claim.data, device, dtype, exact)
+    weights = weights_of(source, claim.data, backend, exact)
     bench = bench_of(claim, source, weights, run)
     samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)
     result = judged(

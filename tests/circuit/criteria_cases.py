@@ -15,6 +15,7 @@ from scrub.circuit.criteria import Criteria
 from scrub.circuit.experiment import experiment_of
 from scrub.claims.collect import collect
 from scrub.claims.protocol import Protocol
+from scrub.model.memory import Backend
 from scrub.model.open import open_weights
 from scrub.model.resolve import sound
 from scrub.verbs.setup import references
@@ -61,7 +62,7 @@ def bench_of(
     claim, source = sound(hypothesis, expecting=False)
     rows = np.sort(references(claim, ROWS, 0))
     experiment = experiment_of(claim, rows, Protocol(ablation=ablation), source.tokenizer)
-    return CircuitBench.of(experiment, open_weights(source, None, "float32", claim.data), circuit, seed)
+    return CircuitBench.of(experiment, open_weights(source, Backend(), claim.data), circuit, seed)
 
 
 @cache

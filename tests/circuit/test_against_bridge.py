@@ -284,7 +284,7 @@ def test_direct_paths_as_by_transformer_lens(name: str, channel: str) -> None:
         removed = Circuit(edges=frozenset((edge,)))
         agree(bench, model, bench.outputs([removed], without=True)[0], expected, row=0)
         paths = parse_path(f"0.1 -> {receiver}.{channel} ~all~> logits", experiment.graph)
-        along = bench_for(experiment, model.weights, paths, 0, None, lambda n: None)
+        along = bench_for(experiment, model.weights, paths, 0, None)
         agree(along, model, along.runner.paths([paths])[0], expected, row=0)
 
 
@@ -296,7 +296,7 @@ def test_activation_patching(name: str, direction: str) -> None:
     experiment = experiment_on(model, ablation="paired", direction=direction)
     for text in ("1.2", "mlp 0 @ A", "embed @ END"):
         paths = parse_path(f"{text} ~all~> logits", experiment.graph)
-        bench = bench_for(experiment, model.weights, paths, 0, None, lambda n: None)
+        bench = bench_for(experiment, model.weights, paths, 0, None)
         start, new = sides(model, bench)
         inputs = {c: value for c, value in start.items() if c in (EMBED, POS)}
         sender, base = paths[0].sender, start

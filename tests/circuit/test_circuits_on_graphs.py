@@ -169,7 +169,7 @@ def test_paths(ablation: str, direction: str, seed: int) -> None:
     experiment = experiment_on(rng, ablation, direction)
     model = model_of(experiment)
     paths = random_paths(rng, model, rng.choice([1, 1, 2, 3]))
-    bench = bench_for(experiment, None, paths, seed, draws_of(ablation), lambda n: None)
+    bench = bench_for(experiment, None, paths, seed, draws_of(ablation))
 
     def plain(path: Path) -> Any:
         hops = [(hop.receiver, hop.channel, model.passed(hop.through)) for hop in path.hops]

@@ -227,8 +227,7 @@ def test_effects_are_those_of_two_direct_runs_on_the_measuring_half(name: str, a
 def test_no_part_of_a_random_circuit_is_called_needed(seed: int) -> None:
     """Wrong heads with the right embeddings: of each four, one at least is missing without which nothing is found."""
     bench = bench_of("either", true("either"), seed)
-    graph, output = bench.experiment.graph, bench.experiment.output
-    [wrong] = random_circuits(true("either"), graph, bench.passed, output, 1, seed, outside=True)
+    [wrong] = random_circuits(true("either"), bench.universe, 1, seed, outside=True)
     found = minimality(bench, wrong, 30)
     assert len(found) == 7
     assert [n.part for n in found if n.p is None or n.p < 0.05] == []

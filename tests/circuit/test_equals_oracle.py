@@ -207,7 +207,7 @@ def test_paths(kind: str, ablation: str, direction: str, text: str) -> None:
     if kind == "neox parallel":  # its MLPs do not read their own layer's heads
         text = text.replace("0.1 -> mlp 0 -> ", "0.1 -> mlp 1 -> logits; 0.1 -> ").replace("1.0.v -> mlp 1", "1.0.v")
     paths = [path for piece in text.split(";") for path in parse_path(piece, experiment.graph)]
-    bench = bench_for(experiment, model, paths, 3, drawn(ablation), lambda n: None)
+    bench = bench_for(experiment, model, paths, 3, drawn(ablation))
 
     def expected(call: int) -> torch.Tensor:
         row = int(bench.calls.reference[call])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from fractions import Fraction
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import pytest
@@ -13,7 +16,6 @@ from scrub.circuit.significance import (
     LEVEL,
     MOST_ROWS,
     POWER_ROWS,
-    at_least,
     dependence,
     enough,
     equivalence,
@@ -40,21 +42,37 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
 # binomial tails
 
 
-@pytest.mark.parametrize("n", [1, 2, 29, 100, 1001])
-@pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.6, 0.9, 0.999, 1.0])
-def test_tails_are_those_of_scipy(n: int, p: float) -> None:
-    for k in {0, 1, n // 2, int(n * p), min(int(n * p) + 5, n), n, n + 1}:
-        assert at_least(k, n, p) == pytest.approx(stats.binom.sf(k - 1, n, p), rel=1e-10, abs=1e-300)
+def chance(n: int, p: Fraction, counts: Iterable[int]) -> float:
+    """P(Bin(n, p) is one of `counts`), in whole numbers."""
+    return float(sum(comb(n, k) * p**k * (1 - p) ** (n - k) for k in counts))
 
 
-@pytest.mark.parametrize(("p", "k"), [(0.9, 90_500), (0.9, 93_000), (0.5, 50_000), (0.6, 61_500), (1e-5, 9)])
-def test_tails_of_many_trials_keep_their_digits(p: float, k: int) -> None:
-    assert at_least(k, 100_000, p) == pytest.approx(stats.binom.sf(k - 1, 100_000, p), rel=1e-10)
+@pytest.mark.parametrize("n", [1, 2, 29, 100])
+@pytest.mark.parametrize("q", ["1/10", "1/2", "9/10"])
+def test_wins_are_binomial_tails(n: int, q: str) -> None:
+    p, better = Fraction(q), Fraction(99, 100)
+    tails = [chance(n, p, range(k, n + 1)) for k in range(n + 1)]
+    power = chance(n, better, [k for k in range(n + 1) if tails[k] <= LEVEL])
+    for k in {0, 1, n // 2, int(n * p), n}:
+        found = won(k, n, float(p))
+        assert found.p == pytest.approx(tails[k], rel=1e-10)
+        assert found.power == pytest.approx(power, rel=1e-10)
 
 
-def test_no_trials() -> None:
-    assert at_least(0, 0, 0.5) == 1
-    assert at_least(1, 0, 0.5) == 0
+@pytest.mark.parametrize(
+    ("above", "below", "ties"), [(1, 0, 0), (8, 1, 0), (9, 1, 1), (30, 20, 0), (0, 0, 4), (150, 200, 7)]
+)
+def test_equivalence_is_two_binomial_tails(above: int, below: int, ties: int) -> None:
+    n, excess = above + below + ties, abs(above - below)
+    excess = max(excess - (n - excess) % 2, 0)
+    found = equivalence(rows(above, below, ties), 0.0)
+    far = [k for k in range(n + 1) if abs(2 * k - n) >= excess]
+    assert found.p == pytest.approx(chance(n, Fraction(6, 10), far), rel=1e-10)
+
+
+def test_many_trials_keep_their_digits() -> None:
+    assert won(100_000, 100_000, 0.999, 1.0).p == pytest.approx(0.999**100_000, rel=1e-9)
+    assert won(99_999, 100_000, 0.999, 1.0).p == pytest.approx(0.999**99_999 * (0.001 * 100_000 + 0.999), rel=1e-9)
 
 
 # wins

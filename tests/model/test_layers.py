@@ -21,11 +21,11 @@ from scrub.model.layers import (
     pattern,
     project,
     rotate,
-    trace,
     unembed,
     visible,
     write,
 )
+from scrub.model.trace import trace
 from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Rotary, Transformer
 
 F64 = torch.float64

@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from model.tiny_models import hugging_face, native
 from scrub.errors import ModelError
-from scrub.model.layers import trace, unembed
+from scrub.model.layers import unembed
 from scrub.model.load import load
+from scrub.model.trace import trace
 
 DATA = Path(os.environ.get("SCRUB_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 WEIGHT = "transformer.h.0.attn.c_proj.weight"

@@ -7,6 +7,7 @@ from attrs import evolve
 
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.errors import ModelError
+from scrub.model.memory import Backend
 from scrub.model.open import open_weights
 from scrub.model.source import find
 
@@ -14,7 +15,7 @@ from scrub.model.source import find
 def test_zoo_weights_have_the_shape_of_their_card() -> None:
     for name in ("induction", "brackets", "names", "compiled-induction", "compiled-compose"):
         source = find(f"zoo:{name}")
-        assert open_weights(source, None, "float32").shape.n_layers == source.graph.shape.n_layers
+        assert open_weights(source, Backend()).shape.n_layers == source.graph.shape.n_layers
 
 
 def test_weights_of_another_shape_are_refused() -> None:
@@ -22,9 +23,9 @@ def test_weights_of_another_shape_are_refused() -> None:
     assert isinstance(source.graph, TransformerGraph)
     other = evolve(source, graph=evolve(source.graph, shape=evolve(source.graph.shape, n_heads=8, d_mlp=64)))
     with pytest.raises(ModelError, match=r"n_heads 4 instead of 8, d_mlp 0 instead of 64\. Give the loaded"):
-        open_weights(other, None, "float32")
+        open_weights(other, Backend())
 
 
 def test_an_unknown_dtype_is_refused() -> None:
     with pytest.raises(ModelError, match=r"dtype 'float16' is unknown: float32 \(the default\) or float64"):
-        open_weights(find("zoo:induction"), None, "float16")
+        open_weights(find("zoo:induction"), Backend(dtype="float16"))

@@ -17,8 +17,9 @@ from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError
 from scrub.model import selfcheck
 from scrub.model.configuration import unknown, unread
-from scrub.model.layers import attend, trace, unembed
+from scrub.model.layers import attend, unembed
 from scrub.model.selfcheck import probe, probe_data, rounding_check, self_check
+from scrub.model.trace import trace
 from scrub.model.transformer import adapt, bridge_of
 from scrub.model.weights import Transformer
 

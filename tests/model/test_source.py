@@ -21,11 +21,12 @@ from scrub.claims.text import words
 from scrub.errors import DataError, ModelError
 from scrub.model import source
 from scrub.model.computation import Computation
-from scrub.model.known import SHAPES, shape_of_config
-from scrub.model.layers import trace, unembed
+from scrub.model.known import shape_of_config, shapes
+from scrub.model.layers import unembed
 from scrub.model.load import load
 from scrub.model.resolve import data_of
 from scrub.model.source import find
+from scrub.model.trace import trace
 from scrub.model.transformer import adapt
 
 CONFIG: dict[str, Any] = {
@@ -89,7 +90,7 @@ def test_a_directory_below_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_well_known_name_needs_no_file() -> None:
-    assert transformer("gpt2").shape == SHAPES["gpt2"] == transformer("gpt2-small").shape
+    assert transformer("gpt2").shape == shapes()["gpt2"] == transformer("gpt2-small").shape
     assert find("gpt2").tokenizer is None
 
 
@@ -275,7 +276,7 @@ def test_a_name_of_the_hubs_is_read_from_its_files(tmp_path: Path, monkeypatch: 
     assert found.tokenizer is not None
     assert found.tokenizer.get_vocab_size() == 3
     asked.clear()
-    assert transformer("gpt2-small").shape == SHAPES["gpt2"]  # the table first, under the hub's own name
+    assert transformer("gpt2-small").shape == shapes()["gpt2"]  # the table first, under the hub's own name
     assert asked == [("gpt2", "tokenizer.json")]
 
 

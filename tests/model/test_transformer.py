@@ -11,8 +11,9 @@ from torch import Tensor
 
 from model.tiny_models import EXACT, ROUNDED, bridged, native
 from scrub.errors import ModelError
-from scrub.model.layers import attend, expand, norm, project, trace, unembed, visible, write
+from scrub.model.layers import attend, expand, norm, project, unembed, visible, write
 from scrub.model.selfcheck import digest, probe, self_check
+from scrub.model.trace import trace
 from scrub.model.transformer import adapt, official_name
 from scrub.model.weights import Transformer
 

@@ -18,7 +18,8 @@ from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import NamedMetric, parse_metric
 from scrub.metrics import Arguments
-from scrub.model.layers import ACTIVATIONS, Steps, expand, pattern, trace, unembed, visible
+from scrub.model.layers import ACTIVATIONS, Steps, expand, pattern, unembed, visible
+from scrub.model.trace import trace
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
 from scrub.proposals.forward import Passes, PatchBatch
 from scrub.proposals.methods import Asked, find

@@ -1,23 +1,13 @@
-"""Agreement, recall costs, Student's t and the bound, against scipy and by simulation."""
+"""Agreement, recall costs, Student's t and the bound, against scipy, closed forms and by simulation."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
-from scrub.proposals.agreement import agreement, overhead, pearson, ranks, recall_costs
-from scrub.proposals.bound import differences, largest
-from scrub.score.student import quantile, tail, welch
-
-NUMBERS = st.lists(st.integers(-5, 5), min_size=3, max_size=30)
-
-
-@given(NUMBERS)
-def test_ranks_share_ties(x: list[int]) -> None:
-    np.testing.assert_allclose(ranks(np.array(x, float)), stats.rankdata(x))
+from scrub.proposals.agreement import agreement, overhead, pearson, recall_costs
+from scrub.proposals.bound import differences, largest, welch
 
 
 def test_correlations_are_scipy_s() -> None:
@@ -62,12 +52,16 @@ def test_costs_of_recall() -> None:
     assert overhead([]) is None
 
 
-@pytest.mark.parametrize("freedom", [1.3, 2.0, 7.7, 31.0, 254.2, 1e5])
-def test_student_is_scipy_s(freedom: float) -> None:
-    for t in (-2.0, 0.0, 0.4, 1.0, 3.5, 40.0):
-        assert tail(t, freedom) == pytest.approx(stats.t.sf(t, freedom), rel=1e-9)
-    for level in (0.9, 0.99, 0.999):
-        assert quantile(level, freedom) == pytest.approx(stats.t.ppf(level, freedom), rel=1e-8)
+def test_the_bound_adds_student_s_quantile_of_each_node() -> None:
+    """With two degrees of freedom t is (2a - 1) / sqrt(2a (1 - a)), with one tan(pi (a - 1/2)) (Student 1908)."""
+    for a in (0.9, 0.99, 0.999):
+        two, one = (2 * a - 1) / np.sqrt(2 * a * (1 - a)), np.tan(np.pi * (a - 0.5))
+        assert largest(((0.5, 0.1, 2.0), (0.4, 0.1, 1.0)), a) == pytest.approx(
+            max(0.5 + two / 10, 0.4 + one / 10), rel=1e-9
+        )
+        assert largest(((0.5, 0.0, np.inf), (0.1, 0.01, 2.0)), a) == pytest.approx(
+            max(0.5, 0.1 + two / 100), rel=1e-9
+        )
 
 
 def test_welch_is_scipy_s() -> None:

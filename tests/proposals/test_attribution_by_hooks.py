@@ -21,7 +21,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import parse_slots
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.experiment import resolve
-from scrub.circuit.sweep import cases_of, sweep_paths
+from scrub.circuit.sweep import bench_for, cases_of, sweep_paths
 from scrub.claims.metric import parse_metric
 from scrub.claims.protocol import Protocol
 from scrub.model.transformer import adapt
@@ -180,7 +180,8 @@ def swept(model: Transformer, told: Text, direction: str, at: Any) -> dict[tuple
     )  # fmt: skip
     to = "~all~> logits"
     cases = cases_of("embed heads attn mlps" if model.shape.d_mlp else "embed heads attn", to, at, experiment.graph)
-    found = sweep_paths(experiment, model, cases, to, 0, None, {}, lambda n: None)
+    bench = bench_for(experiment, model, [path for _, paths in cases for path in paths], 0, None)
+    found = sweep_paths(bench, cases, to, {})
     return {(effect.sender, effect.at): effect.effect for effect in found.effects}
 
 

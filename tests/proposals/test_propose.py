@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 import scrub
+from plugged import kept_apart
 from scrub import Dataset, Hypothesis
 from scrub.claims.collect import collect
+from scrub.claims.wording import plug_in
 from scrub.proposals import setup as setups
 from scrub.proposals.bound import ASSUMPTION
 from scrub.proposals.methods import names
@@ -251,7 +253,7 @@ def test_direct_attribution_tells_its_source_tokens() -> None:
     assert max(shares, key=lambda s: s.share).position == "IO"  # it copies the name it attends to
 
 
-def test_a_new_file_is_a_new_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_file_is_a_new_method(tmp_path: Path) -> None:
     from scrub.proposals import methods
 
     source = (Path(methods.__file__).parent / "atp.py").read_text()
@@ -263,9 +265,10 @@ def _twice(batch, asked):
     return {kind: 2 * found for kind, found in at_base(batch, asked.kinds).items()}
 """
     )
-    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
-    assert "twice-atp" in names()
-    single, double = (at_hand(method=m, rows=6, verify=0, draws=0, edges=False) for m in ("atp", "twice-atp"))
+    with kept_apart():
+        plug_in(tmp_path)
+        assert "twice-atp" in names()
+        single, double = (at_hand(method=m, rows=6, verify=0, draws=0, edges=False) for m in ("atp", "twice-atp"))
     assert scores(double) == pytest.approx({name: 2 * score for name, score in scores(single).items()})
 
 

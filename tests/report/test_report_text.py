@@ -169,9 +169,11 @@ def test_it_is_said_whether_values_or_paths_were_tested(
 
 
 def test_the_words_of_swaps_are_explained_once_and_are_those_of_the_page(result: Any) -> None:
-    from scrub.report.page.diagnostics import diagnostics
+    from scrub.report.page.sections import StoredClaim, StoredPicture
+    from scrub.report.page.sections.diagnostics import blocks
 
-    (shown,) = [block for block in diagnostics(result.to_dict()) if getattr(block, "head", ()) == HEAD]
+    stored = StoredClaim(result.to_dict(), StoredPicture("", {}, "", [], []), "")
+    (shown,) = [block for block in blocks(stored) if getattr(block, "head", ()) == HEAD]
     assert all(f"{sentence[1:]}." in shown.caption for sentence in LEGEND)
     assert LEGEND[0] in "\n".join(details(result))
     assert LEGEND[0] not in "\n".join(details(result, legend=False))

@@ -17,7 +17,8 @@ from scrub import Dataset, Hypothesis, Interpretation, Metric, claim, embed, log
 from scrub.claims.collect import collect
 from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
-from scrub.model.layers import trace, unembed
+from scrub.model.layers import unembed
+from scrub.model.trace import trace
 from scrub.score.interchange import JOINT, donors
 from scrub.score.patched import Patch, PatchedTransformer
 from strategies_models import named

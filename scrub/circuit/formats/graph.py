@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from scrub.anatomy.edges import Edge, Part, Parts
+from scrub.anatomy.graphs import ModelGraph
+from scrub.circuit.formats import Format
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.circuit.formats.named import named_parts
 from scrub.errors import ClaimError, some
@@ -19,11 +21,11 @@ FORM = "a graph of EAP-IG or MIB"
 _SIZES = ("n_layers", "n_heads", "d_model")
 
 
-def is_graph(data: Mapping[Any, Any]) -> bool:
+def is_graph(data: Mapping[Any, Any], graph: ModelGraph | None = None) -> bool:
     return isinstance(data.get("edges"), dict)
 
 
-def parts_of_graph(data: Mapping[Any, Any]) -> Parts:
+def parts_of_graph(data: Mapping[Any, Any], graph: ModelGraph | None = None) -> Parts:
     """The edges that are in the graph; `made_for` what its `cfg` says. Raises ClaimError."""
     edges, nodes, cfg = data["edges"], _mapping(data, "nodes"), _mapping(data, "cfg")
     if edges and not any(_marked(value) for value in edges.values()):
@@ -85,3 +87,9 @@ def _whole_components(nodes: Mapping[Any, Any]) -> None:
             f"read as {FORM}: of {some(partial)} only some neurons are in the graph, but circuits here are made of "
             "whole components. Store a graph that was pruned by edges or by nodes."
         )
+
+
+FORMAT = Format(
+    'a graph of EAP-IG or MIB as JSON: {"cfg": ..., "nodes": ..., "edges": {"a9.h6->logits": {"in_graph": true}}}',
+    is_graph, parts_of_graph, whole=True, place=3,
+)  # fmt: skip

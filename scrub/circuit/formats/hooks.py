@@ -16,8 +16,11 @@ from typing import Any
 from attrs import frozen
 
 from scrub.anatomy.edges import Edge, Part, Parts
+from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.table import TABLE
+from scrub.circuit.formats import Format
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.errors import ClaimError, did_you_mean
 
@@ -59,10 +62,10 @@ class _Hook:
         if self.layer is None:
             return Component(_START[self.name])
         kind = _KINDS[self.name]
-        return Component(kind) if kind == "logits" else Component(kind, self.layer, self.head)
+        return Component(kind, self.layer, self.head) if TABLE[kind].layered else Component(kind)
 
 
-def looks_hooked(value: Any) -> bool:
+def looks_hooked(value: Any, graph: ModelGraph | None = None) -> bool:
     return "hook_" in (value if isinstance(value, str) else repr(value))
 
 
@@ -71,7 +74,7 @@ def is_hooked_edge(data: Any) -> bool:
     return _is_edge(data) or _is_marked(data)
 
 
-def parts_of_hooks(entries: Iterable[Entry]) -> Parts:
+def parts_of_hooks(entries: Iterable[Entry], graph: ModelGraph | None = None) -> Parts:
     """The edges; `made_for` the number of layers that `hook_resid_post` tells. Raises ClaimError."""
     listed = list(entries)
     ends = {layer for entry in listed if (layer := _end(entry.value)) is not None}
@@ -104,7 +107,7 @@ def _parts(value: Any, last: int | None) -> tuple[Part, ...]:
         raise ClaimError(f"hook_resid_post is read as the logits, of layer {last} alone, the last one named.")
     if receiver.at != sender.at:
         raise ClaimError("both ends of an edge stand at one position.")
-    channel = receiver.name[5] if receiver.component().kind == "head" else "input"
+    channel = receiver.name[5] if receiver.component().traits.attends else "input"
     at = None if receiver.at is None else Slot("", receiver.at)
     return (Edge(sender.component(), receiver.component(), channel, at),)
 
@@ -164,7 +167,7 @@ def _hook(name: str, index: Iterable[Any]) -> _Hook:
         within = f"blocks.{match[1]}." if match else "blocks.0."
         known = (*_START, *(within + kind for kind in _KINDS))
         raise ClaimError(f"{name!r} is no hook that an edge joins.{did_you_mean(name, known)}")
-    headed = _KINDS.get(hook.name) == "head" and hook.layer is not None
+    headed = hook.layer is not None and TABLE[_KINDS[hook.name]].is_head
     if more or (at and at[0] is not None) or headed != (head is not None):
         raise ClaimError(f"{name} is indexed {'[:, :, head]' if headed else '[:]'}.")
     return hook
@@ -177,3 +180,8 @@ def _number(item: Any, name: str) -> int | None:
     if not text.isdecimal():
         raise ClaimError(f"{text!r} is no index of {name}.")
     return int(text)
+
+
+FORMAT = Format(
+    f"edges of ACDC, lines or JSON: {EXAMPLES}", looks_hooked, parts_of_hooks, one=is_hooked_edge, place=4
+)

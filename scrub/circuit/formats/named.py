@@ -8,10 +8,13 @@ named too. EAP-IG (Hanna et al. 2024): `input->a0.h0<q>`, `a9.h6->logits`; its `
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from scrub.anatomy.edges import Part, parse_parts
+from scrub.anatomy.edges import Part, Parts, parse_parts
 from scrub.anatomy.graphs import ModelGraph
+from scrub.circuit.formats import Format
+from scrub.circuit.formats.entries import Entry, gather
 from scrub.errors import ClaimError, nearest
 
 FORM = "names of components and edges (ours, auto-circuit's, EAP-IG's)"
@@ -62,3 +65,11 @@ def _meant(text: str) -> str:
         if near and end.strip() not in (*known, *known.values()):
             return f" Did you mean {known[near]!r}?"
     return ""
+
+
+def parts_of_names(entries: Iterable[Entry], graph: ModelGraph | None) -> Parts:
+    """Raises ClaimError with every bad name."""
+    return Parts(tuple(gather(entries, FORM, lambda value: named_parts(value, graph))))
+
+
+FORMAT = Format(f"names, one a line or a JSON list: {EXAMPLES}", looks_named, parts_of_names, place=1, general=True)

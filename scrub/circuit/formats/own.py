@@ -12,6 +12,7 @@ from typing import Any
 from scrub.anatomy.edges import Edge, Node, Part, Parts
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
+from scrub.circuit.formats import Format
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.circuit.formats.named import named_parts
 from scrub.errors import ClaimError, did_you_mean
@@ -20,7 +21,7 @@ FORM = "our JSON of nodes and edges"
 _KEYS = ("nodes", "edges", "made_for", "roles", "computation")
 
 
-def is_own(data: Mapping[Any, Any]) -> bool:
+def is_own(data: Mapping[Any, Any], graph: ModelGraph | None = None) -> bool:
     return any(isinstance(data.get(key), list) for key in ("nodes", "edges"))
 
 
@@ -73,7 +74,7 @@ def _members(key: str, value: Any, computed: bool, graph: ModelGraph | None) -> 
 
 
 def _is_computed(part: Part) -> bool:
-    return (part.component if isinstance(part, Node) else part.receiver).traits.form == "{name}"
+    return (part.component if isinstance(part, Node) else part.receiver).traits.is_node
 
 
 def _computed(name: Any) -> tuple[Part, ...]:
@@ -84,3 +85,9 @@ def _computed(name: Any) -> tuple[Part, ...]:
     if len(words) == 3 and words[1] == "->":
         return (Edge(Component.for_node(words[0]), Component.for_node(words[2]), words[0]),)
     raise ClaimError("a part of a computation graph is written h1 or h1 -> h2.")
+
+
+FORMAT = Format(
+    'JSON of ours: {"nodes": ["9.6 @ END"], "edges": ["7.3 -> 9.9.q"]}',
+    is_own, parts_of_own, whole=True, writes=own_data, place=2, general=True,
+)  # fmt: skip

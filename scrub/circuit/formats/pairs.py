@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from scrub.anatomy.edges import Edge, Part, Parts
+from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
+from scrub.circuit.formats import Format
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.errors import ClaimError, did_you_mean
 
@@ -33,7 +35,7 @@ _BETWEEN = re.compile(r"""[\s\[\](){}"',:\d.e+-]*|[\s\[\](){},:"']*nan[\s\[\](){
 Fields = dict[str, Any]
 
 
-def looks_paired(value: Any) -> bool:
+def looks_paired(value: Any, graph: ModelGraph | None = None) -> bool:
     text = value if isinstance(value, str) else repr(value)
     return "Node(" in text or "'kind'" in text or '"kind"' in text
 
@@ -54,7 +56,7 @@ def parts_from_pairs(pairs: Iterable[Any]) -> Parts:
     return found
 
 
-def parts_of_pairs(entries: Iterable[Entry]) -> Parts:
+def parts_of_pairs(entries: Iterable[Entry], graph: ModelGraph | None = None) -> Parts:
     """The edges; `made_for` the number of layers that a `logits` node tells. Raises ClaimError."""
     ends = set[int]()
     found = gather(entries, FORM, lambda value: _parts(value, ends))
@@ -98,14 +100,14 @@ def _fields(node: Any) -> Fields:
 
 def _edge(writer: Fields, reader: Fields, ends: set[int]) -> Edge:
     sender, receiver = _component(writer, _WRITERS, "writer"), _component(reader, _READERS, "reader")
-    if receiver.kind == "logits" and (layer := _number(reader, "layer")) is not None:
+    if receiver.traits.is_output and (layer := _number(reader, "layer")) is not None:
         if ends and layer not in ends:
             raise ClaimError(f"logits are read after layer {layer} here and after layer {min(ends)} before.")
         ends.add(layer)
     places = [_number(node, "position") for node in (writer, reader)]
     if places[0] != places[1]:
         raise ClaimError(f"both ends of an edge stand at one position, not at {places[0]} and {places[1]}.")
-    channel = reader["kind"][0] if receiver.kind == "head" else "input"
+    channel = reader["kind"][0] if receiver.traits.attends else "input"
     return Edge(sender, receiver, channel, None if places[0] is None else Slot("", places[0]))
 
 
@@ -132,3 +134,9 @@ def _number(node: Fields, name: str) -> int | None:
     if isinstance(value, bool) or not re.fullmatch(r"\d+", str(value)):
         raise ClaimError(f"{name} {value!r} is no number from 0.")
     return int(value)
+
+
+FORMAT = Format(
+    f"pairs of TransformerLens, lines or JSON: {EXAMPLES}",
+    looks_paired, parts_of_pairs, one=is_pair, braces=True, place=5,
+)  # fmt: skip

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Callable, Sequence
 
 from attrs import evolve, field, frozen
 
+from scrub.anatomy.names import Component
+from scrub.claims.wording import METHODS
 from scrub.errors import ClaimError, did_you_mean
 from scrub.proposals.attribute import Scores
 from scrub.proposals.edges import Edges
 from scrub.proposals.forward import PatchBatch
 from scrub.proposals.nodes import KINDS
+from scrub.proposals.proposal import SourceShare
+from scrub.proposals.setup import Setup
+
+__path__ = METHODS.path
 
 RECOMMENDED = "recommended"  # no method of its own: the best of several for each kind of node
 
@@ -40,7 +44,9 @@ class Method:
     [row sender reader] where a method has any. `inside` says that its source takes absolute values per row, before
     the mean over rows; `magnitude` that its estimates are never negative; `rules` are its own. `gradient` is false
     where it needs no derivative of the metric, `elsewhere` true where it takes some away from the base run, too;
-    `takes` names what it reads of `rules`, `steps`, `over`, `points`.
+    `takes` names what it reads of `rules`, `steps`, `over`, `points`. `exact` says that its estimates are the effects
+    themselves, so that nothing is left to verify; `softmax` that it has queries and keys where the pattern is held
+    constant. `shares(setup, nodes)` tells where the first heads among nodes take what they write from.
     """
 
     summary: str
@@ -55,17 +61,20 @@ class Method:
     elsewhere: bool = False
     takes: tuple[str, ...] = ()
     caution: str = ""
+    exact: bool = False
+    softmax: bool = False
+    shares: Callable[[Setup, Sequence[Component]], tuple[SourceShare, ...]] | None = None
     name: str = field(default="")
 
 
 def names() -> tuple[str, ...]:
     """The methods' names, `eap-ig` for the file eap_ig.py."""
-    return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__)))
+    return tuple(sorted(name.replace("_", "-") for name in METHODS.names()))
 
 
 def find(name: str) -> Method:
-    """The method of a name. Raises ClaimError for one that is unknown."""
+    """The method of a name. Raises ClaimError for one that is unknown, PlugInError for a file that fails."""
     if name not in names():
         known = (RECOMMENDED, *names())
         raise ClaimError(f"method={name!r} is unknown.{did_you_mean(str(name), known)} Known: {', '.join(known)}.")
-    return evolve(import_module(f"{__name__}.{name.replace('-', '_')}").METHOD, name=name)
+    return evolve(METHODS.load(__name__, name.replace("-", "_"), Method), name=name)

@@ -12,7 +12,7 @@ from torch import Tensor
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import TABLE
-from scrub.model.layers import pattern, visible
+from scrub.model.block import patterns
 from scrub.proposals.attribute import Scores, over_positions, product, stacked
 from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
@@ -53,11 +53,10 @@ def by_source(batch: PatchBatch) -> Float[Tensor, "row layer head t"]:
     """
     direction = batch.at_answer(final_direction(batch))
     found: list[Tensor] = []
-    positions = torch.arange(batch.base.shape[1], device=batch.base.device).expand(batch.base.shape)
     for layer, block in enumerate(batch.model.blocks):
         attn = block.attn
         q, k, v = (batch.base_values[channel, layer] for channel in ("q", "k", "v"))
-        shares = pattern(q, k, visible(attn, positions, positions, batch.lengths), attn.scale)
+        shares = patterns(attn, q, k, batch.lengths)
         at = shares[torch.arange(len(q), device=q.device), :, batch.answer]
         toward = torch.einsum("hed,rd->rhe", attn.W_O, direction)
         found.append(at * torch.einsum("rthe,rhe->rht", v, toward))
@@ -100,5 +99,6 @@ METHOD = Method(
     "direct logit attribution, Elhage et al. 2021; Wang et al. 2022 (arXiv 2211.00593)",
     nodes,
     kinds=("embed", "head", "attn", "mlp", "resid"),
+    shares=shares,
     caution="direct effects alone: what later layers make of a node is not in its score",
 )

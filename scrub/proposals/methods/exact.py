@@ -25,4 +25,4 @@ def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     return found
 
 
-METHOD = Method("activation patching, one node at a time", "exact", nodes, gradient=False)
+METHOD = Method("activation patching, one node at a time", "exact", nodes, gradient=False, exact=True, softmax=True)

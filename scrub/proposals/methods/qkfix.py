@@ -70,4 +70,5 @@ METHOD = Method(
     nodes,
     inside=True,
     takes=("rules",),
+    softmax=True,
 )

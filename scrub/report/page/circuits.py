@@ -9,7 +9,7 @@ from scrub.circuit.cost import COMPLETE, MINIMAL, TESTS
 from scrub.claims.titles import short_name
 from scrub.report.criteria import LEVEL, some_of
 from scrub.report.page.blocks import Block, Code, Part, Section, Words, facts, part, table
-from scrub.report.page.rerun import provenance
+from scrub.report.page.provenance import provenance
 from scrub.report.page.words import MARKS, chance, number, settings, several, share
 
 Criteria = Mapping[str, Any]

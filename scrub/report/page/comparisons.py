@@ -20,8 +20,8 @@ from scrub.report.page.blocks import (
     part,
     table,
 )
+from scrub.report.page.provenance import provenance
 from scrub.report.page.redrawn import pareto
-from scrub.report.page.rerun import provenance
 from scrub.report.page.words import chance, number, settings, several, share, span
 from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM, labels
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scrub.anatomy.table import TABLE
 from scrub.claims.titles import short_name
 from scrub.report.page.blocks import Block, Code, Picture, Section, Words, facts, items, part, table
+from scrub.report.page.provenance import provenance
 from scrub.report.page.redrawn import heat_map
-from scrub.report.page.rerun import provenance
 from scrub.report.page.words import rate, settings, several, share
 from scrub.report.ranked import number, size
 
@@ -41,7 +42,7 @@ def _nodes(p: Proposal) -> list[Block | None]:
     """In the order of what is known best, without the stream as a whole, as the terminal lists them."""
     ranked = [
         (rank, n) for rank, n in enumerate(p["nodes"], 1)
-        if n["kind"] != "resid" and (n["kind"] != "embed" or n["position"] is not None)
+        if not TABLE[n["kind"]].is_stream and (not TABLE[n["kind"]].given or n["position"] is not None)
     ] or list(enumerate(p["nodes"], 1))  # fmt: skip
     ranked.sort(key=lambda found: -_best(found[1]))
     signed = "absolute" in p["aggregate"]

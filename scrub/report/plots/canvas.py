@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from scrub.claims.wording import names, wording
+from scrub.claims.wording import METRICS
 from scrub.errors import ScrubError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def marked(figure: Any, x: float, column: int, note: str = "") -> None:
 def with_unit(metric: str) -> str:
     """`logit_diff(io, s1) (logits)`: a metric as an axis names it; one of a user's own has no unit that is known."""
     name = metric.partition("(")[0]
-    unit = wording(name).unit if name in names() else ""
+    unit = METRICS.said(name).unit if name in METRICS.names() else ""
     return f"{metric} ({unit})" if unit else metric
 
 

@@ -30,10 +30,9 @@ def proposal_plot(p: Proposal) -> Figure:
             figure.add_trace(
                 go.Scatter(x=[a.score, b], y=[label] * 2, mode="lines", line=line, hoverinfo="skip", showlegend=False)
             )
-    figure.add_trace(_marks("estimate", [n.score for n in nodes], labels, nodes, CONTROL, "circle-open"))
-    exact = [(n.exact, label, n) for n, label in zip(nodes, labels, strict=True) if n.exact is not None]
-    found = [e for e, _, _ in exact], [label for _, label, _ in exact], [n for _, _, n in exact]
-    figure.add_trace(_marks("patched", *found, CLAIM, "circle"))
+    figure.add_trace(_marks("estimate", [n.score for n in nodes], nodes, CONTROL, "circle-open"))
+    exact = [(n.exact, n) for n in nodes if n.exact is not None]
+    figure.add_trace(_marks("patched", [e for e, _ in exact], [n for _, n in exact], CLAIM, "circle"))
     of = "mean |effect|" if is_absolute(p) else "mean effect"
     figure.update_xaxes(title_text=f"{of} on {with_unit(clean(p.metric))}")
     figure.update_yaxes(title_text="node", type="category", categoryorder="array", categoryarray=labels[::-1])
@@ -44,7 +43,8 @@ def _label(node: Ranked) -> str:
     return clean(node.node if node.position is None else f"{node.node} @ {node.position}")
 
 
-def _marks(title: str, values: list[float], labels: list[str], nodes: list[Ranked], colour: str, symbol: str) -> Any:
+def _marks(title: str, values: list[float], nodes: list[Ranked], colour: str, symbol: str) -> Any:
+    labels = [_label(node) for node in nodes]
     words = [
         f"{label}<br>estimate {n.score:+.4g} by {clean(n.method)}<br>"
         + ("not patched" if n.exact is None else f"patched {n.exact:+.4g}")

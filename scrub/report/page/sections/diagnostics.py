@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scrub.report.page.blocks import Block, facts, items, table
+from scrub.report.page.sections import ClaimSection, StoredClaim
 from scrub.report.page.words import UNDEFINED, capital, number, several, share, span
 from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.score.verdict import ROUNDING
@@ -13,8 +14,9 @@ from scrub.score.verdict import ROUNDING
 Result = Mapping[str, Any]
 
 
-def diagnostics(result: Result) -> list[Block | None]:
+def blocks(stored: StoredClaim) -> list[Block | None]:
     """Everything that was found beside the scores."""
+    result = stored.result
     described = result["diagnostics"]
     return [
         items([f"Warning: {text}" for text in described["warnings"]]),
@@ -94,3 +96,6 @@ def _adversary(adversary: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         ("adversary", f"the worst swaps found recover {span(adversary)}, on {several(adversary['rows'], 'row')}"),
         ("swaps made", made), ("swaps left out", left),
     ]  # fmt: skip
+
+
+SECTION = ClaimSection("Diagnostics", blocks, place=6)

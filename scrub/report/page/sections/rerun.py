@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from scrub.report.page.blocks import Block, Code, Folded, facts
+from scrub.report.page.provenance import provenance
+from scrub.report.page.sections import ClaimSection, StoredClaim
 
 
-def rerun(result: Mapping[str, Any], command: str) -> list[Block | None]:
-    """The command of one claim, what it ran on, and the stored numbers. Raises KeyError for what is no result."""
+def blocks(stored: StoredClaim) -> list[Block | None]:
+    """The command of one claim, what it ran on, and the stored numbers."""
+    result, command = stored.result, stored.command
     model = result["provenance"]["model"]
     asked = f"scrub test {shlex.quote(result['hypothesis'])}{command}"
     return [
@@ -27,15 +30,4 @@ def _device(model: Mapping[str, Any], command: str) -> str:
     return "" if device == "cpu" or "--device" in command else f" --device {device}"
 
 
-def provenance(result: Mapping[str, Any]) -> list[tuple[str, str] | None]:
-    """Model, data, digests and versions, a name with each."""
-    found = result["provenance"]
-    model = found["model"]
-    return [
-        ("model", str(model["name"])),
-        *[(name, str(model[name])) for name in ("revision", "processing", "dtype", "device") if model.get(name)],
-        ("claim", f"digest {result['digest']}") if "digest" in result else None,
-        ("data", f"digest {found['data']}") if "data" in found else None,
-        ("intervals", str(found["interval"])) if "interval" in found else None,
-        ("versions", ", ".join(f"{name} {number}" for name, number in found.get("versions", {}).items())),
-    ]
+SECTION = ClaimSection("Run it again", blocks, place=7)

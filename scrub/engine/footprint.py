@@ -1,0 +1,80 @@
+"""What the contexts of a program's steps take, in bytes: what is held of each until its last reader, and its work."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from attrs import frozen
+
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL
+from scrub.anatomy.transformer import TransformerGraph
+from scrub.claims.resolved import Claim
+from scrub.engine.needs import passed_heads, passed_mlps
+from scrub.engine.plan import Leaf, Program, SiteShape, Stream
+from scrub.model.weights import Transformer
+
+
+@frozen(eq=False, slots=False)
+class Footprint:
+    """The bytes of one context of every step, at the length of the longest row of the pool."""
+
+    claim: Claim
+    model: Transformer
+    program: Program
+
+    @cached_property
+    def held(self) -> list[int]:
+        """The value of a context of each step: of a stream, what it shows at every moment at which it is read."""
+        return [self._size(self._held(number, step)) for number, step in enumerate(self.program.steps)]
+
+    @cached_property
+    def work(self) -> list[int]:
+        """What is filled while a context of each step is computed, beside its value."""
+        return [self._size(self._work(number, step)) for number, step in enumerate(self.program.steps)]
+
+    def _size(self, numbers: int) -> int:
+        return numbers * self.model.dtype.itemsize
+
+    @cached_property
+    def _longest(self) -> int:
+        return int(self.claim.data.lengths.max())
+
+    def _places(self, step: Leaf | SiteShape) -> int:
+        return self._longest if ALL in step.slots else max(1, len(step.slots))
+
+    def _held(self, number: int, step: Leaf | Stream | SiteShape) -> int:
+        if isinstance(step, Stream):
+            places = 1 if step.slot is not None else self._longest
+            return places * len(self.program.times.get(number, ())) * self.model.shape.d_model
+        return self._places(step) * sum(map(self._width, step.components))
+
+    def _width(self, component: Component) -> int:
+        shape = self.model.shape
+        return len(component.heads(shape)) * shape.d_head if component.traits.attends else shape.d_model
+
+    def _work(self, number: int, step: Leaf | Stream | SiteShape) -> int:
+        if isinstance(step, Leaf):
+            return 0
+        shape = self.model.shape
+        mlp = 3 * shape.d_mlp + 4 * shape.d_model
+        if isinstance(step, Stream):
+            graph, until = self.claim.graph, max(self.program.times.get(number, (0,)))
+            assert isinstance(graph, TransformerGraph)
+            places = 1 if step.slot is not None else self._longest
+            heads = max(map(len, passed_heads(self.claim, until).values()), default=0)
+            through = mlp if passed_mlps(self.claim, graph, until) else 0
+            return places * (4 * shape.d_model + max(through, self._attention(heads, places)))
+        heads = sum(len(c.heads(shape)) for c in step.components if c.traits.attends)
+        local = mlp if any(c.traits.local for c in step.components) else 0
+        read = 3 * self._longest * shape.d_model if self.program.dense and heads else 0  # norms of whole streams
+        places = self._places(step)
+        return read + places * max(local, 2 * shape.d_model) + self._keys(heads) + places * heads * self._longest
+
+    def _attention(self, heads: int, places: int) -> int:
+        """Queries to z of passed-through heads, and a row of the pattern, at one position."""
+        return heads * (5 * self.model.shape.d_head + places)
+
+    def _keys(self, heads: int) -> int:
+        """Keys and values of a row, as they are stored and as they are put together."""
+        return 4 * self._longest * heads * self.model.shape.d_head

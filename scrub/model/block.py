@@ -1,0 +1,110 @@
+"""One layer, step by step: read, norm, project, attend, write; read, norm, MLP.
+
+Every pass is made of these steps: the plain one (`scrub.model.trace`), streams, sites and mean rows of the engine,
+circuits of components, wirings of edges and paths, and, with other `Steps`, gradients. What a form of layer does
+otherwise than others is said here, once; `scrub.model.layers` has the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.anatomy.table import CHANNELS
+from scrub.model.layers import PLAIN, Steps, Tap, expand, kv_head, mlp, pattern, project, visible, write
+from scrub.model.weights import Attn, Block
+
+
+def attention_reads(block: Block, x: Float[Tensor, "*batch d"], steps: Steps = PLAIN) -> Float[Tensor, "*batch d"]:
+    """What heads project, of the stream that attention reads."""
+    return steps.norm(block.ln1, x)
+
+
+def read_heads(
+    block: Block, channel: str, x: Float[Tensor, "*batch n d"], heads: Sequence[int], at: Int[Tensor, "*batch n"]
+) -> Float[Tensor, "*batch n heads e"]:
+    """The queries, keys or values that some query heads have of a stream."""
+    return as_read(block.attn, channel, heads, lambda held: read_held(block, channel, x, held, at))
+
+
+def read_held(
+    block: Block, channel: str, x: Float[Tensor, "*batch n d"], held: Sequence[int], at: Int[Tensor, "*batch n"]
+) -> Float[Tensor, "*batch n held e"]:
+    """The same, keys and values of key/value heads: each once, however many query heads read it."""
+    return project(block.attn, channel, attention_reads(block, x), held, at)
+
+
+def held_by(attn: Attn, channel: str, heads: Sequence[int]) -> list[int]:
+    """The heads whose q, k or v some query heads read: themselves, or their distinct key/value heads in order."""
+    return list(heads) if channel == "q" else sorted({kv_head(attn, head) for head in heads})
+
+
+def as_read(
+    attn: Attn, channel: str, heads: Sequence[int], made: Callable[[list[int]], Float[Tensor, "*batch held e"]]
+) -> Float[Tensor, "*batch heads e"]:
+    """`made` of the heads that are read, one for each query head that reads it."""
+    held = held_by(attn, channel, heads)
+    found = made(held)
+    take = list(range(len(heads))) if channel == "q" else [held.index(kv_head(attn, head)) for head in heads]
+    return found if take == list(range(len(held))) else found[..., take, :]
+
+
+def mixed(
+    attn: Attn, q: Float[Tensor, "row q h e"], k: Float[Tensor, "row t h e"], v: Float[Tensor, "row t h e"],
+    at: Int[Tensor, "row q"], lengths: Int[Tensor, " row"], steps: Steps = PLAIN,
+) -> Float[Tensor, "row q h e"]:  # fmt: skip
+    """The z of queries at positions `at`, from the keys of the first t positions."""
+    return steps.attend(q, k, v, visible(attn, at, positions_of(k), lengths), attn.scale)
+
+
+def patterns(
+    attn: Attn, q: Float[Tensor, "row t h e"], k: Float[Tensor, "row t h e"], lengths: Int[Tensor, " row"]
+) -> Float[Tensor, "row h q t"]:
+    """The attention pattern of every position."""
+    return pattern(q, k, visible(attn, positions_of(q), positions_of(k), lengths), attn.scale)
+
+
+def after_attention(
+    block: Block, x: Float[Tensor, "*batch d"], out: Float[Tensor, "*batch d"]
+) -> Float[Tensor, "*batch d"]:
+    """The stream after attention, given what all heads write."""
+    return x + (out if block.attn.b_O is None else out + block.attn.b_O)
+
+
+def mlp_reads(
+    block: Block, before: Float[Tensor, "*batch d"], after: Float[Tensor, "*batch d"]
+) -> Float[Tensor, "*batch d"]:
+    """Which stream the MLP reads: that after attention, where parallel that before."""
+    return before if block.parallel else after
+
+
+def mlp_writes(
+    block: Block, x: Float[Tensor, "*batch d"], steps: Steps = PLAIN, tap: Tap | None = None
+) -> Float[Tensor, "*batch d"]:
+    """What the MLP writes, given the stream that it reads; `tap` hears of `neurons`, where they are known."""
+    assert block.mlp is not None
+    return mlp(block.mlp, x if block.ln2 is None else steps.norm(block.ln2, x), steps, tap)
+
+
+def layer(
+    block: Block, x: Float[Tensor, "row t d"], lengths: Int[Tensor, " row"], tap: Tap, steps: Steps = PLAIN
+) -> Float[Tensor, "row t d"]:
+    """A whole layer; `tap` hears of every array of it, as `scrub.model.trace.trace` names them."""
+    attn, at = block.attn, positions_of(x)
+    read = attention_reads(block, x, steps)
+    q, k, v = (tap(c, project(attn, c, read, None, at, steps.own)) for c in CHANNELS)
+    k, v = tap("k_read", expand(attn, k)), tap("v_read", expand(attn, v))
+    z = tap("z", mixed(attn, q, k, v, at, lengths, steps))
+    after = after_attention(block, x, tap("attn_out", write(attn, z)))
+    if block.mlp is None:
+        return after
+    mid = tap("mlp_input", tap("resid_mid", mlp_reads(block, x, after)))
+    return after + tap("mlp_out", mlp_writes(block, mid, steps, tap))
+
+
+def positions_of(x: Float[Tensor, "row t *rest"]) -> Int[Tensor, "row t"]:
+    """The position of everything in an array over all positions."""
+    return torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])

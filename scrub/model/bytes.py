@@ -1,0 +1,27 @@
+"""What one row takes while a transformer runs on it, in bytes: what a `Memory` is asked to fit.
+
+Counted are the largest arrays that are alive together; small ones, and what a library holds for itself, are not.
+"""
+
+from __future__ import annotations
+
+from scrub.model.weights import Transformer
+
+
+def row_bytes(model: Transformer, length: int) -> int:
+    """What a row fills while a layer runs on it: streams, queries to z, scores of a head's keys, neurons."""
+    s = model.shape
+    each = 8 * s.d_model + 4 * s.n_heads * s.d_head + s.n_heads * length + 3 * s.d_mlp
+    return length * each * model.dtype.itemsize
+
+
+def values_bytes(model: Transformer, length: int) -> int:
+    """What all writers of a row write at every position, with the streams between them."""
+    s = model.shape
+    each = s.n_layers * (s.n_heads * s.d_head + 3 * s.d_model) + 3 * s.d_model
+    return length * each * model.dtype.itemsize
+
+
+def logits_bytes(model: Transformer, copies: int = 4) -> int:
+    """What the logits of an answer take; a metric has them, their logarithms and those of the model beside them."""
+    return copies * model.shape.d_vocab * model.dtype.itemsize

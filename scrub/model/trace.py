@@ -1,0 +1,77 @@
+"""A whole pass: the embeddings, and layer after layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.errors import ModelError
+from scrub.model.block import layer as run_layer
+from scrub.model.layers import PLAIN, Steps
+from scrub.model.weights import Transformer
+
+Record = Callable[[str, int, Tensor], Tensor | None]
+
+
+def trace(
+    model: Transformer,
+    tokens: Int[Tensor, "row t"],
+    lengths: Int[Tensor, " row"],
+    record: Record | None = None,
+    start: tuple[int, Float[Tensor, "row t d"]] | None = None,
+    stop_layer: int | None = None,
+    steps: Steps = PLAIN,
+) -> Float[Tensor, "row t d"]:
+    """One forward pass on right-padded rows: the final residual stream, or `resid_pre` of `stop_layer`.
+
+    Calls `record(kind, layer, tensor)` in the order of computation: `embed` and `pos` (layer 0); `resid_pre`
+    [row t d]; `q` [row t h e] and `k`, `v` [row t g e] (after bias, head norms and rotary, one for each
+    key/value head); `k_read`, `v_read` [row t h e], the same as each query head reads them; `z` [row t h e];
+    `attn_out`, what all heads write, without b_O; `resid_mid`, the stream that the MLP reads (`resid_pre` where
+    parallel), and as `mlp_input` the same for the MLP alone; `neurons` [row t m]; `mlp_out`; and `resid_pre` of
+    layer `n_layers`, the final stream. Layers without an MLP record none of its four, black boxes no neurons.
+    What it returns takes the tensor's place; None leaves it. `start=(layer, resid_pre)` resumes there. Values at
+    padding have no meaning.
+    Raises ModelError for rows longer than the context.
+    """
+    first, x = (0, _embedded(model, tokens, record)) if start is None else start
+    return run_layers(model, x, lengths, record, first, stop_layer, steps)
+
+
+def run_layers(
+    model: Transformer,
+    x: Float[Tensor, "row t d"],
+    lengths: Int[Tensor, " row"],
+    record: Record | None = None,
+    first: int = 0,
+    stop_layer: int | None = None,
+    steps: Steps = PLAIN,
+) -> Float[Tensor, "row t d"]:
+    """The same from the stream before a layer on."""
+    last = len(model.blocks) if stop_layer is None else stop_layer
+    for layer in range(first, last):
+
+        def tap(kind: str, value: Tensor, layer: int = layer) -> Tensor:
+            return _recorded(record, kind, layer, value)
+
+        x = run_layer(model.blocks[layer], tap("resid_pre", x), lengths, tap, steps)
+    return _recorded(record, "resid_pre", last, x)
+
+
+def _recorded(record: Record | None, kind: str, layer: int, value: Tensor) -> Tensor:
+    other = None if record is None else record(kind, layer, value)
+    return value if other is None else other
+
+
+def _embedded(model: Transformer, tokens: Tensor, record: Record | None) -> Tensor:
+    if tokens.shape[1] > model.shape.n_ctx:
+        raise ModelError(
+            f"a row has {tokens.shape[1]} tokens, but {model.name} reads at most {model.shape.n_ctx}; "
+            "shorten the rows."
+        )
+    x = _recorded(record, "embed", 0, model.W_E[tokens])
+    if model.W_pos is None:
+        return x
+    return x + _recorded(record, "pos", 0, model.W_pos[: tokens.shape[1]].expand(x.shape))

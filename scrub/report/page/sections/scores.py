@@ -1,0 +1,32 @@
+"""What the run measured: the share recovered, the metric at its ends, what is unexplained, bits, the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scrub.report.page.blocks import Block, facts
+from scrub.report.page.sections import ClaimSection, StoredClaim
+from scrub.report.page.words import number, settings, share, span
+
+
+def blocks(stored: StoredClaim) -> list[Block | None]:
+    return [facts(_scores(stored.result))]
+
+
+def _scores(result: Mapping[str, Any]) -> list[tuple[str, str] | None]:
+    metric, off, bits = result["metric"], result["unexplained"], result["bits"]
+    ends = ", ".join(f"{name} {number(metric[name])}" for name in ("model", "scrubbed", "random"))
+    explained = "" if off["explained"] is None else f", explained {share(off['explained'])}"
+    draws = "every draw" if result["draws"] is None else f"{result['draws']} draws"
+    return [
+        ("recovered", f"{span(result['recovered'])}; bar {result['bar']:.2f}, expected {result['expect']:.2f}"),
+        (metric["name"], f"{ends}; {metric['better']} is better"),
+        ("unexplained", f"AUE {number(off['aue'])} of ATE {number(off['ate'])}{explained} (row by row)"),
+        ("bits", f"keeps {bits['kept']:.1f} of the {bits['everything']:.1f} that tell rows apart"),
+        ("sample", f"{result['rows']} rows x {draws}, seed {result['seed']}"),
+        ("options", settings(result["options"])) if result["options"] else None,
+    ]
+
+
+SECTION = ClaimSection("Scores", blocks, place=1)
