@@ -6,6 +6,7 @@ It shares the input (a checked claim, a model) with the engine and not one line 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 from attrs import field, frozen
@@ -52,7 +53,12 @@ def baseline(claim: Claim, model: Model, seed: int, reference: int, draw: int) -
 
 
 def _world(claim: Claim, model: Model) -> World:
-    return OnTransformer(claim, model) if isinstance(model, Transformer) else OnGraph(claim, model)
+    return _transformer(claim, model) if isinstance(model, Transformer) else OnGraph(claim, model)
+
+
+@lru_cache(maxsize=4)  # the plain rows of a world are those of every draw
+def _transformer(claim: Claim, model: Transformer) -> OnTransformer:
+    return OnTransformer(claim, model)
 
 
 @frozen
