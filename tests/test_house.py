@@ -237,14 +237,13 @@ MANY = {  # functions with more than five arguments, and why they have them
     "circuit": {
         "resolve": "the words of a setting, each told by its name",
         "wins": "a test's words, which it repeats in its finding",
-        "run_masked": ONE_PASS, "_layer": ONE_PASS, "run_wiring": ONE_PASS, "_attend": ONE_PASS,
+        "run_masked": ONE_PASS, "run_wiring": ONE_PASS, "_attend": ONE_PASS,
         "_channel": ONE_PASS, "_projected": ONE_PASS, "_mlps": ONE_PASS,
     },
     "model": {
         "adapt": "what a model is opened with, as the bridge takes it",
         "rounding_check": "the three models that it compares, and their rows",
-        "_llama": "the numbers of a line in a table of shapes",
-        "project": ONE_PASS, "trace": ONE_PASS, "_layer": ONE_PASS,
+        "project": ONE_PASS, "trace": ONE_PASS, "run_layers": ONE_PASS, "mixed": ONE_PASS, "_attend": ONE_PASS,
     },
     "proposals": {
         "reads_of": "one step of a search that holds no state",

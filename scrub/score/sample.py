@@ -230,14 +230,14 @@ def _expected(
     """The expectations of `EXPECTED` for some reference rows."""
     rows: list[list[float]] = []
     for reference, own in zip(references.tolist(), model, strict=True):
-        score = Scorer(bench, reference, own)
+        score = RowScorer(bench, reference, own)
         answer, baseline = exact.answer(reference), exact.baseline(reference)
         rows.append([d.mean(f) for f in (score.metric, score.distance) for d in (answer, baseline)])
     return dict(zip(EXPECTED, np.array(rows).T, strict=True))
 
 
 @frozen(eq=False)
-class Scorer:
+class RowScorer:
     """The metric of answers for one reference row."""
 
     bench: ClaimBench

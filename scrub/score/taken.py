@@ -20,7 +20,7 @@ from scrub.errors import MetricError, ModelError
 from scrub.score.blocks import Arrays, NumberBlock, gathered, key
 from scrub.score.cost import few_draws
 from scrub.score.result import ratio
-from scrub.score.sample import ROWS_AT_ONCE, ClaimBench, Samples, Scorer, at_once, chunks
+from scrub.score.sample import ROWS_AT_ONCE, ClaimBench, Samples, RowScorer, at_once, chunks
 from scrub.score.statistics import Interval, interval
 
 Dropped = frozenset[ClaimPart]
@@ -138,6 +138,6 @@ def _scrubbed(bench: ClaimBench, calls: Calls, drawn: dict[str, Drawn]) -> Array
 def _expected(
     bench: ClaimBench, exact: Exact, roots: Sequence[Occurrence], references: Int[np.ndarray, " row"]
 ) -> Arrays:
-    scorers = [(reference, Scorer(bench, reference, 0.0)) for reference in references.tolist()]
+    scorers = [(reference, RowScorer(bench, reference, 0.0)) for reference in references.tolist()]
     table = [[exact.answer(row, root).mean(score.metric) for root in roots] for row, score in scorers]
     return {"without": np.array(table)}
