@@ -21,12 +21,20 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from scrub import Dataset
 from scrub.claims.collect import collect
+from scrub.engine.draw import all_swaps
 from scrub.engine.on_transformer import TransformerRows
+from scrub.engine.plan import compile_tree
+from scrub.engine.without import bare
 from scrub.model.resolve import sound
 from scrub.model.transformer import adapt, bridge_of
 from scrub.model.weights import Transformer
+from scrub.score.controls import shuffled
+from scrub.score.cost import Budget
+from scrub.score.explain import quick_effects
 from scrub.score.measure import TransformerAnswers
+from scrub.score.parts import what_parts_earn
 from scrub.score.sample import ClaimBench, compile_claim, sample
+from scrub.score.taken import Taken
 from scrub.verbs.setup import references
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,6 +99,29 @@ def speed(vocabulary: int) -> dict[str, float]:
     best = best_of(runs, ROUNDS)
     unit = best.pop("forward")
     return {name: value / unit / (DRAWS if name.endswith("draws") else 1) for name, value in best.items()}
+
+
+def passes_beside(vocabulary: int) -> dict[str, float]:
+    """What a test costs beside the claim's own draws, in units of these: 26 heads through MLPs, rows cached.
+
+    Whatever the verdict: of a random model nothing is recovered, and every pass is made all the same.
+    """
+    weights = adapt(bridge_of(model_of(vocabulary), "GPT2LMHeadModel"))
+    bench = claim_of("mlps", rows_of(16, vocabulary), weights)
+    rows = TransformerRows.run(bench.claim, weights, [bench.program, compile_tree(bench.claim, *bare(bench.tree))])
+    bench = evolve(bench, rows=rows, measured=TransformerAnswers(bench.claim, rows))
+    used = references(bench.claim, None, 0)
+    samples = sample(bench, used, DRAWS, 0)
+    budget = Budget.of(all_swaps(bench.tree, bench.claim), len(used), DRAWS)
+    runs: dict[str, Callable[[], object]] = {
+        "own": lambda: sample(bench, used, DRAWS, 0),
+        "what parts earn": lambda: what_parts_earn(Taken(bench, samples, 0)),
+        "shuffled values": lambda: shuffled(bench, used, 0),
+        "what breaks it": lambda: quick_effects(bench, samples, budget, 0),
+    }
+    best = best_of(runs, 2)
+    own = best.pop("own")
+    return {name: value / own for name, value in best.items()} | {"together": sum(best.values()) / own}
 
 
 def memory(through: str) -> None:

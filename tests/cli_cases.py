@@ -1,4 +1,4 @@
-"""Files of claims for tests of the command line: a small graph, one thing wrong at a time."""
+"""What tests of the command line share: files of claims about a small graph, and its commands in this process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+import scrub as package
+from scrub.claims.text import words
 from scrub.cli.group import main
 from scrub.storage import stored
 
@@ -51,6 +53,9 @@ def make(build=places, story=story, **changed):
     setting = dict(model=graph, data=rows, metric=Metric(right), predicts="sum", expect=recovers(0.9))
     return claim(story, **{**setting, **changed})(build)
 """
+GOOD = "good = make()"
+FOIL = 'foil = make(odd).foil("g is the remainder")'
+NAN = "make(metric=Metric(lambda o, r: math.{} if r.columns['a'] == 1 else 0.0))"
 FALSE = """
 def odd():
     return dict(half=nodes("g"), b=nodes("b"), answer=nodes("out").reads(g="half", b="b"))
@@ -64,6 +69,26 @@ def scrub(*arguments: object) -> Result:
     if found.exception is not None and not isinstance(found.exception, SystemExit):
         raise found.exception
     return found
+
+
+def results(output: str) -> list[dict[str, Any]]:
+    found = json.loads(output, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert list(found) == ["scrub", "results"]
+    assert found["scrub"] == package.__version__
+    return found["results"]
+
+
+def model_directory(path: Path, vocabulary: tuple[str, ...] | None = ("w0", "w1", "w2", "w3")) -> Path:
+    """A directory with a config.json and, unless it is None, a tokenizer.json of whole words; no weights."""
+    path.mkdir()
+    config = {"model_type": "gpt2", "n_embd": 8, "n_head": 2, "n_layer": 2, "vocab_size": 20, "n_positions": 8}
+    (path / "config.json").write_text(json.dumps(config))
+    if vocabulary is not None:
+        made: Any = words(("w0", *vocabulary[1:]) if vocabulary else ("w0",))
+        raw = json.loads(made.to_str())
+        raw["model"]["vocab"] = {word: i for i, word in enumerate(vocabulary)}
+        (path / "tokenizer.json").write_text(json.dumps(raw))
+    return path
 
 
 def rewrite(folder: Path, name: str, content: dict[str, Any]) -> None:

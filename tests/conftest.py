@@ -4,6 +4,9 @@ import os
 
 import pytest
 
+import typed
+
+typed.install()
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -6,12 +6,14 @@ It shares the input (a checked claim, a model) with the engine and not one line 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 from attrs import field, frozen
 
 from reference_models import Frame, OnGraph, OnTransformer, Values, World, index
 from scrub.anatomy.names import Component
+from scrub.claims.parts import ClaimPart
 from scrub.claims.placement import PlacedSite
 from scrub.claims.resolved import Claim
 from scrub.claims.values import key
@@ -19,15 +21,20 @@ from scrub.model.computation import Computation
 from scrub.model.weights import Transformer
 
 Made = list[tuple[str, str, int]]
+Dropped = frozenset[ClaimPart]
 Model = Computation | Transformer
 
 
-def scrubbed(claim: Claim, model: Model, seed: int, reference: int, draw: int, made: Made | None = None) -> Any:
+def scrubbed(
+    claim: Claim, model: Model, seed: int, reference: int, draw: int, made: Made | None = None,
+    dropped: Dropped = frozenset(),
+) -> Any:  # fmt: skip
     """run(answer, x) for one reference row and one draw: the output node's value, or the logits `[v]`.
 
-    `made` collects every draw as (kind, path, row).
+    `made` collects every draw as (kind, path, row); `dropped` parts of the claim are left out.
     """
-    oracle = Oracle(claim, _world(claim, model), seed, reference, draw, [] if made is None else made)
+    world = _world(claim, model)
+    oracle = Oracle(claim, world, seed, reference, draw, [] if made is None else made, dropped=dropped)
     output = claim.placement.output
     (value,) = oracle.run(output, claim.placement.placed[output].sites[0], reference, "answer").values()
     return value
@@ -46,7 +53,12 @@ def baseline(claim: Claim, model: Model, seed: int, reference: int, draw: int) -
 
 
 def _world(claim: Claim, model: Model) -> World:
-    return OnTransformer(claim, model) if isinstance(model, Transformer) else OnGraph(claim, model)
+    return _transformer(claim, model) if isinstance(model, Transformer) else OnGraph(claim, model)
+
+
+@lru_cache(maxsize=4)  # the plain rows of a world are those of every draw
+def _transformer(claim: Claim, model: Transformer) -> OnTransformer:
+    return OnTransformer(claim, model)
 
 
 @frozen
@@ -59,14 +71,16 @@ class Oracle:
     reference: int
     number: int
     made: Made = field(repr=False)
+    dropped: Dropped = field(default=frozenset(), kw_only=True)
 
     def run(self, name: str, placed: PlacedSite, row: int, path: str) -> Values:
         """The value that a site of the variable `name` takes when it is called for `row`."""
         site, graph = placed.site, self.claim.graph
         leaf = self.claim.placement.placed[name].leaf and name != self.claim.placement.output
-        given = self.children(placed, row, path)
+        given = self.children(name, placed, row, path)
         made: Values = {}
-        for component in sorted(site.components, key=graph.order):
+        here = self.left(name, placed) if site.is_linked else site.components
+        for component in sorted(here, key=graph.order):
             frames = self.frames(component, leaf, row, path)
             before = {k: v for k, v in made.items() if site.is_linked and graph.order(k[0]) < graph.order(component)}
             contexts = {c: self.world.context(f, given.get(c, {}) | before) for c, f in frames.items()}
@@ -102,7 +116,11 @@ class Oracle:
             row = int(self.claim.pair[row])
         return Frame(row, plain(row))
 
-    def children(self, placed: PlacedSite, row: int, path: str) -> dict[str, Values]:
+    def left(self, name: str, placed: PlacedSite) -> list[Component]:
+        """The components of a site that are not dropped."""
+        return [c for c in placed.site.components if ClaimPart(name, placed, c) not in self.dropped]
+
+    def children(self, name: str, placed: PlacedSite, row: int, path: str) -> dict[str, Values]:
         """What each channel is given: every site of every parent, each run on its donor."""
         steps = {
             (parent, site): f"{'+'.join(placed.channels_of(parent))}:{site.site.canonical}"
@@ -113,11 +131,18 @@ class Oracle:
         for (parent, site), step in steps.items():
             group = self.group(parent, placed.parents())
             shared = [s for (member, _), s in steps.items() if member in group] if len(group) > 1 else [step]
-            alike = [d for d in self.stratum(row) if all(self.agree(member, d, row) for member in group)]
+            left = self.left(parent, site)
+            channels = [
+                c for c in placed.channels_of(parent) if ClaimPart(name, placed, None, c, parent) not in self.dropped
+            ]
+            if not left or not channels:
+                continue
+            told = [member for member in group if ClaimPart(member) not in self.dropped]
+            alike = [d for d in self.stratum(row) if all(self.agree(member, d, row) for member in told)]
             donor = self.draw("donor", f"{path}/{' & '.join(sorted(shared))}", alike)
             value = self.run(parent, site, donor, f"{path}/{step}")
-            for channel in placed.channels_of(parent):
-                given[channel] |= value
+            for channel in channels:
+                given[channel] |= {where: v for where, v in value.items() if where[0] in left}
         return given
 
     def group(self, parent: str, present: tuple[str, ...]) -> set[str]:

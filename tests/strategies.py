@@ -22,6 +22,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import RESTS, SCOPES, Hypothesis, claim, recovers
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import Metric
+from scrub.claims.parts import ClaimPart, parts_of
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Place, Site, attn, embed, heads, inside, logits, mlps, nodes, pos, resid
 from scrub.model.computation import Computation
@@ -30,6 +31,13 @@ from strategies_models import named, random_graph, random_rows, random_transform
 
 TRIES = 200
 SLOTS = ("A", "B", "END", "NEAR", "A B", "B END", "B-1", "-1", "all")
+
+
+def some_sets(claim: Claim, rng: Random) -> list[frozenset[ClaimPart]]:
+    """No part of a claim, each of four parts alone, and a few of its parts together."""
+    parts = parts_of(claim)
+    alone = rng.sample(parts, min(4, len(parts)))
+    return [frozenset(), *(frozenset([part]) for part in alone), frozenset(rng.sample(parts, min(3, len(parts))))]
 
 
 def random_graph_claim(rng: Random) -> tuple[Hypothesis, Computation, Dataset]:

@@ -25,7 +25,7 @@ DATA = {  # file -> the digest of its rows
     "either": "32d66b432439c15a5d6dfd5b23dc9e2c",
     "induction": "057ec810e610f789aa143031b7b69556",
     "ioi": "d6cec709c104e2980cd8c93af1e40f0d",
-    "names": "495190dcdd1ddf3288346ef24c227657",
+    "names": "af2a3aa4b48021c516eb4d333d655724",
 }
 CLAIMS = {
     "brackets::brackets": "285db8fcda6702575b58fba826bdff3d",
@@ -44,10 +44,10 @@ CLAIMS = {
     "induction::no_match": "90918770d6dd3b803043e1c0fa8ec95e",
     "ioi::ioi": "83a2e45d22467422f29ca6a2d0fbfffa",
     "ioi::one_inhibition_head": "f5f3f7dc3834effcb7a410202fd0506b",
-    "names::names": "f9771732019ff6fca7c31c37aad1ef17",
-    "names::wrong_mover": "ab9974e09a8288d2b1b4f517f74e9877",
-    "names::no_query": "f4d93f13ca4d962ce6056f96aef3be9a",
-    "names::doubled_only": "6c01f6d369b29a9f3f39b4d2cc065600",
+    "names::names": "f4b6e0269cf430c10ec7957a97d5db53",
+    "names::wrong_mover": "3c1809b9a3ec1f69e46cd73d6ab15538",
+    "names::no_query": "d1f09f1bebaa74324a9c09db0f7bedb1",
+    "names::doubled_only": "8a74fe25e596086c9ec10595791131e9",
 }
 
 

@@ -13,7 +13,7 @@ from scrub import Hypothesis
 from scrub.claims.collect import collect
 from scrub.engine.cost import Pass, Verb
 from scrub.score.patched import PatchedTransformer
-from scrub.verbs.setup import Bar
+from scrub.verbs.setup import Bar, references
 
 GALLERY = Path(__file__).parents[1] / "hypotheses"
 ROWS, DRAWS = 24, 3
@@ -58,6 +58,7 @@ def test_a_test_makes_the_calls_that_were_planned(heard: Told) -> None:
     assert calls["wrong_mover: controls"] == wanted["shuffled values"].calls == 20 * ROWS
     looked = wanted["what breaks it (--explain, if refuted)"]
     assert 0 < calls["wrong_mover: what breaks it"] == looked.calls <= wanted["draws"].calls
+    assert calls["wrong_mover: parts"] == wanted["without each part"].calls
     assert calls == totals
     assert wanted["rows of the pool"].forwards == 400
     assert "what breaks it (if refuted)" in planned(names(), "test")
@@ -87,9 +88,12 @@ def test_criteria_run_no_more_than_was_planned_and_not_much_less(heard: Told) ->
 
 
 def _abc() -> int:
-    """The rows that means are taken over."""
-    data = names().data() if callable(names().data) else names().data
-    return int(np.sum([row.columns["is_abc"] for row in data.rows]))
+    """The rows that means are taken over: those of the templates that the reference rows have."""
+    claim = scrub.check(names()).claim
+    assert claim is not None
+    rows = [row.columns for row in claim.data.rows]
+    met = {rows[row]["template"] for row in references(claim, ROWS, 0)}
+    return int(np.sum([row["is_abc"] and row["template"] in met for row in rows]))
 
 
 def test_a_proposal_passes_no_more_than_was_planned(heard: Told) -> None:

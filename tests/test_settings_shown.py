@@ -78,11 +78,14 @@ CLAIM: dict[str, list[dict[str, Any]]] = {  # setting -> what it is changed to
     "empty": [{"empty": "self"}],
     "through": [{"through": "j"}],
     "together": [{"together": [("mid", "side")]}],
+    "noise": [{"noise": "w"}],
     "seen": [{"seen": tuple(row.input_digest for row in ROWS.rows[:2])}],
+    "spare": [{"spare": "mid h"}],
     "model": [{"model": model(2)}],
     "data": [{"data": rows_of(row.columns for row in ROWS.rows[1:])}],
     "metric": [{"metric": SQUARE}, {"metric": Metric(ERROR.function, better="higher", name="error")}],
-    "expect": [{"expect": recovers(0.9)}, {"expect": recovers(0.3, any_swaps=True)}],
+    "expect": [{"expect": recovers(0.9)}, {"expect": recovers(0.3, any_swaps=True)},
+               {"expect": recovers(0.3, interchange=0.5)}],
     "criteria": [
         {"criteria": protocol(ablation="resample")}, {"criteria": protocol(direction="denoising")},
         {"criteria": protocol(group="kind")}, {"criteria": protocol(reference="most")},
@@ -110,7 +113,7 @@ VERBS: dict[str, Callable[..., Any]] = {
 SAMPLE = {"model": model(2), "rows": 10, "seed": 5}
 PROTOCOL = {"ablation": "zero", "direction": "denoising", "group": "kind", "reference": "most", "level": "edges"}
 GIVEN: dict[str, dict[str, Any]] = {  # verb -> argument -> what it is changed to
-    "test": {**SAMPLE, "draws": 4, "exact": True, "controls": "none", "explain": False},
+    "test": {**SAMPLE, "draws": 4, "exact": True, "controls": "none", "parts": "none", "explain": False},
     "explain": {**SAMPLE, "draws": 4, "row": 3},
     "compare": {**SAMPLE, "draws": 4, "exact": True, "controls": "none"},
     "interchange": {**SAMPLE, "draws": 4},

@@ -13,7 +13,9 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import check_geometry
+from scrub.claims.holds import HeldSite, Where, held
 from scrub.claims.hypothesis import Hypothesis, place_of
+from scrub.claims.inputs import check_noise, unvaried
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import AnyMetric, parse_metric, predicted
 from scrub.claims.placement import Placement, place, sites_of, structure
@@ -23,6 +25,7 @@ from scrub.claims.seen import Seen, leave_out, seen_warnings, too_few_left
 from scrub.claims.setting import Setting, check_setting, check_tokens
 from scrub.claims.sites import Place, Site
 from scrub.claims.size import too_large
+from scrub.claims.spare import unknown_spare
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, canonical, equal
 from scrub.claims.warn import token_warnings, warnings_of
@@ -101,7 +104,7 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
     passed, wrong = _passed(hypothesis, subject.graph)
     problems += [*wrong, *_columns(hypothesis.story, subject.graph, data)]
     placement, wrong = _placement(hypothesis, subject.graph, passed, data)
-    problems += wrong
+    problems += [*wrong, *check_noise(hypothesis.options, subject.graph, hypothesis.story, placement)]
     setting = None
     if metric is not None and len(data):
         everywhere = placement is not None and any(
@@ -113,15 +116,18 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
             problems += check_tokens(metric, data, subject.tokenizer, subject.vocabulary, subject.context)
     values, wrong = run_story(hypothesis.story, placement, data)
     problems += wrong
+    holding, wrong = held(placement, hypothesis.story, subject.graph, data) if placement else ({}, [])
+    problems += wrong
     if placement is not None and not _structural(problems):
         problems += too_large(placement)
-    return _conclude(hypothesis, subject, data, problems, metric, placement, passed, setting, values, seen)
+    return _conclude(hypothesis, subject, data, problems, metric, placement, passed, setting, values, seen, holding)
 
 
 def _conclude(
     hypothesis: Hypothesis, subject: Subject, data: Dataset, problems: list[Problem],
     metric: AnyMetric | None, placement: Placement | None, passed: frozenset[Component],
     setting: Setting | None, values: dict[str, tuple[Value, ...]], seen: Seen,
+    holding: Mapping[Where, HeldSite],
 ) -> Checked:  # fmt: skip
     shown = tuple(located(problems, hypothesis.title, hypothesis.file, hypothesis.line))
     outputs = hypothesis.story.outputs()
@@ -133,11 +139,12 @@ def _conclude(
         return Checked(hypothesis, shown, (), accuracy)  # warnings speak of claims that are sound
     warned = warnings_of(hypothesis, placement, values, accuracy)
     warned += (*seen_warnings(seen, int(scored.sum())), *data.origin.notes)
+    warned += tuple(unvaried(placement, subject.graph, data, setting))
     if subject.graph.sequence:
         warned += tuple(token_warnings(metric, data, subject.tokenizer, placement.answer))
     claim = Claim(
         hypothesis, subject.graph, data, placement, passed, metric, values,
-        setting.stratum, setting.scored, setting.rest_from, setting.pair, accuracy, warned, seen,
+        setting.stratum, setting.scored, setting.rest_from, setting.pair, accuracy, warned, seen, holding,
     )  # fmt: skip
     return Checked(hypothesis, shown, warned, accuracy, claim)
 
@@ -173,7 +180,7 @@ def _placement(
     if sites is None:
         return None, [*problems, *structure(hypothesis.story)]
     placement, wrong = place(hypothesis.story, sites, graph)
-    problems += wrong
+    problems += [*wrong, *unknown_spare(hypothesis, sites)]
     if placement is not None and len(data):
         problems += [*check_geometry(placement, graph, passed, data), *_together(hypothesis, placement)]
     return placement, problems

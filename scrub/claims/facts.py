@@ -12,7 +12,10 @@ from typing import Any
 from attrs import asdict, fields
 
 from scrub.claims.dataset import Dataset
+from scrub.claims.holds import HeldSite
+from scrub.claims.hypothesis import Expectation
 from scrub.claims.placement import PlacedSite
+from scrub.claims.plain import to_plain
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Inside
@@ -36,11 +39,16 @@ def facts_of(claim: Claim, model: str | None, revision: str | None = None) -> Fa
         ],
         "sites": _sites(claim),
         "metric": str(claim.metric),
-        "expect": asdict(hypothesis.expect) if hypothesis.expect else None,
+        "expect": _expected(hypothesis.expect) if hypothesis.expect else None,
         "options": _lists(hypothesis.options.deviations()),
         "criteria": _lists(_criteria(hypothesis.criteria)),
         "foil": hypothesis.foil_reason,
     }
+
+
+def _expected(expect: Expectation) -> dict[str, Any]:
+    """An expectation as data; what came later than the first format stands there only where it is asked."""
+    return {name: value for name, value in asdict(expect).items() if value is not None}
 
 
 def _criteria(protocol: Protocol) -> dict[str, Any]:
@@ -53,14 +61,15 @@ def _sites(claim: Claim) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, where in claim.hypothesis.correspondence().items():
         placed = () if isinstance(where, Inside) else claim.placement.placed[name].sites
-        found[name] = [_site(one) for one in placed] or "inside"
+        found[name] = [_site(one, claim.held.get((name, i))) for i, one in enumerate(placed)] or "inside"
     return found
 
 
-def _site(placed: PlacedSite) -> dict[str, Any]:
-    """A site, what each channel reads spelt out."""
+def _site(placed: PlacedSite, held: HeldSite | None) -> dict[str, Any]:
+    """A site, what each channel reads spelt out; what it holds, where it says so, by the digest of what it gives."""
     site = placed.site
-    return {
+    given = {} if held is None else {"holds": [[output, json.dumps(to_plain(v))] for output, v in held.table]}
+    return given | {
         "components": [str(c) for c in site.components],
         "at": [str(slot) for slot in site.at],
         "reads": {channel: list(names) for channel, names in placed.reads},
@@ -113,6 +122,9 @@ def _placed(name: str, sites: Any) -> Iterator[str]:
         yield f"site of {name}: {where}{', linked' if site['linked'] else ''}"
         for channel, parents in site["reads"].items():
             yield from (f"site of {name}: {where}: {channel} reads {parent}" for parent in parents)
+        if "holds" in site:
+            values = len({value for _, value in site["holds"]})
+            yield f"site of {name}: {where}: holds {values} values, {digest(site['holds'], size=8)}"
         yield from (f"site of {name}: {where}: omits {parent}" for parent in site["omits"])
 
 

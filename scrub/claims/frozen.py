@@ -16,6 +16,7 @@ from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.positions import parse_slots
 from scrub.claims.facts import Facts
 from scrub.claims.freeze import CLAIM, FORMAT, ROWS, VALUES
+from scrub.claims.holds import HeldTable
 from scrub.claims.hypothesis import Expectation, Options, recovers
 from scrub.claims.metric import parse_metric
 from scrub.claims.plain import from_plain
@@ -211,7 +212,8 @@ def _place(found: Any, file: Path, name: str) -> Place:
 
 
 def _site(found: Any, file: Path, prefix: str) -> Site:
-    _check(found, _SITE, file, prefix)
+    later = {"holds": _LIST} if isinstance(found, dict) and "holds" in found else {}
+    _check(found, _SITE | later, file, prefix)
     names = _names(found["components"], file, f"{prefix}components")
     at = _names(found["at"], file, f"{prefix}at")
     reading = tuple((c, _names(read, file, f"{prefix}reads.{c}")) for c, read in found["reads"].items())
@@ -221,7 +223,19 @@ def _site(found: Any, file: Path, prefix: str) -> Site:
     if not components:
         raise ClaimError(f"{file}: field '{prefix}components' is empty.")
     omitted = _names(found["omits"], file, f"{prefix}omits")
-    return Site(components, slots, reading, omitted, found["linked"])
+    held = _held(found["holds"], file, f"{prefix}holds") if later else None
+    return Site(components, slots, reading, omitted, found["linked"], held)
+
+
+def _held(found: list[Any], file: Path, name: str) -> HeldTable:
+    """What a site's function gave: pairs of the digest of an output and a value, written as JSON."""
+    entries: list[tuple[str, Value]] = []
+    for i, entry in enumerate(found):
+        if not isinstance(entry, list) or len(entry) != 2 or not all(isinstance(part, str) for part in entry):
+            raise ClaimError(f"{file}: field '{name}[{i}]' is no pair of texts.")
+        with _field(file, f"{name}[{i}]"):
+            entries.append((entry[0], from_plain(parsed(entry[1].encode()))))
+    return HeldTable(tuple(entries))
 
 
 def _rows(text: bytes, file: Path) -> Generator[dict[str, Any]]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from attrs import evolve, field, fields, frozen, validators
 
+from scrub.anatomy.table import TABLE
 from scrub.claims.dataset import DataSource
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import Metric
@@ -34,25 +35,50 @@ SCOPES = ("occurrence", "input", "draw")
 
 @frozen
 class Expectation:
-    """The share that a claim must recover, stated beforehand; with `any_swaps`, whichever of its swaps are made."""
+    """The share that a claim must recover, stated beforehand; with `any_swaps`, whichever of its swaps are made.
+
+    `interchange` is the share of interchange interventions that every variable must pass, None where none is asked.
+    """
 
     share: float
     any_swaps: bool = False
+    interchange: float | None = None
 
     def __str__(self) -> str:
-        return f"recovers({self.share:g}{', any_swaps=True' if self.any_swaps else ''})"
+        return f"recovers({', '.join([f'{self.share:g}', *(f'{n}={v}' for n, v in self.also().items())])})"
+
+    def also(self) -> dict[str, bool | float]:
+        """What is asked beside the share."""
+        given = {"any_swaps": self.any_swaps or None, "interchange": self.interchange}
+        return {name: value for name, value in given.items() if value is not None}
 
 
-def recovers(share: float, any_swaps: bool = False) -> Expectation:
+def recovers(share: float, any_swaps: bool = False, interchange: float | None = None) -> Expectation:
     """Expect at least this share of the model's performance to be recovered, such as `recovers(0.8)`.
 
     `any_swaps=True` expects it of every subset of the swaps too: an adversary looks for one that breaks the claim.
+    `interchange=0.9` expects every variable's interchange score to be at least that (`scrub.interchange`).
+    Raises ClaimError with all that is wrong.
     """
-    if not isinstance(any_swaps, bool):
-        raise ClaimError(f"recovers(any_swaps={any_swaps!r}): write True or False.")
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-        raise ClaimError(f"recovers({share!r}): say a share above 0 and up to 1, such as recovers(0.8).")
-    return Expectation(float(share), any_swaps)
+    wrong = [] if isinstance(any_swaps, bool) else [f"recovers(any_swaps={any_swaps!r}): write True or False."]
+    if not _is_share(share):
+        wrong.append(f"recovers({share!r}): say a share above 0 and up to 1, such as recovers({_near(share, 0.8)}).")
+    if interchange is not None and not _is_share(interchange):
+        near = f"interchange={_near(interchange, 0.9)}"
+        wrong.append(f"recovers(interchange={interchange!r}): say a share above 0 and up to 1, such as {near}.")
+    if wrong:
+        raise ClaimError("  ".join(wrong))
+    return Expectation(float(share), any_swaps, None if interchange is None else float(interchange))
+
+
+def _is_share(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 < value <= 1
+
+
+def _near(value: Any, usual: float) -> str:
+    """The share that was perhaps meant: of 80 it is 0.8."""
+    percent = isinstance(value, int | float) and not isinstance(value, bool) and 1 < value <= 100
+    return f"{value / 100 if percent else usual:g}"
 
 
 def together(*names: str) -> tuple[str, ...]:
@@ -71,6 +97,29 @@ def _words(value: str | Iterable[str] | None) -> tuple[str, ...]:
     if wrong := [part for part in parts if not isinstance(part, str)]:
         raise ClaimError(f"through={wrong[0]!r}: write 'mlps', 'heads', 'all', 'mlps 0-3' or names of components.")
     return tuple(" ".join(part.split()) for part in parts if part.strip())
+
+
+def _inputs(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Names of inputs, each once and in order: which are noise is a set."""
+    parts = [] if value is None else list(value) if isinstance(value, Iterable) else [value]
+    if wrong := [part for part in parts if not isinstance(part, str)]:
+        raise ClaimError(f"noise={wrong[0]!r}: write the names of inputs, noise='seed'.")
+    words = value if isinstance(value, str) else " ".join(parts)
+    return tuple(sorted(set(words.replace(",", " ").split())))
+
+
+_NUMBERED = "|".join(kind for kind, row in TABLE.items() if row.layered and row.has_word)
+
+
+def _spared(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Names of components and variables, each once and in order: what is spare is a set. `mlp 3` is one name."""
+    parts = (
+        [value or ""] if isinstance(value, str | None) else list(value) if isinstance(value, Iterable) else [value]
+    )
+    if wrong := [part for part in parts if not isinstance(part, str)]:
+        raise ClaimError(f"spare={wrong[0]!r}: write names of components and variables, spare='9.0 subject'.")
+    text = re.sub(rf"\b({_NUMBERED})s? +(?=\d)", r"\1_", " ".join(parts).replace(",", " "))
+    return tuple(sorted(set(text.split())))
 
 
 def _groups(value: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
@@ -131,7 +180,9 @@ class Options:
     empty: str | None = field(default=None, validator=validators.optional(_one_of(("self",))))
     through: tuple[str, ...] = field(default=(), converter=_words)
     together: tuple[tuple[str, ...], ...] = field(default=(), converter=_groups)
+    noise: tuple[str, ...] = field(default=(), converter=_inputs)
     seen: tuple[str, ...] = field(default=(), converter=_digests)
+    spare: tuple[str, ...] = field(default=(), converter=_spared)
 
     def __attrs_post_init__(self) -> None:
         if self.rest == "paired" and self.pair is None:
@@ -296,9 +347,10 @@ def claim(
     Main arguments: `story`, `model` (a name, a directory, a loaded bridge, a networkx graph of functions),
     `data` (a Dataset, or a function that makes one, called once; a parameter `tokenizer` is the model's),
     `metric`, `expect=recovers(0.8)`, `criteria=protocol(...)`, how `scrub criteria` ablates what the claim leaves
-    out. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`,
-    `rest_rows`, `pair`, `empty`, `through`, `together`, and `seen`, the digests of the rows that a proposal saw, on
-    which the claim is not tested (a tuple, or one string). Raises ClaimError for a misspelt or a wrong one.
+    out. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`, `rest_rows`, `pair`, `empty`,
+    `through`, `together`, `noise` (inputs of a computation graph that explain nothing), `spare`, the components and
+    variables that may earn nothing (`spare="9.0 subject"`), and `seen`, the digests of the rows that a proposal saw,
+    on which the claim is not tested (a tuple, or one string). Raises ClaimError for a misspelt or a wrong one.
     """
     if not isinstance(story, Interpretation):
         raise ClaimError(f"@claim({story!r}): the first argument is the story, an Interpretation.")

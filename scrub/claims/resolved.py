@@ -14,11 +14,13 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import claims_of
+from scrub.claims.holds import HeldSite, Where
 from scrub.claims.hypothesis import Expectation, Hypothesis, Options
 from scrub.claims.metric import AnyMetric, Metric
 from scrub.claims.placement import Placement
 from scrub.claims.seen import Seen
 from scrub.claims.sites import Site
+from scrub.claims.spare import printed_name
 from scrub.claims.values import Value, codes, digest, fixed, joint_codes, key, printed
 
 if TYPE_CHECKING:  # a check need not wait for its import
@@ -26,10 +28,13 @@ if TYPE_CHECKING:  # a check need not wait for its import
 
 
 def _expected(expect: Expectation | None) -> object:
-    """What the digest says of an expectation: the share alone where no adversary is asked for."""
+    """What the digest says of an expectation: the share alone where no more is asked."""
     if expect is None:
         return None
-    return (expect.share, "any swaps") if expect.any_swaps else expect.share
+    asked = ("any swaps",) if expect.any_swaps else ()
+    if expect.interchange is not None:
+        asked += ("interchange", expect.interchange)
+    return (expect.share, *asked) if asked else expect.share
 
 
 def _measured(metric: AnyMetric) -> object:
@@ -45,7 +50,7 @@ class Claim:
     `values` holds every variable and placed column; `stratum` is the class of `within`; `scored` marks the
     reference rows; `rest_from` the rows that r may be; `pair` the partner of each row (-1: none).
     `accuracy` is the share of scored rows on which the story is right, None when nothing says what right is.
-    Rows that a proposal saw are in none of these; `seen` counts them.
+    Rows that a proposal saw are in none of these; `seen` counts them. `held` has the sites that say what they hold.
     """
 
     hypothesis: Hypothesis
@@ -62,6 +67,7 @@ class Claim:
     accuracy: float | None = None
     warnings: tuple[str, ...] = field(default=())
     seen: Seen = field(factory=Seen)
+    held: Mapping[Where, HeldSite] = field(factory=dict[Where, HeldSite])
     # kept by the variables on which rows agree, for this claim's values and strata
     _classes: dict[tuple[str, ...], Int[np.ndarray, " row"]] = field(factory=dict, init=False, repr=False)
 
@@ -84,6 +90,12 @@ class Claim:
     def partner(self, rows: Int[np.ndarray, " call"]) -> Int[np.ndarray, " call"]:
         """The row that is paired with each; the row itself where it has none (`empty="self"`)."""
         return np.where(self.pair[rows] < 0, rows, self.pair[rows])
+
+    @property
+    def separable(self) -> bool:
+        """Whether unclaimed inputs share a row that they need not share: rows of a transformer are not mixed."""
+        shared = self.options.rest == "resample" and self.options.rest_scope != "input"
+        return shared and not self.graph.sequence
 
     @property
     def answer(self) -> Site:
@@ -109,11 +121,13 @@ class Claim:
         )
 
     def _setting(self) -> dict[str, object]:
-        """Options that deviate, with `together` told by meaning, not by name."""
+        """Options that deviate, variables in `together` and `spare` told by meaning, not by name."""
         options = self.options.deviations()
         if "together" in options:
             groups = [sorted(self._meanings[n] for n in group) for group in self.options.together]
             options["together"] = sorted(groups)
+        if "spare" in options:
+            options["spare"] = sorted(self._meanings.get(name) or printed_name(name) for name in self.options.spare)
         return options
 
     def _ordered(self, name: str) -> list[Value]:
@@ -137,8 +151,9 @@ class Claim:
                 site.site.is_linked,
                 sorted((channel, sorted(known[parent] for parent in parents)) for channel, parents in site.reads),
                 sorted(known[parent] for parent in site.site.omitted),
+                *((self.held[name, i].digest,) if (name, i) in self.held else ()),
             )
-            for site in placed.sites
+            for i, site in enumerate(placed.sites)
         )
         partition = codes(key(value) for value in self._ordered(name))
         return digest(sites, placed.leaf, partition.tolist())

@@ -25,7 +25,8 @@ Reading = tuple[tuple[str, tuple[str, ...]], ...]
 class Site:
     """Components at named positions; `reading` maps channels to parents, `omitted` are parents cut.
 
-    `at` is empty for the nodes of a computation graph. `file` and `line` say where the site was written. A
+    `held` is a function of what the site gives, whose value is the variable's. `at` is empty for the nodes of a
+    computation graph. `file` and `line` say where the site was written. A
     site without components is one that could not be read, see `problems.collecting`; `wrong` says why.
     """
 
@@ -34,6 +35,7 @@ class Site:
     reading: Reading | None = None
     omitted: tuple[str, ...] = ()
     is_linked: bool = False
+    held: Callable[..., Any] | None = field(default=None, eq=False, repr=False)
     file: str | None = field(default=None, eq=False)
     line: int | None = field(default=None, eq=False)
     wrong: tuple[Problem, ...] = field(default=(), eq=False, repr=False)
@@ -55,6 +57,17 @@ class Site:
     def linked(self) -> Site:
         """Let the components of this site read one another's new values, in model order."""
         return evolve(self, is_linked=True)
+
+    def holds(self, function: Callable[..., Any]) -> Site:
+        """Say that a function of what the nodes give, one argument each, is the variable's value.
+
+        `nodes("c").holds(lambda c: c > 0)` is scored as a share of rows. Raises ClaimError for what is no function.
+        """
+        if not callable(function):
+            raise ClaimError(f".holds({function!r}): give a function of what a site gives, .holds(lambda c: c > 0).")
+        if self.held is not None:
+            raise ClaimError(f".holds(...) stands twice on {self}.")
+        return evolve(self, held=function)
 
     def part(self, *parts: object) -> NoReturn:
         _reserved("part")

@@ -19,6 +19,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.facts import Facts, canonical_text
 from scrub.claims.freeze import TEXT, VALUES, given
 from scrub.claims.frozen import Record, numbered, read_record
+from scrub.claims.holds import stored
 from scrub.claims.hub import Pinned
 from scrub.claims.hypothesis import Hypothesis, claim
 from scrub.claims.interpretation import Interpretation
@@ -194,7 +195,7 @@ def _resolved(hypothesis: Hypothesis, record: Record, kept: Dataset) -> Claim:
     graph = cast(ModelGraph, _Named(record.graph))
     return Claim(
         hypothesis, graph, kept, placement, frozenset(), parse_metric(record.metric), values,
-        nobody, everybody, everybody, nobody - 1,
+        nobody, everybody, everybody, nobody - 1, held=stored(placement),
     )  # fmt: skip
 
 

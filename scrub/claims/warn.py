@@ -88,7 +88,10 @@ def _constant(placement: Placement, values: dict[str, tuple[Value, ...]]) -> Ite
     for name in placement.placed:
         column = values.get(name, ())
         if len(column) > 1 and len({key(value) for value in column}) == 1:
-            yield f"{name} has the one value {column[0]!r} on all rows: any row may replace any other there."
+            yield (
+                f"{name} has the one value {column[0]!r} on all rows: any row may replace any other there. "
+                "Nothing is known of what it does: add rows in which it varies (rest_rows= says what rests are)."
+            )
 
 
 def _unreached(placement: Placement) -> Iterator[str]:

@@ -36,6 +36,13 @@ from scrub.verbs.report import save_run, write_page
 @exactly
 @controlled
 @click.option(
+    "--parts",
+    type=click.Choice(["all", "none"]),
+    default="all",
+    show_default=True,
+    help="What each part of a claim earns: the claim without each, on a few of the draws.",
+)
+@click.option(
     "--explain/--no-explain",
     default=None,
     help="Look for what breaks refuted foils too, or none (default: refuted claims, for the cost of the test).",
@@ -47,7 +54,7 @@ from scrub.verbs.report import save_run, write_page
 @reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    memory: str | None, exact: bool, controls: str | None, explain: bool | None, out: Path | None,
+    memory: str | None, exact: bool, controls: str | None, parts: str, explain: bool | None, out: Path | None,
     recompute: bool, report: bool, markdown: Path | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
@@ -66,7 +73,7 @@ def test(
         with about(hypothesis), going_on(lambda: out and KEPT.format(out)):
             result = run_test(
                 hypothesis, model, rows, draws, seed, exact, device=device, memory=memory,
-                explain=explain, controls=controls or "shuffled", out=run,
+                explain=explain, controls=controls or "shuffled", parts=parts, out=run,
             )  # fmt: skip
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)

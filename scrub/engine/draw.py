@@ -7,7 +7,7 @@ the order of row digests. So draws do not depend on batch size, row order, decla
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -43,6 +43,17 @@ class Drawn:
 
     own: Int[np.ndarray, " call"]
     rest: Int[np.ndarray, "call input"]
+
+    @classmethod
+    def joined(cls, trees: Sequence[Mapping[str, Drawn]]) -> dict[str, Drawn]:
+        """The rows of several lists of calls of one tree, after one another."""
+        return {
+            path: cls(
+                np.concatenate([drawn[path].own for drawn in trees]),
+                np.concatenate([drawn[path].rest for drawn in trees]),
+            )
+            for path in trees[0]
+        }
 
 
 @frozen(eq=False)
@@ -112,11 +123,18 @@ class Draws:
 
     def tree(self, root: Occurrence, calls: Calls) -> dict[str, Drawn]:
         """Rows for every occurrence of the tree, by path."""
+        return self.trees((root,), calls)
+
+    def trees(self, roots: Iterable[Occurrence], calls: Calls) -> dict[str, Drawn]:
+        """Rows for every occurrence of trees whose equal paths are equal occurrences, called for equal rows."""
         found: dict[str, Drawn] = {}
-        self._visit(root, calls, calls.reference, found)
+        for root in roots:
+            self._visit(root, calls, calls.reference, found)
         return found
 
     def _visit(self, node: Occurrence, calls: Calls, own: Int[np.ndarray, " call"], found: dict[str, Drawn]) -> None:
+        if node.path in found:
+            return
         found[node.path] = Drawn(own, own[:, None] if node.leaf else self.rest(node, calls, own))
         for child in node.children:
             donor = own

@@ -84,9 +84,9 @@ class Exact:
     # kept by path: the nodes that a branch reads
     _reads: dict[str, tuple[str, ...]] = field(factory=dict, init=False)
 
-    def answer(self, reference: int) -> Answers:
-        """The distribution of the output's value for one reference row."""
-        tree = self.evaluator.program.tree
+    def answer(self, reference: int, root: Occurrence | None = None) -> Answers:
+        """The distribution of the output's value for one reference row; `root` is another of the program's roots."""
+        tree = self.evaluator.program.roots[0] if root is None else root
         if self.draws.claim.options.rest_scope != "draw":
             return self._answers(self.of(tree, reference, None))
         shared = self.frames(self.rest(reference, None), tuple(self.evaluator.rows.model.nodes))
@@ -171,7 +171,7 @@ class Exact:
         """The joint distribution of the values of children that share a donor."""
         classes = self.draws.classes(group[0].agree)
         code = int(classes.code[row])
-        if (key := (group[0].donor, code, shared)) not in self._groups:
+        if (key := (tuple(child.path for child in group), code, shared)) not in self._groups:
             donors = _members(classes, code)
             words: dict[Hashable, list[int]] = {}
             for donor in donors:
@@ -201,7 +201,8 @@ class Exact:
             seen: dict[tuple[int, ...], Distribution] = {}
             for made in found:
                 if (mates := made if site.is_linked else ()) not in seen:
-                    values = {c: self._values.listed[n] for c, n in zip(order, mates, strict=False)}
+                    before = zip(order, mates, strict=False)
+                    values = {c: self._values.listed[n] for c, n in before if c not in node.withheld}
                     seen[mates] = self._computed(node, component, landed, values, frames)
             found = {
                 (*made, value): p * q
@@ -235,6 +236,7 @@ class Exact:
             for child in node.children
             if channel in child.channels
             for landing, number in zip(child.placed.site.components, landed[child.path], strict=True)
+            if landing not in child.withheld
         }
         if channel in self.evaluator.rows.model.channels(component):
             given |= mates
@@ -260,9 +262,7 @@ class Exact:
 
     def _sources(self, node: Occurrence, component: Component, channel: str) -> tuple[str, ...]:
         """The nodes of its frame on which what a channel reads depends, at most."""
-        landing = {
-            c.name for child in node.children if channel in child.channels for c in child.placed.site.components
-        }
+        landing = {c.name for child in node.children if channel in child.channels for c in child.given}
         nodes = self.evaluator.rows.model.nodes
         if nodes[component.name].function is None:
             return (component.name,)

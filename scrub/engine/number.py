@@ -37,10 +37,10 @@ class Batch:
 
 @frozen(eq=False)
 class Numbered:
-    """A program with its contexts. `answer` is the root's context of every call, `asked` counts them unshared."""
+    """A program with its contexts. `answers` are each root's context of every call, `asked` counts them unshared."""
 
     batches: dict[int, Batch]
-    answer: Int[np.ndarray, " call"]
+    answers: tuple[Int[np.ndarray, " call"], ...]
     asked: int
 
     @property
@@ -70,7 +70,7 @@ class Numbering:
     @cached_property
     def nodes(self) -> dict[str, Occurrence]:
         """The occurrences by their paths."""
-        return {node.path: node for node in self.program.tree.walk()}
+        return {node.path: node for root in self.program.roots for node in root.walk()}
 
     def number(self, drawn: Mapping[str, Drawn]) -> Numbered:
         """Contexts of every step for the drawn rows."""
@@ -89,8 +89,8 @@ class Numbering:
             asked += len(inverse)
             for use, part in zip(uses, np.split(inverse, len(uses)), strict=True):
                 numbers[step, use] = part
-        root = self.program.tree.path
-        return Numbered(batches, numbers[self.program.parts[root][-1], (root, 0, "")], asked)
+        answers = tuple(numbers[step, (path, 0, "")] for path, step in self.program.answers)
+        return Numbered(batches, answers, asked)
 
     @cached_property
     def last(self) -> dict[tuple[int, Use], int]:

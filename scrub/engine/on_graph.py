@@ -74,7 +74,7 @@ class GraphEvaluator:
     program: Program
 
     def answers(self, numbered: Numbered) -> list[Any]:
-        """The output node's value for every call."""
+        """The output node's value for every call, root after root."""
         values: dict[int, list[tuple[Any, ...]]] = {}
         for step, made in enumerate(self.program.steps):
             contexts = numbered.batches[step].contexts.tolist()
@@ -84,8 +84,11 @@ class GraphEvaluator:
                 values[step] = [(self._seen(made, context, values),) for context in contexts]
             else:
                 values[step] = [self.shape(made, context, values) for context in contexts]
-        root = values[self.program.parts[self.program.tree.path][-1]]
-        return [root[i][0] for i in numbered.answer]
+        return [
+            values[step][i][0]
+            for (_, step), answer in zip(self.program.answers, numbered.answers, strict=True)
+            for i in answer
+        ]
 
     def _seen(self, stream: Stream, context: Sequence[int], values: Mapping[int, list[tuple[Any, ...]]]) -> Any:
         numbers = dict(zip(stream.sources, context[1:], strict=True))

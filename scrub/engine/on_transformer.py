@@ -90,7 +90,7 @@ class TransformerEvaluator:
     program: Program
 
     def answers(self, numbered: Numbered) -> Float[Tensor, "call d"]:
-        """The final stream at the answer's position for every call."""
+        """The final stream at the answer's position for every call, root after root."""
         values: dict[int, Value] = {}
         seen: dict[int, Seen] = {}
         with torch.no_grad():
@@ -104,9 +104,11 @@ class TransformerEvaluator:
                 for freed in self.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
-            root = self.program.parts[self.program.tree.path][-1]
-            answer = torch.from_numpy(numbered.answer).to(self.rows.model.device)
-            return values[root][0][:, 0].index_select(0, answer)
+            device = self.rows.model.device
+            return torch.cat([
+                values[step][0][:, 0].index_select(0, torch.from_numpy(answer).to(device))
+                for (_, step), answer in zip(self.program.answers, numbered.answers, strict=True)
+            ])  # fmt: skip
 
     @cached_property
     def footprint(self) -> Footprint:
@@ -123,7 +125,7 @@ class TransformerEvaluator:
             most = max(most, held)
             held -= sum(each[number] * len(numbered.batches[number]) for number in self.last_use.get(wave[0], ()))
         memory = self.rows.model.memory
-        if len(numbered.answer) == 1:
+        if len(numbered.answers[0]) == 1:
             memory.fit("one draw of one row", most, 1, HELD)
             return True
         return most <= memory.share(HELD)

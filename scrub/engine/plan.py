@@ -87,24 +87,31 @@ class Program:
     """Steps in an order in which each comes after those that it reads.
 
     `parts` maps the path of an occurrence to the steps that make its value (several for a linked site);
-    `times` are the moments (of the model graph) at which each stream is read.
+    `times` are the moments (of the model graph) at which each stream is read. `roots` are the answers of the trees
+    that are computed together, which share what is equal in them: one for a claim, one more for each changed claim.
     """
 
     steps: tuple[Step, ...]
     parts: dict[str, tuple[int, ...]]
-    tree: Occurrence
+    roots: tuple[Occurrence, ...]
     dense: bool
     times: dict[int, tuple[int, ...]] = field(factory=dict[int, tuple[int, ...]])
+
+    @property
+    def answers(self) -> tuple[tuple[str, int], ...]:
+        """The path of each root, and the step that makes its value."""
+        return tuple((root.path, self.parts[root.path][-1]) for root in self.roots)
 
     def __str__(self) -> str:
         return "\n".join(f"{number:3d}  {_line(step)}" for number, step in enumerate(self.steps))
 
 
-def compile_tree(claim: Claim, tree: Occurrence) -> Program:
-    """The program of a claim's tree."""
+def compile_tree(claim: Claim, *roots: Occurrence) -> Program:
+    """The program of a claim's tree, or of several trees of it: equal paths must be equal occurrences."""
     builder = _Builder(claim, is_dense(claim))
-    builder.visit(tree)
-    return Program(tuple(builder.steps), builder.parts, tree, builder.dense, builder.read_times())
+    for root in roots:
+        builder.visit(root)
+    return Program(tuple(builder.steps), builder.parts, roots, builder.dense, builder.read_times())
 
 
 def is_dense(claim: Claim) -> bool:
@@ -159,7 +166,7 @@ class _Builder:
         groups = _moments(self.claim, site.components) if site.is_linked else [site.components]
         for group in groups:
             step = self.add(SiteShape(group, tuple(sorted(site.at)), tuple(self.inputs(node, group, mates))))
-            mates = mates + self.landings(step)
+            mates = mates + [landing for landing in self.landings(step) if landing.component not in node.withheld]
             yield step
 
     def inputs(self, node: Occurrence, group: tuple[Component, ...], mates: list[Landing]) -> Iterator[Input]:
@@ -173,6 +180,7 @@ class _Builder:
                         if name in child.channels
                         for step in self.parts[child.path]
                         for landing in self.landings(step)
+                        if landing.component not in child.withheld
                     ]
                     reading = any(name in self.claim.graph.channels(c) for c in readers)
                     streams = tuple(self.streams(name, node, (*landings, *mates))) if reading else ()

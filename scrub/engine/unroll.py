@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import networkx as nx
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from scrub.anatomy.names import Component
 from scrub.claims.placement import PlacedSite
@@ -24,7 +24,9 @@ class Occurrence:
     """One node of the unrolled tree.
 
     `channels` are those through which its reader reads it; `agree` the variables on which its donor agrees with
-    the calling row, and `donor` the path that this donor is drawn by (shared inside a `together` group).
+    the calling row, and `donor` the path that this donor is drawn by (shared inside a `together` group), as `rest` is
+    of its rest row. `withheld` are components of its site whose values neither its reader nor linked mates take: of a
+    changed claim, whose occurrences are known by paths of their own and drawn by the claim's (`engine/without.py`).
     """
 
     variable: str
@@ -35,10 +37,17 @@ class Occurrence:
     agree: tuple[str, ...]
     donor: str
     children: tuple[Occurrence, ...] = field(default=())
+    rest: str = field(default=Factory(lambda occurrence: occurrence.path, takes_self=True))
+    withheld: frozenset[Component] = field(default=frozenset())
 
     @property
     def is_root(self) -> bool:
-        return self.path == ROOT_PATH
+        return self.rest == ROOT_PATH
+
+    @property
+    def given(self) -> tuple[Component, ...]:
+        """The components whose values its reader takes."""
+        return tuple(c for c in self.placed.site.components if c not in self.withheld)
 
     @property
     def site(self) -> str:
@@ -149,7 +158,7 @@ def rest_inputs(claim: Claim, occurrence: Occurrence) -> tuple[tuple[str, Compon
 
 def rest_paths(claim: Claim, occurrence: Occurrence) -> list[str]:
     """The path that the rest of each input is drawn by; with `rest_scope="draw"` the answer's, for the whole tree."""
-    base = ROOT_PATH if claim.options.rest_scope == "draw" else occurrence.path
+    base = ROOT_PATH if claim.options.rest_scope == "draw" else occurrence.rest
     inputs = rest_inputs(claim, occurrence)
     return [base if component is None else f"{base}/{channel}:{component}" for channel, component in inputs]
 

@@ -27,18 +27,23 @@ TABLE = "  head    effect      size   attention   everywhere"
 PUBLIC = ("Dataset", "Interpretation", "claim", "embed", "heads", "logits", "protocol", "recovers")
 
 
-def hypothesis_file(outline: Sketch, proposal: Proposal, setting: ClaimSetting, file: str) -> str:
-    """The text of `file`. Raises DataError where a leaf's column cannot be added to the data."""
+def hypothesis_file(
+    outline: Sketch, proposal: Proposal, setting: ClaimSetting, file: str, stated: float | None = None
+) -> str:
+    """The text of `file`; `stated` is the bar that the claim would pass on the rows that the proposal saw.
+
+    Raises DataError where a leaf's column cannot be added to the data.
+    """
     names = names_of(outline, setting)
     setting.data.with_tokens(" ".join(names.added))
-    opening = [_head(outline, proposal, setting, file), _imports(names, setting), "story = Interpretation()"]
+    opening = [_head(outline, proposal, setting, file, stated), _imports(names, setting), "story = Interpretation()"]
     parts = [
         "\n\n".join(opening),
         *(_group(i, group, proposal, names, setting) for i, group in enumerate(outline.groups)),
         _answer(outline, names, setting),
         _rows(names, setting),
         _seen(setting),
-        _claim(outline, names, setting),
+        _claim(outline, names, setting, EXPECTED if stated is None else stated),
     ]
     return "\n\n\n".join(parts)
 
@@ -63,7 +68,7 @@ def _unkept(number: int, why: str) -> str:
     return f"the rows cannot be written beside the claim: row {number} has a column that JSON does not keep ({why})."
 
 
-def _head(outline: Sketch, proposal: Proposal, setting: ClaimSetting, file: str) -> str:
+def _head(outline: Sketch, proposal: Proposal, setting: ClaimSetting, file: str, stated: float | None) -> str:
     heads = sum(len(group.members) for group in outline.groups)
     model = setting.model.replace("\\", "/").replace('"', "'")
     rows, digest = proposal.rows, proposal.provenance.get("data", "")
@@ -79,7 +84,7 @@ def _head(outline: Sketch, proposal: Proposal, setting: ClaimSetting, file: str)
         "Name the variables: the groups say where heads act and where they look, not what they compute.",
         "Narrow what they carry. Each holds all that it reads, whole, which claims next to nothing; let each "
         "function return the one thing that matters, and the answer what the model should say.",
-        f"State the expectation before you test: recovers({EXPECTED:g}) stands there to be changed.",
+        _expecting(stated),
         "Add foils: rivals that you know to be false, and that data and metric should refute.",
     )
     listed = [
@@ -95,6 +100,15 @@ def _head(outline: Sketch, proposal: Proposal, setting: ClaimSetting, file: str)
     if outline.unread:
         found.append(textwrap.fill(_unread(outline.unread), WIDTH))
     return '"""' + "\n\n".join(found) + '\n"""'
+
+
+def _expecting(stated: float | None) -> str:
+    if stated is None:
+        return f"State the expectation before you test: recovers({EXPECTED:g}) stands there to be changed."
+    return (
+        f"State the expectation before you test. Up to recovers({stated:g}) this start passes on the rows in SEEN, "
+        "on which it is not tested; a claim that says more recovers less."
+    )
 
 
 def _count(number: int, what: str) -> str:
@@ -198,14 +212,14 @@ def _seen(setting: ClaimSetting) -> str:
     return "\n".join(["# the rows that the proposal saw, by digest", 'SEEN = """', *lines, '"""'])
 
 
-def _claim(outline: Sketch, names: Names, setting: ClaimSetting) -> str:
+def _claim(outline: Sketch, names: Names, setting: ClaimSetting, expected: float) -> str:
     given = {
         "model": _text(setting.model), "data": "rows", "metric": _text(str(setting.metric)),
         **{name: _option(value) for name, value in setting.options.items()},
     }  # fmt: skip
     if criteria := _criteria(setting.criteria):
         given["criteria"] = criteria
-    given |= {"expect": f"recovers({EXPECTED:g})", "seen": "SEEN"}
+    given |= {"expect": f"recovers({expected:g})", "seen": "SEEN"}
     note = "  # the model was handed in loaded: does this name lead to it?" if setting.loaded else ""
     arguments = [f"    {name}={value},{note if name == 'model' else ''}" for name, value in given.items()]
     sites = [f"        {column}=embed({_text(str(slot))})," for slot, column in names.leaves.items()]

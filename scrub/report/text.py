@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from scrub.claims.problems import Problem, gathered
 from scrub.claims.titles import short_name
+from scrub.report.earned import EARNED_HEAD, earned_words, not_earned, remarks
 from scrub.report.since import since_lines
 from scrub.report.swaps import HEAD, LEGEND, swap_row
-from scrub.score.control import RANDOM, SHUFFLED, UNTRAINED
+from scrub.score.bars import bar_words
+from scrub.score.control import APART, RANDOM, SHUFFLED, UNTRAINED
 
 if TYPE_CHECKING:
     from scrub.claims.check import Checked
@@ -42,6 +44,7 @@ def details(result: Result, legend: bool = True) -> list[str]:
     lines += [result.reason, *table(_facts(result))]
     if result.swaps:
         lines += ["", *swap_lines(result.swaps, result.options.get("rest", "resample"), legend)]
+    lines += earned_lines(result) if result.earned else []
     lines += [f"warning: {text}" for text in result.warnings]
     lines += [*_because(result), *_worst(result)]
     lines += since_lines(result.since) if result.since else []
@@ -51,11 +54,17 @@ def details(result: Result, legend: bool = True) -> list[str]:
 def _facts(result: Result) -> Iterator[tuple[str, str]]:
     m, u = result.metric, result.unexplained
     yield m.name, f"model {m.model:.3f}, scrubbed {m.scrubbed:.3f}, random {m.random:.3f}; {m.better} is better"
+    if result.ceiling is not None:
+        yield "ceiling", str(result.ceiling)
     if result.constant is not None:
         yield "constant", f"the best answer that ignores its input recovers {result.constant:z.2f}"
+    if result.passes_up_to is not None and not result.foil:
+        yield "bar", bar_words(result.passes_up_to, result.expect)
     for control in result.controls:
         if control.name == SHUFFLED:
             yield "shuffled", f"the same sites with the values of other rows recover {control}"
+        elif control.name == APART:
+            yield "apart", f"with unclaimed inputs from different rows the claim recovers {control}"
         elif control.name == RANDOM:
             yield "elsewhere", f"the same claim on other heads of its layers recovers {control}"
         elif control.name == UNTRAINED:
@@ -67,8 +76,10 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     explained = "" if u.explained is None else f", explained {u.explained:z.2f}"
     yield "unexplained", f"AUE {u.aue:.3f} of ATE {u.ate:.3f}{explained} (row by row, errors cannot cancel)"
     yield "bits", f"the claim keeps {result.bits.kept:.1f} of the {result.bits.everything:.1f} that tell rows apart"
-    if result.accuracy is not None:
-        yield "story", f"by itself right on {result.accuracy:.1%} of the scored rows"
+    right = "" if result.accuracy is None else f"; by itself right on {result.accuracy:.1%} of the scored rows"
+    yield "story", f"{result.story}{right}"
+    yield from (("holds", f"the value is held on a share of rows: {part}") for part in result.holds)
+    yield from (("interchange", f"the model answers as the story does: {part}") for part in result.interchange)
     draws = "every draw" if result.draws is None else f"{result.draws} draws"
     sample = f"{result.rows} rows x {draws}, seed {result.seed}"
     level = f"; {result.recovered.level:.0%} interval over rows, given the pool"
@@ -111,6 +122,13 @@ def swap_lines(swaps: Sequence[Swaps], rest: str, legend: bool = True) -> list[s
     """A line for each variable: what its swaps tested, and how large its classes are; below, what that means."""
     lines = table([HEAD, *(swap_row(s.to_dict(), rest) for s in swaps)])
     return lines + [f"  {text}" for sentence in LEGEND if legend for text in wrap(sentence, WIDTH)]
+
+
+def earned_lines(result: Result) -> list[str]:
+    """How many parts earn their place, which do not, and what the claim could do without."""
+    rows, more = not_earned(result.earned)
+    lines = ["", earned_words(result.earned), *(table([EARNED_HEAD, *rows], "  ") if rows else [])]
+    return [*lines, *([f"  and {more} more"] if more else []), *(f"  {text}" for text in remarks(result.to_dict()))]
 
 
 _NUMBER = re.compile(r"[-+]?[\d,.]*%?")

@@ -36,7 +36,7 @@ def attack(
     swaps = all_swaps(bench.tree, bench.claim)
     even = np.arange(0, len(samples.references), 2)[:SEARCH_ROWS]
     odd = np.arange(1, len(samples.references), 2)
-    scale = float(samples.random.mean() - samples.model.mean())  # of all rows: that of a few may be nothing
+    scale = float(samples.random.mean() - samples.top.mean())  # of all rows: that of a few may be nothing
     tried: dict[frozenset[Swap], float] = {}
 
     def harm(made: frozenset[Swap]) -> float:
@@ -82,9 +82,9 @@ def _greedy(swaps: list[Swap], harm: Callable[[frozenset[Swap]], float]) -> froz
 def _columns(
     bench: ClaimBench, samples: Samples, at: Rows, draws: int, seed: int, made: frozenset[Swap]
 ) -> Float[np.ndarray, "row column"]:
-    """Row means of (scrubbed, random, model) with some swaps made, on some of the reference rows."""
+    """Row means of (scrubbed, random, top) with some swaps made, on some of the reference rows."""
     table = resample_only(bench, samples.references[at], draws, seed, made)
-    return np.stack([table.mean(1), samples.random[at].mean(1), samples.model[at]], axis=1)
+    return np.stack([table.mean(1), samples.random[at].mean(1), samples.top[at]], axis=1)
 
 
 def challenge(

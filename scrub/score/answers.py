@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from attrs import evolve, field, frozen
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from scrub.anatomy.transformer import TransformerGraph
@@ -26,6 +26,11 @@ from scrub.claims.values import Value, binned, canonical, key
 from scrub.errors import ClaimError
 from scrub.metrics import as_logits
 from scrub.model.computation import Computation
+
+
+class Incomparable(ClaimError):
+    """What a story answers that cannot be compared with what its model does."""
+
 
 Flags = Bool[np.ndarray, " call"]
 EQUAL = 1e-6  # of a number: what floating point rounds
@@ -54,12 +59,22 @@ class ByTokens:
 
     def read(self, outputs: Any) -> list[Ids]:
         """The tokens of the best candidate of every output: those that are the most likely together."""
+        candidates = list(dict.fromkeys(self.tokens.values()))
+        return [candidates[best] for best in self.likely(outputs, candidates).argmax(1).tolist()]
+
+    def read_among(self, outputs: Any, among: Sequence[Sequence[Ids]]) -> list[Ids]:
+        """As `read`, where every output has candidates of its own."""
+        candidates = list(dict.fromkeys(ids for some in among for ids in some))
+        scores = self.likely(outputs, candidates).tolist()
+        likely = [dict(zip(candidates, row, strict=True)) for row in scores]
+        return [max(some, key=row.__getitem__) for some, row in zip(among, likely, strict=True)]
+
+    def likely(self, outputs: Any, candidates: Sequence[Ids]) -> Float[Tensor, "call candidate"]:
+        """How likely the tokens of each candidate are together, up to what all of a call share."""
         if not isinstance(outputs, Tensor):
             assert isinstance(self.metric, NamedMetric)
             outputs = as_logits(outputs, self.metric)
-        candidates = list(dict.fromkeys(self.tokens.values()))
-        scores = torch.stack([outputs[:, list(ids)].logsumexp(-1) for ids in candidates], dim=1)
-        return [candidates[best] for best in scores.argmax(1).tolist()]
+        return torch.stack([outputs[:, list(ids)].logsumexp(-1) for ids in candidates], dim=1)
 
     def same(self, said: Sequence[Ids], values: Sequence[Value]) -> Flags:
         """Whether what was read of each output is the answer beside it."""
@@ -80,13 +95,13 @@ class ByValue:
     other: str = "which no output of the model can equal"
 
     def beside(self, outputs: Any) -> ByValue:
-        """The same, knowing what outputs are like. Raises ClaimError where none could equal any answer."""
+        """The same, knowing what outputs are like. Raises Incomparable where none could equal any answer."""
         plain = self.read(outputs)
         kinds = frozenset(map(kind, plain))
         if not kinds & {kind(answer) for answer in self.answers}:
             said = self.answers[0]
-            raise ClaimError(
-                f"interchange: the output node {self.node!r} gives {_short(outputs[0])}, {_words(kind(plain[0]))}, "
+            raise Incomparable(
+                f"the output node {self.node!r} gives {_short(outputs[0])}, {_words(kind(plain[0]))}, "
                 f"and the story answers {_short(said)}, {_words(kind(said))}: these are never equal. Let the story "
                 "answer what the node gives (a number with @story.variable(round=...)), or let the output be a node "
                 "that gives what the story says."
@@ -109,31 +124,42 @@ class ByValue:
 Answers = ByTokens | ByValue
 
 
-def answers_of(claim: Claim, tokenizer: Tokenizer | None) -> Answers:
-    """How a claim's model answers. Raises ClaimError where nothing says which tokens the story's answers are."""
+def answers_of(claim: Claim, tokenizer: Tokenizer | None, also: Sequence[str] = ()) -> Answers:
+    """How a claim's model answers; `also` names columns, beside the predicted one, whose values are answers too.
+
+    Raises Incomparable where nothing says which tokens the story's answers are.
+    """
     distinct = {key(value): value for value in claim.values[claim.placement.output]}
     if isinstance(claim.metric, Metric) and isinstance(claim.graph, Computation):
         story = claim.hypothesis.story.variables
         node = claim.answer.components[0].name
         return ByValue(tuple(distinct.values()), node, story[claim.placement.output].step)
-    known = _tokens(claim, tokenizer)
+    known = {k: ids for name in reversed(also) for k, ids in tokens_of(claim, name, tokenizer).items()}
+    known |= _known(claim, tokenizer)
     known |= {k: ids for k, v in distinct.items() if k not in known and (ids := _alone(v, known, claim, tokenizer))}
     if not known.keys() & distinct.keys():
-        raise ClaimError(
-            "interchange: none of the story's answers stands in a column of tokens, so nothing says what the "
+        raise Incomparable(
+            "none of the story's answers stands in a column of tokens, so nothing says what the "
             "model should answer: add predicts='column', with values that the story's answer takes."
         )
     return ByTokens(known, claim.metric)
 
 
-def _tokens(claim: Claim, tokenizer: Tokenizer | None) -> dict[Hashable, Ids]:
+def _known(claim: Claim, tokenizer: Tokenizer | None) -> dict[Hashable, Ids]:
     """The tokens of every value of the column that the story's answer should equal."""
     column = predicted(claim.metric, claim.options.predicts)
-    if column is None:
-        return {}
-    ids = token_ids(claim.data, column, tokenizer)
-    pairs = zip(claim.data.column(column), ids, strict=True)
-    return {key(canonical(value)): tuple(sorted({*some})) for value, some in pairs}
+    return {} if column is None else tokens_of(claim, column, tokenizer)
+
+
+def tokens_of(claim: Claim, column: str, tokenizer: Tokenizer | None) -> dict[Hashable, Ids]:
+    """The tokens of every value of a column."""
+    pairs = zip(claim.data.column(column), row_tokens(claim, column, tokenizer), strict=True)
+    return {key(canonical(value)): ids for value, ids in pairs}
+
+
+def row_tokens(claim: Claim, column: str, tokenizer: Tokenizer | None) -> list[Ids]:
+    """The tokens that a column has in each row, in order, each once."""
+    return [tuple(sorted({*some})) for some in token_ids(claim.data, column, tokenizer)]
 
 
 def _alone(value: Value, known: Mapping[Hashable, Ids], claim: Claim, tokenizer: Tokenizer | None) -> Ids | None:

@@ -57,6 +57,7 @@ def _given(claim: Claim, model: str) -> list[Given]:
         Given("models", (model, _anatomy(claim)), f"{model}{nodes}"),
         Given("data", claim.data.digest, f"{len(claim.data)} rows{seen}, digest {claim.data.digest[:8]}"),
         Given("metrics", (str(metric), metric.better), f"{metric}, {metric.better} is better"),
+        Given("noise", claim.options.noise, " ".join(claim.options.noise) or "none"),
         Given("scored rows", claim.scored[order].tobytes(), f"{int(claim.scored.sum())} rows{scored}", True),
         Given("answers", _located(claim), f"read at {claim.answer}", True),
     ]

@@ -71,7 +71,6 @@ def conclude(
     compared = [_compared(rival, result, seed) for rival, result in zip(rivals, results, strict=True)]
     pairs = list(combinations(rivals, 2))
     differences = adjusted([difference(a, b, seed) for a, b in pairs])
-    means = first.samples.columns.mean(0)
     unlike = any(d.random != SHARED for d in differences)
     return Comparison(
         hypotheses=tuple(compared), differences=tuple(differences),
@@ -84,7 +83,8 @@ def conclude(
             for a, b in pairs for text in facts(a.bench.claim, b.bench.claim, short[a.name], short[b.name])
         ),
         deciding=tuple(row for a, b in pairs for row in deciding(a, b, tokenizer)),
-        metric=str(first.bench.claim.metric), better=first.bench.claim.metric.better, model=float(means[2]),
+        metric=str(first.bench.claim.metric), better=first.bench.claim.metric.better,
+        model=float(first.samples.model.mean()),
         rows=len(first.samples.references), draws=draws, seed=seed,
         options={"random": "each claim has its own; a difference is on the mean of both"} if unlike else {},
         provenance=results[0].provenance, table=_table(rivals, short),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # words about results need not wait for its imports
 
 
 KEEP, REPLACE, CONSTANT = "keep everything", "replace everything", "constant"
-SHUFFLED, RANDOM, UNTRAINED = "shuffled values", "random sites", "untrained model"
+SHUFFLED, APART, RANDOM, UNTRAINED = "shuffled values", "apart", "random sites", "untrained model"
 
 
 @frozen

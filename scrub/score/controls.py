@@ -76,7 +76,7 @@ def shuffled(
     def blocks() -> Iterator[NumberBlock]:
         for calls in _by_permutation(references, number, at_once(bench)):
             drawn = [made[k].tree(bench.tree, _part(calls, k)) for k in np.unique(calls.draw).tolist()]
-            yield bench.alone(calls, {path: _joined([tree[path] for tree in drawn]) for path in drawn[0]})
+            yield bench.alone(calls, Drawn.joined(drawn))
 
     return gathered(bench.keep, blocks(), done)["scrubbed"].reshape(number, len(references)).T
 
@@ -90,10 +90,6 @@ def _by_permutation(references: Int[np.ndarray, " row"], number: int, size: int)
 def _part(calls: Calls, number: int) -> Calls:
     chosen = calls.draw == number
     return Calls(calls.reference[chosen], calls.draw[chosen])
-
-
-def _joined(parts: list[Drawn]) -> Drawn:
-    return Drawn(np.concatenate([p.own for p in parts]), np.concatenate([p.rest for p in parts]))
 
 
 def self_swapped(bench: ClaimBench, samples: Samples) -> float | None:

@@ -13,9 +13,12 @@ from scrub.engine.unroll import Occurrence
 
 PERMUTATIONS = 20  # of shuffled values, one draw each
 SEARCH_ROWS, SEARCH_DRAWS = 64, 4  # on which an adversary searches
+APART_DRAWS = 4  # with unclaimed inputs from different rows
+DONORS = 5  # of interchange, for each row and variable
 CHOICES, MOVED_DRAWS = 5, 4  # of random sites
 MODELS, UNTRAINED_DRAWS = 3, 4  # that learnt nothing
 QUICK_ROWS, QUICK_DRAWS = 64, 4  # on which it is looked for what breaks a claim, at most
+LEAST_DRAWS = 2  # of what a part earns
 LEAST = 16  # calls of a run: fewer tell nothing
 Swaps = Mapping[Swap, tuple[Occurrence, ...]]  # with the occurrences that share each
 
@@ -48,6 +51,11 @@ def _is_below(swap: Swap, other: Swap, everything: Swaps) -> bool:
     return all(n.path in here or any(n.path.startswith(f"{o.path}/") for o in nodes) for n in everything[swap])
 
 
+def apart_calls(claim: Claim, rows: int, draws: int | None) -> int:
+    """The calls of a claim whose unclaimed inputs come from different rows, where they can; exact, at most."""
+    return rows * min(APART_DRAWS, draws or APART_DRAWS) if claim.separable else 0
+
+
 @frozen
 class Budget:
     """What may be spent on what breaks a claim: `chosen` swaps, each of `runs` on `rows` rows x `draws` draws."""
@@ -75,3 +83,8 @@ class Budget:
         times = min(QUICK_DRAWS, draws, each // few)
         count = int((needed * few * times <= rows * draws).sum())
         return cls(tuple(nearest[:count]), len(nearest), int(needed[count - 1]) if count else 0, few, times)
+
+
+def few_draws(draws: int) -> int:
+    """Of a test's draws, those on which it is asked what each part earns: a quarter, and at least two."""
+    return min(draws, max(LEAST_DRAWS, draws // 4))

@@ -7,7 +7,7 @@ recovers much when it is undone is where the claim and the model disagree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from scrub.engine.unroll import Occurrence, rest_paths
 from scrub.score.cost import Budget, with_all_below
 from scrub.score.effect import SwapEffect, swapped_at
 from scrub.score.result import ratio
-from scrub.score.sample import ClaimBench, Samples, resample_only
+from scrub.score.sample import ClaimBench, Samples, resample_each
 from scrub.score.stories import RowStory, row_story
 from scrub.shown import shown
 
@@ -77,7 +77,7 @@ def swap_effects(
     """
     everything = all_swaps(bench.tree, bench.claim)
     references = samples.references
-    means = np.array([[0.0, samples.random.mean(), samples.model.mean()]])
+    means = np.array([[0.0, samples.random.mean(), samples.top.mean()]])
 
     def share(table: Float[np.ndarray, "row draw"]) -> float | None:
         found = float(ratio(np.array([[table.mean(), means[0, 1], means[0, 2]]]))[0])
@@ -86,27 +86,30 @@ def swap_effects(
     full = share(samples.scrubbed)
     drawn = Draws(bench.claim, seed).tree(bench.tree, _calls(references, draws))
     routes, effects = _routes(bench.tree), list[SwapEffect]()
-
-    def undone(swaps: set[Swap]) -> float | None:
-        return share(resample_only(bench, references, draws, seed, set(everything) - swaps, done))
-
-    for swap, nodes in everything.items():
-        if chosen is not None and swap not in chosen:
-            continue
-        below = with_all_below(swap, everything)
-        without = undone({swap})
-        with_all = None if nodes[0].is_root else without if len(below) == 1 else undone(below)
+    asked = [swap for swap in everything if chosen is None or swap in chosen]
+    runs = (set(made) for swap in asked for made in _made(swap, everything))
+    tables = resample_each(bench, references, draws, seed, runs, done)
+    for swap in asked:
+        nodes = everything[swap]
+        only, without, *more = (share(next(tables)) for _ in _made(swap, everything))
+        with_all = None if nodes[0].is_root else more[0] if more else without
         readers = [routes[node.path] for node in nodes if swap[1] == "donor" or node is nodes[0]]
         effects.append(
             SwapEffect(
-                *swapped_at(swap, nodes), swap[0], " & ".join(dict.fromkeys(readers)), swap[1],
-                share(resample_only(bench, references, draws, seed, {swap}, done)), without,
+                *swapped_at(swap, nodes), swap[0], " & ".join(dict.fromkeys(readers)), swap[1], only, without,
                 _more(without, full), _more(with_all, full), _own(bench, drawn, swap, nodes[0]),
                 tuple(node.path for node in nodes),
             )
         )  # fmt: skip
         ready(effects)
     return _sorted(effects)
+
+
+def _made(swap: Swap, everything: Mapping[Swap, tuple[Occurrence, ...]]) -> list[Collection[Swap]]:
+    """The swaps that are made in each run of an effect: it alone, all but it, and all but these and all below it."""
+    below = with_all_below(swap, everything)
+    branch = [] if everything[swap][0].is_root or len(below) == 1 else [set(everything) - below]
+    return [{swap}, set(everything) - {swap}, *branch]
 
 
 def _sorted(effects: Iterable[SwapEffect]) -> tuple[SwapEffect, ...]:
@@ -180,6 +183,7 @@ def _part(samples: Samples, rows: int, draws: int) -> Samples:
         samples.references[:rows], samples.model[:rows],
         samples.scrubbed[:rows, :draws], samples.random[:rows, :draws],
         samples.scrubbed_distance[:rows, :draws], samples.random_distance[:rows, :draws],
+        ceiling=None if samples.ceiling is None else samples.ceiling[:rows],
     )  # fmt: skip
 
 

@@ -52,15 +52,16 @@ def conclude(
         hypothesis=name, digest=claim.digest, foil=hypothesis.foil_reason,
         verdict=verdict.word, reason=reason, expect=expect, spread=spread,
         recovered=recovered, constant=best, bar=bar,
-        metric=MetricMeans(str(claim.metric), better, float(means[2]), float(means[0]), float(means[1])),
+        metric=MetricMeans(str(claim.metric), better, float(samples.model.mean()), float(means[0]), float(means[1])),
         unexplained=Unexplained.of(float(means[3]), float(means[4])),
         bits=bits(claim), rows=len(columns), draws=draws, seed=seed, accuracy=claim.accuracy,
         swaps=samples.swaps, own_rest=samples.own_rest,
         options=claim.options.shown(), seen=claim.seen,
         provenance=provenance(claim.data, model), warnings=(*words, *model.get("notes", ())),
         worst=worst_rows(bench, samples, tokenizer),
-        table={"row": samples.references, "model": columns[:, 2], "scrubbed": columns[:, 0], "random": columns[:, 1],
-               "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4]},
+        table={"row": samples.references, "model": samples.model, "scrubbed": columns[:, 0], "random": columns[:, 1],
+               "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4],
+               **({} if samples.ceiling is None else {"ceiling": samples.ceiling})},
     )  # fmt: skip
 
 

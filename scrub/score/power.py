@@ -101,8 +101,8 @@ def _factor(freedom: float, level: float) -> float:
 
 def influence(samples: Samples) -> Float[np.ndarray, "row draw"]:
     """What each draw of each row adds to (R - S)/(R - M), from the means R, S and M."""
-    scrubbed, random, model = samples.scrubbed, samples.random, samples.model[:, None]
-    scale = random.mean() - samples.model.mean()
+    scrubbed, random, model = samples.scrubbed, samples.random, samples.top[:, None]
+    scale = random.mean() - samples.top.mean()
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (random.mean() - scrubbed.mean()) / scale
         return ((random - scrubbed) - share * (random - model)) / scale

@@ -8,11 +8,14 @@ import numpy as np
 from attrs import asdict, field, frozen
 
 from scrub.claims.seen import Seen
+from scrub.score.bars import highest_bar
 from scrub.score.bits import Bits
 from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
+from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.power import DETECTABLE, Spread
+from scrub.score.spoken import Ceiling, PartScore, StoryScore
 from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
@@ -58,7 +61,9 @@ class Result:
     `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
-    `since` what changed since the last run of the claim, where runs are kept.
+    `earned` is what each part of the claim earns; `since` what changed since the last run of the claim, where runs
+    are kept; `story` how far the story's answers are the model's own; `ceiling` what noise leaves, `holds` and
+    `interchange` what else the claim says of its parts.
     """
 
     hypothesis: str
@@ -90,7 +95,12 @@ class Result:
     spread: Spread | None = None
     worst: tuple[WorstRow, ...] = ()
     effects: tuple[SwapEffect, ...] = ()
+    earned: tuple[Earned, ...] = ()
     since: Since | None = None
+    story: StoryScore = field(factory=StoryScore)
+    ceiling: Ceiling | None = None
+    holds: tuple[PartScore, ...] = ()
+    interchange: tuple[PartScore, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -98,9 +108,21 @@ class Result:
         return self.verdict == (REFUTED if self.foil else SUPPORTED)
 
     @property
+    def broken_by_swaps(self) -> bool:
+        """Whether what is recovered, by all swaps or by the adversary, refutes it: not what it says besides."""
+        shares = (self.recovered, self.adversary.share if self.adversary else None)
+        below = [share.high is not None and share.high < self.bar for share in shares if share is not None]
+        return self.verdict == REFUTED and any(below)
+
+    @property
     def better_than_model(self) -> bool:
         """Whether more than 1 is recovered: the scrubbed model does better than the model itself."""
         return self.recovered.value is not None and self.recovered.value > 1 + ROUNDING
+
+    @property
+    def passes_up_to(self) -> float | None:
+        """The highest bar at which the claim would pass, to two places; None where there is none."""
+        return highest_bar(self.recovered, self.constant, self.adversary.share if self.adversary else None)
 
     def to_dict(self) -> dict[str, Any]:
         m, u = self.metric, self.unexplained
@@ -108,10 +130,15 @@ class Result:
             "hypothesis": self.hypothesis, "digest": self.digest, "foil": self.foil,
             "verdict": self.verdict, "reason": self.reason, "passed": self.passed, "expect": self.expect,
             "recovered": self.recovered.to_dict(), "constant": self.constant, "bar": self.bar,
+            "passes_up_to": self.passes_up_to,
             "metric": {"name": m.name, "better": m.better, "model": m.model, "scrubbed": m.scrubbed,
                        "random": m.random},
             "unexplained": {"aue": u.aue, "ate": u.ate, "explained": u.explained},
+            "story": self.story.to_dict(), "ceiling": self.ceiling.to_dict() if self.ceiling else None,
+            "holds": [part.to_dict() for part in self.holds],
+            "interchange": [part.to_dict() for part in self.interchange],
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
+            "earned": [one.to_dict() for one in self.earned],
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],
             "adversary": self.adversary.to_dict() if self.adversary else None,

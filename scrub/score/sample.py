@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -63,15 +64,14 @@ class ClaimBench:
         return finite(self.measured.of(self.rows.outputs(references), references), references, "for the model")
 
     def scrubbed(self, calls: Calls, drawn: dict[str, Drawn]) -> Float[np.ndarray, " call"]:
-        """The metric of the scrubbed answer of every call."""
-        numbered = self.numbering.number(drawn)
+        """The metric of the scrubbed answer of every call; of several roots, root after root."""
+        numbered, roots = self.numbering.number(drawn), len(self.program.roots)
         if isinstance(self.evaluator, TransformerEvaluator) and not self.evaluator.fits(numbered):
             half = len(calls.reference) // 2  # what the halves share is computed twice: numbers stay the same
-            return np.concatenate(
-                [self.scrubbed(*_cut(calls, drawn, part)) for part in (slice(half), slice(half, None))]
-            )
-        outputs = self.evaluator.answers(numbered)
-        return finite(self.measured.of(outputs, calls.reference), calls.reference, "for the scrubbed model")
+            halves = [self.scrubbed(*_cut(calls, drawn, part)) for part in (slice(half), slice(half, None))]
+            return np.concatenate([found.reshape(roots, -1) for found in halves], axis=1).ravel()
+        outputs, rows = self.evaluator.answers(numbered), np.tile(calls.reference, roots)
+        return finite(self.measured.of(outputs, rows), rows, "for the scrubbed model")
 
     def random(self, calls: Calls, whole: Int[np.ndarray, " call"]) -> Float[np.ndarray, " call"]:
         """The metric of the empty claim, which reads the row `whole`, for every call."""
@@ -81,7 +81,7 @@ class ClaimBench:
     def alone(self, calls: Calls, drawn: dict[str, Drawn]) -> NumberBlock:
         """The block of the scrubbed metric of every call."""
         return NumberBlock(
-            lambda: key("scrubbed", *self._told(calls, drawn)), lambda: {"scrubbed": self.scrubbed(calls, drawn)}
+            lambda: key("scrubbed", *self.told(calls, drawn)), lambda: {"scrubbed": self.scrubbed(calls, drawn)}
         )
 
     def beside(self, calls: Calls, drawn: dict[str, Drawn], whole: Int[np.ndarray, " call"]) -> NumberBlock:
@@ -90,9 +90,9 @@ class ClaimBench:
         def compute() -> Arrays:
             return {"scrubbed": self.scrubbed(calls, drawn), "random": self.random(calls, whole)}
 
-        return NumberBlock(lambda: key("both", *self._told(calls, drawn), self._identities(whole)), compute)
+        return NumberBlock(lambda: key("both", *self.told(calls, drawn), self._identities(whole)), compute)
 
-    def _told(self, calls: Calls, drawn: dict[str, Drawn]) -> Iterator[str | np.ndarray]:
+    def told(self, calls: Calls, drawn: dict[str, Drawn]) -> Iterator[str | np.ndarray]:
         """All that was drawn for calls, row by row as draws know them: their order in the pool leaves no trace."""
         yield self._identities(calls.reference)
         for path in sorted(drawn):
@@ -119,7 +119,8 @@ def compile_claim(claim: Claim) -> tuple[Occurrence, Program]:
 class Samples:
     """Numbers by reference row and draw (one column when exact); distances are |metric - the model's metric|.
 
-    `swaps` tells what the draws were like; `own_rest` counts calls that found no rest row (`empty="self"`).
+    `swaps` tells what the draws were like; `own_rest` counts calls that found no rest row (`empty="self"`); `ceiling`
+    is the metric with the claim's noise redrawn.
     """
 
     references: Int[np.ndarray, " row"]
@@ -130,12 +131,18 @@ class Samples:
     random_distance: Table
     swaps: tuple[Swaps, ...] = ()
     own_rest: float = 0
+    ceiling: Float[np.ndarray, " row"] | None = None
+
+    @property
+    def top(self) -> Float[np.ndarray, " row"]:
+        """Where the scale of `recovered` ends: the model's metric, or what is left of it where noise is redrawn."""
+        return self.model if self.ceiling is None else self.ceiling
 
     @property
     def columns(self) -> Float[np.ndarray, "row k"]:
-        """Row means of scrubbed, random, model and the two distances: what the bootstrap keeps together."""
+        """Row means of scrubbed, random, top and the two distances: what the bootstrap keeps together."""
         means = [x.mean(1) for x in (self.scrubbed, self.random, self.scrubbed_distance, self.random_distance)]
-        return np.stack([means[0], means[1], self.model, means[2], means[3]], axis=1)
+        return np.stack([means[0], means[1], self.top, means[2], means[3]], axis=1)
 
 
 def chunks(references: Int[np.ndarray, " row"], draws: int, size: int) -> list[Calls]:
@@ -170,10 +177,25 @@ def resample_only(
     done: Callable[[int], None] = lambda _: None,
 ) -> Table:  # fmt: skip
     """The scrubbed metric when only some swaps are made; the others use the calling row itself."""
-    some = Draws(bench.claim, seed, made)
-    pieces = chunks(references, draws, at_once(bench))
-    found = gathered(bench.keep, (bench.alone(calls, some.tree(bench.tree, calls)) for calls in pieces), done)
-    return found["scrubbed"].reshape(len(references), draws)
+    return next(resample_each(bench, references, draws, seed, [made], done))
+
+
+def resample_each(
+    bench: ClaimBench, references: Int[np.ndarray, " row"], draws: int, seed: int, sets: Iterable[Container[Swap]],
+    done: Callable[[int], None] = lambda _: None,
+) -> Iterator[Table]:  # fmt: skip
+    """The scrubbed metric for each of several sets of swaps that are made: as many together as one piece holds."""
+    waiting, calls = iter(sets), chunks(references, draws, at_once(bench))
+    while some := list(islice(waiting, max(1, at_once(bench) // (len(references) * draws)))):
+        each = [Draws(bench.claim, seed, made) for made in some]
+        found = gathered(bench.keep, (_alike(bench, each, piece) for piece in calls), done)["scrubbed"]
+        yield from found.reshape(len(some), len(references), draws)
+
+
+def _alike(bench: ClaimBench, each: list[Draws], calls: Calls) -> NumberBlock:
+    """The same calls drawn in several ways, one after another."""
+    again = Calls(np.tile(calls.reference, len(each)), np.tile(calls.draw, len(each)))
+    return bench.alone(again, Drawn.joined([draws.tree(bench.tree, calls) for draws in each]))
 
 
 def enumerate_exactly(
@@ -208,14 +230,14 @@ def _expected(
     """The expectations of `EXPECTED` for some reference rows."""
     rows: list[list[float]] = []
     for reference, own in zip(references.tolist(), model, strict=True):
-        score = _Scorer(bench, reference, own)
+        score = RowScorer(bench, reference, own)
         answer, baseline = exact.answer(reference), exact.baseline(reference)
         rows.append([d.mean(f) for f in (score.metric, score.distance) for d in (answer, baseline)])
     return dict(zip(EXPECTED, np.array(rows).T, strict=True))
 
 
 @frozen(eq=False)
-class _Scorer:
+class RowScorer:
     """The metric of answers for one reference row."""
 
     bench: ClaimBench

@@ -34,7 +34,7 @@ class WorstRow:
 
 def worst_rows(bench: ClaimBench, samples: Samples, tokenizer: Tokenizer | None) -> tuple[WorstRow, ...]:
     """At most five rows, by |scrubbed - model| of the row's means, largest first; none where nothing changes."""
-    scrubbed, random, model, *_ = samples.columns.T
+    scrubbed, random, model = samples.columns[:, 0], samples.columns[:, 1], samples.model
     change = np.abs(scrubbed - model)
     least = LEAST * abs(float(random.mean() - model.mean()))
     order = [int(i) for i in np.argsort(-change, kind="stable")[:SHOWN] if change[i] > least]

@@ -79,7 +79,9 @@ class Run:
         known = short(result.hypothesis)
         path = self.folder / "claims" / f"{_slug(known)}.safetensors"
         table: Arrays = {"identity": claim.data.identities[result.table["row"]]}
-        table |= {name: np.asarray(result.table[name], dtype=np.float64) for name in ("scrubbed", "random", "model")}
+        top = "ceiling" if "ceiling" in result.table else "model"  # where the scale of what is recovered ends
+        sources = {"scrubbed": "scrubbed", "random": "random", "model": top}
+        table |= {name: np.asarray(result.table[source], dtype=np.float64) for name, source in sources.items()}
         text = list(canonical_text(facts_of(claim, None), claim.values, claim.data))
         depends = self.depends.get(claim.digest, "")
         changed = self._since(path, result, text, table, depends)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from scrub.anatomy.transformer import TransformerGraph
+from scrub.claims.parts import parts_of
 from scrub.claims.resolved import Claim
 from scrub.engine.cost import Pass, Plan, Verb, forward_work
 from scrub.engine.draw import all_swaps
@@ -19,6 +20,8 @@ from scrub.errors import ScrubError
 from scrub.model.source import Source
 from scrub.score.cost import (
     CHOICES,
+    DONORS,
+    LEAST_DRAWS,
     MODELS,
     MOVED_DRAWS,
     PERMUTATIONS,
@@ -26,10 +29,11 @@ from scrub.score.cost import (
     SEARCH_ROWS,
     UNTRAINED_DRAWS,
     Budget,
+    apart_calls,
     effect_runs,
+    few_draws,
 )
 
-DONORS = 5  # of interchange
 Passes = Iterator[Pass]
 
 
@@ -72,6 +76,8 @@ def _sampled(claim: Claim, planned: Plan) -> Passes:
     yield _costed(claim, "rows of the pool", planned.pool * (2 if pseudo else 1), bound="<=" if pseudo else "")
     yield _costed(claim, "draws", calls, _each(planned))
     yield _costed(claim, "random rows", calls, _answer(claim))
+    if claim.options.noise:
+        yield _costed(claim, "noise redrawn", calls)
 
 
 def _answer(claim: Claim) -> float:
@@ -82,9 +88,14 @@ def _answer(claim: Claim) -> float:
 
 
 def _controlled(claim: Claim, planned: Plan) -> Passes:
+    """What else a claim says, and its controls."""
     if planned.occurrences > 1:
         yield _costed(claim, "shuffled values", PERMUTATIONS * planned.rows, _each(planned))
+    yield _costed(claim, "inputs apart", apart_calls(claim, planned.rows, planned.draws), _each(planned), "<=")
+    yield _costed(claim, "the model's own answers", planned.rows, _answer(claim))
     expect = claim.hypothesis.expect
+    if expect is not None and expect.interchange is not None:
+        yield from _interchange(claim, planned.rows)
     if expect is not None and expect.any_swaps:
         searched = min(SEARCH_ROWS, -(-planned.rows // 2)) * min(SEARCH_DRAWS, planned.draws)
         tried = 2 * (1 + _number_of_swaps(claim, planned))  # from all swaps and from none, one step each
@@ -100,11 +111,20 @@ def _number_of_swaps(claim: Claim, planned: Plan) -> int:
 def _test(claim: Claim, planned: Plan) -> Passes:
     yield from _sampled(claim, planned)
     yield from _controlled(claim, planned)
+    yield from _parts(claim, planned)
     spent = planned.rows * planned.draws  # at most
     if planned.tree is not None:
         spent = Budget.of(all_swaps(planned.tree, claim), planned.rows, planned.draws).calls
     when = "--explain, " if claim.hypothesis.foil_reason else ""
     yield _costed(claim, f"what breaks it ({when}if refuted)", spent, _each(planned), "<=")
+
+
+def _parts(claim: Claim, planned: Plan) -> Passes:
+    """Two draws without each part, and as many more as it takes where they do not tell; what is equal is shared."""
+    each = len(parts_of(claim)) * planned.rows
+    least = min(LEAST_DRAWS, planned.draws)
+    yield _costed(claim, "without each part", each * least, _each(planned), "<=")
+    yield _costed(claim, "parts in doubt", each * (few_draws(planned.draws) - least), _each(planned), "<=")
 
 
 def _more_controls(claim: Claim, planned: Plan) -> Passes:

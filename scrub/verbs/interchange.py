@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.memory import Asked, Backend
@@ -14,7 +15,13 @@ from scrub.verbs.setup import countable, progress, references, weights_of
 from scrub.verbs.setup_circuits import record_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Int
+
+    from scrub.model.source import Source
+    from scrub.model.weights import Transformer
     from scrub.score.interchange import Interchange
+    from scrub.score.patched import Patched
 
 
 def interchange(
@@ -27,25 +34,39 @@ def interchange(
     the claim, ClaimError when nothing says which tokens the story's answers are, or a graph's output could never
     equal one of them, ModelError.
     """
-    from scrub.score.answers import answers_of
-    from scrub.score.interchange import interchange as run
-    from scrub.score.patched import PatchedGraph, PatchedTransformer
-
-    backend = Backend(device, dtype, memory)
     countable(draws, rows, seed)
     claim, source = sound(hypothesis, model, expecting=False)
     used = references(claim, rows, seed)
-    variables = [n for n in claim.placement.reached() if n != claim.placement.output]
-    if not variables:
+    if not set(claim.placement.reached()) - {claim.placement.output}:
         raise ClaimError(f"interchange: {hypothesis.title} places no variable that its answer reads.")
-    answers = answers_of(claim, source.tokenizer)
-    weights = weights_of(source, claim.data, backend)
-    if weights is None:
-        assert isinstance(claim.graph, Computation)
-        patched = PatchedGraph(claim, claim.graph)
-    else:
-        patched = PatchedTransformer(claim, weights)
-    total = (len(variables) + (len(variables) > 1)) * len(used) * draws
-    with progress(f"{hypothesis.title}: interchange", total) as done:
-        record = record_of(source, weights, claim.data)
-        return run(claim, patched, answers, name_of(hypothesis), used, draws, seed, record, done)
+    weights = weights_of(source, claim.data, Backend(device, dtype, memory))
+    record = record_of(source, weights, claim.data)
+    return exchanged(claim, source, weights, used, draws, seed, record)
+
+
+def exchanged(
+    claim: Claim, source: Source, weights: Transformer | None, used: Int[np.ndarray, " row"], draws: int, seed: int,
+    record: dict[str, Any],
+) -> Interchange:  # fmt: skip
+    """The interventions of a claim that is set up, behind a progress bar. Raises as `interchange`."""
+    from scrub.score.answers import Incomparable, answers_of
+    from scrub.score.interchange import interchange as run
+
+    variables = len(claim.placement.reached()) - 1
+    total = (variables + (variables > 1)) * len(used) * draws
+    try:
+        answers = answers_of(claim, source.tokenizer)
+        with progress(f"{claim.hypothesis.title}: interchange", total) as done:
+            name = name_of(claim.hypothesis)
+            return run(claim, _patched(claim, weights), answers, name, used, draws, seed, record, done)
+    except Incomparable as error:
+        raise ClaimError(f"interchange: {error}") from None
+
+
+def _patched(claim: Claim, weights: Transformer | None) -> Patched:
+    from scrub.score.patched import PatchedGraph, PatchedTransformer
+
+    if weights is not None:
+        return PatchedTransformer(claim, weights)
+    assert isinstance(claim.graph, Computation)
+    return PatchedGraph(claim, claim.graph)

@@ -35,6 +35,7 @@ def power(
     (`rows` is the result's by default). Raises as `test`, and ClaimError where nothing can be recovered, or the run
     has no such claim.
     """
+    from scrub.score.noise import with_ceiling
     from scrub.score.power import PILOT_DRAWS, PILOT_ROWS, Power, Spread
     from scrub.score.result import Result
     from scrub.score.sample import sample
@@ -55,7 +56,7 @@ def power(
         else:
             used, weights = references(claim, PILOT_ROWS, seed), weights_of(source, claim.data, backend)
             bench = bench_of(claim, source, weights)
-            found = Spread.of(sample(bench, used, PILOT_DRAWS, seed))
+            found = Spread.of(with_ceiling(bench, sample(bench, used, PILOT_DRAWS, seed), PILOT_DRAWS, seed))
             record = record_of(source, weights, claim.data)
             pilot = _Pilot(len(used), PILOT_DRAWS, seed, claim.digest, claim.options.shown(), record)
     if found is None:

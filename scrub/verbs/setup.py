@@ -49,12 +49,14 @@ def sampled(bench: ClaimBench, used: Int[np.ndarray, " row"], draws: int, seed: 
 
     Raises ClaimError for more draws than this machine's memory holds.
     """
+    from scrub.score.noise import with_ceiling
     from scrub.score.sample import enumerate_exactly, sample
 
     if not exact:
         fitting(len(used), draws)
     with progress(bench.claim.hypothesis.title, len(used) * (1 if exact else draws)) as done:
-        return enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
+        found = enumerate_exactly(bench, used, seed, done) if exact else sample(bench, used, draws, seed, done)
+    return with_ceiling(bench, found, None if exact else draws, seed)
 
 
 def bench_of(claim: Claim, source: Source, weights: Transformer | None, run: Run | None = None) -> ClaimBench:
@@ -69,6 +71,8 @@ def bench_of(claim: Claim, source: Source, weights: Transformer | None, run: Run
 def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> ClaimBench:
     from scrub.engine.on_graph import GraphRows
     from scrub.engine.on_transformer import TransformerRows
+    from scrub.engine.plan import compile_tree
+    from scrub.engine.without import bare
     from scrub.score.measure import GraphAnswers, TransformerAnswers
     from scrub.score.sample import ClaimBench, compile_claim
 
@@ -78,7 +82,7 @@ def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Clai
         return ClaimBench(claim, tree, program, found, GraphAnswers(claim, found))
     assert weights is not None
     with progress(f"{claim.hypothesis.title}: rows", len(claim.data)) as done:
-        ran = TransformerRows.run(claim, weights, [program], done)
+        ran = TransformerRows.run(claim, weights, [program, compile_tree(claim, *bare(tree))], done)
     return ClaimBench(claim, tree, program, ran, TransformerAnswers(claim, ran, source.tokenizer))
 
 

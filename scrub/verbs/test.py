@@ -11,7 +11,7 @@ from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.report import options_of, save_run
 from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
-from scrub.verbs.verdict import judged, what_breaks
+from scrub.verbs.verdict import judged, parts_earned, what_breaks
 
 if TYPE_CHECKING:
     from scrub.score.result import Result
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def test(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     exact: bool = False, *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
-    explain: bool | None = None, controls: str = "shuffled", out: str | Path | Run | None = None,
+    explain: bool | None = None, controls: str = "shuffled", parts: str = "all", out: str | Path | Run | None = None,
     recompute: bool = False,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
@@ -33,7 +33,8 @@ def test(
     of what is free by default; numbers stay the same); `explain` says for whom it is looked for what breaks a refuted
     claim, at no more than the cost of the test: by default for claims, with `True` for foils too, whose refutation is
     the good outcome, with `False` for none (`scrub.explain` shows all); `controls="none"` leaves out the shuffled
-    values; `controls="all"` adds the same claim on random unclaimed heads and on untrained models.
+    values; `controls="all"` adds the same claim on random unclaimed heads and on untrained models; `parts="none"`
+    does not ask what each part of the claim earns, for which it is run again without each on a few of the draws.
     `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
 
@@ -41,11 +42,13 @@ def test(
     another claim or version, a damaged block, a disk that is full.
     """
     from scrub.score.controls import known_controls
+    from scrub.score.parts import known_parts
     from scrub.storage.directory import open_run
 
     backend = Backend(device, dtype, memory)
     countable(draws, rows, seed)
     known_controls(controls)
+    known_parts(parts)
     claim, source = sound(hypothesis, model)
     run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
     weights = weights_of(source, claim.data, backend, exact)
@@ -55,15 +58,16 @@ def test(
         bench, samples, name_of(hypothesis), source, weights, model=model, draws=draws, seed=seed,
         exact=exact, controls=controls, run=run,
     )  # fmt: skip
+    result = parts_earned(bench, samples, result, seed, exact, parts)
     wanted = not hypothesis.foil_reason if explain is None else explain
-    if wanted and not exact and result.verdict == "refuted":
+    if wanted and not exact and result.broken_by_swaps:
         result = what_breaks(bench, samples, result, seed)
     if run is not None:
         result = run.record(claim, result)
     if run is not None and run is not out:  # opened here, for this claim alone
         asked = options_of(
             model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls,
-            explain=explain,
+            explain=explain, parts=parts,
         )  # fmt: skip
         save_run(run.folder, run.claims, [result.to_dict()], asked)
         run.finish()

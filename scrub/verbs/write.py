@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.protocol import Protocol
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, ScrubError
 from scrub.storage import files
+
+PILOT_DRAWS = 20
 
 if TYPE_CHECKING:
     from scrub.model.source import Source
@@ -69,12 +71,16 @@ def claim_setting(
 def write_claim(
     file: Path, setting: ClaimSetting, setup: Setup, proposal: Proposal, with_rows: bool, done: Callable[[int], None]
 ) -> None:
-    """The claim, and its rows where they are in no file yet: both or none. Raises ClaimError, DataError."""
+    """The claim, and its rows where they are in no file yet: both or none. Raises ClaimError, DataError.
+
+    It expects what it recovers on the rows that the proposal saw, on which it is not tested.
+    """
     from scrub.proposals.sketch import sketch
     from scrub.proposals.write import hypothesis_file, rows_file
 
     passed = setup.experiment.graph.passed(setting.options.get("through", ()))
-    text = hypothesis_file(sketch(setup, proposal, passed, done), proposal, setting, file.name)
+    outline = sketch(setup, proposal, passed, done)
+    text = hypothesis_file(outline, proposal, setting, file.name)
     beside = file.with_suffix(".jsonl")
     if with_rows:
         files.write_text(beside, rows_file(setting.data))
@@ -84,3 +90,24 @@ def write_claim(
         if with_rows:
             beside.unlink(missing_ok=True)
         raise
+    if (bar := _passes_up_to(file, setup, proposal.seed)) is not None:
+        files.write_text(file, hypothesis_file(outline, proposal, setting, file.name, bar))
+
+
+def _passes_up_to(file: Path, setup: Setup, seed: int) -> float | None:
+    """The highest bar at which a written claim passes on the rows of `seen=`; None where they are too few to say."""
+    from scrub.claims.collect import collect
+    from scrub.model.resolve import sound
+    from scrub.score.judge import conclude
+    from scrub.verbs.setup import bench_of, references, sampled
+
+    (hypothesis,) = collect([str(file)]).hypotheses
+    try:
+        claim, _ = sound(hypothesis, setup.model)
+        seen = [i for i, row in enumerate(claim.data.origin.rows) if row.input_digest in hypothesis.options.seen]
+        pilot, source = sound(hypothesis.but(data=claim.data.origin.taken(seen), seen=()), setup.model)
+        bench = bench_of(pilot, source, setup.model)
+        samples = sampled(bench, references(pilot, None, seed), PILOT_DRAWS, seed)
+        return conclude(bench, samples, PILOT_DRAWS, seed, hypothesis.title, {}, source.tokenizer).passes_up_to
+    except ScrubError:  # of so few rows a claim may ask what they do not have
+        return None

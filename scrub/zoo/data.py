@@ -55,27 +55,27 @@ def _induction_row(rng: np.random.Generator) -> Prompt:
     }
 
 
-def names_rows(n: int, seed: int) -> list[Prompt]:
+def names_rows(n: int, seed: int, people: int | None = None) -> list[Prompt]:
     """`n` prompts about two people, one of whom gives something to the other: who is named next?
 
     IO and S1 are the two people where they are introduced, in either order (`order` is `ABBA` when IO comes
     first, else `BABA`), S2 is who acts, END the last token. Columns `io`, `s1` and `s2` are the words there.
     Where `is_ioi`, s2 == s1 and the answer, `label`, is io. About every fourth row is `is_abc`: s2 is a third
     person, who gives to both, and the label is `them`. `template` numbers the sentence, `length` counts
-    the tokens.
+    the tokens. With `people` only the first so many of them are named: few, so that many rows name the same.
     """
     rng = np.random.default_rng(seed)
-    return [_names_row(rng) for _ in range(n)]
+    return [_names_row(rng, len(words.PEOPLE) if people is None else people) for _ in range(n)]
 
 
 _NAME_IDS = {word: index for index, word in enumerate(words.NAMES)}
 
 
-def _names_row(rng: np.random.Generator) -> Prompt:
+def _names_row(rng: np.random.Generator, count: int) -> Prompt:
     template, place, thing, shape = (
         int(rng.integers(k)) for k in (len(words.TEMPLATES), len(words.PLACES), len(words.THINGS), 4)
     )
-    people = [words.PEOPLE[i] for i in rng.permutation(len(words.PEOPLE))[:3]]
+    people = [words.PEOPLE[i] for i in rng.permutation(count)[:3]]
     io, s1, io_first, is_abc = people[0], people[1], bool(rng.integers(2)), shape == 0
     s2 = people[2] if is_abc else s1
     filled = {

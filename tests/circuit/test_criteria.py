@@ -8,94 +8,32 @@ shows under `zero`.
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from attrs import evolve
 
 import scrub
-from scrub import Circuit, Dataset, Hypothesis, embed, heads, inside
+from circuit.criteria_cases import (
+    ASKS,
+    FEW,
+    LABEL,
+    RANDOM,
+    ROWS,
+    SPARE,
+    bench_of,
+    claimed,
+    direct,
+    judged,
+    less,
+    true,
+)
+from scrub import Circuit, Dataset
 from scrub.circuit import completeness as completing
-from scrub.circuit import on_transformer
-from scrub.circuit.bench import CircuitBench
-from scrub.circuit.claimed import leaves_of
 from scrub.circuit.completeness import completeness, halves
-from scrub.circuit.criteria import Criteria
-from scrub.circuit.experiment import experiment_of
 from scrub.circuit.faithfulness import faithfulness
 from scrub.circuit.minimality import minimality
 from scrub.circuit.random import random_circuits
-from scrub.claims.collect import collect
-from scrub.claims.protocol import Protocol
-from scrub.errors import ClaimError
-from scrub.model.memory import Backend
-from scrub.model.open import open_weights
-from scrub.model.resolve import sound
-from scrub.verbs.setup import references
 from scrub.zoo import rows as zoo_rows
-
-GALLERY = Path(__file__).parents[2] / "hypotheses"
-ROWS, RANDOM, FEW = 16, 50, 4  # 0.9^50 times 9 parts is below 0.05: fewer random parts could show nothing
-LABEL, SPARE, ASKS = "0.2 @ VALUE", "0.1 @ END", "0.0 @ END"
-
-
-@cache
-def claimed(name: str) -> Hypothesis:
-    """A claim whose circuit is the whole truth about its compiled model."""
-    if name != "induction":
-        return collect([f"{GALLERY / f'{name}.py'}::{name}"]).hypotheses[0]
-    [trained] = collect([f"{GALLERY / 'induction.py'}::induction"]).hypotheses
-    return trained.but(
-        model="zoo:compiled-induction",
-        data=Dataset.from_rows(zoo_rows("compiled-induction", 300, 1)),
-        first=embed("A1"),
-        before=heads("0.0", at="B1").reads(v="first"),
-        found=heads("1.0", at="END").reads(q="current", k="before", v="b"),
-    )
-
-
-def true(name: str, level: str = "components") -> Circuit:
-    return Circuit.of(claimed(name)).at_level(level)
-
-
-def less(name: str, names: str, level: str = "components") -> Circuit:
-    return true(name, level) - Circuit.parse(names)
-
-
-@cache
-def judged(name: str, circuit: Circuit, ablation: str = "mean", random: int = FEW) -> Criteria:
-    group = "length" if ablation == "resample" else None
-    return scrub.criteria(claimed(name), circuit=circuit, rows=ROWS, random=random, ablation=ablation, group=group)
-
-
-def bench_of(
-    name: str, circuit: Circuit, seed: int = 0, ablation: str = "mean", data: Dataset | None = None
-) -> CircuitBench:
-    hypothesis = claimed(name) if data is None else claimed(name).but(data=data)
-    claim, source = sound(hypothesis, expecting=False)
-    rows = np.sort(references(claim, ROWS, 0))
-    experiment = experiment_of(claim, rows, Protocol(ablation=ablation), source.tokenizer)
-    return CircuitBench.of(experiment, open_weights(source, Backend(), claim.data), circuit, seed)
-
-
-def direct(name: str, circuit: Circuit, rows: np.ndarray, **given: Any) -> float:
-    """The mean metric of one run on some of the rows."""
-    found = scrub.run_circuit(circuit, claimed(name), rows=ROWS, **given).table
-    return float(np.mean([score for row, score in zip(found["row"], found["score"], strict=True) if row in rows]))
-
-
-def close(a: Any, b: Any) -> bool:
-    """Equal, numbers up to the rounding of another order of sums."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(close(a[k], b[k]) for k in a)
-    if isinstance(a, list):
-        return len(a) == len(b) and all(map(close, a, b))
-    return a == pytest.approx(b, rel=1e-4, abs=1e-5) if isinstance(a, float) else a == b
-
 
 # the true circuit
 
@@ -351,104 +289,6 @@ def test_a_wrong_circuit_is_rejected_and_no_better_than_random_ones() -> None:
     found = {t.name: t for t in judged("either", less("either", LABEL)).tests}
     assert found["equivalent to the model"].p < 1e-3
     assert found["better than random circuits of equal size"].p > 0.5
-
-
-# leaves that read something
-
-
-def leafy() -> Hypothesis:
-    """The compiled induction, with the head that looks one token back as a leaf: nothing names what it reads."""
-    return claimed("induction").but(first=inside, before=heads("0.0", at="B1"))
-
-
-@pytest.mark.parametrize("level", ["components", "edges"])
-def test_a_leaf_that_reads_is_ablated_with_what_feeds_it_unless_that_is_kept(level: str) -> None:
-    given: dict[str, Any] = {"rows": ROWS, "random": FEW, "budget": 1, "tests": False}
-    given |= {"level": level, "ablation": "zero"}
-    lost, kept = scrub.criteria(leafy(), **given), scrub.criteria(leafy(), upstream="keep", **given)
-    named = scrub.criteria(claimed("induction"), **given)
-    assert lost.faithfulness.circuit > named.faithfulness.circuit + 1
-    assert kept.faithfulness.circuit == pytest.approx(named.faithfulness.circuit, abs=1e-4)
-    assert kept.faithfulness.ablated == lost.faithfulness.ablated
-    assert "the leaves 0.0 @ B1 is ablated too" in lost.cautions[0]
-    assert "upstream='keep'" in lost.cautions[0]
-    assert "caution: what feeds the leaves 0.0 @ B1 is kept" in str(kept)
-    assert kept.options["upstream"] == "keep"
-    assert named.cautions == ()
-
-
-def test_a_leaf_that_is_knocked_out_is_not_kept() -> None:
-    run: dict[str, Any] = {"rows": ROWS, "hypothesis": leafy(), "ablation": "zero"}
-    without = Circuit.of(leafy()).at_level("components") - Circuit.parse("0.0 @ B1")
-    kept, lost = (scrub.run_circuit(without, upstream=word, **run).value.value for word in ("keep", "ablate"))
-    assert kept == lost
-    assert lost is not None
-    assert lost > 1
-
-
-def test_random_parts_no_later_than_the_leaves_have_the_same() -> None:
-    circuit = Circuit.of(leafy()).at_level("components")
-    held = leaves_of(sound(leafy())[0], circuit)
-    bench = evolve(bench_of("induction", circuit), held=held)
-    assert set(map(str, held)) == {"0.0 @ B1"}
-    beside = set(map(str, bench.beside(circuit).held))
-    assert beside == {"0.0 @ B1", "0.1 @ B1", "0.1 @ END"}
-    assert bench_of("induction", circuit).beside(circuit).held == frozenset()
-
-
-@pytest.mark.parametrize(
-    ("refused", "told"),
-    [
-        (lambda: scrub.criteria(leafy(), upstream="keep", direction="denoising"), "under denoising"),
-        (lambda: scrub.criteria(leafy(), upstream="kept"), "upstream='kept' is unknown"),
-        (lambda: scrub.sweep("heads", "-> logits", leafy(), upstream="keep"), "nothing that feeds a path is ablated"),
-        (
-            lambda: scrub.run_circuit(
-                "1.0", model="zoo:induction", data=leafy().data, metric="loss(b)", upstream="keep"
-            ),
-            "about the leaves of a claim",
-        ),
-    ],
-)
-def test_where_nothing_upstream_can_be_kept_it_is_said(refused: Any, told: str) -> None:
-    with pytest.raises(ClaimError, match=re.escape(told)):
-        refused()
-
-
-# the same numbers again
-
-
-def test_the_same_seed_gives_the_same_numbers() -> None:
-    circuit = less("either", LABEL)
-    given: dict[str, Any] = {"circuit": circuit, "rows": 8, "random": 4, "ablation": "resample", "group": "length"}
-    first, again, other = (scrub.criteria(claimed("either"), seed=seed, **given) for seed in (3, 3, 4))
-    assert first.to_dict() == again.to_dict()
-    assert first.table == again.table
-    assert first.completeness.random != other.completeness.random
-
-
-def test_numbers_do_not_depend_on_how_many_circuits_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: dict[str, Any] = {"rows": 4, "random": 2, "budget": 4, "ablation": "zero"}
-    at_once = scrub.criteria(claimed("compose"), **given)
-    circuits = [true("compose", "edges"), less("compose", "0.0 -> 1.0.k @ VALUE", "edges"), Circuit()]
-    together = bench_of("compose", circuits[0], ablation="zero").scores(circuits)
-    monkeypatch.setattr(on_transformer, "TOKENS", 1)
-    assert close(scrub.criteria(claimed("compose"), **given).to_dict(), at_once.to_dict())
-    assert bench_of("compose", circuits[0], ablation="zero").scores(circuits) == pytest.approx(together, abs=1e-5)
-
-
-@pytest.mark.parametrize("ablation", ["mean", "resample"])
-def test_numbers_do_not_depend_on_the_order_of_the_rows(ablation: str) -> None:
-    turned = claimed("compose").but(data=Dataset.from_rows(zoo_rows("compiled-compose", 300, 1)[::-1]))
-    group = "length" if ablation == "resample" else None
-    given: dict[str, Any] = {"rows": 11, "random": 4, "ablation": ablation, "group": group}
-    first, second = (scrub.criteria(h, **given) for h in (claimed("compose"), turned))
-    a, b = first.to_dict(), second.to_dict()
-    for result in (a, b):
-        del result["hypothesis"]
-    assert close(a, b)
-    assert [299 - row for row in second.table["row"]][::-1] == first.table["row"]
-    assert second.table["circuit"][::-1] == pytest.approx(first.table["circuit"], abs=1e-5)
 
 
 def test_the_report_says_where_too_few_were_drawn_to_show_anything() -> None:

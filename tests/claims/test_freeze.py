@@ -99,7 +99,8 @@ def full_claim() -> Hypothesis:
     made = names_claim(
         model="gpt2", data=Dataset.from_rows(rows), expect=scrub.recovers(0.7, any_swaps=True),
         rest_rows="even", within="length", seen=seen, through="mlps 0-2",
-        together=[("s1", "s2")], criteria=scrub.protocol(group="length", published="0.9 | 0.8\nsome rows"),
+        together=[("s1", "s2")], spare="2.0 doubled",
+        criteria=scrub.protocol(group="length", published="0.9 | 0.8\nsome rows"),
     )  # fmt: skip
     return made.foil("only to be frozen")
 
@@ -115,6 +116,7 @@ def test_everything_that_a_claim_may_say_is_kept(tmp_path: Path) -> None:
     assert claim.data.column("both")[0] == (True, 1, (None,))
     text = (tmp_path / "frozen/claim.txt").read_text().splitlines()
     assert text == sorted(text)
+    assert 'option spare: ["2.0", "doubled"]' in text
     assert 'criteria published: "0.9 | 0.8\\nsome rows"' in text
 
 

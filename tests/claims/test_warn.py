@@ -6,12 +6,13 @@ from typing import Any
 
 from attrs import evolve
 
+import scrub
 from claim_cases import checked, names_rows, names_sites, names_story
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import Subject, check_claim
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis, claim, recovers
-from scrub.claims.sites import embed, heads, logits
+from scrub.claims.sites import embed, heads, logits, nodes
 
 SITES = names_sites()
 DATA = Dataset.from_rows(names_rows())
@@ -69,7 +70,8 @@ def test_a_variable_with_one_value() -> None:
     for row in rows:
         row["columns"].update(s1=1, s2=1)
     found = warned(data=Dataset.from_rows(rows))
-    assert "s1 has the one value 1 on all rows: any row may replace any other there." in found
+    said = "s1 has the one value 1 on all rows: any row may replace any other there. Nothing is known of"
+    assert any(sentence.startswith(said) for sentence in found)
     assert [sentence.split()[0] for sentence in found] == ["s1", "s2", "doubled"]
 
 
@@ -96,3 +98,43 @@ def test_what_was_noticed_as_rows_were_made_is_told() -> None:
 
 def test_problems_silence_what_would_follow_from_them() -> None:
     assert checked(names_sites(doubled=heads("7.0", at="S2"), answer=logits("END"))).warnings == ()
+
+
+def unclaimed(rows: list[dict[str, Any]], **options: Any) -> tuple[str, ...]:
+    """y = x + u + h, h of w and v, where x alone is claimed."""
+    from score.cases import claim_of, graph, rows_of
+
+    model = graph(h=lambda w, v: w, y=lambda x, u, h: x + u + h)
+    data = rows_of({"label": 0, "v": i % 5, **row} for i, row in enumerate(rows))
+    made = claim_of(model, {"answer": lambda x: x}, {"x": "x", "answer": nodes("y").reads(x="x")}, data, **options)
+    result = scrub.check(made)
+    assert not result.problems, result.problems
+    return tuple(s for s in result.warnings if "nothing is known" in s)
+
+
+def test_an_unclaimed_input_with_one_value() -> None:
+    rows = [{"x": i, "u": 3, "w": [i % 3]} for i in range(12)]
+    (found,) = unclaimed(rows)
+    assert found.startswith(
+        "the unclaimed input 'u' has the one value 3 on all rows: nothing is known of what it does"
+    )
+    assert "rest_rows=" in found
+    assert unclaimed([{**row, "u": row["x"]} for row in rows]) == ()
+    assert len(unclaimed([{**row, "w": [[1.5], "a"]} for row in rows])) == 2  # of any type
+    assert unclaimed([{**row, "u": 3 + (row["x"] == 11)} for row in rows]) == ()
+
+
+def test_an_unclaimed_input_with_one_value_in_each_stratum() -> None:
+    rows = [{"x": i, "u": i % 2, "w": i % 3, "kind": i % 2} for i in range(12)]
+    assert unclaimed(rows) == ()
+    (found,) = unclaimed(rows, within="kind")
+    assert found.startswith("the unclaimed input 'u' has one value in each stratum: nothing is known")
+
+
+def test_an_input_that_reaches_nothing_is_not_told() -> None:
+    from score.cases import claim_of, graph, rows_of
+
+    model = graph(y=lambda x: x, z=lambda u: u)
+    data = rows_of({"x": i, "u": 1, "label": i} for i in range(10))
+    made = claim_of(model, {"answer": lambda x: x}, {"x": "x", "answer": "y"}, data)
+    assert scrub.check(made).warnings == ()

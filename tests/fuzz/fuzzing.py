@@ -97,9 +97,7 @@ def damaged(rng: Random, content: bytes) -> bytes:
             case 2:
                 made[at:at] = made[at : at + rng.choice([1, 4, 30])]
             case 3:
-                made[at:at] = rng.choice(
-                    [b"\x00", b"\xff", b"{", b"]", b'"', b"9" * 9, b"\n", b"-", b",", b"[" * 2000]
-                )
+                made[at:at] = rng.choice(PIECES)
             case 4:
                 made[min(at, end) : max(at, end)] = b""
             case _:

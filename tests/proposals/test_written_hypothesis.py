@@ -145,6 +145,22 @@ def test_other_models_begin_claims_too(tmp_path: Path, name: str) -> None:
         assert sites(claim)["group_2"] == ("1.0 1.2 @ END", {"q": "END_token", "k": "group_1", "v": "b"})
 
 
+def test_the_bar_is_what_passes_on_the_rows_that_the_proposal_saw(tmp_path: Path) -> None:
+    """On these the claim is not tested; of too few rows nothing is said, and a usual bar stands there."""
+    scrub.propose(gallery("induction"), write=tmp_path / "start.py", **{**QUICK, "rows": 40})
+    claim = read(tmp_path / "start.py")
+    whole = scrub.check(claim).claim.data.origin  # pyright: ignore[reportOptionalMemberAccess]
+    seen = whole.taken(i for i, row in enumerate(whole.rows) if row.input_digest in claim.options.seen)
+    pilot = scrub.test(claim.but(data=seen, seen=()), parts="none", controls="none")
+    assert claim.expect is not None
+    assert claim.expect.share == pilot.passes_up_to != 0.8
+    assert f"Up to recovers({claim.expect.share:g})" in (tmp_path / "start.py").read_text()
+    scrub.propose(gallery("induction"), write=tmp_path / "few.py", **{**QUICK, "rows": 4})
+    few = read(tmp_path / "few.py")
+    assert few.expect is not None
+    assert few.expect.share == 0.8
+
+
 def test_data_at_hand_are_named_from_the_file(tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     data = tmp_path / "rows" / "names.jsonl"

@@ -32,16 +32,21 @@ def test_a_result_as_it_reads(result: Any) -> None:
         f"    {result.reason}",
         "    error        model 0.000, scrubbed 1.250, random 9.500; lower is better",
         "    constant     the best answer that ignores its input recovers 0.12",
-        f"    shuffled     the same sites with the values of other rows recover {result.controls[-1]}",
+        "    bar          the claim would pass up to 0.85: state that for rows that you have not looked at, "
+        "expect=recovers(0.85)",
+        f"    shuffled     the same sites with the values of other rows recover {result.controls[-2]}",
+        f"    apart        with unclaimed inputs from different rows the claim recovers {result.controls[-1]}",
         "    unexplained  AUE 1.250 of ATE 9.500, explained 0.87 (row by row, errors cannot cancel)",
         "    bits         the claim keeps 1.6 of the 3.6 that tell rows apart",
-        "    story        by itself right on 25.0% of the scored rows",
+        f"    story        {result.story}; by itself right on 25.0% of the scored rows",
         "    sample       12 rows x 4 draws, seed 3; 95% interval over rows, given the pool",
         "    options      predicts='label'",
         "",
         "    swaps of  tested  other inputs  own row  donors  rows that agree  no partner",
         "    x         paths             0%      25%      12                4           -",
         *(f"      {sentence}" for sentence in LEGEND),
+        "",
+        "    3 of 3 parts earn their place",
         "    warning: the story by itself is right on only 25.0% of the scored rows.",
     ]
 

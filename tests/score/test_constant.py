@@ -186,8 +186,8 @@ def test_a_constant_answer_beats_a_claim_on_unbalanced_labels() -> None:
     """As in the brackets: three in four are `no`, so that saying so recovers most of the loss of a random row."""
     data = rows_of({"x": i % 4, "label": int(i % 4 == 0)} for i in range(40))
     model = graph(out=lambda x: np.array([0.0, 4.0]) if x == 0 else np.array([4.0, 0.0]))
-    claim = claim_of(model, {"answer": lambda x: x}, {"x": "x", "answer": "out"}, data, metric="loss(label)",
-                     expect=scrub.recovers(0.5))  # fmt: skip
+    claim = claim_of(model, {"answer": lambda x: int(x == 0)}, {"x": "x", "answer": "out"}, data,
+                     metric="loss(label)", expect=scrub.recovers(0.5))  # fmt: skip
     result = scrub.test(claim, draws=10)
     right, wrong = np.log1p(np.exp(-4)), np.log1p(np.exp(4))
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))

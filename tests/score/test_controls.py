@@ -70,7 +70,7 @@ def test_the_table_has_one_draw_of_every_row_for_each_permutation() -> None:
 def test_controls_by_definition() -> None:
     result = scrub.test(sum_claim(), draws=5, explain=False)
     found = {c["name"]: c for c in result.to_dict()["controls"]}
-    assert list(found) == ["keep everything", "replace everything", "constant", "shuffled values"]
+    assert list(found) == ["keep everything", "replace everything", "constant", "shuffled values", "apart"]
     keep, replace = found["keep everything"], found["replace everything"]
     assert (keep["value"], keep["low"], keep["high"], keep["bits"]) == (1, 1, 1, pytest.approx(np.log2(12)))
     assert (replace["value"], replace["bits"]) == (0, 0)
@@ -116,10 +116,10 @@ def flat() -> Hypothesis:
 
 
 def test_shuffled_noise_becomes_inconclusive() -> None:
-    plain = scrub.test(flat(), draws=5, explain=False, controls="none")
+    plain = scrub.test(flat(), draws=5, explain=False, controls="none", parts="none")
     assert (plain.verdict, plain.recovered.value) == ("supported", pytest.approx(1))
     assert plain.options["controls"] == "none"
-    result = scrub.test(flat(), draws=5, explain=False)
+    result = scrub.test(flat(), draws=5, explain=False, parts="none")
     assert result.verdict == "inconclusive"
     assert result.reason.startswith("values do not matter: ")
     assert not result.passed
@@ -130,7 +130,7 @@ def test_shuffled_noise_becomes_inconclusive() -> None:
 def test_a_path_claim_is_exempt() -> None:
     """Classes of one row each: shuffles change nothing that could be told, and the verdict stays."""
     paths = flat().but(data=rows_of({"noise": i, "y": i % 3, "label": 10 * (i % 3)} for i in range(24)))
-    result = scrub.test(paths, draws=5, explain=False)
+    result = scrub.test(paths, draws=5, explain=False, parts="none")
     assert result.verdict == "supported"
     assert "tests paths, not values" in result.reason
 
@@ -221,12 +221,12 @@ def test_beyond_shuffled_values_is_paired_by_row() -> None:
         return float(z != row.columns["z"] if row.columns["easy"] else x != row.columns["x"])
 
     claimed = claim_of(
-        graph(h=lambda x: x, out=lambda z, h: (z, h)), {"u": lambda x: x // 2, "answer": lambda u: u},
+        graph(h=lambda x: x, out=lambda z, h: (z, h)), {"u": lambda x: x // 2, "answer": lambda u, z, x: (z, x)},
         {"u": nodes("h"), "answer": nodes("out").reads(h="u")},
         rows_of({"z": i, "x": i // 2 % 6, "easy": i % 2 == 0, "label": 0} for i in range(24)),
         metric=Metric(lost, better="lower", name="lost"), rest="keep", expect=recovers(0.4),
     )  # fmt: skip
-    result = scrub.test(claimed, explain=False)
+    result = scrub.test(claimed, explain=False, parts="none")
     control = next(found for found in result.controls if found.name == "shuffled values")
     assert result.recovered.low is not None
     assert control.high is not None

@@ -43,8 +43,9 @@ def carried(**options: Any) -> Hypothesis:
 
 
 def test_a_feature_that_is_carried_but_not_used_passes_scrubbing_and_fails_interchange() -> None:
-    result = scrub.test(carried(), draws=5, explain=False)
+    result = scrub.test(carried(), draws=5, explain=False, parts="none")
     assert (result.verdict, result.recovered.value) == ("supported", pytest.approx(1))
+    assert "superfluous: h2 of unused" in scrub.test(carried(), draws=5, explain=False).reason
     found = shares(carried())
     assert found["unused"]["value"] == 0  # the story says that the answer moves, and it stays
     assert found["used"]["value"] is None  # the story says that it stays ...
@@ -319,3 +320,73 @@ def test_how_it_reads() -> None:
     assert "24 rows x 5 donors, seed 0; model and story agree on 100.0% of the rows as they are" in shown
     assert scrub.interchange(carried())._repr_html_().startswith("<pre")
     assert list(scrub.interchange(carried()).frame()["variable"]) == ["unused", "used", JOINT]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_expectation_may_ask_for_interchange(exact: bool) -> None:
+    """A feature that is carried and not used: every swap is survived, and no interchange moves the model."""
+    plain = scrub.test(carried(expect=recovers(0.5)), exact=exact)
+    asked = scrub.test(carried(expect=recovers(0.5, interchange=0.9)), exact=exact)
+    assert (plain.verdict, plain.interchange, plain.to_dict()["interchange"]) == ("supported", (), [])
+    assert asked.verdict == "refuted"
+    assert asked.reason.startswith("unused set to what it is on other rows does not move the model as the story says")
+    known = shares(carried())
+    assert {part.variable: part.share.value for part in asked.interchange} == {
+        name: known[name]["value"] for name in ("unused", "used")
+    }
+    assert asked.to_dict()["interchange"][0] == {"variable": "unused", "value": 0, "low": 0, "high": 0}
+    assert "interchange  the model answers as the story does: unused 0.00 [0.00, 0.00]" in str(asked)
+
+
+def test_interchange_that_is_asked_is_judged_by_its_interval() -> None:
+    """h moves the model on four rows of five."""
+    made = claim_of(
+        graph(h=lambda x: x, out=lambda h, z: h if z else 1), {"a": lambda x: x, "answer": lambda a: a},
+        {"a": "h", "answer": nodes("out").reads(h="a")},
+        rows_of({"x": i % 3, "z": i % 5, "label": i % 3} for i in range(60)), metric=ERROR,
+    )  # fmt: skip
+
+    def asked(least: float) -> Any:
+        return scrub.test(made.but(expect=recovers(0.5, interchange=least)), exact=True)
+
+    share = asked(0.9).interchange[0].share
+    assert 0.8 < share.value < 0.95
+    assert asked(share.low - 0.01).verdict == "supported"
+    assert asked(share.value).verdict == "inconclusive"
+    assert asked(share.high + 0.01).verdict == "refuted"
+
+
+def test_interchange_that_cannot_be_run_or_has_no_score_supports_nothing() -> None:
+    words = claim_of(graph(out=lambda x: x), {"answer": lambda x: "ab"[x]}, {"x": "x", "answer": "out"},
+                     rows_of({"x": i % 2, "label": i % 2} for i in range(20)),
+                     metric=ERROR, expect=recovers(0.5, interchange=0.9))  # fmt: skip
+    result = scrub.test(words, exact=True)
+    assert (result.verdict, result.interchange) == ("inconclusive", ())
+    same = claim_of(graph(h=lambda x: x, out=lambda h: h), {"one": lambda x: 1, "answer": lambda one, x: x},
+                    {"one": nodes("h"), "answer": "out"}, rows_of({"x": i % 2, "label": i % 2} for i in range(20)),
+                    metric=ERROR, rest="keep", expect=recovers(0.001, interchange=0.9))  # fmt: skip
+    result = scrub.test(same, exact=True)
+    assert result.interchange[0].note == "no donor differs from any row in it."
+
+
+def test_what_is_asked_is_part_of_the_digest_and_of_the_plan() -> None:
+    plain, asked, more = (
+        resolved(carried(expect=e)).digest
+        for e in (recovers(0.5), recovers(0.5, interchange=0.9), recovers(0.5, True, 0.9))
+    )
+    assert len({plain, asked, more}) == 3
+    assert str(recovers(0.5, interchange=0.9)) == "recovers(0.5, interchange=0.9)"
+    verbs = {verb.name: verb for verb in scrub.plan(carried(expect=recovers(0.5, interchange=0.9))).verbs}
+    counted = {p.name: p.calls for p in verbs["test"].passes}
+    assert counted["interchanged"] == {p.name: p.calls for p in verbs["interchange"].passes}["interchanged"]
+
+
+def test_wrong_shares_are_told_together_with_the_nearest() -> None:
+    with pytest.raises(ClaimError) as told:
+        recovers(80, interchange=90)
+    assert "recovers(80): say a share above 0 and up to 1, such as recovers(0.8)." in str(told.value)
+    assert "recovers(interchange=90): say a share above 0 and up to 1, such as interchange=0.9." in str(told.value)
+    with pytest.raises(ClaimError, match=r"interchange='x'\): say a share"):
+        recovers(0.5, interchange="x")  # type: ignore
+    with pytest.raises(ClaimError, match=r"interchange=True\)"):
+        recovers(0.5, interchange=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from fractions import Fraction
 from importlib.metadata import version
 
 import numpy as np
@@ -140,7 +141,8 @@ def test_a_foil_passes_only_when_refuted() -> None:
 def test_keeping_everything_recovers_one_and_says_that_it_keeps_everything() -> None:
     data = rows_of({"x": x, "y": y, "label": 0.1 * x + 0.3 * y} for x in range(3) for y in range(4))
     model = graph(out=lambda x, y: 0.1 * x + 0.3 * y)
-    claim = claim_of(model, {"answer": lambda x: x}, {"x": "x", "answer": nodes("out").reads(x="x")}, data,
+    answer = {"answer": lambda x, y: Fraction(x + 3 * y, 10)}
+    claim = claim_of(model, answer, {"x": "x", "answer": nodes("out").reads(x="x")}, data,
                      metric=VALUE.__class__(lambda o, row: -abs(o - row.columns["label"])), rest="keep",
                      expect=recovers(1.0))  # fmt: skip
     result = scrub.test(claim)

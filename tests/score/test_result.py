@@ -16,9 +16,11 @@ from scrub.score.result import gap, ratio
 
 KEYS = {
     "hypothesis", "digest", "foil", "verdict", "reason", "passed", "expect", "recovered", "constant", "bar", "metric",
-    "unexplained", "bits", "rows", "draws", "seed", "diagnostics", "options",
+    "unexplained", "bits", "story", "rows", "draws", "seed", "diagnostics", "options", "earned",
 }  # fmt: skip
-MORE = {"provenance", "explanation", "controls", "adversary", "since"}
+MORE = {
+    "provenance", "explanation", "controls", "adversary", "since", "ceiling", "holds", "interchange", "passes_up_to",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cli_cases import Write, rewrite, scrub, write
+from cli_cases import FALSE, HEAD, Write, rewrite, scrub, write
 from scrub.storage.blocks import read_arrays, write_arrays
 
 __all__ = ["write"]
@@ -21,11 +21,21 @@ TEXT = "good = make()\nother = make(odd).foil('the remainder')\n"
 EVIL = "<meta http-equiv=refresh content=0><script>alert(1)</script>"
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody has touched."""
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        Path("claims.py").write_text(f"{HEAD}{FALSE}\n{TEXT}\n")
+        assert again().exit_code == 0
+    return folder / "run"
+
+
 @pytest.fixture
-def run(write: Write) -> Path:
+def run(kept: Path, write: Write) -> Path:
     write(TEXT)
-    assert scrub("test", "claims.py", "--rows", 12, "--draws", 2, "--out", "run").exit_code == 0
-    return Path("run")
+    return Path(shutil.copytree(kept, "run"))
 
 
 def again(*more: object) -> Any:

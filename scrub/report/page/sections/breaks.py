@@ -23,4 +23,4 @@ def blocks(stored: StoredClaim) -> list[Block | None]:
     return [Items(tuple(map(capital, result["explanation"]))), every]
 
 
-SECTION = ClaimSection("What breaks it", blocks, place=3)
+SECTION = ClaimSection("What breaks it", blocks, place=4)

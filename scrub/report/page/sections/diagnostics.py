@@ -46,6 +46,9 @@ def _found(result: Result) -> Block | None:
     seen = described["seen"]
     return facts([
         ("story", _story(described["accuracy"])),
+        *_answers(result.get("story")),
+        *_parts(result),
+        *_ceiling(result.get("ceiling")),
         ("rest", f"{several(round(described['own_rest']), 'call')} found no rest row and kept their own"
          if described["own_rest"] else "every call found a rest row"),
         ("model", "scrubbed does better than the model: swaps took away errors of the model"
@@ -62,6 +65,35 @@ def _story(accuracy: float | None) -> str:
     return (
         "not compared with the data" if accuracy is None else f"by itself right on {accuracy:.1%} of the scored rows"
     )
+
+
+def _answers(story: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """How far the story's answer is the model's own; nothing for runs that were kept before it was asked."""
+    if story is None:
+        return []
+    if story["value"] is None:
+        return [("its answer", f"not compared with the model's: {story.get('note', UNDEFINED)}")]
+    whose = "of what the model's answers vary by" if story["numbers"] else "of the rows"
+    return [("its answer", f"the model's own on {span(story)} {whose}")]
+
+
+def _parts(result: Result) -> list[tuple[str, str]]:
+    """What sites hold, and interchange scores, where the claim says something of them."""
+    held = [(f"{h['variable']} at {h['site']}", f"holds its value on {span(h)} of the rows") for h in
+            result.get("holds", ())]  # fmt: skip
+    asked = [(f"{i['variable']} interchanged", f"the model answers as the story does on {span(i)} of the calls") for i
+             in result.get("interchange", ())]  # fmt: skip
+    return held + asked
+
+
+def _ceiling(ceiling: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """What noise leaves, which counts as 1."""
+    if ceiling is None:
+        return []
+    said = (
+        f"with {' and '.join(ceiling['noise'])} redrawn the metric is {number(ceiling['metric'])}, which counts as 1"
+    )
+    return [("noise", f"{said}; on the model's own scale {span(ceiling['recovered'])} is recovered")]
 
 
 def _power(power: Mapping[str, Any] | None, result: Result) -> list[tuple[str, str]]:
@@ -98,4 +130,4 @@ def _adversary(adversary: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-SECTION = ClaimSection("Diagnostics", blocks, place=6)
+SECTION = ClaimSection("Diagnostics", blocks, place=7)

@@ -30,4 +30,4 @@ def _device(model: Mapping[str, Any], command: str) -> str:
     return "" if device == "cpu" or "--device" in command else f" --device {device}"
 
 
-SECTION = ClaimSection("Run it again", blocks, place=7)
+SECTION = ClaimSection("Run it again", blocks, place=8)

@@ -8,6 +8,7 @@ from typing import Any
 from scrub.report.page.blocks import Block, facts
 from scrub.report.page.sections import ClaimSection, StoredClaim
 from scrub.report.page.words import number, settings, share, span
+from scrub.score.bars import bar_words
 
 
 def blocks(stored: StoredClaim) -> list[Block | None]:
@@ -21,9 +22,11 @@ def _scores(result: Mapping[str, Any]) -> list[tuple[str, str] | None]:
     draws = "every draw" if result["draws"] is None else f"{result['draws']} draws"
     return [
         ("recovered", f"{span(result['recovered'])}; bar {result['bar']:.2f}, expected {result['expect']:.2f}"),
+        ("bar", bar_words(result["passes_up_to"], result["expect"])) if result.get("passes_up_to") else None,
         (metric["name"], f"{ends}; {metric['better']} is better"),
         ("unexplained", f"AUE {number(off['aue'])} of ATE {number(off['ate'])}{explained} (row by row)"),
         ("bits", f"keeps {bits['kept']:.1f} of the {bits['everything']:.1f} that tell rows apart"),
+        ("story", span(result["story"])) if result.get("story") else None,
         ("sample", f"{result['rows']} rows x {draws}, seed {result['seed']}"),
         ("options", settings(result["options"])) if result["options"] else None,
     ]

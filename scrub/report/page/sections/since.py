@@ -26,4 +26,4 @@ def _since(since: Mapping[str, Any] | None) -> list[str]:
     return [f"{before}; {more}.", *since["facts"]]
 
 
-SECTION = ClaimSection("Since the last run", blocks, place=5)
+SECTION = ClaimSection("Since the last run", blocks, place=6)

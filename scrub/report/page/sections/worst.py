@@ -17,4 +17,4 @@ def blocks(stored: StoredClaim) -> list[Block | None]:
     return [table(("row", "model", "scrubbed", "random"), rows, said, [w["text"] for w in worst])]
 
 
-SECTION = ClaimSection("Rows that change most", blocks, place=4)
+SECTION = ClaimSection("Rows that change most", blocks, place=5)

@@ -1,0 +1,92 @@
+"""Commands that are broken off: what is shown, what is kept, and what is said of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli_cases import FOIL, GOOD, Write, scrub, write
+
+__all__ = ["write"]
+INTERRUPTED = "c = make(metric=Metric(lambda o, r: os.kill(os.getpid(), signal.SIGINT)))"
+
+
+def test_an_interrupted_run_leaves_nothing_but_what_is_kept(write: Write) -> None:
+    file = write(f"good = make()\n{INTERRUPTED}")
+    line = [sys.executable, "-m", "scrub", "test", str(file), "--json", "results.json"]
+    before = set(Path().iterdir())
+    found = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert found.returncode == 130
+    assert found.stderr.strip() == "scrub: interrupted; no results were written."
+    assert {p for p in Path().iterdir() if p.name != "__pycache__"} == before
+    kept = scrub(*line[3:], "--out", "runs")
+    assert kept.exit_code == 130
+    told = "scrub: interrupted; what was computed is kept in runs: the same command goes on from there."
+    assert kept.stderr.strip() == told
+    assert {path.name for path in Path("runs").iterdir()} == {"kept.json", "blocks"}
+    assert not Path("results.json").exists()
+
+
+INDUCTION = Path(__file__).parents[2] / "hypotheses" / "induction.py"
+BROKEN_OFF = {  # what is interrupted, at which of its calls; what is shown then; what is said to be kept
+    "explain": ("scrub.score.explain._more", 3, ["good  recovered 1.00", "Broken off: 2 more swaps"], ""),
+    "compare": ("scrub.verbs.compare.judged", 2, ["good: recovered 1.00"], "what was computed is kept in kept"),
+    "propose": (
+        "scrub.proposals.search.bound_rest",
+        1,
+        ["caution: broken off after"],
+        "the proposals above are kept",
+    ),
+}
+
+
+@pytest.mark.parametrize("command", BROKEN_OFF)
+def test_what_was_found_before_an_interruption_is_shown(
+    write: Write, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """And nothing is said to be kept that is not."""
+    name, at, shown, kept = BROKEN_OFF[command]
+    module, function = name.rsplit(".", 1)
+    original, calls = getattr(import_module(module), function), list[int]()
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        return original(*given, **named)
+
+    monkeypatch.setattr(name, interrupted)
+    file = f"{INDUCTION}::induction" if command == "propose" else write(f"{GOOD}\n{FOIL}")
+    found = scrub(command, file, "--rows", 16, *(["--out", "kept"] if kept else []))
+    assert found.exit_code == 130
+    for line in shown:
+        assert line in found.stdout
+    assert found.stderr.startswith(f"scrub: interrupted; {kept or 'no results were written.'}")
+    assert "no results" not in found.stderr or not kept
+    if command == "propose":
+        assert Path("kept/proposals.json").exists()
+
+
+def test_an_interrupted_write_leaves_the_old_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(GOOD)
+    Path("old.json").write_text("old")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    assert scrub("check", file, "--json", "old.json").exit_code == 130
+    assert Path("old.json").read_text() == "old"
+    assert {p.name for p in Path().iterdir()} - {"__pycache__"} == {"old.json", "claims.py"}
+
+
+def test_no_progress_bar_where_nobody_watches(write: Write) -> None:
+    slow = write("import time\nc = make(metric=Metric(lambda o, r: time.sleep(0.003) or right(o, r)))")
+    found = scrub("test", slow, "--rows", 10, "--draws", 40)
+    assert (found.exit_code, found.stderr) == (0, "")
