@@ -30,7 +30,7 @@ def unlike(bridge: Any) -> Iterator[str]:
         return
     if any("MLA" in type(block.attn).__name__ for block in blocks):
         yield "latent attention, whose queries and keys are no matrix of a head"
-    if any(_part(block, "attn", "original_component", "sinks") is not None for block in blocks):
+    if any(hasattr(_part(block.attn, "original_component"), "sinks") for block in blocks):
         yield "attention sinks"
     if any(_part(block, "original_component", "do_layer_norm_before") is False for block in blocks):
         yield "norms after attention and MLPs"

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
+from scrub.model.bridged import POSITIONS, Take, configuration, setting, taken
 from scrub.model.built import in_words, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import unknown, unread
 from scrub.model.memory import Memory
 from scrub.model.precision import HALF
 from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check
-from scrub.model.taken import POSITIONS, Copy, configuration, setting, taken
 from scrub.model.weights import Transformer
 
 # Settings of a bridge that change the computation in a way the layers here do not know.
@@ -58,7 +58,7 @@ def adapt(
     _refuse_known(bridge, title)
     with in_words(title):
         refuse_not_finite(bridge.original_model, title)
-        exact = taken(bridge, model_name, architecture, Copy(torch.float32 if dtype in HALF else dtype, device))
+        exact = taken(bridge, model_name, architecture, Take(torch.float32 if dtype in HALF else dtype, device))
     bound = Memory.on(exact.device, memory)
     exact = attrs.evolve(exact, revision=revision or digest(exact), notes=_notes(bridge), memory=bound)
     rows = probe_data(exact, data)

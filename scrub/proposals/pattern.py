@@ -42,7 +42,7 @@ class Change:
 def change_of(batch: PatchBatch, values: Arrays, layer: int, alone: bool) -> Change:
     """The patterns of one layer; the new weights of single keys where nodes are positions (`alone`)."""
     attn = batch.model.blocks[layer].attn
-    at = positions_of(batch.base)
+    at = positions_of(values["q", layer])
     mask, how = visible(attn, at, at, batch.lengths), scoring(attn, at, at)
     q, k = values["q", layer].detach(), values["k", layer].detach()
     new_q, new_k = batch.source_values["q", layer], batch.source_values["k", layer]

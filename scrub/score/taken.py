@@ -20,7 +20,7 @@ from scrub.errors import MetricError, ModelError
 from scrub.score.blocks import Arrays, NumberBlock, gathered, key
 from scrub.score.cost import few_draws
 from scrub.score.result import ratio
-from scrub.score.sample import ROWS_AT_ONCE, ClaimBench, Samples, RowScorer, at_once, chunks
+from scrub.score.sample import ROWS_AT_ONCE, ClaimBench, RowScorer, Samples, at_once, chunks
 from scrub.score.statistics import Interval, interval
 
 Dropped = frozenset[ClaimPart]

@@ -171,15 +171,8 @@ def test_logits_that_are_no_numbers_are_not_blamed_on_the_architecture() -> None
 @pytest.mark.parametrize(
     ("kind", "changes", "reason"),
     [
-        (
-            "OlmoForCausalLM",
-            {"clip_qkv": 8.0, "pad_token_id": 0},
-            r"clipped queries, keys and values \(clip_qkv 8.0\)",
-        ),
         ("GemmaForCausalLM", {"head_dim": 4, "use_bidirectional_attention": True}, "bidirectional attention"),
-        ("GraniteForCausalLM", {"embedding_multiplier": 12.0}, "multiplied embeddings"),
-        ("GraniteForCausalLM", {"logits_scaling": 8.0}, "divided logits"),
-        ("SmolLM3ForCausalLM", {"no_rope_layers": [1, 0], "pad_token_id": 0}, "layers without rotary positions"),
+        ("LlamaForCausalLM", {"attention_chunk_size": 8}, r"attention in chunks \(attention_chunk_size 8\)"),
     ],
 )
 def test_a_key_that_changes_the_function_and_is_not_read_is_refused_by_name(
@@ -187,6 +180,25 @@ def test_a_key_that_changes_the_function_and_is_not_read_is_refused_by_name(
 ) -> None:
     with pytest.raises(ModelError, match=f"{reason}.*, which is not supported"):
         adapt(bridged(kind, torch.float32, **changes))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("OlmoForCausalLM", {"clip_qkv": 8.0, "pad_token_id": 0}),
+        ("Gemma2ForCausalLM", {"head_dim": 4, "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0}),
+        ("SmolLM3ForCausalLM", {"no_rope_layers": [1, 0], "pad_token_id": 0}),
+    ],
+)
+def test_a_bound_that_no_row_reaches_is_read_all_the_same(kind: str, changes: dict[str, Any]) -> None:
+    """The self-check does not see it there: it stands in what was taken."""
+    model = adapt(bridged(kind, torch.float32, **changes))
+    attn = model.blocks[1].attn
+    read = [attn.clip, attn.cap, model.logit_cap, None if attn.rotary else "none"]
+    assert (
+        read
+        == {"O": [8.0, None, None, None], "G": [None, 50.0, 30.0, None], "S": [None, None, None, "none"]}[kind[0]]
+    )
 
 
 def test_a_key_that_is_read_or_does_nothing_is_accepted() -> None:

@@ -59,13 +59,21 @@ def _times(tensor: Tensor | None, factor: float | None) -> Tensor | None:
     return tensor if tensor is None or factor is None else tensor * factor
 
 
-def _cap(bridge: Any, key: str) -> float | None:
+def _cap(bridge: Any, key: str, own: str) -> float | None:
+    """A cap under the bridge's name or, where it has none, the configuration's own."""
     value = setting(bridge, key, -1.0)
+    value = value if value > 0 else configuration(bridge).get(own) or -1.0
     return float(value) if value > 0 else None
 
 
+def _clip(bridge: Any) -> float | None:
+    config = configuration(bridge)
+    found = config.get("clip_qkv") or (config.get("attn_config") or {}).get("clip_qkv")
+    return float(found) if found else None
+
+
 @attrs.frozen
-class Copy:
+class Take:
     """Takes tensors out of a live model: detached, contiguous copies in one dtype, on one device."""
 
     dtype: torch.dtype
@@ -83,35 +91,35 @@ class Copy:
         return self(tensor.transpose(-1, -2)).transpose(-1, -2)
 
 
-def taken(bridge: Any, name: str, architecture: str, copy: Copy) -> Transformer:
+def taken(bridge: Any, name: str, architecture: str, take: Take) -> Transformer:
     shape = _shape(bridge, architecture)
-    rotary = _Rotaries(bridge, shape.n_ctx, copy)
-    W_E, W_U = _embedded(bridge, copy), _times(copy(bridge.unembed.weight), _factor(bridge, "logits"))
+    rotary = _Rotaries(bridge, shape.n_ctx, take)
+    W_E, W_U = _embedded(bridge, take), _times(take(bridge.unembed.weight), _factor(bridge, "logits"))
     own = bridge.unembed.weight.data_ptr() == bridge.embed.weight.data_ptr()
     tied = own and W_U is not None and torch.equal(W_E, W_U)
     return Transformer(
         shape=shape,
         W_E=W_E,
-        W_pos=copy(bridge.pos_embed.weight[-shape.n_ctx :]) if shape.positions == "learned" else None,
-        blocks=tuple(_block(bridge, layer, shape, rotary.of(layer), copy) for layer in range(shape.n_layers)),
-        ln_final=_norm(bridge.ln_final, bridge.cfg, copy),
+        W_pos=take(bridge.pos_embed.weight[-shape.n_ctx :]) if shape.positions == "learned" else None,
+        blocks=tuple(_block(bridge, layer, shape, rotary.of(layer), take) for layer in range(shape.n_layers)),
+        ln_final=_norm(bridge.ln_final, bridge.cfg, take),
         W_U=W_E.T if tied or W_U is None else W_U.T,
-        b_U=_times(copy.maybe(bridge.unembed.bias), _factor(bridge, "logits")),
+        b_U=_times(take.maybe(bridge.unembed.bias), _factor(bridge, "logits")),
         name=name,
         processing="compat" if getattr(bridge, "_weights_processed", False) else "raw",
-        logit_cap=_cap(bridge, "output_logits_soft_cap"),
+        logit_cap=_cap(bridge, "output_logits_soft_cap", "final_logit_softcapping"),
     )
 
 
-def _embedded(bridge: Any, copy: Copy) -> Tensor:
+def _embedded(bridge: Any, take: Take) -> Tensor:
     """The table of embeddings as they enter the stream: multiplied, and normed where the model norms them."""
     # Gemma multiplies what it looks up, and unembeds by the table itself. Cast first: in half precision the product
     # would be rounded.
-    table = copy(bridge.embed.weight)
+    table = take(bridge.embed.weight)
     for factor in (_embedding_factor(bridge.embed.original_component), _factor(bridge, "embedding")):
         table = table if factor is None else table * factor
     after = getattr(bridge, "embed_ln", None)
-    return table if after is None else norm(_norm(after, bridge.cfg, copy), table)
+    return table if after is None else norm(_norm(after, bridge.cfg, take), table)
 
 
 def _embedding_factor(module: Any) -> float | None:
@@ -149,65 +157,65 @@ def _width(bridge: Any, block: Any) -> int:
     return next(config[key] for key in ("moe_intermediate_size", "intermediate_size", "ffn_dim") if config.get(key))
 
 
-def _block(bridge: Any, layer: int, shape: Shape, rotary: Rotary | None, copy: Copy) -> Block:
+def _block(bridge: Any, layer: int, shape: Shape, rotary: Rotary | None, take: Take) -> Block:
     block, has_mlp = bridge.blocks[layer], shape.d_mlp > 0
 
     def part(name: str) -> Norm | None:
         found = getattr(block, name, None)
-        return None if found is None else _norm(found, bridge.cfg, copy)
+        return None if found is None else _norm(found, bridge.cfg, take)
 
     ln1 = part("ln1") or Norm("none")
     return Block(
         ln1=ln1,
-        attn=_attn(bridge, block.attn, shape, rotary, copy),
+        attn=_attn(bridge, block.attn, shape, rotary, take),
         # Parallel blocks with one norm (GPT-J, Phi) let attention and MLP share it.
         ln2=(part("ln2") or (ln1 if shape.parallel else None)) if has_mlp else None,
-        mlp=_mlp(block.mlp, bridge.cfg, copy, _factor(bridge, "residual")) if has_mlp else None,
+        mlp=_mlp(block.mlp, bridge.cfg, take, _factor(bridge, "residual")) if has_mlp else None,
         parallel=shape.parallel,
         post_attn=part("ln1_post"),
         post_mlp=part("ln2_post") if has_mlp else None,
     )
 
 
-def _norm(ln: Any, cfg: Any, copy: Copy) -> Norm:
+def _norm(ln: Any, cfg: Any, take: Take) -> Norm:
     module = ln.original_component
     if isinstance(module, nn.Identity):
         return Norm("none")
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     kind = "rms" if ln.uses_rms_norm else "layer"
     if weight is not None:
-        weight = copy(weight) + 1.0 if ln.uses_weight_offset else copy(weight)  # cast first, as above
+        weight = take(weight) + 1.0 if ln.uses_weight_offset else take(weight)  # cast first, as above
     eps = getattr(module, "eps", getattr(module, "variance_epsilon", getattr(cfg, "eps", 1e-5)))
-    return Norm(kind, weight, copy.maybe(bias) if kind == "layer" else None, float(eps))
+    return Norm(kind, weight, take.maybe(bias) if kind == "layer" else None, float(eps))
 
 
-def _attn(bridge: Any, attn: Any, shape: Shape, rotary: Rotary | None, copy: Copy) -> Attn:
+def _attn(bridge: Any, attn: Any, shape: Shape, rotary: Rotary | None, take: Take) -> Attn:
     module, times = attn.original_component, _factor(bridge, "residual")
     _expect(attn.W_Q, (shape.n_heads, shape.d_model, shape.d_head), "W_Q")
     _expect(attn.W_K, (shape.n_kv_heads, shape.d_model, shape.d_head), "W_K")
     return Attn(
-        W_Q=copy.swapped(attn.W_Q),
-        W_K=copy.swapped(attn.W_K),
-        W_V=copy.swapped(attn.W_V),
-        W_O=copy(attn.W_O) * (times or 1.0),
-        b_Q=copy.maybe(attn.b_Q),
-        b_K=copy.maybe(attn.b_K),
-        b_V=copy.maybe(attn.b_V),
-        b_O=_times(copy.maybe(attn.b_O), times),
+        W_Q=take.swapped(attn.W_Q),
+        W_K=take.swapped(attn.W_K),
+        W_V=take.swapped(attn.W_V),
+        W_O=take(attn.W_O) * (times or 1.0),
+        b_Q=take.maybe(attn.b_Q),
+        b_K=take.maybe(attn.b_K),
+        b_V=take.maybe(attn.b_V),
+        b_O=_times(take.maybe(attn.b_O), times),
         scale=_scale(module, shape.d_head),
         causal=shape.causal,
         window=_window(bridge, module),
         rotary=rotary,
-        q_norm=_head_norm(attn, "q_norm", shape.n_heads, bridge.cfg, copy),
-        k_norm=_head_norm(attn, "k_norm", shape.n_kv_heads, bridge.cfg, copy),
+        q_norm=_head_norm(attn, "q_norm", shape.n_heads, bridge.cfg, take),
+        k_norm=_head_norm(attn, "k_norm", shape.n_kv_heads, bridge.cfg, take),
         norm_last=bool(setting(bridge, "qk_norm_after_rope", False)),
-        cap=_cap(bridge, "attn_scores_soft_cap"),
-        slopes=_slopes(bridge, shape, copy) if shape.positions == "alibi" else None,
-        clip=configuration(bridge).get("clip_qkv"),
+        cap=_cap(bridge, "attn_scores_soft_cap", "attn_logit_softcapping"),
+        slopes=_slopes(bridge, shape, take) if shape.positions == "alibi" else None,
+        clip=_clip(bridge),
     )
 
 
-def _slopes(bridge: Any, shape: Shape, copy: Copy) -> Tensor:
+def _slopes(bridge: Any, shape: Shape, take: Take) -> Tensor:
     """By how much each head's scores fall with every position that a key lies back (Press et al. 2022)."""
     if "mpt" in type(bridge.original_model).__name__.lower():
         from transformers.models.mpt.modeling_mpt import build_mpt_alibi_tensor
@@ -218,7 +226,7 @@ def _slopes(bridge: Any, shape: Shape, copy: Copy) -> Tensor:
         from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 
         table = build_alibi_tensor(torch.ones(1, 2), shape.n_heads, torch.float32).flatten(0, -2)
-    return copy(table[:, 1] - table[:, 0])
+    return take(table[:, 1] - table[:, 0])
 
 
 def _expect(weight: Tensor, axes: tuple[int, ...], name: str) -> None:
@@ -245,20 +253,20 @@ def _window(bridge: Any, module: Any) -> int | None:
     return getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
 
 
-def _head_norm(attn: Any, which: str, heads: int, cfg: Any, copy: Copy) -> Norm | None:
+def _head_norm(attn: Any, which: str, heads: int, cfg: Any, take: Take) -> Norm | None:
     """The norm of each head's vector, or (OLMo 2) of those of all heads as one."""
     ln = getattr(attn, which, None)
     if ln is None:
         return None
-    found = _norm(ln, cfg, copy)
+    found = _norm(ln, cfg, take)
     if found.weight is not None and found.weight.shape != (heads * cfg.d_head,):
         _expect(found.weight, (cfg.d_head,), f"{which}.weight")
     return found
 
 
-def _mlp(block_mlp: Any, cfg: Any, copy: Copy, times: float | None) -> Mlp | BlackBox:
+def _mlp(block_mlp: Any, cfg: Any, take: Take, times: float | None) -> Mlp | BlackBox:
     if _has_experts(block_mlp) and times is None:
-        return BlackBox.of(block_mlp.original_component).mapped(copy)
+        return BlackBox.of(block_mlp.original_component).mapped(take)
     usual = "silu" if hasattr(block_mlp, "gate") else "gelu"
     name = _activation(block_mlp) or str(getattr(cfg, "act_fn", None) or usual)
     act = _ACT_NAMES.get(name.lower(), name.lower())
@@ -266,13 +274,13 @@ def _mlp(block_mlp: Any, cfg: Any, copy: Copy, times: float | None) -> Mlp | Bla
         raise ValueError(f"its activation {name!r} is none of {', '.join(ACTIVATIONS)}")
     into, gate = getattr(block_mlp, "in"), getattr(block_mlp, "gate", None)
     return Mlp(
-        W_in=copy.swapped(block_mlp.W_in),
-        W_out=copy.swapped(block_mlp.W_out) * (times or 1.0),
+        W_in=take.swapped(block_mlp.W_in),
+        W_out=take.swapped(block_mlp.W_out) * (times or 1.0),
         act=act,
-        b_in=copy.maybe(into.bias),
-        b_out=_times(copy.maybe(block_mlp.out.bias), times),
-        W_gate=None if gate is None else copy.swapped(block_mlp.W_gate),
-        b_gate=None if gate is None else copy.maybe(gate.bias),
+        b_in=take.maybe(into.bias),
+        b_out=_times(take.maybe(block_mlp.out.bias), times),
+        W_gate=None if gate is None else take.swapped(block_mlp.W_gate),
+        b_gate=None if gate is None else take.maybe(gate.bias),
     )
 
 
@@ -295,7 +303,7 @@ class _Rotaries:
 
     bridge: Any
     n_ctx: int
-    copy: Copy
+    take: Take
     known: dict[str | None, Rotary] = attrs.field(factory=dict[str | None, Rotary])  # kept by type of layer
 
     def of(self, layer: int) -> Rotary | None:
@@ -306,7 +314,7 @@ class _Rotaries:
             return None
         kind = self._kind(layer)
         if kind not in self.known:
-            self.known[kind] = _rotary(self.bridge, self.n_ctx, self.copy, kind)
+            self.known[kind] = _rotary(self.bridge, self.n_ctx, self.take, kind)
         return self.known[kind]
 
     def _kind(self, layer: int) -> str | None:
@@ -324,13 +332,13 @@ def _without_angles(attn: Any) -> bool:
     return not getattr(attn, "is_sliding", getattr(attn, "sliding_window", None))
 
 
-def _rotary(bridge: Any, n_ctx: int, copy: Copy, kind: str | None) -> Rotary:
+def _rotary(bridge: Any, n_ctx: int, take: Take, kind: str | None) -> Rotary:
     native = getattr(bridge.original_model, "rotary", None)
     if native is not None and hasattr(native, "cos_cached"):
-        return Rotary(copy(native.cos_cached), copy(native.sin_cached), interleaved=True)
+        return Rotary(take(native.cos_cached), take(native.sin_cached), interleaved=True)
     joint = getattr(bridge.blocks[0].attn.original_component, "embed_positions", None)
     if isinstance(joint, Tensor):
-        sin, cos = (copy(table.repeat_interleave(2, dim=-1)) for table in joint[:n_ctx].chunk(2, dim=-1))
+        sin, cos = (take(table.repeat_interleave(2, dim=-1)) for table in joint[:n_ctx].chunk(2, dim=-1))
         return Rotary(cos, sin, interleaved=True)
     module = bridge.rotary_emb.original_component
     if getattr(module, "rope_type", "default") in ("dynamic", "longrope"):
@@ -343,4 +351,4 @@ def _rotary(bridge: Any, n_ctx: int, copy: Copy, kind: str | None) -> Rotary:
     if not paired and setting(bridge, "rotary_adjacent_pairs", False):  # (GLM, Ernie) spreads it as it turns
         cos, sin = (table[..., :half].repeat_interleave(2, dim=-1) for table in (cos, sin))
         paired = True
-    return Rotary(copy(cos[0]), copy(sin[0]), interleaved=paired)
+    return Rotary(take(cos[0]), take(sin[0]), interleaved=paired)
