@@ -185,6 +185,6 @@ def _planted(
     if any(spot.kind == "mlps" for (spot,) in spots.values()):
         others["mlps"] = tuple(str(layer) for layer in range(max(layer for layer, _ in heads) + 1))
     return Planted(
-        name, "program", Told(draft.steps, spots, setting), others, carriers, tuple(places), ("noise",),
+        name, "program", Told(draft.steps, spots, setting), others, carriers, tuple(places), {"noise": Spot("embed", (), "F")},
         features=tuple(dict.fromkeys(features)),
     )  # fmt: skip

@@ -78,15 +78,13 @@ class Told:
     def story(self) -> Interpretation:
         story = Interpretation()
         for name, step in self.steps.items():
-            story.variable(_named(name, step))
+            story.variable(_told(name, step))
         return story
 
     @property
     def output(self) -> str:
-        """The variable that no other reads."""
-        read = {parent for step in self.steps.values() for parent in step.parents}
-        (name,) = (name for name in self.steps if name not in read)
-        return name
+        """The variable of the answer, at the logits or at the node that nothing reads: the one written last."""
+        return next(reversed(self.steps))
 
     def order(self) -> list[str]:
         graph = nx.DiGraph((parent, name) for name, step in self.steps.items() for parent in step.parents)
@@ -116,20 +114,33 @@ class Told:
         spots[number] = spot
         return self.placed(name, spots)
 
+    def pruned(self) -> Told:
+        """Without variables and columns that the answer does not depend on any more."""
+        kept, found = {self.output}, {self.output}
+        while found:
+            found = {parent for name in found & set(self.steps) for parent in self.steps[name].parents} - kept
+            kept |= found
+        steps = {name: step for name, step in self.steps.items() if name in kept}
+        return evolve(self, steps=steps, spots={name: spots for name, spots in self.spots.items() if name in kept})
+
     def but(self, **setting: Any) -> Told:
         return evolve(self, setting={**self.setting, **setting})
 
 
-def _named(name: str, step: Step) -> Callable[..., Any]:
-    """A function whose parameters are the step's parents, as a story wants it."""
+def named(name: str, parameters: Iterable[str], function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of keyword arguments with a name and a signature, as stories and computation graphs want it."""
 
-    def function(**given: Any) -> Any:
-        return step.function(*(given[parent] for parent in step.parents))
+    def made(**given: Any) -> Any:
+        return function(**given)
 
-    parameters = [inspect.Parameter(parent, inspect.Parameter.POSITIONAL_OR_KEYWORD) for parent in step.parents]
-    function.__name__ = name
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return function
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    made.__name__ = name
+    made.__signature__ = inspect.Signature([inspect.Parameter(p, kind) for p in parameters])  # type: ignore[attr-defined]
+    return made
+
+
+def _told(name: str, step: Step) -> Callable[..., Any]:
+    return named(name, step.parents, lambda **given: step.function(*(given[parent] for parent in step.parents)))
 
 
 @frozen(eq=False)
@@ -138,7 +149,8 @@ class Planted:
 
     `carriers` says of every variable which components at which position hold it, spares included; None where only
     the claim says so, as in trained models. `others` are the components that a change may bring in, by kind.
-    `spare` are columns that decide nothing. `arguments` are those of a computation graph's nodes.
+    It is tested on `rows` reference rows (None: all) with `draws` each; `rivals` are
+    false claims beside those that one change makes; `spare` are columns that decide nothing, and where they stand. `arguments` are those of a computation graph's nodes.
     """
 
     name: str
@@ -147,9 +159,12 @@ class Planted:
     others: Mapping[str, tuple[str, ...]]
     carriers: Mapping[str, frozenset[tuple[str, str]]] | None = None
     positions: tuple[str, ...] = ()
-    spare: tuple[str, ...] = ()
+    spare: Mapping[str, Spot] = field(factory=dict)
     arguments: Mapping[str, tuple[str, ...]] = field(factory=dict)
     features: tuple[str, ...] = ()
+    rivals: Mapping[str, Told] = field(factory=dict)
+    rows: int | None = 48
+    draws: int = 4
 
     @property
     def exact(self) -> bool:
