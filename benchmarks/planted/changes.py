@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from attrs import evolve, frozen
@@ -25,21 +26,15 @@ Changed = Iterator[tuple[str, Told]]
 
 
 def mutations(case: Planted) -> Iterator[Mutation]:
-    """All changes of a case's true claim, each once."""
-    seen = {_key(case.told), None}
+    """All changes of a case's true claim. Some say the same as others, see `content`; `check` refuses some."""
     for kind, change in KINDS.items():
         for what, told in change(case):
-            if (key := _key(told)) not in seen:
-                seen.add(key)
-                yield Mutation(kind, what, told)
+            yield Mutation(kind, what, told)
 
 
-def _key(told: Told) -> str | None:
-    """Two claims with the same key say the same. None where a step cannot take the values that it is given."""
-    try:
-        values = [[row[name] for name in sorted(told.steps)] for row in told.table()]
-    except (TypeError, ValueError):
-        return None
+def content(told: Told) -> str:
+    """Two claims with the same content say the same. Raises what a step raises that cannot take its values."""
+    values = [[row[name] for name in sorted(told.steps)] for row in told.table]
     parents = {name: sorted(step.parents) for name, step in told.steps.items()}
     spots = {
         name: [(s.kind, sorted(s.names), s.at, sorted(s.reads.items()), sorted(s.omits)) for s in found]
@@ -124,8 +119,9 @@ def missing_channel(case: Planted) -> Changed:
             yield f"{name}: nothing read through {channel}", case.told.spot(name, number, spot.reading(channel, ()))
             for parent in parents if len(parents) > 1 else ():
                 left = [found for found in parents if found != parent]
-                yield f"{name}: {parent} not read through {channel}", case.told.spot(
-                    name, number, spot.reading(channel, left)
+                yield (
+                    f"{name}: {parent} not read through {channel}",
+                    case.told.spot(name, number, spot.reading(channel, left)),
                 )
 
 
@@ -203,7 +199,7 @@ def _inner(told: Told) -> Iterator[tuple[str, list[Any]]]:
 
 
 def domain(told: Told, name: str) -> list[Any]:
-    return sorted({row[name] for row in told.table()}, key=lambda value: (value is None, str(value)))
+    return sorted({row[name] for row in told.table}, key=lambda value: (value is None, str(value)))
 
 
 def _few(those: list[Any]) -> list[Any]:
@@ -251,7 +247,7 @@ def renamed_values(case: Planted) -> Changed:
 
 def coarser_value(case: Planted) -> Changed:
     for name, values in _inner(case.told):
-        for one, two in _few(list(zip(values, values[1:], strict=False))):
+        for one, two in _few(list(pairwise(values))):
             told = _mapped(case.told, name, lambda v, one=one, two=two: one if v == two else v)
             yield f"{name}: {two!r} is {one!r}", told
 

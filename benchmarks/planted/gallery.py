@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
-
 import scrub
 from planted.told import Planted, Spot, Step, Told
 from scrub import Dataset, Hypothesis, recovers, zoo
@@ -45,8 +44,9 @@ def _planted(name: str) -> Planted:
     layers = tuple(str(layer) for layer in range(config["n_layers"] + 1))
     positions = tuple(sorted(set.intersection(*(set(row["positions"]) for row in zoo.rows(title, 50, 1)))))
     return Planted(
-        name, "zoo", told.but(expect=recovers(share)), {"heads": heads, "resid": layers}, None, positions,
+        name, "zoo", told.but(expect=recovers(share)), {"heads": heads, "resid": layers}, positions,
         features=("compiled" if title.startswith("compiled") else "trained",), rows=None, draws=DRAWS,
+        known=title.startswith("compiled"),
     )  # fmt: skip
 
 
@@ -87,5 +87,3 @@ def _spot(name: str, site: Site, steps: dict[str, Step]) -> Spot:
     if not reads and kind == "logits":
         reads = {"input": steps[name].parents}
     return Spot(grammar, found, str(site).partition(" @ ")[2], reads, site.omitted)
-
-

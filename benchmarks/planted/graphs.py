@@ -130,8 +130,8 @@ def _varying(made: Planted) -> bool:
 
 
 def needs(told: Told) -> dict[tuple[str, str], float]:
-    """For every edge (parent, reader), on how many rows the answer changes if that reader alone gets another row's."""
-    table = told.table()
+    """For every edge (parent, reader), on how many rows the answer changes if that reader alone takes another's."""
+    table = told.table
     edges = [(parent, name) for name, step in told.steps.items() for parent in step.parents]
     found = dict.fromkeys(edges, 0.0)
     for parent, reader in edges:
@@ -149,7 +149,7 @@ def _swapped(told: Told, known: dict[str, Any], other: dict[str, Any], parent: s
 
 
 def _computation(name: str, rng: np.random.Generator) -> Planted:
-    sketch = GraphSketch(rng, int(rng.integers(3, 6)))
+    sketch = GraphSketch(rng, int(rng.integers(2, 6)))
     sketch.inputs = {f"x{i}": sketch.size for i in range(int(rng.integers(3, 5)))}
     last, count = list(sketch.inputs), 0
     for _ in range(int(rng.integers(1, 4))):
@@ -215,7 +215,10 @@ def _claimed(name: str, sketch: GraphSketch, steps: dict[str, Step], rng: np.ran
     read = {parent for step in steps.values() for parent in step.parents}
     spots |= {column: (Spot("nodes", (column,)),) for column in sketch.inputs if column in read}
     columns = [
-        {column: int(rng.integers(size)) for column, size in {**sketch.inputs, **dict.fromkeys(NOISES, NOISE)}.items()}
+        {
+            column: int(rng.integers(size))
+            for column, size in {**sketch.inputs, **dict.fromkeys(NOISES, NOISE)}.items()
+        }
         for _ in range(ROWS)
     ]
     told = Told(steps, spots, {})
@@ -227,9 +230,9 @@ def _claimed(name: str, sketch: GraphSketch, steps: dict[str, Step], rng: np.ran
     features = [node.carrier.feature for node in sketch.core.values() if node.name in steps]
     features += ["cancelling pair"] * ("cancelling" in steps) + ["twins"] * bool(sketch.twins)
     return Planted(
-        name, "graph", Told(steps, spots, setting), {"nodes": (*sketch.functions, *sketch.inputs, *NOISES)},
-        {variable: frozenset((place, "") for place in spot.names) for variable, (spot,) in spots.items()},
-        spare={noise: Spot("nodes", (noise,)) for noise in NOISES}, arguments={place: given for place, (given, _) in sketch.functions.items()},
+        name, "graph", told.but(**setting), {"nodes": (*sketch.functions, *sketch.inputs, *NOISES)},
+        spare={noise: Spot("nodes", (noise,)) for noise in NOISES},
+        arguments={place: given for place, (given, _) in sketch.functions.items()},
         features=tuple(dict.fromkeys(features)),
     )  # fmt: skip
 

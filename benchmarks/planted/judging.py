@@ -9,7 +9,7 @@ answers are. A changed claim is *false* where it predicts another thing than the
                 recovered the answers have the same distribution, row by row.
     story       the story's answer differs from the true one's on more than `WORTH` of the rows.
     idle part   as much survives, but a component, a position or a column is named that holds nothing of the variable,
-                by the construction of the model.
+                which the true claim does not name; in trained models, one that adds nothing to what is recovered.
 
 Otherwise it is *equivalent*: other names for the same values, a spare left out, an edge that nobody needs, a value
 that is finer than need be. The last two say less than the true claim, and nothing wrong.
@@ -18,30 +18,31 @@ that is finer than need be. The last two say less than the true claim, and nothi
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from inspect import signature
 from typing import Any
 
 from attrs import asdict, frozen
 
 import scrub
-from planted.changes import KINDS, Mutation, mutations
-from planted.told import Planted, Told
+from planted.changes import KINDS, Mutation, content, mutations
+from planted.told import Planted, Spot, Told
 from scrub.errors import ScrubError
 
 WORTH = 0.01
-MORE_DRAWS = 16  # of a second look, on all rows
+MORE_DRAWS = 16  # of a second look at a transformer, on all rows
+ENUMERATED = 24  # rows on which every draw of a graph's claim is enumerated
 LOOSE = 0.8  # a bar that many would state
 BARE: dict[str, Any] = {"controls": "none", "explain": False}
 BARE |= {"parts": "none"} if "parts" in signature(scrub.test).parameters else {}
-REFUSED, EQUIVALENT = "refused", "equivalent"
+UNSOUND, EQUIVALENT = "unsound", "equivalent"
 
 
 @frozen
 class Judged:
     """One claim: the verdict and its reason, `recovered` in the test, `predicts` in the second look.
 
-    `deserves` is "true", "equivalent", or why it is false; "refused" where `check` finds a problem.
+    `deserves` is "true", "equivalent", or why it is false; "unsound" where `check` finds a problem.
     """
 
     case: str
@@ -57,7 +58,7 @@ class Judged:
 
     @property
     def is_false(self) -> bool:
-        return self.deserves not in ("true", EQUIVALENT, REFUSED)
+        return self.deserves not in ("true", EQUIVALENT, UNSOUND)
 
     @property
     def missed(self) -> bool:
@@ -70,19 +71,17 @@ class Judged:
 def judged(case: Planted, each: int, seed: int) -> Iterator[Judged]:
     """The true claim of a case, and at most `each` sound claims of every kind of change, drawn from all of them."""
     bench = CaseBench(case)
-    yield bench.judge("true claim", "", case.told, true=True)
-    for name, rival in case.rivals.items():
-        yield bench.judge("rival", name, rival)
+    given = [Mutation("rival", name, rival) for name, rival in case.rivals.items()]
+    yield from filter(None, [bench.judge(Mutation("true claim", "", case.told), true=True), *map(bench.judge, given)])
     found: dict[str, list[Mutation]] = {kind: [] for kind in KINDS}
     for mutation in mutations(case):
         found[mutation.kind].append(mutation)
     for kind, those in found.items():
         random.Random(f"{seed} {case.name} {kind}").shuffle(those)
-        sound = 0
-        for mutation in those:
-            if sound < each:
-                result = bench.judge(kind, mutation.what, mutation.told)
-                sound += result.deserves != REFUSED
+        left = each
+        while those and left:
+            if (result := bench.judge(those.pop())) is not None:
+                left -= result.deserves != UNSOUND
                 yield result
 
 
@@ -91,21 +90,25 @@ class CaseBench:
 
     def __init__(self, case: Planted) -> None:
         self.case = case
-        self.answers = [row[case.told.output] for row in case.told.table()]
+        self.answers = [row[case.told.output] for row in case.told.table]
+        self.seen: set[str] = set()
         self._predicted: dict[str, float] = {}
-        self.true: Any = None
         self.predicts = 1.0
 
-    def judge(self, kind: str, what: str, told: Told, true: bool = False) -> Judged:
-        named = self.case.name, self.case.family, kind, what
+    def judge(self, mutation: Mutation, true: bool = False) -> Judged | None:
+        """None where the same claim was judged before."""
+        told, named = mutation.told, (self.case.name, self.case.family, mutation.kind, mutation.what)
         try:
-            hypothesis = told.hypothesis(f"{self.case.name}: {kind}: {what}")
+            if (said := content(told)) in self.seen:
+                return None
+            self.seen.add(said)
+            hypothesis = told.hypothesis(" ".join(named[::2]))
             result = scrub.test(hypothesis, rows=self.case.rows, draws=self.case.draws, explain=False)
             predicts = self._predicts(told, result) if true or self._unsure(result) else None
-        except ScrubError as error:
-            return Judged(*named, REFUSED, str(error).splitlines()[-1].strip(), REFUSED)
+        except (ScrubError, TypeError, ValueError) as error:  # the latter from steps that cannot take their values
+            return Judged(*named, UNSOUND, str(error).splitlines()[-1].strip(), UNSOUND)
         if true:
-            self.true, self.predicts = result, predicts or 0.0
+            self.predicts = predicts or 0.0
         deserves = "true" if true else self._deserves(told, result, predicts)
         recovered = result.to_dict()["recovered"]
         return Judged(*named, result.verdict, result.reason, deserves, recovered["value"], recovered["low"], predicts)
@@ -124,29 +127,30 @@ class CaseBench:
             yield _recovered(scrub.test(told.hypothesis(), draws=MORE_DRAWS, **BARE))
             return
         for scope in ("occurrence", "input"):
-            yield _recovered(scrub.test(told.but(rest_scope=scope).hypothesis(), exact=True, **BARE))
+            yield _recovered(scrub.test(told.but(rest_scope=scope).hypothesis(), rows=ENUMERATED, exact=True, **BARE))
 
     def _deserves(self, told: Told, result: Any, predicts: float | None) -> str:
         if predicts is None or predicts < self.predicts - WORTH:
             return "less"
-        answers = [row[told.output] for row in told.table()]
+        answers = [row[told.output] for row in told.table]
         if sum(a != b for a, b in zip(answers, self.answers, strict=True)) > WORTH * len(answers):
             return "story"
+        if not self.case.known and predicts > self.predicts + WORTH:
+            return EQUIVALENT
         return "idle part" if any(self._idle(told)) else EQUIVALENT
 
     def _idle(self, told: Told) -> Iterator[bool]:
-        """Whether each named component holds something of its variable, there where it is named."""
+        """Whether each named component is one that the true claim does not name for the variable, there."""
         for name, spots in told.spots.items():
-            for spot in spots:
-                for component in spot.names or (spot.kind,):
-                    yield (component, spot.at) not in self._carriers(name)
+            held = set(_parts(self.case.told.spots.get(name, ())))
+            yield from (part not in held for part in _parts(spots))
 
-    def _carriers(self, name: str) -> frozenset[tuple[str, str]]:
-        if self.case.carriers is not None:
-            return self.case.carriers.get(name, frozenset())
-        true = self.case.told.spots.get(name, ())
-        return frozenset((component, spot.at) for spot in true for component in spot.names or (spot.kind,))
+
+def _parts(spots: Iterable[Spot]) -> Iterator[tuple[str, str]]:
+    return ((component, spot.at) for spot in spots for component in spot.names or (spot.kind,))
 
 
 def _recovered(result: Any) -> float:
-    return result.recovered.value if result.recovered.value is not None else 0.0
+    """The ratio of means, on however few rows: no interval is asked for, since every draw counts."""
+    means = result.to_dict()["metric"]
+    return (means["random"] - means["scrubbed"]) / (means["random"] - means["model"])

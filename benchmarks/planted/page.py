@@ -9,30 +9,31 @@ from typing import Any
 from attrs import frozen
 
 from planted.changes import KINDS
-from planted.judging import EQUIVALENT, LOOSE, REFUSED, WORTH, Judged
+from planted.judging import EQUIVALENT, LOOSE, UNSOUND, WORTH, Judged
 from planted.told import Planted
 
 WHY = {
-    "less": "Less survives its swaps, and what does lies at or above the bar that the claim states.",
+    "less": "Less survives its swaps, and what does lies at or above the bar that the claim states; or it survives "
+    "only while unclaimed inputs that cancel come from one row.",
     "story": "Classes and sites are right, what the story says is not: the share that is recovered does not hear it.",
-    "idle part": "As much is recovered as by the true claim, and a part of it holds nothing: the verdict does not say so.",
+    "idle part": "As much is recovered as by the true claim, and a part holds nothing: the verdict does not say so.",
 }
 HEAD = """# Do the verdicts mean it?
 
 `python benchmarks/truth.py` writes this page. It makes models whose circuits are known because they were put there
-(`benchmarks/planted/`: compiled transformers and computation graphs, both random, the textbook's induction on a model
-whose queries hold more, and the models of the zoo), tests the true claim of each, and claims that differ from it in one
-thing: a wrong component, an edge that is missing or needless, other values, another position, another answer. `--seed N`
-makes other models and draws other changes: what is said of models generated after the code was frozen comes from a
-seed that nobody had looked at.
+(`benchmarks/planted/`: compiled transformers and computation graphs, both random, the textbook's induction on a
+model whose queries hold more, and the models of the zoo), tests the true claim of each, and claims that differ from
+it in one thing: a wrong component, an edge that is missing or needless, other values, another position, another
+answer. `--seed N` makes other models and draws other changes: what is said of models generated after the code was
+frozen comes from a seed that nobody had looked at.
 
-A changed claim is *false* where it predicts another thing than the true one: where more than {worth} less is recovered
-(every draw enumerated on computation graphs; more rows and draws on transformers), where the story's answer is
-another on more than {worth} of the rows, or where it names a part that holds nothing, known from the construction. It
-should be refuted or inconclusive; else it is *missed*. *Equivalent* claims predict the same: a spare left out, other
+A changed claim is *false* where it predicts another thing than the true one: where more than {worth} less is
+recovered (every draw enumerated on computation graphs; more rows and draws on transformers), where the story's answer
+is another on more than {worth} of the rows, or where it names a part that holds nothing, known from the construction.
+It should be refuted or inconclusive; else it is *missed*. *Equivalent* claims predict the same: a spare left out, other
 names for the same values, a needless edge, a value finer than need be. *Unsound* ones `check` refuses; they are no
-test. The bar is {expect} where the true claim recovers everything, and just under what it recovers on other rows in trained
-models; *at {loose}* counts the false claims that would reach a bar of {loose}.
+test. The bar is {expect} where the true claim recovers everything, and just under what it recovers on other rows in
+trained models; *at {loose}* counts the false claims whose interval lies above {loose}, which that bar would let pass.
 """
 
 
@@ -44,7 +45,6 @@ class Setting:
     each: int
     seconds: float
     versions: dict[str, str]
-    peak: int
 
 
 def page(found: Sequence[Judged], cases: Sequence[Planted], setting: Setting) -> str:
@@ -64,15 +64,15 @@ def page(found: Sequence[Judged], cases: Sequence[Planted], setting: Setting) ->
 def _summary(found: Sequence[Judged], cases: Sequence[Planted], setting: Setting) -> str:
     true = Counter(j.verdict for j in found if j.deserves == "true")
     false = [j for j in found if j.is_false]
-    missed, changed = sum(j.missed for j in false), [j for j in found if j.deserves not in ("true", REFUSED)]
+    missed, changed = sum(j.missed for j in false), [j for j in found if j.deserves not in ("true", UNSOUND)]
     versions = ", ".join(f"{name} {version}" for name, version in setting.versions.items())
     lines = [
         f"**{len(cases)} models, {len(changed):,} changed claims.** True claims: "
         + ", ".join(f"{number} {word}" for word, number in true.most_common())
         + f". Of {len(false):,} false claims {len(false) - missed:,} are caught and {missed:,} missed "
         f"({_share(missed, len(false))}); {sum(j.deserves == EQUIVALENT for j in found):,} are equivalent.",
-        f"Seed {setting.seed}, at most {setting.each} claims for each kind of change and model; {setting.seconds:.0f} CPU "
-        f"seconds on one thread; {versions}.",
+        f"Seed {setting.seed}, at most {setting.each} claims for each kind of change and model; "
+        f"{setting.seconds:.0f} CPU seconds on one thread; {versions}.",
     ]
     return "\n\n".join(lines)
 
@@ -94,7 +94,7 @@ def _table(found: Iterable[Judged], title: str, key: Callable[[Judged], str], or
 def _line(name: str, those: Sequence[Judged]) -> str:
     false = [j for j in those if j.is_false]
     numbers = [
-        sum(j.deserves == REFUSED for j in those), sum(j.deserves == EQUIVALENT for j in those), len(false),
+        sum(j.deserves == UNSOUND for j in those), sum(j.deserves == EQUIVALENT for j in those), len(false),
         *(sum(j.verdict == word for j in false) for word in ("refuted", "inconclusive")),
         sum(j.missed for j in false), sum(j.low is not None and j.low >= LOOSE for j in false),
     ]  # fmt: skip
@@ -114,7 +114,9 @@ def _examples(those: Sequence[Judged]) -> Iterator[str]:
     """One line for every kind and family, with up to two of its claims."""
     for (kind, family), number in Counter((j.kind, j.family) for j in those).most_common():
         some = [j for j in those if (j.kind, j.family) == (kind, family)]
-        shown = "; ".join(f"{j.case}: {j.what}, {j.verdict} at {_number(j.recovered)}{_predicts(j)}" for j in some[:2])
+        shown = "; ".join(
+            f"{j.case}: {j.what}, {j.verdict} at {_number(j.recovered)}{_predicts(j)}" for j in some[:2]
+        )
         yield f"{kind}, {family}: {number}, such as {shown}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ NORMS = (None, "LN", "RMS")
 
 def program(seed: int) -> Planted:
     """The compiled transformer of a seed. Its true claim recovers everything, and each part of it is needed."""
-    rng = np.random.default_rng(["program".__len__(), seed])
+    rng = np.random.default_rng([7, seed])
     draft = Draft(rng, n=int(rng.integers(5, 8)))
     norm, mlp, gated = NORMS[rng.integers(3)], bool(rng.random() < 2 / 3), bool(rng.random() < 0.5)
     answer = _steps(draft, mlp)
@@ -56,7 +56,7 @@ def _steps(draft: Draft, mlp: bool) -> Held:
 
 
 def _brought(draft: Draft, name: str, mlp: bool, query: bool = False) -> Held:
-    """A field of the row, brought to the end: as it stands, converted where it stands, or relayed by its successor."""
+    """A field brought to the end: as it stands, converted where it stands, or relayed by its successor."""
     rng, relayed = draft.rng, draft.rng.random() < 0.3
     found = draft.field(name, marked=relayed)
     words = found.index
@@ -66,7 +66,7 @@ def _brought(draft: Draft, name: str, mlp: bool, query: bool = False) -> Held:
     elif mlp and rng.random() < 0.4:
         found = draft.convert(f"{name}_converted", found)
     # either of two suffices only where what reads it is a query for something that stands once in the row
-    how = str(rng.choice(["alone", "halves", "either"] if query else ["alone", "halves"], p=None))
+    how = str(rng.choice(["alone", "halves", "either"] if query else ["alone", "halves"]))
     return draft.bring(f"{name}_end", found, words, how)
 
 
@@ -112,7 +112,7 @@ def _pattern(draft: Draft) -> Made:
 
 def _decoy(draft: Draft) -> Made:
     """Brings a class of tokens to the end, where nobody reads it."""
-    classes = [index for index in range(ASK + 1, draft.tokens)]
+    classes = range(ASK + 1, draft.tokens)
     words = draft.rng.choice(classes, draft.n, replace=False)
 
     def made(s: StreamLayout) -> Head:
@@ -148,7 +148,9 @@ def _cancelling(draft: Draft) -> tuple[Made, Made]:
     def one(sign: int) -> Made:
         def made(s: StreamLayout) -> Head:
             o: Array = sign * s.rows(space)[:size]
-            return Head(q=s.rows("one"), k=s.rows("token", words).sum(0, keepdims=True), v=s.rows("token", words), o=o)
+            return Head(
+                q=s.rows("one"), k=s.rows("token", words).sum(0, keepdims=True), v=s.rows("token", words), o=o
+            )
 
         return made
 
@@ -161,30 +163,22 @@ _IDLE: dict[str, Callable[[Draft], Made]] = {"pattern": _pattern, "decoy": _deco
 def _planted(
     name: str, draft: Draft, heads: dict[tuple[int, int], PlannedHead], model: Any, features: list[str]
 ) -> Planted:
-    holding: dict[str, list[tuple[str, str]]] = {variable: [] for variable in draft.spots}
-    for (layer, number), head in heads.items():
-        if head.holds:
-            holding[head.holds].append((f"{layer}.{number}", head.at))
-    names = {variable: tuple(sorted(head for head, _ in found)) for variable, found in holding.items()}
-    spots = {variable: (made(names),) for variable, made in draft.spots.items()}
-    carriers = {variable: frozenset(found) for variable, found in holding.items()}
-    carriers |= {
-        variable: frozenset((component, spot.at) for component in spot.names or (spot.kind,))
-        for variable, (spot,) in spots.items()
-        if spot.kind != "heads"
-    }
+    holding = {variable: tuple(sorted(_holders(heads, variable))) for variable in draft.spots}
+    spots = {variable: (made(holding),) for variable, made in draft.spots.items()}
     rows = [draft.row() for _ in range(ROWS)]
-    words = draft.steps["answer"].function
     told = Told(draft.steps, spots, {})
     for row in rows:
         row["columns"]["label"] = told.values(row["columns"])["answer"]
     setting = {"model": model, "data": Dataset.from_rows(rows), "metric": "loss(label)", "expect": recovers(EXPECT)}
-    assert words is told.steps["answer"].function
-    places = sorted({at for row in rows for at in row["positions"]})
     others = {"heads": tuple(f"{layer}.{number}" for layer, number in sorted(heads))}
     if any(spot.kind == "mlps" for (spot,) in spots.values()):
         others["mlps"] = tuple(str(layer) for layer in range(max(layer for layer, _ in heads) + 1))
+    places = tuple(sorted({at for row in rows for at in row["positions"]}))
     return Planted(
-        name, "program", Told(draft.steps, spots, setting), others, carriers, tuple(places), {"noise": Spot("embed", (), "F")},
-        features=tuple(dict.fromkeys(features)),
+        name, "program", told.but(**setting), others, places,
+        spare={"noise": Spot("embed", (), "F")}, features=tuple(dict.fromkeys(features)),
     )  # fmt: skip
+
+
+def _holders(heads: dict[tuple[int, int], PlannedHead], variable: str) -> Iterator[str]:
+    return (f"{layer}.{number}" for (layer, number), head in heads.items() if head.holds == variable)

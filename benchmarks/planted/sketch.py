@@ -4,7 +4,8 @@ A row is `<start> ... ?`: among fillers stand fields (a token of a class that st
 pairs (a key and its value, the first of the pair being the one that the program asks for, the others decoys, whose
 keys nothing asks for). At the end the program brings, converts, joins and looks up, and answers with a token.
 
-A head of layer l reads what is written before time 2l and writes at 2l + 1, an MLP reads that too and writes at 2l + 2.
+A head of layer l reads what is written until time 2l and writes at 2l + 1; an MLP reads that too and writes at
+2l + 2.
 """
 
 from __future__ import annotations
@@ -139,7 +140,9 @@ class Draft:
         channels = {channel: tuple(parents.split()) for channel, parents in reads.items()}
         self.spots[name] = lambda holding: Spot(kind, holding[name], at, channels)
 
-    def head(self, layer: int, made: Callable[[StreamLayout], Head], holds: str = "", at: str = "END", role: str = "") -> None:
+    def head(
+        self, layer: int, made: Callable[[StreamLayout], Head], holds: str = "", at: str = "END", role: str = ""
+    ) -> None:
         self.heads.append(PlannedHead(layer, made, holds, at, role))
 
     def previous(self, name: str, source: Held, at: str, more: Sequence[int] = (), spare: bool = False) -> Held:
@@ -249,4 +252,8 @@ class Draft:
         line = [(START, ""), *(token for segment in order for token in segment), (asked, "END")]
         columns = {name: value for name, value in known.items() if name not in self.steps}
         positions = {at: i for i, (_, at) in enumerate(line) if at}
-        return {"tokens": [token for token, _ in line], "positions": positions, "columns": {**columns, "noise": noise}}
+        return {
+            "tokens": [token for token, _ in line],
+            "positions": positions,
+            "columns": {**columns, "noise": noise},
+        }

@@ -88,7 +88,6 @@ def _planted(model: Any) -> Planted:
         "found": Spot("heads", ("1.0",), "END", {"q": ("asked", "current"), "k": ("before",), "v": ("b",)}),
         "answer": Spot("logits", (), "END", {"input": ("found",)}),
     }  # fmt: skip
-    carriers = {name: frozenset((place, spot.at) for place in spot.names or (spot.kind,)) for name, spot in spots.items()}
     setting = {
         "model": model, "data": Dataset.from_rows([_row(rng) for _ in range(ROWS)]), "metric": "loss(b)",
         "expect": recovers(EXPECT),
@@ -96,7 +95,7 @@ def _planted(model: Any) -> Planted:
     heads = tuple(f"{layer}.{head}" for layer in range(2) for head in range(3))
     told = Told(steps, {name: (spot,) for name, spot in spots.items()}, setting)
     return Planted(
-        "textbook", "textbook", told, {"heads": heads}, carriers, ("A1", "B1", "END", "F"),
+        "textbook", "textbook", told, {"heads": heads}, ("A1", "B1", "END", "F"),
         {"noise": Spot("embed", (), "F")}, features=("induction", "LN", "attention only", "pattern", "zero"),
     )  # fmt: skip
 

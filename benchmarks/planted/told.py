@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import networkx as nx
@@ -62,7 +63,7 @@ class Spot:
         return found
 
 
-@frozen
+@frozen(slots=False, eq=False)
 class Told:
     """A whole claim. `setting` is what `scrub.claim` takes; variables without spots are `inside`."""
 
@@ -97,6 +98,7 @@ class Told:
             known[name] = self.steps[name].function(*(known[parent] for parent in self.steps[name].parents))
         return known
 
+    @cached_property
     def table(self) -> list[Known]:
         """The values on every row of the data."""
         data = self.setting["data"]
@@ -147,17 +149,17 @@ def _told(name: str, step: Step) -> Callable[..., Any]:
 class Planted:
     """A model with its true claim.
 
-    `carriers` says of every variable which components at which position hold it, spares included; None where only
-    the claim says so, as in trained models. `others` are the components that a change may bring in, by kind.
-    It is tested on `rows` reference rows (None: all) with `draws` each; `rivals` are
-    false claims beside those that one change makes; `spare` are columns that decide nothing, and where they stand. `arguments` are those of a computation graph's nodes.
+    The claim names all that holds a variable, spares included: by construction where it is `known`, as far as anyone
+    can tell in trained models. `others` are the components that a change may bring in, by kind, and
+    `spare` columns that decide nothing, with where they stand. `arguments` are those of a computation graph's nodes,
+    `rivals` false claims beside those that one change makes. It is tested on `rows` reference rows (None: all) with
+    `draws` each.
     """
 
     name: str
     family: str
     told: Told
     others: Mapping[str, tuple[str, ...]]
-    carriers: Mapping[str, frozenset[tuple[str, str]]] | None = None
     positions: tuple[str, ...] = ()
     spare: Mapping[str, Spot] = field(factory=dict)
     arguments: Mapping[str, tuple[str, ...]] = field(factory=dict)
@@ -165,6 +167,7 @@ class Planted:
     rivals: Mapping[str, Told] = field(factory=dict)
     rows: int | None = 48
     draws: int = 4
+    known: bool = True
 
     @property
     def exact(self) -> bool:
