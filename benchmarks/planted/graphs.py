@@ -19,7 +19,7 @@ from planted.told import Planted, Spot, Step, Told, named
 from scrub import Dataset, Metric, recovers
 from scrub.model.computation import Computation
 
-ROWS = 96
+ROWS = 64
 EXPECT = 0.99
 NEEDED = 0.15  # on so many rows a story must change its answer when one reader gets one value of another row
 NOISES, NOISE = ("n0", "n1"), 4

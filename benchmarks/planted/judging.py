@@ -3,11 +3,11 @@
 A claim predicts three things: that the answers survive its swaps, that what it names has a part in them, and what the
 answers are. A changed claim is *false* where it predicts another thing than the true one:
 
-    less        by more than `WORTH` less survives. In computation graphs every draw is enumerated, also with rests of
+    story       the story's answer differs from the true one's on more than `WORTH` of the rows.
+    less        more than `WORTH` less survives. In computation graphs every draw is enumerated, also with rests of
                 their own for every unclaimed input; in transformers more rows and draws are taken. The metric of the
                 graphs is the share of right answers and the true claim recovers all of it, so that where as much is
                 recovered the answers have the same distribution, row by row.
-    story       the story's answer differs from the true one's on more than `WORTH` of the rows.
     idle part   as much survives, but a component, a position or a column is named that holds nothing of the variable,
                 which the true claim does not name; in trained models, one that adds nothing to what is recovered.
 
@@ -31,7 +31,7 @@ from scrub.errors import ScrubError
 
 WORTH = 0.01
 MORE_DRAWS = 16  # of a second look at a transformer, on all rows
-ENUMERATED = 24  # rows on which every draw of a graph's claim is enumerated
+ENUMERATED = 16  # rows on which every draw of a graph's claim is enumerated
 LOOSE = 0.8  # a bar that many would state
 BARE: dict[str, Any] = {"controls": "none", "explain": False}
 BARE |= {"parts": "none"} if "parts" in signature(scrub.test).parameters else {}
@@ -104,18 +104,25 @@ class CaseBench:
             self.seen.add(said)
             hypothesis = told.hypothesis(" ".join(named[::2]))
             result = scrub.test(hypothesis, rows=self.case.rows, draws=self.case.draws, explain=False)
-            predicts = self._predicts(told, result) if true or self._unsure(result) else None
+            wrong = "" if true else self._tells(told)
+            predicts = None if wrong or not self._unsure(result) else self._predicts(told, result)
         except (ScrubError, TypeError, ValueError) as error:  # the latter from steps that cannot take their values
             return Judged(*named, UNSOUND, str(error).splitlines()[-1].strip(), UNSOUND)
         if true:
             self.predicts = predicts or 0.0
-        deserves = "true" if true else self._deserves(told, result, predicts)
+        deserves = "true" if true else wrong or self._deserves(told, predicts)
         recovered = result.to_dict()["recovered"]
         return Judged(*named, result.verdict, result.reason, deserves, recovered["value"], recovered["low"], predicts)
 
     def _unsure(self, result: Any) -> bool:
         """Whether a second look is worth its time: a transformer's refuted claim is not as good as the true one."""
         return self.case.exact or result.verdict != "refuted"
+
+    def _tells(self, told: Told) -> str:
+        """Whether the story has other answers than the true one's."""
+        answers = [row[told.output] for row in told.table]
+        differ = sum(a != b for a, b in zip(answers, self.answers, strict=True))
+        return "story" if differ > WORTH * len(answers) else ""
 
     def _predicts(self, told: Told, result: Any) -> float:
         if result.digest not in self._predicted:
@@ -129,12 +136,9 @@ class CaseBench:
         for scope in ("occurrence", "input"):
             yield _recovered(scrub.test(told.but(rest_scope=scope).hypothesis(), rows=ENUMERATED, exact=True, **BARE))
 
-    def _deserves(self, told: Told, result: Any, predicts: float | None) -> str:
+    def _deserves(self, told: Told, predicts: float | None) -> str:
         if predicts is None or predicts < self.predicts - WORTH:
             return "less"
-        answers = [row[told.output] for row in told.table]
-        if sum(a != b for a, b in zip(answers, self.answers, strict=True)) > WORTH * len(answers):
-            return "story"
         if not self.case.known and predicts > self.predicts + WORTH:
             return EQUIVALENT
         return "idle part" if any(self._idle(told)) else EQUIVALENT

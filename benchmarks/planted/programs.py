@@ -13,7 +13,7 @@ from planted.told import Planted, Spot, Told
 from planted.weights import Array, Blueprint, Head, StreamLayout, build
 from scrub import Dataset, recovers
 
-ROWS = 96  # in the pool
+ROWS = 64  # in the pool
 EXPECT = 0.99  # the true claim recovers everything
 NORMS = (None, "LN", "RMS")
 

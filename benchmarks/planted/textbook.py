@@ -23,7 +23,7 @@ from planted.told import Planted, Spot, Step, Told
 from planted.weights import Array, Blueprint, Head, StreamLayout, build
 from scrub import Dataset, recovers
 
-N_CTX, FIRSTS, FILLERS, ROWS = 20, 8, 12, 96
+N_CTX, FIRSTS, FILLERS, ROWS = 20, 8, 12, 64
 TOKENS = 1 + FIRSTS + FILLERS
 A_LITTLE = 0.3  # of the query is the token itself, read directly
 REST = 0.65  # the score of `<start>`: above what the token alone scores, below what head 0.2 alone does
