@@ -33,7 +33,8 @@ is another on more than {worth} of the rows, or where it names a part that holds
 It should be refuted or inconclusive; else it is *missed*. *Equivalent* claims predict the same: a spare left out,
 other names for the same values, a needless edge, a value finer than need be. *Unsound* ones `check` refuses; they are
 no test. The bar is {expect} where the true claim recovers everything, and just under what it recovers on other rows
-in trained models; *at {loose}* counts the false claims whose interval lies above {loose}, which that bar would let pass.
+in trained models; *at {loose}* counts the false claims whose interval lies above {loose}, which that bar would let
+pass.
 """
 
 
