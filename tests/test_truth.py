@@ -148,13 +148,14 @@ def test_the_page_counts_what_was_missed(book: Textbook) -> None:
     found = [
         Judged(*named, "true claim", "", "inconclusive", "too few rows", "true", 0.9, 0.7, 1.0),
         Judged(*named, "missing edge", "b not read", "refuted", "", "less", 0.1, 0.0),
+        Judged(*named, "missing edge", "d not read", "refuted", "", "less", 0.2, 0.1),
         Judged(*named, "missing edge", "a not read", "supported", "", "less", 0.9, 0.85, 0.9),
         Judged(*named, "added edge", "c as well", "supported", "", "equivalent", 1.0, 1.0, 1.0),
         Judged(*named, "added edge", "d as well", "unsound", "no edge", "unsound"),
     ]
     text = page(found, [book.right], Setting(0, 3, 1.0, {"scrub": "0"}))
-    assert "| missing edge | 0 | 0 | 2 | 1 | 0 | 1 | 1 |" in text
+    assert "| missing edge | 0 | 0 | 3 | 2 | 0 | 1 | 1 |" in text
     assert "| added edge | 1 | 1 | 0 | 0 | 0 | 0 | 0 |" in text
-    assert "Of 2 false claims 1 are caught and 1 missed (50.0 %)" in text
+    assert "Of 3 false claims 2 are caught and 1 missed (33.3 %)" in text
     assert "textbook: a not read, supported at 0.90, predicts 0.90" in text
     assert "- textbook: inconclusive, too few rows" in text
