@@ -23,6 +23,7 @@ ROWS = 64
 EXPECT = 0.99
 NEEDED = 0.15  # on so many rows a story must change its answer when one reader gets one value of another row
 NOISES, NOISE = ("n0", "n1"), 4
+PAIR = ("rise", "fall")  # variables of equal value, of which the answer adds one and takes the other away
 RIGHT = Metric(lambda output, row: float(output == row.columns["label"]), better="higher", name="right")
 
 
@@ -126,7 +127,7 @@ def _varying(made: Planted) -> bool:
     """Whether every node that the claim names has several values on the rows."""
     model = Computation.of(made.told.setting["model"])
     values = [model.run(row.columns) for row in made.told.setting["data"].rows]
-    return all(len({v[n] for v in values}) > 1 for spots in made.told.spots.values() for n in spots[0].names)
+    return all(len({v[n] for v in values}) > 1 for s in made.told.spots.values() for n in s[0].names)
 
 
 def needs(told: Told) -> dict[tuple[str, str], float]:
@@ -137,7 +138,7 @@ def needs(told: Told) -> dict[tuple[str, str], float]:
     for parent, reader in edges:
         for known, other in zip(table, [*table[1:], table[0]], strict=True):
             found[parent, reader] += (_swapped(told, known, other, parent, reader) != known[told.output]) / len(table)
-    return {edge: share for edge, share in found.items() if "cancelling" not in edge}
+    return found
 
 
 def _swapped(told: Told, known: dict[str, Any], other: dict[str, Any], parent: str, reader: str) -> Any:
@@ -187,15 +188,19 @@ def _planted(name: str, sketch: GraphSketch, last: tuple[str, ...], rng: np.rand
     if pair:
         sketch.inputs["z"] = sketch.size
         sketch.functions |= {place: (("z",), lambda *, z: (z * z + 1) % sketch.size) for place in ("up", "down")}
-        steps["cancelling"] = Step(("z",), lambda z: (z * z + 1) % sketch.size)
+        steps |= {name: Step(("z",), lambda z: (z * z + 1) % sketch.size) for name in PAIR}
         arguments = (*arguments, "up", "down")
 
     def answer(**given: Any) -> int:
         found = total(*(sketch.decoded(parent, given) for parent in last))
         return int(found + given.get("up", 0) - given.get("down", 0)) % sketch.size
 
+    def told(*values: int) -> int:
+        rise, fall = values[len(last) :] or (0, 0)
+        return int(total(*values) + rise - fall) % sketch.size
+
     sketch.functions["y"] = arguments, answer
-    steps["answer"] = Step((*last, *(["cancelling"] if pair else [])), lambda *v: int(total(*v)) % sketch.size)
+    steps["answer"] = Step((*last, *(PAIR if pair else ())), told)
     return _claimed(name, sketch, _reachable(steps), rng)
 
 
@@ -207,7 +212,7 @@ def _reachable(steps: dict[str, Step]) -> dict[str, Step]:
 
 
 def _claimed(name: str, sketch: GraphSketch, steps: dict[str, Step], rng: np.random.Generator) -> Planted:
-    holds = {variable: node.nodes for variable, node in sketch.core.items()} | {"cancelling": ("up", "down")}
+    holds = {variable: node.nodes for variable, node in sketch.core.items()} | {"rise": ("up",), "fall": ("down",)}
     spots = {
         variable: (Spot("nodes", holds.get(variable, ("y",)), "", _reads(step, holds)),)
         for variable, step in steps.items()
@@ -228,13 +233,20 @@ def _claimed(name: str, sketch: GraphSketch, steps: dict[str, Step], rng: np.ran
         "expect": recovers(EXPECT),
     }  # fmt: skip
     features = [node.carrier.feature for node in sketch.core.values() if node.name in steps]
-    features += ["cancelling pair"] * ("cancelling" in steps) + ["twins"] * bool(sketch.twins)
+    features += ["cancelling pair"] * ("rise" in steps) + ["twins"] * bool(sketch.twins)
     return Planted(
         name, "graph", told.but(**setting), {"nodes": (*sketch.functions, *sketch.inputs, *NOISES)},
         spare={noise: Spot("nodes", (noise,)) for noise in NOISES},
+        rivals={"cancelling pair left out": _apart(told.but(**setting))} if "rise" in steps else {},
         arguments={place: given for place, (given, _) in sketch.functions.items()},
         features=tuple(dict.fromkeys(features)),
     )  # fmt: skip
+
+
+def _apart(told: Told) -> Told:
+    """A claim that forgets the pair, whose nodes cancel while they come from one row."""
+    (spot,) = told.spots["answer"]
+    return told.spot("answer", 0, spot.without("rise").without("fall"))
 
 
 def _reads(step: Step, holds: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

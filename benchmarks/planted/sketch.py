@@ -17,7 +17,7 @@ import numpy as np
 from attrs import define, field, frozen
 
 from planted.told import Spot, Step
-from planted.weights import Array, Head, Lookup, StreamLayout
+from planted.weights import Array, Head, Lookup, StreamLayout, resting
 
 N_CTX = 28
 START, ASK, FILLERS = 0, 1, (2, 3, 4, 5)
@@ -192,7 +192,8 @@ class Draft:
         self.space(name)
 
         def made(stream: StreamLayout) -> Head:
-            return Head(wanted.rows(stream), label.rows(stream), v=value.rows(stream), o=stream.rows(name))
+            match = resting(stream, wanted.rows(stream), label.rows(stream))
+            return Head(*match, v=value.rows(stream), o=stream.rows(name))
 
         self.head(layer, made, name, role="match")
         parents = (wanted.name, label.name, value.name)

@@ -20,13 +20,12 @@ import numpy as np
 from attrs import evolve, frozen
 
 from planted.told import Planted, Spot, Step, Told
-from planted.weights import Array, Blueprint, Head, StreamLayout, build
+from planted.weights import Array, Blueprint, Head, StreamLayout, build, resting
 from scrub import Dataset, recovers
 
 N_CTX, FIRSTS, FILLERS, ROWS = 20, 8, 12, 64
 TOKENS = 1 + FIRSTS + FILLERS
-A_LITTLE = 0.3  # of the query is the token itself, read directly
-REST = 0.65  # the score of `<start>`: above what the token alone scores, below what head 0.2 alone does
+A_LITTLE = 0.3  # of the query is the token itself: less than it takes to leave `<start>`
 EXPECT = 0.8
 
 
@@ -62,8 +61,7 @@ def _blueprint() -> Blueprint:
     before = stream.rows("position", here), stream.rows("position", here - 1)
     same = stream.rows("position"), stream.rows("position")
     query: Array = stream.rows("asked") + A_LITTLE * token
-    rest = (REST / stream.loud) * stream.rows("one"), token[:1]  # the query and key of `<start>`
-    match = np.concatenate([query, rest[0]]), np.concatenate([stream.rows("previous"), rest[1]])
+    match = resting(stream, query, stream.rows("previous"))
     heads = {
         (0, 0): Head(*before, v=token, o=stream.rows("previous")),
         (0, 1): Head(*before, v=token, o=stream.rows("unread")),

@@ -20,6 +20,7 @@ State = dict[str, Array]
 
 SURE = 8.0  # the logit of the answer
 FAINT = 0.02
+REST = 0.65  # the score of the first token, of which a match scores 1
 LOUD = 30.0  # the constant that outweighs all else where there are norms
 
 
@@ -71,6 +72,16 @@ class Head:
     k: Array
     v: Array
     o: Array
+
+
+def resting(stream: StreamLayout, query: Array, key: Array) -> tuple[Array, Array]:
+    """The query and key of a head that rests at the first token, number 0, where nothing else scores above `REST`.
+
+    Without it a head that finds nothing would write the mean of all that is there, in which the next head may find
+    what it looks for.
+    """
+    rest = (REST / stream.loud) * stream.rows("one")
+    return np.concatenate([query, rest]), np.concatenate([key, stream.rows("token", [0])])
 
 
 @frozen
