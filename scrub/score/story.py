@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from scrub.claims.metric import NamedMetric
 from scrub.claims.text import Tokenizer
-from scrub.claims.values import Value, key
+from scrub.claims.values import key
 from scrub.errors import ClaimError, DataError
 from scrub.score.answers import ByTokens, ByValue, Ids, answers_of, kind, row_tokens
 from scrub.score.demand import demanded
@@ -95,7 +95,7 @@ def _likeliest(
 
 
 def _by_value(
-    bench: ClaimBench, references: Rows, answers: ByValue, said: Sequence[Value], seed: int, draws: int | None
+    bench: ClaimBench, references: Rows, answers: ByValue, said: Sequence[Any], seed: int, draws: int | None
 ) -> StoryScore:
     """Whether the story's answer is the output's value; where all are numbers, how near it comes."""
     pool = np.arange(len(bench.claim.data))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from scrub.report.page.diagnostics import diagnostics
-
 import scrub
 from score.test_holds import held
 from score.test_noise import noisy
 from scrub import recovers
+from scrub.report.page.sections.diagnostics import diagnostics
 
 
 def test_what_a_claim_says_besides_stands_among_the_diagnostics() -> None:

@@ -17,7 +17,7 @@ from scrub.claims.parts import parts_of
 from scrub.claims.problems import ClaimProblems
 from scrub.errors import ClaimError
 from scrub.report.earned import remarks
-from scrub.report.page.claims import _earned
+from scrub.report.page.sections.earned import _earned
 from scrub.score.earned import Earned
 from scrub.score.parts import what_parts_earn
 from scrub.score.result import Result
