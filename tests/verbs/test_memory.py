@@ -95,7 +95,7 @@ import sys, scrub
 from scrub.claims.collect import collect
 [claim] = collect([sys.argv[1]]).hypotheses
 for bound in sys.argv[3:]:
-    scrub.test(claim, rows=12, draws=60, controls="none", memory=bound, out=sys.argv[2])
+    scrub.test(claim, rows=12, draws=60, controls="none", parts="none", memory=bound, out=sys.argv[2])
 """
 
 
