@@ -120,8 +120,8 @@ def test_exact_is_the_enumeration_of_every_draw() -> None:
 def test_exact_without_parts_is_the_enumeration_of_the_claim_without_them() -> None:
     """Several changed claims at once, which share what is equal in them."""
     compared = 0
-    for seed, claim, model in small_claims():
-        if seed % 4 or compared >= 20:
+    for seed, (claim, model) in enumerate(small_claims()):
+        if seed % 3 or compared >= 20:
             continue
         bench = bench_of(claim.hypothesis, model)
         sets = some_sets(bench.claim, Random(seed))
