@@ -129,7 +129,10 @@ def test_the_textbook_is_false_of_this_model_and_a_wrong_head_hides_it(book: Tex
     assert right.verdict == "supported"
     assert usual.verdict == "refuted"
     assert wrong.recovered.low is not None
-    assert wrong.recovered.low >= wrong.bar  # whatever the verdict says of the head that does nothing
+    assert wrong.recovered.low >= wrong.bar  # scrubbing alone does not see that the head does nothing
+    assert wrong.verdict == "inconclusive"
+    assert "superfluous" in wrong.reason
+    assert "0.1" in wrong.reason
     number, spots = 0, book.wrong.spots["found"]
     cut = scrubbed(book.wrong.spot("found", number, spots[number].without("before")))
     assert cut.recovered.value == pytest.approx(wrong.recovered.value, abs=1e-3)
