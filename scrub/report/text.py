@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from scrub.claims.problems import Problem, gathered
 from scrub.claims.titles import short_name
-from scrub.report.earned import EARNED_HEAD, earned_words, not_earned, remarks
 from scrub.report.since import since_lines
 from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.score.bars import bar_words
@@ -126,6 +125,8 @@ def swap_lines(swaps: Sequence[Swaps], rest: str, legend: bool = True) -> list[s
 
 def earned_lines(result: Result) -> list[str]:
     """How many parts earn their place, which do not, and what the claim could do without."""
+    from scrub.report.earned import EARNED_HEAD, earned_words, not_earned, remarks  # not where claims are listed
+
     rows, more = not_earned(result.earned)
     lines = ["", earned_words(result.earned), *(table([EARNED_HEAD, *rows], "  ") if rows else [])]
     return [*lines, *([f"  and {more} more"] if more else []), *(f"  {text}" for text in remarks(result.to_dict()))]

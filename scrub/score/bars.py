@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from math import floor
+from typing import TYPE_CHECKING
 
-from scrub.score.statistics import Interval
+if TYPE_CHECKING:
+    from scrub.score.statistics import Interval
 
 ROOM = 0.1  # between the low end and the expectation: with more, a higher bar is advised
 PLACES = 100  # a bar is stated to two places
