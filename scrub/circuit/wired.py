@@ -231,15 +231,15 @@ class WiringRun:
 
     def _enter(self, layer: int, block: Block, copies: Sequence[int]) -> None:
         """What heads of a layer make together of the stream, beyond the frozen one."""
+        if not copies:
+            return
         row, answer = self.places.row, self.places.answer
+        whole = write(block.attn, self.frozen.z[layer])
         for number in copies:
             column, everywhere = self.wiring.copies[number].reads[0][1], self.everywhere[number]
             find = self.deltas.streams if everywhere else self.deltas.answers
-            change = find([column], based=False)[..., 0, :]
-            out = write(block.attn, self.frozen.z[layer])
-            self.deltas.put(
-                number, change_entering(block, change, lambda out=out[row if everywhere else (row, answer)]: out)
-            )
+            change, out = find([column], based=False)[..., 0, :], whole[row if everywhere else (row, answer)]
+            self.deltas.put(number, change_entering(block, change, lambda out=out: out))
 
     def _channel(
         self, channel: str, block: Block, base: Tensor, copies: list[Copy], whole: bool, streams: dict[Column, Tensor]

@@ -69,10 +69,9 @@ class Checked:
         return f"{self.name}: no problems{right}" + "".join(f"\n    warning: {w}" for w in self.warnings)
 
     def to_dict(self) -> dict[str, Any]:
-        shown = ("file", "line", "variable", "found", "nearest", "fix")
         return {
             "hypothesis": self.name,
-            "problems": [{k: p.to_dict()[k] for k in shown} for p in self.problems],
+            "problems": [problem.record for problem in self.problems],
             "warnings": list(self.warnings),
             "accuracy": self.accuracy,
         }

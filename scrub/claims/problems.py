@@ -63,6 +63,11 @@ class Problem:
         head = "  ".join(part for part in (where, who) if part)
         return f"{head}\n    {self.text}" if head else self.text
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """The problem as the JSON of commands has it."""
+        return {k: getattr(self, k) for k in ("file", "line", "variable", "found", "nearest", "fix")}
+
     def to_dict(self) -> dict[str, Any]:
         return as_dict(self)
 

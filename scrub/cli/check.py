@@ -12,7 +12,6 @@ from scrub.cli.endings import FINE, MISUSE
 from scrub.cli.options import (
     Results,
     on_model,
-    problem_record,
     reporting,
     say,
     targeted,
@@ -40,4 +39,4 @@ def check(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
 
 def _broken(problem: Problem) -> dict[str, Any]:
     """The entry of a file that could not be read."""
-    return {"hypothesis": problem.file, "problems": [problem_record(problem)], "warnings": [], "accuracy": None}
+    return {"hypothesis": problem.file, "problems": [problem.record], "warnings": [], "accuracy": None}

@@ -13,7 +13,6 @@ from scrub.claims.problems import Problem
 from scrub.cli.endings import FINE, MISUSE
 from scrub.cli.options import (
     Results,
-    problem_record,
     reporting,
     say,
     targeted,
@@ -51,5 +50,5 @@ def _entry(h: Hypothesis) -> dict[str, Any]:
 
 
 def _broken(problem: Problem) -> dict[str, Any]:
-    found = {"hypothesis": problem.file, "problems": [problem_record(problem)]}
+    found = {"hypothesis": problem.file, "problems": [problem.record]}
     return found | {"model": None, "expect": None, "foil": None, "variants": {}}

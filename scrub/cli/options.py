@@ -15,7 +15,7 @@ import click
 from scrub.claims.check import name_of
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.problems import ClaimProblems, Problem
+from scrub.claims.problems import ClaimProblems
 from scrub.cli.terminal import shown_on
 from scrub.errors import ClaimError, DataError, MetricError, ModelError, path_of
 from scrub.model.resolve import check
@@ -104,11 +104,6 @@ def say(shown: str, **style: Any) -> None:
     """Print for a reader; nothing with `--json -`."""
     if click.get_current_context().params["json_file"] != "-":
         click.secho(shown_on(sys.stdout, shown), **style)
-
-
-def problem_record(problem: Problem) -> dict[str, Any]:
-    """A problem as JSON has it."""
-    return {k: getattr(problem, k) for k in ("file", "line", "variable", "found", "nearest", "fix")}
 
 
 def svg_file(picture: Path | None) -> None:

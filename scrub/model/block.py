@@ -81,10 +81,10 @@ def patterns(
 
 
 def after_attention(
-    block: Block, x: Float[Tensor, "*batch d"], out: Float[Tensor, "*batch d"]
+    block: Block, x: Float[Tensor, "*batch d"], out: Float[Tensor, "*batch d"], steps: Steps = PLAIN
 ) -> Float[Tensor, "*batch d"]:
     """The stream after attention, given what all heads write."""
-    return x + entering(block, out)
+    return x + entering(block, out, steps)
 
 
 def entering(block: Block, out: Float[Tensor, "*batch d"], steps: Steps = PLAIN) -> Float[Tensor, "*batch d"]:
@@ -133,7 +133,7 @@ def layer(
     q, k, v = (tap(c, project(attn, c, read, None, at, steps.own)) for c in CHANNELS)
     k, v = tap("k_read", expand(attn, k)), tap("v_read", expand(attn, v))
     z = tap("z", mixed(attn, q, k, v, at, lengths, steps=steps))
-    after = x + entering(block, tap("attn_out", write(attn, z)), steps)
+    after = after_attention(block, x, tap("attn_out", write(attn, z)), steps)
     if block.mlp is None:
         return after
     mid = tap("mlp_input", tap("resid_mid", mlp_reads(block, x, after)))

@@ -55,8 +55,12 @@ def _factor(bridge: Any, part: str) -> float | None:
     return None if found == 1.0 else found
 
 
-def _times(tensor: Tensor | None, factor: float | None) -> Tensor | None:
-    return tensor if tensor is None or factor is None else tensor * factor
+def _times(tensor: Tensor, factor: float | None) -> Tensor:
+    return tensor if factor is None else tensor * factor
+
+
+def _maybe_times(tensor: Tensor | None, factor: float | None) -> Tensor | None:
+    return None if tensor is None else _times(tensor, factor)
 
 
 def _cap(bridge: Any, key: str, own: str) -> float | None:
@@ -94,17 +98,17 @@ class Take:
 def taken(bridge: Any, name: str, architecture: str, take: Take) -> Transformer:
     shape = _shape(bridge, architecture)
     rotary = _Rotaries(bridge, shape.n_ctx, take)
-    W_E, W_U = _embedded(bridge, take), _times(take(bridge.unembed.weight), _factor(bridge, "logits"))
-    own = bridge.unembed.weight.data_ptr() == bridge.embed.weight.data_ptr()
-    tied = own and W_U is not None and torch.equal(W_E, W_U)
+    W_E, times = _embedded(bridge, take), _factor(bridge, "logits")
+    one = bridge.unembed.weight.data_ptr() == bridge.embed.weight.data_ptr()
+    tied = one and times is None and not _changes_embeddings(bridge)
     return Transformer(
         shape=shape,
         W_E=W_E,
         W_pos=take(bridge.pos_embed.weight[-shape.n_ctx :]) if shape.positions == "learned" else None,
         blocks=tuple(_block(bridge, layer, shape, rotary.of(layer), take) for layer in range(shape.n_layers)),
         ln_final=_norm(bridge.ln_final, bridge.cfg, take),
-        W_U=W_E.T if tied or W_U is None else W_U.T,
-        b_U=_times(take.maybe(bridge.unembed.bias), _factor(bridge, "logits")),
+        W_U=W_E.T if tied else _times(take(bridge.unembed.weight), times).T,
+        b_U=_maybe_times(take.maybe(bridge.unembed.bias), times),
         name=name,
         processing="compat" if getattr(bridge, "_weights_processed", False) else "raw",
         logit_cap=_cap(bridge, "output_logits_soft_cap", "final_logit_softcapping"),
@@ -116,16 +120,23 @@ def _embedded(bridge: Any, take: Take) -> Tensor:
     # Gemma multiplies what it looks up, and unembeds by the table itself. Cast first: in half precision the product
     # would be rounded.
     table = take(bridge.embed.weight)
-    for factor in (_embedding_factor(bridge.embed.original_component), _factor(bridge, "embedding")):
-        table = table if factor is None else table * factor
+    for factor in _embedding_factors(bridge):
+        table = _times(table, factor)
     after = getattr(bridge, "embed_ln", None)
     return table if after is None else norm(_norm(after, bridge.cfg, take), table)
 
 
-def _embedding_factor(module: Any) -> float | None:
+def _embedding_factors(bridge: Any) -> tuple[float | None, ...]:
+    """What the table is multiplied by: a factor of the module that looks up, and one of the configuration."""
+    module = bridge.embed.original_component
     # The buffer is rounded with the weights; the number that it was made of is not.
     factor = getattr(module, "scalar_embed_scale", getattr(module, "embed_scale", None))
-    return None if factor is None else float(factor)
+    return (None if factor is None else float(factor), _factor(bridge, "embedding"))
+
+
+def _changes_embeddings(bridge: Any) -> bool:
+    """Whether what enters the stream is another table than the one that is looked up, and unembeds."""
+    return any(factor is not None for factor in _embedding_factors(bridge)) or hasattr(bridge, "embed_ln")
 
 
 def _shape(bridge: Any, architecture: str) -> Shape:
@@ -197,11 +208,11 @@ def _attn(bridge: Any, attn: Any, shape: Shape, rotary: Rotary | None, take: Tak
         W_Q=take.swapped(attn.W_Q),
         W_K=take.swapped(attn.W_K),
         W_V=take.swapped(attn.W_V),
-        W_O=take(attn.W_O) * (times or 1.0),
+        W_O=_times(take(attn.W_O), times),
         b_Q=take.maybe(attn.b_Q),
         b_K=take.maybe(attn.b_K),
         b_V=take.maybe(attn.b_V),
-        b_O=_times(take.maybe(attn.b_O), times),
+        b_O=_maybe_times(take.maybe(attn.b_O), times),
         scale=_scale(module, shape.d_head),
         causal=shape.causal,
         window=_window(bridge, module),
@@ -275,10 +286,10 @@ def _mlp(block_mlp: Any, cfg: Any, take: Take, times: float | None) -> Mlp | Bla
     into, gate = getattr(block_mlp, "in"), getattr(block_mlp, "gate", None)
     return Mlp(
         W_in=take.swapped(block_mlp.W_in),
-        W_out=take.swapped(block_mlp.W_out) * (times or 1.0),
+        W_out=_times(take.swapped(block_mlp.W_out), times),
         act=act,
         b_in=take.maybe(into.bias),
-        b_out=_times(take.maybe(block_mlp.out.bias), times),
+        b_out=_maybe_times(take.maybe(block_mlp.out.bias), times),
         W_gate=None if gate is None else take.swapped(block_mlp.W_gate),
         b_gate=None if gate is None else take.maybe(gate.bias),
     )

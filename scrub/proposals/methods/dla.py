@@ -12,7 +12,7 @@ from torch import Tensor
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import TABLE
-from scrub.model.block import patterns, summed_heads
+from scrub.model.block import entering, patterns
 from scrub.model.weights import Block
 from scrub.proposals.attribute import Scores, over_positions, product, stacked
 from scrub.proposals.forward import PatchBatch
@@ -100,13 +100,12 @@ def _written(batch: PatchBatch, kind: str, layer: int, direction: Tensor) -> Flo
 
 def _before_norm(block: Block, out: Float[Tensor, "*batch d"], direction: Float[Tensor, "*batch d"]) -> Tensor:
     """A direction of the stream as heads meet it: before the norm that follows them, its scale constant."""
-    n = block.post_attn
-    if n is None or n.kind == "none":
+    if block.post_attn is None:
         return direction
-    out, direction = summed_heads(block, out), direction if n.weight is None else direction * n.weight
-    if n.kind == "layer":
-        out, direction = (part - part.mean(-1, keepdim=True) for part in (out, direction))
-    return direction * (out.square().mean(-1, keepdim=True) + n.eps).rsqrt()
+    x = out.detach().requires_grad_()
+    with torch.enable_grad():
+        added = entering(block, x, steps_of(("ln",)))
+    return torch.autograd.grad(added, x, direction)[0]
 
 
 METHOD = Method(
