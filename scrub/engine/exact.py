@@ -218,7 +218,12 @@ class Exact:
     ) -> Distribution:  # fmt: skip
         """One component's values from the distinct values that each of its channels may read."""
         names = channels(self.draws.claim, component)
-        read = [self._read(node, component, name, landed, mates, frames(component, name)) for name in names]
+        read: list[list[tuple[Any, float]]] = []
+        for name in names:
+            given = self._given(node, name, landed)
+            if name in self.evaluator.rows.model.channels(component):
+                given |= mates
+            read.append(self._read(component, name, given, frames(component, name)))
         found: dict[tuple[int, ...], float] = {}
         for choice in product(*read):
             given = {(component, name): value for name, (value, _) in zip(names, choice, strict=True)}
@@ -226,20 +231,20 @@ class Exact:
             found[value] = found.get(value, 0.0) + math.prod(weight for _, weight in choice)
         return found
 
-    def _read(
-        self, node: Occurrence, component: Component, channel: str, landed: Mapping[str, tuple[int, ...]],
-        mates: Mapping[Component, Any], frames: list[tuple[int, float]],
-    ) -> list[tuple[Any, float]]:  # fmt: skip
-        """The distinct values that a channel may read, and their probabilities."""
-        given = {
+    def _given(self, node: Occurrence, channel: str, landed: Mapping[str, tuple[int, ...]]) -> dict[Component, Any]:
+        """The values of children that a channel reads."""
+        return {
             landing: self._values.listed[number]
             for child in node.children
             if channel in child.channels
             for landing, number in zip(child.placed.site.components, landed[child.path], strict=True)
             if landing not in child.withheld
         }
-        if channel in self.evaluator.rows.model.channels(component):
-            given |= mates
+
+    def _read(
+        self, component: Component, channel: str, given: Mapping[Component, Any], frames: list[tuple[int, float]]
+    ) -> list[tuple[Any, float]]:
+        """The distinct values that a channel may read, and their probabilities."""
         found: dict[str, tuple[Any, float]] = {}
         for row, weight in frames:
             seen = (

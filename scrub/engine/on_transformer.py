@@ -21,7 +21,7 @@ from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.pseudo import pseudo_store
 from scrub.engine.sites import SiteCall, leaf_value
-from scrub.engine.streams import Frames, Seen, SlotStream, Value, stream_everywhere, streams_at_slots
+from scrub.engine.streams import Frames, Landed, Seen, SlotStream, Value, stream_everywhere, streams_at_slots
 from scrub.model.weights import Transformer
 
 CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
@@ -188,7 +188,7 @@ class TransformerEvaluator:
                     parts[number].append(stream_everywhere(frames, step, times, contexts, values))
                 else:
                     until = numbered.batches[number].until[part]
-                    running[number] = SlotStream(frames, step, times, contexts, until, values)
+                    running[number] = SlotStream(Landed(frames, step, contexts, values), times, until)
             if running:
                 for number, seen in zip(
                     running, streams_at_slots(self.rows.frames, list(running.values())), strict=True
