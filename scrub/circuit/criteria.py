@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 from jaxtyping import Float
 
 from scrub.circuit.arguments import counted
-from scrub.circuit.asked import Listener, Origin
+from scrub.circuit.asked import Origin
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import Completeness, completeness
@@ -23,6 +23,7 @@ from scrub.circuit.significance import Finding, equivalence, independence, wins
 from scrub.circuit.universe import is_input
 from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError
+from scrub.score.listener import Listener
 from scrub.shown import shown
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from scrub.score.control import APART, Control
 from scrub.score.cost import APART_DRAWS
 from scrub.score.demand import doubted
 from scrub.score.result import Result, ratio
-from scrub.score.sample import ClaimBench, Samples, enumerate_exactly, resample_only
+from scrub.score.sample import ClaimBench, Resampling, Samples, enumerate_exactly, resample_only
 from scrub.score.statistics import interval
 from scrub.score.verdict import REFUTED, ROUNDING, UNDEFINED
 
@@ -68,7 +68,7 @@ def _table(bench: ClaimBench, samples: Samples, result: Result, done: Done) -> F
         return enumerate_exactly(bench, samples.references, result.seed, done).scrubbed
     draws = APART_DRAWS if result.draws is None else min(APART_DRAWS, result.draws)
     every = all_swaps(bench.tree, bench.claim)
-    return resample_only(bench, samples.references, draws, result.seed, every, done)
+    return resample_only(bench, Resampling(samples.references, draws, result.seed), every, done)
 
 
 def _combinations(bench: ClaimBench) -> int:

@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from scrub.claims.plain import as_dict
 from scrub.score.statistics import FEW_ROWS
-from scrub.score.verdict import INCONCLUSIVE, ROUNDING
+from scrub.score.verdict import INCONCLUSIVE, ROUNDING, Verdict
 from scrub.shown import shown
 
 if TYPE_CHECKING:  # a stored result needs no torch
@@ -173,11 +173,10 @@ class Power:
         return shown(self, "html")
 
 
-def settle(
-    reason: str, verdict: str, value: float | None, bar: float, spread: Spread | None, draws: int | None
-) -> str:
+def settle(verdict: Verdict, value: float | None, bar: float, spread: Spread | None, draws: int | None) -> str:
     """The reason of an inconclusive verdict with the rows that would settle it."""
-    if verdict != INCONCLUSIVE or spread is None or value is None:
+    reason = verdict.reason
+    if verdict.word != INCONCLUSIVE or spread is None or value is None:
         return reason
     rows = spread.needed(abs(value - bar), draws)
     if rows is None:
