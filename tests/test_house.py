@@ -24,6 +24,7 @@ PATHS = {path: ".".join(("scrub", *path.relative_to(ROOT).with_suffix("").parts)
 MODULES = {name.removesuffix(".__init__"): path for path, name in PATHS.items()}
 ROOMS = {  # from below to above: a room imports what stands before it, and nothing else
     "errors": "sentences for mistakes",
+    "tolerances": "how near is equal: numbers with their reasons",
     "shown": "the one look upward: values ask to be shown",
     "anatomy": "what a model is made of, without torch",
     "claims": "what is claimed, pure data, without torch",
@@ -39,7 +40,7 @@ ROOMS = {  # from below to above: a room imports what stands before it, and noth
     "verbs": "what users call, one file a verb",
     "cli": "one file a command",
 }
-LOOSE = {"__main__", "pytest_plugin"}  # beside scrub/__init__.py, errors and shown
+LOOSE = {"__main__", "pytest_plugin"}  # beside scrub/__init__.py, errors, tolerances and shown
 UPWARD = {("scrub.shown", "scrub.report.faces")}
 HEAVY = ("torch", "transformers", "transformer_lens", "pandas", "rich")
 PLACE = {name: place for place, name in enumerate(ROOMS)}
@@ -273,6 +274,37 @@ def test_more_than_five_arguments_are_a_value(room_: str) -> None:
                 if len([name for name in given if name not in ("self", "cls")]) > 5:
                     found.add(node.name)
     assert found == set(MANY.get(room_, {}))
+
+
+TOLERANCES = ROOT / "tolerances.py"
+SMALL_NUMBERS = {  # files with numbers as small as a tolerance, and what they are
+    "circuit/ranking.py": "shares of all parts, at which a curve is read",
+    "model/weights.py": "what a norm adds to a variance: a part of the model",
+    "report/criteria.py": "numbers below it are written with an exponent",
+    "report/page/words.py": "numbers below it are written with an exponent",
+}
+
+
+def tolerances(tree: ast.Module) -> Iterator[int]:
+    """The lines of numbers up to a thousandth, and of roundings to as many digits."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, float) and 0 < node.value <= 1e-3:
+            yield node.lineno
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "round" and len(node.args) == 2:
+            digits = node.args[1]
+            if isinstance(digits, ast.Constant) and isinstance(digits.value, int) and digits.value > 3:
+                yield node.lineno
+
+
+def test_every_tolerance_stands_in_one_file_with_its_reason() -> None:
+    found = {str(path.relative_to(ROOT)) for path in FILES if path != TOLERANCES and any(tolerances(tree_of(path)))}
+    assert found == {*SMALL_NUMBERS}
+    lines = TOLERANCES.read_text().splitlines()
+    given = [node for node in tree_of(TOLERANCES).body if isinstance(node, ast.Assign)]
+    assert all(lines[node.lineno - 2].startswith("# ") for node in given)
+    names = {n.id for node in given for n in ast.walk(node) if isinstance(n, ast.Name)}
+    used = {word for path in FILES if path != TOLERANCES for word in words_of(tree_of(path))}
+    assert names <= used
 
 
 def test_one_file_knows_transformer_lens() -> None:

@@ -19,6 +19,7 @@ from scrub.circuit.completeness import halves, sorted_parts
 from scrub.circuit.random import pool_of, why_alone
 from scrub.circuit.significance import holm, wins
 from scrub.claims.plain import as_dict
+from scrub.tolerances import AS_NECESSARY, AS_NECESSARY_ZERO
 
 SINGLES, RANDOM_CONTEXTS = 12, 4
 QUANTILE = 0.9
@@ -98,7 +99,7 @@ def minimality(bench: CircuitBench, circuit: Circuit, random: int = 100) -> tupl
     found = search.effects([(own, part) for part in circuit.parts], contexts)
     others = others_of(bench, circuit, random)
     rivals = [effect for effect, _ in search.effects([(own | {part}, part) for part in others], contexts)]
-    tolerance = 1e-9 + 1e-6 * abs(search.means([own], measured=True)[0])
+    tolerance = AS_NECESSARY_ZERO + AS_NECESSARY * abs(search.means([own], measured=True)[0])
     tests = [_tested(effect, rivals, tolerance) for effect, _ in found]
     names, reason = circuit.names(), "" if rivals else why_alone(circuit, bench.experiment.graph)
     return tuple(

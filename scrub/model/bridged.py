@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
 from scrub.model.layers import ACTIVATIONS, norm
-from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Rotary, Transformer
+from scrub.model.weights import NORM_EPS, Attn, BlackBox, Block, Mlp, Norm, Rotary, Transformer
 
 _ACT_NAMES = {
     "gelu_new": "gelu_tanh",
@@ -196,7 +196,7 @@ def _norm(ln: Any, cfg: Any, take: Take) -> Norm:
     kind = "rms" if ln.uses_rms_norm else "layer"
     if weight is not None:
         weight = take(weight) + 1.0 if ln.uses_weight_offset else take(weight)  # cast first, as above
-    eps = getattr(module, "eps", getattr(module, "variance_epsilon", getattr(cfg, "eps", 1e-5)))
+    eps = getattr(module, "eps", getattr(module, "variance_epsilon", getattr(cfg, "eps", NORM_EPS)))
     return Norm(kind, weight, take.maybe(bias) if kind == "layer" else None, float(eps))
 
 

@@ -27,15 +27,14 @@ from scrub.model.layers import Scoring, Steps, attend, unembed
 from scrub.model.precision import HALF, computing, dtypes
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
+from scrub.tolerances import COARSE_LOGIT, LOGIT
 
 PROBE_ROWS = 4
 PROBE_LENGTH = 16
 DATA_ROWS = 4  # besides the longest and the shortest
 LONGEST = 4608  # tokens of a row that are compared: beyond the windows in use, which are 4,096 and less
-# The largest error of a logit, in standard deviations of the logits; a wrong architecture is off by more than one.
-TOLERANCE = 1e-4
-# Where rounding does more, an error may be so many times what it does, and in fp32 never more than `COARSE`.
-ROUNDINGS, COARSE = 3.0, 0.01
+# Where rounding does more than `LOGIT`, an error may be so many times what it does.
+ROUNDINGS = 3.0
 _FLOATS = 2**21  # in one piece: 8 MB of fp32, at most; on a CPU more leave its caches
 _PIECE = 0.125  # share of the memory that a piece has: several are held at a time
 
@@ -94,16 +93,16 @@ def self_check(
     In standard deviations of the bridge's logits. Ours are of padded rows, the bridge's without padding: the
     reference then depends on nobody's treatment of masks. A bridge in half precision is compared as it computes
     with the same weights in fp32; hooks on it act as always. `model` is in full precision; `numbers` are the rows'
-    in the data, for the error. Raises ModelError above `TOLERANCE`, unless fp32 itself is as coarse on this model.
+    in the data, for the error. Raises ModelError above `LOGIT`, unless fp32 itself is as coarse on this model.
     """
     assert model.dtype not in HALF, "half precision: see rounding_check"
     rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
     with _evaluating(bridge), _precisely(model, bridge):
         found = _compared(model, rows, _own(bridge, model.shape.causal))
-    tolerance = TOLERANCE
-    if TOLERANCE < found.max() < COARSE:  # weights so large that fp32 shows
+    tolerance = LOGIT
+    if LOGIT < found.max() < COARSE_LOGIT:  # weights so large that fp32 shows
         rounding = _compared(model.to(torch.float64), rows, _ours(model.to(torch.float32)))
-        tolerance = max(TOLERANCE, ROUNDINGS * float(rounding.max()))
+        tolerance = max(LOGIT, ROUNDINGS * float(rounding.max()))
     _accept(model, rows, found, tolerance)
     return float(found.max())
 
@@ -122,7 +121,7 @@ def rounding_check(
     with _evaluating(bridge), computing(bridge.original_model, model.dtype):
         own = float(_compared(exact, rows, _own(bridge, model.shape.causal)).max())
     ours = _compared(exact, rows, _ours(model))
-    _accept(model, rows, ours, TOLERANCE + ROUNDINGS * own)
+    _accept(model, rows, ours, LOGIT + ROUNDINGS * own)
     return float(ours.max()) / (own or 1.0)
 
 

@@ -18,6 +18,7 @@ from torch.autograd import Function
 from scrub.errors import ClaimError, did_you_mean
 from scrub.model.layers import ACTIVATIONS, PLAIN, Scoring, Steps, affine, attend, neurons, norm
 from scrub.model.weights import Mlp, Norm, Transformer
+from scrub.tolerances import AT_ZERO
 
 RULES = {
     "ln": "the scale of a norm that reads the stream is constant",
@@ -30,7 +31,6 @@ RULES = {
 }
 RELP = ("ln", "identity", "half")
 ONE_OF = (("half", "gate"), ("attention", "split"))  # rules that say two things of one step
-SMALL = 1e-6  # what stands for an x at 0 in act(x)/x
 
 Rules = tuple[str, ...]
 
@@ -165,8 +165,8 @@ def _activated(name: str, x: Tensor, identity: bool) -> Tensor:
         return act(x)
     with torch.no_grad():
         value = act(x)
-        away = torch.where(x.abs() < SMALL, torch.full_like(x, SMALL), x)
-        slope = torch.where(x.abs() < SMALL, act(away), value) / away
+        away = torch.where(x.abs() < AT_ZERO, torch.full_like(x, AT_ZERO), x)
+        slope = torch.where(x.abs() < AT_ZERO, act(away), value) / away
     return instead(value, x * slope)
 
 

@@ -22,9 +22,9 @@ from scrub.proposals.places import Acting, Done, acting, candidates, named_like
 from scrub.proposals.proposal import Proposal, RankedEdge
 from scrub.proposals.search import STRONG
 from scrub.proposals.setup import Setup
+from scrub.tolerances import NO_HEAD
 
 MOST = 24  # heads
-NOTHING = 1e-3  # of what exchanging the whole input does: heads that do less do nothing
 Source = int | Slot  # a group by its number, or the embedding at a position
 Reads = Mapping[str, tuple[Source, ...]]
 
@@ -91,7 +91,7 @@ def strong_heads(proposal: Proposal) -> list[Component]:
         if head.traits.is_head:
             best[head] = max(best[head], abs(node.best))
     most = max(best.values(), default=0.0)
-    if most <= NOTHING * abs(proposal.source - proposal.base):
+    if most <= NO_HEAD * abs(proposal.source - proposal.base):
         raise ClaimError(
             "there is nothing to begin a claim with: patching any head changes next to nothing, although exchanging "
             f"the whole input takes {proposal.metric} from {proposal.base:.3g} to {proposal.source:.3g}. Look at "

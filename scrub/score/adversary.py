@@ -23,7 +23,8 @@ from scrub.score.effect import swap_words, swapped_at
 from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Resampling, Samples, resample_only
 from scrub.score.statistics import interval
-from scrub.score.verdict import INCONCLUSIVE, REFUTED, ROUNDING, SUPPORTED, UNDEFINED
+from scrub.score.verdict import INCONCLUSIVE, REFUTED, SUPPORTED, UNDEFINED
+from scrub.tolerances import ROUNDING
 
 WORTH_IT = 0.002  # of what is recovered: a step that harms less ends the search
 Rows = Int[np.ndarray, " row"]

@@ -26,6 +26,7 @@ from scrub.claims.values import Value, binned, canonical, key
 from scrub.errors import ClaimError
 from scrub.metrics import as_logits
 from scrub.model.computation import Computation
+from scrub.tolerances import ANSWER, ANSWER_ZERO
 
 
 class Incomparable(ClaimError):
@@ -33,8 +34,6 @@ class Incomparable(ClaimError):
 
 
 Flags = Bool[np.ndarray, " call"]
-EQUAL = 1e-6  # of a number: what floating point rounds
-NOTHING = 1e-12  # what a 0 that was computed may be
 Ids = tuple[int, ...]
 
 
@@ -203,7 +202,7 @@ def _close(a: Any, b: Any) -> bool:
     if not isinstance(a, float) and not isinstance(b, float):
         return False
     try:
-        return isclose(a, b, rel_tol=EQUAL, abs_tol=NOTHING)
+        return isclose(a, b, rel_tol=ANSWER, abs_tol=ANSWER_ZERO)
     except OverflowError:  # a whole number beyond any float
         return False
 

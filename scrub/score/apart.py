@@ -27,7 +27,8 @@ from scrub.score.demand import doubted
 from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Resampling, Samples, enumerate_exactly, resample_only
 from scrub.score.statistics import interval
-from scrub.score.verdict import REFUTED, ROUNDING, UNDEFINED
+from scrub.score.verdict import REFUTED, UNDEFINED
+from scrub.tolerances import ROUNDING
 
 MOST = 20_000  # combinations of inputs that are enumerated for a site, rather than drawn
 Done = Callable[[int], None]

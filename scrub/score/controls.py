@@ -23,8 +23,9 @@ from scrub.score.cost import PERMUTATIONS
 from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Samples, at_once, chunks
 from scrub.score.statistics import UNDEFINED, Interval, interval
-from scrub.score.verdict import INCONCLUSIVE, ROUNDING, SUPPORTED
+from scrub.score.verdict import INCONCLUSIVE, SUPPORTED
 from scrub.score.verdict import UNDEFINED as NO_VERDICT
+from scrub.tolerances import ROUNDING
 
 CONTROLS = ("shuffled", "all", "none")
 PATHS = "tests paths, not values"

@@ -6,7 +6,8 @@ from attrs import evolve
 
 from scrub.score.result import Result
 from scrub.score.statistics import Interval
-from scrub.score.verdict import INCONCLUSIVE, REFUTED, ROUNDING, SUPPORTED, UNDEFINED
+from scrub.score.verdict import INCONCLUSIVE, REFUTED, SUPPORTED, UNDEFINED
+from scrub.tolerances import ROUNDING
 
 
 def demanded(result: Result, share: Interval, least: float, false: str, unknown: str = "") -> Result:

@@ -27,6 +27,7 @@ from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Samples, chunks
 from scrub.score.spoken import Ceiling
 from scrub.score.statistics import interval
+from scrub.tolerances import WEIGHT_DIGITS
 
 OfCalls = Int[np.ndarray, " call"]
 
@@ -50,7 +51,7 @@ class Redraws:
         named = dict(zip(reversed(keys), reversed(values), strict=True))
         for row, name, one in zip(self.rows.tolist(), keys, self.weights.tolist(), strict=True):
             weight[row][name] = weight[row].get(name, 0.0) + one
-        return [named[max(weight[int(row)], key=lambda k: round(weight[int(row)][k], 12))] for row in rows]
+        return [named[max(weight[int(row)], key=lambda k: round(weight[int(row)][k], WEIGHT_DIGITS))] for row in rows]
 
 
 def redraws(bench: ClaimBench, rows: Int[np.ndarray, " row"], draws: int | None, seed: int) -> Redraws:

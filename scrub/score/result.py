@@ -20,14 +20,13 @@ from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
 from scrub.shown import shown
+from scrub.tolerances import FP32
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
     from scrub.score.since import Since
-
-ROUNDING = 1e-4  # of `recovered` in fp32
 
 
 @frozen
@@ -117,7 +116,7 @@ class Result:
     @property
     def better_than_model(self) -> bool:
         """Whether more than 1 is recovered: the scrubbed model does better than the model itself."""
-        return self.recovered.value is not None and self.recovered.value > 1 + ROUNDING
+        return self.recovered.value is not None and self.recovered.value > 1 + FP32
 
     @property
     def passes_up_to(self) -> float | None:

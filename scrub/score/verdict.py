@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import frozen
 
 from scrub.score.statistics import FEW_ROWS, Interval
+from scrub.tolerances import ROUNDING
 
-ROUNDING = 1e-6  # by which a mean over draws in floating point may miss the bar that it equals
 SUPPORTED, REFUTED, INCONCLUSIVE, UNDEFINED = "supported", "refuted", "inconclusive", "undefined"
 
 

@@ -9,7 +9,7 @@ from scrub.report.page.blocks import Block, facts, items, table
 from scrub.report.page.sections import ClaimSection, StoredClaim
 from scrub.report.page.words import UNDEFINED, capital, number, several, share, span
 from scrub.report.swaps import HEAD, LEGEND, swap_row
-from scrub.score.verdict import ROUNDING
+from scrub.tolerances import ROUNDING
 
 Result = Mapping[str, Any]
 
