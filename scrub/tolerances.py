@@ -1,14 +1,14 @@
 """How near is equal, and how little is nothing: every tolerance of the project, with the reason for its size.
 
 Numbers are fp32 where a model computed them (wrong by about 1e-7 for each step, some 1e-6 after a pass) and fp64
-where they are summed and compared (wrong by about 1e-16 for each term). A tolerance lies well above what rounding does
-to its number, and well below what anybody would call a difference.
+where they are summed and compared (wrong by about 1e-16 for each term). A tolerance lies well above what rounding
+does to its number, and well below what anybody would call a difference.
 """
 
 # --- verdicts and what they rest on
 
-# By which a mean over draws may miss the bar that it equals: what a claim that changes nothing gives is computed again
-# in batches of another size, and differs by some fp32 roundings of a metric, over a gap of about its own size.
+# By which a mean over draws may miss the bar that it equals: what a claim that changes nothing gives is computed
+# again in batches of another size, and differs by some fp32 roundings of a metric, over a gap of about its own size.
 ROUNDING = 1e-6
 # Of `recovered` and of its differences, where the gap that they are divided by may be small beside the metric, and
 # fp32 errs a hundred times as much.
