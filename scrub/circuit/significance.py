@@ -173,6 +173,7 @@ def dependence(
     if not len(a) or min(np.ptp(a), np.ptp(b)) <= tolerance:
         return 0.0, 1.0
     left, right = _kernel_factor(a), _kernel_factor(b)
+    # tr(KHLH) = |F' H G|^2 for K = FF', L = GG', and H is a projection: on one side it does all.
     left = left - left.mean(0)  # centring one of the two is enough
     observed = float(((left.T @ right) ** 2).sum()) / len(a) ** 2
     as_large = 0
@@ -201,6 +202,7 @@ def _kernel_factor(values: Float[np.ndarray, " row"]) -> Float[np.ndarray, "row 
     """
     values = np.asarray(values, dtype=np.float64)
     distances = np.abs(values[:, None] - values)[np.triu_indices(len(values), 1)]
+    # Where most rows are alike the median is 0, and a kernel of width 0 would call all others unlike.
     width = float(np.median(distances)) or float(np.median(distances[distances > 0]))
     rest, factor = np.ones(len(values)), np.empty((len(values), 0))
     while rest.max() > KERNEL:

@@ -61,6 +61,7 @@ class _Values:
                 f"exact=True enumerates values, and nothing tells {what} from another: let the nodes return numbers, "
                 "texts, arrays, tensors or tuples of these."
             ) from None
+        # By content, not by `==`, to which arrays have no one answer.
         if text not in self._numbers:
             self._numbers[text] = len(self.listed)
             self.listed.append(value)
@@ -164,6 +165,7 @@ class Exact:
         parts: list[Joint] = []
         for group in _grouped(node):  # no generators: a tree may be two hundred calls deep
             parts.append(self._group(group, row, shared))
+        # Independent given the row: each group of children draws a donor of its own, so that distributions multiply.
         landed, rest = _product(parts), self.rest(row, shared)
         return _mixture((self.site(node, rest, dict(values)), p) for values, p in landed.items())
 
@@ -274,6 +276,7 @@ class Exact:
         if not landing and not node.placed.site.is_linked:
             return (channel,)
         found, ahead = ({channel} if node.placed.site.is_linked else set[str]()), [channel]
+        # What landed hides all behind it: the walk back stops there.
         met = set(landing)
         while ahead:
             if (name := ahead.pop()) in met:

@@ -57,6 +57,7 @@ class TransformerRows:
         of_frames.add(final, answer)
         positions = located(claim.data, slots_of(claim.placement), model.device)
         pseudo = claim.options.pseudo
+        # Frames are rows of the pool then: each row runs once for both.
         if not pseudo:
             of_rows.merge(of_frames)
         with torch.no_grad():
@@ -101,6 +102,7 @@ class TransformerEvaluator:
                     step = self.program.steps[number]
                     if not isinstance(step, Stream):
                         values[number] = self._value(number, step, numbered, seen)
+                # Values of all contexts of a step are what fills the memory: none is held beyond its last reader.
                 for freed in self.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
@@ -149,6 +151,7 @@ class TransformerEvaluator:
     @cached_property
     def waves(self) -> list[list[int]]:
         """Steps that wait for one another come in different waves, streams and others too."""
+        # Steps stand in an order in which each comes after what it reads, so that one round gives all levels.
         level: list[int] = []
         for step in self.program.steps:
             used = _reads(step)

@@ -139,6 +139,7 @@ class SlotStream:
             live = int((self.until >= time).sum())
             self.contexts = self.contexts[:live]
             self.change = None if self.change is None else self.change[:live]
+        # Before anything of this moment is written: a component never reads what it writes itself.
         if time in self.times:
             x = self.frames.store.at(stream_at(time), self.slot, self.contexts[:, 0])
             self.seen[time] = x if self.change is None else x + self.change
@@ -151,6 +152,8 @@ class SlotStream:
     def mlp_input(self, layer: int, time: int) -> Float[Tensor, "moved d"]:
         """What the MLP that reads at a moment sees, in the contexts in which it sees a change."""
         assert self.change is not None
+        # Exactly 0, not nearly: a row that lends to itself copies the same numbers, and their difference is 0 bit by
+        # bit.
         moved, held = (self.change != 0).any(1), self.frames.held(Component.for_mlp(layer), self.slot)
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
         self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
@@ -209,6 +212,7 @@ class Landed:
         total: Tensor | None = None
         positions = self.frames.store.positions
         for landing, change in self.changes(time):
+            # Two names may stand for one position, in some rows and not in others.
             if landing.slot != slot and landing.slot is not None:
                 same = positions[landing.slot] == positions[slot]
                 change = change * same[self.contexts[:, 0]][:, None]

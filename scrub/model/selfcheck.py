@@ -142,6 +142,7 @@ class _Rows:
 
 
 def _accept(model: Transformer, rows: _Rows, found: Float[Tensor, " row"], tolerance: float) -> None:
+    # Not `found > tolerance`, which lets NaN pass.
     wrong = ~(found <= tolerance)
     if wrong.any():
         raise ModelError(
@@ -166,6 +167,8 @@ def _compared(model: Transformer, rows: _Rows, theirs: Pieces) -> Float[Tensor, 
                 if found.shape != wanted.shape:
                     raise ModelError(f"{model.name} gives {wanted.shape[-1]} logits, its weights {found.shape[-1]}.")
                 moments += _moments(wanted := wanted.to(found.device))
+                # The maximum is taken piece by piece: a row's logits at once would be gigabytes for a large
+                # vocabulary.
                 worst[row] = torch.maximum(worst[row], (found - wanted).abs_().max().cpu())  # NaN stays NaN
                 start += len(wanted)
             assert start == lengths[row]
@@ -236,6 +239,7 @@ def _own(bridge: Any, causal: bool) -> Pieces:
         if row.shape[1] <= size:
             yield bridge(row)[0]
             return
+        # The bridge's own cache, not a longer prefix each time, which would cost the square of the length.
         logits, past = bridge(row[:, :size], return_type="logits_and_cache", use_cache=True)
         if past is None or not causal:
             yield from _unembedded(bridge, row, size)
@@ -284,6 +288,7 @@ def _precisely(model: Transformer, bridge: Any) -> Generator[None]:
 @contextmanager
 def _evaluating(bridge: Any) -> Generator[None]:
     modules = {*bridge.modules(), *bridge.original_model.modules()}
+    # Not `eval()` and `train()`: these set all modules alike, and a caller may have frozen some.
     before = {module: module.training for module in modules}
     for module in modules:
         module.training = False
@@ -306,6 +311,7 @@ def digest(model: Transformer) -> str:
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
+    # Sorted by name: the order in which a module registers its parts changes nothing that it computes.
     elif isinstance(value, nn.Module):  # what a black box runs
         yield from (tensor for _, tensor in sorted(value.state_dict().items()))
     elif isinstance(value, dict):

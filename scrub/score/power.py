@@ -56,7 +56,11 @@ class Spread:
         means = found.mean(1)
         within = found.var(axis=1, ddof=1) if draws > 1 else np.zeros(rows)
         known = float(within.mean())
+        # The variance of row means holds that of their draws too; a small sample may give less than that, hence the
+        # 0.
         between = max(0.0, float(means.var(ddof=1)) - known / draws)
+        # The limit of a difference of two variances, by the method of variance estimates recovery (Zou and Donner
+        # 2008): both limits' distances, squared and summed.
         above = (_factor(_freedom(means), 1 - UPPER) - 1) * float(means.var(ddof=1))
         less = (1 - _factor(_freedom_of_mean(within, draws), UPPER)) * known / draws
         return cls(between, known, between + math.hypot(above, less))
