@@ -212,22 +212,31 @@ def words_of(tree: ast.Module) -> Iterator[str]:
     """The names that code uses, and the words of its strings; docstrings and imports use nothing."""
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield node.id
-        elif isinstance(node, ast.Attribute):
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
             yield node.attr
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
             yield from re.findall(r"\w+", node.value)
 
 
 def test_what_is_written_is_reached() -> None:
-    """Every function and method is named by code other than tests, by a template, or by the documentation."""
+    """What is defined is named by code other than tests, by a template, or by the documentation.
+
+    Functions and methods, the classes of a module, and the names that it gives to types and constants.
+    """
     trees = [tree_of(path) for path in FILES]
     pages = [ROOT.parent / "README.md", ROOT.parent / "CONTRIBUTING.md", *(ROOT.parent / "docs").glob("*.md")]
     told = [path.read_text() for path in (*pages, *ROOT.rglob("*.html"))]
     known = {word for tree in trees for word in words_of(tree)} | {w for t in told for w in re.findall(r"\w+", t)}
     owners = [node for tree in trees for node in (tree, *(n for n in ast.walk(tree) if isinstance(n, ast.ClassDef)))]
-    written = {node.name for owner in owners for node in owner.body if isinstance(node, ast.FunctionDef)}
+    written = {
+        node.name for owner in owners for node in owner.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    given = [
+        target for tree in trees for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
+    ]
+    written |= {name.id for target in given for name in ast.walk(target) if isinstance(name, ast.Name)}
     unreached = {name for name in written - known if not (name.startswith("__") and name.endswith("__"))}
     assert unreached == set(REACHED) & written - known
     assert set(REACHED) <= written

@@ -30,7 +30,6 @@ IN_HEADS = ("q", "k", "v", "head")
 WHOLE = ("embed", "resid")  # over all positions: the whole run, and ranked last
 STRONG = 0.1  # of the largest effect
 Done = Callable[[int], None]
-Begin = Callable[[str, int], None]
 Rows = Float[np.ndarray, " row"]
 Ends = Float[np.ndarray, "two row"]
 
