@@ -285,6 +285,14 @@ def test_more_than_five_arguments_are_a_value(room_: str) -> None:
     assert found == set(MANY.get(room_, {}))
 
 
+def test_the_glossary_speaks_of_classes_that_exist() -> None:
+    text = (ROOT.parent / "docs" / "glossary.md").read_text()
+    made = {node.name for path in FILES for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)}
+    told = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`", text))
+    assert "SiteShape" in told
+    assert not told - made
+
+
 TOLERANCES = ROOT / "tolerances.py"
 SMALL_NUMBERS = {  # files with numbers as small as a tolerance, and what they are
     "circuit/ranking.py": "shares of all parts, at which a curve is read",
