@@ -24,7 +24,6 @@ PATHS = {path: ".".join(("scrub", *path.relative_to(ROOT).with_suffix("").parts)
 MODULES = {name.removesuffix(".__init__"): path for path, name in PATHS.items()}
 ROOMS = {  # from below to above: a room imports what stands before it, and nothing else
     "errors": "sentences for mistakes",
-    "tolerances": "how near is equal: numbers with their reasons",
     "shown": "the one look upward: values ask to be shown",
     "anatomy": "what a model is made of, without torch",
     "claims": "what is claimed, pure data, without torch",
@@ -40,7 +39,7 @@ ROOMS = {  # from below to above: a room imports what stands before it, and noth
     "verbs": "what users call, one file a verb",
     "cli": "one file a command",
 }
-LOOSE = {"__main__", "pytest_plugin"}  # beside scrub/__init__.py, errors, tolerances and shown
+LOOSE = {"__main__", "pytest_plugin"}  # beside scrub/__init__.py, errors and shown
 UPWARD = {("scrub.shown", "scrub.report.faces")}
 HEAVY = ("torch", "transformers", "transformer_lens", "pandas", "rich")
 PLACE = {name: place for place, name in enumerate(ROOMS)}
@@ -293,7 +292,7 @@ def test_the_glossary_speaks_of_classes_that_exist() -> None:
     assert not told - made
 
 
-TOLERANCES = ROOT / "tolerances.py"
+TOLERANCES = ROOT / "anatomy" / "tolerances.py"
 SMALL_NUMBERS = {  # files with numbers as small as a tolerance, and what they are
     "circuit/ranking.py": "shares of all parts, at which a curve is read",
     "model/weights.py": "what a norm adds to a variance: a part of the model",

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import EQUIVALENT, EQUIVALENT_METRIC
 from scrub.circuit.arguments import counted
 from scrub.circuit.asked import Origin
 from scrub.circuit.bench import CircuitBench
@@ -25,7 +26,6 @@ from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError
 from scrub.score.listener import Listener
 from scrub.shown import shown
-from scrub.tolerances import EQUIVALENT, EQUIVALENT_METRIC
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,13 +13,13 @@ import numpy as np
 from attrs import field, frozen
 
 from scrub.anatomy.edges import Part
+from scrub.anatomy.tolerances import AS_NECESSARY, AS_NECESSARY_ZERO
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import halves, sorted_parts
 from scrub.circuit.random import pool_of, why_alone
 from scrub.circuit.significance import holm, wins
 from scrub.claims.plain import as_dict
-from scrub.tolerances import AS_NECESSARY, AS_NECESSARY_ZERO
 
 SINGLES, RANDOM_CONTEXTS = 12, 4
 QUANTILE = 0.9

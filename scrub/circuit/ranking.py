@@ -15,12 +15,12 @@ from attrs import field, frozen
 
 from scrub.anatomy.edges import Edge, Node, Part, parse_part
 from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.tolerances import NO_CURVE, WHOLE
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import COMPONENTS, EDGES, Circuit
 from scrub.circuit.universe import every_edge, free_writers, slots_in
 from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError, some
-from scrub.tolerances import NO_CURVE, WHOLE
 
 MIB = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # shares of all parts
 

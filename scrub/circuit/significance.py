@@ -14,10 +14,10 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import KERNEL, SAME_HSIC
 from scrub.claims.plain import as_dict
 from scrub.errors import MetricError, ScrubError, some
 from scrub.score.paired import holm as holm
-from scrub.tolerances import KERNEL, SAME_HSIC
 
 LEVEL = 0.05
 MOST_ROWS = 500  # that a test of independence takes

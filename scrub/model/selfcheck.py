@@ -21,13 +21,13 @@ from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from scrub.anatomy.tolerances import COARSE_LOGIT, LOGIT
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
 from scrub.model.layers import Scoring, Steps, attend, unembed
 from scrub.model.precision import HALF, computing, dtypes
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
-from scrub.tolerances import COARSE_LOGIT, LOGIT
 
 PROBE_ROWS = 4
 PROBE_LENGTH = 16

@@ -8,8 +8,8 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Float, Int
 
+from scrub.anatomy.tolerances import LIVE, NO_EFFECT
 from scrub.claims.plain import as_dict
-from scrub.tolerances import LIVE, NO_EFFECT
 
 LARGE, SMALL = 0.1, 0.01  # a false negative: truly above the first share of the largest, estimated below the second
 

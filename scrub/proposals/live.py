@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from scrub.anatomy.tolerances import RULE_SEEN
 from scrub.errors import ModelError
 from scrub.model.trace import trace
 from scrub.model.weights import BlackBox, Transformer
 from scrub.proposals.forward import Arrays, PatchBatch
 from scrub.proposals.rules import Rules, applies, steps_of
-from scrub.tolerances import RULE_SEEN
 
 LIVE, ABSENT, IDLE = "live", "nothing to act on", "changes nothing here"
 

@@ -15,10 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 
+from scrub.anatomy.tolerances import AT_ZERO
 from scrub.errors import ClaimError, did_you_mean
 from scrub.model.layers import ACTIVATIONS, PLAIN, Scoring, Steps, affine, attend, neurons, norm
 from scrub.model.weights import Mlp, Norm, Transformer
-from scrub.tolerances import AT_ZERO
 
 RULES = {
     "ln": "the scale of a norm that reads the stream is constant",

@@ -15,6 +15,7 @@ from attrs import evolve, field, frozen
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import CHANNELS
+from scrub.anatomy.tolerances import NO_HEAD
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.dataset import Dataset
 from scrub.errors import ClaimError
@@ -22,7 +23,6 @@ from scrub.proposals.places import Acting, Done, acting, candidates, named_like
 from scrub.proposals.proposal import Proposal, RankedEdge
 from scrub.proposals.search import STRONG
 from scrub.proposals.setup import Setup
-from scrub.tolerances import NO_HEAD
 
 MOST = 24  # heads
 Source = int | Slot  # a group by its number, or the embedding at a position

@@ -11,8 +11,8 @@ from attrs import frozen
 
 from scrub.anatomy.names import EMBED
 from scrub.anatomy.table import CHANNELS
+from scrub.anatomy.tolerances import SAME_EFFECT
 from scrub.report.heat import Grid, Look, Scale, cell_of, in_layers
-from scrub.tolerances import SAME_EFFECT
 
 if TYPE_CHECKING:
     from scrub.proposals.proposal import Proposal, Ranked

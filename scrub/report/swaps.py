@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scrub.tolerances import SHARES
+from scrub.anatomy.tolerances import SHARES
 
 HEAD = ("swaps of", "tested", "other inputs", "own row", "donors", "rows that agree", "no partner")
 LEGEND = (

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from scrub.anatomy.tolerances import LIVE
 from scrub.proposals.bound import ASSUMPTION
 from scrub.report.heat import INDENT, WIDTH
 from scrub.report.ranked import clean, is_absolute, name, size
 from scrub.report.text import options_words, table
-from scrub.tolerances import LIVE
 
 if TYPE_CHECKING:
     from scrub.proposals.agreement import Agreement

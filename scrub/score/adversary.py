@@ -15,6 +15,7 @@ import numpy as np
 from attrs import evolve
 from jaxtyping import Float, Int
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.engine.draw import Swap, all_swaps
 from scrub.engine.unroll import Occurrence
 from scrub.score.control import Adversary
@@ -24,7 +25,6 @@ from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Resampling, Samples, resample_only
 from scrub.score.statistics import interval
 from scrub.score.verdict import INCONCLUSIVE, REFUTED, SUPPORTED, UNDEFINED
-from scrub.tolerances import ROUNDING
 
 WORTH_IT = 0.002  # of what is recovered: a step that harms less ends the search
 Rows = Int[np.ndarray, " row"]

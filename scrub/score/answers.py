@@ -17,6 +17,7 @@ from attrs import evolve, field, frozen
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from scrub.anatomy.tolerances import ANSWER, ANSWER_ZERO
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.metric import Metric, NamedMetric, predicted
 from scrub.claims.resolved import Claim
@@ -26,7 +27,6 @@ from scrub.claims.values import Value, binned, canonical, key
 from scrub.errors import ClaimError
 from scrub.metrics import as_logits
 from scrub.model.computation import Computation
-from scrub.tolerances import ANSWER, ANSWER_ZERO
 
 
 class Incomparable(ClaimError):

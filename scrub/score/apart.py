@@ -15,6 +15,7 @@ import numpy as np
 from attrs import evolve
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.claims.content import alike
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import all_swaps
@@ -28,7 +29,6 @@ from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Resampling, Samples, enumerate_exactly, resample_only
 from scrub.score.statistics import interval
 from scrub.score.verdict import REFUTED, UNDEFINED
-from scrub.tolerances import ROUNDING
 
 MOST = 20_000  # combinations of inputs that are enumerated for a site, rather than drawn
 Done = Callable[[int], None]

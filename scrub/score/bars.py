@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import floor
 from typing import TYPE_CHECKING
 
-from scrub.tolerances import BAR_DIGITS
+from scrub.anatomy.tolerances import BAR_DIGITS
 
 if TYPE_CHECKING:
     from scrub.score.statistics import Interval

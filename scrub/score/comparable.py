@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Int
 
+from scrub.anatomy.tolerances import SAME_METRIC
 from scrub.claims.content import alike
 from scrub.claims.resolved import Claim
 from scrub.engine.on_graph import GraphRows
@@ -15,7 +16,6 @@ from scrub.errors import ClaimError, some
 from scrub.model.computation import Computation
 from scrub.score.in_use import differing
 from scrub.score.sample import ClaimBench
-from scrub.tolerances import SAME_METRIC
 
 
 @frozen

@@ -14,6 +14,7 @@ import numpy as np
 from attrs import evolve, frozen
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import FP32
 from scrub.claims.text import Tokenizer
 from scrub.score.comparison import (
     A_BETTER,
@@ -39,7 +40,6 @@ from scrub.score.statistics import FEW_ROWS, UNDEFINED, interval
 from scrub.score.stories import row_text
 from scrub.score.structural import edges, facts
 from scrub.score.verdict import nothing_to_recover
-from scrub.tolerances import FP32
 
 SIGNIFICANT = 0.05
 DECIDING = 5  # rows of each pair

@@ -14,6 +14,7 @@ import numpy as np
 from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Classes, Drawn, Draws, words
 from scrub.errors import ClaimError, MetricError, ModelError, did_you_mean
@@ -25,7 +26,6 @@ from scrub.score.sample import ClaimBench, Samples, at_once, chunks
 from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.score.verdict import INCONCLUSIVE, SUPPORTED
 from scrub.score.verdict import UNDEFINED as NO_VERDICT
-from scrub.tolerances import ROUNDING
 
 CONTROLS = ("shuffled", "all", "none")
 PATHS = "tests paths, not values"

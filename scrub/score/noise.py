@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
 from scrub.anatomy.names import Component
+from scrub.anatomy.tolerances import WEIGHT_DIGITS
 from scrub.claims.content import alike
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
@@ -27,7 +28,6 @@ from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Samples, chunks
 from scrub.score.spoken import Ceiling
 from scrub.score.statistics import interval
-from scrub.tolerances import WEIGHT_DIGITS
 
 OfCalls = Int[np.ndarray, " call"]
 

@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 from jaxtyping import Float
 
-from scrub.tolerances import TIE
+from scrub.anatomy.tolerances import TIE
 
 FLIPS = 9_999
 ENUMERATED = 12  # rows up to which every flip is tried

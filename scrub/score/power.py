@@ -18,11 +18,11 @@ import numpy as np
 from attrs import Factory, evolve, field, frozen
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.claims.plain import as_dict
 from scrub.score.statistics import FEW_ROWS
 from scrub.score.verdict import INCONCLUSIVE, Verdict
 from scrub.shown import shown
-from scrub.tolerances import ROUNDING
 
 if TYPE_CHECKING:  # a stored result needs no torch
     import pandas as pd

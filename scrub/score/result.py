@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import asdict, field, frozen
 
+from scrub.anatomy.tolerances import FP32
 from scrub.claims.seen import Seen
 from scrub.score.bars import highest_bar
 from scrub.score.bits import Bits
@@ -20,7 +21,6 @@ from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
 from scrub.shown import shown
-from scrub.tolerances import FP32
 
 if TYPE_CHECKING:
     import pandas as pd

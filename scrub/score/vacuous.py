@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import evolve
 
+from scrub.anatomy.tolerances import SHARES
 from scrub.claims.content import alike
 from scrub.claims.interpretation import Variable
 from scrub.claims.resolved import Claim
@@ -23,7 +24,6 @@ from scrub.score.controls import PATHS
 from scrub.score.diagnostics import Swaps
 from scrub.score.result import Result
 from scrub.score.verdict import UNDEFINED
-from scrub.tolerances import SHARES
 
 MOSTLY = 0.5  # of the donors, that are the row itself
 MOST = 40  # values of a variable that are compared

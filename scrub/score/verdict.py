@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.score.statistics import FEW_ROWS, Interval
-from scrub.tolerances import ROUNDING
 
 SUPPORTED, REFUTED, INCONCLUSIVE, UNDEFINED = "supported", "refuted", "inconclusive", "undefined"
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import frozen
 
+from scrub.anatomy.tolerances import UNCHANGED_ROW
 from scrub.claims.plain import as_dict
 from scrub.claims.text import Tokenizer
 from scrub.score.stories import row_text
-from scrub.tolerances import UNCHANGED_ROW
 
 if TYPE_CHECKING:
     from scrub.score.sample import ClaimBench, Samples
