@@ -17,7 +17,7 @@ from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.memory import Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import sound, spoken
 from scrub.model.source import Source, find
 from scrub.verbs.setup import model_record, references, subset, weights_of
 
@@ -44,7 +44,7 @@ def complete(model: Any, data: Dataset | None, metric: str | Metric | None) -> t
         raise ClaimError(
             f"give a hypothesis, whose setting is used, or model=, data= and metric=; lacking: {', '.join(lacking)}."
         )
-    return find(model), data, metric
+    return spoken(find(model), data), data, metric
 
 
 def plain_experiment(
