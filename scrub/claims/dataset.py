@@ -27,7 +27,7 @@ from scrub.claims.data.pairs import Pairs, PairWords, pair_rows
 from scrub.claims.data.row import Row, parsed_rows, told
 from scrub.claims.data.tables import frame_of, frame_records, mapping_records
 from scrub.claims.data.templates import Templates, TemplateWords, template_rows
-from scrub.claims.data.texts import text_entries
+from scrub.claims.data.texts import text_drafts
 from scrub.claims.data.vocab import Vocab, read_vocab
 from scrub.claims.data.written import written
 from scrub.claims.text import Tokenizer
@@ -116,7 +116,7 @@ class Dataset:
         tell where the tokenizer would by default. No other special tokens are added. Raises DataError when a mark
         splits a token, a column has the wrong length, or what is looked for is not there.
         """
-        made = rows_of(text_entries(texts, columns, positions), Spelling(tokenizer, bos, what="text"))
+        made = rows_of(text_drafts(texts, columns, positions), Spelling(tokenizer, bos, what="text"))
         return cls(made.rows, notes=made.notes)
 
     @classmethod
@@ -129,7 +129,7 @@ class Dataset:
         `clean` and `corrupt` are lists of texts (with marks, and a `tokenizer`) or of lists of token ids. Columns are
         `answer` and `wrong` (texts, ids, or tuples of several answers), exchanged on the partner, whose right answer
         `wrong` is (`symmetric=False`: they stand as they are); `pair`, the partner's row number, as `pair=` reads it;
-        `is_clean`, as `scored=` reads it. More words: `columns` (lists with a value for each pair),
+        `is_clean`, as `scored=` reads it. (A story then calls its own output something else.) More words: `columns` (lists with a value for each pair),
         `corrupt_columns` (those that differ on partners), `tokenizer`, `positions` and `bos` as for `from_text`,
         `vocab`. Raises DataError with all problems.
         """

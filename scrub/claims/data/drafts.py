@@ -37,7 +37,7 @@ class Draft:
 
 @frozen
 class Spelling:
-    """How entries are spelt: what splits their texts, whether these have marks, what a mistake calls their place."""
+    """How drafts are spelt: what splits their texts, whether these have marks, what a mistake calls their place."""
 
     tokenizer: Tokenizer | str | Path | None = None
     bos: bool | None = None
@@ -54,50 +54,52 @@ class Made:
     notes: tuple[str, ...] = ()
 
 
-def rows_of(entries: Sequence[Draft], spelling: Spelling) -> Made:
-    """The rows of these entries. Raises DataError with every problem of every one of them."""
+def rows_of(drafts: Sequence[Draft], spelling: Spelling) -> Made:
+    """The rows of these drafts. Raises DataError with every problem of every one of them."""
     adds = said(spelling.bos)
-    texts = [entry for entry in entries if isinstance(entry.given, str)]
+    texts = [draft for draft in drafts if isinstance(draft.given, str)]
     if texts and spelling.tokenizer is None:
-        told = [(entry.place, problem) for entry in entries for problem in entry.problems]
+        told = [(draft.place, problem) for draft in drafts for problem in draft.problems]
         raise DataError(row_errors([*told, (texts[0].place, NO_TOKENIZER)], spelling.what))
     used = None if spelling.tokenizer is None else open_tokenizer(spelling.tokenizer)
     first = first_token(used) if adds and used is not None and texts else None
-    made = [_made(entry, used, first, spelling) for entry in entries]
-    if problems := [(e.place, one) for e, (_, wrong) in zip(entries, made, strict=True) for one in wrong]:
+    made = [_made(draft, used, first, spelling) for draft in drafts]
+    if problems := [(e.place, one) for e, (_, wrong) in zip(drafts, made, strict=True) for one in wrong]:
         raise DataError(row_errors(problems, spelling.what))
     rows = tuple(row for row, _ in made)
-    one_kind([entry.place for entry in entries], rows, spelling.what)
-    spelt = [row.tokens for entry, row in zip(entries, rows, strict=True) if isinstance(entry.given, str)]
+    one_kind([draft.place for draft in drafts], rows, spelling.what)
+    spelt = [row.tokens for draft, row in zip(drafts, rows, strict=True) if isinstance(draft.given, str)]
     noted = bos_note(spelt, used) if used is not None and spelling.bos is None and spelt else ()
     return Made(rows, noted)
 
 
-def _made(entry: Draft, used: Tokenizer | None, first: int | None, spelling: Spelling) -> tuple[Row, list[str]]:
+def _made(draft: Draft, used: Tokenizer | None, first: int | None, spelling: Spelling) -> tuple[Row, list[str]]:
     """One row, and what is wrong with it."""
-    asked, problems = _asked(entry)
-    positions, tokens = dict[str, int](), [] if entry.given is None else entry.given
-    if isinstance(entry.given, str):
+    if draft.given is None and draft.problems:
+        return Row((), {}, {}), list(draft.problems)
+    asked, problems = _asked(draft)
+    positions, tokens = dict[str, int](), [] if draft.given is None else draft.given
+    if isinstance(draft.given, str):
         assert used is not None
         texts = {n: s for n, s in asked.items() if isinstance(s, Sought) and isinstance(s.what, str)}
         asked = {name: sought for name, sought in asked.items() if name not in texts}
-        marked, wrong = _marked(entry.given, texts, spelling.marks)
+        marked, wrong = _marked(draft.given, texts, spelling.marks)
         (tokens, positions), split = tokens_of(marked, used, first)
         problems += wrong + split
-    row, unfit = parse_row({"tokens": tokens, "columns": entry.columns})
+    row, unfit = parse_row({"tokens": tokens, "columns": draft.columns})
     if unfit:
-        return row, [*entry.problems, *problems, *unfit]
+        return row, [*draft.problems, *problems, *unfit]
     places, missed = _placed(row.tokens, asked, positions, used or spelling.vocab)
     positions, astray = parse_positions(places, len(row.tokens))
-    return evolve(row, positions=positions), [*entry.problems, *problems, *missed, *astray]
+    return evolve(row, positions=positions), [*draft.problems, *problems, *missed, *astray]
 
 
-def _asked(entry: Draft) -> tuple[dict[str, int | Sought], list[str]]:
+def _asked(draft: Draft) -> tuple[dict[str, int | Sought], list[str]]:
     """What is looked for at each position of a row."""
     found, problems = dict[str, int | Sought](), list[str]()
-    for name, spec in entry.positions.items():
+    for name, spec in draft.positions.items():
         try:
-            found[name] = wanted(spec, entry.columns)
+            found[name] = wanted(spec, draft.columns)
         except PlaceError as error:
             problems.append(f"position {name!r}: {error}.")
     return found, problems

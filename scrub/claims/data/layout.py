@@ -112,17 +112,17 @@ def named(given: Any, what: str) -> dict[str, Said] | None:
 
 def made_of(records: Sequence[RawRow], layout: Layout, what: str) -> Made:
     """The rows of these records; `what` is what a mistake calls their place. Raises DataError with all problems."""
-    entries = [entry for number, record in enumerate(records) for entry in _entries(record, layout, number)]
-    return rows_of(entries, Spelling(layout.tokenizer, layout.bos, layout.marks, layout.vocab, what))
+    drafts = [draft for number, record in enumerate(records) for draft in _drafts(record, layout, number)]
+    return rows_of(drafts, Spelling(layout.tokenizer, layout.bos, layout.marks, layout.vocab, what))
 
 
-def _entries(record: RawRow, layout: Layout, number: int) -> Iterator[Draft]:
+def _drafts(record: RawRow, layout: Layout, number: int) -> Iterator[Draft]:
     """The row of a record, and its partner's."""
     if not isinstance(record.values, Mapping):
         said = f"{type(record.values).__name__} is no row: give a mapping with {', '.join(OWN)}, or keys of its own."
         yield Draft(record.place, None, problems=(said,))
         return
-    first = _entry(record, layout)
+    first = _draft(record, layout)
     if layout.partner is None:
         yield first
         return
@@ -141,11 +141,11 @@ def _partner(record: RawRow, layout: Layout, first: Draft) -> Draft:
     except LookupError as error:
         return evolve(first, problems=(str(error.args[0]),))
     if isinstance(found, Mapping):
-        return _entry(RawRow(record.place, {**record.values, **found}), layout, layout.partner_columns)
-    return evolve(_entry(record, layout, layout.partner_columns), given=_ids(found))
+        return _draft(RawRow(record.place, {**record.values, **found}), layout, layout.partner_columns)
+    return evolve(_draft(record, layout, layout.partner_columns), given=_ids(found))
 
 
-def _entry(record: RawRow, layout: Layout, changed: Mapping[str, Said] | None = None) -> Draft:
+def _draft(record: RawRow, layout: Layout, changed: Mapping[str, Said] | None = None) -> Draft:
     """The row of a record; `changed` are columns that are read elsewhere than the layout says."""
     values, problems = record.values, list[str]()
     own = layout.columns is None and any(isinstance(values.get(key), Mapping) for key in ("columns", "positions"))
@@ -208,8 +208,9 @@ def _value(columns: Mapping[Any, Any], name: Any, _: Any) -> Any:
 def _others(values: Mapping[Any, Any], layout: Layout) -> dict[str, Said]:
     if layout.columns is not None:
         return dict(layout.columns)
-    words = (layout.text, layout.tokens, layout.partner, *layout.positions.values())
-    read = {said for said in words if isinstance(said, str)} or ({"tokens"} if "tokens" in values else {"text"})
+    prompt = layout.tokens or layout.text or ("tokens" if "tokens" in values else "text")
+    words = (prompt, layout.partner, *layout.positions.values())
+    read = {said for said in words if isinstance(said, str)}
     read |= {"attention_mask"} if layout.tokens == "input_ids" else set()
     names = [key for key in values if isinstance(key, str) and key not in read and not _place_name(key)]
     return {name: partial(_value, values, name) for name in names}

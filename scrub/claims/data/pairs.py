@@ -44,7 +44,7 @@ def pair_rows(pairs: Pairs, words: Mapping[str, Any]) -> tuple[Made, Vocab | Non
     check_words("from_pairs", words, PairWords.__annotations__)
     vocab = None if words.get("vocab") is None else read_vocab(words["vocab"])
     spelling = Spelling(words.get("tokenizer"), words.get("bos"), vocab=vocab)
-    return rows_of(list(_entries(pairs, words)), spelling), vocab
+    return rows_of(list(_drafts(pairs, words)), spelling), vocab
 
 
 def check_words(reader: str, words: Mapping[str, Any], known: Mapping[str, Any]) -> None:
@@ -54,7 +54,7 @@ def check_words(reader: str, words: Mapping[str, Any], known: Mapping[str, Any])
         raise DataError(f"{reader}: unknown word {unknown[0]!r}; the words are {', '.join(known)}.{near}")
 
 
-def _entries(pairs: Pairs, words: Mapping[str, Any]) -> Iterator[Draft]:
+def _drafts(pairs: Pairs, words: Mapping[str, Any]) -> Iterator[Draft]:
     clean, corrupt, answer = (listed(getattr(pairs, name), name) for name in ("clean", "corrupt", "answer"))
     wrong = None if pairs.wrong is None else listed(pairs.wrong, "wrong")
     counts = {"clean": clean, "corrupt": corrupt, "answer": answer, **({} if wrong is None else {"wrong": wrong})}

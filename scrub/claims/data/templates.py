@@ -153,15 +153,15 @@ def template_rows(templates: Templates, n: Any, seed: Any, words: Mapping[str, A
             raise DataError(f"from_templates: {name}={number!r}: give a whole number, {least} or more.")
     wish = _wish(templates, words)
     positions = positions_of(words.get("positions"))
-    entries: list[Draft] = []
+    drafts: list[Draft] = []
     for row in _chosen(templates, wish, n, seed):
         found = templates.filled(seed, row)
         lines = [found, templates.redrawn(found, wish.redraw, seed, row)] if wish.redraw else [found]
         for k, line in enumerate(lines):
             columns, problems = _columns(line, wish)
-            columns |= _partners(len(entries), k, wish) if wish.redraw else {}
-            entries.append(Draft(len(entries), templates.text(line), columns, positions, problems))
-    return rows_of(entries, Spelling(words.get("tokenizer"), words.get("bos")))
+            columns |= _partners(len(drafts), k, wish) if wish.redraw else {}
+            drafts.append(Draft(len(drafts), templates.text(line), columns, positions, problems))
+    return rows_of(drafts, Spelling(words.get("tokenizer"), words.get("bos")))
 
 
 def _partners(row: int, k: int, wish: Wish) -> dict[str, Any]:

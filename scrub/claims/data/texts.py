@@ -11,7 +11,7 @@ from scrub.claims.data.row import told
 from scrub.errors import DataError
 
 
-def text_entries(texts: Any, columns: Any, positions: Any) -> list[Draft]:
+def text_drafts(texts: Any, columns: Any, positions: Any) -> list[Draft]:
     """A row for each text. Raises DataError for what is no list of texts, and for columns that do not fit."""
     if isinstance(texts, str):
         raise DataError("from_text takes a list of texts, found a single string.")
