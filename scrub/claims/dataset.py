@@ -129,9 +129,10 @@ class Dataset:
         `clean` and `corrupt` are lists of texts (with marks, and a `tokenizer`) or of lists of token ids. Columns are
         `answer` and `wrong` (texts, ids, or tuples of several answers), exchanged on the partner, whose right answer
         `wrong` is (`symmetric=False`: they stand as they are); `pair`, the partner's row number, as `pair=` reads it;
-        `is_clean`, as `scored=` reads it. (A story then calls its own output something else.) More words: `columns` (lists with a value for each pair),
-        `corrupt_columns` (those that differ on partners), `tokenizer`, `positions` and `bos` as for `from_text`,
-        `vocab`. Raises DataError with all problems.
+        `is_clean`, as `scored=` reads it. A story that reads them calls its output something else.
+
+        More words: `columns` (lists with a value for each pair), `corrupt_columns` (those that differ on partners),
+        `tokenizer`, `positions` and `bos` as for `from_text`, `vocab`. Raises DataError with all problems.
         """
         made, vocab = pair_rows(Pairs(clean, corrupt, answer, wrong), words)
         return cls(made.rows, notes=made.notes, vocab=vocab)

@@ -14,7 +14,9 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.metric import parse_metric
 from scrub.claims.setting import check_tokens, token_ids
 from scrub.errors import ClaimError, DataError, ScrubError
-from scrub.model.load import load
+from scrub.model.memory import Backend
+from scrub.model.open import open_weights
+from scrub.model.source import find
 from scrub.zoo import induction_rows, vocabulary
 
 WORDS = ["<s>", " Mary", " John", "to"]
@@ -65,7 +67,8 @@ def test_a_vocabulary_beyond_the_models_is_told() -> None:
 
 
 def test_tables_print_words_and_columns_mean_ids_where_the_model_has_no_tokenizer(tmp_path: Path) -> None:
-    model, known = load("zoo:induction"), list(vocabulary("induction"))
+    known = list(vocabulary("induction"))
+    model = open_weights(find("zoo:induction"), Backend())
     rows = induction_rows(40, seed=1)
     for row in rows:
         columns: dict[str, Any] = row["columns"]
