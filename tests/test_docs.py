@@ -78,7 +78,7 @@ FIRST = {
     ),
     ("Greater-than", 0): (
         "The siege lasted from the year 1741 to the year 17", {"YY": (7, "41"), "END": (11, " 17")},
-        {"above": tuple(map(str, range(42, 100))), "upto": tuple(f"{y:02}" for y in range(42)), "yy": "41", **PARTNER},
+        {"above": tuple(map(str, range(42, 100))), "upto": tuple(f"{y:02}" for y in range(42)), "yy": "41"} | PARTNER,
         "above upto",
     ),
     ("Docstrings", 0): (

@@ -213,7 +213,7 @@ def _not_tokens(data: Dataset, name: str, tokenizer: Tokenizer | None, vocabular
             elif not 0 <= part < vocabulary:
                 return f"holds the token id {part} in row {number}, beyond the vocabulary of {vocabulary}."
     if texts and tokenizer is None:
-        need = "give token ids, a directory with tokenizer.json, or the data's own words, Dataset(..., vocab=)"
+        need = "give token ids, or a directory with tokenizer.json, or the words of the data, vocab="
         return f"holds strings, and the model has no tokenizer: {need}."
     bad = [f"{text!r} (row {row})" for text, row in texts.items() if tokenizer and token_id(text, tokenizer) is None]
     return f"must hold single tokens; these are none or several: {some(bad)}." if bad else ""
