@@ -45,10 +45,13 @@ def test_a_claim_reads_partners_and_clean_rows() -> None:
         positions={"IO": 1, "S1": 3, "S2": 4, "END": -1},
     )  # fmt: skip
     data = data.only(["io", "s1", "s2", "pair", "is_clean"])  # a variable of the story is called `answer`
-    hypothesis = names_claim(data=data, rest="paired", pair="pair", scored="is_clean", metric="loss(io)")
+    hypothesis = names_claim(
+        data=data, rest="paired", pair="pair", scored="is_clean", metric="loss(io)", within="length"
+    )
     found = check_claim(hypothesis, Subject(TINY, None, 50, 16), data)
     assert not found.problems
     assert found.claim is not None
+    assert found.claim.stratum.tolist() == [int(length == 6) for length in data.lengths]  # no row has such a column
     assert found.claim.pair.tolist() == data.column("pair")
     assert found.claim.scored.tolist() == data.column("is_clean")
 

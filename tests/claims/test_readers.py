@@ -118,7 +118,7 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     data = Dataset.from_rows(
         [
             {"tokens": [5, 9, 7], "positions": {"END": -1, "IO": 1}, "columns": columns},
-            {"tokens": [5], "columns": {"i": 2}},
+            {"tokens": [5], "columns": {"i": 2, "none": 3}},
         ]
     )
     data.to_jsonl(tmp_path / "rows.jsonl")
