@@ -234,7 +234,7 @@ def _columns(story: Interpretation, graph: ModelGraph, data: Dataset) -> Iterato
     """Columns that the story or the model's inputs read, and variables that hide a column."""
     if not len(data):
         return
-    known = [*story.variables, *data.columns]
+    known = [*story.variables, *data.readable]
     for name, variable in story.variables.items():
         if name in data.columns:
             found = "a variable is named like a column of the data."
@@ -282,7 +282,7 @@ def run_story(
     """Every variable's value, and every placed column's, on all rows; what follows a failure is left out."""
     if story.cycle():
         return {}, []
-    full = [name for name in data.columns if not data.lacking(name)]
+    full = [name for name in data.readable if not data.lacking(name)]
     known: dict[str, list[Any]] = {name: data.column(name) for name in full}
     values: dict[str, tuple[Value, ...]] = {}
     problems: list[Problem] = []

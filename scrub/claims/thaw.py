@@ -114,7 +114,7 @@ def read_frozen(directory: Path) -> Thawed:
 
 
 def _thawed(record: Record) -> Thawed:
-    whole = Dataset.from_rows(record.rows)
+    whole = Dataset.from_rows(record.rows, vocab=record.vocab)
     data = whole if record.pool is None else whole.taken(numbered(record, "pool", record.pool, len(whole)))
     kept, _ = leave_out(data, record.options)
     story = _story(record, kept)

@@ -21,7 +21,8 @@ from scrub.storage import files
 
 
 def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None) -> Published:
-    """Write a claim as pure data into a new directory: `claim.txt`, `claim.json`, `rows.jsonl`, `values.json`.
+    """Write a claim as pure data into a new directory: `claim.txt`, `claim.json`, `rows.jsonl`, `values.json`,
+    and `vocab.json` where the data bring words for their tokens.
 
     `model` overrides the claim's own. One given by name stands in the files; a graph of functions, or a loaded
     model, cannot, and the claim is frozen without it. Raises ClaimProblems for a claim that `check` refuses,
