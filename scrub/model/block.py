@@ -65,11 +65,16 @@ def scoring(
     attn: Attn, at: Int[Tensor, "row q"], keys: Int[Tensor, "row t"], heads: Sequence[int] | None = None
 ) -> Scoring:
     """How a layer scores keys at their positions, for queries at `at` of some heads."""
+
+    def of_heads(x: Float[Tensor, " h"]) -> Float[Tensor, " heads"]:
+        return x if heads is None else x[list(heads)]
+
+    sinks = None if attn.sinks is None else of_heads(attn.sinks)
     if attn.slopes is None:
-        return Scoring(attn.scale, attn.cap)
-    slopes = attn.slopes if heads is None else attn.slopes[list(heads)]
+        return Scoring(attn.scale, attn.cap, sinks=sinks)
+    slopes = of_heads(attn.slopes)
     back = (at[:, :, None] - keys[:, None, :]).to(slopes.dtype)
-    return Scoring(attn.scale, attn.cap, -slopes[:, None, None] * back[:, None])
+    return Scoring(attn.scale, attn.cap, -slopes[:, None, None] * back[:, None], sinks)
 
 
 def patterns(

@@ -28,10 +28,10 @@ def unlike(bridge: Any) -> Iterator[str]:
     if not all(hasattr(block, "attn") for block in blocks):
         yield "layers without attention"
         return
-    if any("MLA" in type(block.attn).__name__ for block in blocks):
-        yield "latent attention, whose queries and keys are no matrix of a head"
-    if any(hasattr(_part(block.attn, "original_component"), "sinks") for block in blocks):
-        yield "attention sinks"
+    if any(_part(block.attn, "original_component", "indexer") is not None for block in blocks):
+        yield "an indexer that chooses which keys are seen"
+    if any(hasattr(block.attn, "experts") for block in blocks):
+        yield "mixtures of attention heads"
     if any(_part(block, "original_component", "do_layer_norm_before") is False for block in blocks):
         yield "norms after attention and MLPs"
     if not all(_there(block, "ln1") or _there(block, "ln1_post") for block in blocks):
@@ -51,7 +51,8 @@ def unlike(bridge: Any) -> Iterator[str]:
 
 def _positions(bridge: Any) -> Iterator[str]:
     kind = str(getattr(bridge.cfg, "positional_embedding_type", None)).lower()
-    if kind == "standard" and not hasattr(bridge, "pos_embed"):
+    sines = _part(bridge, "original_model", "model", "embed_positions", "offset")
+    if kind == "standard" and not hasattr(bridge, "pos_embed") and sines is None:
         yield "positions that are no table that was learned"
 
 
@@ -78,7 +79,7 @@ def refuse_not_finite(module: nn.Module, title: str) -> None:
 
 def _not_finite(parameter: torch.Tensor) -> int:
     """How many of its numbers are none; almost always none of them, which its least and its largest tell."""
-    if not parameter.numel() or all(end.isfinite() for end in torch.aminmax(parameter)):
+    if not parameter.numel() or parameter.is_meta or all(end.isfinite() for end in torch.aminmax(parameter)):
         return 0
     return int((~torch.isfinite(parameter)).sum())
 
