@@ -12,6 +12,8 @@ differences, over the standard deviation of what is compared.
 from __future__ import annotations
 
 import contextlib
+import importlib.machinery
+import importlib.util
 import io
 import json
 import logging
@@ -20,6 +22,7 @@ import resource
 import signal
 import sys
 import tempfile
+import types
 import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -85,12 +88,14 @@ def examined(name: str) -> Found:
     try:
         module = tiny(name)
     except Exception as error:
-        return evolve(found, fault=f"not built: {type(error).__name__}: {str(error)[:200]}")
+        return evolve(found, refused=f"not built ({type(error).__name__}): {str(error).strip()[:200]}")
     found = _by_directory(found, module)
     refused = ""
     for dtype in (torch.float64, torch.float32):  # some bridges do not run in fp64
         try:
-            bridge: Any = bridge_of(tiny(name).to(dtype), name)
+            module = tiny(name).to(dtype)
+            module.config.architectures = [name]
+            bridge: Any = bridge_of(module, name)
             return _compared(evolve(found, bridge=True), adapt(bridge, dtype=dtype), bridge)
         except ScrubError as error:
             refused = str(error)
@@ -102,6 +107,7 @@ def examined(name: str) -> Found:
 def _by_directory(found: Found, module: Any) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         module.save_pretrained(folder)
+        _named_as_published(Path(folder) / "config.json", found.name)
         try:
             graph: Any = find(folder).graph
             weights = load(folder)
@@ -111,6 +117,10 @@ def _by_directory(found: Found, module: Any) -> Found:
             return evolve(found, fault=f"traceback by directory: {type(error).__name__}: {str(error)[:200]}")
         same = evolve(graph.shape, family="") == evolve(weights.shape, family="")
         return evolve(found, directory=True, fault="" if same else f"{graph.shape} and {weights.shape}")
+
+
+def _named_as_published(file: Path, name: str) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), "architectures": [name]}))
 
 
 @torch.no_grad()
@@ -217,7 +227,18 @@ def _reason(found: Found) -> str:
     return " ".join(found.refused.split()).replace("|", "/")
 
 
+def _stand_in_for_torchvision() -> None:
+    """TransformerLens asks for it before it takes a model that sees, though text alone does not need it."""
+    if importlib.util.find_spec("torchvision") is None:
+        stand_in = types.ModuleType("torchvision")
+        stand_in.__spec__ = importlib.machinery.ModuleSpec("torchvision", None)
+        sys.modules["torchvision"] = stand_in
+
+
 def main() -> None:
+    import transformers  # noqa: F401  (before the stand-in: it asks which are installed)
+
+    _stand_in_for_torchvision()
     warnings.filterwarnings("ignore")
     logging.disable(logging.CRITICAL)
     torch.set_num_threads(1)

@@ -44,6 +44,7 @@ _OWN: dict[str, dict[str, Any]] = {
     "RobertaForMaskedLM": {"max_position_embeddings": 25},
     "XGLMForCausalLM": {"attention_heads": 4},
     "Gemma3ForConditionalGeneration": {"text_config": {**_NO_CAPS, "model_type": "gemma3_text"}},
+    "Emu3ForConditionalGeneration": {"vocabulary_map": {"<image>": 1}},
     "OlmoForCausalLM": {"clip_qkv": 0.7},
 }
 
@@ -61,7 +62,7 @@ def tiny(name: str, seed: int = 0, **changes: Any) -> torch.nn.Module:
     import transformers
 
     made = getattr(transformers, CLASSES.get(name, name))
-    config = _config(made.config_class, {**_OWN.get(name, {}), **changes})
+    config = _config(made.config_class, {**_OWN.get(made.__name__, {}), **changes})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = made(config).eval()

@@ -35,10 +35,18 @@ class Rotaries:
 
     def _kind(self, layer: int) -> str | None:
         """The type of a layer, where rotary angles differ by it."""
-        rotary: Any = getattr(getattr(self.bridge, "rotary_emb", None), "original_component", None)
+        rotary = _module(self.bridge)
         if rotary is None or "layer_type" not in inspect.signature(rotary.forward).parameters:
             return None
         return text_config(self.bridge).layer_types[layer]
+
+
+def _module(bridge: Any) -> Any:
+    """What computes the angles of the layers that read tokens; not every bridge has it as a part."""
+    part = getattr(bridge, "rotary_emb", None)
+    named = bridge.original_model.named_modules() if part is None else ()
+    found = next((module for name, module in named if name.split(".")[-1] == "rotary_emb"), part)
+    return getattr(found, "original_component", found)
 
 
 def _without_angles(attn: Any) -> bool:
@@ -56,14 +64,16 @@ def _rotary(bridge: Any, n_ctx: int, take: Take, kind: str | None) -> Rotary:
     if isinstance(joint, Tensor):
         sin, cos = (take(table.repeat_interleave(2, dim=-1)) for table in joint[:n_ctx].chunk(2, dim=-1))
         return Rotary(cos, sin, interleaved=True)
-    module = bridge.rotary_emb.original_component
+    module = _module(bridge)
     if getattr(module, "rope_type", "default") in ("dynamic", "longrope"):
         raise ValueError(f"its {module.rope_type} rotary angles depend on the length of the row")
     positions = torch.arange(n_ctx, device=bridge.embed.weight.device)[None]
+    if hasattr(module, "mrope_section"):  # which turns by three places of an image, all one in a text (Qwen-VL)
+        positions = positions.expand(3, 1, -1)
     found = module(torch.zeros(1, device=positions.device), positions, *([] if kind is None else [kind]))
     if isinstance(found, Tensor):  # complex numbers, one for each pair (DeepSeek V2)
         return Rotary(*(take(part[0].repeat_interleave(2, dim=-1)) for part in (found.real, found.imag)), True)
-    cos, sin = found
+    cos, sin = (table.flatten(0, -3)[:1] for table in found)
     sin = -sin if "NanoChat" in type(module).__name__ else sin  # which turns the other way
     if not _repeats(cos):  # one for each pair (gpt-oss)
         cos, sin = (torch.cat((table, table), dim=-1) for table in (cos, sin))

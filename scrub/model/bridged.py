@@ -138,7 +138,7 @@ def _block(bridge: Any, layer: int, shape: Shape, rotary: Rotary | None, take: T
 
 
 def _mlp(block_mlp: Any, cfg: Any, take: Take, times: float | None) -> Mlp | BlackBox:
-    if _has_experts(block_mlp):
+    if _has_experts(block_mlp) or _has_learned_activation(block_mlp):
         return BlackBox.of(block_mlp.original_component, times or 1.0).mapped(take)
     usual = "silu" if hasattr(block_mlp, "gate") else "gelu"
     name = _activation(block_mlp) or str(getattr(cfg, "act_fn", None) or usual)
@@ -160,6 +160,11 @@ def _mlp(block_mlp: Any, cfg: Any, take: Take, times: float | None) -> Mlp | Bla
 def _has_experts(block_mlp: Any) -> bool:
     """Whether an MLP is a mixture of experts, which is taken whole."""
     return "MoE" in type(block_mlp).__name__
+
+
+def _has_learned_activation(block_mlp: Any) -> bool:
+    """Whether its activation has weights of its own (Apertus' xIELU): it is taken whole, too."""
+    return any(hasattr(child, "alpha_p") for child in block_mlp.original_component.children())
 
 
 def _activation(block_mlp: Any) -> str | None:

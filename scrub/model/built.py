@@ -32,8 +32,16 @@ def unlike(bridge: Any) -> Iterator[str]:
         yield "an indexer that chooses which keys are seen"
     if any(hasattr(block.attn, "experts") for block in blocks):
         yield "mixtures of attention heads"
-    if any(_part(block, "original_component", "do_layer_norm_before") is False for block in blocks):
-        yield "norms after attention and MLPs"
+    if any(_norms_the_stream(_part(block, "original_component")) for block in blocks):
+        yield "norms of the stream itself after attention and MLPs, so that it is no sum of what was written"
+    if hasattr(bridge, "prediction_head"):
+        yield "layers of its own between the last norm and the unembedding"
+    if any(_part(block.attn, "original_component", name) for block in blocks for name in ("g_proj", "gate_proj")):
+        yield "gates on what heads read"
+    if any(_part(block.attn, "original_component", "attn_sub_norm") for block in blocks):
+        yield "a norm over what all heads of a layer read"
+    if any(_part(block, "original_component", "mamba") for block in blocks):
+        yield "recurrent layers beside attention"
     if not all(_there(block, "ln1") or _there(block, "ln1_post") for block in blocks):
         yield "no norm before attention"
     apart = [
@@ -47,6 +55,16 @@ def unlike(bridge: Any) -> Iterator[str]:
     norms = [norm for block in blocks for norm in (_part(block, "attn", "q_norm"), _part(block, "attn", "k_norm"))]
     if any(norm is not None and not hasattr(norm, "uses_rms_norm") for norm in norms):
         yield "head norms of a form of their own"
+    norms = [_part(block, name) for block in blocks for name in ("ln1", "ln1_post", "ln2", "ln2_post")]
+    if any(norm is not None and not hasattr(norm, "uses_rms_norm") for norm in norms):
+        yield "norms of a form of their own"
+
+
+def _norms_the_stream(layer: Any) -> bool:
+    """Whether a layer is of the form of 2017: BERT, RoBERTa, the first GPT, OPT-350m."""
+    if getattr(layer, "do_layer_norm_before", None) is False:
+        return True
+    return type(layer).__module__.split(".")[-2:-1] in (["bert"], ["roberta"], ["openai"])
 
 
 def _positions(bridge: Any) -> Iterator[str]:

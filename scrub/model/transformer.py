@@ -79,7 +79,7 @@ def bridge_of(module: nn.Module, name: str) -> Any:
     """
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
-    architecture, config = type(module).__name__, module.config
+    architecture, config = _architecture(module), module.config
     # under the names of its file, which a bridge changes
     refuse_not_finite(module, f"{name} ({architecture})")
     _with_joint_biases(module)
@@ -95,6 +95,21 @@ def bridge_of(module: nn.Module, name: str) -> Any:
                 "shape cannot be read without weights. Give the loaded model in Python."
             ) from error
         raise ModelError(f"TransformerLens does not load {name} ({architecture}): {said_by(error)}.") from error
+
+
+def _architecture(module: nn.Module) -> str:
+    """The name that TransformerLens knows a model by: of its class, or, where files have another (Phi-3.5-MoE), that.
+
+    Raises ModelError for a model that gives no logits of tokens.
+    """
+    from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
+
+    own, config = type(module).__name__, getattr(module, "config", None)
+    head: Any = getattr(module, "get_output_embeddings", None)
+    if head is not None and head() is None and not getattr(config, "is_encoder_decoder", False):
+        raise ModelError(f"a model of the class {own} gives no logits of tokens: load one with a language model's head.")
+    named = (own, *(getattr(config, "architectures", None) or ()))
+    return next((name for name in named if name in SUPPORTED_ARCHITECTURES), own)
 
 
 def shape_of_bridge(bridge: Any, title: str) -> Shape:
