@@ -32,6 +32,7 @@ _SIZES: dict[str, Any] = {
     "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_expand": 2, "mamba_d_state": 4, "mamba_d_ssm": 32, "state_size": 4,
     "mamba_num_heads": 4, "mamba_head_dim": 8, "ssm_state_size": 4, "lru_width": 16,
 }  # fmt: skip
+_BY_PLACE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 0]}
 _NO_CAPS = {"attn_logit_softcapping": None, "final_logit_softcapping": None}  # as published
 # What single architectures need to be built so small, or to show what they are.
 _OWN: dict[str, dict[str, Any]] = {
@@ -44,6 +45,8 @@ _OWN: dict[str, dict[str, Any]] = {
     "RobertaForMaskedLM": {"max_position_embeddings": 25},
     "XGLMForCausalLM": {"attention_heads": 4},
     "Gemma3ForConditionalGeneration": {"text_config": {**_NO_CAPS, "model_type": "gemma3_text"}},
+    "Qwen2_5_VLForConditionalGeneration": {"text_config": {"rope_parameters": _BY_PLACE}},
+    "Glm4vForConditionalGeneration": {"text_config": {"rope_parameters": _BY_PLACE}},
     "Emu3ForConditionalGeneration": {"vocabulary_map": {"<image>": 1}},
     "OlmoForCausalLM": {"clip_qkv": 0.7},
 }

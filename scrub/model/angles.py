@@ -72,7 +72,8 @@ def _rotary(bridge: Any, n_ctx: int, take: Take, kind: str | None) -> Rotary:
         positions = positions.expand(3, 1, -1)
     found = module(torch.zeros(1, device=positions.device), positions, *([] if kind is None else [kind]))
     if isinstance(found, Tensor):  # complex numbers, one for each pair (DeepSeek V2)
-        return Rotary(*(take(part[0].repeat_interleave(2, dim=-1)) for part in (found.real, found.imag)), True)
+        cos, sin = (take(part[0].repeat_interleave(2, dim=-1)) for part in (found.real, found.imag))
+        return Rotary(cos, sin, interleaved=True)
     cos, sin = (table.flatten(0, -3)[:1] for table in found)
     sin = -sin if "NanoChat" in type(module).__name__ else sin  # which turns the other way
     if not _repeats(cos):  # one for each pair (gpt-oss)

@@ -53,9 +53,9 @@ def as_read(
 
 
 def mixed(
-    attn: Attn, q: Float[Tensor, "row q h e"], k: Float[Tensor, "row t h e"], v: Float[Tensor, "row t h e"],
+    attn: Attn, q: Float[Tensor, "row q h e"], k: Float[Tensor, "row t h e"], v: Float[Tensor, "row t h f"],
     at: Int[Tensor, "row q"], lengths: Int[Tensor, " row"], heads: Sequence[int] | None = None, steps: Steps = PLAIN,
-) -> Float[Tensor, "row q h e"]:  # fmt: skip
+) -> Float[Tensor, "row q h f"]:  # fmt: skip
     """The z of queries at positions `at`, from the keys of the first t positions; they are of `heads`, or of all."""
     keys = positions_of(k)
     return steps.attend(q, k, v, visible(attn, at, keys, lengths), scoring(attn, at, keys, heads))

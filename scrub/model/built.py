@@ -56,8 +56,13 @@ def unlike(bridge: Any) -> Iterator[str]:
     if any(norm is not None and not hasattr(norm, "uses_rms_norm") for norm in norms):
         yield "head norms of a form of their own"
     norms = [_part(block, name) for block in blocks for name in ("ln1", "ln1_post", "ln2", "ln2_post")]
-    if any(norm is not None and not hasattr(norm, "uses_rms_norm") for norm in norms):
+    if any(_there_and_odd(norm) for norm in norms):
         yield "norms of a form of their own"
+
+
+def _there_and_odd(norm: Any) -> bool:
+    module = _part(norm, "original_component")
+    return module is not None and not isinstance(module, nn.Identity) and not hasattr(norm, "uses_rms_norm")
 
 
 def _norms_the_stream(layer: Any) -> bool:

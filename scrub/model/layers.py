@@ -200,10 +200,10 @@ def with_sinks(found: Float[Tensor, "row h q t"], scoring: Scoring) -> Float[Ten
 def attend(
     q: Float[Tensor, "row q h e"],
     k: Float[Tensor, "row t h e"],
-    v: Float[Tensor, "row t h e"],
+    v: Float[Tensor, "row t h f"],
     mask: Bool[Tensor, "#row #q t"],
     scoring: Scoring,
-) -> Float[Tensor, "row q h e"]:
+) -> Float[Tensor, "row q h f"]:
     """The heads' z: values averaged by the `pattern`. k and v have one head for each of q's (`kv_head`)."""
     if not (scoring.cap is scoring.bias is scoring.sinks is None):
         return torch.matmul(pattern(q, k, mask, scoring), v.transpose(1, 2)).transpose(1, 2)

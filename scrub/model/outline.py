@@ -44,8 +44,8 @@ def _without_numbers(config: Mapping[str, Any], file: str) -> nn.Module:
         with quiet(), torch.device("meta"):
             read = AutoConfig.for_model(config["model_type"], **rest)
             return language_model(read)._from_config(read, attn_implementation="eager")
-    except ModelError:
-        raise
+    except ModelError as error:
+        raise ModelError(f"{file}: {error}") from None
     except Exception as error:  # configurations check themselves, each in its own way
         text = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
         raise ModelError(f"{file} describes no model that transformers can build: {text}.") from error
@@ -66,8 +66,9 @@ def language_model(config: Any) -> Any:
         transformers.AutoModelForCausalLM, transformers.AutoModelForImageTextToText, transformers.AutoModelForMaskedLM,
     )  # fmt: skip
     for auto in autos:
-        if type(config) in auto._model_mapping:
-            return auto._model_mapping[type(config)]
+        known: Any = auto._model_mapping  # pyright: ignore[reportPrivateUsage]
+        if type(config) in known:
+            return known[type(config)]
     raise ModelError(f"a model of the family {config.model_type!r} gives no logits of tokens: it cannot be tested.")
 
 

@@ -107,7 +107,9 @@ def _architecture(module: nn.Module) -> str:
     own, config = type(module).__name__, getattr(module, "config", None)
     head: Any = getattr(module, "get_output_embeddings", None)
     if head is not None and head() is None and not getattr(config, "is_encoder_decoder", False):
-        raise ModelError(f"a model of the class {own} gives no logits of tokens: load one with a language model's head.")
+        raise ModelError(
+            f"a model of the class {own} gives no logits of tokens: load one with a language model's head."
+        )
     named = (own, *(getattr(config, "architectures", None) or ()))
     return next((name for name in named if name in SUPPORTED_ARCHITECTURES), own)
 

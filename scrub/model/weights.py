@@ -62,17 +62,17 @@ class Attn:
     with `slopes` (ALiBi) less by so much for each position that a key lies back. `sinks` are scores of a key that
     every query sees and that has no value (gpt-oss).
 
-    Where queries, or keys and values, are made of a `Latent` of the stream (DeepSeek), their matrices read that: `d` is
-    its width then. Values may be of another width than queries and keys.
+    Where queries, or keys and values, are made of a `Latent` of the stream (DeepSeek), their matrices read that: `d`
+    is its width then. Values, `f`, may be of another width than queries and keys.
     """
 
     W_Q: Float[Tensor, "h d e"]
     W_K: Float[Tensor, "g d e"]
-    W_V: Float[Tensor, "g d e"]
-    W_O: Float[Tensor, "h e d"]
+    W_V: Float[Tensor, "g d f"]
+    W_O: Float[Tensor, "h f d"]
     b_Q: Float[Tensor, "h e"] | None = None
     b_K: Float[Tensor, "g e"] | None = None
-    b_V: Float[Tensor, "g e"] | None = None
+    b_V: Float[Tensor, "g f"] | None = None
     b_O: Float[Tensor, " d"] | None = None
     scale: float = 1.0
     causal: bool = True
