@@ -63,7 +63,9 @@ def language_model(config: Any) -> Any:
     if found is not None and found.config_class is type(config) and hasattr(found, "get_output_embeddings"):
         return found
     autos = (
-        transformers.AutoModelForCausalLM, transformers.AutoModelForImageTextToText, transformers.AutoModelForMaskedLM,
+        transformers.AutoModelForCausalLM,
+        transformers.AutoModelForImageTextToText,
+        transformers.AutoModelForMaskedLM,
     )  # fmt: skip
     for auto in autos:
         known: Any = auto._model_mapping  # pyright: ignore[reportPrivateUsage]

@@ -53,7 +53,8 @@ def _attn(a: Attn, fresh: Fresh) -> Attn:
     return evolve(
         a, W_Q=_matrix(a.W_Q, fresh), W_K=_matrix(a.W_K, fresh), W_V=_matrix(a.W_V, fresh),
         W_O=fresh(a.W_O, (heads * e) ** -0.5), sinks=_zero(a.sinks),
-        q_latent=_latent(a.q_latent, fresh), kv_latent=_latent(a.kv_latent, fresh), b_Q=_zero(a.b_Q), b_K=_zero(a.b_K), b_V=_zero(a.b_V), b_O=_zero(a.b_O),
+        q_latent=_latent(a.q_latent, fresh), kv_latent=_latent(a.kv_latent, fresh),
+        b_Q=_zero(a.b_Q), b_K=_zero(a.b_K), b_V=_zero(a.b_V), b_O=_zero(a.b_O),
         q_norm=_maybe(a.q_norm), k_norm=_maybe(a.k_norm),
     )  # fmt: skip
 
