@@ -3,10 +3,10 @@
 python benchmarks/models.py                      # about three minutes; writes docs/models.md
 python benchmarks/models.py GPT2LMHeadModel ...  # these alone, printed
 
-Every model is saved and read by its directory, and taken as a loaded bridge. Compared are logits at every position with
-the model's own, and three arrays with the bridge's hooks: `hook_z`, `hook_mlp_out`, and the logits after a head of the
-last layer was given another row's z there while the layer's MLP kept its own (a direct effect). Errors are the largest
-differences, over the standard deviation of what is compared.
+Every model is saved and read by its directory, and taken as a loaded bridge. Compared are logits at every position
+with the model's own, and three arrays with the bridge's hooks: `hook_z`, `hook_mlp_out`, and the logits after a head of
+the last layer was given another row's z there while the layer's MLP kept its own (a direct effect). Errors are the
+largest differences, over the standard deviation of what is compared.
 """
 
 from __future__ import annotations

@@ -54,7 +54,8 @@ _OWN: dict[str, dict[str, Any]] = {
 
 # Names that published files have, or TransformerLens, and the classes of `transformers` that read those files.
 CLASSES = {
-    "Gemma1ForCausalLM": "GemmaForCausalLM", "JetMoEForCausalLM": "JetMoeForCausalLM", "MPTForCausalLM": "MptForCausalLM",
+    "Gemma1ForCausalLM": "GemmaForCausalLM", "JetMoEForCausalLM": "JetMoeForCausalLM",
+    "MPTForCausalLM": "MptForCausalLM",
     "NeoForCausalLM": "GPTNeoForCausalLM", "NeoXForCausalLM": "GPTNeoXForCausalLM",
     "PhiMoEForCausalLM": "PhimoeForCausalLM",
 }  # fmt: skip

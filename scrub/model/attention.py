@@ -16,10 +16,10 @@ from scrub.model.take import (
     expect,
     factor,
     maybe_multiplied,
+    multiplied,
     norm_of,
     setting,
     text_config,
-    multiplied,
 )
 from scrub.model.weights import Attn, Latent, Norm, Rotary
 

@@ -21,7 +21,7 @@ from scrub.model.transformer import bridge_of, shape_of_bridge
 def shape_of_any(config: Mapping[str, Any], file: str) -> Shape:
     """The shape that TransformerLens' own adapter sees in a configuration, whose `model_type` is a text.
 
-    Raises ModelError where the installed transformers has no such family, or its layers are none that can be tested.
+    Raises ModelError where the installed transformers has no such family, or its layers cannot be tested.
     """
     from transformers import CONFIG_MAPPING
 
