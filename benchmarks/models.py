@@ -4,8 +4,8 @@ python benchmarks/models.py                      # about three minutes; writes d
 python benchmarks/models.py GPT2LMHeadModel ...  # these alone, printed
 
 Every model is saved and read by its directory, and taken as a loaded bridge. Compared are logits at every position
-with the model's own, and three arrays with the bridge's hooks: `hook_z`, `hook_mlp_out`, and the logits after a head of
-the last layer was given another row's z there while the layer's MLP kept its own (a direct effect). Errors are the
+with the model's own, and three arrays with the bridge's hooks: `hook_z`, `hook_mlp_out`, and the logits after a head
+of the last layer was given another row's z there while the layer's MLP kept its own (a direct effect). Errors are the
 largest differences, over the standard deviation of what is compared.
 """
 
@@ -245,7 +245,7 @@ def main() -> None:
     asked = sys.argv[1:]
     found = [in_own_process(name) for name in asked or names()]
     lines = [
-        "| architecture | by directory | as a bridge | logits | `hook_z` | `hook_mlp_out` | direct effect | refused |",
+        "| architecture | by directory | as a bridge | logits | `hook_z` | `hook_mlp_out` | direct | refused |",
         "|---|---|---|---|---|---|---|---|", *map(shown, found),
     ]  # fmt: skip
     whole = sum(one.directory and one.bridge and not one.wrong for one in found)

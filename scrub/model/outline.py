@@ -29,8 +29,8 @@ def shape_of_any(config: Mapping[str, Any], file: str) -> Shape:
     if family not in CONFIG_MAPPING:
         raise ModelError(
             f"{file} describes a model of the family {family!r}, which the installed transformers does not have"
-            f"{' (its code comes with the model, and is not run)' if config.get('auto_map') else ''}: give the loaded "
-            "TransformerBridge in Python, or install a transformers that has it."
+            f"{' (its code comes with the model, and is not run)' if config.get('auto_map') else ''}: give the "
+            "loaded TransformerBridge in Python, or install a transformers that has it."
         )
     module = _without_numbers(config, file)
     return shape_of_bridge(bridge_of(module, file), f"the model of {file}")
