@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.hub import reachable
 from scrub.errors import ModelError, some
 from scrub.model.memory import Memory
+from scrub.model.outline import language_model, quiet
 from scrub.model.source import is_bridge, is_hugging_face
 from scrub.model.transformer import adapt, bridge_of, official_name, wrapped
 from scrub.model.weights import Transformer
@@ -103,12 +102,13 @@ def _from_hub(name: str, dtype: torch.dtype) -> nn.Module:
 
 
 def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig
 
     # The reference runs in full precision even where ours will not, so that the check says what ours loses.
     precision = torch.float64 if dtype == torch.float64 else torch.float32
-    with _quiet():
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+    with quiet():
+        config = AutoConfig.from_pretrained(name, local_files_only=local)
+        loaded: Any = language_model(config).from_pretrained(
             name,
             dtype=precision,
             attn_implementation="eager",
@@ -127,21 +127,6 @@ def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
     if wrong:
         raise ModelError(f"the weights of {name} do not fit its config.json: {some(wrong, 3)} missing or misshapen.")
     return module
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    from transformers.utils import logging
-
-    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _first(error: BaseException) -> str:

@@ -15,21 +15,22 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
-from scrub.model.bridged import POSITIONS, Take, configuration, setting, taken
+from scrub.model.bridged import POSITIONS, shape_of, taken
 from scrub.model.built import in_words, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import unknown, unread
 from scrub.model.memory import Memory
 from scrub.model.precision import HALF
 from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check
-from scrub.model.weights import Transformer
+from scrub.model.take import Take, configuration, setting
+from scrub.model.weights import Transformer, plain_experts
 
 # Settings of a bridge that change the computation in a way the layers here do not know.
 _REFUSED = {
     "gated_q_proj": "gated queries",
     "is_stateful": "a recurrent state",
-    "is_multimodal": "inputs other than text",
 }
 
 
@@ -78,13 +79,47 @@ def bridge_of(module: nn.Module, name: str) -> Any:
     """
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
-    architecture, config = type(module).__name__, module.config
-    refuse_not_finite(module, f"{name} ({architecture})")  # under the names of its file, which a bridge changes
+    architecture, config = _architecture(module), module.config
+    # under the names of its file, which a bridge changes
+    refuse_not_finite(module, f"{name} ({architecture})")
     _with_joint_biases(module)
+    for part in module.modules():
+        if next(module.parameters()).dtype == torch.float64:
+            plain_experts(part)
     try:
         return build_bridge_from_module(module.eval(), architecture, hf_config=config, model_name=name)
     except Exception as error:
+        if "meta device" in str(error):
+            raise ModelError(
+                f"{name} ({architecture}) has joint matrices that TransformerLens takes apart by their numbers: its "
+                "shape cannot be read without weights. Give the loaded model in Python."
+            ) from error
         raise ModelError(f"TransformerLens does not load {name} ({architecture}): {said_by(error)}.") from error
+
+
+def _architecture(module: nn.Module) -> str:
+    """The name that TransformerLens knows a model by: of its class, or, where files have another (Phi-3.5-MoE), that.
+
+    Raises ModelError for a model that gives no logits of tokens.
+    """
+    from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
+
+    own, config = type(module).__name__, getattr(module, "config", None)
+    head: Any = getattr(module, "get_output_embeddings", None)
+    if head is not None and head() is None and not getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"a model of the class {own} gives no logits of tokens: load one with a language model's head."
+        )
+    named = (own, *(getattr(config, "architectures", None) or ()))
+    return next((name for name in named if name in SUPPORTED_ARCHITECTURES), own)
+
+
+def shape_of_bridge(bridge: Any, title: str) -> Shape:
+    """The shape that `adapt` would find, its weights not looked at. Raises ModelError for what it would refuse."""
+    architecture = setting(bridge, "architecture", type(bridge).__name__)
+    _refuse_known(bridge, f"{title} ({architecture})")
+    with in_words(title):
+        return shape_of(bridge, architecture)
 
 
 def _with_joint_biases(module: nn.Module) -> None:
@@ -155,4 +190,5 @@ def _notes(bridge: Any) -> tuple[str, ...]:
         f"the model's configuration sets {some(keys, 4)}, and it is not known here what that does: the self-check "
         "sees it only where it acts on the rows that were compared."
     )
-    return (text,) if keys else ()
+    only = "the model reads more than text; here it is run, and was checked, on tokens alone."
+    return ((text,) if keys else ()) + ((only,) if setting(bridge, "is_multimodal") else ())
