@@ -107,6 +107,16 @@ def what_breaks(bench: ClaimBench, samples: Samples, result: Result, seed: int) 
     return evolve(result, effects=effects, explanation=top_lines(effects, budget))
 
 
+def left_out_of_it(bench: ClaimBench, samples: Samples, result: Result, seed: int, exact: bool) -> Result:
+    """A result with what its claim leaves out, looked for at about the cost of the claim's own draws."""
+    from scrub.score.cost import QUICK
+    from scrub.score.giving import what_is_left_out
+    from scrub.score.taken import Taken
+
+    with progress(f"{bench.claim.hypothesis.title}: what it leaves out") as bar:
+        return evolve(result, left_out=what_is_left_out(Taken(bench, samples, seed, exact, bar), QUICK, bar.phase))
+
+
 def _more_controls(
     hypothesis: Hypothesis, bench: ClaimBench, samples: Samples, result: Result, source: Source,
     weights: Transformer | None, model: Any, seed: int, run: Run | None,
