@@ -27,19 +27,8 @@ def grow(
     found: list[Any] = []
     for hypothesis in one_file(claims, write):
         with about(hypothesis):
-            found.append(
-                run_grow(
-                    hypothesis,
-                    model,
-                    rows,
-                    draws,
-                    seed,
-                    exact,
-                    worth=worth,
-                    device=device,
-                    memory=memory,
-                    write=write,
-                )
-            )
+            found.append(run_grow(
+                hypothesis, model, rows, draws, seed, exact, worth=worth, device=device, memory=memory, write=write
+            ))  # fmt: skip
         say(f"{'' if len(found) == 1 else chr(10)}{found[-1]}")
     return [one.to_dict() for one in found], FINE

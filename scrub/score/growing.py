@@ -23,7 +23,7 @@ from scrub.claims.sites import Place, Site
 from scrub.errors import ScrubError
 from scrub.model.computation import Computation
 from scrub.score.cost import FULL
-from scrub.score.giving import what_is_left_out
+from scrub.score.giving import Phase, what_is_left_out
 from scrub.score.left_out import LeftOut
 from scrub.score.revision import RevisionStep
 from scrub.score.sample import ClaimBench, Samples
@@ -36,18 +36,17 @@ ALIKE = 0.9  # of what all heads of a layer gain: a head that gains as much is a
 Grown = tuple[Changes, tuple[RevisionStep, ...], tuple[str, ...]]
 
 
-def grow_claim(search: Searched) -> Grown:
-    """What of what is left out a claim can take in: its changes, how they were found, and what could not be said."""
+def grow_claim(search: Searched, phase: Phase = lambda name, calls: None) -> Grown:
+    """What of what is left out a claim can take in: its changes, how they were found, and what cannot be said."""
     changes, steps, notes = Changes(), list[RevisionStep](), dict[str, None]()
     bench, samples = search.bench, search.samples
     while len(steps) < MOST_STEPS:
-        left = what_is_left_out(Taken(bench, samples, search.seed, search.exact), FULL)
+        left = what_is_left_out(Taken(bench, samples, search.seed, search.exact, search.done), FULL, phase)
         left = [one for one in left if one.gain >= search.worth]
         best = _best(search, bench, samples, changes, left)
         if best is None:
-            notes |= {
-                f"cannot be said in this claim, or not for its worth: {one.words}.": None for one in left[:TRIED]
-            }
+            untold = "cannot be said in this claim, or not for its worth"
+            notes |= {f"{untold}: {one.words}.": None for one in left[:TRIED]}
             break
         step, changes, bench, samples = best
         steps.append(step)
@@ -101,7 +100,8 @@ def _ways(claim: Claim, changes: Changes, one: LeftOut) -> Iterator[tuple[str, C
             site = evolve(site, reading=((_value_channel(claim, one), tuple(placed)),))
         made = _reading(claim, changes, one, new)
         words = " ".join(dict.fromkeys([*changes.tokens.split(), *tokens]))
-        told = f"{name} reads {new}, {site}, which holds {' '.join(columns)}"
+        held = f", which holds {' '.join(columns)}," if reads else ""
+        told = f"{name} reads {site}{held} as {new}"
         yield told, evolve(made, places={**made.places, new: site}, reads={**reads, **made.reads}, tokens=words)
 
 

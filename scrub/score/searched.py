@@ -16,11 +16,15 @@ from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.score.taken import lost
 
 Rows = Int[np.ndarray, " row"]
+Half = Int[np.ndarray, " _"]
 
 
 @frozen(eq=False)
 class Searched:
-    """A claim on the rows that are searched. A changed claim is resolved by `resolve`, run by `sampled`."""
+    """A claim on the rows that are searched. A changed claim is resolved by `resolve`, run by `sampled`.
+
+    `done` hears of calls.
+    """
 
     hypothesis: Hypothesis
     bench: ClaimBench
@@ -31,9 +35,10 @@ class Searched:
     resolve: Callable[[Hypothesis], Claim]
     bench_of: Callable[[Claim], ClaimBench]
     sampled: Callable[[ClaimBench, Rows], Samples]
+    done: Callable[[int], None] = lambda _: None
 
 
-def halves(claim: Claim, references: Rows) -> tuple[Rows, Rows]:
+def halves(claim: Claim, references: Rows) -> tuple[Half, Half]:
     """The rows that are searched and those that measure: rows of equal inputs are in one half."""
     digests = [claim.data.rows[row].input_digest for row in references.tolist()]
     number = {digest: i for i, digest in enumerate(dict.fromkeys(digests))}

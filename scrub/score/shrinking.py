@@ -53,7 +53,7 @@ class _Shrunk:
 
 def shrink_claim(search: Searched) -> tuple[Changes, tuple[RevisionStep, ...], tuple[str, ...]]:
     """What of a claim can go: its changes, how they were found, and what was not tried."""
-    state = _Shrunk(Taken(search.bench, search.samples, search.seed, search.exact))
+    state = _Shrunk(Taken(search.bench, search.samples, search.seed, search.exact, search.done))
     state = _values(search, _through(search, _parts(search, state)))
     return state.changes, state.steps, state.notes
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from scrub.claims.hypothesis import Hypothesis
 from scrub.model.memory import Asked, Backend
 from scrub.verbs.searching import Sample, prepared, revised
@@ -31,6 +33,6 @@ def grow(
     ready = prepared(
         hypothesis, model, Sample(rows, draws, seed, exact, worth), Backend(device, dtype, memory), write
     )
-    with progress(f"{hypothesis.title}: growing", 0):
-        changes, steps, notes = grow_claim(ready.search)
+    with progress(f"{hypothesis.title}: growing") as bar:
+        changes, steps, notes = grow_claim(evolve(ready.search, done=bar), bar.phase)
     return revised(ready, "grow", changes, steps, notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,14 +85,28 @@ def _target(hypothesis: Hypothesis, file: Path) -> Path:
     if file.suffix != ".py":
         raise ClaimError(f"write={file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
     own = Path(hypothesis.file) if hypothesis.file else None
-    if own is None or own.suffix != ".py" or not own.is_file() or not hypothesis.name.isidentifier():
-        raise ClaimError(f"write={file}: {hypothesis.title} has no file of its own to import its story from.")
+    if own is None or own.suffix != ".py" or not own.is_file() or hypothesis.name not in _at_the_top(own):
+        raise ClaimError(
+            f"write={file}: {hypothesis.title} is imported from its file, and that has no such name at its top: "
+            "collect it from there, or put what `.text` says in yours."
+        )
     if file.resolve().parent != own.resolve().parent:
         raise ClaimError(f"write={file}: the new claim imports {own.name}: write it beside it, in {own.parent}.")
     files.writable(file)
     if file.exists():
         raise ClaimError(f"write={file}: it exists already, and is left as it is: choose another name.")
     return file
+
+
+def _at_the_top(file: Path) -> set[str]:
+    """The names that a file binds by functions and assignments at its top."""
+    found: set[str] = set()
+    for node in ast.parse(file.read_bytes()).body:
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return found
 
 
 def revised(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError
 from scrub.model.memory import Asked, Backend
@@ -34,8 +36,8 @@ def shrink(
     asked = Sample(rows, draws, seed, exact, worth)
     ready = prepared(hypothesis, model, asked, Backend(device, dtype, memory), write)
     _supported(ready)
-    with progress(f"{hypothesis.title}: shrinking", 0):
-        changes, steps, notes = shrink_claim(ready.search)
+    with progress(f"{hypothesis.title}: shrinking", 0) as bar:
+        changes, steps, notes = shrink_claim(evolve(ready.search, done=bar))
     return revised(ready, "shrink", changes, steps, notes)
 
 

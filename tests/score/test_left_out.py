@@ -70,8 +70,9 @@ def test_gains_are_those_of_the_slow_recursion(options: dict[str, Any]) -> None:
         gift = Gift(unroll(claim).path, one.channel, one.sender)
 
         def error(gifts: tuple[Gift, ...]) -> float:
+            labels = [row.columns["label"] for row in claim.data.rows]
             values = [
-                abs(scrubbed(claim, claim.graph, 0, int(row), draw, gifts=gifts) - claim.data.rows[row].columns["label"])  # type: ignore[arg-type]
+                abs(scrubbed(claim, bench.rows.model, 0, int(row), draw, gifts=gifts) - labels[row])
                 for row in references for draw in taken.draws
             ]  # fmt: skip
             return float(np.mean(values))
