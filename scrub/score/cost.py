@@ -94,13 +94,15 @@ def few_draws(draws: int) -> int:
 class Spending:
     """What may be spent on what a claim leaves out: evaluations of sites, a share of the claim's own in each step.
 
-    Of the senders that gain most on a few calls so many are `measured`, on `rows` rows (None: all).
+    Of the senders that gain most on a few calls so many are `measured`, on `rows` rows x `draws`
+    draws (None: all that are asked).
     """
 
     share: float
     measured: int
     rows: int | None = None
+    draws: int | None = None
 
 
-QUICK = Spending(0.5, 8, QUICK_ROWS)  # beside a test
+QUICK = Spending(0.1, 6, QUICK_ROWS, LEAST_DRAWS)  # beside a test
 FULL = Spending(2.0, 24)  # of an explanation

@@ -13,13 +13,13 @@ from typing import TypeVar
 import numpy as np
 from attrs import evolve, frozen
 
-from scrub.anatomy.positions import OTHER
+from scrub.anatomy.positions import OTHER, Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.engine.given import Gift, left_out_of, with_gifts, with_own_rest
 from scrub.engine.on_transformer import TransformerRows
 from scrub.engine.plan import compile_tree
 from scrub.engine.unroll import Occurrence
-from scrub.score.cost import LEAST, LEAST_DRAWS, QUICK_ROWS, Spending
+from scrub.score.cost import LEAST, QUICK_ROWS, Spending
 from scrub.score.earned import WORTH
 from scrub.score.left_out import LeftOut
 from scrub.score.sample import ClaimBench
@@ -27,7 +27,7 @@ from scrub.score.taken import Places, Taken
 
 T = TypeVar("T")
 Phase = Callable[[str, int], None]  # hears of what comes next, and of how many calls that takes
-LEAST_EVALUATED = 5_000  # sites, however small the sample
+LEAST_EVALUATED = 1_000  # sites, however small the sample
 ASKED_DRAWS = 20  # as many as an enumeration counts for
 HELD = 0.5  # of the memory: arrays of what is written at positions without a name
 
@@ -41,12 +41,11 @@ def what_is_left_out(taken: Taken, effort: Spending, phase: Phase = lambda name,
         return ()
     search = _Search(taken, effort, phase)
     nodes = {node.path: node for node in taken.bench.tree.walk()}
-    gifts = search.paid(
-        [gift for path in search.costly() for gift in left_out_of(taken.bench.claim, nodes[path])], LEAST
-    )
+    gifts = [gift for path in search.costly() for gift in left_out_of(taken.bench.claim, nodes[path])]
+    gifts = search.paid(gifts, LEAST)
     search, gifts = search.able(gifts)
     best = search.screened(gifts)
-    gains = search.given("measured", best, taken.everyone[: effort.rows], None)
+    gains = search.given("measured", best, taken.everyone[: effort.rows], effort.draws)
     found = [_told(taken.bench, nodes[g.path], g, gain) for g, gain in zip(best, gains, strict=True) if gain > WORTH]
     return tuple(sorted(found, key=lambda one: (-one.gain, one.path, one.channel, one.sender, str(one.at))))
 
@@ -84,15 +83,19 @@ class _Search:
         if self.taken.bench.claim.options.pseudo:
             return nearest
         at = self.taken.everyone[:QUICK_ROWS]
-        asked = self._affordable(nearest, nearest, len(at) * LEAST_DRAWS)
+        asked = self._affordable(nearest, nearest, len(at))
         roots = [with_own_rest(self.taken.bench.tree, path) for path in asked]
-        gains = self._gains("what rests cost", roots, at, LEAST_DRAWS)
+        gains = self._gains("what rests cost", roots, at, 1)
         costs = {path: gain for path, gain in zip(asked, gains, strict=True) if gain > WORTH}
         return sorted(costs, key=lambda path: -costs[path])
 
     def paid(self, gifts: Sequence[Gift], calls: int) -> list[Gift]:
-        """The first gifts, as many as may be paid for on so many calls."""
-        return self._affordable(gifts, [gift.path for gift in gifts], calls)
+        """The first gifts, as many as may be paid for on so many calls; a layer stands for its heads."""
+        layers = {_layer(gift) for gift in gifts if gift.sender.traits.attends and not gift.sender.traits.by_unit}
+        single = {gift for gift in gifts if gift.sender.traits.is_head and _layer(gift) in layers}
+        kept = self._affordable(*_with_paths([gift for gift in gifts if gift not in single]), calls)
+        paid = {_layer(gift) for gift in kept}
+        return [*kept, *(gift for gift in gifts if gift in single and _layer(gift) in paid)]
 
     def _affordable(self, items: Sequence[T], paths: Sequence[str], calls: int) -> list[T]:
         spent = np.cumsum([self.depths[path] * calls for path in paths])
@@ -113,7 +116,15 @@ class _Search:
         return evolve(self, taken=evolve(self.taken, bench=evolve(bench, rows=rows))), kept
 
     def screened(self, gifts: Sequence[Gift]) -> Sequence[Gift]:
-        """The gifts that gain most on a few calls, where there are more than are measured."""
+        """The gifts that gain most on a few calls: heads of a layer together first, then each of the best layers."""
+        whole = [gift for gift in gifts if gift.sender.traits.attends and not gift.sender.traits.by_unit]
+        layers = {_layer(gift): gift for gift in whole}
+        single = [gift for gift in gifts if gift.sender.traits.is_head and _layer(gift) in layers]
+        coarse = self._best([gift for gift in gifts if gift not in set(single)])
+        return self._best([*coarse, *(gift for gift in single if layers[_layer(gift)] in coarse)])
+
+    def _best(self, gifts: Sequence[Gift]) -> Sequence[Gift]:
+        """As many as are measured, where there are more."""
         if len(gifts) <= self.effort.measured:
             return gifts
         rows = self.budget // sum(self.depths[gift.path] for gift in gifts)
@@ -133,6 +144,15 @@ class _Search:
         table = self.taken.changed(roots, at, draws)
         gains = (self.taken.whole(draws)[at].mean() - table.mean(0)) / (samples.random.mean() - samples.top.mean())
         return np.nan_to_num(gains, nan=0.0, posinf=0.0, neginf=0.0).tolist()
+
+
+def _with_paths(gifts: list[Gift]) -> tuple[list[Gift], list[str]]:
+    return gifts, [gift.path for gift in gifts]
+
+
+def _layer(gift: Gift) -> tuple[str, str, Slot | None, int | None]:
+    """Where the heads of one layer are read together."""
+    return gift.path, gift.channel, gift.at, gift.sender.layer
 
 
 def _depths(node: Occurrence, depth: int) -> Iterator[tuple[str, int]]:
