@@ -39,12 +39,14 @@ if TYPE_CHECKING:
     from scrub.verbs.diff import diff as diff
     from scrub.verbs.explain import explain as explain
     from scrub.verbs.freeze import freeze as freeze
+    from scrub.verbs.grow import grow as grow
     from scrub.verbs.interchange import interchange as interchange
     from scrub.verbs.patch_paths import patch_paths as patch_paths
     from scrub.verbs.plan import plan as plan
     from scrub.verbs.power import power as power
     from scrub.verbs.propose import propose as propose
     from scrub.verbs.run_circuit import run_circuit as run_circuit
+    from scrub.verbs.shrink import shrink as shrink
     from scrub.verbs.sweep import sweep as sweep
     from scrub.verbs.test import test as test
 
@@ -60,12 +62,14 @@ _LATE = {
     "diff": "scrub.verbs.diff",
     "explain": "scrub.verbs.explain",
     "freeze": "scrub.verbs.freeze",
+    "grow": "scrub.verbs.grow",
     "interchange": "scrub.verbs.interchange",
     "patch_paths": "scrub.verbs.patch_paths",
     "plan": "scrub.verbs.plan",
     "power": "scrub.verbs.power",
     "propose": "scrub.verbs.propose",
     "run_circuit": "scrub.verbs.run_circuit",
+    "shrink": "scrub.verbs.shrink",
     "sweep": "scrub.verbs.sweep",
     "test": "scrub.verbs.test",
 }

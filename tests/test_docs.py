@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 import scrub
+from score.cases import ERROR, claim_of, graph, rows_of
 from scrub.claims.setting import token_ids
 from scrub.claims.text import open_tokenizer
 
@@ -139,3 +141,19 @@ def test_pronouns_are_balanced_and_every_prompt_set_has_its_rows() -> None:
     assert right.count(" she") == right.count(" he") == 30
     sets = set(data_page()) - {"One vocabulary for all readers", "A model without a tokenizer", "Templates"}
     assert sets == {section for section, _ in FIRST} | {"Gender pronouns"}
+
+
+def test_the_page_on_smaller_claims_shows_what_is_printed() -> None:
+    """Its claim: 10 x + y, with an idle variable."""
+    text = (ROOT / "docs" / "shrink.md").read_text()
+    functions: dict[str, Any] = {
+        "tens": lambda x: 10 * x, "idle": lambda z: z, "out": lambda tens, idle, y: tens + y + 0 * idle,
+    }  # fmt: skip
+    made = [{"x": x, "y": y, "z": z, "label": 10 * x + y} for x in range(4) for y in range(4) for z in range(4)]
+    story = {"tens": lambda x: 10 * x, "idle": lambda z: z, "answer": lambda tens, y, idle: tens + y}
+    sites = {"tens": "tens", "y": "y", "idle": "idle",
+             "answer": scrub.nodes("out").reads(tens="tens", y="y", idle="idle")}  # fmt: skip
+    claim = evolve(claim_of(graph(**functions), story, sites, rows_of(made), metric=ERROR), name="sums", file=None)
+    found = scrub.shrink(claim, exact=True)
+    shown = str(found).replace("\noptions  predicts='label'", "")
+    assert f"```\n{shown}\n```" in text

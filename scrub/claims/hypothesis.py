@@ -259,7 +259,10 @@ class Hypothesis:
         return evolve(self, variant=tuple(sorted({**dict(self.variant), **variant}.items())))
 
     def but(self, **changes: Any) -> Hypothesis:
-        """A rival: other sites for some variables, or other settings (`rest=`, `data=`, `expect=` ...)."""
+        """A rival: other sites for some variables, or other settings (`rest=`, `data=`, `expect=` ...).
+
+        A column that is given None has no site any more.
+        """
         names = set(self.story.variables) | set(self.story.columns)
         sites = {name: place for name, place in changes.items() if name in names}
         settings = {name: value for name, value in changes.items() if name not in names}
@@ -300,7 +303,9 @@ class Hypothesis:
         if not isinstance(made, Mapping):
             found = type(made).__name__
             raise ClaimError(f"{self.name} returns {found}; it must return dict(variable=site, ...).")
-        return {str(name): value for name, value in {**made, **dict(self.changes)}.items()}
+        found = {str(name): value for name, value in {**made, **dict(self.changes)}.items()}
+        columns = set(self.story.columns) - {name for name, value in found.items() if value is not None}
+        return {name: value for name, value in found.items() if name not in columns}  # None: no site any more
 
     def correspondence(self) -> dict[str, Place]:
         """Variable or column -> site, several sites, or `inside`. Raises ClaimError where it is none."""

@@ -43,6 +43,9 @@ FACES = {
     "scrub.score.explain.Explanation": Faces(
         text="explanation.explanation_text", html="notebook.explanation_html", frame="frames.swaps_frame"
     ),
+    "scrub.score.revision.Revision": Faces(
+        text="revision.revision_text", html="notebook.words_html", frame="revision.steps_frame"
+    ),
     "scrub.score.comparison.Comparison": Faces(
         text="comparison.comparison_text",
         html="comparison.comparison_html",

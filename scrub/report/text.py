@@ -45,7 +45,7 @@ def details(result: Result, legend: bool = True) -> list[str]:
         lines += ["", *swap_lines(result.swaps, result.options.get("rest", "resample"), legend)]
     lines += earned_lines(result) if result.earned else []
     lines += [f"warning: {text}" for text in result.warnings]
-    lines += [*_because(result), *_worst(result)]
+    lines += [*_because(result), *_left_out(result), *_worst(result)]
     lines += since_lines(result.since) if result.since else []
     return [f"    {line}" if line else "" for line in lines]
 
@@ -102,6 +102,15 @@ def _because(result: Result) -> list[str]:
     if not result.explanation:
         return []
     return ["", "what breaks it (scrub explain shows all):", *(f"  {text}" for text in result.explanation)]
+
+
+def _left_out(result: Result) -> list[str]:
+    if not result.left_out:
+        return []
+    from scrub.report.left_out import left_out_lines  # not where claims are listed
+
+    lines = left_out_lines([one.to_dict() for one in result.left_out])
+    return ["", "what it leaves out, and what reading it would recover more:", *(f"  {text}" for text in lines)]
 
 
 def _worst(result: Result) -> list[str]:

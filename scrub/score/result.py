@@ -15,6 +15,7 @@ from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
 from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
+from scrub.score.left_out import LeftOut
 from scrub.score.power import DETECTABLE, Spread
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
 from scrub.score.statistics import Interval
@@ -60,7 +61,8 @@ class Result:
     `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
-    `earned` is what each part of the claim earns; `since` what changed since the last run of the claim, where runs
+    `earned` is what each part of the claim earns; `left_out` which senders a claim that is not supported lacks most;
+    `since` what changed since the last run of the claim, where runs
     are kept; `story` how far the story's answers are the model's own; `ceiling` what noise leaves, `holds` and
     `interchange` what else the claim says of its parts.
     """
@@ -100,6 +102,7 @@ class Result:
     ceiling: Ceiling | None = None
     holds: tuple[PartScore, ...] = ()
     interchange: tuple[PartScore, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -138,6 +141,7 @@ class Result:
             "interchange": [part.to_dict() for part in self.interchange],
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "earned": [one.to_dict() for one in self.earned],
+            "left_out": [one.to_dict() for one in self.left_out],
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],
             "adversary": self.adversary.to_dict() if self.adversary else None,

@@ -25,6 +25,7 @@ from scrub.score.cost import (
     MODELS,
     MOVED_DRAWS,
     PERMUTATIONS,
+    QUICK,
     SEARCH_DRAWS,
     SEARCH_ROWS,
     UNTRAINED_DRAWS,
@@ -117,6 +118,8 @@ def _test(claim: Claim, planned: Plan) -> Passes:
         spent = Budget.of(all_swaps(planned.tree, claim), planned.rows, planned.draws).calls
     when = "--explain, " if claim.hypothesis.foil_reason else ""
     yield _costed(claim, f"what breaks it ({when}if refuted)", spent, _each(planned), "<=")
+    spent = int(2 * QUICK.share * planned.rows * planned.draws)  # what rests cost, and every sender on a few calls
+    yield _costed(claim, f"what it leaves out ({when}if not supported)", spent, _each(planned), "<=")
 
 
 def _parts(claim: Claim, planned: Plan) -> Passes:

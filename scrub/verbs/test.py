@@ -11,7 +11,7 @@ from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.report import options_of, save_run
 from scrub.verbs.setup import OpenedModel, countable, references, sampled, weights_of
-from scrub.verbs.verdict import judged, parts_earned, what_breaks
+from scrub.verbs.verdict import judged, left_out_of_it, parts_earned, what_breaks
 
 if TYPE_CHECKING:
     from scrub.score.result import Result
@@ -31,10 +31,11 @@ def test(
     `exact=True` enumerates every draw on a computation graph. Other arguments: `device`, `dtype` (`float64` to
     verify); `memory` bounds what is filled at once beside weights and rows (`"2GB"`, or a number of bytes; a quarter
     of what is free by default; numbers stay the same); `explain` says for whom it is looked for what breaks a refuted
-    claim, at no more than the cost of the test: by default for claims, with `True` for foils too, whose refutation is
-    the good outcome, with `False` for none (`scrub.explain` shows all); `controls="none"` leaves out the shuffled
-    values; `controls="all"` adds the same claim on random unclaimed heads and on untrained models; `parts="none"`
-    does not ask what each part of the claim earns, for which it is run again without each on a few of the draws.
+    claim, and what a refuted or inconclusive one leaves out, each for about the cost of the test at most: by default
+    for claims, with `True` for foils too, whose refutation is the good outcome, with `False` for none
+    (`scrub.explain` shows all); `controls="none"` leaves out the shuffled values; `controls="all"` adds the same
+    claim on random unclaimed heads and on untrained models; `parts="none"` does not ask what each part of the claim
+    earns, for which it is run again without each on a few of the draws.
     `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
 
@@ -60,6 +61,8 @@ def test(
     wanted = not hypothesis.foil_reason if explain is None else explain
     if wanted and not exact and result.broken_by_swaps:
         result = what_breaks(bench, samples, result, seed)
+    if wanted and result.verdict in ("refuted", "inconclusive"):
+        result = left_out_of_it(bench, samples, result, exact)
     if run is not None:
         result = run.record(claim, result)
     if run is not None and run is not out:  # opened here, for this claim alone

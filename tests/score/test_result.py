@@ -20,6 +20,7 @@ KEYS = {
 }  # fmt: skip
 MORE = {
     "provenance", "explanation", "controls", "adversary", "since", "ceiling", "holds", "interchange", "passes_up_to",
+    "left_out",
 }  # fmt: skip
 
 
