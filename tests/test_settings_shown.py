@@ -113,7 +113,15 @@ VERBS: dict[str, Callable[..., Any]] = {
 SAMPLE = {"model": model(2), "rows": 10, "seed": 5}
 PROTOCOL = {"ablation": "zero", "direction": "denoising", "group": "kind", "reference": "most", "level": "edges"}
 GIVEN: dict[str, dict[str, Any]] = {  # verb -> argument -> what it is changed to
-    "test": {**SAMPLE, "draws": 4, "exact": True, "controls": "none", "parts": "none", "explain": False},
+    "test": {
+        **SAMPLE,
+        "draws": 4,
+        "exact": True,
+        "controls": "none",
+        "parts": "none",
+        "explain": False,
+        "stability": True,
+    },
     "explain": {**SAMPLE, "draws": 4, "row": 3},
     "compare": {**SAMPLE, "draws": 4, "exact": True, "controls": "none"},
     "interchange": {**SAMPLE, "draws": 4},

@@ -16,6 +16,7 @@ from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.power import DETECTABLE, Spread
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
+from scrub.score.stability import StabilityLine
 from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
@@ -63,7 +64,8 @@ class Result:
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
     `earned` is what each part of the claim earns; `since` what changed since the last run of the claim, where runs
     are kept; `story` how far the story's answers are the model's own; `ceiling` what noise leaves, `holds` and
-    `interchange` what else the claim says of its parts.
+    `interchange` what else the claim says of its parts;
+    `stability` is the same claim asked in other ways, where that was asked for.
     """
 
     hypothesis: str
@@ -101,6 +103,7 @@ class Result:
     ceiling: Ceiling | None = None
     holds: tuple[PartScore, ...] = ()
     interchange: tuple[PartScore, ...] = ()
+    stability: tuple[StabilityLine, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -139,6 +142,7 @@ class Result:
             "interchange": [part.to_dict() for part in self.interchange],
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "earned": [one.to_dict() for one in self.earned],
+            "stability": [line.to_dict() for line in self.stability],
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],
             "adversary": self.adversary.to_dict() if self.adversary else None,

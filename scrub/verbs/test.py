@@ -11,6 +11,7 @@ from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.report import options_of, save_run
 from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
+from scrub.verbs.stability import Tested, with_stability
 from scrub.verbs.verdict import judged, parts_earned, what_breaks
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 def test(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     exact: bool = False, *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
-    explain: bool | None = None, controls: str = "shuffled", parts: str = "all", out: str | Path | Run | None = None,
-    recompute: bool = False,
+    explain: bool | None = None, controls: str = "shuffled", parts: str = "all", stability: bool = False,
+    out: str | Path | Run | None = None, recompute: bool = False,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
 
@@ -35,6 +36,8 @@ def test(
     the good outcome, with `False` for none (`scrub.explain` shows all); `controls="none"` leaves out the shuffled
     values; `controls="all"` adds the same claim on random unclaimed heads and on untrained models; `parts="none"`
     does not ask what each part of the claim earns, for which it is run again without each on a few of the draws.
+    `stability=True` asks the same claim in other ways, under other seeds, on halves of its data, with every other
+    rest that the data allow, each at the cost of the claim's own draws (docs/policies.md).
     `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
 
@@ -62,12 +65,15 @@ def test(
     wanted = not hypothesis.foil_reason if explain is None else explain
     if wanted and not exact and result.broken_by_swaps:
         result = what_breaks(bench, samples, result, seed)
+    if stability:
+        tested = Tested(bench, samples, source, weights, model, rows, draws, seed, exact, run)
+        result = with_stability(tested, result)
     if run is not None:
         result = run.record(claim, result)
     if run is not None and run is not out:  # opened here, for this claim alone
         asked = options_of(
             model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls,
-            explain=explain, parts=parts,
+            explain=explain, parts=parts, stability=stability,
         )  # fmt: skip
         save_run(run.folder, run.claims, [result.to_dict()], asked)
         run.finish()
