@@ -81,6 +81,7 @@ CLAIM: dict[str, list[dict[str, Any]]] = {  # setting -> what it is changed to
     "noise": [{"noise": "w"}],
     "seen": [{"seen": tuple(row.input_digest for row in ROWS.rows[:2])}],
     "spare": [{"spare": "mid h"}],
+    "skills": [{"skills": "most"}],
     "model": [{"model": model(2)}],
     "data": [{"data": rows_of(row.columns for row in ROWS.rows[1:])}],
     "metric": [{"metric": SQUARE}, {"metric": Metric(ERROR.function, better="higher", name="error")}],

@@ -44,6 +44,7 @@ def details(result: Result, legend: bool = True) -> list[str]:
     if result.swaps:
         lines += ["", *swap_lines(result.swaps, result.options.get("rest", "resample"), legend)]
     lines += earned_lines(result) if result.earned else []
+    lines += skill_lines(result) if result.skills else []
     lines += stability_lines(result) if result.stability else []
     lines += [f"warning: {text}" for text in result.warnings]
     lines += [*_because(result), *_worst(result)]
@@ -131,6 +132,13 @@ def earned_lines(result: Result) -> list[str]:
     rows, more = not_earned(result.earned)
     lines = ["", earned_words(result.earned), *(table([EARNED_HEAD, *rows], "  ") if rows else [])]
     return [*lines, *([f"  and {more} more"] if more else []), *(f"  {text}" for text in remarks(result.to_dict()))]
+
+
+def skill_lines(result: Result) -> list[str]:
+    """The scores on the rows of each skill, one line each."""
+    from scrub.report.skills import SKILLS_HEAD, skill_row  # not where claims are listed
+
+    return ["", *table([SKILLS_HEAD, *(skill_row(skill.to_dict()) for skill in result.skills)], "  ")]
 
 
 def stability_lines(result: Result) -> list[str]:

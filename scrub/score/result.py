@@ -15,6 +15,7 @@ from scrub.score.diagnostics import Swaps
 from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.power import DETECTABLE, Spread
+from scrub.score.skill_score import SkillScore
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
 from scrub.score.stability import StabilityLine
 from scrub.score.statistics import Interval
@@ -65,7 +66,8 @@ class Result:
     `earned` is what each part of the claim earns; `since` what changed since the last run of the claim, where runs
     are kept; `story` how far the story's answers are the model's own; `ceiling` what noise leaves, `holds` and
     `interchange` what else the claim says of its parts;
-    `stability` is the same claim asked in other ways, where that was asked for.
+    `stability` is the same claim asked in other ways, where that was asked for; `skills` are the scores on the rows
+    of each sub-skill that the claim names.
     """
 
     hypothesis: str
@@ -104,6 +106,7 @@ class Result:
     holds: tuple[PartScore, ...] = ()
     interchange: tuple[PartScore, ...] = ()
     stability: tuple[StabilityLine, ...] = ()
+    skills: tuple[SkillScore, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -142,6 +145,7 @@ class Result:
             "interchange": [part.to_dict() for part in self.interchange],
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "earned": [one.to_dict() for one in self.earned],
+            "skills": [skill.to_dict() for skill in self.skills],
             "stability": [line.to_dict() for line in self.stability],
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],

@@ -46,6 +46,7 @@ def test(
     """
     from scrub.score.controls import known_controls
     from scrub.score.parts import known_parts
+    from scrub.score.skills import with_skills
     from scrub.storage.directory import open_run
 
     backend = Backend(device, dtype, memory)
@@ -61,6 +62,7 @@ def test(
         bench, samples, name_of(hypothesis), source, weights, model=model, draws=draws, seed=seed,
         exact=exact, controls=controls, run=run,
     )  # fmt: skip
+    result = with_skills(bench, samples, result, source.tokenizer)
     result = parts_earned(bench, samples, result, seed, exact, parts)
     wanted = not hypothesis.foil_reason if explain is None else explain
     if wanted and not exact and result.broken_by_swaps:
