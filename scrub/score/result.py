@@ -15,6 +15,7 @@ from scrub.score.diagnostics import Swaps
 from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.power import DETECTABLE, Spread
+from scrub.score.skill_matrix import SkillMatrix
 from scrub.score.skill_score import SkillScore
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
 from scrub.score.stability import StabilityLine
@@ -67,7 +68,7 @@ class Result:
     are kept; `story` how far the story's answers are the model's own; `ceiling` what noise leaves, `holds` and
     `interchange` what else the claim says of its parts;
     `stability` is the same claim asked in other ways, where that was asked for; `skills` are the scores on the rows
-    of each sub-skill that the claim names.
+    of each sub-skill that the claim names, `matrix` has their circuits, where these were asked for.
     """
 
     hypothesis: str
@@ -107,6 +108,7 @@ class Result:
     interchange: tuple[PartScore, ...] = ()
     stability: tuple[StabilityLine, ...] = ()
     skills: tuple[SkillScore, ...] = ()
+    matrix: SkillMatrix | None = None
 
     @property
     def passed(self) -> bool:
@@ -146,6 +148,7 @@ class Result:
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "earned": [one.to_dict() for one in self.earned],
             "skills": [skill.to_dict() for skill in self.skills],
+            "matrix": self.matrix.to_dict() if self.matrix else None,
             "stability": [line.to_dict() for line in self.stability],
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],

@@ -11,6 +11,7 @@ from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.report import options_of, save_run
 from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
+from scrub.verbs.skills import skilled, with_matrix
 from scrub.verbs.stability import Tested, with_stability
 from scrub.verbs.verdict import judged, parts_earned, what_breaks
 
@@ -23,7 +24,7 @@ def test(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     exact: bool = False, *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
     explain: bool | None = None, controls: str = "shuffled", parts: str = "all", stability: bool = False,
-    out: str | Path | Run | None = None, recompute: bool = False,
+    skills: bool = False, out: str | Path | Run | None = None, recompute: bool = False,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
 
@@ -38,7 +39,8 @@ def test(
     does not ask what each part of the claim earns, for which it is run again without each on a few of the draws.
     `stability=True` asks the same claim in other ways, under other seeds, on halves of its data, with every other
     rest that the data allow, each at the cost of the claim's own draws (docs/policies.md).
-    `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
+    `skills=True` finds the circuit of each sub-skill that the claim names, and judges it on the rows of all
+    (`result.matrix`, docs/skills.md). `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
 
     Raises ClaimProblems with all problems of the claim, ModelError, MetricError, and ClaimError for a directory of
@@ -54,6 +56,8 @@ def test(
     known_controls(controls)
     known_parts(parts)
     claim, source = sound(hypothesis, model)
+    if skills:
+        skilled(claim)
     run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
     weights = weights_of(source, claim.data, backend, exact)
     bench = bench_of(claim, source, weights, run)
@@ -67,6 +71,8 @@ def test(
     wanted = not hypothesis.foil_reason if explain is None else explain
     if wanted and not exact and result.broken_by_swaps:
         result = what_breaks(bench, samples, result, seed)
+    if skills:
+        result = with_matrix(bench, samples, result, source, weights)
     if stability:
         tested = Tested(bench, samples, source, weights, model, rows, draws, seed, exact, run)
         result = with_stability(tested, result)
@@ -75,7 +81,7 @@ def test(
     if run is not None and run is not out:  # opened here, for this claim alone
         asked = options_of(
             model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls,
-            explain=explain, parts=parts, stability=stability,
+            explain=explain, parts=parts, stability=stability, skills=skills,
         )  # fmt: skip
         save_run(run.folder, run.claims, [result.to_dict()], asked)
         run.finish()
