@@ -100,7 +100,7 @@ CRITERIA = {"random": 2, "budget": 4, "tests": False}
 ON_CIRCUITS = ("criteria", "run_circuit", "patch_paths", "sweep", "propose")
 PATH = "h -> out"
 VERBS: dict[str, Callable[..., Any]] = {
-    "test": lambda h, **o: scrub.test(h, **{"draws": 3, **o}),
+    "test": lambda h, **o: scrub.test(h.but(skills="most") if "skills" in o else h, **{"draws": 3, **o}),
     "explain": lambda h, **o: scrub.explain(h, **{"draws": 3, **o}),
     "compare": lambda h, **o: scrub.compare(h, h.but(side=nodes("k").omits("y")), **{"draws": 3, **o}),
     "interchange": lambda h, **o: scrub.interchange(h, **o),
@@ -122,6 +122,7 @@ GIVEN: dict[str, dict[str, Any]] = {  # verb -> argument -> what it is changed t
         "parts": "none",
         "explain": False,
         "stability": True,
+        "skills": True,
     },
     "explain": {**SAMPLE, "draws": 4, "row": 3},
     "compare": {**SAMPLE, "draws": 4, "exact": True, "controls": "none"},

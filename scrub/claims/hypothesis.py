@@ -354,9 +354,10 @@ def claim(
     `metric`, `expect=recovers(0.8)`, `criteria=protocol(...)`, how `scrub criteria` ablates what the claim leaves
     out. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`, `rest_rows`, `pair`, `empty`,
     `through`, `together`, `noise` (inputs of a computation graph that explain nothing), `spare`, the components and
-    variables that may earn nothing (`spare="9.0 subject"`), `skills`, boolean columns that mark the rows of sub-skills,
-    for each of which every score is given (`skills="select order"`), and `seen`, the digests of the rows that a proposal saw,
-    on which the claim is not tested (a tuple, or one string). Raises ClaimError for a misspelt or a wrong one.
+    variables that may earn nothing (`spare="9.0 subject"`), `skills`, boolean columns of rows
+    for which every score is given by itself (`skills="select order"`), and `seen`, the digests of the rows that a
+    proposal saw, on which the claim is not tested (a tuple, or one string). Raises ClaimError for a misspelt or a
+    wrong one.
     """
     if not isinstance(story, Interpretation):
         raise ClaimError(f"@claim({story!r}): the first argument is the story, an Interpretation.")

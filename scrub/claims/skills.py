@@ -1,4 +1,4 @@
-"""The sub-skills of a claim, `skills="select order"`: boolean columns that mark the rows on which each is asked for."""
+"""The sub-skills of a claim, `skills="select order"`: boolean columns that mark the rows which ask for each."""
 
 from __future__ import annotations
 

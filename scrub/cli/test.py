@@ -77,7 +77,8 @@ def test(
         with about(hypothesis), going_on(lambda: out and KEPT.format(out)):
             result = run_test(
                 hypothesis, model, rows, draws, seed, exact, device=device, memory=memory,
-                explain=explain, controls=controls or "shuffled", parts=parts, stability=stability, skills=skills, out=run,
+                explain=explain, controls=controls or "shuffled", parts=parts, stability=stability, skills=skills,
+                out=run,
             )  # fmt: skip
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)

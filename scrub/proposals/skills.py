@@ -152,13 +152,11 @@ def _made(search: SkillSearch, skill: str) -> Made:
 
 
 def _components(search: SkillSearch, circuit: Circuit) -> tuple[Component, ...]:
-    nodes = circuit.expanded(search.bench.experiment.graph).nodes
-    return tuple(sorted({node.component for node in nodes} - {*search.inputs}))
+    graph = search.bench.experiment.graph
+    return tuple(sorted({node.component for node in circuit.expanded(graph).nodes if not is_input(node, graph)}))
 
 
-def _cells(
-    search: SkillSearch, circuits: Mapping[str, Circuit], judged: Marked
-) -> dict[str, tuple[SkillCell, ...]]:
+def _cells(search: SkillSearch, circuits: Mapping[str, Circuit], judged: Marked) -> dict[str, tuple[SkillCell, ...]]:
     """Every circuit on the rows of every skill."""
     bench = search.bench.on(search.bench.rows[judged])
     scores = bench.scores([Circuit(), *circuits.values()])
@@ -179,7 +177,7 @@ def _cells(
 def _cell(
     search: SkillSearch, skill: str, columns: Float[np.ndarray, "n four"], paired: bool, overlap: float | None
 ) -> SkillCell:
-    """One circuit on some rows; columns are the skill's own circuit, everything ablated, the model, and the circuit."""
+    """One circuit on some rows; columns: the skill's own circuit, everything ablated, the model, this circuit."""
     if not len(columns):
         return SkillCell(skill, 0, UNDEFINED, None, UNDEFINED, overlap)
     better = search.bench.experiment.metric.better
@@ -193,9 +191,7 @@ def _less(columns: np.ndarray) -> np.ndarray:
         return (columns[:, 0] - columns[:, 3]) / (columns[:, 2] - columns[:, 1])
 
 
-def _told(
-    search: SkillSearch, skill: str, made: Made, cells: tuple[SkillCell, ...], judged: Marked
-) -> SkillCircuit:
+def _told(search: SkillSearch, skill: str, made: Made, cells: tuple[SkillCell, ...], judged: Marked) -> SkillCircuit:
     """A skill's circuit with what is asked of it."""
     found, note = made
     rows = search.bench.rows[judged & search.skills[skill]]

@@ -40,6 +40,12 @@ FACES = {
         plot="plots.shares.result_plot",
         frame="frames.rows_frame",
     ),
+    "scrub.score.skill_matrix.SkillMatrix": Faces(
+        text="skills.matrix_text",
+        html="skills.matrix_html",
+        plot="plots.matrix.matrix_plot",
+        frame="skills.matrix_frame",
+    ),
     "scrub.score.explain.Explanation": Faces(
         text="explanation.explanation_text", html="notebook.explanation_html", frame="frames.swaps_frame"
     ),

@@ -44,7 +44,7 @@ def details(result: Result, legend: bool = True) -> list[str]:
     if result.swaps:
         lines += ["", *swap_lines(result.swaps, result.options.get("rest", "resample"), legend)]
     lines += earned_lines(result) if result.earned else []
-    lines += skill_lines(result) if result.skills else []
+    lines += skill_lines(result) if result.skills or result.matrix else []
     lines += stability_lines(result) if result.stability else []
     lines += [f"warning: {text}" for text in result.warnings]
     lines += [*_because(result), *_worst(result)]
@@ -135,10 +135,11 @@ def earned_lines(result: Result) -> list[str]:
 
 
 def skill_lines(result: Result) -> list[str]:
-    """The scores on the rows of each skill, one line each."""
-    from scrub.report.skills import SKILLS_HEAD, skill_row  # not where claims are listed
+    """The scores on the rows of each skill, one line each, and their circuits."""
+    from scrub.report.skills import SKILLS_HEAD, matrix_lines, skill_row  # not where claims are listed
 
-    return ["", *table([SKILLS_HEAD, *(skill_row(skill.to_dict()) for skill in result.skills)], "  ")]
+    lines = ["", *table([SKILLS_HEAD, *(skill_row(skill.to_dict()) for skill in result.skills)], "  ")]
+    return lines + (["", *matrix_lines(result.matrix)] if result.matrix else [])
 
 
 def stability_lines(result: Result) -> list[str]:

@@ -35,8 +35,8 @@ class SkillCell:
 
     @property
     def effect(self) -> float:
-        """What a heat map shows."""
-        return self.share.value or 0.0
+        """How dark a heat map shows it: shares beyond 1 and below -1 as these."""
+        return max(-1.0, min(1.0, self.share.value or 0.0))
 
     def to_dict(self) -> dict[str, Any]:
         return {**as_dict(self, "share", "less"), "share": self.share.to_dict(), "less": self.less.to_dict()}

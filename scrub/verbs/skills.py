@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import evolve
@@ -52,7 +52,9 @@ def with_matrix(
     return evolve(result, matrix=found)
 
 
-def skill_matrix(claim: Claim, source: Source, weights: Transformer | None, used: np.ndarray, seed: int) -> SkillMatrix:
+def skill_matrix(
+    claim: Claim, source: Source, weights: Transformer | None, used: np.ndarray, seed: int
+) -> SkillMatrix:
     """The circuit claimed, and that of each skill, on the rows of each. Raises ClaimError, DataError, MetricError."""
     from scrub.circuit.bench import CircuitBench
     from scrub.circuit.circuit import Circuit

@@ -40,7 +40,8 @@ def test(
     `stability=True` asks the same claim in other ways, under other seeds, on halves of its data, with every other
     rest that the data allow, each at the cost of the claim's own draws (docs/policies.md).
     `skills=True` finds the circuit of each sub-skill that the claim names, and judges it on the rows of all
-    (`result.matrix`, docs/skills.md). `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
+    (`result.matrix`, docs/skills.md).
+    `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
 
     Raises ClaimProblems with all problems of the claim, ModelError, MetricError, and ClaimError for a directory of
