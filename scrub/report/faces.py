@@ -41,10 +41,10 @@ FACES = {
         frame="frames.rows_frame",
     ),
     "scrub.score.skill_matrix.SkillMatrix": Faces(
-        text="skills.matrix_text",
-        html="skills.matrix_html",
+        text="matrix.matrix_text",
+        html="matrix.matrix_html",
         plot="plots.matrix.matrix_plot",
-        frame="skills.matrix_frame",
+        frame="matrix.matrix_frame",
     ),
     "scrub.score.explain.Explanation": Faces(
         text="explanation.explanation_text", html="notebook.explanation_html", frame="frames.swaps_frame"

@@ -1,31 +1,19 @@
-"""The sub-skills of a claim in words and as heat maps: scores on the rows of each, and the circuits of all."""
+"""The sub-skills of a claim in words: its scores on the rows of each, and what is said of their circuits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from html import escape
-from textwrap import wrap
-from typing import TYPE_CHECKING, Any
-
-from attrs import evolve
+from typing import Any
 
 from scrub.errors import some
-from scrub.report.fixed import fixed
-from scrub.report.heat import Grid, Look, Scale, drawn, html_grid
+from scrub.report.page.words import settings as option_words
 from scrub.report.page.words import share, span
-from scrub.report.text import WIDTH, options_words, table
 from scrub.score.earned import WORTH
 from scrub.score.skill_matrix import CLAIMED
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from scrub.score.skill_matrix import SkillCell, SkillMatrix
 
 SKILLS_HEAD = ("on rows of", "rows", "recovered", "explained", "story", "")
 CIRCUITS_HEAD = ("circuit of", "parts", "needed", "other seeds", "other half", "as good")
 MOST = 4  # pairs of skills that are named
-SCALE = Scale(most=1.0, power=0, decimals=2)
 Stored = Mapping[str, Any]
 
 
@@ -37,42 +25,13 @@ def skill_row(skill: Stored) -> tuple[str, ...]:
     return skill["skill"], str(skill["rows"]), span(skill["recovered"]), explained, told, skill["note"]
 
 
-def matrix_text(matrix: SkillMatrix) -> str:
-    """A headline, the heat map, a line for each circuit, and whether circuits are their skills' own."""
-    return "\n".join(matrix_lines(matrix))
-
-
-def matrix_lines(matrix: SkillMatrix) -> list[str]:
-    stored = matrix.to_dict()
-    return [
-        headline(stored), *(f"  {line}" for line in drawn(_grid(matrix), _look)), "",
-        *table([CIRCUITS_HEAD, *map(circuit_row, stored["circuits"])], "  "),
-        *(f"  {line}" for text in (*specific(stored), settings(stored)) for line in wrap(text, WIDTH)),
-    ]  # fmt: skip
-
-
-def matrix_html(matrix: SkillMatrix) -> str:
-    """The heat map with coloured cells, intervals in their titles, and the words of the terminal below it."""
-    stored = matrix.to_dict()
-    below = [*table([CIRCUITS_HEAD, *map(circuit_row, stored["circuits"])]), *specific(stored), settings(stored)]
-    heat = html_grid(_grid(matrix), _look)
-    return f"<div><strong>{escape(headline(stored))}</strong>{heat}{fixed(chr(10).join(below))}</div>"
-
-
-def matrix_frame(matrix: SkillMatrix) -> pd.DataFrame:
-    import pandas as pd
-
-    lines = [{"circuit": c.skill, **cell.to_dict()} for c in matrix.circuits for cell in c.cells]
-    return pd.json_normalize(lines)
-
-
 def headline(matrix: Stored) -> str:
     judged = f"on the {matrix['rows']} rows on which none was looked for"
     return f"circuits of sub-skills: what each recovers by itself, {judged}"
 
 
 def settings(matrix: Stored) -> str:
-    return f"parts that recover {matrix['target']:.2f}, seed {matrix['seed']}; {options_words(matrix['options'])}"
+    return f"parts that recover {matrix['target']:.2f}, seed {matrix['seed']}; {option_words(matrix['options'])}"
 
 
 def circuit_row(circuit: Stored) -> tuple[str, ...]:
@@ -121,13 +80,3 @@ def _others(matrix: Stored) -> Iterator[tuple[str, Stored]]:
         for cell in circuit["cells"]:
             if circuit["skill"] != CLAIMED and cell["less"]["low"] is not None:
                 yield circuit["skill"], cell
-
-
-def _grid(matrix: SkillMatrix) -> Grid[SkillCell]:
-    cells = {(c.skill, cell.skill): cell for c in matrix.circuits for cell in c.cells if cell.share.value is not None}
-    return Grid("circuit of", tuple(c.skill for c in matrix.circuits if c.cells), matrix.skills, cells)
-
-
-def _look(cell: SkillCell) -> Look:
-    look = SCALE.look(cell.effect, f"on {cell.rows} rows of {cell.skill}: {cell.share}")
-    return evolve(look, number=share(cell.share.value))

@@ -136,10 +136,10 @@ def earned_lines(result: Result) -> list[str]:
 
 def skill_lines(result: Result) -> list[str]:
     """The scores on the rows of each skill, one line each, and their circuits."""
-    from scrub.report.skills import SKILLS_HEAD, matrix_lines, skill_row  # not where claims are listed
+    from scrub.report.skills import SKILLS_HEAD, skill_row  # not where claims are listed
 
     lines = ["", *table([SKILLS_HEAD, *(skill_row(skill.to_dict()) for skill in result.skills)], "  ")]
-    return lines + (["", *matrix_lines(result.matrix)] if result.matrix else [])
+    return lines + (["", *str(result.matrix).splitlines()] if result.matrix else [])
 
 
 def stability_lines(result: Result) -> list[str]:
