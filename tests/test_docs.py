@@ -39,6 +39,15 @@ def test_the_worked_example_of_the_idea() -> None:
         assert number in text
 
 
+def test_the_example_of_sub_skills() -> None:
+    text = (ROOT / "docs" / "skills.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(re.sub(r"^print.*$", "", code, flags=re.MULTILINE), names)
+    assert names["result"].verdict == "supported"
+    assert f"```text\n{names['matrix']}\n```" in text
+
+
 def test_the_readme_shows_two_commands_and_the_claim_as_it_stands() -> None:
     readme = (ROOT / "README.md").read_text()
     commands = [line for line in readme.splitlines() if line.startswith("pip install")]

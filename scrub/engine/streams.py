@@ -181,10 +181,8 @@ class SlotStream:
         assert self.change is not None
         # Exactly 0, not nearly: a row that lends to itself copies the same numbers, and their difference is 0 bit by
         # bit.
-        moved, held = (
-            (self.change != 0).any(1),
-            self.frames.held(Component.for_mlp(layer), self.slot, self.landed.stream),
-        )
+        moved = (self.change != 0).any(1)
+        held = self.frames.held(Component.for_mlp(layer), self.slot, self.landed.stream)
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
         self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
         x = self.frames.store.at(stream_at(time), self.slot, self._asked(self.contexts[:, 0]))

@@ -17,7 +17,10 @@ from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.left_out import LeftOut
 from scrub.score.power import DETECTABLE, Spread
+from scrub.score.skill_matrix import SkillMatrix
+from scrub.score.skill_score import SkillScore
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
+from scrub.score.stability import StabilityLine
 from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
@@ -64,7 +67,9 @@ class Result:
     `earned` is what each part of the claim earns; `left_out` which senders a claim that is not supported lacks most;
     `since` what changed since the last run of the claim, where runs
     are kept; `story` how far the story's answers are the model's own; `ceiling` what noise leaves, `holds` and
-    `interchange` what else the claim says of its parts.
+    `interchange` what else the claim says of its parts;
+    `stability` is the same claim asked in other ways, where that was asked for; `skills` are the scores on the rows
+    of each sub-skill that the claim names, `matrix` has their circuits, where these were asked for.
     """
 
     hypothesis: str
@@ -103,6 +108,9 @@ class Result:
     holds: tuple[PartScore, ...] = ()
     interchange: tuple[PartScore, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    stability: tuple[StabilityLine, ...] = ()
+    skills: tuple[SkillScore, ...] = ()
+    matrix: SkillMatrix | None = None
 
     @property
     def passed(self) -> bool:
@@ -142,6 +150,9 @@ class Result:
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "earned": [one.to_dict() for one in self.earned],
             "left_out": [one.to_dict() for one in self.left_out],
+            "skills": [skill.to_dict() for skill in self.skills],
+            "matrix": self.matrix.to_dict() if self.matrix else None,
+            "stability": [line.to_dict() for line in self.stability],
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],
             "adversary": self.adversary.to_dict() if self.adversary else None,

@@ -99,7 +99,7 @@ def full_claim() -> Hypothesis:
     made = names_claim(
         model="gpt2", data=Dataset.from_rows(rows), expect=scrub.recovers(0.7, any_swaps=True),
         rest_rows="even", within="length", seen=seen, through="mlps 0-2",
-        together=[("s1", "s2")], spare="2.0 doubled",
+        together=[("s1", "s2")], spare="2.0 doubled", skills="even",
         criteria=scrub.protocol(group="length", published="0.9 | 0.8\nsome rows"),
     )  # fmt: skip
     return made.foil("only to be frozen")
