@@ -40,11 +40,13 @@ if TYPE_CHECKING:
     from scrub.verbs.explain import explain as explain
     from scrub.verbs.freeze import freeze as freeze
     from scrub.verbs.interchange import interchange as interchange
+    from scrub.verbs.load import load as load
     from scrub.verbs.patch_paths import patch_paths as patch_paths
     from scrub.verbs.plan import plan as plan
     from scrub.verbs.power import power as power
     from scrub.verbs.propose import propose as propose
     from scrub.verbs.run_circuit import run_circuit as run_circuit
+    from scrub.verbs.save import save as save
     from scrub.verbs.sweep import sweep as sweep
     from scrub.verbs.test import test as test
 
@@ -61,11 +63,13 @@ _LATE = {
     "explain": "scrub.verbs.explain",
     "freeze": "scrub.verbs.freeze",
     "interchange": "scrub.verbs.interchange",
+    "load": "scrub.verbs.load",
     "patch_paths": "scrub.verbs.patch_paths",
     "plan": "scrub.verbs.plan",
     "power": "scrub.verbs.power",
     "propose": "scrub.verbs.propose",
     "run_circuit": "scrub.verbs.run_circuit",
+    "save": "scrub.verbs.save",
     "sweep": "scrub.verbs.sweep",
     "test": "scrub.verbs.test",
 }
