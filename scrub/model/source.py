@@ -65,8 +65,9 @@ def find(model: Any) -> Source:
     if callable(model) and not isinstance(model, type) and not hasattr(model, "forward"):  # a network is called, too
         return find(_made(model))
     raise ModelError(
-        f"model={type(model).__name__} is no model: give a name, a directory, a checkpoint (model.pt), 'zoo:induction', "
-        "a language model of Hugging Face's, a TransformerBridge, or a networkx.DiGraph of functions."
+        f"model={type(model).__name__} is no model: give a name, a directory, a checkpoint (model.pt), "
+        "'zoo:induction', a language model of Hugging Face's, a TransformerBridge, or a networkx.DiGraph of "
+        "functions."
     )
 
 

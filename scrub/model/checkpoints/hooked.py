@@ -1,8 +1,8 @@
 """HookedTransformer's layout, of TransformerLens 1 to 3: `blocks.0.attn.W_Q` is [head d_model d_head].
 
 What a HookedTransformer computes and a native model does not is put into the weights, exactly but for rounding:
-scores that are not divided by the root of d_head, or by the layer as well, are a factor of the queries; rotary angles of
-halves are angles of neighbours after the axes of queries and keys were exchanged; a gated MLP's b_in, which
+scores that are not divided by the root of d_head, or by the layer as well, are a factor of the queries; rotary
+angles of halves are angles of neighbours after the axes of queries and keys were exchanged; a gated MLP's b_in, which
 TransformerLens adds behind the gate, is a part of b_out.
 """
 

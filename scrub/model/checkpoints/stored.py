@@ -77,8 +77,8 @@ def _pickled(path: Path) -> Any:
             raise ModelError(f"{path} is damaged, or nothing that torch.save wrote.") from None
         raise ModelError(
             f"{path} holds Python objects beside tensors, and those are not opened, because opening them runs "
-            "what is in them. Save tensors alone, torch.save(model.state_dict(), ...), the configuration in a JSON file "
-            "beside it."
+            "what is in them. Save tensors alone, torch.save(model.state_dict(), ...), the configuration in a JSON "
+            "file beside it."
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
