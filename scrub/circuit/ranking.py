@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import floor, isnan
+from pathlib import Path
 from typing import Any, SupportsFloat
 
 from attrs import field, frozen
@@ -17,9 +18,10 @@ from scrub.anatomy.edges import Edge, Node, Part, parse_part
 from scrub.anatomy.graphs import ModelGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import COMPONENTS, EDGES, Circuit
+from scrub.circuit.files import read_scores
 from scrub.circuit.universe import every_edge, free_writers, slots_in
 from scrub.claims.plain import as_dict
-from scrub.errors import ClaimError, some
+from scrub.errors import ClaimError, path_of, some
 
 MIB = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # shares of all parts
 ROUNDING = 1e-6  # of the mean metric: F(M) and F(0) that are closer than that are equal
@@ -55,6 +57,11 @@ class PartRanking:
     def of(cls, scores: Mapping[Any, SupportsFloat], graph: ModelGraph | None = None) -> PartRanking:
         """From a dict; keys are parts or names, `{"embed -> 0.1.v": 0.3}`; each part of a name gets its score."""
         return cls((part, score) for key, score in scores.items() for part in _parts(key, graph))
+
+    @classmethod
+    def read(cls, file: str | Path, graph: ModelGraph | None = None) -> PartRanking:
+        """From a file of scores: MIB's importances, auto-circuit's, a table. Raises ClaimError."""
+        return cls(read_scores(path_of(file, "PartRanking.read(file)"), graph))
 
     @property
     def level(self) -> str:

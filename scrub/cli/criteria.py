@@ -78,6 +78,7 @@ def _sampled(command: Command) -> Command:
 @click.command(short_help="Judge circuits: faithful, complete, minimal?")
 @targeted
 @_protocol
+@click.option("--top", type=int, metavar="K", help="Of a --circuit FILE of scores, the K parts of the largest.")
 @click.option("--circuit", metavar="FILE|NAMES", help="Judge this circuit in the claim's setting: '9.6 9.9, mlp 0'.")
 @_sampled
 @on_model
@@ -85,9 +86,9 @@ def _sampled(command: Command) -> Command:
 @storing
 @reporting
 def criteria(
-    targets: tuple[str, ...], circuit: str | None, model: str | None, device: str | None, memory: str | None,
-    rows: int | None, draws: int | None, seed: int, random: int, budget: int | None, no_tests: bool, out: Path | None,
-    **protocol: str | None,
+    targets: tuple[str, ...], circuit: str | None, top: int | None, model: str | None, device: str | None,
+    memory: str | None, rows: int | None, draws: int | None, seed: int, random: int, budget: int | None,
+    no_tests: bool, out: Path | None, **protocol: str | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Judge the circuits of claims: faithfulness, completeness, minimality, and tests with p-values.
 
@@ -98,8 +99,10 @@ def criteria(
     from scrub.verbs.criteria import criteria as judge
 
     counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget)
+    if top is not None and circuit is None:
+        raise ClaimError(f"--top {top}: say of which file of scores, --circuit FILE.")
     given = {name: value for name, value in protocol.items() if value is not None}
-    chosen = None if circuit is None else _circuit(circuit)
+    chosen = None if circuit is None else _circuit(circuit, top)
     if chosen is not None:  # what is named says how it is run, unless the command line says otherwise
         given.setdefault("level", _level(chosen))
     found: Results = []
@@ -141,12 +144,14 @@ class _Ready:
         return f"the criteria above are kept in {self.run.folder}"
 
 
-def _circuit(given: str) -> Circuit | str:
+def _circuit(given: str, top: int | None) -> Circuit | str:
     """The circuit in a file; names are left as they are, to be read with the model's own names at hand."""
     from scrub.circuit.circuit import Circuit
 
     if is_file(given):
-        return Circuit.read(given)
+        return Circuit.read(given, top=top)
+    if top is not None:
+        raise ClaimError(f"--top {top}: {given} is no file of scores.")
     if Path(given).suffix in _FILES:
         raise ClaimError(f"--circuit {given}: no such file, and no name of a part.")
     return given
