@@ -75,7 +75,7 @@ def test_the_best_of_scores_are_a_circuit(tmp_path: Path) -> None:
     for top in (0, 4, True):
         with pytest.raises(ClaimError, match=f"top {top}: it has scores of 3 parts; take 1 to 3"):
             Circuit.read(file, top=top)
-    with pytest.raises(ClaimError, match="it has no scores.*read as heads.*Scores are in\n.*auto-circuit"):
+    with pytest.raises(ClaimError, match=r"(?s)it has no scores.*read as heads.*Scores are in.*auto-circuit"):
         Circuit.read(stored(tmp_path, [[9, 9]]), top=1)
     with pytest.raises(ClaimError, match="no column 'score'"):
         Circuit.read(stored(tmp_path, "layer,head\n9,6\n"), top=1)
@@ -120,7 +120,7 @@ def test_circuits_are_written_in_the_forms_of_others(tmp_path: Path) -> None:
         "in_graph": True,
     }
     graph = nx.node_link_graph(json.loads((tmp_path / "node-link").read_text()), edges="edges")
-    assert graph.is_multigraph() and graph.number_of_edges("7.3", "9.9") == 2
+    assert graph.number_of_edges("7.3", "9.9") == 2
     stored(tmp_path, nx.node_link_data(graph, edges="edges"), "again")
     assert Circuit.read(tmp_path / "again") == placed
     heads = Circuit.parse("9.6 9.9 @ END")
