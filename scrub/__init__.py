@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from scrub.claims.thaw import thaw as thaw
     from scrub.model.resolve import check as check
     from scrub.verbs.compare import compare as compare
+    from scrub.verbs.cpr_cmd import cpr_cmd as cpr_cmd
     from scrub.verbs.criteria import criteria as criteria
     from scrub.verbs.diff import diff as diff
     from scrub.verbs.explain import explain as explain
@@ -58,6 +59,7 @@ _LATE = {
     "thaw": "scrub.claims.thaw",
     "check": "scrub.model.resolve",
     "compare": "scrub.verbs.compare",
+    "cpr_cmd": "scrub.verbs.cpr_cmd",
     "criteria": "scrub.verbs.criteria",
     "diff": "scrub.verbs.diff",
     "explain": "scrub.verbs.explain",

@@ -145,6 +145,32 @@ class Curve:
         )
 
 
+@frozen
+class Areas:
+    """CPR of a ranking by signed scores and CMD by absolute ones, each with its curve."""
+
+    signed: Curve
+    absolute: Curve
+    provenance: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+
+    @property
+    def cpr(self) -> float | None:
+        """The circuit performance ratio, by signed scores. None where undefined."""
+        return self.signed.cpr
+
+    @property
+    def cmd(self) -> float | None:
+        """The circuit-model distance, by absolute scores; 0 is best. None where undefined."""
+        return self.absolute.cmd
+
+    def to_dict(self) -> dict[str, Any]:
+        curves = {"signed": self.signed.to_dict(), "absolute": self.absolute.to_dict()}
+        return {"cpr": self.cpr, "cmd": self.cmd, **curves, "provenance": self.provenance}
+
+    def __str__(self) -> str:
+        return f"{self.signed}\n{self.absolute}"
+
+
 def _area(points: Sequence[tuple[float, float | None]]) -> float | None:
     """By trapezoids, on linear shares."""
     total = 0.0

@@ -9,9 +9,12 @@ from typing import Any
 import networkx as nx
 import pytest
 
+import scrub
 from circuit_file_cases import names, refused, stored
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.ranking import PartRanking
+from scrub.claims.dataset import Dataset
+from scrub.claims.metric import Metric
 from scrub.errors import ClaimError
 
 SCORES = {"MLP 2->A5.2.Q": 0.1, "Resid Start->A0.0.K": -0.7, "A5.2->Resid End": 0.3}
@@ -132,3 +135,25 @@ def test_circuits_are_written_in_the_forms_of_others(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(ClaimError, match=told):
             one.write(tmp_path / "none", format=form)
+
+
+def test_a_file_of_scores_gives_both_areas_of_mib(tmp_path: Path) -> None:
+    """On a graph by hand, 3 a + b, of which half of the edges make 3 of 4."""
+    graph = nx.DiGraph()
+    graph.add_nodes_from("ab")
+    graph.add_node("h", function=lambda a: 3 * a)
+    graph.add_node("g", function=lambda b: b)
+    graph.add_node("out", function=lambda h, g: h + g)
+    graph.add_edges_from([("a", "h"), ("b", "g"), ("h", "out"), ("g", "out")])
+    rows = [{"tokens": [], "positions": {}, "columns": {"a": 1.0, "b": 1.0}} for _ in range(3)]
+    file = stored(tmp_path, "edge,score\na -> h,2\nh -> out,2\nb -> g,-1\ng -> out,-1\n")
+    found = scrub.cpr_cmd(
+        file, model=graph, data=Dataset.from_rows(rows), metric=Metric(total), ablation="zero", sizes=[0.5, 1]
+    )
+    assert [point.f for point in found.signed.points] == [0.75, 1]
+    assert (found.cpr, found.cmd) == (pytest.approx(0.4375), pytest.approx(0.0625))
+    assert "CPR 0.438" in str(found)
+
+
+def total(output: Any, row: Any) -> float:
+    return float(output)
