@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import pytest
+from click.testing import CliRunner
 
 import scrub
 from circuit_file_cases import names, refused, stored
@@ -15,6 +17,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.ranking import PartRanking
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import Metric
+from scrub.cli.group import main
 from scrub.errors import ClaimError
 
 SCORES = {"MLP 2->A5.2.Q": 0.1, "Resid Start->A0.0.K": -0.7, "A5.2->Resid End": 0.3}
@@ -157,3 +160,17 @@ def test_a_file_of_scores_gives_both_areas_of_mib(tmp_path: Path) -> None:
 
 def total(output: Any, row: Any) -> float:
     return float(output)
+
+
+def test_the_command_line_takes_scores(tmp_path: Path) -> None:
+    names_file = str(Path(scrub.__file__).parents[1] / "hypotheses" / "names.py")
+    file, run = str(stored(tmp_path, mib(3, 4))), CliRunner().invoke
+    found = run(main, ["criteria", names_file, "--ranking", file, "--through", "", "--rows", "4"])
+    assert found.exit_code == 0, found.output
+    assert "of 262 edges by signed scores" in found.output
+    for more, told in (
+        (["--ranking", file, "--circuit", "9.9"], "run by itself"), (["--top", "3"], "say of which file of scores"),
+        (["--circuit", "1.1", "--top", "3"], "is no file of scores"),
+        (["--circuit", file], "take the best|say how many are, top=K"),
+    ):  # fmt: skip
+        assert re.search(told, run(main, ["criteria", names_file, *more]).output)
