@@ -165,12 +165,13 @@ def total(output: Any, row: Any) -> float:
 def test_the_command_line_takes_scores(tmp_path: Path) -> None:
     names_file = str(Path(scrub.__file__).parents[1] / "hypotheses" / "names.py")
     file, run = str(stored(tmp_path, mib(3, 4))), CliRunner().invoke
-    found = run(main, ["criteria", names_file, "--ranking", file, "--through", "", "--rows", "4"])
+    heads = str(stored(tmp_path, "node,score\n1.1,2\n0.1,-1\n", "heads.csv"))
+    found = run(main, ["criteria", names_file, "--ranking", heads, "--rows", "4"])
     assert found.exit_code == 0, found.output
-    assert "of 262 edges by signed scores" in found.output
+    assert "of 13 components by signed scores" in found.output
     for more, told in (
         (["--ranking", file, "--circuit", "9.9"], "run by itself"), (["--top", "3"], "say of which file of scores"),
         (["--circuit", "1.1", "--top", "3"], "is no file of scores"),
-        (["--circuit", file], "take the best|say how many are, top=K"),
+        (["--circuit", file], "empty circuit: none of its 262 edges is in_graph.*top=K"),
     ):  # fmt: skip
         assert re.search(told, run(main, ["criteria", names_file, *more]).output)

@@ -37,9 +37,14 @@ def parts_of_graph(data: Mapping[Any, Any], graph: ModelGraph | None = None) -> 
     _whole_components(nodes)
     parts = gather((Entry("nodes", name) for name in nodes), FORM, _node)
     assert not parts, "nodes are checked, the edges are the circuit"
-    parts = gather((Entry("edges", item) for item in edges.items()), FORM, _edge)
+    found = gather((Entry("edges", item) for item in edges.items()), FORM, _edge)
+    if edges and not found and all(isinstance(value, dict) and "score" in value for value in edges.values()):
+        raise ClaimError(
+            f"an empty circuit: none of its {len(edges)} edges is in_graph, but all have scores: "
+            "say how many are, top=K."
+        )
     sizes = [(name, cfg[name]) for name in _SIZES if type(cfg.get(name)) is int]
-    return Parts(tuple(part for part in parts if isinstance(part, Edge)), made_for=tuple(sizes))
+    return Parts(tuple(part for part in found if isinstance(part, Edge)), made_for=tuple(sizes))
 
 
 def _mapping(data: Mapping[Any, Any], key: str) -> Mapping[Any, Any]:
