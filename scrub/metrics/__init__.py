@@ -85,7 +85,7 @@ def _largest(values: Float[Tensor, "*c n k"], there: Bool[Tensor, "n k"]) -> Flo
     return values.masked_fill(~there, -torch.inf).amax(-1)
 
 
-_REDUCED = dict(zip(("", *REDUCTIONS), (_log_sum, _mean, _largest), strict=True))
+_REDUCED: dict[str, Callable[..., Tensor]] = dict(zip(("", *REDUCTIONS), (_log_sum, _mean, _largest), strict=True))
 
 
 @frozen(eq=False)

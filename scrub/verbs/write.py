@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.metric import Metric
 from scrub.claims.protocol import Protocol
 from scrub.errors import ClaimError, ScrubError
 from scrub.storage import files
@@ -44,6 +45,11 @@ def claim_setting(
 
     if not {"head", "q", "k", "v"}.intersection(wanted.kinds):
         raise ClaimError(f"write={target}: a claim is begun with heads: leave nodes= out, or add 'heads'.")
+    if isinstance(setup.metric, Metric):
+        raise ClaimError(
+            f"write={target}: metric {setup.metric} is a function, which a file of a claim cannot take over: use a "
+            "built-in metric, such as 'logit_diff(a, b)', or leave write= out."
+        )
     options = {} if hypothesis is None else hypothesis.options.deviations()
     seen = tuple(sorted({*options.pop("seen", ()), *setup.seen}))
     options.pop("together", None)  # it names variables of the other story

@@ -14,7 +14,7 @@ import scrub
 from scrub.claims.collect import collect
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import Metric, NamedMetric, parse_metric
-from scrub.errors import MetricError
+from scrub.errors import ClaimError, MetricError
 from scrub.metrics import Arguments, References, find
 from scrub.score.metrics import apply, differentiable
 from scrub.zoo import vocabulary
@@ -76,7 +76,7 @@ def names_margin(logits: Tensor, row: Any) -> Tensor:
     return logits[WORDS.index(row.columns["io"])] - logits[WORDS.index(row.columns["s1"])]
 
 
-def test_proposals_follow_a_metric_of_ones_own() -> None:
+def test_proposals_follow_a_metric_of_ones_own(tmp_path: Path) -> None:
     """The same ranking as by the built-in metric that it repeats; a metric of numpy's is refused."""
     claim = next(h for h in collect([str(GALLERY / "names.py")]).hypotheses if not h.foil_reason)
     asked: dict[str, Any] = {"method": "eap", "rows": 8, "verify": 2, "draws": 0, "edges": False}
@@ -85,5 +85,7 @@ def test_proposals_follow_a_metric_of_ones_own() -> None:
     ))  # fmt: skip
     scores = [{node.node: node.score for node in found.nodes} for found in (own, named)]
     assert scores[0] == pytest.approx(scores[1], rel=1e-4, abs=1e-5)
+    with pytest.raises(ClaimError, match="is a function, which a file of a claim cannot take over"):
+        scrub.propose(claim.but(metric=Metric(names_margin, torch=True), predicts="io"), write=tmp_path / "c.py")
     with pytest.raises(MetricError, match="compute it by torch, Metric"):
         scrub.propose(claim.but(metric=Metric(names_margin), predicts="io"), **asked)
