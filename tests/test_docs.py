@@ -48,6 +48,13 @@ def test_the_example_of_sub_skills() -> None:
     assert f"```text\n{names['matrix']}\n```" in text
 
 
+@pytest.mark.parametrize("page", ["metrics", "checkpoints"])
+def test_the_blocks_of_a_page_run(page: str) -> None:
+    names: dict[str, Any] = {}
+    for code in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(), re.DOTALL):
+        exec(code, names)
+
+
 def test_the_readme_shows_two_commands_and_the_claim_as_it_stands() -> None:
     readme = (ROOT / "README.md").read_text()
     commands = [line for line in readme.splitlines() if line.startswith("pip install")]

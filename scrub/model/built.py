@@ -92,7 +92,7 @@ def _part(owner: Any, *names: str) -> Any:
 
 def refuse_not_finite(module: nn.Module, title: str) -> None:
     """Raises ModelError naming the tensors of a model that hold NaN or infinite numbers."""
-    found = {_own_name(name): _not_finite(parameter) for name, parameter in module.named_parameters()}
+    found = {own_name(name): _not_finite(parameter) for name, parameter in module.named_parameters()}
     if bad := [f"{name} ({count} of its numbers)" for name, count in found.items() if count]:
         raise ModelError(
             f"the weights of {title} are broken: NaN or infinite are {some(bad, 3)}. Take an undamaged file; half "
@@ -107,7 +107,7 @@ def _not_finite(parameter: torch.Tensor) -> int:
     return int((~torch.isfinite(parameter)).sum())
 
 
-def _own_name(name: str) -> str:
+def own_name(name: str) -> str:
     """The name of a parameter without the wrappers that TransformerLens put around modules."""
     return name.replace("._original_component", "")
 

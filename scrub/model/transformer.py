@@ -131,7 +131,9 @@ def _with_joint_biases(module: nn.Module) -> None:
 
 
 def wrapped(module: Any) -> Any:
-    """A TransformerBridge around a Hugging Face model that somebody holds: it shares the tensors and nothing else.
+    """A TransformerBridge around a module that somebody holds: it shares the tensors and nothing else.
+
+    The module is Hugging Face's, or that of one of TransformerLens' native models.
 
     Raises ModelError when TransformerLens does not know the architecture.
     """
@@ -141,7 +143,12 @@ def wrapped(module: Any) -> Any:
         )
     # TransformerLens changes what it wraps, twice-wrapped models not being right any more.
     tensors = [*module.parameters(), *module.buffers()]
-    return bridge_of(copy.deepcopy(module, {id(tensor): tensor for tensor in tensors}), called(module))
+    own = copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
+    if hasattr(module, "config"):
+        return bridge_of(own, called(module))
+    from transformer_lens.model_bridge.sources import build_bridge_from_module
+
+    return build_bridge_from_module(own, "TransformerLensNative", tl_config=module.cfg, model_name="native").eval()
 
 
 def called(module: Any) -> str:
@@ -159,10 +166,48 @@ def native_bridge(config: Mapping[str, Any], state: dict[str, Tensor], name: str
     # generator when they are built.
     with torch.random.fork_rng(devices=[]):
         made = boot(TransformerBridgeConfig(**config, init_weights=False), model_name=name)
+    carried = {key: value.float() for key, value in state.items()}
+    _with_gated_biases(made, carried)
+    own = made.state_dict()
     # The head of a native model has no bias; the bridge lists a zero one, which no file needs to store.
-    missing = {key: value for key, value in made.state_dict().items() if key == "unembed.bias"}
-    made.load_state_dict({**missing, **{key: value.float() for key, value in state.items()}}, strict=True)
+    missing = {key: value for key, value in own.items() if key == "unembed.bias"}
+    carried = {**missing, **carried}
+    _refuse_unfit(own, carried, name)
+    made.load_state_dict(carried, strict=True)
     return made.eval()
+
+
+def _with_gated_biases(made: Any, state: Mapping[str, Tensor]) -> None:
+    # Native gated MLPs have no biases, those of a HookedTransformer have: torch's layers add one where it is there.
+    for layer, block in enumerate(made.blocks):
+        if made.cfg.gated_mlp and (bias := state.get(f"blocks.{layer}.mlp.out.bias")) is not None:
+            block.mlp.out.original_component.bias = nn.Parameter(torch.zeros_like(bias), requires_grad=False)
+
+
+def _refuse_unfit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], name: str) -> None:
+    """Raises ModelError naming the weights that are missing, not used, or of another shape."""
+    lacking, more = (sorted(a.keys() - b.keys()) for a, b in ((own, given), (given, own)))
+    wrong = [
+        f"{key} is of shape {tuple(given[key].shape)}, not {tuple(own[key].shape)}"
+        for key in own.keys() & given.keys()
+        if own[key].shape != given[key].shape
+    ]
+    found = [f"{some(lacking, 3)} missing"] if lacking else []
+    found += [f"{some(more, 3)} would not be used"] if more else []
+    found += sorted(wrong)[:3]
+    if found:
+        raise ModelError(f"the weights of {name} do not fit its configuration: {'; '.join(found)}.")
+
+
+def renamed(config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a HookedTransformer under the names, and in the shapes, of a native model. Raises ModelError."""
+    from transformer_lens.config import TransformerBridgeConfig
+    from transformer_lens.conversion_utils import convert_tl_checkpoint
+
+    try:
+        return convert_tl_checkpoint(state, TransformerBridgeConfig(**config))
+    except ValueError as error:
+        raise ModelError(str(error).removeprefix("convert_tl_checkpoint: ")) from None
 
 
 def official_name(name: str) -> str:
