@@ -138,17 +138,40 @@ def _work(
     claim: Claim, graph: TransformerGraph, program: Program, number: int, step: Leaf | Stream | SiteShape
 ) -> int:
     """Multiply-adds of one context of a step."""
-    s, length = graph.shape, int(np.median(claim.data.lengths))
+    length = int(np.median(claim.data.lengths))
     if isinstance(step, Leaf):
         return 0
     if isinstance(step, Stream):
         until = max(program.times.get(number, (0,)))
-        positions = 1 if step.slot is not None else length
-        landing = len(step.landings) * s.d_head * s.d_model
-        through = len(passed_mlps(claim, graph, until)) * _mlp_work(graph)
-        heads = sum(map(len, passed_heads(claim, until).values())) * (4 * s.d_model + 2 * length) * s.d_head
-        return landing + positions * (through + heads)
+        return _stream_work(claim, len(step.landings), until, 1 if step.slot is not None else length)
     return sum(_component_work(graph, component, step, length) for component in step.components)
+
+
+def _stream_work(claim: Claim, landings: int, until: int, positions: int) -> int:
+    """Multiply-adds of what lands and, at so many positions, of all that is passed through before a moment."""
+    graph = claim.graph
+    assert isinstance(graph, TransformerGraph)
+    s, length = graph.shape, int(np.median(claim.data.lengths))
+    mlps = len(passed_mlps(claim, graph, until)) * _mlp_work(graph)
+    heads = sum(map(len, passed_heads(claim, until).values())) * (4 * s.d_model + 2 * length) * s.d_head
+    return landings * s.d_head * s.d_model + positions * (mlps + heads)
+
+
+def work_of(claim: Claim, program: Program, node: Occurrence) -> int:
+    """Multiply-adds of one call of an occurrence, and of what its channels see; on a graph how many components."""
+    if not isinstance(claim.graph, TransformerGraph):
+        return len(node.placed.site.components)
+    made = [program.steps[number] for number in program.parts[node.path]]
+    seen = {number for step in made if isinstance(step, SiteShape) for i in step.inputs for _, number in i.streams}
+    return sum(_work(claim, claim.graph, program, n, program.steps[n]) for n in {*program.parts[node.path], *seen})
+
+
+def gift_work(claim: Claim, node: Occurrence, gifts: int, everywhere: bool) -> int:
+    """What a call of an occurrence costs more, at most, where it is given so many values through one channel."""
+    if not isinstance(claim.graph, TransformerGraph):
+        return gifts
+    until = max(claim.graph.order(component) for component in node.placed.site.components)
+    return _stream_work(claim, gifts, until, int(np.median(claim.data.lengths)) if everywhere else 1)
 
 
 def _component_work(graph: TransformerGraph, component: Component, step: SiteShape, length: int) -> int:

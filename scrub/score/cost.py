@@ -92,7 +92,7 @@ def few_draws(draws: int) -> int:
 
 @frozen
 class Spending:
-    """What may be spent on what a claim leaves out: evaluations of sites, a share of the claim's own in each step.
+    """What may be spent on what a claim leaves out: in each step a share of what the claim's own draws cost.
 
     Of the senders that gain most on a few calls so many are `measured`, on `rows` rows x `draws`
     draws (None: all that are asked).

@@ -6,15 +6,16 @@ the same draws, and the best are measured: every gain that is told is exact on t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 from attrs import evolve, frozen
 
-from scrub.anatomy.positions import OTHER, Slot
+from scrub.anatomy.positions import OTHER
 from scrub.anatomy.transformer import TransformerGraph
+from scrub.engine.cost import gift_work, work_of
 from scrub.engine.given import Gift, left_out_of, with_gifts, with_own_rest
 from scrub.engine.on_transformer import TransformerRows
 from scrub.engine.plan import compile_tree
@@ -26,6 +27,7 @@ from scrub.score.sample import ClaimBench
 from scrub.score.taken import Places, Taken
 
 T = TypeVar("T")
+Group = tuple[Gift, ...]  # of one occurrence
 Phase = Callable[[str, int], None]  # hears of what comes next, and of how many calls that takes
 LEAST_EVALUATED = 1_000  # sites, however small the sample
 ASKED_DRAWS = 20  # as many as an enumeration counts for
@@ -40,13 +42,11 @@ def what_is_left_out(taken: Taken, effort: Spending, phase: Phase = lambda name,
     if taken.samples.random.mean() == taken.samples.top.mean():
         return ()
     search = _Search(taken, effort, phase)
-    nodes = {node.path: node for node in taken.bench.tree.walk()}
-    gifts = [gift for path in search.costly() for gift in left_out_of(taken.bench.claim, nodes[path])]
-    gifts = search.paid(gifts, LEAST)
-    search, gifts = search.able(gifts)
+    gifts = [gift for path in search.costly() for gift in left_out_of(taken.bench.claim, search.nodes[path])]
+    search, gifts = search.able(search.paid(gifts))
     best = search.screened(gifts)
-    gains = search.given("measured", best, taken.everyone[: effort.rows], effort.draws)
-    found = [_told(taken.bench, nodes[g.path], g, gain) for g, gain in zip(best, gains, strict=True) if gain > WORTH]
+    gains = zip(best, search.measured(best), strict=True)
+    found = [_told(taken.bench, search.nodes[gift.path], gift, gain) for gift, gain in gains if gain > WORTH]
     return tuple(sorted(found, key=lambda one: (-one.gain, one.path, one.channel, one.sender, str(one.at))))
 
 
@@ -57,49 +57,61 @@ def _told(bench: ClaimBench, node: Occurrence, gift: Gift, gain: float) -> LeftO
 
 @frozen(eq=False, slots=False)
 class _Search:
-    """Senders that are given one by one; what a change costs is how many occurrences are evaluated anew."""
+    """Senders that are given, each alone or several together, and what that costs."""
 
     taken: Taken
     effort: Spending
     phase: Phase
 
     @cached_property
-    def depths(self) -> dict[str, int]:
-        """Of every occurrence how many are evaluated anew where it is changed: it, and all that read it."""
-        return dict(_depths(self.taken.bench.tree, 1))
+    def nodes(self) -> dict[str, Occurrence]:
+        return {node.path: node for node in self.taken.bench.tree.walk()}
 
-    @property
+    @cached_property
+    def works(self) -> dict[str, int]:
+        """Of every occurrence what is computed anew for a call where it is changed: it, and all that read it."""
+        return dict(_summed(self.taken.bench, self.taken.bench.tree, 0))
+
+    @cached_property
     def budget(self) -> int:
+        """What a step may cost: a share of the claim's own draws, or `LEAST_EVALUATED` of its sites."""
         draws = ASKED_DRAWS if self.taken.exact else self.taken.samples.scrubbed.shape[1]
-        own = len(self.depths) * len(self.taken.everyone) * draws
-        return max(LEAST_EVALUATED, int(self.effort.share * own))
+        bench, calls = self.taken.bench, len(self.taken.everyone) * draws
+        own = sum(work_of(bench.claim, bench.program, node) for node in self.nodes.values())
+        return max(int(self.effort.share * own * calls), LEAST_EVALUATED * own // len(self.nodes))
+
+    def work(self, group: Group) -> int:
+        """What a call costs with some gifts."""
+        node = self.nodes[group[0].path]
+        return self.works[node.path] + gift_work(self.taken.bench.claim, node, len(group), group[0].at == OTHER)
 
     def costly(self) -> list[str]:
         """The occurrences whose rest costs more than `WORTH`, the costliest first.
 
         A rest that is no row is not undone: all occurrences are asked, those nearest the answer first.
         """
-        nearest = sorted((n.path for n in self.taken.bench.tree.walk() if not n.leaf), key=lambda p: self.depths[p])
+        nearest = sorted((path for path, node in self.nodes.items() if not node.leaf), key=lambda p: p.count("/"))
         if self.taken.bench.claim.options.pseudo:
             return nearest
         at = self.taken.everyone[:QUICK_ROWS]
-        asked = self._affordable(nearest, nearest, len(at))
+        asked = nearest[: self._affordable([self.works[path] * len(at) for path in nearest])]
         roots = [with_own_rest(self.taken.bench.tree, path) for path in asked]
-        gains = self._gains("what rests cost", roots, at, 1)
+        self.phase("what rests cost", len(roots) * len(at))
+        gains = self._gains(roots, at, 1)
         costs = {path: gain for path, gain in zip(asked, gains, strict=True) if gain > WORTH}
         return sorted(costs, key=lambda path: -costs[path])
 
-    def paid(self, gifts: Sequence[Gift], calls: int) -> list[Gift]:
-        """The first gifts, as many as may be paid for on so many calls; a layer stands for its heads."""
-        layers = {_layer(gift) for gift in gifts if gift.sender.traits.attends and not gift.sender.traits.by_unit}
-        single = {gift for gift in gifts if gift.sender.traits.is_head and _layer(gift) in layers}
-        kept = self._affordable(*_with_paths([gift for gift in gifts if gift not in single]), calls)
-        paid = {_layer(gift) for gift in kept}
-        return [*kept, *(gift for gift in gifts if gift in single and _layer(gift) in paid)]
+    def paid(self, gifts: Sequence[Gift]) -> list[Gift]:
+        """The first gifts, as many as the budget pays for where what is of one layer is given together."""
+        layers = list(_layers(gifts))
+        return [gift for layer in layers[: self._count(layers, LEAST)] for gift in layer]
 
-    def _affordable(self, items: Sequence[T], paths: Sequence[str], calls: int) -> list[T]:
-        spent = np.cumsum([self.depths[path] * calls for path in paths])
-        return list(items[: int((spent <= self.budget).sum())])
+    def _count(self, groups: Sequence[Group], calls: int) -> int:
+        return self._affordable([self.work(group) * calls for group in groups])
+
+    def _affordable(self, works: Sequence[int]) -> int:
+        """How many can be paid for, the first ones; one at least."""
+        return max(1, int((np.cumsum(works) <= self.budget).sum()))
 
     def able(self, gifts: Sequence[Gift]) -> tuple[_Search, list[Gift]]:
         """With all that gifts need of the rows: the pool is run once more, keeping it where it fits."""
@@ -116,49 +128,62 @@ class _Search:
         return evolve(self, taken=evolve(self.taken, bench=evolve(bench, rows=rows))), kept
 
     def screened(self, gifts: Sequence[Gift]) -> Sequence[Gift]:
-        """The gifts that gain most on a few calls: heads of a layer together first, then each of the best layers."""
-        whole = [gift for gift in gifts if gift.sender.traits.attends and not gift.sender.traits.by_unit]
-        layers = {_layer(gift): gift for gift in whole}
-        single = [gift for gift in gifts if gift.sender.traits.is_head and _layer(gift) in layers]
-        coarse = self._best([gift for gift in gifts if gift not in set(single)])
-        return self._best([*coarse, *(gift for gift in single if layers[_layer(gift)] in coarse)])
+        """The gifts that gain most on a few calls, as many as are measured.
 
-    def _best(self, gifts: Sequence[Gift]) -> Sequence[Gift]:
-        """As many as are measured, where there are more."""
+        Where not each of them can be paid for, only those of the layers that gain most together.
+        """
         if len(gifts) <= self.effort.measured:
             return gifts
-        rows = self.budget // sum(self.depths[gift.path] for gift in gifts)
+        rows = self.budget // max(1, sum(self.work((gift,)) for gift in gifts))
         at = self.taken.everyone[: max(LEAST, min(QUICK_ROWS, rows))]
-        gains = self.given("screened", gifts, at, 1)
-        order = np.argsort(-np.array(gains), kind="stable")[: self.effort.measured]
-        return [gifts[i] for i in order if gains[i] > 0]
+        if rows < len(at):
+            ahead = [(gift,) for layer in self._best(_layers(gifts), at) for gift in layer]
+            gifts = [gift for (gift,) in ahead[: self._count(ahead, len(at))]]
+        return [gift for (gift,) in self._best([(gift,) for gift in gifts], at)][: self.effort.measured]
 
-    def given(self, name: str, gifts: Sequence[Gift], at: Places, few: int | None) -> list[float]:
-        """What is recovered more with each gift."""
-        return self._gains(name, [with_gifts(self.taken.bench.tree, [gift]) for gift in gifts], at, few)
+    def _best(self, groups: Sequence[Group], at: Places) -> list[Group]:
+        """Those that gain anything, the best first."""
+        self.phase("screened", len(groups) * len(at))
+        gains = dict(zip(groups, self._given(groups, at, 1), strict=True))
+        return sorted((group for group in groups if gains[group] > 0), key=lambda group: -gains[group])
 
-    def _gains(self, name: str, roots: Sequence[Occurrence], at: Places, few: int | None) -> list[float]:
+    def measured(self, gifts: Sequence[Gift]) -> list[float]:
+        """What is recovered more with each gift, on as many rows and draws as are asked for."""
+        at, few = self.taken.everyone[: self.effort.rows], self.effort.draws
+        self.phase("measured", len(gifts) * len(at) * len(self.taken.draws[:few]))
+        return self._given([(gift,) for gift in gifts], at, few)
+
+    def _given(self, groups: Sequence[Group], at: Places, few: int | None) -> list[float]:
+        return self._gains([with_gifts(self.taken.bench.tree, _once(group)) for group in groups], at, few)
+
+    def _gains(self, roots: Sequence[Occurrence], at: Places, few: int | None) -> list[float]:
         """What is recovered more by each changed claim; nothing where it cannot be run."""
         samples, draws = self.taken.samples, self.taken.draws[:few]
-        self.phase(name, len(roots) * len(at) * len(draws))
         table = self.taken.changed(roots, at, draws)
         gains = (self.taken.whole(draws)[at].mean() - table.mean(0)) / (samples.random.mean() - samples.top.mean())
         return np.nan_to_num(gains, nan=0.0, posinf=0.0, neginf=0.0).tolist()
 
 
-def _with_paths(gifts: list[Gift]) -> tuple[list[Gift], list[str]]:
-    return gifts, [gift.path for gift in gifts]
+def _layers(gifts: Sequence[Gift]) -> list[Group]:
+    """What one channel reads of one layer at one slot."""
+    found: dict[Hashable, Group] = {}
+    for gift in gifts:
+        where = gift.path, gift.channel, gift.at, gift.sender.layer
+        found[where] = (*found.get(where, ()), gift)
+    return list(found.values())
 
 
-def _layer(gift: Gift) -> tuple[str, str, Slot | None, int | None]:
-    """Where the heads of one layer are read together."""
-    return gift.path, gift.channel, gift.at, gift.sender.layer
+def _once(group: Group) -> Group:
+    """Without heads where all heads of their layer are given as one."""
+    whole = any(gift.sender.traits.attends and not gift.sender.traits.is_head for gift in group)
+    return tuple(gift for gift in group if not (whole and gift.sender.traits.is_head))
 
 
-def _depths(node: Occurrence, depth: int) -> Iterator[tuple[str, int]]:
-    yield node.path, depth
+def _summed(bench: ClaimBench, node: Occurrence, above: int) -> Iterator[tuple[str, int]]:
+    own = above + work_of(bench.claim, bench.program, node)
+    yield node.path, own
     for child in node.children:
-        yield from _depths(child, depth + 1)
+        yield from _summed(bench, child, own)
 
 
 def _fits(bench: ClaimBench, rows: TransformerRows) -> bool:

@@ -14,17 +14,21 @@ from score.cases import ERROR, bench_of, claim_of, graph, rows_of
 from scrub import Hypothesis, nodes
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
+from scrub.claims.collect import collect
 from scrub.engine.given import Gift
 from scrub.engine.unroll import unroll
+from scrub.model.memory import Backend
 from scrub.model.resolve import sound
 from scrub.report.left_out import left_out_lines
 from scrub.report.page.sections.breaks import _left_out
 from scrub.report.text import result_text
-from scrub.score.cost import FULL
-from scrub.score.giving import what_is_left_out
+from scrub.score import giving
+from scrub.score.cost import FULL, Spending
+from scrub.score.giving import _Search, what_is_left_out
 from scrub.score.left_out import LeftOut
 from scrub.score.sample import sample
 from scrub.score.taken import Taken
+from scrub.verbs import setup
 
 SUM = graph(h=lambda x: 10 * x, out=lambda h, y, z: h + y + 0 * z)
 CHAIN = graph(h=lambda x: 10 * x, g=lambda y, z: y + 0 * z, out=lambda h, g: h + g)
@@ -95,3 +99,24 @@ def test_heads_of_a_layer_are_told_together_and_one_alone_where_it_gains_as_much
     together = "found.q reads heads 0.0-0.3 @ END, which the claim leaves out: 0.29"
     assert lines(head, ONE, mlp) == [together, "answer reads mlp 0 @ END, which the claim leaves out: 0.05"]
     assert lines(ONE, evolve(head, gain=0.28)) == ["found.q reads head 0.2 @ END, which the claim leaves out: 0.28"]
+
+
+def test_however_many_senders_a_model_has_a_step_costs_no_more_than_its_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a layer with claimed heads each other head is a sender of its own; it is told of no fewer for that."""
+    claim, source = sound(collect(["hypotheses/names.py::no_query"]).hypotheses[0], None)
+    bench = setup.bench_of(claim, source, setup.weights_of(source, claim.data, Backend()))
+    taken = Taken(bench, sample(bench, np.flatnonzero(bench.claim.scored)[:16], 8, 0), 0)
+    monkeypatch.setattr(giving, "LEAST_EVALUATED", 1)
+    steps: list[float] = []
+    given = _Search._given
+
+    def counted(self: _Search, groups: Any, at: Any, few: Any) -> list[float]:
+        steps.append(sum(map(self.work, groups)) * len(at) / self.budget)
+        return given(self, groups, at, few)
+
+    monkeypatch.setattr(_Search, "_given", counted)
+    assert what_is_left_out(taken, Spending(0.5, 3, 16, 2))
+    assert len(steps) == 3  # layers, senders of the best, those that are measured
+    assert max(steps[:2]) <= 1
