@@ -28,7 +28,6 @@ from scrub.engine.without import bare
 from scrub.model.resolve import sound
 from scrub.model.transformer import adapt, bridge_of
 from scrub.model.weights import Transformer
-from scrub.score.controls import shuffled
 from scrub.score.cost import QUICK, Budget
 from scrub.score.explain import quick_effects
 from scrub.score.giving import what_is_left_out
@@ -36,10 +35,13 @@ from scrub.score.measure import TransformerAnswers
 from scrub.score.parts import what_parts_earn
 from scrub.score.sample import ClaimBench, compile_claim, sample
 from scrub.score.taken import Taken
-from scrub.verbs.setup import references
+from scrub.score.trial import Trial
+from scrub.verbs.setup import OpenedModel, references
+from scrub.verbs.verdict import judged
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIM = ROOT / "hypotheses" / "ioi.py"
+CLAIMED, OTHERS = ((9, 6), (9, 9), (10, 0)), ((9, 1), (9, 2), (10, 3))  # heads; a verdict: supported, refuted
 LENGTH, DRAWS, ROUNDS = 16, 20, 5
 
 
@@ -102,22 +104,47 @@ def speed(vocabulary: int) -> dict[str, float]:
     return {name: value / unit / (DRAWS if name.endswith("draws") else 1) for name, value in best.items()}
 
 
-def passes_beside(vocabulary: int) -> dict[str, float]:
+def copying(vocabulary: int, moves: tuple[tuple[int, int], ...]) -> GPT2LMHeadModel:
+    """A random model in which some heads attend from END to IO and write the token there."""
+    model, wide = model_of(vocabulary), 64
+    rng = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        core = model.transformer
+        for block in core.h:  # all else writes little
+            block.attn.c_proj.weight *= 0.05
+            block.mlp.c_proj.weight *= 0.05
+        core.wpe.weight[[2, LENGTH - 1]] = torch.nn.functional.normalize(
+            torch.randn(2, core.config.n_embd, generator=rng), dim=1
+        )
+        from_end, to_io = core.wpe.weight[LENGTH - 1], core.wpe.weight[2]
+        for layer, head in moves:
+            attn, own = core.h[layer].attn, slice(wide * head, wide * (head + 1))
+            queries, keys, values = attn.c_attn.weight.split(core.config.n_embd, dim=1)
+            seen = torch.randn(core.config.n_embd, wide, generator=rng) / core.config.n_embd**0.5
+            queries[:, own] = keys[:, own] = 0
+            queries[:, own.start], keys[:, own.start] = from_end, to_io
+            values[:, own] = seen
+            attn.c_proj.weight[own] = 4 * seen.T
+    return model
+
+
+def passes_beside(model: GPT2LMHeadModel, vocabulary: int) -> dict[str, float]:
     """What a test costs beside the claim's own draws, in units of these: 26 heads through MLPs, rows cached.
 
-    Whatever the verdict: of a random model nothing is recovered, and every pass is made all the same.
+    Every pass is made, whatever the verdict: no test makes more of them.
     """
-    weights = adapt(bridge_of(model_of(vocabulary), "GPT2LMHeadModel"))
+    weights = adapt(bridge_of(model, "GPT2LMHeadModel"))
     bench = claim_of("mlps", rows_of(16, vocabulary), weights)
     rows = TransformerRows.run(bench.claim, weights, [bench.program, compile_tree(bench.claim, *bare(bench.tree))])
     bench = evolve(bench, rows=rows, measured=TransformerAnswers(bench.claim, rows))
+    opened, trial = OpenedModel(sound(bench.claim.hypothesis, weights)[1], weights), Trial("ioi", DRAWS, 0)
     used = references(bench.claim, None, 0)
     samples = sample(bench, used, DRAWS, 0)
     budget = Budget.of(all_swaps(bench.tree, bench.claim), len(used), DRAWS)
     runs: dict[str, Callable[[], object]] = {
         "own": lambda: sample(bench, used, DRAWS, 0),
+        "story, intervals, shuffled values": lambda: judged(bench, samples, trial, opened),
         "what parts earn": lambda: what_parts_earn(Taken(bench, samples, 0)),
-        "shuffled values": lambda: shuffled(bench, used, 0),
         "what breaks it": lambda: quick_effects(bench, samples, budget, 0),
         "what it leaves out": lambda: what_is_left_out(Taken(bench, samples, 0), QUICK),
     }

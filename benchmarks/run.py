@@ -13,7 +13,7 @@ import torch
 from circuits import BOUNDS as CIRCUIT_BOUNDS
 from circuits import memory as circuit_memory
 from circuits import speed as circuit_speed
-from ioi import peak, speed
+from ioi import CLAIMED, OTHERS, copying, passes_beside, peak, speed
 from selfcheck import BOUND as CHECK_BOUND
 from selfcheck import CASES as CHECKS
 from selfcheck import memory as check_memory
@@ -58,10 +58,11 @@ def main() -> None:
     for name, value in small.items():
         beside = f"{large[name]:.3f}" if name in large else ""
         lines.append(f"| {name} | {BOUNDS[name]} | {value:.3f} | {beside} |")
-    lines += ["", "| a test beside its own draws, in units of these | bound | V = 5,000 |", "|---|---|---|"]
-    lines += [
-        f"| {name} | {BESIDE if name == 'together' else ''} | {value:.2f} |" for name, value in beside(5000).items()
-    ]
+    lines += ["", "| a test beside its own draws, in units of these | bound | supported | refuted |"]
+    lines += ["|---|---|---|---|"]
+    right, wrong = (passes_beside(copying(5000, moves), 5000) for moves in (CLAIMED, OTHERS))
+    for name, value in right.items():
+        lines.append(f"| {name} | {BESIDE if name == 'together' else ''} | {value:.2f} | {wrong[name]:.2f} |")
     lines += ["", "| start of a command, over importing numpy and networkx | bound | measured |", "|---|---|---|"]
     lines += [f"| {name} | {BOUNDS[name]} | {value:.2f} |" for name, value in startup().items()]
     if not quick:
