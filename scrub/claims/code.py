@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -35,8 +35,11 @@ class Changes:
     def empty(self) -> bool:
         return not (self.places or self.options or self.coarser or self.reads)
 
-    def code(self, of: str, name: str, seen: bool) -> str:
-        """The statement that makes the claim called `name` of the one called `of`."""
+    def code(self, of: str, name: str, seen: bool, taken: Collection[str] = ()) -> str:
+        """The statement that makes the claim called `name` of the one called `of`.
+
+        Where variables or columns have the name of a setting, which are `taken`, `.but` cannot say it.
+        """
         made = of
         if self.tokens:
             made = f'with_tokens({made}, "{self.tokens}")'
@@ -44,16 +47,23 @@ class Changes:
             made = f"also({made}, {_arguments(self.reads)})"
         if self.coarser:
             made = f"coarser({made}, {_arguments(self.coarser)})"
+        settings = {key: repr(value) for key, value in self.options.items()} | ({"seen": "SEEN"} if seen else {})
+        apart = self.said_apart(seen, taken)
         given = [f"{key}={place_code(place)}" for key, place in self.places.items()]
-        given += [f"{key}={value!r}" for key, value in self.options.items()] + ["seen=SEEN"] * seen
-        lines = [f"{name} = {made}.but(", *(f"    {argument}," for argument in given), ")"]
-        return "\n".join(lines if given else [f"{name} = {made}"])
+        given += [f"{key}={value}" for key, value in settings.items() if key not in apart]
+        text = "\n".join([f"{made}.but(", *(f"    {argument}," for argument in given), ")"]) if given else made
+        last = "".join(f", {key}={settings[key]}" for key in apart)
+        return f"{name} = with_settings({text}{last})" if apart else f"{name} = {text}"
 
-    @property
-    def imports(self) -> Iterator[str]:
+    def said_apart(self, seen: bool, taken: Collection[str]) -> tuple[str, ...]:
+        """The settings whose names are taken."""
+        return tuple(name for name in [*self.options, *(["seen"] if seen else [])] if name in taken)
+
+    def imports(self, seen: bool, taken: Collection[str]) -> Iterator[str]:
         words = {_call(s) for place in self.places.values() for s in _sites(place)}
         words |= {"inside" for place in self.places.values() if isinstance(place, Inside)}
         edited = {"also": self.reads, "coarser": self.coarser, "with_tokens": self.tokens}
+        edited["with_settings"] = self.said_apart(seen, taken)
         edits = [word for word, said in edited.items() if said]
         if words:
             yield f"from scrub import {', '.join(sorted(words))}"
@@ -65,15 +75,25 @@ def _arguments(given: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in given.items())
 
 
-def claim_file(changes: Changes, module: str, name: str, called: str, head: str, seen: tuple[str, ...]) -> str:
-    """The text of a file with the claim `called`, made of the claim `name` of the module beside it."""
+@frozen
+class ImportedClaim:
+    """A claim that another file imports: its module and name, and how variables and columns of it are called."""
+
+    module: str
+    name: str
+    taken: frozenset[str] = frozenset()
+
+
+def claim_file(changes: Changes, of: ImportedClaim, called: str, head: str, seen: tuple[str, ...]) -> str:
+    """The text of a file with the claim `called`, made of a claim of the module beside it."""
     body = "\n".join(textwrap.fill(part, WIDTH, subsequent_indent="  ") for part in head.split("\n"))
     digests = "\n".join(textwrap.wrap(" ".join(seen), WIDTH))
-    told = [f'"""{body}\n"""', "\n".join([*changes.imports, f"from {module} import {name} as _claim"])]
+    imports = [*changes.imports(bool(seen), of.taken), f"from {of.module} import {of.name} as _claim"]
+    told = [f'"""{body}\n"""', "\n".join(imports)]
     if seen:
         note = "# the rows on which this was found, by digest: no test of this claim uses them"
         told.append(f'{note}\nSEEN = """\n{digests}\n"""')
-    return "\n\n".join([*told, changes.code("_claim", called, bool(seen))]) + "\n"
+    return "\n\n".join([*told, changes.code("_claim", called, bool(seen), of.taken)]) + "\n"
 
 
 def place_code(place: Place | None) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, fields_dict, frozen
 
 from scrub.claims.code import Changes
 from scrub.claims.dataset import Dataset
-from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.hypothesis import Hypothesis, Options
 from scrub.claims.interpretation import Interpretation, Variable
 from scrub.claims.values import Value, canonical, key
 from scrub.errors import ClaimError, did_you_mean
@@ -99,12 +99,21 @@ def with_tokens(hypothesis: Hypothesis, positions: str) -> Hypothesis:
     return evolve(hypothesis, data=made)
 
 
+def with_settings(hypothesis: Hypothesis, **settings: Any) -> Hypothesis:
+    """The claim with other settings, also where a variable or a column has the name of one, for which `.but` takes
+    it: `with_settings(ioi, seen=SEEN)`. Raises ClaimError for a setting that is wrong.
+    """
+    options = {name: value for name, value in settings.items() if name in fields_dict(Options)}
+    others = {name: value for name, value in settings.items() if name not in options}
+    return evolve(hypothesis, options=evolve(hypothesis.options, **options), **others)
+
+
 def changed(hypothesis: Hypothesis, changes: Changes) -> Hypothesis:
     """The claim with these changes."""
     made = with_tokens(hypothesis, changes.tokens) if changes.tokens else hypothesis
     made = also(made, **changes.reads) if changes.reads else made
     made = coarser(made, **changes.coarser) if changes.coarser else made
-    return made.but(**changes.places, **changes.options)
+    return with_settings(made.but(**changes.places), **changes.options)
 
 
 def _with(story: Interpretation, functions: Mapping[str, Callable[..., Any]]) -> Interpretation:

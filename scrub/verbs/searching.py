@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from scrub.claims.check import name_of
-from scrub.claims.code import Changes, claim_file
-from scrub.claims.edited import changed
+from scrub.claims.code import Changes, ImportedClaim, claim_file
+from scrub.claims.edited import changed, with_settings
 from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError
 from scrub.model.memory import Backend
@@ -121,17 +121,21 @@ def revised(
         seen = _digests(search)
         made = evolve(changed(hypothesis, changes), name=called)
         after = search.sampled(search.bench_of(search.resolve(made)), ready.measuring)
-        found = evolve(made.but(seen=seen), name=called)
+        found = with_settings(made, seen=seen)
     record = provenance(
         search.bench.claim.data, model_record(ready.opened.source, ready.opened.weights, search.bench)
     )
     result = Revision(
         ready.name, verb, found, steps, share(before), share(after), paired_gain(before, after, asked.seed),
-        "" if changes.empty else changes.code(hypothesis.title, called, True), asked.worth,
+        "" if changes.empty else changes.code(hypothesis.title, called, True, _taken(hypothesis)), asked.worth,
         len(search.samples.references), len(ready.measuring), None if asked.exact else asked.draws, asked.seed,
         notes, search.bench.claim.digest, options=search.bench.claim.options.shown(), provenance=record,
     )  # fmt: skip
     return _written(ready, result, changes, called, seen)
+
+
+def _taken(hypothesis: Hypothesis) -> frozenset[str]:
+    return frozenset([*hypothesis.story.variables, *hypothesis.story.columns])
 
 
 def _digests(search: Searched) -> tuple[str, ...]:
@@ -150,7 +154,8 @@ def _written(ready: Prepared, result: Revision, changes: Changes, called: str, s
     steps = (f"- {step.what}: {step.effect:+.3f}" for step in result.steps)
     told = [f"{hypothesis.title} after scrub {result.verb}: {gained}", *steps]
     name = hypothesis.name
-    text = claim_file(changes, Path(hypothesis.file).stem, name, called, "\n".join(told), seen)
+    of = ImportedClaim(Path(hypothesis.file).stem, name, _taken(hypothesis))
+    text = claim_file(changes, of, called, "\n".join(told), seen)
     if hypothesis.variant:
         given = ", ".join(f"{key}={value!r}" for key, value in hypothesis.variant)
         text = text.replace("import " + name + " as _claim\n", f"import {name}\n\n_claim = {name}({given})\n")

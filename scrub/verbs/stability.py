@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
+from scrub.claims.edited import with_settings
 from scrub.claims.problems import ClaimProblems
 from scrub.claims.variations import HALF, SEED, Variation, variations
 from scrub.errors import ScrubError
@@ -68,7 +69,9 @@ def _asked(tested: Tested, one: Variation) -> StabilityLine:
 
 
 def _bench(tested: Tested, one: Variation) -> ClaimBench:
-    claim, _ = sound(tested.bench.claim.hypothesis.but(**one.changes), tested.opened.given, expecting=False)
+    claim, _ = sound(
+        with_settings(tested.bench.claim.hypothesis, **one.changes), tested.opened.given, expecting=False
+    )
     return tested.opened.bench(claim)
 
 

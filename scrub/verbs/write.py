@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from scrub.claims.edited import with_settings
 from scrub.claims.metric import Metric
 from scrub.claims.protocol import Protocol
 from scrub.errors import ClaimError, ScrubError
@@ -126,7 +127,7 @@ def _passes_up_to(file: Path, setup: Setup, seed: int) -> float | None:
     try:
         claim, _ = sound(hypothesis, setup.model)
         seen = [i for i, row in enumerate(claim.data.origin.rows) if row.input_digest in hypothesis.options.seen]
-        pilot, source = sound(hypothesis.but(data=claim.data.origin.taken(seen), seen=()), setup.model)
+        pilot, source = sound(with_settings(hypothesis, data=claim.data.origin.taken(seen), seen=()), setup.model)
         bench = bench_of(pilot, source, setup.model)
         samples = sampled(bench, references(pilot, None, seed), PILOT_DRAWS, seed)
         return conclude(bench, samples, Trial(hypothesis.title, PILOT_DRAWS, seed), {}).passes_up_to

@@ -9,9 +9,9 @@ import pytest
 import scrub
 from score.cases import ERROR, claim_of, graph, rows_of
 from scrub import Hypothesis, heads, inside, nodes
-from scrub.claims.code import Changes, claim_file, place_code
+from scrub.claims.code import Changes, ImportedClaim, claim_file, place_code
 from scrub.claims.collect import collect
-from scrub.claims.edited import also, changed, coarser, with_tokens
+from scrub.claims.edited import also, changed, coarser, with_settings, with_tokens
 from scrub.claims.parts import ClaimPart, parts_of
 from scrub.claims.smaller import places_without
 from scrub.errors import ClaimError
@@ -91,12 +91,26 @@ def test_sites_are_written_as_they_are_read() -> None:
 def test_a_file_says_the_changes_and_is_a_claim(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(FILE)
     changes = Changes(places={"y": None, "mid": nodes("g").reads(h="first")}, coarser={"first": [(0, 1)]})
-    text = claim_file(changes, "own", "own", "own_smaller", "smaller: by hand", ())
+    text = claim_file(changes, ImportedClaim("own", "own"), "own_smaller", "smaller: by hand", ())
     (tmp_path / "new.py").write_text(text)
     (found,) = collect([str(tmp_path / "new.py")]).hypotheses
     (own,) = collect([str(tmp_path / "own.py")]).hypotheses
     assert found.name == "own_smaller"
     assert sound(found, None)[0].digest == sound(changed(own, changes), None)[0].digest
+
+
+def test_a_variable_may_have_the_name_of_a_setting(tmp_path: Path) -> None:
+    """`.but(seen=...)` is a site then: settings are said apart from it, and both arrive."""
+    (tmp_path / "own.py").write_text(FILE.replace("first", "seen").replace("mid", "through"))
+    (own,) = collect([str(tmp_path / "own.py")]).hypotheses
+    changes = Changes(places={"y": None, "through": nodes("g").reads(h="seen")}, options={"through": ("h",)})
+    (digest, *_) = (row.input_digest for row in sound(own, None)[0].data.rows)
+    of = ImportedClaim("own", "own", frozenset(own.story.variables))
+    (tmp_path / "new.py").write_text(claim_file(changes, of, "own_smaller", "smaller", (digest,)))
+    (found,) = collect([str(tmp_path / "new.py")]).hypotheses
+    assert (found.name, found.options.seen, found.options.through) == ("own_smaller", (digest,), ("h",))
+    made = with_settings(changed(own, changes), seen=(digest,))
+    assert sound(found, None)[0].digest == sound(made, None)[0].digest
 
 
 FILE = """
