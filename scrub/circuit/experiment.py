@@ -130,7 +130,7 @@ def resolve(
         problems += check_tokens(metric, data, tokenizer, graph.shape.d_vocab, graph.shape.n_ctx)
     used = np.flatnonzero(setting.scored) if rows is None else rows[setting.scored[rows]]
     if not len(used) and not problems:
-        problems = [Problem("a proposal saw the partner of every row that would be run: give the claim more data.")]
+        problems = [Problem("a search saw the partner of every row that would be run: give the claim more data.")]
     if not problems:
         problems += _too_few(protocol, setting.stratum, setting.rest_from, used, group)
         problems += _unpaired(protocol, setting.pair, used, pair)

@@ -93,7 +93,7 @@ def name_of(hypothesis: Hypothesis) -> str:
 def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Checked:
     """Check a hypothesis against a model's graph and its data, collecting every problem.
 
-    Rows that a proposal saw are left out first: the claim, and row numbers in messages, know of the others alone.
+    Rows that a search saw are left out first: the claim, and row numbers in messages, know of the others alone.
     """
     data, seen = leave_out(data, hypothesis.options)
     problems: list[Problem] = [*hypothesis.wrong, *_expectation(hypothesis), *_enough(data, seen)]

@@ -62,8 +62,8 @@ class Changes:
     def imports(self, seen: bool, taken: Collection[str]) -> Iterator[str]:
         words = {_call(s) for place in self.places.values() for s in _sites(place)}
         words |= {"inside" for place in self.places.values() if isinstance(place, Inside)}
-        edited = {"also": self.reads, "coarser": self.coarser, "with_tokens": self.tokens}
-        edited["with_settings"] = self.said_apart(seen, taken)
+        apart = self.said_apart(seen, taken)
+        edited = {"also": self.reads, "coarser": self.coarser, "with_tokens": self.tokens, "with_settings": apart}
         edits = [word for word, said in edited.items() if said]
         if words:
             yield f"from scrub import {', '.join(sorted(words))}"

@@ -39,7 +39,7 @@ class Frozen:
 
 
 def freeze_claim(claim: Claim, pool: Dataset, model: str | None, revision: str | None = None) -> Frozen:
-    """A sound claim as data; `pool` is its data before rows that a proposal saw are left out.
+    """A sound claim as data; `pool` is its data before rows that a search saw are left out.
 
     `model` is the name by which its model is found, None for a model that cannot be written as data. Raises
     ClaimError for a metric that is a function, for variables that are no functions of their parents; DataError for

@@ -361,7 +361,7 @@ def claim(
     `through`, `together`, `noise` (inputs of a computation graph that explain nothing), `spare`, the components and
     variables that may earn nothing (`spare="9.0 subject"`), `skills`, boolean columns of rows
     for which every score is given by itself (`skills="select order"`), and `seen`, the digests of the rows that a
-    proposal saw, on which the claim is not tested (a tuple, or one string). Raises ClaimError for a misspelt or a
+    search saw, on which the claim is not tested (a tuple, or one string). Raises ClaimError for a misspelt or a
     wrong one.
     """
     if not isinstance(story, Interpretation):

@@ -50,7 +50,7 @@ class Claim:
     `values` holds every variable and placed column; `stratum` is the class of `within`; `scored` marks the
     reference rows; `rest_from` the rows that r may be; `pair` the partner of each row (-1: none).
     `accuracy` is the share of scored rows on which the story is right, None when nothing says what right is.
-    Rows that a proposal saw are in none of these; `seen` counts them. `held` has the sites that say what they hold.
+    Rows that a search saw are in none of these; `seen` counts them. `held` has the sites that say what they hold.
     """
 
     hypothesis: Hypothesis

@@ -1,5 +1,6 @@
-"""Rows that a proposal saw are left out of a claim: it is tested on the others, as if its data lacked these.
+"""Rows that a search saw are left out of a claim: it is tested on the others, as if its data lacked these.
 
+A search is whatever chose what the claim says on some rows: `scrub propose`, `shrink`, `grow`.
 A claim stores their digests, `seen=`. In `paired` rests a row whose partner is left out has no rest, so it goes too.
 """
 
@@ -19,7 +20,7 @@ from scrub.claims.problems import Problem
 if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Bool
 
-MORE_DATA = "Give the claim more data, or propose on fewer rows (--rows)."
+MORE_DATA = "Give the claim more data, or search on fewer rows (--rows)."
 VERDICT_ROWS = 10  # reference rows that a verdict takes
 
 
@@ -41,11 +42,11 @@ class Seen:
 
     def __str__(self) -> str:
         also = f", and {_rows(self.partners)} whose partner it saw" if self.partners else ""
-        return f"{_rows(self.rows)} that a proposal saw{also}"
+        return f"{_rows(self.rows)} that a search saw{also}"
 
 
 def leave_out(data: Dataset, options: Options) -> tuple[Dataset, Seen]:
-    """The rows that no proposal saw, in their order, and what was left out."""
+    """The rows that no search saw, in their order, and what was left out."""
     inputs = [row.input_digest for row in data.rows] if options.seen else []
     given = set(options.seen)
     matched = given.intersection(inputs)
@@ -101,14 +102,14 @@ def seen_warnings(seen: Seen, scored: int) -> Iterator[str]:
     """Sentences on digests that match no row, and on too few reference rows for a verdict."""
     if seen.unmatched:
         found = f"seen=: {seen.unmatched} of {seen.digests} digests match no row: the data have changed since, or"
-        yield f"{found} the rows that the proposal saw were taken from others."
+        yield f"{found} the rows that were searched were taken from others."
     if seen.rows and 0 < scored < VERDICT_ROWS:
         yield f"{_sentence(seen)}; {scored} scored rows are left, and a verdict takes {VERDICT_ROWS}. {MORE_DATA}"
 
 
 def _sentence(seen: Seen) -> str:
     also = f" and the partners of {seen.partners} more" if seen.partners else ""
-    return f"seen=: a proposal saw {_rows(seen.rows)}{also}"
+    return f"seen=: a search saw {_rows(seen.rows)}{also}"
 
 
 def _rows(count: int) -> str:

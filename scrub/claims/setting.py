@@ -64,7 +64,7 @@ class _Reader:
             self.wrong(f"{role}: column {name!r} must hold True or False; rows {some(wrong)} do not.")
             return everything
         if not any(values) and any(row.columns.get(name) is True for row in self.data.origin.rows):
-            self.wrong(f"{role}: a proposal saw every row that column {name!r} marks.", MORE_DATA)
+            self.wrong(f"{role}: a search saw every row that column {name!r} marks.", MORE_DATA)
         elif not any(values):
             self.wrong(f"{role}: column {name!r} is False in every row.", "At least one row must be marked.")
         return np.array(values, dtype=bool)
@@ -85,7 +85,7 @@ def check_setting(
     rest_from = reader.flags(options.rest_rows, "rest_rows=")
     pair, orphaned = _pairs(options, reader)
     if orphaned.any() and scored.any() and not (scored & ~orphaned).any():
-        reader.wrong(f"pair={options.pair!r}: a proposal saw the partner of every scored row.", MORE_DATA)
+        reader.wrong(f"pair={options.pair!r}: a search saw the partner of every scored row.", MORE_DATA)
     scored = scored & ~orphaned
     setting = Setting(stratum, scored, rest_from, pair)
     _strata(options, setting, reader)
@@ -132,7 +132,7 @@ def _strata(options: Options, setting: Setting, reader: _Reader) -> None:
         found = f"rows {some(missing)} have no rest row in their stratum ({source})."
         fix = "Add rest rows to the stratum, widen within=, or say empty='self' (r is the row itself)."
         if count := len(reader.data.origin) - len(reader.data):
-            fix += f" A proposal saw {count} rows, which are left out."
+            fix += f" A search saw {count} rows, which are left out."
         reader.wrong(found, fix)
 
 

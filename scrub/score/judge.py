@@ -73,7 +73,7 @@ def recovered_by(value: float | None, samples: Samples) -> float | None:
 def provenance(data: Dataset, model: dict[str, Any]) -> dict[str, Any]:
     """Model and revision, data digest, how intervals are made, and the versions of what computed.
 
-    `pool` counts the rows used, `left_out` those that were left out because a proposal saw them or their partners.
+    `pool` counts the rows used, `left_out` those that were left out because a search saw them or their partners.
     """
     found: dict[str, str] = {"python": platform.python_version()}
     for package in VERSIONS:

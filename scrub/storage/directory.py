@@ -45,7 +45,7 @@ FORMAT = 1
 KEPT = "kept.json"
 ANY = Memory(0)  # in the place of every bound
 ROWS = ("identity", "scrubbed", "random", "model")
-CODE = "the code of the model, of the metric or of scrub is another"
+CODE = "the code of the model, of the metric or of scrub is another, or words of the data have other token ids"
 
 
 Record = tuple[Path, Arrays, dict[str, str]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from scrub.score.revision import Revision, RevisionStep
     from scrub.score.sample import Samples
     from scrub.score.searched import Rows, Searched
+    from scrub.score.statistics import Interval
 
 
 @frozen
@@ -53,14 +55,17 @@ class Prepared:
 def prepared(
     hypothesis: Hypothesis, model: Any, asked: Sample, backend: Backend, write: str | Path | None
 ) -> Prepared:
-    """Raises as `test` does, and ClaimError for a worth that is none and for a file that cannot be written."""
+    """What it expects a claim need not say.
+
+    Raises as `test` does, and ClaimError for a worth that is none and for a file that cannot be written.
+    """
     from scrub.score.searched import Searched, halves
 
     countable(asked.draws, asked.rows, asked.seed)
     if isinstance(asked.worth, bool) or not 0 < asked.worth < 1:
         raise ClaimError(f"worth={asked.worth!r}: say what may be lost, a share such as 0.01.")
     target = None if write is None else _target(hypothesis, Path(write))
-    claim, source = sound(hypothesis, model)
+    claim, source = sound(hypothesis, model, expecting=False)
     opened = OpenedModel(source, weights_of(source, claim.data, backend, asked.exact))
     bench = opened.bench(claim)
     searching, measuring = halves(claim, references(claim, asked.rows, asked.seed))
@@ -125,13 +130,26 @@ def revised(
     record = provenance(
         search.bench.claim.data, model_record(ready.opened.source, ready.opened.weights, search.bench)
     )
+    difference = paired_gain(before, after, asked.seed)
     result = Revision(
-        ready.name, verb, found, steps, share(before), share(after), paired_gain(before, after, asked.seed),
+        ready.name, verb, found, steps, share(before), share(after), difference,
         "" if changes.empty else changes.code(hypothesis.title, called, True, _taken(hypothesis)), asked.worth,
         len(search.samples.references), len(ready.measuring), None if asked.exact else asked.draws, asked.seed,
-        notes, search.bench.claim.digest, options=search.bench.claim.options.shown(), provenance=record,
+        (*_not_shown(verb, changes, difference, asked.worth), *notes), search.bench.claim.digest,
+        options=search.bench.claim.options.shown(), provenance=record,
     )  # fmt: skip
     return _written(ready, result, changes, called, seen)
+
+
+def _not_shown(verb: str, changes: Changes, difference: Interval, worth: float) -> Iterator[str]:
+    """What the rows that were searched promised, where those that chose nothing do not show it."""
+    low, other = difference.low, "on rows that chose nothing"
+    if changes.empty or low is None:
+        return
+    if verb == "grow" and low <= 0:
+        yield f"{other} the larger claim does not clearly recover more: try more rows, or keep the first."
+    if verb == "shrink" and low < -worth:
+        yield f"{other} the smaller claim may lose more than {worth:g}: try more rows."
 
 
 def _taken(hypothesis: Hypothesis) -> frozenset[str]:

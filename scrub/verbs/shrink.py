@@ -10,6 +10,7 @@ from attrs import evolve
 from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError
 from scrub.model.memory import Asked, Backend
+from scrub.model.resolve import sound
 from scrub.verbs.searching import Prepared, Sample, prepared, revised
 from scrub.verbs.setup import progress
 from scrub.verbs.verdict import judged
@@ -35,6 +36,8 @@ def shrink(
 
     asked = Sample(rows, draws, seed, exact, worth)
     ready = prepared(hypothesis, model, asked, Backend(device, dtype, memory), write)
+    if hypothesis.expect is None:
+        sound(hypothesis, model)  # raises: it can only be supported by what it expects
     _supported(ready)
     with progress(f"{hypothesis.title}: shrinking", 0) as bar:
         changes, steps, notes = shrink_claim(evolve(ready.search, done=bar))

@@ -1,4 +1,4 @@
-"""Rows that a proposal saw are left out of everything that a claim is tested on."""
+"""Rows that a search saw are left out of everything that a claim is tested on."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_numbers_are_those_of_data_without_the_rows(options: dict[str, Any], exa
     assert mine["diagnostics"].pop("seen") == {"digests": len(HALF), "rows": len(HALF), "partners": 0}
     assert other["diagnostics"].pop("seen") == {"digests": 0, "rows": 0, "partners": 0}
     assert (mine["provenance"].pop("left_out"), other["provenance"].pop("left_out")) == (len(HALF), 0)
-    few = [w for w in mine["diagnostics"]["warnings"] if "a proposal saw 8 rows; 8 scored rows are left" in w]
+    few = [w for w in mine["diagnostics"]["warnings"] if "a search saw 8 rows; 8 scored rows are left" in w]
     assert len(few) == ("scored" in options)
     mine["diagnostics"]["warnings"] = [w for w in mine["diagnostics"]["warnings"] if w not in few]
     assert mine == other
@@ -204,20 +204,20 @@ def test_a_text_counts_and_never_lists_digests() -> None:
     result = scrub.test(make(seen=digests(GRAPH, range(5))), draws=2)
     text = str(result)
     assert [line.split() for line in text.splitlines() if "left out" in line] == [
-        ["left", "out", "5", "rows", "that", "a", "proposal", "saw"]
+        ["left", "out", "5", "rows", "that", "a", "search", "saw"]
     ]
     assert "seen=5" in text
     assert not any(digest in text + json.dumps(result.to_dict()) for digest in digests(GRAPH, range(5)))
-    assert "1 row that a proposal saw" in str(scrub.test(make(seen=digests(GRAPH, (3,))), draws=2))
+    assert "1 row that a search saw" in str(scrub.test(make(seen=digests(GRAPH, (3,))), draws=2))
 
 
 @pytest.mark.parametrize(("left", "words"), [(0, "none are left"), (1, "1 is left")])
 def test_nothing_left_to_swap(left: int, words: str) -> None:
     claim = make(seen=digests(GRAPH, range(24 - left)))
     [problem] = scrub.check(claim).problems
-    assert problem.found == f"seen=: a proposal saw {24 - left} rows, of 24: {words}, and there is nothing to swap."
-    assert problem.fix == "Give the claim more data, or propose on fewer rows (--rows)."
-    with pytest.raises(ClaimError, match="a proposal saw"):
+    assert problem.found == f"seen=: a search saw {24 - left} rows, of 24: {words}, and there is nothing to swap."
+    assert problem.fix == "Give the claim more data, or search on fewer rows (--rows)."
+    with pytest.raises(ClaimError, match="a search saw"):
         scrub.test(claim)
     assert scrub.check(make(seen=digests(GRAPH, range(22)))).problems == ()
 
@@ -225,18 +225,18 @@ def test_nothing_left_to_swap(left: int, words: str) -> None:
 def test_no_scored_row_or_no_rest_row_left() -> None:
     even = digests(GRAPH, range(0, 24, 2))
     [problem] = scrub.check(make(scored="even", seen=even)).problems
-    assert problem.text.startswith("scored=: a proposal saw every row that column 'even' marks.  Give the claim more")
+    assert problem.text.startswith("scored=: a search saw every row that column 'even' marks.  Give the claim more")
     found = scrub.check(make(within="b", rest_rows="even", scored="even", seen=digests(GRAPH, (2, 6, 10, 14, 18))))
     assert found.problems == ()
     found = scrub.check(make(within="a", rest_rows="even", seen=even[::3]))
-    assert "A proposal saw 4 rows, which are left out." in told(found)
+    assert "A search saw 4 rows, which are left out." in told(found)
 
 
 def test_few_rows_are_warned_of_before_the_verdict() -> None:
     assert VERDICT_ROWS == FEW_ROWS
     claim = make(seen=digests(GRAPH, range(15)))
     [warning] = scrub.check(claim).warnings
-    assert "seen=: a proposal saw 15 rows; 9 scored rows are left, and a verdict takes 10." in warning
+    assert "seen=: a search saw 15 rows; 9 scored rows are left, and a verdict takes 10." in warning
     assert scrub.test(claim, draws=2).verdict == "undefined"
     assert scrub.check(make(seen=digests(GRAPH, range(14)))).warnings == ()
 
@@ -256,7 +256,7 @@ def test_partners_are_numbered_anew(texts: bool) -> None:
     assert result.claim.data.numbers.tolist() == [0, 1, 4, 5, 6, 7, 10, 11]
     assert result.claim.pair.tolist() == [1, 0, 3, 2, 5, 4, 7, 6]
     assert result.claim.seen.to_dict() == {"digests": 2, "rows": 2, "partners": 2}
-    assert str(result.claim.seen) == "2 rows that a proposal saw, and 2 rows whose partner it saw"
+    assert str(result.claim.seen) == "2 rows that a search saw, and 2 rows whose partner it saw"
 
 
 def test_whoever_needs_a_row_that_goes_goes_too() -> None:
@@ -267,7 +267,7 @@ def test_whoever_needs_a_row_that_goes_goes_too() -> None:
     assert result.claim.seen.partners == 3
     assert result.claim.pair.tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
     nobody = paired(with_partners(NEXT), (3,))
-    assert "a proposal saw 1 row and the partners of 11 more, of 12: none are left" in told(nobody)
+    assert "a search saw 1 row and the partners of 11 more, of 12: none are left" in told(nobody)
 
 
 def test_where_a_row_may_be_its_own_rest_orphans_are_donors_alone() -> None:
@@ -280,7 +280,7 @@ def test_where_a_row_may_be_its_own_rest_orphans_are_donors_alone() -> None:
     assert result.claim.scored.tolist() == [i not in (3, 8) for i in result.claim.data.numbers]
     assert result.claim.seen.partners == 2
     last = paired(with_partners([11] * 12), (11,), empty="self")
-    assert "pair='to': a proposal saw the partner of every scored row." in told(last)
+    assert "pair='to': a search saw the partner of every scored row." in told(last)
 
 
 def test_circuits_are_run_on_the_rows_that_are_left() -> None:
@@ -313,7 +313,7 @@ half_right = make(odd, data=GRAPH, seen=SAW)
     found = run_scrub("test", path, "--draws", 2, "--json", "out.json")
     assert found.exit_code == 1
     assert "left out" in found.stdout
-    assert "8 rows that a proposal saw" in found.stdout
+    assert "8 rows that a search saw" in found.stdout
     [result] = json.loads((path.parent / "out.json").read_text())["results"]
     assert (result["rows"], result["options"]["seen"], result["diagnostics"]["seen"]["rows"]) == (16, 8, 8)
     assert "pool of 16" in run_scrub("plan", path).stdout

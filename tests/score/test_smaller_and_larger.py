@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from click.testing import CliRunner
 
 import scrub
@@ -14,10 +15,13 @@ from score.cases import ERROR, claim_of, graph, rows_of
 from score.test_earned import cancelling, idle, mates, needless, pairs, redundant
 from score.test_left_out import sums
 from scrub import Hypothesis, nodes
+from scrub.claims.code import Changes
 from scrub.cli.group import main
 from scrub.errors import ClaimError
 from scrub.model.resolve import sound
 from scrub.score.revision import Revision
+from scrub.score.statistics import Interval
+from scrub.verbs.searching import _not_shown
 
 PARITY = graph(h=lambda x: x, out=lambda h: h % 2)
 CHAIN = graph(h=lambda x: x, g=lambda h, y: h + 0 * y, other=lambda y: y, out=lambda g, other: g + 0 * other)
@@ -101,6 +105,24 @@ def test_only_a_supported_claim_is_made_smaller() -> None:
         scrub.shrink(idle(), write="smaller.py")
 
 
+def test_what_is_missing_is_added_to_a_claim_that_does_not_say_what_it_expects() -> None:
+    assert whats(scrub.grow(sums(expect=None), exact=True)) == ["answer reads y as y"]
+    with pytest.raises(ClaimError, match="does not say what it expects"):
+        scrub.shrink(sums(expect=None), exact=True)
+
+
+def test_it_is_told_where_other_rows_do_not_show_what_was_found() -> None:
+    """The claim is read off rows that were searched; those that chose nothing may not agree."""
+    more, less = Interval(0.0, -0.01, 0.02, 0.95), Interval(0.1, 0.05, 0.2, 0.95)
+    some = Changes(places={"x": None})
+    (note,) = _not_shown("grow", some, more, 0.01)
+    assert "does not clearly recover more" in note
+    (note,) = _not_shown("shrink", some, evolve(more, low=-0.02), 0.01)
+    assert "may lose more than 0.01" in note
+    assert not [*_not_shown("grow", some, less, 0.01), *_not_shown("shrink", some, more, 0.01)]
+    assert not [*_not_shown("grow", Changes(), more, 0.01)]
+
+
 def test_the_commands_write_a_claim_that_can_be_tested(tmp_path: Path) -> None:
     own, new = tmp_path / "own.py", tmp_path / "smaller.py"
     own.write_text(FILE)
@@ -110,7 +132,7 @@ def test_the_commands_write_a_claim_that_can_be_tested(tmp_path: Path) -> None:
     assert f"wrote {new}" in said.output
     tested = CliRunner().invoke(main, ["test", str(new), "--exact"])
     assert "own_smaller" in tested.output
-    assert "which a proposal saw" not in tested.output
+    assert "which a search saw" not in tested.output
     again = CliRunner().invoke(main, ["grow", f"{own}::own", "--exact", "--json", "-", "--write", str(new)])
     assert again.exit_code == 2
     assert "exists already" in again.output

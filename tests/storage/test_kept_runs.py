@@ -18,9 +18,10 @@ import pytest
 import scrub
 from cli_cases import HEAD
 from cli_cases import scrub as command
+from scrub.claims.collect import collect
 from scrub.errors import ClaimError
 from scrub.score import sample
-from scrub.storage.directory import open_run, short
+from scrub.storage.directory import CODE, open_run, short
 
 CLAIM = (
     HEAD
@@ -282,7 +283,7 @@ def test_the_same_numbers_by_other_code_are_said_to_be_so(file: Path, tmp_path: 
     since = scrub.test(claims(file)[0], out=tmp_path / "run").since
     assert since is not None
     assert since.same
-    assert since.facts == ("the code of the model, of the metric or of scrub is another",)
+    assert since.facts == (CODE,)
 
 
 def test_recompute_without_a_directory_is_refused(file: Path) -> None:
@@ -342,3 +343,26 @@ def test_a_kept_directory_is_damaged_where_its_last_run_is(file: Path, tmp_path:
     with pytest.raises(ClaimError, match=rf"{record.name} is damaged.*--recompute"):
         scrub.test(one, out=tmp_path / "run")
     assert scrub.test(one, out=tmp_path / "run", recompute=True).since is None
+
+
+def test_words_with_other_ids_are_not_taken_from_a_run(tmp_path: Path) -> None:
+    """The claim is the same to the letter; what its metric measures is not."""
+    of_gallery = collect(["hypotheses/induction.py::induction"]).hypotheses[0]
+    rows = of_gallery.data().rows[:12]
+    words = [f"w{number}" for number in range(101)]
+    a, b = rows[0].columns["b"], rows[1].columns["b"]
+    other = [words[{a: b, b: a}.get(number, number)] for number in range(101)]
+
+    def tested(vocab: list[str], **options: Any) -> Any:
+        made = [
+            {"tokens": list(row.tokens), "positions": dict(row.positions),
+             "columns": {**row.columns, "said": f"w{row.columns['b']}"}} for row in rows
+        ]  # fmt: skip
+        claim = of_gallery.but(data=scrub.Dataset.from_rows(made, vocab=vocab), metric="loss(said)")
+        return scrub.test(claim, draws=2, parts="none", controls="none", explain=False, **options)
+
+    first, fresh = tested(words, out=tmp_path / "run"), tested(other)
+    again = tested(other, out=tmp_path / "run")
+    assert again.digest == first.digest
+    assert again.recovered == fresh.recovered != first.recovered
+    assert again.since.facts == (CODE,)

@@ -54,8 +54,8 @@ def _found(result: Result) -> Block | None:
         ("model", "scrubbed does better than the model: swaps took away errors of the model"
          if described["better_than_model"] else "scrubbed does not do better than the model"),
         ("pool", several(provenance["pool"], "row")),
-        ("left out", f"{several(seen['rows'], 'row')} that a proposal saw, and {several(seen['partners'], 'partner')}"
-         if seen["digests"] else "none: no rows are named that a proposal saw"),
+        ("left out", f"{several(seen['rows'], 'row')} that a search saw, and {several(seen['partners'], 'partner')}"
+         if seen["digests"] else "none: no rows are named that a search saw"),
         *_power(described["power"], result),
         *_adversary(result["adversary"]),
     ])  # fmt: skip
