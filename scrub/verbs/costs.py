@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from attrs import evolve
 
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.parts import parts_of
@@ -27,6 +28,7 @@ from scrub.score.cost import (
     MOVED_DRAWS,
     PERMUTATIONS,
     QUICK,
+    QUICK_ROWS,
     SEARCH_DRAWS,
     SEARCH_ROWS,
     UNTRAINED_DRAWS,
@@ -45,6 +47,7 @@ def verbs_of(claim: Claim, source: Source, planned: Plan, used: np.ndarray, seed
         "test": lambda: _test(claim, planned),
         "test --controls all": lambda: _more_controls(claim, planned),
         "test --stability": lambda: _stability(claim, planned),
+        **({"test --skills": lambda: _skills(claim, used)} if claim.options.skills else {}),
         "explain": lambda: _explain(claim, planned),
         "compare": lambda: _compare(claim, planned),
         "criteria": lambda: _criteria(claim, source, used, seed),
@@ -59,6 +62,7 @@ def _verb(name: str, passes: Callable[[], Passes]) -> Verb:
     notes = {
         "test --controls all": "besides",
         "test --stability": "besides",
+        "test --skills": "besides",
         "compare": "for each claim",
         "propose": "at its defaults",
     }
@@ -125,7 +129,8 @@ def _test(claim: Claim, planned: Plan) -> Passes:
         spent = Budget.of(all_swaps(planned.tree, claim), planned.rows, planned.draws).calls
     when = "--explain, " if claim.hypothesis.foil_reason else ""
     yield _costed(claim, f"what breaks it ({when}if refuted)", spent, _each(planned), "<=")
-    spent = int(2 * QUICK.share * planned.rows * planned.draws)  # what rests cost, and every sender on a few calls
+    few = QUICK.measured * LEAST_DRAWS * min(QUICK_ROWS, planned.rows)
+    spent = int(3 * QUICK.share * planned.rows * planned.draws) + few  # rests, layers, senders, and those measured
     yield _costed(claim, f"what it leaves out ({when}if not supported)", spent, _each(planned), "<=")
 
 
@@ -150,6 +155,26 @@ def _stability(claim: Claim, planned: Plan) -> Passes:
     times = asked.count(SEED) + asked.count(POLICY) + 1
     yield _costed(claim, "rows of halves and other rests", planned.pool * (asked.count(POLICY) + 1))
     yield _costed(claim, "other seeds, halves and rests", times * calls, _each(planned), "<=")
+
+
+def _skills(claim: Claim, used: np.ndarray) -> Passes:
+    """Of each skill circuits on both halves of several halvings: ranked as proposals are, cut, and pruned."""
+    from scrub.claims.skills import rows_of_skill
+    from scrub.proposals.skills import HALVINGS, MOST_ROWS
+
+    marked = [int(rows_of_skill(claim, name, used).sum()) for name in claim.options.skills]
+    rows = 2 * HALVINGS * sum(min(MOST_ROWS, -(-count // 2)) for count in marked)
+    for one in _proposed(claim, rows):
+        yield evolve(one, name=f"ranked: {one.name}")
+    runs = 2 + _writers(claim).bit_length() + _writers(claim)  # nothing, all, halves of the ranked ones, without each
+    yield _costed(claim, "cut and pruned", runs * rows, bound="<=")
+    yield _costed(claim, "on the rows of every skill", (2 + len(marked)) * -(-len(used) // 2))
+
+
+def _writers(claim: Claim) -> int:
+    if isinstance(claim.graph, TransformerGraph):
+        return len(claim.graph.writers())
+    return len(claim.graph.nodes) - len(claim.graph.ends)  # pyright: ignore
 
 
 def _explain(claim: Claim, planned: Plan) -> Passes:
@@ -183,13 +208,16 @@ def _criteria(claim: Claim, source: Source, used: np.ndarray, seed: int) -> Pass
 
 
 def _propose(claim: Claim) -> Passes:
-    from scrub.proposals.cost import Asking, passes_of
     from scrub.verbs.propose import seen_rows
 
-    rows = seen_rows(int(claim.scored.sum()), None)
+    yield from _proposed(claim, seen_rows(int(claim.scored.sum()), None))
+
+
+def _proposed(claim: Claim, rows: int) -> Passes:
+    from scrub.proposals.cost import Asking, passes_of
+
     if not isinstance(claim.graph, TransformerGraph):
-        writers = len(claim.graph.nodes) - len(claim.graph.ends)  # pyright: ignore
-        yield Pass("every node patched", (writers + 2) * rows)
+        yield Pass("every node patched", (_writers(claim) + 2) * rows)
         return
     yield from passes_of(Asking.usual(claim.graph.shape, rows, int(claim.data.lengths.max())))
 

@@ -214,3 +214,11 @@ def test_what_keeps_circuits_from_being_found_is_told() -> None:
     (none,) = [circuit for circuit in matrix.circuits if circuit.skill == "one"]
     assert none.note == "the model does no better on the skill's rows than with everything ablated"
     assert parts(matrix)["two"] == ["b"]
+
+
+def test_a_plan_counts_the_circuits_of_skills() -> None:
+    """7 inputs and nodes, and 2 skills of 48 rows, whose halves are searched three times."""
+    planned = {verb.name: verb for verb in scrub.plan(on_graph(shared=False)).verbs}
+    ranked, cut, judged = planned["test --skills"].passes
+    assert (ranked.calls, cut.calls, judged.calls) == ((7 + 2) * 288, (2 + 3 + 7) * 288, 4 * 48)
+    assert "test --skills" not in {verb.name for verb in scrub.plan(on_graph(shared=False, skills="")).verbs}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import scrub
 from score.cases import ERROR, claim_of, graph, rows_of, tiny_transformer, token_claim, token_rows
 from score.test_apart import cancelling
 from scrub import Hypothesis, nodes, protocol
+from scrub.claims.collect import collect
 from scrub.claims.variations import HALF, NO_MARKS, NO_PAIR, POLICY, SEED, UNALIGNED, variations
 from scrub.model.resolve import sound
 from scrub.report.stability import dependence
@@ -121,3 +124,15 @@ def test_a_verdict_that_depends_on_the_policy_says_so() -> None:
     assert said.startswith("the verdict depends on the rest policy: supported as claimed, ")
     assert "refuted with rest_scope='input'" in said
     assert dependence([line for line in lines if not line["kind"] or line["verdict"] == "supported"]) == ()
+
+
+@pytest.mark.slow
+def test_the_page_on_policies_says_what_names_recovers() -> None:
+    """Every line of the table in docs/policies.md, to the digits that it has."""
+    page = Path("docs/policies.md").read_text().partition("```text\n")[2].partition("```")[0]
+    said = dict(re.findall(r"^(\S.*?) {2,}(-?\d\.\d\d) \[", page, flags=re.MULTILINE))
+    (names,) = collect(["hypotheses/names.py::names"]).hypotheses
+    found = scrub.test(names, stability=True, parts="none", explain=False)
+    shares = {line.name: line.recovered.value for line in found.stability}
+    told = {name: f"{shares[name]:z.2f}" for name in said if name in shares}
+    assert told | {"as claimed": f"{found.recovered.value:.2f}"} == said
