@@ -41,6 +41,14 @@ def mlp_time(layer: int) -> int:
     return 2 * layer + 1
 
 
+MLP_SUM = "mlp_sum"  # what all neurons of an MLP write, before a norm of it
+
+
+def before_angles(channel: str) -> str:
+    """The array of queries, keys or values as they are before rotary angles."""
+    return f"{channel}_before"
+
+
 STREAMS = ("resid_pre", "resid_mid")  # the residual stream before attention, and as an MLP reads it after that
 
 
@@ -95,6 +103,11 @@ class Traits:
     @property
     def is_head(self) -> bool:
         return self.attends and self.by_unit
+
+    @property
+    def is_channel(self) -> bool:
+        """Whether it is what a head makes of one of its channels: its query, key or value."""
+        return bool(self.host) and not self.scalar
 
     @property
     def is_stream(self) -> bool:

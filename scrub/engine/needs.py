@@ -8,7 +8,8 @@ from attrs import field, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
-from scrub.anatomy.table import attention_time, stream_at
+from scrub.anatomy.shape import Shape
+from scrub.anatomy.table import MLP_SUM, attention_time, before_angles, stream_at
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.plan import Input, Leaf, Program, SiteShape, Stream
@@ -18,10 +19,14 @@ Kind = tuple[str, int]  # an array of `scrub.model.trace.trace`, and its layer
 
 @frozen
 class Need:
-    """Arrays by kind: at which slots (None: at every position), and of which heads (empty: it has none)."""
+    """Arrays by kind: at which slots (None: at every position), and of which heads (empty: it has none).
+
+    `parts` are those arrays that a pass does not tell: what the code of a part reads of one that it tells.
+    """
 
     slots: dict[Kind, set[Slot | None]] = field(factory=dict[Kind, "set[Slot | None]"])
     heads: dict[Kind, set[int]] = field(factory=dict[Kind, "set[int]"])
+    parts: dict[Kind, Component] = field(factory=dict[Kind, Component])
 
     def add(self, kind: Kind, slot: Slot | None, heads: Iterable[int] = ()) -> None:
         self.slots.setdefault(kind, set()).add(None if slot == ALL else slot)
@@ -34,6 +39,7 @@ class Need:
         for kind, slots in other.slots.items():
             for slot in slots:
                 self.add(kind, slot, other.heads[kind])
+        self.parts.update(other.parts)
 
 
 def needs(claim: Claim, program: Program) -> tuple[Need, Need]:
@@ -55,7 +61,9 @@ def needs(claim: Claim, program: Program) -> tuple[Need, Need]:
 
 def add_written(need: Need, graph: TransformerGraph, component: Component, slot: Slot | None) -> None:
     """What a component writes at a slot."""
-    need.add(component.array, slot, component.heads(graph.shape))
+    if component.is_part:
+        need.parts[component.array] = component
+    need.add(component.array, slot, () if component.is_part else component.heads(graph.shape))
 
 
 def passed_mlps(claim: Claim, graph: TransformerGraph, until: int) -> dict[int, int]:
@@ -76,6 +84,8 @@ def passed_heads(claim: Claim, until: int) -> dict[int, list[int]]:
 def _stream(
     need: Need, claim: Claim, graph: TransformerGraph, step: Stream, times: tuple[int, ...], dense: bool
 ) -> None:
+    if step.put is not None:  # shown as it is
+        return
     slot = None if dense else step.slot
     for time in times:
         need.add(stream_at(time), slot)
@@ -83,15 +93,50 @@ def _stream(
         add_written(need, graph, landing.component, landing.slot)
         if graph.shape.post_norms and landing.component.traits.attends:
             need.add(("attn_out", landing.component.layer or 0), slot)
+        if graph.shape.post_norms and landing.component.traits.scalar:
+            for array in (MLP_SUM, "mlp_out"):
+                need.add((array, landing.component.layer or 0), slot)
     until = max(times, default=0)
     for time, layer in passed_mlps(claim, graph, until).items():
         need.add(stream_at(time), slot)
         need.add(("mlp_out", layer), slot)
+        if graph.shape.post_norms:
+            need.add((MLP_SUM, layer), slot)
+        _held_parts(need, claim, graph, {Component.for_mlp(layer)}, slot)
     for layer, heads in passed_heads(claim, until).items():
         need.add(("resid_pre", layer), None)
         need.add(("z", layer), None, heads)
-        if graph.shape.post_norms:
+        held = _held_parts(need, claim, graph, {Component.for_head(layer, head) for head in heads}, None)
+        if graph.shape.post_norms or parts_held(claim, Component.for_attn(layer)):
             need.add(("attn_out", layer), None)
+        for part in (part for part in held if part.traits.is_channel):
+            _before(need, graph, part, None)
+
+
+def parts_held(claim: Claim, host: Component) -> list[Component]:
+    """The parts of a host that sites of the claim hold somewhere, in order."""
+    return sorted({c for c, _ in claim.claimed if c.is_part and c.host == host})
+
+
+def _held_parts(
+    need: Need, claim: Claim, graph: TransformerGraph, hosts: set[Component], slot: Slot | None
+) -> list[Component]:
+    """What parts of passed-through hosts are on the frame, where they stay."""
+    found = [part for host in sorted(hosts) for part in parts_held(claim, host)]
+    for part in found:
+        add_written(need, graph, part, slot)
+    return found
+
+
+def _before(need: Need, graph: TransformerGraph, component: Component, slot: Slot | None) -> None:
+    """What a head makes of a channel, before rotary angles."""
+    need.add((before_angles(component.kind), component.layer or 0), slot, [held_head(graph.shape, component)])
+
+
+def held_head(shape: Shape, component: Component) -> int:
+    """The head that holds a query head's query, key or value: for the last two, of those that share them."""
+    head = component.unit or 0
+    return head if component.kind == "q" else head * shape.n_kv_heads // shape.n_heads
 
 
 def _shape(need: Need, claim: Claim, graph: TransformerGraph, step: SiteShape, dense: bool) -> None:
@@ -99,6 +144,9 @@ def _shape(need: Need, claim: Claim, graph: TransformerGraph, step: SiteShape, d
         for component in i.components:
             for slot in _unseen(step, i, dense):
                 _read(need, claim, graph, component, i.channel, slot)
+        for landing, _ in i.puts:
+            for slot in step.slots if i.channel == "q" else (None,):
+                _before(need, graph, landing.component, slot)
 
 
 def _unseen(step: SiteShape, i: Input, dense: bool) -> Iterator[Slot | None]:
@@ -120,7 +168,11 @@ def _read(
         if channel != "q":
             heads = sorted({head * shape.n_kv_heads // shape.n_heads for head in heads})
         need.add((channel, layer), slot, heads)
-    elif component.traits.is_stream or (component.traits.local and claim.options.pseudo):
+    elif component.traits.is_channel:
+        add_written(need, graph, component, slot)
+    elif (component.traits.is_stream and not component.is_part) or (
+        component.host.traits.local and claim.options.pseudo
+    ):
         need.add(stream_at(graph.read(component)), slot)
     else:
         add_written(need, graph, component, slot)

@@ -16,12 +16,13 @@ from scrub.claims.geometry import slots_of
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
 from scrub.engine.footprint import Footprint
+from scrub.engine.frames import Frames, Seen, Value
 from scrub.engine.needs import Kind, Need, needs
 from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.pseudo import pseudo_store
 from scrub.engine.sites import SiteCall, leaf_value
-from scrub.engine.streams import Frames, Seen, SlotStream, Value, stream_everywhere, streams_at_slots
+from scrub.engine.streams import SlotStream, put_values, stream_everywhere, streams_at_slots
 from scrub.model.weights import Transformer
 
 CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
@@ -184,7 +185,9 @@ class TransformerEvaluator:
                 if not len(contexts):
                     continue
                 times, frames = self.program.times[number], self.rows.frames
-                if step.slot is None:
+                if step.put is not None:
+                    parts[number].append(dict.fromkeys(times, put_values(step.put, contexts, values)))
+                elif step.slot is None:
                     parts[number].append(stream_everywhere(frames, step, times, contexts, values))
                 else:
                     until = numbered.batches[number].until[part]
@@ -208,7 +211,7 @@ class TransformerEvaluator:
 
 
 def _at_slot(step: Leaf | Stream | SiteShape) -> bool:
-    return isinstance(step, Stream) and step.slot is not None
+    return isinstance(step, Stream) and step.slot is not None and step.put is None
 
 
 def _reads(step: Leaf | Stream | SiteShape) -> tuple[int, ...]:
