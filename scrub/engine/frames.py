@@ -25,7 +25,7 @@ from scrub.model.layers import mlp, some_neurons, write
 from scrub.model.weights import Transformer
 
 # a step's value: for each of its components [context, slot, width]
-Value = Sequence[Float[Tensor, "context slot width"]]
+Value = Sequence[Float[Tensor, "context slot _"]]
 Seen = Mapping[int, Float[Tensor, "... d"]]  # by the moment at which it is read
 
 
@@ -165,12 +165,8 @@ class Frames:
         summed = at.frame(("mlp_out", time // 2) if layer is None else ("attn_out", layer))
         for more in (None, landed.inside, passed):
             summed = summed if more is None else summed + more
-            found.append(summed if layer is None else self._attention_adds(layer, summed))
+            found.append(summed if layer is None else entering(self.model.blocks[layer], summed))
         return tuple(found)
-
-    def _attention_adds(self, layer: int, summed: Tensor) -> Tensor:
-        block = self.model.blocks[layer]
-        return summed if block.post_attn is None else entering(block, summed)
 
     def _of_neurons(self, time: int, landed: Written, passed: Tensor | None, at: FrameAt) -> tuple[Tensor, ...]:
         """The same of an MLP whose neurons' sum is normed. A mean of norms is no norm of a mean: what nothing touches

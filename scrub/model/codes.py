@@ -159,8 +159,7 @@ def _taken(model: Transformer, component: Component) -> CodedPart:
         return CodedPart(component, ("z", layer), code, lambda x: x[..., [head], :], lambda z: write(attn, z, [head]))
     if traits.attends:
         assert block is not None
-        added = _same if block.post_attn is None else partial(entering, block)
-        return CodedPart(component, ("attn_out", layer), code, _same, added)
+        return CodedPart(component, ("attn_out", layer), code, _same, partial(entering, block))
     return CodedPart(component, (traits.array, layer), code, _same, _same)
 
 
