@@ -216,13 +216,14 @@ class Pass:
         put = self.place(whole, _total(self.landed(host, self.place(host, self.writes[host])) for host in hosts))
         passed = [self.passed_head(host) for host in hosts]
         base, full = entering(block, put), entering(block, put + _total(passed))
-        change = full - base
         for part in parts_of(self.claim, whole):
             code = code_of(part)
-            change = self.without(part, change, code.write(code.encode(full) - code.encode(base)))
-            base = self.changed(part, base, code.encode(entering(block, frame)))
+            full = self.without(part, full, code.write(code.encode(full) - code.encode(base)))
             self.writes[part] = code.encode(entering(block, frame))
-        return base + self.unspanned(Component("head", layer, 0), change)
+        change = self.unspanned(Component("head", layer, 0), full - base)
+        for part in parts_of(self.claim, whole):
+            base = self.changed(part, base, self.writes[part])
+        return base + change
 
     def head(self, host: Component) -> Tensor:
         """A head's value on r, and that of its parts."""
@@ -239,11 +240,10 @@ class Pass:
         if not self.given or host not in self.claim.passed:
             return 0 * value
         fresh = self.world.output(host, *[self.reads] * 3, self.channels_on_r(host))
-        change = fresh - value
         for part in (p for p in parts_of(self.claim, host) if not p.traits.is_channel):
             code = code_of(part)
-            change = self.without(part, change, code.write(code.encode(fresh) - self.writes[part]))
-        return self.unheld(host, change)
+            fresh = self.without(part, fresh, code.write(code.encode(fresh) - self.writes[part]))
+        return self.unheld(host, fresh - value)
 
     def channels_on_r(self, host: Component) -> Any:
         assert self.own is not None
@@ -292,10 +292,10 @@ class Pass:
                 full = base + self.unheld(host, fresh - value)
             free = set(range(len(base))) - self.world.held(host, self.frame.row) | touched
             full = full if m.post_mlp is None else self.where(free, full, value)
-            change = full - base
             for part in others:
                 code = code_of(part)
-                change = self.without(part, change, code.write(code.encode(full) - self.writes[part]))
+                full = self.without(part, full, code.write(code.encode(full) - self.writes[part]))
+            change = full - base
         base = self.place(host, base)
         for part in others:
             base = self.changed(part, base, self.writes[part])

@@ -185,13 +185,13 @@ class Frames:
 
     def _kept_out(self, time: int, full: Tensor, base: Tensor | None, at: FrameAt) -> Tensor:
         """What passes, `full - base`, without what claimed parts of the layer and of later streams would take."""
-        change = full if base is None else full - base
         for part in () if base is None else parts_held(self.claim, _of_layer(time)):
-            mask = None if part.traits.scalar else at.held(part)
+            mask = None if part.traits.scalar else at.held_alone(part)
             if mask is not None and base is not None:
                 code = self.codes.of(part).code
                 old = at.frame(part.array) if attending(time) is None else code.encode(base)
-                change = change - code.write(code.encode(full) - old) * mask[..., None]
+                full = full - code.write(code.encode(full) - old) * mask[..., None]
+        change = full if base is None else full - base
         for part in self._streams_after(time):
             if (mask := at.held(part)) is not None:
                 rows = span(self.codes.of(part).code)
@@ -231,6 +231,9 @@ class AtSlot:
         found = self.frames.held(component, self.slot)
         return None if found is None else found[self.rows]
 
+    def held_alone(self, part: Component) -> Bool[Tensor, " n"] | None:
+        return _alone(self.held(part), self.held(part.host))
+
 
 @frozen(eq=False)
 class Everywhere:
@@ -250,3 +253,11 @@ class Everywhere:
             at = self.frames.store.positions[slot][self.rows]
             found = found | (torch.arange(self.length, device=found.device) == at[:, None])
         return found
+
+    def held_alone(self, part: Component) -> Bool[Tensor, "n t"] | None:
+        return _alone(self.held(part), self.held(part.host))
+
+
+def _alone(part: Tensor | None, host: Tensor | None) -> Tensor | None:
+    """Where a part is held and its host is not: of a host that stays on r nothing is left to take."""
+    return part if part is None or host is None else part & ~host

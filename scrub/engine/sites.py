@@ -243,7 +243,7 @@ class SiteCall:
     def _put_queries(self, i: Input, layer: int, heads: list[int], q: Tensor, where: Tensor) -> Tensor:
         """Queries `[n slot h e]` with parts of them put in; the rest is what their head makes of what it reads."""
         block = self.frames.model.blocks[layer]
-        for head, puts in _by_head(i, heads).items():
+        for head, puts in _by_head(i, layer, heads).items():
             before = self._queries_before(i, layer, head)
             for landing, step in puts:
                 there = torch.stack([self._meets(i, landing, slot) for slot in self.shape.slots], dim=1)
@@ -274,7 +274,7 @@ class SiteCall:
     def _put_keys(self, i: Input, layer: int, heads: list[int], x: Tensor) -> Tensor:
         """Keys or values `[n t h e]` of each query head with parts of them put in."""
         block = self.frames.model.blocks[layer]
-        for head, puts in _by_head(i, heads).items():
+        for head, puts in _by_head(i, layer, heads).items():
             before = self._keys(i, layer, held_by(block.attn, i.channel, [head]), before=True)[:, :, 0]
             for landing, step in puts:
                 there = torch.ones(before.shape[:2], dtype=torch.bool, device=x.device)
@@ -292,11 +292,11 @@ class SiteCall:
         return before + code.write(new - code.encode(before)) * there[..., None]
 
 
-def _by_head(i: Input, heads: list[int]) -> dict[int, list[tuple[Landing, int]]]:
-    """The parts of a channel that some heads take, by head."""
+def _by_head(i: Input, layer: int, heads: list[int]) -> dict[int, list[tuple[Landing, int]]]:
+    """The parts of a channel that some heads of a layer take, by head."""
     found: dict[int, list[tuple[Landing, int]]] = {}
     for landing, step in i.puts:
-        if (head := landing.component.unit or 0) in heads:
+        if landing.component.layer == layer and (head := landing.component.unit or 0) in heads:
             found.setdefault(head, []).append((landing, step))
     return found
 

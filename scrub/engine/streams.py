@@ -236,15 +236,25 @@ def _heads_change(
     z = mixed(block.attn, q, k, v, where, frames.store.lengths[at.rows], heads)
     change = z - frames.store.whole(("z", layer), at.rows, x.shape[1], heads)
     hosts = [Component.for_head(layer, h) for h in heads]
+    hosts = [Component.for_head(layer, head) for head in heads]
     kept = [_unless_held(host, change[:, :, i], at) for i, host in enumerate(hosts)]
     found = write(block.attn, torch.stack(kept, dim=2), heads)
     for i, host in enumerate(hosts):
-        for part in (c for c in parts_held(frames.claim, host) if not c.traits.is_channel):
-            if (mask := at.held(part)) is not None:
-                coded = frames.codes.of(part)
-                more = coded.of_host(z[:, :, [i]]) - at.frame(part.array)
-                found = found - coded.code.write(more) * mask[..., None]
+        found = _head_free(frames, host, z[:, :, i], found, at)
     return found
+
+
+def _head_free(
+    frames: Frames, host: Component, z: Float[Tensor, "n t e"], change: Float[Tensor, "n t d"], at: Everywhere
+) -> Float[Tensor, "n t d"]:
+    """The change that a passed-through head makes, less what claimed parts of it take."""
+    full = frames.to_stream(host, z)
+    for part in (c for c in parts_held(frames.claim, host) if not c.traits.is_channel):
+        if (mask := at.held_alone(part)) is not None:
+            code = frames.codes.of(part).code
+            took = code.write(code.encode(full) - at.frame(part.array)) * mask[..., None]
+            full, change = full - took, change - took
+    return change
 
 
 def _read_free(
