@@ -116,8 +116,8 @@ class Traits:
 
     @property
     def has_word(self) -> bool:
-        """Whether its word is part of a name."""
-        return self.form.startswith(self.word)
+        """Whether a word is part of a name."""
+        return self.form[:1].isalpha()
 
     @property
     def single(self) -> bool:

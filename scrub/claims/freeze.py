@@ -25,6 +25,7 @@ from scrub.errors import ClaimError, DataError
 
 FORMAT = 1
 CLAIM, TEXT, ROWS, VALUES = "claim.json", "claim.txt", "rows.jsonl", "values.json"
+PARTS = "parts.safetensors"  # the arrays of parts, `digest.name`, where a claim has any
 
 
 @frozen
@@ -33,7 +34,7 @@ class Frozen:
 
     title: str
     digest: str
-    files: dict[str, str]
+    files: dict[str, str | bytes]
 
 
 def freeze_claim(claim: Claim, pool: Dataset, model: str | None, revision: str | None = None) -> Frozen:
@@ -51,16 +52,21 @@ def freeze_claim(claim: Claim, pool: Dataset, model: str | None, revision: str |
     facts = facts_of(claim, model, revision)
     rows = "".join(json.dumps(row) + "\n" for row in _rows(pool.origin))
     values = as_text({"rows": _numbers(claim.data), "values": _values(claim)})
+    arrays = _arrays(claim)
     record = {
         "format": FORMAT,
         "digest": claim.digest,
         **facts,
         "pool": _numbers(pool),
-        "files": {ROWS: file_digest(rows), VALUES: file_digest(values)},
+        "files": {
+            ROWS: file_digest(rows),
+            VALUES: file_digest(values),
+            **{n: file_digest(b) for n, b in arrays.items()},
+        },
     }
     text = "".join(f"{line}\n" for line in canonical_text(facts, claim.values, claim.data))
     return Frozen(claim.hypothesis.title, claim.digest, {
-        CLAIM: as_text(record), TEXT: text, ROWS: rows, VALUES: values,
+        CLAIM: as_text(record), TEXT: text, ROWS: rows, VALUES: values, **arrays,
     })  # fmt: skip
 
 
@@ -68,8 +74,18 @@ def as_text(content: Any) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def file_digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def file_digest(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def _arrays(claim: Claim) -> dict[str, bytes]:
+    """The file of the arrays of all parts; none where there are no parts."""
+    from safetensors.numpy import save
+
+    placed = claim.placement.placed.values()
+    parts = {c.part for p in placed for site in p.sites for c in site.site.components if c.part is not None}
+    held = {f"{part.digest}.{n}": np.ascontiguousarray(a) for part in parts for n, a in part.arrays.items()}
+    return {PARTS: save(dict(sorted(held.items())))} if held else {}
 
 
 def _numbers(data: Dataset) -> list[int] | None:

@@ -30,7 +30,7 @@ Seen = Mapping[int, Float[Tensor, "... d"]]  # by the moment at which it is read
 
 
 @frozen(eq=False)
-class Written:
+class Landed:
     """What landed at a moment: before a norm of the layer and behind it, and where (1) anything landed before it."""
 
     inside: Tensor | None = None
@@ -140,7 +140,7 @@ class Frames:
         kept = torch.stack([mask for _, mask in there], -1).to(new.dtype)
         return more - ((new - old) * kept) @ m.W_out[units]
 
-    def entering(self, time: int, landed: Written, passed: Tensor | None, at: FrameAt) -> Tensor | None:
+    def entering(self, time: int, landed: Landed, passed: Tensor | None, at: FrameAt) -> Tensor | None:
         """How much a stream gains by what is written at a moment beyond the frame's; None for nothing.
 
         `landed` was put in, `passed` is what passed-through components write more. Where what heads write, or claimed
@@ -159,7 +159,7 @@ class Frames:
         kept = None if passed is None else self._kept_out(time, full, base, at)
         return total(base - old, kept, landed.outside)
 
-    def _of_sums(self, time: int, landed: Written, passed: Tensor | None, at: FrameAt) -> tuple[Tensor, ...]:
+    def _of_sums(self, time: int, landed: Landed, passed: Tensor | None, at: FrameAt) -> tuple[Tensor, ...]:
         """What attention, or an MLP, adds on the frame, with what landed, and with what passes too."""
         layer, found = attending(time), list[Tensor]()
         summed = at.frame(("mlp_out", time // 2) if layer is None else ("attn_out", layer))
@@ -168,7 +168,7 @@ class Frames:
             found.append(summed if layer is None else entering(self.model.blocks[layer], summed))
         return tuple(found)
 
-    def _of_neurons(self, time: int, landed: Written, passed: Tensor | None, at: FrameAt) -> tuple[Tensor, ...]:
+    def _of_neurons(self, time: int, landed: Landed, passed: Tensor | None, at: FrameAt) -> tuple[Tensor, ...]:
         """The same of an MLP whose neurons' sum is normed. A mean of norms is no norm of a mean: what nothing touches
         adds what it does on the frame."""
         layer = time // 2

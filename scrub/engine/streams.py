@@ -17,7 +17,7 @@ from torch import Tensor
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.table import CHANNELS, attention_time, mlp_time, stream_at
-from scrub.engine.frames import AtSlot, Everywhere, Frames, Seen, Value, Written, total
+from scrub.engine.frames import AtSlot, Everywhere, Frames, Landed, Seen, Value, total
 from scrub.engine.needs import parts_held, passed_heads, passed_mlps
 from scrub.engine.plan import Landing, Stream
 from scrub.model.block import (
@@ -121,7 +121,7 @@ class SlotStream:
         if time not in self.pending and time not in self.landing:
             return
         passed = self.pending.pop(time)[: len(self.contexts)] if time in self.pending else None
-        landed = Written()
+        landed = Landed()
         if time in self.landing:
             landed = _Landed(self.frames, self.stream, self.contexts, self.values).at_slot(time, self.slot)
         at = AtSlot(self.frames, self.slot, self.contexts[:, 0])
@@ -150,7 +150,7 @@ class _Landed:
                 found.append((landing, self.frames.to_stream(landing.component, new - old)))
         return found
 
-    def at_slot(self, time: int, slot: Slot) -> Written:
+    def at_slot(self, time: int, slot: Slot) -> Landed:
         """The change at one slot; landings at other slots count in the rows where the positions coincide."""
         positions, rows = self.frames.store.positions, self.contexts[:, 0]
         found: dict[bool, Tensor | None] = {True: None, False: None}
@@ -164,9 +164,9 @@ class _Landed:
             if inside:
                 touched = there if touched is None else torch.maximum(touched, there)
             found[inside] = total(found[inside], change)
-        return Written(found[True], found[False], touched)
+        return Landed(found[True], found[False], touched)
 
-    def everywhere(self, time: int, length: int) -> Written:
+    def everywhere(self, time: int, length: int) -> Landed:
         """The change at every position."""
         rows = self.contexts[:, 0]
         found: dict[bool, Tensor | None] = {True: None, False: None}
@@ -181,7 +181,7 @@ class _Landed:
             if inside:
                 touched = there if touched is None else torch.maximum(touched, there)
             found[inside] = total(found[inside], change)
-        return Written(found[True], found[False], touched)
+        return Landed(found[True], found[False], touched)
 
 
 def stream_everywhere(
