@@ -294,7 +294,8 @@ class Pass:
             full = full if m.post_mlp is None else self.where(free, full, value)
             for part in others:
                 code = code_of(part)
-                full = self.without(part, full, code.write(code.encode(full) - self.writes[part]))
+                kept = self.writes[part] + code.encode(base) - code.encode(value)
+                full = self.without(part, full, code.write(code.encode(full) - kept))
             change = full - base
         base = self.place(host, base)
         for part in others:

@@ -189,7 +189,9 @@ class Frames:
             mask = None if part.traits.scalar else at.held_alone(part)
             if mask is not None and base is not None:
                 code = self.codes.of(part).code
-                old = at.frame(part.array) if attending(time) is None else code.encode(base)
+                old = code.encode(base)
+                if attending(time) is None:  # on a mean row, the mean of what the code reads
+                    old = old + at.frame(part.array) - code.encode(at.frame(("mlp_out", time // 2)))
                 full = full - code.write(code.encode(full) - old) * mask[..., None]
         change = full if base is None else full - base
         for part in self._streams_after(time):

@@ -146,7 +146,7 @@ def test_a_claim_with_parts_is_frozen_with_its_arrays(tmp_path: Path) -> None:
     from scrub.claims.collect import collect
 
     file = Path(scrub.__file__).parents[1] / "hypotheses" / "induction.py"
-    (made,) = [h for h in collect([str(file)]) if h.title == "induction"]
+    (made,) = [h for h in collect([str(file)]).hypotheses if h.title == "induction"]
     with_part = made.but(first=embed("A1").part(directions(basis, name="U")))
     scrub.freeze(with_part, tmp_path / "frozen")
     back = scrub.thaw(tmp_path / "frozen")
