@@ -142,7 +142,7 @@ def test_parts_of_one_host_that_are_disjoint_may_be_read_together() -> None:
 
 
 def test_a_claim_with_parts_is_frozen_with_its_arrays(tmp_path: Path) -> None:
-    basis = np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32)
+    basis = np.random.default_rng(0).normal(size=(2, 64)).astype(np.float32)
     from scrub.claims.collect import collect
 
     file = Path(scrub.__file__).parents[1] / "hypotheses" / "induction.py"
