@@ -30,6 +30,13 @@ def test_the_worked_example_of_the_idea() -> None:
         assert number in text
 
 
+def test_parts_are_printed_as_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "parts.md").read_text()
+    (code,), (printed,) = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("python", "text"))
+    exec(code, {})
+    assert capsys.readouterr().out == printed
+
+
 def test_the_readme_shows_two_commands_and_the_claim_as_it_stands() -> None:
     readme = (ROOT / "README.md").read_text()
     commands = [line for line in readme.splitlines() if line.startswith("pip install")]
