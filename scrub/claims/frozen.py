@@ -16,7 +16,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import parse_slots
 from scrub.claims.facts import Facts
 from scrub.claims.freeze import CLAIM, FORMAT, PARTS, ROWS, VALUES
-from scrub.claims.frozen_parts import Written, read_arrays
+from scrub.claims.frozen_parts import FrozenParts, read_arrays
 from scrub.claims.holds import HeldTable
 from scrub.claims.hypothesis import Expectation, Options, recovers
 from scrub.claims.metric import parse_metric
@@ -111,7 +111,7 @@ def read_record(folder: Path) -> Record:
         folder, {name: found[name] for name in _FIELDS if name not in ("format", "digest", "pool", "files")},
         found["name"], found["digest"], found["model"]["name"], found["model"]["graph"],
         found["model"]["revision"], variables,
-        {name: _place(where, Written(file, arrays), f"sites.{name}") for name, where in found["sites"].items()},
+        {name: _place(where, FrozenParts(file, arrays), f"sites.{name}") for name, where in found["sites"].items()},
         found["metric"], expect, options, criteria, found["foil"], found["pool"],
         tuple(_rows(rows, folder / ROWS)), stored["rows"],
         {name: tuple(_values(column, folder / VALUES, name)) for name, column in stored["values"].items()},
@@ -205,7 +205,7 @@ def _variable(found: Any, file: Path, prefix: str) -> StoredVariable:
     return StoredVariable(found["name"], parents, found["round"])
 
 
-def _place(found: Any, written: Written, name: str) -> Place:
+def _place(found: Any, written: FrozenParts, name: str) -> Place:
     if found == "inside":
         return inside
     if not isinstance(found, list) or not found:
@@ -214,7 +214,7 @@ def _place(found: Any, written: Written, name: str) -> Place:
     return sites[0] if len(sites) == 1 else sites
 
 
-def _site(found: Any, written: Written, prefix: str) -> Site:
+def _site(found: Any, written: FrozenParts, prefix: str) -> Site:
     file = written.file
     later = {name: _LIST for name in ("holds", "parts") if isinstance(found, dict) and name in found}
     _check(found, _SITE | later, file, prefix)

@@ -36,7 +36,7 @@ def read_arrays(content: bytes, file: Path) -> Arrays:
 
 
 @frozen(eq=False)
-class Written:
+class FrozenParts:
     """The file of a claim, and the arrays beside it."""
 
     file: Path

@@ -161,7 +161,7 @@ def layer(
     """A whole layer; `tap` hears of every array of it, as `scrub.model.trace.trace` names them."""
     attn, at = block.attn, positions_of(x)
     read = attention_reads(block, x, steps)
-    q, k, v = (_projected(attn, c, read, at, tap, steps) for c in CHANNELS)
+    q, k, v = (_projected(attn, c, read, tap, steps) for c in CHANNELS)
     k, v = tap("k_read", expand(attn, k)), tap("v_read", expand(attn, v))
     z = tap("z", mixed(attn, q, k, v, at, lengths, steps=steps))
     after = after_attention(block, x, tap("attn_out", write(attn, z)), steps)
@@ -172,11 +172,11 @@ def layer(
 
 
 def _projected(
-    attn: Attn, channel: str, read: Float[Tensor, "row t d"], at: Int[Tensor, "row t"], tap: Tap, steps: Steps
+    attn: Attn, channel: str, read: Float[Tensor, "row t d"], tap: Tap, steps: Steps
 ) -> Float[Tensor, "row t heads e"]:
     """Queries, keys or values of all heads, told before their angles and after."""
     before = tap(before_angles(channel), unangled(attn, channel, read, None, steps.own))
-    return tap(channel, angled(attn, channel, before, at, steps.own))
+    return tap(channel, angled(attn, channel, before, positions_of(read), steps.own))
 
 
 def positions_of(x: Float[Tensor, "row t *rest"]) -> Int[Tensor, "row t"]:

@@ -9,10 +9,11 @@ import pytest
 from engine.test_equals_reference import agrees_with_reference
 from strategies import random_transformer_claim
 
-CASES = 60
+CASES = 30
+KNOWN = [48, 65, 69, 125, 136, 263]  # from longer runs: each was red once
 
 
-@pytest.mark.parametrize("case", range(CASES))
+@pytest.mark.parametrize("case", [*range(CASES), *KNOWN])
 def test_claims_with_parts(case: int) -> None:
     rng = random.Random(f"parts {case}")
     agrees_with_reference(rng, *random_transformer_claim(rng, parts=True), case)
