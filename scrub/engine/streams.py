@@ -232,7 +232,7 @@ def _heads_change(
 ) -> Float[Tensor, "n t d"]:
     """What passed-through heads write more together; of a head of which a part is claimed, that part stays on r."""
     block, where = frames.model.blocks[layer], positions_of(x)
-    q, k, v = (_read_free(frames, layer, channel, x, heads, at) for channel in CHANNELS)
+    q, k, v = (_read_free(layer, channel, x, heads, at) for channel in CHANNELS)
     z = mixed(block.attn, q, k, v, where, frames.store.lengths[at.rows], heads)
     change = z - frames.store.whole(("z", layer), at.rows, x.shape[1], heads)
     hosts = [Component.for_head(layer, head) for head in heads]
@@ -257,9 +257,10 @@ def _head_free(
 
 
 def _read_free(
-    frames: Frames, layer: int, channel: str, x: Float[Tensor, "n t d"], heads: list[int], at: Everywhere
+    layer: int, channel: str, x: Float[Tensor, "n t d"], heads: list[int], at: Everywhere
 ) -> Float[Tensor, "n t heads e"]:
     """What passed-through heads read through a channel; what is claimed of it stays on r."""
+    frames = at.frames
     block, where = frames.model.blocks[layer], positions_of(x)
     found = read_heads(block, channel, x, heads, where)
     for i, head in enumerate(heads):
