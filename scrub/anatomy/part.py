@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from scrub.anatomy.tolerances import ORTHOGONAL, RANK
 
-DIRECTIONS, LATENTS = "directions", "latents"
+DIRECTIONS, LATENTS, REMAINDER = "directions", "latents", "remainder"
 Held = Mapping[str, np.ndarray]
 
 
@@ -25,6 +25,8 @@ def _nothing() -> Held:
 @frozen
 class HostPart:
     """A part of a host, by the word of its code: `directions` with a `basis`, or `latents` of a dictionary.
+
+    A `remainder` is all of its host but the latents that it names: a dictionary's error, and its other latents.
 
     Parts are equal whose code, arrays (by the digest of their bytes), indices and settings are; the `name` that is
     printed and the `arrays` themselves, which may be read late, take no part in that.
@@ -40,6 +42,8 @@ class HostPart:
     @property
     def size(self) -> int:
         """How many numbers it is, k."""
+        if self.code == REMAINDER:
+            return self.width
         return len(self.indices) or len(self.arrays["basis"])
 
     @property
@@ -53,7 +57,8 @@ class HostPart:
         return " ".join([self.code, self.digest, *map(str, self.indices)])
 
     def __str__(self) -> str:
-        return " ".join(map(str, self.indices)) or self.name or self.digest[:8]
+        named = " ".join(map(str, self.indices)) or self.name or self.digest[:8]
+        return f"all but {named}" if self.code == REMAINDER else named
 
 
 def array_digest(arrays: Held) -> str:
@@ -77,11 +82,17 @@ def orthonormal(basis: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k d"]:
     return np.linalg.qr(basis.astype(np.float64).T)[0].T
 
 
+def _left(a: HostPart, b: HostPart) -> bool:
+    """Whether one of two parts with the same arrays is what the other leaves."""
+    rest, named = (a, b) if a.code == REMAINDER else (b, a)
+    return rest.code == REMAINDER and set(named.indices) <= set(rest.indices)
+
+
 def disjoint(a: HostPart, b: HostPart) -> bool:
     """Whether two parts of one host have nothing in common: other latents, or orthogonal subspaces."""
     if a.code != b.code:
-        return False
+        return a.digest == b.digest and _left(a, b)
     if a.indices or b.indices:
-        return a.digest == b.digest and not set(a.indices) & set(b.indices)
+        return a.code != REMAINDER and a.digest == b.digest and not set(a.indices) & set(b.indices)
     first, second = (orthonormal(part.arrays["basis"]) for part in (a, b))
     return first.shape[1] == second.shape[1] and float(np.abs(first @ second.T).max(initial=0)) < ORTHOGONAL

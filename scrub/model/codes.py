@@ -12,12 +12,12 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.part import DIRECTIONS, HostPart, orthonormal
+from scrub.anatomy.part import DIRECTIONS, REMAINDER, HostPart, orthonormal
 from scrub.anatomy.table import before_angles
 from scrub.anatomy.tolerances import RANK
 from scrub.errors import ModelError
@@ -99,6 +99,20 @@ class LatentCode:
 
     def write(self, numbers: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch d"]:
         return numbers @ self.rows
+
+
+@frozen(eq=False)
+class RemainderCode:
+    """What latents leave of a vector: other latents, and the dictionary's error."""
+
+    rows: Float[Tensor, "d d"]
+    named: LatentCode
+
+    def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        return x - self.named.write(self.named.encode(x))
+
+    def write(self, numbers: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        return numbers
 
 
 @frozen(eq=False)
@@ -184,7 +198,8 @@ def _code(model: Transformer, component: Component) -> PartCode:
         return Whole(tensor(np.eye(model.shape.d_head)))
     if part.code == DIRECTIONS:
         return Subspace(tensor(orthonormal(part.arrays["basis"])))
-    return _latents(part, tensor)
+    named = _latents(part, tensor)
+    return RemainderCode(tensor(np.eye(part.width)), named) if part.code == REMAINDER else named
 
 
 def _latents(part: HostPart, tensor: Callable[[np.ndarray], Tensor]) -> LatentCode:
@@ -195,6 +210,19 @@ def _latents(part: HostPart, tensor: Callable[[np.ndarray], Tensor]) -> LatentCo
         tensor(arrays["decoder"][take]), tensor(arrays["encoder"][:, take]), of_latents["bias"], centre,
         of_latents["threshold"],
     )  # fmt: skip
+
+
+LATENTS_AT_ONCE = 4096
+
+
+def latent_activity(part: HostPart, x: Float[Tensor, "n d"]) -> Float[Tensor, " latent"]:
+    """On which share of some vectors each latent of a part's dictionary is active."""
+    every, found = range(len(part.arrays["decoder"])), list[Tensor]()
+    for start in range(0, len(every), LATENTS_AT_ONCE):
+        some = evolve(part, indices=tuple(every[start : start + LATENTS_AT_ONCE]))
+        code = _latents(some, lambda array: torch.from_numpy(np.array(array)).to(x.dtype))
+        found.append((code.encode(x) > 0).to(x.dtype).mean(0))
+    return torch.cat(found)
 
 
 def span(code: PartCode) -> Float[Tensor, "rank d"]:
