@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from scrub.claims.holds import Where
 from scrub.model.resolve import sound
 from scrub.score.random_parts import DrawnParts
 from scrub.score.replaced import sites_with_parts, tied
+from scrub.verbs.report import write_page
 
 TRUE, ILLUSION = directions(axis(READ), name="true"), directions(axis(APART, DORMANT), name="illusion")
 
@@ -111,6 +113,17 @@ def test_the_rest_of_latents_is_that_of_the_directions_that_they_are() -> None:
     assert [c.value for c in found] == pytest.approx([c.value for c in wanted], abs=1e-9)
     (rest,) = _tied(by_latents, "first")
     assert str(rest) == "mlp 1[all but 1]"
+
+
+def test_text_page_and_data_tell_of_them(tmp_path: Path) -> None:
+    result = judged(claim_of(part(TRUE)), out=tmp_path)
+    text, page = str(result), write_page(tmp_path).read_text()
+    for words in ("Parts and their hosts", "tied mlp 1[true] @ END", "20 choices of parts", "the same sites, whole"):
+        assert words in page
+    for words in ("too, mlp 1[true] @ END: 1.00", "of these hosts recover", "with whole hosts recovers 1.00"):
+        assert words in text
+    stored = {c["name"]: c for c in result.to_dict()["controls"]}
+    assert stored["tied mlp 1[true] @ END"]["note"] == "the rest of mlp 1 takes the donor of bits too"
 
 
 def test_claims_without_parts_have_no_such_controls() -> None:
