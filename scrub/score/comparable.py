@@ -39,10 +39,10 @@ def refuse_different(claims: Sequence[Claim], names: Sequence[str], models: Sequ
     for first, *others in zip(*map(_given, claims, models), strict=True):
         if first.by_row and not one_data:  # rows of other data stand in another order: nothing is told of them
             continue
-        other = [f"{name}: {o.told}" for o, name in zip(others, names[1:], strict=True) if o.same != first.same]
+        other = [f"{name}: {o.words}" for o, name in zip(others, names[1:], strict=True) if o.same != first.same]
         if other:
             why = f" ({differing(claims)})" if first.what == "data" else ""
-            wrong.append(f"{first.what} differ: {'; '.join([f'{names[0]}: {first.told}', *other])}{why}")
+            wrong.append(f"{first.what} differ: {'; '.join([f'{names[0]}: {first.words}', *other])}{why}")
     if wrong:
         raise ClaimError("these claims cannot be compared.\n" + "\n".join(f"    {line}" for line in wrong))
 
