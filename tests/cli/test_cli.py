@@ -433,8 +433,8 @@ def test_an_interrupted_write_leaves_the_old_file(write: Write, monkeypatch: pyt
 
 
 def test_no_progress_bar_where_nobody_watches(write: Write) -> None:
-    slow = write("import time\nc = make(metric=Metric(lambda o, r: time.sleep(0.003) or right(o, r)))")
-    line = [sys.executable, "-m", "scrub", "test", str(slow), "--rows", "10", "--draws", "40"]
+    slow = write("import time\nc = make(metric=Metric(lambda o, r: time.sleep(0.003) or right(o, r)), data=rows(36))")
+    line = [sys.executable, "-m", "scrub", "test", str(slow), "--rows", "30", "--draws", "15"]
     found = subprocess.run(line, capture_output=True, text=True, check=True)
     assert found.stderr == ""
 

@@ -16,7 +16,7 @@ from scrub.score.result import gap, ratio
 
 KEYS = {
     "hypothesis", "digest", "foil", "verdict", "reason", "passed", "expect", "recovered", "constant", "bar", "metric",
-    "unexplained", "bits", "rows", "draws", "seed", "diagnostics", "options",
+    "population", "unexplained", "bits", "rows", "draws", "seed", "diagnostics", "options",
 }  # fmt: skip
 MORE = {"provenance", "explanation", "controls", "adversary", "since"}
 

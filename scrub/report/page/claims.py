@@ -110,12 +110,24 @@ def _scores(result: Result) -> list[tuple[str, str] | None]:
     draws = "every draw" if result["draws"] is None else f"{result['draws']} draws"
     return [
         ("recovered", f"{span(result['recovered'])}; bar {result['bar']:.2f}, expected {result['expect']:.2f}"),
+        _population(result),
         (metric["name"], f"{ends}; {metric['better']} is better"),
         ("unexplained", f"AUE {number(off['aue'])} of ATE {number(off['ate'])}{explained} (row by row)"),
         ("bits", f"keeps {bits['kept']:.1f} of the {bits['everything']:.1f} that tell rows apart"),
         ("sample", f"{result['rows']} rows x {draws}, seed {result['seed']}"),
         ("options", settings(result["options"])) if result["options"] else None,
     ]
+
+
+def _population(result: Result) -> tuple[str, str] | None:
+    """The interval for other rows and donors of their kind, where the result has one."""
+    found = result.get("population") or {"low": None}
+    if found["low"] is None:
+        return None
+    return (
+        "population",
+        f"[{share(found['low'])}, {share(found['high'])}] for rows and donors that are others of their kind",
+    )
 
 
 def _breaks(result: Result) -> list[Block | None]:
