@@ -95,7 +95,7 @@ def test_frozen_claims_are_items(pytester: pytest.Pytester) -> None:
     damaged = pytester.path / "hypotheses" / "damaged"
     shutil.copytree(pytester.path / "elsewhere", damaged)
     (damaged / "claim.txt").write_text("changed")
-    found = ran(pytester, "-v", "--scrub-rows", "20", "--scrub-draws", "4", "--continue-on-collection-errors")
+    found = ran(pytester, "-v", "--scrub-rows", "60", "--scrub-draws", "8", "--continue-on-collection-errors")
     found.assert_outcomes(passed=1, errors=1)
     found.stdout.fnmatch_lines(["*published/claim.json::induction PASSED*", "*damaged/claim.txt:1 says 'changed'*"])
     ran(pytester, "--scrub", "--collect-only", "elsewhere").stdout.fnmatch_lines(["*induction*"])

@@ -83,6 +83,9 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     sample = f"{result.rows} rows x {draws}, seed {result.seed}"
     level = f"; {result.recovered.level:.0%} interval over rows, given the pool"
     yield "sample", sample + (level if result.recovered.low is not None else "")
+    if result.population.low is not None and result.population.high is not None:
+        ends = f"[{result.population.low:z.2f}, {result.population.high:z.2f}]"
+        yield "population", f"{ends} for rows and donors that are others of their kind"
     if result.seen.rows:
         yield "left out", str(result.seen)
     if result.options:

@@ -31,7 +31,7 @@ from scrub.score.comparison import (
     labels,
 )
 from scrub.score.control import SHUFFLED
-from scrub.score.paired import holm, sign_flip, studentised
+from scrub.score.paired import holm, p_of_mean, studentised
 from scrub.score.refine import refines, swapped
 from scrub.score.result import ROUNDING, Result, gap
 from scrub.score.sample import ClaimBench, Samples
@@ -128,7 +128,7 @@ def difference(a: Rival, b: Rival, seed: int) -> Difference:
     share = interval(columns, _more, seed) if nothing is None else UNDEFINED
     gained = columns[:, 3] - columns[:, 0]
     tested = np.where(np.abs(gained) <= ROUNDING * scale, 0.0, gained)
-    p = sign_flip(tested, seed)
+    p = p_of_mean(tested)
     found = Difference(
         a.name, b.name, share, studentised(tested), p, p, CANNOT_TELL, nothing or "", SHARED if shared else MEAN
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from jaxtyping import Int
 
 from scrub.claims.plain import as_dict
@@ -216,6 +216,8 @@ def _share(rows: Numbers, hit: Flags, chance: Flags | None, among: Flags, seed: 
     number = np.unique(rows[among], return_inverse=True)[1].reshape(-1)
     columns = np.stack([np.bincount(number, weights=hit[among]), np.bincount(number)], axis=1).astype(float)
     share = interval(columns, lambda c: c[:, 0] / c[:, 1], seed)
+    if share.low is not None and share.high is not None:
+        share = evolve(share, low=max(share.low, 0.0), high=min(share.high, 1.0))
     if share == UNDEFINED:  # too few rows for an interval, the share is still what it is
         share = Interval(float(hit[among].mean()), None, None)
     return Share(share, None if chance is None else float(chance[among].mean()), len(columns))

@@ -13,12 +13,13 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.text import Tokenizer
 from scrub.score.bits import bits
 from scrub.score.constant import best_constant
-from scrub.score.power import Spread, settle
+from scrub.score.population import as_donors, for_population
+from scrub.score.power import settle
 from scrub.score.result import MetricMeans, Result, Unexplained, gap, ratio
 from scrub.score.sample import ClaimBench, Samples
 from scrub.score.statistics import METHOD, UNDEFINED, interval
 from scrub.score.trivial import trivial
-from scrub.score.verdict import judge, nothing_to_recover
+from scrub.score.verdict import judge_both, nothing_to_recover
 from scrub.score.worst import worst_rows
 
 VERSIONS = ("causal-scrub", "torch", "transformer-lens", "transformers", "networkx", "numpy")
@@ -38,20 +39,20 @@ def conclude(
     means = columns.mean(0)
     expect, better = hypothesis.expect.share if hypothesis.expect else 0.0, claim.metric.better
     nothing = nothing_to_recover(interval(columns, gap, seed), better, len(columns))
-    recovered, best = UNDEFINED, None
+    recovered, population, best, spread = UNDEFINED, UNDEFINED, None, None
     if nothing is None:
-        recovered = interval(columns, ratio, seed)
+        recovered, spread = interval(columns, ratio, seed), as_donors(bench, samples, draws, seed)
+        population = for_population(recovered, spread, samples)
         metric = constant() if constant else best_constant(claim, bench.measured, samples.references)
         best = recovered_by(metric, samples)
     bar = max(expect, best) if best is not None else expect
-    verdict = judge(recovered, nothing, expect, best)
-    spread = Spread.of(samples) if nothing is None else None
+    verdict = judge_both(recovered, population, nothing, expect, best)
     words = (*claim.warnings, *trivial(claim, samples.references, expect, best))
     reason = settle(verdict.reason, verdict.word, recovered.value, bar, spread, draws)
     return Result(
         hypothesis=name, digest=claim.digest, foil=hypothesis.foil_reason,
         verdict=verdict.word, reason=reason, expect=expect, spread=spread,
-        recovered=recovered, constant=best, bar=bar,
+        recovered=recovered, population=population, constant=best, bar=bar,
         metric=MetricMeans(str(claim.metric), better, float(samples.model.mean()), float(means[0]), float(means[1])),
         unexplained=Unexplained.of(float(means[3]), float(means[4])),
         bits=bits(claim), rows=len(columns), draws=draws, seed=seed, accuracy=claim.accuracy,

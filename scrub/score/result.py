@@ -14,9 +14,9 @@ from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
 from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
-from scrub.score.power import DETECTABLE, Spread
+from scrub.score.power import Spread
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
-from scrub.score.statistics import Interval
+from scrub.score.statistics import UNDEFINED, Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
 from scrub.shown import shown
@@ -58,7 +58,8 @@ class Unexplained:
 class Result:
     """What `scrub.test` returns. Numbers that are undefined are None.
 
-    `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool;
+    `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool,
+    `population` the interval for rows and donors that are others of their kind;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
     `earned` is what each part of the claim earns; `since` what changed since the last run of the claim, where runs
@@ -101,6 +102,7 @@ class Result:
     ceiling: Ceiling | None = None
     holds: tuple[PartScore, ...] = ()
     interchange: tuple[PartScore, ...] = ()
+    population: Interval = UNDEFINED
 
     @property
     def passed(self) -> bool:
@@ -129,8 +131,9 @@ class Result:
         return {
             "hypothesis": self.hypothesis, "digest": self.digest, "foil": self.foil,
             "verdict": self.verdict, "reason": self.reason, "passed": self.passed, "expect": self.expect,
-            "recovered": self.recovered.to_dict(), "constant": self.constant, "bar": self.bar,
-            "passes_up_to": self.passes_up_to,
+            "recovered": self.recovered.to_dict(),
+            "population": {"low": self.population.low, "high": self.population.high},
+            "constant": self.constant, "bar": self.bar, "passes_up_to": self.passes_up_to,
             "metric": {"name": m.name, "better": m.better, "model": m.model, "scrubbed": m.scrubbed,
                        "random": m.random},
             "unexplained": {"aue": u.aue, "ate": u.ate, "explained": u.explained},
@@ -163,8 +166,9 @@ class Result:
         away, most = abs(value - self.bar), spread.at_most
         return {
             "s2_rows": spread.rows, "s2_rows_high": spread.rows_high, "s2_draws": spread.draws,
-            "detectable": DETECTABLE * spread.error(self.rows, self.draws),
-            "detectable_high": DETECTABLE * most.error(self.rows, self.draws),
+            "s2_pool": spread.pool, "pool": spread.size,
+            "detectable": spread.detectable(self.rows, self.draws),
+            "detectable_high": most.detectable(self.rows, self.draws),
             "rows_to_settle": spread.needed(away, self.draws), "rows_to_settle_high": most.needed(away, self.draws),
         }  # fmt: skip
 

@@ -140,7 +140,7 @@ class Samples:
 
     @property
     def columns(self) -> Float[np.ndarray, "row k"]:
-        """Row means of scrubbed, random, top and the two distances: what the bootstrap keeps together."""
+        """Row means of scrubbed, random, top and the two distances: what intervals keep together."""
         means = [x.mean(1) for x in (self.scrubbed, self.random, self.scrubbed_distance, self.random_distance)]
         return np.stack([means[0], means[1], self.top, means[2], means[3]], axis=1)
 

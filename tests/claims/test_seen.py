@@ -17,10 +17,8 @@ from scrub.claims.check import Checked, Subject, check_claim
 from scrub.claims.dataset import Dataset, Row
 from scrub.claims.hypothesis import Hypothesis, Options
 from scrub.claims.protocol import protocol
-from scrub.claims.seen import VERDICT_ROWS
 from scrub.errors import ClaimError
 from scrub.model.resolve import sound
-from scrub.score.statistics import FEW_ROWS
 from scrub.verbs.setup import references
 
 SPACE: dict[str, Any] = {}
@@ -233,7 +231,6 @@ def test_no_scored_row_or_no_rest_row_left() -> None:
 
 
 def test_few_rows_are_warned_of_before_the_verdict() -> None:
-    assert VERDICT_ROWS == FEW_ROWS
     claim = make(seen=digests(GRAPH, range(15)))
     [warning] = scrub.check(claim).warnings
     assert "seen=: a proposal saw 15 rows; 9 scored rows are left, and a verdict takes 10." in warning

@@ -40,6 +40,8 @@ def test_a_result_as_it_reads(result: Any) -> None:
         "    bits         the claim keeps 1.6 of the 3.6 that tell rows apart",
         f"    story        {result.story}; by itself right on 25.0% of the scored rows",
         "    sample       12 rows x 4 draws, seed 3; 95% interval over rows, given the pool",
+        f"    population   [{result.population.low:.2f}, {result.population.high:.2f}] for rows and donors that are "
+        "others of their kind",
         "    options      predicts='label'",
         "",
         "    swaps of  tested  other inputs  own row  donors  rows that agree  no partner",

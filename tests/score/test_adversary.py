@@ -101,7 +101,7 @@ def test_an_interval_that_contains_the_bar_is_inconclusive() -> None:
 
 
 def test_too_few_rows_show_nothing() -> None:
-    result = scrub.test(cancelling(copies=8), rows=16, draws=50, explain=False)
+    result = scrub.test(cancelling(copies=8, size=2), rows=16, draws=50, explain=False)
     assert result.adversary is not None
     assert result.adversary.rows == 8
     assert result.adversary.share.value is None
@@ -142,7 +142,7 @@ def test_half_of_the_rows_with_nothing_to_recover_end_the_search() -> None:
     """The searched rows, the even ones by digest, have a metric that is always 0: no step harms them."""
     dead: set[int] = set()
     metric = Metric(lambda output, row: 0.0 if row.columns["n"] in dead else output * row.columns["x"], name="some")
-    rows = rows_of({"x": (-1) ** i, "n": i, "label": 0} for i in range(24))
+    rows = rows_of({"x": (-1) ** i, "n": i, "label": 0} for i in range(48))
     dead |= {rows.rows[i].columns["n"] for i in rows.order[::2]}
     claimed = claim_of(
         graph(h=lambda x: 10 * x, out=lambda h: h), {"mid": lambda x: x, "answer": lambda mid: 10 * mid},

@@ -13,7 +13,7 @@ import scrub
 from score.cases import resolved, sum_claim, sum_rows
 from scrub import recovers
 from scrub.errors import ClaimError
-from scrub.score.power import DETECTABLE, Power, Spread
+from scrub.score.power import Power, Spread, reach
 from scrub.score.sample import Samples
 from scrub.storage.files import save
 
@@ -104,7 +104,7 @@ def test_rows_and_draws_trade_as_the_formula_says() -> None:
     assert spread.error(10, None) == pytest.approx(np.sqrt(0.04 / 10))
     rows = spread.needed(0.1, 20)
     assert rows is not None
-    assert spread.error(rows, 20) * DETECTABLE <= 0.1 < spread.error(rows - 1, 20) * DETECTABLE
+    assert spread.detectable(rows, 20) <= 0.1 < spread.detectable(rows - 2, 20)
     assert spread.needed(0.0, 20) is None
 
 
@@ -118,7 +118,7 @@ def test_a_pilot_foretells_the_interval_of_the_test() -> None:
     assert (found.rows, found.draws, found.pilot_rows, found.pilot_draws) == (12, 20, 12, 2)
     result = scrub.test(sum_claim(), draws=20, explain=False)
     own = scrub.power(result)
-    assert own.detectable == pytest.approx(DETECTABLE * own.error)
+    assert own.detectable == pytest.approx(reach(own.rows) * own.error)
     assert result.recovered.low is not None
     assert result.recovered.high is not None
     width = (result.recovered.high - result.recovered.low) / 2 / 1.96
@@ -142,12 +142,12 @@ def test_after_an_inconclusive_verdict_the_rows_that_would_settle_it() -> None:
     assert scrub.power(result).needed(0.01) == pytest.approx(rows, abs=1)
 
 
-def test_no_fewer_rows_settle_a_verdict_than_one_takes() -> None:
-    assert Spread(rows=0.0001, draws=0.0).needed(0.5, 20) == 10
-    assert Spread(rows=0.0, draws=0.0).needed(0.5, 20) == 10
-    few = Power("f.py::one", 9, 20, Spread(0.04, 0.2), 32, 2)
-    assert str(few).endswith("Fewer than 10 rows give no verdict.")
-    assert "no verdict" not in str(evolve(few, rows=10))
+def test_no_fewer_rows_settle_a_verdict_than_one_takes(verdict_rows: int) -> None:
+    assert Spread(rows=0.0001, draws=0.0).needed(0.5, 20) == 30
+    assert Spread(rows=0.0, draws=0.0).needed(0.5, 20) == 30
+    few = Power("f.py::one", 29, 20, Spread(0.04, 0.2), 32, 2)
+    assert str(few).endswith("Fewer than 30 rows give no verdict.")
+    assert "no verdict" not in str(evolve(few, rows=30))
 
 
 def test_a_pilot_without_spread_tells_nothing() -> None:

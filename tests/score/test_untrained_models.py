@@ -25,7 +25,7 @@ def control_of(hypothesis: Hypothesis, **options: object) -> Control:
 
 def test_a_circuit_that_was_learnt_is_not_there_without_training() -> None:
     (brackets,) = collect([f"{GALLERY / 'brackets.py'}::brackets"]).hypotheses
-    result = scrub.test(brackets, rows=30, draws=4, explain=False, controls="all")
+    result = scrub.test(brackets, rows=60, draws=4, explain=False, controls="all")
     last = result.controls[-1]
     assert result.unexplained.explained > 0.9
     assert last.explained < 0.5

@@ -22,6 +22,7 @@ def _scores(result: Mapping[str, Any]) -> list[tuple[str, str] | None]:
     draws = "every draw" if result["draws"] is None else f"{result['draws']} draws"
     return [
         ("recovered", f"{span(result['recovered'])}; bar {result['bar']:.2f}, expected {result['expect']:.2f}"),
+        _population(result),
         ("bar", bar_words(result["passes_up_to"], result["expect"])) if result.get("passes_up_to") else None,
         (metric["name"], f"{ends}; {metric['better']} is better"),
         ("unexplained", f"AUE {number(off['aue'])} of ATE {number(off['ate'])}{explained} (row by row)"),
@@ -30,6 +31,15 @@ def _scores(result: Mapping[str, Any]) -> list[tuple[str, str] | None]:
         ("sample", f"{result['rows']} rows x {draws}, seed {result['seed']}"),
         ("options", settings(result["options"])) if result["options"] else None,
     ]
+
+
+def _population(result: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The interval for other rows and donors of their kind, where the result has one."""
+    found = result.get("population") or {"low": None}
+    if found["low"] is None:
+        return None
+    ends = f"[{share(found['low'])}, {share(found['high'])}]"
+    return ("population", f"{ends} for rows and donors that are others of their kind")
 
 
 SECTION = ClaimSection("Scores", blocks, place=1)
