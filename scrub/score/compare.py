@@ -35,7 +35,7 @@ from scrub.score.paired import holm, p_of_mean, studentised
 from scrub.score.refine import refines, swapped
 from scrub.score.result import ROUNDING, Result, gap
 from scrub.score.sample import ClaimBench, Samples
-from scrub.score.statistics import FEW_ROWS, UNDEFINED, interval
+from scrub.score.statistics import FEW_ROWS, KNOWN, UNDEFINED, interval
 from scrub.score.stories import row_text
 from scrub.score.structural import edges, facts
 from scrub.score.verdict import nothing_to_recover
@@ -99,7 +99,7 @@ def _compared(rival: Rival, r: Result, seed: int) -> Compared:
         hypothesis=rival.name, digest=r.digest, foil=r.foil,
         verdict=r.verdict if expected else None, reason=r.reason if expected else None,
         expect=r.expect if expected else None,
-        recovered=r.recovered, explained=interval(rival.samples.columns, explained, seed),
+        recovered=r.recovered, explained=interval(rival.samples.columns, explained, seed, rival.samples.design),
         scrubbed=r.metric.scrubbed, random=r.metric.random, bits=r.bits,
         variables=len(swapped(claim)), edges=len(edges(claim)), options=r.options,
         controls=r.controls, adversary=r.adversary,
@@ -125,10 +125,10 @@ def difference(a: Rival, b: Rival, seed: int) -> Difference:
     columns = np.stack([first[:, 0], random, first[:, 2], second[:, 0]], axis=1)
     scale = abs(float(gap(columns.mean(0)[None])[0]))
     nothing = _no_scale((first, second, columns), a, seed)
-    share = interval(columns, _more, seed) if nothing is None else UNDEFINED
+    share = interval(columns, _more, seed, a.samples.design) if nothing is None else UNDEFINED
     gained = columns[:, 3] - columns[:, 0]
     tested = np.where(np.abs(gained) <= ROUNDING * scale, 0.0, gained)
-    p = p_of_mean(tested)
+    p = float(not tested.mean()) if a.samples.design == KNOWN else p_of_mean(tested)
     found = Difference(
         a.name, b.name, share, studentised(tested), p, p, CANNOT_TELL, nothing or "", SHARED if shared else MEAN
     )
@@ -137,8 +137,9 @@ def difference(a: Rival, b: Rival, seed: int) -> Difference:
 
 def _no_scale(tables: Iterable[np.ndarray], a: Rival, seed: int) -> str | None:
     """Why there is no scale for a difference: one of two claims, or their mean, has nothing to recover."""
+    design = a.samples.design
     found = (
-        nothing_to_recover(interval(columns, gap, seed), a.bench.claim.metric.better, len(columns))
+        nothing_to_recover(interval(columns, gap, seed, design), a.bench.claim.metric.better, len(columns), design)
         for columns in tables
     )
     return next((reason for reason in found if reason is not None), None)

@@ -22,7 +22,7 @@ from scrub.score.control import CONSTANT, KEEP, REPLACE, SHUFFLED, Control
 from scrub.score.cost import PERMUTATIONS
 from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Samples, at_once, chunks
-from scrub.score.statistics import UNDEFINED, Interval, interval
+from scrub.score.statistics import UNDEFINED, Interval, interval, sampled_draws
 from scrub.score.verdict import INCONCLUSIVE, ROUNDING, SUPPORTED
 from scrub.score.verdict import UNDEFINED as NO_VERDICT
 
@@ -130,10 +130,11 @@ def control(
         failed = Control(SHUFFLED, None, None, None, result.bits.kept, f"could not be run: {error}")
         return evolve(result, controls=(*known, failed), reason=reason)
     columns = np.column_stack([samples.columns[:, :3], table.mean(1)])
-    share = interval(columns, of_shuffled, seed)
+    design = sampled_draws(samples.design)
+    share = interval(columns, of_shuffled, seed, design)
     found = Control(SHUFFLED, share.value, share.low, share.high, result.bits.kept)
     result = evolve(result, controls=(*known, found), reason=reason)
-    more = interval(columns, beyond_shuffled, seed)
+    more = interval(columns, beyond_shuffled, seed, design)
     return result if paths else _judged(result, more)
 
 

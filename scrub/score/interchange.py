@@ -22,6 +22,7 @@ from scrub.claims.values import Value, equal, key
 from scrub.engine.draw import Calls, Classes, words
 from scrub.errors import ClaimError
 from scrub.score.answers import Answers, Flags
+from scrub.score.domain import design_of
 from scrub.score.patched import Patch, Patched, PatchedGraph
 from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.shown import shown
@@ -179,7 +180,7 @@ def _exchange(
     rows, drawn = calls.reference[there], {name: donor[there] for name, donor in drawn.items()}
     if not len(rows):
         return Exchange(title, NOBODY, NOBODY, NOBODY, 0.0, NOBODY, "no donor differs from any row in it.")
-    story = _Story(claim)
+    story, design = _Story(claim), design_of(claim, np.unique(calls.reference), drawn=True)
     wanted = story.answers(rows, drawn)
     turned = np.random.default_rng([seed, len(rows), 0x1C]).permutation(len(rows))
     other = story.answers(rows, {name: donor[turned] for name, donor in drawn.items()})
@@ -193,9 +194,9 @@ def _exchange(
     agrees = agrees[there]
 
     def share(some: Flags) -> Share:
-        return _share(rows, hit, chance, sayable & some, seed)
+        return _share(rows, hit, chance, sayable & some, seed, design)
 
-    left = _share(rows, ~answers.same(said, own), None, ~sayable & agrees & known, seed)
+    left = _share(rows, ~answers.same(said, own), None, ~sayable & agrees & known, seed, design)
     moved, unsaid = share(moves), float(1 - sayable.mean())
     reason = "" if moved.rows else _reason(wanted, sayable, answers.other)
     return Exchange(title, moved, share(~moves), share(moves & agrees), unsaid, left, reason)
@@ -209,13 +210,13 @@ def _reason(wanted: list[Any], sayable: Flags, other: str) -> str:
     return f"wherever it is set, the story gives {text[-1] if text else 'an error'}, {other}."
 
 
-def _share(rows: Numbers, hit: Flags, chance: Flags | None, among: Flags, seed: int) -> Share:
+def _share(rows: Numbers, hit: Flags, chance: Flags | None, among: Flags, seed: int, design: str) -> Share:
     """The share of hits among some calls; the interval draws rows, each with all its calls."""
     if not among.any():
         return NOBODY
     number = np.unique(rows[among], return_inverse=True)[1].reshape(-1)
     columns = np.stack([np.bincount(number, weights=hit[among]), np.bincount(number)], axis=1).astype(float)
-    share = interval(columns, lambda c: c[:, 0] / c[:, 1], seed)
+    share = interval(columns, lambda c: c[:, 0] / c[:, 1], seed, design)
     if share.low is not None and share.high is not None:
         share = evolve(share, low=max(share.low, 0.0), high=min(share.high, 1.0))
     if share == UNDEFINED:  # too few rows for an interval, the share is still what it is

@@ -54,8 +54,8 @@ class Expansion:
 
     @cached_property
     def deviation(self) -> float:
-        """The standard deviation of what a row adds."""
-        return float(self.influence.std(ddof=1))
+        """The standard deviation of what a row adds; a single one has none."""
+        return float(self.influence.std(ddof=1)) if self.rows > 1 else 0.0
 
     @property
     def flat(self) -> bool:
@@ -69,8 +69,10 @@ class Expansion:
 
     @cached_property
     def skewness(self) -> float:
-        """The sample's, adjusted for its size (Joanes and Gill 1998, G1)."""
+        """The sample's, adjusted for its size (Joanes and Gill 1998, G1); two rows have none."""
         n, away = self.rows, self.influence
+        if n < 3:
+            return 0.0
         found = float((away**3).mean() / (away**2).mean() ** 1.5)
         return found * math.sqrt(n * (n - 1)) / (n - 2)
 

@@ -22,7 +22,7 @@ from scrub.engine.draw import Drawn, Draws, all_swaps
 from scrub.engine.unroll import Occurrence, rest_paths
 from scrub.score.power import Spread, influence
 from scrub.score.sample import ClaimBench, Samples, chunks, sample
-from scrub.score.statistics import Interval
+from scrub.score.statistics import SAMPLE, Interval
 
 CELLS = 1_000_000  # of a table of reference rows by pool rows
 CALLS = 4096
@@ -57,8 +57,8 @@ def as_donors(bench: ClaimBench, samples: Samples, draws: int | None, seed: int)
     Where draws were enumerated, eight of them for each row tell what the rows of the pool do as donors.
     """
     spread = Spread.of(samples)
-    if spread is None:
-        return None
+    if spread is None or samples.design != SAMPLE:  # a whole domain has no other donors
+        return spread
     drawn = sample(bench, samples.references, EXACT_DRAWS, seed) if draws is None else samples
     swaps = _Swaps(bench, drawn.references, drawn.scrubbed.shape[1], seed)
     size = len(bench.claim.data)

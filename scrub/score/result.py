@@ -16,7 +16,7 @@ from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.power import Spread
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
-from scrub.score.statistics import UNDEFINED, Interval
+from scrub.score.statistics import SAMPLE, UNDEFINED, Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
 from scrub.shown import shown
@@ -59,7 +59,8 @@ class Result:
     """What `scrub.test` returns. Numbers that are undefined are None.
 
     `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool,
-    `population` the interval for rows and donors that are others of their kind;
+    `population` the interval for rows and donors that are others of their kind; `design` says whether rows are a
+    sample or the whole domain of a computation graph;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
     `earned` is what each part of the claim earns; `since` what changed since the last run of the claim, where runs
@@ -103,6 +104,7 @@ class Result:
     holds: tuple[PartScore, ...] = ()
     interchange: tuple[PartScore, ...] = ()
     population: Interval = UNDEFINED
+    design: str = SAMPLE
 
     @property
     def passed(self) -> bool:
@@ -142,7 +144,7 @@ class Result:
             "interchange": [part.to_dict() for part in self.interchange],
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "earned": [one.to_dict() for one in self.earned],
-            "rows": self.rows, "draws": self.draws, "seed": self.seed,
+            "rows": self.rows, "draws": self.draws, "seed": self.seed, "design": self.design,
             "controls": [control.to_dict() for control in self.controls],
             "adversary": self.adversary.to_dict() if self.adversary else None,
             "diagnostics": {

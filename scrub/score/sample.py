@@ -22,8 +22,10 @@ from scrub.engine.unroll import Occurrence, unroll
 from scrub.errors import ClaimError
 from scrub.score.blocks import Arrays, Keep, NumberBlock, gathered, keep_nothing, key
 from scrub.score.diagnostics import Swaps, Tally
+from scrub.score.domain import design_of
 from scrub.score.measure import Measured
 from scrub.score.metrics import finite
+from scrub.score.statistics import SAMPLE
 
 # Calls of a block, and rows of one whose every draw is enumerated. Runs are kept block by block, so that these depend
 # on no machine and no memory: a block whose values do not fit is computed in halves
@@ -119,6 +121,7 @@ def compile_claim(claim: Claim) -> tuple[Occurrence, Program]:
 class Samples:
     """Numbers by reference row and draw (one column when exact); distances are |metric - the model's metric|.
 
+    `design` says whether the rows are a sample or all that there are, see `score/domain.py`;
     `swaps` tells what the draws were like; `own_rest` counts calls that found no rest row (`empty="self"`); `ceiling`
     is the metric with the claim's noise redrawn.
     """
@@ -132,6 +135,7 @@ class Samples:
     swaps: tuple[Swaps, ...] = ()
     own_rest: float = 0
     ceiling: Float[np.ndarray, " row"] | None = None
+    design: str = SAMPLE
 
     @property
     def top(self) -> Float[np.ndarray, " row"]:
@@ -169,7 +173,8 @@ def sample(
     size = (len(references), draws)
     s, r = found["scrubbed"].reshape(size), found["random"].reshape(size)
     distances = np.abs(s - model[:, None]), np.abs(r - model[:, None])
-    return Samples(references, model, s, r, *distances, tally.swaps(), tally.own_rest)
+    design = design_of(bench.claim, references, drawn=True)
+    return Samples(references, model, s, r, *distances, tally.swaps(), tally.own_rest, design=design)
 
 
 def resample_only(
@@ -221,7 +226,10 @@ def enumerate_exactly(
     table = [found[name][:, None] for name in EXPECTED]
     tally = Tally(bench.claim, bench.tree)
     tally.add_all(references)
-    return Samples(references, model, table[0], table[1], table[2], table[3], tally.swaps(), tally.own_rest)
+    design = design_of(bench.claim, references, drawn=False)
+    return Samples(
+        references, model, table[0], table[1], table[2], table[3], tally.swaps(), tally.own_rest, design=design
+    )
 
 
 def _expected(

@@ -6,17 +6,24 @@ on the pool; `population.py` has those for the population that the pool is a sam
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from attrs import field, frozen
 
 from scrub.claims.plain import as_dict
-from scrub.score.intervals import Columns, Statistic, are_shares, bounded, corrected, expand
+from scrub.score.intervals import Columns, Expansion, Statistic, are_shares, bounded, corrected, expand
 
 LEVEL = 0.95
-FEW_ROWS = 10  # below which there is no interval; a verdict takes more, see `verdict.ENOUGH_ROWS`
-METHOD = (
-    "studentised and corrected for skewness (Hall 1992) over reference rows; rare shares by Gaffke's bounds (2005)"
-)
+FEW_ROWS = 10  # below which a sample has no interval; a verdict takes more, see `claims.seen.VERDICT_ROWS`
+# how rows were come by: drawn from more, all that there are (score/domain.py), all and none of their draws left out
+SAMPLE, DOMAIN, KNOWN = "sample", "whole domain", "whole domain, every draw"
+METHODS = {
+    SAMPLE: "studentised and corrected for skewness (Hall 1992) over reference rows; rare shares by Gaffke's bounds "
+    "(2005)",
+    DOMAIN: "studentised and corrected for skewness (Hall 1992) over the rows of the whole domain",
+    KNOWN: "a point: the rows are the whole domain, and every draw is enumerated",
+}
 
 
 @frozen
@@ -41,17 +48,27 @@ class Interval:
 UNDEFINED = Interval(None, None, None)
 
 
-def interval(columns: Columns, statistic: Statistic, seed: int) -> Interval:
+def sampled_draws(design: str) -> str:
+    """The design of rows as they are, where not all of their draws were made."""
+    return SAMPLE if design == SAMPLE else DOMAIN
+
+
+def interval(columns: Columns, statistic: Statistic, seed: int, design: str = SAMPLE) -> Interval:
     """The interval of a statistic of column means, such as a ratio; UNDEFINED without a value or with too few rows.
 
-    It is studentised and corrected for skewness; where rows are too skewed for their number it says how many it
-    takes. Hits and shares of hits have bounds of their own, for which `seed` draws weights. Rows that are alike leave
-    no width, unless they are hits: of these, differences between two runs included, a few of the other kind may not
-    have been seen.
+    `design` says how the rows were come by. Of a SAMPLE it is studentised and corrected for skewness; where rows are
+    too skewed for their number it says how many it takes. Hits and shares of hits have bounds of their own, for which
+    `seed` draws weights. Rows that are alike leave no width, unless they are hits: of these, differences between two
+    runs included, a few of the other kind may not have been seen.
+
+    The rows of a whole DOMAIN have the studentised interval however few or skewed they are, since none is unseen:
+    what it covers is the chance of their draws, and more. Where that is KNOWN too it is the point [v, v].
     """
-    found = expand(columns, statistic) if len(columns) >= FEW_ROWS else None
+    found = expand(columns, statistic) if len(columns) >= (FEW_ROWS if design == SAMPLE else 1) else None
     if found is None:
         return UNDEFINED
+    if design != SAMPLE:
+        return _of_all(found, design)
     if are_shares(columns):
         ends, needs = bounded(columns, statistic, seed), 0
     else:
@@ -59,3 +76,11 @@ def interval(columns: Columns, statistic: Statistic, seed: int) -> Interval:
     if not np.isfinite(ends).all():
         return UNDEFINED
     return Interval(found.value, *ends, needs=needs if needs > found.rows else 0)
+
+
+def _of_all(found: Expansion, design: str) -> Interval:
+    """The interval where no row is unseen; none of a single row that was drawn for."""
+    if design == KNOWN:
+        return Interval(found.value, found.value, found.value)
+    ends = corrected(found, LEVEL) if found.rows > 1 else (math.inf, math.inf)
+    return Interval(found.value, *ends) if np.isfinite(ends).all() else UNDEFINED

@@ -21,7 +21,7 @@ from scrub.score.blocks import Arrays, NumberBlock, gathered, key
 from scrub.score.cost import few_draws
 from scrub.score.result import ratio
 from scrub.score.sample import ROWS_AT_ONCE, ClaimBench, RowScorer, Samples, at_once, chunks
-from scrub.score.statistics import Interval, interval
+from scrub.score.statistics import SAMPLE, Interval, interval, sampled_draws
 
 Dropped = frozenset[ClaimPart]
 Places = Int[np.ndarray, " n"]  # of reference rows, in the sample
@@ -87,7 +87,8 @@ class Taken:
     def interval(self, less: np.ndarray, more: np.ndarray, at: Places) -> Interval:
         """What is recovered less with `more` taken away than with `less`, both columns of `without` or `whole`."""
         columns = np.column_stack([less, self.samples.random[at].mean(1), self.samples.model[at], more])
-        return interval(columns, lost, self.seed)
+        design = self.samples.design if len(at) == len(self.samples.references) else SAMPLE
+        return interval(columns, lost, self.seed, sampled_draws(design) if not self.exact else design)
 
     def _some(
         self, sets: Sequence[Dropped], references: Int[np.ndarray, " row"], draws: range

@@ -5,12 +5,14 @@ from __future__ import annotations
 from attrs import frozen
 
 from scrub.claims import seen
-from scrub.score.statistics import Interval
+from scrub.score.statistics import SAMPLE, Interval
 
 ROUNDING = 1e-6  # by which a mean over draws in floating point may miss the bar that it equals
 # an interval of rows too skewed for their number is trusted only as far as six standard errors: a mean of any
 # distribution lies as far above the true one in at most 2.6 % of samples (Cantelli 1928)
 DOUBTED = 3.0
+MORE_ROWS = "it takes more rows to tell"
+MORE_DRAWS = "there are no other rows, so that it takes more draws to tell, or all of them (exact=True)"
 SUPPORTED, REFUTED, INCONCLUSIVE, UNDEFINED = "supported", "refuted", "inconclusive", "undefined"
 
 
@@ -22,14 +24,19 @@ class Verdict:
     reason: str
 
 
-def nothing_to_recover(gap: Interval, better: str, rows: int) -> str | None:
+def rows_missing(rows: int, design: str) -> int:
+    """The rows that a verdict takes, where there are fewer of a sample; else 0. A whole domain has all it needs."""
+    return seen.VERDICT_ROWS if design == SAMPLE and rows < seen.VERDICT_ROWS else 0
+
+
+def nothing_to_recover(gap: Interval, better: str, rows: int, design: str = SAMPLE) -> str | None:
     """Why there is no scale from the random to the model's metric, or None where there is one.
 
     `gap` is the interval of L_random - L_model. Where it contains 0, or lies on the side on which the model is
-    the worse one, a share of it means nothing.
+    the worse one, a share of it means nothing. `design` says how the rows were come by, see `statistics.interval`.
     """
-    if rows < seen.VERDICT_ROWS:
-        return f"{rows} reference rows are too few: a verdict takes at least {seen.VERDICT_ROWS}."
+    if needs := rows_missing(rows, design):
+        return _too_few(rows, needs)
     if gap.low is None or gap.high is None:
         return "L_random - L_model has no interval: rows are too few, or too unlike."
     ends = (gap.low, gap.high) if better == "lower" else (-gap.high, -gap.low)
@@ -38,6 +45,12 @@ def nothing_to_recover(gap: Interval, better: str, rows: int) -> str | None:
     how = "does worse than" if ends[1] < 0 else "does not do clearly better than"
     interval = f"L_random - L_model lies in [{gap.low:.3g}, {gap.high:.3g}]"
     return f"there is nothing to recover: the model {how} a random answer ({interval})."
+
+
+def _too_few(rows: int, needs: int) -> str:
+    """What is missing, and what can be done."""
+    found = f"{rows} reference row{' is' if rows == 1 else 's are'} too few: a verdict takes at least {needs}"
+    return f"{found}, or the whole domain of a computation graph. Give the claim {needs - rows} more to score."
 
 
 def judge(recovered: Interval, nothing: str | None, expect: float, constant: float | None) -> Verdict:
@@ -60,7 +73,7 @@ def judge(recovered: Interval, nothing: str | None, expect: float, constant: flo
         return Verdict(SUPPORTED, f"the whole interval lies at or above {name}.")
     if word == REFUTED:
         return Verdict(REFUTED, f"the whole interval lies below {name}.")
-    return Verdict(INCONCLUSIVE, f"the interval contains {name}: it takes more rows to tell.")
+    return Verdict(INCONCLUSIVE, f"the interval contains {name}: {MORE_ROWS}.")
 
 
 def _side(low: float, high: float, bar: float) -> str:

@@ -63,7 +63,7 @@ def test_a_frozen_claim_gives_the_same_numbers_without_its_code(write: Write) ->
     assert told == own
 
 
-def test_a_claim_about_a_graph_is_frozen_without_it_and_tested_with_it(write: Write, verdict_rows: int) -> None:
+def test_a_claim_about_a_graph_is_frozen_without_it_and_tested_with_it(write: Write) -> None:
     write(BUILT_IN)
     found = scrub("freeze", "claims.py::good", "--out", "good")
     assert "Its model, computation graph, is a thing in Python and no part of it." in found.output

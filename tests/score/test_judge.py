@@ -28,7 +28,7 @@ from scrub import Hypothesis, Metric, nodes, recovers
 from scrub.score.judge import conclude
 from scrub.score.result import ratio
 from scrub.score.sample import sample
-from scrub.score.statistics import METHOD, interval
+from scrub.score.statistics import METHODS, SAMPLE, interval
 
 
 def test_recovered_of_a_claim_by_hand() -> None:
@@ -110,12 +110,13 @@ def test_undefined_when_the_metric_ignores_what_is_swapped() -> None:
     assert (result.unexplained.aue, result.unexplained.ate) == (0, 0)
 
 
-def test_undefined_with_fewer_than_thirty_rows(verdict_rows: int) -> None:
+def test_undefined_with_fewer_than_thirty_rows() -> None:
     data = rows_of(row.columns for _ in range(3) for row in sum_rows().rows)
-    result = scrub.test(sum_claim(data), rows=verdict_rows - 1)
+    result = scrub.test(sum_claim(data), rows=29)
     assert (result.verdict, result.rows) == ("undefined", 29)
-    assert result.reason == "29 reference rows are too few: a verdict takes at least 30."
-    assert result.recovered.value is None
+    assert result.reason.startswith("29 reference rows are too few: a verdict takes at least 30")
+    assert result.reason.endswith("Give the claim 1 more to score.")
+    assert (result.recovered.value, result.recovered.needs) == (None, 30)
     assert scrub.test(sum_claim(data), rows=30).verdict != "undefined"
 
 
@@ -164,7 +165,7 @@ def test_what_a_result_records() -> None:
     assert found["pool"] == 36
     assert found["model"]["name"] == "computation graph"
     assert len(found["model"]["revision"]) == 32  # of what its nodes give on the data
-    assert found["interval"] == METHOD
+    assert found["interval"] == METHODS[SAMPLE]
     assert found["versions"]["python"] == platform.python_version()
     assert found["versions"]["numpy"] == version("numpy")
     assert set(found["versions"]) >= {"torch", "transformers", "transformer-lens", "networkx"}

@@ -142,7 +142,7 @@ def test_after_an_inconclusive_verdict_the_rows_that_would_settle_it() -> None:
     assert scrub.power(result).needed(0.01) == pytest.approx(rows, abs=1)
 
 
-def test_no_fewer_rows_settle_a_verdict_than_one_takes(verdict_rows: int) -> None:
+def test_no_fewer_rows_settle_a_verdict_than_one_takes() -> None:
     assert Spread(rows=0.0001, draws=0.0).needed(0.5, 20) == 30
     assert Spread(rows=0.0, draws=0.0).needed(0.5, 20) == 30
     few = Power("f.py::one", 29, 20, Spread(0.04, 0.2), 32, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scrub.claims.seen import VERDICT_ROWS
 from scrub.score.statistics import UNDEFINED, Interval
 from scrub.score.verdict import judge, judge_both, nothing_to_recover
 
@@ -90,7 +91,13 @@ def test_a_gap_that_contains_zero_or_lies_on_the_worse_side(
         assert f"[{low:.3g}, {high:.3g}]" in found
 
 
-def test_fewer_than_thirty_rows(verdict_rows: int) -> None:
-    assert verdict_rows == 30
+FEW = (
+    "29 reference rows are too few: a verdict takes at least 30, or the whole domain of a computation graph. "
+    "Give the claim 1 more to score."
+)
+
+
+def test_fewer_than_thirty_rows() -> None:
+    assert VERDICT_ROWS == 30
     found = nothing_to_recover(UNDEFINED, "lower", 29)
-    assert found == "29 reference rows are too few: a verdict takes at least 30."
+    assert found == FEW
