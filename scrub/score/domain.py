@@ -1,8 +1,9 @@
 """Whether the rows of a claim are all that there are: then nothing is sampled, and few rows are enough.
 
 The *whole domain* of a computation graph is every combination of the values that its input columns take, each equally
-often (a full factorial). One column alone combines with nothing: its values are all that there are where they have no
-gaps, as those of a truth table have none. Numbers that are not whole are a sample of all that lie between them.
+often (a full factorial), with nothing else in which rows differ. One column alone combines with nothing: its values
+are all that there are where they have no gaps, as those of a truth table have none. Numbers that are not whole are a
+sample of all that lie between them.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def whole_domain(claim: Claim) -> bool:
     columns = [{alike(value): value for value in column} for column in zip(*table, strict=True)]
     vary = [found.values() for found in columns if len(found) > 1]
     times = Counter(tuple(map(alike, row)) for row in table)
-    every = len(times) == prod(len(values) for values in vary) and len(set(times.values())) == 1
+    unlike = len({alike(row.columns) for row in claim.data.rows}) > len(times)  # in what metric or story may read
+    every = len(times) == prod(map(len, vary)) and len(set(times.values())) == 1 and not unlike
     return every and not any(map(_between, vary)) and (len(vary) > 1 or all(map(_no_gaps, vary)))
 
 

@@ -37,7 +37,7 @@ class Interval:
     needs: int = field(default=0, eq=False)
 
     def to_dict(self) -> dict[str, float | None]:
-        return as_dict(self)
+        return as_dict(self, *([] if self.needs else ["needs"]))
 
     def __str__(self) -> str:
         if self.value is None or self.low is None or self.high is None:

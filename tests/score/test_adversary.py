@@ -249,7 +249,7 @@ def test_a_search_from_no_swaps_finds_what_one_from_all_does_not() -> None:
             **{name: nodes(name).omits("w") for name in "pqs"},
             "w": nodes("w"), "y": nodes("y"), "answer": nodes("out").reads(p="p", q="q", s="s", y="y"),
         },
-        rows_of({"w": w, "y": 1 - w, "clean": not w, "spoilt": w == 1, "label": 1 - w} for w in [0, 1] * 24),
+        rows_of({"w": w, "y": 1 - w, "clean": not w, "spoilt": w == 1, "label": 1 - w} for w in [0, 1] * 32),
         scored="clean", rest_rows="spoilt", expect=recovers(0.8, any_swaps=True),
     )  # fmt: skip
     found = scrub.test(claimed, draws=2, explain=False)

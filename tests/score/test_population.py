@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import scrub
-from score.cases import bench_of, rows_of, sum_claim, sum_rows
+from score.cases import bench_of, sum_claim, sum_sample
 from scrub.engine.draw import Draws
 from scrub.score.intervals import corrected, expand
 from scrub.score.population import Drawing, Picked, added, as_donors
 from scrub.score.power import influence
 from scrub.score.sample import chunks, sample
 
-THRICE = rows_of(row.columns for _ in range(3) for row in sum_rows().rows)
+THRICE = sum_sample()
 
 
 def calls(rng: np.random.Generator, rows: int, draws: int, donors: float) -> tuple[np.ndarray, np.ndarray]:

@@ -140,7 +140,7 @@ def test_a_claim_and_its_shuffled_values(kind: str, number: int) -> None:
 @pytest.mark.parametrize("number", [2, 3])
 def test_rivals_with_their_controls(number: int) -> None:
     options = {} if number % 2 else RESAMPLE
-    made, model = scored_claims(Random(f"rivals {number}"), "graph", 3, 10, **options)
+    made, model = scored_claims(Random(f"rivals {number}"), "graph", 3, 30, **options)
     claims = [bench_for(h, model).claim for h in made]
     rows, draws = references(claims[0], None, number).tolist(), 2
     found = scrub.compare(*(h.but(model=model) for h in made), draws=draws, seed=number)
