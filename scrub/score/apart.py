@@ -24,9 +24,10 @@ from scrub.errors import MetricError, ModelError
 from scrub.score.control import APART, Control
 from scrub.score.cost import APART_DRAWS
 from scrub.score.demand import doubted
+from scrub.score.design import sampled_draws
 from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Samples, enumerate_exactly, resample_only
-from scrub.score.statistics import interval, sampled_draws
+from scrub.score.statistics import interval
 from scrub.score.verdict import REFUTED, ROUNDING, UNDEFINED
 
 MOST = 20_000  # combinations of inputs that are enumerated for a site, rather than drawn

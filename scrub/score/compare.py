@@ -31,11 +31,12 @@ from scrub.score.comparison import (
     labels,
 )
 from scrub.score.control import SHUFFLED
+from scrub.score.design import KNOWN
 from scrub.score.paired import holm, p_of_mean, studentised
 from scrub.score.refine import refines, swapped
 from scrub.score.result import ROUNDING, Result, gap
 from scrub.score.sample import ClaimBench, Samples
-from scrub.score.statistics import FEW_ROWS, KNOWN, UNDEFINED, interval
+from scrub.score.statistics import FEW_ROWS, UNDEFINED, interval
 from scrub.score.stories import row_text
 from scrub.score.structural import edges, facts
 from scrub.score.verdict import nothing_to_recover

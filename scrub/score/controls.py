@@ -20,9 +20,10 @@ from scrub.errors import ClaimError, MetricError, ModelError, did_you_mean
 from scrub.score.blocks import NumberBlock, gathered
 from scrub.score.control import CONSTANT, KEEP, REPLACE, SHUFFLED, Control
 from scrub.score.cost import PERMUTATIONS
+from scrub.score.design import sampled_draws
 from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Samples, at_once, chunks
-from scrub.score.statistics import UNDEFINED, Interval, interval, sampled_draws
+from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.score.verdict import INCONCLUSIVE, ROUNDING, SUPPORTED
 from scrub.score.verdict import UNDEFINED as NO_VERDICT
 

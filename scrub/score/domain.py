@@ -19,7 +19,7 @@ from jaxtyping import Int
 from scrub.claims.content import alike
 from scrub.claims.resolved import Claim
 from scrub.model.computation import Computation
-from scrub.score.statistics import DOMAIN, KNOWN, SAMPLE
+from scrub.score.design import DOMAIN, KNOWN, SAMPLE
 
 
 def design_of(claim: Claim, references: Int[np.ndarray, " row"], drawn: bool) -> str:

@@ -19,7 +19,7 @@ from scrub.score.student import quantile, tail
 
 STEP = 1e-3  # of a standard deviation, for first derivatives
 FARTHER = 4.0  # steps for second ones, of which rounding leaves less
-FLAT = 1e-9  # rows that differ by less are alike
+FLAT = 1e-8  # rows that differ by less are alike
 TAIL_UNSEEN = 10.0  # few rows seldom show a tail: for intervals skewness is raised by 10/n (chosen by simulation)
 DEMAND = 5  # rows for each unit of squared skewness: of a share these are five of the rarer kind
 WEIGHTS = 2000
@@ -125,13 +125,14 @@ def _around(statistic: Statistic, means: Means, step: Means) -> Float[np.ndarray
 
 
 def _derivatives(at: Float[np.ndarray, " point"], k: int) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, "k k"]]:
-    """Central differences, first and second, in units of the steps."""
+    """Central differences, first (Richardson's, so that rows that add nothing add 0) and second, in steps."""
     up, down, high, low = at[1 : 4 * k + 1].reshape(4, k)
     second, corners = np.diag(high - 2 * at[0] + low), at[4 * k + 1 :].reshape(-1, 4)
     lower = np.tril_indices(k, -1)
     second[lower] = corners @ np.array([1.0, 1.0, -1.0, -1.0]) / 4
     second.T[lower] = second[lower]
-    return (up - down) / 2, second / FARTHER**2
+    near, far = (up - down) / 2, (high - low) / (2 * FARTHER)
+    return near + (near - far) / (FARTHER**2 - 1), second / FARTHER**2
 
 
 def corrected(found: Expansion, level: float) -> Ends:

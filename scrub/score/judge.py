@@ -14,11 +14,12 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.text import Tokenizer
 from scrub.score.bits import bits
 from scrub.score.constant import best_constant
+from scrub.score.design import METHODS, SAMPLE
 from scrub.score.population import as_donors, for_population
 from scrub.score.power import settle
 from scrub.score.result import MetricMeans, Result, Unexplained, gap, ratio
 from scrub.score.sample import ClaimBench, Samples
-from scrub.score.statistics import METHODS, SAMPLE, UNDEFINED, interval
+from scrub.score.statistics import UNDEFINED, interval
 from scrub.score.trivial import trivial
 from scrub.score.verdict import MORE_DRAWS, MORE_ROWS, judge_both, nothing_to_recover, rows_missing
 from scrub.score.worst import worst_rows

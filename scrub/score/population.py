@@ -20,9 +20,10 @@ from jaxtyping import Float, Int
 
 from scrub.engine.draw import Drawn, Draws, all_swaps
 from scrub.engine.unroll import Occurrence, rest_paths
+from scrub.score.design import SAMPLE
 from scrub.score.power import Spread, influence
 from scrub.score.sample import ClaimBench, Samples, chunks, sample
-from scrub.score.statistics import SAMPLE, Interval
+from scrub.score.statistics import Interval
 
 CELLS = 1_000_000  # of a table of reference rows by pool rows
 CALLS = 4096

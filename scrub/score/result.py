@@ -11,12 +11,13 @@ from scrub.claims.seen import Seen
 from scrub.score.bars import highest_bar
 from scrub.score.bits import Bits
 from scrub.score.control import Adversary, Control
+from scrub.score.design import SAMPLE
 from scrub.score.diagnostics import Swaps
 from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.power import Spread
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
-from scrub.score.statistics import SAMPLE, UNDEFINED, Interval
+from scrub.score.statistics import UNDEFINED, Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
 from scrub.shown import shown

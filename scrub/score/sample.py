@@ -21,11 +21,11 @@ from scrub.engine.plan import Program, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.errors import ClaimError
 from scrub.score.blocks import Arrays, Keep, NumberBlock, gathered, keep_nothing, key
+from scrub.score.design import SAMPLE
 from scrub.score.diagnostics import Swaps, Tally
 from scrub.score.domain import design_of
 from scrub.score.measure import Measured
 from scrub.score.metrics import finite
-from scrub.score.statistics import SAMPLE
 
 # Calls of a block, and rows of one whose every draw is enumerated. Runs are kept block by block, so that these depend
 # on no machine and no memory: a block whose values do not fit is computed in halves

@@ -12,18 +12,11 @@ import numpy as np
 from attrs import field, frozen
 
 from scrub.claims.plain import as_dict
+from scrub.score.design import KNOWN, SAMPLE
 from scrub.score.intervals import Columns, Expansion, Statistic, are_shares, bounded, corrected, expand
 
 LEVEL = 0.95
 FEW_ROWS = 10  # below which a sample has no interval; a verdict takes more, see `claims.seen.VERDICT_ROWS`
-# how rows were come by: drawn from more, all that there are (score/domain.py), all and none of their draws left out
-SAMPLE, DOMAIN, KNOWN = "sample", "whole domain", "whole domain, every draw"
-METHODS = {
-    SAMPLE: "studentised and corrected for skewness (Hall 1992) over reference rows; rare shares by Gaffke's bounds "
-    "(2005)",
-    DOMAIN: "studentised and corrected for skewness (Hall 1992) over the rows of the whole domain",
-    KNOWN: "a point: the rows are the whole domain, and every draw is enumerated",
-}
 
 
 @frozen
@@ -46,11 +39,6 @@ class Interval:
 
 
 UNDEFINED = Interval(None, None, None)
-
-
-def sampled_draws(design: str) -> str:
-    """The design of rows as they are, where not all of their draws were made."""
-    return SAMPLE if design == SAMPLE else DOMAIN
 
 
 def interval(columns: Columns, statistic: Statistic, seed: int, design: str = SAMPLE) -> Interval:

@@ -19,9 +19,10 @@ from scrub.engine.without import without
 from scrub.errors import MetricError, ModelError
 from scrub.score.blocks import Arrays, NumberBlock, gathered, key
 from scrub.score.cost import few_draws
+from scrub.score.design import SAMPLE, sampled_draws
 from scrub.score.result import ratio
 from scrub.score.sample import ROWS_AT_ONCE, ClaimBench, RowScorer, Samples, at_once, chunks
-from scrub.score.statistics import SAMPLE, Interval, interval, sampled_draws
+from scrub.score.statistics import Interval, interval
 
 Dropped = frozenset[ClaimPart]
 Places = Int[np.ndarray, " n"]  # of reference rows, in the sample

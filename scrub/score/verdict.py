@@ -5,7 +5,8 @@ from __future__ import annotations
 from attrs import frozen
 
 from scrub.claims import seen
-from scrub.score.statistics import SAMPLE, Interval
+from scrub.score.design import SAMPLE
+from scrub.score.statistics import Interval
 
 ROUNDING = 1e-6  # by which a mean over draws in floating point may miss the bar that it equals
 # an interval of rows too skewed for their number is trusted only as far as six standard errors: a mean of any

@@ -25,10 +25,11 @@ from score.cases import (
     token_rows,
 )
 from scrub import Hypothesis, Metric, nodes, recovers
+from scrub.score.design import METHODS, SAMPLE
 from scrub.score.judge import conclude
 from scrub.score.result import ratio
 from scrub.score.sample import sample
-from scrub.score.statistics import DOMAIN, METHODS, interval
+from scrub.score.statistics import interval
 
 
 def test_recovered_of_a_claim_by_hand() -> None:
@@ -165,7 +166,7 @@ def test_what_a_result_records() -> None:
     assert found["pool"] == 36
     assert found["model"]["name"] == "computation graph"
     assert len(found["model"]["revision"]) == 32  # of what its nodes give on the data
-    assert found["interval"] == METHODS[DOMAIN]
+    assert found["interval"] == METHODS[SAMPLE]
     assert found["versions"]["python"] == platform.python_version()
     assert found["versions"]["numpy"] == version("numpy")
     assert set(found["versions"]) >= {"torch", "transformers", "transformer-lens", "networkx"}

@@ -16,7 +16,8 @@ from scrub.score.result import gap, ratio
 
 KEYS = {
     "hypothesis", "digest", "foil", "verdict", "reason", "passed", "expect", "recovered", "constant", "bar", "metric",
-    "population", "design", "unexplained", "bits", "story", "rows", "draws", "seed", "diagnostics", "options", "earned",
+    "population", "design", "unexplained", "bits", "story", "rows", "draws", "seed", "diagnostics", "options",
+    "earned",
 }  # fmt: skip
 MORE = {
     "provenance", "explanation", "controls", "adversary", "since", "ceiling", "holds", "interchange", "passes_up_to",
