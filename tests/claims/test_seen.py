@@ -21,6 +21,8 @@ from scrub.errors import ClaimError
 from scrub.model.resolve import sound
 from scrub.verbs.setup import references
 
+pytestmark = pytest.mark.usefixtures("ten_rows_judge")
+
 SPACE: dict[str, Any] = {}
 exec(HEAD + FALSE, SPACE)
 # of 24 rows a test of a graph needs unlike ones: equal columns are one input

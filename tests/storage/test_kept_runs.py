@@ -43,6 +43,8 @@ def slow(self, calls, drawn):
 sample.ClaimBench.scrubbed = slow
 from pathlib import Path
 from scrub.storage.directory import open_run
+
+pytestmark = pytest.mark.usefixtures("ten_rows_judge")
 file, out, gate = sys.argv[1:]
 run = open_run(out, [f"{file}::one"])
 Path(gate).touch()  # ready, all imports done
