@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from scrub.anatomy.edges import Edge, Node, Part, parse_part
 from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.tolerances import NO_CURVE, WHOLE
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import COMPONENTS, EDGES, Circuit
 from scrub.circuit.universe import every_edge, free_writers, slots_in
@@ -22,7 +23,6 @@ from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError, some
 
 MIB = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # shares of all parts
-ROUNDING = 1e-6  # of the mean metric: F(M) and F(0) that are closer than that are equal
 
 
 def _floats(scores: Iterable[tuple[Part, SupportsFloat]]) -> tuple[tuple[Part, float], ...]:
@@ -163,13 +163,13 @@ def cpr_cmd(
     experiment, graph = bench.experiment, bench.experiment.graph
     ranking.circuit.checked(graph)
     everything = _universe(bench, ranking)
-    wanted = [floor(share * len(everything) + 1e-9) for share in shares]
+    wanted = [floor(share * len(everything) + WHOLE) for share in shares]
     best = ranking.ordered(absolute)
     circuits = [Circuit.from_parts(best[:n]).pruned_in(graph, bench.passed, experiment.output) for n in wanted]
     distinct = list(dict.fromkeys([Circuit(), *circuits]))
     known = dict(zip(distinct, bench.scores(distinct).mean(1), strict=True))
     model, ablated = float(bench.model_scores.mean()), float(known[Circuit()])
-    room = model - ablated if abs(model - ablated) > ROUNDING * max(abs(model), abs(ablated)) else None
+    room = model - ablated if abs(model - ablated) > NO_CURVE * max(abs(model), abs(ablated)) else None
     points = [
         CurvePoint(
             share, number, len(circuit), None if room is None else (float(known[circuit]) - ablated) / room + 0.0

@@ -45,6 +45,7 @@ class Store:
         array, columns = self.arrays[kind], self.columns[kind]
         width = array.shape[1]
         column = self.positions[slot][rows] if columns is None else columns[slot]
+        # One gather of whole vectors: on a CPU it takes half the time of indexing by two tensors.
         flat = array.flatten(0, 1).index_select(0, self.index[rows] * width + column)
         return self._cut(flat, kind, heads)
 
@@ -91,6 +92,7 @@ def run_pool(
     `done(n)` is told how many rows were run.
     """
     tokens, lengths = tensors(data, model.device)
+    # Rows of similar length together: padding is computed like anything else.
     for rows in torch.argsort(lengths, stable=True).split(rows_at_once(model, int(lengths.max()))):
 
         def record(kind: str, layer: int, value: Tensor, rows: Tensor = rows) -> None:

@@ -61,6 +61,7 @@ class _Values:
                 f"exact=True enumerates values, and nothing tells {what} from another: let the nodes return numbers, "
                 "texts, arrays, tensors or tuples of these."
             ) from None
+        # By content, not by `==`, to which arrays have no one answer.
         if text not in self._numbers:
             self._numbers[text] = len(self.listed)
             self.listed.append(value)
@@ -164,6 +165,7 @@ class Exact:
         parts: list[Joint] = []
         for group in _grouped(node):  # no generators: a tree may be two hundred calls deep
             parts.append(self._group(group, row, shared))
+        # Independent given the row: each group of children draws a donor of its own, so that distributions multiply.
         landed, rest = _product(parts), self.rest(row, shared)
         return _mixture((self.site(node, rest, dict(values)), p) for values, p in landed.items())
 
@@ -218,7 +220,12 @@ class Exact:
     ) -> Distribution:  # fmt: skip
         """One component's values from the distinct values that each of its channels may read."""
         names = channels(self.draws.claim, component)
-        read = [self._read(node, component, name, landed, mates, frames(component, name)) for name in names]
+        read: list[list[tuple[Any, float]]] = []
+        for name in names:
+            given = self._given(node, name, landed)
+            if name in self.evaluator.rows.model.channels(component):
+                given |= mates
+            read.append(self._read(component, name, given, frames(component, name)))
         found: dict[tuple[int, ...], float] = {}
         for choice in product(*read):
             given = {(component, name): value for name, (value, _) in zip(names, choice, strict=True)}
@@ -226,20 +233,20 @@ class Exact:
             found[value] = found.get(value, 0.0) + math.prod(weight for _, weight in choice)
         return found
 
-    def _read(
-        self, node: Occurrence, component: Component, channel: str, landed: Mapping[str, tuple[int, ...]],
-        mates: Mapping[Component, Any], frames: list[tuple[int, float]],
-    ) -> list[tuple[Any, float]]:  # fmt: skip
-        """The distinct values that a channel may read, and their probabilities."""
-        given = {
+    def _given(self, node: Occurrence, channel: str, landed: Mapping[str, tuple[int, ...]]) -> dict[Component, Any]:
+        """The values of children that a channel reads."""
+        return {
             landing: self._values.listed[number]
             for child in node.children
             if channel in child.channels
             for landing, number in zip(child.placed.site.components, landed[child.path], strict=True)
             if landing not in child.withheld
         }
-        if channel in self.evaluator.rows.model.channels(component):
-            given |= mates
+
+    def _read(
+        self, component: Component, channel: str, given: Mapping[Component, Any], frames: list[tuple[int, float]]
+    ) -> list[tuple[Any, float]]:
+        """The distinct values that a channel may read, and their probabilities."""
         found: dict[str, tuple[Any, float]] = {}
         for row, weight in frames:
             seen = (
@@ -269,6 +276,7 @@ class Exact:
         if not landing and not node.placed.site.is_linked:
             return (channel,)
         found, ahead = ({channel} if node.placed.site.is_linked else set[str]()), [channel]
+        # What landed hides all behind it: the walk back stops there.
         met = set(landing)
         while ahead:
             if (name := ahead.pop()) in met:

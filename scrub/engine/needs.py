@@ -41,15 +41,16 @@ def needs(claim: Claim, program: Program) -> tuple[Need, Need]:
     graph = claim.graph
     assert isinstance(graph, TransformerGraph)
     leaves, frames = Need(), Need()
+    asked = _OfFrames(frames, claim, graph, program.dense)
     for number, step in enumerate(program.steps):
         if isinstance(step, Leaf):
             for component in step.components:
                 for slot in step.slots:
                     add_written(leaves, graph, component, slot)
         elif isinstance(step, Stream):
-            _stream(frames, claim, graph, step, program.times.get(number, ()), program.dense)
+            asked.stream(step, program.times.get(number, ()))
         else:
-            _shape(frames, claim, graph, step, program.dense)
+            asked.shape(step)
     return leaves, frames
 
 
@@ -73,35 +74,54 @@ def passed_heads(claim: Claim, until: int) -> dict[int, list[int]]:
     return found
 
 
-def _stream(
-    need: Need, claim: Claim, graph: TransformerGraph, step: Stream, times: tuple[int, ...], dense: bool
-) -> None:
-    slot = None if dense else step.slot
-    for time in times:
-        need.add(stream_at(time), slot)
-    for landing in step.landings:
-        add_written(need, graph, landing.component, landing.slot)
-        if graph.shape.post_norms and landing.component.traits.attends:
-            need.add(("attn_out", landing.component.layer or 0), slot)
-    until = max(times, default=0)
-    for time, layer in passed_mlps(claim, graph, until).items():
-        need.add(stream_at(time), slot)
-        need.add(("mlp_out", layer), slot)
-    for layer, heads in passed_heads(claim, until).items():
-        need.add(("resid_pre", layer), None)
-        need.add(("z", layer), None, heads)
-        if graph.shape.post_norms:
-            need.add(("attn_out", layer), None)
+@frozen
+class _OfFrames:
+    """What steps of a program ask of the frames; `dense` programs look at every position."""
+
+    need: Need
+    claim: Claim
+    graph: TransformerGraph
+    dense: bool
+
+    def stream(self, step: Stream, times: tuple[int, ...]) -> None:
+        """A stream at each moment at which it is read, and what is passed through on the way."""
+        need, graph, slot = self.need, self.graph, None if self.dense else step.slot
+        for time in times:
+            need.add(stream_at(time), slot)
+        for landing in step.landings:
+            add_written(need, graph, landing.component, landing.slot)
+            if graph.shape.post_norms and landing.component.traits.attends:
+                need.add(("attn_out", landing.component.layer or 0), slot)
+        until = max(times, default=0)
+        for time, layer in passed_mlps(self.claim, graph, until).items():
+            need.add(stream_at(time), slot)
+            need.add(("mlp_out", layer), slot)
+        for layer, heads in passed_heads(self.claim, until).items():
+            need.add(("resid_pre", layer), None)
+            need.add(("z", layer), None, heads)
+            if graph.shape.post_norms:
+                need.add(("attn_out", layer), None)
+
+    def shape(self, step: SiteShape) -> None:
+        """What the channels of a site read where nothing landed."""
+        for i in step.inputs:
+            for component in i.components:
+                for slot in _unseen(step, i):
+                    self._channel(component, i.channel, slot)
+
+    def _channel(self, component: Component, channel: str, slot: Slot | None) -> None:
+        need, layer, shape = self.need, component.layer or 0, self.graph.shape
+        if heads := component.heads(shape):
+            if channel != "q":  # with grouped queries several heads share one key and value
+                heads = sorted({head * shape.n_kv_heads // shape.n_heads for head in heads})
+            need.add((channel, layer), slot, heads)
+        elif component.traits.is_stream or (component.traits.local and self.claim.options.pseudo):
+            need.add(stream_at(self.graph.read(component)), slot)
+        else:
+            add_written(need, self.graph, component, slot)
 
 
-def _shape(need: Need, claim: Claim, graph: TransformerGraph, step: SiteShape, dense: bool) -> None:
-    for i in step.inputs:
-        for component in i.components:
-            for slot in _unseen(step, i, dense):
-                _read(need, claim, graph, component, i.channel, slot)
-
-
-def _unseen(step: SiteShape, i: Input, dense: bool) -> Iterator[Slot | None]:
+def _unseen(step: SiteShape, i: Input) -> Iterator[Slot | None]:
     """The slots at which an input reads its frame as it is; keys and values do so at every position."""
     seen = {slot for slot, _ in i.streams}
     if None in seen:
@@ -110,17 +130,3 @@ def _unseen(step: SiteShape, i: Input, dense: bool) -> Iterator[Slot | None]:
         yield None
     else:
         yield from (slot for slot in step.slots if slot not in seen)
-
-
-def _read(
-    need: Need, claim: Claim, graph: TransformerGraph, component: Component, channel: str, slot: Slot | None
-) -> None:
-    layer, shape = component.layer or 0, graph.shape
-    if heads := component.heads(shape):
-        if channel != "q":
-            heads = sorted({head * shape.n_kv_heads // shape.n_heads for head in heads})
-        need.add((channel, layer), slot, heads)
-    elif component.traits.is_stream or (component.traits.local and claim.options.pseudo):
-        need.add(stream_at(graph.read(component)), slot)
-    else:
-        add_written(need, graph, component, slot)

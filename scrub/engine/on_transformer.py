@@ -21,7 +21,7 @@ from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.pseudo import pseudo_store
 from scrub.engine.sites import SiteCall, leaf_value
-from scrub.engine.streams import Frames, Seen, SlotStream, Value, stream_everywhere, streams_at_slots
+from scrub.engine.streams import Frames, Landed, Seen, SlotStream, Value, stream_everywhere, streams_at_slots
 from scrub.model.weights import Transformer
 
 CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
@@ -57,6 +57,7 @@ class TransformerRows:
         of_frames.add(final, answer)
         positions = located(claim.data, slots_of(claim.placement), model.device)
         pseudo = claim.options.pseudo
+        # Frames are rows of the pool then: each row runs once for both.
         if not pseudo:
             of_rows.merge(of_frames)
         with torch.no_grad():
@@ -101,6 +102,7 @@ class TransformerEvaluator:
                     step = self.program.steps[number]
                     if not isinstance(step, Stream):
                         values[number] = self._value(number, step, numbered, seen)
+                # Values of all contexts of a step are what fills the memory: none is held beyond its last reader.
                 for freed in self.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
@@ -149,6 +151,7 @@ class TransformerEvaluator:
     @cached_property
     def waves(self) -> list[list[int]]:
         """Steps that wait for one another come in different waves, streams and others too."""
+        # Steps stand in an order in which each comes after what it reads, so that one round gives all levels.
         level: list[int] = []
         for step in self.program.steps:
             used = _reads(step)
@@ -188,7 +191,7 @@ class TransformerEvaluator:
                     parts[number].append(stream_everywhere(frames, step, times, contexts, values))
                 else:
                     until = numbered.batches[number].until[part]
-                    running[number] = SlotStream(frames, step, times, contexts, until, values)
+                    running[number] = SlotStream(Landed(frames, step, contexts, values), times, until)
             if running:
                 for number, seen in zip(
                     running, streams_at_slots(self.rows.frames, list(running.values())), strict=True

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -120,20 +120,12 @@ class SlotStream:
     more are dropped from the end. MLPs are computed only where something changed: no change stays no change.
     """
 
-    def __init__(
-        self,
-        frames: Frames,
-        stream: Stream,
-        times: Sequence[int],
-        contexts: Int[Tensor, "n column"],
-        until: Int[np.ndarray, " n"],
-        values: Mapping[int, Value],
-    ) -> None:
-        assert stream.slot is not None
-        self.frames, self.stream, self.slot, self.times = frames, stream, stream.slot, times
-        self.contexts, self.until, self.values = contexts, until, values
+    def __init__(self, landed: Landed, times: Sequence[int], until: Int[np.ndarray, " n"]) -> None:
+        assert landed.stream.slot is not None
+        self.landed, self.frames, self.slot = landed, landed.frames, landed.stream.slot
+        self.times, self.contexts, self.until = times, landed.contexts, until
         self.last, self.shortest = int(until[0]), int(until[-1])
-        self.landing = {frames.graph.written(landing.component) for landing in stream.landings}
+        self.landing = {self.frames.graph.written(landing.component) for landing in landed.stream.landings}
         self.change: Tensor | None = None
         self.pending: dict[int, Tensor] = {}
         self.seen: dict[int, Tensor] = {}
@@ -147,6 +139,7 @@ class SlotStream:
             live = int((self.until >= time).sum())
             self.contexts = self.contexts[:live]
             self.change = None if self.change is None else self.change[:live]
+        # Before anything of this moment is written: a component never reads what it writes itself.
         if time in self.times:
             x = self.frames.store.at(stream_at(time), self.slot, self.contexts[:, 0])
             self.seen[time] = x if self.change is None else x + self.change
@@ -159,6 +152,8 @@ class SlotStream:
     def mlp_input(self, layer: int, time: int) -> Float[Tensor, "moved d"]:
         """What the MLP that reads at a moment sees, in the contexts in which it sees a change."""
         assert self.change is not None
+        # Exactly 0, not nearly: a row that lends to itself copies the same numbers, and their difference is 0 bit by
+        # bit.
         moved, held = (self.change != 0).any(1), self.frames.held(Component.for_mlp(layer), self.slot)
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
         self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
@@ -184,14 +179,14 @@ class SlotStream:
         live = len(self.contexts)
         new = [self.pending.pop(time)] if time in self.pending else []
         if time in self.landing:
-            landed = _Landed(self.frames, self.stream, self.contexts, self.values).at_slot(time, self.slot)
+            landed = evolve(self.landed, contexts=self.contexts).at_slot(time, self.slot)
             new += [] if landed is None else [self.frames.entering(time, landed, self._of_frame)]
         for change in new:
             self.change = change[:live] if self.change is None else self.change + change[:live]
 
 
 @frozen(eq=False)
-class _Landed:
+class Landed:
     """The changes that landed values make, by the moment at which they are written."""
 
     frames: Frames
@@ -217,6 +212,7 @@ class _Landed:
         total: Tensor | None = None
         positions = self.frames.store.positions
         for landing, change in self.changes(time):
+            # Two names may stand for one position, in some rows and not in others.
             if landing.slot != slot and landing.slot is not None:
                 same = positions[landing.slot] == positions[slot]
                 change = change * same[self.contexts[:, 0]][:, None]
@@ -248,7 +244,7 @@ def stream_everywhere(
     """A stream at every position: `[n, t, d]` at each moment at which it is read."""
     rows, store = contexts[:, 0], frames.store
     length = int(store.lengths[rows].max())
-    landed = _Landed(frames, stream, contexts, values)
+    landed = Landed(frames, stream, contexts, values)
     mlps = passed_mlps(frames.claim, frames.graph, max(times))
     heads = {attention_time(layer): (layer, found) for layer, found in passed_heads(frames.claim, max(times)).items()}
     # on a mean or zero row a passed-through component differs from the row even where nothing landed

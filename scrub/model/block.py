@@ -48,6 +48,7 @@ def as_read(
     """`made` of the heads that are read, one for each query head that reads it."""
     held = held_by(attn, channel, heads)
     found = made(held)
+    # Indexing copies; where heads stand as they are held, nothing is indexed.
     take = list(range(len(heads))) if channel == "q" else [held.index(kv_head(attn, head)) for head in heads]
     return found if take == list(range(len(held))) else found[..., take, :]
 
@@ -68,6 +69,7 @@ def scoring(
     if attn.slopes is None:
         return Scoring(attn.scale, attn.cap)
     slopes = attn.slopes if heads is None else attn.slopes[list(heads)]
+    # ALiBi's bias by distance. Libraries add one by the key's position alone, which softmax cannot tell from it.
     back = (at[:, :, None] - keys[:, None, :]).to(slopes.dtype)
     return Scoring(attn.scale, attn.cap, -slopes[:, None, None] * back[:, None])
 
@@ -104,6 +106,7 @@ def change_entering(
     """How much more attention adds where heads write `change` more than `out`, what all of them wrote together."""
     if block.post_attn is None:
         return change
+    # The norm is of all that heads write together: a change cannot be normed by itself, only the two sums can.
     before = out()
     return entering(block, before + change) - entering(block, before)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
 from scrub.model.layers import ACTIVATIONS, norm
-from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Rotary, Transformer
+from scrub.model.weights import NORM_EPS, Attn, BlackBox, Block, Mlp, Norm, Rotary, Transformer
 
 _ACT_NAMES = {
     "gelu_new": "gelu_tanh",
@@ -84,6 +84,8 @@ class Take:
     device: torch.device | str | None
 
     def __call__(self, tensor: Tensor) -> Tensor:
+        # A bridge wraps the caller's own modules: what is taken is a copy, or training on would change a checked
+        # model.
         taken = tensor.detach().to(device=self.device or tensor.device, dtype=self.dtype, copy=True)
         return taken.contiguous()
 
@@ -104,12 +106,15 @@ def taken(bridge: Any, name: str, architecture: str, take: Take) -> Transformer:
     return Transformer(
         shape=shape,
         W_E=W_E,
+        # OPT's table begins with rows that belong to no position.
         W_pos=take(bridge.pos_embed.weight[-shape.n_ctx :]) if shape.positions == "learned" else None,
         blocks=tuple(_block(bridge, layer, shape, rotary.of(layer), take) for layer in range(shape.n_layers)),
         ln_final=_norm(bridge.ln_final, bridge.cfg, take),
         W_U=W_E.T if tied else _times(take(bridge.unembed.weight), times).T,
         b_U=_maybe_times(take.maybe(bridge.unembed.bias), times),
         name=name,
+        # Compatibility mode folds norms into the caller's weights, in place: results say which of the two they are
+        # of.
         processing="compat" if getattr(bridge, "_weights_processed", False) else "raw",
         logit_cap=_cap(bridge, "output_logits_soft_cap", "final_logit_softcapping"),
     )
@@ -196,7 +201,7 @@ def _norm(ln: Any, cfg: Any, take: Take) -> Norm:
     kind = "rms" if ln.uses_rms_norm else "layer"
     if weight is not None:
         weight = take(weight) + 1.0 if ln.uses_weight_offset else take(weight)  # cast first, as above
-    eps = getattr(module, "eps", getattr(module, "variance_epsilon", getattr(cfg, "eps", 1e-5)))
+    eps = getattr(module, "eps", getattr(module, "variance_epsilon", getattr(cfg, "eps", NORM_EPS)))
     return Norm(kind, weight, take.maybe(bias) if kind == "layer" else None, float(eps))
 
 
@@ -236,6 +241,7 @@ def _slopes(bridge: Any, shape: Shape, take: Take) -> Tensor:
     else:
         from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 
+        # Two positions give each head's slope as the difference of their biases, whatever a table is measured from.
         table = build_alibi_tensor(torch.ones(1, 2), shape.n_heads, torch.float32).flatten(0, -2)
     return take(table[:, 1] - table[:, 0])
 
@@ -352,6 +358,7 @@ def _rotary(bridge: Any, n_ctx: int, take: Take, kind: str | None) -> Rotary:
         sin, cos = (take(table.repeat_interleave(2, dim=-1)) for table in joint[:n_ctx].chunk(2, dim=-1))
         return Rotary(cos, sin, interleaved=True)
     module = bridge.rotary_emb.original_component
+    # Such angles would differ between a row alone and the same row in a padded batch.
     if getattr(module, "rope_type", "default") in ("dynamic", "longrope"):
         raise ValueError(f"its {module.rope_type} rotary angles depend on the length of the row")
     positions = torch.arange(n_ctx, device=bridge.embed.weight.device)[None]

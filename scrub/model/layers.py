@@ -53,6 +53,8 @@ def rotate(
     cos, sin = rotary.cos[positions].unsqueeze(-2), rotary.sin[positions].unsqueeze(-2)
     turning, still = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
     if rotary.interleaved:
+        # Neighbours are turned together (GPT-J), or the two halves (GPT-NeoX, Llama): the same angles, other
+        # partners.
         partner = torch.stack((-turning[..., 1::2], turning[..., 0::2]), dim=-1).flatten(-2)
     else:
         first, second = turning.chunk(2, dim=-1)
@@ -183,6 +185,7 @@ def attend(
     scoring: Scoring,
 ) -> Float[Tensor, "row q h e"]:
     """The heads' z: values averaged by the `pattern`. k and v have one head for each of q's (`kv_head`)."""
+    # The fused kernel holds no pattern, which is most of the memory of a long row, but it knows no cap.
     if scoring.cap is not None or scoring.bias is not None:
         return torch.matmul(pattern(q, k, mask, scoring), v.transpose(1, 2)).transpose(1, 2)
     heads_first, seen = (tensor.transpose(1, 2) for tensor in (q, k, v)), some_key(mask)[:, None]
@@ -191,6 +194,7 @@ def attend(
 
 def some_key(mask: Bool[Tensor, "*batch t"]) -> Bool[Tensor, "*batch t"]:
     """The mask, with every key for a query that sees none."""
+    # A softmax over nothing is NaN, and NaN times 0 stays NaN in whatever is summed with it later.
     return mask | ~mask.any(-1, keepdim=True)
 
 
@@ -199,6 +203,7 @@ def write(
 ) -> Float[Tensor, "*batch d"]:
     """The sum of what the given query heads write. b_O is not part of it: it belongs to the layer."""
     weight = attn.W_O if heads is None else attn.W_O[list(heads)]
+    # One product over heads and their width, not one for each head and a sum: the sum is the product's own.
     return z.flatten(-2) @ weight.flatten(0, 1)
 
 
@@ -260,6 +265,7 @@ def unembed(
     elif ids.ndim == 1:
         logits = affine(x, model.W_U[:, ids], None if model.b_U is None else model.b_U[ids])
     else:
+        # Columns of each row are gathered: k of them are far fewer than a vocabulary.
         logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids])
         logits = logits if model.b_U is None else logits + model.b_U[ids]
     return capped(logits, model.logit_cap)

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from scrub.anatomy.shape import Shape
 from scrub.model.memory import Memory
 
+NORM_EPS = 1e-5  # what torch adds to a variance, where a model does not say it
+
 
 @frozen(eq=False)
 class Norm:
@@ -27,7 +29,7 @@ class Norm:
     kind: str
     weight: Float[Tensor, " d"] | None = None
     bias: Float[Tensor, " d"] | None = None
-    eps: float = 1e-5
+    eps: float = NORM_EPS
 
 
 @frozen(eq=False)

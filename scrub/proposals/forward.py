@@ -129,6 +129,8 @@ class PatchBatch:
 
         def keep(kind: str, layer: int, value: Tensor) -> Tensor:
             if kind == "embed":
+                # The pass's graph begins here: nothing is asked of the table of embeddings, whose gradient would be
+                # its size.
                 value = (value if start is None else start).detach().requires_grad_()
             elif kind == "mlp_input":
                 value = value.view_as(value)  # a branch of its own: its gradient is that of the MLP alone
@@ -139,6 +141,7 @@ class PatchBatch:
 
         with torch.enable_grad():
             x = self._pass(self.base, keep, steps)
+        # Only an untouched pass has the base rows' own values.
         if edit is None and start is None:
             self._kept.setdefault("base", {key: value.detach() for key, value in nodes.items()})
         with torch.enable_grad():
@@ -184,6 +187,7 @@ class Forward:
         keys = list(keys)
         self.batch.passes.add("backward", len(self.batch.rows))
         wanted = [self.nodes[key] for key in keys]
+        # Rows do not meet in a pass: the gradient of the sum is every row's own.
         found = torch.autograd.grad(self.metric.sum(), wanted, retain_graph=again, allow_unused=True)
         given: list[Tensor | None] = list(found)
         pairs = zip(keys, wanted, given, strict=True)
@@ -193,6 +197,7 @@ class Forward:
 
     def _finite(self, gradients: Arrays) -> None:
         for (kind, layer), gradient in gradients.items():
+            # A sum is not finite where a term is not; it needs no array of flags.
             bad = ~torch.isfinite(gradient.flatten(1).sum(1))
             if bad.any():
                 rows = self.batch.rows[bad.cpu().numpy()]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import asdict, field, frozen
 
+from scrub.anatomy.tolerances import FP32
 from scrub.claims.seen import Seen
 from scrub.score.bars import highest_bar
 from scrub.score.bits import Bits
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from scrub.score.since import Since
-
-ROUNDING = 1e-4  # of `recovered` in fp32
 
 
 @frozen
@@ -122,7 +121,7 @@ class Result:
     @property
     def better_than_model(self) -> bool:
         """Whether more than 1 is recovered: the scrubbed model does better than the model itself."""
-        return self.recovered.value is not None and self.recovered.value > 1 + ROUNDING
+        return self.recovered.value is not None and self.recovered.value > 1 + FP32
 
     @property
     def passes_up_to(self) -> float | None:

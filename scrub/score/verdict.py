@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.claims import seen
 from scrub.score.design import SAMPLE
 from scrub.score.statistics import Interval
 
-ROUNDING = 1e-6  # by which a mean over draws in floating point may miss the bar that it equals
-# an interval of rows too skewed for their number is trusted only as far as six standard errors: a mean of any
-# distribution lies as far above the true one in at most 2.6 % of samples (Cantelli 1928)
+# An interval of rows too skewed for their number is trusted only as far as six standard errors: a mean of any
+# distribution lies as far above the true one in at most 2.6 % of samples (Cantelli 1928).
 DOUBTED = 3.0
 MORE_ROWS = "it takes more rows to tell"
 MORE_DRAWS = "there are no other rows, so that it takes more draws to tell, or all of them (exact=True)"

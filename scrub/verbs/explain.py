@@ -33,6 +33,8 @@ def explain(
     from scrub.score.cost import effect_runs
     from scrub.score.explain import explain_claim
     from scrub.score.judge import provenance
+    from scrub.score.listener import Listener
+    from scrub.score.trial import Trial
 
     backend = Backend(device, dtype, memory)
     countable(draws, rows, seed)
@@ -46,8 +48,6 @@ def explain(
     record = provenance(claim.data, model_record(source, weights, bench))
     options = claim.options.shown() | ({} if row is None else {"row": row})
     with progress(f"{hypothesis.title}: swaps", effect_runs(bench.tree, claim) * len(used) * draws) as done:
-        found = explain_claim(
-            bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer, done,
-            ready or (lambda so_far: None),
-        )  # fmt: skip
+        trial = Trial(name_of(hypothesis), draws, seed)
+        found = explain_claim(bench, samples, trial, row, Listener(done=done, ready=ready))
     return evolve(found, digest=claim.digest, options=options, provenance=record)

@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import define
+from attrs import define, frozen
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.resolved import Claim
@@ -27,6 +27,27 @@ if TYPE_CHECKING:
 
 
 KEPT = 64  # bytes that a test keeps of each row and draw, while it gathers them
+
+
+@frozen(eq=False)
+class OpenedModel:
+    """A model that claims are tested on: where it was found, and its checked weights (None: a computation graph).
+
+    `given` overrides the model that claims name; numbers are kept in `run`, where a directory is given.
+    """
+
+    source: Source
+    weights: Transformer | None
+    given: Any = None
+    run: Run | None = None
+
+    def bench(self, claim: Claim) -> ClaimBench:
+        """A claim set up on the model."""
+        return bench_of(claim, self.source, self.weights, self.run)
+
+    def untrained(self, claim: Claim, weights: Transformer) -> ClaimBench:
+        """A claim set up on other weights of the same shape."""
+        return bench_of(claim, self.source, weights, self.run)
 
 
 def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = False) -> Transformer | None:

@@ -10,7 +10,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.report import options_of, save_run
-from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
+from scrub.verbs.setup import OpenedModel, countable, references, sampled, weights_of
 from scrub.verbs.verdict import judged, parts_earned, what_breaks
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def test(
     """
     from scrub.score.controls import known_controls
     from scrub.score.parts import known_parts
+    from scrub.score.trial import Trial
     from scrub.storage.directory import open_run
 
     backend = Backend(device, dtype, memory)
@@ -52,13 +53,10 @@ def test(
     claim, source = sound(hypothesis, model)
     run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
     weights = weights_of(source, claim.data, backend, exact)
-    bench = bench_of(claim, source, weights, run)
+    opened, trial = OpenedModel(source, weights, model, run), Trial(name_of(hypothesis), draws, seed, exact, controls)
+    bench = opened.bench(claim)
     samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)
-    result = judged(
-        bench, samples, name_of(hypothesis), source, weights, model=model, draws=draws, seed=seed,
-        exact=exact, controls=controls, run=run,
-    )  # fmt: skip
-    result = parts_earned(bench, samples, result, seed, exact, parts)
+    result = parts_earned(bench, samples, judged(bench, samples, trial, opened), parts)
     wanted = not hypothesis.foil_reason if explain is None else explain
     if wanted and not exact and result.broken_by_swaps:
         result = what_breaks(bench, samples, result, seed)

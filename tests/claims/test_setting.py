@@ -214,9 +214,8 @@ def test_partners_of_another_length_are_refused_where_rows_align_by_index() -> N
     data = Dataset.from_rows(rows)
     options = Options(rest="paired", pair="mate", within=None)
     shape = Shape("native", 1, 1, 1, 4, 4, 0, 5, 8)
-    metric = parse_metric("loss(y)")
     for everywhere in (False, True):
-        _, problems = check_setting(options, metric, TransformerGraph("m", shape), data, everywhere)
+        _, problems = check_setting(options, TransformerGraph("m", shape), data, everywhere)
         told = [p for p in problems if "partners of another length" in p.found]
         assert bool(told) == everywhere
         assert all("rows 0, 1" in p.found for p in told)
