@@ -25,6 +25,7 @@ from scrub.claims.seen import Seen, leave_out, seen_warnings, too_few_left
 from scrub.claims.setting import Setting, check_arguments, check_setting, check_tokens
 from scrub.claims.sites import Place, Site
 from scrub.claims.size import too_large
+from scrub.claims.skills import check_skills
 from scrub.claims.spare import unknown_spare
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, canonical, equal
@@ -111,6 +112,7 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
         )
         setting, wrong = check_setting(hypothesis.options, subject.graph, data, everywhere)
         problems += [*wrong, *check_arguments(metric, hypothesis.options, data)]
+        problems += check_skills(hypothesis.options, data, setting.scored)
         if subject.vocabulary is not None and subject.context is not None:
             problems += check_tokens(metric, data, subject.tokenizer, subject.vocabulary, subject.context)
     values, wrong = run_story(hypothesis.story, placement, data)
@@ -234,7 +236,7 @@ def _columns(story: Interpretation, graph: ModelGraph, data: Dataset) -> Iterato
     """Columns that the story or the model's inputs read, and variables that hide a column."""
     if not len(data):
         return
-    known = [*story.variables, *data.columns]
+    known = [*story.variables, *data.readable]
     for name, variable in story.variables.items():
         if name in data.columns:
             found = "a variable is named like a column of the data."
@@ -282,7 +284,7 @@ def run_story(
     """Every variable's value, and every placed column's, on all rows; what follows a failure is left out."""
     if story.cycle():
         return {}, []
-    full = [name for name in data.columns if not data.lacking(name)]
+    full = [name for name in data.readable if not data.lacking(name)]
     known: dict[str, list[Any]] = {name: data.column(name) for name in full}
     values: dict[str, tuple[Value, ...]] = {}
     problems: list[Problem] = []

@@ -14,8 +14,9 @@ from attrs import evolve, fields, frozen
 
 from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.positions import parse_slots
+from scrub.claims.data.vocab import Vocab
 from scrub.claims.facts import Facts
-from scrub.claims.freeze import CLAIM, FORMAT, ROWS, VALUES
+from scrub.claims.freeze import CLAIM, FORMAT, ROWS, VALUES, VOCAB
 from scrub.claims.holds import HeldTable
 from scrub.claims.hypothesis import Expectation, Options, recovers
 from scrub.claims.metric import parse_metric
@@ -71,6 +72,7 @@ class Record:
     rows: tuple[dict[str, Any], ...]
     rows_of_values: list[Any] | None
     values: dict[str, tuple[Value, ...]]
+    vocab: Vocab | None
 
     @property
     def file(self) -> Path:
@@ -90,7 +92,8 @@ def read_record(folder: Path) -> Record:
     _check(found, _FIELDS, file, "")
     _printable(found, file)
     _check(found["model"], _MODEL, file, "model.")
-    _check(found["files"], {ROWS: _TEXT, VALUES: _TEXT}, file, "files.")
+    later = {VOCAB: _TEXT} if VOCAB in found["files"] else {}
+    _check(found["files"], {ROWS: _TEXT, VALUES: _TEXT} | later, file, "files.")
     rows, values = (_unchanged(folder / name, found["files"][name], file) for name in (ROWS, VALUES))
     variables = tuple(_variable(v, file, f"variables[{i}].") for i, v in enumerate(found["variables"]))
     stored = _json(values, folder / VALUES)
@@ -112,6 +115,7 @@ def read_record(folder: Path) -> Record:
         found["metric"], expect, options, criteria, found["foil"], found["pool"],
         tuple(_rows(rows, folder / ROWS)), stored["rows"],
         {name: tuple(_values(column, folder / VALUES, name)) for name, column in stored["values"].items()},
+        _vocab(_unchanged(folder / VOCAB, found["files"][VOCAB], file), folder / VOCAB) if later else None,
     )  # fmt: skip
 
 
@@ -248,6 +252,15 @@ def _rows(text: bytes, file: Path) -> Generator[dict[str, Any]]:
             with _field(file, f"line {number}"):
                 columns = {name: from_plain(value, floats=True) for name, value in row["columns"].items()}
             yield {**row, "columns": columns}
+
+
+def _vocab(text: bytes, file: Path) -> Vocab:
+    """Words for ids: pairs of an id and its word."""
+    found = _json(text, file)
+    pairs: list[Any] = found if isinstance(found, list) else [found]
+    if wrong := [p for p in pairs if not isinstance(p, list) or [type(part) for part in p] != [int, str]]:
+        raise ClaimError(f"{file} holds {wrong[0]!r:.60}, which is no pair of an id and its word.")
+    return Vocab(dict(pairs))
 
 
 def _values(column: list[Any], file: Path, name: str) -> Generator[Value]:

@@ -70,6 +70,16 @@ def slots_of(placement: Placement) -> tuple[Slot, ...]:
     return tuple(sorted({s for p in placement.placed.values() for site in p.sites for s in site.site.at} - {ALL}))
 
 
+def named_slots(placement: Placement, data: Dataset) -> tuple[Slot, ...]:
+    """Positions that can be named in every row: those of the claim, and of the data's names those not among them."""
+    found = list(slots_of(placement))
+    for slot in map(Slot, data.position_names):
+        where = data.locate(slot)
+        if (where >= 0).all() and not any((where == data.locate(other)).all() for other in found):
+            found.append(slot)
+    return tuple(found)
+
+
 def _positions(placed: PlacedVariable, site: Site, graph: ModelGraph, data: Dataset) -> Iterator[Problem]:
     if bool(site.at) != graph.sequence:
         needs = "needs at='END' or another position"

@@ -43,16 +43,17 @@ class _Reader:
         self.problems.append(Problem(found, fix, near))
 
     def column(self, name: str, role: str) -> list[Any] | None:
-        if name not in self.data.columns:
+        if name not in self.data.readable:
             known = ", ".join(self.data.columns) or "none"
             found = f"{role}: the data have no column {name!r}; they have {known}."
-            self.wrong(found, "", nearest(name, self.data.columns))
+            self.wrong(found, "", nearest(name, self.data.readable))
             return None
-        missing = [i for i, row in enumerate(self.data.rows) if row.columns.get(name) is None]
+        values = self.data.given(name)
+        missing = [i for i, value in enumerate(values) if value is None]
         if missing and role != "pair=":
             self.wrong(f"{role}: column {name!r} has no value in rows {some(missing)}.")
             return None
-        return [row.columns.get(name) for row in self.data.rows]
+        return values
 
     def flags(self, name: str | None, role: str) -> Bool[np.ndarray, " row"]:
         everything = np.ones(len(self.data), dtype=bool)
@@ -179,6 +180,9 @@ def check_tokens(
     if over:
         found = f"rows {some(over)} have token ids beyond the model's vocabulary of {vocabulary}."
         problems.append(Problem(found, "Tokenize with the model's own tokenizer."))
+    if data.vocab is not None and (words := data.vocab.get_vocab_size()) > vocabulary:
+        found = f"vocab= names tokens up to {words - 1}, and the model's vocabulary has {vocabulary}."
+        problems.append(Problem(found, "Give the words of this model's own tokens."))
     long = [i for i, row in enumerate(data.rows) if len(row.tokens) > context]
     if long:
         found = f"rows {some(long)} are longer than the model's context of {context} tokens."
@@ -202,7 +206,7 @@ def _not_tokens(data: Dataset, name: str, tokenizer: Tokenizer | None, vocabular
             elif not 0 <= part < vocabulary:
                 return f"holds the token id {part} in row {number}, beyond the vocabulary of {vocabulary}."
     if texts and tokenizer is None:
-        need = "give token ids, or a directory with tokenizer.json"
+        need = "give token ids, or a directory with tokenizer.json, or the words of the data, vocab="
         return f"holds strings, and the model has no tokenizer: {need}."
     bad = [f"{text!r} (row {row})" for text, row in texts.items() if tokenizer and token_id(text, tokenizer) is None]
     return f"must hold single tokens; these are none or several: {some(bad)}." if bad else ""

@@ -16,7 +16,7 @@ from jaxtyping import Int, UInt64
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.resolved import Claim
-from scrub.engine.unroll import ROOT_PATH, Occurrence, rest_paths
+from scrub.engine.unroll import DONOR, REST, ROOT_PATH, Occurrence, rest_paths
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 Swap = tuple[str, str]  # (the path that a row is drawn by, "rest" or "donor"): one draw, whoever shares it
@@ -145,15 +145,15 @@ class Draws:
         found[node.path] = Drawn(own, own[:, None] if node.leaf else self.rest(node, calls, own))
         for child in node.children:
             donor = own
-            if self._swapped(child.donor, "donor"):
-                word = words(self.claim.data, calls, self.seed, child.donor, "donor")
+            if DONOR not in child.own and self._swapped(child.donor, DONOR):
+                word = words(self.claim.data, calls, self.seed, child.donor, DONOR)
                 donor = self.classes(child.agree).pick(own, word)
             self._visit(child, calls, donor, found)
 
     def rest(self, node: Occurrence, calls: Calls, own: Int[np.ndarray, " call"]) -> Int[np.ndarray, "call input"]:
         """The rest row of each call: also the frame, for `keep`, `mean` and `zero` the row itself."""
         paths = rest_paths(self.claim, node)
-        if self.claim.options.rest not in ROWS:
+        if self.claim.options.rest not in ROWS or REST in node.own:
             return np.repeat(own[:, None], len(paths), axis=1)
         return np.stack([self._rest(calls, own, path) for path in paths], axis=1)
 

@@ -22,7 +22,7 @@ from scrub.claims.content import alike, exactly, shown
 from scrub.claims.values import codes, joint_codes
 from scrub.engine.draw import Classes, Draws
 from scrub.engine.on_graph import GraphEvaluator
-from scrub.engine.unroll import Occurrence, channels
+from scrub.engine.unroll import DONOR, REST, Occurrence, channels
 from scrub.errors import ModelError
 
 Key = TypeVar("Key", bound=Hashable)
@@ -114,6 +114,10 @@ class Exact:
             return "row", int(claim.partner(np.array([row]))[0])
         return self._resampled(row) if shared is None else ("row", shared)
 
+    def _rest_of(self, node: Occurrence, row: int, shared: int | None) -> Rest:
+        """Where the r of an occurrence comes from, which may be its own row."""
+        return ("row", row) if REST in node.own else self.rest(row, shared)
+
     def _resampled(self, row: int) -> Rest:
         rests = self.draws.rests
         code = int(rests.code[row])
@@ -153,9 +157,15 @@ class Exact:
         """What a call knows of its row: rows of which it knows the same have one distribution."""
         if node.leaf:
             return self._leaf(node, row)
-        kind, number = self.rest(row, shared)
+        kind, number = self._rest_of(node, row, shared)
         rest = int(self._alike(self._read_by(node))[number]) if kind == "row" else number
-        return kind, rest, *(int(self.draws.classes(group[0].agree).code[row]) for group in _grouped(node))
+        return kind, rest, *(self._group_words(group, row) for group in _grouped(node))
+
+    def _group_words(self, group: tuple[Occurrence, ...], row: int) -> Hashable:
+        """What a group knows of the calling row: its class, or what a leaf gives on that row itself."""
+        if DONOR in group[0].own:
+            return self._leaf(group[0], row)
+        return int(self.draws.classes(group[0].agree).code[row])
 
     def _leaf(self, node: Occurrence, row: int) -> tuple[int, ...]:
         values = self.evaluator.rows.rows[row]
@@ -166,11 +176,13 @@ class Exact:
         for group in _grouped(node):  # no generators: a tree may be two hundred calls deep
             parts.append(self._group(group, row, shared))
         # Independent given the row: each group of children draws a donor of its own, so that distributions multiply.
-        landed, rest = _product(parts), self.rest(row, shared)
+        landed, rest = _product(parts), self._rest_of(node, row, shared)
         return _mixture((self.site(node, rest, dict(values)), p) for values, p in landed.items())
 
     def _group(self, group: tuple[Occurrence, ...], row: int, shared: int | None) -> Joint:
         """The joint distribution of the values of children that share a donor."""
+        if DONOR in group[0].own:
+            return _named(group[0], self.of(group[0], row, shared))
         classes = self.draws.classes(group[0].agree)
         code = int(classes.code[row])
         if (key := (tuple(child.path for child in group), code, shared)) not in self._groups:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from attrs import field, frozen
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.table import attention_time, stream_at
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
@@ -24,7 +24,7 @@ class Need:
     heads: dict[Kind, set[int]] = field(factory=dict[Kind, "set[int]"])
 
     def add(self, kind: Kind, slot: Slot | None, heads: Iterable[int] = ()) -> None:
-        self.slots.setdefault(kind, set()).add(None if slot == ALL else slot)
+        self.slots.setdefault(kind, set()).add(None if slot in (ALL, OTHER) else slot)
         self.heads.setdefault(kind, set()).update(heads)
 
     def whole(self, kind: Kind) -> bool:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.table import attention_time, stream_at
-from scrub.claims.geometry import slots_of
+from scrub.claims.geometry import named_slots
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
 from scrub.engine.footprint import Footprint
@@ -55,7 +55,7 @@ class TransformerRows:
         final = _final(model)
         of_rows.add(final, answer)
         of_frames.add(final, answer)
-        positions = located(claim.data, slots_of(claim.placement), model.device)
+        positions = located(claim.data, named_slots(claim.placement, claim.data), model.device)
         pseudo = claim.options.pseudo
         # Frames are rows of the pool then: each row runs once for both.
         if not pseudo:

@@ -6,7 +6,7 @@ change. MLPs stay at their position, so a stream lives at one slot; passed-throu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -16,9 +16,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scrub.anatomy.names import LOGITS, Component
-from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.table import CHANNELS, attending, attention_time, mlp_time, stream_at
 from scrub.anatomy.transformer import TransformerGraph
+from scrub.claims.geometry import named_slots
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
 from scrub.engine.needs import Kind, passed_heads, passed_mlps
@@ -54,7 +55,7 @@ class Frames:
         heads = [component.unit or 0] if component.traits.by_unit else None
         found = (
             self.store.whole(kind, rows, length or 0, heads)
-            if slot == ALL
+            if slot in (ALL, OTHER)
             else self.store.at(kind, slot, rows, heads)
         )
         return found.flatten(-2) if component.traits.attends else found
@@ -87,12 +88,38 @@ class Frames:
             return change
         return change_entering(self.model.blocks[layer], change, lambda: out(("attn_out", layer)))
 
-    def held(self, component: Component, slot: Slot) -> Bool[Tensor, " row"] | None:
-        """Rows in which some site of the claim holds a component at the position of a slot; None: in no row."""
+    def nameless(self, rows: Int[Tensor, " n"], length: int) -> Bool[Tensor, "n t"]:
+        """The positions of frames that have no name."""
+        return self._free_of(named_slots(self.claim.placement, self.claim.data), rows, length)
+
+    def _free_of(self, slots: Iterable[Slot], rows: Int[Tensor, " n"], length: int) -> Bool[Tensor, "n t"]:
+        index = torch.arange(length, device=rows.device)
+        free = torch.ones(len(rows), length, dtype=torch.bool, device=rows.device)
+        for slot in slots:
+            free = free & (index != self.store.positions[slot][rows][:, None])
+        return free
+
+    def free(self, component: Component, stream: Stream, rows: Int[Tensor, " n"], length: int) -> Bool[Tensor, "n t"]:
+        """The positions at which a passed-through component is computed anew: where it is not held."""
+        slots = self._holding(component, stream)
+        if ALL in slots:
+            return torch.zeros(len(rows), length, dtype=torch.bool, device=rows.device)
+        free = self._free_of(slots - {OTHER}, rows, length)
+        return free & ~self.nameless(rows, length) if OTHER in slots else free
+
+    def _holding(self, component: Component, stream: Stream) -> set[Slot]:
+        """Where sites of the claim hold a component, or a value of it lands in a stream."""
+        landed = ((landing.component, landing.slot) for landing in stream.landings)
+        given = {slot for other, slot in landed if component in self.graph.atoms(other)}
+        slots = {where for other, where in self.claim.claimed if other == component} | given
+        return {slot for slot in slots if slot is not None}
+
+    def held(self, component: Component, slot: Slot, stream: Stream) -> Bool[Tensor, " row"] | None:
+        """Rows in which a component is held at the position of a slot; None: in no row."""
         data = self.claim.data
         held = np.zeros(len(data), dtype=bool)
-        for other, where in self.claim.claimed:
-            if other == component and where is not None:
+        for where in self._holding(component, stream):
+            if where != OTHER:  # a stream at a slot has a name
                 held |= True if where == ALL else data.locate(where) == data.locate(slot)
         return torch.from_numpy(held).to(self.model.device) if held.any() else None
 
@@ -154,7 +181,8 @@ class SlotStream:
         assert self.change is not None
         # Exactly 0, not nearly: a row that lends to itself copies the same numbers, and their difference is 0 bit by
         # bit.
-        moved, held = (self.change != 0).any(1), self.frames.held(Component.for_mlp(layer), self.slot)
+        moved = (self.change != 0).any(1)
+        held = self.frames.held(Component.for_mlp(layer), self.slot, self.landed.stream)
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
         self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
         x = self.frames.store.at(stream_at(time), self.slot, self._asked(self.contexts[:, 0]))
@@ -202,7 +230,7 @@ class Landed:
                 assert landing.slot is not None
                 number = self.contexts[:, 1 + self.stream.sources.index(landing.source)]
                 new = self.values[landing.source][landing.index].index_select(0, number)
-                new = new[:, :length] if landing.slot == ALL else new[:, landing.column]
+                new = new[:, :length] if landing.slot in (ALL, OTHER) else new[:, landing.column]
                 old = self.frames.written(landing.component, landing.slot, rows, length)
                 found.append((landing, self.frames.to_stream(landing.component, new - old)))
         return found
@@ -228,6 +256,8 @@ class Landed:
                 total = change.new_zeros(len(rows), length, change.shape[-1])
             if landing.slot == ALL:
                 total = total + change
+            elif landing.slot == OTHER:
+                total = total + change * self.frames.nameless(rows, length)[:, :, None]
             elif landing.slot is not None:
                 index = self.frames.store.positions[landing.slot][rows]
                 total = total.index_put((torch.arange(len(rows), device=rows.device), index), change, accumulate=True)
@@ -262,10 +292,10 @@ def stream_everywhere(
             if time in times:
                 seen[time] = x
             if change is not None and time in heads:
-                pending.setdefault(time, []).append(_heads_change(frames, *heads[time], rows, x))
+                pending.setdefault(time, []).append(_heads_change(frames, stream, heads[time], rows, x))
             if change is not None and time in mlps:
                 pending.setdefault(mlp_time(mlps[time]), []).append(
-                    _mlp_change_everywhere(frames, mlps[time], rows, x)
+                    _mlp_change_everywhere(frames, stream, mlps[time], rows, x)
                 )
         written = [landed.everywhere(time, length), *pending.pop(time, ())]
         new = [more for more in written if more is not None]
@@ -278,32 +308,19 @@ def stream_everywhere(
 
 
 def _mlp_change_everywhere(
-    frames: Frames, layer: int, rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
+    frames: Frames, stream: Stream, layer: int, rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
 ) -> Float[Tensor, "n t d"]:
     new = mlp_writes(frames.model.blocks[layer], x) - frames.store.whole(("mlp_out", layer), rows, x.shape[1])
-    return _unless_held(frames, Component.for_mlp(layer), rows, new)
+    return new * frames.free(Component.for_mlp(layer), stream, rows, x.shape[1])[:, :, None]
 
 
 def _heads_change(
-    frames: Frames, layer: int, heads: list[int], rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
+    frames: Frames, stream: Stream, passed: tuple[int, list[int]], rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
 ) -> Float[Tensor, "n t d"]:
+    layer, heads = passed
     block, where = frames.model.blocks[layer], positions_of(x)
     q, k, v = (read_heads(block, channel, x, heads, where) for channel in CHANNELS)
     z = mixed(block.attn, q, k, v, where, frames.store.lengths[rows], heads)
     change = z - frames.store.whole(("z", layer), rows, x.shape[1], heads)
-    kept = [_unless_held(frames, Component.for_head(layer, h), rows, change[:, :, i]) for i, h in enumerate(heads)]
-    return write(block.attn, torch.stack(kept, dim=2), heads)
-
-
-def _unless_held(
-    frames: Frames, component: Component, rows: Int[Tensor, " n"], change: Float[Tensor, "n t width"]
-) -> Float[Tensor, "n t width"]:
-    """The change, without the positions at which a site of the claim holds the component: there it stays on r."""
-    slots = {where for other, where in frames.claim.claimed if other == component and where is not None}
-    if ALL in slots:
-        return torch.zeros_like(change)
-    free = torch.ones(change.shape[:2], dtype=torch.bool, device=change.device)
-    for slot in slots:
-        at = frames.store.positions[slot][rows]
-        free = free & (torch.arange(change.shape[1], device=change.device) != at[:, None])
-    return change * free[:, :, None]
+    free = [frames.free(Component.for_head(layer, head), stream, rows, x.shape[1]) for head in heads]
+    return write(block.attn, change * torch.stack(free, dim=2)[..., None], heads)

@@ -17,6 +17,7 @@ from scrub.claims.resolved import Claim
 from scrub.shown import shown
 
 ROOT_PATH = "answer"
+DONOR, REST = "donor", "rest"  # the rows that an occurrence draws
 
 
 @frozen(eq=False)
@@ -27,6 +28,7 @@ class Occurrence:
     the calling row, and `donor` the path that this donor is drawn by (shared inside a `together` group), as `rest` is
     of its rest row. `withheld` are components of its site whose values neither its reader nor linked mates take: of a
     changed claim, whose occurrences are known by paths of their own and drawn by the claim's (`engine/without.py`).
+    `own` says which of its rows (DONOR, REST) are not drawn but the calling row itself (`engine/given.py`).
     """
 
     variable: str
@@ -39,6 +41,7 @@ class Occurrence:
     children: tuple[Occurrence, ...] = field(default=())
     rest: str = field(default=Factory(lambda occurrence: occurrence.path, takes_self=True))
     withheld: frozenset[Component] = field(default=frozenset())
+    own: frozenset[str] = field(default=frozenset())
 
     @property
     def is_root(self) -> bool:

@@ -54,9 +54,9 @@ def as_read(
 
 
 def mixed(
-    attn: Attn, q: Float[Tensor, "row q h e"], k: Float[Tensor, "row t h e"], v: Float[Tensor, "row t h e"],
+    attn: Attn, q: Float[Tensor, "row q h e"], k: Float[Tensor, "row t h e"], v: Float[Tensor, "row t h f"],
     at: Int[Tensor, "row q"], lengths: Int[Tensor, " row"], heads: Sequence[int] | None = None, steps: Steps = PLAIN,
-) -> Float[Tensor, "row q h e"]:  # fmt: skip
+) -> Float[Tensor, "row q h f"]:  # fmt: skip
     """The z of queries at positions `at`, from the keys of the first t positions; they are of `heads`, or of all."""
     keys = positions_of(k)
     return steps.attend(q, k, v, visible(attn, at, keys, lengths), scoring(attn, at, keys, heads))
@@ -66,12 +66,17 @@ def scoring(
     attn: Attn, at: Int[Tensor, "row q"], keys: Int[Tensor, "row t"], heads: Sequence[int] | None = None
 ) -> Scoring:
     """How a layer scores keys at their positions, for queries at `at` of some heads."""
+
+    def of_heads(x: Float[Tensor, " h"]) -> Float[Tensor, " heads"]:
+        return x if heads is None else x[list(heads)]
+
+    sinks = None if attn.sinks is None else of_heads(attn.sinks)
     if attn.slopes is None:
-        return Scoring(attn.scale, attn.cap)
-    slopes = attn.slopes if heads is None else attn.slopes[list(heads)]
+        return Scoring(attn.scale, attn.cap, sinks=sinks)
     # ALiBi's bias by distance. Libraries add one by the key's position alone, which softmax cannot tell from it.
+    slopes = of_heads(attn.slopes)
     back = (at[:, :, None] - keys[:, None, :]).to(slopes.dtype)
-    return Scoring(attn.scale, attn.cap, -slopes[:, None, None] * back[:, None])
+    return Scoring(attn.scale, attn.cap, -slopes[:, None, None] * back[:, None], sinks)
 
 
 def patterns(

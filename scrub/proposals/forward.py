@@ -11,7 +11,8 @@ from attrs import evolve, field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scrub.claims.metric import NamedMetric
+from scrub.claims.dataset import Row
+from scrub.claims.metric import AnyMetric, Metric
 from scrub.errors import MetricError, some
 from scrub.metrics import Arguments, find
 from scrub.model.bytes import row_bytes
@@ -19,6 +20,7 @@ from scrub.model.layers import PLAIN, Steps, unembed
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 from scrub.proposals.nodes import KIND_OF, node_of
+from scrub.score.metrics import differentiable
 
 Key = tuple[str, int]  # kind of node, layer
 Arrays = dict[Key, Tensor]  # [row t unit feature]; without units for embed, attn, mlp, resid; [row t unit] for neuron
@@ -62,11 +64,11 @@ class PatchBatch:
 
     `rows` are the rows whose labels the metric reads, `answer` the index at which logits are read. `columns` says
     which positions belong to each column of a result (one column over all of them where nodes are summed).
-    `own` are the model's own final streams on the rows, for `kl`.
+    `references` are these rows, for a metric of one's own.
     """
 
     model: Transformer
-    metric: NamedMetric
+    metric: AnyMetric
     arguments: Arguments
     rows: Int[np.ndarray, " row"]
     base: Int[Tensor, "row t"]
@@ -77,6 +79,7 @@ class PatchBatch:
     summed: bool
     own_is_base: bool
     passes: Passes
+    references: tuple[Row, ...] = ()
     # kept by run, base or source: `swapped` exchanges them with the rows
     _kept: dict[str, Arrays] = field(factory=dict[str, Arrays], repr=False)
 
@@ -149,6 +152,8 @@ class PatchBatch:
 
     def score(self, x: Float[Tensor, "row d"], steps: Steps = PLAIN) -> Float[Tensor, " row"]:
         """The metric of final streams, one for each row."""
+        if isinstance(self.metric, Metric):
+            return differentiable(self.metric, unembed(self.model, x, steps=steps), self.references)
         index = torch.from_numpy(self.rows).to(self.model.device)
         formula = find(self.metric)
         against = self.arguments.at(index, self.own_logits if formula.own else None)

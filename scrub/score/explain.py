@@ -19,6 +19,7 @@ from scrub.engine.draw import Calls, Drawn, Draws, Swap, all_swaps
 from scrub.engine.unroll import Occurrence, rest_paths
 from scrub.score.cost import Budget, with_all_below
 from scrub.score.effect import SwapEffect, swapped_at
+from scrub.score.left_out import LeftOut
 from scrub.score.listener import Listener
 from scrub.score.result import ratio
 from scrub.score.sample import ClaimBench, Resampling, Samples, resample_each
@@ -37,7 +38,10 @@ WORTH_TELLING = 0.005  # of what is recovered
 
 @frozen(eq=False)
 class Explanation:
-    """What `scrub.explain` returns; `swaps` are sorted by what undoing them would gain, `unfinished` more to come."""
+    """What `scrub.explain` returns; `swaps` are sorted by what undoing them would gain, `unfinished` more to come.
+
+    `left_out` are senders that the claim leaves out where a rest costs something, by what reading them would gain.
+    """
 
     hypothesis: str
     recovered: float | None
@@ -53,6 +57,7 @@ class Explanation:
     options: dict[str, Any] = field(factory=dict[str, Any])
     provenance: dict[str, Any] = field(factory=dict[str, Any])
     unfinished: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return as_dict(self)

@@ -16,8 +16,12 @@ from scrub.score.design import SAMPLE
 from scrub.score.diagnostics import Swaps
 from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
+from scrub.score.left_out import LeftOut
 from scrub.score.power import Spread
+from scrub.score.skill_matrix import SkillMatrix
+from scrub.score.skill_score import SkillScore
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
+from scrub.score.stability import StabilityLine
 from scrub.score.statistics import UNDEFINED, Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
@@ -63,9 +67,12 @@ class Result:
     sample or the whole domain of a computation graph;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
-    `earned` is what each part of the claim earns; `since` what changed since the last run of the claim, where runs
+    `earned` is what each part of the claim earns; `left_out` which senders a claim that is not supported lacks most;
+    `since` what changed since the last run of the claim, where runs
     are kept; `story` how far the story's answers are the model's own; `ceiling` what noise leaves, `holds` and
-    `interchange` what else the claim says of its parts.
+    `interchange` what else the claim says of its parts;
+    `stability` is the same claim asked in other ways, where that was asked for; `skills` are the scores on the rows
+    of each sub-skill that the claim names, `matrix` has their circuits, where these were asked for.
     """
 
     hypothesis: str
@@ -103,6 +110,10 @@ class Result:
     ceiling: Ceiling | None = None
     holds: tuple[PartScore, ...] = ()
     interchange: tuple[PartScore, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    stability: tuple[StabilityLine, ...] = ()
+    skills: tuple[SkillScore, ...] = ()
+    matrix: SkillMatrix | None = None
     population: Interval = UNDEFINED
     design: str = SAMPLE
 
@@ -144,6 +155,10 @@ class Result:
             "interchange": [part.to_dict() for part in self.interchange],
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "earned": [one.to_dict() for one in self.earned],
+            "left_out": [one.to_dict() for one in self.left_out],
+            "skills": [skill.to_dict() for skill in self.skills],
+            "matrix": self.matrix.to_dict() if self.matrix else None,
+            "stability": [line.to_dict() for line in self.stability],
             "rows": self.rows, "draws": self.draws, "seed": self.seed, "design": self.design,
             "controls": [control.to_dict() for control in self.controls],
             "adversary": self.adversary.to_dict() if self.adversary else None,

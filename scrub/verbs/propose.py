@@ -41,7 +41,7 @@ MOST_ROWS = 64  # unless more are asked for; at most half, so that the others ar
 
 
 @contextmanager
-def _differentiable() -> Generator[None]:
+def differentiable() -> Generator[None]:
     """Gradients on, whatever the caller has switched off: notebooks often do, for the whole process."""
     import torch
 
@@ -49,7 +49,7 @@ def _differentiable() -> Generator[None]:
         yield
 
 
-@_differentiable()
+@differentiable()
 def propose(
     hypothesis: Hypothesis | None = None, *, model: Any = None, data: Dataset | str | Path | None = None,
     metric: str | Metric | None = None, pair: str | None = None, method: str = "recommended",

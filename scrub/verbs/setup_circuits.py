@@ -17,7 +17,7 @@ from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.memory import Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import sound, spoken
 from scrub.model.source import Source, find
 from scrub.verbs.setup import model_record, references, subset, weights_of
 
@@ -97,7 +97,7 @@ def complete(given: GivenSetting) -> AtHand:
         raise ClaimError(
             f"give a hypothesis, whose setting is used, or model=, data= and metric=; lacking: {', '.join(lacking)}."
         )
-    return AtHand(find(model), data, metric, given.at, given.scored)
+    return AtHand(spoken(find(model), data), data, metric, given.at, given.scored)
 
 
 def plain_experiment(at_hand: AtHand, protocol: Protocol) -> Experiment:

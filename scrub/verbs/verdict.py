@@ -98,6 +98,17 @@ def what_breaks(bench: ClaimBench, samples: Samples, result: Result, seed: int) 
     return evolve(result, effects=effects, explanation=top_lines(effects, budget))
 
 
+def left_out_of_it(bench: ClaimBench, samples: Samples, result: Result, exact: bool) -> Result:
+    """A result with what its claim leaves out, looked for at about the cost of the claim's own draws."""
+    from scrub.score.cost import QUICK
+    from scrub.score.giving import what_is_left_out
+    from scrub.score.taken import Taken
+
+    with progress(f"{bench.claim.hypothesis.title}: what it leaves out") as bar:
+        taken = Taken(bench, samples, result.seed, exact, bar)
+        return evolve(result, left_out=what_is_left_out(taken, QUICK, bar.phase))
+
+
 def _more_controls(bench: ClaimBench, samples: Samples, result: Result, opened: OpenedModel) -> Result:
     """The claim on random unclaimed heads, and on models that learnt nothing."""
     from scrub.score.cost import CHOICES, MODELS

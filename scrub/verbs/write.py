@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from scrub.claims.metric import Metric
 from scrub.claims.protocol import Protocol
 from scrub.errors import ClaimError, ScrubError
 from scrub.storage import files
@@ -57,6 +58,11 @@ def claim_setting(given: GivenSetting, setup: Setup, wanted: Wanted, source: Sou
 
     if not {"head", "q", "k", "v"}.intersection(wanted.kinds):
         raise ClaimError(f"write={target.file}: a claim is begun with heads: leave nodes= out, or add 'heads'.")
+    if isinstance(setup.metric, Metric):
+        raise ClaimError(
+            f"write={target.file}: metric {setup.metric} is a function, which a file of a claim cannot take over: "
+            "use a built-in metric, such as 'logit_diff(a, b)', or leave write= out."
+        )
     hypothesis = given.hypothesis
     options = {} if hypothesis is None else hypothesis.options.deviations()
     seen = tuple(sorted({*options.pop("seen", ()), *setup.seen}))

@@ -48,6 +48,14 @@ SOME = [True] * 4 + [False] * 8
             r"scored=: the data have no column 'evne'; they have io, s1, s2, length, even\.  "
             r"Did you mean even\?",
         ),
+        ({}, {"skills": "evn"}, r"skills=: the data have no column 'evn'; .*Did you mean even\?"),
+        ({}, {"skills": "io"}, r"skills=: column 'io' must hold True or False; rows 0, 1, .* do not\."),
+        (
+            {"even": [True] * 9 + [...] * 3},
+            {"skills": "even"},
+            "'even' must hold True or False; rows 9, 10, 11 do not",
+        ),
+        ({"even": SOME}, {"skills": "even"}, "'even' marks 4 scored rows, and an interval takes at least 10"),
         ({}, {"rest_rows": "x"}, "rest_rows=: the data have no column 'x'"),
         ({}, {"within": "lenght"}, r"within=: .*Did you mean length\?"),
         ({}, {"rest": "paired", "pair": "partner"}, "pair=: the data have no column 'partner'"),

@@ -19,8 +19,9 @@ KEYS = {
     "population", "design", "unexplained", "bits", "story", "rows", "draws", "seed", "diagnostics", "options",
     "earned",
 }  # fmt: skip
-MORE = {
+MORE = {"skills", "matrix", "stability", 
     "provenance", "explanation", "controls", "adversary", "since", "ceiling", "holds", "interchange", "passes_up_to",
+    "left_out",
 }  # fmt: skip
 
 
