@@ -41,8 +41,9 @@ class Faithfulness:
     beside: dict[str, dict[str, float]] = field(factory=dict[str, dict[str, float]])
 
     def to_dict(self) -> dict[str, Any]:
-        n = self.normalized
-        return {**as_dict(self, "beside"), **as_dict(n, "value"), "normalized": n.value, **self.beside}
+        share = self.normalized.to_dict()
+        value = share.pop("value")
+        return {**as_dict(self, "beside"), **share, "normalized": value, **self.beside}
 
 
 def faithfulness(bench: CircuitBench, circuit: Circuit) -> tuple[Faithfulness, dict[str, Row]]:

@@ -15,15 +15,13 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Float, Int
 
+from scrub.anatomy.tolerances import LEAST_P, SAME_ROWS, SLOPE_STEP
 from scrub.score.student import quantile, tail
 
-STEP = 1e-3  # of a standard deviation, for first derivatives
 FARTHER = 4.0  # steps for second ones, of which rounding leaves less
-FLAT = 1e-8  # rows that differ by less are alike
 TAIL_UNSEEN = 10.0  # few rows seldom show a tail: for intervals skewness is raised by 10/n (chosen by simulation)
 DEMAND = 5  # rows for each unit of squared skewness: of a share these are five of the rarer kind
 WEIGHTS = 2000
-LEAST = 1e-4  # p: farther out in its tail an approximation says nothing
 LATTICE = 0.4  # a share jumps from row to row: its ends take 2.5 % + 0.4/n each, at most 3.5 %
 
 Columns = Float[np.ndarray, "row k"]
@@ -60,12 +58,12 @@ class Expansion:
     @property
     def flat(self) -> bool:
         """Whether every row adds the same."""
-        return self.deviation <= FLAT * max(1.0, abs(self.value))
+        return self.deviation <= SAME_ROWS * max(1.0, abs(self.value))
 
     @property
     def nothing(self) -> bool:
         """Whether the value is 0 and every row adds 0."""
-        return self.flat and abs(self.value) <= FLAT
+        return self.flat and abs(self.value) <= SAME_ROWS
 
     @cached_property
     def skewness(self) -> float:
@@ -94,7 +92,7 @@ def expand(columns: Columns, statistic: Statistic) -> Expansion | None:
     away = columns - means
     covariance = away.T @ away / n
     deviation = np.sqrt(np.diag(covariance))
-    step = STEP * np.where(deviation > 0, deviation, 1.0)
+    step = SLOPE_STEP * np.where(deviation > 0, deviation, 1.0)
     at = _around(statistic, means, step)
     if not np.isfinite(at).all():
         return None
@@ -104,7 +102,7 @@ def expand(columns: Columns, statistic: Statistic) -> Expansion | None:
     toward = covariance @ gradient
     s, bent = math.sqrt(max(0.0, float(gradient @ toward))), hessian @ covariance
     influence = away @ gradient
-    if s <= FLAT * max(1.0, abs(value)):
+    if s <= SAME_ROWS * max(1.0, abs(value)):
         return Expansion(value, influence, 0.0, 0.0, 0.0)
     return Expansion(
         value, influence, float(np.trace(bent)) / (2 * s), float(toward @ hessian @ toward) / s**3,
@@ -155,13 +153,13 @@ def corrected(found: Expansion, level: float) -> Ends:
 
 
 def p_of_nothing(found: Expansion) -> float:
-    """Two-sided p of a true value of 0: the larger one of Student's and Hall's, at least LEAST."""
+    """Two-sided p of a true value of 0: the larger one of Student's and Hall's, at least LEAST_P."""
     if found.nothing:
         return 1.0
     if found.flat:
-        return max(LEAST, 2.0 ** (1 - found.rows))  # as many rows on one side
+        return max(LEAST_P, 2.0 ** (1 - found.rows))  # as many rows on one side
     t = found.value / (found.deviation / math.sqrt(found.rows))
-    return max(LEAST, 2 * tail(min(abs(t), abs(transformed(found, t))), float(found.rows - 1)))
+    return max(LEAST_P, 2 * tail(min(abs(t), abs(transformed(found, t))), float(found.rows - 1)))
 
 
 def _terms(found: Expansion, skewness: float) -> tuple[float, float]:
@@ -176,7 +174,7 @@ def transformed(found: Expansion, t: float) -> float:
 
 def untransformed(found: Expansion, y: float) -> float:
     a, b = _terms(found, found.skewness * (1 + TAIL_UNSEEN / found.rows))
-    return y - b if abs(a) < FLAT else float((np.cbrt(1 + 3 * a * (y - b)) - 1) / a)
+    return y - b if abs(a) < SAME_ROWS else float((np.cbrt(1 + 3 * a * (y - b)) - 1) / a)
 
 
 def are_shares(columns: Columns) -> bool:

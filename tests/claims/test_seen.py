@@ -314,7 +314,7 @@ half_right = make(odd, data=GRAPH, seen=SAW)
     assert "left out" in found.stdout
     assert "8 rows that a proposal saw" in found.stdout
     [result] = json.loads((path.parent / "out.json").read_text())["results"]
-    assert (result["rows"], result["options"]["seen"], result["diagnostics"]["seen"]["rows"]) == (16, 8, 8)
+    assert (result["rows"], result["options"]["seen"], result["diagnostics"]["seen"]["rows"]) == (40, 8, 8)
     assert "pool of 16" in run_scrub("plan", path).stdout
     assert run_scrub("check", path).exit_code == 0
     wrong = write(claim.replace("SAW)", "SAW + ' seventeen')"), "wrong.py")
