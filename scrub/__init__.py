@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from scrub.claims.check import Checked as Checked
+from scrub.claims.coded import Dictionary as Dictionary
+from scrub.claims.coded import directions as directions
+from scrub.claims.coded import latents as latents
 from scrub.claims.dataset import Dataset as Dataset
 from scrub.claims.hypothesis import Hypothesis as Hypothesis
 from scrub.claims.hypothesis import claim as claim
@@ -22,11 +25,15 @@ from scrub.claims.sites import attn as attn
 from scrub.claims.sites import embed as embed
 from scrub.claims.sites import heads as heads
 from scrub.claims.sites import inside as inside
+from scrub.claims.sites import keys as keys
 from scrub.claims.sites import logits as logits
 from scrub.claims.sites import mlps as mlps
+from scrub.claims.sites import neurons as neurons
 from scrub.claims.sites import nodes as nodes
 from scrub.claims.sites import pos as pos
+from scrub.claims.sites import queries as queries
 from scrub.claims.sites import resid as resid
+from scrub.claims.sites import values as values
 from scrub.errors import ScrubError as ScrubError
 from scrub.storage.version import VERSION
 
@@ -79,8 +86,7 @@ _LATE = {
     "sweep": "scrub.verbs.sweep",
     "test": "scrub.verbs.test",
 }
-# the grammar of parts is reserved: these names exist and say that they are not built yet
-_RESERVED = ("neurons", "queries", "keys", "values", "directions", "latents", "estimate")
+_RESERVED = ("estimate",)  # this name exists and says that it is not built yet
 
 
 def __getattr__(name: str) -> object:

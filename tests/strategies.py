@@ -28,6 +28,7 @@ from scrub.claims.sites import Place, Site, attn, embed, heads, inside, logits, 
 from scrub.model.computation import Computation
 from scrub.model.weights import Transformer
 from strategies_models import named, random_graph, random_rows, random_transformer
+from strategies_parts import some_parts
 
 TRIES = 200
 SLOTS = ("A", "B", "END", "NEAR", "A B", "B END", "B-1", "-1", "all")
@@ -54,8 +55,11 @@ def random_graph_claim(rng: Random) -> tuple[Hypothesis, Computation, Dataset]:
     raise AssertionError("no legal claim was found")
 
 
-def random_transformer_claim(rng: Random) -> tuple[Hypothesis, Transformer, Dataset]:
-    """A random claim about a random transformer, on rows of mixed length where the options allow it."""
+def random_transformer_claim(rng: Random, parts: bool = False) -> tuple[Hypothesis, Transformer, Dataset]:
+    """A random claim about a random transformer, on rows of mixed length where the options allow it.
+
+    With `parts` its sites hold parts of components.
+    """
     for _ in range(TRIES):
         model = random_transformer(rng)
         data = random_rows(rng, (), tokens=True)
@@ -63,7 +67,9 @@ def random_transformer_claim(rng: Random) -> tuple[Hypothesis, Transformer, Data
         through = tuple(word for word in through if model.shape.d_mlp or word != "mlps")
         draft = Draft(rng, TransformerGraph(model.name, model.shape), data, through)
         end = rng.choice(["END", "END", "B", "-2"])
-        sites = [_site(rng, model, rng.choice([*SLOTS, end, end, end])) for _ in range(rng.randint(2, 5))]
+        slots = [rng.choice([*SLOTS, end, end, end]) for _ in range(rng.randint(2, 5))]
+        sites = [_site(rng, model, slot) for slot in slots]
+        sites = some_parts(rng, model, sites) if parts else sites
         hypothesis = draft.claim(sites, logits(end))
         if _worthwhile(rng, checked(hypothesis, model, data)):
             return hypothesis, model, data

@@ -39,6 +39,13 @@ def test_the_worked_example_of_the_idea() -> None:
         assert number in text
 
 
+def test_parts_are_printed_as_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "parts.md").read_text()
+    (code,), (printed,) = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("python", "text"))
+    exec(code, {})
+    assert capsys.readouterr().out == printed
+
+
 def test_the_example_of_sub_skills() -> None:
     text = (ROOT / "docs" / "skills.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

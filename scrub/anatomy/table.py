@@ -41,6 +41,14 @@ def mlp_time(layer: int) -> int:
     return 2 * layer + 1
 
 
+MLP_SUM = "mlp_sum"  # what all neurons of an MLP write, before a norm of it
+
+
+def before_angles(channel: str) -> str:
+    """The array of queries, keys or values as they are before rotary angles."""
+    return f"{channel}_before"
+
+
 STREAMS = ("resid_pre", "resid_mid")  # the residual stream before attention, and as an MLP reads it after that
 
 
@@ -97,14 +105,19 @@ class Traits:
         return self.attends and self.by_unit
 
     @property
+    def is_channel(self) -> bool:
+        """Whether it is what a head makes of one of its channels: its query, key or value."""
+        return bool(self.host) and not self.scalar
+
+    @property
     def is_stream(self) -> bool:
         """Whether its value is the residual stream that it reads, as it is."""
         return self.array == "resid_pre"
 
     @property
     def has_word(self) -> bool:
-        """Whether its word is part of a name."""
-        return self.form.startswith(self.word)
+        """Whether a word is part of a name."""
+        return self.form[:1].isalpha()
 
     @property
     def single(self) -> bool:

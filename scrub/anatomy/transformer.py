@@ -38,15 +38,23 @@ class TransformerGraph:
     def has(self, component: Component) -> bool:
         traits, layer = component.traits, component.layer
         if not traits.layered:
-            return traits.layers(self.shape) > 0
+            return traits.layers(self.shape) > 0 and not self._misfit(component)
         inside = _within(layer, traits.layers(self.shape))
-        return inside and (not traits.by_unit or _within(component.unit, traits.units(self.shape)))
+        there = inside and (not traits.by_unit or _within(component.unit, traits.units(self.shape)))
+        return there and not self._misfit(component)
 
     def missing(self, component: Component) -> tuple[str, str]:
         """What is wrong with a component that does not exist, and the nearest one that does."""
         shape = self.shape
         last, layer = shape.n_layers - 1, min(component.layer or 0, shape.n_layers - 1)
         traits = component.traits
+        if component.part is not None and self.has(component.whole):
+            return self._misfit(component), str(component.whole)
+        if component.part is not None or (traits.host and not self.has(component.host)):
+            return self.missing(component.whole if component.part else component.host)
+        if traits.scalar:
+            unit = traits.units(shape) - 1
+            return f"{self.name} has neurons {layer}.0 to {layer}.{unit}", f"mlp {layer}.{unit}"
         if traits.is_head and _within(component.layer, shape.n_layers):
             unit = shape.n_heads - 1
             return f"{self.name} has heads {layer}.0 to {layer}.{unit}", f"{layer}.{unit}"
@@ -62,6 +70,17 @@ class TransformerGraph:
         top = max(last, traits.layers(shape) - 1)
         return f"{self.name} has {component.kind} 0 to {top}", f"{component.kind} {top}"
 
+    def _misfit(self, component: Component) -> str:
+        """Why a code does not fit what its host writes; empty where it does, or where there is none."""
+        if component.part is None:
+            return ""
+        of_channel = component.traits.is_channel
+        width, into = (self.shape.d_head, "into its head") if of_channel else (self.shape.d_model, "into the stream")
+        if component.part.width != width:
+            rows = f"{component.part} has rows of {component.part.width} numbers"
+            return f"{rows}, and {component.whole} writes {width} {into}"
+        return ""
+
     def channels(self, component: Component) -> tuple[str, ...]:
         return component.traits.channels
 
@@ -75,6 +94,8 @@ class TransformerGraph:
 
     def feeds(self, writer: Component, reader: Component, channel: str) -> bool:
         """Whether `channel` of `reader` reads, directly, what `writer` writes."""
+        if writer.traits.is_channel:  # read by its own head alone, through itself
+            return channel == writer.kind and reader.whole == writer.host
         return not writer.traits.is_output and self.written(writer) < self.read(reader)
 
     def carries(self, writer: Component, reader: Component, channel: str, passed: frozenset[Component]) -> bool:
@@ -82,7 +103,7 @@ class TransformerGraph:
 
         One passed head between writer and reader suffices, and is needed: MLPs stay at their position.
         """
-        return any(
+        return not writer.traits.is_channel and any(
             self.feeds(writer, inner, "v") and self.feeds(inner, reader, channel)
             for inner in passed
             if inner.traits.attends
@@ -92,7 +113,12 @@ class TransformerGraph:
         return self.read(component)
 
     def atoms(self, component: Component) -> frozenset[Component]:
-        """The finest components in this one: heads for `attn l`, all writers before for `resid l`."""
+        """The finest components in this one: heads for `attn l`, all writers before for `resid l`.
+
+        A part is one by itself, and none of those of its host.
+        """
+        if component.is_part:
+            return frozenset((component,))
         if component.traits.attends:
             return frozenset(Component.for_head(component.layer or 0, unit) for unit in component.heads(self.shape))
         if component.traits.is_stream and not component.traits.is_output:

@@ -11,6 +11,7 @@ from scrub.circuit.universe import expand, is_input
 from scrub.claims.placement import PlacedSite, PlacedVariable
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
+from scrub.errors import ClaimError, some
 from scrub.model.computation import Computation
 
 
@@ -20,6 +21,7 @@ def claimed_parts(claim: Claim) -> Parts:
     An edge stands at the position where the parent's value lies. Queries and inputs read their own position, so
     there an edge exists only where a position of the parent is one of the reader's (in every row).
     """
+    _refuse_parts(claim)
     roles: list[tuple[str, frozenset[Part]]] = []
     for name, placed in claim.placement.placed.items():
         if name == claim.placement.output:
@@ -37,6 +39,17 @@ def claimed_parts(claim: Claim) -> Parts:
         (name, named.get(name, frozenset()) | frozenset(edges.get(name, ()))) for name in claim.placement.placed
     )
     return Parts((*nodes, *everything), tuple((name, parts) for name, parts in joined if parts))
+
+
+def _refuse_parts(claim: Claim) -> None:
+    """Raises ClaimError for a claim about parts of components, which circuits would take for their hosts."""
+    placed = claim.placement.placed.values()
+    parts = sorted({c for one in placed for site in one.sites for c in site.site.components if c.is_part})
+    if parts:
+        raise ClaimError(
+            f"circuits consist of whole components, and the claim is about {some(parts, 3)}: test it by scrubbing, "
+            f"or claim the whole {parts[0].host}."
+        )
 
 
 def leaves_of(claim: Claim, parts: Iterable[Part]) -> frozenset[Node]:

@@ -77,23 +77,21 @@ def _arguments(given: Mapping[str, Any]) -> str:
 
 @frozen
 class ImportedClaim:
-    """A claim that another file imports: its module and name, and how variables and columns of it are called."""
+    """A claim that another file imports: the line that imports it as `_claim`, and what names its story has taken."""
 
-    module: str
-    name: str
+    line: str
     taken: frozenset[str] = frozenset()
 
 
-def claim_file(changes: Changes, of: ImportedClaim, called: str, head: str, seen: tuple[str, ...]) -> str:
-    """The text of a file with the claim `called`, made of a claim of the module beside it."""
+def claim_file(changes: Changes, own: ImportedClaim, called: str, head: str, seen: tuple[str, ...]) -> str:
+    """The text of a file with the claim `called`, made of the one that it imports as `_claim`."""
     body = "\n".join(textwrap.fill(part, WIDTH, subsequent_indent="  ") for part in head.split("\n"))
     digests = "\n".join(textwrap.wrap(" ".join(seen), WIDTH))
-    imports = [*changes.imports(bool(seen), of.taken), f"from {of.module} import {of.name} as _claim"]
-    told = [f'"""{body}\n"""', "\n".join(imports)]
+    told = [f'"""{body}\n"""', "\n".join([*changes.imports(bool(seen), own.taken), own.line])]
     if seen:
         note = "# the rows on which this was found, by digest: no test of this claim uses them"
         told.append(f'{note}\nSEEN = """\n{digests}\n"""')
-    return "\n\n".join([*told, changes.code("_claim", called, bool(seen), of.taken)]) + "\n"
+    return "\n\n".join([*told, changes.code("_claim", called, bool(seen), own.taken)]) + "\n"
 
 
 def place_code(place: Place | None) -> str:

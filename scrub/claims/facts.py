@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import asdict, fields
 
+from scrub.anatomy.part import HostPart
 from scrub.claims.dataset import Dataset
 from scrub.claims.holds import HeldSite
 from scrub.claims.hypothesis import Expectation
@@ -69,6 +70,8 @@ def _site(placed: PlacedSite, held: HeldSite | None) -> dict[str, Any]:
     """A site, what each channel reads spelt out; what it holds, where it says so, by the digest of what it gives."""
     site = placed.site
     given = {} if held is None else {"holds": [[output, json.dumps(to_plain(v))] for output, v in held.table]}
+    if any(component.part for component in site.components):
+        given |= {"parts": [_part(component.part) for component in site.components]}
     return given | {
         "components": [str(c) for c in site.components],
         "at": [str(slot) for slot in site.at],
@@ -76,6 +79,17 @@ def _site(placed: PlacedSite, held: HeldSite | None) -> dict[str, Any]:
         "omits": list(site.omitted),
         "linked": site.is_linked,
     }
+
+
+def _part(part: HostPart | None) -> dict[str, Any] | None:
+    """A code as data; its arrays are known by their digest."""
+    if part is None:
+        return None
+    settings = {name: value for name, value in part.settings}
+    return {
+        "code": part.code, "digest": part.digest, "indices": list(part.indices), "settings": settings,
+        "name": part.name,
+    }  # fmt: skip
 
 
 def _lists(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,6 +134,10 @@ def _placed(name: str, sites: Any) -> Iterator[str]:
         at = " ".join(sorted(site["at"]))
         where = ", ".join(site["components"]) + (f" @ {at}" if at else "")
         yield f"site of {name}: {where}{', linked' if site['linked'] else ''}"
+        for written, part in zip(site["components"], site.get("parts", ()), strict=False):
+            if part:
+                indices = "".join(f" {i}" for i in part["indices"])
+                yield f"site of {name}: {where}: {written} is {part['code']} {part['digest']}{indices}"
         for channel, parents in site["reads"].items():
             yield from (f"site of {name}: {where}: {channel} reads {parent}" for parent in parents)
         if "holds" in site:

@@ -26,6 +26,7 @@ from scrub.errors import ClaimError
 
 FORMAT = 1
 CLAIM, TEXT, ROWS, VALUES = "claim.json", "claim.txt", "rows.jsonl", "values.json"
+PARTS = "parts.safetensors"  # the arrays of parts, `digest.name`, where a claim has any
 VOCAB = "vocab.json"  # there where the data have words for their tokens
 
 
@@ -35,7 +36,7 @@ class Frozen:
 
     title: str
     digest: str
-    files: dict[str, str]
+    files: dict[str, str | bytes]
 
 
 def freeze_claim(claim: Claim, pool: Dataset, model: str | None, revision: str | None = None) -> Frozen:
@@ -53,7 +54,8 @@ def freeze_claim(claim: Claim, pool: Dataset, model: str | None, revision: str |
     facts = facts_of(claim, model, revision)
     rows = "".join(json.dumps(row) + "\n" for row in plain_rows(pool.origin.rows))
     values = as_text({"rows": _numbers(claim.data), "values": _values(claim)})
-    files = {ROWS: rows, VALUES: values}
+    arrays = _arrays(claim)
+    files: dict[str, str | bytes] = {ROWS: rows, VALUES: values, **arrays}
     if pool.vocab is not None:
         files[VOCAB] = as_text([[number, word] for number, word in pool.vocab.words.items()])
     record = {
@@ -71,8 +73,18 @@ def as_text(content: Any) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def file_digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def file_digest(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def _arrays(claim: Claim) -> dict[str, bytes]:
+    """The file of the arrays of all parts; none where there are no parts."""
+    from safetensors.numpy import save
+
+    placed = claim.placement.placed.values()
+    parts = {c.part for p in placed for site in p.sites for c in site.site.components if c.part is not None}
+    held = {f"{part.digest}.{n}": np.ascontiguousarray(a) for part in parts for n, a in part.arrays.items()}
+    return {PARTS: save(dict(sorted(held.items())))} if held else {}
 
 
 def _numbers(data: Dataset) -> list[int] | None:

@@ -12,11 +12,12 @@ from typing import Any
 
 from attrs import evolve, fields, frozen
 
-from scrub.anatomy.names import Component, parse_component
+from scrub.anatomy.names import Component
 from scrub.anatomy.positions import parse_slots
 from scrub.claims.data.vocab import Vocab
 from scrub.claims.facts import Facts
-from scrub.claims.freeze import CLAIM, FORMAT, ROWS, VALUES, VOCAB
+from scrub.claims.freeze import CLAIM, FORMAT, PARTS, ROWS, VALUES, VOCAB
+from scrub.claims.frozen_parts import FrozenParts, read_arrays
 from scrub.claims.holds import HeldTable
 from scrub.claims.hypothesis import Expectation, Options, recovers
 from scrub.claims.metric import parse_metric
@@ -92,8 +93,9 @@ def read_record(folder: Path) -> Record:
     _check(found, _FIELDS, file, "")
     _printable(found, file)
     _check(found["model"], _MODEL, file, "model.")
-    later = {VOCAB: _TEXT} if VOCAB in found["files"] else {}
+    later = {name: _TEXT for name in (VOCAB, PARTS) if name in found["files"]}
     _check(found["files"], {ROWS: _TEXT, VALUES: _TEXT} | later, file, "files.")
+    arrays = read_arrays(_unchanged(folder / PARTS, found["files"][PARTS], file), file) if PARTS in later else {}
     rows, values = (_unchanged(folder / name, found["files"][name], file) for name in (ROWS, VALUES))
     variables = tuple(_variable(v, file, f"variables[{i}].") for i, v in enumerate(found["variables"]))
     stored = _json(values, folder / VALUES)
@@ -111,11 +113,11 @@ def read_record(folder: Path) -> Record:
         folder, {name: found[name] for name in _FIELDS if name not in ("format", "digest", "pool", "files")},
         found["name"], found["digest"], found["model"]["name"], found["model"]["graph"],
         found["model"]["revision"], variables,
-        {name: _place(where, file, f"sites.{name}") for name, where in found["sites"].items()},
+        {name: _place(where, FrozenParts(file, arrays), f"sites.{name}") for name, where in found["sites"].items()},
         found["metric"], expect, options, criteria, found["foil"], found["pool"],
         tuple(_rows(rows, folder / ROWS)), stored["rows"],
         {name: tuple(_values(column, folder / VALUES, name)) for name, column in stored["values"].items()},
-        _vocab(_unchanged(folder / VOCAB, found["files"][VOCAB], file), folder / VOCAB) if later else None,
+        _vocab(_unchanged(folder / VOCAB, found["files"][VOCAB], file), folder / VOCAB) if VOCAB in later else None,
     )  # fmt: skip
 
 
@@ -206,28 +208,32 @@ def _variable(found: Any, file: Path, prefix: str) -> StoredVariable:
     return StoredVariable(found["name"], parents, found["round"])
 
 
-def _place(found: Any, file: Path, name: str) -> Place:
+def _place(found: Any, written: FrozenParts, name: str) -> Place:
     if found == "inside":
         return inside
     if not isinstance(found, list) or not found:
-        raise ClaimError(f"{file}: field '{name}' must be a list of sites, or 'inside'.")
-    sites = tuple(_site(one, file, f"{name}[{i}].") for i, one in enumerate(found))
+        raise ClaimError(f"{written.file}: field '{name}' must be a list of sites, or 'inside'.")
+    sites = tuple(_site(one, written, f"{name}[{i}].") for i, one in enumerate(found))
     return sites[0] if len(sites) == 1 else sites
 
 
-def _site(found: Any, file: Path, prefix: str) -> Site:
-    later = {"holds": _LIST} if isinstance(found, dict) and "holds" in found else {}
+def _site(found: Any, written: FrozenParts, prefix: str) -> Site:
+    file = written.file
+    later = {name: _LIST for name in ("holds", "parts") if isinstance(found, dict) and name in found}
     _check(found, _SITE | later, file, prefix)
     names = _names(found["components"], file, f"{prefix}components")
     at = _names(found["at"], file, f"{prefix}at")
     reading = tuple((c, _names(read, file, f"{prefix}reads.{c}")) for c, read in found["reads"].items())
     with _field(file, prefix.removesuffix(".")):
-        components = tuple(parse_component(name) if at else Component.for_node(name) for name in names)
+        components = tuple(
+            written.component(name, part) if at else Component.for_node(name)
+            for name, part in zip(names, found.get("parts", [None] * len(names)), strict=True)
+        )
         slots = parse_slots(at) if at else ()
     if not components:
         raise ClaimError(f"{file}: field '{prefix}components' is empty.")
     omitted = _names(found["omits"], file, f"{prefix}omits")
-    held = _held(found["holds"], file, f"{prefix}holds") if later else None
+    held = _held(found["holds"], file, f"{prefix}holds") if "holds" in later else None
     return Site(components, slots, reading, omitted, found["linked"], held)
 
 

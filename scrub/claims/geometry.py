@@ -16,6 +16,7 @@ from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.dataset import Dataset
+from scrub.claims.overlap import shared_by
 from scrub.claims.placement import PlacedSite, PlacedVariable, Placement, exists
 from scrub.claims.problems import Problem
 from scrub.claims.sites import Site
@@ -138,6 +139,9 @@ def _cannot_carry(source: Site, reader: Component, at: Site, channel: str, groun
     if not graph.sequence:
         why = f"no edge or passed-through path leads from {source} into the argument {channel!r}."
         return "" if before or carried else why
+    if not before and all(c.traits.is_channel for c in source.components):
+        own = " and ".join(sorted({f"{c.host} through {c.kind}" for c in source.components}))
+        return f"queries, keys and values are read by their own heads alone, here by {own}."
     if not before:
         return f"nothing there is written before {reader} reads."
     if channel in ("k", "v"):
@@ -180,7 +184,7 @@ def _overlaps(
         sources = [(p, s) for p in parents for s in sites.get(p, ())]
         sources += [(placed.name, site.site)] if site.site.is_linked else []
         for (a, first), (b, second) in combinations(sources, 2):
-            shared = _atoms(first, graph) & _atoms(second, graph)
+            shared = shared_by(first.components, second.components, graph)
             rows = _coincide(first, second, data) if shared else np.array([], dtype=np.int64)
             if not rows.size or (first, second) in seen:
                 continue
@@ -190,13 +194,9 @@ def _overlaps(
             read = f"both read by {channel} of {site.site}"
             yield Problem(
                 f"{a!r} at {first} and {b!r} at {second}, {read}, overlap{where}.",
-                f"They share {some(sorted(shared), 4)}; give each part to one of them.",
+                f"They share {some(shared, 4)}; give each part to one of them.",
                 variable=placed.name,
             ).at(first)
-
-
-def _atoms(site: Site, graph: ModelGraph) -> frozenset[Component]:
-    return frozenset(atom for c in site.components for atom in graph.atoms(c))
 
 
 def _coincide(first: Site, second: Site, data: Dataset) -> Int[np.ndarray, " n"]:

@@ -13,6 +13,7 @@ from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.claims.interpretation import Interpretation
+from scrub.claims.overlap import met_within
 from scrub.claims.problems import Problem
 from scrub.claims.sites import Inside, Place, Site, inside
 from scrub.errors import nearest
@@ -206,10 +207,18 @@ def _components(sites: Mapping[str, Place], graph: ModelGraph) -> Iterator[Probl
                     known, near = graph.missing(component)
                     kind = "" if component.traits.has_word else f"{component.kind} "
                     yield Problem(f"{kind}{component} does not exist: {known}.", "", near, name).at(site)
-            atoms = [atom for c in site.components if graph.has(c) for atom in graph.atoms(c)]
-            if len(set(atoms)) < len(atoms):
-                found = f"components of {site} contain one another."
-                yield Problem(found, "Name each part once.", None, name).at(site)
+            yield from _contained(name, site, graph)
+
+
+def _contained(name: str, site: Site, graph: ModelGraph) -> Iterator[Problem]:
+    there = [c for c in site.components if graph.has(c)]
+    plain = [atom for c in there if not c.is_part for atom in graph.atoms(c)]
+    if len(set(plain)) < len(plain):
+        yield Problem(f"components of {site} contain one another.", "Name each part once.", None, name).at(site)
+    elif any(c.is_part for c in there):
+        for met in met_within(there, graph):
+            found = f"{met} of {site} overlap: parts of one host have other indices, or orthogonal directions."
+            yield Problem(found, "", None, name).at(site)
 
 
 def _read(name: str, site: Site, parents: tuple[str, ...], graph: ModelGraph) -> tuple[PlacedSite, list[Problem]]:

@@ -11,7 +11,16 @@ from typing import Any, NoReturn, TypeVar
 
 from attrs import evolve, field, frozen
 
-from scrub.anatomy.names import Component, parse_heads, parse_layers, parse_nodes, print_components
+from scrub.anatomy.names import (
+    Component,
+    parse_channels,
+    parse_heads,
+    parse_layers,
+    parse_neurons,
+    parse_nodes,
+    print_components,
+)
+from scrub.anatomy.part import HostPart
 from scrub.anatomy.positions import Slot, parse_slots, print_slots
 from scrub.claims.problems import Problem, collect, problem_at, written_at
 from scrub.errors import ClaimError
@@ -69,8 +78,20 @@ class Site:
             raise ClaimError(f".holds(...) stands twice on {self}.")
         return evolve(self, held=function)
 
-    def part(self, *parts: object) -> NoReturn:
-        _reserved("part")
+    def part(self, *parts: HostPart) -> Site:
+        """Parts of every component instead of the whole: `heads("9.9", at="END").part(directions(U))`.
+
+        Raises ClaimError for what is no part, and for components that have none.
+        """
+        wrong = [part for part in parts if not isinstance(part, HostPart)]  # pyright: ignore[reportUnnecessaryIsInstance]
+        if wrong or not parts:
+            found = f"{wrong[0]!r:.60}" if wrong else ""
+            raise ClaimError(f".part({found}): give directions(U), or latents(dictionary, '1250 77').")
+        if without := [c for c in self.components if not c.has_parts]:
+            raise ClaimError(f"{without[0]} has no parts: take them of heads, attention, MLPs, streams or queries.")
+        if any(not part.code for part in parts):  # told where it was written
+            return evolve(self, components=())
+        return evolve(self, components=tuple(sorted(evolve(c, part=p) for c in self.components for p in parts)))
 
     def __str__(self) -> str:
         names = print_components(self.components)
@@ -79,7 +100,8 @@ class Site:
     @property
     def canonical(self) -> str:
         """A text that does not depend on the order in which components and slots were written."""
-        return str(evolve(self, at=tuple(sorted(self.at))))
+        names = print_components(self.components, lambda component: component.canonical)
+        return f"{names} @ {print_slots(tuple(sorted(self.at)))}" if self.at else names
 
 
 class Inside:
@@ -174,43 +196,26 @@ def _names(names: Any, role: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for part in parts for name in part.replace(",", " ").split()))
 
 
-def _reserved(word: str) -> NoReturn:
-    raise ClaimError(
-        f"{word}(...) belongs to the grammar of parts (neurons, directions, latents, single channels), which "
-        "is reserved and not built yet. Claim the whole component instead."
-    )
+def neurons(names: str, *, at: str | int = UNSAID) -> Site:
+    """Neurons of MLPs: `neurons("5.1003 5.204", at="END")`, the activations that W_out reads; channel `input`."""
+    return _site(at, parse_neurons, names)
 
 
-def neurons(names: str, *, at: str | int) -> NoReturn:
-    """Reserved: neurons of an MLP, `neurons("5.1003 5.204", at="END")`. Not built yet."""
-    _reserved("neurons")
+def queries(names: str, *, at: str | int = UNSAID) -> Site:
+    """The queries of heads at their own position, before rotary angles, read by these heads through q."""
+    return _site(at, partial(parse_channels, "q"), names)
 
 
-def queries(names: str, *, at: str | int) -> NoReturn:
-    """Reserved: the queries of heads. Not built yet."""
-    _reserved("queries")
+def keys(names: str, *, at: str | int = UNSAID) -> Site:
+    """The keys of heads at a position that is attended to, before rotary angles, read by these heads through k."""
+    return _site(at, partial(parse_channels, "k"), names)
 
 
-def keys(names: str, *, at: str | int) -> NoReturn:
-    """Reserved: the keys of heads. Not built yet."""
-    _reserved("keys")
-
-
-def values(names: str, *, at: str | int) -> NoReturn:
-    """Reserved: the values of heads. Not built yet."""
-    _reserved("values")
-
-
-def directions(array: object) -> NoReturn:
-    """Reserved: a subspace of a component. Not built yet."""
-    _reserved("directions")
-
-
-def latents(dictionary: object, names: str) -> NoReturn:
-    """Reserved: latents of a sparse autoencoder. Not built yet."""
-    _reserved("latents")
+def values(names: str, *, at: str | int = UNSAID) -> Site:
+    """The values of heads at a position that is attended to, read by these heads through v."""
+    return _site(at, partial(parse_channels, "v"), names)
 
 
 def estimate(function: object) -> NoReturn:
     """Reserved: a component estimated by a function of the variable. Not built yet."""
-    _reserved("estimate")
+    raise ClaimError("estimate(...) is reserved and not built yet.")

@@ -17,6 +17,7 @@ from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
 from scrub.engine.needs import Kind, Need
 from scrub.model.bytes import row_bytes
+from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 
@@ -92,6 +93,9 @@ def run_pool(
     `done(n)` is told how many rows were run.
     """
     tokens, lengths = tensors(data, model.device)
+    codes, taken = PartCodes(model), dict[Kind, list[CodedPart]]()
+    for part in need.parts.values():
+        taken.setdefault(codes.of(part).array, []).append(codes.of(part))
     # Rows of similar length together: padding is computed like anything else.
     for rows in torch.argsort(lengths, stable=True).split(rows_at_once(model, int(lengths.max()))):
 
@@ -99,6 +103,8 @@ def run_pool(
             if (kind, layer) in need.slots:
                 heads = sorted(need.heads[kind, layer])
                 note((kind, layer), value[..., heads, :] if heads else value, rows)
+            for part in taken.get((kind, layer), ()):
+                note(part.component.array, part.of_array(value), rows)
 
         trace(model, tokens[rows, : int(lengths[rows].max())], lengths[rows], record)
         done(len(rows))

@@ -179,6 +179,10 @@ def _component_work(graph: TransformerGraph, component: Component, step: SiteSha
     if heads := len(component.heads(s)):
         seen = sum(length if slot is None else 1 for i in step.inputs for slot, _ in i.streams)
         return heads * s.d_head * (seen * s.d_model + 2 * slots * length)
+    if component.traits.scalar:
+        return slots * _mlp_work(graph) // max(s.d_mlp, 1)
     if component.traits.local:
         return slots * _mlp_work(graph)
+    if component.traits.is_channel:
+        return slots * s.d_model * s.d_head
     return s.d_model * s.d_vocab if component.traits.is_output else 0

@@ -66,7 +66,7 @@ class Footprint:
             through = mlp if passed_mlps(self.claim, graph, until) else 0
             return places * (4 * shape.d_model + max(through, self._attention(heads, places)))
         heads = sum(len(c.heads(shape)) for c in step.components if c.traits.attends)
-        local = mlp if any(c.traits.local for c in step.components) else 0
+        local = mlp if any(c.host.traits.local for c in step.components) else 0
         read = 3 * self._longest * shape.d_model if heads and _everywhere(step) else 0  # norms of whole streams
         places = self._places(step)
         return read + places * max(local, 2 * shape.d_model) + self._keys(heads) + places * heads * self._longest

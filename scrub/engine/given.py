@@ -147,13 +147,17 @@ def _aligned(claim: Claim) -> bool:
 
 
 def _taken(claim: Claim, node: Occurrence, channel: str, at: Slot) -> frozenset[Component]:
-    """The finest components that a parent, or a linked mate, gives a channel at a slot in some row."""
+    """The finest components that a parent, or a linked mate, gives a channel at a slot in some row.
+
+    Of a host of which a part is given, none: given whole, it would bring that part twice.
+    """
     sources = [(child.given, child.placed.site.at) for child in node.children if channel in child.channels]
     if node.placed.site.is_linked:
         sources.append((node.placed.site.components, node.placed.site.at))
-    return frozenset(
-        atom for given, places in sources if _meet(claim, at, places) for c in given for atom in claim.graph.atoms(c)
-    )
+    lying = {
+        c.host for given, places in sources if _meet(claim, at, places) for c in given if not c.traits.is_channel
+    }
+    return frozenset(atom for c in lying for atom in claim.graph.atoms(c))
 
 
 def _meet(claim: Claim, at: Slot, places: tuple[Slot, ...]) -> bool:

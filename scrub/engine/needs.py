@@ -8,20 +8,25 @@ from attrs import field, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, OTHER, Slot
-from scrub.anatomy.table import attention_time, stream_at
+from scrub.anatomy.shape import Shape
+from scrub.anatomy.table import MLP_SUM, attention_time, before_angles, stream_at
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
-from scrub.engine.plan import Input, Leaf, Program, SiteShape, Stream
+from scrub.engine.plan import Input, Landing, Leaf, Program, SiteShape, Stream
 
 Kind = tuple[str, int]  # an array of `scrub.model.trace.trace`, and its layer
 
 
 @frozen
 class Need:
-    """Arrays by kind: at which slots (None: at every position), and of which heads (empty: it has none)."""
+    """Arrays by kind: at which slots (None: at every position), and of which heads (empty: it has none).
+
+    `parts` are those arrays that a pass does not tell: what the code of a part reads of one that it tells.
+    """
 
     slots: dict[Kind, set[Slot | None]] = field(factory=dict[Kind, "set[Slot | None]"])
     heads: dict[Kind, set[int]] = field(factory=dict[Kind, "set[int]"])
+    parts: dict[Kind, Component] = field(factory=dict[Kind, Component])
 
     def add(self, kind: Kind, slot: Slot | None, heads: Iterable[int] = ()) -> None:
         self.slots.setdefault(kind, set()).add(None if slot in (ALL, OTHER) else slot)
@@ -34,6 +39,7 @@ class Need:
         for kind, slots in other.slots.items():
             for slot in slots:
                 self.add(kind, slot, other.heads[kind])
+        self.parts.update(other.parts)
 
 
 def needs(claim: Claim, program: Program) -> tuple[Need, Need]:
@@ -56,7 +62,9 @@ def needs(claim: Claim, program: Program) -> tuple[Need, Need]:
 
 def add_written(need: Need, graph: TransformerGraph, component: Component, slot: Slot | None) -> None:
     """What a component writes at a slot."""
-    need.add(component.array, slot, component.heads(graph.shape))
+    if component.is_part:
+        need.parts[component.array] = component
+    need.add(component.array, slot, () if component.is_part else component.heads(graph.shape))
 
 
 def passed_mlps(claim: Claim, graph: TransformerGraph, until: int) -> dict[int, int]:
@@ -74,6 +82,17 @@ def passed_heads(claim: Claim, until: int) -> dict[int, list[int]]:
     return found
 
 
+def parts_held(claim: Claim, host: Component) -> list[Component]:
+    """The parts of a host that sites of the claim hold somewhere, in order."""
+    return sorted({c for c, _ in claim.claimed if c.is_part and c.host == host})
+
+
+def held_head(shape: Shape, component: Component) -> int:
+    """The head that holds a query head's query, key or value: for the last two, of those that share them."""
+    head = component.unit or 0
+    return head if component.kind == "q" else head * shape.n_kv_heads // shape.n_heads
+
+
 @frozen
 class _OfFrames:
     """What steps of a program ask of the frames; `dense` programs look at every position."""
@@ -84,30 +103,65 @@ class _OfFrames:
     dense: bool
 
     def stream(self, step: Stream, times: tuple[int, ...]) -> None:
-        """A stream at each moment at which it is read, and what is passed through on the way."""
-        need, graph, slot = self.need, self.graph, None if self.dense else step.slot
+        """A stream at each moment at which it is read, what lands, and what is passed through on the way."""
+        if step.put is not None:  # shown as it is
+            return
+        slot, until = None if self.dense else step.slot, max(times, default=0)
         for time in times:
-            need.add(stream_at(time), slot)
+            self.need.add(stream_at(time), slot)
         for landing in step.landings:
-            add_written(need, graph, landing.component, landing.slot)
-            if graph.shape.post_norms and landing.component.traits.attends:
-                need.add(("attn_out", landing.component.layer or 0), slot)
-        until = max(times, default=0)
-        for time, layer in passed_mlps(self.claim, graph, until).items():
-            need.add(stream_at(time), slot)
-            need.add(("mlp_out", layer), slot)
+            self._landing(landing, slot)
+        for time, layer in passed_mlps(self.claim, self.graph, until).items():
+            self._mlp(time, layer, slot)
         for layer, heads in passed_heads(self.claim, until).items():
-            need.add(("resid_pre", layer), None)
-            need.add(("z", layer), None, heads)
-            if graph.shape.post_norms:
-                need.add(("attn_out", layer), None)
+            self._heads(layer, heads)
+
+    def _landing(self, landing: Landing, slot: Slot | None) -> None:
+        component, need = landing.component, self.need
+        add_written(need, self.graph, component, landing.slot)
+        if self.graph.shape.post_norms and component.traits.attends:
+            need.add(("attn_out", component.layer or 0), slot)
+        if self.graph.shape.post_norms and component.traits.scalar:
+            for array in (MLP_SUM, "mlp_out"):
+                need.add((array, component.layer or 0), slot)
+
+    def _mlp(self, time: int, layer: int, slot: Slot | None) -> None:
+        self.need.add(stream_at(time), slot)
+        self.need.add(("mlp_out", layer), slot)
+        if self.graph.shape.post_norms:
+            self.need.add((MLP_SUM, layer), slot)
+        self._held({Component.for_mlp(layer)}, slot)
+
+    def _heads(self, layer: int, heads: list[int]) -> None:
+        self.need.add(("resid_pre", layer), None)
+        self.need.add(("z", layer), None, heads)
+        held = self._held({Component.for_head(layer, head) for head in heads}, None)
+        if self.graph.shape.post_norms or parts_held(self.claim, Component.for_attn(layer)):
+            self.need.add(("attn_out", layer), None)
+        for part in (part for part in held if part.traits.is_channel):
+            self._before(part, None)
+
+    def _held(self, hosts: set[Component], slot: Slot | None) -> list[Component]:
+        """What parts of passed-through hosts are on the frame, where they stay."""
+        found = [part for host in sorted(hosts) for part in parts_held(self.claim, host)]
+        for part in found:
+            add_written(self.need, self.graph, part, slot)
+        return found
+
+    def _before(self, component: Component, slot: Slot | None) -> None:
+        """What a head makes of a channel, before rotary angles."""
+        head = held_head(self.graph.shape, component)
+        self.need.add((before_angles(component.kind), component.layer or 0), slot, [head])
 
     def shape(self, step: SiteShape) -> None:
-        """What the channels of a site read where nothing landed."""
+        """What the channels of a site read where nothing landed, and what parts of channels are put into."""
         for i in step.inputs:
             for component in i.components:
                 for slot in _unseen(step, i):
                     self._channel(component, i.channel, slot)
+            for landing, _ in i.puts:
+                for slot in step.slots if i.channel == "q" else (None,):
+                    self._before(landing.component, slot)
 
     def _channel(self, component: Component, channel: str, slot: Slot | None) -> None:
         need, layer, shape = self.need, component.layer or 0, self.graph.shape
@@ -115,10 +169,15 @@ class _OfFrames:
             if channel != "q":  # with grouped queries several heads share one key and value
                 heads = sorted({head * shape.n_kv_heads // shape.n_heads for head in heads})
             need.add((channel, layer), slot, heads)
-        elif component.traits.is_stream or (component.traits.local and self.claim.options.pseudo):
+        elif not component.traits.is_channel and self._of_stream(component):
             need.add(stream_at(self.graph.read(component)), slot)
         else:
             add_written(need, self.graph, component, slot)
+
+    def _of_stream(self, component: Component) -> bool:
+        """Whether a component is computed from the stream that it reads, even where nothing landed."""
+        whole_stream = component.traits.is_stream and not component.is_part
+        return whole_stream or (component.host.traits.local and self.claim.options.pseudo)
 
 
 def _unseen(step: SiteShape, i: Input) -> Iterator[Slot | None]:

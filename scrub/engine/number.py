@@ -100,7 +100,7 @@ class Numbering:
         for path, parts in self.program.parts.items():
             for made in (self.program.steps[step] for step in parts):
                 for i in made.inputs if isinstance(made, SiteShape) else ():
-                    for _, stream in i.streams:
+                    for stream in i.shown:
                         key = stream, (path, i.rest, i.channel)
                         last[key] = max(last.get(key, -1), *(order(c) for c in i.components))
         return last

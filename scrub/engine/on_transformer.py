@@ -16,12 +16,13 @@ from scrub.claims.geometry import named_slots
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
 from scrub.engine.footprint import Footprint
+from scrub.engine.frames import Frames, Seen, Value
 from scrub.engine.needs import Kind, Need, needs
 from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.pseudo import pseudo_store
 from scrub.engine.sites import SiteCall, leaf_value
-from scrub.engine.streams import Frames, Landed, Seen, SlotStream, Value, stream_everywhere, streams_at_slots
+from scrub.engine.streams import Landed, SlotStream, put_values, stream_everywhere, streams_at_slots
 from scrub.model.weights import Transformer
 
 CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
@@ -46,10 +47,18 @@ class TransformerRows:
         done: Callable[[int], None] = lambda _: None,
     ) -> TransformerRows:
         """Run the pool, keeping what some programs of the claim need. `done(n)` hears of rows that were run."""
+        return cls.run_each(model, [(claim, program) for program in programs], done)[0]
+
+    @classmethod
+    def run_each(
+        cls, model: Transformer, asked: Sequence[tuple[Claim, Program]], done: Callable[[int], None] = lambda _: None
+    ) -> list[TransformerRows]:
+        """The same of programs of claims that differ in the components of their sites alone: one run serves all."""
+        claim = asked[0][0]
         answer = claim.answer.at[0]
         of_rows, of_frames = Need(), Need()
-        for program in programs:
-            leaves, frames = needs(claim, program)
+        for one, program in asked:
+            leaves, frames = needs(one, program)
             of_rows.merge(leaves)
             of_frames.merge(frames)
         final = _final(model)
@@ -63,7 +72,7 @@ class TransformerRows:
         with torch.no_grad():
             store = row_store(model, claim.data, of_rows, positions, done)
             rest = pseudo_store(model, claim, of_frames, positions, done) if pseudo else store
-        return cls(claim, model, store, Frames(model, claim, rest, pseudo))
+        return [cls(one, model, store, Frames(model, one, rest, pseudo)) for one, _ in asked]
 
     def outputs(self, rows: Int[np.ndarray, " call"]) -> Float[Tensor, "call d"]:
         """The final stream of the model's own answer on rows."""
@@ -187,7 +196,9 @@ class TransformerEvaluator:
                 if not len(contexts):
                     continue
                 times, frames = self.program.times[number], self.rows.frames
-                if step.slot is None:
+                if step.put is not None:
+                    parts[number].append(dict.fromkeys(times, put_values(step.put, contexts, values)))
+                elif step.slot is None:
                     parts[number].append(stream_everywhere(frames, step, times, contexts, values))
                 else:
                     until = numbered.batches[number].until[part]
@@ -211,7 +222,7 @@ class TransformerEvaluator:
 
 
 def _at_slot(step: Leaf | Stream | SiteShape) -> bool:
-    return isinstance(step, Stream) and step.slot is not None
+    return isinstance(step, Stream) and step.slot is not None and step.put is None
 
 
 def _reads(step: Leaf | Stream | SiteShape) -> tuple[int, ...]:

@@ -44,6 +44,12 @@ class Stream:
     argument: str = ""
 
     @property
+    def put(self) -> Landing | None:
+        """The one landing of a part of a channel, which is shown to its head as it is and lies in no stream."""
+        first = self.landings[0]
+        return first if first.component.traits.is_channel else None
+
+    @property
     def sources(self) -> tuple[int, ...]:
         """The steps whose values land, in order of first use: the columns of a context after its row."""
         return tuple(dict.fromkeys(landing.source for landing in self.landings))
@@ -53,13 +59,20 @@ class Stream:
 class Input:
     """A channel of some components of a site. `streams` are (slot, step) pairs, none when it reads its row whole.
 
-    `rest` is the column of the occurrence's rest rows that is this input's frame.
+    `rest` is the column of the occurrence's rest rows that is this input's frame. `puts` are parts of the channel
+    itself, each with the step that shows its value, which is put into what its head makes of the channel.
     """
 
     channel: str
     components: tuple[Component, ...]
     rest: int
     streams: tuple[tuple[Slot | None, int], ...] = ()
+    puts: tuple[tuple[Landing, int], ...] = ()
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The steps that it looks at."""
+        return (*(step for _, step in self.streams), *(step for _, step in self.puts))
 
 
 @frozen
@@ -76,7 +89,7 @@ class SiteShape:
 
         Two channels may see one stream with values of different donors.
         """
-        return tuple(dict.fromkeys((step, i.rest, i.channel) for i in self.inputs for _, step in i.streams))
+        return tuple(dict.fromkeys((step, i.rest, i.channel) for i in self.inputs for step in i.shown))
 
 
 Step = Leaf | Stream | SiteShape
@@ -183,8 +196,13 @@ class _Builder:
                         if landing.component not in child.withheld
                     ]
                     reading = any(name in self.claim.graph.channels(c) for c in readers)
-                    streams = tuple(self.streams(name, node, (*landings, *mates))) if reading else ()
-                    yield Input(name, readers, column, streams)
+                    seen = (*landings, *mates) if reading else ()
+                    own = {reader.whole for reader in readers}
+                    put = tuple(x for x in seen if x.component.traits.is_channel and x.component.host in own)
+                    lying = tuple(x for x in seen if not x.component.traits.is_channel)
+                    streams = tuple(self.streams(name, node, lying, {x.slot for x in put}))
+                    shown = tuple((x, self.add(Stream(x.slot, (x,)))) for x in put)
+                    yield Input(name, readers, column, streams, shown)
 
     def landings(self, step: int, at: tuple[Slot, ...] = ()) -> list[Landing]:
         made = self.steps[step]
@@ -197,7 +215,7 @@ class _Builder:
         ]
 
     def streams(
-        self, channel: str, node: Occurrence, landings: tuple[Landing, ...]
+        self, channel: str, node: Occurrence, landings: tuple[Landing, ...], put: set[Slot | None]
     ) -> Iterator[tuple[Slot | None, int]]:
         """The streams of a channel: one, or one for each slot at which something lands and the channel looks."""
         if not landings:
@@ -207,7 +225,7 @@ class _Builder:
         elif self.dense or any(landing.slot == OTHER for landing in landings):
             yield None, self.add(Stream(None, landings))
         else:
-            landed = sorted({landing.slot for landing in landings if landing.slot})
+            landed = sorted({slot for slot in (*(x.slot for x in landings), *put) if slot})
             looked = landed if channel in ("k", "v") else sorted(node.placed.site.at)
             for slot in looked:
                 here = tuple(x for x in landings if x.slot and self.meet(x.slot, slot))
@@ -226,7 +244,7 @@ class _Builder:
         for step in self.steps:
             if isinstance(step, SiteShape):
                 for i in step.inputs:
-                    for _, stream in i.streams:
+                    for stream in i.shown:
                         times.setdefault(stream, set()).update(self.claim.graph.order(c) for c in i.components)
         return {stream: tuple(sorted(found)) for stream, found in times.items()}
 
@@ -252,7 +270,7 @@ def _line(step: Step) -> str:
     if isinstance(step, Stream):
         landed = ", ".join(f"{x.component}@{x.slot} of {x.source}" for x in step.landings)
         return f"stream  at {step.slot or step.argument or 'all'}: {landed}"
-    reads = "; ".join(f"{i.channel} <- {', '.join(str(s) for _, s in i.streams) or 'rest'}" for i in step.inputs)
+    reads = "; ".join(f"{i.channel} <- {', '.join(map(str, i.shown)) or 'rest'}" for i in step.inputs)
     return f"site    {_names(step.components)} @ {_names(step.slots)}: {reads}"
 
 

@@ -14,12 +14,15 @@ from jaxtyping import Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
-from scrub.anatomy.table import CHANNELS, STREAMS
+from scrub.anatomy.table import CHANNELS, STREAMS, before_angles
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, run_pool, tensors
-from scrub.engine.needs import Kind, Need
-from scrub.model.block import after_attention, positions_of, read_held
+from scrub.engine.needs import Kind, Need, held_head
+from scrub.model.block import after_attention, positions_of, read_before, read_held
+from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.weights import Transformer
+
+_PROJECTED = {**{channel: channel for channel in CHANNELS}, **{before_angles(c): c for c in CHANNELS}}
 
 
 @frozen(eq=False)
@@ -53,26 +56,57 @@ def pseudo_store(
     """The mean or zero rows of a claim, as arrays over every position."""
     groups = Groups.of_claim(claim)
     _, lengths = tensors(claim.data, model.device)
+    codes = PartCodes(model)
     rebuilt = model.shape.post_norms and claim.options.rest == "mean"
-    wanted = _with_writers(model, _with_streams(need)) if rebuilt else _with_streams(need)
+    wanted = _with_streams(need, codes)
+    wanted = _with_writers(model, wanted) if rebuilt else wanted
     make = _zeros if claim.options.rest == "zero" else _means
     arrays = make(model, claim, wanted, groups, done)
     for kind, layer in [kind for kind in wanted.slots if rebuilt and kind[0] in STREAMS]:
         arrays[kind, layer] = _rebuilt(model, kind, layer, arrays)
     _project(model, need, arrays)
+    for kind, part in _of_frame(need, codes).items():
+        arrays[kind] = _encoded(model, part, arrays)
     heads = {kind: sorted(need.heads.get(kind, ())) for kind in arrays}
     index = torch.from_numpy(groups.of).to(model.device)
     return Store(arrays, dict.fromkeys(arrays), heads, index, positions, lengths)
 
 
-def _with_streams(need: Need) -> Need:
-    """Queries, keys and values of a pseudo-row come from its stream."""
-    wanted = Need()
+def _with_streams(need: Need, codes: PartCodes) -> Need:
+    """Queries, keys and values of a pseudo-row come from its stream, and so do parts of them and of streams."""
+    wanted, of_frame = Need(), _of_frame(need, codes)
+    wanted.parts.update({kind: part for kind, part in need.parts.items() if kind not in of_frame})
     for (kind, layer), slots in need.slots.items():
-        target = ("resid_pre", layer) if kind in CHANNELS else (kind, layer)
         for slot in slots:
-            wanted.add(target, slot, () if kind in CHANNELS else need.heads[kind, layer])
+            if (kind, layer) in of_frame:
+                part = of_frame[kind, layer]
+                wanted.add(("resid_pre", layer) if part.component.traits.is_channel else part.array, slot)
+            elif kind in _PROJECTED:
+                wanted.add(("resid_pre", layer), slot)
+            else:
+                wanted.add((kind, layer), slot, need.heads[kind, layer])
     return wanted
+
+
+def _of_frame(need: Need, codes: PartCodes) -> dict[Kind, CodedPart]:
+    """Parts of what is no writer of its own, and so no mean of what is written: of streams and their projections.
+
+    So is a layer's attention where what its heads write is normed: the norm is of means.
+    """
+    found = {kind: codes.of(part) for kind, part in need.parts.items()}
+    return {
+        kind: part for kind, part in found.items()
+        if part.component.traits.is_channel or part.array[0] in (*STREAMS, "attn_out")
+    }  # fmt: skip
+
+
+def _encoded(model: Transformer, part: CodedPart, arrays: dict[Kind, Tensor]) -> Tensor:
+    kind, layer = part.array
+    if not part.component.traits.is_channel:
+        return part.of_array(arrays[kind, layer])
+    channel, head = part.component.kind, held_head(model.shape, part.component)
+    before = read_before(model.blocks[layer], channel, arrays["resid_pre", layer], [head])
+    return part.of_host(before[..., 0, :])
 
 
 def _with_writers(model: Transformer, need: Need) -> Need:
@@ -125,7 +159,9 @@ def _zeros(
     arrays: dict[Kind, Tensor] = {}
     for kind, at in need.slots:
         heads = sorted(need.heads[kind, at])
-        tail = (len(heads), model.shape.d_head) if heads else (model.shape.d_model,)
+        part = need.parts.get((kind, at))
+        width = model.shape.d_model if part is None else part.part.size if part.part else 1
+        tail = (len(heads), model.shape.d_head) if heads else (width,)
         arrays[kind, at] = torch.zeros(*size, *tail, dtype=model.dtype, device=model.device)
         if kind in STREAMS:
             stream = nothing = arrays[kind, at]
@@ -142,3 +178,8 @@ def _project(model: Transformer, need: Need, arrays: dict[Kind, Tensor]) -> None
             block, stream = model.blocks[layer], arrays["resid_pre", layer]
             heads = sorted(need.heads[kind, layer])
             arrays[kind, layer] = read_held(block, kind, stream, heads, positions_of(stream))
+        elif kind in _PROJECTED:
+            heads = sorted(need.heads[kind, layer])
+            arrays[kind, layer] = read_before(
+                model.blocks[layer], _PROJECTED[kind], arrays["resid_pre", layer], heads
+            )

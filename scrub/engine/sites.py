@@ -7,16 +7,29 @@ from functools import partial
 
 import torch
 from attrs import frozen
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
-from scrub.anatomy.table import attention_time, stream_at
+from scrub.anatomy.table import attention_time, before_angles, stream_at
 from scrub.engine.cache import Store
-from scrub.engine.plan import Input, Leaf, SiteShape
-from scrub.engine.streams import Frames, Seen, Value
-from scrub.model.block import as_read, mixed, mlp_writes, positions_of, read_heads, read_held
+from scrub.engine.frames import Frames, Seen, Value
+from scrub.engine.needs import Kind
+from scrub.engine.plan import Input, Landing, Leaf, SiteShape
+from scrub.model.block import (
+    as_read,
+    held_by,
+    mixed,
+    mlp_normed,
+    mlp_writes,
+    positions_of,
+    read_before,
+    read_heads,
+    read_held,
+)
+from scrub.model.codes import known_mlp
+from scrub.model.layers import angled, some_neurons
 
 
 def leaf_value(store: Store, leaf: Leaf, rows: Int[Tensor, " n"]) -> Value:
@@ -24,8 +37,7 @@ def leaf_value(store: Store, leaf: Leaf, rows: Int[Tensor, " n"]) -> Value:
     length = int(store.lengths[rows].max())
     found: list[Tensor] = []
     for component in leaf.components:
-        kind = component.array
-        heads = [component.unit or 0] if component.traits.by_unit else None
+        kind, heads = component.array, component.taken
         if leaf.slots == (ALL,):
             value = store.whole(kind, rows, length, heads)
         else:
@@ -49,12 +61,61 @@ class SiteCall:
         for group in _groups(self.shape):
             first = group[0]
             if first.traits.attends:
-                z = self._attention(group)
-                for i, component in enumerate(group):
-                    found[component] = z[:, :, i] if component.traits.by_unit else z.flatten(2)
+                found.update(self._attending(group))
+            elif first.traits.scalar:
+                found.update(self._neurons(group))
             else:
-                found[first] = self._single(first)
+                found[first] = self._channel(first) if first.traits.is_channel else self._single(first)
         return [found[component] for component in self.shape.components]
+
+    def _attending(self, group: tuple[Component, ...]) -> dict[Component, Float[Tensor, "n slot width"]]:
+        """Heads, or a layer's attention, whole or as parts; each host is computed once."""
+        hosts = tuple(dict.fromkeys(component.host for component in group))
+        z, found = self._attention(group[0], hosts), dict[Component, Tensor]()
+        for component in group:
+            at = hosts.index(component.host)
+            own = z[:, :, [at]] if component.traits.by_unit else z
+            if component.is_part:
+                coded = self.frames.codes.of(component)
+                written = own if component.traits.by_unit else self.frames.to_stream(component.host, own.flatten(2))
+                found[component] = coded.of_host(written)
+            else:
+                found[component] = own.flatten(2)
+        return found
+
+    def _neurons(self, group: tuple[Component, ...]) -> dict[Component, Float[Tensor, "n slot 1"]]:
+        """Neurons of one MLP: their own columns alone."""
+        first = group[0]
+        i, time = self._input(first, "input"), self.frames.graph.read(first)
+        block = self.frames.model.blocks[first.layer or 0]
+        m, units = known_mlp(block, first), [component.unit or 0 for component in group]
+        found: list[Tensor] = []
+        for slot in self.shape.slots:
+            x = self._stream(i, slot, time)
+            if x is None and self.frames.pseudo:
+                x = self._unseen(stream_at(time), slot, self._rows(i))
+            if x is None:
+                found.append(torch.cat([self._unseen(c.array, slot, self._rows(i)) for c in group], -1))
+            else:
+                found.append(some_neurons(m, mlp_normed(block, x), units))
+        values = found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
+        return {component: values[..., [i]] for i, component in enumerate(group)}
+
+    def _channel(self, component: Component) -> Float[Tensor, "n slot k"]:
+        """A query, key or value of a head, before rotary angles, or a part of it."""
+        i, time = self._input(component, "input"), self.frames.graph.read(component)
+        block, coded = self.frames.model.blocks[component.layer or 0], self.frames.codes.of(component)
+        held = held_by(block.attn, component.kind, [component.unit or 0])
+        found: list[Tensor] = []
+        for slot in self.shape.slots:
+            x = self._stream(i, slot, time)
+            if x is None:
+                found.append(self._unseen(component.array, slot, self._rows(i)))
+            else:
+                x = x if slot == ALL else x[:, None]
+                made = coded.of_host(read_before(block, component.kind, x, held)[:, :, 0])
+                found.append(made if slot == ALL else made[:, 0])
+        return found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
 
     def _input(self, component: Component, channel: str) -> Input:
         return next(i for i in self.shape.inputs if i.channel == channel and component in i.components)
@@ -90,14 +151,18 @@ class SiteCall:
             is_mlp = component.traits.local
             # On a mean row the mean of what an MLP wrote is not what it makes of the mean stream: it is computed on
             # that.
-            if x is None and (component.traits.is_stream or (is_mlp and self.frames.pseudo)):
+            if x is None and is_mlp and self.frames.pseudo:
                 x = self._unseen(stream_at(time), slot, self._rows(i))
             if x is None:
-                x = self._unseen(component.array, slot, self._rows(i))
-            elif is_mlp:
-                x = mlp_writes(self.frames.model.blocks[component.layer or 0], x)
-            found.append(x)
+                found.append(self._unseen(self._array(component, time), slot, self._rows(i)))
+                continue
+            made = mlp_writes(self.frames.model.blocks[component.layer or 0], x) if is_mlp else x
+            found.append(self.frames.codes.of(component).of_host(made) if component.is_part else made)
         return found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
+
+    def _array(self, component: Component, time: int) -> Kind:
+        """The array that holds a component on its frame: of a stream, the answer's too, that which it reads."""
+        return stream_at(time) if component.traits.is_stream and not component.is_part else component.array
 
     def _unseen(
         self, kind: tuple[str, int], slot: Slot, rows: Int[Tensor, " n"], heads: Sequence[int] | None = None
@@ -107,14 +172,15 @@ class SiteCall:
             return store.whole(kind, rows, int(store.lengths[rows].max()), heads)
         return store.at(kind, slot, rows, heads)
 
-    def _attention(self, group: tuple[Component, ...]) -> Float[Tensor, "n slot h e"]:
-        """The z of heads of one layer that share their inputs."""
-        first = group[0]
+    def _attention(self, first: Component, hosts: tuple[Component, ...]) -> Float[Tensor, "n slot h e"]:
+        """The z of heads of one layer that share the inputs of the first of the site."""
         layer, model = first.layer or 0, self.frames.model
         attn = model.blocks[layer].attn
-        heads = [head for component in group for head in component.heads(model.shape)]
+        heads = [head for host in hosts for head in host.heads(model.shape)]
         q, where = self._queries(self._input(first, "q"), layer, heads)
         k, v = (as_read(attn, c, heads, partial(self._keys, self._input(first, c), layer)) for c in ("k", "v"))
+        q = self._put_queries(self._input(first, "q"), layer, heads, q, where)
+        k, v = (self._put_keys(self._input(first, c), layer, heads, x) for c, x in (("k", k), ("v", v)))
         # Keys and values may lie in frames of other rows, cut to other lengths.
         length = min(k.shape[1], v.shape[1])
         lengths = self.frames.store.lengths[self._rows(self._input(first, "k"))]
@@ -144,15 +210,23 @@ class SiteCall:
             places.append(where)
         return torch.cat(found, dim=1), torch.cat(places, dim=1)
 
-    def _keys(self, i: Input, layer: int, held: list[int]) -> Float[Tensor, "n t g e"]:
-        """Keys or values at every position: the frame's, with the slots at which something landed put in."""
+    def _keys(self, i: Input, layer: int, held: list[int], before: bool = False) -> Float[Tensor, "n t g e"]:
+        """Keys or values at every position: the frame's, with the slots at which something landed put in.
+
+        They have their rotary angles, or come `before` these.
+        """
         model, rows = self.frames.model, self._rows(i)
         block, length = model.blocks[layer], int(self.frames.store.lengths[rows].max())
         for at, stream in i.streams:
             if at is None:
                 x = self._seen(i, stream, attention_time(layer))[:, :length]
-                return read_held(block, i.channel, x, held, positions_of(x))
-        found = self.frames.store.whole((i.channel, layer), rows, length, held)
+                return (
+                    read_before(block, i.channel, x, held)
+                    if before
+                    else read_held(block, i.channel, x, held, positions_of(x))
+                )
+        kind = before_angles(i.channel) if before else i.channel
+        found = self.frames.store.whole((kind, layer), rows, length, held)
         if not i.streams:
             return found
         # The store's own array would be written to: it serves every later call.
@@ -162,8 +236,73 @@ class SiteCall:
             assert at is not None
             where = self._position(i, at)
             x = self._seen(i, stream, attention_time(layer))[:, None]
-            found[everyone, where] = read_held(block, i.channel, x, held, where[:, None])[:, 0]
+            made = (
+                read_before(block, i.channel, x, held)
+                if before
+                else read_held(block, i.channel, x, held, where[:, None])
+            )
+            found[everyone, where] = made[:, 0]
         return found
+
+    def _put_queries(self, i: Input, layer: int, heads: list[int], q: Tensor, where: Tensor) -> Tensor:
+        """Queries `[n slot h e]` with parts of them put in; the rest is what their head makes of what it reads."""
+        block = self.frames.model.blocks[layer]
+        for head, puts in _by_head(i, layer, heads).items():
+            before = self._queries_before(i, layer, head)
+            for landing, step in puts:
+                there = torch.stack([self._meets(i, landing, slot) for slot in self.shape.slots], dim=1)
+                there = there if landing.slot != ALL else there.expand(before.shape[:2])
+                before = self._with(landing, self._seen(i, step, attention_time(layer)), before, there)
+            q = q.clone()
+            q[:, :, heads.index(head)] = angled(block.attn, "q", before[:, :, None], where)[:, :, 0]
+        return q
+
+    def _meets(self, i: Input, landing: Landing, slot: Slot) -> Bool[Tensor, " n"]:
+        """Where a part lands at a slot of the site."""
+        if ALL in (slot, landing.slot) or landing.slot is None:
+            return torch.ones(len(self.contexts), dtype=torch.bool, device=self.contexts.device)
+        return self._position(i, landing.slot) == self._position(i, slot)
+
+    def _queries_before(self, i: Input, layer: int, head: int) -> Float[Tensor, "n slot e"]:
+        block, found = self.frames.model.blocks[layer], list[Tensor]()
+        for slot in self.shape.slots:
+            x = self._stream(i, slot, attention_time(layer))
+            if x is None:
+                made = self._unseen((before_angles("q"), layer), slot, self._rows(i), [head])
+                made = made if slot == ALL else made[:, None]
+            else:
+                made = read_before(block, "q", x if slot == ALL else x[:, None], [head])
+            found.append(made[:, :, 0])
+        return torch.cat(found, dim=1)
+
+    def _put_keys(self, i: Input, layer: int, heads: list[int], x: Tensor) -> Tensor:
+        """Keys or values `[n t h e]` of each query head with parts of them put in."""
+        block = self.frames.model.blocks[layer]
+        for head, puts in _by_head(i, layer, heads).items():
+            before = self._keys(i, layer, held_by(block.attn, i.channel, [head]), before=True)[:, :, 0]
+            for landing, step in puts:
+                there = torch.ones(before.shape[:2], dtype=torch.bool, device=x.device)
+                if landing.slot is not None and landing.slot != ALL:
+                    there = torch.arange(before.shape[1], device=x.device) == self._position(i, landing.slot)[:, None]
+                before = self._with(landing, self._seen(i, step, attention_time(layer)), before, there)
+            x = x.clone()
+            made = angled(block.attn, i.channel, before[:, :, None], positions_of(before))
+            x[:, :, heads.index(head)] = made[:, : x.shape[1], 0]
+        return x
+
+    def _with(self, landing: Landing, new: Tensor, before: Float[Tensor, "n pos e"], there: Tensor) -> Tensor:
+        code = self.frames.codes.of(landing.component).code
+        new = new[:, : before.shape[1]] if landing.slot == ALL else new[:, None]
+        return before + code.write(new - code.encode(before)) * there[..., None]
+
+
+def _by_head(i: Input, layer: int, heads: list[int]) -> dict[int, list[tuple[Landing, int]]]:
+    """The parts of a channel that some heads of a layer take, by head."""
+    found: dict[int, list[tuple[Landing, int]]] = {}
+    for landing, step in i.puts:
+        if landing.component.layer == layer and (head := landing.component.unit or 0) in heads:
+            found.setdefault(head, []).append((landing, step))
+    return found
 
 
 def _groups(shape: SiteShape) -> list[tuple[Component, ...]]:
@@ -171,6 +310,9 @@ def _groups(shape: SiteShape) -> list[tuple[Component, ...]]:
     found: dict[tuple[object, ...], list[Component]] = {}
     for component in shape.components:
         inputs = tuple(n for n, i in enumerate(shape.inputs) if component in i.components)
-        alone = None if component.traits.is_head else component
-        found.setdefault((component.layer, inputs, alone), []).append(component)
+        host = component.host
+        alone = None if host.traits.is_head and not component.traits.is_channel else host
+        alone = component if not host.traits.attends and not component.traits.scalar else alone
+        alone = component if component.traits.is_channel else alone
+        found.setdefault((component.layer, inputs, component.traits.scalar, alone), []).append(component)
     return [tuple(group) for group in found.values()]

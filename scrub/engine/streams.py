@@ -6,122 +6,34 @@ change. MLPs stay at their position, so a stream lives at one slot; passed-throu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from attrs import evolve, frozen
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from scrub.anatomy.names import LOGITS, Component
+from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, OTHER, Slot
-from scrub.anatomy.table import CHANNELS, attending, attention_time, mlp_time, stream_at
-from scrub.anatomy.transformer import TransformerGraph
-from scrub.claims.geometry import named_slots
-from scrub.claims.resolved import Claim
-from scrub.engine.cache import Store
-from scrub.engine.needs import Kind, passed_heads, passed_mlps
+from scrub.anatomy.table import CHANNELS, attention_time, mlp_time, stream_at
+from scrub.engine.frames import Arrivals, AtSlot, Everywhere, Frames, Seen, Value, total
+from scrub.engine.needs import parts_held, passed_heads, passed_mlps
 from scrub.engine.plan import Landing, Stream
-from scrub.model.block import change_entering, mixed, mlp_writes, positions_of, read_heads
-from scrub.model.layers import write
-from scrub.model.weights import Transformer
+from scrub.model.block import (
+    held_by,
+    mixed,
+    positions_of,
+    read_before,
+    read_heads,
+)
+from scrub.model.layers import angled, write
 
-# a step's value: for each of its components [context, slot, width]
-Value = Sequence[Float[Tensor, "context slot width"]]
-Seen = Mapping[int, Float[Tensor, "... d"]]  # by the moment at which it is read
 
-
-@frozen(eq=False, slots=False)
-class Frames:
-    """The rows in which channels live: a model, its claim, and what unclaimed writers take there."""
-
-    model: Transformer
-    claim: Claim
-    store: Store
-    pseudo: bool
-
-    @property
-    def graph(self) -> TransformerGraph:
-        assert isinstance(self.claim.graph, TransformerGraph)
-        return self.claim.graph
-
-    def written(
-        self, component: Component, slot: Slot, rows: Int[Tensor, " n"], length: int | None = None
-    ) -> Float[Tensor, "n *pos width"]:
-        """What a component writes on the frame, as `width` numbers: a head's z, else the vector itself."""
-        kind = component.array
-        heads = [component.unit or 0] if component.traits.by_unit else None
-        found = (
-            self.store.whole(kind, rows, length or 0, heads)
-            if slot in (ALL, OTHER)
-            else self.store.at(kind, slot, rows, heads)
-        )
-        return found.flatten(-2) if component.traits.attends else found
-
-    def to_stream(self, component: Component, value: Float[Tensor, "*n width"]) -> Float[Tensor, "*n d"]:
-        """A component's value as it enters the stream."""
-        if not component.traits.attends:
-            return value
-        attn = self.model.blocks[component.layer or 0].attn
-        heads = [component.unit or 0] if component.traits.by_unit else None
-        return write(attn, value.unflatten(-1, (-1, self.model.shape.d_head)), heads)
-
-    @cached_property
-    def _passed(self) -> dict[int, int]:
-        return passed_mlps(self.claim, self.graph, self.graph.written(LOGITS))
-
-    def mlp_at(self, time: int) -> int | None:
-        """The layer of the passed-through MLP that reads at a moment."""
-        return self._passed.get(time)
-
-    def entering(
-        self, time: int, change: Float[Tensor, "*n d"], out: Callable[[Kind], Float[Tensor, "*n d"]]
-    ) -> Float[Tensor, "*n d"]:
-        """How much a stream gains by what is written at a moment beyond the frame's; `out` gives arrays of the frame.
-
-        Where what heads write is normed before it is added, the norm is that of the frame's sum and the change.
-        """
-        layer = attending(time)
-        if layer is None:
-            return change
-        return change_entering(self.model.blocks[layer], change, lambda: out(("attn_out", layer)))
-
-    def nameless(self, rows: Int[Tensor, " n"], length: int) -> Bool[Tensor, "n t"]:
-        """The positions of frames that have no name."""
-        return self._free_of(named_slots(self.claim.placement, self.claim.data), rows, length)
-
-    def _free_of(self, slots: Iterable[Slot], rows: Int[Tensor, " n"], length: int) -> Bool[Tensor, "n t"]:
-        index = torch.arange(length, device=rows.device)
-        free = torch.ones(len(rows), length, dtype=torch.bool, device=rows.device)
-        for slot in slots:
-            free = free & (index != self.store.positions[slot][rows][:, None])
-        return free
-
-    def free(self, component: Component, stream: Stream, rows: Int[Tensor, " n"], length: int) -> Bool[Tensor, "n t"]:
-        """The positions at which a passed-through component is computed anew: where it is not held."""
-        slots = self._holding(component, stream)
-        if ALL in slots:
-            return torch.zeros(len(rows), length, dtype=torch.bool, device=rows.device)
-        free = self._free_of(slots - {OTHER}, rows, length)
-        return free & ~self.nameless(rows, length) if OTHER in slots else free
-
-    def _holding(self, component: Component, stream: Stream) -> set[Slot]:
-        """Where sites of the claim hold a component, or a value of it lands in a stream."""
-        landed = ((landing.component, landing.slot) for landing in stream.landings)
-        given = {slot for other, slot in landed if component in self.graph.atoms(other)}
-        slots = {where for other, where in self.claim.claimed if other == component} | given
-        return {slot for slot in slots if slot is not None}
-
-    def held(self, component: Component, slot: Slot, stream: Stream) -> Bool[Tensor, " row"] | None:
-        """Rows in which a component is held at the position of a slot; None: in no row."""
-        data = self.claim.data
-        held = np.zeros(len(data), dtype=bool)
-        for where in self._holding(component, stream):
-            if where != OTHER:  # a stream at a slot has a name
-                held |= True if where == ALL else data.locate(where) == data.locate(slot)
-        return torch.from_numpy(held).to(self.model.device) if held.any() else None
+def put_values(put: Landing, contexts: Int[Tensor, "n column"], values: Mapping[int, Value]) -> Tensor:
+    """The values of a part of a channel, `[n, k]`, at `all` `[n, t, k]`: what its head puts into the channel."""
+    new = values[put.source][put.index].index_select(0, contexts[:, 1])
+    return new if put.slot == ALL else new[:, put.column]
 
 
 def streams_at_slots(frames: Frames, streams: Sequence[SlotStream]) -> list[Seen]:
@@ -132,9 +44,9 @@ def streams_at_slots(frames: Frames, streams: Sequence[SlotStream]) -> list[Seen
         asking = [stream for stream in live if layer is not None and stream.asks(layer)]
         if asking and layer is not None:
             inputs = [stream.mlp_input(layer, time) for stream in asking]
-            outputs = mlp_writes(frames.model.blocks[layer], torch.cat(inputs)).split([len(x) for x in inputs])
-            for stream, output in zip(asking, outputs, strict=True):
-                stream.mlp_output(layer, output)
+            outputs = frames.mlp_made(layer, torch.cat(inputs)).split([len(x) for x in inputs])
+            for stream, x, output in zip(asking, inputs, outputs, strict=True):
+                stream.mlp_output(layer, x, output)
         for stream in live:
             stream.write(time)
     return [stream.seen for stream in streams]
@@ -188,29 +100,28 @@ class SlotStream:
         x = self.frames.store.at(stream_at(time), self.slot, self._asked(self.contexts[:, 0]))
         return x + self._asked(self.change)
 
-    def mlp_output(self, layer: int, output: Float[Tensor, "moved d"]) -> None:
+    def mlp_output(self, layer: int, x: Float[Tensor, "moved d"], output: Float[Tensor, "moved d"]) -> None:
         """How much the MLP writes more than on the frame; nothing where a site of the claim holds it."""
         assert self.change is not None
-        more = output - self.frames.store.at(("mlp_out", layer), self.slot, self._asked(self.contexts[:, 0]))
+        at = AtSlot(self.frames, self.landed.stream, self.slot, self._asked(self.contexts[:, 0]))
+        more = self.frames.neurons_free(layer, output - at.frame(self.frames.mlp_array(layer)), x, at)
         if self.moved is not None:
             more = torch.zeros_like(self.change).index_copy(0, self.moved, more)
         self.pending[mlp_time(layer)] = more
-
-    def _of_frame(self, kind: Kind) -> Float[Tensor, "n d"]:
-        return self.frames.store.at(kind, self.slot, self.contexts[:, 0])
 
     def _asked(self, x: Tensor) -> Tensor:
         return x if self.moved is None else x.index_select(0, self.moved)
 
     def write(self, time: int) -> None:
         """Add what is written at a moment: landed values, and MLPs that saw a change."""
-        live = len(self.contexts)
-        new = [self.pending.pop(time)] if time in self.pending else []
+        if time not in self.pending and time not in self.landing:
+            return
+        passed = self.pending.pop(time)[: len(self.contexts)] if time in self.pending else None
+        landed = Arrivals()
         if time in self.landing:
             landed = evolve(self.landed, contexts=self.contexts).at_slot(time, self.slot)
-            new += [] if landed is None else [self.frames.entering(time, landed, self._of_frame)]
-        for change in new:
-            self.change = change[:live] if self.change is None else self.change + change[:live]
+        at = AtSlot(self.frames, self.landed.stream, self.slot, self.contexts[:, 0])
+        self.change = total(self.change, self.frames.entering(time, landed, passed, at))
 
 
 @frozen(eq=False)
@@ -235,33 +146,42 @@ class Landed:
                 found.append((landing, self.frames.to_stream(landing.component, new - old)))
         return found
 
-    def at_slot(self, time: int, slot: Slot) -> Float[Tensor, "n d"] | None:
+    def at_slot(self, time: int, slot: Slot) -> Arrivals:
         """The change at one slot; landings at other slots count in the rows where the positions coincide."""
-        total: Tensor | None = None
-        positions = self.frames.store.positions
+        positions, rows = self.frames.store.positions, self.contexts[:, 0]
+        found: dict[bool, Tensor | None] = {True: None, False: None}
+        touched: Tensor | None = None
         for landing, change in self.changes(time):
+            inside = self.frames.lands_inside(landing.component)
+            there = change.new_ones(len(rows))
             # Two names may stand for one position, in some rows and not in others.
             if landing.slot != slot and landing.slot is not None:
-                same = positions[landing.slot] == positions[slot]
-                change = change * same[self.contexts[:, 0]][:, None]
-            total = change if total is None else total + change
-        return total
+                there = (positions[landing.slot] == positions[slot])[rows].to(change.dtype)
+                change = change * there[:, None]
+            if inside:
+                touched = there if touched is None else torch.maximum(touched, there)
+            found[inside] = total(found[inside], change)
+        return Arrivals(found[True], found[False], touched)
 
-    def everywhere(self, time: int, length: int) -> Float[Tensor, "n t d"] | None:
+    def everywhere(self, time: int, length: int) -> Arrivals:
         """The change at every position."""
-        total: Tensor | None = None
         rows = self.contexts[:, 0]
+        found: dict[bool, Tensor | None] = {True: None, False: None}
+        touched: Tensor | None = None
         for landing, change in self.changes(time, length):
-            if total is None:
-                total = change.new_zeros(len(rows), length, change.shape[-1])
-            if landing.slot == ALL:
-                total = total + change
-            elif landing.slot == OTHER:
-                total = total + change * self.frames.nameless(rows, length)[:, :, None]
-            elif landing.slot is not None:
-                index = self.frames.store.positions[landing.slot][rows]
-                total = total.index_put((torch.arange(len(rows), device=rows.device), index), change, accumulate=True)
-        return total
+            inside = self.frames.lands_inside(landing.component)
+            there = change.new_ones(change.shape[:-1])
+            if landing.slot == OTHER:
+                there = self.frames.nameless(rows, length).to(change.dtype)
+                change = change * there[:, :, None]
+            elif landing.slot is not None and landing.slot != ALL:
+                index = torch.arange(len(rows), device=rows.device), self.frames.store.positions[landing.slot][rows]
+                change = change.new_zeros(len(rows), length, change.shape[-1]).index_put(index, change)
+                there = change.new_zeros(len(rows), length).index_put(index, there)
+            if inside:
+                touched = there if touched is None else torch.maximum(touched, there)
+            found[inside] = total(found[inside], change)
+        return Arrivals(found[True], found[False], touched)
 
 
 def stream_everywhere(
@@ -283,8 +203,9 @@ def stream_everywhere(
         change = torch.zeros(
             len(rows), length, frames.model.shape.d_model, dtype=frames.model.dtype, device=rows.device
         )
-    pending: dict[int, list[Tensor]] = {}
+    pending: dict[int, Tensor] = {}
     seen: dict[int, Tensor] = {}
+    at = Everywhere(frames, stream, length, rows)
     for time in range(-1, max(times) + 1):
         if time in times or (change is not None and (time in mlps or time in heads)):
             x = store.whole(stream_at(time), rows, length)
@@ -292,35 +213,74 @@ def stream_everywhere(
             if time in times:
                 seen[time] = x
             if change is not None and time in heads:
-                pending.setdefault(time, []).append(_heads_change(frames, stream, heads[time], rows, x))
+                pending[time] = _heads_change(frames, *heads[time], x, at)
             if change is not None and time in mlps:
-                pending.setdefault(mlp_time(mlps[time]), []).append(
-                    _mlp_change_everywhere(frames, stream, mlps[time], rows, x)
-                )
-        written = [landed.everywhere(time, length), *pending.pop(time, ())]
-        new = [more for more in written if more is not None]
-        if new and attending(time) is not None and frames.graph.shape.post_norms:
-            # the norm is of all that heads write together
-            new = [frames.entering(time, torch.stack(new).sum(0), lambda kind: store.whole(kind, rows, length))]
-        for more in new:
-            change = more if change is None else change + more
+                pending[mlp_time(mlps[time])] = _mlp_change_everywhere(frames, mlps[time], x, at)
+        change = total(change, frames.entering(time, landed.everywhere(time, length), pending.pop(time, None), at))
     return seen
 
 
 def _mlp_change_everywhere(
-    frames: Frames, stream: Stream, layer: int, rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
+    frames: Frames, layer: int, x: Float[Tensor, "n t d"], at: Everywhere
 ) -> Float[Tensor, "n t d"]:
-    new = mlp_writes(frames.model.blocks[layer], x) - frames.store.whole(("mlp_out", layer), rows, x.shape[1])
-    return new * frames.free(Component.for_mlp(layer), stream, rows, x.shape[1])[:, :, None]
+    new = frames.mlp_made(layer, x) - at.frame(frames.mlp_array(layer))
+    return _unless_held(Component.for_mlp(layer), frames.neurons_free(layer, new, x, at), at)
 
 
 def _heads_change(
-    frames: Frames, stream: Stream, passed: tuple[int, list[int]], rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
+    frames: Frames, layer: int, heads: list[int], x: Float[Tensor, "n t d"], at: Everywhere
 ) -> Float[Tensor, "n t d"]:
-    layer, heads = passed
+    """What passed-through heads write more together; of a head of which a part is claimed, that part stays on r."""
     block, where = frames.model.blocks[layer], positions_of(x)
-    q, k, v = (read_heads(block, channel, x, heads, where) for channel in CHANNELS)
-    z = mixed(block.attn, q, k, v, where, frames.store.lengths[rows], heads)
-    change = z - frames.store.whole(("z", layer), rows, x.shape[1], heads)
-    free = [frames.free(Component.for_head(layer, head), stream, rows, x.shape[1]) for head in heads]
-    return write(block.attn, change * torch.stack(free, dim=2)[..., None], heads)
+    q, k, v = (_read_free(layer, channel, x, heads, at) for channel in CHANNELS)
+    z = mixed(block.attn, q, k, v, where, frames.store.lengths[at.rows], heads)
+    change = z - frames.store.whole(("z", layer), at.rows, x.shape[1], heads)
+    hosts = [Component.for_head(layer, head) for head in heads]
+    kept = [_unless_held(host, change[:, :, i], at) for i, host in enumerate(hosts)]
+    found = write(block.attn, torch.stack(kept, dim=2), heads)
+    for i, host in enumerate(hosts):
+        found = _head_free(frames, host, z[:, :, i], found, at)
+    return found
+
+
+def _head_free(
+    frames: Frames, host: Component, z: Float[Tensor, "n t e"], change: Float[Tensor, "n t d"], at: Everywhere
+) -> Float[Tensor, "n t d"]:
+    """The change that a passed-through head makes, less what claimed parts of it take."""
+    full = frames.to_stream(host, z)
+    for part in (c for c in parts_held(frames.claim, host) if not c.traits.is_channel):
+        if (mask := at.held_alone(part)) is not None:
+            code = frames.codes.of(part).code
+            took = code.write(code.encode(full) - at.frame(part.array)) * mask[..., None]
+            full, change = full - took, change - took
+    return change
+
+
+def _read_free(
+    layer: int, channel: str, x: Float[Tensor, "n t d"], heads: list[int], at: Everywhere
+) -> Float[Tensor, "n t heads e"]:
+    """What passed-through heads read through a channel; what is claimed of it stays on r."""
+    frames = at.frames
+    block, where = frames.model.blocks[layer], positions_of(x)
+    found = read_heads(block, channel, x, heads, where)
+    for i, head in enumerate(heads):
+        parts = [c for c in parts_held(frames.claim, Component.for_head(layer, head)) if c.kind == channel]
+        if parts:
+            (held,) = held_by(block.attn, channel, [head])
+            before = read_before(block, channel, x, [held])
+            for part in parts:
+                if (mask := at.held(part)) is not None:
+                    code = frames.codes.of(part).code
+                    back = code.write(at.frame(part.array) - code.encode(before[:, :, 0]))
+                    before = before + (back * mask[..., None])[:, :, None]
+            found = found.clone()
+            found[:, :, i] = angled(block.attn, channel, before, where)[:, :, 0]
+    return found
+
+
+def _unless_held(
+    component: Component, change: Float[Tensor, "n t width"], at: Everywhere
+) -> Float[Tensor, "n t width"]:
+    """The change, without the positions at which a site of the claim holds the component: there it stays on r."""
+    held = at.held(component)
+    return change if held is None else change * ~held[..., None]

@@ -46,11 +46,11 @@ def _seen(
 ) -> Hashable:
     tokens = claim.data.rows[row].tokens
     if slot == ALL:
-        return len(tokens) if component == POS else tokens
+        return len(tokens) if component.whole == POS else tokens
     index = int(located[slot][row])
-    if component == EMBED:
+    if component.whole == EMBED:
         return tokens[index]
-    if component == POS:
+    if component.whole == POS:
         return index
     return tokens[: index + 1] if claim.graph.causal else (index, tokens)
 

@@ -13,8 +13,22 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scrub.anatomy.table import CHANNELS
-from scrub.model.layers import PLAIN, Scoring, Steps, Tap, expand, kv_head, mlp, pattern, project, visible, write
+from scrub.anatomy.table import CHANNELS, MLP_SUM, before_angles
+from scrub.model.layers import (
+    PLAIN,
+    Scoring,
+    Steps,
+    Tap,
+    angled,
+    expand,
+    kv_head,
+    mlp,
+    pattern,
+    project,
+    unangled,
+    visible,
+    write,
+)  # fmt: skip
 from scrub.model.weights import Attn, Block
 
 
@@ -35,6 +49,13 @@ def read_held(
 ) -> Float[Tensor, "*batch n held e"]:
     """The same, keys and values of key/value heads: each once, however many query heads read it."""
     return project(block.attn, channel, attention_reads(block, x), held, at)
+
+
+def read_before(
+    block: Block, channel: str, x: Float[Tensor, "*batch n d"], held: Sequence[int]
+) -> Float[Tensor, "*batch n held e"]:
+    """The same before rotary angles."""
+    return unangled(block.attn, channel, attention_reads(block, x), held)
 
 
 def held_by(attn: Attn, channel: str, heads: Sequence[int]) -> list[int]:
@@ -128,7 +149,17 @@ def mlp_writes(
 ) -> Float[Tensor, "*batch d"]:
     """What the MLP writes, given the stream that it reads; `tap` hears of `neurons`, where they are known."""
     assert block.mlp is not None
-    out = mlp(block.mlp, x if block.ln2 is None else steps.norm(block.ln2, x), steps, tap)
+    out = mlp(block.mlp, mlp_normed(block, x, steps), steps, tap)
+    return mlp_entering(block, out if tap is None else tap(MLP_SUM, out), steps)
+
+
+def mlp_normed(block: Block, x: Float[Tensor, "*batch d"], steps: Steps = PLAIN) -> Float[Tensor, "*batch d"]:
+    """What the MLP's neurons read, of the stream that it reads."""
+    return x if block.ln2 is None else steps.norm(block.ln2, x)
+
+
+def mlp_entering(block: Block, out: Float[Tensor, "*batch d"], steps: Steps = PLAIN) -> Float[Tensor, "*batch d"]:
+    """What the MLP adds to the stream, given what all its neurons write with b_out: normed where `post_mlp`."""
     return out if block.post_mlp is None else steps.norm(block.post_mlp, out)
 
 
@@ -138,7 +169,7 @@ def layer(
     """A whole layer; `tap` hears of every array of it, as `scrub.model.trace.trace` names them."""
     attn, at = block.attn, positions_of(x)
     read = attention_reads(block, x, steps)
-    q, k, v = (tap(c, project(attn, c, read, None, at, steps.own)) for c in CHANNELS)
+    q, k, v = (_projected(attn, c, read, tap, steps) for c in CHANNELS)
     k, v = tap("k_read", expand(attn, k)), tap("v_read", expand(attn, v))
     z = tap("z", mixed(attn, q, k, v, at, lengths, steps=steps))
     after = after_attention(block, x, tap("attn_out", write(attn, z)), steps)
@@ -146,6 +177,14 @@ def layer(
         return after
     mid = tap("mlp_input", tap("resid_mid", mlp_reads(block, x, after)))
     return after + tap("mlp_out", mlp_writes(block, mid, steps, tap))
+
+
+def _projected(
+    attn: Attn, channel: str, read: Float[Tensor, "row t d"], tap: Tap, steps: Steps
+) -> Float[Tensor, "row t heads e"]:
+    """Queries, keys or values of all heads, told before their angles and after."""
+    before = tap(before_angles(channel), unangled(attn, channel, read, None, steps.own))
+    return tap(channel, angled(attn, channel, before, positions_of(read), steps.own))
 
 
 def positions_of(x: Float[Tensor, "row t *rest"]) -> Int[Tensor, "row t"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import attrs
 import torch
 import torch.nn.functional as F
 from attrs import frozen
@@ -32,6 +33,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "identity": lambda x: x,
 }
+OVER_ALL = ("solu",)  # activations of a neuron that depend on the others
 
 
 def norm(n: Norm, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
@@ -74,14 +76,37 @@ def project(
 
     `channel` is `q`, `k` or `v`; `heads` are query heads for q, key/value heads for k and v; None is all.
     """
-    of_heads = attn.k_norm if channel == "k" else attn.q_norm if channel == "q" else None
+    return angled(attn, channel, unangled(attn, channel, x, heads, own), positions, own)
+
+
+def unangled(
+    attn: Attn, channel: str, x: Float[Tensor, "*batch n d"], heads: Sequence[int] | None, own: Normed = norm
+) -> Float[Tensor, "*batch n heads e"]:
+    """The same before rotary angles: bias, and the heads' own norm where it comes first, included."""
+    of_heads = _own_norm(attn, channel)
     if of_heads is None or not attn.joint_norms:
-        return turn(attn, channel, linear(attn, channel, x, heads), positions, own)
+        found = linear(attn, channel, x, heads)
+        return found if of_heads is None or attn.norm_last else own(of_heads, found)
     # One norm over all heads: what one head reads of a stream depends on what the others do.
     whole = linear(attn, channel, x, None)
     normed = own(of_heads, whole.flatten(-2)).unflatten(-1, whole.shape[-2:])
-    chosen = normed if heads is None else normed[..., list(heads), :]
-    return chosen if attn.rotary is None else rotate(attn.rotary, chosen, positions)
+    return normed if heads is None else normed[..., list(heads), :]
+
+
+def angled(
+    attn: Attn, channel: str, x: Float[Tensor, "*batch n heads e"], positions: Int[Tensor, "*batch n"],
+    own: Normed = norm,
+) -> Float[Tensor, "*batch n heads e"]:  # fmt: skip
+    """Rotary angles, and the heads' own norm where it comes last; values are not turned."""
+    if channel == "v":
+        return x
+    of_heads = _own_norm(attn, channel)
+    x = x if attn.rotary is None else rotate(attn.rotary, x, positions)
+    return own(of_heads, x) if of_heads is not None and attn.norm_last and not attn.joint_norms else x
+
+
+def _own_norm(attn: Attn, channel: str) -> Norm | None:
+    return attn.k_norm if channel == "k" else attn.q_norm if channel == "q" else None
 
 
 def linear(
@@ -114,10 +139,8 @@ def turn(
     """A head's own norm, and rotary at `positions`; values are neither normed nor turned."""
     if channel == "v":
         return x
-    of_heads = attn.q_norm if channel == "q" else attn.k_norm
-    x = x if of_heads is None or attn.norm_last else own(of_heads, x)
-    x = x if attn.rotary is None else rotate(attn.rotary, x, positions)
-    return own(of_heads, x) if of_heads is not None and attn.norm_last else x
+    of_heads = _own_norm(attn, channel)
+    return angled(attn, channel, x if of_heads is None or attn.norm_last else own(of_heads, x), positions, own)
 
 
 def _projection(attn: Attn, channel: str) -> tuple[Tensor, Tensor | None]:
@@ -233,6 +256,15 @@ def neurons(m: Mlp, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch m"]:
     """What W_out reads: the activations, times the gated ones where there is a gate."""
     act, hidden = ACTIVATIONS[m.act], affine(x, m.W_in, m.b_in)
     return act(hidden) if m.W_gate is None else act(affine(x, m.W_gate, m.b_gate)) * hidden
+
+
+def some_neurons(m: Mlp, x: Float[Tensor, "*batch d"], units: Sequence[int]) -> Float[Tensor, "*batch units"]:
+    """The same of some neurons, from their columns alone; all, where an activation looks at the others."""
+    take = list(units)
+    if m.act in OVER_ALL:
+        return neurons(m, x)[..., take]
+    columns = {name: getattr(m, name) for name in ("W_in", "W_gate", "b_in", "b_gate")}
+    return neurons(attrs.evolve(m, **{n: None if c is None else c[..., take] for n, c in columns.items()}), x)
 
 
 def write_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d"]:

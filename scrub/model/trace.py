@@ -28,10 +28,11 @@ def trace(
 
     Calls `record(kind, layer, tensor)` in the order of computation: `embed` and `pos` (layer 0); `resid_pre`
     [row t d]; `q` [row t h e] and `k`, `v` [row t g e] (after bias, head norms and rotary, one for each
-    key/value head); `k_read`, `v_read` [row t h e], the same as each query head reads them; `z` [row t h e];
-    `attn_out`, what all heads write, without b_O; `resid_mid`, the stream that the MLP reads (`resid_pre` where
-    parallel), and as `mlp_input` the same for the MLP alone; `neurons` [row t m]; `mlp_out`; and `resid_pre` of
-    layer `n_layers`, the final stream. Layers without an MLP record none of its four, black boxes no neurons.
+    key/value head), each as `q_before`, `k_before`, `v_before` before rotary angles first; `k_read`, `v_read`
+    [row t h e], the same as each query head reads them; `z` [row t h e]; `attn_out`, what all heads write, without
+    b_O; `resid_mid`, the stream that the MLP reads (`resid_pre` where parallel), and as `mlp_input` the same for the
+    MLP alone; `neurons` [row t m]; `mlp_sum`, what the MLP writes before a norm of that; `mlp_out`; and `resid_pre`
+    of layer `n_layers`, the final stream. Layers without an MLP record none of its five, black boxes no neurons.
     What it returns takes the tensor's place; None leaves it. `start=(layer, resid_pre)` resumes there. Values at
     padding have no meaning.
     Raises ModelError for rows longer than the context.

@@ -76,6 +76,7 @@ class Level:
 
 def level_of(claim: Claim, component: Component) -> Level:
     """Where a component stands: in its layer by its kind, in a graph by its place in the order."""
+    component = component.host
     traits, layer = component.traits, component.layer
     if not claim.graph.sequence:
         place = claim.graph.order(component)
@@ -86,7 +87,7 @@ def level_of(claim: Claim, component: Component) -> Level:
 
 
 def _short(component: Component) -> str:
-    return str(component) if component.traits.is_head else ""
+    return str(component) if component.traits.is_head or component.is_part else ""
 
 
 def place_of(claim: Claim, slot: Slot | None) -> float:

@@ -56,6 +56,7 @@ def moved(hypothesis: Hypothesis, claim: Claim, seed: int, number: int) -> Hypot
     """The claim with every head moved to an unclaimed one of its layer. Raises ClaimError where there are too few."""
     places = hypothesis.correspondence()
     claimed = {c for place in places.values() for site in _sites(place) for c in site.components if c.traits.is_head}
+    claimed = {c.whole for c in claimed}
     if not claimed or not isinstance(claim.graph, TransformerGraph):
         raise ClaimError("the claim names no heads that could be moved.")
     rng = np.random.default_rng([seed, number, 0xE15E])
@@ -72,7 +73,10 @@ def moved(hypothesis: Hypothesis, claim: Claim, seed: int, number: int) -> Hypot
 
 
 def _moved(place: Place, to: dict[Component, Component]) -> Place:
-    made = tuple(evolve(site, components=tuple(to.get(c, c) for c in site.components)) for site in _sites(place))
+    made = tuple(
+        evolve(site, components=tuple(evolve(to.get(c.whole, c.whole), part=c.part) for c in site.components))
+        for site in _sites(place)
+    )
     if isinstance(place, Site):
         return made[0]
     return made or place

@@ -20,10 +20,12 @@ from scrub.engine.cache import Store, located, row_store, tensors
 from scrub.engine.needs import Kind, Need, add_written
 from scrub.engine.on_graph import GraphRows
 from scrub.model.bytes import logits_bytes, row_bytes
+from scrub.model.codes import PartCodes
 from scrub.model.computation import Computation
 from scrub.model.layers import unembed
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
+from scrub.score.patched_parts import PartPatches
 
 CALLS_AT_ONCE = 32  # at most: on a CPU larger batches leave its caches and are slower
 RUN, ANSWERS = 0.5, 0.5  # shares of the memory: a batch that runs, and the logits that are read at once
@@ -106,6 +108,10 @@ class PatchedTransformer:
             return row_store(self.model, data, need, located(data, slots, self.model.device), lambda _: None)
 
     @cached_property
+    def codes(self) -> PartCodes:
+        return PartCodes(self.model)
+
+    @cached_property
     def tokens(self) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
         return tensors(self.claim.data, self.model.device)
 
@@ -136,11 +142,13 @@ class PatchedTransformer:
         tokens, lengths = self.tokens
         index = torch.from_numpy(rows).to(self.model.device)
         own, n = lengths[index], torch.arange(len(rows), device=self.model.device)
+        parts = PartPatches.of(self.codes, self.store, index, [(p.sites, p.donors) for p in patches])
 
         def record(kind: str, layer: int, value: Tensor) -> Tensor | None:
             changed = value
             for patch in patches:
                 changed = self._landed(changed, (kind, layer), patch, index, n)
+            changed = parts.put((kind, layer), changed)
             return None if changed is value else changed
 
         x = trace(self.model, tokens[index, : int(own.max())], own, record)
@@ -153,9 +161,9 @@ class PatchedTransformer:
         calls = _Calls(torch.from_numpy(patch.donors).to(index.device), index, n)
         for site in patch.sites:
             for component in site.components:
-                if component.array != kind:
+                if component.is_part or component.array != kind:
                     continue
-                heads = [component.unit or 0] if component.traits.by_unit else None
+                heads = component.taken
                 for slot in site.at:
                     value = self._put(value.clone(), kind, slot, heads, calls)
         return value

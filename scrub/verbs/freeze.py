@@ -74,7 +74,7 @@ def _write(found: Frozen, folder: Path) -> None:
     try:
         beside.mkdir(parents=True)
         for name, text in found.files.items():
-            (beside / name).write_bytes(text.encode())
+            (beside / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         read_frozen(beside)
         beside.rename(folder)
     except ClaimError as error:

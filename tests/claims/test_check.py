@@ -169,7 +169,7 @@ def no_component() -> dict[str, Any]:
     ("build", "message"),
     [
         (bad_place, "the claim raised ZeroDivisionError: layers"),
-        (no_component, "part(...) belongs to the grammar"),
+        (no_component, ".part(1): give directions(U), or latents"),
         (lambda: [1], "<lambda> returns list; it must return"),
     ],
 )

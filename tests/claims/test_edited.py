@@ -91,7 +91,7 @@ def test_sites_are_written_as_they_are_read() -> None:
 def test_a_file_says_the_changes_and_is_a_claim(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(FILE)
     changes = Changes(places={"y": None, "mid": nodes("g").reads(h="first")}, coarser={"first": [(0, 1)]})
-    text = claim_file(changes, ImportedClaim("own", "own"), "own_smaller", "smaller: by hand", ())
+    text = claim_file(changes, ImportedClaim("from own import own as _claim"), "own_smaller", "smaller: by hand", ())
     (tmp_path / "new.py").write_text(text)
     (found,) = collect([str(tmp_path / "new.py")]).hypotheses
     (own,) = collect([str(tmp_path / "own.py")]).hypotheses
@@ -105,7 +105,7 @@ def test_a_variable_may_have_the_name_of_a_setting(tmp_path: Path) -> None:
     (own,) = collect([str(tmp_path / "own.py")]).hypotheses
     changes = Changes(places={"y": None, "through": nodes("g").reads(h="seen")}, options={"through": ("h",)})
     (digest, *_) = (row.input_digest for row in sound(own, None)[0].data.rows)
-    of = ImportedClaim("own", "own", frozenset(own.story.variables))
+    of = ImportedClaim("from own import own as _claim", frozenset(own.story.variables))
     (tmp_path / "new.py").write_text(claim_file(changes, of, "own_smaller", "smaller", (digest,)))
     (found,) = collect([str(tmp_path / "new.py")]).hypotheses
     assert (found.name, found.options.seen, found.options.through) == ("own_smaller", (digest,), ("h",))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
-from scrub.claims import sites
 from scrub.claims.problems import collecting
 from scrub.claims.sites import Site, attn, embed, heads, inside, logits, mlps, nodes, pos, resid
 from scrub.errors import ClaimError
@@ -87,23 +85,6 @@ def test_within_collecting_wrong_sites_are_told_together() -> None:
         heads("9.x", at="END")
 
 
-@pytest.mark.parametrize("word", ["neurons", "queries", "keys", "values"])
-def test_parts_are_reserved(word: str) -> None:
-    with pytest.raises(ClaimError, match=rf"{word}\(\.\.\.\) belongs to the grammar of parts.*not built yet"):
-        getattr(sites, word)("9.6", at="END")
-
-
-@pytest.mark.parametrize(("word", "arguments"), [("directions", [0]), ("latents", [0, "1"]), ("estimate", [0])])
-def test_other_parts_are_reserved(word: str, arguments: list[Any]) -> None:
-    with pytest.raises(ClaimError, match=rf"{word}\(\.\.\.\) belongs to the grammar"):
-        getattr(sites, word)(*arguments)
-
-
-def test_a_part_of_a_site_is_reserved() -> None:
-    with pytest.raises(ClaimError, match="Claim the whole component instead"):
-        embed("IO").part(0)
-
-
 def test_inside_and_the_values_behind() -> None:
     assert repr(inside) == "inside"
     assert heads("0.1", at="END").components == (Component("head", 0, 1),)
@@ -114,6 +95,6 @@ def test_reserved_names_can_be_imported_and_say_so() -> None:
     import scrub
 
     with pytest.raises(ClaimError, match="reserved and not built yet"):
-        scrub.neurons("5.1003", at="END")  # type: ignore[attr-defined]
+        scrub.estimate(0)  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="no attribute 'neuron'"):
         scrub.neuron  # type: ignore[attr-defined]  # noqa: B018

@@ -11,11 +11,14 @@ import torch
 from reference import baseline, scrubbed
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import Subject, check_claim
+from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.on_graph import GraphEvaluator, GraphRows
 from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
 from scrub.model.layers import unembed
+from scrub.model.weights import Transformer
 from scrub.score.sample import ClaimBench, compile_claim
 from strategies import random_graph_claim, random_transformer_claim
 
@@ -52,7 +55,12 @@ def test_graph(case: int) -> None:
 @pytest.mark.parametrize("case", [*range(TRANSFORMER_CASES), 1084, 1532])
 def test_transformer(case: int) -> None:
     rng = random.Random(f"transformer {case}")
-    hypothesis, model, data = random_transformer_claim(rng)
+    agrees_with_reference(rng, *random_transformer_claim(rng), case)
+
+
+def agrees_with_reference(
+    rng: random.Random, hypothesis: Hypothesis, model: Transformer, data: Dataset, case: int
+) -> None:
     graph = TransformerGraph(model.name, model.shape)
     checked = check_claim(hypothesis, Subject(graph), data)
     claim = checked.claim

@@ -144,14 +144,14 @@ def test_a_run_again_computes_nothing_and_says_that_nothing_changed(file: Path, 
 
 def test_what_changed_is_paired_on_the_rows_of_both(file: Path, tmp_path: Path) -> None:
     one = claims(file)[0]
-    first = scrub.test(one, rows=20, out=tmp_path / "run")
+    first = scrub.test(one, rows=40, out=tmp_path / "run")
     file.write_text(CLAIM.replace("one = make()", "one = make(lambda: two.correspondence())"))
-    again = scrub.test(claims(file)[0], rows=22, draws=10, out=tmp_path / "run")
+    again = scrub.test(claims(file)[0], rows=42, draws=10, out=tmp_path / "run")
     since = again.since
     assert since is not None
     assert not since.same
-    assert (since.verdict, since.recovered, since.rows) == ("supported", first.recovered.value, 20)
-    assert "rows 20 -> 22" in since.facts
+    assert (since.verdict, since.recovered, since.rows) == ("supported", first.recovered.value, 40)
+    assert "rows 40 -> 42" in since.facts
     assert "draws 20 -> 10" in since.facts
     assert any(fact.startswith("- site of half: h") for fact in since.facts)
     assert any(fact.startswith("+ site of half: g") for fact in since.facts)
@@ -348,7 +348,7 @@ def test_a_kept_directory_is_damaged_where_its_last_run_is(file: Path, tmp_path:
 def test_words_with_other_ids_are_not_taken_from_a_run(tmp_path: Path) -> None:
     """The claim is the same to the letter; what its metric measures is not."""
     of_gallery = collect(["hypotheses/induction.py::induction"]).hypotheses[0]
-    rows = of_gallery.data().rows[:12]
+    rows = of_gallery.data().rows[:40]
     words = [f"w{number}" for number in range(101)]
     a, b = rows[0].columns["b"], rows[1].columns["b"]
     other = [words[{a: b, b: a}.get(number, number)] for number in range(101)]

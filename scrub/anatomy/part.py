@@ -1,0 +1,98 @@
+"""What of a component is meant, where it is not the whole of it: a code, known by a digest of its arrays. No torch.
+
+A code reads k numbers of what its host computes, and turns k numbers linearly into a vector: `scrub.model.codes`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+from attrs import field, frozen
+from jaxtyping import Float
+
+from scrub.anatomy.tolerances import ORTHOGONAL, RANK
+
+DIRECTIONS, LATENTS, REMAINDER = "directions", "latents", "remainder"
+Held = Mapping[str, np.ndarray]
+
+
+def _nothing() -> Held:
+    return {}
+
+
+@frozen
+class HostPart:
+    """A part of a host, by the word of its code: `directions` with a `basis`, or `latents` of a dictionary.
+
+    A `remainder` is all of its host but the latents that it names: a dictionary's error, and its other latents.
+
+    Parts are equal whose code, arrays (by the digest of their bytes), indices and settings are; the `name` that is
+    printed and the `arrays` themselves, which may be read late, take no part in that.
+    """
+
+    code: str
+    digest: str
+    indices: tuple[int, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    name: str = field(default="", eq=False)
+    arrays: Held = field(factory=_nothing, eq=False, repr=False)
+
+    @property
+    def size(self) -> int:
+        """How many numbers it is, k."""
+        if self.code == REMAINDER:
+            return self.width
+        return len(self.indices) or len(self.arrays["basis"])
+
+    @property
+    def width(self) -> int:
+        """The length of the vectors that it is written as."""
+        return int((self.arrays["basis"] if "basis" in self.arrays else self.arrays["decoder"]).shape[-1])
+
+    @property
+    def canonical(self) -> str:
+        """A text that tells parts apart; no name."""
+        return " ".join([self.code, self.digest, *map(str, self.indices)])
+
+    def __str__(self) -> str:
+        named = " ".join(map(str, self.indices)) or self.name or self.digest[:8]
+        return f"all but {named}" if self.code == REMAINDER else named
+
+
+def array_digest(arrays: Held) -> str:
+    """A digest of the bytes of arrays by their names."""
+    found = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        found.update(f"{name} {array.dtype.str} {array.shape}|".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def rank(basis: Float[np.ndarray, "k d"]) -> int:
+    """How many independent directions the rows span."""
+    values = np.linalg.svd(basis.astype(np.float64), compute_uv=False)
+    return int((values > RANK * values.max(initial=0)).sum())
+
+
+def orthonormal(basis: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k d"]:
+    """Orthonormal rows with the same span."""
+    return np.linalg.qr(basis.astype(np.float64).T)[0].T
+
+
+def _left(a: HostPart, b: HostPart) -> bool:
+    """Whether one of two parts with the same arrays is what the other leaves."""
+    rest, named = (a, b) if a.code == REMAINDER else (b, a)
+    return rest.code == REMAINDER and set(named.indices) <= set(rest.indices)
+
+
+def disjoint(a: HostPart, b: HostPart) -> bool:
+    """Whether two parts of one host have nothing in common: other latents, or orthogonal subspaces."""
+    if a.code != b.code:
+        return a.digest == b.digest and _left(a, b)
+    if a.indices or b.indices:
+        return a.code != REMAINDER and a.digest == b.digest and not set(a.indices) & set(b.indices)
+    first, second = (orthonormal(part.arrays["basis"]) for part in (a, b))
+    return first.shape[1] == second.shape[1] and float(np.abs(first @ second.T).max(initial=0)) < ORTHOGONAL

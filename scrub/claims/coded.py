@@ -1,0 +1,135 @@
+"""Codes as users write them: `directions(U)`, and `latents(dictionary, "1250 77")` of a dictionary of arrays."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import evolve, field, frozen
+
+from scrub.anatomy.part import DIRECTIONS, LATENTS, HostPart, array_digest, rank
+from scrub.claims.problems import collect, problem_at
+from scrub.errors import ClaimError, some
+
+UNREAD = HostPart("", "")  # a part that could not be read, of which the `collecting` around was told
+_FLOATS = ("float32", "float64")  # others are read as the last of these
+_NAME = re.compile(r"[^\W\d]\w*")
+_SHAPES = {"encoder": "d m", "decoder": "m d", "bias": "m", "threshold": "m", "centre": "d"}
+
+
+def directions(array: object, *, name: str = "") -> HostPart:
+    """A subspace: `heads("9.9", at="END").part(directions(U))`.
+
+    `array` is `[k, d]`, rows that span it (one row may be given as `[d]`), or the path of a `.safetensors` file that
+    holds one such array; d is d_model, for a query, key or value d_head. The rows are made orthonormal. `name` is how
+    it is printed, `9.9[U]`; without one it is the file's, or a digest. Raises ClaimError for numbers that are not
+    finite, for rows that depend on one another, and for what is no array.
+    """
+    try:
+        return _directions(array, name)
+    except ClaimError as error:
+        collect(problem_at(str(error), __file__))
+        return UNREAD
+
+
+def _directions(array: object, name: str) -> HostPart:
+    if isinstance(array, str | Path):
+        name, array = name or Path(array).stem, _read(Path(array))
+    basis = _numbers(array, "directions(U)")
+    basis = basis[None] if basis.ndim == 1 else basis
+    if basis.ndim != 2 or not basis.size:
+        raise ClaimError(f"directions(U): U has the shape {list(basis.shape)}, and k directions are [k, d].")
+    if (found := rank(basis)) < len(basis):
+        raise ClaimError(
+            f"directions(U): the {len(basis)} rows of U span {found} dimensions only: give independent rows."
+        )
+    held = {"basis": basis}
+    return HostPart(DIRECTIONS, array_digest(held), name=_named(name), arrays=held)
+
+
+def _read(file: Path) -> object:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        found = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ClaimError(f"directions({str(file)!r}): the file cannot be read: {error}.") from None
+    if len(found) != 1:
+        raise ClaimError(f"directions({str(file)!r}): the file holds {some(found)}, and one array is asked for.")
+    return next(iter(found.values()))
+
+
+def _numbers(array: object, what: str) -> np.ndarray[Any, Any]:
+    """An array of finite floats, given as numpy, as lists or as a tensor."""
+    given: Any = array.detach().cpu() if hasattr(array, "detach") else array  # type: ignore[attr-defined]
+    try:
+        found = np.asarray(given)
+        found = found if str(found.dtype) in _FLOATS else found.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ClaimError(f"{what}: {array!r:.60} is no array of numbers.") from None
+    if not np.isfinite(found).all():
+        raise ClaimError(f"{what}: {int((~np.isfinite(found)).sum())} of its numbers are not finite.")
+    return found
+
+
+def _named(name: str) -> str:
+    if name and not _NAME.fullmatch(name):
+        raise ClaimError(f"directions(U, name={name!r}): a name is letters, digits and underscores, such as 'U'.")
+    return name
+
+
+@frozen(eq=False)
+class Dictionary:
+    """A sparse dictionary as arrays: `x ~ relu((x - centre) encoder + bias) decoder`, d numbers in m latents.
+
+    `encoder` [d, m], `decoder` [m, d], and where given `bias` [m], `centre` [d], `threshold` [m], up to which a
+    latent is zero (JumpReLU). Raises ClaimError for arrays that do not fit one another.
+    """
+
+    encoder: Any
+    decoder: Any
+    bias: Any = None
+    centre: Any = None
+    threshold: Any = None
+    part: HostPart = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        given = {name: getattr(self, name) for name in _SHAPES if getattr(self, name) is not None}
+        held = {name: _numbers(array, f"Dictionary({name}=)") for name, array in given.items()}
+        sizes = dict(zip("dm", held["encoder"].shape, strict=False))
+        wanted = {name: tuple(sizes.get(axis) for axis in _SHAPES[name].split()) for name in held}
+        if wrong := [name for name, array in held.items() if array.shape != wanted[name]]:
+            found = f"{wrong[0]} has the shape {list(held[wrong[0]].shape)}"
+            raise ClaimError(f"Dictionary: {found}, and is [{_SHAPES[wrong[0]]}] beside the encoder, [d m].")
+        object.__setattr__(self, "part", HostPart(LATENTS, array_digest(held), arrays=held))
+
+
+def latents(dictionary: object, names: str) -> HostPart:
+    """Latents of a dictionary: `resid(8, at="END").part(latents(dictionary, "1250 77"))`, printed `resid 8[1250 77]`.
+
+    They are what the dictionary's encoder reads of what the host writes, written as rows of its decoder; what the
+    dictionary misses, its error, is the remainder. Raises ClaimError for what is no `Dictionary` and for latents that
+    it does not have.
+    """
+    try:
+        return _latents(dictionary, names)
+    except ClaimError as error:
+        collect(problem_at(str(error), __file__))
+        return UNREAD
+
+
+def _latents(dictionary: object, names: str) -> HostPart:
+    if not isinstance(dictionary, Dictionary):
+        raise ClaimError(f"latents({dictionary!r:.60}, ...): give a scrub.Dictionary of arrays.")
+    words = str(names).replace(",", " ").split()
+    if not words or not all(word.isdecimal() for word in words):
+        raise ClaimError(f"latents(..., {names!r}): write numbers of latents, such as '1250 77'.")
+    indices, count = sorted({int(word) for word in words}), len(dictionary.part.arrays["decoder"])
+    if len(indices) < len(words):
+        raise ClaimError(f"latents(..., {names!r}): a latent is named twice.")
+    if indices[-1] >= count:
+        raise ClaimError(f"latents(..., {names!r}): latent {indices[-1]} does not exist: they are 0 to {count - 1}.")
+    return evolve(dictionary.part, indices=tuple(indices))

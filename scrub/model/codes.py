@@ -1,0 +1,231 @@
+"""Codes of parts: which numbers of what its host computes a part is, and which vector they are written as.
+
+`encode` reads k numbers of what the host writes; `write` turns k numbers linearly into what is added in its place.
+A new code is a new class here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from attrs import evolve, field, frozen
+from jaxtyping import Float
+from torch import Tensor
+
+from scrub.anatomy.names import Component
+from scrub.anatomy.part import DIRECTIONS, REMAINDER, HostPart, orthonormal
+from scrub.anatomy.table import before_angles
+from scrub.anatomy.tolerances import RANK
+from scrub.errors import ModelError
+from scrub.model.block import entering
+from scrub.model.layers import kv_head, write
+from scrub.model.weights import BlackBox, Block, Mlp, Transformer
+
+Kind = tuple[str, int]
+
+
+@runtime_checkable
+class PartCode(Protocol):
+    """`rows` span what is written, `[k, d]`."""
+
+    @property
+    def rows(self) -> Float[Tensor, "k d"]: ...
+    def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch k"]: ...
+    def write(self, numbers: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch d"]: ...
+
+
+@frozen(eq=False)
+class Whole:
+    """Every number of a vector: a query, a key, a value."""
+
+    rows: Float[Tensor, "d d"]
+
+    def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        return x
+
+    def write(self, numbers: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        return numbers
+
+
+@frozen(eq=False)
+class Subspace:
+    """Coordinates along orthonormal directions."""
+
+    rows: Float[Tensor, "k d"]
+
+    def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch k"]:
+        return x @ self.rows.T
+
+    def write(self, numbers: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch d"]:
+        return numbers @ self.rows
+
+
+@frozen(eq=False)
+class NeuronCode:
+    """One activation, as W_out reads it, written as its row."""
+
+    rows: Float[Tensor, "1 d"]
+
+    def encode(self, x: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*batch 1"]:
+        return x
+
+    def write(self, numbers: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*batch d"]:
+        return numbers @ self.rows
+
+
+@frozen(eq=False)
+class LatentCode:
+    """Some latents of a dictionary: `act((x - centre) W_enc + b_enc)`, zero up to the threshold where one is given.
+
+    Only the columns of these latents are held.
+    """
+
+    rows: Float[Tensor, "k d"]
+    encoder: Float[Tensor, "d k"]
+    bias: Float[Tensor, " k"] | None = None
+    centre: Float[Tensor, " d"] | None = None
+    threshold: Float[Tensor, " k"] | None = None
+
+    def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch k"]:
+        found = (x if self.centre is None else x - self.centre) @ self.encoder
+        found = found if self.bias is None else found + self.bias
+        if self.threshold is None:
+            return found.relu()
+        return torch.where(found > self.threshold, found, torch.zeros_like(found)).relu()
+
+    def write(self, numbers: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch d"]:
+        return numbers @ self.rows
+
+
+@frozen(eq=False)
+class RemainderCode:
+    """What latents leave of a vector: other latents, and the dictionary's error."""
+
+    rows: Float[Tensor, "d d"]
+    named: LatentCode
+
+    def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        return x - self.named.write(self.named.encode(x))
+
+    def write(self, numbers: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        return numbers
+
+
+@frozen(eq=False)
+class CodedPart:
+    """A part of a model: the array of a pass that it is taken from, what of that is its host's, and its code.
+
+    `host` cuts the array to the host, `reads` turns what the host holds (a head's z) into what the code encodes.
+    """
+
+    component: Component
+    array: Kind
+    code: PartCode
+    host: Callable[[Tensor], Tensor]
+    reads: Callable[[Tensor], Tensor]
+
+    def of_array(self, array: Tensor) -> Float[Tensor, "*batch k"]:
+        return self.of_host(self.host(array))
+
+    def of_host(self, value: Tensor) -> Float[Tensor, "*batch k"]:
+        return self.code.encode(self.reads(value))
+
+
+@frozen(eq=False, slots=False)
+class PartCodes:
+    """The parts of one model, each with its code on the model's device."""
+
+    model: Transformer
+    # kept by component, of this model
+    _known: dict[Component, CodedPart] = field(factory=dict, init=False, repr=False)
+
+    def of(self, component: Component) -> CodedPart:
+        """Raises ModelError for a neuron of an MLP that is known as a function alone."""
+        if component not in self._known:
+            self._known[component] = _taken(self.model, component)
+        return self._known[component]
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _taken(model: Transformer, component: Component) -> CodedPart:
+    layer, traits = component.layer or 0, component.traits
+    block = model.blocks[layer] if layer < len(model.blocks) else None
+    if traits.scalar:
+        assert block is not None
+        mlp, unit = known_mlp(block, component), component.unit or 0
+        code = NeuronCode(mlp.W_out[[unit]])
+        return CodedPart(component, ("neurons", layer), code, lambda x: x[..., [unit]], _same)
+    code = _code(model, component)
+    if traits.is_channel:
+        assert block is not None
+        head = component.unit or 0
+        held = head if component.kind == "q" else kv_head(block.attn, head)
+        return CodedPart(component, (before_angles(component.kind), layer), code, lambda x: x[..., held, :], _same)
+    if traits.is_head:
+        assert block is not None
+        head, attn = component.unit or 0, block.attn
+        return CodedPart(component, ("z", layer), code, lambda x: x[..., [head], :], lambda z: write(attn, z, [head]))
+    if traits.attends:
+        assert block is not None
+        return CodedPart(component, ("attn_out", layer), code, _same, partial(entering, block))
+    return CodedPart(component, (traits.array, layer), code, _same, _same)
+
+
+def known_mlp(block: Block, component: Component) -> Mlp:
+    """The MLP of a layer, whose neurons are known. Raises ModelError where it is a function alone."""
+    if not isinstance(block.mlp, Mlp):
+        kind = "a function" if isinstance(block.mlp, BlackBox) else "missing"
+        raise ModelError(
+            f"{component} is no neuron that can be claimed: MLP {component.layer} of this model is {kind} here, such "
+            "as a mixture of experts. Claim the whole MLP, or directions of what it writes."
+        )
+    return block.mlp
+
+
+def _code(model: Transformer, component: Component) -> PartCode:
+    def tensor(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.array(array, dtype=np.float64)).to(model.device, model.dtype)
+
+    part = component.part
+    if part is None:
+        return Whole(tensor(np.eye(model.shape.d_head)))
+    if part.code == DIRECTIONS:
+        return Subspace(tensor(orthonormal(part.arrays["basis"])))
+    named = _latents(part, tensor)
+    return RemainderCode(tensor(np.eye(part.width)), named) if part.code == REMAINDER else named
+
+
+def _latents(part: HostPart, tensor: Callable[[np.ndarray], Tensor]) -> LatentCode:
+    take, arrays = list(part.indices), part.arrays
+    of_latents = {n: tensor(arrays[n][take]) if n in arrays else None for n in ("bias", "threshold")}
+    centre = tensor(arrays["centre"]) if "centre" in arrays else None
+    return LatentCode(
+        tensor(arrays["decoder"][take]), tensor(arrays["encoder"][:, take]), of_latents["bias"], centre,
+        of_latents["threshold"],
+    )  # fmt: skip
+
+
+LATENTS_AT_ONCE = 4096
+
+
+def latent_activity(part: HostPart, x: Float[Tensor, "n d"]) -> Float[Tensor, " latent"]:
+    """On which share of some vectors each latent of a part's dictionary is active."""
+    every, found = range(len(part.arrays["decoder"])), list[Tensor]()
+    for start in range(0, len(every), LATENTS_AT_ONCE):
+        some = evolve(part, indices=tuple(every[start : start + LATENTS_AT_ONCE]))
+        code = _latents(some, lambda array: torch.from_numpy(np.array(array)).to(x.dtype))
+        found.append((code.encode(x) > 0).to(x.dtype).mean(0))
+    return torch.cat(found)
+
+
+def span(code: PartCode) -> Float[Tensor, "rank d"]:
+    """Orthonormal directions of what a code writes."""
+    _, values, found = torch.linalg.svd(code.rows.double(), full_matrices=False)
+    return found[values > RANK * values.max()].to(code.rows.dtype)

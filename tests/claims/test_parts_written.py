@@ -1,0 +1,162 @@
+"""Parts as users write them: read, printed, refused, told apart, frozen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import scrub
+from scrub import (
+    Dictionary,
+    Interpretation,
+    claim,
+    directions,
+    embed,
+    heads,
+    keys,
+    latents,
+    logits,
+    mlps,
+    neurons,
+    queries,
+    recovers,
+    resid,
+    values,
+)
+from scrub.claims.dataset import Dataset
+from scrub.claims.sites import Place, Site, attn
+from scrub.errors import ClaimError
+from strategies_models import random_transformer
+
+D, E = 8, 4
+U = np.eye(D)[:2]
+FIVE = directions(np.eye(5)[:1], name="U")
+MET = directions(U[:1] + U[1:], name="V")
+DICTIONARY = Dictionary(np.eye(D, 9), np.eye(9, D), bias=np.zeros(9))
+
+
+@pytest.mark.parametrize(
+    ("site", "text"),
+    [
+        (neurons("5.1003 mlp 5.204", at="END"), "mlp 5.204, mlp 5.1003 @ END"),
+        (queries("9.9 9.6", at="END"), "9.6.q 9.9.q @ END"),
+        (values("L9H6.v", at="IO"), "9.6.v @ IO"),
+        (heads("9.9", at="END").part(directions(U, name="U")), "9.9[U] @ END"),
+        (keys("9.9", at="END").part(directions(U[:, :E], name="K")), "9.9.k[K] @ END"),
+        (resid(8, at="END").part(latents(DICTIONARY, "8 1")), "resid 8[1 8] @ END"),
+        (embed("IO").part(directions(U)), f"embed[{directions(U).digest[:8]}] @ IO"),
+    ],
+)
+def test_parts_are_printed_as_they_are_written(site: Site, text: str) -> None:
+    assert str(site) == text
+
+
+def test_a_part_is_known_by_its_array_and_not_by_its_name() -> None:
+    here, there, other = (
+        heads("9.9", at="END").part(directions(array, name=name))
+        for array, name in [(U, "U"), (U, "V"), (U[::-1], "U")]
+    )
+    assert here == there
+    assert here.canonical == there.canonical
+    assert here != other
+    assert here.canonical != other.canonical
+
+
+def test_directions_are_read_from_a_file(tmp_path: Path) -> None:
+    save_file({"basis": U}, tmp_path / "span.safetensors")
+    found = directions(tmp_path / "span.safetensors")
+    assert found == directions(U)
+    assert str(found) == "span"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: directions([[1.0, 0], [2, 0]]), r"the 2 rows of U span 1 dimensions only"),
+        (lambda: directions([[np.nan, 0]]), r"1 of its numbers are not finite"),
+        (lambda: directions("nowhere.safetensors"), r"nowhere\.safetensors'\): the file cannot be read"),
+        (lambda: directions(np.zeros((2, 2, 2))), r"has the shape \[2, 2, 2\], and k directions are \[k, d\]"),
+        (lambda: latents(DICTIONARY, "1 9"), r"latent 9 does not exist: they are 0 to 8"),
+        (lambda: latents("DIR", "1"), r"give a scrub\.Dictionary of arrays"),
+        (lambda: Dictionary(np.eye(3), np.eye(4)), r"decoder has the shape \[4, 4\], and is \[m d\]"),
+        (lambda: neurons("5", at=0), r"'5' is no neuron\. Neurons are written 5\.1003"),
+        (lambda: neurons("5.1", at=0).part(directions(U)), r"mlp 5\.1 has no parts"),
+        (lambda: heads("0.1", at=0).part(U), r"give directions\(U\)"),
+    ],
+)
+def test_what_is_no_part_is_refused(make: Any, said: str) -> None:
+    with pytest.raises(ClaimError, match=said):
+        make()
+
+
+def checked(**places: Place) -> str:
+    """All problems of a claim in which the answer reads a, b reads a, on a model of 3 layers of 2 heads."""
+    story = Interpretation()
+    places_of = {"A": 0, "END": 2}
+    rows = [{"tokens": [i % 5, 1, 2], "positions": places_of, "columns": {"c": i % 2, "label": 1}} for i in range(12)]
+    data = Dataset.from_rows(rows)
+
+    def variable(name: str, parents: str) -> None:
+        scope: dict[str, Any] = {}
+        exec(f"def {name}({parents}): return ({parents},)", scope)
+        story.variable(scope[name])
+
+    for name in places:
+        parents = dict.fromkeys(p for _, ps in places[name].reading or () for p in ps)  # type: ignore[union-attr]
+        variable(name, ", ".join(parents) or "c")
+    made = claim(story, model="random", data=data, metric="loss(label)", expect=recovers(0.5))(places)
+    from random import Random
+
+    for seed in range(100):
+        model = random_transformer(Random(seed))
+        if model.shape.d_mlp and model.shape.n_layers == 3 and model.shape.n_heads == 2:
+            return " ".join(" ".join(str(scrub.check(made, model=model)).split()).split())
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ({"a": heads("0.1", at="END").part(FIVE)}, "U has rows of 5 numbers, and 0.1 writes 8 into the stream"),
+        ({"a": queries("1.1", at="END").part(FIVE)}, "and 1.1.q writes 4 into its head"),
+        ({"a": neurons("0.10", at="END")}, "has neurons 0.0 to 0.9"),
+        ({"a": heads("0.1", at="END").part(directions(U, name="U"), MET)}, "0.1[U] and 0.1[V]"),
+        ({"a": heads("0.1", at="END").part(MET), "b": attn(0, at="END")}, "0.1[V] and attn 0"),
+        ({"a": neurons("0.1", at="END"), "b": neurons("0.1 0.2", at="END")}, "They share mlp 0.1"),
+        ({"a": queries("1.1", at="END")}, "are read by their own heads alone, here by 1.1 through q"),
+    ],
+)
+def test_parts_that_cannot_be_are_told(places: dict[str, Site], said: str) -> None:
+    answer = logits("END").reads(input=" ".join(places))
+    assert said in checked(**places, answer=answer)
+
+
+def test_parts_of_one_host_that_are_disjoint_may_be_read_together() -> None:
+    first, second = (mlps(0, at="END").part(directions(U[[i]])) for i in (0, 1))
+    assert "no problems" in checked(a=first, b=second, answer=logits("END").reads(input="a b"))
+
+
+def test_a_claim_with_parts_is_frozen_with_its_arrays(tmp_path: Path) -> None:
+    basis = np.random.default_rng(0).normal(size=(2, 64)).astype(np.float32)
+    from scrub.claims.collect import collect
+
+    file = Path(scrub.__file__).parents[1] / "hypotheses" / "induction.py"
+    (made,) = [h for h in collect([str(file)]).hypotheses if h.title == "induction"]
+    with_part = made.but(first=embed("A1").part(directions(basis, name="U")))
+    scrub.freeze(with_part, tmp_path / "frozen")
+    back = scrub.thaw(tmp_path / "frozen")
+    assert scrub.check(back).claim.digest == scrub.check(with_part).claim.digest != scrub.check(made).claim.digest  # type: ignore[union-attr]
+    (component,) = back.correspondence()["first"].components  # type: ignore[union-attr]
+    np.testing.assert_array_equal(component.part.arrays["basis"], basis)
+    assert str(component) == "embed[U]"
+    file = tmp_path / "frozen" / "claim.json"
+    record = json.loads(file.read_text())
+    record["sites"]["first"][0]["parts"][0]["digest"] = "0" * 32
+    file.write_text(json.dumps(record))
+    with pytest.raises(ClaimError, match="do not lie beside the claim"):
+        scrub.thaw(tmp_path / "frozen")
