@@ -26,6 +26,8 @@ def _nothing() -> Held:
 class HostPart:
     """A part of a host, by the word of its code: `directions` with a `basis`, or `latents` of a dictionary.
 
+    Of a dictionary it has the arrays of its own latents, and in `settings` what tells the dictionary from others.
+
     Parts are equal whose code, arrays (by the digest of their bytes), indices and settings are; the `name` that is
     printed and the `arrays` themselves, which may be read late, take no part in that.
     """
@@ -50,7 +52,12 @@ class HostPart:
     @property
     def canonical(self) -> str:
         """A text that tells parts apart; no name."""
-        return " ".join([self.code, self.digest, *map(str, self.indices)])
+        settings = (f"{name}={value}" for name, value in self.settings)
+        return " ".join([self.code, self.digest, *map(str, self.indices), *settings])
+
+    def setting(self, name: str) -> str:
+        """What a setting is, an empty text where it is not set."""
+        return dict(self.settings).get(name, "")
 
     def __str__(self) -> str:
         return " ".join(map(str, self.indices)) or self.name or self.digest[:8]
@@ -82,6 +89,6 @@ def disjoint(a: HostPart, b: HostPart) -> bool:
     if a.code != b.code:
         return False
     if a.indices or b.indices:
-        return a.digest == b.digest and not set(a.indices) & set(b.indices)
+        return a.settings == b.settings and not set(a.indices) & set(b.indices)
     first, second = (orthonormal(part.arrays["basis"]) for part in (a, b))
     return first.shape[1] == second.shape[1] and float(np.abs(first @ second.T).max(initial=0)) < ORTHOGONAL

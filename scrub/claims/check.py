@@ -12,6 +12,7 @@ from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL
 from scrub.claims.dataset import Dataset
+from scrub.claims.dictionaries.host import of_other_models
 from scrub.claims.geometry import check_geometry
 from scrub.claims.holds import HeldSite, Where, held
 from scrub.claims.hypothesis import Hypothesis, place_of
@@ -46,6 +47,7 @@ class Subject:
     tokenizer: Tokenizer | None = None
     vocabulary: int | None = None
     context: int | None = None
+    name: str = ""
 
 
 @frozen
@@ -103,7 +105,7 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
     passed, wrong = _passed(hypothesis, subject.graph)
     problems += [*wrong, *_columns(hypothesis.story, subject.graph, data)]
     placement, wrong = _placement(hypothesis, subject.graph, passed, data)
-    problems += [*wrong, *check_noise(hypothesis.options, subject.graph, hypothesis.story, placement)]
+    problems += [*_strange(placement, subject.name), *wrong, *check_noise(hypothesis.options, subject.graph, hypothesis.story, placement)]
     setting = None
     if metric is not None and len(data):
         everywhere = placement is not None and any(
@@ -183,6 +185,15 @@ def _placement(
     if placement is not None and len(data):
         problems += [*check_geometry(placement, graph, passed, data), *_together(hypothesis, placement)]
     return placement, problems
+
+
+def _strange(placement: Placement | None, model: str) -> Iterator[Problem]:
+    """Latents of dictionaries of another model."""
+    for placed in placement.placed.values() if placement else ():
+        for site in placed.sites:
+            for found in of_other_models(site.site.components, model):
+                fix = "Take a dictionary of this model, or claim it of the other."
+                yield Problem(found, fix, variable=placed.name).at(site.site)
 
 
 def _correspondence(hypothesis: Hypothesis) -> tuple[dict[str, Place] | None, list[Problem]]:

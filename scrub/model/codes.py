@@ -18,9 +18,10 @@ from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.part import DIRECTIONS, HostPart, orthonormal
-from scrub.anatomy.table import before_angles
+from scrub.anatomy.table import MLP_INPUT, before_angles
 from scrub.errors import ModelError
 from scrub.model.block import entering
+from scrub.model.latents import latent_code, transcoder_reads
 from scrub.model.layers import kv_head, write
 from scrub.model.weights import BlackBox, Block, Mlp, Transformer
 
@@ -77,34 +78,11 @@ class NeuronCode:
 
 
 @frozen(eq=False)
-class LatentCode:
-    """Some latents of a dictionary: `act((x - centre) W_enc + b_enc)`, zero up to the threshold where one is given.
-
-    Only the columns of these latents are held.
-    """
-
-    rows: Float[Tensor, "k d"]
-    encoder: Float[Tensor, "d k"]
-    bias: Float[Tensor, " k"] | None = None
-    centre: Float[Tensor, " d"] | None = None
-    threshold: Float[Tensor, " k"] | None = None
-
-    def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch k"]:
-        found = (x if self.centre is None else x - self.centre) @ self.encoder
-        found = found if self.bias is None else found + self.bias
-        if self.threshold is None:
-            return found.relu()
-        return torch.where(found > self.threshold, found, torch.zeros_like(found)).relu()
-
-    def write(self, numbers: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch d"]:
-        return numbers @ self.rows
-
-
-@frozen(eq=False)
 class CodedPart:
     """A part of a model: the array of a pass that it is taken from, what of that is its host's, and its code.
 
-    `host` cuts the array to the host, `reads` turns what the host holds (a head's z) into what the code encodes.
+    `host` cuts the array to the host, `reads` turns what the host holds (a head's z) into what the code encodes. A
+    transcoder is `of_input`: its host is what the MLP reads, not what it writes.
     """
 
     component: Component
@@ -112,6 +90,7 @@ class CodedPart:
     code: PartCode
     host: Callable[[Tensor], Tensor]
     reads: Callable[[Tensor], Tensor]
+    of_input: bool = False
 
     def of_array(self, array: Tensor) -> Float[Tensor, "*batch k"]:
         return self.of_host(self.host(array))
@@ -160,6 +139,8 @@ def _taken(model: Transformer, component: Component) -> CodedPart:
     if traits.attends:
         assert block is not None
         return CodedPart(component, ("attn_out", layer), code, _same, partial(entering, block))
+    if (reads := component.part.setting("reads") if component.part else "") and block is not None:
+        return CodedPart(component, (MLP_INPUT, layer), code, _same, partial(transcoder_reads, block, reads), True)
     return CodedPart(component, (traits.array, layer), code, _same, _same)
 
 
@@ -183,17 +164,7 @@ def _code(model: Transformer, component: Component) -> PartCode:
         return Whole(tensor(np.eye(model.shape.d_head)))
     if part.code == DIRECTIONS:
         return Subspace(tensor(orthonormal(part.arrays["basis"])))
-    return _latents(part, tensor)
-
-
-def _latents(part: HostPart, tensor: Callable[[np.ndarray], Tensor]) -> LatentCode:
-    take, arrays = list(part.indices), part.arrays
-    of_latents = {n: tensor(arrays[n][take]) if n in arrays else None for n in ("bias", "threshold")}
-    centre = tensor(arrays["centre"]) if "centre" in arrays else None
-    return LatentCode(
-        tensor(arrays["decoder"][take]), tensor(arrays["encoder"][:, take]), of_latents["bias"], centre,
-        of_latents["threshold"],
-    )  # fmt: skip
+    return latent_code(part, tensor)
 
 
 def span(code: PartCode) -> Float[Tensor, "rank d"]:
