@@ -29,8 +29,9 @@ from scrub.model.resolve import sound
 from scrub.model.transformer import adapt, bridge_of
 from scrub.model.weights import Transformer
 from scrub.score.controls import shuffled
-from scrub.score.cost import Budget
+from scrub.score.cost import QUICK, Budget
 from scrub.score.explain import quick_effects
+from scrub.score.giving import what_is_left_out
 from scrub.score.measure import TransformerAnswers
 from scrub.score.parts import what_parts_earn
 from scrub.score.sample import ClaimBench, compile_claim, sample
@@ -118,6 +119,7 @@ def passes_beside(vocabulary: int) -> dict[str, float]:
         "what parts earn": lambda: what_parts_earn(Taken(bench, samples, 0)),
         "shuffled values": lambda: shuffled(bench, used, 0),
         "what breaks it": lambda: quick_effects(bench, samples, budget, 0),
+        "what it leaves out": lambda: what_is_left_out(Taken(bench, samples, 0), QUICK),
     }
     best = best_of(runs, 2)
     own = best.pop("own")

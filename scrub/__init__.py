@@ -42,16 +42,21 @@ if TYPE_CHECKING:
     from scrub.claims.thaw import thaw as thaw
     from scrub.model.resolve import check as check
     from scrub.verbs.compare import compare as compare
+    from scrub.verbs.cpr_cmd import cpr_cmd as cpr_cmd
     from scrub.verbs.criteria import criteria as criteria
     from scrub.verbs.diff import diff as diff
     from scrub.verbs.explain import explain as explain
     from scrub.verbs.freeze import freeze as freeze
+    from scrub.verbs.grow import grow as grow
     from scrub.verbs.interchange import interchange as interchange
+    from scrub.verbs.load import load as load
     from scrub.verbs.patch_paths import patch_paths as patch_paths
     from scrub.verbs.plan import plan as plan
     from scrub.verbs.power import power as power
     from scrub.verbs.propose import propose as propose
     from scrub.verbs.run_circuit import run_circuit as run_circuit
+    from scrub.verbs.save import save as save
+    from scrub.verbs.shrink import shrink as shrink
     from scrub.verbs.sweep import sweep as sweep
     from scrub.verbs.test import test as test
 
@@ -63,16 +68,21 @@ _LATE = {
     "thaw": "scrub.claims.thaw",
     "check": "scrub.model.resolve",
     "compare": "scrub.verbs.compare",
+    "cpr_cmd": "scrub.verbs.cpr_cmd",
     "criteria": "scrub.verbs.criteria",
     "diff": "scrub.verbs.diff",
     "explain": "scrub.verbs.explain",
     "freeze": "scrub.verbs.freeze",
+    "grow": "scrub.verbs.grow",
     "interchange": "scrub.verbs.interchange",
+    "load": "scrub.verbs.load",
     "patch_paths": "scrub.verbs.patch_paths",
     "plan": "scrub.verbs.plan",
     "power": "scrub.verbs.power",
     "propose": "scrub.verbs.propose",
     "run_circuit": "scrub.verbs.run_circuit",
+    "shrink": "scrub.verbs.shrink",
+    "save": "scrub.verbs.save",
     "sweep": "scrub.verbs.sweep",
     "test": "scrub.verbs.test",
 }

@@ -60,12 +60,14 @@ _VALUES = re.compile(r"(?<!\w)-?\d+(\.\d+)?(?!\w)|, found .*")
 def row_errors(problems: Iterable[tuple[int, str]], what: str = "row", limit: int = 20) -> str:
     """`row 0 and 1,999 more: tokens must be ids, found 'a'.`: a line for each mistake, in the words of its first row.
 
-    Mistakes are the same where they differ in numbers, or in what was found, alone.
+    Mistakes are the same where they differ in numbers, or in what was found, alone. Lines of a file are told by
+    `what="rows.csv:"`, as `rows.csv:2 and 7 more: ...`.
     """
     kinds: dict[str, dict[int, str]] = {}
     for number, text in problems:
         kinds.setdefault(_VALUES.sub("", text), {}).setdefault(number, text)
-    lines = [f"{what} {some(rows, 1)}: {next(iter(rows.values()))}" for rows in kinds.values()]
+    before = what if what.endswith(":") else f"{what} "
+    lines = [f"{before}{some(rows, 1)}: {next(iter(rows.values()))}" for rows in kinds.values()]
     return "\n".join(lines[:limit]) + (f"\nand {len(lines) - limit:,} more" if lines[limit:] else "")
 
 

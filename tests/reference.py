@@ -13,10 +13,13 @@ from attrs import field, frozen
 
 from reference_models import Frame, OnGraph, OnTransformer, Values, World, index
 from scrub.anatomy.names import Component
+from scrub.anatomy.positions import OTHER, Slot
+from scrub.claims.geometry import named_slots
 from scrub.claims.parts import ClaimPart
 from scrub.claims.placement import PlacedSite
 from scrub.claims.resolved import Claim
 from scrub.claims.values import key
+from scrub.engine.given import Gift
 from scrub.model.computation import Computation
 from scrub.model.weights import Transformer
 
@@ -27,14 +30,17 @@ Model = Computation | Transformer
 
 def scrubbed(
     claim: Claim, model: Model, seed: int, reference: int, draw: int, made: Made | None = None,
-    dropped: Dropped = frozenset(),
+    dropped: Dropped = frozenset(), gifts: tuple[Gift, ...] = (), own_rests: tuple[str, ...] = (),
 ) -> Any:  # fmt: skip
     """run(answer, x) for one reference row and one draw: the output node's value, or the logits `[v]`.
 
-    `made` collects every draw as (kind, path, row); `dropped` parts of the claim are left out.
+    `made` collects every draw as (kind, path, row); `dropped` parts of the claim are left out; `gifts` are senders
+    that take their value on the calling row; `own_rests` the paths at which r is the calling row.
     """
-    world = _world(claim, model)
-    oracle = Oracle(claim, world, seed, reference, draw, [] if made is None else made, dropped=dropped)
+    world, drawn = _world(claim, model), [] if made is None else made
+    oracle = Oracle(
+        claim, world, seed, reference, draw, drawn, dropped=dropped, gifts=gifts, own_rests=own_rests
+    )  # fmt: skip
     output = claim.placement.output
     (value,) = oracle.run(output, claim.placement.placed[output].sites[0], reference, "answer").values()
     return value
@@ -72,6 +78,8 @@ class Oracle:
     number: int
     made: Made = field(repr=False)
     dropped: Dropped = field(default=frozenset(), kw_only=True)
+    gifts: tuple[Gift, ...] = field(default=(), kw_only=True)
+    own_rests: tuple[str, ...] = field(default=(), kw_only=True)
 
     def run(self, name: str, placed: PlacedSite, row: int, path: str) -> Values:
         """The value that a site of the variable `name` takes when it is called for `row`."""
@@ -83,12 +91,31 @@ class Oracle:
         for component in sorted(here, key=graph.order):
             frames = self.frames(component, leaf, row, path)
             before = {k: v for k, v in made.items() if site.is_linked and graph.order(k[0]) < graph.order(component)}
-            contexts = {c: self.world.context(f, given.get(c, {}) | before) for c, f in frames.items()}
+            contexts = {
+                c: self.world.context(f, given.get(c, {}) | before | self.given(path, c, row, f))
+                for c, f in frames.items()
+            }
             own = contexts["q"] if "q" in contexts else next(iter(contexts.values()))
             value = self.world.compute(component, contexts, own)
             made |= {(component, slot): value[index(self.claim, slot, own.row)] for slot in site.at}
             made |= {} if site.at else {(component, None): value}
         return made
+
+    def given(self, path: str, channel: str, row: int, frame: Frame) -> Values:
+        """What the channel of an occurrence is given of its calling row; where no name is, index by index."""
+        plain, found = self.world.plain(row), dict[Any, Any]()
+        named = {
+            int(self.claim.data.locate(s)[frame.row]) for s in named_slots(self.claim.placement, self.claim.data)
+        }
+        for gift in (g for g in self.gifts if (g.path, g.channel) == (path, channel)):
+            atoms = self.claim.graph.atoms(gift.sender)
+            value = plain[gift.sender] if gift.sender in plain else sum(plain[atom] for atom in atoms)
+            if gift.at == OTHER:
+                free = [t for t in range(len(value)) if t not in named]
+                found |= {(gift.sender, Slot("", t)): value[t] for t in free}
+            else:
+                found[gift.sender, gift.at] = value if gift.at is None else value[index(self.claim, gift.at, row)]
+        return found
 
     def frames(self, component: Component, leaf: bool, row: int, path: str) -> dict[str, Frame]:
         """What each channel of a component reads where nothing is placed; `input` if it has none."""
@@ -96,6 +123,8 @@ class Oracle:
         if leaf:
             return dict.fromkeys(channels, Frame(row, self.world.plain(row)))
         rest, scope = self.claim.options.rest, self.claim.options.rest_scope
+        if path in self.own_rests and rest in ("resample", "paired"):
+            return dict.fromkeys(channels, Frame(row, self.world.plain(row)))
         if scope == "input":
             return {c: self.frame(rest, row, f"{path}/{c}:{component}") for c in channels}
         return dict.fromkeys(channels, self.frame(rest, row, "answer" if scope == "draw" else path))

@@ -290,7 +290,7 @@ class Pass:
             full = base + self.unheld(host, more) if m.post_mlp is None else norm(m.post_mlp, summed)
             if m.post_mlp is None and not units:
                 full = base + self.unheld(host, fresh - value)
-            free = set(range(len(base))) - self.world.held(host, self.frame.row) | touched
+            free = set(range(len(base))) - self.held(host) | touched
             full = full if m.post_mlp is None else self.where(free, full, value)
             for part in others:
                 code = code_of(part)
@@ -344,8 +344,14 @@ class Pass:
         return change
 
     def unheld(self, component: Component, change: Tensor) -> Tensor:
-        held = self.world.held(component, self.frame.row)
+        held = self.held(component)
         return torch.stack([0 * change[t] if t in held else change[t] for t in range(len(change))])
+
+    def held(self, component: Component) -> set[int]:
+        """Where a passed-through component is not computed anew: a site holds it, or it takes a value here."""
+        whole = Component("attn", component.layer) if component.kind == "head" else component
+        given = self.given_at(component) | self.given_at(whole)
+        return self.world.held(component, self.frame.row) | given
 
     def where(self, some: set[int], value: Tensor, other: Tensor) -> Tensor:
         return torch.stack([value[t] if t in some else other[t] for t in range(len(value))])

@@ -211,29 +211,48 @@ def words_of(tree: ast.Module) -> Iterator[str]:
     """The names that code uses, and the words of its strings; docstrings and imports use nothing."""
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield node.id
-        elif isinstance(node, ast.Attribute):
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
             yield node.attr
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
             yield from re.findall(r"\w+", node.value)
 
 
 def test_what_is_written_is_reached() -> None:
-    """Every function and method is named by code other than tests, by a template, or by the documentation."""
+    """What is defined is named by code other than tests, by a template, or by the documentation.
+
+    Functions and methods, the classes of a module, and the names that it gives to types and constants.
+    """
     trees = [tree_of(path) for path in FILES]
     pages = [ROOT.parent / "README.md", ROOT.parent / "CONTRIBUTING.md", *(ROOT.parent / "docs").glob("*.md")]
     told = [path.read_text() for path in (*pages, *ROOT.rglob("*.html"))]
     known = {word for tree in trees for word in words_of(tree)} | {w for t in told for w in re.findall(r"\w+", t)}
     owners = [node for tree in trees for node in (tree, *(n for n in ast.walk(tree) if isinstance(n, ast.ClassDef)))]
-    written = {node.name for owner in owners for node in owner.body if isinstance(node, ast.FunctionDef)}
+    written = {
+        node.name for owner in owners for node in owner.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    given = [
+        target for tree in trees for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
+    ]
+    written |= {name.id for target in given for name in ast.walk(target) if isinstance(name, ast.Name)}
     unreached = {name for name in written - known if not (name.startswith("__") and name.endswith("__"))}
     assert unreached == set(REACHED) & written - known
     assert set(REACHED) <= written
 
 
 ONE_PASS = "one step of a pass over tensors"
+OPTIONS = "what users call: its options are told by their names"
 MANY = {  # functions with more than five arguments, and why they have them
+    "claims": {"claim": OPTIONS},
+    "verbs": {
+        "test": OPTIONS, "compare": OPTIONS, "criteria": OPTIONS, "propose": OPTIONS, "sweep": OPTIONS,
+        "explain": OPTIONS, "power": OPTIONS, "patch_paths": OPTIONS, "run_circuit": OPTIONS, "interchange": OPTIONS,
+    },
+    "cli": {
+        "test": OPTIONS, "compare": OPTIONS, "criteria": OPTIONS, "propose": OPTIONS, "explain": OPTIONS,
+        "plan": OPTIONS,
+    },
     "circuit": {
         "resolve": "the words of a setting, each told by its name",
         "wins": "a test's words, which it repeats in its finding",
@@ -252,17 +271,56 @@ MANY = {  # functions with more than five arguments, and why they have them
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("room_", ["anatomy", "circuit", "metrics", "model", "proposals", "report", "storage"])
+@pytest.mark.parametrize("room_", ROOMS)
 def test_more_than_five_arguments_are_a_value(room_: str) -> None:
     """A function that takes more stands in the list with its reason, and the list has no other."""
     found = set[str]()
-    for path in (ROOT / room_).rglob("*.py"):
+    for path in (path for path, name in PATHS.items() if room(name) == room_):
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef):
                 given = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
                 if len([name for name in given if name not in ("self", "cls")]) > 5:
                     found.add(node.name)
     assert found == set(MANY.get(room_, {}))
+
+
+def test_the_glossary_speaks_of_classes_that_exist() -> None:
+    text = (ROOT.parent / "docs" / "glossary.md").read_text()
+    made = {node.name for path in FILES for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)}
+    told = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`", text))
+    assert "SiteShape" in told
+    assert not told - made
+
+
+TOLERANCES = ROOT / "anatomy" / "tolerances.py"
+SMALL_NUMBERS = {  # files with numbers as small as a tolerance, and what they are
+    "circuit/ranking.py": "shares of all parts, at which a curve is read",
+    "model/weights.py": "what a norm adds to a variance: a part of the model",
+    "report/criteria.py": "numbers below it are written with an exponent",
+    "report/page/words.py": "numbers below it are written with an exponent",
+}
+
+
+def tolerances(tree: ast.Module) -> Iterator[int]:
+    """The lines of numbers up to a thousandth, and of roundings to as many digits."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, float) and 0 < node.value <= 1e-3:
+            yield node.lineno
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "round" and len(node.args) == 2:
+            digits = node.args[1]
+            if isinstance(digits, ast.Constant) and isinstance(digits.value, int) and digits.value > 3:
+                yield node.lineno
+
+
+def test_every_tolerance_stands_in_one_file_with_its_reason() -> None:
+    found = {str(path.relative_to(ROOT)) for path in FILES if path != TOLERANCES and any(tolerances(tree_of(path)))}
+    assert found == {*SMALL_NUMBERS}
+    lines = TOLERANCES.read_text().splitlines()
+    given = [node for node in tree_of(TOLERANCES).body if isinstance(node, ast.Assign)]
+    assert all(lines[node.lineno - 2].startswith("# ") for node in given)
+    names = {n.id for node in given for n in ast.walk(node) if isinstance(n, ast.Name)}
+    used = {word for path in FILES if path != TOLERANCES for word in words_of(tree_of(path))}
+    assert names <= used
 
 
 def test_one_file_knows_transformer_lens() -> None:

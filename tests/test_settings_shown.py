@@ -81,6 +81,7 @@ CLAIM: dict[str, list[dict[str, Any]]] = {  # setting -> what it is changed to
     "noise": [{"noise": "w"}],
     "seen": [{"seen": tuple(row.input_digest for row in ROWS.rows[:2])}],
     "spare": [{"spare": "mid h"}],
+    "skills": [{"skills": "most"}],
     "model": [{"model": model(2)}],
     "data": [{"data": rows_of(row.columns for row in ROWS.rows[1:])}],
     "metric": [{"metric": SQUARE}, {"metric": Metric(ERROR.function, better="higher", name="error")}],
@@ -99,7 +100,7 @@ CRITERIA = {"random": 2, "budget": 4, "tests": False}
 ON_CIRCUITS = ("criteria", "run_circuit", "patch_paths", "sweep", "propose")
 PATH = "h -> out"
 VERBS: dict[str, Callable[..., Any]] = {
-    "test": lambda h, **o: scrub.test(h, **{"draws": 3, **o}),
+    "test": lambda h, **o: scrub.test(h.but(skills="most") if "skills" in o else h, **{"draws": 3, **o}),
     "explain": lambda h, **o: scrub.explain(h, **{"draws": 3, **o}),
     "compare": lambda h, **o: scrub.compare(h, h.but(side=nodes("k").omits("y")), **{"draws": 3, **o}),
     "interchange": lambda h, **o: scrub.interchange(h, **o),
@@ -113,7 +114,16 @@ VERBS: dict[str, Callable[..., Any]] = {
 SAMPLE = {"model": model(2), "rows": 10, "seed": 5}
 PROTOCOL = {"ablation": "zero", "direction": "denoising", "group": "kind", "reference": "most", "level": "edges"}
 GIVEN: dict[str, dict[str, Any]] = {  # verb -> argument -> what it is changed to
-    "test": {**SAMPLE, "draws": 4, "exact": True, "controls": "none", "parts": "none", "explain": False},
+    "test": {
+        **SAMPLE,
+        "draws": 4,
+        "exact": True,
+        "controls": "none",
+        "parts": "none",
+        "explain": False,
+        "stability": True,
+        "skills": True,
+    },
     "explain": {**SAMPLE, "draws": 4, "row": 3},
     "compare": {**SAMPLE, "draws": 4, "exact": True, "controls": "none"},
     "interchange": {**SAMPLE, "draws": 4},

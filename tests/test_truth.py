@@ -115,7 +115,7 @@ def test_what_cancels_is_told_from_what_does_not_matter() -> None:
     case = next(case for case in map(computation, range(20)) if "cancelling pair" in case.features)
     (cut,) = case.rivals.values()
     shares = [
-        scrub.test(told.hypothesis(), rows=40, exact=True, controls="none").recovered.value
+        scrub.test(told.hypothesis(), rows=10, exact=True, controls="none", parts="none").recovered.value
         for told in (cut, cut.but(rest_scope="input"), case.told.but(rest_scope="input"))
     ]
     assert shares[0] == pytest.approx(1)
@@ -144,6 +144,15 @@ def test_the_query_edge_is_what_the_textbook_leaves_out(book: Textbook) -> None:
     assert (asked.names, asked.at, found.names) == (("0.2",), "END", ("1.0",))
     assert "asked" in found.reads["q"]
     assert scrubbed(book.right.told.spot("found", 0, found.without("asked"))).verdict == "refuted"
+
+
+def test_explain_names_the_query_edge_that_the_textbook_forgets(book: Textbook) -> None:
+    """Of the right head. Of the wrong one no rest costs anything, so that nothing is left out: it is superfluous."""
+    found = scrub.explain(book.usual.hypothesis(), rows=48, draws=4)
+    assert "found.q reads head 0.2 @ END, which the claim leaves out: 0.94" in str(found)
+    assert {(one.reader, one.channel, str(one.at)) for one in found.left_out} == {("found", "q", "END")}
+    assert scrub.test(book.usual.hypothesis(), rows=48, draws=4).left_out == found.left_out
+    assert scrub.explain(book.wrong.hypothesis(), rows=48, draws=4).left_out == ()
 
 
 def test_the_page_counts_what_was_missed(book: Textbook) -> None:

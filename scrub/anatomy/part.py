@@ -12,9 +12,9 @@ import numpy as np
 from attrs import field, frozen
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import ORTHOGONAL, RANK
+
 DIRECTIONS, LATENTS = "directions", "latents"
-ORTHOGONAL = 1e-4  # the largest product of unit directions of two subspaces that count as orthogonal
-_RANK = 1e-6  # of the largest singular value: below it a direction is none of its own
 Held = Mapping[str, np.ndarray]
 
 
@@ -76,7 +76,7 @@ def array_digest(arrays: Held) -> str:
 def rank(basis: Float[np.ndarray, "k d"]) -> int:
     """How many independent directions the rows span."""
     values = np.linalg.svd(basis.astype(np.float64), compute_uv=False)
-    return int((values > _RANK * values.max(initial=0)).sum())
+    return int((values > RANK * values.max(initial=0)).sum())
 
 
 def orthonormal(basis: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k d"]:

@@ -25,6 +25,7 @@ class Slot:
 
 
 ALL = Slot("all")
+OTHER = Slot("other positions")  # all that have no name: of what a claim leaves out, no claim can say it
 
 
 def parse_slots(at: str | int | list[str | int] | tuple[str | int, ...]) -> tuple[Slot, ...]:

@@ -1,11 +1,10 @@
-"""What judging and searching are told beside their bench: of whom they speak, and who listens."""
+"""What judging and searching are told beside their bench: of whom they speak."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from scrub.anatomy.names import Component
 
@@ -22,16 +21,3 @@ class Origin:
     provenance: dict[str, Any]
     claimed: frozenset[Component] | None = None
     cautions: tuple[str, ...] = ()
-
-
-def _silent(*_: Any) -> None:
-    """Nobody listens."""
-
-
-@frozen
-class Listener:
-    """`begin` hears of each pass and how many calls it makes, `done` of calls, `ready` of what is known so far."""
-
-    begin: Callable[[str, int], None] = field(default=_silent)
-    done: Callable[[int], None] = field(default=_silent)
-    ready: Callable[[Any], None] | None = None

@@ -13,7 +13,7 @@ from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.claimed import claimed_parts
-from scrub.circuit.files import read_parts, write_parts
+from scrub.circuit.files import read_parts, read_top, write_parts
 from scrub.circuit.universe import Graph, complement, expand, live, output_of
 from scrub.errors import ClaimError, nearest, path_of, some
 from scrub.shown import shown
@@ -69,18 +69,21 @@ class Circuit:
         return cls.from_parts(parse_parts(names, graph))
 
     @classmethod
-    def read(cls, file: str | Path, graph: ModelGraph | None = None) -> Circuit:
+    def read(cls, file: str | Path, graph: ModelGraph | None = None, top: int | None = None) -> Circuit:
         """A circuit from a file of a peer, or of ours: see `scrub.circuit.files`. Raises ClaimError.
 
-        With a computation `graph`, names are its nodes.
+        With a computation `graph`, names are its nodes. Of a file of scores, the `top` parts by absolute score.
         """
-        return cls.of_parts(read_parts(path_of(file, "Circuit.read(file)"), graph))
+        path = path_of(file, "Circuit.read(file)")
+        return cls.of_parts(read_parts(path, graph) if top is None else read_top(path, top, graph))
 
-    def write(self, file: str | Path) -> None:
-        """Write our JSON, which `read` reads back equal. Raises ClaimError when it cannot be written."""
-        write_parts(
-            Parts((*self.nodes, *self.edges), self.roles, self.made_for), path_of(file, "circuit.write(file)")
-        )
+    def write(self, file: str | Path, format: str = "scrub") -> None:
+        """Write our JSON, which `read` reads back equal, or `format="eap-ig"` or `"node-link"`.
+
+        EAP-IG's graph holds edges everywhere and no positions. Raises ClaimError when it cannot be written.
+        """
+        found = Parts((*self.nodes, *self.edges), self.roles, self.made_for)
+        write_parts(found, path_of(file, "circuit.write(file)"), format)
 
     @classmethod
     def from_parts(cls, parts: Iterable[Part]) -> Circuit:

@@ -8,8 +8,9 @@ import numpy as np
 from attrs import evolve, field, frozen
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import EQUIVALENT, EQUIVALENT_METRIC
 from scrub.circuit.arguments import counted
-from scrub.circuit.asked import Listener, Origin
+from scrub.circuit.asked import Origin
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import Completeness, completeness
@@ -23,13 +24,13 @@ from scrub.circuit.significance import Finding, equivalence, independence, wins
 from scrub.circuit.universe import is_input
 from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError
+from scrub.score.listener import Listener
 from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-ROUNDING = 1e-5  # of the distance between model and ablated run: closer than that is equal
 Row = Float[np.ndarray, " row"]
 
 
@@ -141,7 +142,7 @@ def findings(bench: CircuitBench, circuit: Circuit, table: dict[str, Row], rando
     """Better than random circuits, partial necessity, equivalence, independence of the complement."""
     model, own = table["model"], table["circuit"]
     distance = float(np.abs(table["ablated"] - model).mean())
-    tolerance = ROUNDING * max(distance, float(np.abs(model).mean()) * 1e-3)
+    tolerance = EQUIVALENT * max(distance, float(np.abs(model).mean()) * EQUIVALENT_METRIC)
     knocked = bench.scores([circuit], without=True)[0]
     return (
         _better_than_random(bench, circuit, table, tolerance, random),

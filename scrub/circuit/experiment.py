@@ -21,7 +21,7 @@ from scrub.claims.metric import AnyMetric
 from scrub.claims.problems import Problem
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
-from scrub.claims.setting import check_setting, check_tokens
+from scrub.claims.setting import check_arguments, check_setting, check_tokens
 from scrub.claims.text import Tokenizer
 from scrub.claims.wording import OWN, PAIR, REFERENCE
 from scrub.engine.draw import Calls
@@ -123,7 +123,8 @@ def resolve(
         scored=scored, within=group, rest_rows=reference, rest=_RESTS[ends], pair=pair if ends == PAIR else None,
         predicts=predicts, empty="self",  # who lacks partners or reference rows is told below, in other words
     )  # fmt: skip
-    setting, problems = check_setting(options, metric, graph, data, everywhere=False, answered=False)
+    setting, problems = check_setting(options, graph, data, everywhere=False)
+    problems += check_arguments(metric, options, data, answered=False)
     problems = [_in_words(problem, protocol) for problem in problems]
     if isinstance(graph, TransformerGraph):
         problems += check_tokens(metric, data, tokenizer, graph.shape.d_vocab, graph.shape.n_ctx)

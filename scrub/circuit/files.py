@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from scrub.anatomy.edges import Parts
 from scrub.anatomy.graphs import ModelGraph
-from scrub.circuit.formats import formats, tried
+from scrub.circuit.formats import Format, Scores, formats, tried
 from scrub.circuit.formats.entries import Entry
 from scrub.errors import ClaimError, some
 
+Take = Callable[[Format, Any, ModelGraph | None], Any]  # the parts of what a form reads, or their scores
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin")
 _BINARY = (b"\x80", b"PK\x03\x04", b"\x1f\x8b")  # pickle, torch's archive, gzip
 _NO_PICKLES = (
@@ -35,7 +36,7 @@ def read_parts(file: Path, graph: ModelGraph | None = None) -> Parts:
     """
     text = _text(Path(file))
     try:
-        found = _parts(text, graph)
+        found: Parts = _read(text, graph, _parts_of)
         texts = (*found.listed, *dict(found.roles), *dict(found.made_for))
         "".join(map(str, texts)).encode()
     except ClaimError as error:
@@ -47,12 +48,46 @@ def read_parts(file: Path, graph: ModelGraph | None = None) -> Parts:
     return found
 
 
-def write_parts(parts: Parts, file: Path) -> None:
-    """Write our JSON, which `read_parts` reads back equal. Raises ClaimError when it cannot be written."""
+def read_scores(file: Path, graph: ModelGraph | None = None) -> Scores:
+    """The parts in a file with their scores, in its order. Raises ClaimError as `read_parts`, and for none."""
+    text = _text(Path(file))
+    try:
+        return _read(text, graph, _scores_of)
+    except ClaimError as error:
+        raise ClaimError(f"{file}: {error}") from None
+
+
+def read_top(file: Path, top: int, graph: ModelGraph | None = None) -> Parts:
+    """The `top` parts of a file of scores, by absolute score, ties in the order of parts. Raises ClaimError."""
+    found = read_scores(file, graph)
+    if isinstance(top, bool) or not 1 <= top <= len(found):
+        raise ClaimError(f"{file}: top {top}: it has scores of {len(found)} parts; take 1 to {len(found)} of them.")
+    ordered = sorted(found, key=lambda scored: (-abs(scored[1]), scored[0]))
+    return Parts(tuple(part for part, _ in ordered[:top]))
+
+
+def _parts_of(form: Format, found: Any, graph: ModelGraph | None) -> Parts:
+    return form.parts(found, graph)
+
+
+def _scores_of(form: Format, found: Any, graph: ModelGraph | None) -> Scores:
+    if form.scores is None:
+        having = "\n  ".join(one.example for one in formats() if one.scores)
+        raise ClaimError(f"it has no scores: it is read as {form.example}. Scores are in\n  {having}")
+    return form.scores(found, graph)
+
+
+def write_parts(parts: Parts, file: Path, format: str = "scrub") -> None:
+    """Write our JSON, which `read_parts` reads back equal, or another form by its name.
+
+    Raises ClaimError when it cannot be written, or not in that form.
+    """
     if not parts.listed:
         raise ClaimError(f"{file}: an empty circuit is not written, because none is read.")
-    writes = next(form.writes for form in formats() if form.writes)
-    text = json.dumps(writes(parts), indent=1, ensure_ascii=False) + "\n"
+    writes = {form.name: form.writes for form in formats() if form.writes}
+    if format not in writes:
+        raise ClaimError(f"format={format!r} is not written; these are: {', '.join(map(repr, writes))}.")
+    text = json.dumps(writes[format](parts), indent=1, ensure_ascii=False) + "\n"
     try:
         Path(file).write_text(text, encoding="utf-8")
     except OSError as error:
@@ -74,18 +109,18 @@ def _text(file: Path) -> str:
         raise ClaimError(f"{file}: this is no text. A circuit is read from names or JSON; {_known()}") from None
 
 
-def _parts(text: str, graph: ModelGraph | None) -> Parts:
+def _read(text: str, graph: ModelGraph | None, take: Take) -> Any:
     data, problem = _data(text)
     if isinstance(data, dict):
-        return _of_object(data, graph)  # pyright: ignore[reportUnknownArgumentType]
+        return _of_object(data, graph, take)  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(data, list | tuple | set):
-        return _of_entries(_listed(data), graph)  # pyright: ignore[reportUnknownArgumentType]
+        return _of_entries(_listed(data), graph, take)  # pyright: ignore[reportUnknownArgumentType]
     if data is not None or (text.lstrip().startswith("{") and not _braced(text, graph)):
         raise ClaimError(f"{_unknown(repr(text.strip()[:90]))}{problem}")
     lines = [(i, line.partition("#")[0].strip()) for i, line in enumerate(text.splitlines(), start=1)]
     entries = [Entry(f"line {i}", _line(line)) for i, line in lines if line.strip("[](){},")]
     try:
-        return _of_entries(entries, graph)
+        return _of_entries(entries, graph, take)
     except ClaimError as error:
         raise ClaimError(f"{error}{problem}") from None
 
@@ -117,12 +152,12 @@ def _line(text: str) -> Any:
         return text
 
 
-def _of_object(data: Mapping[Any, Any], graph: ModelGraph | None) -> Parts:
+def _of_object(data: Mapping[Any, Any], graph: ModelGraph | None, take: Take) -> Any:
     for form in tried(whole=True):
         if form.looks(data, graph):
-            return form.parts(data, graph)
+            return take(form, data, graph)
     if data and all(isinstance(key, tuple) for key in data):  # a printed dictionary of edges
-        return _of_entries(_listed(list(data.items())), graph)
+        return _of_entries(_listed(list(data.items())), graph, take)
     raise ClaimError(_unknown(f"an object with the keys {some(map(repr, data), 5)}" if data else "{}"))
 
 
@@ -131,11 +166,11 @@ def _listed(data: Any) -> list[Entry]:
     return [Entry(f"entry {i}", value) for i, value in enumerate([data] if one else data, start=1)]
 
 
-def _of_entries(entries: list[Entry], graph: ModelGraph | None) -> Parts:
+def _of_entries(entries: list[Entry], graph: ModelGraph | None, take: Take) -> Any:
     """All entries are read in the one form that the first recognizable entry has."""
     for entry, form in product(entries, tried(whole=False)):
         if form.looks(entry.value, graph):
-            return form.parts(entries, graph)
+            return take(form, entries, graph)
     if entries:
         raise ClaimError(_unknown(str(entries[0])))
     return Parts()

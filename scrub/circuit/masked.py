@@ -85,6 +85,7 @@ def run_masked(
     Exact: norms, patterns and MLPs are recomputed on the one stream of each circuit.
     """
     size = (masks.circuits, *masks.shape)
+    # Layers before the first that anything is ablated in are the same for every circuit: their stream is given.
     if first == 0:
         embed = torch.where(masks.of(EMBED)[..., None], start.embed, frozen.embed)
         x = embed + torch.where(masks.of(POS)[..., None], start.pos, frozen.pos)
@@ -108,6 +109,7 @@ def run_masked(
 def _heads(
     layer: int, z: Float[Tensor, "circuit row t h dh"], masks: Masks, start: Values, frozen: Values
 ) -> Float[Tensor, "circuit row t h dh"]:
+    # All heads in one `where`; head by head only where one holds its start's value.
     if not any(component.layer == layer for component, _ in masks.held):
         return torch.where(masks.heads(layer, z.shape[-2])[..., None], z, frozen.z[layer])
     found = [

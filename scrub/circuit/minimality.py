@@ -13,6 +13,7 @@ import numpy as np
 from attrs import field, frozen
 
 from scrub.anatomy.edges import Part
+from scrub.anatomy.tolerances import AS_NECESSARY, AS_NECESSARY_ZERO
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import halves, sorted_parts
@@ -98,7 +99,7 @@ def minimality(bench: CircuitBench, circuit: Circuit, random: int = 100) -> tupl
     found = search.effects([(own, part) for part in circuit.parts], contexts)
     others = others_of(bench, circuit, random)
     rivals = [effect for effect, _ in search.effects([(own | {part}, part) for part in others], contexts)]
-    tolerance = 1e-9 + 1e-6 * abs(search.means([own], measured=True)[0])
+    tolerance = AS_NECESSARY_ZERO + AS_NECESSARY * abs(search.means([own], measured=True)[0])
     tests = [_tested(effect, rivals, tolerance) for effect, _ in found]
     names, reason = circuit.names(), "" if rivals else why_alone(circuit, bench.experiment.graph)
     return tuple(

@@ -9,20 +9,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import floor, isnan
+from pathlib import Path
 from typing import Any, SupportsFloat
 
 from attrs import field, frozen
 
 from scrub.anatomy.edges import Edge, Node, Part, parse_part
 from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.tolerances import NO_CURVE, WHOLE
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import COMPONENTS, EDGES, Circuit
+from scrub.circuit.files import read_scores
 from scrub.circuit.universe import every_edge, free_writers, slots_in
 from scrub.claims.plain import as_dict
-from scrub.errors import ClaimError, some
+from scrub.errors import ClaimError, path_of, some
 
 MIB = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # shares of all parts
-ROUNDING = 1e-6  # of the mean metric: F(M) and F(0) that are closer than that are equal
 
 
 def _floats(scores: Iterable[tuple[Part, SupportsFloat]]) -> tuple[tuple[Part, float], ...]:
@@ -55,6 +57,11 @@ class PartRanking:
     def of(cls, scores: Mapping[Any, SupportsFloat], graph: ModelGraph | None = None) -> PartRanking:
         """From a dict; keys are parts or names, `{"embed -> 0.1.v": 0.3}`; each part of a name gets its score."""
         return cls((part, score) for key, score in scores.items() for part in _parts(key, graph))
+
+    @classmethod
+    def read(cls, file: str | Path, graph: ModelGraph | None = None) -> PartRanking:
+        """From a file of scores: MIB's importances, auto-circuit's, a table. Raises ClaimError."""
+        return cls(read_scores(path_of(file, "PartRanking.read(file)"), graph))
 
     @property
     def level(self) -> str:
@@ -138,6 +145,32 @@ class Curve:
         )
 
 
+@frozen
+class Areas:
+    """CPR of a ranking by signed scores and CMD by absolute ones, each with its curve."""
+
+    signed: Curve
+    absolute: Curve
+    provenance: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+
+    @property
+    def cpr(self) -> float | None:
+        """The circuit performance ratio, by signed scores. None where undefined."""
+        return self.signed.cpr
+
+    @property
+    def cmd(self) -> float | None:
+        """The circuit-model distance, by absolute scores; 0 is best. None where undefined."""
+        return self.absolute.cmd
+
+    def to_dict(self) -> dict[str, Any]:
+        curves = {"signed": self.signed.to_dict(), "absolute": self.absolute.to_dict()}
+        return {"cpr": self.cpr, "cmd": self.cmd, **curves, "provenance": self.provenance}
+
+    def __str__(self) -> str:
+        return f"{self.signed}\n{self.absolute}"
+
+
 def _area(points: Sequence[tuple[float, float | None]]) -> float | None:
     """By trapezoids, on linear shares."""
     total = 0.0
@@ -163,13 +196,13 @@ def cpr_cmd(
     experiment, graph = bench.experiment, bench.experiment.graph
     ranking.circuit.checked(graph)
     everything = _universe(bench, ranking)
-    wanted = [floor(share * len(everything) + 1e-9) for share in shares]
+    wanted = [floor(share * len(everything) + WHOLE) for share in shares]
     best = ranking.ordered(absolute)
     circuits = [Circuit.from_parts(best[:n]).pruned_in(graph, bench.passed, experiment.output) for n in wanted]
     distinct = list(dict.fromkeys([Circuit(), *circuits]))
     known = dict(zip(distinct, bench.scores(distinct).mean(1), strict=True))
     model, ablated = float(bench.model_scores.mean()), float(known[Circuit()])
-    room = model - ablated if abs(model - ablated) > ROUNDING * max(abs(model), abs(ablated)) else None
+    room = model - ablated if abs(model - ablated) > NO_CURVE * max(abs(model), abs(ablated)) else None
     points = [
         CurvePoint(
             share, number, len(circuit), None if room is None else (float(known[circuit]) - ablated) / room + 0.0

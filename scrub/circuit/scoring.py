@@ -12,7 +12,7 @@ from scrub.circuit.experiment import Experiment
 from scrub.claims.metric import AnyMetric, Metric, NamedMetric, predicted
 from scrub.metrics import Arguments, check_width
 from scrub.model.weights import Transformer
-from scrub.score.measure import Rows, on_streams, on_values
+from scrub.score.measure import MetricOnData, Rows, on_streams, on_values
 from scrub.score.metrics import Numbers, finite
 
 
@@ -30,11 +30,11 @@ class Scorer:
 
         Raises MetricError where it is no number.
         """
-        data, arguments = self.experiment.data, self._arguments(metric)
+        measure = MetricOnData(metric, self.experiment.data, self._arguments(metric))
         if self.model is None:
-            found = on_values(metric, data, arguments, list(outputs), rows, lambda: list(own()))
+            found = on_values(measure, list(outputs), rows, lambda: list(own()))
         else:
-            found = on_streams(self.model, metric, data, arguments, outputs, rows, lambda part: own()[part])
+            found = on_streams(self.model, measure, outputs, rows, lambda part: own()[part])
         return finite(found, rows, "in a run of a circuit")
 
     def _arguments(self, metric: AnyMetric) -> Arguments:

@@ -14,6 +14,7 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import KERNEL, SAME_HSIC
 from scrub.claims.plain import as_dict
 from scrub.errors import MetricError, ScrubError, some
 from scrub.score.paired import holm as holm
@@ -22,8 +23,6 @@ LEVEL = 0.05
 MOST_ROWS = 500  # that a test of independence takes
 POWER_ROWS, POWER_RUNS, POWER_PERMUTATIONS, CORRELATION = 200, 100, 100, 0.5
 AT_ONCE = 100  # permutations
-PRECISION = 1e-12  # of a kernel's entries; HSIC is about 1 / rows when nothing depends on anything
-SAME = 1e-10  # statistics closer than that are equal: only rounding sets them apart
 
 
 @frozen
@@ -174,13 +173,14 @@ def dependence(
     if not len(a) or min(np.ptp(a), np.ptp(b)) <= tolerance:
         return 0.0, 1.0
     left, right = _kernel_factor(a), _kernel_factor(b)
+    # tr(KHLH) = |F' H G|^2 for K = FF', L = GG', and H is a projection: on one side it does all.
     left = left - left.mean(0)  # centring one of the two is enough
     observed = float(((left.T @ right) ** 2).sum()) / len(a) ** 2
     as_large = 0
     for start in range(0, permutations, AT_ONCE):
         order = np.tile(np.arange(len(a)), (min(AT_ONCE, permutations - start), 1))
         permuted = (np.matmul(left.T, right[rng.permuted(order, axis=1)]) ** 2).sum((1, 2)) / len(a) ** 2
-        as_large += int((permuted >= observed - SAME).sum())
+        as_large += int((permuted >= observed - SAME_HSIC).sum())
     return observed, (1 + as_large) / (1 + permutations)
 
 
@@ -196,15 +196,16 @@ def enough(tests: int = 1, q: float = 0.9, level: float = LEVEL) -> int:
 
 
 def _kernel_factor(values: Float[np.ndarray, " row"]) -> Float[np.ndarray, "row rank"]:
-    """F with F F' = the Gaussian kernel matrix of one variable: a Cholesky factor, pivoted, cut at `PRECISION`.
+    """F with F F' = the Gaussian kernel matrix of one variable: a Cholesky factor, pivoted, cut at `KERNEL`.
 
     Some twenty columns do for smooth variables, and a permutation then costs a small product of matrices.
     """
     values = np.asarray(values, dtype=np.float64)
     distances = np.abs(values[:, None] - values)[np.triu_indices(len(values), 1)]
+    # Where most rows are alike the median is 0, and a kernel of width 0 would call all others unlike.
     width = float(np.median(distances)) or float(np.median(distances[distances > 0]))
     rest, factor = np.ones(len(values)), np.empty((len(values), 0))
-    while rest.max() > PRECISION:
+    while rest.max() > KERNEL:
         pivot = int(rest.argmax())
         kernel = np.exp(-(((values - values[pivot]) / width) ** 2) / 2)
         column = (kernel - factor @ factor[pivot]) / np.sqrt(rest[pivot])

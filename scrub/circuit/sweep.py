@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-Row = Float[np.ndarray, " row"]
 _SENDERS = r"[^\W\d_]+ \d+(?:-\d+)?(?![\w.])|[^\s,]+"  # 'heads 0-3' is one, '9.9 9.6' are two
 _KINDS = ("heads", "mlps", "attn", "resid", "embed", "all")
 

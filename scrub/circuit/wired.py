@@ -63,6 +63,8 @@ class Deltas:
         )
         whole = like.new_empty(*size, count + 1 if anywhere else 0, like.shape[-1])
         last = like.new_empty(places.size, len(everywhere) - count, like.shape[-1])
+        # Positions at which the same named slots lie are of one kind: weights are made for each kind, not each
+        # position.
         bits = torch.zeros(size, dtype=torch.int64, device=like.device)
         for bit, slot in enumerate(wiring.slots):
             bits[torch.arange(places.size, device=like.device), places.slots[slot]] += 1 << bit
@@ -116,6 +118,8 @@ class Deltas:
         found = weight @ self.whole[:, :, : weight.shape[-1]]
         if any(not self.everywhere[n] for column in columns for n, _ in column):
             batch = torch.arange(self.places.size, device=found.device)
+            # Copies that are needed at the answer alone are added there: at every position they would be as large as
+            # `whole`.
             found[batch, self.places.answer] += self._at_answer(columns, False)
         return found
 
@@ -176,6 +180,7 @@ class WiringRun:
         heads, mlps = self.at.get(("z", layer), []), self.at.get(("mlp_out", layer), [])
         enters = self.at.get(("attn_out", layer), [])
         known = self.frozen.resid
+        # Nothing of this layer is copied: its frozen stream is known, and no copy's delta depends on it.
         if known and not heads and not mlps and not enters:
             return known[layer + 1]
         self.deltas.base(base)
@@ -188,6 +193,7 @@ class WiringRun:
         if known:
             self._mlps(layer, block, self.frozen.mid[layer], mlps, streams, enters or heads)
             return known[layer + 1]
+        # Where the frozen streams were not kept, they are made again from the writers that were.
         after = after_attention(block, base, write(block.attn, self.frozen.z[layer]))
         self._mlps(layer, block, mlp_reads(block, base, after), mlps, streams, enters or heads)
         return after + self.frozen.mlp[layer]
@@ -281,6 +287,7 @@ class WiringRun:
         if not mlps:
             return
         row, answer = self.places.row, self.places.answer
+        # The next line overwrites the frozen stream that `streams` contain: it is taken out of them again below.
         before = self.deltas.whole[:, :, 0].clone() if self.deltas.copied else None
         self.deltas.base(mid)
         for everywhere in (True, False):

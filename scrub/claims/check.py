@@ -23,9 +23,10 @@ from scrub.claims.placement import Placement, place, sites_of, structure
 from scrub.claims.problems import Problem, collecting, innermost, located
 from scrub.claims.resolved import Claim
 from scrub.claims.seen import Seen, leave_out, seen_warnings, too_few_left
-from scrub.claims.setting import Setting, check_setting, check_tokens
+from scrub.claims.setting import Setting, check_arguments, check_setting, check_tokens
 from scrub.claims.sites import Place, Site
 from scrub.claims.size import too_large
+from scrub.claims.skills import check_skills
 from scrub.claims.spare import unknown_spare
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, canonical, equal
@@ -111,8 +112,9 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
         everywhere = placement is not None and any(
             ALL in s.site.at for p in placement.placed.values() for s in p.sites
         )
-        setting, wrong = check_setting(hypothesis.options, metric, subject.graph, data, everywhere)
-        problems += wrong
+        setting, wrong = check_setting(hypothesis.options, subject.graph, data, everywhere)
+        problems += [*wrong, *check_arguments(metric, hypothesis.options, data)]
+        problems += check_skills(hypothesis.options, data, setting.scored)
         if subject.vocabulary is not None and subject.context is not None:
             problems += check_tokens(metric, data, subject.tokenizer, subject.vocabulary, subject.context)
     values, wrong = run_story(hypothesis.story, placement, data)
@@ -121,15 +123,30 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
     problems += wrong
     if placement is not None and not _structural(problems):
         problems += too_large(placement)
-    return _conclude(hypothesis, subject, data, problems, metric, placement, passed, setting, values, seen, holding)
+    return _conclude(
+        _Draft(hypothesis, subject, data, seen, metric, placement, passed, setting, values, holding), problems
+    )
 
 
-def _conclude(
-    hypothesis: Hypothesis, subject: Subject, data: Dataset, problems: list[Problem],
-    metric: AnyMetric | None, placement: Placement | None, passed: frozenset[Component],
-    setting: Setting | None, values: dict[str, tuple[Value, ...]], seen: Seen,
-    holding: Mapping[Where, HeldSite],
-) -> Checked:  # fmt: skip
+@frozen(eq=False)
+class _Draft:
+    """What a check knows of a claim; `None` is what was too wrong to be known."""
+
+    hypothesis: Hypothesis
+    subject: Subject
+    data: Dataset
+    seen: Seen
+    metric: AnyMetric | None
+    placement: Placement | None
+    passed: frozenset[Component]
+    setting: Setting | None
+    values: dict[str, tuple[Value, ...]]
+    holding: Mapping[Where, HeldSite]
+
+
+def _conclude(draft: _Draft, problems: list[Problem]) -> Checked:
+    hypothesis, graph, data, values = draft.hypothesis, draft.subject.graph, draft.data, draft.values
+    metric, placement, setting = draft.metric, draft.placement, draft.setting
     shown = tuple(located(problems, hypothesis.title, hypothesis.file, hypothesis.line))
     outputs = hypothesis.story.outputs()
     output = placement.output if placement else outputs[0] if len(outputs) == 1 else ""
@@ -139,13 +156,13 @@ def _conclude(
     if structural or metric is None or placement is None or setting is None:
         return Checked(hypothesis, shown, (), accuracy)  # warnings speak of claims that are sound
     warned = warnings_of(hypothesis, placement, values, accuracy)
-    warned += (*seen_warnings(seen, int(scored.sum())), *data.origin.notes)
-    warned += tuple(unvaried(placement, subject.graph, data, setting))
-    if subject.graph.sequence:
-        warned += tuple(token_warnings(metric, data, subject.tokenizer, placement.answer))
+    warned += (*seen_warnings(draft.seen, int(scored.sum())), *data.origin.notes)
+    warned += tuple(unvaried(placement, graph, data, setting))
+    if graph.sequence:
+        warned += tuple(token_warnings(metric, data, draft.subject.tokenizer, placement.answer))
     claim = Claim(
-        hypothesis, subject.graph, data, placement, passed, metric, values,
-        setting.stratum, setting.scored, setting.rest_from, setting.pair, accuracy, warned, seen, holding,
+        hypothesis, graph, data, placement, draft.passed, metric, values,
+        setting.stratum, setting.scored, setting.rest_from, setting.pair, accuracy, warned, draft.seen, draft.holding,
     )  # fmt: skip
     return Checked(hypothesis, shown, warned, accuracy, claim)
 
@@ -230,7 +247,7 @@ def _columns(story: Interpretation, graph: ModelGraph, data: Dataset) -> Iterato
     """Columns that the story or the model's inputs read, and variables that hide a column."""
     if not len(data):
         return
-    known = [*story.variables, *data.columns]
+    known = [*story.variables, *data.readable]
     for name, variable in story.variables.items():
         if name in data.columns:
             found = "a variable is named like a column of the data."
@@ -278,7 +295,7 @@ def run_story(
     """Every variable's value, and every placed column's, on all rows; what follows a failure is left out."""
     if story.cycle():
         return {}, []
-    full = [name for name in data.columns if not data.lacking(name)]
+    full = [name for name in data.readable if not data.lacking(name)]
     known: dict[str, list[Any]] = {name: data.column(name) for name in full}
     values: dict[str, tuple[Value, ...]] = {}
     problems: list[Problem] = []

@@ -10,57 +10,35 @@ Rows for a computation graph have columns alone: every input node is read from t
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from attrs import evolve, field, frozen
 
-from scrub.anatomy.positions import ALL, Slot, locate
-from scrub.claims.content import fit, shown, stable
-from scrub.claims.plain import RepeatedKeyError, distinct
-from scrub.claims.text import Marked, Tokenizer, bos_note, mark, open_tokenizer, said, tokenize
+from scrub.anatomy.positions import Slot, locate
+from scrub.claims.data.drafts import Spelling, rows_of
+from scrub.claims.data.files import RawRow, csv_records, json_lines, json_records, text_of
+from scrub.claims.data.layout import Layout, LayoutWords, made_of
+from scrub.claims.data.pairs import Pairs, PairWords, pair_rows
+from scrub.claims.data.row import Row, parsed_rows, told
+from scrub.claims.data.tables import frame_of, frame_records, mapping_records
+from scrub.claims.data.templates import Templates, TemplateWords, template_rows
+from scrub.claims.data.texts import text_drafts
+from scrub.claims.data.vocab import Vocab, read_vocab
+from scrub.claims.data.written import written
+from scrub.claims.text import Tokenizer
 from scrub.claims.values import fixed
-from scrub.errors import DataError, did_you_mean, row_errors, some
+from scrub.errors import DataError, did_you_mean, some
 
 if TYPE_CHECKING:  # a check need not wait for its import
+    import pandas as pd
     from jaxtyping import Int, UInt64
 
-_KEYS = ("tokens", "positions", "columns")
-MOST = 2**63  # no vocabulary has as many tokens, and no array holds more
-BATCHED = "a row is its own tokens without padding: tokens=[t for t, m in zip(input_ids, attention_mask) if m]."
-
-
-@frozen
-class Row:
-    """One example. `positions` are indices into `tokens`; a computation graph's row has no tokens."""
-
-    tokens: tuple[int, ...]
-    positions: dict[str, int]
-    columns: dict[str, Any]
-
-    @property
-    def digest(self) -> bytes:
-        """Sixteen bytes that depend on the model's inputs, the named positions and the columns alone.
-
-        What a column holds is told by its content (`scrub.claims.content`). Raises ValueError for what has none.
-        """
-        text = stable((self.tokens, self.positions, self.columns))
-        return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-    @property
-    def input_digest(self) -> str:
-        """Sixteen hex characters that identify the model's input: the tokens alone, or without tokens the columns.
-
-        Columns and positions that are added to a row of tokens leave it as it is.
-        """
-        text = stable(self.tokens or self.columns)
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+LENGTH = "length"
 
 
 def _rows(rows: Any) -> tuple[Row, ...]:
@@ -72,6 +50,10 @@ def _rows(rows: Any) -> tuple[Row, ...]:
     return listed
 
 
+def _vocab(given: Any) -> Vocab | None:
+    return None if given is None else read_vocab(given)
+
+
 @frozen(slots=False, eq=False)
 class Dataset:
     """A tuple of rows. Everything derived from them is computed once and kept; nothing of it can be written to.
@@ -79,66 +61,42 @@ class Dataset:
     Where rows were taken from a larger data set, that is `whole`, and `numbers` are theirs in it: row numbers that
     stand in a column (partners) count the rows of `whole`. `notes` are what was noticed as the rows were made;
     checks of claims tell them.
+
+    `vocab` gives words for ids, for a model that comes without a tokenizer: a list (the place is the id), a mapping
+    from words to ids, or a file of either (JSON, or one token a line). Tables and pictures print its words, columns
+    that hold a word mean its id, and a frozen claim carries it. It is no part of the digest.
+
+    `length`, the number of a row's tokens, is a column of all rows of tokens, and part of no digest; a column
+    of that name that the rows have themselves stands as it is.
     """
 
     rows: tuple[Row, ...] = field(converter=_rows)
     whole: Dataset | None = field(default=None, kw_only=True, repr=False)
     numbers: Int[np.ndarray, " row"] | None = field(default=None, kw_only=True, repr=False)
     notes: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
+    vocab: Vocab | None = field(default=None, converter=_vocab, kw_only=True, repr=False)
     # kept by slot, for these rows
     _located: dict[Slot, Int[np.ndarray, " row"]] = field(factory=dict, init=False, repr=False)
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Dataset:
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, vocab: Any = None) -> Dataset:
         """Rows from Python: each a mapping with `tokens`, `positions` and `columns`.
 
-        Positions count from 0, negative ones from the row's end. Raises DataError with every problem found,
-        row numbers included.
+        Positions count from 0, negative ones from the row's end. `vocab` gives words for ids. Raises DataError with
+        every problem found, row numbers included.
         """
         if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
             raise DataError(f"from_rows takes a list of rows, each a mapping, found {type(rows).__name__}.")
-        found: list[Row] = []
-        problems: list[tuple[int, str]] = []
-        for number, raw in enumerate(rows):
-            row, wrong = _parse_row(raw)
-            found.append(row)
-            problems += [(number, problem) for problem in wrong]
-        if problems:
-            raise DataError(row_errors(problems))
-        if len({bool(row.tokens) for row in found}) > 1:
-            without = [i for i, row in enumerate(found) if not row.tokens]
-            raise DataError(f"rows {some(without)} have no tokens, the others have.")
-        return cls(found)
+        return cls(parsed_rows(enumerate(rows)), vocab=vocab)
 
     @classmethod
-    def from_jsonl(cls, path: str | Path) -> Dataset:
-        """Rows from a file with one JSON object a line, with the keys of `from_rows`. Raises DataError."""
-        rows: list[Any] = []
-        if not isinstance(path, str | Path):
-            raise DataError(f"from_jsonl takes the path of a file, found {path!r}.")
-        try:
-            lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-        except UnicodeDecodeError:
-            raise DataError(f"{path} cannot be read: it is no text in UTF-8.") from None
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                rows.append(json.loads(line, object_pairs_hook=distinct))
-            except RepeatedKeyError as error:
-                raise DataError(f"{path}:{number}: {error}") from None
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path}:{number}: no JSON object: {error.msg}.") from None
-            except ValueError:  # the one other thing that the library refuses
-                raise DataError(f"{path}:{number}: an integer of more than 4,300 digits: write it as text.") from None
-            except RecursionError:
-                raise DataError(f"{path}:{number}: the row is nested too deeply to be read.") from None
-        try:
-            return cls.from_rows(rows)
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from None
+    def from_jsonl(cls, path: str | Path, *, vocab: Any = None) -> Dataset:
+        """Rows from a file with one JSON object a line, with the keys of `from_rows`.
+
+        Raises DataError with every line that is wrong.
+        """
+        records = json_lines(path, text_of(path, "from_jsonl"))
+        return cls(parsed_rows(((r.place, r.values) for r in records), f"{path}:"), vocab=vocab)
 
     @classmethod
     def from_text(
@@ -147,38 +105,123 @@ class Dataset:
         *,
         tokenizer: Tokenizer | str | Path,
         columns: Mapping[str, Sequence[Any]] | None = None,
+        positions: Mapping[str, Any] | None = None,
         bos: bool | None = None,
     ) -> Dataset:
         """Rows from texts with marks: `"When{IO| Mary} and{S1| John} left"` names each span's last token.
 
-        `columns` gives a list of values for each column. `bos=True` begins each text with the tokenizer's token
-        for that; unsaid, none is added, and checks tell where the tokenizer would by default. No other special
-        tokens are added. Raises DataError when a mark splits a token or a column has the wrong length.
+        `columns` gives a list of values for each column. `positions` names positions beside the marks: an index
+        (negative from the end), `{"find": " Mary", "occurrence": 2}`, or `{"column": "io"}`, where that row's value
+        stands. `bos=True` begins each text with the tokenizer's token for that; unsaid, none is added, and checks
+        tell where the tokenizer would by default. No other special tokens are added. Raises DataError when a mark
+        splits a token, a column has the wrong length, or what is looked for is not there.
         """
-        if isinstance(texts, str):
-            raise DataError("from_text takes a list of texts, found a single string.")
-        if not isinstance(texts, Iterable):
-            raise DataError(f"from_text takes a list of texts, found {type(texts).__name__}.")
-        texts = list(texts)
-        if wrong := [(i, text) for i, text in enumerate(texts) if not isinstance(text, str)]:
-            raise DataError(f"text {wrong[0][0]}: {wrong[0][1]!r} is no text.")
-        for number, text in enumerate(texts):
-            with _told(f"text {number}: "):
-                fit(text)
-        _lists(columns)
-        marked = [mark(text, number) for number, text in enumerate(texts)]
-        lengths = {name: len(values) for name, values in (columns or {}).items() if len(values) != len(texts)}
-        if lengths:
-            raise DataError(
-                f"{len(texts)} texts, but " + ", ".join(f"column {n!r} has {k} values" for n, k in lengths.items())
-            )
-        used = open_tokenizer(tokenizer)
-        found = tokenize(marked, used, said(bos))
-        made = cls.from_rows(
-            {"tokens": tokens, "positions": positions, "columns": _row_of(columns, number)}
-            for number, (tokens, positions) in enumerate(found)
-        )
-        return made if bos is not None else evolve(made, notes=bos_note(found, used))
+        made = rows_of(text_drafts(texts, columns, positions), Spelling(tokenizer, bos, what="text"))
+        return cls(made.rows, notes=made.notes)
+
+    @classmethod
+    def from_pairs(
+        cls, clean: Sequence[Any], corrupt: Sequence[Any], answer: Sequence[Any], wrong: Sequence[Any] | None = None,
+        **words: Unpack[PairWords],
+    ) -> Dataset:  # fmt: skip
+        """Rows from pairs of prompts: clean row 0, its partner 1, clean row 2 ...
+
+        `clean` and `corrupt` are lists of texts (with marks, and a `tokenizer`) or of lists of token ids. Columns are
+        `answer` and `wrong` (texts, ids, or tuples of several answers), exchanged on the partner, whose right answer
+        `wrong` is (`symmetric=False`: they stand as they are); `pair`, the partner's row number, as `pair=` reads it;
+        `is_clean`, as `scored=` reads it. A story that reads them calls its output something else.
+
+        More words: `columns` (lists with a value for each pair), `corrupt_columns` (those that differ on partners),
+        `tokenizer`, `positions` and `bos` as for `from_text`, `vocab`. Raises DataError with all problems.
+        """
+        made, vocab = pair_rows(Pairs(clean, corrupt, answer, wrong), words)
+        return cls(made.rows, notes=made.notes, vocab=vocab)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, **words: Unpack[LayoutWords]) -> Dataset:
+        """Rows from a pandas table, one a line; a cell without a value (NaN, NA) is no column of its row.
+
+        The words are the same for all readers, and `docs/data.md` and `scrub.claims.data.layout.Layout` say what they
+        mean: `text`, `tokens`, `columns`, `positions`, `partner`, `partner_columns`, `tokenizer`, `bos`, `marks`,
+        `vocab`. Without them it reads what `frame()` wrote. Raises DataError with all problems, by row.
+        """
+        return cls._read(frame_records(frame), "from_frame", words)
+
+    @classmethod
+    def from_csv(cls, path: str | Path, **words: Unpack[LayoutWords]) -> Dataset:
+        """Rows from a file of comma-separated values (`.tsv`: tabs) with a header. Words as for `from_frame`.
+
+        Cells are text, of columns with nothing but True and False bools; numbers are converted where that is said,
+        `columns={"n": lambda row: int(row["n"])}`. Raises DataError with all problems, by line.
+        """
+        return cls._read(csv_records(path), "from_csv", words, f"{path}:")
+
+    @classmethod
+    def from_json(cls, path: str | Path, **words: Unpack[LayoutWords]) -> Dataset:
+        """Rows from a file of JSON: an array of objects, an object with one such array, or an object a line.
+
+        Words as for `from_frame`; without them it reads what `to_jsonl` wrote, and the same with `text` (and a
+        `tokenizer`) instead of `tokens`. Raises DataError with all problems, by line.
+        """
+        return cls._read(json_records(path), "from_json", words, f"{path}:")
+
+    @classmethod
+    def from_hf(cls, dataset: Iterable[Mapping[str, Any]], **words: Unpack[LayoutWords]) -> Dataset:
+        """Rows from a loaded data set of the library `datasets` (one split), or from whatever yields mappings.
+
+        Nothing is downloaded, and `datasets` need not be there. Words as for `from_frame`. Raises
+        DataError with all problems, by row.
+        """
+        return cls._read(mapping_records(dataset), "from_hf", words)
+
+    @classmethod
+    def from_templates(
+        cls, templates: Sequence[str], slots: Mapping[str, Any], n: int, *, seed: int = 0,
+        **words: Unpack[TemplateWords],
+    ) -> Dataset:  # fmt: skip
+        """`n` prompts from templates with slots in square brackets: `"When{IO|[io]} and{S1|[s]} left,{S2|[s]} gave"`.
+
+        `slots` gives each slot its list of words (a leading space belongs to the word), or the name of the slot whose
+        word it repeats. Slots that share a list take different words of it. Marks name positions, as in `from_text`.
+        Columns are every slot's word and `template`, a number; `columns` adds others, a slot, a template such as
+        `"{io}"`, or a function of the row's words. `balance="answer"` makes every value of a column (or of several)
+        equally frequent, to one row.
+
+        `redraw="s2"` gives each row a counterpart, its next row: the same template and words, except that these slots
+        take new words, unlike any other of their list in either row. Its columns are `pair`, the other's row number,
+        `is_clean`, and `is_abc` (or what `counterpart=` says), true on counterparts.
+
+        Draws depend on the seed, the row's number and the slot's name alone: the first rows of more are the same, in
+        whatever order slots are given. More words: `tokenizer`, `positions` and `bos` as for `from_text`. Raises
+        DataError with all problems.
+        """
+        made = template_rows(Templates.of(templates, slots), n, seed, words)
+        return cls(made.rows, notes=made.notes)
+
+    @classmethod
+    def _read(cls, records: Sequence[RawRow], reader: str, words: Mapping[str, Any], what: str = "row") -> Dataset:
+        layout = Layout.of(reader, words)
+        made = made_of(records, layout, what)
+        return cls(made.rows, notes=made.notes, vocab=layout.vocab)
+
+    def to_jsonl(self, path: str | Path | None = None) -> str:
+        """The rows as JSON, one a line, written to `path` where it is given; `from_jsonl` reads the same rows.
+
+        Words of a vocabulary are not written. Raises DataError for columns that JSON cannot hold, for partners that
+        are row numbers of more rows than these, and for a path that cannot be written.
+        """
+        return written(self.rows, self._whole(), path)
+
+    def frame(self) -> pd.DataFrame:
+        """A pandas table, one line a row: `tokens`, `@NAME` for each position, the columns; `from_frame` reads it.
+
+        A NaN is a cell without a value there. Raises DataError for columns that are called so, and as `to_jsonl` for
+        partners outside.
+        """
+        return frame_of(self.rows, self._whole())
+
+    def _whole(self) -> bool:
+        return self.whole is None or self.numbers is None or self.numbers.tolist() == list(range(len(self.whole)))
 
     def with_tokens(self, positions: str) -> Dataset:
         """The rows with the token id at each named position as a column: `with_tokens("IO S1")` adds `IO_token`.
@@ -204,7 +247,8 @@ class Dataset:
     def only(self, columns: Collection[str]) -> Dataset:
         """The rows with some of their columns, all positions kept; a column that a row lacks is no matter."""
         rows = [evolve(row, columns={n: v for n, v in row.columns.items() if n in columns}) for row in self.rows]
-        return Dataset(rows, whole=None if self.whole is None else self.whole.only(columns), numbers=self.numbers)
+        whole = None if self.whole is None else self.whole.only(columns)
+        return Dataset(rows, whole=whole, numbers=self.numbers, vocab=self.vocab)
 
     def taken(self, rows: Iterable[int]) -> Dataset:
         """Some of the rows, by number. Raises DataError for what is no number of a row."""
@@ -217,6 +261,7 @@ class Dataset:
             [self.rows[row] for row in listed],
             whole=self.origin,
             numbers=listed if self.numbers is None else self.numbers[listed],
+            vocab=self.vocab,
         )
 
     @property
@@ -247,16 +292,30 @@ class Dataset:
     def position_names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for row in self.rows for name in row.positions))
 
+    @cached_property
+    def readable(self) -> tuple[str, ...]:
+        """The columns that may be asked for: those that the rows have, and `length`."""
+        derived = self.has_tokens and LENGTH not in self.columns
+        return (*self.columns, LENGTH) if derived else self.columns
+
     def column(self, name: str) -> list[Any]:
         """The values of a column. Raises DataError for an unknown one, or for rows without it."""
-        if name not in self.columns:
-            raise DataError(f"the data have no column {name!r}.{did_you_mean(str(name), self.columns)}")
+        if name not in self.readable:
+            raise DataError(f"the data have no column {name!r}.{did_you_mean(str(name), self.readable)}")
         if missing := self.lacking(name):
             raise DataError(f"column {name!r} is missing in rows {some(missing)}.")
-        return [row.columns[name] for row in self.rows]
+        return self.given(name)
+
+    def given(self, name: str) -> list[Any]:
+        """What each row has in a column, None where it has nothing."""
+        if name in self.readable and name not in self.columns:
+            return self.lengths.tolist()
+        return [row.columns.get(name) for row in self.rows]
 
     def lacking(self, name: str) -> list[int]:
         """The numbers of the rows without a column."""
+        if name in self.readable and name not in self.columns:
+            return []
         return [i for i, row in enumerate(self.rows) if name not in row.columns]
 
     def locate(self, slot: Slot) -> Int[np.ndarray, " row"]:
@@ -275,7 +334,7 @@ class Dataset:
         seen: Counter[bytes] = Counter()
         found: list[int] = []
         for number, row in enumerate(self.rows):
-            with _told(f"row {number}: "):
+            with told(f"row {number}: "):
                 content = row.digest
             tag = hashlib.blake2b(content + seen[content].to_bytes(8, "little"), digest_size=8).digest()
             found.append(int.from_bytes(tag, "little"))
@@ -297,93 +356,4 @@ class Dataset:
 DataSource = Dataset | Callable[..., Dataset]
 
 
-def _lists(columns: Any) -> None:
-    """Raises DataError unless every column has a list of values."""
-    if columns is not None and not isinstance(columns, Mapping):
-        raise DataError(f"columns must be a mapping from names to lists, not {type(columns).__name__}.")
-    for name, values in (columns or {}).items():
-        if isinstance(values, str) or not hasattr(values, "__len__") or not hasattr(values, "__getitem__"):
-            raise DataError(f"column {name!r}: give a list with a value for each text, found {values!r}.")
-
-
-def _row_of(columns: Mapping[str, Sequence[Any]] | None, number: int) -> dict[str, Any]:
-    return {name: values[number] for name, values in (columns or {}).items()}
-
-
-def _parse_row(raw: Any) -> tuple[Row, list[str]]:
-    if not isinstance(raw, Mapping):
-        return Row((), {}, {}), [f"{type(raw).__name__} is no row: give a mapping with {', '.join(_KEYS)}."]
-    problems = [f"unknown key {shown(k)}.{did_you_mean(str(k), _KEYS)}" for k in raw if k not in _KEYS]
-    problems += [BATCHED] if "input_ids" in raw or "attention_mask" in raw else []
-    tokens, no_tokens = _parse_tokens(raw.get("tokens", ()))
-    positions, wrong = _parse_positions(raw.get("positions", {}), len(tokens))
-    problems += no_tokens or wrong
-    columns = raw.get("columns", {})
-    if not isinstance(columns, Mapping):
-        return Row(tokens, positions, {}), [
-            *problems,
-            f"columns must be a mapping, not {type(columns).__name__}.",
-        ]
-    found, unfit = _parse_columns(columns)
-    return Row(tokens, positions, found), problems + unfit
-
-
-def _parse_columns(raw: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
-    found: dict[str, Any] = {}
-    problems: list[str] = []
-    for name, value in raw.items():
-        try:
-            fit(str(name))
-            fit(value)
-            found[str(name)] = _plain(value)
-        except ValueError as error:
-            problems.append(f"column {shown(str(name))}: {error}.")
-    return found, problems
-
-
-@contextmanager
-def _told(where: str) -> Generator[None]:
-    """Within, what is wrong with a value is told with its place. Raises DataError."""
-    try:
-        yield
-    except ValueError as error:
-        raise DataError(f"{where}{error}.") from None
-
-
-def _parse_tokens(raw: Any) -> tuple[tuple[int, ...], list[str]]:
-    listed = raw.tolist() if hasattr(raw, "tolist") else raw
-    if not isinstance(listed, Iterable):
-        return (), [f"tokens must be a list of ids, found {shown(listed)}."]
-    tokens = [t.item() if isinstance(t, np.generic) else t for t in listed]
-    wrong = [t for t in tokens if not isinstance(t, int) or isinstance(t, bool) or not 0 <= t < MOST]
-    if wrong:
-        return (), [f"tokens must be ids (non-negative ints), found {shown(wrong[0])}."]
-    return tuple(tokens), []
-
-
-def _parse_positions(raw: Any, length: int) -> tuple[dict[str, int], list[str]]:
-    if not isinstance(raw, Mapping):
-        return {}, [f"positions must be a mapping from names to indices, not {type(raw).__name__}."]
-    found: dict[str, int] = {}
-    problems: list[str] = []
-    for name, value in raw.items():
-        index = value.item() if isinstance(value, np.generic) else value
-        if not str(name).isidentifier() or name == ALL.name:
-            problems.append(f"position {name!r} must be named by an identifier other than 'all'.")
-        elif not isinstance(index, int) or isinstance(index, bool):
-            problems.append(f"position {name!r} must be an int, found {shown(index)}.")
-        elif not -length <= index < length:
-            problems.append(f"position {name!r} is {shown(index)}, but the row has {length} tokens.")
-        else:
-            found[str(name)] = index % length
-    return found, problems
-
-
-def _plain(value: Any) -> Any:
-    """Column values as plain Python: numpy scalars converted, lists as tuples."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return tuple(_plain(part) for part in value) if isinstance(value, list | tuple) else value
-
-
-__all__ = ["DataSource", "Dataset", "Marked", "Row", "Tokenizer"]
+__all__ = ["DataSource", "Dataset", "Row"]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from attrs import frozen
 
 from scrub.claims.content import stable
+from scrub.claims.data.written import plain_rows
 from scrub.claims.dataset import Dataset
 from scrub.claims.facts import canonical_text, facts_of
 from scrub.claims.metric import Metric
@@ -21,11 +22,12 @@ from scrub.claims.plain import to_plain
 from scrub.claims.resolved import Claim
 from scrub.claims.values import key
 from scrub.claims.wording import METRICS
-from scrub.errors import ClaimError, DataError
+from scrub.errors import ClaimError
 
 FORMAT = 1
 CLAIM, TEXT, ROWS, VALUES = "claim.json", "claim.txt", "rows.jsonl", "values.json"
 PARTS = "parts.safetensors"  # the arrays of parts, `digest.name`, where a claim has any
+VOCAB = "vocab.json"  # there where the data have words for their tokens
 
 
 @frozen
@@ -50,24 +52,21 @@ def freeze_claim(claim: Claim, pool: Dataset, model: str | None, revision: str |
             f"a built-in one ({', '.join(METRICS.names())})."
         )
     facts = facts_of(claim, model, revision)
-    rows = "".join(json.dumps(row) + "\n" for row in _rows(pool.origin))
+    rows = "".join(json.dumps(row) + "\n" for row in plain_rows(pool.origin.rows))
     values = as_text({"rows": _numbers(claim.data), "values": _values(claim)})
     arrays = _arrays(claim)
+    files: dict[str, str | bytes] = {ROWS: rows, VALUES: values, **arrays}
+    if pool.vocab is not None:
+        files[VOCAB] = as_text([[number, word] for number, word in pool.vocab.words.items()])
     record = {
         "format": FORMAT,
         "digest": claim.digest,
         **facts,
         "pool": _numbers(pool),
-        "files": {
-            ROWS: file_digest(rows),
-            VALUES: file_digest(values),
-            **{n: file_digest(b) for n, b in arrays.items()},
-        },
+        "files": {name: file_digest(content) for name, content in files.items()},
     }
     text = "".join(f"{line}\n" for line in canonical_text(facts, claim.values, claim.data))
-    return Frozen(claim.hypothesis.title, claim.digest, {
-        CLAIM: as_text(record), TEXT: text, ROWS: rows, VALUES: values, **arrays,
-    })  # fmt: skip
+    return Frozen(claim.hypothesis.title, claim.digest, {CLAIM: as_text(record), TEXT: text, **files})
 
 
 def as_text(content: Any) -> str:
@@ -93,17 +92,6 @@ def _numbers(data: Dataset) -> list[int] | None:
     if data.whole is None:
         return None
     return np.arange(len(data)).tolist() if data.numbers is None else data.numbers.tolist()
-
-
-def _rows(data: Dataset) -> Iterator[dict[str, Any]]:
-    for number, row in enumerate(data.rows):
-        columns: dict[str, Any] = {}
-        for name, value in row.columns.items():
-            try:
-                columns[name] = to_plain(value)
-            except ValueError as error:
-                raise DataError(f"row {number}, column {name!r}: {error}.") from None
-        yield {"tokens": list(row.tokens), "positions": row.positions, "columns": columns}
 
 
 def _values(claim: Claim) -> dict[str, list[Any]]:

@@ -14,8 +14,9 @@ from attrs import evolve, fields, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import parse_slots
+from scrub.claims.data.vocab import Vocab
 from scrub.claims.facts import Facts
-from scrub.claims.freeze import CLAIM, FORMAT, PARTS, ROWS, VALUES
+from scrub.claims.freeze import CLAIM, FORMAT, PARTS, ROWS, VALUES, VOCAB
 from scrub.claims.frozen_parts import FrozenParts, read_arrays
 from scrub.claims.holds import HeldTable
 from scrub.claims.hypothesis import Expectation, Options, recovers
@@ -72,6 +73,7 @@ class Record:
     rows: tuple[dict[str, Any], ...]
     rows_of_values: list[Any] | None
     values: dict[str, tuple[Value, ...]]
+    vocab: Vocab | None
 
     @property
     def file(self) -> Path:
@@ -91,9 +93,9 @@ def read_record(folder: Path) -> Record:
     _check(found, _FIELDS, file, "")
     _printable(found, file)
     _check(found["model"], _MODEL, file, "model.")
-    with_parts = isinstance(found["files"], dict) and PARTS in found["files"]
-    _check(found["files"], {ROWS: _TEXT, VALUES: _TEXT, **({PARTS: _TEXT} if with_parts else {})}, file, "files.")
-    arrays = read_arrays(_unchanged(folder / PARTS, found["files"][PARTS], file), file) if with_parts else {}
+    later = {name: _TEXT for name in (VOCAB, PARTS) if name in found["files"]}
+    _check(found["files"], {ROWS: _TEXT, VALUES: _TEXT} | later, file, "files.")
+    arrays = read_arrays(_unchanged(folder / PARTS, found["files"][PARTS], file), file) if PARTS in later else {}
     rows, values = (_unchanged(folder / name, found["files"][name], file) for name in (ROWS, VALUES))
     variables = tuple(_variable(v, file, f"variables[{i}].") for i, v in enumerate(found["variables"]))
     stored = _json(values, folder / VALUES)
@@ -115,6 +117,7 @@ def read_record(folder: Path) -> Record:
         found["metric"], expect, options, criteria, found["foil"], found["pool"],
         tuple(_rows(rows, folder / ROWS)), stored["rows"],
         {name: tuple(_values(column, folder / VALUES, name)) for name, column in stored["values"].items()},
+        _vocab(_unchanged(folder / VOCAB, found["files"][VOCAB], file), folder / VOCAB) if VOCAB in later else None,
     )  # fmt: skip
 
 
@@ -255,6 +258,15 @@ def _rows(text: bytes, file: Path) -> Generator[dict[str, Any]]:
             with _field(file, f"line {number}"):
                 columns = {name: from_plain(value, floats=True) for name, value in row["columns"].items()}
             yield {**row, "columns": columns}
+
+
+def _vocab(text: bytes, file: Path) -> Vocab:
+    """Words for ids: pairs of an id and its word."""
+    found = _json(text, file)
+    pairs: list[Any] = found if isinstance(found, list) else [found]
+    if wrong := [p for p in pairs if not isinstance(p, list) or [type(part) for part in p] != [int, str]]:
+        raise ClaimError(f"{file} holds {wrong[0]!r:.60}, which is no pair of an id and its word.")
+    return Vocab(dict(pairs))
 
 
 def _values(column: list[Any], file: Path, name: str) -> Generator[Value]:

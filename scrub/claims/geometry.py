@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from attrs import evolve
+from attrs import evolve, frozen
 
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
@@ -26,6 +26,20 @@ if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Bool, Int
 
 Claims = frozenset[tuple[Component, Slot | None]]
+
+
+@frozen(eq=False)
+class _Ground:
+    """What decides whether an edge can exist; `claimed` is never passed through."""
+
+    graph: ModelGraph
+    data: Dataset
+    passed: frozenset[Component]
+    claimed: Claims
+
+    def free(self, at: Site) -> frozenset[Component]:
+        """What may be passed through at a slot of a site: components that no site of the claim holds there."""
+        return frozenset(c for c in self.passed if any(_free(c, slot, self.claimed) for slot in at.at or (None,)))
 
 
 def check_geometry(
@@ -44,10 +58,10 @@ def check_geometry(
         for name, placed in placement.placed.items()
     }
     sites = {name: [s.site for s in placed.sites] for name, placed in sound.items()}
-    claimed = claims_of(evolve(placement, placed=sound), graph)
+    ground = _Ground(graph, data, passed, claims_of(evolve(placement, placed=sound), graph))
     for placed in sound.values():
         for site in placed.sites:
-            yield from _edges(placed, site, sites, graph, passed, claimed, data)
+            yield from _edges(placed, site, sites, ground)
             yield from _overlaps(placed, site, sites, graph, data)
             yield from _coincidences_within(placed, site.site, data)
 
@@ -55,6 +69,16 @@ def check_geometry(
 def slots_of(placement: Placement) -> tuple[Slot, ...]:
     """Every named slot of the claim, `all` left out, in alphabetical order."""
     return tuple(sorted({s for p in placement.placed.values() for site in p.sites for s in site.site.at} - {ALL}))
+
+
+def named_slots(placement: Placement, data: Dataset) -> tuple[Slot, ...]:
+    """Positions that can be named in every row: those of the claim, and of the data's names those not among them."""
+    found = list(slots_of(placement))
+    for slot in map(Slot, data.position_names):
+        where = data.locate(slot)
+        if (where >= 0).all() and not any((where == data.locate(other)).all() for other in found):
+            found.append(slot)
+    return tuple(found)
 
 
 def _positions(placed: PlacedVariable, site: Site, graph: ModelGraph, data: Dataset) -> Iterator[Problem]:
@@ -82,15 +106,14 @@ def _slot(variable: str, site: Site, slot: Slot, data: Dataset) -> Iterator[Prob
 
 
 def _edges(
-    placed: PlacedVariable, site: PlacedSite, sites: Mapping[str, Sequence[Site]],
-    graph: ModelGraph, passed: frozenset[Component], claimed: Claims, data: Dataset,
-) -> Iterator[Problem]:  # fmt: skip
+    placed: PlacedVariable, site: PlacedSite, sites: Mapping[str, Sequence[Site]], ground: _Ground
+) -> Iterator[Problem]:
     for channel, parents in site.reads:
         for parent, source in ((p, s) for p in parents for s in sites.get(p, ())):
             for reader in site.site.components:
-                if channel not in graph.channels(reader):
+                if channel not in ground.graph.channels(reader):
                     continue
-                reason = _cannot_carry(source, reader, site.site, channel, graph, passed, claimed, data)
+                reason = _cannot_carry(source, reader, site.site, channel, ground)
                 if reason:
                     found = f"{channel} of {reader} cannot read {parent!r} at {source}: {reason}"
                     yield Problem(found, variable=placed.name).at(site.site)
@@ -108,12 +131,9 @@ def claims_of(placement: Placement, graph: ModelGraph) -> Claims:
     )
 
 
-def _cannot_carry(
-    source: Site, reader: Component, at: Site, channel: str,
-    graph: ModelGraph, passed: frozenset[Component], claimed: Claims, data: Dataset,
-) -> str:  # fmt: skip
+def _cannot_carry(source: Site, reader: Component, at: Site, channel: str, ground: _Ground) -> str:
     """Why no path leads from a site to a channel; empty when one does."""
-    free = frozenset(c for c in passed if any(_free(c, slot, claimed) for slot in at.at or (None,)))
+    graph, data, free = ground.graph, ground.data, ground.free(at)
     carried = any(graph.carries(w, reader, channel, free) for w in source.components)
     before = any(graph.feeds(w, reader, channel) for w in source.components)
     if not graph.sequence:

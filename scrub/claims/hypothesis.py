@@ -99,13 +99,17 @@ def _words(value: str | Iterable[str] | None) -> tuple[str, ...]:
     return tuple(" ".join(part.split()) for part in parts if part.strip())
 
 
-def _inputs(value: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Names of inputs, each once and in order: which are noise is a set."""
-    parts = [] if value is None else list(value) if isinstance(value, Iterable) else [value]
-    if wrong := [part for part in parts if not isinstance(part, str)]:
-        raise ClaimError(f"noise={wrong[0]!r}: write the names of inputs, noise='seed'.")
-    words = value if isinstance(value, str) else " ".join(parts)
-    return tuple(sorted(set(words.replace(",", " ").split())))
+def _set_of(what: str, option: str, example: str) -> Callable[[str | Iterable[str] | None], tuple[str, ...]]:
+    """Names of something, each once and in order: which are meant is a set."""
+
+    def convert(value: str | Iterable[str] | None) -> tuple[str, ...]:
+        parts = [] if value is None else list(value) if isinstance(value, Iterable) else [value]
+        if wrong := [part for part in parts if not isinstance(part, str)]:
+            raise ClaimError(f"{option}={wrong[0]!r}: write the names of {what}, {option}={example!r}.")
+        words = value if isinstance(value, str) else " ".join(parts)
+        return tuple(sorted(set(words.replace(",", " ").split())))
+
+    return convert
 
 
 _NUMBERED = "|".join(kind for kind, row in TABLE.items() if row.layered and row.has_word)
@@ -180,9 +184,10 @@ class Options:
     empty: str | None = field(default=None, validator=validators.optional(_one_of(("self",))))
     through: tuple[str, ...] = field(default=(), converter=_words)
     together: tuple[tuple[str, ...], ...] = field(default=(), converter=_groups)
-    noise: tuple[str, ...] = field(default=(), converter=_inputs)
+    noise: tuple[str, ...] = field(default=(), converter=_set_of("inputs", "noise", "seed"))
     seen: tuple[str, ...] = field(default=(), converter=_digests)
     spare: tuple[str, ...] = field(default=(), converter=_spared)
+    skills: tuple[str, ...] = field(default=(), converter=_set_of("boolean columns", "skills", "select order"))
 
     def __attrs_post_init__(self) -> None:
         if self.rest == "paired" and self.pair is None:
@@ -259,7 +264,10 @@ class Hypothesis:
         return evolve(self, variant=tuple(sorted({**dict(self.variant), **variant}.items())))
 
     def but(self, **changes: Any) -> Hypothesis:
-        """A rival: other sites for some variables, or other settings (`rest=`, `data=`, `expect=` ...)."""
+        """A rival: other sites for some variables, or other settings (`rest=`, `data=`, `expect=` ...).
+
+        A column that is given None has no site any more.
+        """
         names = set(self.story.variables) | set(self.story.columns)
         sites = {name: place for name, place in changes.items() if name in names}
         settings = {name: value for name, value in changes.items() if name not in names}
@@ -300,7 +308,9 @@ class Hypothesis:
         if not isinstance(made, Mapping):
             found = type(made).__name__
             raise ClaimError(f"{self.name} returns {found}; it must return dict(variable=site, ...).")
-        return {str(name): value for name, value in {**made, **dict(self.changes)}.items()}
+        found = {str(name): value for name, value in {**made, **dict(self.changes)}.items()}
+        columns = set(self.story.columns) - {name for name, value in found.items() if value is not None}
+        return {name: value for name, value in found.items() if name not in columns}  # None: no site any more
 
     def correspondence(self) -> dict[str, Place]:
         """Variable or column -> site, several sites, or `inside`. Raises ClaimError where it is none."""
@@ -349,8 +359,10 @@ def claim(
     `metric`, `expect=recovers(0.8)`, `criteria=protocol(...)`, how `scrub criteria` ablates what the claim leaves
     out. Other arguments: `predicts`, `scored`, `within`, `rest`, `rest_scope`, `rest_rows`, `pair`, `empty`,
     `through`, `together`, `noise` (inputs of a computation graph that explain nothing), `spare`, the components and
-    variables that may earn nothing (`spare="9.0 subject"`), and `seen`, the digests of the rows that a proposal saw,
-    on which the claim is not tested (a tuple, or one string). Raises ClaimError for a misspelt or a wrong one.
+    variables that may earn nothing (`spare="9.0 subject"`), `skills`, boolean columns of rows
+    for which every score is given by itself (`skills="select order"`), and `seen`, the digests of the rows that a
+    proposal saw, on which the claim is not tested (a tuple, or one string). Raises ClaimError for a misspelt or a
+    wrong one.
     """
     if not isinstance(story, Interpretation):
         raise ClaimError(f"@claim({story!r}): the first argument is the story, an Interpretation.")

@@ -82,6 +82,10 @@ class Interpretation:
             return partial(self._decorate, round)
         return self._decorate(round, function)
 
+    def add(self, name: str, function: Callable[..., Any], round: float | None = None) -> None:
+        """Add a variable of this name, whatever its function is called."""
+        self._add(name, function, round)
+
     def _decorate(self, step: float | None, function: F) -> F:
         return self._add(getattr(function, "__name__", repr(function)), function, step)
 

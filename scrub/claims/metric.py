@@ -11,7 +11,10 @@ from attrs import frozen
 from scrub.claims.wording import METRICS, Wording
 from scrub.errors import MetricError, did_you_mean
 
-_CALL = re.compile(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*")
+_CALL = re.compile(r"\s*(\w+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+_ARGUMENT = re.compile(r"(?:(\w+)\s*\(\s*)?([^(),\s]+)(?(1)\s*\))")
+REDUCTIONS = ("mean", "max")  # of the logits of several tokens; without one, the log of their summed exponentials
+_SEQUENCES = ("sequence_loss", "sequence_logprob", "sequence_log_prob")
 
 
 @frozen
@@ -19,18 +22,23 @@ class Metric:
     """A metric of one's own: `Metric(fn, better="higher")` with `fn(output, row) -> float`.
 
     `output` is the vector of logits (numpy) of a transformer, or the value of a graph's output node; `row` is
-    the reference row (`row.columns`, `row.tokens`).
+    the reference row (`row.columns`, `row.tokens`). With `torch=True` it is a tensor of logits `[v]`, and what `fn`
+    returns is one of no axes, computed from it by torch: `propose` follows its gradient.
     """
 
-    function: Callable[[Any, Any], float]
+    function: Callable[[Any, Any], Any]
     better: str = "higher"
     name: str = ""
+    torch: bool = False
 
     def __attrs_post_init__(self) -> None:
         if not callable(self.function):
             raise MetricError(f"Metric(fn): {self.function!r} is not a function fn(output, row) -> float.")
         if self.better not in ("higher", "lower"):
             raise MetricError(f"Metric(better={self.better!r}): say 'higher' or 'lower'.")
+
+        if not isinstance(self.torch, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise MetricError(f"Metric(torch={self.torch!r}): say True for a function of torch's tensors, or False.")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -42,10 +50,15 @@ class Metric:
 
 @frozen
 class NamedMetric:
-    """A built-in metric and the columns that are its arguments."""
+    """A built-in metric and the columns that are its arguments.
+
+    `reductions` says of each column how the logits of its several tokens are one number, in the words of
+    `REDUCTIONS`; "" or nothing for the log of their summed exponentials.
+    """
 
     kind: str
     columns: tuple[str, ...]
+    reductions: tuple[str, ...] = ()
 
     @property
     def words(self) -> Wording:
@@ -56,7 +69,9 @@ class NamedMetric:
         return self.words.better
 
     def __str__(self) -> str:
-        return f"{self.kind}({', '.join(self.columns)})" if self.columns else self.kind
+        words = self.reductions or ("",) * len(self.columns)
+        told = [f"{how}({name})" if how else name for how, name in zip(words, self.columns, strict=True)]
+        return f"{self.kind}({', '.join(told)})" if told else self.kind
 
 
 AnyMetric = Metric | NamedMetric
@@ -70,17 +85,39 @@ def parse_metric(metric: str | Metric | NamedMetric) -> AnyMetric:
         raise MetricError(f"metric={metric!r}: write 'logit_diff(io, s1)' or Metric(fn, better='higher').")
     match = _CALL.fullmatch(metric)
     name = match[1] if match else metric
+    if name in _SEQUENCES:
+        raise MetricError(_of_sequences(metric))
     if match is None or name not in METRICS.names():
         known = ", ".join(str(NamedMetric(name, METRICS.said(name).columns)) for name in METRICS.names())
         raise MetricError(
             f"metric {metric!r} is unknown.{did_you_mean(name, METRICS.names())} Known: {known}; "
             "or Metric(fn, better='higher')."
         )
-    columns = tuple(word for word in (match[2] or "").replace(",", " ").split())
-    wanted = len(METRICS.said(name).columns)
-    if len(columns) != wanted:
-        raise MetricError(f"metric {metric!r}: {name} takes {wanted} columns of the data, found {len(columns)}.")
-    return NamedMetric(name, columns)
+    return _called(metric, name, match[2] or "")
+
+
+def _called(metric: str, name: str, arguments: str) -> NamedMetric:
+    found = _ARGUMENT.findall(arguments)
+    if _ARGUMENT.sub("", arguments).replace(",", "").strip():
+        raise MetricError(f"metric {metric!r} is unknown: write it with columns, {name}(a, b) or {name}(mean(a), b).")
+    wanted = METRICS.said(name)
+    if len(found) != len(wanted.columns):
+        raise MetricError(
+            f"metric {metric!r}: {name} takes {len(wanted.columns)} columns of the data, found {len(found)}."
+        )
+    words = tuple(how for how, _ in found)
+    if strange := [how for how in words if how and (how not in REDUCTIONS or not wanted.reduces)]:
+        known = f"known are {', '.join(REDUCTIONS)}" if wanted.reduces else f"{name} takes plain columns"
+        raise MetricError(f"metric {metric!r}: {strange[0]}(...) is not read there; {known}.")
+    return NamedMetric(name, tuple(column for _, column in found), words if any(words) else ())
+
+
+def _of_sequences(metric: str) -> str:
+    return (
+        f"metric {metric!r}: logits are read at one position of a row, and an answer of several tokens is read at as "
+        "many. Give a row for each token of the answer, the tokens before it behind the prompt, and measure "
+        "loss(label): the loss of an answer is the sum over its rows. docs/metrics.md shows it."
+    )
 
 
 def predicted(metric: AnyMetric, predicts: str | None) -> str | None:

@@ -43,16 +43,17 @@ class _Reader:
         self.problems.append(Problem(found, fix, near))
 
     def column(self, name: str, role: str) -> list[Any] | None:
-        if name not in self.data.columns:
+        if name not in self.data.readable:
             known = ", ".join(self.data.columns) or "none"
             found = f"{role}: the data have no column {name!r}; they have {known}."
-            self.wrong(found, "", nearest(name, self.data.columns))
+            self.wrong(found, "", nearest(name, self.data.readable))
             return None
-        missing = [i for i, row in enumerate(self.data.rows) if row.columns.get(name) is None]
+        values = self.data.given(name)
+        missing = [i for i, value in enumerate(values) if value is None]
         if missing and role != "pair=":
             self.wrong(f"{role}: column {name!r} has no value in rows {some(missing)}.")
             return None
-        return [row.columns.get(name) for row in self.data.rows]
+        return values
 
     def flags(self, name: str | None, role: str) -> Bool[np.ndarray, " row"]:
         everything = np.ones(len(self.data), dtype=bool)
@@ -70,12 +71,9 @@ class _Reader:
 
 
 def check_setting(
-    options: Options, metric: AnyMetric, graph: ModelGraph, data: Dataset, everywhere: bool, answered: bool = True
+    options: Options, graph: ModelGraph, data: Dataset, everywhere: bool
 ) -> tuple[Setting, list[Problem]]:
-    """Resolve `within`, `scored`, `rest_rows` and `pair`; `everywhere` says that some site is at `all`.
-
-    `answered` says that some column must tell the right answer.
-    """
+    """Resolve `within`, `scored`, `rest_rows` and `pair`; `everywhere` says that some site is at `all`."""
     reader = _Reader(data)
     stratum = np.zeros(len(data), dtype=np.int64)
     if options.within and (values := reader.column(options.within, "within=")) is not None:
@@ -89,11 +87,11 @@ def check_setting(
     if orphaned.any() and scored.any() and not (scored & ~orphaned).any():
         reader.wrong(f"pair={options.pair!r}: a proposal saw the partner of every scored row.", MORE_DATA)
     scored = scored & ~orphaned
-    _strata(options, stratum, scored, rest_from, pair, reader)
+    setting = Setting(stratum, scored, rest_from, pair)
+    _strata(options, setting, reader)
     if graph.sequence:
-        _lengths(options, stratum, pair, everywhere, reader)
-    _arguments(metric, options, reader, answered)
-    return Setting(stratum, scored, rest_from, pair), reader.problems
+        _lengths(options, setting, everywhere, reader)
+    return setting, reader.problems
 
 
 def _pairs(options: Options, reader: _Reader) -> tuple[Int[np.ndarray, " row"], Bool[np.ndarray, " row"]]:
@@ -112,13 +110,11 @@ def _pairs(options: Options, reader: _Reader) -> tuple[Int[np.ndarray, " row"], 
     return pair, orphaned
 
 
-def _strata(
-    options: Options, stratum: Int[np.ndarray, " row"], scored: Bool[np.ndarray, " row"],
-    rest_from: Bool[np.ndarray, " row"], pair: Int[np.ndarray, " row"], reader: _Reader,
-) -> None:  # fmt: skip
+def _strata(options: Options, setting: Setting, reader: _Reader) -> None:
     if options.empty == "self":
         return
-    called = np.isin(stratum, stratum[scored])
+    stratum, pair = setting.stratum, setting.pair
+    called = np.isin(stratum, stratum[setting.scored])
     if options.rest == "paired":
         if options.pair not in reader.data.columns:
             return
@@ -130,7 +126,7 @@ def _strata(
         return
     if options.rest in ("keep", "zero"):
         return
-    missing = np.flatnonzero(called & ~np.isin(stratum, stratum[rest_from]))
+    missing = np.flatnonzero(called & ~np.isin(stratum, stratum[setting.rest_from]))
     if missing.size:
         source = f"rest_rows={options.rest_rows!r}"
         found = f"rows {some(missing)} have no rest row in their stratum ({source})."
@@ -140,13 +136,7 @@ def _strata(
         reader.wrong(found, fix)
 
 
-def _lengths(
-    options: Options,
-    stratum: Int[np.ndarray, " row"],
-    pair: Int[np.ndarray, " row"],
-    everywhere: bool,
-    reader: _Reader,
-) -> None:
+def _lengths(options: Options, setting: Setting, everywhere: bool, reader: _Reader) -> None:
     """Index alignment needs rows of one length in a stratum, and partners of that length."""
     why = (
         "rest='mean' aligns by index" if options.rest == "mean"
@@ -155,6 +145,7 @@ def _lengths(
     )  # fmt: skip
     if not why:
         return
+    stratum, pair = setting.stratum, setting.pair
     mixed = [s for s in np.unique(stratum) if len(set(reader.data.lengths[stratum == s].tolist())) > 1]
     if mixed:
         rows = np.flatnonzero(np.isin(stratum, mixed))
@@ -167,7 +158,9 @@ def _lengths(
         reader.wrong(f"{why}, but rows {some(unlike)} have partners of another length.", fix)
 
 
-def _arguments(metric: AnyMetric, options: Options, reader: _Reader, answered: bool) -> None:
+def check_arguments(metric: AnyMetric, options: Options, data: Dataset, answered: bool = True) -> list[Problem]:
+    """The columns of a metric; `answered` says that some column must tell the right answer."""
+    reader = _Reader(data)
     for name in metric.columns:
         reader.column(name, f"metric {metric}")
     if options.predicts is not None:
@@ -175,6 +168,7 @@ def _arguments(metric: AnyMetric, options: Options, reader: _Reader, answered: b
     elif answered and (isinstance(metric, Metric) or not metric.columns):
         fix = "Add predicts='column', the column that the story's answer should equal."
         reader.wrong(f"metric {metric} does not say what the right answer is.", fix)
+    return reader.problems
 
 
 def check_tokens(
@@ -186,6 +180,9 @@ def check_tokens(
     if over:
         found = f"rows {some(over)} have token ids beyond the model's vocabulary of {vocabulary}."
         problems.append(Problem(found, "Tokenize with the model's own tokenizer."))
+    if data.vocab is not None and (words := data.vocab.get_vocab_size()) > vocabulary:
+        found = f"vocab= names tokens up to {words - 1}, and the model's vocabulary has {vocabulary}."
+        problems.append(Problem(found, "Give the words of this model's own tokens."))
     long = [i for i, row in enumerate(data.rows) if len(row.tokens) > context]
     if long:
         found = f"rows {some(long)} are longer than the model's context of {context} tokens."
@@ -209,7 +206,7 @@ def _not_tokens(data: Dataset, name: str, tokenizer: Tokenizer | None, vocabular
             elif not 0 <= part < vocabulary:
                 return f"holds the token id {part} in row {number}, beyond the vocabulary of {vocabulary}."
     if texts and tokenizer is None:
-        need = "give token ids, or a directory with tokenizer.json"
+        need = "give token ids, or a directory with tokenizer.json, or the words of the data, vocab="
         return f"holds strings, and the model has no tokenizer: {need}."
     bad = [f"{text!r} (row {row})" for text, row in texts.items() if tokenizer and token_id(text, tokenizer) is None]
     return f"must hold single tokens; these are none or several: {some(bad)}." if bad else ""

@@ -19,7 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 from attrs import frozen
 
 from scrub.claims.hub import hub_file
-from scrub.errors import DataError, ModelError, row_errors
+from scrub.errors import DataError, ModelError
 
 _NAME = r"[ \t]*[\w+-]*[ \t]*"  # wider than a name is, so that one that is misspelt is told
 _BAR = r"\|(?!\|)"  # two are code
@@ -50,7 +50,7 @@ class Marked:
     spans: tuple[tuple[str, int, int], ...]
 
 
-def mark(text: str, number: int) -> Marked:
+def mark(text: str) -> Marked:
     """Cut the marks out of a text. Raises DataError for a bad name, a name used twice, a mark that does not end."""
     plain, spans, last = "", list[tuple[str, int, int]](), 0
     for match in _MARK.finditer(text):
@@ -60,7 +60,7 @@ def mark(text: str, number: int) -> Marked:
             plain += match[0][1:-1] if match["literal"] else match[0][1:]
             continue
         if wrong := _wrong(match, [name for name, _, _ in spans]):
-            raise DataError(f"text {number}: {wrong}")
+            raise DataError(wrong)
         spans.append((match["name"], len(plain), len(plain) + len(match["span"])))
         plain += match["span"]
     return Marked(plain + text[last:], tuple(spans))
@@ -80,34 +80,27 @@ def _wrong(match: re.Match[str], known: list[str]) -> str:
     return "" if match["span"] else f"the mark {found!r} is empty; it names the last token of its span."
 
 
-def tokenize(texts: Sequence[Marked], tokenizer: Tokenizer | str | Path, bos: bool = False) -> list[Tokens]:
-    """Token ids and named positions of marked texts; with `bos` a text begins with the tokenizer's token for that.
+def tokens_of(marked: Marked, tokenizer: Tokenizer, first: int | None) -> tuple[Tokens, list[str]]:
+    """Token ids and named positions of one text, begun with `first` where that is one, and what is wrong with it:
+    every mark that splits a token, and the first word that the tokenizer does not know.
 
-    Other special tokens are not added. Raises DataError with every mark that splits a token and every word that the
-    tokenizer does not know, and for a tokenizer without such a token.
+    No special tokens are added but this one.
     """
-    used = open_tokenizer(tokenizer)
-    first = _first(used) if bos else None
-    found: list[Tokens] = []
-    problems: list[tuple[int, str]] = []
-    for number, marked in enumerate(texts):
-        encoding = used.encode(marked.text, add_special_tokens=False)
-        if word := _unknown(marked.text, encoding, used):
-            problems.append((number, f"{word!r} is not in the tokenizer's vocabulary."))
-        positions: dict[str, int] = {}
-        for name, start, stop in marked.spans:
-            inside = [i for i, (a, b) in enumerate(encoding.offsets) if a < stop and b > start]
-            if inside and not _splits(marked.text, encoding.offsets, inside, start, stop):
-                positions[name] = inside[-1]
-                continue
-            tokens = " ".join(repr(marked.text[slice(*encoding.offsets[i])]) for i in inside)
-            found_there = f"splits a token: the tokenizer reads {tokens or 'nothing'} there."
-            fix = "Move the mark to whole tokens (a leading space belongs to its word)."
-            problems.append((number, f"the mark {name} = {marked.text[start:stop]!r} {found_there} {fix}"))
-        found.append(_with_first(list(encoding.ids), positions, first))
-    if problems:
-        raise DataError(row_errors(problems, "text"))
-    return found
+    encoding = tokenizer.encode(marked.text, add_special_tokens=False)
+    problems: list[str] = []
+    if word := _unknown(marked.text, encoding, tokenizer):
+        problems.append(f"{word!r} is not in the tokenizer's vocabulary.")
+    positions: dict[str, int] = {}
+    for name, start, stop in marked.spans:
+        inside = [i for i, (a, b) in enumerate(encoding.offsets) if a < stop and b > start]
+        if inside and not _splits(marked.text, encoding.offsets, inside, start, stop):
+            positions[name] = inside[-1]
+            continue
+        tokens = " ".join(repr(marked.text[slice(*encoding.offsets[i])]) for i in inside)
+        found_there = f"splits a token: the tokenizer reads {tokens or 'nothing'} there."
+        fix = "Move the mark to whole tokens (a leading space belongs to its word)."
+        problems.append(f"the mark {name} = {marked.text[start:stop]!r} {found_there} {fix}")
+    return _with_first(list(encoding.ids), positions, first), problems
 
 
 def _with_first(ids: list[int], positions: dict[str, int], first: int | None) -> Tokens:
@@ -123,8 +116,11 @@ def default_bos(tokenizer: Tokenizer) -> int | None:
     return usual[0] if usual[:1] != plain[:1] else None
 
 
-def _first(tokenizer: Tokenizer) -> int:
-    """The token that begins a text: the one that is put there by default, else one of a known name."""
+def first_token(tokenizer: Tokenizer) -> int:
+    """The token that begins a text: the one that is put there by default, else one of a known name.
+
+    Raises DataError where there is none.
+    """
     if (usual := default_bos(tokenizer)) is not None:
         return usual
     known = special_tokens(tokenizer)
@@ -140,15 +136,15 @@ def said(bos: object) -> bool:
     return bool(bos)
 
 
-def bos_note(found: Sequence[Tokens], tokenizer: Tokenizer) -> tuple[str, ...]:
+def bos_note(found: Sequence[Sequence[int]], tokenizer: Tokenizer) -> tuple[str, ...]:
     """What is told of texts that lack the token which their tokenizer would begin them with."""
     usual = default_bos(tokenizer)
-    if usual is None or all(ids[:1] == [usual] for ids, _ in found):
+    if usual is None or all(list(ids[:1]) == [usual] for ids in found):
         return ()
     name = repr(tokenizer.decode([usual], skip_special_tokens=False))
     return (
         f"the tokenizer begins a text with {name} by default, and these texts do not have it: "
-        "say from_text(..., bos=True), or bos=False where that is meant.",
+        "say bos=True where they are read, or bos=False where that is meant.",
     )
 
 

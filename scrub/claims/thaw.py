@@ -69,12 +69,16 @@ class Stored:
 
 @frozen
 class Absent:
-    """The model of a claim about a thing in Python, which no file can hold; `computed` is a graph of functions."""
+    """The model of a claim about a thing in Python, which no file can hold; `computed` is a graph of functions.
+
+    `revision` is the digest of its weights, where the claim was frozen with them.
+    """
 
     title: str
     graph: str
     folder: str
     computed: bool
+    revision: str | None = None
 
     @property
     def __name__(self) -> str:
@@ -114,7 +118,7 @@ def read_frozen(directory: Path) -> Thawed:
 
 
 def _thawed(record: Record) -> Thawed:
-    whole = Dataset.from_rows(record.rows)
+    whole = Dataset.from_rows(record.rows, vocab=record.vocab)
     data = whole if record.pool is None else whole.taken(numbered(record, "pool", record.pool, len(whole)))
     kept, _ = leave_out(data, record.options)
     story = _story(record, kept)
@@ -161,7 +165,7 @@ def _model(record: Record) -> str | Absent:
     if record.model is None:
         sites = [site for place in record.places.values() if place is not inside for site in sites_of(place)]
         computed = any(component.traits.is_node for site in sites for component in site.components)
-        return Absent(record.title, record.graph, str(record.folder), computed)
+        return Absent(record.title, record.graph, str(record.folder), computed, record.revision)
     return record.model if record.revision is None else Pinned(record.model, record.revision)
 
 

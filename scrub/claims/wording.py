@@ -18,7 +18,8 @@ class Wording:
 
     `columns` are what its arguments are called where they are explained, `better` is "higher" or "lower", `unit`
     stands beside it in plots. `place` says where it is listed among the others (last, by name, where nothing is
-    said). `instead` names what to measure where an answer that ignores its input comes close to the model.
+    said). `instead` names what to measure where an answer that ignores its input comes close to the model. `reduces`
+    says that an argument may be `mean(column)` or `max(column)`.
     """
 
     columns: tuple[str, ...]
@@ -26,6 +27,7 @@ class Wording:
     unit: str = ""
     place: int = 99
     instead: str = ""
+    reduces: bool = False
 
 
 def _of_metric(found: Mapping[str, Any]) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import define
@@ -33,6 +33,7 @@ from scrub.storage import stored
 if TYPE_CHECKING:
     from scrub.circuit.circuit import Circuit
     from scrub.circuit.criteria import Criteria
+    from scrub.claims.hypothesis import Hypothesis
     from scrub.storage.directory import Run
 
 _FILES = (".json", ".jsonl", ".txt", ".pt", ".pth", ".pkl")
@@ -78,6 +79,8 @@ def _sampled(command: Command) -> Command:
 @click.command(short_help="Judge circuits: faithful, complete, minimal?")
 @targeted
 @_protocol
+@click.option("--ranking", metavar="FILE", help="Of a FILE of scores, CPR and CMD at MIB's sizes; no criteria.")
+@click.option("--top", type=int, metavar="K", help="Of a --circuit FILE of scores, the K parts of the largest.")
 @click.option("--circuit", metavar="FILE|NAMES", help="Judge this circuit in the claim's setting: '9.6 9.9, mlp 0'.")
 @_sampled
 @on_model
@@ -85,9 +88,9 @@ def _sampled(command: Command) -> Command:
 @storing
 @reporting
 def criteria(
-    targets: tuple[str, ...], circuit: str | None, model: str | None, device: str | None, memory: str | None,
-    rows: int | None, draws: int | None, seed: int, random: int, budget: int | None, no_tests: bool, out: Path | None,
-    **protocol: str | None,
+    targets: tuple[str, ...], circuit: str | None, top: int | None, ranking: str | None, model: str | None,
+    device: str | None, memory: str | None, rows: int | None, draws: int | None, seed: int, random: int,
+    budget: int | None, no_tests: bool, out: Path | None, **protocol: str | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Judge the circuits of claims: faithfulness, completeness, minimality, and tests with p-values.
 
@@ -98,8 +101,17 @@ def criteria(
     from scrub.verbs.criteria import criteria as judge
 
     counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget)
+    if top is not None and circuit is None:
+        raise ClaimError(f"--top {top}: say of which file of scores, --circuit FILE.")
     given = {name: value for name, value in protocol.items() if value is not None}
-    chosen = None if circuit is None else _circuit(circuit)
+    if ranking is not None:
+        if circuit is not None or out is not None:
+            raise ClaimError(
+                "--ranking: it is run by itself, at every size, and nothing is kept: leave out --circuit and --out."
+            )
+        asked = {"model": model, "rows": rows, "draws": draws, "seed": seed, "device": device, "memory": memory}
+        return _areas(sound_claims(targets, model, expecting=False, foils=False), ranking, asked | given)
+    chosen = None if circuit is None else _circuit(circuit, top)
     if chosen is not None:  # what is named says how it is run, unless the command line says otherwise
         given.setdefault("level", _level(chosen))
     found: Results = []
@@ -112,6 +124,20 @@ def criteria(
                 hypothesis, model, chosen, rows, seed, draws=draws, random=random, budget=budget,
                 tests=not no_tests, device=device, memory=memory, ready=ready, **given,
             )  # fmt: skip
+        found.append(result.to_dict())
+    return found, FINE
+
+
+def _areas(claims: Sequence[Hypothesis], ranking: str, asked: dict[str, Any]) -> tuple[Results, int]:
+    """CPR and CMD of a ranking in the setting of every claim."""
+    from scrub.verbs.cpr_cmd import cpr_cmd
+
+    found: Results = []
+    for hypothesis in claims:
+        with about(hypothesis):
+            result = cpr_cmd(ranking, hypothesis, **asked)
+        say(f"{hypothesis.title}: {ranking}", bold=True)
+        say(str(result))
         found.append(result.to_dict())
     return found, FINE
 
@@ -141,12 +167,14 @@ class _Ready:
         return f"the criteria above are kept in {self.run.folder}"
 
 
-def _circuit(given: str) -> Circuit | str:
+def _circuit(given: str, top: int | None) -> Circuit | str:
     """The circuit in a file; names are left as they are, to be read with the model's own names at hand."""
     from scrub.circuit.circuit import Circuit
 
     if is_file(given):
-        return Circuit.read(given)
+        return Circuit.read(given, top=top)
+    if top is not None:
+        raise ClaimError(f"--top {top}: {given} is no file of scores.")
     if Path(given).suffix in _FILES:
         raise ClaimError(f"--circuit {given}: no such file, and no name of a part.")
     return given

@@ -64,6 +64,21 @@ def controlled(command: Command) -> Command:
     return click.option("--controls", type=click.Choice(["all", "none"]), help=words)(command)
 
 
+def revising(command: Command) -> Command:
+    """`--worth` and `--write` of commands that make one claim of another."""
+    words = "Write the new claim to this file, beside the claim's own."
+    command = click.option("--write", type=ExistingPath(), metavar="FILE", help=words)(command)
+    words = "What all of it may cost, or each addition must gain, of what is recovered."
+    return click.option("--worth", default=0.01, show_default=True, help=words)(command)
+
+
+def one_file(claims: Sequence[Hypothesis], write: Path | None) -> Sequence[Hypothesis]:
+    """The claims. Raises ClaimError where several would be written to one file."""
+    if write is not None and len(claims) > 1:
+        raise ClaimError(f"--write {write}: {len(claims)} claims and one file: name one, file.py::name.")
+    return claims
+
+
 def sampled(command: Command) -> Command:
     for option in (
         click.option("--seed", default=0, show_default=True, help="The seed of every draw."),

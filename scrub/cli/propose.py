@@ -111,7 +111,8 @@ def propose(
     with going_on(so_far.kept):
         asked["ready"] = so_far
         if not claims:
-            found = [_at_hand(model, data, metric, scored, read, asked)]
+            setting = {"model": model, "data": data, "metric": metric}
+            found = [_at_hand(setting, asked | {"scored": scored, "read": _position(read)})]
         else:
             found = _of_claims(claims, model, metric, scored, asked)
     say("\n\n".join(map(str, found)))
@@ -147,15 +148,12 @@ class _SoFar:
         return f"the proposals above are kept in {self.run.folder}"
 
 
-def _at_hand(
-    model: str | None, data: Path | None, metric: str | None, scored: str | None, read: str, asked: dict[str, Any]
-) -> Proposal:
+def _at_hand(setting: dict[str, Any], asked: dict[str, Any]) -> Proposal:
     from scrub.verbs.propose import propose as run
 
-    given = {"--model": model, "--data": data, "--metric": metric}
-    if lacking := [name for name, value in given.items() if value is None]:
+    if lacking := [f"--{name}" for name, value in setting.items() if value is None]:
         raise ClaimError(f"name a claim, file.py::name, or give {', '.join(lacking)} as well.")
-    return run(model=model, data=data, metric=metric, scored=scored, read=_position(read), **asked)
+    return run(**setting, **asked)
 
 
 def _position(read: str) -> str | int:

@@ -47,6 +47,10 @@ from scrub.verbs.report import save_run, write_page
     default=None,
     help="Look for what breaks refuted foils too, or none (default: refuted claims, for the cost of the test).",
 )
+@click.option(
+    "--stability", is_flag=True, help="Also ask with other seeds, halves of the data and rests: some ten tests' cost."
+)
+@click.option("--skills", is_flag=True, help="Also find the circuit of each sub-skill, judged on the rows of all.")
 @click.option("--out", type=ExistingPath(), help="Keep the run here; again, it goes on.")
 @click.option("--recompute", is_flag=True, help="Compute damaged blocks of --out anew.")
 @click.option("--report", is_flag=True, help="Also make an HTML page of the run (with --out).")
@@ -54,8 +58,8 @@ from scrub.verbs.report import save_run, write_page
 @reporting
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    memory: str | None, exact: bool, controls: str | None, parts: str, explain: bool | None, out: Path | None,
-    recompute: bool, report: bool, markdown: Path | None,
+    memory: str | None, exact: bool, controls: str | None, parts: str, explain: bool | None, stability: bool,
+    skills: bool, out: Path | None, recompute: bool, report: bool, markdown: Path | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.storage.directory import open_run
@@ -73,7 +77,8 @@ def test(
         with about(hypothesis), going_on(lambda: out and KEPT.format(out)):
             result = run_test(
                 hypothesis, model, rows, draws, seed, exact, device=device, memory=memory,
-                explain=explain, controls=controls or "shuffled", parts=parts, out=run,
+                explain=explain, controls=controls or "shuffled", parts=parts, stability=stability, skills=skills,
+                out=run,
             )  # fmt: skip
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)

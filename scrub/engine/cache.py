@@ -46,6 +46,7 @@ class Store:
         array, columns = self.arrays[kind], self.columns[kind]
         width = array.shape[1]
         column = self.positions[slot][rows] if columns is None else columns[slot]
+        # One gather of whole vectors: on a CPU it takes half the time of indexing by two tensors.
         flat = array.flatten(0, 1).index_select(0, self.index[rows] * width + column)
         return self._cut(flat, kind, heads)
 
@@ -95,6 +96,7 @@ def run_pool(
     codes, taken = PartCodes(model), dict[Kind, list[CodedPart]]()
     for part in need.parts.values():
         taken.setdefault(codes.of(part).array, []).append(codes.of(part))
+    # Rows of similar length together: padding is computed like anything else.
     for rows in torch.argsort(lengths, stable=True).split(rows_at_once(model, int(lengths.max()))):
 
         def record(kind: str, layer: int, value: Tensor, rows: Tensor = rows) -> None:

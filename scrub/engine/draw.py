@@ -16,7 +16,7 @@ from jaxtyping import Int, UInt64
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.resolved import Claim
-from scrub.engine.unroll import ROOT_PATH, Occurrence, rest_paths
+from scrub.engine.unroll import DONOR, REST, ROOT_PATH, Occurrence, rest_paths
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 Swap = tuple[str, str]  # (the path that a row is drawn by, "rest" or "donor"): one draw, whoever shares it
@@ -71,6 +71,8 @@ class Classes:
         ranked = data.order
         if eligible is not None:
             ranked = ranked[eligible[ranked]]
+        # Stable, so that within a class members keep the order of digests: a draw does not depend on the order of
+        # rows.
         members = ranked[np.argsort(code[ranked], kind="stable")]
         size = np.bincount(code[members], minlength=int(code.max()) + 1)
         return cls(code, members, np.concatenate([[0], np.cumsum(size)[:-1]]), size)
@@ -79,6 +81,8 @@ class Classes:
         """A member of the class of each row, by rank; the row itself where its class is empty."""
         code = self.code[rows]
         size = self.size[code]
+        # A multiplication of the upper 32 bits maps them evenly to 0 .. size - 1 (Lemire 2019); a remainder would
+        # favour low ranks. Of 32 bits the product fits into 64.
         rank = ((word >> np.uint64(32)) * size.astype(np.uint64)) >> np.uint64(32)
         at = np.minimum(self.start[code] + rank.astype(np.int64), len(self.members) - 1)
         return np.where(size > 0, self.members[at], rows)
@@ -86,9 +90,11 @@ class Classes:
 
 def words(data: Dataset, calls: Calls, seed: int, path: str, kind: str) -> UInt64[np.ndarray, " call"]:
     """64 bits a call, uniform and independent between paths, kinds, draws and reference rows."""
+    # A hash of its own, not Python's: that of strings differs from process to process.
     tag = hashlib.blake2b(f"{seed}|{kind}|{path}".encode(), digest_size=8).digest()
     key = np.uint64(int.from_bytes(tag, "little"))
     with np.errstate(over="ignore"):
+        # Mixed twice: the sum of row and draw alone would give row 1, draw 2 the word of another row and draw.
         row = _mix(data.identities[calls.reference] + key)
         return _mix(row + (calls.draw.astype(np.uint64) + np.uint64(1)) * GOLDEN)
 
@@ -133,20 +139,21 @@ class Draws:
         return found
 
     def _visit(self, node: Occurrence, calls: Calls, own: Int[np.ndarray, " call"], found: dict[str, Drawn]) -> None:
+        # Trees that share a path share the occurrence: it is drawn once for all of them.
         if node.path in found:
             return
         found[node.path] = Drawn(own, own[:, None] if node.leaf else self.rest(node, calls, own))
         for child in node.children:
             donor = own
-            if self._swapped(child.donor, "donor"):
-                word = words(self.claim.data, calls, self.seed, child.donor, "donor")
+            if DONOR not in child.own and self._swapped(child.donor, DONOR):
+                word = words(self.claim.data, calls, self.seed, child.donor, DONOR)
                 donor = self.classes(child.agree).pick(own, word)
             self._visit(child, calls, donor, found)
 
     def rest(self, node: Occurrence, calls: Calls, own: Int[np.ndarray, " call"]) -> Int[np.ndarray, "call input"]:
         """The rest row of each call: also the frame, for `keep`, `mean` and `zero` the row itself."""
         paths = rest_paths(self.claim, node)
-        if self.claim.options.rest not in ROWS:
+        if self.claim.options.rest not in ROWS or REST in node.own:
             return np.repeat(own[:, None], len(paths), axis=1)
         return np.stack([self._rest(calls, own, path) for path in paths], axis=1)
 

@@ -22,7 +22,7 @@ from scrub.claims.content import alike, exactly, shown
 from scrub.claims.values import codes, joint_codes
 from scrub.engine.draw import Classes, Draws
 from scrub.engine.on_graph import GraphEvaluator
-from scrub.engine.unroll import Occurrence, channels
+from scrub.engine.unroll import DONOR, REST, Occurrence, channels
 from scrub.errors import ModelError
 
 Key = TypeVar("Key", bound=Hashable)
@@ -61,6 +61,7 @@ class _Values:
                 f"exact=True enumerates values, and nothing tells {what} from another: let the nodes return numbers, "
                 "texts, arrays, tensors or tuples of these."
             ) from None
+        # By content, not by `==`, to which arrays have no one answer.
         if text not in self._numbers:
             self._numbers[text] = len(self.listed)
             self.listed.append(value)
@@ -113,6 +114,10 @@ class Exact:
             return "row", int(claim.partner(np.array([row]))[0])
         return self._resampled(row) if shared is None else ("row", shared)
 
+    def _rest_of(self, node: Occurrence, row: int, shared: int | None) -> Rest:
+        """Where the r of an occurrence comes from, which may be its own row."""
+        return ("row", row) if REST in node.own else self.rest(row, shared)
+
     def _resampled(self, row: int) -> Rest:
         rests = self.draws.rests
         code = int(rests.code[row])
@@ -152,9 +157,15 @@ class Exact:
         """What a call knows of its row: rows of which it knows the same have one distribution."""
         if node.leaf:
             return self._leaf(node, row)
-        kind, number = self.rest(row, shared)
+        kind, number = self._rest_of(node, row, shared)
         rest = int(self._alike(self._read_by(node))[number]) if kind == "row" else number
-        return kind, rest, *(int(self.draws.classes(group[0].agree).code[row]) for group in _grouped(node))
+        return kind, rest, *(self._group_words(group, row) for group in _grouped(node))
+
+    def _group_words(self, group: tuple[Occurrence, ...], row: int) -> Hashable:
+        """What a group knows of the calling row: its class, or what a leaf gives on that row itself."""
+        if DONOR in group[0].own:
+            return self._leaf(group[0], row)
+        return int(self.draws.classes(group[0].agree).code[row])
 
     def _leaf(self, node: Occurrence, row: int) -> tuple[int, ...]:
         values = self.evaluator.rows.rows[row]
@@ -164,11 +175,14 @@ class Exact:
         parts: list[Joint] = []
         for group in _grouped(node):  # no generators: a tree may be two hundred calls deep
             parts.append(self._group(group, row, shared))
-        landed, rest = _product(parts), self.rest(row, shared)
+        # Independent given the row: each group of children draws a donor of its own, so that distributions multiply.
+        landed, rest = _product(parts), self._rest_of(node, row, shared)
         return _mixture((self.site(node, rest, dict(values)), p) for values, p in landed.items())
 
     def _group(self, group: tuple[Occurrence, ...], row: int, shared: int | None) -> Joint:
         """The joint distribution of the values of children that share a donor."""
+        if DONOR in group[0].own:
+            return _named(group[0], self.of(group[0], row, shared))
         classes = self.draws.classes(group[0].agree)
         code = int(classes.code[row])
         if (key := (tuple(child.path for child in group), code, shared)) not in self._groups:
@@ -218,7 +232,12 @@ class Exact:
     ) -> Distribution:  # fmt: skip
         """One component's values from the distinct values that each of its channels may read."""
         names = channels(self.draws.claim, component)
-        read = [self._read(node, component, name, landed, mates, frames(component, name)) for name in names]
+        read: list[list[tuple[Any, float]]] = []
+        for name in names:
+            given = self._given(node, name, landed)
+            if name in self.evaluator.rows.model.channels(component):
+                given |= mates
+            read.append(self._read(component, name, given, frames(component, name)))
         found: dict[tuple[int, ...], float] = {}
         for choice in product(*read):
             given = {(component, name): value for name, (value, _) in zip(names, choice, strict=True)}
@@ -226,20 +245,20 @@ class Exact:
             found[value] = found.get(value, 0.0) + math.prod(weight for _, weight in choice)
         return found
 
-    def _read(
-        self, node: Occurrence, component: Component, channel: str, landed: Mapping[str, tuple[int, ...]],
-        mates: Mapping[Component, Any], frames: list[tuple[int, float]],
-    ) -> list[tuple[Any, float]]:  # fmt: skip
-        """The distinct values that a channel may read, and their probabilities."""
-        given = {
+    def _given(self, node: Occurrence, channel: str, landed: Mapping[str, tuple[int, ...]]) -> dict[Component, Any]:
+        """The values of children that a channel reads."""
+        return {
             landing: self._values.listed[number]
             for child in node.children
             if channel in child.channels
             for landing, number in zip(child.placed.site.components, landed[child.path], strict=True)
             if landing not in child.withheld
         }
-        if channel in self.evaluator.rows.model.channels(component):
-            given |= mates
+
+    def _read(
+        self, component: Component, channel: str, given: Mapping[Component, Any], frames: list[tuple[int, float]]
+    ) -> list[tuple[Any, float]]:
+        """The distinct values that a channel may read, and their probabilities."""
         found: dict[str, tuple[Any, float]] = {}
         for row, weight in frames:
             seen = (
@@ -269,6 +288,7 @@ class Exact:
         if not landing and not node.placed.site.is_linked:
             return (channel,)
         found, ahead = ({channel} if node.placed.site.is_linked else set[str]()), [channel]
+        # What landed hides all behind it: the walk back stops there.
         met = set(landing)
         while ahead:
             if (name := ahead.pop()) in met:

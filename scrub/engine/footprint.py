@@ -67,7 +67,7 @@ class Footprint:
             return places * (4 * shape.d_model + max(through, self._attention(heads, places)))
         heads = sum(len(c.heads(shape)) for c in step.components if c.traits.attends)
         local = mlp if any(c.host.traits.local for c in step.components) else 0
-        read = 3 * self._longest * shape.d_model if self.program.dense and heads else 0  # norms of whole streams
+        read = 3 * self._longest * shape.d_model if heads and _everywhere(step) else 0  # norms of whole streams
         places = self._places(step)
         return read + places * max(local, 2 * shape.d_model) + self._keys(heads) + places * heads * self._longest
 
@@ -78,3 +78,8 @@ class Footprint:
     def _keys(self, heads: int) -> int:
         """Keys and values of a row, as they are stored and as they are put together."""
         return 4 * self._longest * heads * self.model.shape.d_head
+
+
+def _everywhere(step: SiteShape) -> bool:
+    """Whether a channel sees a stream at every position."""
+    return any(slot is None for i in step.inputs for slot, _ in i.streams)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
@@ -13,12 +13,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scrub.anatomy.names import LOGITS, Component
-from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.table import MLP_SUM, attending
 from scrub.anatomy.transformer import TransformerGraph
+from scrub.claims.geometry import named_slots
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
 from scrub.engine.needs import Kind, parts_held, passed_mlps
+from scrub.engine.plan import Stream
 from scrub.errors import ModelError
 from scrub.model.block import entering, mlp_entering, mlp_normed, mlp_writes
 from scrub.model.codes import PartCodes, known_mlp, span
@@ -31,7 +33,7 @@ Seen = Mapping[int, Float[Tensor, "... d"]]  # by the moment at which it is read
 
 
 @frozen(eq=False)
-class Landed:
+class Arrivals:
     """What landed at a moment: before a norm of the layer and behind it, and where (1) anything landed before it."""
 
     inside: Tensor | None = None
@@ -83,7 +85,7 @@ class Frames:
         kind, heads = component.array, component.taken
         found = (
             self.store.whole(kind, rows, length or 0, heads)
-            if slot == ALL
+            if slot in (ALL, OTHER)
             else self.store.at(kind, slot, rows, heads)
         )
         return found.flatten(-2) if component.traits.attends and not component.is_part else found
@@ -157,7 +159,7 @@ class Frames:
             more = more - moved * mask[..., None]
         return more
 
-    def entering(self, time: int, landed: Landed, passed: Tensor | None, at: FrameAt) -> Tensor | None:
+    def entering(self, time: int, landed: Arrivals, passed: Tensor | None, at: FrameAt) -> Tensor | None:
         """How much a stream gains by what is written at a moment beyond the frame's; None for nothing.
 
         `landed` was put in, `passed` is what passed-through components write more. Where what heads write, or claimed
@@ -176,7 +178,7 @@ class Frames:
         kept = None if passed is None else self._kept_out(time, full, base, at)
         return total(base - old, kept, landed.outside)
 
-    def _of_sums(self, time: int, landed: Landed, passed: Tensor | None, at: FrameAt) -> tuple[Tensor, ...]:
+    def _of_sums(self, time: int, landed: Arrivals, passed: Tensor | None, at: FrameAt) -> tuple[Tensor, ...]:
         """What attention, or an MLP, adds on the frame, with what landed, and with what passes too."""
         layer, found = attending(time), list[Tensor]()
         summed = at.frame(("mlp_out", time // 2) if layer is None else ("attn_out", layer))
@@ -185,7 +187,7 @@ class Frames:
             found.append(summed if layer is None else entering(self.model.blocks[layer], summed))
         return tuple(found)
 
-    def _of_neurons(self, time: int, landed: Landed, passed: Tensor | None, at: FrameAt) -> tuple[Tensor, ...]:
+    def _of_neurons(self, time: int, landed: Arrivals, passed: Tensor | None, at: FrameAt) -> tuple[Tensor, ...]:
         """The same of an MLP whose neurons' sum is normed. A mean of norms is no norm of a mean: what nothing touches
         adds what it does on the frame."""
         layer = time // 2
@@ -228,19 +230,48 @@ class Frames:
         traits = component.traits
         return traits.scalar or (traits.attends and (traits.by_unit or not component.is_part))
 
-    def held(self, component: Component, slot: Slot) -> Bool[Tensor, " row"] | None:
-        """Rows in which some site of the claim holds a component at the position of a slot; None: in no row."""
+    def nameless(self, rows: Int[Tensor, " n"], length: int) -> Bool[Tensor, "n t"]:
+        """The positions of frames that have no name."""
+        return self._free_of(named_slots(self.claim.placement, self.claim.data), rows, length)
+
+    def _free_of(self, slots: Iterable[Slot], rows: Int[Tensor, " n"], length: int) -> Bool[Tensor, "n t"]:
+        index = torch.arange(length, device=rows.device)
+        free = torch.ones(len(rows), length, dtype=torch.bool, device=rows.device)
+        for slot in slots:
+            free = free & (index != self.store.positions[slot][rows][:, None])
+        return free
+
+    def free(self, component: Component, stream: Stream, rows: Int[Tensor, " n"], length: int) -> Bool[Tensor, "n t"]:
+        """The positions at which a passed-through component is computed anew: where it is not held."""
+        slots = self.holding(component, stream)
+        if ALL in slots:
+            return torch.zeros(len(rows), length, dtype=torch.bool, device=rows.device)
+        free = self._free_of(slots - {OTHER}, rows, length)
+        return free & ~self.nameless(rows, length) if OTHER in slots else free
+
+    def holding(self, component: Component, stream: Stream) -> set[Slot]:
+        """Where sites of the claim hold a component, or a value of it lands in a stream."""
+        landed = ((landing.component, landing.slot) for landing in stream.landings)
+        given = {slot for other, slot in landed if component in self.graph.atoms(other)}
+        slots = {where for other, where in self.claim.claimed if other == component} | given
+        return {slot for slot in slots if slot is not None}
+
+    def held(self, component: Component, slot: Slot, stream: Stream) -> Bool[Tensor, " row"] | None:
+        """Rows in which a component is held at the position of a slot; None: in no row."""
         data = self.claim.data
         held = np.zeros(len(data), dtype=bool)
-        for other, where in self.claim.claimed:
-            if other == component and where is not None:
+        for where in self.holding(component, stream):
+            if where != OTHER:  # a stream at a slot has a name
                 held |= True if where == ALL else data.locate(where) == data.locate(slot)
         return torch.from_numpy(held).to(self.model.device) if held.any() else None
 
 
 @frozen(eq=False)
 class AtSlot:
+    """A stream at one slot."""
+
     frames: Frames
+    stream: Stream
     slot: Slot
     rows: Int[Tensor, " n"]
 
@@ -248,7 +279,7 @@ class AtSlot:
         return self.frames.store.at(kind, self.slot, self.rows)
 
     def held(self, component: Component) -> Bool[Tensor, " n"] | None:
-        found = self.frames.held(component, self.slot)
+        found = self.frames.held(component, self.slot, self.stream)
         return None if found is None else found[self.rows]
 
     def held_alone(self, part: Component) -> Bool[Tensor, " n"] | None:
@@ -257,7 +288,10 @@ class AtSlot:
 
 @frozen(eq=False)
 class Everywhere:
+    """A stream at every position."""
+
     frames: Frames
+    stream: Stream
     length: int
     rows: Int[Tensor, " n"]
 
@@ -265,14 +299,9 @@ class Everywhere:
         return self.frames.store.whole(kind, self.rows, self.length)
 
     def held(self, component: Component) -> Bool[Tensor, "n t"] | None:
-        slots = {where for other, where in self.frames.claim.claimed if other == component and where is not None}
-        if not slots:
+        if not self.frames.holding(component, self.stream):
             return None
-        found = torch.full((len(self.rows), self.length), ALL in slots, device=self.rows.device)
-        for slot in slots - {ALL}:
-            at = self.frames.store.positions[slot][self.rows]
-            found = found | (torch.arange(self.length, device=found.device) == at[:, None])
-        return found
+        return ~self.frames.free(component, self.stream, self.rows, self.length)
 
     def held_alone(self, part: Component) -> Bool[Tensor, "n t"] | None:
         return _alone(self.held(part), self.held(part.host))

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from attrs import field, frozen
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.shape import Shape
 from scrub.anatomy.table import MLP_SUM, attention_time, before_angles, stream_at
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
-from scrub.engine.plan import Input, Leaf, Program, SiteShape, Stream
+from scrub.engine.plan import Input, Landing, Leaf, Program, SiteShape, Stream
 
 Kind = tuple[str, int]  # an array of `scrub.model.trace.trace`, and its layer
 
@@ -29,7 +29,7 @@ class Need:
     parts: dict[Kind, Component] = field(factory=dict[Kind, Component])
 
     def add(self, kind: Kind, slot: Slot | None, heads: Iterable[int] = ()) -> None:
-        self.slots.setdefault(kind, set()).add(None if slot == ALL else slot)
+        self.slots.setdefault(kind, set()).add(None if slot in (ALL, OTHER) else slot)
         self.heads.setdefault(kind, set()).update(heads)
 
     def whole(self, kind: Kind) -> bool:
@@ -47,15 +47,16 @@ def needs(claim: Claim, program: Program) -> tuple[Need, Need]:
     graph = claim.graph
     assert isinstance(graph, TransformerGraph)
     leaves, frames = Need(), Need()
+    asked = _OfFrames(frames, claim, graph, program.dense)
     for number, step in enumerate(program.steps):
         if isinstance(step, Leaf):
             for component in step.components:
                 for slot in step.slots:
                     add_written(leaves, graph, component, slot)
         elif isinstance(step, Stream):
-            _stream(frames, claim, graph, step, program.times.get(number, ()), program.dense)
+            asked.stream(step, program.times.get(number, ()))
         else:
-            _shape(frames, claim, graph, step, program.dense)
+            asked.shape(step)
     return leaves, frames
 
 
@@ -81,56 +82,9 @@ def passed_heads(claim: Claim, until: int) -> dict[int, list[int]]:
     return found
 
 
-def _stream(
-    need: Need, claim: Claim, graph: TransformerGraph, step: Stream, times: tuple[int, ...], dense: bool
-) -> None:
-    if step.put is not None:  # shown as it is
-        return
-    slot = None if dense else step.slot
-    for time in times:
-        need.add(stream_at(time), slot)
-    for landing in step.landings:
-        add_written(need, graph, landing.component, landing.slot)
-        if graph.shape.post_norms and landing.component.traits.attends:
-            need.add(("attn_out", landing.component.layer or 0), slot)
-        if graph.shape.post_norms and landing.component.traits.scalar:
-            for array in (MLP_SUM, "mlp_out"):
-                need.add((array, landing.component.layer or 0), slot)
-    until = max(times, default=0)
-    for time, layer in passed_mlps(claim, graph, until).items():
-        need.add(stream_at(time), slot)
-        need.add(("mlp_out", layer), slot)
-        if graph.shape.post_norms:
-            need.add((MLP_SUM, layer), slot)
-        _held_parts(need, claim, graph, {Component.for_mlp(layer)}, slot)
-    for layer, heads in passed_heads(claim, until).items():
-        need.add(("resid_pre", layer), None)
-        need.add(("z", layer), None, heads)
-        held = _held_parts(need, claim, graph, {Component.for_head(layer, head) for head in heads}, None)
-        if graph.shape.post_norms or parts_held(claim, Component.for_attn(layer)):
-            need.add(("attn_out", layer), None)
-        for part in (part for part in held if part.traits.is_channel):
-            _before(need, graph, part, None)
-
-
 def parts_held(claim: Claim, host: Component) -> list[Component]:
     """The parts of a host that sites of the claim hold somewhere, in order."""
     return sorted({c for c, _ in claim.claimed if c.is_part and c.host == host})
-
-
-def _held_parts(
-    need: Need, claim: Claim, graph: TransformerGraph, hosts: set[Component], slot: Slot | None
-) -> list[Component]:
-    """What parts of passed-through hosts are on the frame, where they stay."""
-    found = [part for host in sorted(hosts) for part in parts_held(claim, host)]
-    for part in found:
-        add_written(need, graph, part, slot)
-    return found
-
-
-def _before(need: Need, graph: TransformerGraph, component: Component, slot: Slot | None) -> None:
-    """What a head makes of a channel, before rotary angles."""
-    need.add((before_angles(component.kind), component.layer or 0), slot, [held_head(graph.shape, component)])
 
 
 def held_head(shape: Shape, component: Component) -> int:
@@ -139,17 +93,94 @@ def held_head(shape: Shape, component: Component) -> int:
     return head if component.kind == "q" else head * shape.n_kv_heads // shape.n_heads
 
 
-def _shape(need: Need, claim: Claim, graph: TransformerGraph, step: SiteShape, dense: bool) -> None:
-    for i in step.inputs:
-        for component in i.components:
-            for slot in _unseen(step, i, dense):
-                _read(need, claim, graph, component, i.channel, slot)
-        for landing, _ in i.puts:
-            for slot in step.slots if i.channel == "q" else (None,):
-                _before(need, graph, landing.component, slot)
+@frozen
+class _OfFrames:
+    """What steps of a program ask of the frames; `dense` programs look at every position."""
+
+    need: Need
+    claim: Claim
+    graph: TransformerGraph
+    dense: bool
+
+    def stream(self, step: Stream, times: tuple[int, ...]) -> None:
+        """A stream at each moment at which it is read, what lands, and what is passed through on the way."""
+        if step.put is not None:  # shown as it is
+            return
+        slot, until = None if self.dense else step.slot, max(times, default=0)
+        for time in times:
+            self.need.add(stream_at(time), slot)
+        for landing in step.landings:
+            self._landing(landing, slot)
+        for time, layer in passed_mlps(self.claim, self.graph, until).items():
+            self._mlp(time, layer, slot)
+        for layer, heads in passed_heads(self.claim, until).items():
+            self._heads(layer, heads)
+
+    def _landing(self, landing: Landing, slot: Slot | None) -> None:
+        component, need = landing.component, self.need
+        add_written(need, self.graph, component, landing.slot)
+        if self.graph.shape.post_norms and component.traits.attends:
+            need.add(("attn_out", component.layer or 0), slot)
+        if self.graph.shape.post_norms and component.traits.scalar:
+            for array in (MLP_SUM, "mlp_out"):
+                need.add((array, component.layer or 0), slot)
+
+    def _mlp(self, time: int, layer: int, slot: Slot | None) -> None:
+        self.need.add(stream_at(time), slot)
+        self.need.add(("mlp_out", layer), slot)
+        if self.graph.shape.post_norms:
+            self.need.add((MLP_SUM, layer), slot)
+        self._held({Component.for_mlp(layer)}, slot)
+
+    def _heads(self, layer: int, heads: list[int]) -> None:
+        self.need.add(("resid_pre", layer), None)
+        self.need.add(("z", layer), None, heads)
+        held = self._held({Component.for_head(layer, head) for head in heads}, None)
+        if self.graph.shape.post_norms or parts_held(self.claim, Component.for_attn(layer)):
+            self.need.add(("attn_out", layer), None)
+        for part in (part for part in held if part.traits.is_channel):
+            self._before(part, None)
+
+    def _held(self, hosts: set[Component], slot: Slot | None) -> list[Component]:
+        """What parts of passed-through hosts are on the frame, where they stay."""
+        found = [part for host in sorted(hosts) for part in parts_held(self.claim, host)]
+        for part in found:
+            add_written(self.need, self.graph, part, slot)
+        return found
+
+    def _before(self, component: Component, slot: Slot | None) -> None:
+        """What a head makes of a channel, before rotary angles."""
+        head = held_head(self.graph.shape, component)
+        self.need.add((before_angles(component.kind), component.layer or 0), slot, [head])
+
+    def shape(self, step: SiteShape) -> None:
+        """What the channels of a site read where nothing landed, and what parts of channels are put into."""
+        for i in step.inputs:
+            for component in i.components:
+                for slot in _unseen(step, i):
+                    self._channel(component, i.channel, slot)
+            for landing, _ in i.puts:
+                for slot in step.slots if i.channel == "q" else (None,):
+                    self._before(landing.component, slot)
+
+    def _channel(self, component: Component, channel: str, slot: Slot | None) -> None:
+        need, layer, shape = self.need, component.layer or 0, self.graph.shape
+        if heads := component.heads(shape):
+            if channel != "q":  # with grouped queries several heads share one key and value
+                heads = sorted({head * shape.n_kv_heads // shape.n_heads for head in heads})
+            need.add((channel, layer), slot, heads)
+        elif not component.traits.is_channel and self._of_stream(component):
+            need.add(stream_at(self.graph.read(component)), slot)
+        else:
+            add_written(need, self.graph, component, slot)
+
+    def _of_stream(self, component: Component) -> bool:
+        """Whether a component is computed from the stream that it reads, even where nothing landed."""
+        whole_stream = component.traits.is_stream and not component.is_part
+        return whole_stream or (component.host.traits.local and self.claim.options.pseudo)
 
 
-def _unseen(step: SiteShape, i: Input, dense: bool) -> Iterator[Slot | None]:
+def _unseen(step: SiteShape, i: Input) -> Iterator[Slot | None]:
     """The slots at which an input reads its frame as it is; keys and values do so at every position."""
     seen = {slot for slot, _ in i.streams}
     if None in seen:
@@ -158,21 +189,3 @@ def _unseen(step: SiteShape, i: Input, dense: bool) -> Iterator[Slot | None]:
         yield None
     else:
         yield from (slot for slot in step.slots if slot not in seen)
-
-
-def _read(
-    need: Need, claim: Claim, graph: TransformerGraph, component: Component, channel: str, slot: Slot | None
-) -> None:
-    layer, shape = component.layer or 0, graph.shape
-    if heads := component.heads(shape):
-        if channel != "q":
-            heads = sorted({head * shape.n_kv_heads // shape.n_heads for head in heads})
-        need.add((channel, layer), slot, heads)
-    elif component.traits.is_channel:
-        add_written(need, graph, component, slot)
-    elif (component.traits.is_stream and not component.is_part) or (
-        component.host.traits.local and claim.options.pseudo
-    ):
-        need.add(stream_at(graph.read(component)), slot)
-    else:
-        add_written(need, graph, component, slot)

@@ -144,6 +144,8 @@ def unique_rows(
     code = table[:, 0].astype(np.int64)
     for column in range(1, table.shape[1]):
         width = int(table[:, column].max(initial=0)) + 1
+        # One number for a row of the table, since unique numbers are found much faster than unique rows; before it
+        # overflows it is replaced by its rank.
         if int(code.max(initial=0)) > np.iinfo(np.int64).max // max(width, 1) - 1:
             code = np.unique(code, return_inverse=True)[1].astype(np.int64)
         code = code * width + table[:, column]

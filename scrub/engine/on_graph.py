@@ -14,6 +14,7 @@ from scrub.anatomy.names import Component
 from scrub.claims.resolved import Claim
 from scrub.engine.number import Numbered
 from scrub.engine.plan import Input, Leaf, Program, SiteShape, Stream
+from scrub.errors import DataError
 from scrub.model.computation import Computation
 
 Values = Mapping[str, Any]
@@ -32,14 +33,14 @@ class GraphRows:
 
     @cached_property
     def _pseudo(self) -> list[dict[str, Any]]:
-        """The mean (or zero) row of every stratum."""
+        """The mean (or zero) row of every stratum. Raises DataError where values have no mean."""
         claim = self.claim
         found: list[dict[str, Any]] = []
         for stratum in range(int(claim.stratum.max()) + 1):
             members = np.flatnonzero((claim.stratum == stratum) & claim.rest_from)
             found.append({
                 name: 0 if claim.options.rest == "zero" or not members.size
-                else sum(self.rows[d][name] for d in members) / len(members)
+                else _mean(name, [self.rows[d][name] for d in members])
                 for name in self.model.nodes
             })  # fmt: skip
         return found
@@ -64,6 +65,14 @@ class GraphRows:
     @cached_property
     def answer(self) -> str:
         return self.claim.answer.components[0].name
+
+
+def _mean(node: str, values: Sequence[Any]) -> Any:
+    try:
+        return sum(values) / len(values)
+    except TypeError as error:
+        found = f"rest='mean': the values of node {node!r} have no mean ({error})"
+        raise DataError(f"{found}; use rest='resample', which takes whole values.") from None
 
 
 @frozen(eq=False)

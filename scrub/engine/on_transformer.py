@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.table import attention_time, stream_at
-from scrub.claims.geometry import slots_of
+from scrub.claims.geometry import named_slots
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
 from scrub.engine.footprint import Footprint
@@ -22,7 +22,7 @@ from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.pseudo import pseudo_store
 from scrub.engine.sites import SiteCall, leaf_value
-from scrub.engine.streams import SlotStream, put_values, stream_everywhere, streams_at_slots
+from scrub.engine.streams import Landed, SlotStream, put_values, stream_everywhere, streams_at_slots
 from scrub.model.weights import Transformer
 
 CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
@@ -56,8 +56,9 @@ class TransformerRows:
         final = _final(model)
         of_rows.add(final, answer)
         of_frames.add(final, answer)
-        positions = located(claim.data, slots_of(claim.placement), model.device)
+        positions = located(claim.data, named_slots(claim.placement, claim.data), model.device)
         pseudo = claim.options.pseudo
+        # Frames are rows of the pool then: each row runs once for both.
         if not pseudo:
             of_rows.merge(of_frames)
         with torch.no_grad():
@@ -102,6 +103,7 @@ class TransformerEvaluator:
                     step = self.program.steps[number]
                     if not isinstance(step, Stream):
                         values[number] = self._value(number, step, numbered, seen)
+                # Values of all contexts of a step are what fills the memory: none is held beyond its last reader.
                 for freed in self.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
@@ -150,6 +152,7 @@ class TransformerEvaluator:
     @cached_property
     def waves(self) -> list[list[int]]:
         """Steps that wait for one another come in different waves, streams and others too."""
+        # Steps stand in an order in which each comes after what it reads, so that one round gives all levels.
         level: list[int] = []
         for step in self.program.steps:
             used = _reads(step)
@@ -191,7 +194,7 @@ class TransformerEvaluator:
                     parts[number].append(stream_everywhere(frames, step, times, contexts, values))
                 else:
                     until = numbered.batches[number].until[part]
-                    running[number] = SlotStream(frames, step, times, contexts, until, values)
+                    running[number] = SlotStream(Landed(frames, step, contexts, values), times, until)
             if running:
                 for number, seen in zip(
                     running, streams_at_slots(self.rows.frames, list(running.values())), strict=True

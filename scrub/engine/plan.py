@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator
 from attrs import field, frozen
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.claims.resolved import Claim
 from scrub.engine.unroll import Occurrence, channels, rest_inputs
 
@@ -168,7 +168,7 @@ class _Builder:
             self.visit(child)
         site = node.placed.site
         if node.leaf:
-            self.parts[node.path] = (self.add(Leaf(site.components, tuple(sorted(site.at)))),)
+            self.parts[node.path] = (self.add(Leaf(site.components, _held_at(site.at))),)
         else:
             self.parts[node.path] = tuple(self.shapes(node))
         return self.parts[node.path]
@@ -192,7 +192,7 @@ class _Builder:
                         for child in node.children
                         if name in child.channels
                         for step in self.parts[child.path]
-                        for landing in self.landings(step)
+                        for landing in self.landings(step, child.placed.site.at)
                         if landing.component not in child.withheld
                     ]
                     reading = any(name in self.claim.graph.channels(c) for c in readers)
@@ -204,10 +204,10 @@ class _Builder:
                     shown = tuple((x, self.add(Stream(x.slot, (x,)))) for x in put)
                     yield Input(name, readers, column, streams, shown)
 
-    def landings(self, step: int) -> list[Landing]:
+    def landings(self, step: int, at: tuple[Slot, ...] = ()) -> list[Landing]:
         made = self.steps[step]
         assert not isinstance(made, Stream)
-        slots: tuple[Slot | None, ...] = made.slots or (None,)
+        slots: tuple[Slot | None, ...] = at if at == (OTHER,) else made.slots or (None,)
         return [
             Landing(step, i, component, column, slot)
             for i, component in enumerate(made.components)
@@ -222,7 +222,7 @@ class _Builder:
             return
         if not self.claim.graph.sequence:
             yield None, self.add(Stream(None, landings, channel))
-        elif self.dense:
+        elif self.dense or any(landing.slot == OTHER for landing in landings):
             yield None, self.add(Stream(None, landings))
         else:
             landed = sorted({slot for slot in (*(x.slot for x in landings), *put) if slot})
@@ -247,6 +247,11 @@ class _Builder:
                     for stream in i.shown:
                         times.setdefault(stream, set()).update(self.claim.graph.order(c) for c in i.components)
         return {stream: tuple(sorted(found)) for stream, found in times.items()}
+
+
+def _held_at(at: tuple[Slot, ...]) -> tuple[Slot, ...]:
+    """Where a leaf's value is taken: what lands at the positions without a name is taken at all."""
+    return (ALL,) if at == (OTHER,) else tuple(sorted(at))
 
 
 def _channels(claim: Claim, group: tuple[Component, ...]) -> list[str]:

@@ -143,6 +143,8 @@ def _means(
     def note(kind: Kind, value: Tensor, rows: Tensor) -> None:
         if kind not in arrays:
             arrays[kind] = value.new_zeros(len(groups.members), longest, *value.shape[2:])
+        # Summed batch by batch with weights of the mean, so that no array of all rows is held; rows that end earlier
+        # count as 0 where they have no position, which strata of one length exclude.
         arrays[kind][:, : value.shape[1]] += torch.tensordot(weights[:, rows], value, dims=1)
 
     run_pool(model, claim.data, need, note, done)

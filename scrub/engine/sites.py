@@ -149,6 +149,8 @@ class SiteCall:
         for slot in self.shape.slots:
             x = self._stream(i, slot, time)
             is_mlp = component.traits.local
+            # On a mean row the mean of what an MLP wrote is not what it makes of the mean stream: it is computed on
+            # that.
             if x is None and is_mlp and self.frames.pseudo:
                 x = self._unseen(stream_at(time), slot, self._rows(i))
             if x is None:
@@ -181,6 +183,7 @@ class SiteCall:
         k, v = (as_read(attn, c, heads, partial(self._keys, self._input(first, c), layer)) for c in ("k", "v"))
         q = self._put_queries(self._input(first, "q"), layer, heads, q, where)
         k, v = (self._put_keys(self._input(first, c), layer, heads, x) for c, x in (("k", k), ("v", v)))
+        # Keys and values may lie in frames of other rows, cut to other lengths.
         length = min(k.shape[1], v.shape[1])
         lengths = self.frames.store.lengths[self._rows(self._input(first, "k"))]
         return mixed(attn, q, k[:, :length], v[:, :length], where, lengths, heads)
@@ -228,6 +231,7 @@ class SiteCall:
         found = self.frames.store.whole((kind, layer), rows, length, held)
         if not i.streams:
             return found
+        # The store's own array would be written to: it serves every later call.
         found = found.clone()
         everyone = torch.arange(len(rows), device=rows.device)
         for at, stream in i.streams:

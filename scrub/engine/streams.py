@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.table import CHANNELS, attention_time, mlp_time, stream_at
-from scrub.engine.frames import AtSlot, Everywhere, Frames, Landed, Seen, Value, total
+from scrub.engine.frames import Arrivals, AtSlot, Everywhere, Frames, Seen, Value, total
 from scrub.engine.needs import parts_held, passed_heads, passed_mlps
 from scrub.engine.plan import Landing, Stream
 from scrub.model.block import (
@@ -59,20 +59,12 @@ class SlotStream:
     more are dropped from the end. MLPs are computed only where something changed: no change stays no change.
     """
 
-    def __init__(
-        self,
-        frames: Frames,
-        stream: Stream,
-        times: Sequence[int],
-        contexts: Int[Tensor, "n column"],
-        until: Int[np.ndarray, " n"],
-        values: Mapping[int, Value],
-    ) -> None:
-        assert stream.slot is not None
-        self.frames, self.stream, self.slot, self.times = frames, stream, stream.slot, times
-        self.contexts, self.until, self.values = contexts, until, values
+    def __init__(self, landed: Landed, times: Sequence[int], until: Int[np.ndarray, " n"]) -> None:
+        assert landed.stream.slot is not None
+        self.landed, self.frames, self.slot = landed, landed.frames, landed.stream.slot
+        self.times, self.contexts, self.until = times, landed.contexts, until
         self.last, self.shortest = int(until[0]), int(until[-1])
-        self.landing = {frames.graph.written(landing.component) for landing in stream.landings}
+        self.landing = {self.frames.graph.written(landing.component) for landing in landed.stream.landings}
         self.change: Tensor | None = None
         self.pending: dict[int, Tensor] = {}
         self.seen: dict[int, Tensor] = {}
@@ -86,6 +78,7 @@ class SlotStream:
             live = int((self.until >= time).sum())
             self.contexts = self.contexts[:live]
             self.change = None if self.change is None else self.change[:live]
+        # Before anything of this moment is written: a component never reads what it writes itself.
         if time in self.times:
             x = self.frames.store.at(stream_at(time), self.slot, self.contexts[:, 0])
             self.seen[time] = x if self.change is None else x + self.change
@@ -98,7 +91,10 @@ class SlotStream:
     def mlp_input(self, layer: int, time: int) -> Float[Tensor, "moved d"]:
         """What the MLP that reads at a moment sees, in the contexts in which it sees a change."""
         assert self.change is not None
-        moved, held = (self.change != 0).any(1), self.frames.held(Component.for_mlp(layer), self.slot)
+        # Exactly 0, not nearly: a row that lends to itself copies the same numbers, and their difference is 0 bit by
+        # bit.
+        moved = (self.change != 0).any(1)
+        held = self.frames.held(Component.for_mlp(layer), self.slot, self.landed.stream)
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
         self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
         x = self.frames.store.at(stream_at(time), self.slot, self._asked(self.contexts[:, 0]))
@@ -107,7 +103,7 @@ class SlotStream:
     def mlp_output(self, layer: int, x: Float[Tensor, "moved d"], output: Float[Tensor, "moved d"]) -> None:
         """How much the MLP writes more than on the frame; nothing where a site of the claim holds it."""
         assert self.change is not None
-        at = AtSlot(self.frames, self.slot, self._asked(self.contexts[:, 0]))
+        at = AtSlot(self.frames, self.landed.stream, self.slot, self._asked(self.contexts[:, 0]))
         more = self.frames.neurons_free(layer, output - at.frame(self.frames.mlp_array(layer)), x, at)
         if self.moved is not None:
             more = torch.zeros_like(self.change).index_copy(0, self.moved, more)
@@ -121,15 +117,15 @@ class SlotStream:
         if time not in self.pending and time not in self.landing:
             return
         passed = self.pending.pop(time)[: len(self.contexts)] if time in self.pending else None
-        landed = Landed()
+        landed = Arrivals()
         if time in self.landing:
-            landed = _Landed(self.frames, self.stream, self.contexts, self.values).at_slot(time, self.slot)
-        at = AtSlot(self.frames, self.slot, self.contexts[:, 0])
+            landed = evolve(self.landed, contexts=self.contexts).at_slot(time, self.slot)
+        at = AtSlot(self.frames, self.landed.stream, self.slot, self.contexts[:, 0])
         self.change = total(self.change, self.frames.entering(time, landed, passed, at))
 
 
 @frozen(eq=False)
-class _Landed:
+class Landed:
     """The changes that landed values make, by the moment at which they are written."""
 
     frames: Frames
@@ -145,12 +141,12 @@ class _Landed:
                 assert landing.slot is not None
                 number = self.contexts[:, 1 + self.stream.sources.index(landing.source)]
                 new = self.values[landing.source][landing.index].index_select(0, number)
-                new = new[:, :length] if landing.slot == ALL else new[:, landing.column]
+                new = new[:, :length] if landing.slot in (ALL, OTHER) else new[:, landing.column]
                 old = self.frames.written(landing.component, landing.slot, rows, length)
                 found.append((landing, self.frames.to_stream(landing.component, new - old)))
         return found
 
-    def at_slot(self, time: int, slot: Slot) -> Landed:
+    def at_slot(self, time: int, slot: Slot) -> Arrivals:
         """The change at one slot; landings at other slots count in the rows where the positions coincide."""
         positions, rows = self.frames.store.positions, self.contexts[:, 0]
         found: dict[bool, Tensor | None] = {True: None, False: None}
@@ -158,15 +154,16 @@ class _Landed:
         for landing, change in self.changes(time):
             inside = self.frames.lands_inside(landing.component)
             there = change.new_ones(len(rows))
+            # Two names may stand for one position, in some rows and not in others.
             if landing.slot != slot and landing.slot is not None:
                 there = (positions[landing.slot] == positions[slot])[rows].to(change.dtype)
                 change = change * there[:, None]
             if inside:
                 touched = there if touched is None else torch.maximum(touched, there)
             found[inside] = total(found[inside], change)
-        return Landed(found[True], found[False], touched)
+        return Arrivals(found[True], found[False], touched)
 
-    def everywhere(self, time: int, length: int) -> Landed:
+    def everywhere(self, time: int, length: int) -> Arrivals:
         """The change at every position."""
         rows = self.contexts[:, 0]
         found: dict[bool, Tensor | None] = {True: None, False: None}
@@ -174,14 +171,17 @@ class _Landed:
         for landing, change in self.changes(time, length):
             inside = self.frames.lands_inside(landing.component)
             there = change.new_ones(change.shape[:-1])
-            if landing.slot is not None and landing.slot != ALL:
+            if landing.slot == OTHER:
+                there = self.frames.nameless(rows, length).to(change.dtype)
+                change = change * there[:, :, None]
+            elif landing.slot is not None and landing.slot != ALL:
                 index = torch.arange(len(rows), device=rows.device), self.frames.store.positions[landing.slot][rows]
                 change = change.new_zeros(len(rows), length, change.shape[-1]).index_put(index, change)
                 there = change.new_zeros(len(rows), length).index_put(index, there)
             if inside:
                 touched = there if touched is None else torch.maximum(touched, there)
             found[inside] = total(found[inside], change)
-        return Landed(found[True], found[False], touched)
+        return Arrivals(found[True], found[False], touched)
 
 
 def stream_everywhere(
@@ -194,7 +194,7 @@ def stream_everywhere(
     """A stream at every position: `[n, t, d]` at each moment at which it is read."""
     rows, store = contexts[:, 0], frames.store
     length = int(store.lengths[rows].max())
-    landed = _Landed(frames, stream, contexts, values)
+    landed = Landed(frames, stream, contexts, values)
     mlps = passed_mlps(frames.claim, frames.graph, max(times))
     heads = {attention_time(layer): (layer, found) for layer, found in passed_heads(frames.claim, max(times)).items()}
     # on a mean or zero row a passed-through component differs from the row even where nothing landed
@@ -205,7 +205,7 @@ def stream_everywhere(
         )
     pending: dict[int, Tensor] = {}
     seen: dict[int, Tensor] = {}
-    at = Everywhere(frames, length, rows)
+    at = Everywhere(frames, stream, length, rows)
     for time in range(-1, max(times) + 1):
         if time in times or (change is not None and (time in mlps or time in heads)):
             x = store.whole(stream_at(time), rows, length)
@@ -232,10 +232,9 @@ def _heads_change(
 ) -> Float[Tensor, "n t d"]:
     """What passed-through heads write more together; of a head of which a part is claimed, that part stays on r."""
     block, where = frames.model.blocks[layer], positions_of(x)
-    q, k, v = (_read_free(frames, layer, channel, x, heads, at) for channel in CHANNELS)
+    q, k, v = (_read_free(layer, channel, x, heads, at) for channel in CHANNELS)
     z = mixed(block.attn, q, k, v, where, frames.store.lengths[at.rows], heads)
     change = z - frames.store.whole(("z", layer), at.rows, x.shape[1], heads)
-    hosts = [Component.for_head(layer, h) for h in heads]
     hosts = [Component.for_head(layer, head) for head in heads]
     kept = [_unless_held(host, change[:, :, i], at) for i, host in enumerate(hosts)]
     found = write(block.attn, torch.stack(kept, dim=2), heads)
@@ -258,9 +257,10 @@ def _head_free(
 
 
 def _read_free(
-    frames: Frames, layer: int, channel: str, x: Float[Tensor, "n t d"], heads: list[int], at: Everywhere
+    layer: int, channel: str, x: Float[Tensor, "n t d"], heads: list[int], at: Everywhere
 ) -> Float[Tensor, "n t heads e"]:
     """What passed-through heads read through a channel; what is claimed of it stays on r."""
+    frames = at.frames
     block, where = frames.model.blocks[layer], positions_of(x)
     found = read_heads(block, channel, x, heads, where)
     for i, head in enumerate(heads):

@@ -17,6 +17,7 @@ from scrub.claims.resolved import Claim
 from scrub.shown import shown
 
 ROOT_PATH = "answer"
+DONOR, REST = "donor", "rest"  # the rows that an occurrence draws
 
 
 @frozen(eq=False)
@@ -27,6 +28,7 @@ class Occurrence:
     the calling row, and `donor` the path that this donor is drawn by (shared inside a `together` group), as `rest` is
     of its rest row. `withheld` are components of its site whose values neither its reader nor linked mates take: of a
     changed claim, whose occurrences are known by paths of their own and drawn by the claim's (`engine/without.py`).
+    `own` says which of its rows (DONOR, REST) are not drawn but the calling row itself (`engine/given.py`).
     """
 
     variable: str
@@ -39,6 +41,7 @@ class Occurrence:
     children: tuple[Occurrence, ...] = field(default=())
     rest: str = field(default=Factory(lambda occurrence: occurrence.path, takes_self=True))
     withheld: frozenset[Component] = field(default=frozenset())
+    own: frozenset[str] = field(default=frozenset())
 
     @property
     def is_root(self) -> bool:
@@ -71,13 +74,20 @@ class Occurrence:
         return shown(self, "html")
 
 
-Branch = tuple[str, PlacedSite, tuple[str, ...], tuple[str, ...]]  # variable, site, channels, agree
+@frozen
+class _Branch:
+    """What an occurrence and all below it look like, wherever they stand."""
+
+    variable: str
+    placed: PlacedSite
+    channels: tuple[str, ...] = ()
+    agree: tuple[str, ...] = ()
 
 
 def unroll(claim: Claim) -> Occurrence:
     """The tree of a claim, from the answer down to the leaves."""
     output = claim.placement.placed[claim.placement.output]
-    return _occur(claim, output.name, output.sites[0], ROOT_PATH, (), (), ROOT_PATH, None)
+    return _occur(claim, _Branch(output.name, output.sites[0]), ROOT_PATH, ROOT_PATH)
 
 
 def folded(claim: Claim) -> Occurrence:
@@ -87,24 +97,16 @@ def folded(claim: Claim) -> Occurrence:
     visit all of those.
     """
     output = claim.placement.placed[claim.placement.output]
-    return _occur(claim, output.name, output.sites[0], ROOT_PATH, (), (), ROOT_PATH, {})
+    return _occur(claim, _Branch(output.name, output.sites[0]), ROOT_PATH, ROOT_PATH, {})
 
 
 def _occur(
-    claim: Claim,
-    name: str,
-    placed: PlacedSite,
-    path: str,
-    channels: tuple[str, ...],
-    agree: tuple[str, ...],
-    donor: str,
-    known: dict[Branch, Occurrence] | None,
+    claim: Claim, branch: _Branch, path: str, donor: str, known: dict[_Branch, Occurrence] | None = None
 ) -> Occurrence:
     """An occurrence and all below it; a branch that is `known` is taken from there."""
-    branch = name, placed, channels, agree
     if known is not None and branch in known:
         return known[branch]
-    variable = claim.placement.placed[name]
+    variable, placed = claim.placement.placed[branch.variable], branch.placed
     children: list[Occurrence] = []
     steps = {
         (parent, site): f"{'+'.join(placed.channels_of(parent))}:{site.site.canonical}"
@@ -115,11 +117,10 @@ def _occur(
         group = _group(claim, parent, placed.parents())
         shared = sorted(s for (p, _), s in steps.items() if p in group)
         drawn_by = step if len(group) == 1 else " & ".join(shared)
-        channels_read = placed.channels_of(parent)
-        child = _occur(claim, parent, site, f"{path}/{step}", channels_read, group, f"{path}/{drawn_by}", known)
-        children.append(child)
+        below = _Branch(parent, site, placed.channels_of(parent), group)
+        children.append(_occur(claim, below, f"{path}/{step}", f"{path}/{drawn_by}", known))
     leaf = variable.leaf and path != ROOT_PATH
-    found = Occurrence(name, placed, path, channels, leaf, agree, donor, tuple(children))
+    found = Occurrence(branch.variable, placed, path, branch.channels, leaf, branch.agree, donor, tuple(children))
     if known is not None:
         known[branch] = found
     return found

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scrub.claims.dataset import Dataset
-from scrub.claims.metric import AnyMetric, NamedMetric
+from scrub.claims.metric import REDUCTIONS, AnyMetric, NamedMetric
 from scrub.claims.problems import at_line
 from scrub.claims.setting import token_ids
 from scrub.claims.text import Tokenizer
@@ -34,12 +34,15 @@ Constants = Callable[[Float[Tensor, "c v"]], Float[Tensor, " c"]]
 class Against:
     """What n answers are measured against: the tokens of each column, false in `there` is padding.
 
-    `own` are the model's own logits on the reference rows, for a metric that reads them.
+    `own` are the model's own logits on the reference rows, for a metric that reads them. `how` says of each column
+    what the values of its several tokens are together: `mean`, `max`, or (nothing) the log of their summed
+    exponentials.
     """
 
     ids: tuple[Int[Tensor, "n k"], ...]
     there: tuple[Bool[Tensor, "n k"], ...]
     own: Float[Tensor, "n v"] | None = None
+    how: tuple[str, ...] = ()
 
     @property
     def needed(self) -> Int[Tensor, "n k"]:
@@ -47,47 +50,65 @@ class Against:
         return torch.cat(self.ids, dim=1)
 
     def taken(self, values: Float[Tensor, "n v"]) -> list[Float[Tensor, " n"]]:
-        """For each column, the log of the summed exponentials of its tokens' values."""
-        pairs = zip(self.ids, self.there, strict=True)
-        return [_log_sum(values.gather(1, ids), there) for ids, there in pairs]
+        """For each column, what its tokens' values are together: the log of their summed exponentials, or `how`."""
+        return [_REDUCED[how](values.gather(1, ids), there) for ids, there, how in self._columns()]
 
     def few(self, values: Float[Tensor, "n k"]) -> list[Float[Tensor, " n"]]:
         """The same from the values of the `needed` columns alone."""
         found: list[Tensor] = []
         first = 0
-        for there in self.there:
-            found.append(_log_sum(values[:, first : first + there.shape[1]], there))
+        for _, there, how in self._columns():
+            found.append(_REDUCED[how](values[:, first : first + there.shape[1]], there))
             first += there.shape[1]
         return found
 
     def of_each(self, values: Float[Tensor, "c v"]) -> list[Float[Tensor, "c n"]]:
         """The same for each of several constant answers."""
-        pairs = zip(self.ids, self.there, strict=True)
-        return [_log_sum(values[:, ids], there) for ids, there in pairs]
+        return [_REDUCED[how](values[:, ids], there) for ids, there, how in self._columns()]
 
     def part(self, rows: slice) -> Against:
-        return Against(tuple(t[rows] for t in self.ids), tuple(t[rows] for t in self.there))
+        return evolve(self, ids=tuple(t[rows] for t in self.ids), there=tuple(t[rows] for t in self.there), own=None)
+
+    def _columns(self) -> Iterator[tuple[Int[Tensor, "n k"], Bool[Tensor, "n k"], str]]:
+        return zip(self.ids, self.there, self.how or ("",) * len(self.ids), strict=True)
 
 
 def _log_sum(values: Float[Tensor, "*c n k"], there: Bool[Tensor, "n k"]) -> Float[Tensor, "*c n"]:
     return values.masked_fill(~there, -torch.inf).logsumexp(-1)
 
 
+def _mean(values: Float[Tensor, "*c n k"], there: Bool[Tensor, "n k"]) -> Float[Tensor, "*c n"]:
+    return values.masked_fill(~there, 0.0).sum(-1) / there.sum(-1)
+
+
+def _largest(values: Float[Tensor, "*c n k"], there: Bool[Tensor, "n k"]) -> Float[Tensor, "*c n"]:
+    return values.masked_fill(~there, -torch.inf).amax(-1)
+
+
+_REDUCED: dict[str, Callable[..., Tensor]] = dict(zip(("", *REDUCTIONS), (_log_sum, _mean, _largest), strict=True))
+
+
 @frozen(eq=False)
 class Arguments:
-    """The tokens of a metric's columns in every row: `ids[column]` is `[row, k]`, false in `there` is padding."""
+    """The tokens of a metric's columns in every row: `ids[column]` is `[row, k]`, false in `there` is padding.
+
+    `how` says what several of them are together, as in `Against`.
+    """
 
     ids: tuple[Int[Tensor, "row k"], ...]
     there: tuple[Bool[Tensor, "row k"], ...]
+    how: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, metric: AnyMetric, data: Dataset, tokenizer: Tokenizer | None, device: torch.device) -> Arguments:
         tables = [_table(token_ids(data, name, tokenizer), device) for name in metric.columns]
-        return cls(tuple(t[0] for t in tables), tuple(t[1] for t in tables))
+        how = metric.reductions if isinstance(metric, NamedMetric) else ()
+        return cls(tuple(t[0] for t in tables), tuple(t[1] for t in tables), how)
 
     def at(self, rows: Int[Tensor, " n"], own: Float[Tensor, "n v"] | None = None) -> Against:
         """What answers with these reference rows are measured against."""
-        return Against(tuple(ids[rows] for ids in self.ids), tuple(there[rows] for there in self.there), own)
+        ids, there = (tuple(table[rows] for table in tables) for tables in (self.ids, self.there))
+        return Against(ids, there, own, self.how)
 
 
 def _table(found: list[tuple[int, ...]], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -176,7 +197,7 @@ def find(metric: NamedMetric) -> Formula:
     return found
 
 
-def as_logits(outputs: Sequence[Any], metric: NamedMetric) -> Float[Tensor, "n v"]:
+def as_logits(outputs: Sequence[Any], metric: AnyMetric) -> Float[Tensor, "n v"]:
     """Outputs of a computation graph as logits. Raises MetricError when they are no vectors of one length."""
     try:
         made = np.stack([np.asarray(output, dtype=np.float64) for output in outputs])

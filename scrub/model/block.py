@@ -69,14 +69,15 @@ def as_read(
     """`made` of the heads that are read, one for each query head that reads it."""
     held = held_by(attn, channel, heads)
     found = made(held)
+    # Indexing copies; where heads stand as they are held, nothing is indexed.
     take = list(range(len(heads))) if channel == "q" else [held.index(kv_head(attn, head)) for head in heads]
     return found if take == list(range(len(held))) else found[..., take, :]
 
 
 def mixed(
-    attn: Attn, q: Float[Tensor, "row q h e"], k: Float[Tensor, "row t h e"], v: Float[Tensor, "row t h e"],
+    attn: Attn, q: Float[Tensor, "row q h e"], k: Float[Tensor, "row t h e"], v: Float[Tensor, "row t h f"],
     at: Int[Tensor, "row q"], lengths: Int[Tensor, " row"], heads: Sequence[int] | None = None, steps: Steps = PLAIN,
-) -> Float[Tensor, "row q h e"]:  # fmt: skip
+) -> Float[Tensor, "row q h f"]:  # fmt: skip
     """The z of queries at positions `at`, from the keys of the first t positions; they are of `heads`, or of all."""
     keys = positions_of(k)
     return steps.attend(q, k, v, visible(attn, at, keys, lengths), scoring(attn, at, keys, heads))
@@ -86,11 +87,17 @@ def scoring(
     attn: Attn, at: Int[Tensor, "row q"], keys: Int[Tensor, "row t"], heads: Sequence[int] | None = None
 ) -> Scoring:
     """How a layer scores keys at their positions, for queries at `at` of some heads."""
+
+    def of_heads(x: Float[Tensor, " h"]) -> Float[Tensor, " heads"]:
+        return x if heads is None else x[list(heads)]
+
+    sinks = None if attn.sinks is None else of_heads(attn.sinks)
     if attn.slopes is None:
-        return Scoring(attn.scale, attn.cap)
-    slopes = attn.slopes if heads is None else attn.slopes[list(heads)]
+        return Scoring(attn.scale, attn.cap, sinks=sinks)
+    # ALiBi's bias by distance. Libraries add one by the key's position alone, which softmax cannot tell from it.
+    slopes = of_heads(attn.slopes)
     back = (at[:, :, None] - keys[:, None, :]).to(slopes.dtype)
-    return Scoring(attn.scale, attn.cap, -slopes[:, None, None] * back[:, None])
+    return Scoring(attn.scale, attn.cap, -slopes[:, None, None] * back[:, None], sinks)
 
 
 def patterns(
@@ -125,6 +132,7 @@ def change_entering(
     """How much more attention adds where heads write `change` more than `out`, what all of them wrote together."""
     if block.post_attn is None:
         return change
+    # The norm is of all that heads write together: a change cannot be normed by itself, only the two sums can.
     before = out()
     return entering(block, before + change) - entering(block, before)
 

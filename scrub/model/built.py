@@ -28,12 +28,20 @@ def unlike(bridge: Any) -> Iterator[str]:
     if not all(hasattr(block, "attn") for block in blocks):
         yield "layers without attention"
         return
-    if any("MLA" in type(block.attn).__name__ for block in blocks):
-        yield "latent attention, whose queries and keys are no matrix of a head"
-    if any(hasattr(_part(block.attn, "original_component"), "sinks") for block in blocks):
-        yield "attention sinks"
-    if any(_part(block, "original_component", "do_layer_norm_before") is False for block in blocks):
-        yield "norms after attention and MLPs"
+    if any(_part(block.attn, "original_component", "indexer") is not None for block in blocks):
+        yield "an indexer that chooses which keys are seen"
+    if any(hasattr(block.attn, "experts") for block in blocks):
+        yield "mixtures of attention heads"
+    if any(_norms_the_stream(_part(block, "original_component")) for block in blocks):
+        yield "norms of the stream itself after attention and MLPs, so that it is no sum of what was written"
+    if hasattr(bridge, "prediction_head"):
+        yield "layers of its own between the last norm and the unembedding"
+    if any(_part(block.attn, "original_component", name) for block in blocks for name in ("g_proj", "gate_proj")):
+        yield "gates on what heads read"
+    if any(_part(block.attn, "original_component", "attn_sub_norm") for block in blocks):
+        yield "a norm over what all heads of a layer read"
+    if any(_part(block, "original_component", "mamba") for block in blocks):
+        yield "recurrent layers beside attention"
     if not all(_there(block, "ln1") or _there(block, "ln1_post") for block in blocks):
         yield "no norm before attention"
     apart = [
@@ -47,11 +55,27 @@ def unlike(bridge: Any) -> Iterator[str]:
     norms = [norm for block in blocks for norm in (_part(block, "attn", "q_norm"), _part(block, "attn", "k_norm"))]
     if any(norm is not None and not hasattr(norm, "uses_rms_norm") for norm in norms):
         yield "head norms of a form of their own"
+    norms = [_part(block, name) for block in blocks for name in ("ln1", "ln1_post", "ln2", "ln2_post")]
+    if any(_there_and_odd(norm) for norm in norms):
+        yield "norms of a form of their own"
+
+
+def _there_and_odd(norm: Any) -> bool:
+    module = _part(norm, "original_component")
+    return module is not None and not isinstance(module, nn.Identity) and not hasattr(norm, "uses_rms_norm")
+
+
+def _norms_the_stream(layer: Any) -> bool:
+    """Whether a layer is of the form of 2017: BERT, RoBERTa, the first GPT, OPT-350m."""
+    if getattr(layer, "do_layer_norm_before", None) is False:
+        return True
+    return type(layer).__module__.split(".")[-2:-1] in (["bert"], ["roberta"], ["openai"])
 
 
 def _positions(bridge: Any) -> Iterator[str]:
     kind = str(getattr(bridge.cfg, "positional_embedding_type", None)).lower()
-    if kind == "standard" and not hasattr(bridge, "pos_embed"):
+    sines = _part(bridge, "original_model", "model", "embed_positions", "offset")
+    if kind == "standard" and not hasattr(bridge, "pos_embed") and sines is None:
         yield "positions that are no table that was learned"
 
 
@@ -68,7 +92,7 @@ def _part(owner: Any, *names: str) -> Any:
 
 def refuse_not_finite(module: nn.Module, title: str) -> None:
     """Raises ModelError naming the tensors of a model that hold NaN or infinite numbers."""
-    found = {_own_name(name): _not_finite(parameter) for name, parameter in module.named_parameters()}
+    found = {own_name(name): _not_finite(parameter) for name, parameter in module.named_parameters()}
     if bad := [f"{name} ({count} of its numbers)" for name, count in found.items() if count]:
         raise ModelError(
             f"the weights of {title} are broken: NaN or infinite are {some(bad, 3)}. Take an undamaged file; half "
@@ -78,12 +102,12 @@ def refuse_not_finite(module: nn.Module, title: str) -> None:
 
 def _not_finite(parameter: torch.Tensor) -> int:
     """How many of its numbers are none; almost always none of them, which its least and its largest tell."""
-    if not parameter.numel() or all(end.isfinite() for end in torch.aminmax(parameter)):
+    if not parameter.numel() or parameter.is_meta or all(end.isfinite() for end in torch.aminmax(parameter)):
         return 0
     return int((~torch.isfinite(parameter)).sum())
 
 
-def _own_name(name: str) -> str:
+def own_name(name: str) -> str:
     """The name of a parameter without the wrappers that TransformerLens put around modules."""
     return name.replace("._original_component", "")
 

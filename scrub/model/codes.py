@@ -19,6 +19,7 @@ from torch import Tensor
 from scrub.anatomy.names import Component
 from scrub.anatomy.part import DIRECTIONS, HostPart, orthonormal
 from scrub.anatomy.table import MLP_INPUT, before_angles
+from scrub.anatomy.tolerances import RANK
 from scrub.errors import ModelError
 from scrub.model.block import entering
 from scrub.model.latents import latent_code, transcoder_reads
@@ -170,4 +171,4 @@ def _code(model: Transformer, component: Component) -> PartCode:
 def span(code: PartCode) -> Float[Tensor, "rank d"]:
     """Orthonormal directions of what a code writes."""
     _, values, found = torch.linalg.svd(code.rows.double(), full_matrices=False)
-    return found[values > 1e-6 * values.max()].to(code.rows.dtype)
+    return found[values > RANK * values.max()].to(code.rows.dtype)

@@ -84,6 +84,7 @@ _UNREAD: dict[str, tuple[Callable[[Any], bool], str]] = {
     "attn_temperature_tuning": (_off, "scores scaled by position"),
     "use_logn_attn": (_off, "scores scaled by position"),
     "use_dynamic_ntk": (_off, "rotary angles that depend on the length of the row"),
+    "hc_mult": (_one, "several streams"),
     "pruned_heads": (lambda value: not value, "heads taken out"),
 }  # fmt: skip
 

@@ -23,7 +23,8 @@ def official(name: str) -> str:
 def shape_of_config(config: dict[str, Any], file: str) -> Shape:
     """The shape that a Hugging Face `config.json` describes, which was read from `file`.
 
-    Raises ModelError for a family that is not read, and with every key that is missing or says no such number.
+    One that is no file of `scrub.model.architectures` is asked of TransformerLens, which takes torch. Raises
+    ModelError for what cannot be tested, and with every key that is missing or says no such number.
     """
     family = config.get("model_type")
     readers = {one.family: one.shape for one in architectures() if one.shape is not None}
@@ -33,7 +34,6 @@ def shape_of_config(config: dict[str, Any], file: str) -> Shape:
         raise ModelError(f"{file} describes an encoder with a decoder ({shown(family)}), which is not supported.")
     if not isinstance(family, str):
         raise ModelError(f"{file} says no family: its 'model_type' is {shown(family)}.")
-    raise ModelError(
-        f"{file} describes a model of the family {shown(family)}, whose shape cannot be read from there; read are "
-        f"{', '.join(readers)}. Give the loaded model in Python: model=AutoModelForCausalLM.from_pretrained(...)."
-    )
+    from scrub.model.outline import shape_of_any
+
+    return shape_of_any(config, file)

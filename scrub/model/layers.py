@@ -17,7 +17,7 @@ from torch import Tensor
 
 from scrub.anatomy.table import CHANNELS
 from scrub.errors import ModelError
-from scrub.model.weights import Attn, BlackBox, Mlp, Norm, Rotary, Transformer
+from scrub.model.weights import Attn, BlackBox, Latent, Mlp, Norm, Rotary, Transformer
 
 Tap = Callable[[str, Tensor], Tensor]  # the name of an array, what was computed -> what goes on
 Normed = Callable[[Norm, Tensor], Tensor]
@@ -55,6 +55,8 @@ def rotate(
     cos, sin = rotary.cos[positions].unsqueeze(-2), rotary.sin[positions].unsqueeze(-2)
     turning, still = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
     if rotary.interleaved:
+        # Neighbours are turned together (GPT-J), or the two halves (GPT-NeoX, Llama): the same angles, other
+        # partners.
         partner = torch.stack((-turning[..., 1::2], turning[..., 0::2]), dim=-1).flatten(-2)
     else:
         first, second = turning.chunk(2, dim=-1)
@@ -112,11 +114,22 @@ def linear(
 ) -> Float[Tensor, "*batch n heads e"]:
     """What heads make of a normalised stream, bias included, before their own norm and rotary."""
     weight, bias = _projection(attn, channel)
+    x = lowered(attn.q_latent if channel == "q" else attn.kv_latent, x)
     if heads is not None:
         weight, bias = weight[list(heads)], None if bias is None else bias[list(heads)]
     out = torch.einsum("...d,hde->...he", x, weight)
     out = out if bias is None else out + bias
     return out if attn.clip is None else out.clamp(-attn.clip, attn.clip)
+
+
+def lowered(latent: Latent | None, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch r"]:
+    """What the matrices of heads read: the stream itself, or a latent of it."""
+    if latent is None:
+        return x
+    found = affine(x, latent.W, latent.b)
+    assert latent.norm.weight is not None
+    normed, rest = found.tensor_split([len(latent.norm.weight)], dim=-1)
+    return torch.cat((norm(latent.norm, normed), rest), dim=-1)
 
 
 def turn(
@@ -164,11 +177,15 @@ def visible(
 
 @frozen(eq=False)
 class Scoring:
-    """How scores are made of queries and keys: `scale q.k`, bent back beyond `cap`, and `bias` added."""
+    """How scores are made of queries and keys: `scale q.k`, bent back beyond `cap`, and `bias` added.
+
+    `sinks` are the scores of one more key, which has no value.
+    """
 
     scale: float
     cap: float | None = None
     bias: Float[Tensor, "#row h q t"] | None = None
+    sinks: Float[Tensor, " h"] | None = None
 
 
 def scores(
@@ -195,18 +212,26 @@ def pattern(
     scoring: Scoring,
 ) -> Float[Tensor, "row h q t"]:
     """The attention pattern. A query that sees nothing (it is padding) is shown every key: no NaN."""
-    return scores(q, k, mask, scoring).softmax(-1)
+    return with_sinks(scores(q, k, mask, scoring), scoring).softmax(-1)[..., : k.shape[1]]
+
+
+def with_sinks(found: Float[Tensor, "row h q t"], scoring: Scoring) -> Float[Tensor, "row h q keys"]:
+    """Scores with those of the sinks, where there are any, behind those of the keys."""
+    if scoring.sinks is None:
+        return found
+    return torch.cat((found, scoring.sinks[:, None, None].expand(*found.shape[:3], 1)), dim=-1)
 
 
 def attend(
     q: Float[Tensor, "row q h e"],
     k: Float[Tensor, "row t h e"],
-    v: Float[Tensor, "row t h e"],
+    v: Float[Tensor, "row t h f"],
     mask: Bool[Tensor, "#row #q t"],
     scoring: Scoring,
-) -> Float[Tensor, "row q h e"]:
+) -> Float[Tensor, "row q h f"]:
     """The heads' z: values averaged by the `pattern`. k and v have one head for each of q's (`kv_head`)."""
-    if scoring.cap is not None or scoring.bias is not None:
+    # The fused kernel holds no pattern, which is most of the memory of a long row, but knows no cap, bias or sink.
+    if not (scoring.cap is scoring.bias is scoring.sinks is None):
         return torch.matmul(pattern(q, k, mask, scoring), v.transpose(1, 2)).transpose(1, 2)
     heads_first, seen = (tensor.transpose(1, 2) for tensor in (q, k, v)), some_key(mask)[:, None]
     return F.scaled_dot_product_attention(*heads_first, attn_mask=seen, scale=scoring.scale).transpose(1, 2)
@@ -214,6 +239,7 @@ def attend(
 
 def some_key(mask: Bool[Tensor, "*batch t"]) -> Bool[Tensor, "*batch t"]:
     """The mask, with every key for a query that sees none."""
+    # A softmax over nothing is NaN, and NaN times 0 stays NaN in whatever is summed with it later.
     return mask | ~mask.any(-1, keepdim=True)
 
 
@@ -222,6 +248,7 @@ def write(
 ) -> Float[Tensor, "*batch d"]:
     """The sum of what the given query heads write. b_O is not part of it: it belongs to the layer."""
     weight = attn.W_O if heads is None else attn.W_O[list(heads)]
+    # One product over heads and their width, not one for each head and a sum: the sum is the product's own.
     return z.flatten(-2) @ weight.flatten(0, 1)
 
 
@@ -292,6 +319,7 @@ def unembed(
     elif ids.ndim == 1:
         logits = affine(x, model.W_U[:, ids], None if model.b_U is None else model.b_U[ids])
     else:
+        # Columns of each row are gathered: k of them are far fewer than a vocabulary.
         logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids])
         logits = logits if model.b_U is None else logits + model.b_U[ids]
     return capped(logits, model.logit_cap)

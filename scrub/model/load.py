@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,11 @@ from torch import nn
 from scrub.claims.dataset import Dataset
 from scrub.claims.hub import reachable
 from scrub.errors import ModelError, some
+from scrub.model.checkpoints.beside import SAVED, is_checkpoint, is_native
+from scrub.model.checkpoints.opened import open_checkpoint
 from scrub.model.memory import Memory
-from scrub.model.source import is_bridge, is_hugging_face
+from scrub.model.outline import language_model, quiet
+from scrub.model.source import is_bridge, is_wrappable
 from scrub.model.transformer import adapt, bridge_of, official_name, wrapped
 from scrub.model.weights import Transformer
 
@@ -43,7 +44,7 @@ def load(
     if isinstance(source, Transformer):
         moved = source.to(dtype=dtype, device=device)
         return attrs.evolve(moved, memory=Memory.on(moved.device, memory))
-    if is_hugging_face(source):
+    if is_wrappable(source):
         source = wrapped(source)
     if is_bridge(source):
         return adapt(source, dtype=dtype, device=device, data=data, memory=memory)
@@ -53,6 +54,9 @@ def load(
             "Face's, a TransformerBridge or a graph."
         )
     path = Path(source).expanduser()
+    if (weights := own_weights(path)) is not None:
+        bridge = open_checkpoint(weights)
+        return adapt(bridge, dtype=dtype, device=device, name=_called(path), data=data, memory=memory)
     if path.is_dir():
         name, module = path.name, _from_directory(path, dtype)
     elif isinstance(source, Path) or source.startswith((".", "/", "~")):
@@ -64,6 +68,17 @@ def load(
     commit = getattr(module.config, "_commit_hash", None)
     bridge = bridge_of(module, name)
     return adapt(bridge, dtype=dtype, device=device, name=name, revision=commit, data=data, memory=memory)
+
+
+def own_weights(path: Path) -> Path | None:
+    """The file of weights of a checkpoint, or of a directory that `scrub.save` wrote; None for anything else."""
+    if is_checkpoint(path):
+        return path
+    return path / SAVED if is_native(path) else None
+
+
+def _called(path: Path) -> str:
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
@@ -103,12 +118,13 @@ def _from_hub(name: str, dtype: torch.dtype) -> nn.Module:
 
 
 def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig
 
     # The reference runs in full precision even where ours will not, so that the check says what ours loses.
     precision = torch.float64 if dtype == torch.float64 else torch.float32
-    with _quiet():
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+    with quiet():
+        config = AutoConfig.from_pretrained(name, local_files_only=local)
+        loaded: Any = language_model(config).from_pretrained(
             name,
             dtype=precision,
             attn_implementation="eager",
@@ -127,21 +143,6 @@ def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
     if wrong:
         raise ModelError(f"the weights of {name} do not fit its config.json: {some(wrong, 3)} missing or misshapen.")
     return module
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    from transformers.utils import logging
-
-    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _first(error: BaseException) -> str:

@@ -30,6 +30,7 @@ def open_weights(source: Source, backend: Backend, data: Dataset | None = None) 
     given = source.name if loaded is None else loaded
     weights = load(given, dtype=DTYPES[backend.dtype], device=place, data=data, memory=backend.memory)
     _as_checked(source, weights)
+    _as_frozen(source, weights)
     return weights
 
 
@@ -59,6 +60,16 @@ def _as_checked(source: Source, weights: Transformer) -> None:
         raise ModelError(
             f"the weights of {source.name} do not have the shape that its config.json, or the table of well-known "
             f"models, gives: {words}. Give the loaded TransformerBridge as model=."
+        )
+
+
+def _as_frozen(source: Source, weights: Transformer) -> None:
+    """Raises ModelError where a claim was frozen with other weights of the same name."""
+    if source.expected and source.expected != weights.revision:
+        raise ModelError(
+            f"the claim was frozen with weights {source.expected[:12]} of {source.name}, and those that are there "
+            f"now are {weights.revision[:12]}: give the ones that were meant, --model DIR; or say that these will "
+            f"do, --model {source.name}."
         )
 
 

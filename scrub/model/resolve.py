@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from attrs import evolve
+
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import Checked, Subject, check_claim
 from scrub.claims.dataset import Dataset
@@ -37,7 +39,7 @@ def check(hypothesis: Hypothesis | Any, model: Any = None) -> Checked:
         problem = Problem(str(error), file=file or hypothesis.file, line=line)
         found = located([problem], hypothesis.title, hypothesis.file, hypothesis.line)
         return Checked(hypothesis, tuple(found))
-    return check_claim(hypothesis, subject_of(source), data)
+    return check_claim(hypothesis, subject_of(spoken(source, data)), data)
 
 
 def _is_hypothesis(given: object) -> None:
@@ -51,6 +53,12 @@ def subject_of(source: Source) -> Subject:
         shape = source.graph.shape
         return Subject(source.graph, source.tokenizer, shape.d_vocab, shape.n_ctx, source.name)
     return Subject(source.graph)
+
+
+def spoken(source: Source, data: Dataset) -> Source:
+    """A model whose tokens have the words of the data's vocabulary, where these bring one."""
+    vocab = getattr(data, "vocab", None)
+    return source if vocab is None else evolve(source, tokenizer=vocab)
 
 
 def data_of(hypothesis: Hypothesis, source: Source) -> Dataset:
@@ -90,7 +98,9 @@ def sound(hypothesis: Hypothesis | Any, model: Any = None, *, expecting: bool = 
     """The resolved claim and its model. Raises ClaimProblems with everything that is wrong."""
     _is_hypothesis(hypothesis)
     source = find(hypothesis.model if model is None else model)
-    checked = check_claim(hypothesis, subject_of(source), data_of(hypothesis, source))
+    data = data_of(hypothesis, source)
+    source = spoken(source, data)
+    checked = check_claim(hypothesis, subject_of(source), data)
     if checked.claim is None or (expecting and checked.problems):
         raise ClaimProblems(checked.problems)
     return checked.claim, source

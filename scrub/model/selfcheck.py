@@ -21,6 +21,7 @@ from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from scrub.anatomy.tolerances import COARSE_LOGIT, LOGIT
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
 from scrub.model.layers import Scoring, Steps, attend, unembed
@@ -32,10 +33,8 @@ PROBE_ROWS = 4
 PROBE_LENGTH = 16
 DATA_ROWS = 4  # besides the longest and the shortest
 LONGEST = 4608  # tokens of a row that are compared: beyond the windows in use, which are 4,096 and less
-# The largest error of a logit, in standard deviations of the logits; a wrong architecture is off by more than one.
-TOLERANCE = 1e-4
-# Where rounding does more, an error may be so many times what it does, and in fp32 never more than `COARSE`.
-ROUNDINGS, COARSE = 3.0, 0.01
+# Where rounding does more than `LOGIT`, an error may be so many times what it does.
+ROUNDINGS = 3.0
 _FLOATS = 2**21  # in one piece: 8 MB of fp32, at most; on a CPU more leave its caches
 _PIECE = 0.125  # share of the memory that a piece has: several are held at a time
 
@@ -94,16 +93,16 @@ def self_check(
     In standard deviations of the bridge's logits. Ours are of padded rows, the bridge's without padding: the
     reference then depends on nobody's treatment of masks. A bridge in half precision is compared as it computes
     with the same weights in fp32; hooks on it act as always. `model` is in full precision; `numbers` are the rows'
-    in the data, for the error. Raises ModelError above `TOLERANCE`, unless fp32 itself is as coarse on this model.
+    in the data, for the error. Raises ModelError above `LOGIT`, unless fp32 itself is as coarse on this model.
     """
     assert model.dtype not in HALF, "half precision: see rounding_check"
     rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
     with _evaluating(bridge), _precisely(model, bridge):
         found = _compared(model, rows, _own(bridge, model.shape.causal))
-    tolerance = TOLERANCE
-    if TOLERANCE < found.max() < COARSE:  # weights so large that fp32 shows
+    tolerance = LOGIT
+    if LOGIT < found.max() < COARSE_LOGIT:  # weights so large that fp32 shows
         rounding = _compared(model.to(torch.float64), rows, _ours(model.to(torch.float32)))
-        tolerance = max(TOLERANCE, ROUNDINGS * float(rounding.max()))
+        tolerance = max(LOGIT, ROUNDINGS * float(rounding.max()))
     _accept(model, rows, found, tolerance)
     return float(found.max())
 
@@ -122,7 +121,7 @@ def rounding_check(
     with _evaluating(bridge), computing(bridge.original_model, model.dtype):
         own = float(_compared(exact, rows, _own(bridge, model.shape.causal)).max())
     ours = _compared(exact, rows, _ours(model))
-    _accept(model, rows, ours, TOLERANCE + ROUNDINGS * own)
+    _accept(model, rows, ours, LOGIT + ROUNDINGS * own)
     return float(ours.max()) / (own or 1.0)
 
 
@@ -143,6 +142,7 @@ class _Rows:
 
 
 def _accept(model: Transformer, rows: _Rows, found: Float[Tensor, " row"], tolerance: float) -> None:
+    # Not `found > tolerance`, which lets NaN pass.
     wrong = ~(found <= tolerance)
     if wrong.any():
         raise ModelError(
@@ -167,6 +167,8 @@ def _compared(model: Transformer, rows: _Rows, theirs: Pieces) -> Float[Tensor, 
                 if found.shape != wanted.shape:
                     raise ModelError(f"{model.name} gives {wanted.shape[-1]} logits, its weights {found.shape[-1]}.")
                 moments += _moments(wanted := wanted.to(found.device))
+                # The maximum is taken piece by piece: a row's logits at once would be gigabytes for a large
+                # vocabulary.
                 worst[row] = torch.maximum(worst[row], (found - wanted).abs_().max().cpu())  # NaN stays NaN
                 start += len(wanted)
             assert start == lengths[row]
@@ -237,6 +239,7 @@ def _own(bridge: Any, causal: bool) -> Pieces:
         if row.shape[1] <= size:
             yield bridge(row)[0]
             return
+        # The bridge's own cache, not a longer prefix each time, which would cost the square of the length.
         logits, past = bridge(row[:, :size], return_type="logits_and_cache", use_cache=True)
         if past is None or not causal:
             yield from _unembedded(bridge, row, size)
@@ -285,6 +288,7 @@ def _precisely(model: Transformer, bridge: Any) -> Generator[None]:
 @contextmanager
 def _evaluating(bridge: Any) -> Generator[None]:
     modules = {*bridge.modules(), *bridge.original_model.modules()}
+    # Not `eval()` and `train()`: these set all modules alike, and a caller may have frozen some.
     before = {module: module.training for module in modules}
     for module in modules:
         module.training = False
@@ -307,6 +311,7 @@ def digest(model: Transformer) -> str:
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
+    # Sorted by name: the order in which a module registers its parts changes nothing that it computes.
     elif isinstance(value, nn.Module):  # what a black box runs
         yield from (tensor for _, tensor in sorted(value.state_dict().items()))
     elif isinstance(value, dict):

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import networkx as nx
-from attrs import frozen
+from attrs import evolve, frozen
 
 from scrub.anatomy.shape import Shape
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.hub import Pinned, cached_revision, hub_file, reachable
 from scrub.claims.text import Tokenizer, open_tokenizer, words
 from scrub.errors import ModelError, ScrubError, nearest, path_of, raised
+from scrub.model.checkpoints.beside import is_checkpoint, settings_beside
 from scrub.model.computation import Computation
 from scrub.model.known import official, shape_of_config, shapes
 
@@ -31,7 +32,8 @@ class Source:
     """A model that was found: its graph and, for a transformer, its tokenizer and where weights come from.
 
     `loaded` is an object that holds weights already: a bridge, or a transformer's own values. `no_tokenizer` says
-    why there is none that can be used, where the model brings something.
+    why there is none that can be used, where the model brings something. `expected` is the digest of the weights that
+    the claim was frozen with, where these are no revision of the hub.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Source:
     tokenizer: Tokenizer | None = None
     loaded: Any = None
     no_tokenizer: str = ""
+    expected: str = ""
 
 
 def find(model: Any) -> Source:
@@ -48,11 +51,12 @@ def find(model: Any) -> Source:
         return Source(graph.name, graph)
     if isinstance(model, Pinned):
         _same_revision(model)
+        return evolve(_named(str(model)), expected=model.revision if of_digest(str(model)) else "")
     if isinstance(model, str | Path):
         return _named(str(model))
     if hasattr(model, "shape") and isinstance(model.shape, Shape):
         return Source(model.name, TransformerGraph(model.name, model.shape), None, model)
-    if is_hugging_face(model):
+    if is_wrappable(model):
         from scrub.model.transformer import wrapped
 
         return _bridge(wrapped(model), _beside(model))
@@ -61,14 +65,20 @@ def find(model: Any) -> Source:
     if callable(model) and not isinstance(model, type) and not hasattr(model, "forward"):  # a network is called, too
         return find(_made(model))
     raise ModelError(
-        f"model={type(model).__name__} is no model: give a name, a directory, 'zoo:induction', a language model of "
-        "Hugging Face's, a TransformerBridge, or a networkx.DiGraph of functions."
+        f"model={type(model).__name__} is no model: give a name, a directory, a checkpoint (model.pt), "
+        "'zoo:induction', a language model of Hugging Face's, a TransformerBridge, or a networkx.DiGraph of "
+        "functions."
     )
 
 
 def is_bridge(model: Any) -> bool:
     """Whether an object is a TransformerBridge, told by what it has."""
     return hasattr(model, "original_model") and hasattr(model, "cfg")
+
+
+def is_wrappable(model: Any) -> bool:
+    """Whether an object is a module that TransformerLens wraps: Hugging Face's, or that of a native model."""
+    return is_hugging_face(model) or type(model).__name__ == "NativeModel"
 
 
 def is_hugging_face(model: Any) -> bool:
@@ -121,6 +131,8 @@ def _named(name: str) -> Source:
     path = _home(name)
     if path.is_dir():
         return _directory(path)
+    if is_checkpoint(path):
+        return _checkpoint(path)
     hub = official(name)
     shape = shapes().get(name)
     if shape is None:
@@ -142,9 +154,19 @@ def _home(name: str) -> Path:
 
 def revision_of(name: str) -> str | None:
     """The revision of a model of the hub in the local cache, without loading it; None for any other model."""
-    if name.startswith(ZOO) or _home(name).is_dir():
-        return None
-    return cached_revision(official(name))
+    return None if name.startswith(ZOO) or of_digest(name) else cached_revision(official(name))
+
+
+def of_digest(name: str) -> bool:
+    """Whether a model is files of one's own, known by the digest of their weights."""
+    path = _home(name)
+    return path.is_dir() or is_checkpoint(path)
+
+
+def has_weights(name: str) -> bool:
+    """Whether files of one's own hold weights, and not only a configuration."""
+    path = _home(name)
+    return path.is_file() or any(file for suffix in (".safetensors", ".bin") for file in path.glob(f"*{suffix}"))
 
 
 def _same_revision(model: Pinned) -> None:
@@ -178,6 +200,17 @@ def _directory(path: Path) -> Source:
     shape = shape_of_config(_read(file), str(file))
     tokenizer = open_tokenizer(path) if (path / "tokenizer.json").is_file() else None
     return Source(str(path), TransformerGraph(path.resolve().name, shape), tokenizer)
+
+
+def _checkpoint(path: Path) -> Source:
+    """A file of weights; it is opened where its configuration does not say all sizes."""
+    said = settings_beside(path)
+    if said is None or said.missing():
+        from scrub.model.checkpoints.opened import settings_of
+
+        said = settings_of(path)
+    tokenizer = open_tokenizer(path.parent) if (path.parent / "tokenizer.json").is_file() else None
+    return Source(str(path), TransformerGraph(path.stem, said.shape()), tokenizer)
 
 
 def _read(file: Path) -> dict[str, Any]:

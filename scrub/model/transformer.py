@@ -15,21 +15,22 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
-from scrub.model.bridged import POSITIONS, Take, configuration, setting, taken
+from scrub.model.bridged import POSITIONS, shape_of, taken
 from scrub.model.built import in_words, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import unknown, unread
 from scrub.model.memory import Memory
 from scrub.model.precision import HALF
 from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check
-from scrub.model.weights import Transformer
+from scrub.model.take import Take, configuration, setting
+from scrub.model.weights import Transformer, plain_experts
 
 # Settings of a bridge that change the computation in a way the layers here do not know.
 _REFUSED = {
     "gated_q_proj": "gated queries",
     "is_stateful": "a recurrent state",
-    "is_multimodal": "inputs other than text",
 }
 
 
@@ -78,13 +79,47 @@ def bridge_of(module: nn.Module, name: str) -> Any:
     """
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
-    architecture, config = type(module).__name__, module.config
-    refuse_not_finite(module, f"{name} ({architecture})")  # under the names of its file, which a bridge changes
+    architecture, config = _architecture(module), module.config
+    # under the names of its file, which a bridge changes
+    refuse_not_finite(module, f"{name} ({architecture})")
     _with_joint_biases(module)
+    for part in module.modules():
+        if next(module.parameters()).dtype == torch.float64:
+            plain_experts(part)
     try:
         return build_bridge_from_module(module.eval(), architecture, hf_config=config, model_name=name)
     except Exception as error:
+        if "meta device" in str(error):
+            raise ModelError(
+                f"{name} ({architecture}) has joint matrices that TransformerLens takes apart by their numbers: its "
+                "shape cannot be read without weights. Give the loaded model in Python."
+            ) from error
         raise ModelError(f"TransformerLens does not load {name} ({architecture}): {said_by(error)}.") from error
+
+
+def _architecture(module: nn.Module) -> str:
+    """The name that TransformerLens knows a model by: of its class, or, where files have another (Phi-3.5-MoE), that.
+
+    Raises ModelError for a model that gives no logits of tokens.
+    """
+    from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
+
+    own, config = type(module).__name__, getattr(module, "config", None)
+    head: Any = getattr(module, "get_output_embeddings", None)
+    if head is not None and head() is None and not getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"a model of the class {own} gives no logits of tokens: load one with a language model's head."
+        )
+    named = (own, *(getattr(config, "architectures", None) or ()))
+    return next((name for name in named if name in SUPPORTED_ARCHITECTURES), own)
+
+
+def shape_of_bridge(bridge: Any, title: str) -> Shape:
+    """The shape that `adapt` would find, its weights not looked at. Raises ModelError for what it would refuse."""
+    architecture = setting(bridge, "architecture", type(bridge).__name__)
+    _refuse_known(bridge, f"{title} ({architecture})")
+    with in_words(title):
+        return shape_of(bridge, architecture)
 
 
 def _with_joint_biases(module: nn.Module) -> None:
@@ -96,7 +131,9 @@ def _with_joint_biases(module: nn.Module) -> None:
 
 
 def wrapped(module: Any) -> Any:
-    """A TransformerBridge around a Hugging Face model that somebody holds: it shares the tensors and nothing else.
+    """A TransformerBridge around a module that somebody holds: it shares the tensors and nothing else.
+
+    The module is Hugging Face's, or that of one of TransformerLens' native models.
 
     Raises ModelError when TransformerLens does not know the architecture.
     """
@@ -106,7 +143,12 @@ def wrapped(module: Any) -> Any:
         )
     # TransformerLens changes what it wraps, twice-wrapped models not being right any more.
     tensors = [*module.parameters(), *module.buffers()]
-    return bridge_of(copy.deepcopy(module, {id(tensor): tensor for tensor in tensors}), called(module))
+    own = copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
+    if hasattr(module, "config"):
+        return bridge_of(own, called(module))
+    from transformer_lens.model_bridge.sources import build_bridge_from_module
+
+    return build_bridge_from_module(own, "TransformerLensNative", tl_config=module.cfg, model_name="native").eval()
 
 
 def called(module: Any) -> str:
@@ -124,10 +166,48 @@ def native_bridge(config: Mapping[str, Any], state: dict[str, Tensor], name: str
     # generator when they are built.
     with torch.random.fork_rng(devices=[]):
         made = boot(TransformerBridgeConfig(**config, init_weights=False), model_name=name)
+    carried = {key: value.float() for key, value in state.items()}
+    _with_gated_biases(made, carried)
+    own = made.state_dict()
     # The head of a native model has no bias; the bridge lists a zero one, which no file needs to store.
-    missing = {key: value for key, value in made.state_dict().items() if key == "unembed.bias"}
-    made.load_state_dict({**missing, **{key: value.float() for key, value in state.items()}}, strict=True)
+    missing = {key: value for key, value in own.items() if key == "unembed.bias"}
+    carried = {**missing, **carried}
+    _refuse_unfit(own, carried, name)
+    made.load_state_dict(carried, strict=True)
     return made.eval()
+
+
+def _with_gated_biases(made: Any, state: Mapping[str, Tensor]) -> None:
+    # Native gated MLPs have no biases, those of a HookedTransformer have: torch's layers add one where it is there.
+    for layer, block in enumerate(made.blocks):
+        if made.cfg.gated_mlp and (bias := state.get(f"blocks.{layer}.mlp.out.bias")) is not None:
+            block.mlp.out.original_component.bias = nn.Parameter(torch.zeros_like(bias), requires_grad=False)
+
+
+def _refuse_unfit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], name: str) -> None:
+    """Raises ModelError naming the weights that are missing, not used, or of another shape."""
+    lacking, more = (sorted(a.keys() - b.keys()) for a, b in ((own, given), (given, own)))
+    wrong = [
+        f"{key} is of shape {tuple(given[key].shape)}, not {tuple(own[key].shape)}"
+        for key in own.keys() & given.keys()
+        if own[key].shape != given[key].shape
+    ]
+    found = [f"{some(lacking, 3)} missing"] if lacking else []
+    found += [f"{some(more, 3)} would not be used"] if more else []
+    found += sorted(wrong)[:3]
+    if found:
+        raise ModelError(f"the weights of {name} do not fit its configuration: {'; '.join(found)}.")
+
+
+def renamed(config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a HookedTransformer under the names, and in the shapes, of a native model. Raises ModelError."""
+    from transformer_lens.config import TransformerBridgeConfig
+    from transformer_lens.conversion_utils import convert_tl_checkpoint
+
+    try:
+        return convert_tl_checkpoint(state, TransformerBridgeConfig(**config))
+    except ValueError as error:
+        raise ModelError(str(error).removeprefix("convert_tl_checkpoint: ")) from None
 
 
 def official_name(name: str) -> str:
@@ -155,4 +235,5 @@ def _notes(bridge: Any) -> tuple[str, ...]:
         f"the model's configuration sets {some(keys, 4)}, and it is not known here what that does: the self-check "
         "sees it only where it acts on the rows that were compared."
     )
-    return (text,) if keys else ()
+    only = "the model reads more than text; here it is run, and was checked, on tokens alone."
+    return ((text,) if keys else ()) + ((only,) if setting(bridge, "is_multimodal") else ())

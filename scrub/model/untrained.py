@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.errors import ModelError
-from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Transformer
+from scrub.model.weights import Attn, BlackBox, Block, Latent, Mlp, Norm, Transformer
 
 EMBEDDING = 0.02  # the standard deviation with which GPT-2, Llama and NeoX start
 
@@ -49,12 +49,24 @@ def _block(block: Block, fresh: Fresh) -> Block:
 
 
 def _attn(a: Attn, fresh: Fresh) -> Attn:
-    heads, d, e = a.W_Q.shape
+    heads, e, _ = a.W_O.shape
     return evolve(
-        a, W_Q=fresh(a.W_Q, d**-0.5), W_K=fresh(a.W_K, d**-0.5), W_V=fresh(a.W_V, d**-0.5),
-        W_O=fresh(a.W_O, (heads * e) ** -0.5), b_Q=_zero(a.b_Q), b_K=_zero(a.b_K), b_V=_zero(a.b_V), b_O=_zero(a.b_O),
+        a, W_Q=_matrix(a.W_Q, fresh), W_K=_matrix(a.W_K, fresh), W_V=_matrix(a.W_V, fresh),
+        W_O=fresh(a.W_O, (heads * e) ** -0.5), sinks=_zero(a.sinks),
+        q_latent=_latent(a.q_latent, fresh), kv_latent=_latent(a.kv_latent, fresh),
+        b_Q=_zero(a.b_Q), b_K=_zero(a.b_K), b_V=_zero(a.b_V), b_O=_zero(a.b_O),
         q_norm=_maybe(a.q_norm), k_norm=_maybe(a.k_norm),
     )  # fmt: skip
+
+
+def _matrix(weight: Float[Tensor, "h d e"], fresh: Fresh) -> Float[Tensor, "h d e"]:
+    return fresh(weight, weight.shape[1] ** -0.5)
+
+
+def _latent(latent: Latent | None, fresh: Fresh) -> Latent | None:
+    if latent is None:
+        return None
+    return evolve(latent, W=fresh(latent.W, len(latent.W) ** -0.5), norm=_norm(latent.norm), b=_zero(latent.b))
 
 
 def _mlp(m: Mlp, fresh: Fresh) -> Mlp:

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from scrub.anatomy.shape import Shape
 from scrub.model.memory import Memory
 
+NORM_EPS = 1e-5  # what torch adds to a variance, where a model does not say it
+
 
 @frozen(eq=False)
 class Norm:
@@ -27,7 +29,7 @@ class Norm:
     kind: str
     weight: Float[Tensor, " d"] | None = None
     bias: Float[Tensor, " d"] | None = None
-    eps: float = 1e-5
+    eps: float = NORM_EPS
 
 
 @frozen(eq=False)
@@ -44,22 +46,35 @@ class Rotary:
 
 
 @frozen(eq=False)
+class Latent:
+    """What heads project instead of the stream: `x W + b`, the first `len(norm.weight)` coordinates normed."""
+
+    W: Float[Tensor, "d r"]
+    norm: Norm
+    b: Float[Tensor, " r"] | None = None
+
+
+@frozen(eq=False)
 class Attn:
     """Attention of one layer. Where queries are grouped, `g < h`, and `h / g` query heads share k and v.
 
     `window` counts the keys that a query sees, itself included. `clip` bounds queries, keys and values after their
     bias. `q_norm` and `k_norm` act on each head's e (with a weight for all heads, on these as one vector), before the
     rotary angles or, `norm_last`, after them. Scores are `scale q.k`, those beyond `cap` bent back by a tanh, and
-    with `slopes` (ALiBi) less by so much for each position that a key lies back.
+    with `slopes` (ALiBi) less by so much for each position that a key lies back. `sinks` are scores of a key that
+    every query sees and that has no value (gpt-oss).
+
+    Where queries, or keys and values, are made of a `Latent` of the stream (DeepSeek), their matrices read that: `d`
+    is its width then. Values, `f`, may be of another width than queries and keys.
     """
 
     W_Q: Float[Tensor, "h d e"]
     W_K: Float[Tensor, "g d e"]
-    W_V: Float[Tensor, "g d e"]
-    W_O: Float[Tensor, "h e d"]
+    W_V: Float[Tensor, "g d f"]
+    W_O: Float[Tensor, "h f d"]
     b_Q: Float[Tensor, "h e"] | None = None
     b_K: Float[Tensor, "g e"] | None = None
-    b_V: Float[Tensor, "g e"] | None = None
+    b_V: Float[Tensor, "g f"] | None = None
     b_O: Float[Tensor, " d"] | None = None
     scale: float = 1.0
     causal: bool = True
@@ -71,6 +86,9 @@ class Attn:
     cap: float | None = None
     slopes: Float[Tensor, " h"] | None = None
     clip: float | None = None
+    sinks: Float[Tensor, " h"] | None = None
+    q_latent: Latent | None = None
+    kv_latent: Latent | None = None
 
     @property
     def joint_norms(self) -> bool:
@@ -95,25 +113,35 @@ class Mlp:
     b_gate: Float[Tensor, " m"] | None = None
 
 
+def plain_experts(module: nn.Module) -> None:
+    """Lets a part of a model run its experts one by one: their other implementations know no fp64."""
+    config: Any = getattr(module, "config", None)
+    if hasattr(config, "_experts_implementation"):
+        config._experts_implementation = "eager"
+
+
 @frozen(eq=False)
 class BlackBox:
     """An MLP known only as a function of one position, `[..., d] -> [..., d]`; `module` is what it runs, if one.
+
+    What the module gives is multiplied by `times`.
 
     So a mixture of experts is one MLP: which experts a position goes to is decided anew in every stream.
     """
 
     fn: Callable[[Tensor], Tensor]
     module: nn.Module | None = None
+    times: float = 1.0
 
     @classmethod
-    def of(cls, module: nn.Module) -> BlackBox:
+    def of(cls, module: nn.Module, times: float = 1.0) -> BlackBox:
         """A module that takes `[row t d]` and gives the same, alone or first of several things."""
 
         def run(x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
             found = module(x.reshape(1, -1, x.shape[-1]))
-            return (found[0] if isinstance(found, tuple) else found).reshape(x.shape)
+            return times * (found[0] if isinstance(found, tuple) else found).reshape(x.shape)
 
-        return cls(run, module)
+        return cls(run, module, times)
 
     def mapped(self, move: Callable[[Tensor], Tensor]) -> BlackBox:
         """The same with every tensor of its module changed, in a copy."""
@@ -122,14 +150,12 @@ class BlackBox:
         module = copy.deepcopy(self.module)
         with torch.no_grad():
             for owner in module.modules():
-                config: Any = getattr(owner, "config", None)
-                if hasattr(config, "_experts_implementation"):
-                    config._experts_implementation = "eager"  # others know no fp64
+                plain_experts(owner)
                 for name, value in list(owner.named_parameters(recurse=False)):
                     setattr(owner, name, nn.Parameter(move(value.detach()), requires_grad=False))
                 for name, value in list(owner.named_buffers(recurse=False)):
                     setattr(owner, name, move(value) if value.is_floating_point() else value)
-        return BlackBox.of(module)
+        return BlackBox.of(module, self.times)
 
 
 @frozen(eq=False)
@@ -202,7 +228,7 @@ def _moved(value: Any, move: Callable[[Tensor], Tensor], done: dict[int, Any]) -
             done[id(value)] = tuple(_moved(item, move, done) for item in value)
         elif isinstance(value, BlackBox):
             done[id(value)] = value.mapped(move)
-        elif isinstance(value, Transformer | Block | Attn | Mlp | Norm | Rotary):
+        elif isinstance(value, Transformer | Block | Attn | Latent | Mlp | Norm | Rotary):
             parts = {f.name: _moved(getattr(value, f.name), move, done) for f in attrs.fields(type(value))}
             done[id(value)] = attrs.evolve(value, **parts)
         else:

@@ -8,10 +8,9 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Float, Int
 
+from scrub.anatomy.tolerances import LIVE, NO_EFFECT
 from scrub.claims.plain import as_dict
 
-LIVE = 1e-3  # of the largest exact effect; below it a node is not live
-ROUNDING = 1e-9  # of the largest: below it a number is 0
 LARGE, SMALL = 0.1, 0.01  # a false negative: truly above the first share of the largest, estimated below the second
 
 Numbers = Float[np.ndarray, " node"]
@@ -70,7 +69,7 @@ def pearson(x: Numbers, y: Numbers) -> float | None:
 
 
 def _rounded(x: Numbers) -> Numbers:
-    return np.where(np.abs(x) < ROUNDING * np.abs(x).max(initial=0.0), 0.0, x)
+    return np.where(np.abs(x) < NO_EFFECT * np.abs(x).max(initial=0.0), 0.0, x)
 
 
 def recall_costs(order: Int[np.ndarray, " node"], exact: Numbers, most: int) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from scrub.anatomy.shape import Shape
 from scrub.engine.cost import Pass
 from scrub.proposals.nodes import USUAL, extent
 
-NAMES = ESTIMATES, EDGES, VERIFY, BOUND = "estimates", "edges", "verified by patching", "what may be missed"
+ESTIMATES, EDGES, VERIFY, BOUND = "estimates", "edges", "verified by patching", "what may be missed"
 CALLS = 3  # of the recommended method: AtP, RelP, and RelP with one rule
 # Rows of a batch, and their tokens, at most: on a CPU larger ones leave its caches. Random subsets are patched on so
 # many rows whatever the memory, so that a bound on what may be missed depends on no machine

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import evolve, frozen
 from jaxtyping import Float
 
+from scrub.claims.metric import NamedMetric
 from scrub.errors import MetricError
 from scrub.metrics import find
 from scrub.proposals.agreement import over_rows
@@ -86,7 +87,8 @@ def edges_of(setup: Setup, call: Call, done: Callable[[int], None], absolute: bo
 
 def _sloped(setup: Setup, method: Method) -> None:
     """Raises MetricError for a metric that has no slope where it is taken: kl at its smallest."""
-    flat = find(setup.metric).flat and setup.experiment.noising and not method.elsewhere
+    named = isinstance(setup.metric, NamedMetric) and find(setup.metric).flat
+    flat = named and setup.experiment.noising and not method.elsewhere
     if flat and method.gradient:
         raise MetricError(
             f"{setup.metric} has no slope at the model's own run, where {method.name} takes it under noising: every "

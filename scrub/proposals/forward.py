@@ -11,7 +11,8 @@ from attrs import evolve, field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scrub.claims.metric import NamedMetric
+from scrub.claims.dataset import Row
+from scrub.claims.metric import AnyMetric, Metric
 from scrub.errors import MetricError, some
 from scrub.metrics import Arguments, find
 from scrub.model.bytes import row_bytes
@@ -19,6 +20,7 @@ from scrub.model.layers import PLAIN, Steps, unembed
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 from scrub.proposals.nodes import KIND_OF, node_of
+from scrub.score.metrics import differentiable
 
 Key = tuple[str, int]  # kind of node, layer
 Arrays = dict[Key, Tensor]  # [row t unit feature]; without units for embed, attn, mlp, resid; [row t unit] for neuron
@@ -62,11 +64,11 @@ class PatchBatch:
 
     `rows` are the rows whose labels the metric reads, `answer` the index at which logits are read. `columns` says
     which positions belong to each column of a result (one column over all of them where nodes are summed).
-    `own` are the model's own final streams on the rows, for `kl`.
+    `references` are these rows, for a metric of one's own.
     """
 
     model: Transformer
-    metric: NamedMetric
+    metric: AnyMetric
     arguments: Arguments
     rows: Int[np.ndarray, " row"]
     base: Int[Tensor, "row t"]
@@ -77,6 +79,7 @@ class PatchBatch:
     summed: bool
     own_is_base: bool
     passes: Passes
+    references: tuple[Row, ...] = ()
     # kept by run, base or source: `swapped` exchanges them with the rows
     _kept: dict[str, Arrays] = field(factory=dict[str, Arrays], repr=False)
 
@@ -129,6 +132,8 @@ class PatchBatch:
 
         def keep(kind: str, layer: int, value: Tensor) -> Tensor:
             if kind == "embed":
+                # The pass's graph begins here: nothing is asked of the table of embeddings, whose gradient would be
+                # its size.
                 value = (value if start is None else start).detach().requires_grad_()
             elif kind == "mlp_input":
                 value = value.view_as(value)  # a branch of its own: its gradient is that of the MLP alone
@@ -139,6 +144,7 @@ class PatchBatch:
 
         with torch.enable_grad():
             x = self._pass(self.base, keep, steps)
+        # Only an untouched pass has the base rows' own values.
         if edit is None and start is None:
             self._kept.setdefault("base", {key: value.detach() for key, value in nodes.items()})
         with torch.enable_grad():
@@ -146,6 +152,8 @@ class PatchBatch:
 
     def score(self, x: Float[Tensor, "row d"], steps: Steps = PLAIN) -> Float[Tensor, " row"]:
         """The metric of final streams, one for each row."""
+        if isinstance(self.metric, Metric):
+            return differentiable(self.metric, unembed(self.model, x, steps=steps), self.references)
         index = torch.from_numpy(self.rows).to(self.model.device)
         formula = find(self.metric)
         against = self.arguments.at(index, self.own_logits if formula.own else None)
@@ -184,6 +192,7 @@ class Forward:
         keys = list(keys)
         self.batch.passes.add("backward", len(self.batch.rows))
         wanted = [self.nodes[key] for key in keys]
+        # Rows do not meet in a pass: the gradient of the sum is every row's own.
         found = torch.autograd.grad(self.metric.sum(), wanted, retain_graph=again, allow_unused=True)
         given: list[Tensor | None] = list(found)
         pairs = zip(keys, wanted, given, strict=True)
@@ -193,6 +202,7 @@ class Forward:
 
     def _finite(self, gradients: Arrays) -> None:
         for (kind, layer), gradient in gradients.items():
+            # A sum is not finite where a term is not; it needs no array of flags.
             bad = ~torch.isfinite(gradient.flatten(1).sum(1))
             if bad.any():
                 rows = self.batch.rows[bad.cpu().numpy()]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from scrub.anatomy.tolerances import RULE_SEEN
 from scrub.errors import ModelError
 from scrub.model.trace import trace
 from scrub.model.weights import BlackBox, Transformer
 from scrub.proposals.forward import Arrays, PatchBatch
 from scrub.proposals.rules import Rules, applies, steps_of
 
-SEEN = 1e-3  # by how much a rule must change a gradient, relative
 LIVE, ABSENT, IDLE = "live", "nothing to act on", "changes nothing here"
 
 
@@ -51,7 +51,7 @@ def _beyond(rule: str, model: Transformer, rules: Rules) -> str:
 
 
 def _apart(a: Tensor, b: Tensor) -> bool:
-    return float((a - b).norm()) > SEEN * max(float(a.norm()), float(b.norm()))
+    return float((a - b).norm()) > RULE_SEEN * max(float(a.norm()), float(b.norm()))
 
 
 def _carried(batch: PatchBatch, values: Arrays, gradients: Arrays, layer: int, row: int, rules: Rules) -> Tensor:

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from scrub.anatomy.edges import Node
 from scrub.anatomy.names import Component
-from scrub.circuit.asked import Listener, Origin
+from scrub.circuit.asked import Origin
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, described
@@ -20,6 +20,7 @@ from scrub.proposals.methods import RECOMMENDED, find
 from scrub.proposals.proposal import Proposal, Ranked, aggregate_of
 from scrub.proposals.search import left_out
 from scrub.proposals.wanted import Wanted
+from scrub.score.listener import Listener
 
 
 def search_graph(experiment: Experiment, wanted: Wanted, origin: Origin, listener: Listener) -> Proposal:

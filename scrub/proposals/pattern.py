@@ -14,9 +14,10 @@ import torch
 from attrs import frozen
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import pad
 
 from scrub.model.block import positions_of, scoring
-from scrub.model.layers import scores, some_key, visible
+from scrub.model.layers import scores, some_key, visible, with_sinks
 from scrub.proposals.forward import Arrays, PatchBatch
 
 Pattern = Float[Tensor, "row h q t"]
@@ -28,7 +29,7 @@ class Change:
     """By how much the pattern of a layer changes where queries or keys are the source's; no gradient enters here.
 
     `queries` and `keys` are whole: every position patched at once. `key_alone[row h q t]` is the new weight of key
-    t at query q where that key alone is patched.
+    t at query q where that key alone is patched. Where a layer has sinks, they are one key more, the last.
     """
 
     base: Pattern
@@ -46,8 +47,9 @@ def change_of(batch: PatchBatch, values: Arrays, layer: int, alone: bool) -> Cha
     mask, how = visible(attn, at, at, batch.lengths), scoring(attn, at, at)
     q, k = values["q", layer].detach(), values["k", layer].detach()
     new_q, new_k = batch.source_values["q", layer], batch.source_values["k", layer]
-    own, keys = scores(q, k, mask, how), scores(q, new_k, mask, how)
-    queries, seen = scores(new_q, k, mask, how), some_key(mask)[:, None]
+    own, keys = with_sinks(scores(q, k, mask, how), how), with_sinks(scores(q, new_k, mask, how), how)
+    queries, seen = with_sinks(scores(new_q, k, mask, how), how), some_key(mask)[:, None]
+    seen = pad(seen, (0, own.shape[-1] - seen.shape[-1]))  # nothing is put into a sink
     single = torch.sigmoid(keys - _others(own)).masked_fill(~seen, 0.0) if alone else own
     return Change(own.softmax(-1), queries.softmax(-1), keys.softmax(-1), single, own, seen)
 
@@ -55,7 +57,8 @@ def change_of(batch: PatchBatch, values: Arrays, layer: int, alone: bool) -> Cha
 def gradient_at(batch: PatchBatch, values: Arrays, z_gradient: Tensor, layer: int) -> Pattern:
     """The gradient of the metric at a pattern, from the one at z: `dL/dA_ts = dL/dz_t . v_s`."""
     v = values["v", layer].detach()
-    return torch.matmul(z_gradient.transpose(1, 2), v.permute(0, 2, 3, 1))
+    found = torch.matmul(z_gradient.transpose(1, 2), v.permute(0, 2, 3, 1))
+    return found if batch.model.blocks[layer].attn.sinks is None else pad(found, (0, 1))
 
 
 def query_effects(change: Change, gradient: Pattern) -> PerNode:
@@ -71,7 +74,7 @@ def key_effects(change: Change, gradient: Pattern) -> PerNode:
     """Each position's key patched alone, in closed form."""
     rest = _rest_mean(change, gradient)
     found = (change.key_alone - change.base) * (gradient - rest)
-    return found.masked_fill(~change.seen, 0.0).sum(-2).transpose(1, 2)
+    return found.masked_fill(~change.seen, 0.0).sum(-2)[..., : found.shape[-2]].transpose(1, 2)
 
 
 def _largest(scores: Pattern) -> tuple[Tensor, Pattern]:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 
+from scrub.anatomy.tolerances import AT_ZERO
 from scrub.errors import ClaimError, did_you_mean
 from scrub.model.layers import ACTIVATIONS, PLAIN, Scoring, Steps, affine, attend, neurons, norm
 from scrub.model.weights import Mlp, Norm, Transformer
@@ -30,7 +31,6 @@ RULES = {
 }
 RELP = ("ln", "identity", "half")
 ONE_OF = (("half", "gate"), ("attention", "split"))  # rules that say two things of one step
-SMALL = 1e-6  # what stands for an x at 0 in act(x)/x
 
 Rules = tuple[str, ...]
 
@@ -135,6 +135,8 @@ def gated(value: Float[Tensor, "*s"], dropping: Tensor, layer: int) -> Float[Ten
 
 
 def _norm(n: Norm, x: Tensor) -> Tensor:
+    # The value is the plain norm's, bit by bit, so that a rule never changes what a model computes; `x * scale` is
+    # the same up to rounding, and gives the gradient alone.
     if n.kind == "none":
         return norm(n, x)
     with torch.no_grad():
@@ -153,6 +155,7 @@ def _activations(rules: Rules) -> Any:
         if m.W_gate is None:
             return _activated(m.act, hidden, identity)
         gate = _activated(m.act, affine(x, m.W_gate, m.b_gate), identity)
+        # Relevance of a product is counted twice by its two derivatives; half to each, or all to one, counts it once.
         product = (gate.detach() if "gate" in rules else gate) * hidden
         return scaled(product, 0.5) if "half" in rules else product
 
@@ -165,8 +168,9 @@ def _activated(name: str, x: Tensor, identity: bool) -> Tensor:
         return act(x)
     with torch.no_grad():
         value = act(x)
-        away = torch.where(x.abs() < SMALL, torch.full_like(x, SMALL), x)
-        slope = torch.where(x.abs() < SMALL, act(away), value) / away
+        # act(x)/x is 0/0 at 0: in its place stands what it is at a point beside, which is its limit there.
+        away = torch.where(x.abs() < AT_ZERO, torch.full_like(x, AT_ZERO), x)
+        slope = torch.where(x.abs() < AT_ZERO, act(away), value) / away
     return instead(value, x * slope)
 
 

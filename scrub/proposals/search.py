@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from scrub.anatomy.edges import Edge
 from scrub.anatomy.names import Component
-from scrub.circuit.asked import Listener, Origin
+from scrub.circuit.asked import Origin
 from scrub.circuit.experiment import described
 from scrub.proposals.agreement import Agreement, agreement, over_rows, overhead, recall_costs
 from scrub.proposals.bound import Bounded, bound_rest
@@ -24,12 +24,12 @@ from scrub.proposals.rank import NodeRanking, rank
 from scrub.proposals.setup import Setup
 from scrub.proposals.verify import PatchBudget, Verified, verify
 from scrub.proposals.wanted import Wanted
+from scrub.score.listener import Listener
 
 IN_HEADS = ("q", "k", "v", "head")
 WHOLE = ("embed", "resid")  # over all positions: the whole run, and ranked last
 STRONG = 0.1  # of the largest effect
 Done = Callable[[int], None]
-Begin = Callable[[str, int], None]
 Rows = Float[np.ndarray, " row"]
 Ends = Float[np.ndarray, "two row"]
 

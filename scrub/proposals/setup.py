@@ -13,7 +13,7 @@ from torch import Tensor
 from scrub.anatomy.positions import ALL, Slot
 from scrub.circuit.experiment import Experiment, misplaced
 from scrub.claims.dataset import Dataset
-from scrub.claims.metric import Metric, NamedMetric
+from scrub.claims.metric import AnyMetric, Metric, NamedMetric
 from scrub.engine.cache import tensors
 from scrub.engine.draw import Calls, words
 from scrub.errors import DataError, MetricError, some
@@ -34,7 +34,7 @@ class Setup:
 
     experiment: Experiment
     model: Transformer
-    metric: NamedMetric
+    metric: AnyMetric
     arguments: Arguments
     rows: Int[np.ndarray, " row"]
     partners: Int[np.ndarray, " row"]
@@ -52,18 +52,20 @@ class Setup:
         """
         rows, data, metric = experiment.rows, experiment.data, experiment.metric
         _comparable(data, rows, partners)
-        if isinstance(metric, Metric):
+        if isinstance(metric, Metric) and not metric.torch:
             raise MetricError(
-                f"metric {metric} is a function of one's own, with no derivative that can be followed: use "
-                "logit_diff, prob_diff, loss or kl; scrub.sweep patches with any metric."
+                f"metric {metric} is a function of one's own, with no derivative that can be followed: compute it by "
+                "torch, Metric(fn, torch=True), or use logit_diff, prob_diff, loss or kl; scrub.sweep patches with "
+                "any metric."
             )
-        if gradient and not find(metric).gradient:
+        if gradient and isinstance(metric, NamedMetric) and not find(metric).gradient:
             raise MetricError(
                 f"metric {metric} has no derivative that can be followed: use logit_diff, prob_diff, loss or kl, or "
                 "method='exact'."
             )
         arguments = Arguments.of(metric, data, experiment.tokenizer, model.device)
-        check_width(arguments, metric, model.shape.d_vocab)
+        if isinstance(metric, NamedMetric):
+            check_width(arguments, metric, model.shape.d_vocab)
         slots = _everywhere(data, rows) if at == (ALL,) else at
         _present(data, np.concatenate([rows, partners]), slots)
         return cls(experiment, model, metric, arguments, rows, partners, slots, Passes())
@@ -117,6 +119,7 @@ class Setup:
         return PatchBatch(
             self.model, self.metric, self.arguments, rows, tokens, other, lengths, answer,
             self._columns(rows, tokens.shape[1]), not self.at, self.experiment.noising, self.passes,
+            tuple(data.rows[row] for row in rows),
         )  # fmt: skip
 
     def _columns(self, rows: Int[np.ndarray, " n"], longest: int) -> Float[Tensor, "n t column"]:

@@ -15,6 +15,7 @@ from attrs import evolve, field, frozen
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import CHANNELS
+from scrub.anatomy.tolerances import NO_HEAD
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.dataset import Dataset
 from scrub.errors import ClaimError
@@ -24,7 +25,6 @@ from scrub.proposals.search import STRONG
 from scrub.proposals.setup import Setup
 
 MOST = 24  # heads
-NOTHING = 1e-3  # of what exchanging the whole input does: heads that do less do nothing
 Source = int | Slot  # a group by its number, or the embedding at a position
 Reads = Mapping[str, tuple[Source, ...]]
 
@@ -91,7 +91,7 @@ def strong_heads(proposal: Proposal) -> list[Component]:
         if head.traits.is_head:
             best[head] = max(best[head], abs(node.best))
     most = max(best.values(), default=0.0)
-    if most <= NOTHING * abs(proposal.source - proposal.base):
+    if most <= NO_HEAD * abs(proposal.source - proposal.base):
         raise ClaimError(
             "there is nothing to begin a claim with: patching any head changes next to nothing, although exchanging "
             f"the whole input takes {proposal.metric} from {proposal.base:.3g} to {proposal.source:.3g}. Look at "

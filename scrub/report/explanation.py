@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from scrub.report.left_out import LEFT_OUT_HEAD, left_out_lines, left_out_rows
 from scrub.report.text import options_words, short_name, table
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ alone is not made, and what that gains; "with all below": what is gained when ev
 "own row": how often the row that was drawn is the calling row.
 Where undoing a rest gains, the site reads something that the claim leaves out; where undoing a donor gains, rows
 that agree on the variable are not interchangeable."""
+
+LEFT_OUT = """\
+What the claim leaves out where a rest costs something: what is gained when one sender alone, read through one
+channel at one position, takes its value on the calling row."""
 
 
 def explanation_text(explanation: Explanation) -> str:
@@ -35,6 +40,9 @@ def swap_lines(explanation: Explanation) -> list[str]:
     lines = [f"{short_name(explanation.hypothesis)}  recovered {share} of {explanation.metric}  ({sample})"]
     if explanation.swaps:
         lines += ["", LEGEND, "", *table([HEAD, *map(_effect, explanation.swaps)])]
+    if explanation.left_out:
+        found = [one.to_dict() for one in explanation.left_out]
+        lines += ["", LEFT_OUT, "", *left_out_lines(found), "", *table([LEFT_OUT_HEAD, *left_out_rows(found)])]
     if explanation.options:
         lines += ["", f"options  {options_words(explanation.options)}"]
     if explanation.unfinished:

@@ -40,8 +40,17 @@ FACES = {
         plot="plots.shares.result_plot",
         frame="frames.rows_frame",
     ),
+    "scrub.score.skill_matrix.SkillMatrix": Faces(
+        text="matrix.matrix_text",
+        html="matrix.matrix_html",
+        plot="plots.matrix.matrix_plot",
+        frame="matrix.matrix_frame",
+    ),
     "scrub.score.explain.Explanation": Faces(
         text="explanation.explanation_text", html="notebook.explanation_html", frame="frames.swaps_frame"
+    ),
+    "scrub.score.revision.Revision": Faces(
+        text="revision.revision_text", html="notebook.words_html", frame="revision.steps_frame"
     ),
     "scrub.score.comparison.Comparison": Faces(
         text="comparison.comparison_text",

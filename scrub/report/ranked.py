@@ -11,6 +11,7 @@ from attrs import frozen
 
 from scrub.anatomy.names import EMBED
 from scrub.anatomy.table import CHANNELS
+from scrub.anatomy.tolerances import SAME_EFFECT
 from scrub.report.heat import Grid, Look, Scale, cell_of, in_layers
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class Cell:
         if not absolute:
             return cls(node, node.best)
         # a sign is told only of the values whose size this is: an estimate's says nothing of an exact effect
-        known = math.isclose(node.absolute, node.best, rel_tol=1e-6) and abs(node.signed) >= CLEAR * node.absolute
+        known = (
+            math.isclose(node.absolute, node.best, rel_tol=SAME_EFFECT) and abs(node.signed) >= CLEAR * node.absolute
+        )
         return cls(node, math.copysign(node.best, node.signed), not known, absolute)
 
     def look(self, scale: Scale) -> Look:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scrub.anatomy.tolerances import SHARES
+
 HEAD = ("swaps of", "tested", "other inputs", "own row", "donors", "rows that agree", "no partner")
 LEGEND = (
     "tested: values, where donors that agree gave the site other inputs; paths, where all else came from other rows",
     "other inputs: how many of the swaps gave them; 0% where the site has the same inputs whenever rows agree",
     "own row: the donor was the row itself, which tests no value; no partner: rows that agree with no other row",
 )
-EXACT = 1e-9  # shares are sums of weights
 
 
 def swap_row(swaps: Mapping[str, Any], rest: str) -> tuple[str, ...]:
@@ -24,7 +25,7 @@ def swap_row(swaps: Mapping[str, Any], rest: str) -> tuple[str, ...]:
 
 def tested(swaps: Mapping[str, Any], rest: str) -> str:
     """`values, paths`, one of them, or `nothing`: with rest="keep" nothing else comes from another row."""
-    values = ("values",) if swaps["idle"] < 1 - EXACT else ()
+    values = ("values",) if swaps["idle"] < 1 - SHARES else ()
     paths = ("paths",) if rest != "keep" else ()
     return ", ".join(values + paths) or "nothing"
 
@@ -36,7 +37,7 @@ def other_inputs(swaps: Mapping[str, Any]) -> str:
 
 def share(value: float) -> str:
     """A share in whole percent; what is more than none is never shown as 0%, nor less than all as 100%."""
-    return f"{value:.0%}" if not EXACT < value < 1 - EXACT else f"{min(max(value, 0.01), 0.99):.0%}"
+    return f"{value:.0%}" if not SHARES < value < 1 - SHARES else f"{min(max(value, 0.01), 0.99):.0%}"
 
 
 def agreeing(swaps: Mapping[str, Any]) -> str:

@@ -44,8 +44,10 @@ def details(result: Result, legend: bool = True) -> list[str]:
     if result.swaps:
         lines += ["", *swap_lines(result.swaps, result.options.get("rest", "resample"), legend)]
     lines += earned_lines(result) if result.earned else []
+    lines += skill_lines(result) if result.skills or result.matrix else []
+    lines += stability_lines(result) if result.stability else []
     lines += [f"warning: {text}" for text in result.warnings]
-    lines += [*_because(result), *_worst(result)]
+    lines += [*_because(result), *_left_out(result), *_worst(result)]
     lines += since_lines(result.since) if result.since else []
     return [f"    {line}" if line else "" for line in lines]
 
@@ -104,6 +106,15 @@ def _because(result: Result) -> list[str]:
     return ["", "what breaks it (scrub explain shows all):", *(f"  {text}" for text in result.explanation)]
 
 
+def _left_out(result: Result) -> list[str]:
+    if not result.left_out:
+        return []
+    from scrub.report.left_out import left_out_lines  # not where claims are listed
+
+    lines = left_out_lines([one.to_dict() for one in result.left_out])
+    return ["", "what it leaves out, and what reading it would recover more:", *(f"  {text}" for text in lines)]
+
+
 def _worst(result: Result) -> list[str]:
     """The two rows that change most, where a verdict is not what a claim hopes for."""
     if result.verdict not in ("refuted", "inconclusive") or not result.worst:
@@ -130,6 +141,23 @@ def earned_lines(result: Result) -> list[str]:
     rows, more = not_earned(result.earned)
     lines = ["", earned_words(result.earned), *(table([EARNED_HEAD, *rows], "  ") if rows else [])]
     return [*lines, *([f"  and {more} more"] if more else []), *(f"  {text}" for text in remarks(result.to_dict()))]
+
+
+def skill_lines(result: Result) -> list[str]:
+    """The scores on the rows of each skill, one line each, and their circuits."""
+    from scrub.report.skills import SKILLS_HEAD, skill_row  # not where claims are listed
+
+    lines = ["", *table([SKILLS_HEAD, *(skill_row(skill.to_dict()) for skill in result.skills)], "  ")]
+    return lines + (["", *str(result.matrix).splitlines()] if result.matrix else [])
+
+
+def stability_lines(result: Result) -> list[str]:
+    """The claim asked in other ways, one line each, and what its verdict depends on."""
+    from scrub.report.stability import STABILITY_HEAD, dependence, stability_row  # not where claims are listed
+
+    stored = [line.to_dict() for line in result.stability]
+    rows = [stability_row(line) for line in stored]
+    return ["", *table([STABILITY_HEAD, *rows], "  "), *(f"  {text}" for text in dependence(stored))]
 
 
 _NUMBER = re.compile(r"[-+]?[\d,.]*%?")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from scrub.proposals.agreement import LIVE
+from scrub.anatomy.tolerances import LIVE
 from scrub.proposals.bound import ASSUMPTION
 from scrub.report.heat import INDENT, WIDTH
 from scrub.report.ranked import clean, is_absolute, name, size

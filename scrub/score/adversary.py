@@ -15,15 +15,16 @@ import numpy as np
 from attrs import evolve
 from jaxtyping import Float, Int
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.engine.draw import Swap, all_swaps
 from scrub.engine.unroll import Occurrence
 from scrub.score.control import Adversary
 from scrub.score.cost import SEARCH_DRAWS, SEARCH_ROWS
 from scrub.score.effect import swap_words, swapped_at
 from scrub.score.result import Result, ratio
-from scrub.score.sample import ClaimBench, Samples, resample_only
+from scrub.score.sample import ClaimBench, Resampling, Samples, resample_only
 from scrub.score.statistics import interval
-from scrub.score.verdict import INCONCLUSIVE, REFUTED, ROUNDING, SUPPORTED, UNDEFINED
+from scrub.score.verdict import INCONCLUSIVE, REFUTED, SUPPORTED, UNDEFINED
 
 WORTH_IT = 0.002  # of what is recovered: a step that harms less ends the search
 Rows = Int[np.ndarray, " row"]
@@ -39,15 +40,20 @@ def attack(
     scale = float(samples.random.mean() - samples.top.mean())  # of all rows: that of a few may be nothing
     tried: dict[frozenset[Swap], float] = {}
 
+    def columns_of(at: Rows, draws: int, made: frozenset[Swap]) -> Float[np.ndarray, "row column"]:
+        """Row means of (scrubbed, random, top) with some swaps made, on some of the reference rows."""
+        table = resample_only(bench, Resampling(samples.references[at], draws, seed), made)
+        return np.stack([table.mean(1), samples.random[at].mean(1), samples.top[at]], axis=1)
+
     def harm(made: frozenset[Swap]) -> float:
         if made not in tried:
-            scrubbed, random, _ = _columns(bench, samples, even, min(draws, SEARCH_DRAWS), seed, made).mean(0)
+            scrubbed, random, _ = columns_of(even, min(draws, SEARCH_DRAWS), made).mean(0)
             tried[made] = float(scrubbed - random) / scale
             done(1)
         return tried[made]
 
     made = _greedy(list(swaps), harm)
-    columns = _columns(bench, samples, odd, draws, seed, made)
+    columns = columns_of(odd, draws, made)
     everything = samples.columns[odd, :3]  # what was found on other rows is not to be milder than all swaps on these
     if ratio(everything.mean(0)[None])[0] < ratio(columns.mean(0)[None])[0]:
         made, columns = frozenset(swaps), everything
@@ -79,20 +85,11 @@ def _greedy(swaps: list[Swap], harm: Callable[[frozenset[Swap]], float]) -> froz
     return max(ends, key=harm)
 
 
-def _columns(
-    bench: ClaimBench, samples: Samples, at: Rows, draws: int, seed: int, made: frozenset[Swap]
-) -> Float[np.ndarray, "row column"]:
-    """Row means of (scrubbed, random, top) with some swaps made, on some of the reference rows."""
-    table = resample_only(bench, samples.references[at], draws, seed, made)
-    return np.stack([table.mean(1), samples.random[at].mean(1), samples.top[at]], axis=1)
-
-
 def challenge(
     bench: ClaimBench,
     samples: Samples,
     result: Result,
     draws: int,
-    seed: int,
     done: Callable[[int], None] = lambda _: None,
 ) -> Result:
     """With its adversary, where the expectation asks for one. It judges as the share of all swaps is judged.
@@ -103,7 +100,7 @@ def challenge(
     expect = bench.claim.hypothesis.expect
     if expect is None or not expect.any_swaps or result.verdict == UNDEFINED:
         return result
-    found = attack(bench, samples, draws, seed, done)
+    found = attack(bench, samples, draws, result.seed, done)
     result = evolve(result, adversary=found)
     if result.verdict == REFUTED:
         return result

@@ -17,6 +17,7 @@ from attrs import evolve, field, frozen
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from scrub.anatomy.tolerances import ANSWER, ANSWER_ZERO
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.metric import Metric, NamedMetric, predicted
 from scrub.claims.resolved import Claim
@@ -33,8 +34,6 @@ class Incomparable(ClaimError):
 
 
 Flags = Bool[np.ndarray, " call"]
-EQUAL = 1e-6  # of a number: what floating point rounds
-NOTHING = 1e-12  # what a 0 that was computed may be
 Ids = tuple[int, ...]
 
 
@@ -203,7 +202,7 @@ def _close(a: Any, b: Any) -> bool:
     if not isinstance(a, float) and not isinstance(b, float):
         return False
     try:
-        return isclose(a, b, rel_tol=EQUAL, abs_tol=NOTHING)
+        return isclose(a, b, rel_tol=ANSWER, abs_tol=ANSWER_ZERO)
     except OverflowError:  # a whole number beyond any float
         return False
 

@@ -15,6 +15,7 @@ import numpy as np
 from attrs import evolve
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.claims.content import alike
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import all_swaps
@@ -25,9 +26,9 @@ from scrub.score.control import APART, Control
 from scrub.score.cost import APART_DRAWS
 from scrub.score.demand import doubted
 from scrub.score.result import Result, ratio
-from scrub.score.sample import ClaimBench, Samples, enumerate_exactly, resample_only
+from scrub.score.sample import ClaimBench, Resampling, Samples, enumerate_exactly, resample_only
 from scrub.score.statistics import interval
-from scrub.score.verdict import REFUTED, ROUNDING, UNDEFINED
+from scrub.score.verdict import REFUTED, UNDEFINED
 
 MOST = 20_000  # combinations of inputs that are enumerated for a site, rather than drawn
 Done = Callable[[int], None]
@@ -68,7 +69,7 @@ def _table(bench: ClaimBench, samples: Samples, result: Result, done: Done) -> F
         return enumerate_exactly(bench, samples.references, result.seed, done).scrubbed
     draws = APART_DRAWS if result.draws is None else min(APART_DRAWS, result.draws)
     every = all_swaps(bench.tree, bench.claim)
-    return resample_only(bench, samples.references, draws, result.seed, every, done)
+    return resample_only(bench, Resampling(samples.references, draws, result.seed), every, done)
 
 
 def _combinations(bench: ClaimBench) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import floor
 from typing import TYPE_CHECKING
 
+from scrub.anatomy.tolerances import BAR_DIGITS
+
 if TYPE_CHECKING:
     from scrub.score.statistics import Interval
 
@@ -21,7 +23,7 @@ def highest_bar(recovered: Interval, constant: float | None, worst: Interval | N
     if any(low is None for low in lows):
         return None
     low = min(low for low in lows if low is not None)
-    stated = floor(round(min(low, 1.0) * PLACES, 6)) / PLACES
+    stated = floor(round(min(low, 1.0) * PLACES, BAR_DIGITS)) / PLACES
     return stated if stated > 0 and low >= (constant or 0.0) else None
 
 

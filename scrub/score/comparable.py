@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 from jaxtyping import Int
 
+from scrub.anatomy.tolerances import SAME_METRIC
 from scrub.claims.content import alike
 from scrub.claims.resolved import Claim
 from scrub.engine.on_graph import GraphRows
@@ -15,8 +16,6 @@ from scrub.errors import ClaimError, some
 from scrub.model.computation import Computation
 from scrub.score.in_use import differing
 from scrub.score.sample import ClaimBench
-
-CLOSE = 1e-3  # of a metric, computed twice in fp32
 
 
 @frozen
@@ -77,7 +76,7 @@ def refuse_other_numbers(
         for turn in (0, 1):
             first = benches[0].measured.of(own.outputs(np.roll(references[0], turn)), references[0])
             second = bench.measured.of(other.outputs(np.roll(rows, turn)), rows)
-            if not np.allclose(first, second, rtol=CLOSE, atol=CLOSE, equal_nan=True):
+            if not np.allclose(first, second, rtol=SAME_METRIC, atol=SAME_METRIC, equal_nan=True):
                 raise _unlike("models or metrics", "the same rows have other numbers", names[0], name)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from attrs import evolve, frozen
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import FP32
 from scrub.claims.text import Tokenizer
 from scrub.score.comparison import (
     A_BETTER,
@@ -33,7 +34,7 @@ from scrub.score.comparison import (
 from scrub.score.control import SHUFFLED
 from scrub.score.paired import holm, sign_flip, studentised
 from scrub.score.refine import refines, swapped
-from scrub.score.result import ROUNDING, Result, gap
+from scrub.score.result import Result, gap
 from scrub.score.sample import ClaimBench, Samples
 from scrub.score.statistics import FEW_ROWS, UNDEFINED, interval
 from scrub.score.stories import row_text
@@ -127,7 +128,7 @@ def difference(a: Rival, b: Rival, seed: int) -> Difference:
     nothing = _no_scale((first, second, columns), a, seed)
     share = interval(columns, _more, seed) if nothing is None else UNDEFINED
     gained = columns[:, 3] - columns[:, 0]
-    tested = np.where(np.abs(gained) <= ROUNDING * scale, 0.0, gained)
+    tested = np.where(np.abs(gained) <= FP32 * scale, 0.0, gained)
     p = sign_flip(tested, seed)
     found = Difference(
         a.name, b.name, share, studentised(tested), p, p, CANNOT_TELL, nothing or "", SHARED if shared else MEAN
@@ -162,7 +163,7 @@ def _judged(d: Difference) -> Difference:
         return evolve(d, verdict=CANNOT_TELL, reason=d.reason or f"there is no interval: it takes {FEW_ROWS} rows.")
     if d.adjusted > SIGNIFICANT:
         return evolve(d, verdict=CANNOT_TELL, reason=f"p = {d.adjusted:.2g}: rows speak for both, or for neither.")
-    if low <= ROUNDING and high >= -ROUNDING:
+    if low <= FP32 and high >= -FP32:
         return evolve(d, verdict=CANNOT_TELL, reason="the interval of the difference contains 0.")
     word, side = (A_BETTER, "above") if low > 0 else (B_BETTER, "below")
     return evolve(d, verdict=word, reason=f"the whole interval lies {side} 0, p = {d.adjusted:.2g}.")
@@ -189,8 +190,8 @@ def _dominating(point: ParetoPoint, points: Sequence[ParetoPoint]) -> str | None
     better = [
         (p.recovered, -p.bits, p.hypothesis)
         for p in points
-        if p.recovered is not None and p.bits <= point.bits + ROUNDING and p.recovered >= share - ROUNDING
-        and (p.bits < point.bits - ROUNDING or p.recovered > share + ROUNDING)
+        if p.recovered is not None and p.bits <= point.bits + FP32 and p.recovered >= share - FP32
+        and (p.bits < point.bits - FP32 or p.recovered > share + FP32)
     ]  # fmt: skip
     return max(better)[2] if better else None
 
@@ -202,7 +203,7 @@ def deciding(a: Rival, b: Rival, tokenizer: Tokenizer | None) -> Iterator[Decidi
     gained = (ours - theirs) * (1 if a.bench.claim.metric.better == "higher" else -1)
     scale = abs(float(first.random.mean() - first.model.mean()))
     for i in np.argsort(-np.abs(gained), kind="stable")[:DECIDING].tolist():
-        if abs(gained[i]) > ROUNDING * scale:
+        if abs(gained[i]) > FP32 * scale:
             row = int(first.references[i])
             yield DecidingRow(
                 a.name, b.name, row, row_text(a.bench.claim.data.rows[row], tokenizer), float(first.model[i]),

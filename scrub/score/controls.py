@@ -14,6 +14,7 @@ import numpy as np
 from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Classes, Drawn, Draws, words
 from scrub.errors import ClaimError, MetricError, ModelError, did_you_mean
@@ -23,7 +24,7 @@ from scrub.score.cost import PERMUTATIONS
 from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Samples, at_once, chunks
 from scrub.score.statistics import UNDEFINED, Interval, interval
-from scrub.score.verdict import INCONCLUSIVE, ROUNDING, SUPPORTED
+from scrub.score.verdict import INCONCLUSIVE, SUPPORTED
 from scrub.score.verdict import UNDEFINED as NO_VERDICT
 
 CONTROLS = ("shuffled", "all", "none")
@@ -101,7 +102,7 @@ def self_swapped(bench: ClaimBench, samples: Samples) -> float | None:
 
 
 def control(
-    bench: ClaimBench, samples: Samples, result: Result, seed: int, controls: str = "shuffled",
+    bench: ClaimBench, samples: Samples, result: Result, controls: str = "shuffled",
     done: Callable[[int], None] = lambda _: None,
 ) -> Result:  # fmt: skip
     """A result with its controls. A supported claim that recovers no more than its shuffles is inconclusive.
@@ -125,15 +126,15 @@ def control(
     if controls == "none":
         return evolve(result, controls=known, reason=reason)
     try:
-        table = shuffled(bench, samples.references, seed, done=done)
+        table = shuffled(bench, samples.references, result.seed, done=done)
     except (MetricError, ModelError) as error:  # values that never meet may be more than a model's functions take
         failed = Control(SHUFFLED, None, None, None, result.bits.kept, f"could not be run: {error}")
         return evolve(result, controls=(*known, failed), reason=reason)
     columns = np.column_stack([samples.columns[:, :3], table.mean(1)])
-    share = interval(columns, of_shuffled, seed)
+    share = interval(columns, of_shuffled, result.seed)
     found = Control(SHUFFLED, share.value, share.low, share.high, result.bits.kept)
     result = evolve(result, controls=(*known, found), reason=reason)
-    more = interval(columns, beyond_shuffled, seed)
+    more = interval(columns, beyond_shuffled, result.seed)
     return result if paths else _judged(result, more)
 
 

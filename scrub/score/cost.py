@@ -88,3 +88,21 @@ class Budget:
 def few_draws(draws: int) -> int:
     """Of a test's draws, those on which it is asked what each part earns: a quarter, and at least two."""
     return min(draws, max(LEAST_DRAWS, draws // 4))
+
+
+@frozen
+class Spending:
+    """What may be spent on what a claim leaves out: evaluations of sites, a share of the claim's own in each step.
+
+    Of the senders that gain most on a few calls so many are `measured`, on `rows` rows x `draws`
+    draws (None: all that are asked).
+    """
+
+    share: float
+    measured: int
+    rows: int | None = None
+    draws: int | None = None
+
+
+QUICK = Spending(0.1, 6, QUICK_ROWS, LEAST_DRAWS)  # beside a test
+FULL = Spending(2.0, 24)  # of an explanation

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from attrs import evolve
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.score.result import Result
 from scrub.score.statistics import Interval
-from scrub.score.verdict import INCONCLUSIVE, REFUTED, ROUNDING, SUPPORTED, UNDEFINED
+from scrub.score.verdict import INCONCLUSIVE, REFUTED, SUPPORTED, UNDEFINED
 
 
 def demanded(result: Result, share: Interval, least: float, false: str, unknown: str = "") -> Result:

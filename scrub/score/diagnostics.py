@@ -92,6 +92,8 @@ class Tally:
             agree, caller = self.claim.classes(child.agree), weight[node.path]
             both = joint_codes([agree, self.inputs[child.path]], len(agree))
             size = np.bincount(agree)[agree]
+            # Donors are uniform in the caller's class: a class gets the weight of its callers, each member the same
+            # part.
             weight[child.path] = np.bincount(agree, weights=caller)[agree] / size
             count.draws += len(references)
             count.same += float((caller / size).sum())

@@ -18,35 +18,34 @@ from scrub.score.control import RANDOM, Control
 from scrub.score.cost import CHOICES
 from scrub.score.cost import MOVED_DRAWS as DRAWS
 from scrub.score.result import Result, ratio
-from scrub.score.sample import ClaimBench, Samples, resample_only
+from scrub.score.sample import ClaimBench, Resampling, Samples, resample_only
 from scrub.score.statistics import interval
 
 
 def random_sites(
-    hypothesis: Hypothesis, bench: ClaimBench, samples: Samples, result: Result, seed: int,
-    bench_of: Callable[[Hypothesis], ClaimBench], done: Callable[[int], None] = lambda _: None,
+    bench: ClaimBench, samples: Samples, result: Result, bench_of: Callable[[Hypothesis], ClaimBench],
+    done: Callable[[int], None] = lambda _: None,
 ) -> Result:  # fmt: skip
     """A result with what the claim recovers, on average, with its heads moved to others; five seeded choices.
 
     `bench_of` sets a claim up on the same model. Where there is nothing to move, the control says why.
     """
     try:
-        found = _measured(hypothesis, bench, samples, seed, bench_of, done)
+        found = _measured(bench, samples, result.seed, bench_of, done)
     except (ClaimError, MetricError, ModelError) as error:
         found = Control(RANDOM, None, None, None, None, str(error))
     return evolve(result, controls=(*result.controls, found))
 
 
 def _measured(
-    hypothesis: Hypothesis, bench: ClaimBench, samples: Samples, seed: int,
-    bench_of: Callable[[Hypothesis], ClaimBench],
+    bench: ClaimBench, samples: Samples, seed: int, bench_of: Callable[[Hypothesis], ClaimBench],
     done: Callable[[int], None],
 ) -> Control:  # fmt: skip
     tables: list[np.ndarray] = []
     for number in range(CHOICES):
-        other = bench_of(moved(hypothesis, bench.claim, seed, number))
+        other = bench_of(moved(bench.claim.hypothesis, bench.claim, seed, number))
         every = all_swaps(other.tree, other.claim)
-        tables.append(resample_only(other, samples.references, DRAWS, seed, every))
+        tables.append(resample_only(other, Resampling(samples.references, DRAWS, seed), every))
         done(1)
     columns = np.column_stack([np.concatenate(tables, axis=1).mean(1), samples.columns[:, 1:3]])
     share = interval(columns, ratio, seed)

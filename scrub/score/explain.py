@@ -15,14 +15,16 @@ from attrs import evolve, field, frozen
 from jaxtyping import Float, Int
 
 from scrub.claims.plain import as_dict
-from scrub.claims.text import Tokenizer
 from scrub.engine.draw import Calls, Drawn, Draws, Swap, all_swaps
 from scrub.engine.unroll import Occurrence, rest_paths
 from scrub.score.cost import Budget, with_all_below
 from scrub.score.effect import SwapEffect, swapped_at
+from scrub.score.left_out import LeftOut
+from scrub.score.listener import Listener
 from scrub.score.result import ratio
-from scrub.score.sample import ClaimBench, Samples, resample_each
+from scrub.score.sample import ClaimBench, Resampling, Samples, resample_each
 from scrub.score.stories import RowStory, row_story
+from scrub.score.trial import Trial
 from scrub.shown import shown
 
 if TYPE_CHECKING:
@@ -36,7 +38,10 @@ WORTH_TELLING = 0.005  # of what is recovered
 
 @frozen(eq=False)
 class Explanation:
-    """What `scrub.explain` returns; `swaps` are sorted by what undoing them would gain, `unfinished` more to come."""
+    """What `scrub.explain` returns; `swaps` are sorted by what undoing them would gain, `unfinished` more to come.
+
+    `left_out` are senders that the claim leaves out where a rest costs something, by what reading them would gain.
+    """
 
     hypothesis: str
     recovered: float | None
@@ -52,6 +57,7 @@ class Explanation:
     options: dict[str, Any] = field(factory=dict[str, Any])
     provenance: dict[str, Any] = field(factory=dict[str, Any])
     unfinished: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return as_dict(self)
@@ -68,15 +74,14 @@ class Explanation:
 
 
 def swap_effects(
-    bench: ClaimBench, samples: Samples, draws: int, seed: int, done: Done = lambda _: None,
-    chosen: Collection[Swap] | None = None, ready: Callable[[Sequence[SwapEffect]], None] = lambda so_far: None,
-) -> tuple[SwapEffect, ...]:  # fmt: skip
+    bench: ClaimBench, samples: Samples, seed: int, listener: Listener, chosen: Collection[Swap] | None = None
+) -> tuple[SwapEffect, ...]:
     """The effect of every swap on rows that were sampled, with the same draws, largest gain first.
 
-    `chosen` are some of the swaps; `done` hears of calls, `ready` of the effects so far.
+    `chosen` are some of the swaps; the listener is ready for the effects so far.
     """
     everything = all_swaps(bench.tree, bench.claim)
-    references = samples.references
+    references, draws = samples.references, samples.scrubbed.shape[1]
     means = np.array([[0.0, samples.random.mean(), samples.top.mean()]])
 
     def share(table: Float[np.ndarray, "row draw"]) -> float | None:
@@ -88,7 +93,7 @@ def swap_effects(
     routes, effects = _routes(bench.tree), list[SwapEffect]()
     asked = [swap for swap in everything if chosen is None or swap in chosen]
     runs = (set(made) for swap in asked for made in _made(swap, everything))
-    tables = resample_each(bench, references, draws, seed, runs, done)
+    tables = resample_each(bench, Resampling(references, draws, seed), runs, listener.done)
     for swap in asked:
         nodes = everything[swap]
         only, without, *more = (share(next(tables)) for _ in _made(swap, everything))
@@ -101,7 +106,8 @@ def swap_effects(
                 tuple(node.path for node in nodes),
             )
         )  # fmt: skip
-        ready(effects)
+        if listener.ready is not None:
+            listener.ready(effects)
     return _sorted(effects)
 
 
@@ -149,7 +155,7 @@ def quick_effects(
 ) -> tuple[SwapEffect, ...]:
     """The effects of some swaps, from a small part of the sample."""
     few = _part(samples, budget.rows, budget.draws)
-    return swap_effects(bench, few, budget.draws, seed, done, budget.chosen)
+    return swap_effects(bench, few, seed, Listener(done=done), budget.chosen)
 
 
 def top_lines(effects: Sequence[SwapEffect], budget: Budget) -> tuple[str, ...]:
@@ -188,19 +194,11 @@ def _part(samples: Samples, rows: int, draws: int) -> Samples:
 
 
 def explain_claim(
-    bench: ClaimBench,
-    samples: Samples,
-    draws: int,
-    seed: int,
-    name: str,
-    row: int | None,
-    tokenizer: Tokenizer | None,
-    done: Done = lambda _: None,
-    ready: Callable[[Explanation], None] = lambda so_far: None,
+    bench: ClaimBench, samples: Samples, trial: Trial, row: int | None, listener: Listener
 ) -> Explanation:
     """The effects of all swaps, and the worst rows (or one row) with where every value came from.
 
-    `ready` hears, after each swap, of what is known so far.
+    The listener hears, after each swap, of what is known so far.
     """
     means = samples.columns.mean(0)[None]
     recovered = float(ratio(means)[0])
@@ -208,14 +206,15 @@ def explain_claim(
     suffers = sign * (samples.model - samples.scrubbed.mean(1))
     order = np.argsort(-suffers, kind="stable")[:WORST_ROWS]
     chosen = order if row is None else np.flatnonzero(samples.references == row)
-    worst = tuple(row_story(bench, samples, int(i), sign, seed, tokenizer) for i in chosen)
+    worst = tuple(row_story(bench, samples, int(i), trial.seed) for i in chosen)
     found = Explanation(
-        name, recovered if np.isfinite(recovered) else None, str(bench.claim.metric), bench.claim.options.rest,
-        (), worst, len(samples.references), draws, seed, str(bench.tree),
+        trial.name, recovered if np.isfinite(recovered) else None, str(bench.claim.metric), bench.claim.options.rest,
+        (), worst, len(samples.references), trial.draws, trial.seed, str(bench.tree),
     )  # fmt: skip
     number = len(all_swaps(bench.tree, bench.claim))
 
     def words(effects: Sequence[SwapEffect]) -> None:
-        ready(evolve(found, swaps=_sorted(effects), unfinished=number - len(effects)))
+        if listener.ready is not None:
+            listener.ready(evolve(found, swaps=_sorted(effects), unfinished=number - len(effects)))
 
-    return evolve(found, swaps=swap_effects(bench, samples, draws, seed, done, ready=words))
+    return evolve(found, swaps=swap_effects(bench, samples, trial.seed, evolve(listener, ready=words)))

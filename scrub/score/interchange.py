@@ -24,6 +24,7 @@ from scrub.errors import ClaimError
 from scrub.score.answers import Answers, Flags
 from scrub.score.patched import Patch, Patched, PatchedGraph
 from scrub.score.statistics import UNDEFINED, Interval, interval
+from scrub.score.trial import Trial
 from scrub.shown import shown
 
 if TYPE_CHECKING:
@@ -108,13 +109,15 @@ class Interchange:
 
 
 def interchange(
-    claim: Claim, model: Patched, answers: Answers, name: str, references: Int[np.ndarray, " reference"],
-    draws: int, seed: int, provenance: dict[str, Any], done: Callable[[int], None] = lambda _: None,
+    model: Patched, answers: Answers, references: Int[np.ndarray, " reference"], trial: Trial,
+    done: Callable[[int], None] = lambda _: None,
 ) -> Interchange:  # fmt: skip
     """Every variable that the answer reads, then all jointly, each with a donor of its own.
 
-    Raises ClaimError where the story's answers could never equal the model's outputs.
+    The draws of a trial are donors for each row and variable. Raises ClaimError where the story's answers could never
+    equal the model's outputs.
     """
+    claim, draws = model.claim, trial.draws
     variables = [n for n in claim.placement.reached() if n != claim.placement.output]
     calls = Calls(np.repeat(references, draws), np.tile(np.arange(draws), len(references)))
     own = claim.values[claim.placement.output]
@@ -125,14 +128,25 @@ def interchange(
     else:
         said = _said(model, answers, references, ())
     agreeing = answers.same(said, [own[row] for row in references])
-    agrees = np.repeat(agreeing, draws)
-    found = [_exchange(claim, model, answers, n, [n], calls, agrees, seed, done) for n in sorted(variables)]
+    asked = _Interventions(model, answers, calls, np.repeat(agreeing, draws), trial.seed)
+    found = [_exchange(asked, n, [n], done) for n in sorted(variables)]
     if len(variables) > 1:
-        found.append(_exchange(claim, model, answers, JOINT, sorted(variables), calls, agrees, seed, done))
+        found.append(_exchange(asked, JOINT, sorted(variables), done))
     return Interchange(
-        name, claim.digest, tuple(found), float(agreeing.mean()), len(references), draws, seed,
-        claim.options.shown(), provenance,
+        trial.name, claim.digest, tuple(found), float(agreeing.mean()), len(references), draws, trial.seed,
+        claim.options.shown(), {},
     )  # fmt: skip
+
+
+@frozen(eq=False)
+class _Interventions:
+    """The calls in which variables are set; `agrees` says where model and story agree unswapped."""
+
+    model: Patched
+    answers: Answers
+    calls: Calls
+    agrees: Flags
+    seed: int
 
 
 def _said(model: Patched, answers: Answers, rows: Numbers, patches: Sequence[Patch]) -> list[Any]:
@@ -170,10 +184,9 @@ def _ranked(claim: Claim, names: tuple[str, ...]) -> OfRows:
     return np.unique(first[code], return_inverse=True)[1].reshape(-1)
 
 
-def _exchange(
-    claim: Claim, model: Patched, answers: Answers, title: str, variables: list[str], calls: Calls, agrees: Flags,
-    seed: int, done: Callable[[int], None],
-) -> Exchange:  # fmt: skip
+def _exchange(asked: _Interventions, title: str, variables: list[str], done: Callable[[int], None]) -> Exchange:
+    model, answers, calls, seed = asked.model, asked.answers, asked.calls, asked.seed
+    claim = model.claim
     drawn = {name: donors(claim, name, calls, seed) for name in variables}
     there = np.all([donor >= 0 for donor in drawn.values()], axis=0)
     rows, drawn = calls.reference[there], {name: donor[there] for name, donor in drawn.items()}
@@ -190,7 +203,7 @@ def _exchange(
     hit, chance = answers.same(said, wanted), answers.same(said, other)
     moves = np.array([a is UNSAID or not equal(a, b) for a, b in zip(wanted, own, strict=True)])
     sayable, known = (np.array([v is not UNSAID and answers.sayable(v) for v in some]) for some in (wanted, own))
-    agrees = agrees[there]
+    agrees = asked.agrees[there]
 
     def share(some: Flags) -> Share:
         return _share(rows, hit, chance, sayable & some, seed)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
 from scrub.claims.dataset import Dataset
-from scrub.claims.text import Tokenizer
 from scrub.score.bits import bits
 from scrub.score.constant import best_constant
 from scrub.score.power import Spread, settle
 from scrub.score.result import MetricMeans, Result, Unexplained, gap, ratio
 from scrub.score.sample import ClaimBench, Samples
 from scrub.score.statistics import METHOD, UNDEFINED, interval
+from scrub.score.trial import Trial
 from scrub.score.trivial import trivial
 from scrub.score.verdict import judge, nothing_to_recover
 from scrub.score.worst import worst_rows
@@ -24,15 +23,12 @@ from scrub.score.worst import worst_rows
 VERSIONS = ("causal-scrub", "torch", "transformer-lens", "transformers", "networkx", "numpy")
 
 
-def conclude(
-    bench: ClaimBench, samples: Samples, draws: int | None, seed: int, name: str, model: dict[str, Any],
-    tokenizer: Tokenizer | None = None, constant: Callable[[], float | None] | None = None,
-) -> Result:  # fmt: skip
-    """Judge a claim from its samples, and record what they were taken on; `tokenizer` writes the worst rows.
+def conclude(bench: ClaimBench, samples: Samples, trial: Trial, model: dict[str, Any]) -> Result:
+    """Judge a claim from its samples, and record what they were taken on.
 
-    `constant` gives the mean metric of the best constant answer, where it is known already. Without an expectation
-    0 is expected, and the verdict is nobody's: a comparison leaves it out.
+    Without an expectation 0 is expected, and the verdict is nobody's: a comparison leaves it out.
     """
+    seed, draws, constant = trial.seed, trial.drawn, trial.constant
     claim, hypothesis = bench.claim, bench.claim.hypothesis
     columns = samples.columns
     means = columns.mean(0)
@@ -47,9 +43,9 @@ def conclude(
     verdict = judge(recovered, nothing, expect, best)
     spread = Spread.of(samples) if nothing is None else None
     words = (*claim.warnings, *trivial(claim, samples.references, expect, best))
-    reason = settle(verdict.reason, verdict.word, recovered.value, bar, spread, draws)
+    reason = settle(verdict, recovered.value, bar, spread, draws)
     return Result(
-        hypothesis=name, digest=claim.digest, foil=hypothesis.foil_reason,
+        hypothesis=trial.name, digest=claim.digest, foil=hypothesis.foil_reason,
         verdict=verdict.word, reason=reason, expect=expect, spread=spread,
         recovered=recovered, constant=best, bar=bar,
         metric=MetricMeans(str(claim.metric), better, float(samples.model.mean()), float(means[0]), float(means[1])),
@@ -58,7 +54,7 @@ def conclude(
         swaps=samples.swaps, own_rest=samples.own_rest,
         options=claim.options.shown(), seen=claim.seen,
         provenance=provenance(claim.data, model), warnings=(*words, *model.get("notes", ())),
-        worst=worst_rows(bench, samples, tokenizer),
+        worst=worst_rows(bench, samples, bench.measured.tokenizer),
         table={"row": samples.references, "model": samples.model, "scrubbed": columns[:, 0], "random": columns[:, 1],
                "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4],
                **({} if samples.ceiling is None else {"ceiling": samples.ceiling})},

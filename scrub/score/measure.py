@@ -43,6 +43,8 @@ class Measured(Protocol):
     def metric(self) -> AnyMetric: ...
     @property
     def arguments(self) -> Arguments: ...
+    @property
+    def tokenizer(self) -> Tokenizer | None: ...
     def of(self, outputs: Any, rows: Rows) -> Numbers: ...
     @property
     def together(self) -> int: ...
@@ -71,10 +73,8 @@ class TransformerAnswers:
         return self.claim.metric
 
     def of(self, outputs: Float[Tensor, "n d"], rows: Rows) -> Numbers:
-        return on_streams(
-            self.rows.model, self.metric, self.claim.data, self.arguments, outputs, rows,
-            lambda part: self.rows.outputs(rows[part]),
-        )  # fmt: skip
+        measure = MetricOnData(self.metric, self.claim.data, self.arguments)
+        return on_streams(self.rows.model, measure, outputs, rows, lambda part: self.rows.outputs(rows[part]))
 
     @property
     def together(self) -> int:
@@ -99,8 +99,14 @@ class GraphAnswers:
     def metric(self) -> AnyMetric:
         return self.claim.metric
 
+    @property
+    def tokenizer(self) -> None:
+        """A graph has values, not tokens."""
+        return None
+
     def of(self, outputs: Sequence[Any], rows: Rows) -> Numbers:
-        return on_values(self.metric, self.claim.data, self.arguments, outputs, rows, lambda: self.rows.outputs(rows))
+        measure = MetricOnData(self.metric, self.claim.data, self.arguments)
+        return on_values(measure, outputs, rows, lambda: self.rows.outputs(rows))
 
     @property
     def together(self) -> int:
@@ -112,17 +118,26 @@ class GraphAnswers:
         return as_logits(self.rows.outputs(rows), self.metric)
 
 
+@frozen(eq=False)
+class MetricOnData:
+    """A metric with the data whose columns it reads, and its arguments there."""
+
+    metric: AnyMetric
+    data: Dataset
+    arguments: Arguments
+
+
 def on_streams(
-    model: Transformer, metric: AnyMetric, data: Dataset, arguments: Arguments, outputs: Float[Tensor, "n d"],
-    rows: Rows, own: Callable[[slice], Float[Tensor, "part d"]],
+    model: Transformer, measure: MetricOnData, outputs: Float[Tensor, "n d"], rows: Rows,
+    own: Callable[[slice], Float[Tensor, "part d"]],
 ) -> Numbers:  # fmt: skip
     """A metric on final streams, in parts; `own` gives the model's own streams on a part of the rows, for `kl`."""
     parts: list[Numbers] = []
     with torch.no_grad():
-        size = _together(model, metric, arguments)
+        size = _together(model, measure.metric, measure.arguments)
         for first in range(0, len(rows), size):
             part = slice(first, first + size)
-            parts.append(_on_part(model, metric, data, arguments, outputs[part], rows[part], lambda p=part: own(p)))
+            parts.append(_on_part(model, measure, outputs[part], rows[part], lambda p=part: own(p)))
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
@@ -136,24 +151,22 @@ def _together(model: Transformer, metric: AnyMetric, arguments: Arguments) -> in
 
 
 def _on_part(
-    model: Transformer, metric: AnyMetric, data: Dataset, arguments: Arguments, outputs: Float[Tensor, "n d"],
-    rows: Rows, own: Callable[[], Float[Tensor, "n d"]],
+    model: Transformer, measure: MetricOnData, outputs: Float[Tensor, "n d"], rows: Rows,
+    own: Callable[[], Float[Tensor, "n d"]],
 ) -> Numbers:  # fmt: skip
     index = torch.from_numpy(rows).to(model.device)
-    if isinstance(metric, Metric):
-        return apply(metric, numbers(unembed(model, outputs)), [data.rows[row] for row in rows])
-    formula = find(metric)
-    against = arguments.at(index, unembed(model, own()) if formula.own else None)
+    if isinstance(measure.metric, Metric):
+        return apply(measure.metric, numbers(unembed(model, outputs)), [measure.data.rows[row] for row in rows])
+    formula = find(measure.metric)
+    against = measure.arguments.at(index, unembed(model, own()) if formula.own else None)
     if formula.few is not None:
         return numbers(formula.on_few(unembed(model, outputs, against.needed), against))
     return numbers(formula.on_logits(unembed(model, outputs), against))
 
 
-def on_values(
-    metric: AnyMetric, data: Dataset, arguments: Arguments, outputs: Sequence[Any], rows: Rows,
-    own: Callable[[], Sequence[Any]],
-) -> Numbers:  # fmt: skip
+def on_values(measure: MetricOnData, outputs: Sequence[Any], rows: Rows, own: Callable[[], Sequence[Any]]) -> Numbers:
     """A metric on the values of a graph's output; `own` gives the graph's own on the same rows, for `kl`."""
+    metric, data, arguments = measure.metric, measure.data, measure.arguments
     if isinstance(metric, Metric):
         return apply(metric, outputs, [data.rows[row] for row in rows])
     logits, formula = as_logits(outputs, metric), find(metric)

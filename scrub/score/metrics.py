@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from attrs import evolve, frozen
 from jaxtyping import Float, Int
+from torch import Tensor
 
 from scrub.claims.dataset import Row
 from scrub.claims.metric import Metric
@@ -21,21 +23,49 @@ LARGEST = 1e100  # a metric beyond it overflows where differences are squared an
 
 def apply(metric: Metric, outputs: Iterable[Any], rows: Sequence[Any]) -> Numbers:
     """A metric of one's own on outputs and rows. Raises MetricError where it is no number, or changes its row."""
-    found: list[float] = []
+    given = (_tensor(metric, output) if metric.torch else read_only(output) for output in outputs)
+    return np.array([_number(metric, value) for value in _values(metric, given, rows)], dtype=np.float64)
+
+
+def _tensor(metric: Metric, output: Any) -> Tensor:
+    try:
+        return torch.tensor(np.asarray(output, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise MetricError(
+            f"metric {metric} takes tensors (torch=True), and the output node gives {output!r:.40}: return a "
+            "vector of numbers, or leave torch=True out."
+        ) from None
+
+
+def differentiable(metric: Metric, logits: Float[Tensor, "n v"], rows: Sequence[Any]) -> Float[Tensor, " n"]:
+    """A metric of torch's tensors on logits and rows, with its graph. Raises MetricError where it is none."""
+    found = list(_values(metric, logits.unbind(0), rows))
+    for value in found:
+        if not isinstance(value, Tensor) or value.numel() != 1 or not value.is_floating_point():
+            shown = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.40}"
+            raise MetricError(f"metric {metric} returned {shown}: let it return a tensor of one number (torch=True).")
+        if logits.requires_grad and not value.requires_grad:
+            raise MetricError(
+                f"metric {metric} has lost its gradient: with torch=True, compute what it returns from the logits by "
+                "torch alone, without .item(), .detach() or numpy."
+            )
+    return torch.stack([value.reshape(()) for value in found]) if found else logits.new_zeros(0)
+
+
+def _values(metric: Metric, outputs: Iterable[Any], rows: Sequence[Any]) -> Iterator[Any]:
+    """What a metric returns for outputs and rows. Raises MetricError where it fails, or changes its row."""
     lent: dict[int, _Lent] = {}
     for output, row in zip(outputs, rows, strict=True):
         given = lent[id(row)] if id(row) in lent else lent.setdefault(id(row), _Lent.of(row))
         try:
-            value = metric.function(read_only(output), given.copy)
+            yield metric.function(output, given.copy)
         except Exception as error:
             raise MetricError(f"metric {metric} raised {type(error).__name__}: {error}{at_line(error)}") from error
-        found.append(_number(metric, value))
         if changed := given.changed():
             raise MetricError(
                 f"metric {metric} changes its row, which other calls read: {some(changed)}. "
                 "Let it work on a copy, dict(row.columns)."
             )
-    return np.array(found, dtype=np.float64)
 
 
 def _number(metric: Metric, value: Any) -> float:

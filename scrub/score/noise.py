@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
 from scrub.anatomy.names import Component
+from scrub.anatomy.tolerances import WEIGHT_DIGITS
 from scrub.claims.content import alike
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
@@ -50,7 +51,7 @@ class Redraws:
         named = dict(zip(reversed(keys), reversed(values), strict=True))
         for row, name, one in zip(self.rows.tolist(), keys, self.weights.tolist(), strict=True):
             weight[row][name] = weight[row].get(name, 0.0) + one
-        return [named[max(weight[int(row)], key=lambda k: round(weight[int(row)][k], 12))] for row in rows]
+        return [named[max(weight[int(row)], key=lambda k: round(weight[int(row)][k], WEIGHT_DIGITS))] for row in rows]
 
 
 def redraws(bench: ClaimBench, rows: Int[np.ndarray, " row"], draws: int | None, seed: int) -> Redraws:

@@ -8,10 +8,11 @@ from math import sqrt
 import numpy as np
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import TIE
+
 FLIPS = 9_999
 ENUMERATED = 12  # rows up to which every flip is tried
 AT_ONCE = 250  # flips
-TIE = 1e-12  # sums of flips that rounding alone sets apart, relative to the largest possible
 
 
 def studentised(differences: Float[np.ndarray, " row"]) -> float | None:

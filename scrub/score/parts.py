@@ -37,13 +37,12 @@ def known_parts(word: str) -> None:
 
 
 def with_earned(
-    bench: ClaimBench, samples: Samples, result: Result, seed: int, exact: bool = False,
-    done: Callable[[int], None] = lambda _: None,
-) -> Result:  # fmt: skip
+    bench: ClaimBench, samples: Samples, result: Result, done: Callable[[int], None] = lambda _: None
+) -> Result:
     """A result with what each part earns, and its verdict; where nothing can be recovered no part can earn."""
     if result.verdict == NO_VERDICT:
         return result
-    found = what_parts_earn(Taken(bench, samples, seed, exact, done))
+    found = what_parts_earn(Taken(bench, samples, result.seed, result.draws is None, done))
     return judged_by_parts(bench.claim, evolve(result, earned=found))
 
 

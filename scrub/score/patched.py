@@ -72,6 +72,15 @@ class PatchedGraph:
         return found
 
 
+@frozen(eq=False)
+class _Calls:
+    """Calls that run together: their numbers in the batch, their rows, and the rows that lend to them."""
+
+    donors: Int[Tensor, " call"]
+    rows: Int[Tensor, " call"]
+    numbers: Int[Tensor, " call"]
+
+
 @frozen(eq=False, slots=False)
 class PatchedTransformer:
     """A transformer; outputs are its logits at the answer's position."""
@@ -149,23 +158,22 @@ class PatchedTransformer:
         self, value: Float[Tensor, "call t *rest"], kind: Kind, patch: Patch, index: Tensor, n: Tensor
     ) -> Float[Tensor, "call t *rest"]:
         """An array of the run with the donors' values in it, at the positions of the same name."""
-        donors = torch.from_numpy(patch.donors).to(index.device)
+        calls = _Calls(torch.from_numpy(patch.donors).to(index.device), index, n)
         for site in patch.sites:
             for component in site.components:
                 if component.is_part or component.array != kind:
                     continue
                 heads = component.taken
                 for slot in site.at:
-                    value = self._put(value.clone(), kind, slot, heads, donors, index, n)
+                    value = self._put(value.clone(), kind, slot, heads, calls)
         return value
 
-    def _put(
-        self, value: Tensor, kind: Kind, slot: Slot, heads: list[int] | None, donors: Tensor, index: Tensor, n: Tensor
-    ) -> Tensor:
+    def _put(self, value: Tensor, kind: Kind, slot: Slot, heads: list[int] | None, calls: _Calls) -> Tensor:
         if slot == ALL:  # rows of a stratum are equally long
-            new, place = self.store.whole(kind, donors, value.shape[1], heads), (slice(None),)
+            new, place = self.store.whole(kind, calls.donors, value.shape[1], heads), (slice(None),)
         else:
-            new, place = self.store.at(kind, slot, donors, heads), (n, self.store.positions[slot][index])
+            new = self.store.at(kind, slot, calls.donors, heads)
+            place = (calls.numbers, self.store.positions[slot][calls.rows])
         if heads is None:
             value[place] = new
         elif slot == ALL:

@@ -18,9 +18,10 @@ import numpy as np
 from attrs import Factory, evolve, field, frozen
 from jaxtyping import Float
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.claims.plain import as_dict
 from scrub.score.statistics import FEW_ROWS
-from scrub.score.verdict import INCONCLUSIVE, ROUNDING
+from scrub.score.verdict import INCONCLUSIVE, Verdict
 from scrub.shown import shown
 
 if TYPE_CHECKING:  # a stored result needs no torch
@@ -55,7 +56,11 @@ class Spread:
         means = found.mean(1)
         within = found.var(axis=1, ddof=1) if draws > 1 else np.zeros(rows)
         known = float(within.mean())
+        # The variance of row means holds that of their draws too; a small sample may give less than that, hence the
+        # 0.
         between = max(0.0, float(means.var(ddof=1)) - known / draws)
+        # The limit of a difference of two variances, by the method of variance estimates recovery (Zou and Donner
+        # 2008): both limits' distances, squared and summed.
         above = (_factor(_freedom(means), 1 - UPPER) - 1) * float(means.var(ddof=1))
         less = (1 - _factor(_freedom_of_mean(within, draws), UPPER)) * known / draws
         return cls(between, known, between + math.hypot(above, less))
@@ -173,11 +178,10 @@ class Power:
         return shown(self, "html")
 
 
-def settle(
-    reason: str, verdict: str, value: float | None, bar: float, spread: Spread | None, draws: int | None
-) -> str:
+def settle(verdict: Verdict, value: float | None, bar: float, spread: Spread | None, draws: int | None) -> str:
     """The reason of an inconclusive verdict with the rows that would settle it."""
-    if verdict != INCONCLUSIVE or spread is None or value is None:
+    reason = verdict.reason
+    if verdict.word != INCONCLUSIVE or spread is None or value is None:
         return reason
     rows = spread.needed(abs(value - bar), draws)
     if rows is None:

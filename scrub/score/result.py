@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import asdict, field, frozen
 
+from scrub.anatomy.tolerances import FP32
 from scrub.claims.seen import Seen
 from scrub.score.bars import highest_bar
 from scrub.score.bits import Bits
@@ -14,8 +15,12 @@ from scrub.score.control import Adversary, Control
 from scrub.score.diagnostics import Swaps
 from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
+from scrub.score.left_out import LeftOut
 from scrub.score.power import DETECTABLE, Spread
+from scrub.score.skill_matrix import SkillMatrix
+from scrub.score.skill_score import SkillScore
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
+from scrub.score.stability import StabilityLine
 from scrub.score.statistics import Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
@@ -26,8 +31,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from scrub.score.since import Since
-
-ROUNDING = 1e-4  # of `recovered` in fp32
 
 
 @frozen
@@ -61,9 +64,12 @@ class Result:
     `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
-    `earned` is what each part of the claim earns; `since` what changed since the last run of the claim, where runs
+    `earned` is what each part of the claim earns; `left_out` which senders a claim that is not supported lacks most;
+    `since` what changed since the last run of the claim, where runs
     are kept; `story` how far the story's answers are the model's own; `ceiling` what noise leaves, `holds` and
-    `interchange` what else the claim says of its parts.
+    `interchange` what else the claim says of its parts;
+    `stability` is the same claim asked in other ways, where that was asked for; `skills` are the scores on the rows
+    of each sub-skill that the claim names, `matrix` has their circuits, where these were asked for.
     """
 
     hypothesis: str
@@ -101,6 +107,10 @@ class Result:
     ceiling: Ceiling | None = None
     holds: tuple[PartScore, ...] = ()
     interchange: tuple[PartScore, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    stability: tuple[StabilityLine, ...] = ()
+    skills: tuple[SkillScore, ...] = ()
+    matrix: SkillMatrix | None = None
 
     @property
     def passed(self) -> bool:
@@ -117,7 +127,7 @@ class Result:
     @property
     def better_than_model(self) -> bool:
         """Whether more than 1 is recovered: the scrubbed model does better than the model itself."""
-        return self.recovered.value is not None and self.recovered.value > 1 + ROUNDING
+        return self.recovered.value is not None and self.recovered.value > 1 + FP32
 
     @property
     def passes_up_to(self) -> float | None:
@@ -139,6 +149,10 @@ class Result:
             "interchange": [part.to_dict() for part in self.interchange],
             "bits": {"kept": self.bits.kept, "everything": self.bits.everything},
             "earned": [one.to_dict() for one in self.earned],
+            "left_out": [one.to_dict() for one in self.left_out],
+            "skills": [skill.to_dict() for skill in self.skills],
+            "matrix": self.matrix.to_dict() if self.matrix else None,
+            "stability": [line.to_dict() for line in self.stability],
             "rows": self.rows, "draws": self.draws, "seed": self.seed,
             "controls": [control.to_dict() for control in self.controls],
             "adversary": self.adversary.to_dict() if self.adversary else None,

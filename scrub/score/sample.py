@@ -172,24 +172,33 @@ def sample(
     return Samples(references, model, s, r, *distances, tally.swaps(), tally.own_rest)
 
 
+@frozen(eq=False)
+class Resampling:
+    """Reference rows that are drawn for again: so many draws for each, from a seed."""
+
+    references: Int[np.ndarray, " row"]
+    draws: int
+    seed: int
+
+
 def resample_only(
-    bench: ClaimBench, references: Int[np.ndarray, " row"], draws: int, seed: int, made: Container[Swap],
-    done: Callable[[int], None] = lambda _: None,
-) -> Table:  # fmt: skip
+    bench: ClaimBench, asked: Resampling, made: Container[Swap], done: Callable[[int], None] = lambda _: None
+) -> Table:
     """The scrubbed metric when only some swaps are made; the others use the calling row itself."""
-    return next(resample_each(bench, references, draws, seed, [made], done))
+    return next(resample_each(bench, asked, [made], done))
 
 
 def resample_each(
-    bench: ClaimBench, references: Int[np.ndarray, " row"], draws: int, seed: int, sets: Iterable[Container[Swap]],
+    bench: ClaimBench, asked: Resampling, sets: Iterable[Container[Swap]],
     done: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Table]:  # fmt: skip
     """The scrubbed metric for each of several sets of swaps that are made: as many together as one piece holds."""
-    waiting, calls = iter(sets), chunks(references, draws, at_once(bench))
-    while some := list(islice(waiting, max(1, at_once(bench) // (len(references) * draws)))):
-        each = [Draws(bench.claim, seed, made) for made in some]
+    size = len(asked.references), asked.draws
+    waiting, calls = iter(sets), chunks(asked.references, asked.draws, at_once(bench))
+    while some := list(islice(waiting, max(1, at_once(bench) // (size[0] * size[1])))):
+        each = [Draws(bench.claim, asked.seed, made) for made in some]
         found = gathered(bench.keep, (_alike(bench, each, piece) for piece in calls), done)["scrubbed"]
-        yield from found.reshape(len(some), len(references), draws)
+        yield from found.reshape(len(some), *size)
 
 
 def _alike(bench: ClaimBench, each: list[Draws], calls: Calls) -> NumberBlock:

@@ -49,6 +49,7 @@ def replicates(
     rng = np.random.default_rng([seed, rows, 0x5C2B])
     found: list[Float[np.ndarray, "replicate k"]] = []
     for start in range(0, number, 200):  # in pieces, so that 100,000 rows fit
+        # How often each row is drawn says all of a replicate: a product of matrices gives the means of all columns.
         counts = rng.multinomial(rows, np.full(rows, 1 / rows), size=min(200, number - start))
         found.append(counts @ columns / rows)
     return np.concatenate(found)
@@ -66,6 +67,7 @@ def interval(
     samples = statistic(replicates(columns, seed))
     some, tail = np.isfinite(samples), (1 - LEVEL) / 2
     with np.errstate(invalid="ignore"):  # between an infinite and a finite replicate
+        # To leave such replicates out would narrow the interval just where the denominator comes near 0.
         low = np.quantile(np.where(some, samples, -np.inf), tail)
         high = np.quantile(np.where(some, samples, np.inf), 1 - tail)
     if not (np.isfinite(low) and np.isfinite(high)):

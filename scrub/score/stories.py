@@ -52,10 +52,10 @@ class RowStory:
     donations: tuple[Donation, ...]
 
 
-def row_story(
-    bench: ClaimBench, samples: Samples, at: int, sign: int, seed: int, tokenizer: Tokenizer | None
-) -> RowStory:
+def row_story(bench: ClaimBench, samples: Samples, at: int, seed: int) -> RowStory:
     """The draw in which a row suffers most."""
+    sign = 1 if bench.claim.metric.better == "higher" else -1
+    tokenizer = bench.measured.tokenizer
     reference = samples.references[at : at + 1]
     draw = int(np.argmin(sign * samples.scrubbed[at]))
     calls = Calls(reference, np.array([draw]))
@@ -72,8 +72,9 @@ def row_story(
 def _donations(bench: ClaimBench, drawn: dict[str, Drawn], tokenizer: Tokenizer | None) -> list[Donation]:
     claim, found = bench.claim, list[Donation]()
 
-    def tell(node: Occurrence, kind: str, site: str, depth: int, row: int, caller: int) -> None:
-        agrees = node.agree if kind == "donor" else ()
+    def tell(node: Occurrence, row: int, caller: int, depth: int, rest: str = "") -> None:
+        """A donor, or what the `rest` of a site, or of a channel, was read from."""
+        kind, site, agrees = ("rest", rest, ()) if rest else ("donor", node.site, node.agree)
         same = ", ".join(f"{name} = {claim.values[name][row]!r}" for name in agrees)
         text = row_text(claim.data.rows[row], tokenizer)
         found.append(Donation(node.variable, site, kind, depth, row, text, same, row == caller))
@@ -81,13 +82,13 @@ def _donations(bench: ClaimBench, drawn: dict[str, Drawn], tokenizer: Tokenizer 
     def visit(node: Occurrence, caller: int, depth: int) -> None:
         own = int(drawn[node.path].own[0])
         if not node.is_root:
-            tell(node, "donor", node.site, depth, own, caller)
+            tell(node, own, caller, depth)
         if not node.leaf and claim.options.rest in ROWS:
             for rest, (channel, component) in zip(
                 drawn[node.path].rest[0].tolist(), rest_inputs(claim, node), strict=True
             ):
                 site = node.site if component is None else f"{channel} of {component}"
-                tell(node, "rest", site, depth, rest, own)
+                tell(node, rest, own, depth, site)
         for child in node.children:
             visit(child, own, depth + 1)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from attrs import evolve
+from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
 from scrub.claims.metric import NamedMetric
@@ -19,7 +19,7 @@ from scrub.claims.values import key
 from scrub.errors import ClaimError, DataError
 from scrub.score.answers import ByTokens, ByValue, Ids, answers_of, kind, row_tokens
 from scrub.score.demand import demanded
-from scrub.score.noise import redraws
+from scrub.score.noise import Redraws, redraws
 from scrub.score.result import Result
 from scrub.score.sample import ClaimBench
 from scrub.score.spoken import StoryScore
@@ -52,11 +52,26 @@ def story_score(
     try:
         answers = answers_of(claim, tokenizer, _columns(bench))
         if isinstance(answers, ByTokens):
-            own = _tokens(bench, references, answers, tokenizer, seed, draws)
+            own = _tokens(_Asked(bench, references, seed, draws, tokenizer), answers)
             return _share(answers.same(own, said).tolist(), seed)
-        return _by_value(bench, references, answers, said, seed, draws)
+        return _by_value(_Asked(bench, references, seed, draws), answers, said)
     except (ClaimError, DataError, OverflowError) as error:
         return StoryScore(note=str(error).rstrip("."))
+
+
+@frozen(eq=False)
+class _Asked:
+    """The reference rows whose answers are compared, and how the noise of a claim is redrawn for them."""
+
+    bench: ClaimBench
+    references: Rows
+    seed: int
+    draws: int | None
+    tokenizer: Tokenizer | None = None
+
+    def redraws(self, rows: Rows) -> Redraws:
+        """The model on rows with their noise redrawn."""
+        return redraws(self.bench, rows, self.draws, self.seed)
 
 
 def _share(right: Sequence[bool], seed: int) -> StoryScore:
@@ -70,12 +85,11 @@ def _columns(bench: ClaimBench) -> tuple[str, ...]:
     return metric.columns if isinstance(metric, NamedMetric) and len(metric.columns) > 1 else ()
 
 
-def _tokens(
-    bench: ClaimBench, rows: Rows, answers: ByTokens, tokenizer: Tokenizer | None, seed: int, draws: int | None
-) -> list[Ids]:
+def _tokens(asked: _Asked, answers: ByTokens) -> list[Ids]:
     """What the model finds likeliest on each row; with noise, most often."""
+    bench, rows, tokenizer = asked.bench, asked.references, asked.tokenizer
     if bench.claim.options.noise:
-        made = redraws(bench, rows, draws, seed)
+        made = asked.redraws(rows)
         likeliest = _likeliest(bench, made.outputs, made.rows, answers, tokenizer)
         return made.commonest(likeliest, likeliest, rows)
     best: list[Ids] = []
@@ -94,12 +108,11 @@ def _likeliest(
     return answers.read_among(outputs, among) if beside else answers.read(outputs)
 
 
-def _by_value(
-    bench: ClaimBench, references: Rows, answers: ByValue, said: Sequence[Any], seed: int, draws: int | None
-) -> StoryScore:
+def _by_value(asked: _Asked, answers: ByValue, said: Sequence[Any]) -> StoryScore:
     """Whether the story's answer is the output's value; where all are numbers, how near it comes."""
+    bench, references, seed = asked.bench, asked.references, asked.seed
     pool = np.arange(len(bench.claim.data))
-    made = redraws(bench, pool, draws, seed) if bench.claim.options.noise else None
+    made = asked.redraws(pool) if bench.claim.options.noise else None
     outputs = bench.rows.outputs(pool) if made is None else made.outputs
     answers = answers.beside(outputs)
     read = answers.read(outputs)

@@ -58,25 +58,29 @@ class Taken:
 
         NaN where a model's functions or its metric cannot take values that never meet in the claim.
         """
-        found, references = np.zeros((len(at), len(sets))), self.samples.references[at]
+        return self.changed([without(self.bench.tree, dropped) for dropped in sets], at, draws)
+
+    def changed(self, roots: Sequence[Occurrence], at: Places, draws: range) -> Float[np.ndarray, "row root"]:
+        """The scrubbed metric of changed trees of the claim; NaN where one cannot be run."""
+        found, references = np.zeros((len(at), len(roots))), self.samples.references[at]
         occurrences = sum(1 for _ in self.bench.tree.walk())
         together = max(1, min(CHANGED_AT_ONCE, OCCURRENCES_AT_ONCE // occurrences))
-        for start in range(0, len(sets), together):
+        for start in range(0, len(roots), together):
             some = slice(start, start + together)
-            found[:, some] = self._those_that_can(sets[some], references, draws)
+            found[:, some] = self._those_that_can(roots[some], references, draws)
         return found
 
     def _those_that_can(
-        self, sets: Sequence[Dropped], references: Int[np.ndarray, " row"], draws: range
-    ) -> Float[np.ndarray, "row set"]:
-        """All sets together; where one cannot be run, by halves, so that the others can."""
+        self, roots: Sequence[Occurrence], references: Int[np.ndarray, " row"], draws: range
+    ) -> Float[np.ndarray, "row root"]:
+        """All trees together; where one cannot be run, by halves, so that the others can."""
         try:
-            return self._some(sets, references, draws)
+            return self._some(roots, references, draws)
         except (MetricError, ModelError):
-            if len(sets) == 1:
+            if len(roots) == 1:
                 return np.full((len(references), 1), np.nan)
-        half = len(sets) // 2
-        parts = [self._those_that_can(some, references, draws) for some in (sets[:half], sets[half:])]
+        half = len(roots) // 2
+        parts = [self._those_that_can(some, references, draws) for some in (roots[:half], roots[half:])]
         return np.concatenate(parts, axis=1)
 
     def loss(self, dropped: Dropped, at: Places) -> float:
@@ -90,13 +94,12 @@ class Taken:
         return interval(columns, lost, self.seed)
 
     def _some(
-        self, sets: Sequence[Dropped], references: Int[np.ndarray, " row"], draws: range
-    ) -> Float[np.ndarray, "row set"]:
-        roots = tuple(without(self.bench.tree, dropped) for dropped in sets)
+        self, roots: Sequence[Occurrence], references: Int[np.ndarray, " row"], draws: range
+    ) -> Float[np.ndarray, "row root"]:
         bench = evolve(self.bench, program=compile_tree(self.bench.claim, *roots))
         blocks = self._enumerated(bench, references) if self.exact else self._drawn(bench, references, draws)
-        found = gathered(bench.keep, blocks, lambda calls: self.done(calls * len(sets)))["without"]
-        return found.reshape(len(references), len(draws), len(sets)).mean(1)
+        found = gathered(bench.keep, blocks, lambda calls: self.done(calls * len(roots)))["without"]
+        return found.reshape(len(references), len(draws), len(roots)).mean(1)
 
     def _drawn(self, bench: ClaimBench, references: Int[np.ndarray, " row"], draws: range) -> Iterator[NumberBlock]:
         """A block for every piece of the calls, one column for each root."""

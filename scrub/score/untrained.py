@@ -28,15 +28,15 @@ NOTHING = "they do no better than a random row"
 
 
 def untrained_models(
-    bench: ClaimBench, samples: Samples, result: Result, seed: int,
-    bench_of: Callable[[Transformer], ClaimBench], done: Callable[[int], None] = lambda _: None,
+    bench: ClaimBench, samples: Samples, result: Result, bench_of: Callable[[Transformer], ClaimBench],
+    done: Callable[[int], None] = lambda _: None,
 ) -> Result:  # fmt: skip
     """A result with what the claim recovers and explains in three untrained models; it moves no verdict.
 
     `bench_of` sets the claim up on other weights. Where there are none to draw anew, the control says why.
     """
     try:
-        found = _measured(bench, samples, seed, bench_of, done)
+        found = _measured(bench, samples, result.seed, bench_of, done)
     except (ClaimError, MetricError, ModelError) as error:
         found = Control(UNTRAINED, None, None, None, None, str(error))
     return evolve(result, controls=(*result.controls, found))

@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import evolve
 
+from scrub.anatomy.tolerances import SHARES
 from scrub.claims.content import alike
 from scrub.claims.interpretation import Variable
 from scrub.claims.resolved import Claim
@@ -25,7 +26,6 @@ from scrub.score.result import Result
 from scrub.score.verdict import UNDEFINED
 
 MOSTLY = 0.5  # of the donors, that are the row itself
-ALL = 1 - 1e-9  # shares are sums of weights
 MOST = 40  # values of a variable that are compared
 MOST_CONTEXTS = 400  # in which they are
 COARSER = 0.5  # of its values, which its readers tell apart
@@ -63,7 +63,7 @@ def _told(claim: Claim, swaps: Swaps, inner: set[str]) -> str:
         size = f"half of the rows share theirs with {swaps.class_median - 1:g} others or fewer"
         same = f"{swaps.self_swaps:.0%} of the donors of {name} are the row itself, which tests no value"
         return f"{same} ({size}): bring more rows for each value{f'; {finer}' if finer else '.'}"
-    if finer and swaps.idle >= ALL:
+    if finer and swaps.idle >= 1 - SHARES:
         return f"rows that agree on {name} agree on all that it is computed from, which tests no value; {finer}"
     return ""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.score.statistics import FEW_ROWS, Interval
 
-ROUNDING = 1e-6  # by which a mean over draws in floating point may miss the bar that it equals
 SUPPORTED, REFUTED, INCONCLUSIVE, UNDEFINED = "supported", "refuted", "inconclusive", "undefined"
 
 

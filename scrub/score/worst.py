@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import frozen
 
+from scrub.anatomy.tolerances import UNCHANGED_ROW
 from scrub.claims.plain import as_dict
 from scrub.claims.text import Tokenizer
 from scrub.score.stories import row_text
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from scrub.score.sample import ClaimBench, Samples
 
 SHOWN = 5
-LEAST = 1e-4  # of L_random - L_model: closer than that is rounding
 
 
 @frozen
@@ -36,7 +36,7 @@ def worst_rows(bench: ClaimBench, samples: Samples, tokenizer: Tokenizer | None)
     """At most five rows, by |scrubbed - model| of the row's means, largest first; none where nothing changes."""
     scrubbed, random, model = samples.columns[:, 0], samples.columns[:, 1], samples.model
     change = np.abs(scrubbed - model)
-    least = LEAST * abs(float(random.mean() - model.mean()))
+    least = UNCHANGED_ROW * abs(float(random.mean() - model.mean()))
     order = [int(i) for i in np.argsort(-change, kind="stable")[:SHOWN] if change[i] > least]
     rows = samples.references[order].tolist()
     return tuple(

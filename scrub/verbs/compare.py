@@ -17,7 +17,7 @@ from scrub.errors import ClaimError
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.model.source import Source
-from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
+from scrub.verbs.setup import OpenedModel, countable, references, sampled, weights_of
 from scrub.verbs.verdict import judged
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def compare(
     from scrub.score.constant import best_constant
     from scrub.score.controls import known_controls
     from scrub.score.in_use import on_columns_in_use
+    from scrub.score.trial import Trial
     from scrub.storage.directory import beside_run
 
     backend = Backend(device, dtype, memory)
@@ -61,7 +62,8 @@ def compare(
     refuse_different(claims, short, [source.name for source in sources])
     weights = _weights(claims, sources, short, backend, exact)
     run = beside_run(out, names) if isinstance(out, str | Path) else out
-    benches = [bench_of(claim, source, weights, run) for claim, source in zip(claims, sources, strict=True)]
+    models = [OpenedModel(source, weights, model, run) for source in sources]
+    benches = [opened.bench(claim) for claim, opened in zip(claims, models, strict=True)]
     used = [references(claim, rows, seed) for claim in claims]
     refuse_other_numbers(benches, used, short)
 
@@ -71,15 +73,10 @@ def compare(
 
     rivals: list[Rival] = []
     results: list[Result] = []
-    for name, bench, source, chosen in zip(names, benches, sources, used, strict=True):
+    for name, bench, opened, chosen in zip(names, benches, models, used, strict=True):
         samples = sampled(bench, chosen, draws, seed, exact)
         rivals.append(Rival(name, bench, samples))
-        results.append(
-            judged(
-                bench, samples, name, source, weights, model=model, draws=draws, seed=seed, exact=exact,
-                controls=controls, constant=constant, run=run,
-            )
-        )  # fmt: skip
+        results.append(judged(bench, samples, Trial(name, draws, seed, exact, controls, constant), opened))
         if ready is not None:
             ready(results[-1])
     found = conclude(rivals, results, None if exact else draws, seed, sources[0].tokenizer)

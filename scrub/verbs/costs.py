@@ -14,6 +14,7 @@ import numpy as np
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.parts import parts_of
 from scrub.claims.resolved import Claim
+from scrub.claims.variations import POLICY, SEED, variations
 from scrub.engine.cost import Pass, Plan, Verb, forward_work
 from scrub.engine.draw import all_swaps
 from scrub.errors import ScrubError
@@ -25,6 +26,7 @@ from scrub.score.cost import (
     MODELS,
     MOVED_DRAWS,
     PERMUTATIONS,
+    QUICK,
     SEARCH_DRAWS,
     SEARCH_ROWS,
     UNTRAINED_DRAWS,
@@ -42,6 +44,7 @@ def verbs_of(claim: Claim, source: Source, planned: Plan, used: np.ndarray, seed
     asked: dict[str, Callable[[], Passes]] = {
         "test": lambda: _test(claim, planned),
         "test --controls all": lambda: _more_controls(claim, planned),
+        "test --stability": lambda: _stability(claim, planned),
         "explain": lambda: _explain(claim, planned),
         "compare": lambda: _compare(claim, planned),
         "criteria": lambda: _criteria(claim, source, used, seed),
@@ -53,7 +56,12 @@ def verbs_of(claim: Claim, source: Source, planned: Plan, used: np.ndarray, seed
 
 def _verb(name: str, passes: Callable[[], Passes]) -> Verb:
     """A verb with its passes, or why it cannot be run on this claim."""
-    notes = {"test --controls all": "besides", "compare": "for each claim", "propose": "at its defaults"}
+    notes = {
+        "test --controls all": "besides",
+        "test --stability": "besides",
+        "compare": "for each claim",
+        "propose": "at its defaults",
+    }
     try:
         return Verb(name, tuple(found for found in passes() if found.calls), notes.get(name, ""))
     except ScrubError as error:
@@ -117,6 +125,8 @@ def _test(claim: Claim, planned: Plan) -> Passes:
         spent = Budget.of(all_swaps(planned.tree, claim), planned.rows, planned.draws).calls
     when = "--explain, " if claim.hypothesis.foil_reason else ""
     yield _costed(claim, f"what breaks it ({when}if refuted)", spent, _each(planned), "<=")
+    spent = int(2 * QUICK.share * planned.rows * planned.draws)  # what rests cost, and every sender on a few calls
+    yield _costed(claim, f"what it leaves out ({when}if not supported)", spent, _each(planned), "<=")
 
 
 def _parts(claim: Claim, planned: Plan) -> Passes:
@@ -131,6 +141,15 @@ def _more_controls(claim: Claim, planned: Plan) -> Passes:
     yield _costed(claim, "rows of random sites and untrained models", (CHOICES + MODELS) * planned.pool)
     yield _costed(claim, "random sites", CHOICES * MOVED_DRAWS * planned.rows, _each(planned))
     yield _costed(claim, "untrained models", MODELS * UNTRAINED_DRAWS * planned.rows, _each(planned))
+
+
+def _stability(claim: Claim, planned: Plan) -> Passes:
+    """The claim's own draws for each other way to ask; rows are run anew but for other seeds, halves as one pool."""
+    asked = [one.kind for one in variations(claim) if not one.lacking]
+    calls = planned.rows * planned.draws
+    times = asked.count(SEED) + asked.count(POLICY) + 1
+    yield _costed(claim, "rows of halves and other rests", planned.pool * (asked.count(POLICY) + 1))
+    yield _costed(claim, "other seeds, halves and rests", times * calls, _each(planned), "<=")
 
 
 def _explain(claim: Claim, planned: Plan) -> Passes:

@@ -15,7 +15,8 @@ from scrub.model.resolve import sound
 from scrub.verbs.setup import progress, references
 from scrub.verbs.setup_circuits import (
     CircuitLike,
-    bench_for_circuits,
+    ReadyCircuit,
+    Sampling,
     held_of,
     loaded,
     named_circuit,
@@ -48,9 +49,10 @@ def criteria(
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
     from scrub.circuit.arguments import counted, setting
-    from scrub.circuit.asked import Listener, Origin
+    from scrub.circuit.asked import Origin
     from scrub.circuit.bench import ablatable
     from scrub.circuit.criteria import Effort, judge
+    from scrub.score.listener import Listener
 
     counted(rows=rows, draws=draws, seed=seed, random=random, budget=budget)
     backend = Backend(device, dtype, memory)
@@ -67,8 +69,8 @@ def criteria(
         named = ablatable(named, experiment)
     held = held_of(claim, named, chosen)
     with progress(hypothesis.title) as bar:
-        bench = bench_for_circuits(experiment, weights, named, seed, draws, bar, held)
         cautions, record = _cautions(claim, named, chosen), record_of(source, weights, claim.data)
+        bench = ReadyCircuit(named, experiment, weights, record, held).bench(Sampling(rows, seed, draws), bar)
         origin = Origin(name_of(hypothesis), record, cautions=cautions)
         return judge(bench, named, origin, Effort(random, budget, tests), Listener(bar.phase, ready=ready))
 

@@ -24,15 +24,19 @@ def explain(
     *, row: int | None = None, device: str | None = None, dtype: str = "float32",
     memory: Asked = None, ready: Callable[[Explanation], None] | None = None,
 ) -> Explanation:  # fmt: skip
-    """What breaks a claim: each swap alone and all but each, then the rows that suffer most, or `row` alone.
+    """What breaks a claim: each swap alone and all but each, what it leaves out, the rows that suffer most, or `row`.
 
     `ready` hears, after each swap, of what is known so far: `unfinished` counts those to come.
 
     Raises as `test`, and ClaimError when `row` is no reference row.
     """
-    from scrub.score.cost import effect_runs
+    from scrub.score.cost import FULL, effect_runs
     from scrub.score.explain import explain_claim
+    from scrub.score.giving import what_is_left_out
     from scrub.score.judge import provenance
+    from scrub.score.listener import Listener
+    from scrub.score.taken import Taken
+    from scrub.score.trial import Trial
 
     backend = Backend(device, dtype, memory)
     countable(draws, rows, seed)
@@ -46,8 +50,8 @@ def explain(
     record = provenance(claim.data, model_record(source, weights, bench))
     options = claim.options.shown() | ({} if row is None else {"row": row})
     with progress(f"{hypothesis.title}: swaps", effect_runs(bench.tree, claim) * len(used) * draws) as done:
-        found = explain_claim(
-            bench, samples, draws, seed, name_of(hypothesis), row, source.tokenizer, done,
-            ready or (lambda so_far: None),
-        )  # fmt: skip
-    return evolve(found, digest=claim.digest, options=options, provenance=record)
+        trial = Trial(name_of(hypothesis), draws, seed)
+        found = explain_claim(bench, samples, trial, row, Listener(done=done, ready=ready))
+    with progress(f"{hypothesis.title}: what it leaves out") as bar:
+        left = what_is_left_out(Taken(bench, samples, seed, done=bar), FULL, bar.phase)
+    return evolve(found, left_out=left, digest=claim.digest, options=options, provenance=record)

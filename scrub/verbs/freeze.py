@@ -15,13 +15,16 @@ from scrub.claims.published import Published
 from scrub.claims.thaw import read_frozen
 from scrub.claims.thaw import thaw as thaw
 from scrub.errors import ClaimError, path_of
+from scrub.model.computation import Computation
+from scrub.model.memory import Backend
 from scrub.model.resolve import data_of, sound
-from scrub.model.source import Source, revision_of
+from scrub.model.source import Source, has_weights, of_digest, revision_of
 from scrub.storage import files
 
 
 def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None) -> Published:
-    """Write a claim as pure data into a new directory: `claim.txt`, `claim.json`, `rows.jsonl`, `values.json`.
+    """Write a claim as pure data into a new directory: `claim.txt`, `claim.json`, `rows.jsonl`, `values.json`,
+    and `vocab.json` where the data bring words for their tokens.
 
     `model` overrides the claim's own. One given by name stands in the files; a graph of functions, or a loaded
     model, cannot, and the claim is frozen without it. Raises ClaimProblems for a claim that `check` refuses,
@@ -46,13 +49,23 @@ def model_name(model: Any) -> str | None:
 
 
 def revision_told(source: Source, model: Any) -> str | None:
-    """The revision of weights that are at hand, or in the local cache of the hub, which are not loaded for it."""
+    """The hub's revision of what is in its local cache, else the digest of the weights, which are loaded for it.
+
+    None for a computation graph, a model of the zoo, and one whose weights are not here.
+    """
     if isinstance(model, Pinned):
         return model.revision
-    if isinstance(model, str):
-        return revision_of(model)
-    found = getattr(source.loaded, "revision", None)
-    return found if isinstance(found, str) and found else None
+    if isinstance(model, str | Path) and not of_digest(str(model)):
+        return revision_of(str(model))
+    return _digest(source, model)
+
+
+def _digest(source: Source, model: Any) -> str | None:
+    if isinstance(source.graph, Computation) or (isinstance(model, str | Path) and not has_weights(str(model))):
+        return None
+    from scrub.model.open import open_weights
+
+    return open_weights(source, Backend()).revision or None
 
 
 def _write(found: Frozen, folder: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.resolved import Claim
@@ -11,17 +13,17 @@ from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
-from scrub.verbs.setup import countable, progress, references, weights_of
+from scrub.verbs.setup import OpenedModel, countable, progress, references, weights_of
 from scrub.verbs.setup_circuits import record_of
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Int
 
-    from scrub.model.source import Source
     from scrub.model.weights import Transformer
     from scrub.score.interchange import Interchange
     from scrub.score.patched import Patched
+    from scrub.score.trial import Trial
 
 
 def interchange(
@@ -34,31 +36,31 @@ def interchange(
     the claim, ClaimError when nothing says which tokens the story's answers are, or a graph's output could never
     equal one of them, ModelError.
     """
+    from scrub.score.trial import Trial
+
     countable(draws, rows, seed)
     claim, source = sound(hypothesis, model, expecting=False)
     used = references(claim, rows, seed)
     if not set(claim.placement.reached()) - {claim.placement.output}:
         raise ClaimError(f"interchange: {hypothesis.title} places no variable that its answer reads.")
     weights = weights_of(source, claim.data, Backend(device, dtype, memory))
-    record = record_of(source, weights, claim.data)
-    return exchanged(claim, source, weights, used, draws, seed, record)
+    record, trial = record_of(source, weights, claim.data), Trial(name_of(hypothesis), draws, seed)
+    return exchanged(claim, OpenedModel(source, weights), used, trial, record)
 
 
 def exchanged(
-    claim: Claim, source: Source, weights: Transformer | None, used: Int[np.ndarray, " row"], draws: int, seed: int,
-    record: dict[str, Any],
-) -> Interchange:  # fmt: skip
+    claim: Claim, opened: OpenedModel, used: Int[np.ndarray, " row"], trial: Trial, record: dict[str, Any]
+) -> Interchange:
     """The interventions of a claim that is set up, behind a progress bar. Raises as `interchange`."""
     from scrub.score.answers import Incomparable, answers_of
     from scrub.score.interchange import interchange as run
 
     variables = len(claim.placement.reached()) - 1
-    total = (variables + (variables > 1)) * len(used) * draws
+    total = (variables + (variables > 1)) * len(used) * trial.draws
     try:
-        answers = answers_of(claim, source.tokenizer)
+        answers = answers_of(claim, opened.source.tokenizer)
         with progress(f"{claim.hypothesis.title}: interchange", total) as done:
-            name = name_of(claim.hypothesis)
-            return run(claim, _patched(claim, weights), answers, name, used, draws, seed, record, done)
+            return evolve(run(_patched(claim, opened.weights), answers, used, trial, done), provenance=record)
     except Incomparable as error:
         raise ClaimError(f"interchange: {error}") from None
 

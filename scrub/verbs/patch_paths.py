@@ -13,6 +13,8 @@ from scrub.claims.metric import Metric
 from scrub.model.memory import Asked, Backend
 from scrub.verbs.setup import progress
 from scrub.verbs.setup_circuits import (
+    GivenSetting,
+    Sampling,
     own_way,
     setting_of,
 )
@@ -42,9 +44,9 @@ def patch_paths(
     names(paths, "paths", "'9.9 -> logits'", Path)
     own_way(protocol)
     backend = Backend(device, dtype, memory)
-    experiment, weights, _, record, _ = setting_of(
-        None, hypothesis, model, data, metric, at, scored, rows, seed, draws, backend, protocol
-    )
-    listed = paths_of(paths, experiment.graph)
-    with progress("paths", calls_of(experiment, draws, RUNS)) as done:
-        return run_paths(evolve(bench_for(experiment, weights, listed, seed, draws), done=done), listed, record)
+    given, sampling = GivenSetting(hypothesis, model, data, metric, at, scored), Sampling(rows, seed, draws)
+    ready = setting_of(None, given, sampling, backend, protocol)
+    listed = paths_of(paths, ready.experiment.graph)
+    with progress("paths", calls_of(ready.experiment, draws, RUNS)) as done:
+        bench = bench_for(ready.experiment, ready.weights, listed, seed, draws)
+        return run_paths(evolve(bench, done=done), listed, ready.record)

@@ -22,7 +22,14 @@ from scrub.model.computation import Computation
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.setup import progress, references, subset, weights_of
-from scrub.verbs.setup_circuits import complete, plain_experiment, record_of, said_by_the_claim
+from scrub.verbs.setup_circuits import (
+    GivenSetting,
+    Sampling,
+    complete,
+    plain_experiment,
+    record_of,
+    said_by_the_claim,
+)
 from scrub.verbs.write import claim_setting, target_of, write_claim
 
 if TYPE_CHECKING:
@@ -34,7 +41,7 @@ MOST_ROWS = 64  # unless more are asked for; at most half, so that the others ar
 
 
 @contextmanager
-def _differentiable() -> Generator[None]:
+def differentiable() -> Generator[None]:
     """Gradients on, whatever the caller has switched off: notebooks often do, for the whole process."""
     import torch
 
@@ -42,7 +49,7 @@ def _differentiable() -> Generator[None]:
         yield
 
 
-@_differentiable()
+@differentiable()
 def propose(
     hypothesis: Hypothesis | None = None, *, model: Any = None, data: Dataset | str | Path | None = None,
     metric: str | Metric | None = None, pair: str | None = None, method: str = "recommended",
@@ -89,17 +96,15 @@ def propose(
         names(rules, "rules", "'ln identity half'")
     protocol(direction=direction)
     _evaluating(model)
-    asked = (
-        _of_claim(hypothesis, model, pair, direction, rows, seed, data, metric, scored)
-        if hypothesis is not None
-        else _at_hand(model, data, metric, pair, direction, rows, seed, read, scored)
-    )
+    given = GivenSetting(hypothesis, model, data, metric, read, scored)
+    asked = (_at_hand if hypothesis is None else _of_claim)(given, pair, direction, Sampling(rows, seed, None))
     experiment, source = asked.experiment, asked.source
     _evaluating(source.loaded)
     weights = weights_of(source, experiment.data, backend)
     record = record_of(source, weights, experiment.data)
-    from scrub.circuit.asked import Listener, Origin
+    from scrub.circuit.asked import Origin
     from scrub.proposals.wanted import Wanted, kinds_of, slots_of
+    from scrub.score.listener import Listener
 
     wanted = Wanted(
         method, (), rules, steps, over, points, absolute, True if target else edges, verify, top, draws, seed
@@ -120,11 +125,11 @@ def propose(
         wanted = evolve(wanted, kinds=kinds_of(nodes, wanted, weights))
         partners = drawn_partners(experiment, seed) if asked.drawn else experiment.pair[experiment.rows]
         setup = Setup.of(experiment, weights, partners, slots_of(at), wanted.gradient)
-        claim = claim_setting(hypothesis, model, setup, wanted, source, scored, rows_file, target) if target else None
+        claim = claim_setting(given, setup, wanted, source, target) if target else None
         proposal = search(setup, wanted, origin, listener)
         if target and claim:
             bar.phase("what heads read", 0)
-            write_claim(target, claim, setup, proposal, rows_file is None, bar)
+            write_claim(target, claim, setup, proposal, bar)
         return proposal
 
 
@@ -139,35 +144,32 @@ class _Asked:
     claimed: frozenset[Component] | None = None
 
 
-def _of_claim(
-    hypothesis: Hypothesis, model: Any, pair: str | None, direction: str, rows: int | None, seed: int,
-    data: Dataset | None, metric: str | Metric | None, scored: str | None,
-) -> _Asked:  # fmt: skip
+def _of_claim(given: GivenSetting, pair: str | None, direction: str, sampling: Sampling) -> _Asked:
     from scrub.circuit.experiment import experiment_of
 
-    said_by_the_claim(data=data, metric=metric, scored=scored)
-    claim, source = sound(hypothesis, model, expecting=False)
+    said_by_the_claim(data=given.data, metric=given.metric, scored=given.scored)
+    hypothesis = given.hypothesis
+    assert hypothesis is not None
+    claim, source = sound(hypothesis, given.model, expecting=False)
     own = hypothesis.criteria
     column = pair or claim.options.pair or own.pair
     chosen = evolve(own, ablation="paired" if column else "resample", direction=direction, pair=column)
-    count = seen_rows(int(claim.scored.sum()), rows)
-    experiment = experiment_of(claim, references(claim, count, seed), chosen, source.tokenizer)
+    count = seen_rows(int(claim.scored.sum()), sampling.rows)
+    experiment = experiment_of(claim, references(claim, count, sampling.seed), chosen, source.tokenizer)
     return _Asked(experiment, source, column is None, name_of(hypothesis), _claimed(claim))
 
 
-def _at_hand(
-    model: Any, data: Dataset | None, metric: str | Metric | None, pair: str | None, direction: str,
-    rows: int | None, seed: int, read: str | int, scored: str | None,
-) -> _Asked:  # fmt: skip
+def _at_hand(given: GivenSetting, pair: str | None, direction: str, sampling: Sampling) -> _Asked:
     from scrub.proposals.setup import HOW
 
-    source, data, metric = complete(model, data, metric)
+    at_hand = complete(given)
     if pair is None:
         raise DataError(f"the data have no counterfactuals: nothing says what each row is compared with. {HOW}")
     chosen = Protocol(ablation="paired", direction=direction, pair=pair)
-    experiment = plain_experiment(source, data, metric, read, scored, chosen)
-    count = seen_rows(len(experiment.rows), rows)
-    return _Asked(evolve(experiment, rows=subset(data, experiment.rows, count, seed)), source, False)
+    experiment = plain_experiment(at_hand, chosen)
+    count = seen_rows(len(experiment.rows), sampling.rows)
+    rows = subset(at_hand.data, experiment.rows, count, sampling.seed)
+    return _Asked(evolve(experiment, rows=rows), at_hand.source, False)
 
 
 def seen_rows(there: int, asked: int | None) -> int:

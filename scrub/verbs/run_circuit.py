@@ -12,7 +12,8 @@ from scrub.model.memory import Asked, Backend
 from scrub.verbs.setup import progress
 from scrub.verbs.setup_circuits import (
     CircuitLike,
-    bench_for_circuits,
+    GivenSetting,
+    Sampling,
     setting_of,
 )
 
@@ -37,8 +38,7 @@ def run_circuit(
     if circuit is None:
         raise ClaimError("run_circuit(None): give a Circuit or names; Circuit.of(hypothesis) is what a claim names.")
     backend = Backend(device, dtype, memory)
-    experiment, weights, named, record, held = setting_of(
-        circuit, hypothesis, model, data, metric, at, scored, rows, seed, draws, backend, protocol
-    )
-    with progress("circuit", calls_of(experiment, draws, RUNS)) as done:
-        return run(bench_for_circuits(experiment, weights, named, seed, draws, done, held), named, without, record)
+    given, sampling = GivenSetting(hypothesis, model, data, metric, at, scored), Sampling(rows, seed, draws)
+    ready = setting_of(circuit, given, sampling, backend, protocol)
+    with progress("circuit", calls_of(ready.experiment, draws, RUNS)) as done:
+        return run(ready.bench(sampling, done), ready.circuit, without, ready.record)

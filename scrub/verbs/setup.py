@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import define
+from attrs import define, frozen
 
 from scrub.claims.dataset import Dataset
+from scrub.claims.hub import Pinned
 from scrub.claims.resolved import Claim
+from scrub.claims.thaw import Absent
 from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.computation import Computation
 from scrub.model.memory import Backend, installed
@@ -26,6 +28,27 @@ if TYPE_CHECKING:
 
 
 KEPT = 64  # bytes that a test keeps of each row and draw, while it gathers them
+
+
+@frozen(eq=False)
+class OpenedModel:
+    """A model that claims are tested on: where it was found, and its checked weights (None: a computation graph).
+
+    `given` overrides the model that claims name; numbers are kept in `run`, where a directory is given.
+    """
+
+    source: Source
+    weights: Transformer | None
+    given: Any = None
+    run: Run | None = None
+
+    def bench(self, claim: Claim) -> ClaimBench:
+        """A claim set up on the model."""
+        return bench_of(claim, self.source, self.weights, self.run)
+
+    def untrained(self, claim: Claim, weights: Transformer) -> ClaimBench:
+        """A claim set up on other weights of the same shape."""
+        return bench_of(claim, self.source, weights, self.run)
 
 
 def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = False) -> Transformer | None:
@@ -100,7 +123,18 @@ def model_record(
     return {
         "name": source.name, "revision": model.revision, "processing": model.processing,
         "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
-    } | ({"notes": list(model.notes)} if model.notes else {})  # fmt: skip
+    } | ({"notes": notes} if (notes := [*model.notes, *_of_others(model, bench)]) else {})  # fmt: skip
+
+
+def _of_others(model: Transformer, bench: ClaimBench | None) -> Iterator[str]:
+    """A sentence where a frozen claim is tested on other weights than those that it was frozen with."""
+    claimed: Any = None if bench is None else bench.claim.hypothesis.model
+    frozen = claimed.revision if isinstance(claimed, Pinned | Absent) else None
+    if frozen is not None and frozen != model.revision:
+        yield (
+            f"the claim was frozen with weights {frozen[:12]}, and it was tested on others, {model.revision[:12]}: "
+            "what was found is of these."
+        )
 
 
 def _revision(source: Source, bench: ClaimBench | None, data: Dataset | None) -> str | None:

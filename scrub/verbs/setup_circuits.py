@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import evolve
+from attrs import evolve, frozen
 
 from scrub.anatomy.positions import parse_slots
 from scrub.claims.dataset import Dataset
@@ -17,7 +17,7 @@ from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.memory import Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import sound, spoken
 from scrub.model.source import Source, find
 from scrub.verbs.setup import model_record, references, subset, weights_of
 
@@ -37,30 +37,81 @@ def said_by_the_claim(**given: Any) -> None:
         raise ClaimError(f"{', '.join(unused)}: the hypothesis says these; use hypothesis.but(...) to change them.")
 
 
-def complete(model: Any, data: Dataset | None, metric: str | Metric | None) -> tuple[Source, Dataset, str | Metric]:
+@frozen(eq=False)
+class GivenSetting:
+    """The setting in which circuits are run, as it was given: a hypothesis', or a model with data and a metric.
+
+    `at` is where logits are read without a hypothesis.
+    """
+
+    hypothesis: Hypothesis | None
+    model: Any = None
+    data: Dataset | None = None
+    metric: str | Metric | None = None
+    at: str | int = -1
+    scored: str | None = None
+
+
+@frozen(eq=False)
+class AtHand:
+    """A setting without a hypothesis that lacks nothing."""
+
+    source: Source
+    data: Dataset
+    metric: str | Metric
+    at: str | int
+    scored: str | None
+
+
+@frozen
+class Sampling:
+    """A seeded subset of this many rows (all by default), and draws for each (the ablation's own by default)."""
+
+    rows: int | None
+    seed: int
+    draws: int | None
+
+
+@frozen(eq=False)
+class ReadyCircuit:
+    """A circuit with what it is run on, what every result says of that, and the leaves whose upstream is kept."""
+
+    circuit: Circuit
+    experiment: Experiment
+    weights: Transformer | None
+    record: dict[str, Any]
+    held: frozenset[Node] = frozenset()
+
+    def bench(self, sampling: Sampling, done: Callable[[int], None]) -> CircuitBench:
+        from scrub.circuit.bench import CircuitBench
+
+        made = CircuitBench.of(self.experiment, self.weights, self.circuit, sampling.seed, sampling.draws)
+        return evolve(made, done=done, held=self.held)
+
+
+def complete(given: GivenSetting) -> AtHand:
     """A setting without a hypothesis. Raises ClaimError naming what it lacks, ModelError."""
+    model, data, metric = given.model, given.data, given.metric
     if model is None or data is None or metric is None:
-        lacking = [name for name, given in (("model", model), ("data", data), ("metric", metric)) if given is None]
+        lacking = [name for name, one in (("model", model), ("data", data), ("metric", metric)) if one is None]
         raise ClaimError(
             f"give a hypothesis, whose setting is used, or model=, data= and metric=; lacking: {', '.join(lacking)}."
         )
-    return find(model), data, metric
+    return AtHand(spoken(find(model), data), data, metric, given.at, given.scored)
 
 
-def plain_experiment(
-    source: Source, data: Dataset, metric: str | Metric, at: str | int, scored: str | None, protocol: Protocol,
-) -> Experiment:  # fmt: skip
-    """An experiment without a hypothesis; `at` is where logits are read. Raises DataError, ClaimError."""
+def plain_experiment(at_hand: AtHand, protocol: Protocol) -> Experiment:
+    """An experiment without a hypothesis. Raises DataError, ClaimError."""
     from scrub.circuit.experiment import resolve
     from scrub.circuit.universe import output_of
 
-    graph = source.graph
+    graph, at, scored = at_hand.source.graph, at_hand.at, at_hand.scored
     answer = None if isinstance(graph, Computation) else parse_slots(at)[0]
     output = output_of(graph)
     return resolve(
-        graph, data, parse_metric(metric), source.tokenizer, protocol, answer=answer, output=output, rows=None,
-        group=protocol.group, reference=protocol.reference, pair=protocol.pair, through=protocol.through or (),
-        scored=scored, settings={"at": None if at == -1 else at, "scored": scored},
+        graph, at_hand.data, parse_metric(at_hand.metric), at_hand.source.tokenizer, protocol, answer=answer,
+        output=output, rows=None, group=protocol.group, reference=protocol.reference, pair=protocol.pair,
+        through=protocol.through or (), scored=scored, settings={"at": None if at == -1 else at, "scored": scored},
     )  # fmt: skip
 
 
@@ -93,32 +144,33 @@ def record_of(source: Source, weights: Transformer | None, data: Dataset) -> dic
 
 
 def setting_of(
-    circuit: CircuitLike, hypothesis: Hypothesis | None, model: Any, data: Dataset | None,
-    metric: str | Metric | None, at: str | int, scored: str | None, rows: int | None, seed: int,
-    draws: int | None, backend: Backend, protocol: dict[str, Any],
-) -> tuple[Experiment, Transformer | None, Circuit, dict[str, Any], frozenset[Node]]:  # fmt: skip
+    circuit: CircuitLike, given: GivenSetting, sampling: Sampling, backend: Backend, protocol: dict[str, Any]
+) -> ReadyCircuit:
+    """A circuit (None: the empty one) made ready. Raises ClaimProblems, ClaimError, DataError, ModelError."""
     from scrub.circuit.arguments import counted, setting
     from scrub.circuit.circuit import Circuit
 
-    counted(rows=rows, draws=draws, seed=seed)
-    setting(hypothesis, model, data)
+    rows, seed, hypothesis = sampling.rows, sampling.seed, given.hypothesis
+    counted(rows=rows, draws=sampling.draws, seed=seed)
+    setting(hypothesis, given.model, given.data)
     if hypothesis is not None:
-        said_by_the_claim(data=data, metric=metric, scored=scored)
-        claim, source = sound(hypothesis, model, expecting=False)
+        said_by_the_claim(data=given.data, metric=given.metric, scored=given.scored)
+        claim, source = sound(hypothesis, given.model, expecting=False)
         named = Circuit() if circuit is None else named_circuit(claim, circuit)
         chosen = protocol_of(hypothesis.criteria, protocol)
         experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, backend)
         record = record_of(source, weights, claim.data)
-        return experiment, weights, named, record, held_of(claim, named, chosen)
-    source, data, metric = complete(model, data, metric)
+        return ReadyCircuit(named, experiment, weights, record, held_of(claim, named, chosen))
+    at_hand = complete(given)
+    source, data = at_hand.source, at_hand.data
     chosen = protocol_of(Protocol(), protocol)
     if chosen.upstream == KEEP:
         raise ClaimError("upstream='keep' is about the leaves of a claim: give a hypothesis, or leave it out.")
-    experiment = plain_experiment(source, data, metric, at, scored, chosen)
+    experiment = plain_experiment(at_hand, chosen)
     experiment = evolve(experiment, rows=subset(data, experiment.rows, rows, seed))
     weights = weights_of(source, data, backend)
     named = Circuit() if circuit is None else parsed(circuit, experiment.graph)
-    return experiment, weights, named, record_of(source, weights, data), frozenset()
+    return ReadyCircuit(named, experiment, weights, record_of(source, weights, data))
 
 
 def own_way(protocol: dict[str, Any]) -> None:
@@ -161,12 +213,3 @@ def parsed(circuit: CircuitLike, graph: Any) -> Circuit:
         return circuit
     names(circuit, "parts", "'9.6 @ END'")
     return Circuit.parse(circuit, graph)
-
-
-def bench_for_circuits(
-    experiment: Experiment, weights: Transformer | None, circuit: Circuit, seed: int, draws: int | None,
-    done: Callable[[int], None], held: frozenset[Node] = frozenset(),
-) -> CircuitBench:  # fmt: skip
-    from scrub.circuit.bench import CircuitBench
-
-    return evolve(CircuitBench.of(experiment, weights, circuit, seed, draws), done=done, held=held)

@@ -13,6 +13,8 @@ from scrub.claims.metric import Metric
 from scrub.model.memory import Asked, Backend
 from scrub.verbs.setup import progress
 from scrub.verbs.setup_circuits import (
+    GivenSetting,
+    Sampling,
     own_way,
     setting_of,
 )
@@ -44,10 +46,10 @@ def sweep(
     positions(at)
     own_way(protocol)
     backend = Backend(device, dtype, memory)
-    experiment, weights, _, record, _ = setting_of(
-        None, hypothesis, model, data, metric, read, scored, rows, seed, draws, backend, protocol
-    )
-    cases = cases_of(senders, to, at, experiment.graph)
-    with progress("sweep", calls_of(experiment, draws, len(cases) + 1)) as done:
-        bench = bench_for(experiment, weights, [path for _, paths in cases for path in paths], seed, draws)
-        return sweep_paths(evolve(bench, done=done), cases, to, record)
+    given, sampling = GivenSetting(hypothesis, model, data, metric, read, scored), Sampling(rows, seed, draws)
+    ready = setting_of(None, given, sampling, backend, protocol)
+    cases = cases_of(senders, to, at, ready.experiment.graph)
+    with progress("sweep", calls_of(ready.experiment, draws, len(cases) + 1)) as done:
+        listed = [path for _, paths in cases for path in paths]
+        bench = bench_for(ready.experiment, ready.weights, listed, seed, draws)
+        return sweep_paths(evolve(bench, done=done), cases, to, ready.record)

@@ -10,8 +10,10 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.report import options_of, save_run
-from scrub.verbs.setup import bench_of, countable, references, sampled, weights_of
-from scrub.verbs.verdict import judged, parts_earned, what_breaks
+from scrub.verbs.setup import OpenedModel, countable, references, sampled, weights_of
+from scrub.verbs.skills import skilled, with_matrix
+from scrub.verbs.stability import Tested, with_stability
+from scrub.verbs.verdict import judged, left_out_of_it, parts_earned, what_breaks
 
 if TYPE_CHECKING:
     from scrub.score.result import Result
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 def test(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     exact: bool = False, *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
-    explain: bool | None = None, controls: str = "shuffled", parts: str = "all", out: str | Path | Run | None = None,
-    recompute: bool = False,
+    explain: bool | None = None, controls: str = "shuffled", parts: str = "all", stability: bool = False,
+    skills: bool = False, out: str | Path | Run | None = None, recompute: bool = False,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
 
@@ -31,10 +33,15 @@ def test(
     `exact=True` enumerates every draw on a computation graph. Other arguments: `device`, `dtype` (`float64` to
     verify); `memory` bounds what is filled at once beside weights and rows (`"2GB"`, or a number of bytes; a quarter
     of what is free by default; numbers stay the same); `explain` says for whom it is looked for what breaks a refuted
-    claim, at no more than the cost of the test: by default for claims, with `True` for foils too, whose refutation is
-    the good outcome, with `False` for none (`scrub.explain` shows all); `controls="none"` leaves out the shuffled
-    values; `controls="all"` adds the same claim on random unclaimed heads and on untrained models; `parts="none"`
-    does not ask what each part of the claim earns, for which it is run again without each on a few of the draws.
+    claim, and what a refuted or inconclusive one leaves out, each for about the cost of the test at most: by default
+    for claims, with `True` for foils too, whose refutation is the good outcome, with `False` for none
+    (`scrub.explain` shows all); `controls="none"` leaves out the shuffled values; `controls="all"` adds the same
+    claim on random unclaimed heads and on untrained models; `parts="none"` does not ask what each part of the claim
+    earns, for which it is run again without each on a few of the draws.
+    `stability=True` asks the same claim in other ways, under other seeds, on halves of its data, with every other
+    rest that the data allow, each at the cost of the claim's own draws (docs/policies.md).
+    `skills=True` finds the circuit of each sub-skill that the claim names, and judges it on the rows of all
+    (`result.matrix`, docs/skills.md).
     `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
 
@@ -43,6 +50,8 @@ def test(
     """
     from scrub.score.controls import known_controls
     from scrub.score.parts import known_parts
+    from scrub.score.skills import with_skills
+    from scrub.score.trial import Trial
     from scrub.storage.directory import open_run
 
     backend = Backend(device, dtype, memory)
@@ -50,24 +59,30 @@ def test(
     known_controls(controls)
     known_parts(parts)
     claim, source = sound(hypothesis, model)
+    if skills:
+        skilled(claim)
     run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
     weights = weights_of(source, claim.data, backend, exact)
-    bench = bench_of(claim, source, weights, run)
+    opened, trial = OpenedModel(source, weights, model, run), Trial(name_of(hypothesis), draws, seed, exact, controls)
+    bench = opened.bench(claim)
     samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)
-    result = judged(
-        bench, samples, name_of(hypothesis), source, weights, model=model, draws=draws, seed=seed,
-        exact=exact, controls=controls, run=run,
-    )  # fmt: skip
-    result = parts_earned(bench, samples, result, seed, exact, parts)
+    result = with_skills(bench, samples, judged(bench, samples, trial, opened))
+    result = parts_earned(bench, samples, result, parts)
     wanted = not hypothesis.foil_reason if explain is None else explain
     if wanted and not exact and result.broken_by_swaps:
         result = what_breaks(bench, samples, result, seed)
+    if wanted and result.verdict in ("refuted", "inconclusive"):
+        result = left_out_of_it(bench, samples, result, exact)
+    if skills:
+        result = with_matrix(bench, samples, result, opened)
+    if stability:
+        result = with_stability(Tested(bench, samples, opened, trial, rows), result)
     if run is not None:
         result = run.record(claim, result)
     if run is not None and run is not out:  # opened here, for this claim alone
         asked = options_of(
             model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls,
-            explain=explain, parts=parts,
+            explain=explain, parts=parts, stability=stability, skills=skills,
         )  # fmt: skip
         save_run(run.folder, run.claims, [result.to_dict()], asked)
         run.finish()

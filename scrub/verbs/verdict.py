@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from scrub.claims.check import name_of
 from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.resolve import sound
-from scrub.model.source import Source
 from scrub.verbs.interchange import exchanged
-from scrub.verbs.setup import bench_of, model_record, progress
+from scrub.verbs.setup import OpenedModel, model_record, progress
 
 if TYPE_CHECKING:
     from scrub.claims.hypothesis import Hypothesis
-    from scrub.model.weights import Transformer
     from scrub.score.result import Result
     from scrub.score.sample import ClaimBench, Samples
-    from scrub.storage.directory import Run
+    from scrub.score.trial import Trial
 
 
-def judged(
-    bench: ClaimBench, samples: Samples, name: str, source: Source, weights: Transformer | None, *, model: Any,
-    draws: int, seed: int, exact: bool, controls: str, constant: Callable[[], float | None] | None = None,
-    run: Run | None = None,
-) -> Result:  # fmt: skip
+def judged(bench: ClaimBench, samples: Samples, trial: Trial, opened: OpenedModel) -> Result:
     """Conclude, and ask in this order what else the claim says, what its controls are, and the adversary.
 
     What else a claim says (its story's answers, what sites hold, interchange) may refute it; shuffled values and
     inputs apart may make a supported claim inconclusive; the adversary may do either. A refuted claim stays so, with
     the first reason that was found.
-
-    `model` overrides the claim's own, as in `test`; `constant` gives the best constant answer where it is known. The
-    numbers of controls are kept where `run` is a directory.
     """
     from scrub.score.adversary import challenge
     from scrub.score.apart import apart
@@ -45,44 +37,43 @@ def judged(
     from scrub.score.story import story_speaks
     from scrub.score.vacuous import vacuous
 
-    hypothesis = bench.claim.hypothesis
-    record = model_record(source, weights, bench)
-    result = conclude(bench, samples, None if exact else draws, seed, name, record, source.tokenizer, constant)
+    title, controls = bench.claim.hypothesis.title, trial.controls
+    result = conclude(bench, samples, trial, model_record(opened.source, opened.weights, bench))
     result = on_own_scale(bench, samples, result)
-    result = story_speaks(bench, samples.references, result, source.tokenizer)
+    result = story_speaks(bench, samples.references, result, opened.source.tokenizer)
     result = held_values(bench.claim, samples.references, result)
-    result = _interchanged(bench, samples, result, source, weights)
-    with progress(f"{hypothesis.title}: controls", PERMUTATIONS * len(samples.references)) as done:
-        result = control(bench, samples, result, seed, controls, done)
+    result = _interchanged(bench, samples, result, opened)
+    with progress(f"{title}: controls", PERMUTATIONS * len(samples.references)) as done:
+        result = control(bench, samples, result, controls, done)
     result = vacuous(bench.claim, result)
     if controls != "none" and result.verdict in ("supported", "inconclusive"):
         total = apart_calls(bench.claim, len(samples.references), result.draws)
-        with progress(f"{hypothesis.title}: inputs apart", total) as done:
-            result = apart(bench, samples, result, lambda other: bench_of(other, source, weights, run), done)
+        with progress(f"{title}: inputs apart", total) as done:
+            result = apart(bench, samples, result, opened.bench, done)
     if controls == "all" and result.verdict != "undefined":
-        result = _more_controls(hypothesis, bench, samples, result, source, weights, model, seed, run)
-    with progress(f"{hypothesis.title}: adversary", 0) as done:
-        return challenge(bench, samples, result, draws, seed, done)
+        result = _more_controls(bench, samples, result, opened)
+    with progress(f"{title}: adversary", 0) as done:
+        return challenge(bench, samples, result, trial.draws, done)
 
 
-def _interchanged(
-    bench: ClaimBench, samples: Samples, result: Result, source: Source, weights: Transformer | None
-) -> Result:
+def _interchanged(bench: ClaimBench, samples: Samples, result: Result, opened: OpenedModel) -> Result:
     """With every variable's interchange score, where the expectation asks for them."""
     from scrub.score.cost import DONORS
     from scrub.score.exchanged import interchange_asked
+    from scrub.score.trial import Trial
 
     expect = bench.claim.hypothesis.expect
     if expect is None or expect.interchange is None or result.verdict == "undefined":
         return result
     try:
-        found = exchanged(bench.claim, source, weights, samples.references, DONORS, result.seed, result.provenance)
+        trial = Trial(name_of(bench.claim.hypothesis), DONORS, result.seed)
+        found = exchanged(bench.claim, opened, samples.references, trial, result.provenance)
     except (ClaimError, DataError, ModelError) as error:
         found = str(error)
     return interchange_asked(result, found, expect.interchange)
 
 
-def parts_earned(bench: ClaimBench, samples: Samples, result: Result, seed: int, exact: bool, parts: str) -> Result:
+def parts_earned(bench: ClaimBench, samples: Samples, result: Result, parts: str) -> Result:
     """A result with what each part of the claim earns, and its verdict; with `parts="none"` it says so."""
     from scrub.claims.parts import parts_of
     from scrub.score.cost import LEAST_DRAWS
@@ -90,9 +81,9 @@ def parts_earned(bench: ClaimBench, samples: Samples, result: Result, seed: int,
 
     if parts == "none":
         return evolve(result, options=result.options | {"parts": parts})
-    calls = len(parts_of(bench.claim)) * len(samples.references) * (1 if exact else LEAST_DRAWS)
+    calls = len(parts_of(bench.claim)) * len(samples.references) * (1 if result.draws is None else LEAST_DRAWS)
     with progress(f"{bench.claim.hypothesis.title}: parts", calls) as done:
-        return with_earned(bench, samples, result, seed, exact, done)
+        return with_earned(bench, samples, result, done)
 
 
 def what_breaks(bench: ClaimBench, samples: Samples, result: Result, seed: int) -> Result:
@@ -107,21 +98,28 @@ def what_breaks(bench: ClaimBench, samples: Samples, result: Result, seed: int) 
     return evolve(result, effects=effects, explanation=top_lines(effects, budget))
 
 
-def _more_controls(
-    hypothesis: Hypothesis, bench: ClaimBench, samples: Samples, result: Result, source: Source,
-    weights: Transformer | None, model: Any, seed: int, run: Run | None,
-) -> Result:  # fmt: skip
+def left_out_of_it(bench: ClaimBench, samples: Samples, result: Result, exact: bool) -> Result:
+    """A result with what its claim leaves out, looked for at about the cost of the claim's own draws."""
+    from scrub.score.cost import QUICK
+    from scrub.score.giving import what_is_left_out
+    from scrub.score.taken import Taken
+
+    with progress(f"{bench.claim.hypothesis.title}: what it leaves out") as bar:
+        taken = Taken(bench, samples, result.seed, exact, bar)
+        return evolve(result, left_out=what_is_left_out(taken, QUICK, bar.phase))
+
+
+def _more_controls(bench: ClaimBench, samples: Samples, result: Result, opened: OpenedModel) -> Result:
     """The claim on random unclaimed heads, and on models that learnt nothing."""
     from scrub.score.cost import CHOICES, MODELS
     from scrub.score.elsewhere import random_sites
     from scrub.score.untrained import untrained_models
 
-    with progress(f"{hypothesis.title}: random sites", CHOICES) as done:
-        result = random_sites(
-            hypothesis, bench, samples, result, seed,
-            lambda other: bench_of(sound(other, model, expecting=False)[0], source, weights, run), done,
-        )  # fmt: skip
-    with progress(f"{hypothesis.title}: untrained models", MODELS) as done:
-        return untrained_models(
-            bench, samples, result, seed, lambda other: bench_of(bench.claim, source, other, run), done
-        )
+    def moved(hypothesis: Hypothesis) -> ClaimBench:
+        return opened.bench(sound(hypothesis, opened.given, expecting=False)[0])
+
+    title = bench.claim.hypothesis.title
+    with progress(f"{title}: random sites", CHOICES) as done:
+        result = random_sites(bench, samples, result, moved, done)
+    with progress(f"{title}: untrained models", MODELS) as done:
+        return untrained_models(bench, samples, result, partial(opened.untrained, bench.claim), done)

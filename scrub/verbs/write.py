@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scrub.claims.hypothesis import Hypothesis
+from attrs import frozen
+
+from scrub.claims.metric import Metric
 from scrub.claims.protocol import Protocol
 from scrub.errors import ClaimError, ScrubError
 from scrub.storage import files
+from scrub.verbs.setup_circuits import GivenSetting
 
 PILOT_DRAWS = 20
 
@@ -21,55 +24,72 @@ if TYPE_CHECKING:
     from scrub.proposals.wanted import Wanted
 
 
-def target_of(file: Path, rows: Path | None, edges: bool | None) -> Path:
+@frozen
+class Target:
+    """Where a claim is written; `rows` is the file that its rows come from, None where they are written beside it."""
+
+    file: Path
+    rows: Path | None
+
+    @property
+    def beside(self) -> Path:
+        """The file of rows that is written beside a claim."""
+        return self.file.with_suffix(".jsonl")
+
+
+def target_of(file: Path, rows: Path | None, edges: bool | None) -> Target:
     """Where a claim is to be written. Raises ClaimError where it cannot be, before anything is run."""
     if edges is False:
         raise ClaimError(f"write={file}: what groups of heads read is told from edges: leave edges=False out.")
     if file.suffix != ".py":
         raise ClaimError(f"write={file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
-    for made in (file, file.with_suffix(".jsonl")) if rows is None else (file,):
+    target = Target(file, rows)
+    for made in (file, target.beside) if rows is None else (file,):
         files.writable(made)
         if made.exists():
             raise ClaimError(f"write={file}: {made} exists already, and is left as it is: choose another name.")
-    return file
+    return target
 
 
-def claim_setting(
-    hypothesis: Hypothesis | None, model: Any, setup: Setup, wanted: Wanted, source: Source, scored: str | None,
-    rows: Path | None, target: Path,
-) -> ClaimSetting:  # fmt: skip
+def claim_setting(given: GivenSetting, setup: Setup, wanted: Wanted, source: Source, target: Target) -> ClaimSetting:
     """The setting of the claim to be written. Raises ClaimError where it could not be tested."""
     from scrub.proposals.naming import ClaimSetting
     from scrub.proposals.write import model_name, path_from
 
     if not {"head", "q", "k", "v"}.intersection(wanted.kinds):
-        raise ClaimError(f"write={target}: a claim is begun with heads: leave nodes= out, or add 'heads'.")
+        raise ClaimError(f"write={target.file}: a claim is begun with heads: leave nodes= out, or add 'heads'.")
+    if isinstance(setup.metric, Metric):
+        raise ClaimError(
+            f"write={target.file}: metric {setup.metric} is a function, which a file of a claim cannot take over: "
+            "use a built-in metric, such as 'logit_diff(a, b)', or leave write= out."
+        )
+    hypothesis = given.hypothesis
     options = {} if hypothesis is None else hypothesis.options.deviations()
     seen = tuple(sorted({*options.pop("seen", ()), *setup.seen}))
     options.pop("together", None)  # it names variables of the other story
-    options |= {} if scored is None else {"scored": scored}
+    options |= {} if given.scored is None else {"scored": given.scored}
     if setup.model.shape.d_mlp and "through" not in options:
         options["through"] = ("mlps",)
-    given = model if model is not None or hypothesis is None else hypothesis.model
-    name, loaded = model_name(given, source.name)
+    model = given.model if given.model is not None or hypothesis is None else hypothesis.model
+    name, loaded = model_name(model, source.name)
     criteria = Protocol() if hypothesis is None else hypothesis.criteria
-    file = path_from(target, rows or target.with_suffix(".jsonl"))
+    file = path_from(target.file, target.rows or target.beside)
     setting = ClaimSetting(name, loaded, setup.experiment.data.origin, file, setup.metric, options, criteria, seen)
     if setting.label is None:
         raise ClaimError(
-            f"write={target}: metric {setup.metric} names no column of right answers, which a claim needs: write a "
-            "claim with predicts='column', or use another metric, such as 'logit_diff(a, b)'."
+            f"write={target.file}: metric {setup.metric} names no column of right answers, which a claim needs: "
+            "write a claim with predicts='column', or use another metric, such as 'logit_diff(a, b)'."
         )
     if not setting.left:
         raise ClaimError(
-            f"write={target}: all rows would be seen, with their partners, and none be left to test a claim on: look "
-            "at fewer (rows=), or give more data."
+            f"write={target.file}: all rows would be seen, with their partners, and none be left to test a claim on: "
+            "look at fewer (rows=), or give more data."
         )
     return setting
 
 
 def write_claim(
-    file: Path, setting: ClaimSetting, setup: Setup, proposal: Proposal, with_rows: bool, done: Callable[[int], None]
+    target: Target, setting: ClaimSetting, setup: Setup, proposal: Proposal, done: Callable[[int], None]
 ) -> None:
     """The claim, and its rows where they are in no file yet: both or none. Raises ClaimError, DataError.
 
@@ -80,15 +100,15 @@ def write_claim(
 
     passed = setup.experiment.graph.passed(setting.options.get("through", ()))
     outline = sketch(setup, proposal, passed, done)
+    file, with_rows = target.file, target.rows is None
     text = hypothesis_file(outline, proposal, setting, file.name)
-    beside = file.with_suffix(".jsonl")
     if with_rows:
-        files.write_text(beside, rows_file(setting.data))
+        files.write_text(target.beside, rows_file(setting.data))
     try:
         files.write_text(file, text)
     except ClaimError:
         if with_rows:
-            beside.unlink(missing_ok=True)
+            target.beside.unlink(missing_ok=True)
         raise
     if (bar := _passes_up_to(file, setup, proposal.seed)) is not None:
         files.write_text(file, hypothesis_file(outline, proposal, setting, file.name, bar))
@@ -99,6 +119,7 @@ def _passes_up_to(file: Path, setup: Setup, seed: int) -> float | None:
     from scrub.claims.collect import collect
     from scrub.model.resolve import sound
     from scrub.score.judge import conclude
+    from scrub.score.trial import Trial
     from scrub.verbs.setup import bench_of, references, sampled
 
     (hypothesis,) = collect([str(file)]).hypotheses
@@ -108,6 +129,6 @@ def _passes_up_to(file: Path, setup: Setup, seed: int) -> float | None:
         pilot, source = sound(hypothesis.but(data=claim.data.origin.taken(seen), seen=()), setup.model)
         bench = bench_of(pilot, source, setup.model)
         samples = sampled(bench, references(pilot, None, seed), PILOT_DRAWS, seed)
-        return conclude(bench, samples, PILOT_DRAWS, seed, hypothesis.title, {}, source.tokenizer).passes_up_to
+        return conclude(bench, samples, Trial(hypothesis.title, PILOT_DRAWS, seed), {}).passes_up_to
     except ScrubError:  # of so few rows a claim may ask what they do not have
         return None

@@ -92,36 +92,36 @@ def _silent(config: Mapping[str, Any]) -> State:
     return found
 
 
-def _set_head(
-    state: State,
-    name: str,
-    d_head: int,
-    *,
-    q: Float32[Array, "match d_model"],
-    k: Float32[Array, "match d_model"],
-    v: Float32[Array, "moved d_model"],
-    o: Float32[Array, "moved d_model"],
-) -> None:
-    """Head `name` compares `q @ x` with `k @ y`, and moves `v @ y` to the rows of `o`."""
-    layer, head = (int(part) for part in name.split("."))
-    at, first = f"blocks.{layer}.attn", head * d_head
+@frozen(eq=False)
+class _Head:
+    """A head that compares `q @ x` with `k @ y`, and moves `v @ y` to the rows of `o`."""
+
+    q: Float32[Array, "match d_model"]
+    k: Float32[Array, "match d_model"]
+    v: Float32[Array, "moved d_model"]
+    o: Float32[Array, "moved d_model"]
+
+
+def _set_head(state: State, name: str, d_head: int, head: _Head) -> None:
+    layer, number = (int(part) for part in name.split("."))
+    at, first = f"blocks.{layer}.attn", number * d_head
     # The model divides scores by sqrt(d_head).
-    state[f"{at}.q.weight"][first : first + len(q)] = q * np.float32(HARD * np.sqrt(d_head))
-    state[f"{at}.k.weight"][first : first + len(k)] = k
-    state[f"{at}.v.weight"][first : first + len(v)] = v
-    state[f"{at}.o.weight"][:, first : first + len(o)] = o.T
+    state[f"{at}.q.weight"][first : first + len(head.q)] = head.q * np.float32(HARD * np.sqrt(d_head))
+    state[f"{at}.k.weight"][first : first + len(head.k)] = head.k
+    state[f"{at}.v.weight"][first : first + len(head.v)] = head.v
+    state[f"{at}.o.weight"][:, first : first + len(head.o)] = head.o.T
 
 
-def _set_previous(state: State, name: str, d_head: int, spaces: Spaces, v: Array, o: Array) -> None:
+def _previous(spaces: Spaces, v: Array, o: Array) -> _Head:
     """A head that reads the position before its own."""
     here = np.arange(1, spaces.sizes["position"])
-    _set_head(state, name, d_head, q=spaces.rows("position", here), k=spaces.rows("position", here - 1), v=v, o=o)
+    return _Head(spaces.rows("position", here), spaces.rows("position", here - 1), v, o)
 
 
-def _set_unread(state: State, name: str, d_head: int, spaces: Spaces) -> None:
+def _unread(spaces: Spaces) -> _Head:
     """A head that computes something, and writes it where nobody reads."""
     junk = np.random.default_rng(0).integers(-2, 3, size=(3, 8, spaces.width)).astype(np.float32) / 64
-    _set_head(state, name, d_head, q=junk[0], k=junk[1], v=junk[2], o=spaces.rows("unread"))
+    return _Head(junk[0], junk[1], junk[2], spaces.rows("unread"))
 
 
 _INDUCTION_WIDTH = len(words.COMPILED_INDUCTION)
@@ -143,9 +143,9 @@ def _induction() -> State:
     state["embed.weight"][:] = token
     state["pos_embed.weight"][:] = spaces.rows("position")
     state["unembed.weight"][:] = SURE * answer
-    _set_previous(state, "0.0", size, spaces, v=token, o=previous)
-    _set_head(state, "1.0", size, q=token, k=previous, v=token, o=answer)
-    _set_unread(state, "0.1", size, spaces)
+    _set_head(state, "0.0", size, _previous(spaces, v=token, o=previous))
+    _set_head(state, "1.0", size, _Head(q=token, k=previous, v=token, o=answer))
+    _set_head(state, "0.1", size, _unread(spaces))
     return state
 
 
@@ -175,20 +175,20 @@ def _set_words(state: State, spaces: Spaces, sure: float) -> None:
     state["unembed.weight"][_ids(*words.VALUES)] = sure * spaces.rows("answer")
 
 
-def _set_asked(state: State, name: str, d_head: int, spaces: Spaces) -> None:
+def _asked(spaces: Spaces) -> _Head:
     """A head that brings to the question mark what is asked for, the letter at position 1."""
     ask, fetch = _token(spaces, words.ASK), spaces.rows("position", np.array([1]))
     letters = _token(spaces, *words.ASKS)
-    _set_head(state, name, d_head, q=ask, k=fetch, v=letters, o=spaces.rows("asked")[: len(letters)])
+    return _Head(q=ask, k=fetch, v=letters, o=spaces.rows("asked")[: len(letters)])
 
 
 def _compose() -> State:
     spaces, size, state = _COMPOSE_SPACES, _COMPOSE["d_head"], _silent(_COMPOSE)
     asked, previous, answer = (spaces.rows(name) for name in ("asked", "previous", "answer"))
     _set_words(state, spaces, SURE)
-    _set_previous(state, "0.0", size, spaces, v=_token(spaces, *words.KEYS, *words.DECOYS), o=previous)
-    _set_asked(state, "0.1", size, spaces)
-    _set_head(state, "1.0", size, q=asked, k=previous, v=_token(spaces, *words.VALUES), o=answer)
+    _set_head(state, "0.0", size, _previous(spaces, v=_token(spaces, *words.KEYS, *words.DECOYS), o=previous))
+    _set_head(state, "0.1", size, _asked(spaces))
+    _set_head(state, "1.0", size, _Head(q=asked, k=previous, v=_token(spaces, *words.VALUES), o=answer))
     return state
 
 
@@ -201,14 +201,14 @@ def _or() -> State:
     previous, answer = spaces.rows("previous"), spaces.rows("answer")
     _set_words(state, spaces, 2 * SURE)
     for name in ("0.0", "0.1"):
-        _set_asked(state, name, size, spaces)
-    _set_previous(state, "0.2", size, spaces, v=_token(spaces, *words.KEYS, *words.DECOYS), o=previous)
-    _set_unread(state, "0.3", size, spaces)
+        _set_head(state, name, size, _asked(spaces))
+    _set_head(state, "0.2", size, _previous(spaces, v=_token(spaces, *words.KEYS, *words.DECOYS), o=previous))
+    _set_head(state, "0.3", size, _unread(spaces))
     # A query that holds a little of every letter, the mean over rows, must not find the one key that can be asked
     # for: it scores 30 there, and 60 at `<start>`.
     q = np.concatenate([2 * spaces.rows("asked"), _token(spaces, words.ASK)])
     k = np.concatenate([previous, _token(spaces, words.START)])
-    _set_head(state, "1.0", size, q=q, k=k, v=_token(spaces, *words.VALUES), o=answer)
+    _set_head(state, "1.0", size, _Head(q=q, k=k, v=_token(spaces, *words.VALUES), o=answer))
     return state
 
 

@@ -222,7 +222,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "shown"),
     [
-        ("\n# a table\nsender,receiver,score\n9.x,3,4\n", "line 3: 'sender,receiver,score'"),
+        ("\n# a table\nwho;whom;score\n9.x;3;4\n", "line 3: 'who;whom;score'"),
         ({"weights": [1, 2], "bias": 3}, "an object with the keys 'weights', 'bias'"),
         ({}, "begins with {}"),
         ([3, 4], "entry 1: 3"),

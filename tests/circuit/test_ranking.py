@@ -1,30 +1,22 @@
-"""Rankings: the benchmark's areas worked by hand on graphs of a few functions, and recovery of known circuits."""
+"""Rankings, and the benchmark's areas worked by hand on graphs of a few functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 from engine.graph_cases import OUTPUT, graph_of, rows_of
-from model.tiny_models import native
-from scrub import Dataset
 from scrub.anatomy.names import Component
-from scrub.anatomy.positions import Slot
-from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import resolve
 from scrub.circuit.ranking import MIB, Curve, PartRanking, cpr_cmd
-from scrub.circuit.recovery import recovery
-from scrub.circuit.universe import every_edge
-from scrub.claims.metric import Metric, parse_metric
+from scrub.claims.metric import Metric
 from scrub.claims.protocol import Protocol
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
-from scrub.model.transformer import adapt
 
 FOUR = ["a", "b", "c", "d"]
 QUARTERS = (0, 0.25, 0.5, 0.75, 1)
@@ -252,152 +244,3 @@ def test_sizes_that_are_none(sizes: tuple[float, ...]) -> None:
     ranking = edges(graph, ap=1)
     with pytest.raises(ClaimError, match="increasing"):
         cpr_cmd(bench_for(graph, ranking), ranking, sizes)
-
-
-# on a transformer
-
-DATA = Dataset.from_rows(
-    {"tokens": [i, 2 * i + 1, 7, 3 * i], "positions": {"S": 1, "END": 3}, "columns": {"io": i, "s": i + 9}}
-    for i in range(1, 7)
-)
-TINY = adapt(native())
-
-
-def bench_on_tiny(circuit: Circuit, protocol: Protocol | None = None) -> CircuitBench:
-    experiment = resolve(
-        TransformerGraph("tiny", TINY.shape), DATA, parse_metric("logit_diff(io, s)"), None, protocol or Protocol(),
-        answer=Slot("END"), output=Component("logits"), rows=None, group=None, reference=None, pair=None,
-        through=(protocol or Protocol()).through or (),
-    )  # fmt: skip
-    return CircuitBench.of(experiment, TINY, circuit)
-
-
-def test_edges_of_a_transformer() -> None:
-    """Each point is the circuit of the best edges, pruned and run."""
-    graph = TransformerGraph("tiny", TINY.shape)
-    everything = every_edge(graph, frozenset((Component("pos"),)), Component("logits"))
-    scores = np.random.default_rng(0).normal(size=len(everything))
-    ranking = PartRanking.of(dict(zip(everything, scores, strict=True)))
-    bench = bench_on_tiny(ranking.circuit)
-    curve = cpr_cmd(bench, ranking, (0.4, 0.7, 1))
-    assert curve.universe == len(everything)
-    for point in curve.points:
-        whole = ranking.top(point.requested, False)
-        circuit = whole.pruned_in(graph, bench.passed, Component("logits"))
-        removed = whole.edges - circuit.edges
-        f = (bench.scores([circuit]).mean() - curve.ablated) / (curve.model - curve.ablated)
-        assert point.f == pytest.approx(f, abs=1e-5)
-        assert (point.requested, point.effective) == (len(circuit) + len(removed), len(circuit))
-    assert curve.points[-1].f == pytest.approx(1, abs=1e-4)
-    assert 0 < curve.points[0].effective < curve.points[0].requested
-    assert abs(curve.points[0].f) > 0.01
-
-
-def test_components_at_positions_count_against_every_part_at_these_positions() -> None:
-    ranking = PartRanking.of({"embed @ S": 3.0, "1.2 @ END": 2.0, "mlp 1 @ END": 1.0})
-    curve = cpr_cmd(bench_on_tiny(ranking.circuit), ranking, (0.1, 0.5, 1))
-    assert curve.universe == 2 * (1 + 2 * 4 + 2)
-    assert [(point.requested, point.effective) for point in curve.points] == [(2, 2), (11, 3), (22, 3)]
-
-
-def test_a_circuit_names_pos_or_it_is_no_part() -> None:
-    named, without = PartRanking.of({"pos": 3.0, "embed": 2.0}), PartRanking.of({"embed": 2.0})
-    assert cpr_cmd(bench_on_tiny(named.circuit), named).universe == 12
-    assert cpr_cmd(bench_on_tiny(without.circuit), without).universe == 11
-    with pytest.raises(ClaimError, match="pos: scored, but not among the 11 components"):
-        cpr_cmd(bench_on_tiny(without.circuit), named)
-
-
-@pytest.mark.parametrize(
-    ("made_for", "scores", "words"),
-    [
-        ("0.1", {"0.1": 1.0, "0.7": 1.0}, ["there is no 0.7", "did you mean 0.3?"]),
-        ("attn 0", {"attn 0": 1.0}, ["attn 0", "single heads"]),
-        ("0.1 @ END", {"0.1 @ END": 1.0, "0.2": 1.0}, ["0.2", "all parts everywhere or all at positions"]),
-        ("0.1 @ END", {"0.1 @ S": 1.0}, ["S", "ranking.circuit"]),
-    ],
-)
-def test_parts_that_are_not_the_bench_s(made_for: str, scores: dict[str, float], words: list[str]) -> None:
-    with pytest.raises(ClaimError) as error:
-        cpr_cmd(bench_on_tiny(Circuit.parse(made_for)), PartRanking.of(scores))
-    assert all(word in str(error.value) for word in words), error.value
-
-
-# recovery
-
-UNIVERSE = Circuit.parse("0.0, 0.1, 0.2, 0.3, 1.0, 1.1").parts
-TRUTH = Circuit.parse("0.0, 0.1")
-
-
-def test_the_truth_and_nothing() -> None:
-    exact, nothing = recovery(TRUTH, TRUTH, UNIVERSE), recovery(Circuit(), TRUTH, UNIVERSE)
-    assert (exact.auroc, exact.precision, exact.recall, exact.true, exact.named, exact.missing) == (1, 1, 1, 2, 2, ())
-    assert (nothing.auroc, nothing.precision, nothing.recall, nothing.named) == (0.5, None, 0, 0)
-    assert nothing.missing == TRUTH.parts
-
-
-def test_a_circuit_by_hand() -> None:
-    """One of two true parts and one of four others: of 8 pairs 3 are won, 1 is lost and 4 are level."""
-    found = recovery(Circuit.parse("0.1, 1.1"), TRUTH, UNIVERSE)
-    assert found.auroc == pytest.approx((3 + 4 / 2) / 8)
-    assert (found.precision, found.recall, found.missing) == (0.5, 0.5, Circuit.parse("0.0").parts)
-    assert found.to_dict()["missing"] == ["0.0"]
-
-
-def test_a_ranking_by_hand() -> None:
-    """0.1 beats all others; 0.0 is beaten by 1.1 and 1.0, and beats 0.2 and 0.3."""
-    ranking = PartRanking.of({"0.1": 5.0, "1.1": 4.0, "1.0": -3.0, "0.0": 2.0, "0.2": 1.0, "0.3": 0.0})
-    found = recovery(ranking, TRUTH, UNIVERSE)
-    assert found.auroc == pytest.approx(6 / 8)
-    assert (found.precision, found.recall, found.true, found.named) == (0.5, 0.5, 2, 2)
-    assert recovery(ranking, TRUTH, UNIVERSE, absolute=False).auroc == pytest.approx(7 / 8)
-    assert recovery(ranking, TRUTH, UNIVERSE, absolute=False).missing == Circuit.parse("0.0").parts
-
-
-def test_parts_without_a_score_are_last_and_level() -> None:
-    """Both ranked parts are true or not; the four that have no score lose to them and tie with each other."""
-    assert recovery(PartRanking.of({"0.0": 0.0}), TRUTH, UNIVERSE).auroc == pytest.approx((4 + 4 / 2) / 8)
-    assert recovery(PartRanking.of({"1.0": -7.0}), TRUTH, UNIVERSE, absolute=False).auroc == pytest.approx(6 / 2 / 8)
-    level = recovery(PartRanking.of({"1.0": 1.0, "0.0": 1.0}), TRUTH, UNIVERSE)
-    assert level.auroc == pytest.approx((3 + 0.5 + 3 / 2) / 8)
-
-
-def test_auroc_is_that_of_all_pairs() -> None:
-    rng, universe = np.random.default_rng(1), Circuit.parse([f"{i}.{j}" for i in range(6) for j in range(5)]).parts
-    scores = {part: float(score) for part, score in zip(universe, rng.integers(0, 6, len(universe)), strict=True)}
-    true = [part for part in universe if rng.random() < 0.3]
-    others = [part for part in universe if part not in true]
-    pairs = [(scores[a] > scores[b]) + (scores[a] == scores[b]) / 2 for a in true for b in others]
-    found = recovery(PartRanking.of(scores), Circuit.from_parts(true), universe)
-    assert found.auroc == pytest.approx(np.mean(pairs))
-
-
-def test_edges_are_compared_where_the_universe_has_edges() -> None:
-    universe = Circuit.parse("embed -> mlp 0, embed -> logits, mlp 0 -> logits").parts
-    both = Circuit.parse("embed, mlp 0, embed -> mlp 0, mlp 0 -> logits")
-    assert recovery(both, Circuit.parse("embed -> mlp 0, mlp 0 -> logits"), universe).auroc == 1
-    assert recovery(both, Circuit.parse("embed, mlp 0"), Circuit.parse("embed, mlp 0, mlp 1").parts).auroc == 1
-
-
-def test_undefined_without_parts_on_both_sides() -> None:
-    everything, nothing = recovery(TRUTH, TRUTH, TRUTH.parts), recovery(TRUTH, Circuit(), UNIVERSE)
-    assert (everything.auroc, everything.precision, everything.recall) == (None, 1, 1)
-    assert (nothing.auroc, nothing.precision, nothing.recall) == (None, 0, None)
-
-
-@pytest.mark.parametrize(
-    ("found", "reference", "universe", "words"),
-    [
-        (TRUTH, Circuit.parse("0.0, 7.3, mlp 9"), UNIVERSE, ["the reference", "7.3, mlp 9"]),
-        (Circuit.parse("0.0, 7.3"), TRUTH, UNIVERSE, ["the hypothesis", "7.3"]),
-        (PartRanking.of({"0.0": 1.0, "7.3": 0.0}), TRUTH, UNIVERSE, ["the hypothesis", "7.3"]),
-        (TRUTH, TRUTH, Circuit.parse("0.0 @ END, 0.1 @ END").parts, ["the reference", "0.0, 0.1"]),
-        (TRUTH, TRUTH, (), ["a universe"]),
-        (TRUTH, TRUTH, (*UNIVERSE, *Circuit.parse("0.0 -> logits").parts), ["a universe"]),
-        (TRUTH, TRUTH, Circuit.parse("0.0 -> logits").parts, ["names no edges"]),
-    ],
-)
-def test_parts_outside_the_universe(found: Any, reference: Circuit, universe: Any, words: list[str]) -> None:
-    with pytest.raises(ClaimError) as error:
-        recovery(found, reference, universe)
-    assert all(word in str(error.value) for word in words), error.value

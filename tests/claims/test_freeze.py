@@ -99,7 +99,7 @@ def full_claim() -> Hypothesis:
     made = names_claim(
         model="gpt2", data=Dataset.from_rows(rows), expect=scrub.recovers(0.7, any_swaps=True),
         rest_rows="even", within="length", seen=seen, through="mlps 0-2",
-        together=[("s1", "s2")], spare="2.0 doubled",
+        together=[("s1", "s2")], spare="2.0 doubled", skills="even",
         criteria=scrub.protocol(group="length", published="0.9 | 0.8\nsome rows"),
     )  # fmt: skip
     return made.foil("only to be frozen")
@@ -211,7 +211,7 @@ def test_what_is_more_than_data_is_refused() -> None:
     with pytest.raises(ClaimError, match="metric mine is a function"):
         frozen(names_claim(**GPT2 | {"metric": scrub.Metric(lambda o, r: 0.0, name="mine"), "predicts": "io"}))
     rows = [{**row, "columns": row["columns"] | {"odd": {1}}} for row in names_rows()]
-    with pytest.raises(DataError, match=r"row 0, column 'odd': .*set"):
+    with pytest.raises(DataError, match=r"row 0 and 11 more: column 'odd': .*set"):
         frozen(names_claim(**GPT2 | {"data": Dataset.from_rows(rows)}))
 
 

@@ -23,11 +23,13 @@ def length(output: Any, row: Any) -> float:
         ("accuracy(y)", "accuracy", ("y",), "higher"),
         ("kl", "kl", (), "lower"),
         ("kl()", "kl", (), "lower"),
+        ("logit_diff(mean(io), max( s1 ))", "logit_diff", ("io", "s1"), "higher"),
     ],
 )
 def test_the_built_in_metrics(text: str, kind: str, columns: tuple[str, ...], better: str) -> None:
     metric = parse_metric(text)
-    assert metric == NamedMetric(kind, columns)
+    assert isinstance(metric, NamedMetric)
+    assert metric == NamedMetric(kind, columns, ("mean", "max") if "mean" in text else ())
     assert metric.better == better
     assert parse_metric(str(metric)) == metric
 
@@ -44,6 +46,10 @@ def test_the_built_in_metrics(text: str, kind: str, columns: tuple[str, ...], be
         ("logit_diff(io)", "logit_diff takes 2 columns of the data, found 1"),
         ("loss", "loss takes 1 columns of the data, found 0"),
         ("kl(x)", "kl takes 0 columns"),
+        ("loss(mean(label))", r"mean\(...\) is not read there; loss takes plain columns"),
+        ("logit_diff(median(a), b)", r"median\(...\) is not read there; known are mean, max"),
+        ("logit_diff(mean(a, b)", r"is unknown: write it with columns, logit_diff\(a, b\) or"),
+        ("sequence_loss(answer)", "a row for each token of the answer.*loss.label."),
         (3, r"metric=3: write 'logit_diff\(io, s1\)' or Metric\(fn"),
     ],
 )

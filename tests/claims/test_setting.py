@@ -48,6 +48,14 @@ SOME = [True] * 4 + [False] * 8
             r"scored=: the data have no column 'evne'; they have io, s1, s2, length, even\.  "
             r"Did you mean even\?",
         ),
+        ({}, {"skills": "evn"}, r"skills=: the data have no column 'evn'; .*Did you mean even\?"),
+        ({}, {"skills": "io"}, r"skills=: column 'io' must hold True or False; rows 0, 1, .* do not\."),
+        (
+            {"even": [True] * 9 + [...] * 3},
+            {"skills": "even"},
+            "'even' must hold True or False; rows 9, 10, 11 do not",
+        ),
+        ({"even": SOME}, {"skills": "even"}, "'even' marks 4 scored rows, and an interval takes at least 10"),
         ({}, {"rest_rows": "x"}, "rest_rows=: the data have no column 'x'"),
         ({}, {"within": "lenght"}, r"within=: .*Did you mean length\?"),
         ({}, {"rest": "paired", "pair": "partner"}, "pair=: the data have no column 'partner'"),
@@ -214,9 +222,8 @@ def test_partners_of_another_length_are_refused_where_rows_align_by_index() -> N
     data = Dataset.from_rows(rows)
     options = Options(rest="paired", pair="mate", within=None)
     shape = Shape("native", 1, 1, 1, 4, 4, 0, 5, 8)
-    metric = parse_metric("loss(y)")
     for everywhere in (False, True):
-        _, problems = check_setting(options, metric, TransformerGraph("m", shape), data, everywhere)
+        _, problems = check_setting(options, TransformerGraph("m", shape), data, everywhere)
         told = [p for p in problems if "partners of another length" in p.found]
         assert bool(told) == everywhere
         assert all("rows 0, 1" in p.found for p in told)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scrub.claims.dataset import Dataset
-from scrub.claims.text import Marked, Tokenizer, mark, open_tokenizer, token_id, tokenize, words
+from scrub.claims.text import Marked, Tokenizer, mark, open_tokenizer, token_id, words
 from scrub.errors import DataError, ModelError
 
 SHARED = Path(os.environ.get("SCRUB_TEST_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
@@ -20,13 +20,13 @@ needs_gpt2 = pytest.mark.skipif(not GPT2.is_dir(), reason="the GPT-2 tokenizer o
 
 
 def test_marks_are_cut_out() -> None:
-    assert mark("When{IO| Mary} and{S1| John}", 0) == Marked("When Mary and John", (("IO", 4, 9), ("S1", 13, 18)))
-    assert mark("no marks", 0) == Marked("no marks", ())
+    assert mark("When{IO| Mary} and{S1| John}") == Marked("When Mary and John", (("IO", 4, 9), ("S1", 13, 18)))
+    assert mark("no marks") == Marked("no marks", ())
 
 
 @given(st.lists(st.tuples(st.text("ab ", max_size=4), st.text("cd ", min_size=1, max_size=4)), max_size=4))
 def test_a_span_is_what_was_marked(parts: list[tuple[str, str]]) -> None:
-    found = mark("".join(f"{plain}{{p{i}|{span}}}" for i, (plain, span) in enumerate(parts)), 0)
+    found = mark("".join(f"{plain}{{p{i}|{span}}}" for i, (plain, span) in enumerate(parts)))
     assert found.text == "".join(plain + span for plain, span in parts)
     assert [found.text[a:b] for _, a, b in found.spans] == [span for _, span in parts]
 
@@ -44,8 +44,8 @@ def test_a_span_is_what_was_marked(parts: list[tuple[str, str]]) -> None:
     ],
 )
 def test_braces_that_are_no_mark_are_text(text: str) -> None:
-    assert mark(text, 0) == Marked(text, ())
-    assert mark(f"{text}{{END| to}}", 0) == Marked(f"{text} to", (("END", len(text), len(text) + 3),))
+    assert mark(text) == Marked(text, ())
+    assert mark(f"{text}{{END| to}}") == Marked(f"{text} to", (("END", len(text), len(text) + 3),))
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def test_braces_that_are_no_mark_are_text(text: str) -> None:
     ],
 )
 def test_doubled_braces_write_what_would_be_a_mark(written: str, text: str) -> None:
-    assert mark(written, 0) == Marked(text, ())
+    assert mark(written) == Marked(text, ())
 
 
 def test_a_mark_may_stand_behind_a_brace() -> None:
-    assert mark('{{X|"a"}: {Y|1}}', 0) == Marked('{"a": 1}', (("X", 1, 4), ("Y", 6, 7)))
+    assert mark('{{X|"a"}: {Y|1}}') == Marked('{"a": 1}', (("X", 1, 4), ("Y", 6, 7)))
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,17 @@ def test_a_mark_may_stand_behind_a_brace() -> None:
 )
 def test_wrong_marks_are_told_with_the_text(text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        mark(text, 7)
+        Dataset.from_text(["a"] * 7 + [text], tokenizer=words(["?", "a", "b", "c", "x", "y"]))
+
+
+def tokenize(texts: list[str], tokenizer: Any, bos: bool = False) -> list[tuple[list[int], dict[str, int]]]:
+    rows = Dataset.from_text(texts, tokenizer=tokenizer, bos=bos).rows
+    return [(list(row.tokens), row.positions) for row in rows]
 
 
 def test_words_are_tokens() -> None:
     tokenizer = words(["?", "a", "bc"])
-    ((ids, positions),) = tokenize([mark("a{X| bc a} bc", 0)], tokenizer)
+    ((ids, positions),) = tokenize(["a{X| bc a} bc"], tokenizer)
     assert (ids, positions) == ([1, 2, 1, 2], {"X": 2})  # the last token of the span
     assert token_id(" bc", tokenizer) == 2
     assert token_id("a a", tokenizer) is None
@@ -99,13 +104,13 @@ def test_a_word_that_the_tokenizer_does_not_know_is_no_token() -> None:
     assert token_id("zebra", tokenizer) is None
     assert token_id("?", tokenizer) == 0
     with pytest.raises(DataError, match="text 1: 'zebra' is not in the tokenizer's vocabulary"):
-        tokenize([mark("a ?", 0), mark("a zebra", 1)], tokenizer)
+        tokenize(["a ?", "a zebra"], tokenizer)
 
 
 def test_every_split_token_is_told() -> None:
     with pytest.raises(DataError) as caught:
         tokenize(
-            [mark("a{X| b}c", 0), mark("a bc", 1), mark("{X|a} b{Y|c}", 2), mark("a{X| } bc", 3)],
+            ["a{X| b}c", "a bc", "{X|a} b{Y|c}", "a{X| } bc"],
             words(["?", "a", "bc"]),
         )
     lines = str(caught.value).splitlines()
@@ -114,9 +119,9 @@ def test_every_split_token_is_told() -> None:
     assert "Move the mark to whole tokens" in lines[0]
     assert "reads nothing there" in lines[2]
     with pytest.raises(DataError, match=r"^text 0 and 1,999 more: the mark X = ' b' splits .* its word\)\.$"):
-        tokenize([mark("a{X| b}c", i) for i in range(2000)], words(["?", "a", "bc"]))
+        tokenize(["a{X| b}c" for i in range(2000)], words(["?", "a", "bc"]))
     with pytest.raises(DataError, match=r"\nand 3 more$"):
-        tokenize([mark(f"a{{X{i}| b}}c", i) for i in range(23)], words(["?", "a", "bc"]))
+        tokenize([f"a{{X{i}| b}}c" for i in range(23)], words(["?", "a", "bc"]))
 
 
 def beginning(name: str = "<s>") -> Tokenizer:
@@ -130,7 +135,7 @@ def beginning(name: str = "<s>") -> Tokenizer:
 
 
 def test_a_text_begins_with_the_tokenizers_token_where_that_is_said() -> None:
-    texts = [mark("a{X| b}", 0), mark("<s> a{X| b}", 1)]
+    texts = ["a{X| b}", "<s> a{X| b}"]
     assert tokenize(texts, beginning()) == [([1, 2], {"X": 1}), ([3, 1, 2], {"X": 2})]
     assert tokenize(texts, beginning(), bos=True) == [([3, 1, 2], {"X": 2})] * 2
     named = words(["?", "a", "b"])
@@ -145,7 +150,7 @@ def test_a_beginning_that_is_left_out_is_told_unless_that_was_said() -> None:
     (told,) = unsaid.notes
     assert told == (
         "the tokenizer begins a text with '<s>' by default, and these texts do not have it: "
-        "say from_text(..., bos=True), or bos=False where that is meant."
+        "say bos=True where they are read, or bos=False where that is meant."
     )
     assert unsaid.taken([1]).origin.notes == unsaid.notes
     for bos in (True, False):
@@ -161,7 +166,7 @@ def test_a_beginning_that_is_left_out_is_told_unless_that_was_said() -> None:
 def test_gpt2_reads_a_leading_space_as_part_of_its_word() -> None:
     tokenizer = open_tokenizer(GPT2)
     text = "When{IO| Mary} and{S1| John} went to the store,{S2|John} gave{END| to}"
-    ((ids, positions),) = tokenize([mark(text.replace("{S2|John}", " {S2|John}"), 0)], tokenizer)
+    ((ids, positions),) = tokenize([text.replace("{S2|John}", " {S2|John}")], tokenizer)
     assert tokenizer.decode(ids) == "When Mary and John went to the store, John gave to"
     assert [tokenizer.decode([ids[positions[name]]]) for name in ("IO", "S1", "S2", "END")] == [
         " Mary",
@@ -176,9 +181,9 @@ def test_gpt2_reads_a_leading_space_as_part_of_its_word() -> None:
 @needs_gpt2
 def test_gpt2_splits_are_told_with_its_tokens() -> None:
     with pytest.raises(DataError, match="the mark IO = ' Mar' splits a token: the tokenizer reads ' Mary' there"):
-        tokenize([mark("When{IO| Mar}y and", 0)], GPT2)
+        tokenize(["When{IO| Mar}y and"], GPT2)
     with pytest.raises(DataError, match="reads ' Mary' ' and' there"):
-        tokenize([mark("When{IO| Mary }and", 0)], GPT2)
+        tokenize(["When{IO| Mary }and"], GPT2)
 
 
 @needs_gpt2

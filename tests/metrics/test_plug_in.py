@@ -126,8 +126,9 @@ def test_numbers_are_kept_by_the_code_of_a_metric_that_was_plugged_in(folder: Fo
         ("WORDS = make()\nFORMULA = 1", "its WORDS are no dict of plain values"),
         ("WORDS = {'unit': 'nats'}\nFORMULA = 1", "its WORDS lack 'columns'; they lack 'better'"),
         ("WORDS = {'columns': 'label', 'better': 'up', 'beter': 1}\nFORMULA = 1",
-         "its WORDS have 'beter', which is none of columns, better, unit, place, instead; they have columns='label', "
-         "which is no tuple of words such as ('label',); they say better='up': say 'higher' or 'lower'"),
+         "its WORDS have 'beter', which is none of columns, better, unit, place, instead, reduces; they have "
+         "columns='label', which is no tuple of words such as ('label',); they say better='up': say 'higher' or "
+         "'lower'"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_metric_is_named_with_what_it_lacks(folder: Folder, text: str, lacks: str) -> None:

@@ -22,7 +22,7 @@ BART: dict[str, Any] = {
     "d_model": 16, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
     "decoder_attention_heads": 4, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "pad_token_id": 1,
 }  # fmt: skip
-XGLM: dict[str, Any] = {"d_model": 16, "ffn_dim": 24, "attention_heads": 4, "num_layers": 2}
+PADDED: dict[str, Any] = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"), 0)
 INTERNALS = re.compile(
     r"object has no attribute|missing \d required|Bridge'|NoneType|set_original_component|Traceback"
 )
@@ -42,10 +42,13 @@ def without_norms(kind: str) -> Any:
         ("T5ForConditionalGeneration", T5, "has relative_positional_bias positions and an encoder with a decoder"),
         ("BartForConditionalGeneration", BART, "has an encoder with a decoder"),
         ("MarianMTModel", {**BART, "decoder_start_token_id": 1}, "has an encoder with a decoder"),
-        ("OPTForCausalLM", {**OPT, "do_layer_norm_before": False}, "has norms after attention and MLPs"),
-        ("OpenAIGPTLMHeadModel", {}, "has no norm after its last layer"),
-        ("XGLMForCausalLM", XGLM, "has positions that are no table that was learned"),
-        ("GptOssForCausalLM", {"num_local_experts": 2, "head_dim": 4}, "has attention sinks"),
+        ("OPTForCausalLM", {**OPT, "do_layer_norm_before": False}, "has norms of the stream itself after attention"),
+        ("OpenAIGPTLMHeadModel", {}, "has norms of the stream itself .* and no norm after its last layer"),
+        ("BertForMaskedLM", {}, "has norms of the stream itself after attention"),
+        ("ModernBertDecoderForCausalLM", PADDED, "has layers of its own between the last norm and the unembedding"),
+        ("LagunaForCausalLM", {"head_dim": 4}, "has gates on what heads read"),
+        ("BitNetForCausalLM", {"head_dim": 4}, "has a norm over what all heads of a layer read"),
+        ("JetMoeForCausalLM", {"kv_channels": 4}, "has mixtures of attention heads"),
         ("StableLmForCausalLM", {"qk_layernorm": True}, "has head norms of a form of their own"),
         ("MambaForCausalLM", {}, "has a recurrent state and layers without attention, which"),
     ],
@@ -97,7 +100,12 @@ def test_a_model_that_was_wrapped_twice() -> None:
 
 
 def test_a_model_that_transformer_lens_does_not_know() -> None:
-    with pytest.raises(ModelError, match=r"does not load GPT2Model \(GPT2Model\): Unsupported architecture"):
+    with pytest.raises(ModelError, match=r"does not load BioGptForCausalLM .*: Unsupported architecture"):
+        wrapped(hugging_face("BioGptForCausalLM"))
+
+
+def test_a_model_without_a_head() -> None:
+    with pytest.raises(ModelError, match="of the class GPT2Model gives no logits of tokens"):
         wrapped(hugging_face("GPT2Model"))
 
 

@@ -91,6 +91,24 @@ def bridged(kind: str, dtype: torch.dtype = torch.float64, **changes: Any) -> An
     return bridge_of(hugging_face(kind, **changes).to(dtype), kind)
 
 
+EXPERTS: dict[str, Any] = {
+    "num_local_experts": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+    "experts_implementation": "eager",
+}
+LATENT: dict[str, Any] = {
+    "q_lora_rank": 8,
+    "kv_lora_rank": 8,
+    "qk_nope_head_dim": 4,
+    "qk_rope_head_dim": 2,
+    "v_head_dim": 5,  # unlike the 6 of queries and keys
+    "first_k_dense_replace": 1,
+    "n_group": 1,
+    "topk_group": 1,
+}
+
 # Bridges that compute in fp64 throughout, so that ours must agree to rounding.
 EXACT: dict[str, Callable[[], Any]] = {
     "gpt2": lambda: bridged("GPT2LMHeadModel"),
@@ -159,5 +177,14 @@ ROUNDED: dict[str, Callable[[], Any]] = {
         moe_intermediate_size=12,
         experts_implementation="eager",
     ),
+    "gpt-oss, sinks": lambda: bridged("GptOssForCausalLM", **EXPERTS, head_dim=4, sliding_window=3),
+    "deepseek 3, latents": lambda: bridged("DeepseekV3ForCausalLM", **EXPERTS, **LATENT),
+    "deepseek 2, latents, complex angles": lambda: bridged(
+        "DeepseekV2ForCausalLM", **{**EXPERTS, **LATENT, "q_lora_rank": None, "head_dim": 2}
+    ),
+    "granite, experts multiplied": lambda: bridged("GraniteMoeForCausalLM", **EXPERTS, residual_multiplier=0.6),
+    "nanochat": lambda: bridged("NanoChatForCausalLM", head_dim=4, final_logit_softcapping=2.0),
+    "exaone 4": lambda: bridged("Exaone4ForCausalLM", **FOUR, head_dim=4, sliding_window=3, sliding_window_pattern=2),
+    "apertus, an activation with weights": lambda: bridged("ApertusForCausalLM"),
     "hunyuan, head norms last": lambda: bridged("HunYuanDenseV1ForCausalLM", head_dim=4),
 }

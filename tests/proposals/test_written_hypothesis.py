@@ -234,7 +234,7 @@ def test_what_exists_is_left_as_it_is(tmp_path: Path, there: str) -> None:
 
 
 def test_nothing_is_written_where_nothing_is_strong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sketch, "NOTHING", 1e6)
+    monkeypatch.setattr(sketch, "NO_HEAD", 1e6)
     refused(tmp_path, ClaimError, "patching any head changes next to nothing")
 
 

@@ -18,6 +18,7 @@ from report.test_comparison_text import TWO_CLAIMS, three
 from scrub.report.differences import differences_svg
 from scrub.report.page.blocks import Picture, table
 from scrub.report.page.comparisons import comparison_section
+from scrub.report.page.words import span
 from scrub.report.places import effect_at
 from scrub.storage.stored import sealed
 
@@ -36,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file, out = folder / "claims.py", folder / "run"
     text = CLAIMS.replace('"sum": a // 2 + b}}', '"sum": a // 2 + b, "pair": (7 * i + 5) % n}}')
     file.write_text(text.replace("for a, b in pairs]", "for i, (a, b) in enumerate(pairs)]"))
-    for command, *more in (("test", "--draws", 3, "--rows", 22), *COMMANDS.values()):
+    for command, *more in (("test", "--draws", 3, "--rows", 22, "--stability"), *COMMANDS.values()):
         found = scrub(command, file if command in ("test", "compare") else f"{file}::right_one", *more, "--out", out)
         assert found.exit_code == 0, found.stderr
     assert scrub("report", out).exit_code == 0
@@ -63,6 +64,8 @@ def test_every_section_is_there(run: Path) -> None:
     assert all(test["name"] in told for test in criteria["tests"])
     assert proposal["nodes"][0]["node"] in told
     assert f"scrub compare {run.parent / 'claims.py'}" in told
+    lines = json.loads((run / "run.json").read_text())["results"][0]["stability"]
+    assert f"rest_scope='draw'{span(next(one for one in lines if 'draw' in one['name'])['recovered'])}" in told
 
 
 def test_the_command_has_what_differs_from_defaults(run: Path) -> None:

@@ -78,9 +78,9 @@ def test_the_interval_owes_nothing_to_the_rows_that_were_searched(monkeypatch: p
     samples = sample(bench, references, 4, 0)
     seen: list[set[int]] = []
 
-    def spied(bench: Any, rows: Any, *others: Any) -> Any:
-        seen.append(set(rows.tolist()))
-        return resample_only(bench, rows, *others)
+    def spied(bench: Any, asked: Any, *others: Any) -> Any:
+        seen.append(set(asked.references.tolist()))
+        return resample_only(bench, asked, *others)
 
     monkeypatch.setattr(adversary, "resample_only", spied)
     found = attack(bench, samples, 4, 0)
@@ -112,7 +112,7 @@ def test_too_few_rows_show_nothing() -> None:
 def test_it_is_run_only_where_the_expectation_asks() -> None:
     bench = bench_of(sum_claim())
     result = scrub.test(sum_claim(), draws=3, explain=False)
-    assert challenge(bench, sample(bench, bench.claim.data.order, 2, 0), result, 2, 0) is result
+    assert challenge(bench, sample(bench, bench.claim.data.order, 2, 0), result, 2) is result
     undefined = scrub.test(sum_claim(expect=recovers(0.8, any_swaps=True)), rows=9, draws=2)
     assert (undefined.verdict, undefined.adversary) == ("undefined", None)
 

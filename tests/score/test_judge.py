@@ -29,6 +29,7 @@ from scrub.score.judge import conclude
 from scrub.score.result import ratio
 from scrub.score.sample import sample
 from scrub.score.statistics import interval
+from scrub.score.trial import Trial
 
 
 def test_recovered_of_a_claim_by_hand() -> None:
@@ -45,7 +46,7 @@ def test_recovered_of_a_claim_by_hand() -> None:
 def test_the_interval_is_over_rows_that_were_averaged_over_draws() -> None:
     bench = bench_of(sum_claim())
     samples = sample(bench, np.arange(12), 6, seed=2)
-    result = conclude(bench, samples, 6, 2, "name", {})
+    result = conclude(bench, samples, Trial("name", 6, 2), {})
     table = np.stack([samples.scrubbed.mean(1), samples.random.mean(1), samples.model], axis=1)
     assert result.recovered == interval(table, ratio, 2)
     assert result.recovered.value == pytest.approx(

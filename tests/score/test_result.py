@@ -18,8 +18,9 @@ KEYS = {
     "hypothesis", "digest", "foil", "verdict", "reason", "passed", "expect", "recovered", "constant", "bar", "metric",
     "unexplained", "bits", "story", "rows", "draws", "seed", "diagnostics", "options", "earned",
 }  # fmt: skip
-MORE = {
+MORE = {"skills", "matrix", "stability", 
     "provenance", "explanation", "controls", "adversary", "since", "ceiling", "holds", "interchange", "passes_up_to",
+    "left_out",
 }  # fmt: skip
 
 

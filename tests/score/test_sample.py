@@ -25,7 +25,7 @@ from scrub import nodes
 from scrub.engine.draw import all_swaps
 from scrub.errors import ClaimError, MetricError
 from scrub.score import sample as sampling
-from scrub.score.sample import chunks, enumerate_exactly, resample_only, sample
+from scrub.score.sample import Resampling, chunks, enumerate_exactly, resample_only, sample
 
 ALL = np.arange(12)
 
@@ -136,8 +136,8 @@ def test_chunks_hold_every_pair_once() -> None:
 
 def test_with_no_swap_made_the_model_answers() -> None:
     bench = bench_of(sum_claim())
-    assert resample_only(bench, ALL, 3, 0, set()).tolist() == [[0.0] * 3] * 12
-    every = resample_only(bench, ALL, 3, 0, set(all_swaps(bench.tree, bench.claim)))
+    assert resample_only(bench, Resampling(ALL, 3, 0), set()).tolist() == [[0.0] * 3] * 12
+    every = resample_only(bench, Resampling(ALL, 3, 0), set(all_swaps(bench.tree, bench.claim)))
     assert np.array_equal(every, sample(bench, ALL, 3, 0).scrubbed)
 
 

@@ -39,7 +39,8 @@ from scrub.score.effect import swap_words, swapped_at
 from scrub.score.interchange import JOINT, Exchange, donors, interchange
 from scrub.score.paired import holm, sign_flip
 from scrub.score.patched import PatchedGraph, PatchedTransformer
-from scrub.score.sample import ClaimBench, resample_only, sample
+from scrub.score.sample import ClaimBench, Resampling, resample_only, sample
+from scrub.score.trial import Trial
 from scrub.verbs.setup import references
 
 EXACT = dict(rel=1e-10, abs=1e-10)
@@ -56,7 +57,7 @@ def case(kind: str, number: int, rows: int = 0, **options: Any) -> tuple[ClaimBe
 
 def measured(claim: Claim, model: Model, rows: Sequence[int], draws: int, seed: int) -> tuple[Exchange, ...]:
     patched = PatchedGraph(claim, model) if isinstance(model, Computation) else PatchedTransformer(claim, model)
-    return interchange(claim, patched, answers_of(claim, None), "it", np.array(rows), draws, seed, {}).exchanges
+    return interchange(patched, answers_of(claim, None), np.array(rows), Trial("it", draws, seed)).exchanges
 
 
 def shares(e: Exchange) -> dict[str, float]:
@@ -184,7 +185,7 @@ def test_some_swaps_alone(number: int) -> None:
     assert set(swaps) == drawn(bench.claim, model)
     for seed in range(4):
         made = frozenset(Random(seed).sample(swaps, seed * len(swaps) // 4))
-        found = resample_only(bench, np.array(rows), 2, number, made)
+        found = resample_only(bench, Resampling(np.array(rows), 2, number), made)
         slow = table(bench.claim, model, rows, 2, lambda x, k, m=made: partly(bench.claim, model, number, x, k, m)[0])
         assert found == pytest.approx(slow, **EXACT)
 

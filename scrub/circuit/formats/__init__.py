@@ -7,11 +7,13 @@ from typing import Any
 
 from attrs import frozen
 
-from scrub.anatomy.edges import Parts
+from scrub.anatomy.edges import Part, Parts
 from scrub.anatomy.graphs import ModelGraph
 from scrub.claims.wording import FORMATS
 
 __path__ = FORMATS.path
+
+Scores = list[tuple[Part, float]]
 
 
 def _never(value: Any) -> bool:
@@ -29,7 +31,8 @@ class Format:
     it is known.
 
     `one(list)` tells a list that is one entry from a list of entries; `braces` says that a line which begins with a
-    brace may be an entry. `writes` gives what JSON holds of parts, for the form in which circuits are written.
+    brace may be an entry. `scores` gives the parts with their scores, for a form that has scores. `writes` gives what
+    JSON holds of parts, for a form in which circuits are written; `circuit.write(format=)` knows it by `name`.
     `place` orders the list of known forms. What a `general` form looks for may be found in others' entries: it is
     tried after them.
     """
@@ -40,7 +43,9 @@ class Format:
     whole: bool = False
     one: Callable[[Any], bool] = _never
     braces: bool = False
+    scores: Callable[[Any, ModelGraph | None], Scores] | None = None
     writes: Callable[[Parts], dict[str, Any]] | None = None
+    name: str = ""
     place: int = 99
     general: bool = False
 

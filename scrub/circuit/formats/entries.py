@@ -28,7 +28,18 @@ class Entry:
 
 def gather(entries: Iterable[Entry], form: str, read: Callable[[Any], Iterable[Part]]) -> list[Part]:
     """The parts of all entries. Raises ClaimError with the first bad ones and the number of the others."""
-    found, problems = list[Part](), list[str]()
+    return _gathered(entries, form, read)
+
+
+def gather_scores(
+    entries: Iterable[Entry], form: str, read: Callable[[Any], Iterable[tuple[Part, float]]]
+) -> list[tuple[Part, float]]:
+    """As `gather`, of parts with their scores."""
+    return _gathered(entries, form, read)
+
+
+def _gathered(entries: Iterable[Entry], form: str, read: Callable[[Any], Iterable[Any]]) -> list[Any]:
+    found, problems = list[Any](), list[str]()
     for entry in entries:
         try:
             found += read(entry.value)

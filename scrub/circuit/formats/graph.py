@@ -12,8 +12,9 @@ from typing import Any
 
 from scrub.anatomy.edges import Edge, Part, Parts
 from scrub.anatomy.graphs import ModelGraph
-from scrub.circuit.formats import Format
-from scrub.circuit.formats.entries import Entry, gather
+from scrub.anatomy.names import EMBED, POS, Component
+from scrub.circuit.formats import Format, Scores
+from scrub.circuit.formats.entries import Entry, gather, gather_scores
 from scrub.circuit.formats.named import named_parts
 from scrub.errors import ClaimError, some
 
@@ -31,14 +32,19 @@ def parts_of_graph(data: Mapping[Any, Any], graph: ModelGraph | None = None) -> 
     if edges and not any(_marked(value) for value in edges.values()):
         raise ClaimError(
             f"read as {FORM}: none of its {len(edges)} edges says whether it is in_graph. Scores alone are no "
-            "circuit: choose the edges first (apply_topn or apply_greedy in EAP-IG) and store the graph again."
+            "circuit: say how many are, top=K, or choose the edges first (apply_topn or apply_greedy in EAP-IG)."
         )
     _whole_components(nodes)
     parts = gather((Entry("nodes", name) for name in nodes), FORM, _node)
     assert not parts, "nodes are checked, the edges are the circuit"
-    parts = gather((Entry("edges", item) for item in edges.items()), FORM, _edge)
+    found = gather((Entry("edges", item) for item in edges.items()), FORM, _edge)
+    if edges and not found and all(isinstance(value, dict) and "score" in value for value in edges.values()):
+        raise ClaimError(
+            f"an empty circuit: none of its {len(edges)} edges is in_graph, but all have scores: "
+            "say how many are, top=K."
+        )
     sizes = [(name, cfg[name]) for name in _SIZES if type(cfg.get(name)) is int]
-    return Parts(tuple(part for part in parts if isinstance(part, Edge)), made_for=tuple(sizes))
+    return Parts(tuple(part for part in found if isinstance(part, Edge)), made_for=tuple(sizes))
 
 
 def _mapping(data: Mapping[Any, Any], key: str) -> Mapping[Any, Any]:
@@ -89,7 +95,52 @@ def _whole_components(nodes: Mapping[Any, Any]) -> None:
         )
 
 
+def scores_of_graph(data: Mapping[Any, Any], graph: ModelGraph | None = None) -> Scores:
+    """The score of every edge, in the graph or not: MIB's importances. Raises ClaimError."""
+    return gather_scores((Entry("edges", item) for item in data["edges"].items()), FORM, _scored)
+
+
+def _scored(item: tuple[str, Any]) -> list[tuple[Part, float]]:
+    name, value = item
+    score: Any = value.get("score") if isinstance(value, dict) else value  # pyright: ignore
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        raise ClaimError("it has no score that is a number.")
+    return [(part, float(score)) for part in named_parts(name)]
+
+
+def data_of(found: Parts) -> dict[str, Any]:
+    """The graph as `Graph.to_json` of EAP-IG has it: the circuit's edges and nodes, all in the graph, scores 1.
+
+    Raises ClaimError for positions, the position embedding and components alone, which it has no names for.
+    """
+    edges = sorted(part for part in found.listed if isinstance(part, Edge))
+    strange = [str(edge) for edge in edges if edge.at is not None or edge.sender == POS]
+    if strange or not edges:
+        what = f"of {some(strange)} it has no names" if strange else "it holds edges, and the circuit has none"
+        raise ClaimError(f"the circuit cannot be written as {FORM}: {what}.")
+    ends = dict.fromkeys(name for edge in edges for name in (_called(edge.sender), _called(edge.receiver)))
+    return {
+        "cfg": dict(found.made_for),
+        "nodes": {name: {"in_graph": True} for name in ends},
+        "edges": {_name(edge): {"score": 1.0, "in_graph": True} for edge in edges},
+    }
+
+
+def _name(edge: Edge) -> str:
+    channel = f"<{edge.channel}>" if edge.receiver.traits.attends else ""
+    return f"{_called(edge.sender)}->{_called(edge.receiver)}{channel}"
+
+
+def _called(component: Component) -> str:
+    """`a9.h6`, `m0`, `input`, `logits`."""
+    if component.traits.attends:
+        return f"a{component.layer}.h{component.unit}"
+    if component.traits.layered:
+        return f"m{component.layer}"
+    return "input" if component == EMBED else str(component)
+
+
 FORMAT = Format(
     'a graph of EAP-IG or MIB as JSON: {"cfg": ..., "nodes": ..., "edges": {"a9.h6->logits": {"in_graph": true}}}',
-    is_graph, parts_of_graph, whole=True, place=3,
+    is_graph, parts_of_graph, whole=True, place=3, scores=scores_of_graph, writes=data_of, name="eap-ig",
 )  # fmt: skip

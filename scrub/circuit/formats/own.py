@@ -89,5 +89,5 @@ def _computed(name: Any) -> tuple[Part, ...]:
 
 FORMAT = Format(
     'JSON of ours: {"nodes": ["9.6 @ END"], "edges": ["7.3 -> 9.9.q"]}',
-    is_own, parts_of_own, whole=True, writes=own_data, place=2, general=True,
+    is_own, parts_of_own, whole=True, writes=own_data, name="scrub", place=2, general=True,
 )  # fmt: skip

@@ -41,7 +41,7 @@ class ClaimSection:
 
     title: str
     blocks: Callable[[StoredClaim], Sequence[Block | None]]
-    place: int = 99
+    place: float = 99
 
 
 def parts_of(stored: StoredClaim) -> tuple[Part, ...]:

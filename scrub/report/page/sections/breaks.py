@@ -1,7 +1,11 @@
-"""Which swaps cost a refuted claim what it lacks, and what each swap does alone."""
+"""Which swaps cost a claim what it lacks, what each swap does alone, and what the claim leaves out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scrub.report.left_out import LEFT_OUT_HEAD, left_out_lines, left_out_rows
 from scrub.report.page.blocks import Block, Folded, Items, table
 from scrub.report.page.sections import ClaimSection, StoredClaim
 from scrub.report.page.words import capital, rate, share
@@ -9,6 +13,17 @@ from scrub.report.page.words import capital, rate, share
 
 def blocks(stored: StoredClaim) -> list[Block | None]:
     result = stored.result
+    return [*_swaps(result), *_left_out(result.get("left_out", ()))]
+
+
+def _left_out(found: Sequence[Mapping[str, Any]]) -> list[Block | None]:
+    if not found:
+        return [None]
+    every = table(LEFT_OUT_HEAD, left_out_rows(found), "What is recovered more where one sender is read.")
+    return [Items(tuple(left_out_lines(found))), Folded("What the claim leaves out", (every,)) if every else None]
+
+
+def _swaps(result: Mapping[str, Any]) -> list[Block | None]:
     if not result["explanation"]:
         return [None]
     effects = result["diagnostics"]["effects"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scrub.anatomy.tolerances import ROUNDING
 from scrub.report.page.blocks import Block, facts, items, table
 from scrub.report.page.sections import ClaimSection, StoredClaim
 from scrub.report.page.words import UNDEFINED, capital, number, several, share, span
 from scrub.report.swaps import HEAD, LEGEND, swap_row
-from scrub.score.verdict import ROUNDING
 
 Result = Mapping[str, Any]
 

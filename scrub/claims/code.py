@@ -1,0 +1,106 @@
+"""What changes in a claim as Python text: sites as they are written, and a file that imports the claim."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from scrub.anatomy.names import print_components
+from scrub.anatomy.positions import print_slots
+from scrub.claims.sites import Inside, Place, Site
+from scrub.errors import ClaimError
+
+WIDTH = 100
+CALLS = {"head": "heads", "mlp": "mlps", "node": "nodes"}  # other kinds are written by their own word
+
+
+@frozen
+class Changes:
+    """How a claim differs from the one that it is made of.
+
+    `places` are other sites, None for a column that has none any more; `coarser` values that are one, by variable;
+    `reads` what variables read besides, new ones too; `tokens` positions whose tokens become columns.
+    """
+
+    places: Mapping[str, Place | None] = field(factory=dict[str, "Place | None"])
+    options: Mapping[str, Any] = field(factory=dict[str, Any])
+    coarser: Mapping[str, Any] = field(factory=dict[str, Any])
+    reads: Mapping[str, str] = field(factory=dict[str, str])
+    tokens: str = ""
+
+    @property
+    def empty(self) -> bool:
+        return not (self.places or self.options or self.coarser or self.reads)
+
+    def code(self, of: str, name: str, seen: bool) -> str:
+        """The statement that makes the claim called `name` of the one called `of`."""
+        made = of
+        if self.tokens:
+            made = f'with_tokens({made}, "{self.tokens}")'
+        if self.reads:
+            made = f"also({made}, {_arguments(self.reads)})"
+        if self.coarser:
+            made = f"coarser({made}, {_arguments(self.coarser)})"
+        given = [f"{key}={place_code(place)}" for key, place in self.places.items()]
+        given += [f"{key}={value!r}" for key, value in self.options.items()] + ["seen=SEEN"] * seen
+        lines = [f"{name} = {made}.but(", *(f"    {argument}," for argument in given), ")"]
+        return "\n".join(lines if given else [f"{name} = {made}"])
+
+    @property
+    def imports(self) -> Iterator[str]:
+        words = {_call(s) for place in self.places.values() for s in _sites(place)}
+        words |= {"inside" for place in self.places.values() if isinstance(place, Inside)}
+        edited = {"also": self.reads, "coarser": self.coarser, "with_tokens": self.tokens}
+        edits = [word for word, said in edited.items() if said]
+        if words:
+            yield f"from scrub import {', '.join(sorted(words))}"
+        if edits:
+            yield f"from scrub.claims.edited import {', '.join(edits)}"
+
+
+def _arguments(given: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in given.items())
+
+
+def claim_file(changes: Changes, module: str, name: str, called: str, head: str, seen: tuple[str, ...]) -> str:
+    """The text of a file with the claim `called`, made of the claim `name` of the module beside it."""
+    body = "\n".join(textwrap.fill(part, WIDTH, subsequent_indent="  ") for part in head.split("\n"))
+    digests = "\n".join(textwrap.wrap(" ".join(seen), WIDTH))
+    told = [f'"""{body}\n"""', "\n".join([*changes.imports, f"from {module} import {name} as _claim"])]
+    if seen:
+        note = "# the rows on which this was found, by digest: no test of this claim uses them"
+        told.append(f'{note}\nSEEN = """\n{digests}\n"""')
+    return "\n\n".join([*told, changes.code("_claim", called, bool(seen))]) + "\n"
+
+
+def place_code(place: Place | None) -> str:
+    """A site, a list of sites, `inside`, or None as a claim has it."""
+    if place is None or isinstance(place, Inside):
+        return repr(place)
+    return f"[{', '.join(map(_site, place))}]" if isinstance(place, tuple) else _site(place)
+
+
+def _sites(place: Place | None) -> tuple[Site, ...]:
+    return () if place is None or isinstance(place, Inside) else place if isinstance(place, tuple) else (place,)
+
+
+def _call(site: Site) -> str:
+    kind = site.components[0].kind
+    return CALLS.get(kind, kind)
+
+
+def _site(site: Site) -> str:
+    """Raises ClaimError for a site that says what it holds by a function, which only its own file has."""
+    if site.held is not None:
+        raise ClaimError(f"{site} says by a function what it holds, which cannot be written elsewhere.")
+    at, call = print_slots(site.at), _call(site)
+    place = [f"at={at!r}"] if at else []
+    single = site.components[0].traits.single
+    named = [repr(at)] if single else [repr(print_components(site.components)), *place]
+    reads = ", ".join(f"{channel}={' '.join(names)!r}" for channel, names in site.reading or () if names)
+    said = f".reads({reads})" if reads else ""
+    said += f".omits({', '.join(map(repr, site.omitted))})" if site.omitted else ""
+    return f"{call}({', '.join(named)}){said}{'.linked()' if site.is_linked else ''}"

@@ -1,0 +1,1 @@
+"""How rows are made and written: one file a reader; `scrub.claims.dataset` holds what they make."""

@@ -1,0 +1,1 @@
+"""Checkpoints of one's own, one file a layout: HookedTransformer's, nanoGPT's, and TransformerLens' native one."""

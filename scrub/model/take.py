@@ -1,0 +1,105 @@
+"""What is looked up in a bridge: settings, multipliers, caps, tensors and norms. The bridge is only looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from scrub.model.weights import NORM_EPS, Norm
+
+# Keys of a configuration that multiply, or divide, what a part of the model gives.
+_TIMES = {
+    "embedding": ("embedding_multiplier",),
+    "residual": ("residual_multiplier",),
+    "logits": ("logit_scale",),
+}
+_DIVIDED = {"logits": ("logits_scaling",)}
+
+
+def setting(bridge: Any, key: str, default: Any = None) -> Any:
+    value = getattr(bridge.cfg, key, None)
+    return default if value is None else value
+
+
+def configuration(bridge: Any) -> dict[str, Any]:
+    """The keys of the `config.json` that a bridge comes from, defaults included; none for a native one."""
+    config = text_config(bridge)
+    return config.to_dict() if hasattr(config, "to_dict") else {}
+
+
+def text_config(bridge: Any) -> Any:
+    """The configuration of what reads tokens, in a model that may read more (Gemma 3's larger ones); None: native."""
+    config: Any = getattr(bridge.original_model, "config", None)
+    return getattr(config, "text_config", None) or config
+
+
+def factor(bridge: Any, part: str) -> float | None:
+    """By how much a part is multiplied; None for 1."""
+    config, found = configuration(bridge), 1.0
+    for key in _TIMES[part]:
+        found *= config.get(key) or 1.0
+    for key in _DIVIDED.get(part, ()):
+        found /= config.get(key) or 1.0
+    return None if found == 1.0 else found
+
+
+def multiplied(tensor: Tensor, factor: float | None) -> Tensor:
+    return tensor if factor is None else tensor * factor
+
+
+def maybe_multiplied(tensor: Tensor | None, factor: float | None) -> Tensor | None:
+    return None if tensor is None else multiplied(tensor, factor)
+
+
+def cap_of(bridge: Any, key: str, own: str) -> float | None:
+    """A cap under the bridge's name or, where it has none, the configuration's own."""
+    value = setting(bridge, key, -1.0)
+    value = value if value > 0 else configuration(bridge).get(own) or -1.0
+    return float(value) if value > 0 else None
+
+
+def clip_of(bridge: Any) -> float | None:
+    config = configuration(bridge)
+    found = config.get("clip_qkv") or (config.get("attn_config") or {}).get("clip_qkv")
+    return float(found) if found else None
+
+
+@attrs.frozen
+class Take:
+    """Takes tensors out of a live model: detached, contiguous copies in one dtype, on one device."""
+
+    dtype: torch.dtype
+    device: torch.device | str | None
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        # A bridge wraps the caller's own modules: what is taken is a copy, or training on would change a checked
+        # model.
+        taken = tensor.detach().to(device=self.device or tensor.device, dtype=self.dtype, copy=True)
+        return taken.contiguous()
+
+    def maybe(self, tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else self(tensor)
+
+    def swapped(self, tensor: Tensor) -> Tensor:
+        """A copy stored with its last two axes exchanged, the layout that matrix products want."""
+        return self(tensor.transpose(-1, -2)).transpose(-1, -2)
+
+
+def norm_of(ln: Any, cfg: Any, take: Take) -> Norm:
+    module = ln.original_component
+    if isinstance(module, nn.Identity):
+        return Norm("none")
+    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+    kind = "rms" if ln.uses_rms_norm else "layer"
+    if weight is not None:
+        weight = take(weight) + 1.0 if ln.uses_weight_offset else take(weight)  # cast first, as above
+    eps = getattr(module, "eps", getattr(module, "variance_epsilon", getattr(cfg, "eps", NORM_EPS)))
+    return Norm(kind, weight, take.maybe(bias) if kind == "layer" else None, float(eps))
+
+
+def expect(weight: Tensor, axes: tuple[int, ...], name: str) -> None:
+    if weight.shape != axes:
+        raise ValueError(f"its {name} is of shape {tuple(weight.shape)}, not {axes}")

@@ -1,0 +1,40 @@
+"""`scrub.save`: a loaded model as a directory that `model=` and `--model` read."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from scrub.errors import ModelError, path_of
+from scrub.storage import files
+
+
+def save(model: Any, out: str | Path) -> Path:
+    """Write a model into a new directory: `config.json` and `model.safetensors`, the tokenizer where it has one.
+
+    `model` is what `scrub.load` gives, a TransformerBridge, a model of Hugging Face's, or the name of a checkpoint.
+    What was written is loaded again and compared: it has the same weights and the same logits. Gives the directory.
+    Raises ModelError for a directory that exists or cannot be written, for models that are no such thing, and for a
+    bridge whose weights were folded (compatibility mode), which no directory holds.
+    """
+    from scrub.model.saved import same_again, write_model
+    from scrub.verbs.load import load
+
+    folder = path_of(out, "save(model, out)").expanduser()
+    if folder.exists() or folder.is_symlink():
+        raise ModelError(f"{folder} exists already: a model is never written over. Name another directory.")
+    files.writable(folder)
+    given = load(model) if isinstance(model, str | Path) else model
+    beside = folder.with_name(f".{folder.name[: files.NAME]}.{uuid4().hex}")
+    try:
+        beside.mkdir(parents=True)
+        write_model(given, beside)
+        same_again(given, beside)
+        beside.rename(folder)
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder

@@ -1,0 +1,158 @@
+"""What `shrink` and `grow` do around their search: rows in halves, the claim found measured and written."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, frozen
+
+from scrub.claims.check import name_of
+from scrub.claims.code import Changes, claim_file
+from scrub.claims.edited import changed
+from scrub.claims.hypothesis import Hypothesis
+from scrub.errors import ClaimError
+from scrub.model.memory import Backend
+from scrub.model.resolve import sound
+from scrub.storage import files
+from scrub.verbs.setup import OpenedModel, countable, model_record, references, sampled, weights_of
+
+if TYPE_CHECKING:
+    from scrub.score.revision import Revision, RevisionStep
+    from scrub.score.sample import Samples
+    from scrub.score.searched import Rows, Searched
+
+
+@frozen
+class Sample:
+    """The numbers of a search, as users give them."""
+
+    rows: int | None
+    draws: int
+    seed: int
+    exact: bool
+    worth: float
+
+
+@frozen(eq=False)
+class Prepared:
+    """A claim whose rows are in halves: the search, and the rows that measure."""
+
+    search: Searched
+    measuring: Rows
+    opened: OpenedModel
+    asked: Sample
+    write: Path | None
+
+    @property
+    def name(self) -> str:
+        return name_of(self.search.hypothesis)
+
+
+def prepared(
+    hypothesis: Hypothesis, model: Any, asked: Sample, backend: Backend, write: str | Path | None
+) -> Prepared:
+    """Raises as `test` does, and ClaimError for a worth that is none and for a file that cannot be written."""
+    from scrub.score.searched import Searched, halves
+
+    countable(asked.draws, asked.rows, asked.seed)
+    if isinstance(asked.worth, bool) or not 0 < asked.worth < 1:
+        raise ClaimError(f"worth={asked.worth!r}: say what may be lost, a share such as 0.01.")
+    target = None if write is None else _target(hypothesis, Path(write))
+    claim, source = sound(hypothesis, model)
+    opened = OpenedModel(source, weights_of(source, claim.data, backend, asked.exact))
+    bench = opened.bench(claim)
+    searching, measuring = halves(claim, references(claim, asked.rows, asked.seed))
+
+    def numbers(bench: Any, used: Any) -> Samples:
+        return sampled(bench, used, asked.draws, asked.seed, asked.exact)
+
+    search = Searched(
+        hypothesis, bench, numbers(bench, searching), asked.worth, asked.seed, asked.exact,
+        lambda other: sound(other, model, expecting=False)[0],
+        opened.bench, numbers,
+    )  # fmt: skip
+    return Prepared(search, measuring, opened, asked, target)
+
+
+def _target(hypothesis: Hypothesis, file: Path) -> Path:
+    """Where the new claim is written: beside the file of the claim, whose story it imports."""
+    if file.suffix != ".py":
+        raise ClaimError(f"write={file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
+    own = Path(hypothesis.file) if hypothesis.file else None
+    if own is None or own.suffix != ".py" or not own.is_file() or hypothesis.name not in _at_the_top(own):
+        raise ClaimError(
+            f"write={file}: {hypothesis.title} is imported from its file, and that has no such name at its top: "
+            "collect it from there, or put what `.text` says in yours."
+        )
+    if file.resolve().parent != own.resolve().parent:
+        raise ClaimError(f"write={file}: the new claim imports {own.name}: write it beside it, in {own.parent}.")
+    files.writable(file)
+    if file.exists():
+        raise ClaimError(f"write={file}: it exists already, and is left as it is: choose another name.")
+    return file
+
+
+def _at_the_top(file: Path) -> set[str]:
+    """The names that a file binds by functions and assignments at its top."""
+    found: set[str] = set()
+    for node in ast.parse(file.read_bytes()).body:
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return found
+
+
+def revised(
+    ready: Prepared, verb: str, changes: Changes, steps: tuple[RevisionStep, ...], notes: tuple[str, ...]
+) -> Revision:
+    """The claim with its changes, measured on rows that chose nothing, and written where that is asked for."""
+    from scrub.score.judge import provenance
+    from scrub.score.revision import Revision
+    from scrub.score.searched import paired_gain, share
+
+    search, hypothesis, asked = ready.search, ready.search.hypothesis, ready.asked
+    called = f"{hypothesis.name.partition('.')[0]}_{'smaller' if verb == 'shrink' else 'larger'}"
+    before = search.sampled(search.bench, ready.measuring)
+    found, after, seen = hypothesis, before, ()
+    if not changes.empty:
+        seen = _digests(search)
+        made = evolve(changed(hypothesis, changes), name=called)
+        after = search.sampled(search.bench_of(search.resolve(made)), ready.measuring)
+        found = evolve(made.but(seen=seen), name=called)
+    record = provenance(
+        search.bench.claim.data, model_record(ready.opened.source, ready.opened.weights, search.bench)
+    )
+    result = Revision(
+        ready.name, verb, found, steps, share(before), share(after), paired_gain(before, after, asked.seed),
+        "" if changes.empty else changes.code(hypothesis.title, called, True), asked.worth,
+        len(search.samples.references), len(ready.measuring), None if asked.exact else asked.draws, asked.seed,
+        notes, search.bench.claim.digest, options=search.bench.claim.options.shown(), provenance=record,
+    )  # fmt: skip
+    return _written(ready, result, changes, called, seen)
+
+
+def _digests(search: Searched) -> tuple[str, ...]:
+    """The inputs of the rows that were searched, and those that the claim had seen before."""
+    rows = search.bench.claim.data.rows
+    new = {rows[row].input_digest for row in search.samples.references.tolist()}
+    return tuple(sorted(new | set(search.hypothesis.options.seen)))
+
+
+def _written(ready: Prepared, result: Revision, changes: Changes, called: str, seen: tuple[str, ...]) -> Revision:
+    if ready.write is None or changes.empty:
+        return result
+    hypothesis = ready.search.hypothesis
+    assert hypothesis.file is not None
+    gained = f"what is recovered changes by {result.difference} on {result.rows} rows that chose nothing."
+    steps = (f"- {step.what}: {step.effect:+.3f}" for step in result.steps)
+    told = [f"{hypothesis.title} after scrub {result.verb}: {gained}", *steps]
+    name = hypothesis.name
+    text = claim_file(changes, Path(hypothesis.file).stem, name, called, "\n".join(told), seen)
+    if hypothesis.variant:
+        given = ", ".join(f"{key}={value!r}" for key, value in hypothesis.variant)
+        text = text.replace("import " + name + " as _claim\n", f"import {name}\n\n_claim = {name}({given})\n")
+    files.write_text(ready.write, text)
+    return evolve(result, file=ready.write)

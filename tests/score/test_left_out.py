@@ -1,0 +1,97 @@
+"""What a claim leaves out: the sender that it lacks is named, and its gain is exact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+import scrub
+from reference import scrubbed
+from score.cases import ERROR, bench_of, claim_of, graph, rows_of
+from scrub import Hypothesis, nodes
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
+from scrub.engine.given import Gift
+from scrub.engine.unroll import unroll
+from scrub.model.resolve import sound
+from scrub.report.left_out import left_out_lines
+from scrub.report.page.sections.breaks import _left_out
+from scrub.report.text import result_text
+from scrub.score.cost import FULL
+from scrub.score.giving import what_is_left_out
+from scrub.score.left_out import LeftOut
+from scrub.score.sample import sample
+from scrub.score.taken import Taken
+
+SUM = graph(h=lambda x: 10 * x, out=lambda h, y, z: h + y + 0 * z)
+CHAIN = graph(h=lambda x: 10 * x, g=lambda y, z: y + 0 * z, out=lambda h, g: h + g)
+
+
+def sums(model: Any = SUM, **options: Any) -> Hypothesis:
+    """The answer is 10 x + y, and the claim knows x alone."""
+    made = [{"x": x, "y": y, "z": z, "label": 10 * x + y} for x in range(3) for y in range(6) for z in range(3)]
+    story = {"tens": lambda x: 10 * x, "answer": lambda tens: tens}
+    answer = nodes("out").reads(h="tens")
+    return claim_of(model, story, {"tens": "h", "answer": answer}, rows_of(made), metric=ERROR, **options)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_the_input_that_is_left_out_is_named_beside_a_verdict(exact: bool) -> None:
+    result = scrub.test(sums(expect=scrub.recovers(0.95)), draws=8, exact=exact)
+    assert result.verdict == "refuted"
+    (found,) = result.left_out
+    assert (found.reader, found.channel, found.sender, found.at) == ("answer", "y", Component.for_node("y"), None)
+    assert found.gain == pytest.approx(1 - (result.recovered.value or 0), abs=0.02 if exact else 0.2)
+    assert result.to_dict()["left_out"][0]["sender"] == "y"
+    assert f"answer reads y, which the claim leaves out: {found.gain:.2f}" in result_text(result)
+    assert _left_out(result.to_dict()["left_out"])[0] is not None
+
+
+def test_of_a_supported_claim_and_without_explaining_nothing_is_looked_for() -> None:
+    assert not scrub.test(sums(), draws=4, explain=False).left_out
+    assert not scrub.test(sums(expect=scrub.recovers(0.05)), draws=4).left_out
+
+
+@pytest.mark.parametrize("options", [{}, {"through": "g"}, {"rest": "mean"}, {"rest_scope": "draw"}])
+def test_gains_are_those_of_the_slow_recursion(options: dict[str, Any]) -> None:
+    """On all rows and the few draws that are asked for; where something is passed through, what leads there too."""
+    hypothesis = sums(CHAIN, **options)
+    claim, _ = sound(hypothesis, None)
+    bench, references = bench_of(hypothesis), np.flatnonzero(claim.scored)[:12]
+    taken = Taken(bench, sample(bench, references, 8, 0), 0)
+    found = what_is_left_out(taken, FULL)
+    senders = {"g", "y"} if "through" in options else {"g"}
+    assert {one.sender.name for one in found} == senders
+    scale = taken.samples.random.mean() - taken.samples.model.mean()
+    for one in found:
+        gift = Gift(unroll(claim).path, one.channel, one.sender)
+
+        def error(gifts: tuple[Gift, ...]) -> float:
+            labels = [row.columns["label"] for row in claim.data.rows]
+            values = [
+                abs(scrubbed(claim, bench.rows.model, 0, int(row), draw, gifts=gifts) - labels[row])
+                for row in references for draw in taken.draws
+            ]  # fmt: skip
+            return float(np.mean(values))
+
+        assert one.gain == pytest.approx((error(()) - error((gift,))) / scale, abs=1e-10)
+
+
+ONE = LeftOut("found", "1.0 @ END", "q", Component.for_attn(0), Slot("END"), 0.29, "answer/x",
+              tuple(Component.for_head(0, h) for h in range(4)))  # fmt: skip
+
+
+def test_heads_of_a_layer_are_told_together_and_one_alone_where_it_gains_as_much() -> None:
+    head = evolve(ONE, sender=Component.for_head(0, 2), senders=(Component.for_head(0, 2),), gain=0.1)
+    mlp = evolve(ONE, reader="answer", channel="input", sender=Component.for_mlp(0), senders=(Component.for_mlp(0),),
+                 gain=0.05)  # fmt: skip
+
+    def lines(*found: LeftOut) -> list[str]:
+        return left_out_lines([one.to_dict() for one in found])
+
+    together = "found.q reads heads 0.0-0.3 @ END, which the claim leaves out: 0.29"
+    assert lines(head, ONE, mlp) == [together, "answer reads mlp 0 @ END, which the claim leaves out: 0.05"]
+    assert lines(ONE, evolve(head, gain=0.28)) == ["found.q reads head 0.2 @ END, which the claim leaves out: 0.28"]
