@@ -112,10 +112,9 @@ class Dictionary:
         if self.topk is not None and (type(self.topk) is not int or self.topk < 1):
             raise ClaimError(f"Dictionary(topk={self.topk!r}): write how many latents are active at once, from 1 on.")
         settings = {} if self.topk is None else {"topk": str(self.topk)}
-        known = array_digest(held)
         arrays = {name: StoredArray(array) for name, array in held.items()}
         card = DictionaryCard("Dictionary", reads=self.reads)
-        stored = StoredDictionary(card, arrays, settings, self.topk is not None, known=known)
+        stored = StoredDictionary(card, arrays, settings, self.topk is not None, as_known=array_digest(held))
         object.__setattr__(self, "stored", stored)
 
 

@@ -60,7 +60,7 @@ class StoredDictionary:
     settings: Mapping[str, str] = field(factory=dict[str, str])
     whole: bool = False
     finish: Callable[[Held], Held] = same
-    known: str = ""
+    as_known: str = ""
 
     def __attrs_post_init__(self) -> None:
         sizes = dict(zip("dm", self.arrays["encoder"].shape, strict=False))
@@ -77,9 +77,9 @@ class StoredDictionary:
 
     @property
     def digest(self) -> str:
-        """By its card, its settings and its vectors, which tell dictionaries apart without reading one; or as `known`."""
-        if self.known:
-            return self.known
+        """By its card, its settings and its vectors, which tell dictionaries apart without reading one; or `as_known`."""
+        if self.as_known:
+            return self.as_known
         found = hashlib.blake2b(digest_size=16)
         found.update(json.dumps([str(self.card.host), self.card.reads, sorted(self.settings.items())]).encode())
         for name in sorted(self.arrays):
