@@ -29,7 +29,8 @@ class HostPart:
     Of a dictionary it has the arrays of its own latents, and in `settings` what tells the dictionary from others.
 
     Parts are equal whose code, arrays (by the digest of their bytes), indices and settings are; the `name` that is
-    printed and the `arrays` themselves, which may be read late, take no part in that.
+    printed, the `arrays` themselves, which may be read late, and the digests of the rows that were `seen` when they
+    were found take no part in that.
     """
 
     code: str
@@ -38,6 +39,7 @@ class HostPart:
     settings: tuple[tuple[str, str], ...] = ()
     name: str = field(default="", eq=False)
     arrays: Held = field(factory=_nothing, eq=False, repr=False)
+    seen: tuple[str, ...] = field(default=(), eq=False, repr=False)
 
     @property
     def size(self) -> int:

@@ -19,6 +19,7 @@ from scrub.claims.hypothesis import Hypothesis, place_of
 from scrub.claims.inputs import check_noise, unvaried
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import AnyMetric, parse_metric, predicted
+from scrub.claims.part_rows import with_parts_seen
 from scrub.claims.placement import Placement, place, sites_of, structure
 from scrub.claims.problems import Problem, collecting, innermost, located
 from scrub.claims.resolved import Claim
@@ -95,8 +96,10 @@ def name_of(hypothesis: Hypothesis) -> str:
 def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Checked:
     """Check a hypothesis against a model's graph and its data, collecting every problem.
 
-    Rows that a proposal saw are left out first: the claim, and row numbers in messages, know of the others alone.
+    Rows that a proposal saw, or that directions were found on, are left out first: the claim, and row numbers in
+    messages, know of the others alone.
     """
+    hypothesis = with_parts_seen(hypothesis)
     data, seen = leave_out(data, hypothesis.options)
     problems: list[Problem] = [*hypothesis.wrong, *_expectation(hypothesis), *_enough(data, seen)]
     try:
@@ -106,7 +109,8 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
     passed, wrong = _passed(hypothesis, subject.graph)
     problems += [*wrong, *_columns(hypothesis.story, subject.graph, data)]
     placement, wrong = _placement(hypothesis, subject.graph, passed, data)
-    problems += [*_strange(placement, subject.name), *wrong, *check_noise(hypothesis.options, subject.graph, hypothesis.story, placement)]
+    problems += [*_strange(placement, subject.name), *wrong]
+    problems += check_noise(hypothesis.options, subject.graph, hypothesis.story, placement)
     setting = None
     if metric is not None and len(data):
         everywhere = placement is not None and any(

@@ -10,6 +10,7 @@ import numpy as np
 from attrs import field, frozen
 
 from scrub.anatomy.part import DIRECTIONS, LATENTS, HostPart, array_digest, rank
+from scrub.claims.basis import Basis, rows_seen
 from scrub.claims.dictionaries import read
 from scrub.claims.dictionaries.card import NORMALIZED, NORMED, STREAM, DictionaryCard, StoredDictionary
 from scrub.claims.dictionaries.stored import StoredArray
@@ -28,7 +29,8 @@ def directions(array: object, *, name: str = "") -> HostPart:
 
     `array` is `[k, d]`, rows that span it (one row may be given as `[d]`), or the path of a `.safetensors` file that
     holds one such array; d is d_model, for a query, key or value d_head. The rows are made orthonormal. `name` is how
-    it is printed, `9.9[U]`; without one it is the file's, or a digest. Raises ClaimError for numbers that are not
+    it is printed, `9.9[U]`; without one it is the file's, or a digest. What `scrub.fit` found, or a file of
+    it, brings the rows that were seen: the claim is tested on the others. Raises ClaimError for numbers that are not
     finite, for rows that depend on one another, and for what is no array.
     """
     try:
@@ -39,8 +41,12 @@ def directions(array: object, *, name: str = "") -> HostPart:
 
 
 def _directions(array: object, name: str) -> HostPart:
+    seen: tuple[str, ...] = ()
+    if isinstance(array, Basis):
+        array, seen = array.array, array.seen
     if isinstance(array, str | Path):
-        name, array = name or Path(array).stem, _read(Path(array))
+        file = Path(array)
+        name, array, seen = name or file.stem, _read(file), rows_seen(file)
     basis = _numbers(array, "directions(U)")
     basis = basis[None] if basis.ndim == 1 else basis
     if basis.ndim != 2 or not basis.size:
@@ -50,7 +56,7 @@ def _directions(array: object, name: str) -> HostPart:
             f"directions(U): the {len(basis)} rows of U span {found} dimensions only: give independent rows."
         )
     held = {"basis": basis}
-    return HostPart(DIRECTIONS, array_digest(held), name=_named(name), arrays=held)
+    return HostPart(DIRECTIONS, array_digest(held), name=_named(name), arrays=held, seen=seen)
 
 
 def _read(file: Path) -> object:
