@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from jaxtyping import Float
 from torch import Tensor
 
@@ -113,6 +113,12 @@ class PartCodes:
         if component not in self._known:
             self._known[component] = _taken(self.model, component)
         return self._known[component]
+
+    def using(self, component: Component, code: PartCode) -> PartCodes:
+        """The same with another code for a part."""
+        found = PartCodes(self.model)
+        found._known[component] = evolve(self.of(component), code=code)
+        return found
 
 
 def _same(x: Tensor) -> Tensor:
