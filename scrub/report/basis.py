@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from scrub.errors import some
 from scrub.report.notebook import block, wide
 from scrub.report.svg import cut, text
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f")
 SIZE, EDGE, NAMED = 260, 20, 8  # of the picture, of its margin; values that the legend names
+MOST = 8  # numbers in a line
 WORDS = {
     "accuracy": "right on held-out rows", "accuracy_of_rank": "right by these directions alone",
     "accuracy_of_whole": "right with the whole component swapped", "chance": "by chance", "held_out": "rows held out",
@@ -32,7 +34,7 @@ def _number(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name}: {_number(one)}" for name, one in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(value, list | tuple):
-        return " ".join(_number(one) for one in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return some(map(_number, value), MOST)  # pyright: ignore[reportUnknownArgumentType]
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

@@ -8,6 +8,7 @@ linear, and orthonormal by its parametrisation; nothing else is trained.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class Swaps:
     moves: Flags
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class SwapModel:
     """A model in which a component, `in_full`, takes part of what it writes on donors; `store` has what that is."""
 
@@ -80,11 +81,19 @@ class SwapModel:
     component: Component
     slot: Slot
 
+    @cached_property
+    def codes(self) -> PartCodes:
+        return PartCodes(self.model)
+
+    @cached_property
+    def tokens(self) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
+        return tensors(self.claim.data, self.model.device)
+
     def logits(self, rows: Numbers, donors: Numbers, basis: Float[Tensor, "k d"]) -> Float[Tensor, "call v"]:
         """At the answer's position, with what lies in the span of orthonormal rows taken from the donors."""
-        tokens, lengths = tensors(self.claim.data, self.model.device)
+        tokens, lengths = self.tokens
         index = torch.from_numpy(rows).to(self.model.device)
-        codes = PartCodes(self.model).using(self.component, Projection(basis))
+        codes = self.codes.using(self.component, Projection(basis))
         patch = PartPatch(self.component, self.slot, torch.from_numpy(donors).to(index.device))
         parts, own = PartPatches(codes, self.store, index, (patch,)), lengths[index]
 

@@ -54,15 +54,14 @@ def probe(
 ) -> tuple[Float[np.ndarray, "k d"], dict[str, Any]]:
     """The span of what the weights of classes differ by, the widest direction first; at most `rank` of them.
 
-    The fit sees the rows that are not `held_out`; `accuracy` is on those that are, beside `chance`, that of always
+    The fit sees the rows that are not `held_out`; `accuracy` is on those that are (a value that is in these alone is
+    never found), beside `chance`, that of always
     saying the commonest value, and `accuracy_of_rank`, that of a probe which reads these directions alone.
-    Raises ClaimError where some value is in none of the rows that are fitted, or all rows have one.
+    Raises ClaimError where all rows have one value, or none are held out.
     """
     seen, rest = ~held_out, held_out
     if len(np.unique(classes)) < 2 or not rest.any():
         raise ClaimError("a probe tells values apart: these rows have one value, or are too few to hold some out.")
-    if set(classes.tolist()) - set(classes[seen].tolist()):
-        raise ClaimError("some values of the variable are in held-out rows alone: give more rows.")
     fitted = fit_probe(x[seen], classes[seen], penalty)
     apart = (fitted.weights - fitted.weights.mean(1, keepdims=True)).T
     _, sizes, found = np.linalg.svd(apart, full_matrices=False)
