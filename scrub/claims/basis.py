@@ -51,7 +51,9 @@ class Basis:
 
         target = path_of(file, "save(file)")
         if target.suffix != ".safetensors":
-            raise ClaimError(f"save({str(file)!r}): a basis is a .safetensors file: {target.with_suffix('.safetensors')}.")
+            raise ClaimError(
+                f"save({str(file)!r}): a basis is a .safetensors file: {target.with_suffix('.safetensors')}."
+            )
         try:
             save_file({ARRAY: np.ascontiguousarray(self.array)}, target, {METADATA: json.dumps(self.to_dict())})
         except OSError as error:

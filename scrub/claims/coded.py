@@ -96,9 +96,9 @@ class Dictionary:
     """A sparse dictionary as arrays: `x ~ relu((x - centre) encoder + bias) decoder`, d numbers in m latents.
 
     `encoder` [d, m], `decoder` [m, d], and where given `bias` [m], `centre` [d], `threshold` [m], up to which a
-    latent is zero (JumpReLU); with `topk` all but so many of the largest are zero. A transcoder of an MLP says what it
-    `reads`: "stream", which the MLP reads, "normed", as its neurons read it, or "normalized", that without the norm's
-    own weights. Raises ClaimError for arrays that do not fit one another.
+    latent is zero (JumpReLU); with `topk` all but so many of the largest are zero. A transcoder of an MLP says what
+    it `reads`: "stream", which the MLP reads, "normed", as its neurons read it, or "normalized", that without the
+    norm's own weights. Raises ClaimError for arrays that do not fit one another.
     """
 
     encoder: Any

@@ -36,9 +36,7 @@ RANKED = ("class_means", "probe", "pca", "das")
 @on_model
 @on_device
 @reporting
-def fit(
-    method: str, target: str, variable: str, out: Path, rank: int | None, **options: Any
-) -> tuple[Results, int]:
+def fit(method: str, target: str, variable: str, out: Path, rank: int | None, **options: Any) -> tuple[Results, int]:
     """Find directions for a variable in what a component writes; directions('FILE.safetensors') takes them.
 
     A claim with these directions is tested on the rows that were not seen.

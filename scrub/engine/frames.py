@@ -152,8 +152,8 @@ class Frames:
                 continue
             if self.sums(layer):
                 raise ModelError(
-                    f"{part.component} beside neurons of mlp {layer}, whose sum is normed: what of the MLP would pass "
-                    "is written before that norm and behind it. Claim one of the two."
+                    f"{part.component} beside neurons of mlp {layer}, whose sum is normed: what of the MLP would "
+                    "pass is written before that norm and behind it. Claim one of the two."
                 )
             moved = part.code.write(part.of_host(x) - at.frame(part.component.array))
             more = more - moved * mask[..., None]

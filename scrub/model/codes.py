@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.part import DIRECTIONS, HostPart, orthonormal
+from scrub.anatomy.part import DIRECTIONS, orthonormal
 from scrub.anatomy.table import MLP_INPUT, before_angles
 from scrub.anatomy.tolerances import RANK
 from scrub.errors import ModelError

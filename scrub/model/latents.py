@@ -23,10 +23,11 @@ _EPS = 1e-5  # of SAELens' layer_norm, which divides by the deviation and this
 class LatentCode:
     """Some latents of a dictionary: `act((x - centre) encoder + bias)`, zero up to the threshold where one is given.
 
-    With a `gate`, a latent is on where `(x - centre) encoder + gate` is above zero, and is then `relu` of that product
-    times its `gain`, plus bias (Rajamanoharan et al. 2024, equation 6). With `topk`, all but so many of all latents
-    are zero: then encoder and bias hold all of them, and `take` are those that are meant. With a `scaling` the input
-    is of norm sqrt(d) (`rms`), or centred and of deviation one (`layer`), and latents are in the stream's own units.
+    With a `gate`, a latent is on where `(x - centre) encoder + gate` is above zero, and is then `relu` of that
+    product times its `gain`, plus bias (Rajamanoharan et al. 2024, equation 6). With `topk`, all but so many of all
+    latents are zero: then encoder and bias hold all of them, and `take` are those that are meant. With a `scaling`
+    the input is of norm sqrt(d) (`rms`), or centred and of deviation one (`layer`), and latents are in the stream's
+    own units.
     """
 
     rows: Float[Tensor, "k d"]

@@ -52,7 +52,10 @@ def _points(b: Basis) -> str:
     def at(number: float) -> str:
         return f"{half + number / far * (half - EDGE):.1f}"
 
-    dots = [f'<circle cx="{at(x)}" cy="{at(-y)}" r="3" fill="{colour[v]}" fill-opacity="0.7"/>' for x, y, v in b.coordinates]
+    dots = [
+        f'<circle cx="{at(x)}" cy="{at(-y)}" r="3" fill="{colour[v]}" fill-opacity="0.7"/>'
+        for x, y, v in b.coordinates
+    ]
     more = [*values[:NAMED], *([f"and {len(values) - NAMED} more"] if len(values) > NAMED else [])]
     named = [
         text(SIZE + 10, 20 + 16 * i, cut(v, 24), "start", f' font-size="12" fill="{colour.get(v, "#555")}"')

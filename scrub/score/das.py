@@ -106,7 +106,7 @@ class SwapModel:
 
 
 def swaps(claim: Claim, variable: str, rows: Numbers, answers: ByTokens, training: Training) -> Swaps:
-    """Donors for each row among the rows of its stratum; calls of which the story's answer cannot be said are left out.
+    """Donors for each row among the rows of its stratum; calls whose answer by the story cannot be said are left out.
 
     Raises ClaimError where there are none.
     """
@@ -135,7 +135,9 @@ def das(
     optimiser = torch.optim.Adam(turned.parameters(), training.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, training.steps)
     candidates = list(dict.fromkeys(answers.tokens.values()))
-    target = torch.tensor([candidates.index(answers.tokens[key(value)]) for value in fitted.wanted], device=model.device)
+    target = torch.tensor(
+        [candidates.index(answers.tokens[key(value)]) for value in fitted.wanted], device=model.device
+    )
     rng = np.random.default_rng([training.seed, 0xDA5])
     with torch.inference_mode(mode=False), torch.enable_grad():
         for _ in range(training.steps):
@@ -161,7 +163,7 @@ def _start(width: int, training: Training, model: Transformer) -> torch.nn.Linea
 
 
 def moved(swapped: SwapModel, answers: ByTokens, asked: Swaps, basis: Float[np.ndarray, "k d"]) -> dict[str, float]:
-    """How often the model gives the story's answer where that moves, and how often that of another swap (`chance`)."""
+    """How often the model gives the story's answer where that moves, and how often another swap's (`chance`)."""
     rows = torch.from_numpy(basis).to(swapped.model.device, swapped.model.dtype)
     said: list[Any] = []
     with torch.no_grad():

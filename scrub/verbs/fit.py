@@ -1,8 +1,8 @@
 """`scrub.fit`: directions from data, for a variable of a claim in what a component writes.
 
 Every fit sees some of the claim's rows (half of the scored ones unless `rows` says how many), and returns a `Basis`
-that names them: `directions(basis)`, and `directions(file)` of a saved one, are tested on the others. Only linear maps
-are fitted: others fit any algorithm, on random models too (arXiv 2507.08802).
+that names them: `directions(basis)`, and `directions(file)` of a saved one, are tested on the others. Only linear
+maps are fitted: others fit any algorithm, on random models too (arXiv 2507.08802).
 
 Each takes a claim, a variable (or a column), and by name: `site=heads("9.9", at="END")`, where to read (default: the
 variable's own site, of one component); `rows`, `seed`, `model`, `device`, `dtype`, `memory` as in `test`.
@@ -153,7 +153,7 @@ def probe(
     from scrub.score.probe import probe as run
 
     _ranked(rank)
-    if not isinstance(penalty, Real) or isinstance(penalty, bool) or not penalty >= 0:
+    if not isinstance(penalty, float | int) or not penalty >= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ClaimError(f"penalty={penalty!r}: a number from 0 on.")
     return _fitted(
         "probe", hypothesis, variable, setting, lambda e: run(e.x, e.classes, e.held_out, float(penalty), rank)
@@ -167,8 +167,8 @@ def das(
     """A subspace trained so that swapping it moves the model's answer as setting the variable moves the story's.
 
     `draws` donors a row, `steps` of Adam with step size `rate`. A quarter of the rows is held out: `found` tells how
-    often swaps among these move the answer, beside chance and the whole component. Raises ClaimError where the story's
-    answers are no tokens, or never move.
+    often swaps among these move the answer, beside chance and the whole component. Raises ClaimError where the
+    story's answers are no tokens, or never move.
     """
     from scrub.score.das import Training
 
@@ -199,7 +199,11 @@ def _aligned(found: Examples, training: Any) -> Any:
     with progress(f"{found.claim.hypothesis.title}: das", training.steps) as done:
         basis = das(swapped, answers, fitted, training, done)
     whole = moved(swapped, answers, asked, np.eye(width))["accuracy"]
-    return basis, {**moved(swapped, answers, asked, basis), "accuracy_of_whole": whole, "held_out": int(held_out.sum())}
+    return basis, {
+        **moved(swapped, answers, asked, basis),
+        "accuracy_of_whole": whole,
+        "held_out": int(held_out.sum()),
+    }
 
 
 def _ranked(rank: int | None) -> None:
@@ -229,7 +233,9 @@ def _examples(method: str, hypothesis: Hypothesis, variable: str, setting: dict[
     countable(1, rows, seed)
     claim, source = sound(hypothesis, setting.get("model"), expecting=False)
     if not isinstance(claim.graph, TransformerGraph):
-        raise ClaimError("a fit reads what a transformer's components write, and the claim is of a computation graph.")
+        raise ClaimError(
+            "a fit reads what a transformer's components write, and the claim is of a computation graph."
+        )
     _column(claim, variable)
     place = _place(claim, claim.graph, variable, setting.get("site"))
     used = references(claim, max(1, int(claim.scored.sum()) // 2) if rows is None else rows, seed)
@@ -267,10 +273,14 @@ def _place(claim: Claim, graph: TransformerGraph, variable: str, site: Site | No
     found = [(evolve(c, part=None), slot) for one in sites for c in one.components for slot in one.at]
     if len(set(found)) != 1 or found[0][1] == ALL:
         where = ", ".join(f"{c} @ {slot}" for c, slot in dict.fromkeys(found)) or "nowhere"
-        raise ClaimError(f"{variable!r} is at {where}: name one component at one position, site=heads('9.9', at='END').")
+        raise ClaimError(
+            f"{variable!r} is at {where}: name one component at one position, site=heads('9.9', at='END')."
+        )
     component, slot = found[0]
     if component.traits.scalar or component.traits.is_output or not graph.has(component):
-        raise ClaimError(f"{component} has no directions: take heads, attention, MLPs, streams, queries, keys or values.")
+        raise ClaimError(
+            f"{component} has no directions: take heads, attention, MLPs, streams, queries, keys or values."
+        )
     if (slot.name and slot.name not in claim.data.position_names) or (claim.data.locate(slot) < 0).any():
         raise ClaimError(f"{component} @ {slot}: that position is not in every row.")
     return Place(variable, in_full(component, width_of(component, graph)), slot)

@@ -54,7 +54,13 @@ def saelens(config: dict[str, Any], **arrays: Tensor) -> Callable[[Path], Path]:
 def learned(kind: str, arrays: dict[str, Tensor], **config: Any) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         torch.save(arrays, folder / "ae.pt")
-        trainer = {"dict_class": kind, "layer": 7, "lm_name": "gpt2", "submodule_name": "resid_post_layer_7", **config}
+        trainer = {
+            "dict_class": kind,
+            "layer": 7,
+            "lm_name": "gpt2",
+            "submodule_name": "resid_post_layer_7",
+            **config,
+        }
         (folder / "config.json").write_text(json.dumps({"trainer": trainer}))
         return folder
 
@@ -183,7 +189,7 @@ CASES: dict[str, tuple[Callable[[Path], Path], Made, str]] = {
     "GatedAutoEncoder": (learned("GatedAutoEncoder", GATED), (gated(), A["dec"]), "resid 8"),
     "JumpReluAutoEncoder": (
         learned("JumpReluAutoEncoder", {**PLAIN, "threshold": A["theta"]}),
-        (torch.where(UNCENTRED > A["theta"], UNCENTRED, 0 * UNCENTRED), A["dec"]),
+        (torch.where(A["theta"] < UNCENTRED, UNCENTRED, 0 * UNCENTRED), A["dec"]),
         "resid 8",
     ),
     "AutoEncoderTopK": (learned("AutoEncoderTopK", TOP, k=4), (largest(before(), 4), A["dec"]), "resid 8"),
@@ -194,12 +200,12 @@ CASES: dict[str, tuple[Callable[[Path], Path], Made, str]] = {
     ),
     "gemma scope": (
         gemma(np.savez),
-        (torch.where(UNCENTRED > A["theta"], UNCENTRED, 0 * UNCENTRED), A["dec"]),
+        (torch.where(A["theta"] < UNCENTRED, UNCENTRED, 0 * UNCENTRED), A["dec"]),
         "mlp 5",
     ),
     "gemma scope, compressed": (
         gemma(np.savez_compressed),
-        (torch.where(UNCENTRED > A["theta"], UNCENTRED, 0 * UNCENTRED), A["dec"]),
+        (torch.where(A["theta"] < UNCENTRED, UNCENTRED, 0 * UNCENTRED), A["dec"]),
         "mlp 5",
     ),
     "circuit-tracer": (tracer(torch.float32), (UNCENTRED.relu(), A["dec"]), "mlp 5"),
@@ -233,7 +239,13 @@ def test_numbers_of_bfloat16_are_read(tmp_path: Path) -> None:
 def test_a_state_dict_is_read_as_torch_reads_it(tmp_path: Path) -> None:
     """Turned ones, slices that share their numbers, and parameters; without torch."""
     whole = torch.arange(24.0).reshape(4, 6)
-    given = {"a": whole.T, "b": whole[1:, 2:4], "c": torch.nn.Parameter(whole), "d": torch.tensor(3), "e": whole.half()}
+    given = {
+        "a": whole.T,
+        "b": whole[1:, 2:4],
+        "c": torch.nn.Parameter(whole),
+        "d": torch.tensor(3),
+        "e": whole.half(),
+    }
     torch.save(given, tmp_path / "ae.pt")
     read = torch.load(tmp_path / "ae.pt", weights_only=True)
     for name, array in arrays_of(tmp_path / "ae.pt").items():
@@ -279,7 +291,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "z": (saelens({**HOOK, "hook_name": "blocks.8.attn.hook_z"}), r"'blocks\.8\.attn\.hook_z', which is no vector"),
     "a class": (learned("CrossCoder", LINEAR), r"dict_class 'CrossCoder' is not known"),
     "another k": (learned("AutoEncoderTopK", TOP, k=5), r"says that k=5 .* and ae\.pt k=4"),
-    "which transcoder": (two_files, r"one transcoder is one file; it holds layer_5\.safetensors, layer_6\.safetensors"),
+    "which transcoder": (
+        two_files,
+        r"one transcoder is one file; it holds layer_5\.safetensors, layer_6\.safetensors",
+    ),
     "its shape": (saelens(HOOK, b_enc=torch.ones(3)), r"bias has the shape \[3\], and is \[m\]"),
 }
 

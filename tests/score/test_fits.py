@@ -45,7 +45,9 @@ def known_model() -> Transformer:
     block = Block(Norm("none"), Attn(nothing, nothing, nothing, nothing.transpose(1, 2), scale=1.0))
     unembedding = torch.tensor(np.concatenate([np.zeros((SPEAKING, D)), 1.5 * CORNERS])).T
     shape = Shape("known", 1, 1, 1, D, 4, 0, SPEAKING + KINDS, 4)
-    return Transformer(shape=shape, W_E=embedding, blocks=(block,), ln_final=Norm("none"), W_U=unembedding, W_pos=None)
+    return Transformer(
+        shape=shape, W_E=embedding, blocks=(block,), ln_final=Norm("none"), W_U=unembedding, W_pos=None
+    )
 
 
 def known_rows() -> Dataset:
@@ -173,10 +175,13 @@ def test_a_probe_is_the_minimum_of_its_loss() -> None:
     weights = torch.tensor(found.weights * scale, requires_grad=True)
     bias = torch.tensor(found.bias + x.mean(0) @ found.weights, requires_grad=True)
     z = torch.tensor((x - x.mean(0)) / scale)
-    loss = torch.nn.functional.cross_entropy(z @ weights + bias, torch.tensor(classes)) + 0.025 * weights.square().sum()
+    loss = (
+        torch.nn.functional.cross_entropy(z @ weights + bias, torch.tensor(classes)) + 0.025 * weights.square().sum()
+    )
     loss.backward()
-    assert weights.grad is not None and weights.grad.abs().max() < 1e-4
-    assert bias.grad is not None and bias.grad.abs().max() < 1e-4
+    for gradient in (weights.grad, bias.grad):
+        assert gradient is not None
+        assert gradient.abs().max() < 1e-4
 
 
 def test_a_probe_is_judged_on_rows_that_it_did_not_see() -> None:

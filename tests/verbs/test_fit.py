@@ -53,7 +53,8 @@ def test_a_claim_is_not_tested_on_the_rows_that_its_directions_were_found_on(tmp
     basis, file = wanted(), tmp_path / "w.safetensors"
     basis.save(file)
     plain, held = (scrub.check(with_part(one)).claim for one in (basis.array, basis))
-    assert plain is not None and held is not None
+    assert plain is not None
+    assert held is not None
     left = {row.input_digest for row in plain.data.rows} - set(basis.seen)
     assert {row.input_digest for row in held.data.rows} == left
     assert scrub.check(with_part(file)).claim.digest == held.digest != plain.digest  # type: ignore[union-attr]
@@ -78,23 +79,36 @@ def test_a_probe_and_a_column_and_another_place() -> None:
     assert found.found["accuracy"] == 1 > found.found["chance"]
     assert (found.component, found.at, found.rank) == ("embed", "ASK", 3)
     assert "3 directions of embed @ ASK for asked, by probe on" in str(found)
-    assert "<svg" in found._repr_html_() and "circle" in found._repr_html_()
+    assert "<svg" in found._repr_html_()
+    assert found._repr_html_().count("<circle") == len(found.seen)
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "no variable": (lambda: scrub.fit.pca(compose(), "wantd"), r"'wantd' is no variable .* Did you mean 'wanted'"),
-    "no argument": (lambda: scrub.fit.pca(compose(), "wanted", row=3), r"fit\.pca has no argument 'row'\. Did you mean"),
+    "no argument": (
+        lambda: scrub.fit.pca(compose(), "wanted", row=3),
+        r"fit\.pca has no argument 'row'\. Did you mean",
+    ),
     "no place": (lambda: scrub.fit.pca(compose(), "answer"), r"'answer' is at nowhere: name one component"),
     "two places": (
         lambda: scrub.fit.pca(compose(), "wanted", site=heads("0.0 0.1", at="END")),
         r"'wanted' is at 0\.0 @ END, 0\.1 @ END: name one component at one position",
     ),
-    "no such head": (lambda: scrub.fit.pca(compose(), "wanted", site=heads("7.1", at="END")), r"7\.1 has no directions"),
+    "no such head": (
+        lambda: scrub.fit.pca(compose(), "wanted", site=heads("7.1", at="END")),
+        r"7\.1 has no directions",
+    ),
     "no position": (lambda: scrub.fit.pca(compose(), "wanted", site=heads("0.1", at="S1")), r"not in every row"),
-    "no number": (lambda: scrub.fit.fourier(compose(), "wanted", [1], period=5), r"'wanted' is a number on every row"),
+    "no number": (
+        lambda: scrub.fit.fourier(compose(), "wanted", [1], period=5),
+        r"'wanted' is a number on every row",
+    ),
     "rank": (lambda: scrub.fit.das(compose(), "wanted", rank=0), r"rank=0: how many directions"),
     "few rows": (lambda: scrub.fit.pca(compose(), "wanted", rows=3), r"fit\.pca: 3 rows are too few"),
-    "not two": (lambda: scrub.fit.mean_difference(compose(), "wanted"), r"is of two values, found \d+: take class_means"),
+    "not two": (
+        lambda: scrub.fit.mean_difference(compose(), "wanted"),
+        r"is of two values, found \d+: take class_means",
+    ),
     "an answer that stays": (
         lambda: scrub.fit.das(compose(), "wanted"),
         r"das: wherever 'wanted' is set to what it is on another row, the story's answer stays",
@@ -124,7 +138,8 @@ def test_the_command_writes_what_directions_read(tmp_path: Path) -> None:
     assert ran.exit_code == 0, ran.output
     assert "2 directions of 0.1 @ END for wanted, by class_means on 150 rows" in ran.output
     part = directions(out)
-    assert part.size == 2 and len(part.seen) == len(wanted().seen)
+    assert part.size == 2
+    assert len(part.seen) == len(wanted().seen)
     for more, said in ((["--period", "5"], "are of fourier"), (["--at", "END"], "belong together")):
         ran = CliRunner().invoke(main, [*asked, *more])
         assert (ran.exit_code, said in ran.output) == (2, True)

@@ -1,4 +1,4 @@
-"""What a dictionary says of itself: of which model it is, what it reads and in which place it writes; and its arrays."""
+"""What a dictionary says of itself: of which model and component it is, and what it reads; and its arrays."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class StoredDictionary:
 
     @property
     def digest(self) -> str:
-        """By its card, its settings and its vectors, which tell dictionaries apart without reading one; or `as_known`."""
+        """By card, settings and vectors, which tell dictionaries apart without reading one; or `as_known`."""
         if self.as_known:
             return self.as_known
         found = hashlib.blake2b(digest_size=16)

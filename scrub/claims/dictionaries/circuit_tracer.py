@@ -39,7 +39,9 @@ def _only(folder: Path) -> Path:
     files = sorted(folder.glob("*.safetensors"))
     if len(files) != 1:
         names = some((file.name for file in files), 4) or "none"
-        raise ClaimError(f"{folder}: one transcoder is one file; it holds {names}. Write {folder}/layer_5.safetensors.")
+        raise ClaimError(
+            f"{folder}: one transcoder is one file; it holds {names}. Write {folder}/layer_5.safetensors."
+        )
     return files[0]
 
 
@@ -47,7 +49,9 @@ def _yaml(files: list[Path]) -> dict[str, Any]:
     import yaml
 
     if len(files) > 1:
-        raise ClaimError(f"{files[0].parent}: one yaml says what its transcoders are, found {some(f.name for f in files)}.")
+        raise ClaimError(
+            f"{files[0].parent}: one yaml says what its transcoders are, found {some(f.name for f in files)}."
+        )
     try:
         found: Any = yaml.safe_load(files[0].read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -61,7 +65,11 @@ def _yaml(files: list[Path]) -> dict[str, Any]:
 
 
 def _card(file: Path, config: dict[str, Any]) -> DictionaryCard:
-    listed = [t for t in config.get("transcoders") or [] if str(t.get("filepath", "")).split("?")[0].endswith(f"/{file.name}") or t.get("filepath") == file.name]
+    listed = [
+        t
+        for t in config.get("transcoders") or []
+        if str(t.get("filepath", "")).split("?")[0].endswith(f"/{file.name}") or t.get("filepath") == file.name
+    ]
     named = re.fullmatch(r"layer_([0-9]{1,9})\.safetensors", file.name)
     layer = listed[0].get("layer") if listed else int(named[1]) if named else None
     if type(layer) is not int:

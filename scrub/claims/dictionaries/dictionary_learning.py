@@ -1,6 +1,6 @@
-"""dictionary_learning (Marks et al.): `ae.pt`, a state dict, beside `config.json`; what `load_dictionary` makes of them.
+"""dictionary_learning (Marks et al.): `ae.pt`, a state dict, beside `config.json`; as `load_dictionary` has them.
 
-Thresholds of BatchTopK stand in the state dict. As there, rows of the decoder of an `AutoEncoder` are given length one.
+Thresholds of BatchTopK stand in the state dict. As there, decoder rows of an `AutoEncoder` are given length one.
 """
 
 from __future__ import annotations

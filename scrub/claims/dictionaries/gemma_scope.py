@@ -1,4 +1,4 @@
-"""Gemma Scope (Lieberum et al. 2024): `params.npz`, JumpReLU; model, layer and place stand in the path where it was put.
+"""Gemma Scope (Lieberum et al. 2024): `params.npz`, JumpReLU; model, layer and place stand in its path.
 
 Transcoders read as the published loaders have it, at `ln2.hook_normalized`: normed without the norm's own weights.
 """
@@ -27,7 +27,9 @@ def read(folder: Path) -> StoredDictionary | None:
     found = arrays_of(folder / WEIGHTS)
     refuse_others(found, " ".join([*_ARRAYS, "b_dec"]), str(folder / WEIGHTS))
     if lacking := [name for name in _ARRAYS if name not in found]:
-        raise ClaimError(f"{folder / WEIGHTS}: {', '.join(lacking)} is missing; Gemma Scope has {', '.join(_ARRAYS)}.")
+        raise ClaimError(
+            f"{folder / WEIGHTS}: {', '.join(lacking)} is missing; Gemma Scope has {', '.join(_ARRAYS)}."
+        )
     return StoredDictionary(_card(folder), {_ARRAYS[n]: array for n, array in found.items() if n in _ARRAYS})
 
 
@@ -39,8 +41,8 @@ def _card(folder: Path) -> DictionaryCard:
     size, tuned, place = kind[-1] if kind else ("", "", "")
     if place == "att":
         raise ClaimError(
-            f"{folder}: Gemma Scope's attention dictionaries read what heads hold before W_O, and a part of a head is "
-            "of what it writes."
+            f"{folder}: Gemma Scope's attention dictionaries read what heads hold before W_O, and a part of a head "
+            "is of what it writes."
         )
     model = f"gemma-2-{size}{'-it' if tuned == 'it' else ''}" if kind else ""
     if place not in _PLACES or not layer:

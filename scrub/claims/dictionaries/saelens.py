@@ -105,8 +105,8 @@ def _settings(folder: Path, config: Config, kind: str) -> dict[str, str]:
         )
     if (shaped := config.get("reshape_activations", "none")) not in (None, "none"):
         raise ClaimError(
-            f"{folder / CONFIG}: reshape_activations {shaped!r}: it reads what heads hold before W_O, and a part of a "
-            "head is of what it writes."
+            f"{folder / CONFIG}: reshape_activations {shaped!r}: it reads what heads hold before W_O, and a part of "
+            "a head is of what it writes."
         )
     found = {"scaling": _SCALINGS[scaling]} if _SCALINGS[scaling] else {}
     if kind == "topk":

@@ -1,6 +1,6 @@
-"""Arrays in files, mapped into memory: shapes are known at once, and of the numbers those are read that are asked for.
+"""Arrays in files, mapped into memory: shapes are known at once, and only numbers that are asked for are read.
 
-Three containers: `.safetensors`, numpy's `.npz`, and what `torch.save` writes, read here without torch. Nothing is ever
+Three containers: `.safetensors`, numpy's `.npz`, and what `torch.save` writes, read here without torch. Nothing is
 unpickled but names of tensors, their shapes and their offsets: anything else in a file is refused by its name.
 """
 
@@ -135,7 +135,7 @@ class _Tensors(pickle.Unpickler):
         known: dict[tuple[str, str], Callable[..., Any]] = {
             ("collections", "OrderedDict"): OrderedDict,
             ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-            ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
+            ("torch._utils", "_rebuild_parameter"): _parameter,
         }
         if module_name == "torch" and global_name in _TORCH:
             return global_name
@@ -169,7 +169,13 @@ def _tensor(storage: StoredArray, offset: int, shape: tuple[int, ...], strides: 
     return evolve(storage, mapped=view)
 
 
+def _parameter(tensor: StoredArray, *_: Any) -> StoredArray:
+    return tensor
+
+
 def refuse_others(found: Mapping[str, Any], known: str, what: str) -> None:
     """Raises ClaimError for a name that is not among the `known` words."""
     if others := sorted(set(found) - set(known.split())):
-        raise ClaimError(f"{what}: {some(map(repr, others), 3)} is not understood here, and may change what it computes.")
+        raise ClaimError(
+            f"{what}: {some(map(repr, others), 3)} is not understood here, and may change what it computes."
+        )
