@@ -14,7 +14,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.part import DIRECTIONS, HostPart, array_digest
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
-from scrub.claims.dataset import Dataset
+from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
 from scrub.engine.needs import Need, add_written
 from scrub.model.weights import Transformer
@@ -32,16 +32,15 @@ def width_of(component: Component, graph: TransformerGraph) -> int:
 
 
 def written_store(
-    model: Transformer, data: Dataset, graph: TransformerGraph, places: list[tuple[Component, Slot]],
-    also: list[Slot], done: Callable[[int], None],
-) -> Store:  # fmt: skip
-    """Every row run once, and of each what components, each `in_full`, write at their slots."""
-    need = Need()
-    for component, slot in places:
-        add_written(need, graph, component, slot)
-    slots = sorted({*(slot for _, slot in places), *also})
+    model: Transformer, claim: Claim, component: Component, slot: Slot, done: Callable[[int], None]
+) -> Store:
+    """Every row of a claim's data run once, and of each what a component, `in_full`, writes at a slot."""
+    graph, need = claim.graph, Need()
+    assert isinstance(graph, TransformerGraph)
+    add_written(need, graph, component, slot)
+    slots = sorted({slot, claim.answer.at[0]})
     with torch.no_grad():
-        return row_store(model, data, need, located(data, slots, model.device), done)
+        return row_store(model, claim.data, need, located(claim.data, slots, model.device), done)
 
 
 def written(store: Store, component: Component, slot: Slot) -> Float[Tensor, "row d"]:

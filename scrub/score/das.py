@@ -62,7 +62,7 @@ class Projection:
 
 
 @frozen(eq=False)
-class Swaps:
+class SwapCalls:
     """Rows, each with a donor, and what the story answers then; `moves` where that is another answer than its own."""
 
     rows: Numbers
@@ -105,7 +105,7 @@ class SwapModel:
         return unembed(self.model, x[torch.arange(len(rows), device=index.device), at])
 
 
-def swaps(claim: Claim, variable: str, rows: Numbers, answers: ByTokens, training: Training) -> Swaps:
+def swaps(claim: Claim, variable: str, rows: Numbers, answers: ByTokens, training: Training) -> SwapCalls:
     """Donors for each row among the rows of its stratum; calls whose answer by the story cannot be said are left out.
 
     Raises ClaimError where there are none.
@@ -123,11 +123,11 @@ def swaps(claim: Claim, variable: str, rows: Numbers, answers: ByTokens, trainin
     moves = np.array([not equal(wanted[i], own[i]) for i in kept], dtype=bool)
     if not moves.any():
         raise ClaimError(f"das: wherever {variable!r} is set to what it is on another row, the story's answer stays.")
-    return Swaps(row[kept], donor[kept], tuple(wanted[i] for i in kept), moves)
+    return SwapCalls(row[kept], donor[kept], tuple(wanted[i] for i in kept), moves)
 
 
 def das(
-    swapped: SwapModel, answers: ByTokens, fitted: Swaps, training: Training, done: Callable[[int], None]
+    swapped: SwapModel, answers: ByTokens, fitted: SwapCalls, training: Training, done: Callable[[int], None]
 ) -> Float[np.ndarray, "k d"]:
     """Orthonormal rows `[rank, d]` of the subspace, trained on some swaps by the cross-entropy of their answers."""
     model, width = swapped.model, swapped.store.arrays[swapped.component.array].shape[-1]
@@ -162,7 +162,9 @@ def _start(width: int, training: Training, model: Transformer) -> torch.nn.Linea
     return orthogonal(made)  # pyright: ignore[reportReturnType]
 
 
-def moved(swapped: SwapModel, answers: ByTokens, asked: Swaps, basis: Float[np.ndarray, "k d"]) -> dict[str, float]:
+def moved(
+    swapped: SwapModel, answers: ByTokens, asked: SwapCalls, basis: Float[np.ndarray, "k d"]
+) -> dict[str, float]:
     """How often the model gives the story's answer where that moves, and how often another swap's (`chance`)."""
     rows = torch.from_numpy(basis).to(swapped.model.device, swapped.model.dtype)
     said: list[Any] = []

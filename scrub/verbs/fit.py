@@ -161,28 +161,35 @@ def probe(
 
 
 def das(
-    hypothesis: Hypothesis, variable: str, *, rank: int = 1, steps: int = 400, draws: int = 8, rate: float = 0.05,
+    hypothesis: Hypothesis, variable: str, *, rank: int = 1, steps: int = 400, draws: int = 8,
     **setting: Any,
 ) -> Basis:  # fmt: skip
     """A subspace trained so that swapping it moves the model's answer as setting the variable moves the story's.
 
-    `draws` donors a row, `steps` of Adam with step size `rate`. A quarter of the rows is held out: `found` tells how
+    `draws` donors a row, `steps` of Adam. A quarter of the rows is held out: `found` tells how
     often swaps among these move the answer, beside chance and the whole component. Raises ClaimError where the
     story's answers are no tokens, or never move.
     """
     from scrub.score.das import Training
 
     _ranked(rank)
-    countable(draws, steps, 0)
-    return _fitted("das", hypothesis, variable, setting, lambda found: _aligned(found, Training(
-        rank, draws, steps, rate=rate, seed=found.seed,
-    )))  # fmt: skip
+    countable(draws, None, 0)
+    if type(steps) is not int or steps < 1:
+        raise ClaimError(f"steps={steps!r}: how often the subspace is improved, a whole number from 1 on.")
+    return _fitted(
+        "das", hypothesis, variable, setting,
+        lambda found: _aligned(found, Training(rank, draws, steps, seed=found.seed)),
+    )  # fmt: skip
 
 
 def _aligned(found: Examples, training: Any) -> Any:
     from scrub.score.answers import ByTokens, Incomparable, answers_of
     from scrub.score.das import SwapModel, das, moved, swaps
 
+    if found.place.variable not in found.claim.values:
+        raise ClaimError(
+            f"das sets a variable of the story, or a column that has a site: {found.place.variable!r} is none."
+        )
     try:
         answers = answers_of(found.claim, found.source.tokenizer)
     except Incomparable as error:
@@ -246,9 +253,8 @@ def _examples(method: str, hypothesis: Hypothesis, variable: str, setting: dict[
     assert weights is not None
     from scrub.engine.written import written_store
 
-    at, title = [claim.answer.at[0]], f"{hypothesis.title}: rows"
-    with progress(title, len(claim.data)) as done:
-        store = written_store(weights, claim.data, claim.graph, [(place.component, place.slot)], at, done)
+    with progress(f"{hypothesis.title}: rows", len(claim.data)) as done:
+        store = written_store(weights, claim, place.component, place.slot, done)
     return Examples(claim, source, weights, place, used, store, seed)
 
 

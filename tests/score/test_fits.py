@@ -21,7 +21,7 @@ from scrub.model.layers import write
 from scrub.model.trace import trace
 from scrub.model.weights import Attn, Block, Norm, Transformer
 from scrub.score.answers import ByTokens, answers_of
-from scrub.score.das import SwapModel, Swaps, Training, das, moved, swaps
+from scrub.score.das import SwapCalls, SwapModel, Training, das, moved, swaps
 from scrub.score.patched import Patch, PatchedTransformer
 from scrub.score.probe import fit_probe, probe
 from scrub.score.spans import class_means, fourier, mean_difference, pca
@@ -75,7 +75,7 @@ def known_claim(model: Transformer, column: str) -> Claim:
 def swap_model(found: Claim, model: Transformer, site: Site) -> SwapModel:
     (component,), (slot,) = site.components, site.at
     full = in_full(component, width_of(component, found.graph))  # type: ignore[arg-type]
-    store = written_store(model, found.data, found.graph, [(full, slot)], [found.answer.at[0]], lambda _: None)  # type: ignore[arg-type]
+    store = written_store(model, found, full, slot, lambda _: None)
     return SwapModel(found, model, store, full, slot)
 
 
@@ -94,7 +94,7 @@ def test_das_finds_the_plane_that_the_model_uses() -> None:
     rows, donors = (side.reshape(-1) for side in np.meshgrid(words, words, indexing="ij"))
     kinds = np.array([found.values["value"][row] for row in range(len(found.data))])
     wanted = tuple(SPEAKING + int(kind) for kind in kinds[donors])
-    every = Swaps(rows, donors, wanted, kinds[rows] != kinds[donors])
+    every = SwapCalls(rows, donors, wanted, kinds[rows] != kinds[donors])
     training = Training(rank=2, steps=400, batch=len(rows))
     basis = das(swapped, answers, every, training, lambda _: None)
     np.testing.assert_allclose(basis @ basis.T, np.eye(2), atol=1e-9)
