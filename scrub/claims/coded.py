@@ -153,7 +153,8 @@ def _latents(dictionary: object, names: str) -> HostPart:
         raise ClaimError(f"{found.card.source}: not all numbers of {wrong[0]} are finite.")
     card = {"of": str(found.card.host or ""), "model": found.card.model, "reads": found.card.reads}
     settings = {**found.settings, **{name: word for name, word in card.items() if word}, "dictionary": found.digest}
-    return HostPart(LATENTS, array_digest(held), indices, tuple(sorted(settings.items())), arrays=held)
+    kept = tuple(sorted(settings.items()))
+    return HostPart(LATENTS, array_digest(held), indices, kept, arrays=held, seen=found.card.seen)
 
 
 def _numbered(names: object, count: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from scrub.report.svg import cut, text
 
 if TYPE_CHECKING:
     from scrub.claims.basis import Basis
+    from scrub.claims.dictionaries.learned import LearnedDictionary
 
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f")
 SIZE, EDGE, NAMED = 260, 20, 8  # of the picture, of its margin; values that the legend names
@@ -19,7 +20,8 @@ WORDS = {
     "accuracy": "right on held-out rows", "accuracy_of_rank": "right by these directions alone",
     "accuracy_of_whole": "right with the whole component swapped", "chance": "by chance", "held_out": "rows held out",
     "between": "of the variance lies between values", "distance": "between the two means", "swaps": "held-out swaps",
-    "shares": "shares of the variance",
+    "shares": "shares of the variance", "explained": "of the variance of held-out rows explained",
+    "dead": "latents that are never active",
 }  # fmt: skip
 
 
@@ -28,6 +30,12 @@ def basis_text(b: Basis) -> str:
     many = "direction" if b.rank == 1 else "directions"
     head = f"{b.rank} {many} of {b.component} @ {b.at} for {b.variable}, by {b.method} on {len(b.seen)} rows"
     return "\n".join([head, *(f"    {_number(value)} {WORDS.get(name, name)}" for name, value in b.found.items())])
+
+
+def dictionary_text(d: LearnedDictionary) -> str:
+    """What was trained, of what, on how many rows, and where it lies."""
+    head = f"{d.size} latents of {d.component} @ {d.at}, {d.topk} active, trained on {len(d.seen)} rows: {d.folder}"
+    return "\n".join([head, *(f"    {_number(value)} {WORDS.get(name, name)}" for name, value in d.found.items())])
 
 
 def _number(value: Any) -> str:

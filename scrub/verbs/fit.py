@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
 from scrub.claims.values import key
-from scrub.errors import ClaimError, did_you_mean
+from scrub.errors import ClaimError, did_you_mean, path_of
 from scrub.model.memory import Backend
 from scrub.model.resolve import sound
 from scrub.verbs.setup import countable, progress, references, weights_of
@@ -34,6 +35,7 @@ from scrub.verbs.setup_circuits import record_of
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
+    from scrub.claims.dictionaries.learned import LearnedDictionary
     from scrub.engine.cache import Store
     from scrub.model.source import Source
     from scrub.model.weights import Transformer
@@ -82,6 +84,14 @@ class Examples:
         names = sorted({key(value): value for value in self.values}.values(), key=repr)
         place = {key(value): number for number, value in enumerate(names)}
         return np.array([place[key(value)] for value in self.values])
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        return tuple(sorted({self.claim.data.rows[row].input_digest for row in self.used}))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        return {**record_of(self.source, self.weights, self.claim.data), "seed": self.seed}
 
     @property
     def held_out(self) -> Bool[np.ndarray, " row"]:
@@ -182,6 +192,38 @@ def das(
     )  # fmt: skip
 
 
+def dictionary(
+    hypothesis: Hypothesis, variable: str, folder: str | Path, *, latents: int, topk: int = 8, **setting: Any
+) -> LearnedDictionary:
+    """A small TopK dictionary of what is written where a variable is placed; `latents(folder, "3 17")` reads it.
+
+    It is written into a new `folder` in SAELens' layout. A quarter of the rows is held out, on which `found` tells
+    what share of the variance it explains. `setting` takes `steps` too, of Adam (default: 2000). Raises ClaimError
+    for a folder that is there, and for a component that files could not name, such as a head.
+    """
+    from scrub.claims.dictionaries.learned import LearnedDictionary, hook_of, write
+    from scrub.claims.dictionaries.saelens import SEEN
+    from scrub.score.sparse import Sparse, train_dictionary
+
+    target, steps = path_of(folder, "folder"), setting.pop("steps", 2000)
+    for name, count in (("latents", latents), ("topk", topk), ("steps", steps)):
+        if type(count) is not int or count < 1:
+            raise ClaimError(f"{name}={count!r}: a whole number from 1 on.")
+    if topk > latents or target.exists():
+        found = f"{target} is there already: name a new directory" if topk <= latents else f"topk={topk} of {latents}"
+        raise ClaimError(f"fit.dictionary: {found}.")
+    examples = _examples("dictionary", hypothesis, variable, setting)
+    hook = hook_of(examples.place.component.whole, examples.weights.shape.n_layers)
+    asked = Sparse(latents, topk, steps, examples.seed)
+    with progress(f"{hypothesis.title}: dictionary", steps) as done:
+        arrays, found = train_dictionary(examples.x, examples.held_out, asked, done)
+    write(target, arrays, topk, {"model_name": examples.source.name, "hook_name": hook, SEEN: list(examples.seen)})
+    place = examples.place
+    return LearnedDictionary(
+        target, str(place.component.whole), str(place.slot), latents, topk, examples.seen, found, examples.record
+    )
+
+
 def _aligned(found: Examples, training: Any) -> Any:
     from scrub.score.answers import ByTokens, Incomparable, answers_of
     from scrub.score.das import SwapModel, das, moved, swaps
@@ -221,13 +263,12 @@ def _ranked(rank: int | None) -> None:
 def _fitted(method: str, hypothesis: Hypothesis, variable: str, setting: dict[str, Any], fit: Fit) -> Basis:
     examples = _examples(method, hypothesis, variable, setting)
     array, found = fit(examples)
-    claim, place, x = examples.claim, examples.place, examples.x
+    place, x = examples.place, examples.x
     shown = (x - x.mean(0)) @ np.linalg.qr(array.T)[0][:, :2]
     points = [(float(p[0]), float(p[-1]), str(v)) for p, v in zip(shown[:SHOWN], examples.values, strict=False)]
-    seen = tuple(sorted({claim.data.rows[row].input_digest for row in examples.used}))
-    record = {**record_of(examples.source, examples.weights, claim.data), "seed": examples.seed}
     return Basis(
-        array, method, variable, str(place.component.whole), str(place.slot), seen, found, record, tuple(points)
+        array, method, variable, str(place.component.whole), str(place.slot), examples.seen, found, examples.record,
+        tuple(points),
     )  # fmt: skip
 
 

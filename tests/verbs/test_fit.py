@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from safetensors.numpy import save_file
 
 import scrub
-from scrub import Hypothesis, directions, embed, heads
+from scrub import Hypothesis, directions, embed, heads, latents
 from scrub.claims.basis import Basis
 from scrub.claims.collect import collect
 from scrub.cli import main
@@ -143,3 +143,19 @@ def test_the_command_writes_what_directions_read(tmp_path: Path) -> None:
     for more, said in ((["--period", "5"], "are of fourier"), (["--at", "END"], "belong together")):
         ran = CliRunner().invoke(main, [*asked, *more])
         assert (ran.exit_code, said in ran.output) == (2, True)
+
+
+def test_a_dictionary_is_trained_and_read_again(tmp_path: Path) -> None:
+    """Of one-hot letters; its latents bring the rows that were seen."""
+    made = scrub.fit.dictionary(compose(), "asked", tmp_path / "d", latents=24, topk=2, steps=150, site=embed("ASK"))
+    assert made.found["explained"] > 0.95
+    assert "24 latents of embed @ ASK, 2 active, trained on 150 rows" in str(made)
+    part = latents(made.folder, "0 3")
+    assert (part.setting("of"), part.setting("topk"), part.seen) == ("embed", "2", made.seen)
+    checked = scrub.check(compose().but(asked=embed("ASK").part(part)))
+    assert checked.claim is not None, str(checked)
+    assert checked.claim.seen.rows == 150
+    with pytest.raises(ClaimError, match="is there already: name a new directory"):
+        scrub.fit.dictionary(compose(), "asked", made.folder, latents=24, site=embed("ASK"))
+    with pytest.raises(ClaimError, match=r"of streams, MLPs, attention or embeddings, and not of 0\.1"):
+        scrub.fit.dictionary(compose(), "wanted", tmp_path / "e", latents=24, topk=2)

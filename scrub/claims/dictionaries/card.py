@@ -35,12 +35,16 @@ SHAPES = {
 
 @frozen
 class DictionaryCard:
-    """`host` is what it is a dictionary of, None where nothing says so; `reads` is set for transcoders alone."""
+    """`host` is what it is a dictionary of, None where nothing says so; `reads` is set for transcoders alone.
+
+    `seen` are the digests of the rows on which one was trained that `scrub.fit` made.
+    """
 
     source: str
     host: Component | None = None
     reads: str = ""
     model: str = ""
+    seen: tuple[str, ...] = ()
 
 
 def same(found: Held) -> Held:

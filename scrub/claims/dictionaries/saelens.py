@@ -24,6 +24,7 @@ from scrub.claims.dictionaries.stored import Arrays, StoredArray, arrays_of, ref
 from scrub.errors import ClaimError
 
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
+SEEN = "scrub_rows_seen"  # of a dictionary that `scrub.fit` trained
 _COMPUTES = """
 architecture d_in d_sae d_out apply_b_dec_to_input normalize_activations reshape_activations k activation_fn
 activation_fn_str activation_fn_kwargs finetuning_scaling_factor rescale_acts_by_decoder_norm
@@ -123,9 +124,16 @@ def _card(folder: Path, config: Config, transcodes: bool) -> DictionaryCard:
         raise ClaimError(f"{folder / CONFIG}: it has no hook_name, and so does not say what it is a dictionary of.")
     model = str(config.get("model_name") or "")
     if not transcodes:
-        return DictionaryCard(source, place_of_hook(hook, source), model=model)
+        return DictionaryCard(source, place_of_hook(hook, source), model=model, seen=_seen(config, folder))
     out = config.get("hook_name_out") or f"{hook.rpartition('.ln2')[0] or hook.rpartition('.mlp')[0]}.hook_mlp_out"
     return DictionaryCard(source, place_of_hook(str(out), source), input_of_hook(hook, source), model)
+
+
+def _seen(config: Config, folder: Path) -> tuple[str, ...]:
+    found: Any = config.get(SEEN, [])
+    if not isinstance(found, list) or not all(isinstance(digest, str) for digest in found):  # pyright: ignore[reportUnknownVariableType]
+        raise ClaimError(f"{folder / CONFIG}: {SEEN} are no digests of rows.")
+    return tuple(found)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _factor(folder: Path, config: Config, found: Arrays) -> dict[str, StoredArray]:
