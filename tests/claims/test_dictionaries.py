@@ -16,7 +16,7 @@ from torch import Tensor
 
 import scrub
 from scrub import Dictionary, latents, mlps, resid
-from scrub.anatomy.part import HostPart
+from scrub.anatomy.part import HostPart, disjoint
 from scrub.claims.dictionaries.stored import arrays_of
 from scrub.errors import ClaimError
 from scrub.model.latents import latent_code
@@ -348,3 +348,22 @@ def test_latents_travel_with_a_frozen_claim(tmp_path: Path) -> None:
     (there,), (here,) = (h.correspondence()["first"].components for h in (back, claimed))  # type: ignore[union-attr]
     assert there == here
     assert scrub.check(back).claim.digest == scrub.check(claimed).claim.digest  # type: ignore[union-attr]
+
+
+def test_gemma_scope_says_in_its_path_what_it_is_of(tmp_path: Path) -> None:
+    inner = gemma(np.savez)(tmp_path)
+    for place, host in (("res", "resid 6"), ("mlp", "mlp 5")):
+        there = tmp_path / f"gemma-scope-9b-it-{place}" / "layer_5" / "width_16k"
+        there.mkdir(parents=True)
+        (there / "params.npz").write_bytes((inner / "params.npz").read_bytes())
+        part = latents(there, "1")
+        assert (part.setting("of"), part.setting("model"), part.setting("reads")) == (host, "gemma-2-9b-it", "")
+    assert latents(inner, "1").setting("reads") == "normalized"
+
+
+def test_latents_of_one_dictionary_are_disjoint_where_they_are_others(tmp_path: Path) -> None:
+    folder = saelens(HOOK)(tmp_path)
+    one, other, both = (latents(folder, names) for names in ("1", "5", "1 5"))
+    assert disjoint(one, other)
+    assert not disjoint(one, both)
+    assert not disjoint(one, latents(Dictionary(A["enc"], A["dec"]), "5"))
