@@ -118,7 +118,12 @@ def test_the_rest_of_latents_is_that_of_the_directions_that_they_are() -> None:
 def test_text_page_and_data_tell_of_them(tmp_path: Path) -> None:
     result = judged(claim_of(part(TRUE)), out=tmp_path)
     text, page = str(result), write_page(tmp_path).read_text()
-    for words in ("Parts and their hosts", "tied mlp 1[true] @ END", "20 choices of parts", "the same sites, whole"):
+    for words in (
+        "Parts and their hosts",
+        "tied mlp 1[true] @ END",
+        "20 choices of parts",
+        "the same claim with whole hosts",
+    ):
         assert words in page
     for words in ("too, mlp 1[true] @ END: 1.00", "of these hosts recover", "with whole hosts recovers 1.00"):
         assert words in text
