@@ -174,10 +174,10 @@ class OnTransformer:
 class Pass:
     """One forward over a frame. A writer that the frame does not give (all, on a plain row) is computed.
 
-    `own` is the same frame with nothing in it.
+    `own` is the same frame with nothing in it; without one nothing is passed through: what the frame lacks is new.
     """
 
-    def __init__(self, world: OnTransformer, frame: Frame, given: Values, own: Context | None) -> None:
+    def __init__(self, world: OnTransformer, frame: Frame, given: Values, own: Context | None = None) -> None:
         self.world, self.frame, self.given, self.own = world, frame, given, own
         self.claim, self.reads = world.claim, Streams()
         self.writes: dict[Component, Tensor] = {}
@@ -237,7 +237,7 @@ class Pass:
     def passed_head(self, host: Component) -> Tensor:
         """What a passed-through head writes more; claimed parts of it, and of its channels, stay on r."""
         value = self.writes[host]
-        if not self.given or host not in self.claim.passed:
+        if self.own is None or not self.given or host not in self.claim.passed:
             return 0 * value
         fresh = self.world.output(host, *[self.reads] * 3, self.channels_on_r(host))
         for part in (p for p in parts_of(self.claim, host) if not p.traits.is_channel):
@@ -280,7 +280,7 @@ class Pass:
         if m.post_mlp is None:
             base = value + (put - total)
         change = 0 * base
-        if self.given and host in self.claim.passed:
+        if self.own is not None and self.given and host in self.claim.passed:
             fresh = self.world.summed(layer, self.reads["mlp", layer])
             more = fresh - total
             for part in units:

@@ -6,15 +6,16 @@ A code reads k numbers of what its host computes, and turns k numbers linearly i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from jaxtyping import Float
 
 from scrub.anatomy.tolerances import ORTHOGONAL, RANK
 
-DIRECTIONS, LATENTS = "directions", "latents"
+DIRECTIONS, LATENTS, REMAINDER = "directions", "latents", "remainder"
 Held = Mapping[str, np.ndarray]
 
 
@@ -22,11 +23,24 @@ def _nothing() -> Held:
     return {}
 
 
+_LATENT_AXES = {"encoder": 1, "decoder": 0, "bias": 0, "threshold": 0, "gate": 0, "gain": 0}
+
+
+class LatentSource(Protocol):
+    """A whole dictionary: how many latents it has, and parts of it."""
+
+    @property
+    def count(self) -> int: ...
+    def part(self, indices: tuple[int, ...]) -> HostPart: ...
+
+
 @frozen
 class HostPart:
     """A part of a host, by the word of its code: `directions` with a `basis`, or `latents` of a dictionary.
 
-    Of a dictionary it has the arrays of its own latents, and in `settings` what tells the dictionary from others.
+    Of a dictionary it has the arrays of its own latents, and in `settings` what tells the dictionary from others;
+    `source` has all latents, where the dictionary is at hand and the claim was not thawed. A `remainder` is all of its
+    host but the latents that it names: a dictionary's error, and its other latents.
 
     Parts are equal whose code, arrays (by the digest of their bytes), indices and settings are; the `name` that is
     printed, the `arrays` themselves, which may be read late, and the digests of the rows that were `seen` when they
@@ -40,10 +54,13 @@ class HostPart:
     name: str = field(default="", eq=False)
     arrays: Held = field(factory=_nothing, eq=False, repr=False)
     seen: tuple[str, ...] = field(default=(), eq=False, repr=False)
+    source: LatentSource | None = field(default=None, eq=False, repr=False)
 
     @property
     def size(self) -> int:
         """How many numbers it is, k."""
+        if self.code == REMAINDER:
+            return self.width
         return len(self.indices) or len(self.arrays["basis"])
 
     @property
@@ -62,7 +79,8 @@ class HostPart:
         return dict(self.settings).get(name, "")
 
     def __str__(self) -> str:
-        return " ".join(map(str, self.indices)) or self.name or self.digest[:8]
+        named = " ".join(map(str, self.indices)) or self.name or self.digest[:8]
+        return f"all but {named}" if self.code == REMAINDER else named
 
 
 def array_digest(arrays: Held) -> str:
@@ -73,6 +91,21 @@ def array_digest(arrays: Held) -> str:
         found.update(f"{name} {array.dtype.str} {array.shape}|".encode())
         found.update(array.tobytes())
     return found.hexdigest()
+
+
+def what_is_left_by(parts: Sequence[HostPart]) -> HostPart:
+    """The remainder of a host beside all latents of some disjoint parts of one dictionary."""
+    first, where = parts[0], [(i, number) for number, part in enumerate(parts) for i in part.indices]
+    order = [place for _, place in sorted((pair, place) for place, pair in enumerate(where))]
+    whole = ("encoder", "bias") if first.setting("topk") else ()
+    held = {
+        name: array if name in whole or name not in _LATENT_AXES else np.take(
+            np.concatenate([part.arrays[name] for part in parts], _LATENT_AXES[name]), order, _LATENT_AXES[name]
+        )
+        for name, array in first.arrays.items()
+    }  # fmt: skip
+    indices = tuple(sorted(i for i, _ in where))
+    return evolve(first, code=REMAINDER, digest=array_digest(held), indices=indices, arrays=held)
 
 
 def rank(basis: Float[np.ndarray, "k d"]) -> int:
@@ -86,11 +119,17 @@ def orthonormal(basis: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k d"]:
     return np.linalg.qr(basis.astype(np.float64).T)[0].T
 
 
+def _left(a: HostPart, b: HostPart) -> bool:
+    """Whether one of two parts of one dictionary is what the other leaves."""
+    rest, named = (a, b) if a.code == REMAINDER else (b, a)
+    return rest.code == REMAINDER and set(named.indices) <= set(rest.indices)
+
+
 def disjoint(a: HostPart, b: HostPart) -> bool:
     """Whether two parts of one host have nothing in common: other latents, or orthogonal subspaces."""
     if a.code != b.code:
-        return False
+        return a.settings == b.settings and _left(a, b)
     if a.indices or b.indices:
-        return a.settings == b.settings and not set(a.indices) & set(b.indices)
+        return a.code != REMAINDER and a.settings == b.settings and not set(a.indices) & set(b.indices)
     first, second = (orthonormal(part.arrays["basis"]) for part in (a, b))
     return first.shape[1] == second.shape[1] and float(np.abs(first @ second.T).max(initial=0)) < ORTHOGONAL

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from attrs import field, frozen
 
-from scrub.anatomy.part import DIRECTIONS, LATENTS, HostPart, array_digest, rank
+from scrub.anatomy.part import DIRECTIONS, HostPart, array_digest, rank
 from scrub.claims.basis import Basis, rows_seen
 from scrub.claims.dictionaries import read
 from scrub.claims.dictionaries.card import NORMALIZED, NORMED, STREAM, DictionaryCard, StoredDictionary
@@ -147,14 +147,7 @@ def _latents(dictionary: object, names: str) -> HostPart:
         found = dictionary.stored
     else:
         raise ClaimError(f"latents({dictionary!r:.60}, ...): give the path of a dictionary, or a scrub.Dictionary.")
-    indices = _numbered(names, found.count)
-    held = found.cut(list(indices))
-    if wrong := [name for name, array in held.items() if not np.isfinite(array).all()]:
-        raise ClaimError(f"{found.card.source}: not all numbers of {wrong[0]} are finite.")
-    card = {"of": str(found.card.host or ""), "model": found.card.model, "reads": found.card.reads}
-    settings = {**found.settings, **{name: word for name, word in card.items() if word}, "dictionary": found.digest}
-    kept = tuple(sorted(settings.items()))
-    return HostPart(LATENTS, array_digest(held), indices, kept, arrays=held, seen=found.card.seen)
+    return found.part(_numbered(names, found.count))
 
 
 def _numbered(names: object, count: int) -> tuple[int, ...]:

@@ -47,10 +47,18 @@ class TransformerRows:
         done: Callable[[int], None] = lambda _: None,
     ) -> TransformerRows:
         """Run the pool, keeping what some programs of the claim need. `done(n)` hears of rows that were run."""
+        return cls.run_each(model, [(claim, program) for program in programs], done)[0]
+
+    @classmethod
+    def run_each(
+        cls, model: Transformer, asked: Sequence[tuple[Claim, Program]], done: Callable[[int], None] = lambda _: None
+    ) -> list[TransformerRows]:
+        """The same of programs of claims that differ in the components of their sites alone: one run serves all."""
+        claim = asked[0][0]
         answer = claim.answer.at[0]
         of_rows, of_frames = Need(), Need()
-        for program in programs:
-            leaves, frames = needs(claim, program)
+        for one, program in asked:
+            leaves, frames = needs(one, program)
             of_rows.merge(leaves)
             of_frames.merge(frames)
         final = _final(model)
@@ -64,7 +72,7 @@ class TransformerRows:
         with torch.no_grad():
             store = row_store(model, claim.data, of_rows, positions, done)
             rest = pseudo_store(model, claim, of_frames, positions, done) if pseudo else store
-        return cls(claim, model, store, Frames(model, claim, rest, pseudo))
+        return [cls(one, model, store, Frames(model, one, rest, pseudo)) for one, _ in asked]
 
     def outputs(self, rows: Int[np.ndarray, " call"]) -> Float[Tensor, "call d"]:
         """The final stream of the model's own answer on rows."""

@@ -17,12 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.part import DIRECTIONS, orthonormal
+from scrub.anatomy.part import DIRECTIONS, REMAINDER, HostPart, orthonormal
 from scrub.anatomy.table import MLP_INPUT, before_angles
 from scrub.anatomy.tolerances import RANK
-from scrub.errors import ModelError
+from scrub.errors import ClaimError, ModelError
 from scrub.model.block import entering
-from scrub.model.latents import latent_code, transcoder_reads
+from scrub.model.latents import LatentCode, latent_code, transcoder_reads
 from scrub.model.layers import kv_head, write
 from scrub.model.weights import BlackBox, Block, Mlp, Transformer
 
@@ -76,6 +76,20 @@ class NeuronCode:
 
     def write(self, numbers: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*batch d"]:
         return numbers @ self.rows
+
+
+@frozen(eq=False)
+class RemainderCode:
+    """What latents leave of a vector: other latents, and the dictionary's error."""
+
+    rows: Float[Tensor, "d d"]
+    named: LatentCode
+
+    def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        return x - self.named.write(self.named.encode(x))
+
+    def write(self, numbers: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        return numbers
 
 
 @frozen(eq=False)
@@ -171,7 +185,26 @@ def _code(model: Transformer, component: Component) -> PartCode:
         return Whole(tensor(np.eye(model.shape.d_head)))
     if part.code == DIRECTIONS:
         return Subspace(tensor(orthonormal(part.arrays["basis"])))
-    return latent_code(part, tensor)
+    named = latent_code(part, tensor)
+    return RemainderCode(tensor(np.eye(part.width)), named) if part.code == REMAINDER else named
+
+
+LATENTS_AT_ONCE = 4096
+
+
+def latent_activity(part: HostPart, x: Float[Tensor, "n d"]) -> Float[Tensor, " latent"]:
+    """On which share of some vectors each latent of a part's dictionary is active.
+
+    Raises ClaimError for latents of a claim that was thawed: of the dictionary no others travel with it.
+    """
+    if part.source is None:
+        raise ClaimError("a frozen claim has its own latents alone: others of the dictionary cannot be drawn.")
+    found = list[Tensor]()
+    for start in range(0, part.source.count, LATENTS_AT_ONCE):
+        some = part.source.part(tuple(range(start, min(start + LATENTS_AT_ONCE, part.source.count))))
+        code = latent_code(some, lambda array: torch.from_numpy(np.array(array)).to(x.dtype))
+        found.append((code.encode(x) > 0).to(x.dtype).mean(0))
+    return torch.cat(found)
 
 
 def span(code: PartCode) -> Float[Tensor, "rank d"]:

@@ -12,7 +12,7 @@ from scrub.claims.titles import short_name
 from scrub.report.since import since_lines
 from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.score.bars import bar_words
-from scrub.score.control import APART, RANDOM, SHUFFLED, UNTRAINED
+from scrub.score.control import APART, RANDOM, RANDOM_PARTS, SHUFFLED, TIED, UNTRAINED, WHOLE
 
 if TYPE_CHECKING:
     from scrub.claims.check import Checked
@@ -68,6 +68,13 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
             yield "apart", f"with unclaimed inputs from different rows the claim recovers {control}"
         elif control.name == RANDOM:
             yield "elsewhere", f"the same claim on other heads of its layers recovers {control}"
+        elif control.name.startswith(TIED):
+            site = control.name.removeprefix(f"{TIED} ")
+            yield TIED, f"with the rest of the host on the donor's row too, {site}: {control}"
+        elif control.name == RANDOM_PARTS:
+            yield RANDOM_PARTS, f"other parts of the same size of these hosts recover {control}"
+        elif control.name == WHOLE:
+            yield WHOLE, f"the same claim with whole hosts recovers {control}"
         elif control.name == UNTRAINED:
             kept = "" if control.explained is None else f", explained {control.explained:z.2f}"
             yield "untrained", f"the same claim on models that learnt nothing recovers {control}{kept}"

@@ -17,6 +17,9 @@ APART_DRAWS = 4  # with unclaimed inputs from different rows
 DONORS = 5  # of interchange, for each row and variable
 CHOICES, MOVED_DRAWS = 5, 4  # of random sites
 MODELS, UNTRAINED_DRAWS = 3, 4  # that learnt nothing
+TIED_DRAWS = 20  # with the rest of hosts tied to parts, over all sites that hold parts
+PART_CHOICES = 20  # of random parts, one draw each
+WHOLE_DRAWS = 10  # with whole hosts
 QUICK_ROWS, QUICK_DRAWS = 64, 4  # on which it is looked for what breaks a claim, at most
 LEAST_DRAWS = 2  # of what a part earns
 LEAST = 16  # calls of a run: fewer tell nothing
@@ -54,6 +57,11 @@ def _is_below(swap: Swap, other: Swap, everything: Swaps) -> bool:
 def apart_calls(claim: Claim, rows: int, draws: int | None) -> int:
     """The calls of a claim whose unclaimed inputs come from different rows, where they can; exact, at most."""
     return rows * min(APART_DRAWS, draws or APART_DRAWS) if claim.separable else 0
+
+
+def tied_draws(sites: int, draws: int) -> int:
+    """The draws of each tied run: together about as many as a claim's own."""
+    return min(draws, max(LEAST_DRAWS, TIED_DRAWS // sites))
 
 
 @frozen

@@ -25,16 +25,20 @@ from scrub.score.cost import (
     LEAST_DRAWS,
     MODELS,
     MOVED_DRAWS,
+    PART_CHOICES,
     PERMUTATIONS,
     QUICK,
     SEARCH_DRAWS,
     SEARCH_ROWS,
     UNTRAINED_DRAWS,
+    WHOLE_DRAWS,
     Budget,
     apart_calls,
     effect_runs,
     few_draws,
+    tied_draws,
 )
+from scrub.score.replaced import sites_with_parts
 
 Passes = Iterator[Pass]
 
@@ -99,6 +103,7 @@ def _controlled(claim: Claim, planned: Plan) -> Passes:
     """What else a claim says, and its controls."""
     if planned.occurrences > 1:
         yield _costed(claim, "shuffled values", PERMUTATIONS * planned.rows, _each(planned))
+    yield from _part_controls(claim, planned)
     yield _costed(claim, "inputs apart", apart_calls(claim, planned.rows, planned.draws), _each(planned), "<=")
     yield _costed(claim, "the model's own answers", planned.rows, _answer(claim))
     expect = claim.hypothesis.expect
@@ -109,6 +114,15 @@ def _controlled(claim: Claim, planned: Plan) -> Passes:
         tried = 2 * (1 + _number_of_swaps(claim, planned))  # from all swaps and from none, one step each
         calls = tried * searched + planned.rows // 2 * planned.draws
         yield _costed(claim, "adversary", calls, _each(planned), ">=")
+
+
+def _part_controls(claim: Claim, planned: Plan) -> Passes:
+    """Tied, random parts, whole: the pool for what there is to draw from, and for each of the three."""
+    sites = len(sites_with_parts(claim))
+    if sites:
+        yield _costed(claim, "rows of parts' controls", planned.pool * (sites + 3))
+        calls = sites * tied_draws(sites, planned.draws) + PART_CHOICES + min(WHOLE_DRAWS, planned.draws)
+        yield _costed(claim, "tied, random parts, whole", calls * planned.rows, _each(planned))
 
 
 def _number_of_swaps(claim: Claim, planned: Plan) -> int:

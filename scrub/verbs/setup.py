@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from scrub.model.source import Source
 if TYPE_CHECKING:
     from jaxtyping import Int
 
+    from scrub.engine.unroll import Occurrence
     from scrub.model.weights import Transformer
     from scrub.score.sample import ClaimBench, Samples
     from scrub.storage.directory import Run
@@ -45,6 +46,11 @@ class OpenedModel:
     def bench(self, claim: Claim) -> ClaimBench:
         """A claim set up on the model."""
         return bench_of(claim, self.source, self.weights, self.run)
+
+    def alike(self, trees: Sequence[tuple[Claim, Occurrence]]) -> list[ClaimBench]:
+        """Claims that differ in the components of their sites alone, each with its tree; the pool is run once."""
+        found = _alike(trees, self.source, self.weights)
+        return found if self.run is None else [self.run.keep(bench) for bench in found]
 
     def untrained(self, claim: Claim, weights: Transformer) -> ClaimBench:
         """A claim set up on other weights of the same shape."""
@@ -107,6 +113,24 @@ def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Clai
     with progress(f"{claim.hypothesis.title}: rows", len(claim.data)) as done:
         ran = TransformerRows.run(claim, weights, [program, compile_tree(claim, *bare(tree))], done)
     return ClaimBench(claim, tree, program, ran, TransformerAnswers(claim, ran, source.tokenizer))
+
+
+def _alike(
+    trees: Sequence[tuple[Claim, Occurrence]], source: Source, weights: Transformer | None
+) -> list[ClaimBench]:
+    from scrub.engine.on_transformer import TransformerRows
+    from scrub.engine.plan import compile_tree
+    from scrub.score.measure import TransformerAnswers
+    from scrub.score.sample import ClaimBench
+
+    assert weights is not None
+    asked = [(claim, compile_tree(claim, tree)) for claim, tree in trees]
+    with progress(f"{trees[0][0].hypothesis.title}: rows", len(trees[0][0].data)) as done:
+        ran = TransformerRows.run_each(weights, asked, done)
+    return [
+        ClaimBench(claim, tree, program, rows, TransformerAnswers(claim, rows, source.tokenizer))
+        for (claim, tree), (_, program), rows in zip(trees, asked, ran, strict=True)
+    ]
 
 
 def model_record(

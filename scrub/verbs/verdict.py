@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def judged(bench: ClaimBench, samples: Samples, trial: Trial, opened: OpenedModel) -> Result:
     """Conclude, and ask in this order what else the claim says, what its controls are, and the adversary.
 
-    What else a claim says (its story's answers, what sites hold, interchange) may refute it; shuffled values and
-    inputs apart may make a supported claim inconclusive; the adversary may do either. A refuted claim stays so, with
-    the first reason that was found.
+    What else a claim says (its story's answers, what sites hold, interchange) may refute it, and so may its parts
+    with the rest of their hosts tied to them; shuffled values, random parts and inputs apart may make a supported
+    claim inconclusive; the adversary may do either. A refuted claim stays so, with the first reason that was found.
     """
     from scrub.score.adversary import challenge
     from scrub.score.apart import apart
@@ -34,6 +34,7 @@ def judged(bench: ClaimBench, samples: Samples, trial: Trial, opened: OpenedMode
     from scrub.score.holds import held_values
     from scrub.score.judge import conclude
     from scrub.score.noise import on_own_scale
+    from scrub.score.part_controls import part_controls
     from scrub.score.story import story_speaks
     from scrub.score.vacuous import vacuous
 
@@ -45,6 +46,9 @@ def judged(bench: ClaimBench, samples: Samples, trial: Trial, opened: OpenedMode
     result = _interchanged(bench, samples, result, opened)
     with progress(f"{title}: controls", PERMUTATIONS * len(samples.references)) as done:
         result = control(bench, samples, result, controls, done)
+    if controls != "none":
+        with progress(f"{title}: parts' controls", 0) as done:
+            result = part_controls(bench, samples, result, opened.alike, done)
     result = vacuous(bench.claim, result)
     if controls != "none" and result.verdict in ("supported", "inconclusive"):
         total = apart_calls(bench.claim, len(samples.references), result.draws)

@@ -13,6 +13,7 @@ import numpy as np
 from attrs import field, frozen
 
 from scrub.anatomy.names import Component
+from scrub.anatomy.part import LATENTS, HostPart, array_digest
 from scrub.claims.dictionaries.stored import StoredArray
 from scrub.errors import ClaimError
 
@@ -91,6 +92,18 @@ class StoredDictionary:
             found.update(f"{name} {array.shape}|".encode())
             found.update(array.read().tobytes() if len(array.shape) == 1 else array.read(0).tobytes())
         return found.hexdigest()
+
+    def part(self, indices: tuple[int, ...]) -> HostPart:
+        """Some of its latents, in order. Raises ClaimError for numbers that are not finite."""
+        held = self.cut(list(indices))
+        if wrong := [name for name, array in held.items() if not np.isfinite(array).all()]:
+            raise ClaimError(f"{self.card.source}: not all numbers of {wrong[0]} are finite.")
+        card = {"of": str(self.card.host or ""), "model": self.card.model, "reads": self.card.reads}
+        settings = {**self.settings, **{name: word for name, word in card.items() if word}, "dictionary": self.digest}
+        return HostPart(
+            LATENTS, array_digest(held), indices, tuple(sorted(settings.items())), arrays=held, seen=self.card.seen,
+            source=self,
+        )  # fmt: skip
 
     def cut(self, take: list[int]) -> Held:
         """The numbers of some latents; of the encoder and its bias, where `whole`, those of all."""

@@ -1,0 +1,151 @@
+"""Random parts of the size of claimed ones, of the same hosts: what saying nothing of a part looks like.
+
+Directions are drawn in the span that holds 99 % of the variance of what the host writes over the pool: most of the
+stream is never written to, so that random directions of all of it are a straw man. Latents and neurons are drawn
+among those that are about as often active.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+from attrs import evolve, frozen
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.anatomy.names import Component
+from scrub.anatomy.part import DIRECTIONS, HostPart
+from scrub.anatomy.positions import Slot
+from scrub.claims.holds import Where
+from scrub.claims.resolved import Claim
+from scrub.engine.hosts import host_vectors
+from scrub.errors import ClaimError
+from scrub.model.codes import latent_activity
+from scrub.model.weights import Transformer
+from scrub.score.replaced import Components, leaves_something, sites_with_parts, subspace, whole_of
+
+VARIANCE = 0.99  # of what a host writes, that the span has in which directions are drawn
+AS_OFTEN = 40  # of the others, those nearest in how often they are active, among which one is drawn
+
+
+@frozen(eq=False)
+class DrawnParts:
+    """What there is to draw from: a basis `[m, d]` for each host, or how often each neuron or latent is active."""
+
+    claim: Claim
+    spans: Mapping[Component, Float[np.ndarray, "m d"]]
+    active: Mapping[Component, Float[np.ndarray, " unit"]]
+
+    @classmethod
+    def of(cls, claim: Claim, model: Transformer) -> DrawnParts:
+        """Raises ClaimError where hosts write no more dimensions than are claimed of them."""
+        slots: dict[Component, set[Slot]] = {}
+        for placed in sites_with_parts(claim).values():
+            for c in filter(leaves_something, placed.site.components):
+                slots.setdefault(c, set()).update(placed.site.at)
+        first = {_source(c): c for c in sorted(slots, reverse=True)}  # one of each host and code
+        asked = {c: set[Slot]().union(*(slots[o] for o in slots if _source(o) == _source(c))) for c in first.values()}
+        vectors = host_vectors(claim, model, asked)
+        spans = {whole_of(c): _span(c, x, slots) for c, x in vectors.items() if _is_subspace(c)}
+        active = {c: _activity(c, x) for c, x in vectors.items() if not _is_subspace(c)}
+        return cls(claim, spans, {o: active[first[_source(o)]] for o in slots if not _is_subspace(o)})
+
+    def choice(self, seed: int, number: int) -> dict[Where, Components]:
+        """Every site with its parts exchanged for random ones, the same part for the same one."""
+        rng = np.random.default_rng([seed, number, 0x9A27])
+        sites = sites_with_parts(self.claim)
+        claimed = sorted({c for s in sites.values() for c in s.site.components if leaves_something(c)})
+        to: dict[Component, Component] = {}
+        for _, group in groupby(sorted(claimed, key=_source), key=_source):
+            some = list(group)
+            to |= self._subspaces(some, rng) if _is_subspace(some[0]) else self._units(some, rng)
+        return {
+            where: tuple(sorted({to.get(c, c) for c in placed.site.components})) for where, placed in sites.items()
+        }
+
+    def _subspaces(self, parts: Sequence[Component], rng: np.random.Generator) -> dict[Component, Component]:
+        """Orthogonal ones where the span has room for all of them, each by itself where it has not."""
+        span, sizes = self.spans[whole_of(parts[0])], [_size(c) for c in parts]
+        if sum(sizes) <= len(span):
+            bases = np.split(_directions(span, sum(sizes), rng), np.cumsum(sizes)[:-1])
+        else:
+            bases = [_directions(span, size, rng) for size in sizes]
+        return {c: evolve(c, part=subspace(b, "random")) for c, b in zip(parts, bases, strict=True)}
+
+    def _units(self, parts: Sequence[Component], rng: np.random.Generator) -> dict[Component, Component]:
+        """Other neurons, or latents, of which none is drawn twice."""
+        taken, found = {unit for c in parts for unit in _units_of(c)}, dict[Component, Component]()
+        for c in parts:
+            drawn: list[int] = []
+            for unit in _units_of(c):
+                drawn.append(_as_often(self.active[c], unit, taken, rng))
+                taken.add(drawn[-1])
+            found[c] = _with_units(c, drawn)
+        return found
+
+
+def _source(component: Component) -> str:
+    """Components with one source are drawn from the same: directions of a host, its neurons, latents of one code."""
+    part = component.part
+    of = "" if part is None or part.code == DIRECTIONS else f" {part.code} {part.setting('dictionary')}"
+    return f"{whole_of(component)}{of}{' neurons' if component.traits.scalar else ''}"
+
+
+def _is_subspace(component: Component) -> bool:
+    return component.part is not None and component.part.code == DIRECTIONS
+
+
+def _size(component: Component) -> int:
+    return 1 if component.part is None else component.part.size
+
+
+def _units_of(component: Component) -> list[int]:
+    return [component.unit or 0] if component.part is None else list(component.part.indices)
+
+
+def _with_units(component: Component, units: list[int]) -> Component:
+    if component.part is None:
+        return evolve(component, unit=units[0])
+    assert component.part.source is not None  # whose activity was asked
+    return evolve(component, part=component.part.source.part(tuple(sorted(units))))
+
+
+def _span(part: Component, x: Float[Tensor, "n d"], claimed: Mapping[Component, object]) -> Float[np.ndarray, "m d"]:
+    """The directions of most variance, as many as hold 99 % of it. Raises ClaimError where no choice is left."""
+    centred = (x - x.mean(0)).numpy()
+    values, found = np.linalg.eigh(centred.T @ centred)
+    share = np.cumsum(values[::-1]) / max(values.sum(), np.finfo(float).tiny)
+    rank = int((share < VARIANCE).sum()) + 1
+    largest = max(_size(c) for c in claimed if _is_subspace(c) and whole_of(c) == whole_of(part))
+    if rank <= largest:
+        raise ClaimError(
+            f"dimensions that hold {VARIANCE:.0%} of what {whole_of(part)} varies by: {rank}, claimed: {largest}; "
+            "there is no other part of this size to draw."
+        )
+    return found[:, ::-1].T[:rank]
+
+
+def _directions(span: Float[np.ndarray, "m d"], size: int, rng: np.random.Generator) -> Float[np.ndarray, "k d"]:
+    chosen = np.linalg.qr(rng.normal(size=(len(span), size)))[0].T
+    return chosen @ span
+
+
+def _activity(part: Component, x: Float[Tensor, "n width"]) -> Float[np.ndarray, " unit"]:
+    """On which share of the vectors each neuron, or each latent, is above 0."""
+    return ((x > 0).double().mean(0) if part.part is None else latent_activity(_of(part), x)).numpy()
+
+
+def _of(component: Component) -> HostPart:
+    assert component.part is not None
+    return component.part
+
+
+def _as_often(active: Float[np.ndarray, " unit"], unit: int, taken: set[int], rng: np.random.Generator) -> int:
+    """Another unit, about as often active. Raises ClaimError where all are claimed or drawn."""
+    free: Int[np.ndarray, " n"] = np.setdiff1d(np.arange(len(active)), sorted(taken))
+    if not len(free):
+        raise ClaimError(f"all {len(active)} neurons or latents are claimed or drawn: there are no others.")
+    near = free[np.argsort(np.abs(active[free] - active[unit]), kind="stable")[:AS_OFTEN]]
+    return int(rng.choice(near))
