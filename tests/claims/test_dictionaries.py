@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from attrs import evolve
 from safetensors.torch import save_file
 from torch import Tensor
 
 import scrub
 from scrub import Dictionary, latents, mlps, resid
-from scrub.anatomy.part import HostPart, disjoint
+from scrub.anatomy.part import HostPart, disjoint, what_is_left_by
 from scrub.claims.dictionaries.stored import arrays_of
 from scrub.errors import ClaimError
+from scrub.model.codes import latent_activity
 from scrub.model.latents import latent_code
 
 D, M = 6, 14
@@ -367,3 +369,20 @@ def test_latents_of_one_dictionary_are_disjoint_where_they_are_others(tmp_path: 
     assert disjoint(one, other)
     assert not disjoint(one, both)
     assert not disjoint(one, latents(Dictionary(A["enc"], A["dec"]), "5"))
+
+
+@pytest.mark.parametrize("topk", [None, 4])
+def test_what_several_parts_leave_is_what_their_latents_together_leave(topk: int | None) -> None:
+    made = Dictionary(A["enc"], A["dec"], bias=A["b"], centre=A["c"], topk=topk)
+    rest, together = what_is_left_by([latents(made, "5 9"), latents(made, "1")]), latents(made, "1 5 9")
+    assert (rest.indices, rest.digest, str(rest)) == (together.indices, together.digest, "all but 1 5 9")
+    assert disjoint(rest, latents(made, "5"))
+    assert not disjoint(rest, latents(made, "5 6"))
+
+
+def test_how_often_latents_are_active_is_asked_of_the_whole_dictionary(tmp_path: Path) -> None:
+    part = latents(saelens(HOOK)(tmp_path), "1")
+    x = X.reshape(-1, D).double()
+    np.testing.assert_allclose(latent_activity(part, x), (before(x.float()) > 0).double().mean(0))
+    with pytest.raises(ClaimError, match="a frozen claim has its own latents alone"):
+        latent_activity(evolve(part, source=None), x)
