@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from scrub.circuit.circuit import Circuit as Circuit
     from scrub.claims.thaw import thaw as thaw
     from scrub.model.resolve import check as check
+    from scrub.verbs import fit as fit
     from scrub.verbs.compare import compare as compare
     from scrub.verbs.cpr_cmd import cpr_cmd as cpr_cmd
     from scrub.verbs.criteria import criteria as criteria
@@ -86,16 +87,19 @@ _LATE = {
     "sweep": "scrub.verbs.sweep",
     "test": "scrub.verbs.test",
 }
+_MODULES = {"fit": "scrub.verbs.fit"}  # names that are modules: `scrub.fit.das(...)`
 _RESERVED = ("estimate",)  # this name exists and says that it is not built yet
 
 
 def __getattr__(name: str) -> object:
     if name in _LATE:
         return getattr(import_module(_LATE[name]), name)
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name in _RESERVED:
         return getattr(import_module("scrub.claims.sites"), name)
     raise AttributeError(f"module 'scrub' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATE})
+    return sorted({*globals(), *_LATE, *_MODULES})

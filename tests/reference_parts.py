@@ -35,9 +35,8 @@ def _code(component: Component) -> Code:
     if part.code == "directions":
         rows = torch.linalg.svd(arrays["basis"], full_matrices=False).Vh
         return Code(lambda x: x @ rows.T, lambda c: c @ rows, rows)
-    chosen = list(part.indices)
-    decoder, encoder, bias = arrays["decoder"][chosen], arrays["encoder"][:, chosen], arrays["bias"][chosen]
-    floor = arrays["threshold"][chosen] if "threshold" in arrays else torch.zeros(len(chosen), dtype=torch.float64)
+    decoder, encoder, bias = arrays["decoder"], arrays["encoder"], arrays["bias"]
+    floor = arrays["threshold"] if "threshold" in arrays else torch.zeros(len(bias), dtype=torch.float64)
 
     def encode(x: Tensor) -> Tensor:
         found = (x - arrays["centre"]) @ encoder + bias

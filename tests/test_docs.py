@@ -39,11 +39,17 @@ def test_the_worked_example_of_the_idea() -> None:
         assert number in text
 
 
-def test_parts_are_printed_as_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_parts_are_printed_as_the_page_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     text = (ROOT / "docs" / "parts.md").read_text()
-    (code,), (printed,) = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("python", "text"))
-    exec(code, {})
-    assert capsys.readouterr().out == printed
+    blocks, printed = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("python", "text"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "hypotheses")
+    names: dict[str, Any] = {}
+    for code, said in zip(blocks, printed, strict=True):
+        exec(code, names)
+        assert capsys.readouterr().out == said
 
 
 def test_the_example_of_sub_skills() -> None:

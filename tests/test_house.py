@@ -203,6 +203,7 @@ def test_no_kind_word_outside_the_table() -> None:
 REACHED = {  # what others call by its name
     "pytest_addoption": "pytest", "pytest_collect_file": "pytest", "runtest": "pytest", "reportinfo": "pytest",
     "convert": "click", "list_commands": "click", "get_command": "click", "_repr_html_": "notebooks",
+    "find_class": "pickle", "persistent_load": "pickle",
     "from_networkx": "users: a story that is a graph", "pruned": "users: a circuit without its dead ends",
 }  # fmt: skip
 
@@ -297,6 +298,7 @@ TOLERANCES = ROOT / "anatomy" / "tolerances.py"
 SMALL_NUMBERS = {  # files with numbers as small as a tolerance, and what they are
     "circuit/ranking.py": "shares of all parts, at which a curve is read",
     "model/checkpoints/settings.py": "what a norm adds to a variance, where a checkpoint does not say it",
+    "model/latents.py": "what a dictionary adds to a deviation: a part of it",
     "model/weights.py": "what a norm adds to a variance: a part of the model",
     "report/criteria.py": "numbers below it are written with an exponent",
     "report/page/words.py": "numbers below it are written with an exponent",

@@ -6,10 +6,11 @@ A code reads k numbers of what its host computes, and turns k numbers linearly i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from jaxtyping import Float
 
 from scrub.anatomy.tolerances import ORTHOGONAL, RANK
@@ -22,14 +23,28 @@ def _nothing() -> Held:
     return {}
 
 
+_LATENT_AXES = {"encoder": 1, "decoder": 0, "bias": 0, "threshold": 0, "gate": 0, "gain": 0}
+
+
+class LatentSource(Protocol):
+    """A whole dictionary: how many latents it has, and parts of it."""
+
+    @property
+    def count(self) -> int: ...
+    def part(self, indices: tuple[int, ...]) -> HostPart: ...
+
+
 @frozen
 class HostPart:
     """A part of a host, by the word of its code: `directions` with a `basis`, or `latents` of a dictionary.
 
-    A `remainder` is all of its host but the latents that it names: a dictionary's error, and its other latents.
+    Of a dictionary it has the arrays of its own latents, and in `settings` what tells the dictionary from others;
+    `source` has all latents, where the dictionary is at hand and the claim was not thawed. A `remainder` is all of
+    its host but the latents that it names: a dictionary's error, and its other latents.
 
     Parts are equal whose code, arrays (by the digest of their bytes), indices and settings are; the `name` that is
-    printed and the `arrays` themselves, which may be read late, take no part in that.
+    printed, the `arrays` themselves, which may be read late, and the digests of the rows that were `seen` when they
+    were found take no part in that.
     """
 
     code: str
@@ -38,6 +53,8 @@ class HostPart:
     settings: tuple[tuple[str, str], ...] = ()
     name: str = field(default="", eq=False)
     arrays: Held = field(factory=_nothing, eq=False, repr=False)
+    seen: tuple[str, ...] = field(default=(), eq=False, repr=False)
+    source: LatentSource | None = field(default=None, eq=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -54,7 +71,12 @@ class HostPart:
     @property
     def canonical(self) -> str:
         """A text that tells parts apart; no name."""
-        return " ".join([self.code, self.digest, *map(str, self.indices)])
+        settings = (f"{name}={value}" for name, value in self.settings)
+        return " ".join([self.code, self.digest, *map(str, self.indices), *settings])
+
+    def setting(self, name: str) -> str:
+        """What a setting is, an empty text where it is not set."""
+        return dict(self.settings).get(name, "")
 
     def __str__(self) -> str:
         named = " ".join(map(str, self.indices)) or self.name or self.digest[:8]
@@ -71,6 +93,21 @@ def array_digest(arrays: Held) -> str:
     return found.hexdigest()
 
 
+def what_is_left_by(parts: Sequence[HostPart]) -> HostPart:
+    """The remainder of a host beside all latents of some disjoint parts of one dictionary."""
+    first, where = parts[0], [(i, number) for number, part in enumerate(parts) for i in part.indices]
+    order = [place for _, place in sorted((pair, place) for place, pair in enumerate(where))]
+    whole = ("encoder", "bias") if first.setting("topk") else ()
+    held = {
+        name: array if name in whole or name not in _LATENT_AXES else np.take(
+            np.concatenate([part.arrays[name] for part in parts], _LATENT_AXES[name]), order, _LATENT_AXES[name]
+        )
+        for name, array in first.arrays.items()
+    }  # fmt: skip
+    indices = tuple(sorted(i for i, _ in where))
+    return evolve(first, code=REMAINDER, digest=array_digest(held), indices=indices, arrays=held)
+
+
 def rank(basis: Float[np.ndarray, "k d"]) -> int:
     """How many independent directions the rows span."""
     values = np.linalg.svd(basis.astype(np.float64), compute_uv=False)
@@ -83,7 +120,7 @@ def orthonormal(basis: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k d"]:
 
 
 def _left(a: HostPart, b: HostPart) -> bool:
-    """Whether one of two parts with the same arrays is what the other leaves."""
+    """Whether one of two parts of one dictionary is what the other leaves."""
     rest, named = (a, b) if a.code == REMAINDER else (b, a)
     return rest.code == REMAINDER and set(named.indices) <= set(rest.indices)
 
@@ -91,8 +128,8 @@ def _left(a: HostPart, b: HostPart) -> bool:
 def disjoint(a: HostPart, b: HostPart) -> bool:
     """Whether two parts of one host have nothing in common: other latents, or orthogonal subspaces."""
     if a.code != b.code:
-        return a.digest == b.digest and _left(a, b)
+        return a.settings == b.settings and _left(a, b)
     if a.indices or b.indices:
-        return a.code != REMAINDER and a.digest == b.digest and not set(a.indices) & set(b.indices)
+        return a.code != REMAINDER and a.settings == b.settings and not set(a.indices) & set(b.indices)
     first, second = (orthonormal(part.arrays["basis"]) for part in (a, b))
     return first.shape[1] == second.shape[1] and float(np.abs(first @ second.T).max(initial=0)) < ORTHOGONAL

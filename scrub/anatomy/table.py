@@ -42,6 +42,7 @@ def mlp_time(layer: int) -> int:
 
 
 MLP_SUM = "mlp_sum"  # what all neurons of an MLP write, before a norm of it
+MLP_INPUT = "mlp_input"  # the stream that an MLP reads
 
 
 def before_angles(channel: str) -> str:

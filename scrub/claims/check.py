@@ -12,12 +12,14 @@ from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL
 from scrub.claims.dataset import Dataset
+from scrub.claims.dictionaries.host import of_other_models
 from scrub.claims.geometry import check_geometry
 from scrub.claims.holds import HeldSite, Where, held
 from scrub.claims.hypothesis import Hypothesis, place_of
 from scrub.claims.inputs import check_noise, unvaried
 from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import AnyMetric, parse_metric, predicted
+from scrub.claims.part_rows import with_parts_seen
 from scrub.claims.placement import Placement, place, sites_of, structure
 from scrub.claims.problems import Problem, collecting, innermost, located
 from scrub.claims.resolved import Claim
@@ -47,6 +49,7 @@ class Subject:
     tokenizer: Tokenizer | None = None
     vocabulary: int | None = None
     context: int | None = None
+    name: str = ""
 
 
 @frozen
@@ -93,8 +96,10 @@ def name_of(hypothesis: Hypothesis) -> str:
 def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Checked:
     """Check a hypothesis against a model's graph and its data, collecting every problem.
 
-    Rows that a search saw are left out first: the claim, and row numbers in messages, know of the others alone.
+    Rows that a search saw, or that directions were found on, are left out first: the claim, and row numbers in
+    messages, know of the others alone.
     """
+    hypothesis = with_parts_seen(hypothesis)
     data, seen = leave_out(data, hypothesis.options)
     problems: list[Problem] = [*hypothesis.wrong, *_expectation(hypothesis), *_enough(data, seen)]
     try:
@@ -104,7 +109,8 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
     passed, wrong = _passed(hypothesis, subject.graph)
     problems += [*wrong, *_columns(hypothesis.story, subject.graph, data)]
     placement, wrong = _placement(hypothesis, subject.graph, passed, data)
-    problems += [*wrong, *check_noise(hypothesis.options, subject.graph, hypothesis.story, placement)]
+    problems += [*_strange(placement, subject.name), *wrong]
+    problems += check_noise(hypothesis.options, subject.graph, hypothesis.story, placement)
     setting = None
     if metric is not None and len(data):
         everywhere = placement is not None and any(
@@ -200,6 +206,15 @@ def _placement(
     if placement is not None and len(data):
         problems += [*check_geometry(placement, graph, passed, data), *_together(hypothesis, placement)]
     return placement, problems
+
+
+def _strange(placement: Placement | None, model: str) -> Iterator[Problem]:
+    """Latents of dictionaries of another model."""
+    for placed in placement.placed.values() if placement else ():
+        for site in placed.sites:
+            for found in of_other_models(site.site.components, model):
+                fix = "Take a dictionary of this model, or claim it of the other."
+                yield Problem(found, fix, variable=placed.name).at(site.site)
 
 
 def _correspondence(hypothesis: Hypothesis) -> tuple[dict[str, Place] | None, list[Problem]]:

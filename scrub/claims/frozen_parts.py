@@ -57,8 +57,9 @@ class FrozenParts:
                 raise ValueError(f"{found!r:.80} is no part as it is written")
         if not _NEEDED[code] <= arrays.keys():
             raise ValueError(f"the arrays of {code} {digest} do not lie beside the claim")
-        count = len(arrays["decoder"]) if code == LATENTS else 0
-        if wrong := [i for i in indices if type(i) is not int or not 0 <= i < count]:
-            raise ValueError(f"{wrong[0]!r} is none of {count} latents")
+        if wrong := [i for i in indices if type(i) is not int or i < 0]:
+            raise ValueError(f"{wrong[0]!r} is no number of a latent")
+        if code == LATENTS and not 0 < len(indices) == len(arrays["decoder"]):
+            raise ValueError(f"{len(indices)} latents are named, and {len(arrays['decoder'])} have arrays")
         kept = tuple(sorted((str(key), str(value)) for key, value in settings.items()))
         return HostPart(code, digest, tuple(indices), kept, name, arrays)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import product
 from typing import Any, NoReturn, TypeVar
 
 from attrs import evolve, field, frozen
@@ -22,6 +23,7 @@ from scrub.anatomy.names import (
 )
 from scrub.anatomy.part import HostPart
 from scrub.anatomy.positions import Slot, parse_slots, print_slots
+from scrub.claims.dictionaries.host import of_host
 from scrub.claims.problems import Problem, collect, problem_at, written_at
 from scrub.errors import ClaimError
 
@@ -89,6 +91,8 @@ class Site:
             raise ClaimError(f".part({found}): give directions(U), or latents(dictionary, '1250 77').")
         if without := [c for c in self.components if not c.has_parts]:
             raise ClaimError(f"{without[0]} has no parts: take them of heads, attention, MLPs, streams or queries.")
+        for component, part in product(self.components, parts):
+            of_host(component, part)
         if any(not part.code for part in parts):  # told where it was written
             return evolve(self, components=())
         return evolve(self, components=tuple(sorted(evolve(c, part=p) for c in self.components for p in parts)))

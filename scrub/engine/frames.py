@@ -21,6 +21,7 @@ from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
 from scrub.engine.needs import Kind, parts_held, passed_mlps
 from scrub.engine.plan import Stream
+from scrub.errors import ModelError
 from scrub.model.block import entering, mlp_entering, mlp_normed, mlp_writes
 from scrub.model.codes import PartCodes, known_mlp, span
 from scrub.model.layers import mlp, some_neurons, write
@@ -129,8 +130,9 @@ class Frames:
         return (MLP_SUM if self.sums(layer) else "mlp_out"), layer
 
     def neurons_free(self, layer: int, more: Tensor, x: Tensor, at: FrameAt) -> Tensor:
-        """The change that a passed-through MLP makes, its claimed neurons staying on r."""
+        """The change that a passed-through MLP makes, its claimed neurons and transcoder latents staying on r."""
         block, host = self.model.blocks[layer], Component.for_mlp(layer)
+        more = self._latents_free(layer, more, x, at)
         held = [part for part in parts_held(self.claim, host) if part.traits.scalar]
         masks = [at.held(part) for part in held]
         there = [(part, mask) for part, mask in zip(held, masks, strict=True) if mask is not None]
@@ -142,6 +144,20 @@ class Frames:
         old = torch.cat([at.frame(part.array) for part, _ in there], -1)
         kept = torch.stack([mask for _, mask in there], -1).to(new.dtype)
         return more - ((new - old) * kept) @ m.W_out[units]
+
+    def _latents_free(self, layer: int, more: Tensor, x: Tensor, at: FrameAt) -> Tensor:
+        coded = [self.codes.of(p) for p in parts_held(self.claim, Component.for_mlp(layer)) if p.part is not None]
+        for part in (part for part in coded if part.of_input):
+            if (mask := at.held_alone(part.component)) is None:
+                continue
+            if self.sums(layer):
+                raise ModelError(
+                    f"{part.component} beside neurons of mlp {layer}, whose sum is normed: what of the MLP would "
+                    "pass is written before that norm and behind it. Claim one of the two."
+                )
+            moved = part.code.write(part.of_host(x) - at.frame(part.component.array))
+            more = more - moved * mask[..., None]
+        return more
 
     def entering(self, time: int, landed: Arrivals, passed: Tensor | None, at: FrameAt) -> Tensor | None:
         """How much a stream gains by what is written at a moment beyond the frame's; None for nothing.
@@ -189,7 +205,8 @@ class Frames:
     def _kept_out(self, time: int, full: Tensor, base: Tensor | None, at: FrameAt) -> Tensor:
         """What passes, `full - base`, without what claimed parts of the layer and of later streams would take."""
         for part in () if base is None else parts_held(self.claim, _of_layer(time)):
-            mask = None if part.traits.scalar else at.held_alone(part)
+            inner = part.traits.scalar or self.codes.of(part).of_input  # known by what the MLP reads
+            mask = None if inner else at.held_alone(part)
             if mask is not None and base is not None:
                 code = self.codes.of(part).code
                 old = code.encode(base)

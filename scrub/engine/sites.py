@@ -156,8 +156,10 @@ class SiteCall:
             if x is None:
                 found.append(self._unseen(self._array(component, time), slot, self._rows(i)))
                 continue
-            made = mlp_writes(self.frames.model.blocks[component.layer or 0], x) if is_mlp else x
-            found.append(self.frames.codes.of(component).of_host(made) if component.is_part else made)
+            coded = self.frames.codes.of(component) if component.is_part else None
+            if is_mlp and not (coded and coded.of_input):
+                x = mlp_writes(self.frames.model.blocks[component.layer or 0], x)
+            found.append(coded.of_host(x) if coded else x)
         return found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
 
     def _array(self, component: Component, time: int) -> Kind:

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.part import DIRECTIONS, REMAINDER, HostPart, orthonormal
-from scrub.anatomy.table import before_angles
+from scrub.anatomy.table import MLP_INPUT, before_angles
 from scrub.anatomy.tolerances import RANK
-from scrub.errors import ModelError
+from scrub.errors import ClaimError, ModelError
 from scrub.model.block import entering
+from scrub.model.latents import LatentCode, latent_code, transcoder_reads
 from scrub.model.layers import kv_head, write
 from scrub.model.weights import BlackBox, Block, Mlp, Transformer
 
@@ -78,30 +79,6 @@ class NeuronCode:
 
 
 @frozen(eq=False)
-class LatentCode:
-    """Some latents of a dictionary: `act((x - centre) W_enc + b_enc)`, zero up to the threshold where one is given.
-
-    Only the columns of these latents are held.
-    """
-
-    rows: Float[Tensor, "k d"]
-    encoder: Float[Tensor, "d k"]
-    bias: Float[Tensor, " k"] | None = None
-    centre: Float[Tensor, " d"] | None = None
-    threshold: Float[Tensor, " k"] | None = None
-
-    def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch k"]:
-        found = (x if self.centre is None else x - self.centre) @ self.encoder
-        found = found if self.bias is None else found + self.bias
-        if self.threshold is None:
-            return found.relu()
-        return torch.where(found > self.threshold, found, torch.zeros_like(found)).relu()
-
-    def write(self, numbers: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch d"]:
-        return numbers @ self.rows
-
-
-@frozen(eq=False)
 class RemainderCode:
     """What latents leave of a vector: other latents, and the dictionary's error."""
 
@@ -119,7 +96,8 @@ class RemainderCode:
 class CodedPart:
     """A part of a model: the array of a pass that it is taken from, what of that is its host's, and its code.
 
-    `host` cuts the array to the host, `reads` turns what the host holds (a head's z) into what the code encodes.
+    `host` cuts the array to the host, `reads` turns what the host holds (a head's z) into what the code encodes. A
+    transcoder is `of_input`: its host is what the MLP reads, not what it writes.
     """
 
     component: Component
@@ -127,6 +105,7 @@ class CodedPart:
     code: PartCode
     host: Callable[[Tensor], Tensor]
     reads: Callable[[Tensor], Tensor]
+    of_input: bool = False
 
     def of_array(self, array: Tensor) -> Float[Tensor, "*batch k"]:
         return self.of_host(self.host(array))
@@ -148,6 +127,12 @@ class PartCodes:
         if component not in self._known:
             self._known[component] = _taken(self.model, component)
         return self._known[component]
+
+    def using(self, component: Component, code: PartCode) -> PartCodes:
+        """The same with another code for a part."""
+        found = PartCodes(self.model)
+        found._known[component] = evolve(self.of(component), code=code)
+        return found
 
 
 def _same(x: Tensor) -> Tensor:
@@ -175,6 +160,8 @@ def _taken(model: Transformer, component: Component) -> CodedPart:
     if traits.attends:
         assert block is not None
         return CodedPart(component, ("attn_out", layer), code, _same, partial(entering, block))
+    if (reads := component.part.setting("reads") if component.part else "") and block is not None:
+        return CodedPart(component, (MLP_INPUT, layer), code, _same, partial(transcoder_reads, block, reads), True)
     return CodedPart(component, (traits.array, layer), code, _same, _same)
 
 
@@ -198,29 +185,24 @@ def _code(model: Transformer, component: Component) -> PartCode:
         return Whole(tensor(np.eye(model.shape.d_head)))
     if part.code == DIRECTIONS:
         return Subspace(tensor(orthonormal(part.arrays["basis"])))
-    named = _latents(part, tensor)
+    named = latent_code(part, tensor)
     return RemainderCode(tensor(np.eye(part.width)), named) if part.code == REMAINDER else named
-
-
-def _latents(part: HostPart, tensor: Callable[[np.ndarray], Tensor]) -> LatentCode:
-    take, arrays = list(part.indices), part.arrays
-    of_latents = {n: tensor(arrays[n][take]) if n in arrays else None for n in ("bias", "threshold")}
-    centre = tensor(arrays["centre"]) if "centre" in arrays else None
-    return LatentCode(
-        tensor(arrays["decoder"][take]), tensor(arrays["encoder"][:, take]), of_latents["bias"], centre,
-        of_latents["threshold"],
-    )  # fmt: skip
 
 
 LATENTS_AT_ONCE = 4096
 
 
 def latent_activity(part: HostPart, x: Float[Tensor, "n d"]) -> Float[Tensor, " latent"]:
-    """On which share of some vectors each latent of a part's dictionary is active."""
-    every, found = range(len(part.arrays["decoder"])), list[Tensor]()
-    for start in range(0, len(every), LATENTS_AT_ONCE):
-        some = evolve(part, indices=tuple(every[start : start + LATENTS_AT_ONCE]))
-        code = _latents(some, lambda array: torch.from_numpy(np.array(array)).to(x.dtype))
+    """On which share of some vectors each latent of a part's dictionary is active.
+
+    Raises ClaimError for latents of a claim that was thawed: of the dictionary no others travel with it.
+    """
+    if part.source is None:
+        raise ClaimError("a frozen claim has its own latents alone: others of the dictionary cannot be drawn.")
+    found = list[Tensor]()
+    for start in range(0, part.source.count, LATENTS_AT_ONCE):
+        some = part.source.part(tuple(range(start, min(start + LATENTS_AT_ONCE, part.source.count))))
+        code = latent_code(some, lambda array: torch.from_numpy(np.array(array)).to(x.dtype))
         found.append((code.encode(x) > 0).to(x.dtype).mean(0))
     return torch.cat(found)
 

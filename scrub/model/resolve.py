@@ -51,7 +51,7 @@ def _is_hypothesis(given: object) -> None:
 def subject_of(source: Source) -> Subject:
     if isinstance(source.graph, TransformerGraph):
         shape = source.graph.shape
-        return Subject(source.graph, source.tokenizer, shape.d_vocab, shape.n_ctx)
+        return Subject(source.graph, source.tokenizer, shape.d_vocab, shape.n_ctx, source.name)
     return Subject(source.graph)
 
 

@@ -26,6 +26,10 @@ class Faces:
 
 
 FACES = {
+    "scrub.claims.basis.Basis": Faces(text="basis.basis_text", html="basis.basis_html"),
+    "scrub.claims.dictionaries.learned.LearnedDictionary": Faces(
+        text="basis.dictionary_text", html="notebook.words_html"
+    ),
     "scrub.claims.check.Checked": Faces(html="notebook.checked_html", frame="frames.problems_frame"),
     "scrub.claims.hypothesis.Hypothesis": Faces(html="notebook.hypothesis_html"),
     "scrub.claims.problems.Problem": Faces(html="notebook.problem_html"),

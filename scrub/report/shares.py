@@ -9,6 +9,7 @@ from typing import Any
 from scrub.report.svg import text
 
 WIDE, HIGH, LEFT, RIGHT = 310, 24, 130, 30  # pixels: narrow enough for a phone
+LETTERS = 20  # of a name, which stands left of its mark
 INK = {"supported": "#1a7f37", "refuted": "#cf222e", "inconclusive": "#9a6700", "undefined": "#57606a"}
 CONTROL = "#6e7781"
 
@@ -45,7 +46,8 @@ def shares_svg(result: Mapping[str, Any]) -> str:
 
 
 def _mark(name: str, mark: Mapping[str, Any], ink: str, y: int, x: Any) -> list[str]:
-    drawn = [text(LEFT - 10, y + 4, name, "end")]
+    short = name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
+    drawn = [text(LEFT - 10, y + 4, short, "end")]
     if mark["low"] is not None and mark["high"] is not None:
         drawn.append(_line((x(mark["low"]), y), (x(mark["high"]), y), ink, ' stroke-width="5"'))
     if mark["value"] is None:

@@ -196,7 +196,7 @@ def _exchange(asked: _Interventions, title: str, variables: list[str], done: Cal
     rows, drawn = calls.reference[there], {name: donor[there] for name, donor in drawn.items()}
     if not len(rows):
         return Exchange(title, NOBODY, NOBODY, NOBODY, 0.0, NOBODY, "no donor differs from any row in it.")
-    story, design = _Story(claim), design_of(claim, np.unique(calls.reference), drawn=True)
+    story, design = SetStory(claim), design_of(claim, np.unique(calls.reference), drawn=True)
     wanted = story.answers(rows, drawn)
     turned = np.random.default_rng([seed, len(rows), 0x1C]).permutation(len(rows))
     other = story.answers(rows, {name: donor[turned] for name, donor in drawn.items()})
@@ -240,7 +240,7 @@ def _share(rows: Numbers, hit: Flags, chance: Flags | None, among: Flags, judged
     return Share(share, None if chance is None else float(chance[among].mean()), len(columns))
 
 
-class _Story:
+class SetStory:
     """The story run with variables set to what they are on other rows; equal settings run once."""
 
     def __init__(self, claim: Claim) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.table import MLP_INPUT
 from scrub.claims.sites import Site
 from scrub.engine.cache import Store
 from scrub.errors import ModelError
@@ -106,8 +107,13 @@ class PartPatches:
 
 
 def _lands(component: Component, array: Kind) -> Kind:
-    """The array into which a part is put: of a head, what all heads write; of keys, those that a head reads."""
+    """The array into which a part is put: of a head, what all heads write; of keys, those that a head reads.
+
+    Of a transcoder, what the MLP writes.
+    """
     traits, layer = component.traits, array[1]
+    if array[0] == MLP_INPUT:
+        return traits.array, layer
     if traits.is_channel and component.kind != "q":
         return f"{component.kind}_read", layer
     return ("attn_out", layer) if traits.attends else array

@@ -89,7 +89,7 @@ class DrawnParts:
 def _source(component: Component) -> str:
     """Components with one source are drawn from the same: directions of a host, its neurons, latents of one code."""
     part = component.part
-    of = "" if part is None or part.code == DIRECTIONS else f" {part.code} {part.digest}"
+    of = "" if part is None or part.code == DIRECTIONS else f" {part.code} {part.setting('dictionary')}"
     return f"{whole_of(component)}{of}{' neurons' if component.traits.scalar else ''}"
 
 
@@ -108,7 +108,8 @@ def _units_of(component: Component) -> list[int]:
 def _with_units(component: Component, units: list[int]) -> Component:
     if component.part is None:
         return evolve(component, unit=units[0])
-    return evolve(component, part=evolve(component.part, indices=tuple(sorted(units))))
+    assert component.part.source is not None  # whose activity was asked
+    return evolve(component, part=component.part.source.part(tuple(sorted(units))))
 
 
 def _span(part: Component, x: Float[Tensor, "n d"], claimed: Mapping[Component, object]) -> Float[np.ndarray, "m d"]:

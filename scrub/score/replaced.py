@@ -11,7 +11,7 @@ import numpy as np
 from attrs import evolve
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.part import DIRECTIONS, LATENTS, REMAINDER, HostPart, array_digest, orthonormal
+from scrub.anatomy.part import DIRECTIONS, LATENTS, HostPart, array_digest, orthonormal, what_is_left_by
 from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.geometry import check_geometry
@@ -92,9 +92,10 @@ def _without(claim: Claim, whole: Component, others: list[Component]) -> list[Co
     codes = {part.code for part in parts}
     if codes == {DIRECTIONS}:
         return [evolve(whole, part=_complement([part.arrays["basis"] for part in parts]))]
-    if codes == {LATENTS} and len({part.digest for part in parts}) == 1:
-        indices = tuple(sorted({i for part in parts for i in part.indices}))
-        return [evolve(whole, part=evolve(parts[0], code=REMAINDER, indices=indices))]
+    if codes == {LATENTS} and len({part.settings for part in parts}) == 1:
+        if parts[0].setting("reads"):
+            raise ClaimError(f"what a transcoder leaves of {whole} is not known by what {whole} writes alone.")
+        return [evolve(whole, part=what_is_left_by(parts))]
     raise ClaimError(f"parts of several kinds are claimed of {whole}: {', '.join(map(str, others))}.")
 
 

@@ -82,7 +82,7 @@ def test_directions_are_read_from_a_file(tmp_path: Path) -> None:
         (lambda: directions("nowhere.safetensors"), r"nowhere\.safetensors'\): the file cannot be read"),
         (lambda: directions(np.zeros((2, 2, 2))), r"has the shape \[2, 2, 2\], and k directions are \[k, d\]"),
         (lambda: latents(DICTIONARY, "1 9"), r"latent 9 does not exist: they are 0 to 8"),
-        (lambda: latents("DIR", "1"), r"give a scrub\.Dictionary of arrays"),
+        (lambda: latents("DIR", "1"), r"there is no such file or directory"),
         (lambda: Dictionary(np.eye(3), np.eye(4)), r"decoder has the shape \[4, 4\], and is \[m d\]"),
         (lambda: neurons("5", at=0), r"'5' is no neuron\. Neurons are written 5\.1003"),
         (lambda: neurons("5.1", at=0).part(directions(U)), r"mlp 5\.1 has no parts"),

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import scrub
+from reference import scrubbed
 from score.part_claims import APART, DORMANT, READ, D, axis, claim_of, dormant, part, two, units
 from scrub import Dictionary, Hypothesis, directions, latents
 from scrub.anatomy.names import Component
 from scrub.claims.holds import Where
+from scrub.claims.resolved import Claim
+from scrub.engine.draw import Calls, Draws
+from scrub.engine.number import Numbering
+from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
+from scrub.engine.plan import compile_tree
+from scrub.engine.unroll import unroll
+from scrub.model.layers import unembed
 from scrub.model.resolve import sound
 from scrub.score.random_parts import DrawnParts
-from scrub.score.replaced import sites_with_parts, tied
+from scrub.score.replaced import replaced, retold, sites_with_parts, tied, wholes
 from scrub.verbs.report import write_page
+from strategies import checked, random_transformer_claim
 
 TRUE, ILLUSION = directions(axis(READ), name="true"), directions(axis(APART, DORMANT), name="illusion")
 
@@ -115,10 +126,43 @@ def test_the_rest_of_latents_is_that_of_the_directions_that_they_are() -> None:
     assert str(rest) == "mlp 1[all but 1]"
 
 
+def _changes(claim: Claim) -> list[dict[Where, tuple[Component, ...]]]:
+    return [wholes(claim), *(tied(claim, where) for where in sites_with_parts(claim))]
+
+
+@pytest.mark.parametrize("case", range(8))
+def test_a_claim_with_other_components_keeps_its_draws_and_means_what_it_says(case: int) -> None:
+    """Random claims with parts: tied and whole they equal the slow recursion, and share all donors of the claim."""
+    rng = random.Random(f"controls of parts {case}")
+    hypothesis, model, data = random_transformer_claim(rng, parts=True)
+    claim = checked(hypothesis, model, data)
+    assert claim is not None
+    first, tree = np.flatnonzero(claim.scored)[:2], unroll(claim)
+    calls = Calls(first, np.arange(len(first)))
+    own = Draws(claim, case).tree(tree, calls)
+    for change in _changes(claim):
+        other = replaced(claim, change)
+        told = Draws(other, case).tree(retold(tree, claim, other), calls)
+        assert told.keys() == own.keys()
+        assert all((told[path].own == own[path].own).all() for path in own)
+        program = compile_tree(other, unroll(other))
+        (rows,) = TransformerRows.run_each(model, [(other, program)])
+        numbered = Numbering(other, program).number(Draws(other, case).trees(program.roots, calls))
+        got = unembed(model, TransformerEvaluator(rows, program).answers(numbered))
+        pairs = zip(calls.reference.tolist(), calls.draw.tolist(), strict=True)
+        wanted = torch.stack([scrubbed(other, model, case, *pair) for pair in pairs])
+        torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-10)
+
+
 def test_text_page_and_data_tell_of_them(tmp_path: Path) -> None:
     result = judged(claim_of(part(TRUE)), out=tmp_path)
     text, page = str(result), write_page(tmp_path).read_text()
-    for words in ("Parts and their hosts", "tied mlp 1[true] @ END", "20 choices of parts", "the same sites, whole"):
+    for words in (
+        "Parts and their hosts",
+        "tied mlp 1[true] @ END",
+        "20 choices of parts",
+        "the same claim with whole hosts",
+    ):
         assert words in page
     for words in ("too, mlp 1[true] @ END: 1.00", "of these hosts recover", "with whole hosts recovers 1.00"):
         assert words in text

@@ -1,0 +1,179 @@
+"""Distributed alignment search (Geiger et al. 2024, arXiv 2303.02536): a subspace trained by interchange.
+
+The model runs on a row with the part of a component that lies in the subspace taken from a donor, all downstream
+recomputed, and should answer what the story answers with the variable set to what it is on the donor. The subspace is
+linear, and orthonormal by its parametrisation; nothing else is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import frozen
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.parametrizations import orthogonal
+
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
+from scrub.claims.resolved import Claim
+from scrub.claims.values import equal, key
+from scrub.engine.cache import Store, tensors
+from scrub.errors import ClaimError
+from scrub.model.codes import PartCodes
+from scrub.model.layers import unembed
+from scrub.model.trace import trace
+from scrub.model.weights import Transformer
+from scrub.score.answers import ByTokens, Flags
+from scrub.score.interchange import UNSAID, SetStory
+from scrub.score.patched_parts import PartPatch, PartPatches
+
+Numbers = Int[np.ndarray, " call"]
+
+
+@frozen
+class Training:
+    """`draws` donors a row, `steps` of Adam from `rate` down to 0 along a cosine, `batch` calls each."""
+
+    rank: int
+    draws: int = 8
+    steps: int = 400
+    batch: int = 64
+    rate: float = 0.05
+    seed: int = 0
+
+
+@frozen(eq=False)
+class Projection:
+    """A code for training: it reads a whole vector, and writes what of it lies in the span of its rows."""
+
+    rows: Float[Tensor, "k d"]
+
+    def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        return x
+
+    def write(self, numbers: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        return numbers @ self.rows.T @ self.rows
+
+
+@frozen(eq=False)
+class SwapCalls:
+    """Rows, each with a donor, and what the story answers then; `moves` where that is another answer than its own."""
+
+    rows: Numbers
+    donors: Numbers
+    wanted: tuple[Any, ...]
+    moves: Flags
+
+
+@frozen(eq=False, slots=False)
+class SwapModel:
+    """A model in which a component, `in_full`, takes part of what it writes on donors; `store` has what that is."""
+
+    claim: Claim
+    model: Transformer
+    store: Store
+    component: Component
+    slot: Slot
+
+    @cached_property
+    def codes(self) -> PartCodes:
+        return PartCodes(self.model)
+
+    @cached_property
+    def tokens(self) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
+        return tensors(self.claim.data, self.model.device)
+
+    def logits(self, rows: Numbers, donors: Numbers, basis: Float[Tensor, "k d"]) -> Float[Tensor, "call v"]:
+        """At the answer's position, with what lies in the span of orthonormal rows taken from the donors."""
+        tokens, lengths = self.tokens
+        index = torch.from_numpy(rows).to(self.model.device)
+        codes = self.codes.using(self.component, Projection(basis))
+        patch = PartPatch(self.component, self.slot, torch.from_numpy(donors).to(index.device))
+        parts, own = PartPatches(codes, self.store, index, (patch,)), lengths[index]
+
+        def record(kind: str, layer: int, value: Tensor) -> Tensor:
+            return parts.put((kind, layer), value)
+
+        x = trace(self.model, tokens[index, : int(own.max())], own, record)
+        at = self.store.positions[self.claim.answer.at[0]][index]
+        return unembed(self.model, x[torch.arange(len(rows), device=index.device), at])
+
+
+def swaps(claim: Claim, variable: str, rows: Numbers, answers: ByTokens, training: Training) -> SwapCalls:
+    """Donors for each row among the rows of its stratum; calls whose answer by the story cannot be said are left out.
+
+    Raises ClaimError where there are none.
+    """
+    rng, strata = np.random.default_rng([training.seed, len(rows), 0xDA5]), claim.stratum[rows]
+    base, donors = list[Numbers](), list[Numbers]()
+    for stratum in np.unique(strata):
+        members = rows[strata == stratum]
+        base.append(np.repeat(members, training.draws))
+        donors.append(rng.choice(members, len(members) * training.draws))
+    row, donor = np.concatenate(base), np.concatenate(donors)
+    wanted = SetStory(claim).answers(row, {variable: donor})
+    own = [claim.values[claim.placement.output][r] for r in row]
+    kept = [i for i, value in enumerate(wanted) if value is not UNSAID and answers.sayable(value)]
+    moves = np.array([not equal(wanted[i], own[i]) for i in kept], dtype=bool)
+    if not moves.any():
+        raise ClaimError(f"das: wherever {variable!r} is set to what it is on another row, the story's answer stays.")
+    return SwapCalls(row[kept], donor[kept], tuple(wanted[i] for i in kept), moves)
+
+
+def das(
+    swapped: SwapModel, answers: ByTokens, fitted: SwapCalls, training: Training, done: Callable[[int], None]
+) -> Float[np.ndarray, "k d"]:
+    """Orthonormal rows `[rank, d]` of the subspace, trained on some swaps by the cross-entropy of their answers."""
+    model, width = swapped.model, swapped.store.arrays[swapped.component.array].shape[-1]
+    turned = _start(width, training, model)
+    optimiser = torch.optim.Adam(turned.parameters(), training.rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, training.steps)
+    candidates = list(dict.fromkeys(answers.tokens.values()))
+    target = torch.tensor(
+        [candidates.index(answers.tokens[key(value)]) for value in fitted.wanted], device=model.device
+    )
+    rng = np.random.default_rng([training.seed, 0xDA5])
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        for _ in range(training.steps):
+            some = rng.choice(len(target), min(training.batch, len(target)), replace=False)
+            logits = swapped.logits(fitted.rows[some], fitted.donors[some], turned.weight)
+            loss = cross_entropy(answers.likely(logits, candidates), target[some])
+            optimiser.zero_grad()
+            loss.backward()  # pyright: ignore[reportUnknownMemberType]
+            optimiser.step()
+            schedule.step()
+            done(1)
+    return turned.weight.detach().cpu().double().numpy()
+
+
+def _start(width: int, training: Training, model: Transformer) -> torch.nn.Linear:
+    """A random subspace, parametrised so that its rows stay orthonormal."""
+    generator = torch.Generator().manual_seed(training.seed)
+    drawn = torch.randn(width, training.rank, generator=generator, dtype=torch.float64)
+    made = torch.nn.Linear(width, training.rank, bias=False, device=model.device, dtype=model.dtype)
+    with torch.no_grad():
+        made.weight.copy_(torch.linalg.qr(drawn).Q.T)
+    return orthogonal(made)  # pyright: ignore[reportReturnType]
+
+
+def moved(
+    swapped: SwapModel, answers: ByTokens, asked: SwapCalls, basis: Float[np.ndarray, "k d"]
+) -> dict[str, float]:
+    """How often the model gives the story's answer where that moves, and how often another swap's (`chance`)."""
+    rows = torch.from_numpy(basis).to(swapped.model.device, swapped.model.dtype)
+    said: list[Any] = []
+    with torch.no_grad():
+        for start in range(0, len(asked.rows), 64):
+            part = slice(start, start + 64)
+            said += answers.read(swapped.logits(asked.rows[part], asked.donors[part], rows))
+    hit = answers.same(said, asked.wanted)[asked.moves]
+    there = np.flatnonzero(asked.moves)
+    other = np.random.default_rng(len(there)).permutation(there)
+    chance = answers.same([said[i] for i in there], [asked.wanted[i] for i in other])
+    return {"accuracy": float(hit.mean()), "chance": float(chance.mean()), "swaps": len(there)}

@@ -1,0 +1,333 @@
+"""`scrub.fit`: directions from data, for a variable of a claim in what a component writes.
+
+Every fit sees some of the claim's rows (half of the scored ones unless `rows` says how many), and returns a `Basis`
+that names them: `directions(basis)`, and `directions(file)` of a saved one, are tested on the others. Only linear
+maps are fitted: others fit any algorithm, on random models too (arXiv 2507.08802).
+
+Each takes a claim, a variable (or a column), and by name: `site=heads("9.9", at="END")`, where to read (default: the
+variable's own site, of one component); `rows`, `seed`, `model`, `device`, `dtype`, `memory` as in `test`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import evolve, frozen
+
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import ALL, Slot
+from scrub.anatomy.transformer import TransformerGraph
+from scrub.claims.basis import Basis
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.resolved import Claim
+from scrub.claims.sites import Site
+from scrub.claims.values import key
+from scrub.errors import ClaimError, did_you_mean, path_of
+from scrub.model.memory import Backend
+from scrub.model.resolve import sound
+from scrub.verbs.setup import countable, progress, references, weights_of
+from scrub.verbs.setup_circuits import record_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from scrub.claims.dictionaries.learned import LearnedDictionary
+    from scrub.engine.cache import Store
+    from scrub.model.source import Source
+    from scrub.model.weights import Transformer
+
+HELD_OUT = 4  # one row in so many is held out, where a fit says how well it does on others
+FEWEST, SHOWN = 8, 200  # rows that a fit takes, and coordinates that are shown, at most
+SETTING = ("site", "rows", "seed", "model", "device", "dtype", "memory")
+Fit = Callable[["Examples"], tuple["Float[np.ndarray, 'k d']", dict[str, Any]]]
+
+
+@frozen(eq=False)
+class Place:
+    """Where is read, for what."""
+
+    variable: str
+    component: Component
+    slot: Slot
+
+
+@frozen(eq=False)
+class Examples:
+    """What a component writes on the rows that a fit sees, and the variable there."""
+
+    claim: Claim
+    source: Source
+    weights: Transformer
+    place: Place
+    used: Int[np.ndarray, " row"]
+    store: Store
+    seed: int
+
+    @property
+    def x(self) -> Float[np.ndarray, "row d"]:
+        from scrub.engine.written import written
+
+        found = written(self.store, self.place.component, self.place.slot)
+        return found.cpu().double().numpy()[self.used]
+
+    @property
+    def values(self) -> list[Any]:
+        return [_column(self.claim, self.place.variable)[row] for row in self.used]
+
+    @property
+    def classes(self) -> Int[np.ndarray, " row"]:
+        """Numbers of its values, in the order of their text."""
+        names = sorted({key(value): value for value in self.values}.values(), key=repr)
+        place = {key(value): number for number, value in enumerate(names)}
+        return np.array([place[key(value)] for value in self.values])
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        return tuple(sorted({self.claim.data.rows[row].input_digest for row in self.used}))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        return {**record_of(self.source, self.weights, self.claim.data), "seed": self.seed}
+
+    @property
+    def held_out(self) -> Bool[np.ndarray, " row"]:
+        order = np.random.default_rng([self.seed, len(self.used)]).permutation(len(self.used))
+        return order < len(self.used) // HELD_OUT
+
+
+def mean_difference(hypothesis: Hypothesis, variable: str, **setting: Any) -> Basis:
+    """One direction: what the means of a variable's two values differ by.
+
+    Raises ClaimError for a variable that has not two values; ClaimProblems, ModelError.
+    """
+    from scrub.score.spans import mean_difference as run
+
+    return _fitted("mean_difference", hypothesis, variable, setting, lambda found: run(found.x, found.classes))
+
+
+def class_means(hypothesis: Hypothesis, variable: str, *, rank: int | None = None, **setting: Any) -> Basis:
+    """The span of what the means of a variable's values differ by, or its `rank` widest directions.
+
+    Raises ClaimError where they do not differ; ClaimProblems, ModelError.
+    """
+    from scrub.score.spans import class_means as run
+
+    _ranked(rank)
+    return _fitted("class_means", hypothesis, variable, setting, lambda found: run(found.x, found.classes, rank))
+
+
+def pca(hypothesis: Hypothesis, variable: str, *, rank: int = 1, **setting: Any) -> Basis:
+    """The `rank` widest directions of what is written where the variable is placed, whatever its values.
+
+    Raises ClaimError for more directions than vary; ClaimProblems, ModelError.
+    """
+    from scrub.score.spans import pca as run
+
+    _ranked(rank)
+    return _fitted("pca", hypothesis, variable, setting, lambda found: run(found.x, rank))
+
+
+def fourier(
+    hypothesis: Hypothesis, variable: str, frequencies: Sequence[int], *, period: int, **setting: Any
+) -> Basis:
+    """Directions along which cosine and sine of a numeric variable go: two for each frequency, in turns a `period`.
+
+    Raises ClaimError for a variable that is no number, and for frequencies that rows cannot tell apart.
+    """
+    from scrub.score.spans import fourier as run
+
+    if type(period) is not int or period < 2:
+        raise ClaimError(f"period={period!r}: after how many numbers a turn is full, a whole number from 2 on.")
+
+    def found(examples: Examples) -> Any:
+        values = examples.values
+        if wrong := [v for v in values if isinstance(v, bool) or not isinstance(v, Real)]:
+            raise ClaimError(f"fourier: {variable!r} is a number on every row, found {wrong[0]!r}.")
+        return run(examples.x, np.array(values, dtype=float), list(frequencies), period)
+
+    return _fitted("fourier", hypothesis, variable, setting, found)
+
+
+def probe(
+    hypothesis: Hypothesis, variable: str, *, rank: int | None = None, penalty: float = 0.01, **setting: Any
+) -> Basis:
+    """The span of the weights of a logistic probe of the variable, or its `rank` widest directions.
+
+    A quarter of the rows is held out, on which `found["accuracy"]` is measured, beside chance. `penalty` is that on
+    half the squared weights, of inputs over their mean deviation. Raises ClaimError where all rows have one value.
+    """
+    from scrub.score.probe import probe as run
+
+    _ranked(rank)
+    if not isinstance(penalty, float | int) or not penalty >= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ClaimError(f"penalty={penalty!r}: a number from 0 on.")
+    return _fitted(
+        "probe", hypothesis, variable, setting, lambda e: run(e.x, e.classes, e.held_out, float(penalty), rank)
+    )
+
+
+def das(
+    hypothesis: Hypothesis, variable: str, *, rank: int = 1, steps: int = 400, draws: int = 8,
+    **setting: Any,
+) -> Basis:  # fmt: skip
+    """A subspace trained so that swapping it moves the model's answer as setting the variable moves the story's.
+
+    `draws` donors a row, `steps` of Adam. A quarter of the rows is held out: `found` tells how
+    often swaps among these move the answer, beside chance and the whole component. Raises ClaimError where the
+    story's answers are no tokens, or never move.
+    """
+    from scrub.score.das import Training
+
+    _ranked(rank)
+    countable(draws, None, 0)
+    if type(steps) is not int or steps < 1:
+        raise ClaimError(f"steps={steps!r}: how often the subspace is improved, a whole number from 1 on.")
+    return _fitted(
+        "das", hypothesis, variable, setting,
+        lambda found: _aligned(found, Training(rank, draws, steps, seed=found.seed)),
+    )  # fmt: skip
+
+
+def dictionary(
+    hypothesis: Hypothesis, variable: str, folder: str | Path, *, latents: int, topk: int = 8, **setting: Any
+) -> LearnedDictionary:
+    """A small TopK dictionary of what is written where a variable is placed; `latents(folder, "3 17")` reads it.
+
+    It is written into a new `folder` in SAELens' layout. A quarter of the rows is held out, on which `found` tells
+    what share of the variance it explains. `setting` takes `steps` too, of Adam (default: 2000). Raises ClaimError
+    for a folder that is there, and for a component that files could not name, such as a head.
+    """
+    from scrub.claims.dictionaries.learned import LearnedDictionary, hook_of, write
+    from scrub.claims.dictionaries.saelens import SEEN
+    from scrub.score.sparse import Sparse, train_dictionary
+
+    target, steps = path_of(folder, "folder"), setting.pop("steps", 2000)
+    for name, count in (("latents", latents), ("topk", topk), ("steps", steps)):
+        if type(count) is not int or count < 1:
+            raise ClaimError(f"{name}={count!r}: a whole number from 1 on.")
+    if topk > latents or target.exists():
+        found = f"{target} is there already: name a new directory" if topk <= latents else f"topk={topk} of {latents}"
+        raise ClaimError(f"fit.dictionary: {found}.")
+    examples = _examples("dictionary", hypothesis, variable, setting)
+    hook = hook_of(examples.place.component.whole, examples.weights.shape.n_layers)
+    asked = Sparse(latents, topk, steps, examples.seed)
+    with progress(f"{hypothesis.title}: dictionary", steps) as done:
+        arrays, found = train_dictionary(examples.x, examples.held_out, asked, done)
+    write(target, arrays, topk, {"model_name": examples.source.name, "hook_name": hook, SEEN: list(examples.seen)})
+    place = examples.place
+    return LearnedDictionary(
+        target, str(place.component.whole), str(place.slot), latents, topk, examples.seen, found, examples.record
+    )
+
+
+def _aligned(found: Examples, training: Any) -> Any:
+    from scrub.score.answers import ByTokens, Incomparable, answers_of
+    from scrub.score.das import SwapModel, das, moved, swaps
+
+    if found.place.variable not in found.claim.values:
+        raise ClaimError(
+            f"das sets a variable of the story, or a column that has a site: {found.place.variable!r} is none."
+        )
+    try:
+        answers = answers_of(found.claim, found.source.tokenizer)
+    except Incomparable as error:
+        raise ClaimError(f"das: {error}") from None
+    assert isinstance(answers, ByTokens)
+    width = found.x.shape[1]
+    if training.rank > width:
+        raise ClaimError(f"rank {training.rank}: {found.place.component.whole} writes {width} numbers.")
+    variable, held_out = found.place.variable, found.held_out
+    swapped = SwapModel(found.claim, found.weights, found.store, found.place.component, found.place.slot)
+    fitted, asked = (
+        swaps(found.claim, variable, found.used[rows], answers, training) for rows in (~held_out, held_out)
+    )
+    with progress(f"{found.claim.hypothesis.title}: das", training.steps) as done:
+        basis = das(swapped, answers, fitted, training, done)
+    whole = moved(swapped, answers, asked, np.eye(width))["accuracy"]
+    return basis, {
+        **moved(swapped, answers, asked, basis),
+        "accuracy_of_whole": whole,
+        "held_out": int(held_out.sum()),
+    }
+
+
+def _ranked(rank: int | None) -> None:
+    if rank is not None and (type(rank) is not int or rank < 1):
+        raise ClaimError(f"rank={rank!r}: how many directions, a whole number from 1 on.")
+
+
+def _fitted(method: str, hypothesis: Hypothesis, variable: str, setting: dict[str, Any], fit: Fit) -> Basis:
+    examples = _examples(method, hypothesis, variable, setting)
+    array, found = fit(examples)
+    place, x = examples.place, examples.x
+    shown = (x - x.mean(0)) @ np.linalg.qr(array.T)[0][:, :2]
+    points = [(float(p[0]), float(p[-1]), str(v)) for p, v in zip(shown[:SHOWN], examples.values, strict=False)]
+    return Basis(
+        array, method, variable, str(place.component.whole), str(place.slot), examples.seen, found, examples.record,
+        tuple(points),
+    )  # fmt: skip
+
+
+def _examples(method: str, hypothesis: Hypothesis, variable: str, setting: dict[str, Any]) -> Examples:
+    """What a fit sees. Raises ClaimError for a setting, a variable or a place that is none."""
+    if unknown := [name for name in setting if name not in SETTING]:
+        near = did_you_mean(unknown[0], SETTING)
+        raise ClaimError(f"fit.{method} has no argument {unknown[0]!r}.{near} It takes {', '.join(SETTING)}.")
+    rows, seed = setting.get("rows"), setting.get("seed", 0)
+    countable(1, rows, seed)
+    claim, source = sound(hypothesis, setting.get("model"), expecting=False)
+    if not isinstance(claim.graph, TransformerGraph):
+        raise ClaimError(
+            "a fit reads what a transformer's components write, and the claim is of a computation graph."
+        )
+    _column(claim, variable)
+    place = _place(claim, claim.graph, variable, setting.get("site"))
+    used = references(claim, max(1, int(claim.scored.sum()) // 2) if rows is None else rows, seed)
+    if len(used) < FEWEST:
+        raise ClaimError(f"fit.{method}: {len(used)} rows are too few to find a direction on: give {FEWEST} or more.")
+    backend = Backend(setting.get("device"), setting.get("dtype", "float32"), setting.get("memory"))
+    weights = weights_of(source, claim.data, backend)
+    assert weights is not None
+    from scrub.engine.written import written_store
+
+    with progress(f"{hypothesis.title}: rows", len(claim.data)) as done:
+        store = written_store(weights, claim, place.component, place.slot, done)
+    return Examples(claim, source, weights, place, used, store, seed)
+
+
+def _column(claim: Claim, name: str) -> Sequence[Any]:
+    """What a variable, or a column, is on every row."""
+    if name in claim.values:
+        return claim.values[name]
+    if name in claim.data.columns and not claim.data.lacking(name):
+        return claim.data.column(name)
+    near = did_you_mean(name, [*claim.values, *claim.data.columns])
+    raise ClaimError(f"{name!r} is no variable of the story, and no column that every row has.{near}")
+
+
+def _place(claim: Claim, graph: TransformerGraph, variable: str, site: Site | None) -> Place:
+    from scrub.engine.written import in_full, width_of
+
+    if site is None:
+        placed = claim.placement.placed.get(variable)
+        sites = [one.site for one in placed.sites] if placed and variable != claim.placement.output else []
+    else:
+        sites = [site]
+    found = [(evolve(c, part=None), slot) for one in sites for c in one.components for slot in one.at]
+    if len(set(found)) != 1 or found[0][1] == ALL:
+        where = ", ".join(f"{c} @ {slot}" for c, slot in dict.fromkeys(found)) or "nowhere"
+        raise ClaimError(
+            f"{variable!r} is at {where}: name one component at one position, site=heads('9.9', at='END')."
+        )
+    component, slot = found[0]
+    if component.traits.scalar or component.traits.is_output or not graph.has(component):
+        raise ClaimError(
+            f"{component} has no directions: take heads, attention, MLPs, streams, queries, keys or values."
+        )
+    if (slot.name and slot.name not in claim.data.position_names) or (claim.data.locate(slot) < 0).any():
+        raise ClaimError(f"{component} @ {slot}: that position is not in every row.")
+    return Place(variable, in_full(component, width_of(component, graph)), slot)
