@@ -131,10 +131,10 @@ def copying(vocabulary: int, moves: tuple[tuple[int, int], ...]) -> GPT2LMHeadMo
 def passes_beside(model: GPT2LMHeadModel, vocabulary: int) -> dict[str, float]:
     """What a test costs beside the claim's own draws, in units of these: 26 heads through MLPs, rows cached.
 
-    Every pass is made, whatever the verdict: no test makes more of them.
+    Every pass is made, whatever the verdict: no test makes more of them. Of 32 rows, since a verdict takes 30.
     """
     weights = adapt(bridge_of(model, "GPT2LMHeadModel"))
-    bench = claim_of("mlps", rows_of(16, vocabulary), weights)
+    bench = claim_of("mlps", rows_of(32, vocabulary), weights)
     rows = TransformerRows.run(bench.claim, weights, [bench.program, compile_tree(bench.claim, *bare(bench.tree))])
     bench = evolve(bench, rows=rows, measured=TransformerAnswers(bench.claim, rows))
     opened, trial = OpenedModel(sound(bench.claim.hypothesis, weights)[1], weights), Trial("ioi", DRAWS, 0)
