@@ -39,7 +39,7 @@ def graph():
     made.add_edges_from([("a", "h"), ("a", "g"), ("h", "out"), ("g", "out"), ("b", "out")])
     return made
 
-def rows(n=24):
+def rows(n=48):
     pairs = [(i % 6, i % 4) for i in range(n)]
     return Dataset.from_rows([{"columns": {"a": a, "b": b, "sum": a // 2 + b}} for a, b in pairs])
 
@@ -55,7 +55,7 @@ def make(build=places, story=story, **changed):
 """
 GOOD = "good = make()"
 FOIL = 'foil = make(odd).foil("g is the remainder")'
-NAN = "make(metric=Metric(lambda o, r: math.{} if r.columns['a'] == 1 else 0.0))"
+NAN = "make(data=lambda: rows(24), metric=Metric(lambda o, r: math.{} if r.columns['a'] == 1 else 0.0))"
 FALSE = """
 def odd():
     return dict(half=nodes("g"), b=nodes("b"), answer=nodes("out").reads(g="half", b="b"))

@@ -248,10 +248,11 @@ MANY = {  # functions with more than five arguments, and why they have them
     "verbs": {
         "test": OPTIONS, "compare": OPTIONS, "criteria": OPTIONS, "propose": OPTIONS, "sweep": OPTIONS,
         "explain": OPTIONS, "power": OPTIONS, "patch_paths": OPTIONS, "run_circuit": OPTIONS, "interchange": OPTIONS,
+        "shrink": OPTIONS, "grow": OPTIONS, "cpr_cmd": OPTIONS,
     },
     "cli": {
         "test": OPTIONS, "compare": OPTIONS, "criteria": OPTIONS, "propose": OPTIONS, "explain": OPTIONS,
-        "plan": OPTIONS,
+        "plan": OPTIONS, "shrink": OPTIONS, "grow": OPTIONS,
     },
     "circuit": {
         "resolve": "the words of a setting, each told by its name",
@@ -295,6 +296,7 @@ def test_the_glossary_speaks_of_classes_that_exist() -> None:
 TOLERANCES = ROOT / "anatomy" / "tolerances.py"
 SMALL_NUMBERS = {  # files with numbers as small as a tolerance, and what they are
     "circuit/ranking.py": "shares of all parts, at which a curve is read",
+    "model/checkpoints/settings.py": "what a norm adds to a variance, where a checkpoint does not say it",
     "model/weights.py": "what a norm adds to a variance: a part of the model",
     "report/criteria.py": "numbers below it are written with an exponent",
     "report/page/words.py": "numbers below it are written with an exponent",

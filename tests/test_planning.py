@@ -16,7 +16,7 @@ from scrub.score.patched import PatchedTransformer
 from scrub.verbs.setup import Bar, references
 
 GALLERY = Path(__file__).parents[1] / "hypotheses"
-ROWS, DRAWS = 24, 3
+ROWS, DRAWS = 32, 3
 
 
 @pytest.fixture

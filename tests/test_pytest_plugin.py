@@ -60,18 +60,18 @@ def test_claims_and_foils_are_items_and_foils_are_inverted(pytester: pytest.Pyte
 
 def test_one_claim_by_its_name_with_fewer_rows_and_draws(pytester: pytest.Pytester) -> None:
     made(pytester, "good = make()\nwrong = make(odd)")
-    found = ran(pytester, "--scrub-rows", "12", "--scrub-draws", "3", "hypotheses/stated.py::wrong")
+    found = ran(pytester, "--scrub-rows", "36", "--scrub-draws", "3", "hypotheses/stated.py::wrong")
     found.assert_outcomes(failed=1)
-    found.stdout.fnmatch_lines(["*✗ wrong  refuted*", "*wrong  recovered*(12 rows x 3 draws, seed 0)"])
+    found.stdout.fnmatch_lines(["*✗ wrong  refuted*", "*wrong  recovered*(36 rows x 3 draws, seed 0)"])
 
 
 def test_a_failure_is_explained_as_scrub_explain_does(pytester: pytest.Pytester) -> None:
     made(pytester, "wrong = make(odd)\ntrue_foil = make().foil('is not false at all')")
-    found = ran(pytester, "--scrub-rows", "20", "--scrub-draws", "4", "hypotheses")
+    found = ran(pytester, "--scrub-rows", "40", "--scrub-draws", "4", "hypotheses")
     found.assert_outcomes(failed=2)
     printed = found.stdout.str()
     for name in ("wrong", "true_foil"):
-        told = scrub("explain", f"hypotheses/stated.py::{name}", "--rows", 20, "--draws", 4).stdout
+        told = scrub("explain", f"hypotheses/stated.py::{name}", "--rows", 40, "--draws", 4).stdout
         lines = [line for line in told.splitlines() if line.strip()]
         assert len(lines) > 20
         assert any(line.startswith("row ") for line in lines)
@@ -95,7 +95,7 @@ def test_frozen_claims_are_items(pytester: pytest.Pytester) -> None:
     damaged = pytester.path / "hypotheses" / "damaged"
     shutil.copytree(pytester.path / "elsewhere", damaged)
     (damaged / "claim.txt").write_text("changed")
-    found = ran(pytester, "-v", "--scrub-rows", "20", "--scrub-draws", "4", "--continue-on-collection-errors")
+    found = ran(pytester, "-v", "--scrub-rows", "60", "--scrub-draws", "8", "--continue-on-collection-errors")
     found.assert_outcomes(passed=1, errors=1)
     found.stdout.fnmatch_lines(["*published/claim.json::induction PASSED*", "*damaged/claim.txt:1 says 'changed'*"])
     ran(pytester, "--scrub", "--collect-only", "elsewhere").stdout.fnmatch_lines(["*induction*"])

@@ -45,7 +45,7 @@ def scrubbed(told: Told, **options: object) -> Result:
 
 @pytest.mark.parametrize(("make", "seed"), SMALL)
 def test_true_claims_are_supported(make: Callable[[int], Planted], seed: int) -> None:
-    result = scrubbed(make(seed).told)
+    result = scrubbed(make(seed).told.but(expect=scrub.recovers(0.9)))  # what so few rows can show
     assert result.verdict == "supported", result.reason
     assert result.recovered.value == pytest.approx(1, abs=1e-3)
 
@@ -115,7 +115,7 @@ def test_what_cancels_is_told_from_what_does_not_matter() -> None:
     case = next(case for case in map(computation, range(20)) if "cancelling pair" in case.features)
     (cut,) = case.rivals.values()
     shares = [
-        scrub.test(told.hypothesis(), rows=10, exact=True, controls="none", parts="none").recovered.value
+        scrub.test(told.hypothesis(), rows=30, exact=True, controls="none", parts="none").recovered.value
         for told in (cut, cut.but(rest_scope="input"), case.told.but(rest_scope="input"))
     ]
     assert shares[0] == pytest.approx(1)

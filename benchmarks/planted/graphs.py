@@ -19,7 +19,7 @@ from planted.told import Planted, Spot, Step, Told, named
 from scrub import Dataset, Metric, recovers
 from scrub.model.computation import Computation
 
-ROWS = 64
+ROWS = 400  # shares of right answers: fewer cannot show that one lies above 0.99
 EXPECT = 0.99
 NEEDED = 0.15  # on so many rows a story must change its answer when one reader gets one value of another row
 NOISES, NOISE = ("n0", "n1"), 4
@@ -236,6 +236,7 @@ def _claimed(name: str, sketch: GraphSketch, steps: dict[str, Step], rng: np.ran
     features += ["cancelling pair"] * ("rise" in steps) + ["twins"] * bool(sketch.twins)
     return Planted(
         name, "graph", told.but(**setting), {"nodes": (*sketch.functions, *sketch.inputs, *NOISES)},
+        rows=None,
         spare={noise: Spot("nodes", (noise,)) for noise in NOISES},
         rivals={"cancelling pair left out": _apart(told.but(**setting))} if "rise" in steps else {},
         arguments={place: given for place, (given, _) in sketch.functions.items()},

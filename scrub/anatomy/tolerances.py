@@ -21,8 +21,13 @@ BAR_DIGITS = 6
 WEIGHT_DIGITS = 12
 # Shares that are sums of weights, in fp64: 1 or 0 but for the sum's rounding, some thousand terms at most.
 SHARES = 1e-9
-# Of the largest sum of flipped differences: flips that give the same sum in another order are as far from 0.
-TIE = 1e-12
+# Of a standard deviation, over which the slope of a statistic is taken: the error of two such steps together goes by
+# its fourth power, and what rounding adds by its inverse.
+SLOPE_STEP = 1e-3
+# Of the influence of rows on a statistic: those that differ by less are alike, and their spread is rounding.
+SAME_ROWS = 1e-8
+# Of a p-value: farther out in its tail an approximation of a distribution says nothing.
+LEAST_P = 1e-4
 # Of a metric that was computed for two claims, each in batches of its own: closer is the same metric. Far above
 # rounding, since what would be refused otherwise are numbers of two models.
 SAME_METRIC = 1e-3
@@ -58,6 +63,9 @@ COARSE_LOGIT = 0.01
 RANK = 1e-6
 # The largest product of unit directions of two subspaces that count as orthogonal: bases are stored in fp32 or less.
 ORTHOGONAL = 1e-4
+
+# Of a logit that is read back from a file: as far as two fp32 passes of one model are from one another.
+SAME_LOGITS = 1e-5
 
 # --- proposals
 

@@ -21,7 +21,7 @@ class Faithfulness:
     """With F the mean metric, M the model, C the circuit and 0 everything ablated; None where undefined.
 
     `gap` |F(M) - F(C)| (Wang et al. 2022, section 4); `ratio` F(C)/F(M), their 87 %; `normalized`
-    (F(C) - F(0))/(F(M) - F(0)), a ratio of means with its bootstrap interval over rows (Marks et al. 2024).
+    (F(C) - F(0))/(F(M) - F(0)), a ratio of means with its interval over rows (Marks et al. 2024).
     `mean_ratio` and `mean_normalized` are means over rows of the same quotients: other numbers, ruled by rows
     whose denominator is small; the latter is undefined wherever `normalized` is. `aue` mean |C - M| row by row,
     `ate` the same for 0, `explained` 1 - aue/ate (Goldowsky-Dill et al. 2023).
@@ -41,8 +41,9 @@ class Faithfulness:
     beside: dict[str, dict[str, float]] = field(factory=dict[str, dict[str, float]])
 
     def to_dict(self) -> dict[str, Any]:
-        n = self.normalized
-        return {**as_dict(self, "beside"), **as_dict(n, "value"), "normalized": n.value, **self.beside}
+        share = self.normalized.to_dict()
+        value = share.pop("value")
+        return {**as_dict(self, "beside"), **share, "normalized": value, **self.beside}
 
 
 def faithfulness(bench: CircuitBench, circuit: Circuit) -> tuple[Faithfulness, dict[str, Row]]:

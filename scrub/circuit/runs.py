@@ -26,7 +26,7 @@ RUNS = 2  # of every row: the circuit, or the paths, and what is changed
 
 @frozen(eq=False)
 class CircuitRun:
-    """The mean metric of a run and its paired change from what it started from, with bootstrap intervals.
+    """The mean metric of a run and its paired change from what it started from, with intervals over rows.
 
     `base` is the mean metric of that start: the model, or (denoising) the ablated run. `scores` in the table
     are the metric on each row; `digest` is the claim's, or without one that of the data.

@@ -37,7 +37,7 @@ _KINDS = ("heads", "mlps", "attn", "resid", "embed", "all")
 
 @frozen
 class Effect:
-    """The mean change of the metric when one sender is patched, with its bootstrap interval over rows."""
+    """The mean change of the metric when one sender is patched, with its interval over rows."""
 
     sender: Component
     at: str | None

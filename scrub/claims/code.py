@@ -65,11 +65,11 @@ def _arguments(given: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in given.items())
 
 
-def claim_file(changes: Changes, module: str, name: str, called: str, head: str, seen: tuple[str, ...]) -> str:
-    """The text of a file with the claim `called`, made of the claim `name` of the module beside it."""
+def claim_file(changes: Changes, own: str, called: str, head: str, seen: tuple[str, ...]) -> str:
+    """The text of a file with the claim `called`, made of the one that the line `own` imports as `_claim`."""
     body = "\n".join(textwrap.fill(part, WIDTH, subsequent_indent="  ") for part in head.split("\n"))
     digests = "\n".join(textwrap.wrap(" ".join(seen), WIDTH))
-    told = [f'"""{body}\n"""', "\n".join([*changes.imports, f"from {module} import {name} as _claim"])]
+    told = [f'"""{body}\n"""', "\n".join([*changes.imports, own])]
     if seen:
         note = "# the rows on which this was found, by digest: no test of this claim uses them"
         told.append(f'{note}\nSEEN = """\n{digests}\n"""')

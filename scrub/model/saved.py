@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from scrub.anatomy.tolerances import SAME_LOGITS
 from scrub.errors import ModelError
 from scrub.model.built import own_name
 from scrub.model.checkpoints.beside import SAVED
@@ -66,7 +67,7 @@ def same_again(model: Any, folder: Path) -> None:
     first, second = load(model), load(folder)
     tokens = torch.arange(min(first.shape.n_ctx, 16))[None] % first.shape.d_vocab
     one, two = (_logits(each, tokens) for each in (first, second))
-    if first.revision != second.revision or not torch.allclose(one, two, rtol=1e-5, atol=1e-5):
+    if first.revision != second.revision or not torch.allclose(one, two, rtol=SAME_LOGITS, atol=SAME_LOGITS):
         raise ModelError(
             "what would be written is not this model: its weights, or what it computes from them, are read back "
             "otherwise. Give the model as Hugging Face's library loaded it."

@@ -13,6 +13,7 @@ from scrub.report.since import since_lines
 from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.score.bars import bar_words
 from scrub.score.control import APART, RANDOM, RANDOM_PARTS, SHUFFLED, TIED, UNTRAINED, WHOLE
+from scrub.score.design import SAMPLE, WORDS
 
 if TYPE_CHECKING:
     from scrub.claims.check import Checked
@@ -90,8 +91,10 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     yield from (("interchange", f"the model answers as the story does: {part}") for part in result.interchange)
     draws = "every draw" if result.draws is None else f"{result.draws} draws"
     sample = f"{result.rows} rows x {draws}, seed {result.seed}"
-    level = f"; {result.recovered.level:.0%} interval over rows, given the pool"
-    yield "sample", sample + (level if result.recovered.low is not None else "")
+    yield "sample", sample + (WORDS[result.design] if result.recovered.low is not None else "")
+    if result.design == SAMPLE and result.population.low is not None and result.population.high is not None:
+        ends = f"[{result.population.low:z.2f}, {result.population.high:z.2f}]"
+        yield "population", f"{ends} for rows and donors that are others of their kind"
     if result.seen.rows:
         yield "left out", str(result.seen)
     if result.options:

@@ -25,6 +25,7 @@ from scrub.errors import MetricError, ModelError
 from scrub.score.control import APART, Control
 from scrub.score.cost import APART_DRAWS
 from scrub.score.demand import doubted
+from scrub.score.design import sampled_draws
 from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Resampling, Samples, enumerate_exactly, resample_only
 from scrub.score.statistics import interval
@@ -51,11 +52,11 @@ def apart(
     if result.verdict in (UNDEFINED, REFUTED) or not bench.claim.separable:
         return result
     try:
-        table = _table(bench_of(apart_claim(bench.claim)), samples, result, done)
+        table, design = _table(bench_of(apart_claim(bench.claim)), samples, result, done)
     except (MetricError, ModelError) as error:  # values that never meet may be more than a model's functions take
         failed = Control(APART, None, None, None, None, f"could not be run: {error}")
         return evolve(result, controls=(*result.controls, failed))
-    share = interval(np.column_stack([table.mean(1), samples.columns[:, 1:3]]), ratio, result.seed)
+    share = interval(np.column_stack([table.mean(1), samples.columns[:, 1:3]]), ratio, result.seed, design)
     result = evolve(result, controls=(*result.controls, Control(APART, share.value, share.low, share.high)))
     if share.high is None or share.high >= result.bar - ROUNDING:
         return result
@@ -63,13 +64,16 @@ def apart(
     return doubted(result, f"{why} (apart, {share} is recovered, below {result.bar:.2f}).")
 
 
-def _table(bench: ClaimBench, samples: Samples, result: Result, done: Done) -> Float[np.ndarray, "row draw"]:
-    """The scrubbed metric, enumerated where the test was and the combinations are not too many."""
+def _table(
+    bench: ClaimBench, samples: Samples, result: Result, done: Done
+) -> tuple[Float[np.ndarray, "row draw"], str]:
+    """The scrubbed metric, enumerated where the test was and the combinations are not too many; and the design."""
     if result.draws is None and _combinations(bench) <= MOST:
-        return enumerate_exactly(bench, samples.references, result.seed, done).scrubbed
+        return enumerate_exactly(bench, samples.references, result.seed, done).scrubbed, samples.design
     draws = APART_DRAWS if result.draws is None else min(APART_DRAWS, result.draws)
     every = all_swaps(bench.tree, bench.claim)
-    return resample_only(bench, Resampling(samples.references, draws, result.seed), every, done)
+    asked = Resampling(samples.references, draws, result.seed)
+    return resample_only(bench, asked, every, done), sampled_draws(samples.design)
 
 
 def _combinations(bench: ClaimBench) -> int:

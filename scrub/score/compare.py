@@ -32,7 +32,8 @@ from scrub.score.comparison import (
     labels,
 )
 from scrub.score.control import SHUFFLED
-from scrub.score.paired import holm, sign_flip, studentised
+from scrub.score.design import KNOWN
+from scrub.score.paired import holm, p_of_mean, studentised
 from scrub.score.refine import refines, swapped
 from scrub.score.result import Result, gap
 from scrub.score.sample import ClaimBench, Samples
@@ -100,7 +101,7 @@ def _compared(rival: Rival, r: Result, seed: int) -> Compared:
         hypothesis=rival.name, digest=r.digest, foil=r.foil,
         verdict=r.verdict if expected else None, reason=r.reason if expected else None,
         expect=r.expect if expected else None,
-        recovered=r.recovered, explained=interval(rival.samples.columns, explained, seed),
+        recovered=r.recovered, explained=interval(rival.samples.columns, explained, seed, rival.samples.design),
         scrubbed=r.metric.scrubbed, random=r.metric.random, bits=r.bits,
         variables=len(swapped(claim)), edges=len(edges(claim)), options=r.options,
         controls=r.controls, adversary=r.adversary,
@@ -126,10 +127,10 @@ def difference(a: Rival, b: Rival, seed: int) -> Difference:
     columns = np.stack([first[:, 0], random, first[:, 2], second[:, 0]], axis=1)
     scale = abs(float(gap(columns.mean(0)[None])[0]))
     nothing = _no_scale((first, second, columns), a, seed)
-    share = interval(columns, _more, seed) if nothing is None else UNDEFINED
+    share = interval(columns, _more, seed, a.samples.design) if nothing is None else UNDEFINED
     gained = columns[:, 3] - columns[:, 0]
     tested = np.where(np.abs(gained) <= FP32 * scale, 0.0, gained)
-    p = sign_flip(tested, seed)
+    p = float(not tested.mean()) if a.samples.design == KNOWN else p_of_mean(tested)
     found = Difference(
         a.name, b.name, share, studentised(tested), p, p, CANNOT_TELL, nothing or "", SHARED if shared else MEAN
     )
@@ -138,8 +139,9 @@ def difference(a: Rival, b: Rival, seed: int) -> Difference:
 
 def _no_scale(tables: Iterable[np.ndarray], a: Rival, seed: int) -> str | None:
     """Why there is no scale for a difference: one of two claims, or their mean, has nothing to recover."""
+    design = a.samples.design
     found = (
-        nothing_to_recover(interval(columns, gap, seed), a.bench.claim.metric.better, len(columns))
+        nothing_to_recover(interval(columns, gap, seed, design), a.bench.claim.metric.better, len(columns), design)
         for columns in tables
     )
     return next((reason for reason in found if reason is not None), None)

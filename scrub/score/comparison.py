@@ -57,7 +57,7 @@ class Compared:
 class Difference:
     """recovered(a) - recovered(b), paired by row: positive where a is better.
 
-    `p` is that of the sign-flip test, `adjusted` after Holm over all pairs; `random` says whether both claims have
+    `p` is that of a mean of 0, `adjusted` after Holm over all pairs; `random` says whether both claims have
     one L_random (`shared`) or the scale is taken from the `mean of both`.
     """
 

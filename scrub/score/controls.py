@@ -21,6 +21,7 @@ from scrub.errors import ClaimError, MetricError, ModelError, did_you_mean
 from scrub.score.blocks import NumberBlock, gathered
 from scrub.score.control import CONSTANT, KEEP, REPLACE, SHUFFLED, Control
 from scrub.score.cost import PERMUTATIONS
+from scrub.score.design import sampled_draws
 from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Samples, at_once, chunks
 from scrub.score.statistics import UNDEFINED, Interval, interval
@@ -131,10 +132,11 @@ def control(
         failed = Control(SHUFFLED, None, None, None, result.bits.kept, f"could not be run: {error}")
         return evolve(result, controls=(*known, failed), reason=reason)
     columns = np.column_stack([samples.columns[:, :3], table.mean(1)])
-    share = interval(columns, of_shuffled, result.seed)
+    design = sampled_draws(samples.design)
+    share = interval(columns, of_shuffled, result.seed, design)
     found = Control(SHUFFLED, share.value, share.low, share.high, result.bits.kept)
     result = evolve(result, controls=(*known, found), reason=reason)
-    more = interval(columns, beyond_shuffled, result.seed)
+    more = interval(columns, beyond_shuffled, result.seed, design)
     return result if paths else _judged(result, more)
 
 

@@ -10,10 +10,11 @@ the first and fails the second.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from jaxtyping import Int
 
 from scrub.claims.plain import as_dict
@@ -22,6 +23,8 @@ from scrub.claims.values import Value, equal, key
 from scrub.engine.draw import Calls, Classes, words
 from scrub.errors import ClaimError
 from scrub.score.answers import Answers, Flags
+from scrub.score.domain import design_of
+from scrub.score.intervals import Columns, Statistic
 from scrub.score.patched import Patch, Patched, PatchedGraph
 from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.score.trial import Trial
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 JOINT = "jointly"
 UNSAID = object()  # what a story answers that has nothing to say
 Numbers = Int[np.ndarray, " call"]
+Judged = Callable[[Columns, Statistic], Interval]  # the interval of a statistic of columns
 OfRows = Int[np.ndarray, " row"]
 
 
@@ -192,7 +196,7 @@ def _exchange(asked: _Interventions, title: str, variables: list[str], done: Cal
     rows, drawn = calls.reference[there], {name: donor[there] for name, donor in drawn.items()}
     if not len(rows):
         return Exchange(title, NOBODY, NOBODY, NOBODY, 0.0, NOBODY, "no donor differs from any row in it.")
-    story = _Story(claim)
+    story, design = _Story(claim), design_of(claim, np.unique(calls.reference), drawn=True)
     wanted = story.answers(rows, drawn)
     turned = np.random.default_rng([seed, len(rows), 0x1C]).permutation(len(rows))
     other = story.answers(rows, {name: donor[turned] for name, donor in drawn.items()})
@@ -203,12 +207,12 @@ def _exchange(asked: _Interventions, title: str, variables: list[str], done: Cal
     hit, chance = answers.same(said, wanted), answers.same(said, other)
     moves = np.array([a is UNSAID or not equal(a, b) for a, b in zip(wanted, own, strict=True)])
     sayable, known = (np.array([v is not UNSAID and answers.sayable(v) for v in some]) for some in (wanted, own))
-    agrees = asked.agrees[there]
+    agrees, judged = asked.agrees[there], partial(interval, seed=seed, design=design)
 
     def share(some: Flags) -> Share:
-        return _share(rows, hit, chance, sayable & some, seed)
+        return _share(rows, hit, chance, sayable & some, judged)
 
-    left = _share(rows, ~answers.same(said, own), None, ~sayable & agrees & known, seed)
+    left = _share(rows, ~answers.same(said, own), None, ~sayable & agrees & known, judged)
     moved, unsaid = share(moves), float(1 - sayable.mean())
     reason = "" if moved.rows else _reason(wanted, sayable, answers.other)
     return Exchange(title, moved, share(~moves), share(moves & agrees), unsaid, left, reason)
@@ -222,13 +226,15 @@ def _reason(wanted: list[Any], sayable: Flags, other: str) -> str:
     return f"wherever it is set, the story gives {text[-1] if text else 'an error'}, {other}."
 
 
-def _share(rows: Numbers, hit: Flags, chance: Flags | None, among: Flags, seed: int) -> Share:
+def _share(rows: Numbers, hit: Flags, chance: Flags | None, among: Flags, judged: Judged) -> Share:
     """The share of hits among some calls; the interval draws rows, each with all its calls."""
     if not among.any():
         return NOBODY
     number = np.unique(rows[among], return_inverse=True)[1].reshape(-1)
     columns = np.stack([np.bincount(number, weights=hit[among]), np.bincount(number)], axis=1).astype(float)
-    share = interval(columns, lambda c: c[:, 0] / c[:, 1], seed)
+    share = judged(columns, lambda c: c[:, 0] / c[:, 1])
+    if share.low is not None and share.high is not None:
+        share = evolve(share, low=max(share.low, 0.0), high=min(share.high, 1.0))
     if share == UNDEFINED:  # too few rows for an interval, the share is still what it is
         share = Interval(float(hit[among].mean()), None, None)
     return Share(share, None if chance is None else float(chance[among].mean()), len(columns))

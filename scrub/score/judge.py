@@ -7,17 +7,20 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 
 from scrub.claims.dataset import Dataset
 from scrub.score.bits import bits
 from scrub.score.constant import best_constant
-from scrub.score.power import Spread, settle
+from scrub.score.design import METHODS, SAMPLE
+from scrub.score.population import as_donors, for_population
+from scrub.score.power import settle
 from scrub.score.result import MetricMeans, Result, Unexplained, gap, ratio
 from scrub.score.sample import ClaimBench, Samples
-from scrub.score.statistics import METHOD, UNDEFINED, interval
+from scrub.score.statistics import UNDEFINED, interval
 from scrub.score.trial import Trial
 from scrub.score.trivial import trivial
-from scrub.score.verdict import judge, nothing_to_recover
+from scrub.score.verdict import MORE_DRAWS, MORE_ROWS, judge_both, nothing_to_recover, rows_missing
 from scrub.score.worst import worst_rows
 
 VERSIONS = ("causal-scrub", "torch", "transformer-lens", "transformers", "networkx", "numpy")
@@ -33,27 +36,32 @@ def conclude(bench: ClaimBench, samples: Samples, trial: Trial, model: dict[str,
     columns = samples.columns
     means = columns.mean(0)
     expect, better = hypothesis.expect.share if hypothesis.expect else 0.0, claim.metric.better
-    nothing = nothing_to_recover(interval(columns, gap, seed), better, len(columns))
-    recovered, best = UNDEFINED, None
+    design = samples.design
+    nothing = nothing_to_recover(interval(columns, gap, seed, design), better, len(columns), design)
+    recovered = evolve(UNDEFINED, needs=rows_missing(len(columns), design))
+    population, best, spread = UNDEFINED, None, None
     if nothing is None:
-        recovered = interval(columns, ratio, seed)
+        recovered, spread = interval(columns, ratio, seed, design), as_donors(bench, samples, draws, seed)
+        population = for_population(recovered, spread, samples)
         metric = constant() if constant else best_constant(claim, bench.measured, samples.references)
         best = recovered_by(metric, samples)
     bar = max(expect, best) if best is not None else expect
-    verdict = judge(recovered, nothing, expect, best)
-    spread = Spread.of(samples) if nothing is None else None
+    verdict = judge_both(recovered, population, nothing, expect, best)
     words = (*claim.warnings, *trivial(claim, samples.references, expect, best))
-    reason = settle(verdict, recovered.value, bar, spread, draws)
+    if design == SAMPLE:
+        reason = settle(verdict, recovered.value, bar, spread, draws)
+    else:
+        reason = verdict.reason.replace(MORE_ROWS, MORE_DRAWS)
     return Result(
         hypothesis=trial.name, digest=claim.digest, foil=hypothesis.foil_reason,
         verdict=verdict.word, reason=reason, expect=expect, spread=spread,
-        recovered=recovered, constant=best, bar=bar,
+        recovered=recovered, population=population, constant=best, bar=bar,
         metric=MetricMeans(str(claim.metric), better, float(samples.model.mean()), float(means[0]), float(means[1])),
         unexplained=Unexplained.of(float(means[3]), float(means[4])),
         bits=bits(claim), rows=len(columns), draws=draws, seed=seed, accuracy=claim.accuracy,
         swaps=samples.swaps, own_rest=samples.own_rest,
         options=claim.options.shown(), seen=claim.seen,
-        provenance=provenance(claim.data, model), warnings=(*words, *model.get("notes", ())),
+        provenance=provenance(claim.data, model, design), design=design, warnings=(*words, *model.get("notes", ())),
         worst=worst_rows(bench, samples, bench.measured.tokenizer),
         table={"row": samples.references, "model": samples.model, "scrubbed": columns[:, 0], "random": columns[:, 1],
                "scrubbed_distance": columns[:, 3], "random_distance": columns[:, 4],
@@ -70,7 +78,7 @@ def recovered_by(value: float | None, samples: Samples) -> float | None:
     return float(share) if np.isfinite(share) else None
 
 
-def provenance(data: Dataset, model: dict[str, Any]) -> dict[str, Any]:
+def provenance(data: Dataset, model: dict[str, Any], design: str = SAMPLE) -> dict[str, Any]:
     """Model and revision, data digest, how intervals are made, and the versions of what computed.
 
     `pool` counts the rows used, `left_out` those that were left out because a proposal saw them or their partners.
@@ -83,5 +91,5 @@ def provenance(data: Dataset, model: dict[str, Any]) -> dict[str, Any]:
             found[package] = "not installed"
     return {
         "model": model, "data": data.digest, "pool": len(data), "left_out": len(data.origin) - len(data),
-        "interval": METHOD, "versions": found,
+        "interval": METHODS[design], "versions": found,
     }  # fmt: skip

@@ -99,5 +99,5 @@ def on_own_scale(bench: ClaimBench, samples: Samples, result: Result) -> Result:
     """A result that also says what is recovered on the model's own scale, noise included."""
     if samples.ceiling is None:
         return result
-    plain = interval(evolve(samples, ceiling=None).columns, ratio, result.seed)
+    plain = interval(evolve(samples, ceiling=None).columns, ratio, result.seed, samples.design)
     return evolve(result, ceiling=Ceiling(bench.claim.options.noise, float(samples.ceiling.mean()), plain))

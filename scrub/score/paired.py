@@ -1,4 +1,4 @@
-"""Paired tests: a sign-flip test of differences row by row, and Holm's correction for several of them."""
+"""Paired tests: that differences row by row have a mean of 0, and Holm's correction for several of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from math import sqrt
 import numpy as np
 from jaxtyping import Float
 
-from scrub.anatomy.tolerances import TIE
-
-FLIPS = 9_999
-ENUMERATED = 12  # rows up to which every flip is tried
-AT_ONCE = 250  # flips
+from scrub.score.intervals import expand, p_of_nothing
 
 
 def studentised(differences: Float[np.ndarray, " row"]) -> float | None:
@@ -23,28 +19,14 @@ def studentised(differences: Float[np.ndarray, " row"]) -> float | None:
     return float(differences.mean() / (differences.std(ddof=1) / sqrt(rows)))
 
 
-def sign_flip(differences: Float[np.ndarray, " row"], seed: int) -> float:
-    """Two-sided p of no difference: how often flipping signs of rows gives a mean as far from 0.
+def p_of_mean(differences: Float[np.ndarray, " row"]) -> float:
+    """Two-sided p of a mean difference of 0, by Student's t, skewness taken away; 1 for fewer than three rows.
 
-    Flips leave the sum of squares as it is, so that |t| of a flip grows with |sum|: comparing sums is comparing
-    studentised means. Up to 12 rows that differ all flips are enumerated, else 9,999 are drawn; the observed signs
-    count as one more (+1 above and below), so that p is never 0.
+    A sign flip asks for more, that differences are as likely above 0 as below: of equals whose errors are skewed it
+    finds one better in 7 to 14 % of comparisons.
     """
-    moved = differences[differences != 0]  # a flip leaves a 0 as it is
-    observed = abs(moved.sum()) - TIE * np.abs(moved).sum()
-    if len(moved) <= ENUMERATED:
-        flips = np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved)) & 1
-        return float((_sums(flips, moved) >= observed).mean())
-    rng = np.random.default_rng([seed, len(moved), 0x51F7])
-    reached = 0
-    for start in range(0, FLIPS, AT_ONCE):
-        flips = rng.integers(0, 2, size=(min(AT_ONCE, FLIPS - start), len(moved)), dtype=np.int8)
-        reached += int((_sums(flips, moved) >= observed).sum())
-    return (1 + reached) / (1 + FLIPS)
-
-
-def _sums(flips: np.ndarray, moved: Float[np.ndarray, " row"]) -> Float[np.ndarray, " flip"]:
-    return np.abs((1.0 - 2.0 * flips) @ moved)
+    found = expand(differences[:, None], lambda means: means[:, 0]) if len(differences) > 2 else None
+    return 1.0 if found is None else p_of_nothing(found)
 
 
 def holm(p: Sequence[float | None]) -> tuple[float | None, ...]:

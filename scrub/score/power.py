@@ -1,7 +1,9 @@
 """How many rows a verdict takes: the spread of `recovered` over rows and over draws.
 
-SE^2 = (s2_rows + s2_draws / draws) / rows, for what each row contributes to the ratio (its influence, the delta
-method). A difference of 2.8 standard errors is found with a power of 80 % at a level of 5 % (1.96 + 0.84).
+SE^2 = (s2_rows + s2_draws / draws) / rows + s2_pool / pool, for what each row contributes to the ratio (its
+influence, the delta method), and for what a row of the pool adds where it is a donor or a rest. A difference of t +
+0.84 standard errors is found with a power of 80 % at a level of 5 %, t being Student's: 2.9 of them with 30 rows, 2.8
+with many.
 
 s2_rows is what the variance of a row's mean has beyond s2_draws / draws: a difference, which few rows and draws can
 put anywhere, at 0 too. So it comes with an upper limit (90 %; Ting et al. 1990, for differences of mean squares, from
@@ -19,8 +21,10 @@ from attrs import Factory, evolve, field, frozen
 from jaxtyping import Float
 
 from scrub.anatomy.tolerances import ROUNDING
+from scrub.claims import seen
 from scrub.claims.plain import as_dict
-from scrub.score.statistics import FEW_ROWS
+from scrub.score.statistics import LEVEL
+from scrub.score.student import quantile
 from scrub.score.verdict import INCONCLUSIVE, Verdict
 from scrub.shown import shown
 
@@ -29,7 +33,7 @@ if TYPE_CHECKING:  # a stored result needs no torch
 
     from scrub.score.sample import Samples
 
-DETECTABLE = 2.8
+FOUND = 0.8416  # standard errors below which a difference stays in one of five tests
 UPPER = 0.9  # the level of upper limits
 PILOT_ROWS, PILOT_DRAWS = 32, 2
 Row = Float[np.ndarray, " row"]
@@ -39,12 +43,16 @@ Row = Float[np.ndarray, " row"]
 class Spread:
     """Variances of what a row adds to `recovered`: between rows, and between the draws of a row (0 when exact).
 
-    `rows_high` is the upper limit of `rows`, at 90 %: what the estimate does not exclude.
+    `rows_high` is the upper limit of `rows`, at 90 %: what the estimate does not exclude. `pool` is the variance of
+    what a row of the pool adds as a donor or a rest, `size` how many such rows there are; more rows than these make
+    it grow.
     """
 
     rows: float
     draws: float
     rows_high: float = field(default=Factory(lambda spread: spread.rows, takes_self=True))
+    pool: float = 0.0
+    size: int = 1
 
     @classmethod
     def of(cls, samples: Samples) -> Spread | None:
@@ -72,13 +80,32 @@ class Spread:
 
     def error(self, rows: int, draws: int | None) -> float:
         """The standard error of `recovered`; `draws` is None when every draw is enumerated."""
-        return math.sqrt((self.rows + (0.0 if draws is None else self.draws / draws)) / rows)
+        return math.sqrt(self._of_rows(draws) / rows + self.pool / max(self.size, rows))
+
+    def detectable(self, rows: int, draws: int | None) -> float:
+        """The difference that is found four times of five."""
+        return reach(rows) * self.error(rows, draws)
 
     def needed(self, difference: float, draws: int | None) -> int | None:
         """The rows from which on a difference is detected, and a verdict given; None for a difference of 0."""
         if not difference:
             return None
-        return max(FEW_ROWS, math.ceil((DETECTABLE * self.error(1, draws) / difference) ** 2))
+        first = self._rows_for(difference / reach(seen.VERDICT_ROWS), draws)
+        return max(seen.VERDICT_ROWS, math.ceil(self._rows_for(difference / reach(math.ceil(first)), draws)))
+
+    def _of_rows(self, draws: int | None) -> float:
+        return self.rows + (0.0 if draws is None else self.draws / draws)
+
+    def _rows_for(self, error: float, draws: int | None) -> float:
+        """The rows that give a standard error: of the pool as it is, or else of one that grows with them."""
+        left = error**2 - self.pool / self.size
+        rows = self._of_rows(draws) / left if left > 0 else math.inf
+        return rows if rows <= self.size else (self._of_rows(draws) + self.pool) / error**2
+
+
+def reach(rows: int) -> float:
+    """The standard errors of a difference that a test of so many rows finds four times of five."""
+    return quantile((1 + LEVEL) / 2, float(max(rows, 2) - 1)) + FOUND
 
 
 def _freedom(values: Row) -> float:
@@ -143,11 +170,11 @@ class Power:
 
     @property
     def detectable(self) -> float:
-        return DETECTABLE * self.error
+        return self.spread.detectable(self.rows, self.draws)
 
     @property
     def detectable_high(self) -> float:
-        return DETECTABLE * self.error_high
+        return self.spread.at_most.detectable(self.rows, self.draws)
 
     def needed(self, difference: float, at_most: bool = False) -> int | None:
         """The rows that detect a difference, with as many draws; `at_most`, those that the upper limit asks for."""
@@ -164,6 +191,7 @@ class Power:
             **as_dict(self, "spread", "pilot_rows", "pilot_draws", "pilot_seed"), "error": self.error,
             "error_high": self.error_high, "detectable": self.detectable, "detectable_high": self.detectable_high,
             "s2_rows": self.spread.rows, "s2_rows_high": self.spread.rows_high, "s2_draws": self.spread.draws,
+            "s2_pool": self.spread.pool, "pool": self.spread.size,
             "pilot": {"rows": self.pilot_rows, "draws": self.pilot_draws, "seed": self.pilot_seed},
         }  # fmt: skip
 

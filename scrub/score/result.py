@@ -12,16 +12,17 @@ from scrub.claims.seen import Seen
 from scrub.score.bars import highest_bar
 from scrub.score.bits import Bits
 from scrub.score.control import Adversary, Control
+from scrub.score.design import SAMPLE
 from scrub.score.diagnostics import Swaps
 from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.left_out import LeftOut
-from scrub.score.power import DETECTABLE, Spread
+from scrub.score.power import Spread
 from scrub.score.skill_matrix import SkillMatrix
 from scrub.score.skill_score import SkillScore
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
 from scrub.score.stability import StabilityLine
-from scrub.score.statistics import Interval
+from scrub.score.statistics import UNDEFINED, Interval
 from scrub.score.verdict import REFUTED, SUPPORTED
 from scrub.score.worst import WorstRow
 from scrub.shown import shown
@@ -61,7 +62,9 @@ class Unexplained:
 class Result:
     """What `scrub.test` returns. Numbers that are undefined are None.
 
-    `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool;
+    `recovered` is (L_random - L_scrubbed)/(L_random - L_model) with its interval, conditional on the pool,
+    `population` the interval for rows and donors that are others of their kind; `design` says whether rows are a
+    sample or the whole domain of a computation graph;
     `constant` is what the best input-independent answer recovers; `bar` the higher of it and the expectation.
     `worst` are the rows that change most; `effects` those of single swaps, of a refuted claim alone;
     `earned` is what each part of the claim earns; `left_out` which senders a claim that is not supported lacks most;
@@ -111,6 +114,8 @@ class Result:
     stability: tuple[StabilityLine, ...] = ()
     skills: tuple[SkillScore, ...] = ()
     matrix: SkillMatrix | None = None
+    population: Interval = UNDEFINED
+    design: str = SAMPLE
 
     @property
     def passed(self) -> bool:
@@ -139,8 +144,9 @@ class Result:
         return {
             "hypothesis": self.hypothesis, "digest": self.digest, "foil": self.foil,
             "verdict": self.verdict, "reason": self.reason, "passed": self.passed, "expect": self.expect,
-            "recovered": self.recovered.to_dict(), "constant": self.constant, "bar": self.bar,
-            "passes_up_to": self.passes_up_to,
+            "recovered": self.recovered.to_dict(),
+            "population": {"low": self.population.low, "high": self.population.high},
+            "constant": self.constant, "bar": self.bar, "passes_up_to": self.passes_up_to,
             "metric": {"name": m.name, "better": m.better, "model": m.model, "scrubbed": m.scrubbed,
                        "random": m.random},
             "unexplained": {"aue": u.aue, "ate": u.ate, "explained": u.explained},
@@ -153,7 +159,7 @@ class Result:
             "skills": [skill.to_dict() for skill in self.skills],
             "matrix": self.matrix.to_dict() if self.matrix else None,
             "stability": [line.to_dict() for line in self.stability],
-            "rows": self.rows, "draws": self.draws, "seed": self.seed,
+            "rows": self.rows, "draws": self.draws, "seed": self.seed, "design": self.design,
             "controls": [control.to_dict() for control in self.controls],
             "adversary": self.adversary.to_dict() if self.adversary else None,
             "diagnostics": {
@@ -177,8 +183,9 @@ class Result:
         away, most = abs(value - self.bar), spread.at_most
         return {
             "s2_rows": spread.rows, "s2_rows_high": spread.rows_high, "s2_draws": spread.draws,
-            "detectable": DETECTABLE * spread.error(self.rows, self.draws),
-            "detectable_high": DETECTABLE * most.error(self.rows, self.draws),
+            "s2_pool": spread.pool, "pool": spread.size,
+            "detectable": spread.detectable(self.rows, self.draws),
+            "detectable_high": most.detectable(self.rows, self.draws),
             "rows_to_settle": spread.needed(away, self.draws), "rows_to_settle_high": most.needed(away, self.draws),
         }  # fmt: skip
 

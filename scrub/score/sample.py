@@ -21,7 +21,9 @@ from scrub.engine.plan import Program, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.errors import ClaimError
 from scrub.score.blocks import Arrays, Keep, NumberBlock, gathered, keep_nothing, key
+from scrub.score.design import SAMPLE
 from scrub.score.diagnostics import Swaps, Tally
+from scrub.score.domain import design_of
 from scrub.score.measure import Measured
 from scrub.score.metrics import finite
 
@@ -119,6 +121,7 @@ def compile_claim(claim: Claim) -> tuple[Occurrence, Program]:
 class Samples:
     """Numbers by reference row and draw (one column when exact); distances are |metric - the model's metric|.
 
+    `design` says whether the rows are a sample or all that there are, see `score/domain.py`;
     `swaps` tells what the draws were like; `own_rest` counts calls that found no rest row (`empty="self"`); `ceiling`
     is the metric with the claim's noise redrawn.
     """
@@ -132,6 +135,7 @@ class Samples:
     swaps: tuple[Swaps, ...] = ()
     own_rest: float = 0
     ceiling: Float[np.ndarray, " row"] | None = None
+    design: str = SAMPLE
 
     @property
     def top(self) -> Float[np.ndarray, " row"]:
@@ -140,7 +144,7 @@ class Samples:
 
     @property
     def columns(self) -> Float[np.ndarray, "row k"]:
-        """Row means of scrubbed, random, top and the two distances: what the bootstrap keeps together."""
+        """Row means of scrubbed, random, top and the two distances: what intervals keep together."""
         means = [x.mean(1) for x in (self.scrubbed, self.random, self.scrubbed_distance, self.random_distance)]
         return np.stack([means[0], means[1], self.top, means[2], means[3]], axis=1)
 
@@ -169,7 +173,8 @@ def sample(
     size = (len(references), draws)
     s, r = found["scrubbed"].reshape(size), found["random"].reshape(size)
     distances = np.abs(s - model[:, None]), np.abs(r - model[:, None])
-    return Samples(references, model, s, r, *distances, tally.swaps(), tally.own_rest)
+    design = design_of(bench.claim, references, drawn=True)
+    return Samples(references, model, s, r, *distances, tally.swaps(), tally.own_rest, design=design)
 
 
 @frozen(eq=False)
@@ -230,7 +235,10 @@ def enumerate_exactly(
     table = [found[name][:, None] for name in EXPECTED]
     tally = Tally(bench.claim, bench.tree)
     tally.add_all(references)
-    return Samples(references, model, table[0], table[1], table[2], table[3], tally.swaps(), tally.own_rest)
+    design = design_of(bench.claim, references, drawn=False)
+    return Samples(
+        references, model, table[0], table[1], table[2], table[3], tally.swaps(), tally.own_rest, design=design
+    )
 
 
 def _expected(

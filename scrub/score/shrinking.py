@@ -150,7 +150,7 @@ def _values(search: Searched, state: _Shrunk) -> _Shrunk:
 def _merged(search: Searched, state: _Shrunk, name: str, values: Sequence[Value]) -> _Shrunk:
     whole = _tried(search, state, name, [list(values)])
     if whole is not None and state.accepts(whole[0], search.worth):
-        return _coarsened(state, name, [list(values)], f"the values of {name} are one", *whole)
+        return _coarsened(state, name, [list(values)], f"the values of {name} are one", whole)
     groups = [[value] for value in values[:1]]
     for value in values[1:]:
         found = [(i, _tried(search, state, name, _joined(groups, i, value))) for i in range(len(groups))]
@@ -159,7 +159,7 @@ def _merged(search: Searched, state: _Shrunk, name: str, values: Sequence[Value]
             loss, i, claim = min(able, key=lambda one: one[:2])
             groups = _joined(groups, i, value)
             what = f"{value!r} and {groups[i][0]!r} of {name} are one value"
-            state = _coarsened(state, name, groups, what, loss, claim)
+            state = _coarsened(state, name, groups, what, (loss, claim))
         else:
             groups = [*groups, [value]]
     return state
@@ -170,8 +170,9 @@ def _joined(groups: Sequence[Sequence[Value]], number: int, value: Value) -> lis
 
 
 def _coarsened(
-    state: _Shrunk, name: str, groups: Sequence[Sequence[Value]], what: str, loss: float, claim: Claim
+    state: _Shrunk, name: str, groups: Sequence[Sequence[Value]], what: str, tried: tuple[float, Claim]
 ) -> _Shrunk:
+    loss, claim = tried
     classes = [tuple(group) for group in groups if len(group) > 1]
     changes = evolve(state.changes, coarser={**state.changes.coarser, name: classes})
     taken = evolve(state.taken, bench=evolve(state.taken.bench, claim=claim))

@@ -1,36 +1,36 @@
-"""Intervals by percentile bootstrap over reference rows; each row carries its numbers together.
+"""Estimates with their intervals over reference rows; each row carries its numbers together.
 
 The unit is the row: its draws are averaged first, or intervals would be too narrow. Intervals are conditional
-on the pool.
+on the pool; `population.py` has those for the population that the pool is a sample of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 import numpy as np
-from attrs import frozen
-from jaxtyping import Float
+from attrs import field, frozen
 
 from scrub.claims.plain import as_dict
+from scrub.score.design import KNOWN, SAMPLE
+from scrub.score.intervals import Columns, Expansion, Statistic, are_shares, bounded, corrected, expand
 
-REPLICATES = 2000
 LEVEL = 0.95
-FEW_ROWS = 10
-METHOD = f"percentile bootstrap over reference rows, {REPLICATES} replicates, conditional on the pool"
+FEW_ROWS = 10  # below which a sample has no interval; a verdict takes more, see `claims.seen.VERDICT_ROWS`
 
 
 @frozen
 class Interval:
-    """An estimate with its percentile interval; None where it is undefined."""
+    """An estimate with its interval; None where it is undefined. `needs` are rows that it takes and has not."""
 
     value: float | None
     low: float | None
     high: float | None
     level: float = LEVEL
+    needs: int = field(default=0, eq=False)
 
     def to_dict(self) -> dict[str, float | None]:
-        return as_dict(self)
+        return as_dict(self, *([] if self.needs else ["needs"]))
 
     def __str__(self) -> str:
         if self.value is None or self.low is None or self.high is None:
@@ -41,35 +41,34 @@ class Interval:
 UNDEFINED = Interval(None, None, None)
 
 
-def replicates(
-    columns: Float[np.ndarray, "row k"], seed: int, number: int = REPLICATES
-) -> Float[np.ndarray, "replicate k"]:
-    """Means of rows drawn with replacement, the columns of a row kept together."""
-    rows = len(columns)
-    rng = np.random.default_rng([seed, rows, 0x5C2B])
-    found: list[Float[np.ndarray, "replicate k"]] = []
-    for start in range(0, number, 200):  # in pieces, so that 100,000 rows fit
-        # How often each row is drawn says all of a replicate: a product of matrices gives the means of all columns.
-        counts = rng.multinomial(rows, np.full(rows, 1 / rows), size=min(200, number - start))
-        found.append(counts @ columns / rows)
-    return np.concatenate(found)
+def interval(columns: Columns, statistic: Statistic, seed: int, design: str = SAMPLE) -> Interval:
+    """The interval of a statistic of column means, such as a ratio; UNDEFINED without a value or with too few rows.
+
+    `design` says how the rows were come by. Of a SAMPLE it is studentised and corrected for skewness; where rows are
+    too skewed for their number it says how many it takes. Hits and shares of hits have bounds of their own, for which
+    `seed` draws weights. Rows that are alike leave no width, unless they are hits: of these, differences between two
+    runs included, a few of the other kind may not have been seen.
+
+    The rows of a whole DOMAIN have the studentised interval however few or skewed they are, since none is unseen:
+    what it covers is the chance of their draws, and more. Where that is KNOWN too it is the point [v, v].
+    """
+    found = expand(columns, statistic) if len(columns) >= (FEW_ROWS if design == SAMPLE else 1) else None
+    if found is None:
+        return UNDEFINED
+    if design != SAMPLE:
+        return _of_all(found, design)
+    if are_shares(columns):
+        ends, needs = bounded(columns, statistic, seed), 0
+    else:
+        ends, needs = corrected(found, LEVEL), found.needs
+    if not np.isfinite(ends).all():
+        return UNDEFINED
+    return Interval(found.value, *ends, needs=needs if needs > found.rows else 0)
 
 
-def interval(
-    columns: Float[np.ndarray, "row k"],
-    statistic: Callable[[Float[np.ndarray, "n k"]], Float[np.ndarray, " n"]],
-    seed: int,
-) -> Interval:
-    """A statistic of column means, formed in each replicate. A replicate without a number widens both ends."""
-    value = float(statistic(columns.mean(0)[None])[0])
-    if len(columns) < FEW_ROWS or not np.isfinite(value):
-        return UNDEFINED
-    samples = statistic(replicates(columns, seed))
-    some, tail = np.isfinite(samples), (1 - LEVEL) / 2
-    with np.errstate(invalid="ignore"):  # between an infinite and a finite replicate
-        # To leave such replicates out would narrow the interval just where the denominator comes near 0.
-        low = np.quantile(np.where(some, samples, -np.inf), tail)
-        high = np.quantile(np.where(some, samples, np.inf), 1 - tail)
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return UNDEFINED
-    return Interval(value, float(low), float(high))
+def _of_all(found: Expansion, design: str) -> Interval:
+    """The interval where no row is unseen; none of a single row that was drawn for."""
+    if design == KNOWN:
+        return Interval(found.value, found.value, found.value)
+    ends = corrected(found, LEVEL) if found.rows > 1 else (math.inf, math.inf)
+    return Interval(found.value, *ends) if np.isfinite(ends).all() else UNDEFINED

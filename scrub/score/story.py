@@ -19,6 +19,7 @@ from scrub.claims.values import key
 from scrub.errors import ClaimError, DataError
 from scrub.score.answers import ByTokens, ByValue, Ids, answers_of, kind, row_tokens
 from scrub.score.demand import demanded
+from scrub.score.domain import design_of
 from scrub.score.noise import Redraws, redraws
 from scrub.score.result import Result
 from scrub.score.sample import ClaimBench
@@ -33,9 +34,12 @@ Rows = Int[np.ndarray, " reference"]
 def story_speaks(bench: ClaimBench, references: Rows, result: Result, tokenizer: Tokenizer | None) -> Result:
     """A result with how far the story says what the model does; it judges at the expectation.
 
-    The bar may lie higher, at what a constant recovers: that is no share of answers.
+    The bar may lie higher, at what a constant recovers: that is no share of answers. A story that is right on every
+    row is not in doubt: where the interval of its share begins below, that says how few the rows are.
     """
     score = story_score(bench, references, tokenizer, result.seed, result.draws)
+    if score.share.value == 1.0:
+        return evolve(result, story=score)
     unknown = f"what the story answers is {score}."
     return demanded(evolve(result, story=score), score.share, result.expect, FALSE, unknown)
 
@@ -53,7 +57,7 @@ def story_score(
         answers = answers_of(claim, tokenizer, _columns(bench))
         if isinstance(answers, ByTokens):
             own = _tokens(_Asked(bench, references, seed, draws, tokenizer), answers)
-            return _share(answers.same(own, said).tolist(), seed)
+            return _share(answers.same(own, said).tolist(), seed, _design(bench, references, draws))
         return _by_value(_Asked(bench, references, seed, draws), answers, said)
     except (ClaimError, DataError, OverflowError) as error:
         return StoryScore(note=str(error).rstrip("."))
@@ -74,9 +78,14 @@ class _Asked:
         return redraws(self.bench, rows, self.draws, self.seed)
 
 
-def _share(right: Sequence[bool], seed: int) -> StoryScore:
-    share = interval(np.array(right, dtype=float)[:, None], lambda columns: columns[:, 0], seed)
+def _share(right: Sequence[bool], seed: int, design: str) -> StoryScore:
+    share = interval(np.array(right, dtype=float)[:, None], lambda columns: columns[:, 0], seed, design)
     return StoryScore(share)
+
+
+def _design(bench: ClaimBench, references: Rows, draws: int | None) -> str:
+    """How the rows were come by; the model's own answers are drawn only where noise is."""
+    return design_of(bench.claim, references, drawn=bool(bench.claim.options.noise) and draws is not None)
 
 
 def _columns(bench: ClaimBench) -> tuple[str, ...]:
@@ -111,18 +120,18 @@ def _likeliest(
 def _by_value(asked: _Asked, answers: ByValue, said: Sequence[Any]) -> StoryScore:
     """Whether the story's answer is the output's value; where all are numbers, how near it comes."""
     bench, references, seed = asked.bench, asked.references, asked.seed
-    pool = np.arange(len(bench.claim.data))
+    pool, design = np.arange(len(bench.claim.data)), _design(bench, references, asked.draws)
     made = asked.redraws(pool) if bench.claim.options.noise else None
     outputs = bench.rows.outputs(pool) if made is None else made.outputs
     answers = answers.beside(outputs)
     read = answers.read(outputs)
     if any(kind(value) != "number" for value in (*read, *said)):
         own = read if made is None else made.commonest(read, list(map(key, read)), pool)
-        return _share(answers.same([own[row] for row in references], said).tolist(), seed)
+        return _share(answers.same([own[row] for row in references], said).tolist(), seed, design)
     numbers = np.array(read, dtype=float)
     own = numbers if made is None else made.mean(numbers, pool)
     columns = _errors(bench, references, own, np.array(said, dtype=float))
-    return StoryScore(interval(columns, lambda c: 1 - c[:, 0] / c[:, 1], seed), numbers=True)
+    return StoryScore(interval(columns, lambda c: 1 - c[:, 0] / c[:, 1], seed, design), numbers=True)
 
 
 def _errors(

@@ -19,6 +19,7 @@ from scrub.engine.without import without
 from scrub.errors import MetricError, ModelError
 from scrub.score.blocks import Arrays, NumberBlock, gathered, key
 from scrub.score.cost import few_draws
+from scrub.score.design import SAMPLE, sampled_draws
 from scrub.score.result import ratio
 from scrub.score.sample import ROWS_AT_ONCE, ClaimBench, RowScorer, Samples, at_once, chunks
 from scrub.score.statistics import Interval, interval
@@ -65,7 +66,7 @@ class Taken:
         found, references = np.zeros((len(at), len(roots))), self.samples.references[at]
         occurrences = sum(1 for _ in self.bench.tree.walk())
         together = max(1, min(CHANGED_AT_ONCE, OCCURRENCES_AT_ONCE // occurrences))
-        for start in range(0, len(roots), together):
+        for start in range(0, len(roots) if len(at) else 0, together):  # a single row has no other half
             some = slice(start, start + together)
             found[:, some] = self._those_that_can(roots[some], references, draws)
         return found
@@ -91,7 +92,8 @@ class Taken:
     def interval(self, less: np.ndarray, more: np.ndarray, at: Places) -> Interval:
         """What is recovered less with `more` taken away than with `less`, both columns of `without` or `whole`."""
         columns = np.column_stack([less, self.samples.random[at].mean(1), self.samples.model[at], more])
-        return interval(columns, lost, self.seed)
+        design = self.samples.design if len(at) == len(self.samples.references) else SAMPLE
+        return interval(columns, lost, self.seed, sampled_draws(design) if not self.exact else design)
 
     def _some(
         self, roots: Sequence[Occurrence], references: Int[np.ndarray, " row"], draws: range

@@ -36,7 +36,8 @@ def power(
     has no such claim.
     """
     from scrub.score.noise import with_ceiling
-    from scrub.score.power import PILOT_DRAWS, PILOT_ROWS, Power, Spread
+    from scrub.score.population import as_donors
+    from scrub.score.power import PILOT_DRAWS, PILOT_ROWS, Power
     from scrub.score.result import Result
     from scrub.score.sample import sample
 
@@ -56,7 +57,8 @@ def power(
         else:
             used, weights = references(claim, PILOT_ROWS, seed), weights_of(source, claim.data, backend)
             bench = bench_of(claim, source, weights)
-            found = Spread.of(with_ceiling(bench, sample(bench, used, PILOT_DRAWS, seed), PILOT_DRAWS, seed))
+            samples = with_ceiling(bench, sample(bench, used, PILOT_DRAWS, seed), PILOT_DRAWS, seed)
+            found = as_donors(bench, samples, PILOT_DRAWS, seed)
             record = record_of(source, weights, claim.data)
             pilot = _Pilot(len(used), PILOT_DRAWS, seed, claim.digest, claim.options.shown(), record)
     if found is None:
@@ -90,7 +92,8 @@ def _stored(run: Path, digest: str, name: str) -> tuple[Spread | None, _Pilot]:
         power, pilot = result["diagnostics"]["power"], _Pilot(*(result[field.name] for field in fields(_Pilot)))
         if power is None:
             return None, pilot
-        return Spread(*(float(power[name]) for name in ("s2_rows", "s2_draws", "s2_rows_high"))), pilot
+        known = [float(power[name]) for name in ("s2_rows", "s2_draws", "s2_rows_high", "s2_pool")]
+        return Spread(*known, size=int(power["pool"])), pilot
     except (ValueError, TypeError, KeyError) as error:
         file = run / files.RUN
         raise ClaimError(f"power: {file} is no run of `scrub test` that this version can read ({error!r}).") from None

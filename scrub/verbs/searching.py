@@ -150,9 +150,9 @@ def _written(ready: Prepared, result: Revision, changes: Changes, called: str, s
     steps = (f"- {step.what}: {step.effect:+.3f}" for step in result.steps)
     told = [f"{hypothesis.title} after scrub {result.verb}: {gained}", *steps]
     name = hypothesis.name
-    text = claim_file(changes, Path(hypothesis.file).stem, name, called, "\n".join(told), seen)
-    if hypothesis.variant:
-        given = ", ".join(f"{key}={value!r}" for key, value in hypothesis.variant)
-        text = text.replace("import " + name + " as _claim\n", f"import {name}\n\n_claim = {name}({given})\n")
+    own = f"from {Path(hypothesis.file).stem} import {name}"
+    given = ", ".join(f"{key}={value!r}" for key, value in hypothesis.variant)
+    own = f"{own}\n\n_claim = {name}({given})" if given else f"{own} as _claim"
+    text = claim_file(changes, own, called, "\n".join(told), seen)
     files.write_text(ready.write, text)
     return evolve(result, file=ready.write)

@@ -13,6 +13,7 @@ from attrs import define, frozen
 from scrub.claims.dataset import Dataset
 from scrub.claims.hub import Pinned
 from scrub.claims.resolved import Claim
+from scrub.claims.seen import VERDICT_ROWS
 from scrub.claims.thaw import Absent
 from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.computation import Computation
@@ -199,7 +200,7 @@ def countable(draws: int, rows: int | None, seed: int) -> None:
     if draws < 1:
         raise ClaimError(f"--draws {draws}: at least one draw is needed for each row; 20 is the default.")
     if rows is not None and rows < 1:
-        raise ClaimError(f"--rows {rows}: at least one reference row is needed; a verdict takes 10.")
+        raise ClaimError(f"--rows {rows}: at least one reference row is needed; a verdict takes {VERDICT_ROWS}.")
     if seed < 0:
         raise ClaimError(f"--seed {seed}: seeds are whole numbers from 0 on.")
 

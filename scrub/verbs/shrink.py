@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from attrs import evolve
 
 from scrub.claims.hypothesis import Hypothesis
@@ -42,7 +43,7 @@ def shrink(
 
 
 def _supported(ready: Prepared) -> None:
-    """Raises ClaimError for a claim that the rows that are searched do not support."""
+    """Raises ClaimError for a claim that its rows do not support: those that are searched may be too few to tell."""
     from scrub.score.cost import QUICK
     from scrub.score.giving import what_is_left_out
     from scrub.score.taken import Taken
@@ -50,12 +51,13 @@ def _supported(ready: Prepared) -> None:
 
     search, asked = ready.search, ready.asked
     trial = Trial(ready.name, asked.draws, asked.seed, asked.exact, "none")
-    result = judged(search.bench, search.samples, trial, ready.opened)
+    used = np.sort(np.concatenate([search.samples.references, ready.measuring]))
+    result = judged(search.bench, search.sampled(search.bench, used), trial, ready.opened)
     if result.verdict == "supported":
         return
     left = what_is_left_out(Taken(search.bench, search.samples, asked.seed, asked.exact), QUICK)
     more = f" scrub grow would begin with: {left[0].words}." if left else " scrub explain shows what breaks it."
     raise ClaimError(
-        f"{ready.name} is {result.verdict} on the {len(search.samples.references)} rows that shrink searches "
-        f"({result.reason}), and only a supported claim is made smaller.{more}"
+        f"{ready.name} is {result.verdict} on its {len(used)} rows ({result.reason}), and only a supported claim is "
+        f"made smaller.{more}"
     )

@@ -17,11 +17,11 @@ from scrub.claims.check import Checked, Subject, check_claim
 from scrub.claims.dataset import Dataset, Row
 from scrub.claims.hypothesis import Hypothesis, Options
 from scrub.claims.protocol import protocol
-from scrub.claims.seen import VERDICT_ROWS
 from scrub.errors import ClaimError
 from scrub.model.resolve import sound
-from scrub.score.statistics import FEW_ROWS
 from scrub.verbs.setup import references
+
+pytestmark = pytest.mark.usefixtures("ten_rows_judge")
 
 SPACE: dict[str, Any] = {}
 exec(HEAD + FALSE, SPACE)
@@ -233,7 +233,6 @@ def test_no_scored_row_or_no_rest_row_left() -> None:
 
 
 def test_few_rows_are_warned_of_before_the_verdict() -> None:
-    assert VERDICT_ROWS == FEW_ROWS
     claim = make(seen=digests(GRAPH, range(15)))
     [warning] = scrub.check(claim).warnings
     assert "seen=: a proposal saw 15 rows; 9 scored rows are left, and a verdict takes 10." in warning
@@ -315,8 +314,8 @@ half_right = make(odd, data=GRAPH, seen=SAW)
     assert "left out" in found.stdout
     assert "8 rows that a proposal saw" in found.stdout
     [result] = json.loads((path.parent / "out.json").read_text())["results"]
-    assert (result["rows"], result["options"]["seen"], result["diagnostics"]["seen"]["rows"]) == (16, 8, 8)
-    assert "pool of 16" in run_scrub("plan", path).stdout
+    assert (result["rows"], result["options"]["seen"], result["diagnostics"]["seen"]["rows"]) == (40, 8, 8)
+    assert "pool of 40" in run_scrub("plan", path).stdout
     assert run_scrub("check", path).exit_code == 0
     wrong = write(claim.replace("SAW)", "SAW + ' seventeen')"), "wrong.py")
     found = run_scrub("check", wrong)

@@ -23,9 +23,9 @@ def compared(*arguments: object) -> dict[str, Any]:
 
 
 def test_keys_of_a_comparison(write: Write) -> None:
-    result = compared(write(RIVALS), "--draws", 5, "--rows", 20, "--seed", 2)
+    result = compared(write(RIVALS), "--draws", 5, "--rows", 40, "--seed", 2)
     assert set(result) >= KEYS
-    assert (result["rows"], result["draws"], result["seed"]) == (20, 5, 2)
+    assert (result["rows"], result["draws"], result["seed"]) == (40, 5, 2)
     [difference] = result["differences"]
     assert {"a", "b", "value", "low", "high", "p", "adjusted", "verdict"} <= set(difference)
     assert {"hypothesis", "bits", "recovered"} <= set(result["pareto"][0])
@@ -98,7 +98,7 @@ def test_the_picture(write: Write) -> None:
     [
         ("c = make()", [], "only one claim in claims.py: name a second one"),
         ("c = make()\nd = make(predicts='b', metric='kl')", [], "metrics differ: c: right, higher is better; d: kl"),
-        ("c = make()\nd = make(data=lambda: rows(20))", [], "data differ: c: 24 rows"),
+        ("c = make()\nd = make(data=lambda: rows(20))", [], "data differ: c: 48 rows"),
         (RIVALS, ["--rows", 0], "--rows 0"),
         (RIVALS, ["--draws", 0], "--draws 0"),
         (RIVALS, ["--seed", -1], "--seed -1"),

@@ -78,8 +78,8 @@ def test_more_draws_than_memory_holds_are_refused_with_the_number_that_is_possib
     file = write(GOOD)
     found = scrub("test", file, "--draws", 10**9)
     assert found.exit_code == 2
-    assert "24 rows x 1,000,000,000 draws take 1,431 GiB" in found.stderr
-    monkeypatch.setattr(setup, "installed", lambda: 24 * 20 * 2 * setup.KEPT)
+    assert "48 rows x 1,000,000,000 draws take 2,861 GiB" in found.stderr
+    monkeypatch.setattr(setup, "installed", lambda: 48 * 20 * 2 * setup.KEPT)
     assert scrub("test", file, "--draws", 20).exit_code == 0
     assert "at most --draws 20 is possible" in scrub("test", file, "--draws", 21).stderr
 

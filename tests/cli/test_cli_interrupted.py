@@ -63,7 +63,7 @@ def test_what_was_found_before_an_interruption_is_shown(
 
     monkeypatch.setattr(name, interrupted)
     file = f"{INDUCTION}::induction" if command == "propose" else write(f"{GOOD}\n{FOIL}")
-    found = scrub(command, file, "--rows", 16, *(["--out", "kept"] if kept else []))
+    found = scrub(command, file, "--rows", 32, *(["--out", "kept"] if kept else []))
     assert found.exit_code == 130
     for line in shown:
         assert line in found.stdout
@@ -88,5 +88,5 @@ def test_an_interrupted_write_leaves_the_old_file(write: Write, monkeypatch: pyt
 
 def test_no_progress_bar_where_nobody_watches(write: Write) -> None:
     slow = write("import time\nc = make(metric=Metric(lambda o, r: time.sleep(0.003) or right(o, r)))")
-    found = scrub("test", slow, "--rows", 10, "--draws", 40)
+    found = scrub("test", slow, "--rows", 32, "--draws", 12)
     assert (found.exit_code, found.stderr) == (0, "")

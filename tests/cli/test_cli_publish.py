@@ -27,8 +27,8 @@ def wide():
     made.nodes["out"]["function"] = lambda h, g, b: tuple(float(v == h + b) for v in range(8))
     return made
 
-good = make(model=wide, metric="loss(sum)", expect=recovers(0.5))
-other = make(odd, model=wide, metric="loss(sum)", expect=recovers(0.5)).foil("the remainder")
+good = make(model=wide, metric="loss(sum)", expect=recovers(0.5), data=rows(36))
+other = make(odd, model=wide, metric="loss(sum)", expect=recovers(0.5), data=rows(36)).foil("the remainder")
 """
 INDUCTION = f"{Path(package.__file__).parents[1] / 'hypotheses/induction.py'}::induction"
 SMALL = ("--rows", "12", "--draws", "2", "--json", "-")
@@ -75,8 +75,8 @@ def test_a_claim_about_a_graph_is_frozen_without_it_and_tested_with_it(write: Wr
         assert "--model" not in said
     own, model = graph()
     thawed = package.thaw("good")
-    first = package.test(own, model, rows=12, draws=3)
-    code = "import json, scrub, claims; found = scrub.test(scrub.thaw('good'), claims.wide(), rows=12, draws=3)"
+    first = package.test(own, model, rows=30, draws=3)
+    code = "import json, scrub, claims; found = scrub.test(scrub.thaw('good'), claims.wide(), rows=30, draws=3)"
     code += "; print(json.dumps(found.to_dict()))"
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr

@@ -111,9 +111,10 @@ def two_heads() -> Any:
     state["unembed.weight"][[*VALUES]] = compiled.SURE * spaces.rows("answer")
     for head, own, other, at in (("0.0", 1, 2, 1), ("0.1", 2, 1, 2)):
         compiled._set_head(  # pyright: ignore[reportPrivateUsage]
-            state, head, size, q=spaces.rows("token", np.array([own, other])),
-            k=spaces.rows("position", np.array([at, 0])), v=spaces.rows("token", np.array([*VALUES])),
-            o=spaces.rows("answer"),
+            state, head, size, compiled._Head(  # pyright: ignore[reportPrivateUsage]
+                q=spaces.rows("token", np.array([own, other])), k=spaces.rows("position", np.array([at, 0])),
+                v=spaces.rows("token", np.array([*VALUES])), o=spaces.rows("answer"),
+            ),
         )  # fmt: skip
     bridge = native(**config, d_mlp=0, attn_only=True, normalization_type=None)
     weights = {name: torch.from_numpy(array).double() for name, array in state.items()}

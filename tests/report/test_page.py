@@ -49,7 +49,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report") / "run"
-    found = scrub("test", EITHER, "--rows", 24, "--draws", 2, "--explain", "--out", out, "--report")
+    found = scrub("test", EITHER, "--rows", 32, "--draws", 2, "--explain", "--out", out, "--report")
     assert found.exit_code == 0, found.stderr
     assert f"report: {out / 'report.html'}" in found.stdout
     return out
@@ -71,7 +71,7 @@ def test_the_verdict_comes_first(run: Path) -> None:
         "shuffled values",
         "lookup",
         result["digest"],
-        "::either --rows 24 --draws 2",
+        "::either --rows 32 --draws 2",
         "What breaks it",
         "torch",
     ):

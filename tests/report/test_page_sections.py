@@ -37,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file, out = folder / "claims.py", folder / "run"
     text = CLAIMS.replace('"sum": a // 2 + b}}', '"sum": a // 2 + b, "pair": (7 * i + 5) % n}}')
     file.write_text(text.replace("for a, b in pairs]", "for i, (a, b) in enumerate(pairs)]"))
-    for command, *more in (("test", "--draws", 3, "--rows", 22, "--stability"), *COMMANDS.values()):
+    for command, *more in (("test", "--draws", 3, "--rows", 40, "--stability"), *COMMANDS.values()):
         found = scrub(command, file if command in ("test", "compare") else f"{file}::right_one", *more, "--out", out)
         assert found.exit_code == 0, found.stderr
     assert scrub("report", out).exit_code == 0
@@ -70,8 +70,8 @@ def test_every_section_is_there(run: Path) -> None:
 
 def test_the_command_has_what_differs_from_defaults(run: Path) -> None:
     told = words(run)
-    assert f"scrub test {run.parent / 'claims.py'}::right_one --draws 3 --rows 22" in told or (
-        f"scrub test {run.parent / 'claims.py'}::right_one --rows 22 --draws 3" in told
+    assert f"scrub test {run.parent / 'claims.py'}::right_one --draws 3 --rows 40" in told or (
+        f"scrub test {run.parent / 'claims.py'}::right_one --rows 40 --draws 3" in told
     )
     assert "--out" not in told
     assert "None" not in told

@@ -39,7 +39,7 @@ def test_a_result_as_it_reads(result: Any) -> None:
         "    unexplained  AUE 1.250 of ATE 9.500, explained 0.87 (row by row, errors cannot cancel)",
         "    bits         the claim keeps 1.6 of the 3.6 that tell rows apart",
         f"    story        {result.story}; by itself right on 25.0% of the scored rows",
-        "    sample       12 rows x 4 draws, seed 3; 95% interval over rows, given the pool",
+        "    sample       12 rows x 4 draws, seed 3; 95% interval over rows, which are the whole domain",
         "    options      predicts='label'",
         "",
         "    swaps of  tested  other inputs  own row  donors  rows that agree  no partner",

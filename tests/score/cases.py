@@ -84,6 +84,11 @@ def sum_rows(label: Callable[[int, int], int] = lambda x, y: 10 * x + y) -> Data
     return rows_of({"x": x, "y": y, "label": label(x, y)} for x in range(3) for y in range(4))
 
 
+def sum_sample(times: int = 3) -> Dataset:
+    """Every pair so many times, told apart by a number: for all that is known there are others."""
+    return rows_of({**row.columns, "n": n} for n in range(times) for row in sum_rows().rows)
+
+
 def sum_claim(data: Dataset | None = None, **options: Any) -> Hypothesis:
     """Of out = 10 x + y only x is claimed to matter: y comes from the rest."""
     data = sum_rows() if data is None else data

@@ -61,7 +61,7 @@ def test_the_true_claim_beats_one_that_leaves_something_out() -> None:
     assert true.recovered.value == pytest.approx(1)
     assert found.share.value == pytest.approx(1 - partial.recovered.value)
     assert found.share.low > 0
-    assert found.p == pytest.approx(2 / 2**12)  # every row speaks for the true claim
+    assert found.p <= 2 / 2**12  # every row speaks for the true claim
     assert found.share.value == pytest.approx(
         (partial.scrubbed - true.scrubbed) / (true.random - c.model)
     )  # fmt: skip
@@ -274,7 +274,7 @@ def test_structure_one_fact_a_line() -> None:
 def test_known_answers_of_the_compiled_models() -> None:
     for name, size in (("compose", 3), ("either", 3)):
         claims = collect([HYPOTHESES / f"{name}.py"]).hypotheses
-        c = scrub.compare(*claims, rows=16, draws=2)
+        c = scrub.compare(*claims, rows=32, draws=2)
         true = c.hypotheses[0].hypothesis
         assert len(c.hypotheses) == size
         assert [d.verdict for d in c.differences if d.a == true] == [A_BETTER] * (size - 1)

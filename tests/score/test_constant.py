@@ -258,9 +258,9 @@ def test_no_constant_where_none_has_a_number() -> None:
     assert best_constant(resolved(claim), bench.measured, np.arange(3)) is None
 
 
-@pytest.mark.parametrize(("shared", "told"), [(8, True), (6, False)])
+@pytest.mark.parametrize(("shared", "told"), [(24, True), (18, False)])
 def test_a_label_that_most_rows_share_is_told_where_the_constant_decides_the_bar(shared: int, told: bool) -> None:
-    labels = [0] * shared + [1 + i % 2 for i in range(12 - shared)]
+    labels = [0] * shared + [1 + i % 2 for i in range(36 - shared)]
     vectors = [[9.0 * (label == i) for i in range(3)] for label in labels]
     result = scrub.test(nothing_matters(table(vectors, labels), "accuracy(label)", expect=recovers(0.1)), draws=4)
     assert result.constant is not None
@@ -275,7 +275,7 @@ def test_a_label_that_most_rows_share_is_told_where_the_constant_decides_the_bar
 
 
 def test_a_loss_that_a_constant_nearly_has_is_told_with_what_to_measure_instead() -> None:
-    labels = [i % 3 for i in range(12)]
+    labels = [i % 3 for i in range(30)]
     sure = table([[60.0 * (label == i) for i in range(3)] for label in labels], labels)
     (told,) = [w for w in scrub.test(nothing_matters(sure, "loss(label)"), draws=4).warnings if "under loss" in w]
     assert "measure logit_diff(right, wrong), or accuracy" in told

@@ -129,7 +129,7 @@ def test_shuffled_noise_becomes_inconclusive() -> None:
 
 def test_a_path_claim_is_exempt() -> None:
     """Classes of one row each: shuffles change nothing that could be told, and the verdict stays."""
-    paths = flat().but(data=rows_of({"noise": i, "y": i % 3, "label": 10 * (i % 3)} for i in range(24)))
+    paths = flat().but(data=rows_of({"noise": i, "y": i % 3, "label": 10 * (i % 3)} for i in range(30)))
     result = scrub.test(paths, draws=5, explain=False, parts="none")
     assert result.verdict == "supported"
     assert "tests paths, not values" in result.reason
@@ -223,7 +223,7 @@ def test_beyond_shuffled_values_is_paired_by_row() -> None:
     claimed = claim_of(
         graph(h=lambda x: x, out=lambda z, h: (z, h)), {"u": lambda x: x // 2, "answer": lambda u, z, x: (z, x)},
         {"u": nodes("h"), "answer": nodes("out").reads(h="u")},
-        rows_of({"z": i, "x": i // 2 % 6, "easy": i % 2 == 0, "label": 0} for i in range(24)),
+        rows_of({"z": i, "x": i // 2 % 6, "easy": i % 2 == 0, "label": 0} for i in range(36)),
         metric=Metric(lost, better="lower", name="lost"), rest="keep", expect=recovers(0.4),
     )  # fmt: skip
     result = scrub.test(claimed, explain=False, parts="none")

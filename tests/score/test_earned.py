@@ -32,8 +32,8 @@ NEEDLESS = graph(g=lambda x, y: 10 * x + 0 * y, out=lambda g, y: g + y)
 
 
 def pairs(**named: Any) -> Any:
-    """64 rows: x in 0 to 3 and y in 0 to 3, four times each; other columns by functions of both."""
-    made = [{"x": x, "y": y} for x, y, _ in product(range(4), repeat=3)]
+    """128 rows: x in 0 to 3 and y in 0 to 3, eight times each; other columns by functions of both."""
+    made = [{"x": x, "y": y} for x, y, _ in product(range(4), range(4), range(8))]
     return rows_of(row | {name: f(**row) for name, f in named.items()} for row in made)
 
 
@@ -268,4 +268,4 @@ def test_words_and_page_have_a_table() -> None:
 def test_the_plan_counts_what_parts_cost() -> None:
     planned = scrub.plan(idle(), draws=40)
     passes = {one.name: one for verb in planned.verbs if verb.name == "test" for one in verb.passes}
-    assert (passes["without each part"].calls, passes["parts in doubt"].calls) == (6 * 64 * 2, 6 * 64 * 8)
+    assert (passes["without each part"].calls, passes["parts in doubt"].calls) == (6 * 128 * 2, 6 * 128 * 8)

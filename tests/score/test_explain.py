@@ -164,7 +164,7 @@ def test_what_breaks_a_foil_is_looked_for_where_it_is_asked_for() -> None:
     assert scrub.test(missing_edge(), draws=20, explain=False).effects == ()
 
 
-@pytest.mark.parametrize(("rows", "draws", "looked_at"), [(16, 20, 4), (16, 4, 1), (200, 4, 4), (10, 1, 0)])
+@pytest.mark.parametrize(("rows", "draws", "looked_at"), [(16, 20, 4), (16, 4, 1), (200, 4, 4), (30, 1, 0)])
 def test_looking_for_what_breaks_a_claim_costs_no_more_than_its_test(
     monkeypatch: pytest.MonkeyPatch, rows: int, draws: int, looked_at: int
 ) -> None:
@@ -235,7 +235,7 @@ def test_a_branch_shows_what_two_swaps_do_together() -> None:
     def answer(high: int) -> int:
         return high
 
-    rows = [{"columns": {"x": (a, b), "a": a, "y": 10 * a + b}} for a in (0, 1) for b in range(8)]
+    rows = [{"columns": {"x": (a, b), "a": a, "y": 10 * a + b}} for a in (0, 1) for b in range(15)]
     error = Metric(lambda output, row: abs(output - row.columns["y"]), better="lower")
     places = {"low": nodes("x"), "high": nodes("h"), "answer": nodes("out")}
     made = scrub.claim(

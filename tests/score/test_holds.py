@@ -15,6 +15,7 @@ from scrub import Dataset, heads, nodes, recovers
 from scrub.errors import ClaimError
 
 DATA = rows_of({"x": i % 5, "y": i % 3, "sum": i % 5 + i % 3} for i in range(30))
+SAMPLE = rows_of({**row.columns, "n": n} for n, row in enumerate(DATA.rows))  # for all that is known there are others
 MODEL = graph(c=lambda x: 10 * x + 1, d=lambda y: [y, "y"], out=lambda c, d: _logits(c // 10 + d[0]))
 
 
@@ -52,7 +53,7 @@ def test_a_site_that_holds_something_else_refutes_the_claim(fn: Any, share: floa
 
 
 def test_a_share_that_contains_the_expectation_is_inconclusive() -> None:
-    result = scrub.test(held(lambda c: c // 10 if c < 41 else 0, expect=recovers(0.8)), exact=True)
+    result = scrub.test(held(lambda c: c // 10 if c < 41 else 0, data=SAMPLE, expect=recovers(0.8)), exact=True)
     assert (result.holds[0].share.value, result.verdict) == (0.8, "inconclusive")
 
 

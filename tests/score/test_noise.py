@@ -38,8 +38,9 @@ def resolved_output(model: Any, row: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("exact", [True, False])
 def test_noise_caps_what_a_claim_recovers(exact: bool) -> None:
     """Squared: random loses 2 (var x + var seed), the claim 2 var seed, which is also what redrawn noise leaves."""
-    plain = scrub.test(noisy(), exact=exact, draws=8)
-    told = scrub.test(noisy(noise="seed"), exact=exact, draws=8)
+    rows = ROWS if exact else ROWS * 4
+    plain = scrub.test(noisy(rows=rows), exact=exact, draws=8)
+    told = scrub.test(noisy(rows=rows, noise="seed"), exact=exact, draws=8)
     assert (plain.verdict, told.verdict) == ("refuted", "supported")
     close = {"abs": 1e-9} if exact else {"rel": 0.3}
     assert plain.recovered.value == pytest.approx(5 / 7.5, **close)
@@ -61,7 +62,7 @@ def test_what_recovers_less_than_noise_leaves_is_refuted() -> None:
     result = scrub.test(noisy(answer=lambda x: 0, noise="seed").but(x=nodes("x"), expect=recovers(0.5)), exact=True)
     assert result.reason.startswith("the story does not say what the model does")
     model = graph(y=lambda x, seed, z: x + seed + 9 * z)
-    result = scrub.test(noisy(model, noise="seed"), exact=True)
+    result = scrub.test(noisy(model, rows=ROWS * 2, noise="seed"), exact=True)
     assert (result.verdict, result.story.share.value is not None) == ("refuted", True)
 
 
@@ -88,8 +89,8 @@ def test_the_same_scale_for_everything() -> None:
     """Shuffles, the adversary and what breaks it are measured on the ceiling's scale too."""
     found = scrub.test(noisy(noise="seed", expect=recovers(0.8, any_swaps=True)), exact=True)
     assert found.adversary is not None
-    explained = scrub.explain(noisy(noise="seed"), draws=8)
-    assert explained.recovered == scrub.test(noisy(noise="seed"), draws=8).recovered.value
+    explained = scrub.explain(noisy(rows=ROWS * 4, noise="seed"), draws=8)
+    assert explained.recovered == scrub.test(noisy(rows=ROWS * 4, noise="seed"), draws=8).recovered.value
     assert scrub.power(noisy(noise="seed"), draws=8).options == {"noise": ("seed",), "predicts": "label"}
 
 

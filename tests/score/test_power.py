@@ -10,10 +10,10 @@ import pytest
 from attrs import evolve
 
 import scrub
-from score.cases import resolved, sum_claim, sum_rows
+from score.cases import resolved, sum_claim, sum_rows, sum_sample
 from scrub import recovers
 from scrub.errors import ClaimError
-from scrub.score.power import DETECTABLE, Power, Spread
+from scrub.score.power import Power, Spread, reach
 from scrub.score.sample import Samples
 from scrub.storage.files import save
 
@@ -104,7 +104,7 @@ def test_rows_and_draws_trade_as_the_formula_says() -> None:
     assert spread.error(10, None) == pytest.approx(np.sqrt(0.04 / 10))
     rows = spread.needed(0.1, 20)
     assert rows is not None
-    assert spread.error(rows, 20) * DETECTABLE <= 0.1 < spread.error(rows - 1, 20) * DETECTABLE
+    assert spread.detectable(rows, 20) <= 0.1 < spread.detectable(rows - 2, 20)
     assert spread.needed(0.0, 20) is None
 
 
@@ -118,7 +118,7 @@ def test_a_pilot_foretells_the_interval_of_the_test() -> None:
     assert (found.rows, found.draws, found.pilot_rows, found.pilot_draws) == (12, 20, 12, 2)
     result = scrub.test(sum_claim(), draws=20, explain=False)
     own = scrub.power(result)
-    assert own.detectable == pytest.approx(DETECTABLE * own.error)
+    assert own.detectable == pytest.approx(reach(own.rows) * own.error)
     assert result.recovered.low is not None
     assert result.recovered.high is not None
     width = (result.recovered.high - result.recovered.low) / 2 / 1.96
@@ -130,12 +130,12 @@ def test_a_pilot_foretells_the_interval_of_the_test() -> None:
 
 
 def test_after_an_inconclusive_verdict_the_rows_that_would_settle_it() -> None:
-    value = scrub.test(sum_claim(), draws=20, explain=False).recovered.value
+    value = scrub.test(sum_claim(sum_sample()), draws=20, explain=False).recovered.value
     assert value is not None
-    result = scrub.test(sum_claim(expect=recovers(value - 0.01)), draws=20, explain=False)
+    result = scrub.test(sum_claim(sum_sample(), expect=recovers(value - 0.01)), draws=20, explain=False)
     assert result.verdict == "inconclusive"
     rows = result.to_dict()["diagnostics"]["power"]["rows_to_settle"]
-    assert rows > 12
+    assert rows > 36
     most = result.to_dict()["diagnostics"]["power"]["rows_to_settle_high"]
     assert most > rows
     assert f"about {rows} rows x 20 draws, at most {most} with 90% confidence, would settle it" in result.reason
@@ -143,11 +143,11 @@ def test_after_an_inconclusive_verdict_the_rows_that_would_settle_it() -> None:
 
 
 def test_no_fewer_rows_settle_a_verdict_than_one_takes() -> None:
-    assert Spread(rows=0.0001, draws=0.0).needed(0.5, 20) == 10
-    assert Spread(rows=0.0, draws=0.0).needed(0.5, 20) == 10
-    few = Power("f.py::one", 9, 20, Spread(0.04, 0.2), 32, 2)
-    assert str(few).endswith("Fewer than 10 rows give no verdict.")
-    assert "no verdict" not in str(evolve(few, rows=10))
+    assert Spread(rows=0.0001, draws=0.0).needed(0.5, 20) == 30
+    assert Spread(rows=0.0, draws=0.0).needed(0.5, 20) == 30
+    few = Power("f.py::one", 29, 20, Spread(0.04, 0.2), 32, 2)
+    assert str(few).endswith("Fewer than 30 rows give no verdict.")
+    assert "no verdict" not in str(evolve(few, rows=30))
 
 
 def test_a_pilot_without_spread_tells_nothing() -> None:
@@ -169,12 +169,13 @@ def stored(out: Path, *claims: scrub.Hypothesis, **options: Any) -> Path:
 
 
 def test_a_stored_run_is_a_pilot(tmp_path: Path) -> None:
-    run = stored(tmp_path, sum_claim(expect=recovers(0.5)), sum_claim(), rows=11, draws=6)
-    found = scrub.power(sum_claim(), run=str(run), draws=10)
-    result = scrub.test(sum_claim(), rows=11, draws=6, explain=False)
+    claim = sum_claim(sum_sample())
+    run = stored(tmp_path, claim.but(expect=recovers(0.5)), claim, rows=33, draws=6)
+    found = scrub.power(claim, run=str(run), draws=10)
+    result = scrub.test(claim, rows=33, draws=6, explain=False)
     assert found.spread == result.spread
-    assert (found.rows, found.draws, found.pilot_rows, found.pilot_draws) == (12, 10, 11, 6)
-    assert found.error == scrub.power(result, rows=12, draws=10).error
+    assert (found.rows, found.draws, found.pilot_rows, found.pilot_draws) == (36, 10, 33, 6)
+    assert found.error == scrub.power(result, rows=36, draws=10).error
     exact = scrub.power(sum_claim(), run=stored(tmp_path / "exact", sum_claim(), exact=True))
     assert (exact.pilot_draws, exact.spread.draws) == (None, 0)
 

@@ -16,7 +16,8 @@ from scrub.score.result import gap, ratio
 
 KEYS = {
     "hypothesis", "digest", "foil", "verdict", "reason", "passed", "expect", "recovered", "constant", "bar", "metric",
-    "unexplained", "bits", "story", "rows", "draws", "seed", "diagnostics", "options", "earned",
+    "population", "design", "unexplained", "bits", "story", "rows", "draws", "seed", "diagnostics", "options",
+    "earned",
 }  # fmt: skip
 MORE = {"skills", "matrix", "stability", 
     "provenance", "explanation", "controls", "adversary", "since", "ceiling", "holds", "interchange", "passes_up_to",
@@ -60,7 +61,7 @@ def test_its_values(result: Any) -> None:
 
 def test_undefined_numbers_are_null(undefined: Any) -> None:
     made = json.loads(json.dumps(undefined.to_dict(), allow_nan=False))
-    assert made["recovered"] == {"value": None, "low": None, "high": None, "level": 0.95}
+    assert made["recovered"] == {"value": None, "low": None, "high": None, "level": 0.95, "needs": 30}
     assert (made["constant"], made["unexplained"]["explained"]) == (None, None)
     assert (made["verdict"], made["passed"], made["foil"]) == ("undefined", False, "a reason")
     assert made["bar"] == 0.8

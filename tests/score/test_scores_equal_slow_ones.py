@@ -16,11 +16,11 @@ from score.scored_claims import bench_for, scored_claim, scored_claims
 from score.slow_interchange import Call, Exchanges, differing, exchanged, placed_variables
 from score.slow_scores import (
     bits_kept,
-    bootstrap,
     columns,
     drawn,
-    flipped,
+    interval_of,
     more_recovered,
+    p_of_no_difference,
     partly,
     permuted,
     recovered,
@@ -37,13 +37,14 @@ from scrub.score.bits import bits
 from scrub.score.controls import permutation, self_swapped, shuffled
 from scrub.score.effect import swap_words, swapped_at
 from scrub.score.interchange import JOINT, Exchange, donors, interchange
-from scrub.score.paired import holm, sign_flip
+from scrub.score.paired import holm, p_of_mean
 from scrub.score.patched import PatchedGraph, PatchedTransformer
 from scrub.score.sample import ClaimBench, Resampling, resample_only, sample
 from scrub.score.trial import Trial
 from scrub.verbs.setup import references
 
 EXACT = dict(rel=1e-10, abs=1e-10)
+CLOSE = dict(rel=3e-4, abs=5e-6)  # derivatives are numerical, and some gaps here are hardly any
 SOME = (1, 8, 11, 15, 33, 47, 278, 379)  # the last two: a variable with two sites
 RESAMPLE = {"rest": "resample", "pair": None}
 
@@ -137,10 +138,10 @@ def test_a_claim_and_its_shuffled_values(kind: str, number: int) -> None:
         assert found[:, k] == pytest.approx(slow[:, 0], **EXACT)
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [2, 3])
 def test_rivals_with_their_controls(number: int) -> None:
     options = {} if number % 2 else RESAMPLE
-    made, model = scored_claims(Random(f"rivals {number}"), "graph", 3, 10, **options)
+    made, model = scored_claims(Random(f"rivals {number}"), "graph", 3, 30, **options)
     claims = [bench_for(h, model).claim for h in made]
     rows, draws = references(claims[0], None, number).tolist(), 2
     found = scrub.compare(*(h.but(model=model) for h in made), draws=draws, seed=number)
@@ -149,26 +150,25 @@ def test_rivals_with_their_controls(number: int) -> None:
     for (a, b), told in zip(combinations(slow, 2), found.differences, strict=True):
         both = np.stack([a[:, 0], b[:, 0], a[:, 1], b[:, 1], a[:, 2]], axis=1)
         assert told.share.value == pytest.approx(more_recovered(both), **EXACT)
-        assert (told.share.low, told.share.high) == pytest.approx(bootstrap(both, more_recovered, number), rel=1e-9)
+        assert (told.share.low, told.share.high) == pytest.approx(interval_of(both, more_recovered), **CLOSE)
         gained, scale = b[:, 0] - a[:, 0], abs(float(((a[:, 1] + b[:, 1]) / 2 - a[:, 2]).mean()))
-        differ = [d for d in gained.tolist() if abs(d) > 1e-4 * scale]
-        p.append(flipped(differ) if len(differ) <= 12 else told.p)
-        assert told.p == pytest.approx(p[-1], abs=1e-12)
+        p.append(p_of_no_difference([d if abs(d) > 1e-4 * scale else 0.0 for d in gained.tolist()]))
+        assert told.p == pytest.approx(p[-1], abs=1e-9)
     assert [told.adjusted for told in found.differences] == pytest.approx(stepped_down(p))
     claim, moved = claims[0], [permuted(claims[0], permutation(claims[0], number, k).tolist()) for k in range(20)]
     control = next(x for x in found.hypotheses[0].controls if x.name == "shuffled values")
     t = table(claim, model, rows, 20, lambda x, k: scrubbed(moved[k], model, number, x, k)).mean(1)
     shuffles = np.column_stack([t, slow[0][:, 1:]])
     assert control.value == pytest.approx(recovered(shuffles), **EXACT)
-    assert (control.low, control.high) == pytest.approx(bootstrap(shuffles, recovered, number), rel=1e-9)
+    assert (control.low, control.high) == pytest.approx(interval_of(shuffles, recovered), **CLOSE)
 
 
 @pytest.mark.parametrize("number", range(40))
 def test_p_values_and_bits(number: int) -> None:
     rng = np.random.default_rng(number)
-    d = rng.normal(0.4, 1, rng.integers(1, 8))
-    d = np.round(d, 1) if number % 2 else d
-    assert sign_flip(d, number) == pytest.approx(flipped(d.tolist()))
+    d = rng.gamma(1, 1, rng.integers(3, 40)) - 0.7
+    d = np.round(d) if number % 2 else d
+    assert p_of_mean(d) == pytest.approx(p_of_no_difference(d.tolist()), rel=1e-6)
     p = rng.choice([0.001, 0.02, 0.03, *rng.random(4)], 5).tolist()
     assert holm(p) == pytest.approx(stepped_down(p))
     if number in (1, 19, 33, 36, 39):  # in 36 a variable keeps less than its parents
@@ -216,4 +216,4 @@ def test_the_adversary_against_all_subsets(number: int) -> None:
         assert left[subset] <= min(left[subset ^ {swap}] for swap in swaps) + WORTH_IT  # no single step is worse
     assert recovered(half(subset, 1)) <= recovered(half(frozenset(swaps), 1)) + 1e-12
     assert found.share.value == pytest.approx(recovered(half(subset, 1)), **EXACT)
-    assert (found.share.low, found.share.high) == pytest.approx(bootstrap(half(subset, 1), recovered, number))
+    assert (found.share.low, found.share.high) == pytest.approx(interval_of(half(subset, 1), recovered), **CLOSE)

@@ -41,7 +41,7 @@ def test_what_is_superfluous_goes(claim: Any, steps: list[str], exact: bool) -> 
     seen = {row.input_digest for row in sound(found.claim, None)[0].data.rows}
     assert not seen & set(found.claim.options.seen)
     assert scrub.test(found.claim, exact=True).verdict == "supported"
-    assert not scrub.shrink(found.claim, draws=8, exact=exact).steps
+    assert not scrub.shrink(found.claim.but(seen=()), draws=8, exact=exact).steps
 
 
 def test_a_minimal_claim_stays_as_it_is() -> None:
@@ -92,7 +92,7 @@ def test_an_edge_that_is_missing_is_read_again() -> None:
 
 def test_only_a_supported_claim_is_made_smaller() -> None:
     with pytest.raises(
-        ClaimError, match=r"is refuted on the 27 rows .* grow would begin with: answer reads y, which"
+        ClaimError, match=r"is refuted on its 54 rows .* grow would begin with: answer reads y, which"
     ):
         scrub.shrink(sums(expect=scrub.recovers(0.95)), exact=True)
     with pytest.raises(ClaimError, match=r"worth=1: say what may be lost"):

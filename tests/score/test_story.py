@@ -77,8 +77,8 @@ def test_a_story_on_anything_else_is_a_share_of_rows(answer: Any, right: float, 
 
 
 def test_an_interval_that_contains_the_expectation_is_inconclusive() -> None:
-    """Right on 16 of 20 rows, of which 0.8 is expected."""
-    data = rows_of({"x": f"{i % 2}", "odd": i < 4, "label": f"{i % 2}"} for i in range(20))
+    """Right on 32 of 40 rows, of which 0.8 is expected."""
+    data = rows_of({"x": f"{i % 2}", "odd": i < 8, "label": f"{i % 2}"} for i in range(40))
     model = graph(out=lambda x: x)
     told = claim_of(
         model, {"answer": lambda x, odd: "no" if odd else x}, {"x": "x", "answer": "out"}, data, metric=RIGHT

@@ -25,7 +25,7 @@ def control_of(hypothesis: Hypothesis, **options: object) -> Control:
 
 def test_a_circuit_that_was_learnt_is_not_there_without_training() -> None:
     (brackets,) = collect([f"{GALLERY / 'brackets.py'}::brackets"]).hypotheses
-    result = scrub.test(brackets, rows=30, draws=4, explain=False, controls="all")
+    result = scrub.test(brackets, rows=60, draws=4, explain=False, controls="all")
     last = result.controls[-1]
     assert result.unexplained.explained > 0.9
     assert last.explained < 0.5
@@ -38,17 +38,17 @@ def test_a_circuit_that_was_learnt_is_not_there_without_training() -> None:
 
 def test_a_claim_that_says_nothing_holds_of_any_weights() -> None:
     """Everything is kept, and kl asks each model for its own answer: the test is vacuous, as the control shows."""
-    vacuous = token_claim(tiny_transformer(), token_rows(), metric="kl", rest="keep")
+    vacuous = token_claim(tiny_transformer(), token_rows(30), metric="kl", rest="keep")
     found = control_of(vacuous, draws=2)
     assert (found.value, found.explained) == (pytest.approx(1), pytest.approx(1))
     assert (found.low, found.high) == (pytest.approx(1), pytest.approx(1))
     assert found.note == "3 models with random weights"
-    honest = control_of(token_claim(tiny_transformer(), token_rows(), metric="kl"), draws=2)
+    honest = control_of(token_claim(tiny_transformer(), token_rows(30), metric="kl"), draws=2)
     assert honest.value < 0.9
 
 
 def test_seeds_draw_other_models() -> None:
-    claim = token_claim(tiny_transformer(), token_rows(), metric="kl")
+    claim = token_claim(tiny_transformer(), token_rows(30), metric="kl")
     first, same, other = (control_of(claim, draws=2, seed=seed) for seed in (0, 0, 1))
     assert first == same
     assert first.value != other.value
@@ -63,7 +63,7 @@ def test_no_two_seeds_share_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("scrub.score.untrained.untrained", noted)
     for seed in (0, 1):
-        control_of(token_claim(tiny_transformer(), token_rows(), metric="kl"), draws=2, seed=seed)
+        control_of(token_claim(tiny_transformer(), token_rows(30), metric="kl"), draws=2, seed=seed)
     assert asked == [0, 1, 2, 3, 4, 5]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from scrub.claims.seen import VERDICT_ROWS
 from scrub.score.statistics import UNDEFINED, Interval
-from scrub.score.verdict import judge, nothing_to_recover
+from scrub.score.verdict import judge, judge_both, nothing_to_recover
 
 
 def spanning(low: float, high: float) -> Interval:
@@ -34,6 +35,24 @@ def test_the_interval_against_the_bar(
     verdict = judge(spanning(low, high), None, expect, constant)
     assert verdict.word == word
     assert says in verdict.reason
+
+
+@pytest.mark.parametrize(("low", "word"), [(0.88, "supported"), (0.84, "undefined"), (0.79, "undefined")])
+def test_rows_too_skewed_for_their_number_take_three_times_the_width(low: float, word: str) -> None:
+    """0.9 and the bar of 0.8: the low end, three times as far away, is at 0.84, 0.72 and 0.57."""
+    verdict = judge(Interval(0.9, low, 0.95, needs=240), None, 0.8, None)
+    assert verdict.word == word
+    assert word == "supported" or "rows as skewed as these take about 240 for an interval to" in verdict.reason
+
+
+@pytest.mark.parametrize(("low", "word"), [(0.82, "supported"), (0.78, "inconclusive")])
+def test_the_wider_interval_of_the_population_decides(low: float, word: str) -> None:
+    verdict = judge_both(spanning(0.85, 0.95), spanning(low, 1.0), None, 0.8, None)
+    assert verdict.word == word
+    if word == "inconclusive":
+        assert verdict.reason.startswith(
+            "for the population that the pool is a sample of, [0.78, 1.00]: the interval contains the expectation"
+        )
 
 
 def test_undefined_comes_first() -> None:
@@ -72,6 +91,13 @@ def test_a_gap_that_contains_zero_or_lies_on_the_worse_side(
         assert f"[{low:.3g}, {high:.3g}]" in found
 
 
-def test_fewer_than_ten_rows() -> None:
-    found = nothing_to_recover(UNDEFINED, "lower", 9)
-    assert found == "9 reference rows are too few: an interval takes at least 10."
+FEW = (
+    "29 reference rows are too few: a verdict takes at least 30, or the whole domain of a computation graph. "
+    "Give the claim 1 more to score."
+)
+
+
+def test_fewer_than_thirty_rows() -> None:
+    assert VERDICT_ROWS == 30
+    found = nothing_to_recover(UNDEFINED, "lower", 29)
+    assert found == FEW

@@ -143,14 +143,14 @@ def test_a_run_again_computes_nothing_and_says_that_nothing_changed(file: Path, 
 
 def test_what_changed_is_paired_on_the_rows_of_both(file: Path, tmp_path: Path) -> None:
     one = claims(file)[0]
-    first = scrub.test(one, rows=20, out=tmp_path / "run")
+    first = scrub.test(one, rows=40, out=tmp_path / "run")
     file.write_text(CLAIM.replace("one = make()", "one = make(lambda: two.correspondence())"))
-    again = scrub.test(claims(file)[0], rows=22, draws=10, out=tmp_path / "run")
+    again = scrub.test(claims(file)[0], rows=42, draws=10, out=tmp_path / "run")
     since = again.since
     assert since is not None
     assert not since.same
-    assert (since.verdict, since.recovered, since.rows) == ("supported", first.recovered.value, 20)
-    assert "rows 20 -> 22" in since.facts
+    assert (since.verdict, since.recovered, since.rows) == ("supported", first.recovered.value, 40)
+    assert "rows 40 -> 42" in since.facts
     assert "draws 20 -> 10" in since.facts
     assert any(fact.startswith("- site of half: h") for fact in since.facts)
     assert any(fact.startswith("+ site of half: g") for fact in since.facts)

@@ -39,7 +39,7 @@ def run(kept: Path, write: Write) -> Path:
 
 
 def again(*more: object) -> Any:
-    return scrub("test", "claims.py", "--rows", 12, "--draws", 2, "--out", "run", *more)
+    return scrub("test", "claims.py", "--rows", 36, "--draws", 2, "--out", "run", *more)
 
 
 def record(run: Path) -> Path:
@@ -116,7 +116,7 @@ def strings(found: Any) -> Any:
 
 
 def test_no_stored_markup_reaches_the_page(run: Path) -> None:
-    pair = ("claims.py::good", "claims.py::other", "--rows", 12, "--draws", 2, "--out", "run")
+    pair = ("claims.py::good", "claims.py::other", "--rows", 36, "--draws", 2, "--out", "run")
     assert scrub("compare", *pair).exit_code == 0
     assert scrub("criteria", "claims.py::good", "--random", 2, "--out", "run").exit_code == 0
     assert scrub("propose", "claims.py::good", "--method", "exact", "--pair", "a", "--out", "run").exit_code == 0

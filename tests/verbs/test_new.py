@@ -51,7 +51,7 @@ def accepted(claims: tuple[Hypothesis, ...], model: str | None = None) -> None:
 def test_every_start_is_accepted_and_passes(tmp_path: Path, name: str) -> None:
     claims = written(tmp_path / "claims.py", name)
     accepted(claims)
-    assert all(scrub.test(claim, rows=40, draws=5).passed for claim in claims)
+    assert all(scrub.test(claim, rows=200, draws=5).passed for claim in claims)
 
 
 def test_the_ioi_start_is_accepted_where_gpt2s_tokenizer_is(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_token_ids_fit_a_small_vocabulary_and_a_short_context(tmp_path: Path, si
 def test_a_file_for_a_model_of_the_zoo_runs(tmp_path: Path) -> None:
     claim, foil = written(tmp_path / "claims.py", model="zoo:induction")
     accepted((claim, foil))
-    assert scrub.test(foil, rows=20, draws=2).verdict == "refuted"
+    assert scrub.test(foil, rows=40, draws=2).verdict == "refuted"
 
 
 def test_a_directory_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,8 +43,8 @@ def test_verdicts() -> None:
     assert scrub.test(make(), exact=True).recovered.value == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("count", "verdict"), [(9, "undefined"), (10, "supported")])
-def test_an_interval_takes_ten_rows(count: int, verdict: str) -> None:
+@pytest.mark.parametrize(("count", "verdict"), [(29, "undefined"), (30, "supported")])
+def test_a_verdict_takes_thirty_rows(count: int, verdict: str) -> None:
     assert scrub.test(make(), rows=count).verdict == verdict
     assert scrub.test(make(data=lambda: rows(count))).verdict == verdict
 
@@ -56,7 +56,7 @@ def test_rows_takes_a_seeded_subset_of_the_scored_rows() -> None:
 
     claim, _ = sound(make(data=marked, scored="even"))
     everything = references(claim, None, 0)
-    assert sorted(everything) == list(range(0, 24, 2))
+    assert sorted(everything) == list(range(0, 48, 2))
     assert references(claim, 99, 0).tolist() == everything.tolist()
     first, second = references(claim, 5, 0), references(claim, 5, 1)
     assert len(set(first.tolist())) == 5
@@ -169,7 +169,7 @@ def test_a_data_functions_own_sentence_is_kept() -> None:
         (
             MetricError,
             "in rows 1, 7, 13, 19",
-            {"metric": scrub.Metric(lambda o, r: math.inf if r.columns["a"] == 1 else 0)},
+            {"metric": scrub.Metric(lambda o, r: math.inf if r.columns["a"] == 1 else 0), "data": lambda: rows(24)},
             {},
         ),
     ],

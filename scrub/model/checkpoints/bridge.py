@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from scrub.model.checkpoints.layout import Layout, State, count
+from scrub.model.checkpoints.layout import CheckpointLayout, State, count
 from scrub.model.checkpoints.settings import Settings
 
 
@@ -23,4 +23,4 @@ def native(state: State, settings: Settings) -> tuple[dict[str, Tensor], Setting
     return dict(state), settings
 
 
-LAYOUT = Layout("TransformerLens' native one (blocks.0.attn.q.weight)", ".attn.q.weight", shows, native)
+LAYOUT = CheckpointLayout("TransformerLens' native one (blocks.0.attn.q.weight)", ".attn.q.weight", shows, native)

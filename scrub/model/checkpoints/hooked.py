@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scrub.model.checkpoints.layout import Layout, State, count
+from scrub.model.checkpoints.layout import CheckpointLayout, State, count
 from scrub.model.checkpoints.settings import Settings
 from scrub.model.transformer import renamed
 
@@ -89,4 +89,4 @@ def _factor(name: str, settings: Settings) -> float:
     return root / divisor / (int(match[1]) + 1 if settings["scale_attn_by_inverse_layer_idx"] else 1)
 
 
-LAYOUT = Layout("HookedTransformer's (blocks.0.attn.W_Q)", ".attn.W_Q", shows, native)
+LAYOUT = CheckpointLayout("HookedTransformer's (blocks.0.attn.W_Q)", ".attn.W_Q", shows, native)

@@ -14,7 +14,7 @@ State = Mapping[str, Tensor]
 
 
 @frozen(eq=False)
-class Layout:
+class CheckpointLayout:
     """Names and shapes under which weights are stored.
 
     `has` is the ending of a name that only this layout has. `shows(state, settings)` gives the settings that the

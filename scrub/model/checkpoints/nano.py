@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from scrub.errors import ModelError
-from scrub.model.checkpoints.layout import Layout, State, count
+from scrub.model.checkpoints.layout import CheckpointLayout, State, count
 from scrub.model.checkpoints.settings import Settings
 
 _BLOCK = {
@@ -75,4 +75,4 @@ def _bias(plain: State, name: str, size: int) -> Tensor:
     return plain.get(f"{name}.bias", torch.zeros(size))
 
 
-LAYOUT = Layout("nanoGPT's (transformer.h.0.attn.c_attn.weight)", "h.0.attn.c_attn.weight", shows, native)
+LAYOUT = CheckpointLayout("nanoGPT's (transformer.h.0.attn.c_attn.weight)", "h.0.attn.c_attn.weight", shows, native)

@@ -11,7 +11,7 @@ from torch import Tensor
 from scrub.errors import ModelError, some
 from scrub.model.checkpoints import bridge, hooked, nano
 from scrub.model.checkpoints.beside import settings_beside
-from scrub.model.checkpoints.layout import Layout
+from scrub.model.checkpoints.layout import CheckpointLayout
 from scrub.model.checkpoints.settings import Settings
 from scrub.model.checkpoints.stored import read_state, unpacked
 from scrub.model.transformer import native_bridge
@@ -55,7 +55,7 @@ def bridge_of_state(state: Mapping[str, Tensor], settings: Settings, name: str, 
     return native_bridge(computing.native(), made, name)
 
 
-def _layout(state: Mapping[str, Tensor], title: str) -> Layout:
+def _layout(state: Mapping[str, Tensor], title: str) -> CheckpointLayout:
     found = next((layout for layout in _LAYOUTS if layout.looks(state)), None)
     if found is None:
         raise ModelError(

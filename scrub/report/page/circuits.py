@@ -13,7 +13,7 @@ from scrub.report.page.provenance import provenance
 from scrub.report.page.words import MARKS, chance, number, settings, several, share
 
 Criteria = Mapping[str, Any]
-KNOWN = ("model", "circuit", "ablated", "gap", "ratio", "normalized", "low", "high", "level", "mean_ratio",
+KNOWN = ("model", "circuit", "ablated", "gap", "ratio", "normalized", "low", "high", "level", "needs", "mean_ratio",
          "mean_normalized", "aue", "ate", "explained")  # fmt: skip
 
 
