@@ -109,7 +109,7 @@ def test_a_method() -> None:
 @plugged
 def test_a_section(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert command("test", HYPOTHESES / "either.py", "--rows", 16, "--draws", 2, "--out", out).exit_code == 0
+    assert command("test", HYPOTHESES / "either.py", "--rows", 32, "--draws", 2, "--out", out).exit_code == 0
     assert command("report", out).exit_code == 0
     page = (out / "report.html").read_text()
     low, bar = ((r := json.loads((out / "run.json").read_text())["results"][0])["recovered"]["low"], r["bar"])
@@ -122,7 +122,7 @@ def test_a_section_that_fails_is_named(tmp_path: Path) -> None:
         text = EXAMPLES["distance"].replace('["bar"]', '["bars"]')
         plug_in(written(tmp_path / "own", distance=text))
         out = tmp_path / "run"
-        command("test", HYPOTHESES / "either.py", "--rows", 16, "--draws", 2, "--out", out)
+        command("test", HYPOTHESES / "either.py", "--rows", 32, "--draws", 2, "--out", out)
         found = command("report", out)
     assert found.exit_code == 2
     assert "report section 'distance': its file raised KeyError: 'bars' (distance.py:8)" in found.stderr

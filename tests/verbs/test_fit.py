@@ -43,7 +43,7 @@ def test_the_span_of_a_known_code_is_found_and_holds_on_other_rows() -> None:
     letters = len({row.columns["asked"] for row in compose().data().rows})
     assert basis.array.shape == (letters - 1, len(basis.array[0]))
     assert basis.found["between"] == pytest.approx(1)
-    found = scrub.test(with_part(basis), rows=20, draws=2, controls="none")
+    found = scrub.test(with_part(basis), rows=40, draws=2, controls="none")
     assert found.recovered.value == pytest.approx(1, abs=1e-3)
     assert scrub.check(with_part(basis)).claim.seen.rows == len(basis.seen) == 150  # type: ignore[union-attr]
 
