@@ -1,7 +1,6 @@
 """One thread, no hub, and `--slow` for the long simulations."""
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -29,13 +28,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
-
-
-@pytest.fixture(scope="module")
-def ten_rows_judge() -> Iterator[None]:
-    """Tests of something else than verdicts, whose few rows are worked out by hand: 10 are enough there."""
-    from scrub.claims import seen
-
-    asked, seen.VERDICT_ROWS = seen.VERDICT_ROWS, 10
-    yield
-    seen.VERDICT_ROWS = asked

@@ -47,7 +47,6 @@ class FrameAt(Protocol):
 
     def frame(self, kind: Kind) -> Tensor: ...
     def held(self, component: Component) -> Tensor | None: ...
-    def held_alone(self, part: Component) -> Tensor | None: ...
 
 
 def _of_layer(time: int) -> Component:
@@ -148,7 +147,7 @@ class Frames:
     def _latents_free(self, layer: int, more: Tensor, x: Tensor, at: FrameAt) -> Tensor:
         coded = [self.codes.of(p) for p in parts_held(self.claim, Component.for_mlp(layer)) if p.part is not None]
         for part in (part for part in coded if part.of_input):
-            if (mask := at.held_alone(part.component)) is None:
+            if (mask := held_alone(at, part.component)) is None:
                 continue
             if self.sums(layer):
                 raise ModelError(
@@ -206,7 +205,7 @@ class Frames:
         """What passes, `full - base`, without what claimed parts of the layer and of later streams would take."""
         for part in () if base is None else parts_held(self.claim, _of_layer(time)):
             inner = part.traits.scalar or self.codes.of(part).of_input  # known by what the MLP reads
-            mask = None if inner else at.held_alone(part)
+            mask = None if inner else held_alone(at, part)
             if mask is not None and base is not None:
                 code = self.codes.of(part).code
                 old = code.encode(base)
@@ -282,9 +281,6 @@ class AtSlot:
         found = self.frames.held(component, self.slot, self.stream)
         return None if found is None else found[self.rows]
 
-    def held_alone(self, part: Component) -> Bool[Tensor, " n"] | None:
-        return _alone(self.held(part), self.held(part.host))
-
 
 @frozen(eq=False)
 class Everywhere:
@@ -303,10 +299,8 @@ class Everywhere:
             return None
         return ~self.frames.free(component, self.stream, self.rows, self.length)
 
-    def held_alone(self, part: Component) -> Bool[Tensor, "n t"] | None:
-        return _alone(self.held(part), self.held(part.host))
 
-
-def _alone(part: Tensor | None, host: Tensor | None) -> Tensor | None:
+def held_alone(at: FrameAt, part: Component) -> Tensor | None:
     """Where a part is held and its host is not: of a host that stays on r nothing is left to take."""
-    return part if part is None or host is None else part & ~host
+    held, host = at.held(part), at.held(part.host)
+    return held if held is None or host is None else held & ~host

@@ -17,7 +17,7 @@ from torch import Tensor
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.table import CHANNELS, attention_time, mlp_time, stream_at
-from scrub.engine.frames import Arrivals, AtSlot, Everywhere, Frames, Seen, Value, total
+from scrub.engine.frames import Arrivals, AtSlot, Everywhere, Frames, Seen, Value, held_alone, total
 from scrub.engine.needs import parts_held, passed_heads, passed_mlps
 from scrub.engine.plan import Landing, Stream
 from scrub.model.block import (
@@ -249,7 +249,7 @@ def _head_free(
     """The change that a passed-through head makes, less what claimed parts of it take."""
     full = frames.to_stream(host, z)
     for part in (c for c in parts_held(frames.claim, host) if not c.traits.is_channel):
-        if (mask := at.held_alone(part)) is not None:
+        if (mask := held_alone(at, part)) is not None:
             code = frames.codes.of(part).code
             took = code.write(code.encode(full) - at.frame(part.array)) * mask[..., None]
             full, change = full - took, change - took

@@ -21,14 +21,19 @@ from scrub.errors import ClaimError
 from scrub.model.resolve import sound
 from scrub.verbs.setup import references
 
-pytestmark = pytest.mark.usefixtures("ten_rows_judge")
-
 SPACE: dict[str, Any] = {}
 exec(HEAD + FALSE, SPACE)
-# of 24 rows a test of a graph needs unlike ones: equal columns are one input
-GRAPH = Dataset.from_rows(
-    {"columns": {"a": i % 6, "b": i % 4, "sum": i % 6 // 2 + i % 4, "n": i, "even": i % 2 == 0}} for i in range(24)
-)
+
+
+def numbered(count: int) -> Dataset:
+    """Unlike rows of the small graph: equal columns would be one input."""
+    return Dataset.from_rows(
+        {"columns": {"a": i % 6, "b": i % 4, "sum": i % 6 // 2 + i % 4, "n": i, "even": i % 2 == 0}}
+        for i in range(count)
+    )
+
+
+GRAPH, MORE = numbered(24), numbered(48)  # too few rows for a verdict, and enough
 HALF = tuple(range(0, 24, 3))
 
 
@@ -107,17 +112,18 @@ def test_what_is_no_digest(seen: Any, sentence: str) -> None:
 )
 @pytest.mark.parametrize("exact", [False, True])
 def test_numbers_are_those_of_data_without_the_rows(options: dict[str, Any], exact: bool) -> None:
-    seen = scrub.test(make(seen=digests(GRAPH, HALF), **options), exact=exact, draws=5)
-    less = scrub.test(make(without(GRAPH, HALF), **options), exact=exact, draws=5)
+    third = range(0, 48, 3)
+    seen = scrub.test(make(MORE, seen=digests(MORE, third), **options), exact=exact, draws=5)
+    less = scrub.test(make(without(MORE, third), **options), exact=exact, draws=5)
     for name, column in less.table.items():
         assert np.array_equal(seen.table[name], column), name
     mine, other = seen.to_dict(), less.to_dict()
     assert mine.pop("digest") != other.pop("digest")
-    assert mine["options"].pop("seen") == len(HALF)
-    assert mine["diagnostics"].pop("seen") == {"digests": len(HALF), "rows": len(HALF), "partners": 0}
+    assert mine["options"].pop("seen") == len(third)
+    assert mine["diagnostics"].pop("seen") == {"digests": len(third), "rows": len(third), "partners": 0}
     assert other["diagnostics"].pop("seen") == {"digests": 0, "rows": 0, "partners": 0}
-    assert (mine["provenance"].pop("left_out"), other["provenance"].pop("left_out")) == (len(HALF), 0)
-    few = [w for w in mine["diagnostics"]["warnings"] if "a search saw 8 rows; 8 scored rows are left" in w]
+    assert (mine["provenance"].pop("left_out"), other["provenance"].pop("left_out")) == (len(third), 0)
+    few = [w for w in mine["diagnostics"]["warnings"] if "a search saw 16 rows; 16 scored rows are left" in w]
     assert len(few) == ("scored" in options)
     mine["diagnostics"]["warnings"] = [w for w in mine["diagnostics"]["warnings"] if w not in few]
     assert mine == other
@@ -162,11 +168,11 @@ def test_a_resolved_claim_has_every_array_cut() -> None:
 
 
 def test_the_check_counts_the_rows_that_are_left() -> None:
-    rows = [Row((), {}, {**r.columns, "sum": r.columns["sum"] + (i < 6)}) for i, r in enumerate(GRAPH.rows)]
-    assert scrub.check(make(Dataset(rows))).accuracy == pytest.approx(18 / 24)
+    rows = [Row((), {}, {**r.columns, "sum": r.columns["sum"] + (i < 6)}) for i, r in enumerate(MORE.rows)]
+    assert scrub.check(make(Dataset(rows))).accuracy == pytest.approx(42 / 48)
     checks = scrub.check(make(Dataset(rows), seen=digests(Dataset(rows), range(6))))
     assert (checks.accuracy, checks.warnings, checks.problems) == (1.0, (), ())
-    broken = [r if i not in (5, 9) else Row((), {}, {"a": "x", "b": i}) for i, r in enumerate(GRAPH.rows)]
+    broken = [r if i not in (5, 9) else Row((), {}, {"a": "x", "b": i}) for i, r in enumerate(MORE.rows)]
     text = told(scrub.check(make(Dataset(broken), seen=digests(Dataset(broken), (2, 5)))))
     assert "rows 7" in text  # row 9 of the data; the seen row 5 is not spoken of
     assert "rows 5" not in text
@@ -192,7 +198,7 @@ def test_equal_inputs_are_all_left_out() -> None:
 
 def test_digests_that_match_nothing_are_warned_of() -> None:
     gone = ("0" * 16, "f" * 16)
-    [warning] = scrub.check(make(seen=digests(GRAPH, (0, 1)) + gone)).warnings
+    [warning] = scrub.check(make(MORE, seen=digests(MORE, (0, 1)) + gone)).warnings
     assert warning.startswith("seen=: 2 of 4 digests match no row: the data have changed since")
     result = scrub.test(make(seen=gone), draws=2)
     assert result.to_dict()["diagnostics"]["seen"] == {"digests": 2, "rows": 0, "partners": 0}
@@ -233,11 +239,11 @@ def test_no_scored_row_or_no_rest_row_left() -> None:
 
 
 def test_few_rows_are_warned_of_before_the_verdict() -> None:
-    claim = make(seen=digests(GRAPH, range(15)))
+    claim = make(MORE, seen=digests(MORE, range(19)))
     [warning] = scrub.check(claim).warnings
-    assert "seen=: a search saw 15 rows; 9 scored rows are left, and a verdict takes 10." in warning
+    assert "seen=: a search saw 19 rows; 29 scored rows are left, and a verdict takes 30." in warning
     assert scrub.test(claim, draws=2).verdict == "undefined"
-    assert scrub.check(make(seen=digests(GRAPH, range(14)))).warnings == ()
+    assert scrub.check(make(MORE, seen=digests(MORE, range(18)))).warnings == ()
 
 
 NEXT = [(i + 1) % 12 for i in range(12)]
