@@ -18,6 +18,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.align import Alignment
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
+from scrub.circuit.hosted import HostedParts
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.paths import Path, wire_paths
 from scrub.circuit.values import MeanRows, Values, means, own_values, padded
@@ -26,6 +27,7 @@ from scrub.circuit.wiring import Outside, Where, Wirer, Wiring, wire_edges
 from scrub.engine.draw import Calls
 from scrub.model.block import change_entering
 from scrub.model.bytes import row_bytes, values_bytes
+from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.layers import write
 from scrub.model.weights import Transformer
 
@@ -79,8 +81,9 @@ class TransformerCircuits:
     passed: frozenset[Component]
     done: Callable[[int], None] = field(default=lambda n: None, repr=False)
     held: frozenset[Node] = frozenset()
-    # kept for all calls at once, for this value's experiment, model and donors
+    # kept for all calls at once, for this value's experiment, model and donors, and the parts that were met so far
     _blocks: list[CallBlock] = field(factory=list[CallBlock], init=False, repr=False)
+    _parts: set[Component] = field(factory=set[Component], init=False, repr=False)
 
     @property
     def graph(self) -> TransformerGraph:
@@ -94,7 +97,22 @@ class TransformerCircuits:
     @cached_property
     def _means(self) -> MeanRows:
         with torch.no_grad():
-            return means(self.model, self.experiment, self.alignment, self.done)
+            return means(self.model, self.experiment, self.alignment, self.done, self._coded())
+
+    @cached_property
+    def codes(self) -> PartCodes:
+        return PartCodes(self.model)
+
+    def _coded(self) -> list[CodedPart]:
+        """The parts that were met."""
+        return [self.codes.of(component) for component in sorted(self._parts)]
+
+    def _meet(self, components: Iterable[Component]) -> None:
+        """From now on blocks and means hold the numbers of these parts too."""
+        if new := {component for component in components if component.is_part} - self._parts:
+            self._parts.update(new)
+            self._blocks.clear()
+            self.__dict__.pop("_means", None)
 
     def blocks(self) -> Iterator[CallBlock]:
         """Every call once, rows of similar length together; prepared anew where too many bytes would be kept."""
@@ -142,7 +160,7 @@ class TransformerCircuits:
     def _prepared(self, calls: Int[np.ndarray, " n"]) -> CallBlock:
         data, rows = self.experiment.data, self.calls.reference[calls]
         tokens, lengths = padded(data, rows, self.model.device)
-        own = own_values(self.model, tokens, lengths)
+        own = own_values(self.model, tokens, lengths, None, self._coded())
         ablated, still = self._ablated(rows, self.donors[calls], own)
         for component in self.passed:
             if component.traits.given:
@@ -166,7 +184,7 @@ class TransformerCircuits:
             return own.replaced(ablation, self._means.of(rows) if ablation.averaged else None), False
         index = self.alignment.indices(rows, donors, self.experiment.protocol.ablation)
         tokens, lengths = padded(self.experiment.data, donors, self.model.device)
-        found = own_values(self.model, tokens, lengths)
+        found = own_values(self.model, tokens, lengths, None, self._coded())
         own_lengths, places = self.experiment.data.lengths[rows], np.arange(index.shape[1])
         lined = bool(((index == places) | (places >= own_lengths[:, None])).all())
         same = bool((self.experiment.data.lengths[donors] == own_lengths).all())
@@ -180,6 +198,7 @@ class TransformerCircuits:
         """The final streams of circuits of components; with `without`, of the model without each."""
         listed = [circuit.expanded(self.graph) for circuit in circuits]
         noising = self.experiment.noising if noising is None else noising
+        self._meet(node.component for circuit in listed for node in circuit.nodes)
         found = self._empty(len(circuits))
         for block in self.blocks():
             n = block.shape[0]
@@ -190,10 +209,17 @@ class TransformerCircuits:
                 masks = self._masks(chosen, block, noising == without)
                 layer = first_frozen(masks, self.graph.writers(), len(self.model.blocks)) if noising else 0
                 with torch.no_grad():
-                    x = run_masked(self.model, masks, start, fixed, block.lengths, block.answer, layer)
+                    parts = HostedParts.of(self.codes, masks, self._of_one_run(start, masks, block), fixed)
+                    layer = parts.first(layer)
+                    x = run_masked(self.model, masks, start, fixed, block.lengths, block.answer, parts, layer)
                 found[first : first + at_once, torch.from_numpy(block.calls)] = x
                 self.done(len(chosen) * n)
         return found
+
+    def _of_one_run(self, start: Values, masks: Masks, block: CallBlock) -> Values:
+        """What runs start on, with the streams of that run where parts of them are live."""
+        live = not masks.inverted and any(c.is_part and c.traits.is_stream for c in masks.kept)
+        return start if start is block.own or not live else self._other(block)
 
     def _empty(self, count: int) -> Tensor:
         return torch.empty(
@@ -261,7 +287,7 @@ class TransformerCircuits:
         """The model's run on the ablated inputs."""
         with torch.no_grad():
             tokens = torch.zeros(block.shape, dtype=torch.int64, device=self.model.device)
-            return own_values(self.model, tokens, block.lengths, block.ablated)
+            return own_values(self.model, tokens, block.lengths, block.ablated, self._coded())
 
     def _places(self, block: CallBlock, times: int = 1) -> Places:
         rows = torch.arange(block.shape[0], device=self.model.device).repeat(times)

@@ -1,0 +1,164 @@
+"""Circuits that hold parts of components: the slow definition, parts that are their hosts, and a bridge's hooks."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from circuit.oracle import donor_values, mean_values, zero_values
+from circuit.oracle_parts import run_parts, run_with_parts
+from circuit.test_equals_oracle import DATA, SLOTS, check, drawn, experiment_on, held, model_of
+from engine.hooked import Hooked
+from model.tiny_models import bridged
+from scrub import Dictionary, directions, latents
+from scrub.anatomy.edges import Node
+from scrub.anatomy.names import EMBED, POS, Component
+from scrub.anatomy.part import HostPart
+from scrub.circuit.bench import CircuitBench
+from scrub.circuit.circuit import Circuit
+from scrub.model.weights import Transformer
+
+MODELS = ("gpt2", "neox parallel", "grouped", "norms after")
+RUNS = [
+    (kind, ablation, direction)
+    for kind in MODELS
+    for ablation in ("mean", "zero", "paired", "resample")
+    for direction in ("noising", "denoising")
+]
+
+
+def part_of(component: Component, part: HostPart) -> Component:
+    return Component(component.kind, component.layer, component.unit, part=part)
+
+
+def turned(model: Transformer) -> np.ndarray:
+    return np.linalg.qr(np.random.default_rng(1).normal(size=(model.shape.d_model,) * 2))[0]
+
+
+def halves(model: Transformer, component: Component) -> list[Component]:
+    basis = turned(model)
+    return [part_of(component, directions(basis[:3])), part_of(component, directions(basis[3:]))]
+
+
+def some_latents(model: Transformer) -> HostPart:
+    draw, d = np.random.default_rng(2), model.shape.d_model
+    made = Dictionary(draw.normal(size=(d, 9)), draw.normal(size=(9, d)), draw.normal(size=9), draw.normal(size=d))
+    return latents(made, "1 4 7")
+
+
+def parts_in(model: Transformer) -> list[Component]:
+    basis = turned(model)
+    one, other = directions(basis[:2]), directions(basis[2:5])
+    sums = [Component("resid", 1), Component("resid", 2)]
+    sums += [] if model.shape.post_norms else [Component.for_attn(1)]
+    return [
+        part_of(Component.for_head(0, 1), one), part_of(Component.for_head(0, 1), other),
+        part_of(Component.for_head(1, 0), some_latents(model)), part_of(Component.for_mlp(0), other),
+        part_of(Component.for_mlp(0), one), part_of(EMBED, other), *(part_of(c, one) for c in sums),
+        *(Component("neuron", 1, unit) for unit in (0, 3, 5)),
+    ]  # fmt: skip
+
+
+def frozen_of(bench: CircuitBench, call: int, parts: list[Component]) -> tuple[Any, Any]:
+    """The model's own values and the ablated ones, parts among them."""
+    model, row, run = bench.model, int(bench.calls.reference[call]), run_with_parts(parts)
+    assert model is not None
+    own = run(model, DATA.rows[row].tokens)[0]
+    match bench.experiment.protocol.ablation:
+        case "mean":
+            other = mean_values(model, DATA, row, list(range(len(DATA))), bench.slots, run)
+        case "zero":
+            other = zero_values(model, DATA.rows[row].tokens, run)
+        case _:
+            donor = int(bench.experiment.donors(bench.calls, bench.seed)[call])
+            other = donor_values(model, DATA, row, donor, bench.slots, run)
+    return own, {**other, POS: own[POS]} if POS in own and POS in bench.passed else other
+
+
+@pytest.mark.parametrize(("kind", "ablation", "direction"), RUNS)
+def test_parts_beside_whole_components(kind: str, ablation: str, direction: str) -> None:
+    model, rng = model_of(kind), random.Random(f"{kind} {ablation} {direction}")
+    parts = [part for part in parts_in(model) if rng.random() < 0.6]
+    writers = [Component.for_head(layer, h) for layer in (0, 1) for h in (0, 2, 3)] + [Component.for_mlp(1), EMBED]
+    chosen = {Node(c, rng.choice(SLOTS)) for c in (*writers, *parts) for _ in range(2) if rng.random() < 0.6}
+    circuits = [Circuit.from_parts(chosen), Circuit.from_parts(n for n in chosen if rng.random() < 0.7)]
+    bench = CircuitBench.of(experiment_on(model, ablation, direction), model, Circuit(), 3, drawn(ablation))
+    bench = bench_with(bench, circuits[0])
+    for without in (False, True):
+        found = bench.outputs(circuits, without=without)
+        for circuit, streams in zip(circuits, found, strict=True):
+
+            def expected(call: int, circuit: Circuit = circuit, without: bool = without) -> torch.Tensor:
+                row = int(bench.calls.reference[call])
+                own, other = frozen_of(bench, call, parts)
+                noising = direction == "noising"
+                sides = (own, other) if noising else (other, own)
+
+                def named(c: Component, t: int) -> bool:
+                    always = c in bench.passed and noising != without
+                    return always or any(n.component == c and held(n, row, t) for n in circuit.nodes)
+
+                return run_parts(model, DATA.rows[row].tokens, sides, named, parts, noising == without)
+
+            check(bench, streams[None], expected)
+
+
+def bench_with(bench: CircuitBench, circuit: Circuit) -> CircuitBench:
+    from attrs import evolve
+
+    from scrub.circuit.universe import slots_in
+
+    passed = bench.passed if POS not in {n.component for n in circuit.nodes} else bench.passed - {POS}
+    return evolve(bench, slots=slots_in(circuit.nodes), passed=passed)
+
+
+@pytest.mark.parametrize("ablation", ["mean", "zero", "paired", "resample"])
+@pytest.mark.parametrize("kind", MODELS)
+def test_all_parts_of_a_host_are_the_host(kind: str, ablation: str) -> None:
+    model = model_of(kind)
+    head, mlp, rest = Component.for_head(0, 1), Component.for_mlp(1), [Node(Component.for_head(1, 2)), Node(EMBED)]
+    neurons = [Component("neuron", 1, unit) for unit in range(model.shape.d_mlp)]
+    same: dict[Component, list[Component]] = {c: halves(model, c) for c in (head, mlp, Component("resid", 1))}
+    if kind == "gpt2":  # in others a token has no embedding, and norms of nothing make rounding large
+        same[EMBED] = halves(model, EMBED)
+    if not model.shape.post_norms:
+        same[Component.for_attn(0)] = halves(model, Component.for_attn(0))
+    pairs = [*same.items(), *([] if ablation == "zero" else [(mlp, neurons)])]  # b_out stays with what remains
+    for direction in ("noising", "denoising"):
+        bench = CircuitBench.of(experiment_on(model, ablation, direction), model, Circuit(), 1, drawn(ablation))
+        for host, parts in pairs:
+            kept = rest[: 1 + (host != EMBED and host.kind != "resid")]
+            circuits = [Circuit.from_parts([*kept, *map(Node, cs)]) for cs in ([host], parts)]
+            for without in (False, True):
+                if host.traits.is_stream and (direction == "denoising" or without):
+                    continue  # as one vector it is set, where all that writes it would be run on
+                if without and ablation == "mean" and parts == neurons and model.shape.post_norms:
+                    continue  # a mean of norms is no norm of a mean
+                whole, split = (bench.outputs([circuit], without=without) for circuit in circuits)
+                torch.testing.assert_close(split, whole, rtol=1e-9, atol=1e-9, msg=f"{host} {direction} {without}")
+
+
+def test_neurons_are_those_at_hook_post() -> None:
+    hooked = Hooked(bridged("GPT2LMHeadModel"), 1e-10)
+    model = hooked.weights
+    circuit = Circuit.parse("mlp 1.1 @ END, mlp 1.2 @ END")
+    bench = CircuitBench.of(experiment_on(model, "paired", "noising"), model, circuit)
+    found, hook = bench.outputs([circuit], without=True), "blocks.1.mlp.hook_post"
+    donors = bench.experiment.donors(bench.calls, bench.seed)
+
+    def expected(call: int) -> torch.Tensor:
+        row, donor = int(bench.calls.reference[call]), int(donors[call])
+        here, there = (int(DATA.locate(SLOTS[-1])[r]) for r in (row, donor))  # type: ignore[arg-type]
+        other = hooked.run(DATA.rows[donor].tokens, keep=[hook])[hook]
+
+        def edit(value: torch.Tensor) -> torch.Tensor:
+            value[0, here, 1:3] = other[there, 1:3]
+            return value
+
+        return hooked.run(DATA.rows[row].tokens, {hook: edit})["logits"]
+
+    check(bench, found, expected)
