@@ -21,7 +21,6 @@ from scrub.errors import ClaimError, nearest
 
 _WORDS = ("head", "heads", "attn", "mlp", "mlps", "resid", "embed", "pos", "logits")
 _CHANNEL = re.compile(r"(?P<name>.+?)(?:\.(?P<dot>[qkv])|\s*<(?P<angle>[qkv])>)", re.IGNORECASE)
-_NEURON = re.compile(r"(?:mlps?|neurons?)\s*(\d+)\.(\d+)", re.IGNORECASE)
 _WRONG_CHANNEL = re.compile(r"(?P<name>[aAlL]?\d+(?:\.[hH]?|[hH])\d+)\.?<?(?P<channel>[^\W\d_]+)>?")
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.table import MLP_SUM
+from scrub.circuit.ends import is_sum
 from scrub.circuit.masked import Masks
 from scrub.circuit.values import Values, stream_before
 from scrub.errors import ModelError
@@ -27,7 +28,7 @@ from scrub.model.weights import Transformer
 
 def of_attention(component: Component) -> bool:
     """Whether it is a part of what all heads of a layer write together."""
-    return component.traits.attends and not component.traits.by_unit
+    return is_sum(component) and component.traits.attends
 
 
 @frozen(eq=False)
@@ -62,7 +63,7 @@ class HostedParts:
     def heard(self, kind: str, layer: int, computed: Tensor) -> None:
         """An array as the run computes it, `[circuit * row, t, ...]`: what codes read of it is kept."""
         for part in self.coded:
-            if part.array == (kind, layer) and not _is_sum(part.component):
+            if part.array == (kind, layer) and not is_sum(part.component):
                 self.live[part.component] = self._by_circuit(part.of_array(computed))
             elif kind == "z" and of_attention(part.component) and part.component.layer == layer:
                 self.live[part.component] = self._by_circuit(self._of_heads(part, computed))
@@ -74,7 +75,7 @@ class HostedParts:
     ) -> Float[Tensor, "circuit row t d"]:
         """What is written, with what parts of it change: by embeddings, heads of a layer, an MLP; and a stream."""
         for part in self._of(kind, layer):
-            change = self._set(part, layer, written) if _is_sum(part.component) else self._change(part)
+            change = self._set(part, layer, written) if is_sum(part.component) else self._change(part)
             written = written + change
         neurons = [part for part in self.coded if kind == "mlp_out" and part.array == ("neurons", layer)]
         return self._with_neurons(layer, neurons, written) if neurons else written
@@ -119,7 +120,3 @@ class HostedParts:
         else:
             wanted = part.of_array(stream_before(self.model, self.fixed if masks.inverted else self.start, layer))
         return part.code.write((wanted - part.of_array(now)) * masks.named(component)[..., None])
-
-
-def _is_sum(component: Component) -> bool:
-    return component.traits.is_stream or of_attention(component)

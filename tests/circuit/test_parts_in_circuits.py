@@ -15,11 +15,13 @@ from circuit.test_equals_oracle import DATA, SLOTS, check, drawn, experiment_on,
 from engine.hooked import Hooked
 from model.tiny_models import bridged
 from scrub import Dictionary, directions, latents
-from scrub.anatomy.edges import Node
+from scrub.anatomy.edges import Edge, Node
 from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.part import HostPart
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
+from scrub.errors import ClaimError, ModelError
 from scrub.model.weights import Transformer
 
 MODELS = ("gpt2", "neox parallel", "grouped", "norms after")
@@ -162,3 +164,33 @@ def test_neurons_are_those_at_hook_post() -> None:
         return hooked.run(DATA.rows[row].tokens, {hook: edit})["logits"]
 
     check(bench, found, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("mlp 0.999", "there is no mlp 0.999, .* has neurons 0.0 to"),
+        ("0.1.q", r"0\.1\.q belongs to its head, 0\.1, which alone reads it: name the head"),
+        ("mlp 0.1, mlp 0", r"mlp 0 and mlp 0\.1 overlap: parts of one host have other indices"),
+        ("mlp 0.1 @ END, mlp 0", r"mlp 0 and mlp 0\.1 @ END overlap"),
+        ("mlp 0.1 -> logits, mlp 0 -> logits", r"mlp 0 and mlp 0\.1 overlap"),
+    ],
+)
+def test_parts_that_a_circuit_cannot_hold(name: str, told: str) -> None:
+    with pytest.raises(ClaimError, match=told):
+        Circuit.parse(name).checked(TransformerGraph("tiny", model_of("gpt2").shape))
+
+
+def test_parts_whose_way_has_no_words() -> None:
+    graph, one = TransformerGraph("tiny", model_of("gpt2").shape), halves(model_of("gpt2"), Component("resid", 1))[0]
+    with pytest.raises(ClaimError, match=r"resid 1\[.*\] is a part of what others write together"):
+        Circuit.from_parts([Edge(one, Component.for_head(1, 0), "v")]).checked(graph)
+    with pytest.raises(ClaimError, match="what a part leaves of its host is no component"):
+        Circuit.from_parts([Node(one)]).complement(graph)
+    model = model_of("norms after")
+    circuit = Circuit.from_parts(map(Node, halves(model, Component.for_attn(0))))
+    bench = CircuitBench.of(experiment_on(model, "zero", "noising"), model, circuit)
+    with pytest.raises(ModelError, match="norms what heads write together: name parts of its heads"):
+        bench.outputs([circuit])
+    with pytest.raises(ClaimError, match=r"mlp 0\.1: passed through"):
+        CircuitBench.of(experiment_on(model, "zero", "noising", ("mlps",)), model, Circuit.parse("mlp 0.1"))
