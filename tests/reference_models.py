@@ -179,7 +179,9 @@ def _head(block: Block, head: int, xq: Tensor, xk: Tensor, xv: Tensor) -> Tensor
         scores = torch.tanh(scores / attn.cap) * attn.cap
     if attn.slopes is not None:
         scores = scores - attn.slopes[head] * distance
-    return torch.softmax(scores.masked_fill(~shown, -torch.inf), -1) @ v @ attn.W_O[head]
+    weights = scores.masked_fill(~shown, -torch.inf).exp()
+    sink = 0.0 if attn.sinks is None else attn.sinks[head].exp()
+    return weights / (weights.sum(-1, keepdim=True) + sink) @ v @ attn.W_O[head]
 
 
 def entering(block: Block, heads: Tensor) -> Tensor:

@@ -104,6 +104,7 @@ def random_transformer(rng: Random) -> Transformer:
     other = Random(rng.randrange(2**31))  # of the forms that came later
     post, cap, clip, alibi, late, bent = (other.random() < p for p in (0.35, 0.2, 0.15, 0.2, 0.5, 0.2))
     before = not (post and kind != "none" and other.random() < 0.4)
+    sunk = other.random() < 0.15
     rotary = _rotary(rng.choice([2, 4]), rng.random() < 0.5) if positions == "rotary" else None
 
     def block() -> Block:
@@ -114,7 +115,7 @@ def random_transformer(rng: Random) -> Transformer:
             window=3 if window else None, rotary=rotary,
             q_norm=norm(e) if own else None, k_norm=norm(e) if own else None, norm_last=late,
             cap=1.5 if cap else None, clip=1.0 if clip else None,
-            slopes=weight(heads, scale=0.3).abs() if alibi else None,
+            slopes=weight(heads, scale=0.3).abs() if alibi else None, sinks=weight(heads) if sunk else None,
         )  # fmt: skip
         first, posts = norm(d) if before else Norm("none"), [norm(d) if post else None for _ in range(2)]
         if not d_mlp:

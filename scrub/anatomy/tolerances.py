@@ -53,6 +53,8 @@ SAME_HSIC = 1e-10
 LOGIT = 1e-4
 # The same where fp32 itself is worse than that: more than this no rounding excuses.
 COARSE_LOGIT = 0.01
+# Of the length of a residual stream at a position: one that differs by less was computed twice, and is not mixed.
+SAME_STREAM = 1e-5
 
 # --- proposals
 

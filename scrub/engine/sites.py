@@ -95,7 +95,9 @@ class SiteCall:
             if x is None:
                 x = self._unseen(component.array, slot, self._rows(i))
             elif is_mlp:
-                x = mlp_writes(self.frames.model.blocks[component.layer or 0], x)
+                layer, rows = component.layer or 0, self._rows(i)
+                x = self.frames.mixing(layer, rows, x, partial(self._unseen, stream_at(time), slot, rows))
+                x = mlp_writes(self.frames.model.blocks[layer], x)
             found.append(x)
         return found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
 

@@ -24,6 +24,7 @@ from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
 from scrub.engine.needs import Kind, passed_heads, passed_mlps
 from scrub.engine.plan import Landing, Stream
+from scrub.engine.routing import Routing
 from scrub.model.block import change_entering, mixed, mlp_writes, positions_of, read_heads
 from scrub.model.layers import write
 from scrub.model.weights import Transformer
@@ -41,6 +42,23 @@ class Frames:
     claim: Claim
     store: Store
     pseudo: bool
+    routing: Routing | None = None  # hears of experts
+
+    def mixing(
+        self, layer: int, rows: Int[Tensor, " n"], mixed: Float[Tensor, "n *t d"],
+        own: Callable[[], Float[Tensor, "n *t d"]], free: Bool[Tensor, "n t"] | None = None,
+    ) -> Float[Tensor, "n *t d"]:  # fmt: skip
+        """The stream that an MLP is computed on; who asks for it hears of it beside the frame's own."""
+        if self.routing is not None:
+            self.routing.hear(layer, own(), mixed, None if mixed.ndim == 2 else self._counted(rows, mixed, free))
+        return mixed
+
+    def _counted(
+        self, rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"], free: Bool[Tensor, "n t"] | None
+    ) -> Bool[Tensor, "n t"]:
+        """The positions of rows, padding left out, and where something is held, too."""
+        real = torch.arange(x.shape[1], device=rows.device) < self.store.lengths[rows][:, None]
+        return real if free is None else free & real
 
     @property
     def graph(self) -> TransformerGraph:
@@ -186,7 +204,7 @@ class SlotStream:
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
         self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
         x = self.frames.store.at(stream_at(time), self.slot, self._asked(self.contexts[:, 0]))
-        return x + self._asked(self.change)
+        return self.frames.mixing(layer, self._asked(self.contexts[:, 0]), x + self._asked(self.change), lambda: x)
 
     def mlp_output(self, layer: int, output: Float[Tensor, "moved d"]) -> None:
         """How much the MLP writes more than on the frame; nothing where a site of the claim holds it."""
@@ -310,8 +328,12 @@ def stream_everywhere(
 def _mlp_change_everywhere(
     frames: Frames, stream: Stream, layer: int, rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"]
 ) -> Float[Tensor, "n t d"]:
-    new = mlp_writes(frames.model.blocks[layer], x) - frames.store.whole(("mlp_out", layer), rows, x.shape[1])
-    return new * frames.free(Component.for_mlp(layer), stream, rows, x.shape[1])[:, :, None]
+    length, mlp = x.shape[1], Component.for_mlp(layer)
+    free = frames.free(mlp, stream, rows, length)
+    read = stream_at(frames.graph.read(mlp))
+    x = frames.mixing(layer, rows, x, lambda: frames.store.whole(read, rows, length), free)
+    new = mlp_writes(frames.model.blocks[layer], x) - frames.store.whole(("mlp_out", layer), rows, length)
+    return new * free[:, :, None]
 
 
 def _heads_change(

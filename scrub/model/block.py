@@ -14,8 +14,21 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.table import CHANNELS
-from scrub.model.layers import PLAIN, Scoring, Steps, Tap, expand, kv_head, mlp, pattern, project, visible, write
-from scrub.model.weights import Attn, Block
+from scrub.model.layers import (
+    PLAIN,
+    Scoring,
+    Steps,
+    Tap,
+    expand,
+    kv_head,
+    mlp,
+    norm,
+    pattern,
+    project,
+    visible,
+    write,
+)
+from scrub.model.weights import Attn, BlackBox, Block
 
 
 def attention_reads(block: Block, x: Float[Tensor, "*batch d"], steps: Steps = PLAIN) -> Float[Tensor, "*batch d"]:
@@ -130,6 +143,13 @@ def mlp_writes(
     assert block.mlp is not None
     out = mlp(block.mlp, x if block.ln2 is None else steps.norm(block.ln2, x), steps, tap)
     return out if block.post_mlp is None else steps.norm(block.post_mlp, out)
+
+
+def experts_of(block: Block, x: Float[Tensor, "*batch d"]) -> Int[Tensor, "*batch k"] | None:
+    """The experts that an MLP sends a stream to; None where it has none, or does not say."""
+    if not isinstance(block.mlp, BlackBox):
+        return None
+    return block.mlp.chosen(x if block.ln2 is None else norm(block.ln2, x))
 
 
 def layer(

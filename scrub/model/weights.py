@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import torch
 from attrs import Factory, field, frozen
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
@@ -126,7 +126,7 @@ class BlackBox:
 
     What the module gives is multiplied by `times`.
 
-    So a mixture of experts is one MLP: which experts a position goes to is decided anew in every stream.
+    So a mixture of experts is one MLP: which experts a position goes to is decided anew in every stream (`chosen`).
     """
 
     fn: Callable[[Tensor], Tensor]
@@ -142,6 +142,30 @@ class BlackBox:
             return times * (found[0] if isinstance(found, tuple) else found).reshape(x.shape)
 
         return cls(run, module, times)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether it is a mixture of experts."""
+        return isinstance(getattr(self.module, "experts", None), nn.Module)
+
+    def chosen(self, x: Float[Tensor, "*batch d"]) -> Int[Tensor, "*batch k"] | None:
+        """The experts that each position goes to, by number and in their order: what the module tells its experts.
+
+        None where it is no mixture, or tells them something else.
+        """
+        told: list[Tensor] = []
+
+        def hear(part: nn.Module, given: tuple[Any, ...]) -> None:
+            told.extend(t for t in given if isinstance(t, Tensor) and not t.is_floating_point())
+
+        experts: Any = getattr(self.module, "experts", None)
+        if not self.mixes:
+            return None
+        with experts.register_forward_pre_hook(hear):
+            self.fn(x)
+        if len(told) != 1 or told[0].ndim != 2 or len(told[0]) != x[..., 0].numel():
+            return None
+        return told[0].sort(dim=-1).values.unflatten(0, x.shape[:-1])
 
     def mapped(self, move: Callable[[Tensor], Tensor]) -> BlackBox:
         """The same with every tensor of its module changed, in a copy."""
