@@ -17,7 +17,7 @@ from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.model.computation import Computation
 from scrub.model.layers import kv_head, mlp, norm, project, unembed
-from scrub.model.weights import Block, Transformer
+from scrub.model.weights import Block, Norm, Transformer
 
 Values = dict[tuple[Component, Slot | None], Any]  # what a site takes: [d], [t, d] at `all`, a node's value
 Streams = dict[tuple[str, int], Tensor]  # by kind of reader and layer; attention reads "resid"
@@ -136,12 +136,16 @@ class Pass:
     def forward(self) -> Context:
         blocks = self.world.model.blocks
         x = _total(self.write(c) for c in self.frame.writes if c.kind in ("embed", "pos"))
+        x = x if self.world.model.b_E is None else x + self.world.model.b_E
+        x = renormed(self.world.model.stream_embed, x)
         for layer, block in enumerate(blocks):
             x = self.reads["resid", layer] = self.place(Component("resid", layer), x)
             heads = _total(self.write(Component("head", layer, h)) for h in range(len(block.attn.W_Q)))
-            after = x + entering(block, self.place(Component("attn", layer), heads))
+            after = renormed(block.stream_attn, x + entering(block, self.place(Component("attn", layer), heads)))
             self.reads["mlp", layer] = x if block.parallel else after
-            x = after if block.mlp is None else after + self.write(Component("mlp", layer))
+            x = after
+            if block.mlp is not None:
+                x = renormed(block.stream_mlp, after + self.write(Component("mlp", layer)))
         self.reads["resid", len(blocks)] = self.place(Component("resid", len(blocks)), x)
         return Context(self.frame.row, self.reads, self.writes)
 
@@ -188,6 +192,11 @@ def entering(block: Block, heads: Tensor) -> Tensor:
     """What attention adds to the stream."""
     whole = heads if block.attn.b_O is None else heads + block.attn.b_O
     return whole if block.post_attn is None else norm(block.post_attn, whole)
+
+
+def renormed(n: Norm | None, x: Tensor) -> Tensor:
+    """The stream after a norm of itself, where there is one."""
+    return x if n is None else norm(n, x)
 
 
 def _total(parts: Iterable[Tensor]) -> Tensor:

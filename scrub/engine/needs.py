@@ -8,10 +8,11 @@ from attrs import field, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, OTHER, Slot
-from scrub.anatomy.table import attention_time, stream_at
+from scrub.anatomy.table import START, attention_time, stream_at
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.plan import Input, Leaf, Program, SiteShape, Stream
+from scrub.model.renorm import summands
 
 Kind = tuple[str, int]  # an array of `scrub.model.trace.trace`, and its layer
 
@@ -93,6 +94,7 @@ class _OfFrames:
             if graph.shape.post_norms and landing.component.traits.attends:
                 need.add(("attn_out", landing.component.layer or 0), slot)
         until = max(times, default=0)
+        self._normed(step, slot, until)
         for time, layer in passed_mlps(self.claim, graph, until).items():
             need.add(stream_at(time), slot)
             need.add(("mlp_out", layer), slot)
@@ -101,6 +103,13 @@ class _OfFrames:
             need.add(("z", layer), None, heads)
             if graph.shape.post_norms:
                 need.add(("attn_out", layer), None)
+
+    def _normed(self, step: Stream, slot: Slot | None, until: int) -> None:
+        """What norms of the stream itself read, from the first change on."""
+        written = [self.graph.written(landing.component) for landing in step.landings]
+        first = START if self.claim.options.pseudo else min(written, default=until)
+        for kind in (kind for time in range(first, until) for kind in summands(self.graph.shape, time)):
+            self.need.add(kind, slot)
 
     def shape(self, step: SiteShape) -> None:
         """What the channels of a site read where nothing landed."""

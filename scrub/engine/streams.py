@@ -27,6 +27,7 @@ from scrub.engine.plan import Landing, Stream
 from scrub.engine.routing import Routing
 from scrub.model.block import change_entering, mixed, mlp_writes, positions_of, read_heads
 from scrub.model.layers import write
+from scrub.model.renorm import change_through
 from scrub.model.weights import Transformer
 
 # a step's value: for each of its components [context, slot, width]
@@ -105,6 +106,12 @@ class Frames:
         if layer is None:
             return change
         return change_entering(self.model.blocks[layer], change, lambda: out(("attn_out", layer)))
+
+    def normed(
+        self, time: int, change: Float[Tensor, "*n d"] | None, out: Callable[[Kind], Float[Tensor, "*n d"]]
+    ) -> Float[Tensor, "*n d"] | None:
+        """A change of the stream after the norm of the stream itself at a moment, where there is one."""
+        return None if change is None else change_through(self.model, time, change, out)
 
     def nameless(self, rows: Int[Tensor, " n"], length: int) -> Bool[Tensor, "n t"]:
         """The positions of frames that have no name."""
@@ -222,12 +229,21 @@ class SlotStream:
 
     def write(self, time: int) -> None:
         """Add what is written at a moment: landed values, and MLPs that saw a change."""
-        live = len(self.contexts)
         new = [self.pending.pop(time)] if time in self.pending else []
+        late: list[Tensor] = []
         if time in self.landing:
-            landed = evolve(self.landed, contexts=self.contexts).at_slot(time, self.slot)
-            new += [] if landed is None else [self.frames.entering(time, landed, self._of_frame)]
-        for change in new:
+            landed = evolve(self.landed, contexts=self.contexts)
+            for streams, found in ((False, new), (True, late)):
+                change = landed.at_slot(time, self.slot, streams)
+                found += [] if change is None else [self.frames.entering(time, change, self._of_frame)]
+        self._add(new)
+        if time < self.last:
+            self.change = self.frames.normed(time, self.change, self._of_frame)
+        self._add(late)
+
+    def _add(self, changes: Sequence[Tensor]) -> None:
+        live = len(self.contexts)
+        for change in changes:
             self.change = change[:live] if self.change is None else self.change + change[:live]
 
 
@@ -240,11 +256,14 @@ class Landed:
     contexts: Int[Tensor, "n column"]
     values: Mapping[int, Value]
 
-    def changes(self, time: int, length: int | None = None) -> list[tuple[Landing, Float[Tensor, "n *pos d"]]]:
-        """Each landing written at a moment with its (new - old) in the stream."""
+    def changes(
+        self, time: int, streams: bool, length: int | None = None
+    ) -> list[tuple[Landing, Float[Tensor, "n *pos d"]]]:
+        """Each landing written at a moment with its (new - old) in the stream: those of whole `streams`, or others."""
         rows, found = self.contexts[:, 0], list[tuple[Landing, Tensor]]()
         for landing in self.stream.landings:
-            if self.frames.graph.written(landing.component) == time:
+            component = landing.component
+            if self.frames.graph.written(component) == time and component.traits.is_stream == streams:
                 assert landing.slot is not None
                 number = self.contexts[:, 1 + self.stream.sources.index(landing.source)]
                 new = self.values[landing.source][landing.index].index_select(0, number)
@@ -253,11 +272,11 @@ class Landed:
                 found.append((landing, self.frames.to_stream(landing.component, new - old)))
         return found
 
-    def at_slot(self, time: int, slot: Slot) -> Float[Tensor, "n d"] | None:
+    def at_slot(self, time: int, slot: Slot, streams: bool) -> Float[Tensor, "n d"] | None:
         """The change at one slot; landings at other slots count in the rows where the positions coincide."""
         total: Tensor | None = None
         positions = self.frames.store.positions
-        for landing, change in self.changes(time):
+        for landing, change in self.changes(time, streams):
             # Two names may stand for one position, in some rows and not in others.
             if landing.slot != slot and landing.slot is not None:
                 same = positions[landing.slot] == positions[slot]
@@ -265,11 +284,11 @@ class Landed:
             total = change if total is None else total + change
         return total
 
-    def everywhere(self, time: int, length: int) -> Float[Tensor, "n t d"] | None:
+    def everywhere(self, time: int, length: int, streams: bool) -> Float[Tensor, "n t d"] | None:
         """The change at every position."""
         total: Tensor | None = None
         rows = self.contexts[:, 0]
-        for landing, change in self.changes(time, length):
+        for landing, change in self.changes(time, streams, length):
             if total is None:
                 total = change.new_zeros(len(rows), length, change.shape[-1])
             if landing.slot == ALL:
@@ -303,6 +322,10 @@ def stream_everywhere(
         )
     pending: dict[int, list[Tensor]] = {}
     seen: dict[int, Tensor] = {}
+
+    def of_frame(kind: Kind) -> Float[Tensor, "n t d"]:
+        return store.whole(kind, rows, length)
+
     for time in range(-1, max(times) + 1):
         if time in times or (change is not None and (time in mlps or time in heads)):
             x = store.whole(stream_at(time), rows, length)
@@ -315,13 +338,18 @@ def stream_everywhere(
                 pending.setdefault(mlp_time(mlps[time]), []).append(
                     _mlp_change_everywhere(frames, stream, mlps[time], rows, x)
                 )
-        written = [landed.everywhere(time, length), *pending.pop(time, ())]
+        written = [landed.everywhere(time, length, False), *pending.pop(time, ())]
         new = [more for more in written if more is not None]
         if new and attending(time) is not None and frames.graph.shape.post_norms:
             # the norm is of all that heads write together
-            new = [frames.entering(time, torch.stack(new).sum(0), lambda kind: store.whole(kind, rows, length))]
+            new = [frames.entering(time, torch.stack(new).sum(0), of_frame)]
         for more in new:
             change = more if change is None else change + more
+        if time < max(times):
+            change = frames.normed(time, change, of_frame)
+        late = landed.everywhere(time, length, True)
+        if late is not None:
+            change = late if change is None else change + late
     return seen
 
 

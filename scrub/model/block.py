@@ -28,7 +28,7 @@ from scrub.model.layers import (
     visible,
     write,
 )
-from scrub.model.weights import Attn, BlackBox, Block
+from scrub.model.weights import Attn, BlackBox, Block, Transformer
 
 
 def attention_reads(block: Block, x: Float[Tensor, "*batch d"], steps: Steps = PLAIN) -> Float[Tensor, "*batch d"]:
@@ -104,7 +104,23 @@ def after_attention(
     block: Block, x: Float[Tensor, "*batch d"], out: Float[Tensor, "*batch d"], steps: Steps = PLAIN
 ) -> Float[Tensor, "*batch d"]:
     """The stream after attention, given what all heads write."""
-    return x + entering(block, out, steps)
+    found = x + entering(block, out, steps)
+    return found if block.stream_attn is None else steps.norm(block.stream_attn, found)
+
+
+def after_mlp(
+    block: Block, x: Float[Tensor, "*batch d"], out: Float[Tensor, "*batch d"], steps: Steps = PLAIN
+) -> Float[Tensor, "*batch d"]:
+    """The stream after the MLP, given that after attention and what the MLP writes."""
+    return x + out if block.stream_mlp is None else steps.norm(block.stream_mlp, x + out)
+
+
+def after_embedding(
+    model: Transformer, x: Float[Tensor, "*batch d"], steps: Steps = PLAIN
+) -> Float[Tensor, "*batch d"]:
+    """The stream before the first layer, given the sum of the embeddings."""
+    x = x if model.b_E is None else x + model.b_E
+    return x if model.stream_embed is None else steps.norm(model.stream_embed, x)
 
 
 def entering(block: Block, out: Float[Tensor, "*batch d"], steps: Steps = PLAIN) -> Float[Tensor, "*batch d"]:
@@ -165,7 +181,7 @@ def layer(
     if block.mlp is None:
         return after
     mid = tap("mlp_input", tap("resid_mid", mlp_reads(block, x, after)))
-    return after + tap("mlp_out", mlp_writes(block, mid, steps, tap))
+    return after_mlp(block, after, tap("mlp_out", mlp_writes(block, mid, steps, tap)), steps)
 
 
 def positions_of(x: Float[Tensor, "row t *rest"]) -> Int[Tensor, "row t"]:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.errors import ModelError
+from scrub.model.block import after_embedding
 from scrub.model.block import layer as run_layer
 from scrub.model.layers import PLAIN, Steps
 from scrub.model.weights import Transformer
@@ -36,7 +37,7 @@ def trace(
     padding have no meaning.
     Raises ModelError for rows longer than the context.
     """
-    first, x = (0, _embedded(model, tokens, record)) if start is None else start
+    first, x = (0, _embedded(model, tokens, record, steps)) if start is None else start
     return run_layers(model, x, lengths, record, first, stop_layer, steps)
 
 
@@ -65,13 +66,13 @@ def _recorded(record: Record | None, kind: str, layer: int, value: Tensor) -> Te
     return value if other is None else other
 
 
-def _embedded(model: Transformer, tokens: Tensor, record: Record | None) -> Tensor:
+def _embedded(model: Transformer, tokens: Tensor, record: Record | None, steps: Steps) -> Tensor:
     if tokens.shape[1] > model.shape.n_ctx:
         raise ModelError(
             f"a row has {tokens.shape[1]} tokens, but {model.name} reads at most {model.shape.n_ctx}; "
             "shorten the rows."
         )
     x = _recorded(record, "embed", 0, model.W_E[tokens])
-    if model.W_pos is None:
-        return x
-    return x + _recorded(record, "pos", 0, model.W_pos[: tokens.shape[1]].expand(x.shape))
+    if model.W_pos is not None:
+        x = x + _recorded(record, "pos", 0, model.W_pos[: tokens.shape[1]].expand(x.shape))
+    return after_embedding(model, x, steps)

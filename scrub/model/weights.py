@@ -183,10 +183,20 @@ class BlackBox:
 
 
 @frozen(eq=False)
+class Transform:
+    """What a head of masked language models makes of the final stream before its norm: `act(x W + b)` (BERT)."""
+
+    W: Float[Tensor, "d d"]
+    b: Float[Tensor, " d"]
+    act: str
+
+
+@frozen(eq=False)
 class Block:
     """One layer. Where `parallel`, the MLP reads the stream before the layer, `ln2(resid_pre)`.
 
     `post_attn` norms what all heads write, with b_O, and `post_mlp` what the MLP writes, before it is added.
+    `stream_attn` and `stream_mlp` norm the stream itself, after attention and after the MLP, in place (BERT).
     """
 
     ln1: Norm
@@ -196,6 +206,8 @@ class Block:
     parallel: bool = False
     post_attn: Norm | None = None
     post_mlp: Norm | None = None
+    stream_attn: Norm | None = None
+    stream_mlp: Norm | None = None
 
 
 def _free_there(model: Transformer) -> Memory:
@@ -208,7 +220,8 @@ class Transformer:
 
     `revision` is the hub's commit, or a digest of the weights; `processing` is `raw`, or `compat` where the
     weights were folded and centred before they were taken. `notes` are sentences for whoever reads a result.
-    `memory` bounds what is filled at once while it runs, by default a quarter of what is free when it is taken.
+    `stream_embed` norms the stream of the embeddings, after `b_E` was added to it; a `transform` comes before
+    `ln_final`. `memory` bounds what is filled at once while it runs, by default a quarter of what is free when it is taken.
     """
 
     shape: Shape
@@ -223,6 +236,9 @@ class Transformer:
     processing: str = "raw"
     notes: tuple[str, ...] = ()
     logit_cap: float | None = None
+    stream_embed: Norm | None = None
+    b_E: Float[Tensor, " d"] | None = None
+    transform: Transform | None = None
     memory: Memory = field(default=Factory(_free_there, takes_self=True), repr=False)
 
     @property
@@ -252,7 +268,7 @@ def _moved(value: Any, move: Callable[[Tensor], Tensor], done: dict[int, Any]) -
             done[id(value)] = tuple(_moved(item, move, done) for item in value)
         elif isinstance(value, BlackBox):
             done[id(value)] = value.mapped(move)
-        elif isinstance(value, Transformer | Block | Attn | Latent | Mlp | Norm | Rotary):
+        elif isinstance(value, Transformer | Block | Attn | Latent | Mlp | Norm | Rotary | Transform):
             parts = {f.name: _moved(getattr(value, f.name), move, done) for f in attrs.fields(type(value))}
             done[id(value)] = attrs.evolve(value, **parts)
         else:

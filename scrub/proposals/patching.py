@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.table import TABLE
+from scrub.model.block import after_embedding
 from scrub.model.trace import trace
 from scrub.proposals.forward import PASSES, Key, PatchBatch, case_bytes
 from scrub.proposals.nodes import KIND_OF
@@ -57,7 +58,13 @@ def _patched(batch: PatchBatch, cases: Sequence[Case]) -> Float[Tensor, "case ro
     start = batch.base_values["resid", layer].repeat(count, 1, 1)
     if layer == 0 and ("embed", 0) in masks:  # `trace` starts after the embedding
         delta = batch.source_values["embed", 0] - batch.base_values["embed", 0]
-        start = start + masks["embed", 0].to(start.dtype) * delta.repeat(count, 1, 1)
+        change = masks["embed", 0].to(start.dtype) * delta.repeat(count, 1, 1)
+        embedded = [batch.base_values["embed", 0].repeat(count, 1, 1), *_positions(batch)]
+        start = (
+            start + change
+            if batch.model.stream_embed is None
+            else after_embedding(batch.model, sum(embedded, change))
+        )
 
     def put(traced: str, at: int, value: Tensor) -> Tensor | None:
         key = (KIND_OF.get(traced, ""), at)
@@ -71,6 +78,11 @@ def _patched(batch: PatchBatch, cases: Sequence[Case]) -> Float[Tensor, "case ro
     x = trace(batch.model, batch.base.repeat(count, 1), batch.lengths.repeat(count), put, (layer, start))
     ends = x[torch.arange(count * n, device=x.device), batch.answer.repeat(count)]
     return torch.stack([batch.score(part) for part in ends.split(n)])
+
+
+def _positions(batch: PatchBatch) -> list[Float[Tensor, "t d"]]:
+    table = batch.model.W_pos
+    return [] if table is None else [table[: batch.base.shape[1]]]
 
 
 def _first(case: Case) -> int:

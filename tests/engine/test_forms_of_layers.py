@@ -11,7 +11,7 @@ import torch
 from hooked import mixed_rows
 
 import scrub
-from model.tiny_models import ROUNDED
+from model.tiny_models import EXACT, ROUNDED
 from reference import scrubbed
 from scrub import Interpretation, claim, embed, heads, logits, mlps, recovers
 from scrub.anatomy.positions import parse_slots
@@ -40,13 +40,14 @@ FORMS = [
     "deepseek 3, latents",
     "granite, experts multiplied",
     "hunyuan, head norms last",
+    "bert, norms of the stream itself",
 ]
 EXPERTS = ["mixtral, experts", "gpt-oss, sinks", "deepseek 3, latents"]
 
 
 @cache
 def weights_of(name: str) -> Transformer:
-    return adapt(ROUNDED[name](), dtype=torch.float64)
+    return adapt((EXACT | ROUNDED)[name](), dtype=torch.float64)
 
 
 def claim_of(sites: dict[str, Any], through: str) -> scrub.Hypothesis:
