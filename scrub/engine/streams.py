@@ -259,7 +259,7 @@ class Landed:
     def changes(
         self, time: int, streams: bool, length: int | None = None
     ) -> list[tuple[Landing, Float[Tensor, "n *pos d"]]]:
-        """Each landing written at a moment with its (new - old) in the stream: those of whole `streams`, or others."""
+        """Each landing written at a moment with its (new - old) in the stream: of whole `streams`, or of others."""
         rows, found = self.contexts[:, 0], list[tuple[Landing, Tensor]]()
         for landing in self.stream.landings:
             component = landing.component

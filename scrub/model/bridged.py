@@ -58,6 +58,7 @@ def taken(bridge: Any, name: str, architecture: str, take: Take) -> Transformer:
         stream_embed=norm_of(bridge.embed_ln, bridge.cfg, take) if _normed_embeddings(bridge, shape) else None,
         b_E=_first_type(bridge, take),
         transform=_transform(bridge, take),
+        counted_past=_counted_past(bridge),
         logit_cap=cap_of(bridge, "output_logits_soft_cap", "final_logit_softcapping"),
     )
 
@@ -145,6 +146,11 @@ def _first_type(bridge: Any, take: Take) -> Tensor | None:
     """What a token of the first type adds to its embedding (BERT): all of them are of that type here."""
     types = getattr(bridge, "token_type_embed", None)
     return None if types is None else take(types.weight[0])
+
+
+def _counted_past(bridge: Any) -> int | None:
+    """The token that positions are counted past (RoBERTa)."""
+    return text_config(bridge).pad_token_id if hasattr(bridge.original_model, "roberta") else None
 
 
 def _transform(bridge: Any, take: Take) -> Transform | None:

@@ -34,8 +34,6 @@ def unlike(bridge: Any) -> Iterator[str]:
         yield "mixtures of attention heads"
     if any(_part(block, "original_component", "do_layer_norm_before") is False for block in blocks):
         yield "norms of the stream itself after attention and MLPs, and projections of embeddings"
-    if (pad := _counts_past(bridge)) is not None:
-        yield f"positions that depend on which tokens are padding (token {pad})"
     if hasattr(bridge, "prediction_head"):
         yield "layers of its own between the last norm and the unembedding"
     if any(_part(block.attn, "original_component", name) for block in blocks for name in ("g_proj", "gate_proj")):
@@ -70,12 +68,6 @@ def _there_and_odd(norm: Any) -> bool:
 def _first_gpt(bridge: Any) -> bool:
     """Whether a model is the first GPT: the norm of its last layer is its last."""
     return type(getattr(bridge, "original_model", None)).__name__.startswith("OpenAIGPT")
-
-
-def _counts_past(bridge: Any) -> int | None:
-    """The token that positions are counted past (RoBERTa)."""
-    model: Any = getattr(bridge, "original_model", None)
-    return model.config.pad_token_id if type(model).__name__.startswith("Roberta") else None
 
 
 def _positions(bridge: Any) -> Iterator[str]:

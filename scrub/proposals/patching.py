@@ -59,12 +59,7 @@ def _patched(batch: PatchBatch, cases: Sequence[Case]) -> Float[Tensor, "case ro
     if layer == 0 and ("embed", 0) in masks:  # `trace` starts after the embedding
         delta = batch.source_values["embed", 0] - batch.base_values["embed", 0]
         change = masks["embed", 0].to(start.dtype) * delta.repeat(count, 1, 1)
-        embedded = [batch.base_values["embed", 0].repeat(count, 1, 1), *_positions(batch)]
-        start = (
-            start + change
-            if batch.model.stream_embed is None
-            else after_embedding(batch.model, sum(embedded, change))
-        )
+        start = start + change if batch.model.stream_embed is None else _embedded(batch, change)
 
     def put(traced: str, at: int, value: Tensor) -> Tensor | None:
         key = (KIND_OF.get(traced, ""), at)
@@ -80,9 +75,11 @@ def _patched(batch: PatchBatch, cases: Sequence[Case]) -> Float[Tensor, "case ro
     return torch.stack([batch.score(part) for part in ends.split(n)])
 
 
-def _positions(batch: PatchBatch) -> list[Float[Tensor, "t d"]]:
-    table = batch.model.W_pos
-    return [] if table is None else [table[: batch.base.shape[1]]]
+def _embedded(batch: PatchBatch, change: Float[Tensor, "case_row t d"]) -> Float[Tensor, "case_row t d"]:
+    """The stream before the first layer of a model that norms it, the embeddings changed."""
+    (n, t), model = batch.base.shape, batch.model
+    x = batch.base_values["embed", 0].repeat(len(change) // n, 1, 1) + change
+    return after_embedding(model, x if model.W_pos is None else x + model.W_pos[:t])
 
 
 def _first(case: Case) -> int:

@@ -239,7 +239,6 @@ def test_the_digest_names_the_weights_and_not_their_dtype() -> None:
 @pytest.mark.parametrize(
     ("kind", "changes", "reason"),
     [
-        ("RobertaForMaskedLM", {"pad_token_id": 1}, "positions that depend on which tokens are padding .token 1."),
         ("OPTForCausalLM", {"do_layer_norm_before": False, "word_embed_proj_dim": 16}, "norms of the stream itself"),
         ("Llama4ForCausalLM", {"head_dim": 4, "num_local_experts": 2}, "attention in chunks"),
         ("GPT2LMHeadModel", {"scale_attn_weights": False}, r"random tokens .* up to [\d.]+ standard deviations"),
@@ -250,6 +249,16 @@ def test_other_architectures_are_refused_by_name(kind: str, changes: dict[str, A
         adapt(bridged(kind, torch.float32, **changes), name="mine")
     assert "mine" in str(caught.value)
     assert kind in str(caught.value)
+
+
+def test_positions_that_are_counted_past_padding() -> None:
+    """RoBERTa: a padding token inside a row would move all positions behind it, and is refused."""
+    model = adapt(bridged("RobertaForMaskedLM", pad_token_id=1), dtype=F64)
+    assert model.counted_past == 1
+    tokens = torch.tensor([[5, 7, 1, 8]])
+    trace(model, tokens, torch.tensor([2]))
+    with pytest.raises(ModelError, match="a row holds token 1, which RobertaForMaskedLM takes for padding"):
+        trace(model, tokens, torch.tensor([3]))
 
 
 @pytest.mark.parametrize(
