@@ -71,8 +71,8 @@ def _refuse_padding(model: Transformer, tokens: Int[Tensor, "row t"], lengths: I
     real = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
     if bool(((tokens == model.counted_past) & real).any()):
         raise ModelError(
-            f"a row holds token {model.counted_past}, which {model.name} takes for padding and counts its positions past: "
-            "leave it out."
+            f"a row holds token {model.counted_past}, which {model.name} takes for padding and counts its positions "
+            "past: leave it out."
         )
 
 

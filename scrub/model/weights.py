@@ -221,8 +221,8 @@ class Transformer:
     `revision` is the hub's commit, or a digest of the weights; `processing` is `raw`, or `compat` where the
     weights were folded and centred before they were taken. `notes` are sentences for whoever reads a result.
     `stream_embed` norms the stream of the embeddings, after `b_E` was added to it; a `transform` comes before
-    `ln_final`. Positions are counted past the token `counted_past` (RoBERTa), which no row may hold. `memory` bounds what is filled at once while it runs, by default a quarter of what is free when it is
-    taken.
+    `ln_final`. Positions are counted past the token `counted_past` (RoBERTa), which no row may hold. `memory` bounds
+    what is filled at once while it runs, by default a quarter of what is free when it is taken.
     """
 
     shape: Shape
