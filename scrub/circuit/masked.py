@@ -16,6 +16,7 @@ from torch import Tensor
 from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.values import Values
+from scrub.model.block import after_embedding
 from scrub.model.trace import run_layers
 from scrub.model.weights import Transformer
 
@@ -111,7 +112,7 @@ def run_masked(
     if first == 0:
         embed = torch.where(masks.of(EMBED)[..., None], start.embed, frozen.embed)
         pos = torch.where(masks.of(POS)[..., None], start.pos, frozen.pos)
-        x = parts.put("embed", 0, embed) + parts.put("pos", 0, pos)
+        x = after_embedding(model, parts.put("embed", 0, embed) + parts.put("pos", 0, pos))
     else:
         x = start.resid[first].expand(*size, -1)
 

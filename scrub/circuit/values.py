@@ -18,7 +18,7 @@ from scrub.circuit.experiment import FEW, Experiment, referred
 from scrub.claims.dataset import Dataset
 from scrub.engine.cache import ROWS_AT_ONCE, tensors
 from scrub.errors import DataError, some
-from scrub.model.block import after_attention
+from scrub.model.block import after_attention, after_embedding, after_mlp
 from scrub.model.bytes import row_bytes, values_bytes
 from scrub.model.codes import CodedPart, Kind
 from scrub.model.layers import write
@@ -99,7 +99,7 @@ def own_values(
         if kind == MLP_SUM and layer in sums:
             more[kind, layer] = value
 
-    trace(model, tokens, lengths, record, None if inputs is None else (0, inputs.start))
+    trace(model, tokens, lengths, record, None if inputs is None else (0, after_embedding(model, inputs.start)))
     layers = range(len(model.blocks))
     embed = kept["embed", 0] if inputs is None else inputs.embed
     pos = kept.get(("pos", 0), torch.zeros_like(embed)) if inputs is None else inputs.pos
@@ -114,9 +114,9 @@ def stream_before(model: Transformer, values: Values, layer: int) -> Float[Tenso
     """The stream that a layer reads, of all that is written before it; that of the run, where they are of one."""
     if values.resid:
         return values.resid[layer]
-    x = values.start
+    x = after_embedding(model, values.start)
     for number, block in enumerate(model.blocks[:layer]):
-        x = after_attention(block, x, write(block.attn, values.z[number])) + values.mlp[number]
+        x = after_mlp(block, after_attention(block, x, write(block.attn, values.z[number])), values.mlp[number])
     return x
 
 
