@@ -49,12 +49,8 @@ class HostedParts:
 
     @classmethod
     def of(cls, codes: PartCodes, masks: Masks, start: Values, fixed: Values) -> HostedParts:
-        """Raises ModelError for parts of attention that is normed before it is added."""
-        model, coded = codes.model, tuple(codes.of(c) for c in sorted(masks.kept) if c.is_part)
-        for part in (part.component for part in coded):
-            if of_attention(part) and model.blocks[part.layer or 0].post_attn is not None:
-                raise ModelError(f"{part}: {model.name} norms what heads write together: name parts of its heads.")
-        return cls(model, masks, start, fixed, coded)
+        coded = tuple(codes.of(component) for component in sorted(masks.kept) if component.is_part)
+        return cls(codes.model, masks, start, fixed, coded)
 
     def first(self, otherwise: int) -> int:
         """The first layer in which a part may change something."""
@@ -89,7 +85,7 @@ class HostedParts:
         return value.unflatten(0, (self.masks.circuits, -1))
 
     def _of_heads(self, part: CodedPart, z: Float[Tensor, "*row t h e"]) -> Float[Tensor, "*row t k"]:
-        return part.of_array(write(self.model.blocks[part.component.layer or 0].attn, z))
+        return of_heads(self.model, part, z)
 
     def _change(self, part: CodedPart) -> Float[Tensor, "circuit row t d"]:
         """What a host writes more where it is ablated and the part is not, or less where only the part is."""
@@ -120,3 +116,33 @@ class HostedParts:
         else:
             wanted = part.of_array(stream_before(self.model, self.fixed if masks.inverted else self.start, layer))
         return part.code.write((wanted - part.of_array(now)) * masks.named(component)[..., None])
+
+
+def of_heads(model: Transformer, part: CodedPart, z: Float[Tensor, "*row t h e"]) -> Float[Tensor, "*row t k"]:
+    """What a part of attention is, given z of all heads."""
+    return part.of_array(write(model.blocks[part.component.layer or 0].attn, z))
+
+
+def part_delta(model: Transformer, part: CodedPart, new: Values, old: Values) -> Float[Tensor, "row t d"]:
+    """What a part writes in one set of values beyond the other."""
+    component = part.component
+    if not is_sum(component):
+        return part.code.write(new.more[component.array] - old.more[component.array])
+    layer = component.layer or 0
+    if of_attention(component):
+        return part.code.write(of_heads(model, part, new.z[layer]) - of_heads(model, part, old.z[layer]))
+    read = [part.of_array(stream_before(model, side, layer)) for side in (new, old)]
+    return part.code.write(read[0] - read[1])
+
+
+def refuse_normed_parts(model: Transformer, components: Iterable[Component], on_edges: bool) -> None:
+    """Raises ModelError for parts that are not told apart where a layer norms what it writes before that is added."""
+    for part in sorted(c for c in components if c.is_part):
+        block = model.blocks[min(part.layer or 0, len(model.blocks) - 1)]
+        if of_attention(part) and block.post_attn is not None:
+            raise ModelError(f"{part}: {model.name} norms what heads write together: name parts of its heads.")
+        if on_edges and part.traits.scalar and block.post_mlp is not None:
+            raise ModelError(
+                f"{part}: {model.name} norms what neurons write together, so that edges and paths do not tell them "
+                "apart: run the circuit by its components."
+            )

@@ -18,7 +18,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.align import Alignment
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment
-from scrub.circuit.hosted import HostedParts
+from scrub.circuit.hosted import HostedParts, part_delta, refuse_normed_parts
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.paths import Path, wire_paths
 from scrub.circuit.values import MeanRows, Values, means, own_values, padded
@@ -107,9 +107,10 @@ class TransformerCircuits:
         """The parts that were met."""
         return [self.codes.of(component) for component in sorted(self._parts)]
 
-    def _meet(self, components: Iterable[Component]) -> None:
-        """From now on blocks and means hold the numbers of these parts too."""
+    def _meet(self, components: Iterable[Component], on_edges: bool) -> None:
+        """From now on blocks and means hold the numbers of these parts too. Raises ModelError."""
         if new := {component for component in components if component.is_part} - self._parts:
+            refuse_normed_parts(self.model, new, on_edges)
             self._parts.update(new)
             self._blocks.clear()
             self.__dict__.pop("_means", None)
@@ -198,7 +199,7 @@ class TransformerCircuits:
         """The final streams of circuits of components; with `without`, of the model without each."""
         listed = [circuit.expanded(self.graph) for circuit in circuits]
         noising = self.experiment.noising if noising is None else noising
-        self._meet(node.component for circuit in listed for node in circuit.nodes)
+        self._meet((node.component for circuit in listed for node in circuit.nodes), on_edges=False)
         found = self._empty(len(circuits))
         for block in self.blocks():
             n = block.shape[0]
@@ -297,6 +298,7 @@ class TransformerCircuits:
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> Float[Tensor, "paths call d"]:
         """The final streams with sets of paths patched; sets that differ in their senders alone run together."""
         found = self._empty(len(path_sets))
+        self._meet((sender for paths in path_sets for sender in _senders(paths)), on_edges=True)
         alike: dict[object, list[int]] = {}
         for number, paths in enumerate(path_sets):
             alike.setdefault(_without_heads(paths), []).append(number)
@@ -330,9 +332,14 @@ class TransformerCircuits:
             if copy.leaf:
                 at = None if everywhere[number] else block.answer
                 sent = [next(iter(some)) if len(some) == 1 else copy.component for some in senders]
-                leaves[number] = torch.cat([_delta(component, new, frozen, self.model, at) for component in sent])
+                leaves[number] = torch.cat([self._delta(component, new, frozen, at) for component in sent])
         x = run_wiring(self.model, wiring, frozen, leaves, places, answer)
         return x.view(len(senders), *block.answer.shape, -1)
+
+    def _delta(self, component: Component, new: Values, old: Values, at: Int[Tensor, " n"] | None) -> Tensor:
+        if component.is_part:
+            return _at(part_delta(self.model, self.codes.of(component), new, old), at)
+        return _delta(component, new, old, self.model, at)
 
     def _bases(self, block: CallBlock) -> tuple[Values, Values]:
         """The run that paths are patched into, and where the senders' values come from."""

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from attrs import evolve
 
+import scrub
 from circuit.oracle import donor_values, mean_values, zero_values
 from circuit.oracle_parts import run_parts, run_with_parts
 from circuit.test_equals_oracle import DATA, SLOTS, check, drawn, experiment_on, held, model_of
 from engine.hooked import Hooked
 from model.tiny_models import bridged
+from score import part_claims
 from scrub import Dictionary, directions, latents
 from scrub.anatomy.edges import Edge, Node
 from scrub.anatomy.names import EMBED, POS, Component
@@ -21,6 +24,8 @@ from scrub.anatomy.part import HostPart
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
+from scrub.circuit.paths import parse_path
+from scrub.circuit.sweep import bench_for
 from scrub.errors import ClaimError, ModelError
 from scrub.model.weights import Transformer
 
@@ -110,8 +115,6 @@ def test_parts_beside_whole_components(kind: str, ablation: str, direction: str)
 
 
 def bench_with(bench: CircuitBench, circuit: Circuit) -> CircuitBench:
-    from attrs import evolve
-
     from scrub.circuit.universe import slots_in
 
     passed = bench.passed if POS not in {n.component for n in circuit.nodes} else bench.passed - {POS}
@@ -194,3 +197,39 @@ def test_parts_whose_way_has_no_words() -> None:
         bench.outputs([circuit])
     with pytest.raises(ClaimError, match=r"mlp 0\.1: passed through"):
         CircuitBench.of(experiment_on(model, "zero", "noising", ("mlps",)), model, Circuit.parse("mlp 0.1"))
+
+
+def test_a_path_begins_at_a_part() -> None:
+    """Activation patching by paths is what a run without the part is; what its host writes beside it stays."""
+    for kind in MODELS:
+        model = model_of(kind)
+        graph = TransformerGraph("tiny", model.shape)
+        senders = [c for c in parts_in(model) if not (model.shape.post_norms and c.traits.scalar)]
+        paths = [[evolve(parse_path("embed ~all~> logits", graph)[0], sender=Node(c, SLOTS[1]))] for c in senders]
+        experiment = experiment_on(model, "resample", "noising")
+        bench = bench_for(experiment, model, [path for some in paths for path in some], 3, 2)
+        found = bench.runner.paths(paths)
+        whole = bench.outputs([Circuit.from_parts([Node(c, SLOTS[1])]) for c in senders], without=True)
+        torch.testing.assert_close(found, whole, rtol=1e-9, atol=1e-9)
+        if model.shape.post_norms:
+            (path,) = parse_path("mlp 1.0 -> logits", graph)
+            with pytest.raises(ModelError, match="edges and paths do not tell them apart"):
+                bench.runner.paths([[path]])
+    with pytest.raises(ClaimError, match="paths begin at parts, and lead through whole ones: name mlp 1"):
+        parse_path("0.1 -> mlp 1.0 -> logits", graph)
+    with pytest.raises(ClaimError, match=r"is read by its own head alone: begin at 0\.1"):
+        parse_path("0.1.q -> logits", graph)
+
+
+def test_neurons_are_swept_as_they_are_knocked_out() -> None:
+    """By name, on claims about parts; and upstream kept, what feeds them is not ablated."""
+    claim = part_claims.claim_of(part_claims.units("1.0 1.1"))
+    found = scrub.sweep("mlp 1.0 mlp 1.2", "~all~> logits", claim, at="END", ablation="zero")
+    alone = scrub.run_circuit("mlp 1.0 @ END", claim, without=True, ablation="zero")
+    assert [str(effect.sender) for effect in found.effects] == ["mlp 1.0", "mlp 1.2"]
+    assert [effect.effect for effect in found.effects] == pytest.approx([alone.change.value, 0], abs=1e-6)
+    judged = scrub.criteria(claim, random=3, tests=False, upstream="keep")
+    assert judged.parts == ("mlp 1.0", "mlp 1.1")
+    assert judged.faithfulness.normalized.value == pytest.approx(1)
+    with pytest.raises(ClaimError, match=r"mlp 1 and mlp 1.0 overlap, and would be patched twice"):
+        scrub.patch_paths("mlp 1 -> logits; mlp 1.0 -> logits", claim)
