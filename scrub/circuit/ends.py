@@ -24,6 +24,11 @@ def ends_of(part: Part) -> tuple[Component, ...]:
     return (part.component,) if isinstance(part, Node) else (part.sender, part.receiver)
 
 
+def parts_on(edges: Iterable[Edge]) -> list[Component]:
+    """The parts of components that edges join."""
+    return sorted({end for edge in edges for end in ends_of(edge) if end.is_part})
+
+
 def is_sum(component: Component) -> bool:
     """Whether it is what others write together: a stream, or attention of a layer."""
     return component.traits.is_stream or (component.traits.attends and not component.traits.by_unit)

@@ -17,13 +17,15 @@ from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.align import Alignment
 from scrub.circuit.circuit import Circuit
+from scrub.circuit.ends import ends_of, parts_on
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.hosted import HostedParts, part_delta, refuse_normed_parts
+from scrub.circuit.live import live_senders
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.paths import Path, wire_paths
 from scrub.circuit.values import MeanRows, Values, means, own_values, padded
 from scrub.circuit.wired import Places, run_wiring
-from scrub.circuit.wiring import Outside, Where, Wirer, Wiring, wire_edges
+from scrub.circuit.wiring import Wirer, Wiring, wire_edges
 from scrub.engine.draw import Calls
 from scrub.model.block import change_entering
 from scrub.model.bytes import row_bytes, values_bytes
@@ -38,8 +40,6 @@ MOST = 2**16  # circuits whose final streams are held together
 TOKENS = 4096  # of circuits times rows, run at once at most
 # shares of the memory: a block and what runs on it, blocks that are kept between circuits, and final streams
 RUN, KEPT, ENDS = 0.5, 0.25, 0.25
-
-Wanted = Callable[[Component, str], list[tuple[Component, Where]]]
 
 
 @frozen(eq=False)
@@ -241,6 +241,7 @@ class TransformerCircuits:
     def edges(self, circuits: Sequence[Circuit], without: bool = False) -> Float[Tensor, "circuit call d"]:
         """The final streams of circuits of edges; with `without`, of the model without each."""
         found = self._empty(len(circuits))
+        self._meet((end for c in circuits for edge in c.edges for end in ends_of(edge)), on_edges=True)
         for number, circuit in enumerate(circuits):
             wirings: dict[bool, Wiring] = {}
             for block in self.blocks():
@@ -259,30 +260,13 @@ class TransformerCircuits:
         given = [*inputs, *{node.component for node in self.held}]
         leaves = given if noising else [*inputs, *(c for c in self.passed if c == EMBED)]
         inner = frozenset(c for c in self.passed if c.traits.inner)
-        live = self._live(circuit.expanded(self.graph), noising != without)
-        senders = [*free, *(c for c in leaves if c not in free)]
-        wirer = Wirer.of(self.graph, inner, still or not noising)
-        return wire_edges(wirer, senders, leaves, self.experiment.output, live)
-
-    def _live(self, circuit: Circuit, inside: bool) -> Wanted:
-        """Which senders a channel reads live: those of the circuit (`inside`), or everywhere else all others."""
-        wanted: dict[tuple[Component, str], dict[Component, set[Slot | None]]] = {}
-        for edge in circuit.edges:
-            channel = wanted.setdefault((edge.receiver, edge.channel), {})
-            channel.setdefault(edge.sender, set()).add(edge.at)
-        writers = self.graph.writers()
-
-        def live(receiver: Component, channel: str) -> list[tuple[Component, Where]]:
-            named = wanted.get((receiver, channel), {})
-            if inside:
-                return [(sender, slot) for sender, slots in named.items() for slot in slots]
-            found: list[tuple[Component, Where]] = [(sender, None) for sender in writers if sender not in named]
-            for sender, slots in named.items():
-                if None not in slots:
-                    found.append((sender, Outside(frozenset(slot for slot in slots if slot is not None))))
-            return found
-
-        return live
+        fine, inside = circuit.expanded(self.graph), noising != without
+        parts = parts_on(fine.edges)
+        leaves += [part for part in parts if part.host.traits.given]
+        senders = [*free, *parts, *(c for c in leaves if c not in (*free, *parts))]
+        apart = {c: tuple(p for p in parts if p.host == c) for c in free if not inside}
+        wirer, live = Wirer.of(self.graph, inner, still or not noising), live_senders(fine, self.graph, inside)
+        return wire_edges(wirer, senders, leaves, self.experiment.output, live, apart)
 
     def _other(self, block: CallBlock) -> Values:
         """The model's run on the ablated inputs."""
@@ -332,8 +316,9 @@ class TransformerCircuits:
             if copy.leaf:
                 at = None if everywhere[number] else block.answer
                 sent = [next(iter(some)) if len(some) == 1 else copy.component for some in senders]
-                leaves[number] = torch.cat([self._delta(component, new, frozen, at) for component in sent])
-        x = run_wiring(self.model, wiring, frozen, leaves, places, answer)
+                made = torch.cat([self._delta(component, new, frozen, at) for component in sent])
+                leaves[number] = made - sum(self._delta(part, new, frozen, at) for part in copy.less)
+        x = run_wiring(self.model, wiring, frozen, leaves, places, answer, self.codes)
         return x.view(len(senders), *block.answer.shape, -1)
 
     def _delta(self, component: Component, new: Values, old: Values, at: Int[Tensor, " n"] | None) -> Tensor:

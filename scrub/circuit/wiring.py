@@ -7,7 +7,7 @@ copy for every channel that reads past them. A copy reads only copies before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from attrs import evolve, field, frozen
@@ -41,7 +41,7 @@ class Copy:
     """A component computed from the copies that its channels read; a leaf's value is given. Heads may be merged.
 
     An `entering` one is what the heads that it reads, all of one layer, make together of the stream: where a layer
-    norms what its heads write, this is no sum over them.
+    norms what its heads write, this is no sum over them. One with `less` is a host without these parts of it.
     """
 
     component: Component
@@ -49,6 +49,12 @@ class Copy:
     leaf: bool = False
     heads: tuple[int, ...] = ()
     entering: bool = False
+    less: tuple[Component, ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is known by what its code, or that of a part, reads."""
+        return self.component.is_part or bool(self.less)
 
 
 @frozen(slots=False)
@@ -123,8 +129,12 @@ def wire_edges(
     leaves: Iterable[Component],
     output: Component,
     live: Callable[[Component, str], Iterable[tuple[Component, Where]]],
+    apart: Mapping[Component, tuple[Component, ...]],
 ) -> Wiring:
-    """A circuit of edges: `live` says which senders a channel reads live, everywhere or at a position."""
+    """A circuit of edges: `live` says which senders a channel reads live, everywhere or at a position.
+
+    Of hosts in `apart` these parts are senders of their own.
+    """
     copies, given, graph = dict[Component, int](), set(leaves), wirer.graph
 
     def reads(component: Component) -> tuple[tuple[str, Column], ...]:
@@ -136,7 +146,8 @@ def wire_edges(
 
     for component in sorted(senders, key=graph.order):
         leaf = component in given
-        number = wirer.copy(Copy(component, () if leaf else reads(component), leaf))
+        less = apart.get(component, ())
+        number = wirer.copy(Copy(component, () if leaf else reads(component), leaf, less=less))
         if number is not None:
             copies[component] = number
     return finished(wirer, reads(output))
@@ -207,7 +218,7 @@ def _merged(wiring: Wiring) -> Wiring:
     groups: dict[object, list[int]] = {}
     for number, copy in enumerate(wiring.copies):
         alike: object = number
-        if copy.component.traits.attends and not copy.leaf:
+        if copy.component.traits.attends and not copy.leaf and not copy.alone:
             alike = (copy.component.layer, copy.reads, frozenset(readers.get(number, ())))
         groups.setdefault(alike, []).append(number)
     first = {n: members[0] for members in groups.values() for n in members}

@@ -8,7 +8,7 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
-from circuit.oracle import OnTransformer, Values, by_components, embedded, own_run
+from circuit.oracle import EMBED, OnTransformer, Values, by_components, by_edges, embedded, own_run
 from reference_models import entering
 from reference_parts import code_of
 from scrub.anatomy.names import LOGITS, Component
@@ -161,3 +161,48 @@ def _at(
         summed = _summed(world.model, host, stream)[t] if summed is None else summed
         return norm(block.post_mlp, summed + change)
     return base + change
+
+
+class ApartOnEdges(OnTransformer):
+    """Parts send and receive for themselves; `rests` says that their hosts are what these leave."""
+
+    def __init__(self, model: Transformer, parts: Sequence[Component], frozen: Values, rests: bool) -> None:
+        super().__init__(model)
+        self.parts, self.frozen, self.rests = WithParts(model, parts), frozen, rests
+        for part in parts:
+            if part.host in self.computed:
+                self.computed.insert(self.computed.index(part.host) + 1, part)
+
+    def channels(self, component: Component) -> tuple[str, ...]:
+        return super().channels(component.host)
+
+    def reads(self, reader: Component, writer: Component) -> bool:
+        return super().reads(reader.host, writer.host)
+
+    def senders(self, component: Component, channel: str) -> list[Component]:
+        return super().senders(component, channel) + [p for p in self.parts.parts if p.host == EMBED]
+
+    def compute(self, component: Component, reads: dict[str, Values]) -> Tensor:
+        host = component.host
+        made = super().compute(host, reads)
+        stream = self.stream(reads["input"]) if host.kind == "mlp" else None
+        return self.of(component, made, stream)
+
+    def of(self, component: Component, made: Tensor, stream: Tensor | None) -> Tensor:
+        """What a part writes beyond its frozen value, or a host (without its parts, where these stand apart)."""
+
+        def moved(part: Component) -> Tensor:
+            return self.parts.written(part, self.parts.numbers(part, made, stream) - self.frozen[part])
+
+        if component.is_part:
+            return moved(component)
+        own = [part for part in self.parts.parts if part.host == component] if self.rests else []
+        return made - sum(moved(part) for part in own)
+
+
+def run_part_edges(world: ApartOnEdges, tokens: Sequence[int], base: Values, live: Callable[..., bool]) -> Tensor:
+    """Logits `[t, v]` of a circuit of edges; `live` takes sender, receiver, channel and position."""
+    start = {c: world.of(c, base[c], None) for c in embedded(world.model, tokens)}
+    start |= {part: world.of(part, base[EMBED], None) for part in world.parts.parts if part.host == EMBED}
+    frozen = {**world.frozen, **{part: torch.zeros_like(base[EMBED]) for part in world.parts.parts}}
+    return by_edges(world, start, frozen, live, frozenset())[LOGITS]
