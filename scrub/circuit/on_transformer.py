@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -265,8 +265,8 @@ class TransformerCircuits:
         leaves += [part for part in parts if part.host.traits.given]
         senders = [*free, *parts, *(c for c in leaves if c not in (*free, *parts))]
         apart = {c: tuple(p for p in parts if p.host == c) for c in free if not inside}
-        wirer, live = Wirer.of(self.graph, inner, still or not noising), live_senders(fine, self.graph, inside)
-        return wire_edges(wirer, senders, leaves, self.experiment.output, live, apart)
+        wirer, live = Wirer.of(self.graph, inner, still or not noising, apart), live_senders(fine, self.graph, inside)
+        return wire_edges(wirer, senders, leaves, self.experiment.output, live)
 
     def _other(self, block: CallBlock) -> Values:
         """The model's run on the ablated inputs."""

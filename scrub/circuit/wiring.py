@@ -83,19 +83,26 @@ class Wiring:
 
 @frozen(eq=False)
 class Wirer:
-    """Makes copies; equal ones are one. `fixed` says that a component which reads nothing live keeps its value."""
+    """Makes copies; equal ones are one. `fixed` says that a component which reads nothing live keeps its value.
+
+    Of hosts in `apart`, these parts are senders of their own.
+    """
 
     graph: Graph
     passed: tuple[Component, ...]
     fixed: bool
+    apart: Mapping[Component, tuple[Component, ...]] = field(factory=dict[Component, tuple[Component, ...]])
     made: list[Copy] = field(factory=list[Copy])
     # kept by what a copy reads, and by component and column: for this graph and what is passed and fixed in it
     known: dict[Copy, int] = field(factory=dict[Copy, int])
     memo: dict[tuple[Component, Column], int | None] = field(factory=dict[tuple[Component, Column], int | None])
 
     @classmethod
-    def of(cls, graph: Graph, passed: Iterable[Component], fixed: bool) -> Wirer:
-        return cls(graph, tuple(sorted(passed, key=graph.order)), fixed)
+    def of(
+        cls, graph: Graph, passed: Iterable[Component], fixed: bool,
+        apart: Mapping[Component, tuple[Component, ...]] | None = None,
+    ) -> Wirer:  # fmt: skip
+        return cls(graph, tuple(sorted(passed, key=graph.order)), fixed, apart or {})
 
     def copy(self, copy: Copy) -> int | None:
         """The number of a copy; None for one whose value is the frozen one."""
@@ -129,12 +136,8 @@ def wire_edges(
     leaves: Iterable[Component],
     output: Component,
     live: Callable[[Component, str], Iterable[tuple[Component, Where]]],
-    apart: Mapping[Component, tuple[Component, ...]],
 ) -> Wiring:
-    """A circuit of edges: `live` says which senders a channel reads live, everywhere or at a position.
-
-    Of hosts in `apart` these parts are senders of their own.
-    """
+    """A circuit of edges: `live` says which senders a channel reads live, everywhere or at a position."""
     copies, given, graph = dict[Component, int](), set(leaves), wirer.graph
 
     def reads(component: Component) -> tuple[tuple[str, Column], ...]:
@@ -146,7 +149,7 @@ def wire_edges(
 
     for component in sorted(senders, key=graph.order):
         leaf = component in given
-        less = apart.get(component, ())
+        less = wirer.apart.get(component, ())
         number = wirer.copy(Copy(component, () if leaf else reads(component), leaf, less=less))
         if number is not None:
             copies[component] = number

@@ -31,6 +31,7 @@ from scrub.circuit.universe import every_edge
 from scrub.errors import ClaimError, ModelError
 from scrub.model.weights import Transformer
 
+FEW = np.array([3, 10])
 MODELS = ("gpt2", "neox parallel", "grouped", "norms after")
 RUNS = [  # each model with each ablation, and in each direction
     (kind, ablation, ("noising", "denoising")[(i + j // 2) % 2])
@@ -103,7 +104,7 @@ def test_parts_beside_whole_components(kind: str, ablation: str, direction: str)
     chosen = {Node(c, rng.choice(SLOTS)) for c in (*writers, *parts) for _ in range(2) if rng.random() < 0.6}
     circuits = [Circuit.from_parts(chosen), Circuit.from_parts(n for n in chosen if rng.random() < 0.7)]
     bench = CircuitBench.of(experiment_on(model, ablation, direction), model, Circuit(), 3, None)
-    bench = bench_with(evolve(bench, draws=1), circuits[0])
+    bench = bench_with(evolve(bench, draws=1), circuits[0]).on(FEW)
     for without in (False, True):
         found = bench.outputs(circuits, without=without)
         for circuit, streams in zip(circuits, found, strict=True):
@@ -147,6 +148,7 @@ def test_parts_send_and_receive(kind: str, ablation: str, direction: str) -> Non
             edges.add(Edge(sender, receiver, edge.channel, rng.choice(SLOTS)))
     circuit = Circuit(edges=frozenset(edges))
     bench = evolve(CircuitBench.of(experiment_on(model, ablation, direction), model, circuit, 3, None), draws=1)
+    bench = bench.on(FEW)
     named = {end for edge in edges for end in (edge.sender, edge.receiver) if end.is_part}
     for without in (False, True):
         inside = (direction == "noising") != without
