@@ -49,8 +49,8 @@ def hypothesis_file(
 
 
 def rows_file(data: Dataset) -> str:
-    """Rows as JSON, one a line. Raises DataError for a column that JSON does not keep."""
-    lines: list[str] = []
+    """Rows as JSON, one a line, behind one of words for their ids. Raises DataError for what JSON does not keep."""
+    lines = [] if data.vocab is None else [data.vocab.line]
     for number, row in enumerate(data.rows):
         made = {"tokens": row.tokens, "positions": row.positions, "columns": row.columns}
         try:

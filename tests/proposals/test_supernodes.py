@@ -1,4 +1,4 @@
-"""Groups of an attribution graph as variables: one where all of its sites can be read together, else as few as can."""
+"""Groups of a graph as variables: one where all of its sites can be read together, else as few as can be."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def variables(groups: str, links: str) -> list[tuple[str, list[tuple[int, ...]],
     made = [(part.split()[0], tuple(part.split()[1:])) for part in groups.split(", ")]
     names = {name for _, members in made for name in members} | {"9_0_3"}
     pairs = [tuple(link.split(">")) for link in links.split()]
-    graph = AttributionGraph("g.json", ("a", "b", "c", "d"), "m", {n: node(n) for n in names}, tuple(pairs), tuple(made))  # type: ignore[arg-type]
+    graph = AttributionGraph(
+        "g.json", ("a", "b", "c", "d"), "m", {n: node(n) for n in names}, tuple(pairs), tuple(made)
+    )  # type: ignore[arg-type]
     found = story_of(graph)
     return [(v.title, [(s.layer, s.position, *s.latents) for s in v.sites], v.parents) for v in found.variables]
 
