@@ -308,7 +308,9 @@ class Dataset:
     def column(self, name: str) -> list[Any]:
         """The values of a column. Raises DataError for an unknown one, or for rows without it."""
         if name not in self.readable:
-            raise DataError(f"the data have no column {name!r}.{did_you_mean(str(name), self.readable)}")
+            known = some(self.readable, 12) or "none"
+            near = did_you_mean(str(name), self.readable)
+            raise DataError(f"the data have no column {name!r}; they have {known}.{near}")
         if missing := self.lacking(name):
             raise DataError(f"column {name!r} is missing in rows {some(missing)}.")
         return self.given(name)

@@ -31,9 +31,10 @@ def new(file: Path, like: str, model: str | None, graph: Path | None, dictionari
     """Write a commented hypothesis file that `scrub check` accepts, a foil included; or, from an attribution graph,
     one whose stubs it names."""
     from scrub.verbs.new import write_new
-    from scrub.verbs.new_from_graph import write_from_graph
 
     if graph is not None:
+        from scrub.verbs.new_from_graph import write_from_graph
+
         write_from_graph(file, graph, dictionaries, model)
         click.echo(escaped(f"wrote {file}, with stubs to fill in. Next: scrub check {file} names what is left to do"))
         return

@@ -263,11 +263,3 @@ def model_name(given: Any, name: str) -> tuple[str, bool]:
         return name, True
     path = Path(given).expanduser()
     return (str(path.resolve()) if path.is_dir() else str(given)), False
-
-
-def path_from(file: Path, data: Path) -> str:
-    """A Python expression for a data file: relative to the claim's where it lies beside or below it."""
-    folder, there = file.resolve().parent, data.resolve()
-    if there.is_relative_to(folder):
-        return f"Path(__file__).parent / {_text(there.relative_to(folder).as_posix())}"
-    return _text(str(there))

@@ -12,8 +12,7 @@ from scrub.model.known import shapes
 from scrub.proposals.attributed import read_graph
 from scrub.proposals.from_graph import GraphSetting, graph_file, layers_of
 from scrub.proposals.supernodes import story_of
-from scrub.proposals.write import path_from
-from scrub.storage.files import write_text
+from scrub.storage.files import path_from, write_text
 from scrub.verbs.new import free_for_a_claim, given_model
 
 Found = tuple[Path, StoredDictionary]
