@@ -14,9 +14,9 @@ from attrs import evolve, field, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.shape import refuse_normed
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.universe import Graph
-from scrub.model.renorm import refuse_normed
 
 
 @frozen

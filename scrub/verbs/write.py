@@ -55,7 +55,7 @@ def target_of(file: Path, rows: Path | None, edges: bool | None) -> Target:
 def claim_setting(given: GivenSetting, setup: Setup, wanted: Wanted, source: Source, target: Target) -> ClaimSetting:
     """The setting of the claim to be written. Raises ClaimError where it could not be tested."""
     from scrub.proposals.naming import ClaimSetting
-    from scrub.proposals.write import model_name, path_from
+    from scrub.proposals.write import model_name
 
     if not {"head", "q", "k", "v"}.intersection(wanted.kinds):
         raise ClaimError(f"write={target.file}: a claim is begun with heads: leave nodes= out, or add 'heads'.")
@@ -74,7 +74,7 @@ def claim_setting(given: GivenSetting, setup: Setup, wanted: Wanted, source: Sou
     model = given.model if given.model is not None or hypothesis is None else hypothesis.model
     name, loaded = model_name(model, source.name)
     criteria = Protocol() if hypothesis is None else hypothesis.criteria
-    file = path_from(target.file, target.rows or target.beside)
+    file = files.path_from(target.file, target.rows or target.beside)
     setting = ClaimSetting(name, loaded, setup.experiment.data.origin, file, setup.metric, options, criteria, seen)
     if setting.label is None:
         raise ClaimError(
