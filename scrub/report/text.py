@@ -119,10 +119,10 @@ def _because(result: Result) -> list[str]:
 def _left_out(result: Result) -> list[str]:
     if not result.left_out:
         return []
-    from scrub.report.left_out import left_out_lines  # not where claims are listed
+    from scrub.report.left_out import left_out_heading, left_out_lines  # not where claims are listed
 
-    lines = left_out_lines([one.to_dict() for one in result.left_out])
-    return ["", "what it leaves out, and what reading it would recover more:", *(f"  {text}" for text in lines)]
+    found = [one.to_dict() for one in result.left_out]
+    return ["", left_out_heading(found), *(f"  {text}" for text in left_out_lines(found))]
 
 
 def _worst(result: Result) -> list[str]:
