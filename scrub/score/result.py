@@ -141,7 +141,8 @@ class Result:
     def passes_up_to(self) -> float | None:
         """The highest bar at which the claim would pass, to two places; None where there is none.
 
-        Of a claim that is not supported it is not known: not all was asked of it, and a bar is not lowered afterwards.
+        Of a claim that is not supported it is not known: not all was asked of it, and a bar is not lowered after the
+        fact.
         """
         if self.verdict != SUPPORTED:
             return None

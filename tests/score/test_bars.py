@@ -59,7 +59,7 @@ def test_a_claim_passes_at_the_bar_that_its_result_says_and_at_no_higher_one() -
 
 
 def test_what_the_bar_is_not_all_of_is_not_lost_on_it() -> None:
-    """The wider interval counts, and a story, tied parts or inputs apart that allow less; a refuted claim has none."""
+    """The wider interval counts, a story, tied parts and inputs apart that allow less; a refuted claim has none."""
     result = evolve(scrub.test(both(), draws=4, parts="none"), recovered=Interval(0.9, 0.9, 0.9), controls=())
     assert result.passes_up_to == 0.9
     assert evolve(result, population=Interval(0.9, 0.85, 0.95)).passes_up_to == 0.85

@@ -20,7 +20,11 @@ def _left_out(found: Sequence[Mapping[str, Any]]) -> list[Block | None]:
     if not found:
         return [None]
     every = table(LEFT_OUT_HEAD, left_out_rows(found), "What is recovered more where one sender is read.")
-    return [Words(capital(left_out_heading(found))), Items(tuple(left_out_lines(found))), Folded("What the claim leaves out", (every,)) if every else None]
+    return [
+        Words(capital(left_out_heading(found))),
+        Items(tuple(left_out_lines(found))),
+        Folded("What the claim leaves out", (every,)) if every else None,
+    ]
 
 
 def _swaps(result: Mapping[str, Any]) -> list[Block | None]:
