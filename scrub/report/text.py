@@ -224,9 +224,9 @@ def _checked(checks: Sequence[Checked], problems: Sequence[Problem]) -> str:
     if not problems:
         return f"{_several(len(checks), 'claim')}, no problems."
     bad = sum(bool(check.problems) for check in checks)
-    broken = sum(not problem.hypothesis for problem in problems)
-    where = f"{bad} of {_several(len(checks), 'claim')}" + (f" and {_several(broken, 'file')}" if broken else "")
-    return f"{_several(len(problems), 'problem')} in {where}. Nothing was run."
+    broken = len({problem.file or problem.found for problem in problems if not problem.hypothesis})
+    where = [f"{bad} of {_several(len(checks), 'claim')}"] * bool(checks) + [_several(broken, "file")] * bool(broken)
+    return f"{_several(len(problems), 'problem')} in {' and '.join(where)}. Nothing was run."
 
 
 def _several(count: int, what: str) -> str:

@@ -10,6 +10,7 @@ from attrs import evolve
 import scrub
 from score.cases import SUM, claim_of, sum_claim, sum_rows
 from scrub import Metric, nodes, recovers
+from scrub.claims.problems import Problem
 from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.report.text import checks_text, details, headline, result_text, short_name, summary, table
 from scrub.score.routes import Rerouted
@@ -148,6 +149,8 @@ def test_checks_show_problems_first_and_say_that_nothing_was_run() -> None:
     assert checks_text([wrong], ["file.py: broken", "other.py: broken"]).splitlines()[-1] == (
         "3 problems in 1 of 1 claim and 2 files. Nothing was run."
     )
+    twice = [Problem("one thing", file="f.py"), Problem("another", file="f.py")]
+    assert checks_text([], twice).splitlines()[-1] == "2 problems in 1 file. Nothing was run."
 
 
 def test_warnings_stand_below_the_claim_that_they_are_about() -> None:
