@@ -31,7 +31,8 @@ frozen comes from a seed that nobody had looked at.
 A changed claim is *false* where it predicts another thing than the true one: where more than {worth} less is
 recovered (every draw enumerated on computation graphs; more rows and draws on transformers), where the story's answer
 is another on more than {worth} of the rows, or where it names a part that holds nothing, known from the construction.
-It should be refuted or inconclusive; else it is *missed*, `undefined` ones too. *Equivalent* claims predict the same: a spare left out,
+It should be refuted or inconclusive; else it is *missed*, `undefined` ones too.
+*Equivalent* claims predict the same: a spare left out,
 other names for the same values, a needless edge, a value finer than need be. *Unsound* ones `check` refuses; they are
 no test. The bar is {expect} where the true claim recovers everything, and just under what it recovers on other rows
 in trained models; *at {loose}* counts the false claims whose interval lies above {loose}, which that bar would let
