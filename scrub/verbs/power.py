@@ -66,8 +66,8 @@ def power(
             pilot = _Pilot(len(used), PILOT_DRAWS, seed, claim.digest, claim.options.shown(), record)
     if found is None:
         raise ClaimError(f"power: {name} has nothing to recover in the pilot of {pilot.rows} rows.")
-    told = *astuple(pilot, recurse=False), design if rows in (None, total) else SAMPLE
-    return Power(name, total if rows is None else rows, draws, found, *told)
+    design = design if rows in (None, total) else SAMPLE
+    return Power(name, total if rows is None else rows, draws, found, *astuple(pilot, recurse=False), design=design)
 
 
 @frozen
