@@ -119,6 +119,7 @@ def _passes_up_to(file: Path, setup: Setup, seed: int) -> float | None:
     """The highest bar at which a written claim passes on the rows of `seen=`; None where they are too few to say."""
     from scrub.claims.collect import collect
     from scrub.model.resolve import sound
+    from scrub.score.bars import highest_bar
     from scrub.score.judge import conclude
     from scrub.score.trial import Trial
     from scrub.verbs.setup import bench_of, references, sampled
@@ -130,6 +131,7 @@ def _passes_up_to(file: Path, setup: Setup, seed: int) -> float | None:
         pilot, source = sound(with_settings(hypothesis, data=claim.data.origin.taken(seen), seen=()), setup.model)
         bench = bench_of(pilot, source, setup.model)
         samples = sampled(bench, references(pilot, None, seed), PILOT_DRAWS, seed)
-        return conclude(bench, samples, Trial(hypothesis.title, PILOT_DRAWS, seed), {}).passes_up_to
+        found = conclude(bench, samples, Trial(hypothesis.title, PILOT_DRAWS, seed), {})
+        return highest_bar((found.recovered, found.population), found.constant)
     except ScrubError:  # of so few rows a claim may ask what they do not have
         return None
