@@ -75,7 +75,10 @@ def _search(command: Command) -> Command:
         click.option(
             "--at", metavar="POSITIONS", help="Nodes at these positions ('END S2', 'all'; default: summed)."
         ),
-        click.option("--nodes", metavar="KINDS", help="Such as 'heads q k v mlps' or 'neurons'."),
+        click.option(
+            "--dictionary", multiple=True, metavar="[COMPONENT=]DIR", help="Rank its latents, and its error (repeatable)."
+        ),
+        click.option("--nodes", metavar="KINDS", help="Such as 'heads mlps', 'channels' (q, k, v) or 'neurons'."),
         click.option("--method", default="recommended", show_default=True, help="How effects are estimated."),
     ):
         command = option(command)
@@ -104,7 +107,7 @@ def propose(
     svg_file(picture)
     if targets and data is not None:
         raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
-    asked["write"] = write
+    asked |= {"write": write, "dictionary": asked["dictionary"] or None}
     claims = sound_claims(targets, model, expecting=False, foils=False) if targets else ()
     run = beside(out, claims, stored.PROPOSALS)
     so_far = _SoFar(run)
