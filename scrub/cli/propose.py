@@ -76,7 +76,10 @@ def _search(command: Command) -> Command:
             "--at", metavar="POSITIONS", help="Nodes at these positions ('END S2', 'all'; default: summed)."
         ),
         click.option(
-            "--dictionary", multiple=True, metavar="[COMPONENT=]DIR", help="Rank its latents, and its error (repeatable)."
+            "--dictionary",
+            multiple=True,
+            metavar="[COMPONENT=]DIR",
+            help="Rank its latents, and its error (repeatable).",
         ),
         click.option("--nodes", metavar="KINDS", help="Such as 'heads mlps', 'channels' (q, k, v) or 'neurons'."),
         click.option("--method", default="recommended", show_default=True, help="How effects are estimated."),

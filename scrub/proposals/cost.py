@@ -25,7 +25,8 @@ class Asking:
     """What decides the cost: the model's shape, how many rows, the longest, columns of positions, what is asked.
 
     `runs` are the passes forth and back by which nodes are estimated, `edges` those by which edges are, `exact` the
-    kinds of nodes that are patched outright, `longest` the tokens of the longest row, `latents` nodes of dictionaries.
+    kinds of nodes that are patched outright, `longest` the tokens of the longest row, `latents` how many nodes
+    dictionaries have.
     """
 
     shape: Shape

@@ -71,7 +71,9 @@ class LatentNodes:
         numbers = self.coded.of_array(read)
         return numbers, written - self.coded.code.write(numbers)
 
-    def product(self, base: Values, source: Values, gradient: Float[Tensor, "row t d"]) -> Float[Tensor, "row t unit"]:
+    def product(
+        self, base: Values, source: Values, gradient: Float[Tensor, "row t d"]
+    ) -> Float[Tensor, "row t unit"]:
         """What a first-order change of each node, from base to source, makes of the metric."""
         (old, old_error), (new, new_error) = self.split(base), self.split(source)
         along = gradient @ self.coded.code.rows.T

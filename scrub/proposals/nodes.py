@@ -35,7 +35,7 @@ def extent(kind: str, shape: Shape) -> tuple[int, int]:
 
 
 def parse_kinds(words: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
-    """Kinds of nodes: `"heads q k v mlps"`, `"channels"` for q, k and v; None is every kind but neurons. Raises ClaimError."""
+    """Kinds of nodes: `"heads q k v mlps"`, `"channels"` (q, k and v); None is all but neurons. Raises ClaimError."""
     if words is None:
         return USUAL
     listed = re.split(r"[\s,]+", words.strip()) if isinstance(words, str) else list(words)

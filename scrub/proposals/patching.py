@@ -52,7 +52,7 @@ def effects(batch: PatchBatch, cases: Sequence[Case], done: Callable[[int], None
 
 @frozen(eq=False)
 class PatchedCases:
-    """What is put into the runs of some cases; `masks` say where. `_read` keeps what transcoders read in these runs."""
+    """What is put into the runs of some cases, where `masks` say; `_read` keeps what transcoders read in these."""
 
     batch: PatchBatch
     count: int

@@ -70,9 +70,9 @@ def rank(setup: Setup, wanted: Wanted, done: Callable[[int], None]) -> NodeRanki
 def _recommended(
     setup: Setup, kinds: tuple[str, ...], rules: Rules, absolute: bool, done: Callable[[int], None]
 ) -> NodeRanking:
-    """RelP for components and latents; for q and k the softmax recomputed, under AtP or RelP, whichever ranks a node higher.
+    """RelP for components and latents, AtP for neurons, exact patching for the residual stream.
 
-    AtP for neurons, exact patching for the residual stream. AtP and RelP with the rule `ln` alone stand beside.
+    For q and k the softmax recomputed, under AtP or RelP, whichever ranks a node higher. AtP and RelP with the rule `ln` alone stand beside.
     """
     fix, first = find("qkfix"), tuple(kind for kind in kinds if kind not in STREAMS)
     calls = [Call(fix, Asked(first, with_rules)) for with_rules in ((), rules, ("ln",))]
@@ -90,7 +90,9 @@ def _recommended(
         main[kind] = np.where(better, plain[kind], ruled[kind])
         named += [_label(kind, bool(atp)) for atp in better.ravel()]
     beside = {"atp": plain, "relp (ln)": ln}
-    companions = {name: Estimates.of({kind: some[kind] for kind in kinds}, setup.space) for name, some in beside.items()}
+    companions = {
+        name: Estimates.of({kind: some[kind] for kind in kinds}, setup.space) for name, some in beside.items()
+    }
     return _ordered(Estimates.of(main, setup.space), named, companions, absolute)
 
 

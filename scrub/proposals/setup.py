@@ -30,8 +30,8 @@ from scrub.proposals.space import NodeSpace
 class Setup:
     """The rows of a proposal, each with its partner; `at` names the columns of positions, () sums over all.
 
-    `dictionaries` have latents as nodes, by their kind. Under noising the rows are the base and their partners the source; under denoising the other way round. Labels
-    are always those of the rows.
+    `dictionaries` have latents as nodes, by their kind. Under noising the rows are the base and their partners the
+    source; under denoising the other way round. Labels are always those of the rows.
     """
 
     experiment: Experiment

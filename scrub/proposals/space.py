@@ -17,7 +17,7 @@ from scrub.proposals.nodes import extent, kind_of, node_of
 
 @frozen(eq=False)
 class NodeSpace:
-    """The nodes of a model, in arrays `[layer, unit]` for each kind; those of a dictionary are a kind of one layer."""
+    """The nodes of a model, in arrays `[layer, unit]` for each kind; those of a dictionary are one of one layer."""
 
     shape: Shape
     dictionaries: Mapping[str, LatentNodes] = field(factory=dict[str, LatentNodes])

@@ -111,9 +111,7 @@ def is_absolute(p: Proposal) -> bool:
 
 def listed(p: Proposal) -> list[tuple[int, Ranked]]:
     """Nodes with their ranks by score, by what is known best; without what is the whole stream, if there is more."""
-    nodes = [
-        n for n in p.nodes if not _is_stream(n) and (n.component != EMBED or n.position is not None)
-    ]
+    nodes = [n for n in p.nodes if not _is_stream(n) and (n.component != EMBED or n.position is not None)]
     return sorted(enumerate(nodes or p.nodes, 1), key=lambda found: -abs(found[1].best))
 
 

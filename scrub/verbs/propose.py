@@ -69,10 +69,11 @@ def propose(
     `Dataset.from_jsonl`), `metric`; `pair` is the column of each row's counterfactual (the claim's own by default;
     without one, a row is drawn from the claim's rest rows);
     `method` is `recommended` or one of `scrub.proposals.methods`; `direction` is `noising` (the row is patched with
-    its partner's values) or `denoising`; `nodes` are kinds (`"heads q k v mlps neurons"`, `"channels"`:
-    q, k and v); `dictionary` is the directory of one (or several, or `{"resid 8": "DIR"}`), whose latents and error
-    are ranked, alone unless `nodes` are named; `at` names positions, each a node of its own (default: a node is patched at every position); `rows` are seen (default: half of the
-    scored rows, at most 64), so that a claim can be tested on the others.
+    its partner's values) or `denoising`; `nodes` are kinds (`"heads q k v mlps neurons"`, `"channels"` for q, k and
+    v); `dictionary` is the directory of one, several, or `{"resid 8": "DIR"}`, whose latents and error are ranked,
+    alone unless `nodes` are named; `at` names positions, each a node of its own (default: a node is patched at every
+    position); `rows` are seen (default: half of the scored rows, at most 64), so that a claim can be tested on the
+    others.
     Other arguments: `rules` of relevance propagation; `steps`, `over` (`inputs`, `activations`, `senders`) and
     `points` (`left`, `midpoint`, `right`; default: the method's own) of integrated gradients; `absolute` takes means
     of absolute values, of nodes and edges (default: nodes as the method's source does, edges signed); `edges` are
