@@ -10,6 +10,7 @@ from attrs import define, field
 
 from scrub.claims.protocol import DIRECTIONS
 from scrub.cli.endings import FINE
+from scrub.cli.freeze import one_claim
 from scrub.cli.options import (
     Command,
     ExistingPath,
@@ -26,6 +27,7 @@ from scrub.cli.options import (
     storing,
     svg_file,
 )
+from scrub.cli.ranking import alone, by_rank, ranks_of
 from scrub.errors import ClaimError
 from scrub.storage import files, stored
 
@@ -94,8 +96,11 @@ def _search(command: Command) -> Command:
 @_setting
 @_search
 @on_device
-@click.option("--write", type=ExistingPath(), metavar="FILE.py", help="Write a hypothesis file to start from.")
-@click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map as a picture.")
+@by_rank
+@click.option(
+    "--write", type=ExistingPath(), metavar="FILE", help="Write a claim to start from (.py), or --rank's (.safetensors)."
+)
+@click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map, or curve, as a picture.")
 @storing
 @reporting
 def propose(
@@ -105,9 +110,17 @@ def propose(
     """Rank the parts of a model by what patching them does, verify the first ones, and bound what was missed.
 
     In the setting of a claim, or with --model, --data, --metric and --pair. Only some rows are looked at, so that a
-    claim can be tested on the others.
+    claim can be tested on the others. With --rank: how many dimensions of its components a variable takes.
     """
     svg_file(picture)
+    alone(asked)
+    if asked["rank"] is not None:
+        (target,) = targets if len(targets) == 1 else ("",)
+        if not target:
+            raise ClaimError("--rank is asked of one claim: name it, file.py::name.")
+        told = asked | {"model": model, "write": write, "picture": picture}
+        return ranks_of(one_claim(target, model), told, out)
+    asked = {name: value for name, value in asked.items() if name not in ("rank", "component", "worth")}
     if targets and data is not None:
         raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
     asked |= {"write": write, "dictionary": asked["dictionary"] or None}

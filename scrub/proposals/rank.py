@@ -72,7 +72,8 @@ def _recommended(
 ) -> NodeRanking:
     """RelP for components and latents, AtP for neurons, exact patching for the residual stream.
 
-    For q and k the softmax recomputed, under AtP or RelP, whichever ranks a node higher. AtP and RelP with the rule `ln` alone stand beside.
+    For q and k the softmax recomputed, under AtP or RelP, whichever ranks a node higher. AtP
+    and RelP with the rule `ln` alone stand beside.
     """
     fix, first = find("qkfix"), tuple(kind for kind in kinds if kind not in STREAMS)
     calls = [Call(fix, Asked(first, with_rules)) for with_rules in ((), rules, ("ln",))]

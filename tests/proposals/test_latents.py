@@ -61,7 +61,7 @@ CASES += [(form, host) for form in LATER for host in HOSTS if host != "attn 1"]
 
 @pytest.mark.parametrize(("form", "host"), CASES)
 def test_latents_and_error_add_up_to_their_host(form: str, host: str) -> None:
-    """Estimates sum to those of the host by every linear method; all of them patched together are the host patched."""
+    """Estimates sum to those of the host by every linear method; all patched together are the host patched."""
     batch = with_latents(batch_of(model_of(form), each=True), {host: dictionary(topk=4 if host == "mlp 1" else None)})
     (kind,) = batch.dictionaries
     for method in ("atp", "relp", "ig", "average", "dla", "eap-ig"):
@@ -145,7 +145,7 @@ def coordinates(size: int) -> Dictionary:
 
 
 def test_the_known_directions_of_a_compiled_model_come_first() -> None:
-    """Its stream behind layer 0 holds at the end which key is asked for, at a value its token and the key before it."""
+    """Its stream behind layer 0 holds at the end which key is asked for, at a value its token and the key before."""
     keys, tokens = len(words.KEYS) + len(words.DECOYS), len(words.COMPILED_COMPOSE)
     before = tokens + 24  # of positions
     width = before + 2 * keys + len(words.VALUES)
