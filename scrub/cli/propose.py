@@ -98,9 +98,14 @@ def _search(command: Command) -> Command:
 @on_device
 @by_rank
 @click.option(
-    "--write", type=ExistingPath(), metavar="FILE", help="Write a claim to start from (.py), or --rank's (.safetensors)."
+    "--write",
+    type=ExistingPath(),
+    metavar="FILE",
+    help="Write a claim to start from (.py), or --rank's (.safetensors).",
 )
-@click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map, or curve, as a picture.")
+@click.option(
+    "--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map, or curve, as a picture."
+)
 @storing
 @reporting
 def propose(

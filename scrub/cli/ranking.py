@@ -92,7 +92,9 @@ def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:
     sites = (place,) if isinstance(place, Site) else place if isinstance(place, tuple) else ()
     if not sites:
         near = did_you_mean(asked["rank"], [n for n, p in places.items() if isinstance(p, Site | tuple)])
-        raise ClaimError(f"--rank {asked['rank']}: it has no site.{near} Name a variable that has one, or --component.")
+        raise ClaimError(
+            f"--rank {asked['rank']}: it has no site.{near} Name a variable that has one, or --component."
+        )
     for site in sites:
         for component in dict.fromkeys(evolve(one, part=None) for one in site.components):
             yield from (Site((component,), (slot,)) for slot in site.at if slots is None or slot in slots)

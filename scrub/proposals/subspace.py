@@ -22,7 +22,11 @@ from scrub.score.das import SwapModel
 from scrub.score.measure import MetricOnData
 from scrub.shown import shown
 
-ALL, FIRST, FURTHER = 64, 16, 1.25  # widths up to which all ranks are measured; else those up to 16, then each times it
+ALL, FIRST, FURTHER = (
+    64,
+    16,
+    1.25,
+)  # widths up to which all ranks are measured; else those up to 16, then each times it
 LIVE = 1e-12  # of the largest share, from which a direction is read
 
 

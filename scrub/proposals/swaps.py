@@ -99,7 +99,9 @@ def drawn(
         others = np.sort(rows[(classes[rows] != classes[row]) & (stratum[rows] == stratum[row])])
         found += [(int(row), int(donor)) for donor in (rng.choice(others, draws) if others.size else ())]
     if not found:
-        raise ClaimError("the variable is the same on all rows that are seen: nothing tells what it takes to hold it.")
+        raise ClaimError(
+            "the variable is the same on all rows that are seen: nothing tells what it takes to hold it."
+        )
     row, donor = np.array(found).T
     return VariableSwaps(swapped, measure, row, donor)
 

@@ -45,7 +45,9 @@ def notes(c: Curve) -> Iterator[str]:
     yield "recovered: of the mean change; explained: swap by swap, 1 - mean |difference| / mean |change|"
     yield f"kept: from there on every measured rank loses less than {c['worth']:g} of the change"
     yield "directions: what rows differ by, widest first as the metric's gradient reads it"
-    seen = f"ordered on {c['ordered']} rows, measured on {c['measured']} others by {c['swaps']} swaps, seed {c['seed']}"
+    seen = (
+        f"ordered on {c['ordered']} rows, measured on {c['measured']} others by {c['swaps']} swaps, seed {c['seed']}"
+    )
     yield f"{seen}; these rows were seen"
 
 

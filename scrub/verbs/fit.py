@@ -224,9 +224,7 @@ def dictionary(
     )
 
 
-def rank(
-    hypothesis: Hypothesis, variable: str, *, worth: float = 0.01, draws: int = 4, **setting: Any
-) -> RankCurve:
+def rank(hypothesis: Hypothesis, variable: str, *, worth: float = 0.01, draws: int = 4, **setting: Any) -> RankCurve:
     """The smallest subspace of a component that holds a variable, as a curve over the number of its directions.
 
     Of the rows that are seen, one half orders the directions (the widest that rows differ by, as the metric reads

@@ -20,5 +20,8 @@ def curve_section(c: Curve, command: str) -> Section:
         *part("Ranks", table(("rank", "recovered", "explained"), rows, f"{headline(c)}."), items(list(notes(c)))),
         *part("Run it again", Code(command, command=True), facts(provenance(c))),
     ]
-    before = (Words(headline(c) + "."), Picture(curve_svg(c), "The share of the change that the first directions make."))
+    before = (
+        Words(headline(c) + "."),
+        Picture(curve_svg(c), "The share of the change that the first directions make."),
+    )
     return Section(titled(c), headline(c), before, tuple(parts), kind="curve over ranks")
