@@ -187,6 +187,7 @@ KIND_WORDS = {*TABLE} - {"q", "k", "v"}  # these are words of channels too
 SPOKEN = {  # files that compare with a word of a kind, and why
     "proposals/edges.py": "arrays of a pass are kept by (kind, layer), and senders are sums over kinds",
     "proposals/forward.py": "the embedding begins a pass",
+    "proposals/patching.py": "the embedding begins a pass",
     "proposals/methods/eap_ig.py": "which activations move is the method's own",
     "proposals/methods/graddrop.py": "which writes are dropped is the method's own",
     "proposals/write.py": "embed is a function that a written claim imports",

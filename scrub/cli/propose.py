@@ -101,10 +101,10 @@ def _search(command: Command) -> Command:
     "--write",
     type=ExistingPath(),
     metavar="FILE",
-    help="Write a claim to start from (.py), or --rank's (.safetensors).",
+    help="Write a claim to start from; of --rank its directions (.safetensors).",
 )
 @click.option(
-    "--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map, or curve, as a picture."
+    "--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map (of --rank the curve) as SVG."
 )
 @storing
 @reporting

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.table import MLP_INPUT, TABLE
+from scrub.model.block import after_embedding
 from scrub.model.trace import trace
 from scrub.proposals.forward import PASSES, Key, PatchBatch, case_bytes
 from scrub.proposals.nodes import TOLD
@@ -60,6 +61,11 @@ class PatchedCases:
     # kept by the array's kind and layer, of one run
     _read: dict[Key, Tensor] = field(factory=dict, init=False)
 
+    @property
+    def embeds(self) -> bool:
+        """Whether some case patches the embedding, or latents of it."""
+        return ("embed", 0) in (self.batch.space.place(kind, layer) for kind, layer in self.masks)
+
     def put(self, traced: str, at: int, value: Tensor) -> Tensor:
         """An array of the runs with the nodes that are patched in there, components first, then latents of them."""
         key = TOLD.get(traced, ""), at
@@ -83,15 +89,23 @@ def _patched(batch: PatchBatch, cases: Sequence[Case]) -> Float[Tensor, "case ro
     layer = min(_first(case) for case in cases)
     patched = PatchedCases(batch, count, _masks(batch, cases))
     start = batch.base_values["resid", layer].repeat(count, 1, 1)
-    if layer == 0:  # `trace` starts after the embedding
+    if layer == 0 and patched.embeds:  # `trace` starts after the embedding
         embedded = batch.base_values["embed", 0].repeat(count, 1, 1)
-        start = start + (patched.put("embed", 0, embedded) - embedded)
+        change = patched.put("embed", 0, embedded) - embedded
+        start = start + change if batch.model.stream_embed is None else _embedded(batch, change)
 
     layers = len(batch.model.blocks)
     batch.passes.add("forward", count * n * (layers - layer) / layers)
     x = trace(batch.model, batch.base.repeat(count, 1), batch.lengths.repeat(count), patched.put, (layer, start))
     ends = x[torch.arange(count * n, device=x.device), batch.answer.repeat(count)]
     return torch.stack([batch.score(part) for part in ends.split(n)])
+
+
+def _embedded(batch: PatchBatch, change: Float[Tensor, "case_row t d"]) -> Float[Tensor, "case_row t d"]:
+    """The stream before the first layer of a model that norms it, the embeddings changed."""
+    (n, t), model = batch.base.shape, batch.model
+    x = batch.base_values["embed", 0].repeat(len(change) // n, 1, 1) + change
+    return after_embedding(model, x if model.W_pos is None else x + model.W_pos[:t])
 
 
 def _first(case: Case) -> int:

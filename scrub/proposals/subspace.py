@@ -43,13 +43,21 @@ class RankPoint:
     explained: float
 
 
+@frozen
+class RowsUsed:
+    """On how many rows directions were ordered, and by how many swaps of how many others they were measured."""
+
+    ordered: int
+    measured: int
+    swaps: int
+
+
 @frozen(eq=False)
 class RankCurve:
     """How much of what a component does for a variable its first directions do, and the smallest rank that keeps it.
 
-    `own` is the metric on the rows themselves, `whole` with all of the component taken from rows on which the
-    variable differs. Directions are ordered on `ordered` rows and measured by `swaps` of `measured` others; `basis`
-    has those that are kept.
+    `ends` are the metric on the rows themselves, and with all of the component taken from rows on which the variable
+    differs; `basis` has the directions that are kept.
     """
 
     hypothesis: str
@@ -60,11 +68,8 @@ class RankCurve:
     seed: int
     worth: float
     points: tuple[RankPoint, ...]
-    own: float
-    whole: float
-    ordered: int
-    measured: int
-    swaps: int
+    ends: tuple[float, float]
+    used: RowsUsed
     basis: Basis = field(repr=False)
     digest: str = ""
 
@@ -81,8 +86,9 @@ class RankCurve:
     def to_dict(self) -> dict[str, Any]:
         """Its numbers, with the component by name; the basis without its array."""
         told = {"component": str(self.component), "width": self.width, "rank": self.rank}
+        told |= {"own": self.ends[0], "whole": self.ends[1]}
         basis = {"basis": self.basis.to_dict(), "provenance": dict(self.basis.provenance)}
-        return {**as_dict(self, "component", "basis"), **told, **basis}
+        return {**as_dict(self, "component", "basis", "ends"), **told, **basis}
 
     def __str__(self) -> str:
         return shown(self, "text")
@@ -110,6 +116,10 @@ class RankSearch:
         halves = used[: len(used) // 2], used[len(used) // 2 :]
         fitted, asked = (drawn(swapped, measure, half, classes, rng, draws) for half in halves)
         return cls(fitted, asked, halves)
+
+    @property
+    def used(self) -> RowsUsed:
+        return RowsUsed(len(self.halves[0]), len(self.halves[1]), len(self.asked.rows))
 
     def run(self, worth: float, done: Callable[[int], None]) -> tuple[np.ndarray, tuple[RankPoint, ...], np.ndarray]:
         """Directions in their order, what the first of them do, and the metric without and with all of them.

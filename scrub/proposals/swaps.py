@@ -111,8 +111,8 @@ def usable(measure: MetricOnData, d_vocab: int) -> None:
     metric = measure.metric
     if not (metric.torch if isinstance(metric, Metric) else find(metric).gradient):
         raise MetricError(
-            f"metric {metric} has no derivative that can be followed, by which directions are ordered: use logit_diff, "
-            "prob_diff, loss or kl, or Metric(fn, torch=True)."
+            f"metric {metric} has no derivative that can be followed, by which directions are ordered: use "
+            "logit_diff, prob_diff, loss or kl, or Metric(fn, torch=True)."
         )
     if not isinstance(metric, Metric):
         check_width(measure.arguments, metric, d_vocab)

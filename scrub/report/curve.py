@@ -45,10 +45,9 @@ def notes(c: Curve) -> Iterator[str]:
     yield "recovered: of the mean change; explained: swap by swap, 1 - mean |difference| / mean |change|"
     yield f"kept: from there on every measured rank loses less than {c['worth']:g} of the change"
     yield "directions: what rows differ by, widest first as the metric's gradient reads it"
-    seen = (
-        f"ordered on {c['ordered']} rows, measured on {c['measured']} others by {c['swaps']} swaps, seed {c['seed']}"
-    )
-    yield f"{seen}; these rows were seen"
+    used = c["used"]
+    measured = f"measured on {used['measured']} others by {used['swaps']} swaps, seed {c['seed']}"
+    yield f"ordered on {used['ordered']} rows, {measured}; these rows were seen"
 
 
 def listed(c: Curve) -> Sequence[Mapping[str, Any]]:
@@ -103,7 +102,8 @@ def curve_svg(c: Curve) -> str:
         text(LEFT, TOP + HIGH + 30, "directions; blue: recovered, grey: explained, swap by swap", "start", small),
     ]  # fmt: skip
     size_of = f'width="{LEFT + PLOT + 20}" height="{TOP + HIGH + 40}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size_of} role="img" font-family="sans-serif">{"".join(parts)}</svg>'
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" {size_of} role="img" font-family="sans-serif">'
+    return f"{opening}{''.join(parts)}</svg>"
 
 
 def titled(c: Curve) -> str:

@@ -255,7 +255,7 @@ def rank(hypothesis: Hypothesis, variable: str, *, worth: float = 0.01, draws: i
     basis = _basis("rank", found, directions[: smallest(points, worth)], told)
     return RankCurve(
         name_of(hypothesis), variable, place.component.whole, str(place.slot), str(claim.metric), found.seed, worth,
-        points, float(own), float(whole), *map(len, search.halves), len(search.asked.rows), basis, claim.digest,
+        points, (float(own), float(whole)), search.used, basis, claim.digest,
     )  # fmt: skip
 
 
