@@ -14,7 +14,9 @@ from scrub.claims.sites import Inside, Place, Site
 from scrub.errors import ClaimError
 
 WIDTH = 100
-CALLS = {"head": "heads", "mlp": "mlps", "node": "nodes"}  # other kinds are written by their own word
+CALLS = {  # other kinds are written by their own word
+    "head": "heads", "mlp": "mlps", "node": "nodes", "neuron": "neurons", "q": "queries", "k": "keys", "v": "values",
+}  # fmt: skip
 
 
 @frozen
@@ -111,7 +113,9 @@ def _call(site: Site) -> str:
 
 
 def _site(site: Site) -> str:
-    """Raises ClaimError for a site that says what it holds by a function, which only its own file has."""
+    """Raises ClaimError for a site with a function, which only its own file has, or with parts given as arrays."""
+    if any(component.part for component in site.components):
+        raise ClaimError(f"{site} has parts of arrays or files, which its own file alone can name.")
     if site.held is not None:
         raise ClaimError(f"{site} says by a function what it holds, which cannot be written elsewhere.")
     at, call = print_slots(site.at), _call(site)

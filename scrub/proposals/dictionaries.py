@@ -29,11 +29,15 @@ SAY = "say which component it is of, such as 'resid 8=DIR'"
 
 @frozen(eq=False)
 class PlacedDictionary:
-    """A dictionary with the component that it is of; `name` is what it was given as."""
+    """A dictionary with the component that it is of; `folder` is where it lies, empty for one of arrays."""
 
     host: Component
     stored: StoredDictionary
-    name: str
+    folder: str
+
+    @property
+    def name(self) -> str:
+        return self.folder or "of arrays"
 
 
 def dictionaries_of(
@@ -83,7 +87,7 @@ def _placed(host: str, given: Any, graph: TransformerGraph, model: str) -> Place
         raise ClaimError(f"dictionary {name} is of vectors of {wrong} numbers, and {graph.name} has {width}.")
     if other := next(of_other_models([evolve(own, part=part)], model), ""):
         raise ClaimError(f"dictionary {name}: {other}")
-    return PlacedDictionary(own, stored, name)
+    return PlacedDictionary(own, stored, "" if isinstance(given, Dictionary) else str(given))
 
 
 def with_dictionaries(setup: Setup, placed: Sequence[PlacedDictionary]) -> Setup:
@@ -109,7 +113,7 @@ def _active(setup: Setup, placed: PlacedDictionary) -> LatentNodes:
     active = torch.nonzero(latent_activity(first.part, read) > 0).flatten().tolist()
     if not active:
         raise ClaimError(f"dictionary {placed.name}: none of its {placed.stored.count} latents is active on any row.")
-    return LatentNodes(host, codes.of(evolve(host, part=placed.stored.part(tuple(active)))))
+    return LatentNodes(host, codes.of(evolve(host, part=placed.stored.part(tuple(active)))), placed.folder)
 
 
 def _read(setup: Setup, nodes: LatentNodes) -> Float[Tensor, "n d"]:

@@ -27,11 +27,12 @@ Values = Mapping[Place, Tensor]
 class LatentNodes:
     """The latents `coded` of one host, those that are active on some row, and as the last node the error.
 
-    The error is what all of them leave of what the host writes.
+    The error is what all of them leave of what the host writes; `source` is where the dictionary lies.
     """
 
     host: Component
     coded: CodedPart
+    source: str = ""
 
     @property
     def part(self) -> HostPart:

@@ -124,8 +124,10 @@ def propose(
                 raise ClaimError(f"write={write}: what is written are claims about transformers, not about graphs.")
             return search_graph(experiment, wanted, origin, listener)
         from scrub.proposals.dictionaries import dictionaries_of, with_dictionaries
+        from scrub.proposals.nodes import LATENTS
         from scrub.proposals.search import search
         from scrub.proposals.setup import Setup, drawn_partners
+        from scrub.proposals.write_parts import of_parts
 
         graph = experiment.graph
         assert isinstance(graph, TransformerGraph)
@@ -133,8 +135,8 @@ def propose(
         if placed:
             has_latents(wanted)
         kinds = kinds_of(nodes, wanted, weights) if nodes is not None or not placed else ()
-        alone = bool(placed) and not kinds and edges is None and target is None
-        wanted = evolve(wanted, kinds=kinds, edges=False if alone else wanted.edges)
+        parts = of_parts((*kinds, *(LATENTS for _ in placed)))  # of which no edges are estimated
+        wanted = evolve(wanted, kinds=kinds, edges=False if parts and edges is None else wanted.edges)
         partners = drawn_partners(experiment, seed) if asked.drawn else experiment.pair[experiment.rows]
         setup = Setup.of(experiment, weights, partners, slots_of(at), wanted.gradient)
         setup = with_dictionaries(setup, placed)
