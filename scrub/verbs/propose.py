@@ -122,6 +122,8 @@ def propose(
 
             if target:
                 raise ClaimError(f"write={write}: what is written are claims about transformers, not about graphs.")
+            if dictionary is not None:
+                raise ClaimError("dictionary=: the model is a computation graph, whose nodes have no latents.")
             return search_graph(experiment, wanted, origin, listener)
         from scrub.proposals.dictionaries import dictionaries_of, with_dictionaries
         from scrub.proposals.nodes import LATENTS

@@ -20,6 +20,7 @@ from torch import Tensor
 import scrub
 from scrub.anatomy.names import Component
 from scrub.claims.coded import Dictionary
+from scrub.claims.collect import collect
 from scrub.cli.group import main
 from scrub.errors import ClaimError
 from scrub.model.codes import PartCodes
@@ -210,3 +211,23 @@ def save(folder: Path, arrays: Mapping[str, np.ndarray], model: str) -> None:
     said = {"model_name": model, "hook_name": "blocks.1.hook_mlp_out"}
     config = {"architecture": "standard", "d_in": 64, "d_sae": 20, "dtype": "float32", "metadata": said}
     (folder / "cfg.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("of", ["neurons", "latents"])
+def test_a_claim_over_parts_is_begun(of: str, tmp_path: Path) -> None:
+    """Neurons or latents alone: a file that checks, with the strongest parts where they act."""
+    folder, file, draw = tmp_path / "made", tmp_path / "begun.py", np.random.default_rng(0)
+    arrays = {"W_enc": draw.normal(size=(64, 20)), "b_enc": np.zeros(20), "b_dec": np.zeros(64)}
+    save(folder, {**arrays, "W_dec": draw.normal(size=(20, 64))}, "zoo:names")
+    told: dict[str, Any] = {"nodes": "neurons"} if of == "neurons" else {"dictionary": folder}
+    found = scrub.propose(claim_in("names"), rows=6, verify=4, draws=0, write=file, **told)
+    (written,) = collect([str(file)]).hypotheses
+    assert not scrub.check(written).problems
+    components = [c for name, site in written.correspondence().items() if name != "answer" for c in site.components]  # type: ignore[union-attr]
+    best = max((n for n in found.nodes if n.kind != "error"), key=lambda n: abs(n.best)).component
+    named = {str(c.whole): {*(c.part.indices if c.part else ())} for c in components}
+    assert set(best.part.indices if best.part else ()) <= named[str(best.whole)]
+    with pytest.raises(ClaimError, match="is of arrays, which no file can name"):
+        scrub.propose(
+            claim_in("names"), rows=6, dictionary={"resid 2": coordinates(64)}, write=tmp_path / "other.py"
+        )  # fmt: skip
