@@ -128,6 +128,9 @@ def test_swaps_are_what_a_hook_does(kind: str) -> None:
     way = torch.from_numpy(np.random.default_rng(1).normal(size=(6, width)))
     slope = (swaps.gradients().reshape(5, 6, width) * way.numpy()).sum(-1)
     with torch.no_grad():
+        for share, rows in ((0.0, basis[:0]), (1.0, np.eye(width))):  # a path from the row itself to its donor
+            end = swaps._score(PathCode(torch.zeros_like(way), share), slice(0, 6))  # pyright: ignore[reportPrivateUsage]
+            np.testing.assert_allclose(end.numpy(), swaps.metric(rows), rtol=1e-9)
         for step in range(5):
             ends = [swaps._score(PathCode(e * way, (step + 0.5) / 5), slice(0, 6)).numpy() for e in (1e-5, -1e-5)]  # pyright: ignore[reportPrivateUsage]
             np.testing.assert_allclose(slope[step], (ends[0] - ends[1]) / 2e-5, rtol=1e-4, atol=1e-6)
