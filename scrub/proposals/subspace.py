@@ -14,6 +14,7 @@ from attrs import field, frozen
 from jaxtyping import Float, Int
 
 from scrub.anatomy.names import Component
+from scrub.anatomy.tolerances import DIRECTION_READ
 from scrub.claims.basis import Basis
 from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError
@@ -27,7 +28,6 @@ ALL, FIRST, FURTHER = (
     16,
     1.25,
 )  # widths up to which all ranks are measured; else those up to 16, then each times it
-LIVE = 1e-12  # of the largest share, from which a direction is read
 
 
 @frozen
@@ -167,10 +167,10 @@ def ordered(
     values, vectors = np.linalg.eigh(differences.T @ differences / len(differences))
     root = vectors * np.sqrt(np.clip(values, 0, None))
     shares, turned = np.linalg.eigh(root.T @ (gradients.T @ gradients / len(gradients)) @ root)
-    live = shares > LIVE * max(shares.max(), np.finfo(float).tiny)
+    live = shares > DIRECTION_READ * max(shares.max(), np.finfo(float).tiny)
     first = np.linalg.qr((root @ turned)[:, live][:, ::-1])[0]
     rest, size, _ = np.linalg.svd(root - first @ (first.T @ root))
-    further = rest[:, size > np.sqrt(LIVE * values.max())]
+    further = rest[:, size > np.sqrt(DIRECTION_READ * values.max())]
     return np.linalg.qr(np.concatenate([first, further], axis=1), mode="complete")[0].T
 
 
