@@ -18,7 +18,7 @@ from scrub.anatomy.tolerances import DIRECTION_READ
 from scrub.claims.basis import Basis
 from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError
-from scrub.proposals.swaps import VariableSwaps, drawn
+from scrub.proposals.swaps import DonorDraws, VariableSwaps, drawn
 from scrub.score.das import SwapModel
 from scrub.score.measure import MetricOnData
 from scrub.shown import shown
@@ -107,14 +107,13 @@ class RankSearch:
 
     @classmethod
     def of(
-        cls, swapped: SwapModel, measure: MetricOnData, rows: Int[np.ndarray, " row"],
-        classes: Int[np.ndarray, " pool"], draws: int, seed: int,
-    ) -> RankSearch:  # fmt: skip
+        cls, swapped: SwapModel, measure: MetricOnData, rows: Int[np.ndarray, " row"], how: DonorDraws
+    ) -> RankSearch:
         """Raises ClaimError where the variable is the same on all rows of a half."""
-        rng = np.random.default_rng([seed, len(rows), 0x8A4])
+        rng = np.random.default_rng([how.seed, len(rows), 0x8A4])
         used = rng.permutation(np.sort(rows))
         halves = used[: len(used) // 2], used[len(used) // 2 :]
-        fitted, asked = (drawn(swapped, measure, half, classes, rng, draws) for half in halves)
+        fitted, asked = (drawn(swapped, measure, half, how, rng) for half in halves)
         return cls(fitted, asked, halves)
 
     @property

@@ -86,18 +86,30 @@ class VariableSwaps:
         return formula.on_logits(logits, measure.arguments.at(index, own))
 
 
+@frozen(eq=False)
+class DonorDraws:
+    """How donors are drawn: so many for each row, of another of a variable's `classes` (of every row of the pool)."""
+
+    classes: Int[np.ndarray, " pool"]
+    draws: int
+    seed: int
+
+
 def drawn(
-    swapped: SwapModel, measure: MetricOnData, rows: Int[np.ndarray, " row"], classes: Int[np.ndarray, " pool"],
-    rng: np.random.Generator, draws: int,
-) -> VariableSwaps:  # fmt: skip
-    """`draws` donors for each of some rows, among these, of its stratum, of another of the variable's `classes`.
+    swapped: SwapModel,
+    measure: MetricOnData,
+    rows: Int[np.ndarray, " row"],
+    how: DonorDraws,
+    rng: np.random.Generator,
+) -> VariableSwaps:
+    """Donors for each of some rows, among these and of its stratum.
 
     Raises ClaimError where the variable is the same on all rows of every stratum.
     """
     stratum, found = swapped.claim.stratum, list[tuple[int, int]]()
     for row in np.sort(rows):
-        others = np.sort(rows[(classes[rows] != classes[row]) & (stratum[rows] == stratum[row])])
-        found += [(int(row), int(donor)) for donor in (rng.choice(others, draws) if others.size else ())]
+        others = np.sort(rows[(how.classes[rows] != how.classes[row]) & (stratum[rows] == stratum[row])])
+        found += [(int(row), int(donor)) for donor in (rng.choice(others, how.draws) if others.size else ())]
     if not found:
         raise ClaimError(
             "the variable is the same on all rows that are seen: nothing tells what it takes to hold it."

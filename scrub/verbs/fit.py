@@ -235,7 +235,7 @@ def rank(hypothesis: Hypothesis, variable: str, *, worth: float = 0.01, draws: i
     """
     from scrub.metrics import Arguments
     from scrub.proposals.subspace import RankCurve, RankSearch, smallest
-    from scrub.proposals.swaps import usable
+    from scrub.proposals.swaps import DonorDraws, usable
     from scrub.score.das import SwapModel
     from scrub.score.measure import MetricOnData
 
@@ -248,7 +248,8 @@ def rank(hypothesis: Hypothesis, variable: str, *, worth: float = 0.01, draws: i
     measure = MetricOnData(claim.metric, claim.data, arguments)
     usable(measure, model.shape.d_vocab)
     swapped = SwapModel(claim, model, found.store, place.component, place.slot)
-    search = RankSearch.of(swapped, measure, found.used, _numbered(_column(claim, variable)), draws, found.seed)
+    how = DonorDraws(_numbered(_column(claim, variable)), draws, found.seed)
+    search = RankSearch.of(swapped, measure, found.used, how)
     with progress(f"{hypothesis.title}: ranks") as done:
         directions, points, (own, whole) = search.run(worth, done)
     told = {"of": len(directions), "recovered": {p.rank: p.recovered for p in points}[smallest(points, worth)]}
