@@ -83,3 +83,6 @@ AT_ZERO = 1e-6
 NO_HEAD = 1e-3
 # Of two sizes of one effect: closer, they are one number that was computed twice.
 SAME_EFFECT = 1e-6
+
+# Shares of a change that a direction makes, below which no gradient reads it: what is left of squares in fp64.
+DIRECTION_READ = 1e-12

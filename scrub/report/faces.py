@@ -80,6 +80,7 @@ FACES = {
         plot="plots.criteria.criteria_plot",
         frame="frames.rows_frame",
     ),
+    "scrub.proposals.subspace.RankCurve": Faces(text="curve.curve_text", html="curve.curve_html"),
     "scrub.proposals.proposal.Proposal": Faces(
         text="proposal.proposal_text",
         html="proposal.proposal_html",

@@ -136,9 +136,10 @@ def _judged(result: dict[str, Any], command: str) -> Section:
 
 
 def _proposed(result: dict[str, Any], command: str) -> Section:
+    from scrub.report.page.curves import curve_section
     from scrub.report.page.proposals import proposal_section
 
-    return proposal_section(result, command)
+    return (curve_section if "points" in result else proposal_section)(result, command)
 
 
 _SECTIONS = {stored.COMPARISON: _compared, stored.CRITERIA: _judged, stored.PROPOSALS: _proposed}
