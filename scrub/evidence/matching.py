@@ -51,16 +51,16 @@ class Copying:
 
 @frozen
 class Matching:
-    """How a head's queries and keys match what the claim lets them read (QK circuit, Elhage et al. 2021).
+    """How a head's query matches a variable that the claim lets it read through k (QK circuit, Elhage et al. 2021).
 
-    `matched` is the share of rows whose own key scores highest with the row's query among the keys of all rows (equal
-    ones are one key); `chance` is that of a key of any row.
+    `matched` is the share of rows whose own key, of this variable alone, scores highest with the row's query among the
+    keys of all rows (equal ones are one key); `chance` is that of a key of any row.
     """
 
     head: Component
     at: str
     query: tuple[str, ...]
-    key: tuple[str, ...]
+    key: str
     matched: float
     chance: float
 
@@ -80,7 +80,7 @@ def asks(scene: Scene, need: Need) -> None:
 def look(scene: Scene, store: Store | None = None) -> TokenCircuits:
     paths = _Paths(scene)
     copying = [c for locus, heads in reading_heads(scene) for head in heads for c in _copying(paths, locus, head)]
-    matching = [m for locus, heads in reading_heads(scene) for head in heads if (m := _matching(paths, locus, head))]
+    matching = [m for locus, heads in reading_heads(scene) for head in heads for m in _matching(paths, locus, head)]
     if not copying and not matching:
         raise Unseen("matching: no claimed head reads, along the claim's edges, what comes from an embedding.")
     return TokenCircuits(tuple(copying), tuple(matching))
@@ -198,14 +198,22 @@ def _among(
     return copied, first, suppressed
 
 
-def _matching(paths: _Paths, locus: Locus, head: int) -> Matching | None:
+def _matching(paths: _Paths, locus: Locus, head: int) -> list[Matching]:
     layer, attn = locus.host.layer or 0, paths.scene.model.blocks[locus.host.layer or 0].attn
-    query, key = locus.reads.get("q", ()), locus.reads.get("k", ())
-    x, y = (mean_of([paths.known[p] for p in some]) for some in (query, key))
-    if x is None or y is None:
-        return None
-    scores = paths.read("q", layer, head, x) @ paths.read("k", layer, kv_head(attn, head), y).T * attn.scale
+    read = locus.reads.get("q", ())
+    x, found = mean_of([paths.known[p] for p in read]), list[Matching]()
+    if x is None:
+        return []
+    q = paths.read("q", layer, head, x)
+    for parent in locus.reads.get("k", ()):
+        if (y := paths.known[parent]) is not None:
+            won = best_keys(q @ paths.read("k", layer, kv_head(attn, head), y).T * attn.scale)
+            shares = float(won.diagonal().mean()), float(won.mean())
+            found.append(Matching(Component.for_head(layer, head), str(locus.at), read, parent, *shares))
+    return found
+
+
+def best_keys(scores: Float[Tensor, "query key"]) -> Float[Tensor, "query key"]:
+    """1 for the keys that score highest with a query, those equal to rounding alike; 0 for all others."""
     best = scores.amax(1, keepdim=True)
-    won = scores >= best - SAME_SCORE * scores.abs().max()
-    where = Component.for_head(layer, head), str(locus.at), query, key
-    return Matching(*where, float(won.diagonal().double().mean()), float(won.double().mean()))
+    return (scores >= best - SAME_SCORE * scores.abs().max()).double()

@@ -15,6 +15,7 @@ from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
 from scrub.evidence.scene import Scene
 from scrub.model.layers import unembed
 from scrub.score.sample import ClaimBench, at_once, chunks
+from scrub.score.stories import row_text
 
 SHOWN = 5  # changes of the best token that are told
 
@@ -32,10 +33,11 @@ class Instead:
 class RowOtherwise:
     """A row: the model's best token and its probability, and that of the same token in the scrubbed model.
 
-    `changed` is the share of draws in which another token is the best, `instead` the commonest of these.
+    `text` has its tokens, `token[NAME]` at a named position; `changed` is the share of draws in which another token is the best, `instead` the commonest of these.
     """
 
     row: int
+    text: str
     best: str
     probability: float
     scrubbed: float
@@ -75,7 +77,7 @@ def look(scene: Scene, bench: ClaimBench, draws: int) -> Otherwise:
         tuple(Instead(scene.word(a), scene.word(b), n / total) for (a, b), n in found.most_common(SHOWN)),
         tuple(
             RowOtherwise(
-                int(scene.used[row]), scene.word(int(best[row])), float(own[row, best[row]].exp()),
+                int(scene.used[row]), row_text(scene.data.rows[row], scene.tokenizer), scene.word(int(best[row])), float(own[row, best[row]].exp()),
                 float(likely[row].mean()), float(share[row]), _commonest(scene, tokens[row][changed[row]]),
             )
             for row in order if share[row] > 0

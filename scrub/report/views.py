@@ -10,11 +10,14 @@ from typing import Any
 
 from attrs import frozen
 
-from scrub.report.heat import SHADES, Grid, Look, Scale, colours
+from scrub.anatomy import table
+from scrub.anatomy.names import Component
+from scrub.report.heat import SHADES, Grid, Look, Scale, cell_of, colours, in_layers
 
 Found = Mapping[str, Any]
-OTHERS, FIRST = "elsewhere", "0"
+PLACES = {None: "elsewhere", "0": "first token"}  # how positions are called that have no name
 TOKENS, LEAST = 40, 0.02  # columns of tokens, at most, and the weight that a token without a name must have
+GIVEN = "-"  # the row of embeddings, below all layers
 NOTHING = 5e-4  # of a change: none is told
 
 
@@ -82,18 +85,18 @@ def grid(corner: str, cells: Iterable[tuple[str, str, Shade]]) -> Grid[Shade]:
 def _attention(view: Found, found: Found) -> Iterator[Shown]:
     heads = view["heads"]
     cells = [
-        (_head(h), look["at"] or OTHERS, Shade(look["share"], title=f"{_head(h)} looks at {look['at'] or OTHERS}: "
-         f"{look['share']:.3f}", bold=look["at"] in h["reads"]))
+        (_head(h), at(look), Shade(look["share"], title=f"{_head(h)} looks at {at(look)}: {look['share']:.3f}",
+         bold=look["at"] in h["reads"]))
         for h in heads for look in h["looks"]
     ]  # fmt: skip
     yield Chart(
-        "attention", "where claimed heads look",
+        "attention", "attention by named position",
         "Mean share of a head's attention from its position; bold: where the claim says that it reads (k or v).",
         grid("head", cells),
     )  # fmt: skip
     rows = [
         (_head(h), " ".join(h["reads"]) or "-", "-" if h["share"] is None else f"{h['share']:.2f}",
-         f"{h['most'] or 'no named position'} on {h['most_rows']:.0%} of the rows")
+         f"{PLACES.get(h['most'], h['most'])} on {h['most_rows']:.0%} of the rows")
         for h in heads
     ]  # fmt: skip
     head = ("head", "the claim reads", "share there", "its largest weight is at")
@@ -119,6 +122,11 @@ def _of_row(heads: Sequence[Found], row: Found, number: int) -> Chart:
     text = " ".join(row["tokens"])
     note = f"{text if len(text) < 110 else text[:106] + ' ...'}"
     return Chart("attention", f"row {row['row']}, token by token", note, grid("head", cells))
+
+
+def at(look: Found) -> str:
+    """A position in words."""
+    return PLACES.get(look["at"], str(look["at"]))
 
 
 def _head(h: Found) -> str:
@@ -168,7 +176,7 @@ def _written(view: Found, found: Found) -> Iterator[Shown]:
     numbers = " ".join(str(row["row"]) for row in found["shown"])
     head = ("component", "makes likelier", "makes less likely", f"likeliest on rows {numbers}" if numbers else "")
     note = "Change of logits at the component's own position, directly, less the mean over the vocabulary: a mean over rows."
-    yield Lines("written", "what claimed components write", note, head, tuple(rows))
+    yield Lines("written", "strongest tokens", note, head, tuple(rows))
 
 
 def _tokens(some: Sequence[Found]) -> str:
@@ -184,7 +192,7 @@ def _matching(view: Found, found: Found) -> Iterator[Shown]:
     note = "Share of rows on which the head, given its token alone along the claim's edges, writes that token."
     yield Lines("matching", "copying score (OV)", note, head, tuple(copying))
     matching = [
-        (f"{m['head']} @ {m['at']}", " ".join(m["query"]), " ".join(m["key"]), f"{m['matched']:.2f}", f"{m['chance']:.2f}")
+        (f"{m['head']} @ {m['at']}", " ".join(m["query"]), m["key"], f"{m['matched']:.2f}", f"{m['chance']:.2f}")
         for m in view["matching"]
     ]
     note = "Share of rows whose own key scores highest with their query, among the keys of all rows."
@@ -215,24 +223,23 @@ def _direct(view: Found, found: Found) -> Iterator[Shown]:
         "direct", "what each component adds", note, Grid(made.corner, rows, made.columns, made.cells), True, True
     )
     cells = [
-        (f"{h['head']} ({h['variable']})", s["at"] or OTHERS, Shade(s["share"], title=f"{h['head']} from {s['at']}"))
+        (f"{h['head']} ({h['variable']})", at(s), Shade(s["share"], title=f"{h['head']} from {at(s)}"))
         for h in view["sources"] for s in h["sources"]
     ]  # fmt: skip
     note = "What a claimed head at the answer's position adds, by the token that it takes it from."
     yield Chart("direct", "by source token", note, grid("head", cells), signed=True)
 
 
-def _place(component: str) -> tuple[str, str]:
-    """Layer and column of a printed component: heads by number, MLPs and embeddings by their words."""
-    word, _, layer = component.rpartition(" ")
-    if word:
-        return layer, word
-    layer, dot, head = component.partition(".")
-    return (layer, head) if dot else ("-", component)
+def _place(name: str) -> tuple[str, str]:
+    """Layer and column of a stored component; embeddings stand below the layers."""
+    known = table.read(name)
+    assert known is not None, name
+    component = Component(*known)
+    return cell_of(component) if in_layers(component) else (GIVEN, name)
 
 
 def _numbers_first(text: str) -> tuple[bool, int, str]:
-    return not text.isdigit(), int(text) if text.isdigit() else 0, text
+    return text != GIVEN and not text.isdigit(), int(text) if text.isdigit() else -1, text
 
 
 def _probes(view: Found, found: Found) -> Iterator[Shown]:
@@ -257,16 +264,21 @@ def _probes(view: Found, found: Found) -> Iterator[Shown]:
 
 
 def _otherwise(view: Found, found: Found) -> Iterator[Shown]:
-    what = f"after {view['at']}: another best token in {view['changed']:.1%} of rows and draws ({view['draws']} a row)"
+    note = f"After {view['at']}, over {view['draws']} draws a row: another best token in {view['changed']:.1%} of them."
     rows = tuple((one["model"], one["scrubbed"], f"{one['share']:.1%}") for one in view["instead"])
-    yield Lines("otherwise", f"what the scrubbed model predicts {what}", "", ("model", "scrubbed", "share"), rows)
+    title = "another best token"
+    if not rows:
+        yield Lines("otherwise", title, "", ("best token",), (("the model's own in every row and every draw",),))
+    yield Lines("otherwise", title, note, ("model", "scrubbed", "share"), rows)
     cells = [
-        (f"row {one['row']}: {one['best']} -> {one['instead']}", column, Shade(one[name], bold=name == "changed"))
+        (f"row {one['row']}: {one['best']} -> {one['instead']}", column, Shade(one[name], title=one["text"]))
         for one in view["rows"]
         for column, name in (("model", "probability"), ("scrubbed", "scrubbed"), ("changed in", "changed"))
     ]  # fmt: skip
     note = "Probability of the model's own best token, and in which share of draws another one is the best."
-    yield Chart("otherwise", "rows that change most", note, grid("token", cells))
+    yield Chart("otherwise", "rows that change most", note, grid("answer", cells))
+    texts = tuple((str(one["row"]), one["text"], f"{one['best']} -> {one['instead']}") for one in view["rows"])
+    yield Lines("otherwise", "their tokens", "", ("row", "tokens, and what follows", "model -> scrubbed"), texts)
 
 
 MAKERS: dict[str, Callable[[Found, Found], Iterable[Shown]]] = {
