@@ -89,7 +89,9 @@ def look(scene: Scene, store: Store) -> Attention:
 
 
 def _looks(scene: Scene, locus: Locus, head: Component, weights: Float[Tensor, "row t"]) -> HeadLooks:
-    reads = tuple(dict.fromkeys(slot for c in ("k", "v") for p in locus.reads.get(c, ()) for slot in scene.slots_of(p)))
+    reads = tuple(
+        dict.fromkeys(slot for c in ("k", "v") for p in locus.reads.get(c, ()) for slot in scene.slots_of(p))
+    )
     names = names_at(scene)
     most = weights.argmax(-1).tolist()
     called = [names[row].get(index) for row, index in enumerate(most)]

@@ -194,10 +194,13 @@ def look(scene: Scene, store: Store) -> Direct:
     found = toward(scene, store, tokens)
     parts, total = list(terms(found)), found.total().double()
     if not adds_up([value for _, _, value in parts], total):
-        raise Unseen("direct: this model's final stream is no sum of what its components write, so that none is shown.")
+        raise Unseen(
+            "direct: this model's final stream is no sum of what its components write, so that none is shown."
+        )
     claimed = _claimed(scene)
     each = tuple(
-        Contribution(c, bias, claimed.get(c, ()) if c else (), float(value.double().mean())) for c, bias, value in parts
+        Contribution(c, bias, claimed.get(c, ()) if c else (), float(value.double().mean()))
+        for c, bias, value in parts
     )
     capped = "" if scene.model.logit_cap is None else ", before the cap of logits"
     return Direct(words + capped, float(total.mean()), each, _mechanisms(each), tuple(_sources(found)))

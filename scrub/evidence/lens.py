@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from attrs import frozen
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
@@ -78,7 +78,7 @@ def asks(scene: Scene, need: Need) -> None:
 
 
 def look(scene: Scene, store: Store) -> Lens:
-    column, answers = answer_tokens(scene)
+    answers = answer_tokens(scene)
     variables = {name: ids for name in sorted(scene.claim.values) if (ids := tokens_of(scene, name)) is not None}
     layers: list[LensLayer] = []
     decoded: list[Decoded] = []
@@ -90,23 +90,33 @@ def look(scene: Scene, store: Store) -> Lens:
             decoded += [seen.decoded(name, str(slot), layer, variables[name]) for name in here]
     if not layers:
         raise Unseen("lens: the claim names no position that every row has.")
-    return Lens(column, tuple(layers), tuple(decoded))
+    return Lens(answers and answers.column, tuple(layers), tuple(decoded))
 
 
-def answer_tokens(scene: Scene) -> tuple[str | None, Int[Tensor, "row k"] | None]:
-    """The column of the answer and its tokens, the first repeated where a row has fewer; None where it has none."""
+@frozen(eq=False)
+class AnswerTokens:
+    """The answer's tokens on each row by the ids of the vocabulary; where a row has fewer, `there` is false."""
+
+    column: str
+    ids: Int[Tensor, "row k"]
+    there: Bool[Tensor, "row k"]
+
+
+def answer_tokens(scene: Scene) -> AnswerTokens | None:
+    """None where no column says which tokens the answer is."""
     column = predicted(scene.claim.metric, scene.claim.options.predicts)
     if column is None:
-        return None, None
+        return None
     try:
-        found = token_ids(scene.data, column, scene.tokenizer)
+        found = [tuple(dict.fromkeys(ids)) for ids in token_ids(scene.data, column, scene.tokenizer)]
     except DataError:
-        return None, None
-    width = max(map(len, found))
+        return None
     if not all(0 <= token < scene.shape.d_vocab for row in found for token in row):
-        return None, None
-    padded = [(*row, *([row[0]] * (width - len(row)))) for row in found]
-    return column, torch.tensor(padded, device=scene.model.device)
+        return None
+    width, device = max(map(len, found)), scene.model.device
+    padded = torch.tensor([(*row, *([row[0]] * (width - len(row)))) for row in found], device=device)
+    there = torch.tensor([[i < len(row) for i in range(width)] for row in found], device=device)
+    return AnswerTokens(column, padded, there)
 
 
 def tokens_of(scene: Scene, name: str) -> list[int | None] | None:
@@ -135,19 +145,18 @@ class _Seen:
         model = self.scene.model
         size = model.memory.fit("the logits of one row", logits_bytes(model), HELD, SHARE)
         pieces = [slice(i, i + size) for i in range(0, len(self.x), size)]
-        with torch.no_grad():
-            return torch.cat([read(unembed(model, self.x[piece]).double(), piece) for piece in pieces])
+        return torch.cat([read(unembed(model, self.x[piece]).double(), piece) for piece in pieces])
 
-    def layer(self, at: str, layer: int, answers: Int[Tensor, "row k"] | None) -> LensLayer:
+    def layer(self, at: str, layer: int, answers: AnswerTokens | None) -> LensLayer:
         def read(logits: Tensor, piece: slice) -> Tensor:
             best = logits.argmax(-1, keepdim=True).double()
             if answers is None:
                 return best
-            ids = answers[piece]
-            own = logits.gather(1, ids)
+            own = logits.gather(1, answers.ids[piece]).masked_fill(~answers.there[piece], -torch.inf)
             most = own.amax(-1, keepdim=True)
             rank = (logits > most).sum(-1, keepdim=True) + ((logits == most).sum(-1, keepdim=True) - 1) / 2
-            return torch.cat([best, _together(logits, ids)[:, None], rank], dim=1)
+            likely = (own.logsumexp(-1) - logits.logsumexp(-1)).exp()
+            return torch.cat([best, likely[:, None], rank], dim=1)
 
         found = self.parts(read).cpu()
         tokens = tuple(self.scene.word(int(token)) for token in found[: self.scene.shown, 0])
@@ -157,13 +166,7 @@ class _Seen:
     def decoded(self, name: str, at: str, layer: int, values: Sequence[int | None]) -> Decoded:
         kinds = sorted({token for token in values if token is not None})
         columns = torch.tensor(kinds, device=self.x.device)
-        best = self.parts(lambda logits, _: logits[:, columns].argmax(-1)).tolist()
+        best = unembed(self.scene.model, self.x, columns).argmax(-1).tolist()
         told = [(kinds[b], value) for b, value in zip(best, values, strict=True) if value is not None]
         commonest = max(sum(value == kind for _, value in told) for kind in kinds)
         return Decoded(name, at, layer, sum(a == b for a, b in told) / len(told), commonest / len(told))
-
-
-def _together(logits: Float[Tensor, "n v"], ids: Int[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """The probability of some tokens together, each counted once."""
-    there = torch.zeros_like(logits).scatter(1, ids, 1.0)
-    return (logits.softmax(-1) * there).sum(-1)

@@ -62,7 +62,9 @@ class Probes:
 
 def asks(scene: Scene, need: Need) -> None:
     if len(scene.used) < FEWEST:
-        raise Unseen(f"probes: {len(scene.used)} rows are too few to fit on some and to try on others: give {FEWEST}.")
+        raise Unseen(
+            f"probes: {len(scene.used)} rows are too few to fit on some and to try on others: give {FEWEST}."
+        )
     for layer in range(scene.shape.n_layers + 1):
         for slot in scene.named:
             need.add(stream(layer), slot)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from attrs import frozen
 
 from scrub.engine.cache import Store
@@ -46,7 +47,8 @@ def seen(scene: Scene, names: Sequence[str], done: Callable[[int], None]) -> tup
     store, found = scene.run(need, done), dict[str, Any]()
     for name in asked:
         try:
-            found[name] = VIEWS[name].look(scene, store)
+            with torch.no_grad():
+                found[name] = VIEWS[name].look(scene, store)
         except Unseen as error:
             left_out.append(str(error))
     return found, tuple(left_out)

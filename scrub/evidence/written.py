@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from attrs import frozen
 from jaxtyping import Float
 from torch import Tensor
@@ -107,8 +106,7 @@ def _writes(scene: Scene, store: Store, locus: Locus) -> ComponentWrites:
 
 
 def _changes(scene: Scene, x: Float[Tensor, " d"]) -> Float[Tensor, " v"]:
-    with torch.no_grad():
-        found = (x @ scene.model.W_U).double()
+    found = (x @ scene.model.W_U).double()
     return found - found.mean()
 
 

@@ -185,7 +185,11 @@ def _tokens(some: Sequence[Found]) -> str:
 
 def _matching(view: Found, found: Found) -> Iterator[Shown]:
     copying = [
-        (f"{c['head']} @ {c['at']}", c["variable"], *(f"{c[k]:.2f}" for k in ("copied", "first", "suppressed", "chance")))
+        (
+            f"{c['head']} @ {c['at']}",
+            c["variable"],
+            *(f"{c[k]:.2f}" for k in ("copied", "first", "suppressed", "chance")),
+        )
         for c in view["copying"]
     ]
     head = ("head", "reads through v", "in the top 5", "first", "in the last 5", "by chance")
@@ -203,7 +207,11 @@ def _matching(view: Found, found: Found) -> Iterator[Shown]:
 def _direct(view: Found, found: Found) -> Iterator[Shown]:
     total = f"They sum to {view['of']}, {view['logit']:+.3f}."
     cells = [
-        (m["name"] if m["claimed"] else f"({m['name']})", "adds", Shade(m["value"], title=m["name"], bold=m["claimed"]))
+        (
+            m["name"] if m["claimed"] else f"({m['name']})",
+            "adds",
+            Shade(m["value"], title=m["name"], bold=m["claimed"]),
+        )
         for m in view["mechanisms"]
     ]
     note = f"What each adds directly; in brackets: what the claim does not place at the answer. {total}"
@@ -264,7 +272,9 @@ def _probes(view: Found, found: Found) -> Iterator[Shown]:
 
 
 def _otherwise(view: Found, found: Found) -> Iterator[Shown]:
-    note = f"After {view['at']}, over {view['draws']} draws a row: another best token in {view['changed']:.1%} of them."
+    note = (
+        f"After {view['at']}, over {view['draws']} draws a row: another best token in {view['changed']:.1%} of them."
+    )
     rows = tuple((one["model"], one["scrubbed"], f"{one['share']:.1%}") for one in view["instead"])
     title = "another best token"
     if not rows:

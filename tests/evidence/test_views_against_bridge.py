@@ -177,7 +177,7 @@ def test_contributions_are_what_hooks_carry_and_sum_to_the_logit(run: Run) -> No
         plain = [run.kept(row)["logits"][at(row, "END")] for row in range(ROWS)]
         run.close(direct.logit, run.mean(lambda row: plain[row][label[row]] - plain[row][other[row]]))
     for one in direct.contributions:
-        if one.component is None or weights.blocks[0].post_attn is not None and one.component.traits.attends:
+        if one.component is None or (weights.blocks[0].post_attn is not None and one.component.traits.attends):
             continue  # what such heads write goes through a norm of all of them first
         hook, index = run.hooked.where(one.component, 0)
 
