@@ -19,7 +19,7 @@ from scrub.model.layers import pattern, visible
 
 
 @frozen
-class Look:
+class SlotShare:
     """The share of a head's attention that goes to a slot: a mean over rows. `at` None: to all other positions."""
 
     at: str | None
@@ -41,7 +41,7 @@ class HeadLooks:
     share: float | None
     most: str | None
     most_rows: float
-    looks: tuple[Look, ...]
+    looks: tuple[SlotShare, ...]
     rows: tuple[tuple[float, ...], ...]
 
 
@@ -89,9 +89,8 @@ def look(scene: Scene, store: Store) -> Attention:
 
 
 def _looks(scene: Scene, locus: Locus, head: Component, weights: Float[Tensor, "row t"]) -> HeadLooks:
-    reads = tuple(
-        dict.fromkeys(slot for c in ("k", "v") for p in locus.reads.get(c, ()) for slot in scene.slots_of(p))
-    )
+    parents = [parent for channel in ("k", "v") for parent in locus.reads.get(channel, ())]
+    reads = tuple(dict.fromkeys(slot for parent in parents for slot in scene.slots_of(parent)))
     names = names_at(scene)
     most = weights.argmax(-1).tolist()
     called = [names[row].get(index) for row, index in enumerate(most)]
@@ -122,8 +121,8 @@ def masked(scene: Scene, weights: Float[Tensor, "row t"], slots: Sequence[Slot])
     return (weights * mask).sum(-1)
 
 
-def shares_by_slot(scene: Scene, weights: Float[Tensor, "row t"]) -> tuple[Look, ...]:
+def shares_by_slot(scene: Scene, weights: Float[Tensor, "row t"]) -> tuple[SlotShare, ...]:
     """What falls on each named slot, on the first token and on all others: means over rows."""
     slots = (*scene.named, *(() if FIRST in scene.named else (FIRST,)))
-    found = [Look(str(slot), float(masked(scene, weights, [slot]).mean())) for slot in slots]
-    return (*found, Look(None, float((weights.sum(-1) - masked(scene, weights, slots)).mean())))
+    found = [SlotShare(str(slot), float(masked(scene, weights, [slot]).mean())) for slot in slots]
+    return (*found, SlotShare(None, float((weights.sum(-1) - masked(scene, weights, slots)).mean())))

@@ -1,9 +1,9 @@
 """Direct logit attribution: the answer's logit as a sum of what components write, the final norm's scale held.
 
-The norm of a row is linear once its scale is: `ln(x) = w (x - mean x) / s + b`, with s that of the row. So each
+The norm of a row is linear once its scale is known: `ln(x) = w (x - mean x) / s + b`, with s that of the row. So each
 writer is centred by itself (where the norm centres), divided by s and multiplied by w; b, with the bias of the
-unembedding, is a term of its own, and so are the biases of attention. What the MLP writes has its bias with it. A norm of
-what a layer's heads write together (post-norms) is shared out in the same way. The sum is the logit, exactly.
+unembedding, is a term of its own, and so are the biases of attention. What an MLP writes has its bias with it. A norm
+of what a layer's heads write together (post-norms) is shared out in the same way. The sum is the logit, exactly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scrub.claims.setting import token_ids
 from scrub.engine.cache import Store
 from scrub.engine.needs import Kind, Need
 from scrub.errors import DataError
-from scrub.evidence.attention import Look, asks_pattern, shares_by_slot, weights_at
+from scrub.evidence.attention import SlotShare, asks_pattern, shares_by_slot, weights_at
 from scrub.evidence.norms import pulled_back
 from scrub.evidence.scene import Locus, Scene, Unseen, reading_heads
 from scrub.model.block import as_read, held_by, summed_heads
@@ -31,7 +31,6 @@ from scrub.model.layers import norm
 from scrub.model.weights import Block
 
 HEADS_BIAS, FINAL_BIAS = "biases of attention", "biases of the final norm and of the unembedding"
-UNCLAIMED = "not claimed"
 
 
 @frozen
@@ -59,7 +58,7 @@ class HeadSources:
 
     head: Component
     variable: str
-    sources: tuple[Look, ...]
+    sources: tuple[SlotShare, ...]
 
 
 @frozen
@@ -194,13 +193,11 @@ def look(scene: Scene, store: Store) -> Direct:
     found = toward(scene, store, tokens)
     parts, total = list(terms(found)), found.total().double()
     if not adds_up([value for _, _, value in parts], total):
-        raise Unseen(
-            "direct: this model's final stream is no sum of what its components write, so that none is shown."
-        )
+        raise Unseen("direct: the final stream of this model is no sum of what its components write.")
     claimed = _claimed(scene)
     each = tuple(
-        Contribution(c, bias, claimed.get(c, ()) if c else (), float(value.double().mean()))
-        for c, bias, value in parts
+        Contribution(component, bias, claimed.get(component, ()), float(value.double().mean()))
+        for component, bias, value in parts
     )
     capped = "" if scene.model.logit_cap is None else ", before the cap of logits"
     return Direct(words + capped, float(total.mean()), each, _mechanisms(each), tuple(_sources(found)))
@@ -214,9 +211,9 @@ def adds_up(parts: Sequence[Float[Tensor, " row"]], total: Float[Tensor, " row"]
     return float((each.sum(0) - total).abs().max()) <= rounding * most
 
 
-def _claimed(scene: Scene) -> dict[Component, tuple[str, ...]]:
+def _claimed(scene: Scene) -> dict[Component | None, tuple[str, ...]]:
     """The variables that claim each head or MLP at the answer's position; of a part, its host is told."""
-    found: dict[Component, tuple[str, ...]] = {}
+    found: dict[Component | None, tuple[str, ...]] = {}
     for locus in scene.loci:
         if locus.at != scene.answer or locus.host.traits.is_output:
             continue
@@ -243,7 +240,7 @@ def _mechanisms(each: tuple[Contribution, ...]) -> tuple[Mechanism, ...]:
 
 
 def _sources(found: _Toward) -> Iterator[HeadSources]:
-    """`A_ts (v_s W_O)` towards the answer for each head that is claimed there; over all s it is what the head adds."""
+    """`A_ts (v_s W_O)` towards the answer for each head that is claimed there; over all s it is what that adds."""
     scene, store = found.scene, found.store
     longest = int(store.lengths.max())
     for locus, heads in _at_answer(scene):

@@ -29,8 +29,8 @@ FEWEST = 2  # values that a variable must have to be decoded
 class LensLayer:
     """The stream before a layer (the last: the final one) at a slot, unembedded through the final norm.
 
-    `answer` is the mean probability of the answer's token, `rank` its mean rank from 0, where equal logits share theirs (None: no column names a
-    token); `tokens` are the best ones of the rows that are shown.
+    `answer` is the mean probability of the answer's token, `rank` its mean rank from 0, where equal logits share theirs
+    (None: no column names a token); `tokens` are the best ones of the rows that are shown.
     """
 
     at: str
@@ -161,7 +161,8 @@ class _Seen:
         found = self.parts(read).cpu()
         tokens = tuple(self.scene.word(int(token)) for token in found[: self.scene.shown, 0])
         means = found.mean(0).tolist()
-        return LensLayer(at, layer, *((None, None) if answers is None else means[1:]), tokens)
+        answer, rank = (None, None) if answers is None else means[1:]
+        return LensLayer(at, layer, answer, rank, tokens)
 
     def decoded(self, name: str, at: str, layer: int, values: Sequence[int | None]) -> Decoded:
         kinds = sorted({token for token in values if token is not None})

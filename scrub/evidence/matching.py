@@ -1,9 +1,9 @@
 """What a claimed head does with the tokens that the claim lets it read: does it copy them, and does it match them?
 
-A token is followed along the claim's own edges alone, without attention: from its embedding (with what a passed-through
-MLP of the first layer makes of it) through what each claimed component writes of what it reads, to the channel of the head.
-Components of one variable write together; where a channel reads several variables it reads their mean. Every norm is
-of what lies on this path, and rotary angles are left out.
+A token is followed along the claim's own edges alone, without attention: from its embedding (with what a
+passed-through MLP of the first layer makes of it) through what each claimed component writes of what it reads, to the
+channel of the head. Components of one variable write together; where a channel reads several variables it reads their
+mean. Every norm is of what lies on this path, and rotary angles are left out.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Copying:
 class Matching:
     """How a head's query matches a variable that the claim lets it read through k (QK circuit, Elhage et al. 2021).
 
-    `matched` is the share of rows whose own key, of this variable alone, scores highest with the row's query among the
-    keys of all rows (equal ones are one key); `chance` is that of a key of any row.
+    `matched` is the share of rows whose own key, of this variable alone, scores highest with the row's query among
+    the keys of all rows (equal ones are one key); `chance` is that of a key of any row.
     """
 
     head: Component

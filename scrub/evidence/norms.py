@@ -1,7 +1,7 @@
-"""A norm whose scale is that of a whole vector is linear: what a part of the vector becomes, and what a direction reads.
+"""A norm whose scale is that of a whole vector is linear: what its parts become, and what a direction reads.
 
-`ln(x) = w (x - mean x) / s + b` with s of the whole: centring (where the norm centres) is of each part by itself, so that the
-parts sum to `ln(x) - b`. The bias belongs to no part.
+`ln(x) = w (x - mean x) / s + b` with s of the whole: each part is centred by itself (where the norm centres), so that
+the parts sum to `ln(x) - b`. The bias belongs to no part.
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ class Instead:
 class RowOtherwise:
     """A row: the model's best token and its probability, and that of the same token in the scrubbed model.
 
-    `text` has its tokens, `token[NAME]` at a named position; `changed` is the share of draws in which another token is the best, `instead` the commonest of these.
+    `text` has its tokens, `token[NAME]` at a named position; `changed` is the share of draws in which another token is
+    the best, `instead` the commonest of these.
     """
 
     row: int
@@ -75,13 +76,19 @@ def look(scene: Scene, bench: ClaimBench, draws: int) -> Otherwise:
     return Otherwise(
         str(scene.answer), draws, float(share.mean()),
         tuple(Instead(scene.word(a), scene.word(b), n / total) for (a, b), n in found.most_common(SHOWN)),
-        tuple(
-            RowOtherwise(
-                int(scene.used[row]), row_text(scene.data.rows[row], scene.tokenizer), scene.word(int(best[row])), float(own[row, best[row]].exp()),
-                float(likely[row].mean()), float(share[row]), _commonest(scene, tokens[row][changed[row]]),
-            )
-            for row in order if share[row] > 0
-        ),
+        tuple(_row(scene, row, own[row], (tokens[row][changed[row]], likely[row])) for row in order if share[row] > 0),
+    )  # fmt: skip
+
+
+def _row(
+    scene: Scene, row: int, own: Float[Tensor, " v"], scrubbed: tuple[Int[Tensor, " n"], Float[Tensor, " draw"]]
+) -> RowOtherwise:
+    """`scrubbed` has the best tokens that are others, and how likely the model's own is in every draw."""
+    others, likely = scrubbed
+    best, text = int(own.argmax()), row_text(scene.data.rows[row], scene.tokenizer)
+    return RowOtherwise(
+        int(scene.used[row]), text, scene.word(best), float(own[best].exp()), float(likely.mean()),
+        len(others) / len(likely), _commonest(scene, others),
     )  # fmt: skip
 
 

@@ -1,19 +1,19 @@
 """Where a variable could live at all: a linear probe of it on the stream at every layer and named position.
 
-A probe that is right says that the value can be read there, not that the model reads it (Hewitt and Liang 2019; Belinkov
-2022). Beside each stands the same probe of values that were shuffled among the rows.
+A probe that is right says that the value can be read there, not that the model reads it (Hewitt and Liang 2019;
+Belinkov 2022). Beside each stands the same probe of values that were shuffled among the rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from attrs import frozen
 from jaxtyping import Bool, Float, Int
 
 from scrub.anatomy.positions import Slot
-from scrub.claims.values import key
+from scrub.claims.values import Value, key
 from scrub.engine.cache import Store
 from scrub.engine.needs import Need
 from scrub.evidence.lens import stream
@@ -62,9 +62,8 @@ class Probes:
 
 def asks(scene: Scene, need: Need) -> None:
     if len(scene.used) < FEWEST:
-        raise Unseen(
-            f"probes: {len(scene.used)} rows are too few to fit on some and to try on others: give {FEWEST}."
-        )
+        few = len(scene.used)
+        raise Unseen(f"probes: {few} rows are too few to fit on some and to try on others: give {FEWEST}.")
     for layer in range(scene.shape.n_layers + 1):
         for slot in scene.named:
             need.add(stream(layer), slot)
@@ -102,9 +101,9 @@ def _classes(scene: Scene, name: str) -> Int[np.ndarray, " row"]:
     return of_values([scene.claim.values[name][row] for row in scene.used])
 
 
-def of_values(values: Sequence[object]) -> Int[np.ndarray, " row"]:
+def of_values(values: Sequence[Value]) -> Int[np.ndarray, " row"]:
     """Numbers of values, in the order in which rows have them."""
-    place: dict[object, int] = {}
+    place: dict[Hashable, int] = {}
     return np.array([place.setdefault(key(value), len(place)) for value in values])
 
 

@@ -1,4 +1,4 @@
-"""What `scrub.views` returns: the views that were asked for, the rows that are shown, and what is not shown and why."""
+"""What `scrub.views` returns: the views that were asked for, the rows that are shown, what is not shown and why."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scrub.evidence.matching import TokenCircuits
     from scrub.evidence.otherwise import Otherwise
     from scrub.evidence.probes import Probes
-    from scrub.evidence.written import Written
+    from scrub.evidence.written import WrittenTokens
 
 NAMES = {
     "attention": "where claimed heads look",
@@ -43,7 +43,7 @@ class ShownRow:
 
 @frozen(eq=False, kw_only=True)
 class Views:
-    """Views of a claim's components on `rows` rows. Evidence, not a test. `left_out` says what is not shown, and why."""
+    """Views of a claim's components on `rows` rows: evidence, not a test. `left_out` says what is not shown and why."""
 
     hypothesis: str
     digest: str
@@ -52,7 +52,7 @@ class Views:
     shown: tuple[ShownRow, ...]
     attention: Attention | None = None
     lens: Lens | None = None
-    written: Written | None = None
+    written: WrittenTokens | None = None
     matching: TokenCircuits | None = None
     direct: Direct | None = None
     probes: Probes | None = None

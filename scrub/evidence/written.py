@@ -47,14 +47,14 @@ class ComponentWrites:
 
 
 @frozen
-class Written:
+class WrittenTokens:
     """The strongest tokens of every claimed component that writes into the stream."""
 
     components: tuple[ComponentWrites, ...]
 
 
 def writers(scene: Scene) -> list[Locus]:
-    """Loci that write, once for every slot: no embeddings, streams or channels; with post-norms no parts of a layer."""
+    """Loci that write, once for every slot: no embeddings, streams or channels, and no parts before a post-norm."""
     found: dict[tuple[Component, Slot], Locus] = {}
     for locus in scene.loci:
         traits, at = locus.component.traits, locus.at
@@ -90,8 +90,8 @@ def vector(scene: Scene, store: Store, locus: Locus) -> Float[Tensor, "row d"]:
     return shared_out(block.post_attn, whole, out)
 
 
-def look(scene: Scene, store: Store) -> Written:
-    return Written(tuple(_writes(scene, store, locus) for locus in writers(scene)))
+def look(scene: Scene, store: Store) -> WrittenTokens:
+    return WrittenTokens(tuple(_writes(scene, store, locus) for locus in writers(scene)))
 
 
 def _writes(scene: Scene, store: Store, locus: Locus) -> ComponentWrites:

@@ -53,7 +53,8 @@ def views_html(views: Views) -> str:
         body = "".join(map(_html, [one for one in found if one.view == view])) + _marked(views, view)
         state = "" if parts else " open"
         parts.append(f"<details{state}><summary>{escape(NAMES[view])}</summary>{body}</details>")
-    head = f"<strong>{escape(short_name(views.hypothesis))}: views of its components</strong><div>{escape(CAUTION)}</div>"
+    name = escape(short_name(views.hypothesis))
+    head = f"<strong>{name}: views of its components</strong><div>{escape(CAUTION)}</div>"
     return f"<div>{head}{''.join(parts)}{fixed(chr(10).join(_below(views)))}</div>"
 
 

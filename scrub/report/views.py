@@ -1,4 +1,4 @@
-"""Evidence views as charts: maps of numbers under a title. Terminal, notebook, page and table are made of these alone.
+"""Evidence views as charts, maps of numbers under a title: terminal, notebook, page and table are made of these.
 
 Charts are made of a result's JSON form, so that what was stored is shown as what was just found.
 """
@@ -18,7 +18,8 @@ Found = Mapping[str, Any]
 PLACES = {None: "elsewhere", "0": "first token"}  # how positions are called that have no name
 TOKENS, LEAST = 40, 0.02  # columns of tokens, at most, and the weight that a token without a name must have
 GIVEN = "-"  # the row of embeddings, below all layers
-NOTHING = 5e-4  # of a change: none is told
+COPIED = ("copied", "first", "suppressed", "chance")
+NOTHING = 0.005  # of a change: none is told
 
 
 @frozen
@@ -175,7 +176,7 @@ def _written(view: Found, found: Found) -> Iterator[Shown]:
     ]  # fmt: skip
     numbers = " ".join(str(row["row"]) for row in found["shown"])
     head = ("component", "makes likelier", "makes less likely", f"likeliest on rows {numbers}" if numbers else "")
-    note = "Change of logits at the component's own position, directly, less the mean over the vocabulary: a mean over rows."
+    note = "Direct change of logits at its own position, less that of the whole vocabulary: means over rows."
     yield Lines("written", "strongest tokens", note, head, tuple(rows))
 
 
@@ -185,12 +186,7 @@ def _tokens(some: Sequence[Found]) -> str:
 
 def _matching(view: Found, found: Found) -> Iterator[Shown]:
     copying = [
-        (
-            f"{c['head']} @ {c['at']}",
-            c["variable"],
-            *(f"{c[k]:.2f}" for k in ("copied", "first", "suppressed", "chance")),
-        )
-        for c in view["copying"]
+        (f"{c['head']} @ {c['at']}", c["variable"], *(f"{c[name]:.2f}" for name in COPIED)) for c in view["copying"]
     ]
     head = ("head", "reads through v", "in the top 5", "first", "in the last 5", "by chance")
     note = "Share of rows on which the head, given its token alone along the claim's edges, writes that token."
@@ -206,14 +202,8 @@ def _matching(view: Found, found: Found) -> Iterator[Shown]:
 
 def _direct(view: Found, found: Found) -> Iterator[Shown]:
     total = f"They sum to {view['of']}, {view['logit']:+.3f}."
-    cells = [
-        (
-            m["name"] if m["claimed"] else f"({m['name']})",
-            "adds",
-            Shade(m["value"], title=m["name"], bold=m["claimed"]),
-        )
-        for m in view["mechanisms"]
-    ]
+    named = [(m, m["name"] if m["claimed"] else f"({m['name']})") for m in view["mechanisms"]]
+    cells = [(name, "adds", Shade(m["value"], title=name, bold=m["claimed"])) for m, name in named]
     note = f"What each adds directly; in brackets: what the claim does not place at the answer. {total}"
     yield Chart("direct", "mechanisms that add up", note, grid("mechanism", cells), signed=True)
     cells = [
@@ -262,8 +252,8 @@ def _probes(view: Found, found: Found) -> Iterator[Shown]:
         ]  # fmt: skip
         shuffled = sum(one["shuffled"] for one in own) / len(own)
         note = (
-            f"Accuracy of a linear probe on {view['held_out']} held-out rows; commonest value {variable['chance']:.2f}, "
-            f"shuffled values {shuffled:.2f} on average, at most {max(one['shuffled'] for one in own):.2f}."
+            f"Accuracy of a linear probe on {view['held_out']} rows that were held out; commonest value "
+            f"{variable['chance']:.2f}, shuffled values {shuffled:.2f} on average, at most {max(one['shuffled'] for one in own):.2f}."
         )
         title = f"where {variable['variable']}{also} can be read: {variable['values']} values"
         yield Chart("probes", title, note, grid("stream", cells), upward=True)

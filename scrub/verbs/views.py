@@ -29,10 +29,10 @@ def views(
     """Attention, streams, writes, probes of what a claim names, on its scored rows. Evidence: no score comes of it.
 
     `only` names views (`"attention lens"`; default: all): attention, lens, written, matching, direct, probes,
-    otherwise. `show` rows are told token by token; `draws` are those of `otherwise`; other arguments are as in `test`.
-    Every row is run at most twice. A view that the claim or its model does not have is left out with a sentence
-    (`left_out`). Raises ClaimProblems with all problems of the claim, ClaimError for a computation graph, which has no
-    attention, streams or logits, and for an unknown view; ModelError.
+    otherwise. `show` rows are told token by token; `draws` are those of `otherwise`; other arguments are as in
+    `test`. Every row is run at most twice. A view that the claim or its model does not have is left out, and
+    `left_out` says why. Raises ClaimProblems with all problems of the claim, ClaimError for an unknown view and for a
+    computation graph, which has no attention, streams or logits; ModelError.
     """
     countable(draws, rows, seed)
     asked = _named(only)

@@ -73,7 +73,7 @@ def test_the_compiled_answer_is_one_heads_and_comes_from_the_value(name: str, sc
 
 @pytest.mark.parametrize("name", ["compose", "either"])
 def test_the_compiled_lookup_matches_keys_and_copies_values(name: str) -> None:
-    """Along the claim's edges: the key that is asked for, through one head, and the key before a value, through another."""
+    """Along the claim's edges: what is asked for through one head, and the key before a value through another."""
     found = seen(name).matching
     assert found is not None
     (matching,) = found.matching

@@ -179,7 +179,7 @@ def test_contributions_are_what_hooks_carry_and_sum_to_the_logit(run: Run) -> No
     for one in direct.contributions:
         if one.component is None or (weights.blocks[0].post_attn is not None and one.component.traits.attends):
             continue  # what such heads write goes through a norm of all of them first
-        hook, index = run.hooked.where(one.component, 0)
+        hook, _ = run.hooked.where(one.component, 0)
 
         def adds(row: int, one: Any = one, hook: str = hook) -> Tensor:
             value = run.kept(row)[hook][at(row, "END")].to(weights.dtype)
