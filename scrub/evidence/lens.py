@@ -29,8 +29,8 @@ FEWEST = 2  # values that a variable must have to be decoded
 class LensLayer:
     """The stream before a layer (the last: the final one) at a slot, unembedded through the final norm.
 
-    `answer` is the mean probability of the answer's token, `rank` its mean rank from 0, where equal logits share theirs
-    (None: no column names a token); `tokens` are the best ones of the rows that are shown.
+    `answer` is the mean probability of the answer's token, `rank` its mean rank from 0, where equal logits share
+    theirs (None: no column names a token); `tokens` are the best ones of the rows that are shown.
     """
 
     at: str

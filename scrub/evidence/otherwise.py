@@ -33,8 +33,8 @@ class Instead:
 class RowOtherwise:
     """A row: the model's best token and its probability, and that of the same token in the scrubbed model.
 
-    `text` has its tokens, `token[NAME]` at a named position; `changed` is the share of draws in which another token is
-    the best, `instead` the commonest of these.
+    `text` has its tokens, `token[NAME]` at a named position; `changed` is the share of draws in which another
+    token is the best, `instead` the commonest of these.
     """
 
     row: int
@@ -76,7 +76,10 @@ def look(scene: Scene, bench: ClaimBench, draws: int) -> Otherwise:
     return Otherwise(
         str(scene.answer), draws, float(share.mean()),
         tuple(Instead(scene.word(a), scene.word(b), n / total) for (a, b), n in found.most_common(SHOWN)),
-        tuple(_row(scene, row, own[row], (tokens[row][changed[row]], likely[row])) for row in order if share[row] > 0),
+        tuple(
+            _row(scene, row, own[row], (tokens[row][changed[row]], likely[row]))
+            for row in order if share[row] > 0
+        ),
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ class ShownRow:
 
 @frozen(eq=False, kw_only=True)
 class Views:
-    """Views of a claim's components on `rows` rows: evidence, not a test. `left_out` says what is not shown and why."""
+    """Views of a claim's components on `rows` rows: evidence, not a test. `left_out`: what is not shown, why."""
 
     hypothesis: str
     digest: str
