@@ -25,7 +25,7 @@ from scrub.engine.needs import Kind, Need
 from scrub.errors import DataError
 from scrub.evidence.attention import SlotShare, asks_pattern, shares_by_slot, weights_at
 from scrub.evidence.norms import pulled_back
-from scrub.evidence.scene import Locus, Scene, Unseen, reading_heads
+from scrub.evidence.scene import Locus, Scene, Unseen, reading_heads, summing
 from scrub.model.block import as_read, held_by, summed_heads
 from scrub.model.layers import norm
 from scrub.model.weights import Block
@@ -77,6 +77,7 @@ class Direct:
 
 def asks(scene: Scene, need: Need) -> None:
     """What is written at the answer's position, and what claimed heads there read."""
+    summing(scene, "direct")
     _target(scene)
     answer, shape = scene.answer, scene.shape
     need.add(_final(scene), answer)

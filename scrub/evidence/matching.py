@@ -21,7 +21,7 @@ from scrub.anatomy.positions import Slot
 from scrub.anatomy.tolerances import SAME_SCORE
 from scrub.engine.cache import Store
 from scrub.engine.needs import Need
-from scrub.evidence.scene import Locus, Scene, Unseen, reading_heads
+from scrub.evidence.scene import Locus, Scene, Unseen, reading_heads, summing
 from scrub.model.block import mlp_writes, read_before
 from scrub.model.bytes import logits_bytes
 from scrub.model.layers import kv_head, unembed, write
@@ -75,6 +75,7 @@ class TokenCircuits:
 
 def asks(scene: Scene, need: Need) -> None:
     """Weights and tokens alone: nothing is run."""
+    summing(scene, "matching")
 
 
 def look(scene: Scene, store: Store | None = None) -> TokenCircuits:

@@ -106,6 +106,12 @@ class Scene:
             return row_store(self.model, self.data, need, self.positions, done)
 
 
+def summing(scene: Scene, view: str) -> None:
+    """Raises Unseen where the final stream is no sum of what components write, or is not what is unembedded."""
+    if scene.shape.stream_norms or scene.model.transform is not None:
+        raise Unseen(f"{view}: this model norms its stream in place, so that no component adds to a logit by itself.")
+
+
 def _loci(claim: Claim) -> Iterator[Locus]:
     placed = claim.placement.placed
     for name in sorted(claim.placement.reached()):

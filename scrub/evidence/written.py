@@ -14,7 +14,7 @@ from scrub.engine.cache import Store
 from scrub.engine.needs import Need, add_written
 from scrub.evidence.lens import stream
 from scrub.evidence.norms import shared_out
-from scrub.evidence.scene import Locus, Scene, Unseen
+from scrub.evidence.scene import Locus, Scene, Unseen, summing
 from scrub.model.block import summed_heads
 from scrub.model.codes import PartCodes
 from scrub.model.layers import write
@@ -65,6 +65,7 @@ def writers(scene: Scene) -> list[Locus]:
 
 
 def asks(scene: Scene, need: Need) -> None:
+    summing(scene, "written")
     loci = writers(scene)
     if not loci:
         raise Unseen("written: the claim names no component that writes at a position which every row has.")

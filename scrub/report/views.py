@@ -250,10 +250,10 @@ def _probes(view: Found, found: Found) -> Iterator[Shown]:
              Shade(one["accuracy"], title=f"{one['accuracy']:.3f}, of shuffled values {one['shuffled']:.3f}"))
             for one in own
         ]  # fmt: skip
-        shuffled = sum(one["shuffled"] for one in own) / len(own)
+        others = [one["shuffled"] for one in own]
         note = (
-            f"Accuracy of a linear probe on {view['held_out']} rows that were held out; commonest value "
-            f"{variable['chance']:.2f}, shuffled values {shuffled:.2f} on average, at most {max(one['shuffled'] for one in own):.2f}."
+            f"Accuracy of a linear probe on {view['held_out']} rows that were held out; the commonest value "
+            f"{variable['chance']:.2f}, shuffled ones {sum(others) / len(others):.2f} (at most {max(others):.2f})."
         )
         title = f"where {variable['variable']}{also} can be read: {variable['values']} values"
         yield Chart("probes", title, note, grid("stream", cells), upward=True)
