@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from scrub.claims.titles import short_name
 from scrub.evidence.views import CAUTION, NAMES
+from scrub.report.additive import additive_svg
 from scrub.report.fixed import fixed
 from scrub.report.heat import INDENT, WIDTH, colours, drawn, html_grid, html_table
 from scrub.report.text import options_words, table
@@ -60,7 +61,9 @@ def views_html(views: Views) -> str:
 
 def _html(one: Shown) -> str:
     note = f'<div style="opacity:0.75">{escape(one.note)}</div>' if one.note else ""
-    if isinstance(one, Chart):
+    if isinstance(one, Chart) and one.adds:
+        body = additive_svg(one.steps, one.title, one.note)
+    elif isinstance(one, Chart):
         body = html_grid(one.grid, one.look)
     else:
         cells = (f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in one.rows)

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from scrub.anatomy import table
 from scrub.anatomy.names import Component
+from scrub.report.additive import Step
 from scrub.report.heat import SHADES, Grid, Look, Scale, cell_of, colours, in_layers
 
 Found = Mapping[str, Any]
@@ -34,7 +35,7 @@ class Shade:
 
 @frozen(eq=False)
 class Chart:
-    """A map of numbers. `signed` ones are blue above and red below 0, others are shares of 1."""
+    """A map of numbers. `signed` ones are blue above and red below 0, others are shares of 1; some `add` up."""
 
     view: str
     title: str
@@ -42,10 +43,16 @@ class Chart:
     grid: Grid[Shade]
     signed: bool = False
     upward: bool = False
+    adds: bool = False
 
     @property
     def scale(self) -> Scale:
         return Scale.of(list(self.grid.cells.values())) if self.signed else Scale(1.0, 0, 2)
+
+    @property
+    def steps(self) -> list[Step]:
+        """The numbers of a map that add up, one a row."""
+        return [Step(row, cell.effect, cell.bold) for (row, _), cell in self.grid.cells.items()]
 
     def look(self, cell: Shade) -> Look:
         found = self.scale.look(cell.effect, cell.title, bold=cell.bold)
@@ -205,7 +212,7 @@ def _direct(view: Found, found: Found) -> Iterator[Shown]:
     named = [(m, m["name"] if m["claimed"] else f"({m['name']})") for m in view["mechanisms"]]
     cells = [(name, "adds", Shade(m["value"], title=name, bold=m["claimed"])) for m, name in named]
     note = f"What each adds directly; in brackets: what the claim does not place at the answer. {total}"
-    yield Chart("direct", "mechanisms that add up", note, grid("mechanism", cells), signed=True)
+    yield Chart("direct", "mechanisms that add up", note, grid("mechanism", cells), signed=True, adds=True)
     cells = [
         (*_place(c["component"]), Shade(c["value"], title=f"{c['component']}: {c['value']:+.4g}",
          bold=bool(c["variables"])))

@@ -7,6 +7,7 @@ from typing import Any
 
 from scrub.claims.titles import short_name
 from scrub.evidence.views import CAUTION, NAMES
+from scrub.report.additive import additive_svg
 from scrub.report.heat import Scale
 from scrub.report.page.blocks import Block, Code, Folded, Part, Picture, Section, Words, facts, items, part, table
 from scrub.report.page.provenance import provenance
@@ -45,7 +46,10 @@ def _block(one: Shown) -> Block | None:
 
 def chart_svg(chart: Chart) -> str:
     """A chart as an SVG; a legend of colours stands below signed ones."""
-    caption = Caption(_sentence(chart.title)[:-1], chart.note, ())
+    title = _sentence(chart.title)[:-1]
+    if chart.adds:
+        return additive_svg(chart.steps, title, chart.note)
+    caption = Caption(title, chart.note, ())
     return picture(chart.grid, chart.look, chart.scale if chart.signed else Scale(0.0, 0, 2), caption, chart.upward)
 
 
