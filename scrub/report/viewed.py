@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from html import escape
 from textwrap import wrap
 from typing import TYPE_CHECKING
+
+from attrs import evolve
 
 from scrub.claims.titles import short_name
 from scrub.evidence.views import CAUTION, NAMES
 from scrub.report.additive import additive_svg
 from scrub.report.fixed import fixed
-from scrub.report.heat import INDENT, WIDTH, colours, drawn, html_grid, html_table
+from scrub.report.heat import INDENT, WIDTH, Look, colours, drawn, html_grid, html_table
 from scrub.report.text import options_words, table
-from scrub.report.views import Chart, Shown, charts
+from scrub.report.views import Chart, Shade, Shown, charts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,9 +38,15 @@ def views_text(views: Views) -> str:
 
 def _lines(one: Shown) -> Iterator[str]:
     yield INDENT + one.title
-    yield from wrap(one.note, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
-    body = drawn(one.grid, one.look) if isinstance(one, Chart) else table((one.head, *one.rows))
+    yield from wrap(one.note.replace("bold:", "*:"), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+    body = drawn(one.grid, partial(_starred, one)) if isinstance(one, Chart) else table((one.head, *one.rows))
     yield from (f"{INDENT}  {line}" for line in body)
+
+
+def _starred(chart: Chart, cell: Shade) -> Look:
+    """A terminal may have no bold letters."""
+    look = chart.look(cell)
+    return evolve(look, number=f"*{look.number}") if look.bold else look
 
 
 def _below(views: Views) -> list[str]:

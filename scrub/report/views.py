@@ -238,7 +238,8 @@ def _direct(view: Found, found: Found) -> Iterator[Shown]:
 def _place(name: str) -> tuple[str, str]:
     """Layer and column of a stored component; embeddings stand below the layers."""
     known = table.read(name)
-    assert known is not None, name
+    if known is None:  # of a file that is not ours
+        raise ValueError(f"{name!r} is no component")
     component = Component(*known)
     return cell_of(component) if in_layers(component) else (GIVEN, name)
 
