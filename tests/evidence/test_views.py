@@ -14,6 +14,7 @@ import pytest
 
 import scrub
 from cli_cases import scrub as command
+from report.browser import FOUND, browse, console, requests, width_on
 from scrub import Dataset, Interpretation, claim, nodes
 from scrub.anatomy.positions import Slot
 from scrub.claims.collect import collect
@@ -26,6 +27,7 @@ from scrub.model.open import open_weights
 from scrub.model.source import find
 from scrub.model.trace import trace
 from scrub.score.probe import fit_probe
+from scrub.storage.stored import sealed
 from scrub.verbs.setup import references
 from test_docs import GPT2, needs_gpt2
 
@@ -223,21 +225,56 @@ def test_what_cannot_be_seen_says_why() -> None:
     assert "not shown" in str(few)
 
 
-def test_the_command_prints_stores_and_makes_a_page(tmp_path: Path) -> None:
-    out, target = tmp_path / "run", f"{GALLERY / 'compose.py'}::compose"
+@pytest.fixture(scope="module")
+def stored_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every view of a wrong claim, stored."""
+    folder = tmp_path_factory.mktemp("views")
     found = command(
-        "views", target, "--rows", 40, "--only", "attention direct", "--out", out, "--json", tmp_path / "j"
+        "views", f"{GALLERY / 'compose.py'}::no_key", "--rows", 40, "--out", folder, "--json", folder / "j"
     )
     assert found.exit_code == 0, found.stderr
     assert CAUTION in found.stdout
-    (result,) = json.loads((tmp_path / "j").read_text())["results"]
-    assert set(result["views"]) == {"attention", "direct"}
-    assert command("report", out).exit_code == 0
-    page = (out / "report.html").read_text()
+    assert command("report", folder).exit_code == 0
+    return folder
+
+
+def test_the_command_stores_and_makes_a_page(stored_run: Path) -> None:
+    (result,) = json.loads((stored_run / "j").read_text())["results"]
+    assert set(result["views"]) == set(NAMES)
+    page = (stored_run / "report.html").read_text()
     assert page.count(CAUTION) == 1
-    assert page.count("<svg") >= 4
-    assert "scrub views" in page
-    stored = json.loads((out / "views.json").read_text())
-    stored["results"][0]["rows"] = 41
-    (out / "views.json").write_text(json.dumps(stored))
-    assert "does not match its digest" in command("report", out).stderr
+    assert all(title.capitalize() in page.replace("&#39;", "'") for title in NAMES.values())
+    assert f"scrub views {GALLERY / 'compose.py'}::no_key --rows 40" in page
+
+
+@pytest.mark.skipif(FOUND is None, reason="no browser is installed")
+def test_the_page_is_quiet_and_fits_a_phone(stored_run: Path, tmp_path: Path) -> None:
+    page, log = stored_run / "report.html", tmp_path / "net.json"
+    seen_by = browse(page, tmp_path, f"--log-net-log={log}", "--dump-dom")
+    assert "</main>" in seen_by.stdout
+    assert console(seen_by.stderr) == requests(log) == []
+    assert width_on(page, tmp_path, 360) == (360, 360)
+
+
+def marked(found: Any) -> Any:
+    """The same, every string being markup, names of fields as they are."""
+    if isinstance(found, dict):
+        return {name: marked(part) for name, part in found.items()}
+    if isinstance(found, list):
+        return [marked(part) for part in found]
+    return f"<script>{found}" if isinstance(found, str) else found
+
+
+def test_what_a_stranger_stored_is_escaped_or_refused(stored_run: Path, tmp_path: Path) -> None:
+    stored = json.loads((stored_run / "views.json").read_text())
+    (result,) = stored["results"]
+    direct = result["views"].pop("direct")  # whose components have names that are read
+    for views, said in ((result["views"], None), ({"direct": direct}, "is damaged"), ({"lens": 3}, "is damaged")):
+        changed = stored | {"results": [marked(result | {"views": views})]}
+        (tmp_path / "views.json").write_text(json.dumps(sealed(changed)))
+        found = command("report", tmp_path)
+        assert (found.exit_code == 0) == (said is None), found.stderr
+        assert (said or "") in found.stderr
+        assert "<script" not in ((tmp_path / "report.html").read_text() if said is None else "")
+    (tmp_path / "views.json").write_text(json.dumps(stored | {"results": []}))
+    assert "does not match its digest" in command("report", tmp_path).stderr
