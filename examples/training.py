@@ -49,8 +49,9 @@ def train(
     *,
     steps: int,
     rate: float,
-    sparse: float,
+    sparse: float = 0.0,
     quiet: float = 0.0,
+    decay: float = 0.1,
     window: tuple[float, float] = (0, 2 / 3),
 ) -> None:
     """AdamW with a warm-up and a linear decay, and two penalties that make for circuits one can tell.
@@ -61,7 +62,7 @@ def train(
     back, only a tenth of `quiet` is left.
     """
     volume = Volume.listening(model) if quiet else None
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.1, betas=(0.9, 0.98), fused=True)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / 100, (steps - step) / (steps - 100))
     )

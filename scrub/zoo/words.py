@@ -30,6 +30,10 @@ TEMPLATES = (
     "While {A} waited with {B} near the old {place} , {S} decided to give the {thing} to",
 )
 
+MODULUS = 59
+EQUALS = "="
+ADDITION = (*map(str, range(MODULUS)), EQUALS)
+
 
 def _names() -> tuple[str, ...]:
     plain = [word for template in TEMPLATES for word in template.split() if not word.startswith("{")]
@@ -47,3 +51,7 @@ ASK, NOTHING = "?", "."
 ASKS, KEYS, DECOYS = tuple("abcdefgh"), tuple("ABCDEFGH"), tuple("PQRSTUVW")
 VALUES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 COMPILED_COMPOSE = (START, ASK, NOTHING, *ASKS, *KEYS, *DECOYS, *VALUES)
+
+YES, NO = "yes", "no"
+THREE_BITS = tuple(a + b + c for a in "+-" for b in "+-" for c in "+-")
+COMPILED_DORMANT = (*THREE_BITS, YES, NO)
