@@ -52,6 +52,7 @@ def train(
     sparse: float = 0.0,
     quiet: float = 0.0,
     decay: float = 0.1,
+    smoothing: float = 0.02,
     window: tuple[float, float] = (0, 2 / 3),
 ) -> None:
     """AdamW with a warm-up and a linear decay, and two penalties that make for circuits one can tell.
@@ -70,7 +71,7 @@ def train(
     for step in bar:
         tokens, targets, mask = batch()
         logits = model(tokens, attention_mask=mask).flatten(0, 1)
-        loss = cross_entropy(logits, targets.flatten(), ignore_index=UNTRAINED, label_smoothing=0.02)
+        loss = cross_entropy(logits, targets.flatten(), ignore_index=UNTRAINED, label_smoothing=smoothing)
         inside, after = window[0] <= step / steps < window[1], step / steps >= window[1]
         penalty = sparse * written(model) if inside else torch.zeros(())
         if volume is not None and mask is not None:

@@ -3,8 +3,8 @@
 The model of names.py, on prompts with five people. Head 1.2 brings the name that is not repeated to the end. Of the
 stream behind it a dictionary of 48 latents was trained, on rows that the claims do not score
 (examples/fit_names_latents.py makes it). One of them for each person is active where that person is the answer, and
-these five recover nearly what the whole stream does; the dictionary's error and the other latents, twenty-six of which
-are active too, come from any other row.
+these five recover nearly what the whole stream does; the dictionary's error and the other latents, twenty-six of
+which are active too, come from any other row.
 """
 
 from pathlib import Path

@@ -53,7 +53,16 @@ def headline(c: Comparison) -> str:
 
 def details(c: Comparison) -> list[str]:
     """What stands below the headline, one subject a block."""
-    blocks = [_claims(c), _beside(c), _differences(c), _pareto(c), _refines(c), _structural(c), _deciding(c), _sample(c)]
+    blocks = [
+        _claims(c),
+        _beside(c),
+        _differences(c),
+        _pareto(c),
+        _refines(c),
+        _structural(c),
+        _deciding(c),
+        _sample(c),
+    ]
     lines = [line for block in map(list, blocks) if block for line in (*block, "")]
     return [f"{INDENT}{line}" if line else "" for line in lines[:-1]]
 

@@ -53,7 +53,9 @@ class Compared:
 
     def recovered_by(self, name: str) -> Control | None:
         """The control of a name, of several tied sites the one that recovers least; None where it was not run."""
-        found = [c for c in self.controls if c.value is not None and (c.name == name or c.name.startswith(f"{name} "))]
+        found = [
+            c for c in self.controls if c.value is not None and (c.name == name or c.name.startswith(f"{name} "))
+        ]
         return min(found, key=lambda control: control.value or 0, default=None)
 
     def to_dict(self) -> dict[str, Any]:

@@ -273,8 +273,8 @@ COMPILED = {
         build=_or,
     ),
     "compiled-dormant": Compiled(
-        note="A dormant pathway: MLP 0 writes where nobody reads, the answer reads what MLP 1 writes (dimension 7), and "
-        "would read dimension 6, where nobody writes.",
+        note="A dormant pathway: MLP 0 writes where nobody reads, the answer reads what MLP 1 writes (dimension 7), "
+        "and would read dimension 6, where nobody writes.",
         config=_DORMANT,
         vocabulary=words.COMPILED_DORMANT,
         chance=0.5,
