@@ -18,7 +18,7 @@ from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.model.computation import Computation
 from scrub.model.layers import angled, kv_head, mlp, neurons, norm, unangled, unembed
-from scrub.model.weights import Block, Mlp, Transformer
+from scrub.model.weights import Block, Mlp, Norm, Transformer
 
 Values = dict[tuple[Component, Slot | None], Any]  # what a site takes: [d], [t, d] at `all`, a node's value
 Streams = dict[tuple[str, int], Tensor]  # by kind of reader and layer; attention reads "resid"
@@ -151,7 +151,8 @@ class OnTransformer:
     def summed(self, layer: int, stream: Tensor) -> Tensor:
         """What the neurons of a layer write together, before a norm of that."""
         block = self.model.blocks[layer]
-        return mlp(self.mlp(layer), stream if block.ln2 is None else norm(block.ln2, stream))
+        assert block.mlp is not None
+        return mlp(block.mlp, stream if block.ln2 is None else norm(block.ln2, stream))
 
     def read(self, layer: int, head: int, channel: str, x: Tensor, puts: Any) -> Tensor:
         """Queries, keys or values of a head, with what is put into them: the rest is what the head makes of x."""
@@ -185,11 +186,13 @@ class Pass:
     def forward(self) -> Context:
         blocks = self.world.model.blocks
         x = _total(self.embedded(c) for c in (Component("embed"), Component("pos")) if c in self.frame.writes)
+        x = x if self.world.model.b_E is None else x + self.world.model.b_E
+        x = renormed(self.world.model.stream_embed, x)
         for layer, block in enumerate(blocks):
             x = self.reads["resid", layer] = self.stream(layer, x)
-            after = x + self.attention(layer)
+            after = renormed(block.stream_attn, x + self.attention(layer))
             self.reads["mlp", layer] = x if block.parallel else after
-            x = after if block.mlp is None else after + self.mlp(layer)
+            x = after if block.mlp is None else renormed(block.stream_mlp, after + self.mlp(layer))
         self.reads["resid", len(blocks)] = self.stream(len(blocks), x)
         return Context(self.frame.row, self.reads, self.writes)
 
@@ -387,13 +390,20 @@ def _head(block: Block, head: int, read: dict[str, Tensor]) -> Tensor:
         scores = torch.tanh(scores / attn.cap) * attn.cap
     if attn.slopes is not None:
         scores = scores - attn.slopes[head] * distance
-    return torch.softmax(scores.masked_fill(~shown, -torch.inf), -1) @ v @ attn.W_O[head]
+    weights = scores.masked_fill(~shown, -torch.inf).exp()
+    sink = 0.0 if attn.sinks is None else attn.sinks[head].exp()
+    return weights / (weights.sum(-1, keepdim=True) + sink) @ v @ attn.W_O[head]
 
 
 def entering(block: Block, heads: Tensor) -> Tensor:
     """What attention adds to the stream."""
     whole = heads if block.attn.b_O is None else heads + block.attn.b_O
     return whole if block.post_attn is None else norm(block.post_attn, whole)
+
+
+def renormed(n: Norm | None, x: Tensor) -> Tensor:
+    """The stream after a norm of itself, where there is one."""
+    return x if n is None else norm(n, x)
 
 
 def _total(parts: Iterable[Tensor]) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
-from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
+from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transform, Transformer
 
 N_CTX, VOCABULARY = 10, 9
 
@@ -104,6 +104,10 @@ def random_transformer(rng: Random) -> Transformer:
     other = Random(rng.randrange(2**31))  # of the forms that came later
     post, cap, clip, alibi, late, bent = (other.random() < p for p in (0.35, 0.2, 0.15, 0.2, 0.5, 0.2))
     before = not (post and kind != "none" and other.random() < 0.4)
+    sunk = other.random() < 0.15
+    normed = d_mlp > 0 and kind != "none" and not (post or parallel) and other.random() < 0.4  # the stream itself
+    before &= not normed
+    typed, headed = (normed and other.random() < 0.7 for _ in range(2))
     rotary = _rotary(rng.choice([2, 4]), rng.random() < 0.5) if positions == "rotary" else None
 
     def block() -> Block:
@@ -114,14 +118,15 @@ def random_transformer(rng: Random) -> Transformer:
             window=3 if window else None, rotary=rotary,
             q_norm=norm(e) if own else None, k_norm=norm(e) if own else None, norm_last=late,
             cap=1.5 if cap else None, clip=1.0 if clip else None,
-            slopes=weight(heads, scale=0.3).abs() if alibi else None,
+            slopes=weight(heads, scale=0.3).abs() if alibi else None, sinks=weight(heads) if sunk else None,
         )  # fmt: skip
         first, posts = norm(d) if before else Norm("none"), [norm(d) if post else None for _ in range(2)]
         if not d_mlp:
             return Block(first, attn, post_attn=posts[0])
         gate = weight(d, d_mlp) if gated else None
         mlp = Mlp(weight(d, d_mlp), weight(d_mlp, d), "gelu_tanh", bias(d_mlp), bias(d), W_gate=gate)
-        return Block(first, attn, norm(d) if before else None, mlp, parallel, *posts)
+        inside = [norm(d) if normed else None for _ in range(2)]
+        return Block(first, attn, norm(d) if before else None, mlp, parallel, *posts, *inside)
 
     shape = Shape(
         "random",
@@ -138,6 +143,7 @@ def random_transformer(rng: Random) -> Transformer:
         causal,
         gated,
         post,
+        normed,
     )
     return Transformer(
         shape,
@@ -149,6 +155,9 @@ def random_transformer(rng: Random) -> Transformer:
         bias(VOCABULARY),
         name="random",
         logit_cap=2.0 if bent else None,
+        stream_embed=norm(d) if typed else None,
+        b_E=weight(d) if typed else None,
+        transform=Transform(weight(d, d), weight(d), "gelu") if headed else None,
     )
 
 

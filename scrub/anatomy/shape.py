@@ -12,7 +12,8 @@ class Shape:
     `positions` is `learned`, `rotary` or `none`; `d_mlp` is 0 for an attention-only model; `parallel` models
     let attention and MLP of a layer read the same stream; `causal` is False for bidirectional attention; MLPs that
     are `gated` have a third matrix; with `post_norms`, what the heads of a layer write together is normed before
-    it is added. `family` is what the model calls itself: nothing is decided by it.
+    it is added; with `stream_norms` the stream itself is normed after embeddings, attention and MLPs (BERT, the first
+    GPT), so that it is no sum of what was written. `family` is what the model calls itself: nothing is decided by it.
     """
 
     family: str
@@ -29,3 +30,4 @@ class Shape:
     causal: bool = True
     gated: bool = False
     post_norms: bool = False
+    stream_norms: bool = False

@@ -58,6 +58,8 @@ SAME_HSIC = 1e-10
 LOGIT = 1e-4
 # The same where fp32 itself is worse than that: more than this no rounding excuses.
 COARSE_LOGIT = 0.01
+# Of the length of a residual stream at a position: one that differs by less was computed twice, and is not mixed.
+SAME_STREAM = 1e-5
 
 # Of the largest singular value of a basis: below it a row is made of the others, and is no direction of its own.
 RANK = 1e-6

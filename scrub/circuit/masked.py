@@ -15,6 +15,7 @@ from torch import Tensor
 from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.values import Values
+from scrub.model.block import after_embedding
 from scrub.model.trace import run_layers
 from scrub.model.weights import Transformer
 
@@ -88,7 +89,7 @@ def run_masked(
     # Layers before the first that anything is ablated in are the same for every circuit: their stream is given.
     if first == 0:
         embed = torch.where(masks.of(EMBED)[..., None], start.embed, frozen.embed)
-        x = embed + torch.where(masks.of(POS)[..., None], start.pos, frozen.pos)
+        x = after_embedding(model, embed + torch.where(masks.of(POS)[..., None], start.pos, frozen.pos))
     else:
         x = start.resid[first].expand(*size, -1)
 

@@ -18,6 +18,7 @@ from scrub.circuit.experiment import FEW, Experiment, referred
 from scrub.claims.dataset import Dataset
 from scrub.engine.cache import ROWS_AT_ONCE, tensors
 from scrub.errors import DataError, some
+from scrub.model.block import after_embedding
 from scrub.model.bytes import row_bytes, values_bytes
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
@@ -88,7 +89,7 @@ def own_values(
         if kind in _ARRAYS:
             kept[kind, layer] = value
 
-    trace(model, tokens, lengths, record, None if inputs is None else (0, inputs.start))
+    trace(model, tokens, lengths, record, None if inputs is None else (0, after_embedding(model, inputs.start)))
     layers = range(len(model.blocks))
     embed = kept["embed", 0] if inputs is None else inputs.embed
     pos = kept.get(("pos", 0), torch.zeros_like(embed)) if inputs is None else inputs.pos

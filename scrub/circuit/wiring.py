@@ -16,6 +16,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.universe import Graph
+from scrub.model.renorm import refuse_normed
 
 
 @frozen
@@ -148,6 +149,8 @@ def finished(wirer: Wirer, final: tuple[tuple[str, Column], ...]) -> Wiring:
     for number in reversed(range(len(listed))):  # a copy is made after those that it reads: one visit is enough
         if number in needed:
             needed |= {e[0] for _, column in listed[number].reads for e in column}
+    if isinstance(wirer.graph, TransformerGraph):
+        refuse_normed(wirer.graph.shape, wirer.graph.name, "edges and paths")
     # leaves come first: nothing of theirs has to be computed
     order = sorted(needed, key=lambda n: (not listed[n].leaf, wirer.graph.order(listed[n].component), n))
     wiring = _merged(_renumbered(listed, order, final))

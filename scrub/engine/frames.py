@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
@@ -21,10 +21,12 @@ from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
 from scrub.engine.needs import Kind, parts_held, passed_mlps
 from scrub.engine.plan import Stream
+from scrub.engine.routing import Routing
 from scrub.errors import ModelError
 from scrub.model.block import entering, mlp_entering, mlp_normed, mlp_writes
 from scrub.model.codes import PartCodes, known_mlp, span
 from scrub.model.layers import mlp, some_neurons, write
+from scrub.model.renorm import change_through
 from scrub.model.weights import Transformer
 
 # a step's value: for each of its components [context, slot, width]
@@ -71,6 +73,23 @@ class Frames:
     claim: Claim
     store: Store
     pseudo: bool
+    routing: Routing | None = None  # hears of experts
+
+    def mixing(
+        self, layer: int, rows: Int[Tensor, " n"], mixed: Float[Tensor, "n *t d"],
+        own: Callable[[], Float[Tensor, "n *t d"]], free: Bool[Tensor, "n t"] | None = None,
+    ) -> Float[Tensor, "n *t d"]:  # fmt: skip
+        """The stream that an MLP is computed on; who asks for it hears of it beside the frame's own."""
+        if self.routing is not None:
+            self.routing.hear(layer, own(), mixed, None if mixed.ndim == 2 else self._counted(rows, mixed, free))
+        return mixed
+
+    def _counted(
+        self, rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"], free: Bool[Tensor, "n t"] | None
+    ) -> Bool[Tensor, "n t"]:
+        """The positions of rows, padding left out, and where something is held, too."""
+        real = torch.arange(x.shape[1], device=rows.device) < self.store.lengths[rows][:, None]
+        return real if free is None else free & real
 
     @property
     def graph(self) -> TransformerGraph:
@@ -177,6 +196,10 @@ class Frames:
         kept = None if passed is None else self._kept_out(time, full, base, at)
         return total(base - old, kept, landed.outside)
 
+    def normed(self, time: int, change: Tensor | None, at: FrameAt) -> Tensor | None:
+        """A change of the stream after the norm of the stream itself at a moment, where there is one."""
+        return None if change is None else change_through(self.model, time, change, at.frame)
+
     def _of_sums(self, time: int, landed: Arrivals, passed: Tensor | None, at: FrameAt) -> tuple[Tensor, ...]:
         """What attention, or an MLP, adds on the frame, with what landed, and with what passes too."""
         layer, found = attending(time), list[Tensor]()
@@ -215,6 +238,12 @@ class Frames:
         change = full if base is None else full - base
         for part in self._streams_after(time):
             if (mask := at.held(part)) is not None:
+                if self.graph.shape.stream_norms:
+                    raise ModelError(
+                        f"{part} above components that are passed through: this model norms its stream itself, so "
+                        "that what passes does not keep out of the part's span. Claim the whole stream, "
+                        f"{part.host}, or pass nothing through below it."
+                    )
                 rows = span(self.codes.of(part).code)
                 change = change - (change @ rows.T) @ rows * mask[..., None]
         return change

@@ -9,10 +9,11 @@ from attrs import field, frozen
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.shape import Shape
-from scrub.anatomy.table import MLP_SUM, attention_time, before_angles, stream_at
+from scrub.anatomy.table import MLP_SUM, START, attention_time, before_angles, stream_at
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.plan import Input, Landing, Leaf, Program, SiteShape, Stream
+from scrub.model.renorm import summands
 
 Kind = tuple[str, int]  # an array of `scrub.model.trace.trace`, and its layer
 
@@ -111,6 +112,7 @@ class _OfFrames:
             self.need.add(stream_at(time), slot)
         for landing in step.landings:
             self._landing(landing, slot)
+        self._normed(step, slot, until)
         for time, layer in passed_mlps(self.claim, self.graph, until).items():
             self._mlp(time, layer, slot)
         for layer, heads in passed_heads(self.claim, until).items():
@@ -152,6 +154,13 @@ class _OfFrames:
         """What a head makes of a channel, before rotary angles."""
         head = held_head(self.graph.shape, component)
         self.need.add((before_angles(component.kind), component.layer or 0), slot, [head])
+
+    def _normed(self, step: Stream, slot: Slot | None, until: int) -> None:
+        """What norms of the stream itself read, from the first change on."""
+        written = [self.graph.written(landing.component) for landing in step.landings]
+        first = START if self.claim.options.pseudo else min(written, default=until)
+        for kind in (kind for time in range(first, until) for kind in summands(self.graph.shape, time)):
+            self.need.add(kind, slot)
 
     def shape(self, step: SiteShape) -> None:
         """What the channels of a site read where nothing landed, and what parts of channels are put into."""

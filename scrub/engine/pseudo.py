@@ -18,7 +18,7 @@ from scrub.anatomy.table import CHANNELS, STREAMS, before_angles
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, run_pool, tensors
 from scrub.engine.needs import Kind, Need, held_head
-from scrub.model.block import after_attention, positions_of, read_before, read_held
+from scrub.model.block import after_attention, after_embedding, after_mlp, positions_of, read_before, read_held
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.weights import Transformer
 
@@ -57,7 +57,8 @@ def pseudo_store(
     groups = Groups.of_claim(claim)
     _, lengths = tensors(claim.data, model.device)
     codes = PartCodes(model)
-    rebuilt = model.shape.post_norms and claim.options.rest == "mean"
+    normed = model.shape.post_norms or model.shape.stream_norms
+    rebuilt = normed and claim.options.rest == "mean"
     wanted = _with_streams(need, codes)
     wanted = _with_writers(model, wanted) if rebuilt else wanted
     make = _zeros if claim.options.rest == "zero" else _means
@@ -125,9 +126,10 @@ def _with_writers(model: Transformer, need: Need) -> Need:
 
 def _rebuilt(model: Transformer, kind: str, layer: int, arrays: dict[Kind, Tensor]) -> Tensor:
     x = arrays["embed", 0] if model.W_pos is None else arrays["embed", 0] + arrays["pos", 0]
+    x = after_embedding(model, x)
     for i, block in enumerate(model.blocks[: layer + STREAMS.index(kind)]):
         x = after_attention(block, x, arrays["attn_out", i])
-        x = x if block.mlp is None or i == layer else x + arrays["mlp_out", i]
+        x = x if block.mlp is None or i == layer else after_mlp(block, x, arrays["mlp_out", i])
     return x
 
 
@@ -164,9 +166,11 @@ def _zeros(
         tail = (len(heads), model.shape.d_head) if heads else (width,)
         arrays[kind, at] = torch.zeros(*size, *tail, dtype=model.dtype, device=model.device)
         if kind in STREAMS:
-            stream = nothing = arrays[kind, at]
-            for block in model.blocks[: at + STREAMS.index(kind)]:
+            nothing = arrays[kind, at]
+            stream = after_embedding(model, nothing)
+            for i, block in enumerate(model.blocks[: at + STREAMS.index(kind)]):
                 stream = after_attention(block, stream, nothing)
+                stream = stream if i == at else after_mlp(block, stream, nothing)
             arrays[kind, at] = stream
     done(len(claim.data))
     return arrays

@@ -158,7 +158,9 @@ class SiteCall:
                 continue
             coded = self.frames.codes.of(component) if component.is_part else None
             if is_mlp and not (coded and coded.of_input):
-                x = mlp_writes(self.frames.model.blocks[component.layer or 0], x)
+                layer, rows = component.layer or 0, self._rows(i)
+                x = self.frames.mixing(layer, rows, x, partial(self._unseen, stream_at(time), slot, rows))
+                x = mlp_writes(self.frames.model.blocks[layer], x)
             found.append(coded.of_host(x) if coded else x)
         return found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
 

@@ -98,7 +98,7 @@ class SlotStream:
         moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
         self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
         x = self.frames.store.at(stream_at(time), self.slot, self._asked(self.contexts[:, 0]))
-        return x + self._asked(self.change)
+        return self.frames.mixing(layer, self._asked(self.contexts[:, 0]), x + self._asked(self.change), lambda: x)
 
     def mlp_output(self, layer: int, x: Float[Tensor, "moved d"], output: Float[Tensor, "moved d"]) -> None:
         """How much the MLP writes more than on the frame; nothing where a site of the claim holds it."""
@@ -114,14 +114,16 @@ class SlotStream:
 
     def write(self, time: int) -> None:
         """Add what is written at a moment: landed values, and MLPs that saw a change."""
-        if time not in self.pending and time not in self.landing:
-            return
         passed = self.pending.pop(time)[: len(self.contexts)] if time in self.pending else None
-        landed = Arrivals()
+        landed = late = Arrivals()
         if time in self.landing:
-            landed = evolve(self.landed, contexts=self.contexts).at_slot(time, self.slot)
+            live = evolve(self.landed, contexts=self.contexts)
+            landed, late = (live.at_slot(time, self.slot, streams) for streams in (False, True))
         at = AtSlot(self.frames, self.landed.stream, self.slot, self.contexts[:, 0])
         self.change = total(self.change, self.frames.entering(time, landed, passed, at))
+        if time < self.last:
+            self.change = self.frames.normed(time, self.change, at)
+        self.change = total(self.change, late.outside)
 
 
 @frozen(eq=False)
@@ -133,11 +135,14 @@ class Landed:
     contexts: Int[Tensor, "n column"]
     values: Mapping[int, Value]
 
-    def changes(self, time: int, length: int | None = None) -> list[tuple[Landing, Float[Tensor, "n *pos d"]]]:
-        """Each landing written at a moment with its (new - old) in the stream."""
+    def changes(
+        self, time: int, streams: bool, length: int | None = None
+    ) -> list[tuple[Landing, Float[Tensor, "n *pos d"]]]:
+        """Each landing written at a moment with its (new - old) in the stream: of whole `streams`, or of others."""
         rows, found = self.contexts[:, 0], list[tuple[Landing, Tensor]]()
         for landing in self.stream.landings:
-            if self.frames.graph.written(landing.component) == time:
+            component = landing.component
+            if self.frames.graph.written(component) == time and component.traits.is_stream == streams:
                 assert landing.slot is not None
                 number = self.contexts[:, 1 + self.stream.sources.index(landing.source)]
                 new = self.values[landing.source][landing.index].index_select(0, number)
@@ -146,12 +151,12 @@ class Landed:
                 found.append((landing, self.frames.to_stream(landing.component, new - old)))
         return found
 
-    def at_slot(self, time: int, slot: Slot) -> Arrivals:
+    def at_slot(self, time: int, slot: Slot, streams: bool) -> Arrivals:
         """The change at one slot; landings at other slots count in the rows where the positions coincide."""
         positions, rows = self.frames.store.positions, self.contexts[:, 0]
         found: dict[bool, Tensor | None] = {True: None, False: None}
         touched: Tensor | None = None
-        for landing, change in self.changes(time):
+        for landing, change in self.changes(time, streams):
             inside = self.frames.lands_inside(landing.component)
             there = change.new_ones(len(rows))
             # Two names may stand for one position, in some rows and not in others.
@@ -163,12 +168,12 @@ class Landed:
             found[inside] = total(found[inside], change)
         return Arrivals(found[True], found[False], touched)
 
-    def everywhere(self, time: int, length: int) -> Arrivals:
+    def everywhere(self, time: int, length: int, streams: bool) -> Arrivals:
         """The change at every position."""
         rows = self.contexts[:, 0]
         found: dict[bool, Tensor | None] = {True: None, False: None}
         touched: Tensor | None = None
-        for landing, change in self.changes(time, length):
+        for landing, change in self.changes(time, streams, length):
             inside = self.frames.lands_inside(landing.component)
             there = change.new_ones(change.shape[:-1])
             if landing.slot == OTHER:
@@ -216,15 +221,22 @@ def stream_everywhere(
                 pending[time] = _heads_change(frames, *heads[time], x, at)
             if change is not None and time in mlps:
                 pending[mlp_time(mlps[time])] = _mlp_change_everywhere(frames, mlps[time], x, at)
-        change = total(change, frames.entering(time, landed.everywhere(time, length), pending.pop(time, None), at))
+        early, late = (landed.everywhere(time, length, streams) for streams in (False, True))
+        change = total(change, frames.entering(time, early, pending.pop(time, None), at))
+        if time < max(times):
+            change = frames.normed(time, change, at)
+        change = total(change, late.outside)
     return seen
 
 
 def _mlp_change_everywhere(
     frames: Frames, layer: int, x: Float[Tensor, "n t d"], at: Everywhere
 ) -> Float[Tensor, "n t d"]:
+    mlp = Component.for_mlp(layer)
+    held, read = at.held(mlp), stream_at(frames.graph.read(mlp))
+    x = frames.mixing(layer, at.rows, x, lambda: at.frame((read[0], read[1])), None if held is None else ~held)
     new = frames.mlp_made(layer, x) - at.frame(frames.mlp_array(layer))
-    return _unless_held(Component.for_mlp(layer), frames.neurons_free(layer, new, x, at), at)
+    return _unless_held(mlp, frames.neurons_free(layer, new, x, at), at)
 
 
 def _heads_change(

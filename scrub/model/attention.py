@@ -113,7 +113,8 @@ def _scale(module: Any, d_head: int) -> float:
     # Hugging Face's modules name the factor; the native ones name the divisor.
     if (factor := getattr(module, "scaling", None)) is not None:
         return float(factor)
-    if isinstance(divisor := getattr(module, "scale", None), int | float):
+    divisor = getattr(module, "scale", None)
+    if isinstance(divisor, int | float) and not isinstance(divisor, bool):
         return 1.0 / float(divisor)
     # The one that tells local attention from global (GPT-Neo's) and names neither does not scale.
     return 1.0 if hasattr(module, "attention_type") else d_head**-0.5

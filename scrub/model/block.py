@@ -23,13 +23,14 @@ from scrub.model.layers import (
     expand,
     kv_head,
     mlp,
+    norm,
     pattern,
     project,
     unangled,
     visible,
     write,
 )  # fmt: skip
-from scrub.model.weights import Attn, Block
+from scrub.model.weights import Attn, BlackBox, Block, Transformer
 
 
 def attention_reads(block: Block, x: Float[Tensor, "*batch d"], steps: Steps = PLAIN) -> Float[Tensor, "*batch d"]:
@@ -112,7 +113,23 @@ def after_attention(
     block: Block, x: Float[Tensor, "*batch d"], out: Float[Tensor, "*batch d"], steps: Steps = PLAIN
 ) -> Float[Tensor, "*batch d"]:
     """The stream after attention, given what all heads write."""
-    return x + entering(block, out, steps)
+    found = x + entering(block, out, steps)
+    return found if block.stream_attn is None else steps.norm(block.stream_attn, found)
+
+
+def after_mlp(
+    block: Block, x: Float[Tensor, "*batch d"], out: Float[Tensor, "*batch d"], steps: Steps = PLAIN
+) -> Float[Tensor, "*batch d"]:
+    """The stream after the MLP, given that after attention and what the MLP writes."""
+    return x + out if block.stream_mlp is None else steps.norm(block.stream_mlp, x + out)
+
+
+def after_embedding(
+    model: Transformer, x: Float[Tensor, "*batch d"], steps: Steps = PLAIN
+) -> Float[Tensor, "*batch d"]:
+    """The stream before the first layer, given the sum of the embeddings."""
+    x = x if model.b_E is None else x + model.b_E
+    return x if model.stream_embed is None else steps.norm(model.stream_embed, x)
 
 
 def entering(block: Block, out: Float[Tensor, "*batch d"], steps: Steps = PLAIN) -> Float[Tensor, "*batch d"]:
@@ -163,6 +180,13 @@ def mlp_entering(block: Block, out: Float[Tensor, "*batch d"], steps: Steps = PL
     return out if block.post_mlp is None else steps.norm(block.post_mlp, out)
 
 
+def experts_of(block: Block, x: Float[Tensor, "*batch d"]) -> Int[Tensor, "*batch k"] | None:
+    """The experts that an MLP sends a stream to; None where it has none, or does not say."""
+    if not isinstance(block.mlp, BlackBox):
+        return None
+    return block.mlp.chosen(x if block.ln2 is None else norm(block.ln2, x))
+
+
 def layer(
     block: Block, x: Float[Tensor, "row t d"], lengths: Int[Tensor, " row"], tap: Tap, steps: Steps = PLAIN
 ) -> Float[Tensor, "row t d"]:
@@ -176,7 +200,7 @@ def layer(
     if block.mlp is None:
         return after
     mid = tap("mlp_input", tap("resid_mid", mlp_reads(block, x, after)))
-    return after + tap("mlp_out", mlp_writes(block, mid, steps, tap))
+    return after_mlp(block, after, tap("mlp_out", mlp_writes(block, mid, steps, tap)), steps)
 
 
 def _projected(

@@ -14,8 +14,18 @@ from scrub.anatomy.shape import Shape
 from scrub.model.angles import Rotaries
 from scrub.model.attention import attention_of, is_latent
 from scrub.model.layers import ACTIVATIONS, norm
-from scrub.model.take import Take, cap_of, configuration, factor, maybe_multiplied, multiplied, norm_of, setting
-from scrub.model.weights import BlackBox, Block, Mlp, Norm, Rotary, Transformer
+from scrub.model.take import (
+    Take,
+    cap_of,
+    configuration,
+    factor,
+    maybe_multiplied,
+    multiplied,
+    norm_of,
+    setting,
+    text_config,
+)
+from scrub.model.weights import BlackBox, Block, Mlp, Norm, Rotary, Transform, Transformer
 
 _ACT_NAMES = {
     "gelu_new": "gelu_tanh",
@@ -38,13 +48,17 @@ def taken(bridge: Any, name: str, architecture: str, take: Take) -> Transformer:
         W_E=W_E,
         W_pos=_positions(bridge, shape.n_ctx, take) if shape.positions == "learned" else None,
         blocks=tuple(_block(bridge, layer, shape, rotary.of(layer), take) for layer in range(shape.n_layers)),
-        ln_final=norm_of(bridge.ln_final, bridge.cfg, take),
+        ln_final=norm_of(bridge.ln_final, bridge.cfg, take) if hasattr(bridge, "ln_final") else Norm("none"),
         W_U=W_E.T if tied else multiplied(take(bridge.unembed.weight), times).T,
         b_U=maybe_multiplied(take.maybe(bridge.unembed.bias), times),
         name=name,
         # Compatibility mode folds norms into the caller's weights, in place: results say which of the two they are
         # of.
         processing="compat" if getattr(bridge, "_weights_processed", False) else "raw",
+        stream_embed=norm_of(bridge.embed_ln, bridge.cfg, take) if _normed_embeddings(bridge, shape) else None,
+        b_E=_first_type(bridge, take),
+        transform=_transform(bridge, take),
+        counted_past=_counted_past(bridge),
         logit_cap=cap_of(bridge, "output_logits_soft_cap", "final_logit_softcapping"),
     )
 
@@ -76,6 +90,8 @@ def _changes_embeddings(bridge: Any) -> bool:
 
 def _norm_of_embeddings(bridge: Any) -> Any:
     """The norm that embeddings pass before they enter the stream (BLOOM); NanoChat's is its last one."""
+    if norms_the_stream(bridge):  # with the positions: part of the stream
+        return None
     last = bridge.ln_final if "NanoChat" in type(bridge.original_model).__name__ else None
     return getattr(bridge, "embed_ln", last)
 
@@ -105,10 +121,44 @@ def shape_of(bridge: Any, architecture: str) -> Shape:
         n_ctx=cfg.n_ctx,
         positions=POSITIONS[str(setting(bridge, "positional_embedding_type", "none")).lower()],
         parallel=bool(setting(bridge, "parallel_attn_mlp", False)),
-        causal=setting(bridge, "attention_dir", "causal") == "causal",
+        causal=_causal(bridge),
         gated=has_mlp and getattr(first.mlp, "gate", None) is not None,
         post_norms=getattr(first, "ln1_post", None) is not None,
+        stream_norms=norms_the_stream(bridge),
     )
+
+
+def _causal(bridge: Any) -> bool:
+    decoder = getattr(text_config(bridge), "is_decoder", False) and norms_the_stream(bridge)
+    return bool(decoder) or setting(bridge, "attention_dir", "causal") == "causal"
+
+
+def norms_the_stream(bridge: Any) -> bool:
+    """Whether layers are of the form of 2017: the stream itself is normed after attention and after the MLP."""
+    return type(bridge.original_model).__module__.split(".")[-2:-1] in (["bert"], ["roberta"], ["openai"])
+
+
+def _normed_embeddings(bridge: Any, shape: Shape) -> bool:
+    return shape.stream_norms and hasattr(bridge, "embed_ln")
+
+
+def _first_type(bridge: Any, take: Take) -> Tensor | None:
+    """What a token of the first type adds to its embedding (BERT): all of them are of that type here."""
+    types = getattr(bridge, "token_type_embed", None)
+    return None if types is None else take(types.weight[0])
+
+
+def _counted_past(bridge: Any) -> int | None:
+    """The token that positions are counted past (RoBERTa)."""
+    return text_config(bridge).pad_token_id if hasattr(bridge.original_model, "roberta") else None
+
+
+def _transform(bridge: Any, take: Take) -> Transform | None:
+    dense = getattr(bridge, "mlm_head", None)
+    if dense is None:
+        return None
+    act = str(getattr(bridge.cfg, "act_fn", None) or "gelu").lower()
+    return Transform(take.swapped(dense.weight.T), take(dense.bias), _ACT_NAMES.get(act, act))
 
 
 def _width(bridge: Any, block: Any) -> int:
@@ -126,6 +176,14 @@ def _block(bridge: Any, layer: int, shape: Shape, rotary: Rotary | None, take: T
         found = getattr(block, name, None)
         return None if found is None else norm_of(found, bridge.cfg, take)
 
+    if shape.stream_norms:
+        return Block(
+            ln1=Norm("none"),
+            attn=attention_of(bridge, block.attn, shape, rotary, take),
+            mlp=_mlp(block.mlp, bridge.cfg, take, None),
+            stream_attn=part("ln1"),
+            stream_mlp=part("ln2"),
+        )
     ln1 = part("ln1") or Norm("none")
     return Block(
         ln1=ln1,

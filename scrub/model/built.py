@@ -32,8 +32,8 @@ def unlike(bridge: Any) -> Iterator[str]:
         yield "an indexer that chooses which keys are seen"
     if any(hasattr(block.attn, "experts") for block in blocks):
         yield "mixtures of attention heads"
-    if any(_norms_the_stream(_part(block, "original_component")) for block in blocks):
-        yield "norms of the stream itself after attention and MLPs, so that it is no sum of what was written"
+    if any(_part(block, "original_component", "do_layer_norm_before") is False for block in blocks):
+        yield "norms of the stream itself after attention and MLPs, and projections of embeddings"
     if hasattr(bridge, "prediction_head"):
         yield "layers of its own between the last norm and the unembedding"
     if any(_part(block.attn, "original_component", name) for block in blocks for name in ("g_proj", "gate_proj")):
@@ -49,7 +49,7 @@ def unlike(bridge: Any) -> Iterator[str]:
     ]
     if not all(_there(block, "ln2") or _there(block, "ln2_post") for block in apart):
         yield "no norm before its MLPs"
-    if not _there(bridge, "ln_final"):
+    if not _there(bridge, "ln_final") and not _first_gpt(bridge):
         yield "no norm after its last layer"
     yield from _positions(bridge)
     norms = [norm for block in blocks for norm in (_part(block, "attn", "q_norm"), _part(block, "attn", "k_norm"))]
@@ -65,11 +65,9 @@ def _there_and_odd(norm: Any) -> bool:
     return module is not None and not isinstance(module, nn.Identity) and not hasattr(norm, "uses_rms_norm")
 
 
-def _norms_the_stream(layer: Any) -> bool:
-    """Whether a layer is of the form of 2017: BERT, RoBERTa, the first GPT, OPT-350m."""
-    if getattr(layer, "do_layer_norm_before", None) is False:
-        return True
-    return type(layer).__module__.split(".")[-2:-1] in (["bert"], ["roberta"], ["openai"])
+def _first_gpt(bridge: Any) -> bool:
+    """Whether a model is the first GPT: the norm of its last layer is its last."""
+    return type(getattr(bridge, "original_model", None)).__name__.startswith("OpenAIGPT")
 
 
 def _positions(bridge: Any) -> Iterator[str]:

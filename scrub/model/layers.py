@@ -17,7 +17,7 @@ from torch import Tensor
 
 from scrub.anatomy.table import CHANNELS
 from scrub.errors import ModelError
-from scrub.model.weights import Attn, BlackBox, Latent, Mlp, Norm, Rotary, Transformer
+from scrub.model.weights import Attn, BlackBox, Latent, Mlp, Norm, Rotary, Transform, Transformer
 
 Tap = Callable[[str, Tensor], Tensor]  # the name of an array, what was computed -> what goes on
 Normed = Callable[[Norm, Tensor], Tensor]
@@ -303,6 +303,11 @@ def mlp(
     return write_neurons(m, hidden if tap is None else tap("neurons", hidden))
 
 
+def transformed(head: Transform | None, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+    """What the last norm reads: the final stream, or what a head makes of it."""
+    return x if head is None else ACTIVATIONS[head.act](affine(x, head.W, head.b))
+
+
 def unembed(
     model: Transformer,
     x: Float[Tensor, "*batch d"],
@@ -313,7 +318,7 @@ def unembed(
 
     `ids` of one axis are columns common to the whole batch; otherwise their leading axes are the stream's.
     """
-    x = steps.norm(model.ln_final, x)
+    x = steps.norm(model.ln_final, transformed(model.transform, x))
     if ids is None:
         logits = affine(x, model.W_U, model.b_U)
     elif ids.ndim == 1:

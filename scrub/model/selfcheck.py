@@ -46,6 +46,8 @@ def probe(model: Transformer, length: int) -> tuple[Int[Tensor, "row t"], Int[Te
     length = max(1, min(length, model.shape.n_ctx, LONGEST))
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(model.W_E.shape[0], (PROBE_ROWS, length), generator=generator)
+    if model.counted_past is not None:  # no row may hold it
+        tokens[tokens == model.counted_past] = 0 if model.counted_past else 1
     lengths = torch.linspace(length, max(1, length // 2), PROBE_ROWS).long()
     return tokens.to(model.device), lengths.to(model.device)
 

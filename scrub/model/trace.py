@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.errors import ModelError
+from scrub.model.block import after_embedding
 from scrub.model.block import layer as run_layer
 from scrub.model.layers import PLAIN, Steps
 from scrub.model.weights import Transformer
@@ -35,9 +37,9 @@ def trace(
     of layer `n_layers`, the final stream. Layers without an MLP record none of its five, black boxes no neurons.
     What it returns takes the tensor's place; None leaves it. `start=(layer, resid_pre)` resumes there. Values at
     padding have no meaning.
-    Raises ModelError for rows longer than the context.
+    Raises ModelError for rows longer than the context, and for padding inside a row where positions depend on it.
     """
-    first, x = (0, _embedded(model, tokens, record)) if start is None else start
+    first, x = (0, _embedded(model, tokens, lengths, record, steps)) if start is None else start
     return run_layers(model, x, lengths, record, first, stop_layer, steps)
 
 
@@ -66,13 +68,30 @@ def _recorded(record: Record | None, kind: str, layer: int, value: Tensor) -> Te
     return value if other is None else other
 
 
-def _embedded(model: Transformer, tokens: Tensor, record: Record | None) -> Tensor:
+def _refuse_padding(model: Transformer, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"]) -> None:
+    real = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+    if bool(((tokens == model.counted_past) & real).any()):
+        raise ModelError(
+            f"a row holds token {model.counted_past}, which {model.name} takes for padding and counts its positions "
+            "past: leave it out."
+        )
+
+
+def _embedded(
+    model: Transformer,
+    tokens: Int[Tensor, "row t"],
+    lengths: Int[Tensor, " row"],
+    record: Record | None,
+    steps: Steps,
+) -> Float[Tensor, "row t d"]:
     if tokens.shape[1] > model.shape.n_ctx:
         raise ModelError(
             f"a row has {tokens.shape[1]} tokens, but {model.name} reads at most {model.shape.n_ctx}; "
             "shorten the rows."
         )
+    if model.counted_past is not None:
+        _refuse_padding(model, tokens, lengths)
     x = _recorded(record, "embed", 0, model.W_E[tokens])
-    if model.W_pos is None:
-        return x
-    return x + _recorded(record, "pos", 0, model.W_pos[: tokens.shape[1]].expand(x.shape))
+    if model.W_pos is not None:
+        x = x + _recorded(record, "pos", 0, model.W_pos[: tokens.shape[1]].expand(x.shape))
+    return after_embedding(model, x, steps)

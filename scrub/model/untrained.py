@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.errors import ModelError
-from scrub.model.weights import Attn, BlackBox, Block, Latent, Mlp, Norm, Transformer
+from scrub.model.weights import Attn, BlackBox, Block, Latent, Mlp, Norm, Transform, Transformer
 
 EMBEDDING = 0.02  # the standard deviation with which GPT-2, Llama and NeoX start
 
@@ -34,6 +34,7 @@ def untrained(model: Transformer, seed: int) -> Transformer:
         model, W_E=W_E, W_pos=None if model.W_pos is None else fresh(model.W_pos, EMBEDDING),
         blocks=tuple(_block(block, fresh) for block in model.blocks), ln_final=_norm(model.ln_final),
         W_U=W_E.T if model.tied else fresh(model.W_U, d**-0.5), b_U=_zero(model.b_U),
+        stream_embed=_maybe(model.stream_embed), b_E=_zero(model.b_E), transform=_head(model.transform, fresh),
         name=f"{model.name}, untrained", revision=f"seed {seed}",
     )  # fmt: skip
 
@@ -45,6 +46,7 @@ def _block(block: Block, fresh: Fresh) -> Block:
     return evolve(
         block, ln1=_norm(block.ln1), attn=_attn(block.attn, fresh), mlp=mlp,
         ln2=_maybe(block.ln2), post_attn=_maybe(block.post_attn), post_mlp=_maybe(block.post_mlp),
+        stream_attn=_maybe(block.stream_attn), stream_mlp=_maybe(block.stream_mlp),
     )  # fmt: skip
 
 
@@ -75,6 +77,10 @@ def _mlp(m: Mlp, fresh: Fresh) -> Mlp:
         m, W_in=fresh(m.W_in, d**-0.5), W_out=fresh(m.W_out, width**-0.5), b_in=_zero(m.b_in), b_out=_zero(m.b_out),
         W_gate=None if m.W_gate is None else fresh(m.W_gate, d**-0.5), b_gate=_zero(m.b_gate),
     )  # fmt: skip
+
+
+def _head(head: Transform | None, fresh: Fresh) -> Transform | None:
+    return None if head is None else evolve(head, W=fresh(head.W, len(head.W) ** -0.5), b=torch.zeros_like(head.b))
 
 
 def _norm(norm: Norm) -> Norm:

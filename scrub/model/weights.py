@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import torch
 from attrs import Factory, field, frozen
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
@@ -126,7 +126,7 @@ class BlackBox:
 
     What the module gives is multiplied by `times`.
 
-    So a mixture of experts is one MLP: which experts a position goes to is decided anew in every stream.
+    So a mixture of experts is one MLP: which experts a position goes to is decided anew in every stream (`chosen`).
     """
 
     fn: Callable[[Tensor], Tensor]
@@ -142,6 +142,30 @@ class BlackBox:
             return times * (found[0] if isinstance(found, tuple) else found).reshape(x.shape)
 
         return cls(run, module, times)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether it is a mixture of experts."""
+        return isinstance(getattr(self.module, "experts", None), nn.Module)
+
+    def chosen(self, x: Float[Tensor, "*batch d"]) -> Int[Tensor, "*batch k"] | None:
+        """The experts that each position goes to, by number and in their order: what the module tells its experts.
+
+        None where it is no mixture, or tells them something else.
+        """
+        told: list[Tensor] = []
+
+        def hear(part: nn.Module, given: tuple[Any, ...]) -> None:
+            told.extend(t for t in given if isinstance(t, Tensor) and not t.is_floating_point())
+
+        experts: Any = getattr(self.module, "experts", None)
+        if not self.mixes:
+            return None
+        with experts.register_forward_pre_hook(hear):
+            self.fn(x)
+        if len(told) != 1 or told[0].ndim != 2 or len(told[0]) != x[..., 0].numel():
+            return None
+        return told[0].sort(dim=-1).values.unflatten(0, x.shape[:-1])
 
     def mapped(self, move: Callable[[Tensor], Tensor]) -> BlackBox:
         """The same with every tensor of its module changed, in a copy."""
@@ -159,10 +183,20 @@ class BlackBox:
 
 
 @frozen(eq=False)
+class Transform:
+    """What a head of masked language models makes of the final stream before its norm: `act(x W + b)` (BERT)."""
+
+    W: Float[Tensor, "d d"]
+    b: Float[Tensor, " d"]
+    act: str
+
+
+@frozen(eq=False)
 class Block:
     """One layer. Where `parallel`, the MLP reads the stream before the layer, `ln2(resid_pre)`.
 
     `post_attn` norms what all heads write, with b_O, and `post_mlp` what the MLP writes, before it is added.
+    `stream_attn` and `stream_mlp` norm the stream itself, after attention and after the MLP, in place (BERT).
     """
 
     ln1: Norm
@@ -172,6 +206,8 @@ class Block:
     parallel: bool = False
     post_attn: Norm | None = None
     post_mlp: Norm | None = None
+    stream_attn: Norm | None = None
+    stream_mlp: Norm | None = None
 
 
 def _free_there(model: Transformer) -> Memory:
@@ -184,7 +220,9 @@ class Transformer:
 
     `revision` is the hub's commit, or a digest of the weights; `processing` is `raw`, or `compat` where the
     weights were folded and centred before they were taken. `notes` are sentences for whoever reads a result.
-    `memory` bounds what is filled at once while it runs, by default a quarter of what is free when it is taken.
+    `stream_embed` norms the stream of the embeddings, after `b_E` was added to it; a `transform` comes before
+    `ln_final`. Positions are counted past the token `counted_past` (RoBERTa), which no row may hold. `memory` bounds
+    what is filled at once while it runs, by default a quarter of what is free when it is taken.
     """
 
     shape: Shape
@@ -199,6 +237,10 @@ class Transformer:
     processing: str = "raw"
     notes: tuple[str, ...] = ()
     logit_cap: float | None = None
+    stream_embed: Norm | None = None
+    b_E: Float[Tensor, " d"] | None = None
+    transform: Transform | None = None
+    counted_past: int | None = None
     memory: Memory = field(default=Factory(_free_there, takes_self=True), repr=False)
 
     @property
@@ -228,7 +270,7 @@ def _moved(value: Any, move: Callable[[Tensor], Tensor], done: dict[int, Any]) -
             done[id(value)] = tuple(_moved(item, move, done) for item in value)
         elif isinstance(value, BlackBox):
             done[id(value)] = value.mapped(move)
-        elif isinstance(value, Transformer | Block | Attn | Latent | Mlp | Norm | Rotary):
+        elif isinstance(value, Transformer | Block | Attn | Latent | Mlp | Norm | Rotary | Transform):
             parts = {f.name: _moved(getattr(value, f.name), move, done) for f in attrs.fields(type(value))}
             done[id(value)] = attrs.evolve(value, **parts)
         else:

@@ -19,6 +19,7 @@ from scrub.anatomy.names import EMBED, LOGITS, Component
 from scrub.anatomy.table import CHANNELS
 from scrub.model.block import attention_reads, positions_of, summed_heads
 from scrub.model.layers import Normed, Steps, expand, linear, norm, project, turn
+from scrub.model.renorm import refuse_normed
 from scrub.model.weights import Attn, Block, Norm, Transformer
 from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.rules import Rules, steps_of
@@ -56,6 +57,7 @@ def at_base_edges(batch: PatchBatch, rules: Rules = ()) -> Edges:
 
 def edge_scores(batch: PatchBatch, run: Forward, rules: Rules, senders: Senders | None = None) -> Edges:
     """The estimates of all edges, or of those of some senders, from the gradients of one run."""
+    refuse_normed(batch.model.shape, batch.model.name, "estimates of edges")
     sent = _entering(batch, run, senders_between(batch) if senders is None else senders, "ln" in rules)
     listed, parallel = readers_of(batch.model), batch.model.shape.parallel
     column = {reader: i for i, reader in enumerate(listed)}

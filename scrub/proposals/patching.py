@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.table import TABLE
+from scrub.model.block import after_embedding
 from scrub.model.trace import trace
 from scrub.proposals.forward import PASSES, Key, PatchBatch, case_bytes
 from scrub.proposals.nodes import KIND_OF
@@ -57,7 +58,8 @@ def _patched(batch: PatchBatch, cases: Sequence[Case]) -> Float[Tensor, "case ro
     start = batch.base_values["resid", layer].repeat(count, 1, 1)
     if layer == 0 and ("embed", 0) in masks:  # `trace` starts after the embedding
         delta = batch.source_values["embed", 0] - batch.base_values["embed", 0]
-        start = start + masks["embed", 0].to(start.dtype) * delta.repeat(count, 1, 1)
+        change = masks["embed", 0].to(start.dtype) * delta.repeat(count, 1, 1)
+        start = start + change if batch.model.stream_embed is None else _embedded(batch, change)
 
     def put(traced: str, at: int, value: Tensor) -> Tensor | None:
         key = (KIND_OF.get(traced, ""), at)
@@ -71,6 +73,13 @@ def _patched(batch: PatchBatch, cases: Sequence[Case]) -> Float[Tensor, "case ro
     x = trace(batch.model, batch.base.repeat(count, 1), batch.lengths.repeat(count), put, (layer, start))
     ends = x[torch.arange(count * n, device=x.device), batch.answer.repeat(count)]
     return torch.stack([batch.score(part) for part in ends.split(n)])
+
+
+def _embedded(batch: PatchBatch, change: Float[Tensor, "case_row t d"]) -> Float[Tensor, "case_row t d"]:
+    """The stream before the first layer of a model that norms it, the embeddings changed."""
+    (n, t), model = batch.base.shape, batch.model
+    x = batch.base_values["embed", 0].repeat(len(change) // n, 1, 1) + change
+    return after_embedding(model, x if model.W_pos is None else x + model.W_pos[:t])
 
 
 def _first(case: Case) -> int:

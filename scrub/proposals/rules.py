@@ -69,7 +69,7 @@ def applies(rule: str, model: Transformer, layer: int) -> bool:
     mlp = block.mlp if isinstance(block.mlp, Mlp) else None
     match rule:
         case "ln":
-            norms = (block.ln1, block.ln2, block.post_attn, block.post_mlp)
+            norms = (block.ln1, block.ln2, block.post_attn, block.post_mlp, block.stream_attn, block.stream_mlp)
             return any(n is not None and n.kind != "none" for n in norms)
         case "identity":
             return mlp is not None and mlp.act not in ("relu", "identity")

@@ -99,6 +99,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
         yield "left out", str(result.seen)
     if result.options:
         yield "options", options_words(result.options)
+    if result.routes is not None:
+        yield "experts", str(result.routes)
     if result.better_than_model:
         yield "note", "scrubbed does better than the model: swaps took away errors of the model"
     if result.own_rest:

@@ -18,6 +18,7 @@ from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.left_out import LeftOut
 from scrub.score.power import Spread
+from scrub.score.routes import Rerouted
 from scrub.score.skill_matrix import SkillMatrix
 from scrub.score.skill_score import SkillScore
 from scrub.score.spoken import Ceiling, PartScore, StoryScore
@@ -72,7 +73,8 @@ class Result:
     are kept; `story` how far the story's answers are the model's own; `ceiling` what noise leaves, `holds` and
     `interchange` what else the claim says of its parts;
     `stability` is the same claim asked in other ways, where that was asked for; `skills` are the scores on the rows
-    of each sub-skill that the claim names, `matrix` has their circuits, where these were asked for.
+    of each sub-skill that the claim names, `matrix` has their circuits, where these were asked for;
+    `routes` is how often mixtures of experts chose others, where the model has any.
     """
 
     hypothesis: str
@@ -116,6 +118,7 @@ class Result:
     matrix: SkillMatrix | None = None
     population: Interval = UNDEFINED
     design: str = SAMPLE
+    routes: Rerouted | None = None
 
     @property
     def passed(self) -> bool:
@@ -164,7 +167,8 @@ class Result:
             "adversary": self.adversary.to_dict() if self.adversary else None,
             "diagnostics": {
                 "accuracy": self.accuracy, "better_than_model": self.better_than_model,
-                "own_rest": self.own_rest, "variables": [swaps.to_dict() for swaps in self.swaps],
+                "own_rest": self.own_rest, "routes": self.routes.to_dict() if self.routes else None,
+                "variables": [swaps.to_dict() for swaps in self.swaps],
                 "seen": self.seen.to_dict(), "warnings": list(self.warnings), "power": self._power(),
                 "worst": [row.to_dict() for row in self.worst], "effects": [asdict(e) for e in self.effects],
             },

@@ -50,6 +50,7 @@ def test(
     """
     from scrub.score.controls import known_controls
     from scrub.score.parts import known_parts
+    from scrub.score.rerouted import with_routes
     from scrub.score.skills import with_skills
     from scrub.score.trial import Trial
     from scrub.storage.directory import open_run
@@ -67,7 +68,7 @@ def test(
     bench = opened.bench(claim)
     samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)
     result = with_skills(bench, samples, judged(bench, samples, trial, opened))
-    result = parts_earned(bench, samples, result, parts)
+    result = parts_earned(bench, samples, with_routes(bench, samples, result), parts)
     wanted = not hypothesis.foil_reason if explain is None else explain
     if wanted and not exact and result.broken_by_swaps:
         result = what_breaks(bench, samples, result, seed)

@@ -12,6 +12,7 @@ import torch
 from by_hooks import (
     DONOR,
     MODELS,
+    NORMED,
     NOTHING,
     ROW,
     coin,
@@ -37,11 +38,12 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import Experiment, resolve
-from scrub.circuit.paths import parse_path
+from scrub.circuit.paths import parse_path, wire_paths
 from scrub.circuit.sweep import bench_for
 from scrub.circuit.universe import every_edge
 from scrub.claims.metric import parse_metric
 from scrub.claims.protocol import Protocol
+from scrub.errors import ClaimError
 from scrub.model.layers import unembed
 
 PLACES: tuple[Slot | None, ...] = (None, *parse_slots("A END"))
@@ -132,7 +134,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("ablation", "direction"), WAYS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*MODELS, *NORMED])
 def test_components(name: str, ablation: str, direction: str) -> None:
     """A random part of components and positions, on a batch of rows of several lengths."""
     model, chosen = model_of(name), coin(5)
@@ -151,6 +153,17 @@ def test_components(name: str, ablation: str, direction: str) -> None:
         expected = components_by_hooks(model, start, frozen, live)
         agree(bench, model, bench.outputs([circuit], without=without)[0], expected)
         differs(expected, model.plain(tokens(ROW)))
+
+
+def test_edges_and_paths_are_refused_where_the_stream_is_normed() -> None:
+    """What a channel reads is no sum there, so that no edge can be exchanged alone."""
+    model = model_of("bert")
+    circuit = Circuit.parse("0.1 -> 1.2.q")
+    with pytest.raises(ClaimError, match="edges and paths of tiny are not known: it norms its stream itself"):
+        CircuitBench.of(experiment_on(model), model.weights, circuit).outputs([circuit])
+    experiment = experiment_on(model)
+    with pytest.raises(ClaimError, match="circuits of heads and MLPs"):
+        wire_paths(experiment.graph, parse_path("0.1 -> logits", experiment.graph), LOGITS)
 
 
 @pytest.mark.parametrize("group", [None, "kind"])

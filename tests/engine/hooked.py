@@ -46,6 +46,16 @@ class Hooked:
     def layers(self) -> int:
         return self.bridge.cfg.n_layers
 
+    @property
+    def attn_out(self) -> str:
+        """The hook of what all heads write: of a BERT `hook_attn_out` sees the stream after its norm."""
+        return "attn.o.hook_out" if self.weights.shape.stream_norms else "hook_attn_out"
+
+    @property
+    def embed(self) -> str:
+        """That of token embeddings: of a BERT `hook_embed` sees the normed sum."""
+        return "embed.hook_out" if self.weights.shape.stream_norms else "hook_embed"
+
     def run(
         self, tokens: Sequence[int], edits: Mapping[str, Edit] | None = None, keep: Sequence[str] = ()
     ) -> dict[str, Tensor]:
@@ -78,9 +88,9 @@ class Hooked:
     def own(self, tokens: Sequence[int]) -> dict[str, Tensor]:
         """What every hook that carries a writer or a stream sees in the bridge's own run."""
         if tuple(tokens) not in self.known:
-            per_layer = ("hook_resid_pre", "attn.hook_z", "hook_attn_out", "hook_mlp_out", "hook_resid_post")
+            per_layer = ("hook_resid_pre", "attn.hook_z", self.attn_out, "hook_mlp_out", "hook_resid_post")
             names = [f"blocks.{layer}.{hook}" for layer in range(self.layers) for hook in per_layer]
-            names += ["hook_embed"] + ["hook_pos_embed"] * (self.weights.W_pos is not None)
+            names += [self.embed] + ["hook_pos_embed"] * (self.weights.W_pos is not None)
             self.known[tuple(tokens)] = self.run(tokens, keep=names)
         return self.known[tuple(tokens)]
 
@@ -115,7 +125,7 @@ class Hooked:
             case "head":
                 return f"blocks.{layer}.attn.hook_z", (index, component.unit)
             case "attn":
-                return f"blocks.{layer}.hook_attn_out", (index,)
+                return f"blocks.{layer}.{self.attn_out}", (index,)
             case "mlp":
                 return f"blocks.{layer}.hook_mlp_out", (index,)
             case "resid" if layer == self.layers:
@@ -123,7 +133,7 @@ class Hooked:
             case "resid":
                 return f"blocks.{layer}.hook_resid_pre", (index,)
             case kind:
-                return {"embed": "hook_embed", "pos": "hook_pos_embed"}[kind], (index,)
+                return {"embed": self.embed, "pos": "hook_pos_embed"}[kind], (index,)
 
 
 @frozen(eq=False)

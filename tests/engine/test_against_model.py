@@ -9,7 +9,7 @@ import torch
 from hooked import Hooked, Patch, Places, Scrubbed, engine, mixed_rows
 
 import scrub
-from model.tiny_models import bridged, native
+from model.tiny_models import EXACT, bridged, native
 from scrub import Interpretation, attn, claim, embed, heads, logits, mlps, pos, recovers, resid
 from scrub.claims.sites import Site
 from strategies_models import named
@@ -20,6 +20,7 @@ MODELS = {
     "native, grouped, rotary": lambda: Hooked(
         native(positional_embedding_type="rotary", n_key_value_heads=2, gated_mlp=True, act_fn="silu"), 1e-10
     ),
+    "bert, norms of the stream itself": lambda: Hooked(EXACT["bert, norms of the stream itself"](), 1e-10),
     # a Llama of Hugging Face computes norms and angles in fp32, whatever its weights are
     "llama": lambda: Hooked(bridged("LlamaForCausalLM"), 3e-5),
 }
@@ -141,7 +142,9 @@ def test_a_site_taken_on_another_row_is_a_patched_run(
 
 
 @pytest.mark.parametrize("through", ["", "mlps", "all"])
-@pytest.mark.parametrize(("name", "site"), [("0.1", heads("0.1", at="END")), ("embed", embed("END"))])
+@pytest.mark.parametrize(
+    ("name", "site"), [("0.1", heads("0.1", at="END")), ("embed", embed("END")), ("resid 1", resid(1, at="END"))]
+)
 def test_the_path_to_the_answer(model: Hooked, places: Places, name: str, site: Site, through: str) -> None:
     """Everything that is not passed through is frozen on r; the norms are the model's own, on the new stream."""
     sites = {"a": site, "answer": logits("END").reads(input="a")}

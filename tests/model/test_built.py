@@ -43,8 +43,6 @@ def without_norms(kind: str) -> Any:
         ("BartForConditionalGeneration", BART, "has an encoder with a decoder"),
         ("MarianMTModel", {**BART, "decoder_start_token_id": 1}, "has an encoder with a decoder"),
         ("OPTForCausalLM", {**OPT, "do_layer_norm_before": False}, "has norms of the stream itself after attention"),
-        ("OpenAIGPTLMHeadModel", {}, "has norms of the stream itself .* and no norm after its last layer"),
-        ("BertForMaskedLM", {}, "has norms of the stream itself after attention"),
         ("ModernBertDecoderForCausalLM", PADDED, "has layers of its own between the last norm and the unembedding"),
         ("LagunaForCausalLM", {"head_dim": 4}, "has gates on what heads read"),
         ("BitNetForCausalLM", {"head_dim": 4}, "has a norm over what all heads of a layer read"),

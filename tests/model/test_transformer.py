@@ -78,8 +78,11 @@ def recorded(model: Transformer, tokens: Tensor) -> dict[tuple[str, int], Tensor
     return kept
 
 
+NORMED = [kind for kind in EXACT if "norms of the stream itself" in kind]
+
+
 @pytest.mark.parametrize(
-    "kind", ["gpt2", "neox parallel", "neox sequential", "llama", "qwen3 with head norms", *LATER]
+    "kind", ["gpt2", *NORMED, "neox parallel", "neox sequential", "llama", "qwen3 with head norms", *LATER]
 )
 @torch.no_grad()
 def test_what_is_recorded_is_what_the_hooks_see(kind: str) -> None:
@@ -102,12 +105,18 @@ def test_what_is_recorded_is_what_the_hooks_see(kind: str) -> None:
         elif kind in ROUNDED and kind not in UNTURNED:  # the hooks after rotary do not fire on NeoX
             turned = {name: cache[f"{where}attn.hook_rot_{name}"] for name in ("q", "k")}
             wanted |= {name: value.reshape_as(kept[name, layer]) for name, value in turned.items()}
+        if kind in NORMED:  # whose `hook_attn_out` has the stream after its norm
+            out = kept["attn_out", layer] + model.blocks[layer].attn.b_O
+            wanted |= {"resid_mid": cache[where + "mlp.hook_in" if "gpt" in kind else where + "hook_attn_out"]}
+            kept["attn_out", layer] = out
+            wanted |= {"attn_out": cache[where + "attn.o.hook_out"]}
         if "latents" in kind:  # the hook has the heads before the positions
             del wanted["v"]
         for name, value in wanted.items():
             error = (kept[name, layer].reshape(value.shape) - value).abs().max().item()
             assert error < tolerance, (name, layer)
-    assert (kept["resid_pre", 2] - cache["blocks.1.hook_resid_post"]).abs().max().item() < tolerance
+    last = "ln2.hook_out" if kind in NORMED else "hook_resid_post"
+    assert (kept["resid_pre", 2] - cache[f"blocks.1.{last}"]).abs().max().item() < tolerance
 
 
 @torch.no_grad()
@@ -230,7 +239,6 @@ def test_the_digest_names_the_weights_and_not_their_dtype() -> None:
 @pytest.mark.parametrize(
     ("kind", "changes", "reason"),
     [
-        ("BertForMaskedLM", {}, "norms of the stream itself after attention and MLPs, so that it is no sum"),
         ("OPTForCausalLM", {"do_layer_norm_before": False, "word_embed_proj_dim": 16}, "norms of the stream itself"),
         ("Llama4ForCausalLM", {"head_dim": 4, "num_local_experts": 2}, "attention in chunks"),
         ("GPT2LMHeadModel", {"scale_attn_weights": False}, r"random tokens .* up to [\d.]+ standard deviations"),
@@ -241,6 +249,16 @@ def test_other_architectures_are_refused_by_name(kind: str, changes: dict[str, A
         adapt(bridged(kind, torch.float32, **changes), name="mine")
     assert "mine" in str(caught.value)
     assert kind in str(caught.value)
+
+
+def test_positions_that_are_counted_past_padding() -> None:
+    """RoBERTa: a padding token inside a row would move all positions behind it, and is refused."""
+    model = adapt(bridged("RobertaForMaskedLM", pad_token_id=1), dtype=F64)
+    assert model.counted_past == 1
+    tokens = torch.tensor([[5, 7, 1, 8]])
+    trace(model, tokens, torch.tensor([2]))
+    with pytest.raises(ModelError, match="a row holds token 1, which RobertaForMaskedLM takes for padding"):
+        trace(model, tokens, torch.tensor([3]))
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ def hugging_face(kind: str, seed: int = 0, **changes: Any) -> torch.nn.Module:
     import transformers
 
     module_class = getattr(transformers, kind)
-    sizes = GPT_SIZES if kind.startswith(("GPT2", "GPTJ", "GPTBig")) else GROUPED
-    if kind.startswith("GPTNeo"):
+    sizes = GPT_SIZES if kind.startswith(("GPT2", "GPTJ", "GPTBig", "OpenAIGPT")) else GROUPED
+    if kind.startswith(("GPTNeo", "Bert", "Roberta")):
         sizes = SIZES
     config = module_class.config_class(**{**sizes, **changes})
     with torch.random.fork_rng(devices=[]):
@@ -116,6 +116,8 @@ EXACT: dict[str, Callable[[], Any]] = {
     "gpt2 untied": lambda: bridged("GPT2LMHeadModel", tie_word_embeddings=False),
     "neox parallel": lambda: bridged("GPTNeoXForCausalLM"),
     "neox sequential": lambda: bridged("GPTNeoXForCausalLM", use_parallel_residual=False),
+    "bert, norms of the stream itself": lambda: bridged("BertForMaskedLM"),
+    "the first gpt, norms of the stream itself": lambda: bridged("OpenAIGPTLMHeadModel"),
     "native": native,
     "native attention only, no norm": lambda: native(normalization_type=None, attn_only=True),
     "native without norm weights": lambda: native(normalization_type="LNPre", act_fn="relu"),

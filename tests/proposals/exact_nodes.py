@@ -20,7 +20,7 @@ from scrub.claims.metric import NamedMetric, parse_metric
 from scrub.metrics import Arguments
 from scrub.model.layers import ACTIVATIONS, Scoring, Steps, expand, pattern, unembed, visible
 from scrub.model.trace import trace
-from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
+from scrub.model.weights import Attn, Block, Latent, Mlp, Norm, Rotary, Transformer
 from scrub.proposals.forward import Passes, PatchBatch
 from scrub.proposals.methods import Asked, find
 from scrub.proposals.nodes import KINDS, extent, node_of
@@ -50,6 +50,8 @@ class Form:
     causal: bool = True
     after: bool = False  # norms after attention and MLP as well
     joint: bool = False  # one norm for the queries of all heads, and one for their keys
+    sinks: bool = False  # a key more, without a value
+    latent: bool = False  # queries, and keys and values, are made of latents of the stream
 
 
 FORMS = {
@@ -81,6 +83,9 @@ def made(form: Form, layers: int = 3, seed: int = 0) -> Transformer:
             return Norm("none")
         return Norm(form.norm, 1 + weight(D, scale=0.3), bias(D) if form.norm == "layer" else None)
 
+    def latent() -> Latent:  # as wide as the stream, its last two coordinates not normed
+        return Latent(weight(D, D), Norm("rms", 1 + weight(D - 2, scale=0.3)), bias(D))
+
     def block() -> Block:
         attn = Attn(
             weight(HEADS, D, E, scale=form.qk), weight(form.n_kv, D, E, scale=form.qk), weight(form.n_kv, D, E),
@@ -90,6 +95,10 @@ def made(form: Form, layers: int = 3, seed: int = 0) -> Transformer:
         if form.joint:
             norms = [Norm("rms", 1 + weight(heads * E, scale=0.3)) for heads in (HEADS, form.n_kv)]
             attn = attrs.evolve(attn, q_norm=norms[0], k_norm=norms[1])
+        if form.sinks:
+            attn = attrs.evolve(attn, sinks=weight(HEADS, scale=1.0))
+        if form.latent:
+            attn = attrs.evolve(attn, q_latent=latent(), kv_latent=latent())
         gate = weight(D, M) if form.gated else None
         mlp = Mlp(weight(D, M), weight(M, D), form.act, bias(M), bias(D), gate, bias(M) if form.gated else None)
         if not form.mlp:

@@ -104,4 +104,6 @@ def _norm(n: Norm, x: Tensor, constant: bool) -> Tensor:
 def _head(attn: Attn, head: int, q: Tensor, k: Tensor, v: Tensor, seen: Tensor) -> Tensor:
     logits = (q @ k.transpose(1, 2)) * attn.scale
     some = seen | ~seen.any(-1, keepdim=True)
-    return logits.masked_fill(~some, -torch.inf).softmax(-1) @ v @ attn.W_O[head]
+    weights = logits.masked_fill(~some, -torch.inf).exp()
+    sink = 0.0 if attn.sinks is None else attn.sinks[head].exp()
+    return weights / (weights.sum(-1, keepdim=True) + sink) @ v @ attn.W_O[head]

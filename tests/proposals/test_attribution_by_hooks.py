@@ -24,9 +24,11 @@ from scrub.circuit.experiment import resolve
 from scrub.circuit.sweep import bench_for, cases_of, sweep_paths
 from scrub.claims.metric import parse_metric
 from scrub.claims.protocol import Protocol
+from scrub.errors import ClaimError
 from scrub.model.transformer import adapt
 from scrub.model.weights import Transformer
 from scrub.proposals.forward import PatchBatch
+from scrub.proposals.methods import Asked, find
 
 BRIDGES: dict[str, Any] = {
     "gpt2": lambda: bridged("GPT2LMHeadModel"),
@@ -36,6 +38,7 @@ BRIDGES: dict[str, Any] = {
     ),
     "native attention only, no norm": lambda: native(normalization_type=None, attn_only=True),
     "native bidirectional": lambda: native(attention_dir="bidirectional"),
+    "bert": lambda: bridged("BertForMaskedLM"),
     "llama": lambda: bridged("LlamaForCausalLM"),  # computes norms and angles in fp32
 }
 HOOKS = {
@@ -49,6 +52,8 @@ HOOKS = {
     "neuron": "blocks.{}.mlp.hook_post",
     "resid": "blocks.{}.hook_resid_pre",
 }
+# of a BERT the usual ones see the stream after its norm, and no MLP is called as one
+OF_BERT = {"embed": "embed.hook_out", "attn": "blocks.{}.attn.o.hook_out", "neuron": "blocks.{}.mlp.out.hook_in"}
 STEP = 1e-5
 PAIRS = text(LENGTHS := (6, 5), vocabulary=31)
 bridge_of = cache(lambda name: BRIDGES[name]())
@@ -59,7 +64,9 @@ def weights_of(name: str) -> Transformer:
     return adapt(bridge_of(name), dtype=torch.float64)
 
 
-def place(kind: str, layer: int, layers: int) -> str:
+def place(kind: str, layer: int, layers: int, name: str = "") -> str:
+    if name == "bert" and kind in OF_BERT:
+        return OF_BERT[kind].format(layer)
     return f"blocks.{layer - 1}.hook_resid_post" if (kind, layer) == ("resid", layers) else HOOKS[kind].format(layer)
 
 
@@ -113,7 +120,7 @@ def test_patching_and_its_slope_as_by_hooks(name: str, row: int) -> None:
             continue  # a hook moves the key that several heads read: below
         units = kind in ("q", "k", "v", "head", "neuron")
         for layer in range(exact[kind].shape[1]):
-            hook_name = place(kind, layer, layers)
+            hook_name = place(kind, layer, layers, name)
             plain, new = (moved(bridge, PAIRS, row, hook_name, units, part) for part in (0.0, 1.0))
             close(exact[kind][row, layer, :, :width], new - plain, 1e-4 if rounded else 1e-9)
             if not rounded:
@@ -207,6 +214,14 @@ def test_patching_is_the_sweep(name: str, direction: str) -> None:
                 assert ours == pytest.approx(expected, rel=1e-9, abs=1e-10)
                 compared += abs(ours) > 1e-3
         assert compared > 5
+
+
+def test_what_asks_for_a_sum_is_refused_where_the_stream_is_normed() -> None:
+    batch = batch_of(weights_of("bert"), PAIRS)
+    with pytest.raises(ClaimError, match="direct effects of BertForMaskedLM are not known: it norms its stream"):
+        scores(batch, "dla")
+    with pytest.raises(ClaimError, match=r"estimates of edges of BertForMaskedLM .* Use components"):
+        find("eap").edges(batch, Asked(()))
 
 
 def test_all_of_a_layer_is_its_joint_patch() -> None:

@@ -21,7 +21,14 @@ from scrub.proposals.methods import Asked, find
 from scrub.proposals.rules import RELP
 
 Expected = dict[tuple[Component, tuple[Component, str]], Tensor]
-OWN = {"head norms": {}, "no norms": {"norm": "none"}, "windowed": {"window": 2}, "bidirectional": {"causal": False}}
+OWN = {
+    "head norms": {},
+    "no norms": {"norm": "none"},
+    "windowed": {"window": 2},
+    "bidirectional": {"causal": False},
+    "sinks": {"sinks": True},
+    "latents": {"latent": True},
+}
 
 
 def edges(batch: PatchBatch, method: str, **told: Any) -> Edges:

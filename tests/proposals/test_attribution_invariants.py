@@ -38,6 +38,8 @@ ATTENTION = {
     "bidirectional": {"causal": False},
     "grouped, rotary": {"n_kv": 2, "positions": "rotary"},
     "windowed, bidirectional, saturated": {"window": 2, "causal": False, "qk": 12.0},
+    "sinks": {"sinks": True},
+    "sinks, windowed, saturated": {"sinks": True, "window": 1, "qk": 12.0},
 }
 
 

@@ -12,6 +12,7 @@ from score.cases import SUM, claim_of, sum_claim, sum_rows
 from scrub import Metric, nodes, recovers
 from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.report.text import checks_text, details, headline, result_text, short_name, summary, table
+from scrub.score.routes import Rerouted
 from scrub.score.statistics import UNDEFINED, Interval
 
 
@@ -79,6 +80,17 @@ def test_what_deserves_a_note_gets_one(result: Any) -> None:
         evolve(result, own_rest=3.0)
     )
     assert "every draw" in result_text(evolve(result, draws=None))
+
+
+def test_changed_routes_are_told(result: Any) -> None:
+    assert "experts" not in result_text(result)
+    told = result_text(evolve(result, routes=Rerouted(40, 3, (2,))))
+    said = "7.5% of 40 mixed streams went to other experts than the frame's own row; not known in layers 2"
+    assert f"experts      {said}" in told
+    assert "experts      not known in layers 0, 1, whose" in result_text(
+        evolve(result, routes=Rerouted(0, 0, (0, 1)))
+    )
+    assert "no MLP of experts was computed" in result_text(evolve(result, routes=Rerouted(0, 0)))
 
 
 def test_an_interval_that_starts_at_zero_is_an_interval(result: Any) -> None:

@@ -13,6 +13,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import TABLE
 from scrub.model.block import entering, patterns
+from scrub.model.renorm import refuse_normed
 from scrub.model.weights import Block
 from scrub.proposals.attribute import Scores, over_positions, product, stacked
 from scrub.proposals.forward import PatchBatch
@@ -40,6 +41,7 @@ def nodes(batch: PatchBatch, asked: Asked) -> Scores:
 
 def final_direction(batch: PatchBatch) -> Float[Tensor, "row t d"]:
     """The gradient of the metric at the final stream with the scale of the final norm constant."""
+    refuse_normed(batch.model.shape, batch.model.name, "direct effects")
     last = "resid", len(batch.model.blocks)
     x = batch.base_values[last].detach().requires_grad_()
     with torch.enable_grad():

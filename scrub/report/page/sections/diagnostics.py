@@ -10,6 +10,7 @@ from scrub.report.page.blocks import Block, facts, items, table
 from scrub.report.page.sections import ClaimSection, StoredClaim
 from scrub.report.page.words import UNDEFINED, capital, number, several, share, span
 from scrub.report.swaps import HEAD, LEGEND, swap_row
+from scrub.score.routes import Rerouted
 
 Result = Mapping[str, Any]
 
@@ -51,6 +52,7 @@ def _found(result: Result) -> Block | None:
         *_ceiling(result.get("ceiling")),
         ("rest", f"{several(round(described['own_rest']), 'call')} found no rest row and kept their own"
          if described["own_rest"] else "every call found a rest row"),
+        *_experts(described.get("routes")),
         ("model", "scrubbed does better than the model: swaps took away errors of the model"
          if described["better_than_model"] else "scrubbed does not do better than the model"),
         ("pool", several(provenance["pool"], "row")),
@@ -59,6 +61,12 @@ def _found(result: Result) -> Block | None:
         *_power(described["power"], result),
         *_adversary(result["adversary"]),
     ])  # fmt: skip
+
+
+def _experts(routes: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    if routes is None:
+        return []
+    return [("experts", str(Rerouted(routes["read"], routes["changed"], tuple(routes["unread"]))))]
 
 
 def _story(accuracy: float | None) -> str:
