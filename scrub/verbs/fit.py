@@ -163,11 +163,30 @@ def probe(
     from scrub.score.probe import probe as run
 
     _ranked(rank)
-    if not isinstance(penalty, float | int) or not penalty >= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ClaimError(f"penalty={penalty!r}: a number from 0 on.")
+    _penalised(penalty)
     return _fitted(
         "probe", hypothesis, variable, setting, lambda e: run(e.x, e.classes, e.held_out, float(penalty), rank)
     )
+
+
+def concepts(
+    hypothesis: Hypothesis, variable: str, *, rank: int | None = None, penalty: float = 0.01, **setting: Any
+) -> Basis:
+    """The span of a variable's concepts: bound vectors of a codebook, pulled back through a linear encoder.
+
+    A value that is a tuple, such as (io, s1, s2), bundles what stands at each place; the encoder reads all from one
+    vector. A quarter of the rows is held out, on which `found["accuracy"]` is measured. Raises ClaimError for tuples
+    of different lengths, and where all rows have one value (scrub/score/concepts.py).
+    """
+    from scrub.score.concepts import Concepts
+    from scrub.score.concepts import concepts as run
+
+    _ranked(rank)
+    _penalised(penalty)
+    return _fitted(
+        "concepts", hypothesis, variable, setting,
+        lambda e: run(e.x, e.values, e.held_out, Concepts(float(penalty), rank, e.seed)),
+    )  # fmt: skip
 
 
 def das(
@@ -258,6 +277,11 @@ def _aligned(found: Examples, training: Any) -> Any:
 def _ranked(rank: int | None) -> None:
     if rank is not None and (type(rank) is not int or rank < 1):
         raise ClaimError(f"rank={rank!r}: how many directions, a whole number from 1 on.")
+
+
+def _penalised(penalty: object) -> None:
+    if not isinstance(penalty, float | int) or not penalty >= 0:
+        raise ClaimError(f"penalty={penalty!r}: a number from 0 on.")
 
 
 def _fitted(method: str, hypothesis: Hypothesis, variable: str, setting: dict[str, Any], fit: Fit) -> Basis:
