@@ -12,7 +12,7 @@ from scrub.report.fixed import fixed
 from scrub.report.pareto import comparison_svg
 from scrub.report.text import options_words, table
 from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM
-from scrub.score.control import RANDOM_PARTS, SHUFFLED, TIED, WHOLE
+from scrub.score.control import PERMUTED_FIT, RANDOM_PARTS, SHUFFLED, TIED, WHOLE
 
 if TYPE_CHECKING:
     from scrub.score.comparison import Compared, Comparison, DecidingRow, Difference
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WIDTH, INDENT = 118, "    "
 NAME = 40  # letters of a name
-PARTS = (TIED, RANDOM_PARTS, WHOLE)  # controls of parts, of which there are columns
+PARTS = (TIED, RANDOM_PARTS, WHOLE, PERMUTED_FIT)  # controls of parts, of which there are columns
 
 
 def comparison_text(c: Comparison) -> str:

@@ -76,7 +76,7 @@ class Examples:
 
     @property
     def values(self) -> list[Any]:
-        return [_column(self.claim, self.place.variable)[row] for row in self.used]
+        return [column(self.claim, self.place.variable)[row] for row in self.used]
 
     @property
     def classes(self) -> Int[np.ndarray, " row"]:
@@ -106,7 +106,7 @@ def mean_difference(hypothesis: Hypothesis, variable: str, **setting: Any) -> Ba
     """
     from scrub.score.spans import mean_difference as run
 
-    return _fitted("mean_difference", hypothesis, variable, setting, lambda found: run(found.x, found.classes))
+    return _fitted(_Asked("mean_difference", {}), hypothesis, variable, setting, lambda e: run(e.x, e.classes))
 
 
 def class_means(hypothesis: Hypothesis, variable: str, *, rank: int | None = None, **setting: Any) -> Basis:
@@ -117,7 +117,8 @@ def class_means(hypothesis: Hypothesis, variable: str, *, rank: int | None = Non
     from scrub.score.spans import class_means as run
 
     _ranked(rank)
-    return _fitted("class_means", hypothesis, variable, setting, lambda found: run(found.x, found.classes, rank))
+    asked = _Asked("class_means", {"rank": rank})
+    return _fitted(asked, hypothesis, variable, setting, lambda found: run(found.x, found.classes, rank))
 
 
 def pca(hypothesis: Hypothesis, variable: str, *, rank: int = 1, **setting: Any) -> Basis:
@@ -128,7 +129,7 @@ def pca(hypothesis: Hypothesis, variable: str, *, rank: int = 1, **setting: Any)
     from scrub.score.spans import pca as run
 
     _ranked(rank)
-    return _fitted("pca", hypothesis, variable, setting, lambda found: run(found.x, rank))
+    return _fitted(_Asked("pca", {"rank": rank}), hypothesis, variable, setting, lambda found: run(found.x, rank))
 
 
 def fourier(
@@ -149,7 +150,8 @@ def fourier(
             raise ClaimError(f"fourier: {variable!r} is a number on every row, found {wrong[0]!r}.")
         return run(examples.x, np.array(values, dtype=float), list(frequencies), period)
 
-    return _fitted("fourier", hypothesis, variable, setting, found)
+    asked = _Asked("fourier", {"frequencies": list(frequencies), "period": period})
+    return _fitted(asked, hypothesis, variable, setting, found)
 
 
 def probe(
@@ -165,7 +167,11 @@ def probe(
     _ranked(rank)
     _penalised(penalty)
     return _fitted(
-        "probe", hypothesis, variable, setting, lambda e: run(e.x, e.classes, e.held_out, float(penalty), rank)
+        _Asked("probe", {"rank": rank, "penalty": penalty}),
+        hypothesis,
+        variable,
+        setting,
+        lambda e: run(e.x, e.classes, e.held_out, float(penalty), rank),
     )
 
 
@@ -184,7 +190,7 @@ def concepts(
     _ranked(rank)
     _penalised(penalty)
     return _fitted(
-        "concepts", hypothesis, variable, setting,
+        _Asked("concepts", {"rank": rank, "penalty": penalty}), hypothesis, variable, setting,
         lambda e: run(e.x, e.values, e.held_out, Concepts(float(penalty), rank, e.seed)),
     )  # fmt: skip
 
@@ -206,7 +212,7 @@ def das(
     if type(steps) is not int or steps < 1:
         raise ClaimError(f"steps={steps!r}: how often the subspace is improved, a whole number from 1 on.")
     return _fitted(
-        "das", hypothesis, variable, setting,
+        _Asked("das", {"rank": rank, "steps": steps, "draws": draws}), hypothesis, variable, setting,
         lambda found: _aligned(found, Training(rank, draws, steps, seed=found.seed)),
     )  # fmt: skip
 
@@ -284,15 +290,27 @@ def _penalised(penalty: object) -> None:
         raise ClaimError(f"penalty={penalty!r}: a number from 0 on.")
 
 
-def _fitted(method: str, hypothesis: Hypothesis, variable: str, setting: dict[str, Any], fit: Fit) -> Basis:
-    examples = _examples(method, hypothesis, variable, setting)
+@frozen
+class _Asked:
+    """A method with its own arguments, from which it can be asked again."""
+
+    method: str
+    arguments: dict[str, Any]
+
+
+def _fitted(
+    asked: _Asked, hypothesis: Hypothesis | Examples, variable: str, setting: dict[str, Any], fit: Fit
+) -> Basis:
+    """What a fit finds; on examples that are at hand where these are given in the place of a claim."""
+    at_hand = isinstance(hypothesis, Examples)
+    examples = hypothesis if at_hand else _examples(asked.method, hypothesis, variable, setting)
     array, found = fit(examples)
     place, x = examples.place, examples.x
     shown = (x - x.mean(0)) @ np.linalg.qr(array.T)[0][:, :2]
     points = [(float(p[0]), float(p[-1]), str(v)) for p, v in zip(shown[:SHOWN], examples.values, strict=False)]
     return Basis(
-        array, method, variable, str(place.component.whole), str(place.slot), examples.seen, found, examples.record,
-        tuple(points),
+        array, asked.method, variable, str(place.component.whole), str(place.slot), examples.seen, found,
+        examples.record, tuple(points), asked.arguments,
     )  # fmt: skip
 
 
@@ -308,7 +326,7 @@ def _examples(method: str, hypothesis: Hypothesis, variable: str, setting: dict[
         raise ClaimError(
             "a fit reads what a transformer's components write, and the claim is of a computation graph."
         )
-    _column(claim, variable)
+    column(claim, variable)
     place = _place(claim, claim.graph, variable, setting.get("site"))
     used = references(claim, max(1, int(claim.scored.sum()) // 2) if rows is None else rows, seed)
     if len(used) < FEWEST:
@@ -323,7 +341,7 @@ def _examples(method: str, hypothesis: Hypothesis, variable: str, setting: dict[
     return Examples(claim, source, weights, place, used, store, seed)
 
 
-def _column(claim: Claim, name: str) -> Sequence[Any]:
+def column(claim: Claim, name: str) -> Sequence[Any]:
     """What a variable, or a column, is on every row."""
     if name in claim.values:
         return claim.values[name]
