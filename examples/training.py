@@ -49,10 +49,8 @@ def train(
     *,
     steps: int,
     rate: float,
-    sparse: float = 0.0,
+    sparse: float,
     quiet: float = 0.0,
-    decay: float = 0.1,
-    smoothing: float = 0.02,
     window: tuple[float, float] = (0, 2 / 3),
 ) -> None:
     """AdamW with a warm-up and a linear decay, and two penalties that make for circuits one can tell.
@@ -63,7 +61,7 @@ def train(
     back, only a tenth of `quiet` is left.
     """
     volume = Volume.listening(model) if quiet else None
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay, betas=(0.9, 0.98), fused=True)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.1, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / 100, (steps - step) / (steps - 100))
     )
@@ -71,7 +69,7 @@ def train(
     for step in bar:
         tokens, targets, mask = batch()
         logits = model(tokens, attention_mask=mask).flatten(0, 1)
-        loss = cross_entropy(logits, targets.flatten(), ignore_index=UNTRAINED, label_smoothing=smoothing)
+        loss = cross_entropy(logits, targets.flatten(), ignore_index=UNTRAINED, label_smoothing=0.02)
         inside, after = window[0] <= step / steps < window[1], step / steps >= window[1]
         penalty = sparse * written(model) if inside else torch.zeros(())
         if volume is not None and mask is not None:

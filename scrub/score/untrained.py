@@ -29,7 +29,7 @@ NOTHING = "they do no better than a random row"
 
 def untrained_models(
     bench: ClaimBench, samples: Samples, result: Result, bench_of: Callable[[Transformer], ClaimBench],
-    done: Callable[[int], None] = lambda _: None, name: str = UNTRAINED,
+    done: Callable[[int], None] = lambda _: None,
 ) -> Result:  # fmt: skip
     """A result with what the claim recovers and explains in three untrained models; it moves no verdict.
 
@@ -38,8 +38,8 @@ def untrained_models(
     try:
         found = _measured(bench, samples, result.seed, bench_of, done)
     except (ClaimError, MetricError, ModelError) as error:
-        found = Control(name, None, None, None, None, str(error))
-    return evolve(result, controls=(*result.controls, evolve(found, name=name)))
+        found = Control(UNTRAINED, None, None, None, None, str(error))
+    return evolve(result, controls=(*result.controls, found))
 
 
 def _measured(

@@ -55,7 +55,9 @@ def refitted(bench: ClaimBench, samples: Samples, result: Result, opened: Opened
             failed = Control(PERMUTED_FIT, None, None, None, None, f"could not be run: {error}")
             result = evolve(result, controls=(*result.controls, failed))
     with progress(f"{title}: fits on untrained models", MODELS) as done:
-        return untrained_models(bench, samples, result, refits.bench, done, UNTRAINED_FIT)
+        result = untrained_models(bench, samples, result, refits.bench, done)
+    *others, last = result.controls
+    return evolve(result, controls=(*others, evolve(last, name=UNTRAINED_FIT)))
 
 
 def _recipes(claim: Claim) -> dict[Component, FitRecipe]:

@@ -1,4 +1,4 @@
-"""Small models that come with the tool: four trained and four compiled, each with its data.
+"""Small models that come with the tool: three trained and four compiled, each with its data.
 
 Importing this package loads no torch; `scrub.zoo.loading` does, and `scrub.model.open.zoo_bridge` runs them.
 """

@@ -30,10 +30,6 @@ TEMPLATES = (
     "While {A} waited with {B} near the old {place} , {S} decided to give the {thing} to",
 )
 
-MODULUS = 59
-EQUALS = "="
-ADDITION = (*map(str, range(MODULUS)), EQUALS)
-
 
 def _names() -> tuple[str, ...]:
     plain = [word for template in TEMPLATES for word in template.split() if not word.startswith("{")]
