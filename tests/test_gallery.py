@@ -30,6 +30,17 @@ def test_every_file_brings_a_claim_and_a_foil() -> None:
         assert {bool(h.foil_reason) for h in found} == {True, False}, file
 
 
+def test_the_illusion_is_refuted_by_the_tied_control_and_by_nothing_else() -> None:
+    (illusion,) = collect([f"{GALLERY / 'dormant.py'}::illusion"]).hypotheses
+    without = scrub.test(illusion, draws=5, controls="none", parts="none")
+    assert without.verdict == "supported"
+    result = scrub.test(illusion, draws=5, parts="none")
+    assert result.verdict == "refuted"
+    assert result.reason.startswith("holds only while the rest of mlp 0 stays on another row")
+    below = {c.name for c in result.controls if c.high is not None and c.high < result.bar}
+    assert "tied mlp 0[illusion] @ END" in below
+
+
 needs_tokenizer = pytest.mark.skipif(not TOKENIZER.is_dir(), reason=f"no GPT-2 tokenizer at {TOKENIZER}")
 
 

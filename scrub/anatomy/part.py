@@ -34,6 +34,22 @@ class LatentSource(Protocol):
     def part(self, indices: tuple[int, ...]) -> HostPart: ...
 
 
+@frozen(eq=False)
+class FitRecipe:
+    """How directions were found: by which method of `scrub.fit`, of which variable, in what, on which rows (digests).
+
+    `component` and `at` are as they are printed, `asked` are the method's own arguments.
+    """
+
+    method: str
+    variable: str
+    component: str
+    at: str
+    seen: tuple[str, ...]
+    asked: Mapping[str, object]
+    seed: int
+
+
 @frozen
 class HostPart:
     """A part of a host, by the word of its code: `directions` with a `basis`, or `latents` of a dictionary.
@@ -44,7 +60,7 @@ class HostPart:
 
     Parts are equal whose code, arrays (by the digest of their bytes), indices and settings are; the `name` that is
     printed, the `arrays` themselves, which may be read late, and the digests of the rows that were `seen` when they
-    were found take no part in that.
+    were found, by `recipe`, take no part in that.
     """
 
     code: str
@@ -55,6 +71,7 @@ class HostPart:
     arrays: Held = field(factory=_nothing, eq=False, repr=False)
     seen: tuple[str, ...] = field(default=(), eq=False, repr=False)
     source: LatentSource | None = field(default=None, eq=False, repr=False)
+    recipe: FitRecipe | None = field(default=None, eq=False, repr=False)
 
     @property
     def size(self) -> int:

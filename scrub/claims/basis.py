@@ -11,6 +11,7 @@ import numpy as np
 from attrs import field, frozen
 from jaxtyping import Float
 
+from scrub.anatomy.part import FitRecipe
 from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError, path_of
 from scrub.shown import shown
@@ -24,7 +25,7 @@ class Basis:
 
     `seen` are the digests of the rows that it saw, on which a claim with these directions is not tested; `found` what
     the method tells of its fit, `provenance` the model, the data and how they were drawn. `coordinates` are those of
-    the rows along its first two directions, with what the variable is there.
+    the rows along its first two directions, with what the variable is there; `asked` are the method's own arguments.
     """
 
     array: Float[np.ndarray, "k d"] = field(repr=False)
@@ -36,11 +37,17 @@ class Basis:
     found: Mapping[str, Any] = field(factory=dict[str, Any])
     provenance: Mapping[str, Any] = field(factory=dict[str, Any], repr=False)
     coordinates: tuple[tuple[float, float, str], ...] = field(default=(), repr=False)
+    asked: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def rank(self) -> int:
         """How many directions it is, k."""
         return len(self.array)
+
+    @property
+    def recipe(self) -> FitRecipe | None:
+        """How to find it again; None for a basis that does not say."""
+        return _recipe(self.to_dict())
 
     def save(self, file: str | Path) -> Path:
         """Write a `.safetensors` file, which `directions(file)` reads with the rows that were seen.
@@ -70,16 +77,29 @@ class Basis:
         return shown(self, "html")
 
 
-def rows_seen(file: Path) -> tuple[str, ...]:
-    """The digests of the rows that the directions of a file were found on; none where it does not say."""
+def read_about(file: Path) -> tuple[tuple[str, ...], FitRecipe | None]:
+    """The digests of the rows that the directions of a file were found on, and how; nothing where it does not say.
+
+    Raises ClaimError where it says it in a way that cannot be read.
+    """
     from safetensors import safe_open
 
     with safe_open(file, framework="numpy") as opened:
         metadata: Mapping[str, str] = opened.metadata() or {}
     try:
-        found = json.loads(metadata.get(METADATA, "{}")).get("seen", [])
-    except ValueError:
-        found = None
-    if not isinstance(found, list) or not all(isinstance(digest, str) for digest in found):  # pyright: ignore[reportUnknownVariableType]
+        found: Mapping[str, Any] = json.loads(metadata.get(METADATA, "{}"))
+        seen: Any = found.get("seen", [])
+    except (ValueError, AttributeError):
+        found, seen = {}, None
+    if not isinstance(seen, list) or not all(isinstance(digest, str) for digest in seen):  # pyright: ignore[reportUnknownVariableType]
         raise ClaimError(f"{file}: its metadata do not say which rows its directions were found on.")
-    return tuple(found)  # pyright: ignore[reportUnknownArgumentType]
+    return tuple(seen), _recipe(found)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _recipe(said: Mapping[str, Any]) -> FitRecipe | None:
+    match said:
+        case {"method": str(method), "variable": str(variable), "component": str(component), "at": str(at),
+              "seen": [*seen], "asked": {**asked}, "provenance": {"seed": int(seed)}}:  # fmt: skip
+            return FitRecipe(method, variable, component, at, tuple(seen), asked, seed)
+        case _:
+            return None

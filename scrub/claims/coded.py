@@ -10,7 +10,7 @@ import numpy as np
 from attrs import field, frozen
 
 from scrub.anatomy.part import DIRECTIONS, HostPart, array_digest, rank
-from scrub.claims.basis import Basis, rows_seen
+from scrub.claims.basis import Basis, read_about
 from scrub.claims.dictionaries import read
 from scrub.claims.dictionaries.card import NORMALIZED, NORMED, STREAM, DictionaryCard, StoredDictionary
 from scrub.claims.dictionaries.stored import StoredArray
@@ -41,12 +41,12 @@ def directions(array: object, *, name: str = "") -> HostPart:
 
 
 def _directions(array: object, name: str) -> HostPart:
-    seen: tuple[str, ...] = ()
+    seen, recipe = tuple[str, ...](), None
     if isinstance(array, Basis):
-        array, seen = array.array, array.seen
+        array, seen, recipe = array.array, array.seen, array.recipe
     if isinstance(array, str | Path):
         file = Path(array)
-        name, array, seen = name or file.stem, _read(file), rows_seen(file)
+        name, array, (seen, recipe) = name or file.stem, _read(file), read_about(file)
     basis = _numbers(array, "directions(U)")
     basis = basis[None] if basis.ndim == 1 else basis
     if basis.ndim != 2 or not basis.size:
@@ -56,7 +56,7 @@ def _directions(array: object, name: str) -> HostPart:
             f"directions(U): the {len(basis)} rows of U span {found} dimensions only: give independent rows."
         )
     held = {"basis": basis}
-    return HostPart(DIRECTIONS, array_digest(held), name=_named(name), arrays=held, seen=seen)
+    return HostPart(DIRECTIONS, array_digest(held), name=_named(name), arrays=held, seen=seen, recipe=recipe)
 
 
 def _read(file: Path) -> object:

@@ -17,8 +17,8 @@ from scrub.cli.options import ExistingPath, Results, about, on_device, on_model,
 from scrub.errors import ClaimError
 from scrub.storage import files
 
-METHODS = ("mean_difference", "class_means", "probe", "pca", "fourier", "das")
-RANKED = ("class_means", "probe", "pca", "das")
+METHODS = ("mean_difference", "class_means", "probe", "pca", "fourier", "concepts", "das")
+RANKED = ("class_means", "probe", "pca", "concepts", "das")
 
 
 @click.command(short_help="Find directions for a variable in data.")

@@ -21,7 +21,7 @@ WORDS = {
     "accuracy_of_whole": "right with the whole component swapped", "chance": "by chance", "held_out": "rows held out",
     "between": "of the variance lies between values", "distance": "between the two means", "swaps": "held-out swaps",
     "shares": "shares of the variance", "explained": "of the variance of held-out rows explained",
-    "dead": "latents that are never active",
+    "places": "right at each place", "dead": "latents that are never active",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from scrub.report.fixed import fixed
 from scrub.report.pareto import comparison_svg
 from scrub.report.text import options_words, table
 from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM
-from scrub.score.control import SHUFFLED
+from scrub.score.control import PERMUTED_FIT, RANDOM_PARTS, SHUFFLED, TIED, WHOLE
 
 if TYPE_CHECKING:
     from scrub.score.comparison import Compared, Comparison, DecidingRow, Difference
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WIDTH, INDENT = 118, "    "
 NAME = 40  # letters of a name
+PARTS = (TIED, RANDOM_PARTS, WHOLE, PERMUTED_FIT)  # controls of parts, of which there are columns
 
 
 def comparison_text(c: Comparison) -> str:
@@ -52,7 +53,16 @@ def headline(c: Comparison) -> str:
 
 def details(c: Comparison) -> list[str]:
     """What stands below the headline, one subject a block."""
-    blocks = [_claims(c), _differences(c), _pareto(c), _refines(c), _structural(c), _deciding(c), _sample(c)]
+    blocks = [
+        _claims(c),
+        _beside(c),
+        _differences(c),
+        _pareto(c),
+        _refines(c),
+        _structural(c),
+        _deciding(c),
+        _sample(c),
+    ]
     lines = [line for block in map(list, blocks) if block for line in (*block, "")]
     return [f"{INDENT}{line}" if line else "" for line in lines[:-1]]
 
@@ -76,8 +86,20 @@ def _claims(c: Comparison) -> Iterator[str]:
 
 def _shuffled(h: Compared) -> str:
     """What the claim's sites recover with the values of other rows."""
-    found = next((control for control in h.controls if control.name == SHUFFLED), None)
-    return "-" if found is None or found.value is None else f"{found.value:z.2f}"
+    found = h.recovered_by(SHUFFLED)
+    return "-" if found is None else f"{found.value:z.2f}"
+
+
+def _beside(c: Comparison) -> Iterator[str]:
+    """How far each story's answers are the model's own and, where claims have parts, what their controls recover."""
+    known = [name for name in PARTS if any(h.recovered_by(name) for h in c.hypotheses)]
+    if not known and all(h.story.share.value is None for h in c.hypotheses):
+        return
+    rows = [("beside it", "story", *known)]
+    for h in c.hypotheses:
+        story = "-" if h.story.share.value is None else _share(h.story.share)
+        rows.append((_names(c)[h.hypothesis], story, *(str(h.recovered_by(name) or "-") for name in known)))
+    yield from table(rows)
 
 
 def _differences(c: Comparison) -> Iterator[str]:

@@ -12,7 +12,17 @@ from scrub.claims.titles import short_name
 from scrub.report.since import since_lines
 from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.score.bars import bar_words
-from scrub.score.control import APART, RANDOM, RANDOM_PARTS, SHUFFLED, TIED, UNTRAINED, WHOLE
+from scrub.score.control import (
+    APART,
+    PERMUTED_FIT,
+    RANDOM,
+    RANDOM_PARTS,
+    SHUFFLED,
+    TIED,
+    UNTRAINED,
+    UNTRAINED_FIT,
+    WHOLE,
+)
 from scrub.score.design import SAMPLE, WORDS
 
 if TYPE_CHECKING:
@@ -76,6 +86,11 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
             yield RANDOM_PARTS, f"other parts of the same size of these hosts recover {control}"
         elif control.name == WHOLE:
             yield WHOLE, f"the same claim with whole hosts recovers {control}"
+        elif control.name == PERMUTED_FIT:
+            yield "permuted", f"directions that the same fit finds for permuted values recover {control}"
+        elif control.name == UNTRAINED_FIT:
+            kept = "" if control.explained is None else f", explained {control.explained:z.2f}"
+            yield "refitted", f"fitted and tested on models that learnt nothing, the claim recovers {control}{kept}"
         elif control.name == UNTRAINED:
             kept = "" if control.explained is None else f", explained {control.explained:z.2f}"
             yield "untrained", f"the same claim on models that learnt nothing recovers {control}{kept}"

@@ -104,7 +104,7 @@ def _compared(rival: Rival, r: Result, seed: int) -> Compared:
         recovered=r.recovered, explained=interval(rival.samples.columns, explained, seed, rival.samples.design),
         scrubbed=r.metric.scrubbed, random=r.metric.random, bits=r.bits,
         variables=len(swapped(claim)), edges=len(edges(claim)), options=r.options,
-        controls=r.controls, adversary=r.adversary,
+        controls=r.controls, adversary=r.adversary, story=r.story,
     )  # fmt: skip
 
 

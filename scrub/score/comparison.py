@@ -12,6 +12,7 @@ from scrub.claims.plain import as_dict
 from scrub.claims.titles import short_name, with_file
 from scrub.score.bits import Bits
 from scrub.score.control import Adversary, Control
+from scrub.score.spoken import StoryScore
 from scrub.score.statistics import Interval
 from scrub.shown import shown
 
@@ -29,7 +30,7 @@ class Compared:
 
     `scrubbed` and `random` are mean metrics; `variables` are those that are swapped, the answer not counted;
     `edges` are channels of sites with the parent's site that they read. `verdict` is that of `scrub.test`, controls
-    and adversary included; None without an expectation.
+    and adversary included; None without an expectation. `story` is how far the story's answers are the model's own.
     """
 
     hypothesis: str
@@ -48,6 +49,14 @@ class Compared:
     options: dict[str, Any]
     controls: tuple[Control, ...] = ()
     adversary: Adversary | None = None
+    story: StoryScore = field(factory=StoryScore)
+
+    def recovered_by(self, name: str) -> Control | None:
+        """The control of a name, of several tied sites the one that recovers least; None where it was not run."""
+        found = [
+            c for c in self.controls if c.value is not None and (c.name == name or c.name.startswith(f"{name} "))
+        ]
+        return min(found, key=lambda control: control.value or 0, default=None)
 
     def to_dict(self) -> dict[str, Any]:
         return as_dict(self)

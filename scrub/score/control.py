@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # words about results need not wait for its imports
 KEEP, REPLACE, CONSTANT = "keep everything", "replace everything", "constant"
 SHUFFLED, APART, RANDOM, UNTRAINED = "shuffled values", "apart", "random sites", "untrained model"
 TIED, RANDOM_PARTS, WHOLE = "tied", "random parts", "whole hosts"  # "tied" is followed by its site
+PERMUTED_FIT, UNTRAINED_FIT = "fitted on permuted values", "fitted on untrained models"
 
 
 @frozen

@@ -20,6 +20,7 @@ MODELS, UNTRAINED_DRAWS = 3, 4  # that learnt nothing
 TIED_DRAWS = 20  # with the rest of hosts tied to parts, over all sites that hold parts
 PART_CHOICES = 20  # of random parts, one draw each
 WHOLE_DRAWS = 10  # with whole hosts
+REFITS, REFIT_DRAWS = 3, 4  # of fitted directions, on permuted values
 QUICK_ROWS, QUICK_DRAWS = 64, 4  # on which it is looked for what breaks a claim, at most
 LEAST_DRAWS = 2  # of what a part earns
 LEAST = 16  # calls of a run: fewer tell nothing

@@ -30,6 +30,8 @@ from scrub.score.cost import (
     PERMUTATIONS,
     QUICK,
     QUICK_ROWS,
+    REFIT_DRAWS,
+    REFITS,
     SEARCH_DRAWS,
     SEARCH_ROWS,
     UNTRAINED_DRAWS,
@@ -160,6 +162,10 @@ def _more_controls(claim: Claim, planned: Plan) -> Passes:
     yield _costed(claim, "rows of random sites and untrained models", (CHOICES + MODELS) * planned.pool)
     yield _costed(claim, "random sites", CHOICES * MOVED_DRAWS * planned.rows, _each(planned))
     yield _costed(claim, "untrained models", MODELS * UNTRAINED_DRAWS * planned.rows, _each(planned))
+    if any(c.part and c.part.recipe for placed in sites_with_parts(claim).values() for c in placed.site.components):
+        yield _costed(claim, "rows of directions found again", (REFITS + 1 + 2 * MODELS) * planned.pool, bound="<=")
+        calls = (REFITS * REFIT_DRAWS + MODELS * UNTRAINED_DRAWS) * planned.rows
+        yield _costed(claim, "with directions found again", calls, _each(planned), "<=")
 
 
 def _stability(claim: Claim, planned: Plan) -> Passes:

@@ -16,87 +16,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import frozen
 
-from scrub.anatomy.names import Component
-from scrub.anatomy.positions import ALL, Slot
-from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.basis import Basis
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.resolved import Claim
-from scrub.claims.sites import Site
-from scrub.claims.values import key
-from scrub.errors import ClaimError, did_you_mean, path_of
-from scrub.model.memory import Backend
-from scrub.model.resolve import sound
-from scrub.verbs.setup import countable, progress, references, weights_of
-from scrub.verbs.setup_circuits import record_of
+from scrub.errors import ClaimError, path_of
+from scrub.verbs.examples import Examples, column, examples_of, numbered
+from scrub.verbs.setup import countable, progress
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Float
 
     from scrub.claims.dictionaries.learned import LearnedDictionary
-    from scrub.engine.cache import Store
-    from scrub.model.source import Source
-    from scrub.model.weights import Transformer
     from scrub.proposals.subspace import RankCurve
 
-HELD_OUT = 4  # one row in so many is held out, where a fit says how well it does on others
-FEWEST, SHOWN = 8, 200  # rows that a fit takes, and coordinates that are shown, at most
-SETTING = ("site", "rows", "seed", "model", "device", "dtype", "memory")
+SHOWN = 200  # coordinates that are shown, at most
 Fit = Callable[["Examples"], tuple["Float[np.ndarray, 'k d']", dict[str, Any]]]
-
-
-@frozen(eq=False)
-class Place:
-    """Where is read, for what."""
-
-    variable: str
-    component: Component
-    slot: Slot
-
-
-@frozen(eq=False)
-class Examples:
-    """What a component writes on the rows that a fit sees, and the variable there."""
-
-    claim: Claim
-    source: Source
-    weights: Transformer
-    place: Place
-    used: Int[np.ndarray, " row"]
-    store: Store
-    seed: int
-
-    @property
-    def x(self) -> Float[np.ndarray, "row d"]:
-        from scrub.engine.written import written
-
-        found = written(self.store, self.place.component, self.place.slot)
-        return found.cpu().double().numpy()[self.used]
-
-    @property
-    def values(self) -> list[Any]:
-        return [_column(self.claim, self.place.variable)[row] for row in self.used]
-
-    @property
-    def classes(self) -> Int[np.ndarray, " row"]:
-        """Numbers of its values, in the order of their text."""
-        return _numbered(self.values)
-
-    @property
-    def seen(self) -> tuple[str, ...]:
-        return tuple(sorted({self.claim.data.rows[row].input_digest for row in self.used}))
-
-    @property
-    def record(self) -> dict[str, Any]:
-        return {**record_of(self.source, self.weights, self.claim.data), "seed": self.seed}
-
-    @property
-    def held_out(self) -> Bool[np.ndarray, " row"]:
-        order = np.random.default_rng([self.seed, len(self.used)]).permutation(len(self.used))
-        return order < len(self.used) // HELD_OUT
 
 
 def mean_difference(hypothesis: Hypothesis, variable: str, **setting: Any) -> Basis:
@@ -106,7 +42,7 @@ def mean_difference(hypothesis: Hypothesis, variable: str, **setting: Any) -> Ba
     """
     from scrub.score.spans import mean_difference as run
 
-    return _fitted("mean_difference", hypothesis, variable, setting, lambda found: run(found.x, found.classes))
+    return _fitted(_Asked("mean_difference", {}), hypothesis, variable, setting, lambda e: run(e.x, e.classes))
 
 
 def class_means(hypothesis: Hypothesis, variable: str, *, rank: int | None = None, **setting: Any) -> Basis:
@@ -117,7 +53,8 @@ def class_means(hypothesis: Hypothesis, variable: str, *, rank: int | None = Non
     from scrub.score.spans import class_means as run
 
     _ranked(rank)
-    return _fitted("class_means", hypothesis, variable, setting, lambda found: run(found.x, found.classes, rank))
+    asked = _Asked("class_means", {"rank": rank})
+    return _fitted(asked, hypothesis, variable, setting, lambda found: run(found.x, found.classes, rank))
 
 
 def pca(hypothesis: Hypothesis, variable: str, *, rank: int = 1, **setting: Any) -> Basis:
@@ -128,7 +65,7 @@ def pca(hypothesis: Hypothesis, variable: str, *, rank: int = 1, **setting: Any)
     from scrub.score.spans import pca as run
 
     _ranked(rank)
-    return _fitted("pca", hypothesis, variable, setting, lambda found: run(found.x, rank))
+    return _fitted(_Asked("pca", {"rank": rank}), hypothesis, variable, setting, lambda found: run(found.x, rank))
 
 
 def fourier(
@@ -149,7 +86,8 @@ def fourier(
             raise ClaimError(f"fourier: {variable!r} is a number on every row, found {wrong[0]!r}.")
         return run(examples.x, np.array(values, dtype=float), list(frequencies), period)
 
-    return _fitted("fourier", hypothesis, variable, setting, found)
+    asked = _Asked("fourier", {"frequencies": list(frequencies), "period": period})
+    return _fitted(asked, hypothesis, variable, setting, found)
 
 
 def probe(
@@ -163,11 +101,34 @@ def probe(
     from scrub.score.probe import probe as run
 
     _ranked(rank)
-    if not isinstance(penalty, float | int) or not penalty >= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ClaimError(f"penalty={penalty!r}: a number from 0 on.")
+    _penalised(penalty)
     return _fitted(
-        "probe", hypothesis, variable, setting, lambda e: run(e.x, e.classes, e.held_out, float(penalty), rank)
+        _Asked("probe", {"rank": rank, "penalty": penalty}),
+        hypothesis,
+        variable,
+        setting,
+        lambda e: run(e.x, e.classes, e.held_out, float(penalty), rank),
     )
+
+
+def concepts(
+    hypothesis: Hypothesis, variable: str, *, rank: int | None = None, penalty: float = 0.01, **setting: Any
+) -> Basis:
+    """The span of a variable's concepts: bound vectors of a codebook, pulled back through a linear encoder.
+
+    A value that is a tuple, such as (io, s1, s2), bundles what stands at each place; the encoder reads all from one
+    vector. A quarter of the rows is held out, on which `found["accuracy"]` is measured. Raises ClaimError for tuples
+    of different lengths, and where all rows have one value (scrub/score/concepts.py).
+    """
+    from scrub.score.concepts import Concepts
+    from scrub.score.concepts import concepts as run
+
+    _ranked(rank)
+    _penalised(penalty)
+    return _fitted(
+        _Asked("concepts", {"rank": rank, "penalty": penalty}), hypothesis, variable, setting,
+        lambda e: run(e.x, e.values, e.held_out, Concepts(float(penalty), rank, e.seed)),
+    )  # fmt: skip
 
 
 def das(
@@ -187,7 +148,7 @@ def das(
     if type(steps) is not int or steps < 1:
         raise ClaimError(f"steps={steps!r}: how often the subspace is improved, a whole number from 1 on.")
     return _fitted(
-        "das", hypothesis, variable, setting,
+        _Asked("das", {"rank": rank, "steps": steps, "draws": draws}), hypothesis, variable, setting,
         lambda found: _aligned(found, Training(rank, draws, steps, seed=found.seed)),
     )  # fmt: skip
 
@@ -212,7 +173,7 @@ def dictionary(
     if topk > latents or target.exists():
         found = f"{target} is there already: name a new directory" if topk <= latents else f"topk={topk} of {latents}"
         raise ClaimError(f"fit.dictionary: {found}.")
-    examples = _examples("dictionary", hypothesis, variable, setting)
+    examples = examples_of("dictionary", hypothesis, variable, setting)
     hook = hook_of(examples.place.component.whole, examples.weights.shape.n_layers)
     asked = Sparse(latents, topk, steps, examples.seed)
     with progress(f"{hypothesis.title}: dictionary", steps) as done:
@@ -242,18 +203,18 @@ def rank(hypothesis: Hypothesis, variable: str, *, worth: float = 0.01, draws: i
     if not 0 < worth < 1:
         raise ClaimError(f"worth={worth!r}: the share that may be lost, between 0 and 1.")
     countable(draws, None, 0)
-    found = _examples("rank", hypothesis, variable, setting)
+    found = examples_of("rank", hypothesis, variable, setting)
     claim, model, place = found.claim, found.weights, found.place
     arguments = Arguments.of(claim.metric, claim.data, found.source.tokenizer, model.device)
     measure = MetricOnData(claim.metric, claim.data, arguments)
     usable(measure, model.shape.d_vocab)
     swapped = SwapModel(claim, model, found.store, place.component, place.slot)
-    how = DonorDraws(_numbered(_column(claim, variable)), draws, found.seed)
+    how = DonorDraws(numbered(column(claim, variable)), draws, found.seed)
     search = RankSearch.of(swapped, measure, found.used, how)
     with progress(f"{hypothesis.title}: ranks") as done:
         directions, points, (own, whole) = search.run(worth, done)
     told = {"of": len(directions), "recovered": {p.rank: p.recovered for p in points}[smallest(points, worth)]}
-    basis = _basis("rank", found, directions[: smallest(points, worth)], told)
+    basis = _basis(_Asked("rank", {}), variable, found, (directions[: smallest(points, worth)], told))
     return RankCurve(
         name_of(hypothesis), variable, place.component.whole, str(place.slot), str(claim.metric), found.seed, worth,
         points, (float(own), float(whole)), search.used, basis, claim.digest,
@@ -296,85 +257,37 @@ def _ranked(rank: int | None) -> None:
         raise ClaimError(f"rank={rank!r}: how many directions, a whole number from 1 on.")
 
 
-def _fitted(method: str, hypothesis: Hypothesis, variable: str, setting: dict[str, Any], fit: Fit) -> Basis:
-    examples = _examples(method, hypothesis, variable, setting)
+def _penalised(penalty: object) -> None:
+    if not isinstance(penalty, float | int) or not penalty >= 0:
+        raise ClaimError(f"penalty={penalty!r}: a number from 0 on.")
+
+
+@frozen
+class _Asked:
+    """A method with its own arguments, from which it can be asked again."""
+
+    method: str
+    arguments: dict[str, Any]
+
+
+def _fitted(
+    asked: _Asked, hypothesis: Hypothesis | Examples, variable: str, setting: dict[str, Any], fit: Fit
+) -> Basis:
+    """What a fit finds; on examples that are at hand where these are given in the place of a claim."""
+    at_hand = isinstance(hypothesis, Examples)
+    examples = hypothesis if at_hand else examples_of(asked.method, hypothesis, variable, setting)
     array, found = fit(examples)
-    return _basis(method, examples, array, found)
+    return _basis(asked, variable, examples, (array, found))
 
 
-def _basis(method: str, examples: Examples, array: Float[np.ndarray, "k d"], found: dict[str, Any]) -> Basis:
+def _basis(
+    asked: _Asked, variable: str, examples: Examples, fitted: tuple[Float[np.ndarray, "k d"], dict[str, Any]]
+) -> Basis:
+    array, found = fitted
     place, x = examples.place, examples.x
     shown = (x - x.mean(0)) @ np.linalg.qr(array.T)[0][:, :2]
     points = [(float(p[0]), float(p[-1]), str(v)) for p, v in zip(shown[:SHOWN], examples.values, strict=False)]
     return Basis(
-        array, method, place.variable, str(place.component.whole), str(place.slot), examples.seen, found,
-        examples.record, tuple(points),
+        array, asked.method, variable, str(place.component.whole), str(place.slot), examples.seen, found,
+        examples.record, tuple(points), asked.arguments,
     )  # fmt: skip
-
-
-def _examples(method: str, hypothesis: Hypothesis, variable: str, setting: dict[str, Any]) -> Examples:
-    """What a fit sees. Raises ClaimError for a setting, a variable or a place that is none."""
-    if unknown := [name for name in setting if name not in SETTING]:
-        near = did_you_mean(unknown[0], SETTING)
-        raise ClaimError(f"fit.{method} has no argument {unknown[0]!r}.{near} It takes {', '.join(SETTING)}.")
-    rows, seed = setting.get("rows"), setting.get("seed", 0)
-    countable(1, rows, seed)
-    claim, source = sound(hypothesis, setting.get("model"), expecting=False)
-    if not isinstance(claim.graph, TransformerGraph):
-        raise ClaimError(
-            "a fit reads what a transformer's components write, and the claim is of a computation graph."
-        )
-    _column(claim, variable)
-    place = _place(claim, claim.graph, variable, setting.get("site"))
-    used = references(claim, max(1, int(claim.scored.sum()) // 2) if rows is None else rows, seed)
-    if len(used) < FEWEST:
-        raise ClaimError(f"fit.{method}: {len(used)} rows are too few to find a direction on: give {FEWEST} or more.")
-    backend = Backend(setting.get("device"), setting.get("dtype", "float32"), setting.get("memory"))
-    weights = weights_of(source, claim.data, backend)
-    assert weights is not None
-    from scrub.engine.written import written_store
-
-    with progress(f"{hypothesis.title}: rows", len(claim.data)) as done:
-        store = written_store(weights, claim, place.component, place.slot, done)
-    return Examples(claim, source, weights, place, used, store, seed)
-
-
-def _numbered(values: Sequence[Any]) -> Int[np.ndarray, " row"]:
-    """Values as numbers, in the order of their text."""
-    names = sorted({key(value): value for value in values}.values(), key=repr)
-    place = {key(value): number for number, value in enumerate(names)}
-    return np.array([place[key(value)] for value in values])
-
-
-def _column(claim: Claim, name: str) -> Sequence[Any]:
-    """What a variable, or a column, is on every row."""
-    if name in claim.values:
-        return claim.values[name]
-    if name in claim.data.columns and not claim.data.lacking(name):
-        return claim.data.column(name)
-    near = did_you_mean(name, [*claim.values, *claim.data.columns])
-    raise ClaimError(f"{name!r} is no variable of the story, and no column that every row has.{near}")
-
-
-def _place(claim: Claim, graph: TransformerGraph, variable: str, site: Site | None) -> Place:
-    from scrub.engine.written import in_full, width_of
-
-    if site is None:
-        placed = claim.placement.placed.get(variable)
-        sites = [one.site for one in placed.sites] if placed and variable != claim.placement.output else []
-    else:
-        sites = [site]
-    found = [(evolve(c, part=None), slot) for one in sites for c in one.components for slot in one.at]
-    if len(set(found)) != 1 or found[0][1] == ALL:
-        where = ", ".join(f"{c} @ {slot}" for c, slot in dict.fromkeys(found)) or "nowhere"
-        raise ClaimError(
-            f"{variable!r} is at {where}: name one component at one position, site=heads('9.9', at='END')."
-        )
-    component, slot = found[0]
-    if component.traits.scalar or component.traits.is_output or not graph.has(component):
-        raise ClaimError(
-            f"{component} has no directions: take heads, attention, MLPs, streams, queries, keys or values."
-        )
-    if (slot.name and slot.name not in claim.data.position_names) or (claim.data.locate(slot) < 0).any():
-        raise ClaimError(f"{component} @ {slot}: that position is not in every row.")
-    return Place(variable, in_full(component, width_of(component, graph)), slot)

@@ -11,6 +11,7 @@ from scrub.claims.check import name_of
 from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.resolve import sound
 from scrub.verbs.interchange import exchanged
+from scrub.verbs.refit import refitted
 from scrub.verbs.setup import OpenedModel, model_record, progress
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def left_out_of_it(bench: ClaimBench, samples: Samples, result: Result, exact: b
 
 
 def _more_controls(bench: ClaimBench, samples: Samples, result: Result, opened: OpenedModel) -> Result:
-    """The claim on random unclaimed heads, and on models that learnt nothing."""
+    """The claim on random heads, on models that learnt nothing, and with directions found in what says nothing."""
     from scrub.score.cost import CHOICES, MODELS
     from scrub.score.elsewhere import random_sites
     from scrub.score.untrained import untrained_models
@@ -126,4 +127,5 @@ def _more_controls(bench: ClaimBench, samples: Samples, result: Result, opened: 
     with progress(f"{title}: random sites", CHOICES) as done:
         result = random_sites(bench, samples, result, moved, done)
     with progress(f"{title}: untrained models", MODELS) as done:
-        return untrained_models(bench, samples, result, partial(opened.untrained, bench.claim), done)
+        result = untrained_models(bench, samples, result, partial(opened.untrained, bench.claim), done)
+    return refitted(bench, samples, result, opened)

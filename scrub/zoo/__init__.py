@@ -1,4 +1,4 @@
-"""Small models that come with the tool: three trained and three compiled, each with its data.
+"""Small models that come with the tool: three trained and four compiled, each with its data.
 
 Importing this package loads no torch; `scrub.zoo.loading` does, and `scrub.model.open.zoo_bridge` runs them.
 """
@@ -6,7 +6,12 @@ Importing this package loads no torch; `scrub.zoo.loading` does, and `scrub.mode
 from __future__ import annotations
 
 from scrub.zoo.cards import NAMES, Card, info, shape, vocabulary
-from scrub.zoo.compiled_data import compiled_compose_rows, compiled_induction_rows, compiled_or_rows
+from scrub.zoo.compiled_data import (
+    compiled_compose_rows,
+    compiled_dormant_rows,
+    compiled_induction_rows,
+    compiled_or_rows,
+)
 from scrub.zoo.data import Prompt, brackets_rows, induction_rows, names_rows
 
 __all__ = [
@@ -15,6 +20,7 @@ __all__ = [
     "Prompt",
     "brackets_rows",
     "compiled_compose_rows",
+    "compiled_dormant_rows",
     "compiled_induction_rows",
     "compiled_or_rows",
     "induction_rows",
@@ -32,6 +38,7 @@ _ROWS = {
     "compiled-induction": compiled_induction_rows,
     "compiled-compose": compiled_compose_rows,
     "compiled-or": compiled_or_rows,
+    "compiled-dormant": compiled_dormant_rows,
 }
 
 

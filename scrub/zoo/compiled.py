@@ -12,6 +12,10 @@ that key (the key side); 1.0 attends to where both agree and copies the value. 1
 `compiled-or`: the same, but 0.0 and 0.1 both fetch what is asked for, and either suffices: a match by one scores
 120, by both 240, while at the end `<start>` always scores 60, so that 1.0 rests there when nobody asks. The keys
 come from 0.2. 0.3 computes something that nobody reads, 1.1 to 1.3 are zero.
+
+`compiled-dormant`: MLP 0 copies what a word says where nobody reads (dimensions 3 to 5), MLP 1 where the answer looks
+(7 to 9, of which it reads the first). It would read dimension 6 twice as loudly, where nobody writes: the distilled
+dormant pathway of A. Makelov, G. Lange and N. Nanda (2023). Heads are zero.
 """
 
 from __future__ import annotations
@@ -212,6 +216,35 @@ def _or() -> State:
     return state
 
 
+_DORMANT_SPACES = Spaces({"bits": 3, "apart": 3, "dormant": 1, "read": 3})
+_DORMANT = _config(_DORMANT_SPACES, 1, 8, len(words.COMPILED_DORMANT), n_heads=1) | {
+    "attn_only": False,
+    "d_mlp": 6,
+    "act_fn": "relu",
+}
+
+
+def _set_copy(state: State, spaces: Spaces, layer: int, to: str) -> None:
+    """An MLP that copies the bits: of two neurons one is active where a bit is 1, and one where it is -1."""
+    into, out = spaces.rows("bits"), spaces.rows(to)
+    state[f"blocks.{layer}.mlp.in.weight"] = np.concatenate([into, -into])
+    state[f"blocks.{layer}.mlp.out.weight"] = np.concatenate([out, -out]).T.copy()
+    state[f"blocks.{layer}.mlp.in.bias"] = np.zeros(len(into) * 2, np.float32)
+    state[f"blocks.{layer}.mlp.out.bias"] = np.zeros(spaces.width, np.float32)
+
+
+def _dormant() -> State:
+    spaces, state = _DORMANT_SPACES, _silent(_DORMANT)
+    signs = np.array([[1 if sign == "+" else -1 for sign in word] for word in words.THREE_BITS], np.float32)
+    state["embed.weight"][: len(signs)] = signs @ spaces.rows("bits")
+    asked = spaces.rows("read")[0] + 2 * spaces.rows("dormant")[0]
+    for word, sign in ((words.YES, 1), (words.NO, -1)):
+        state["unembed.weight"][words.COMPILED_DORMANT.index(word)] = sign * SURE * asked
+    for layer, to in enumerate(("apart", "read")):
+        _set_copy(state, spaces, layer, to)
+    return state
+
+
 COMPILED = {
     "compiled-induction": Compiled(
         note="Previous-token head 0.0, induction head 1.0; 0.1 is never read and 1.1 is zero. No norms.",
@@ -238,5 +271,14 @@ COMPILED = {
         chance=1 / len(words.VALUES),
         digest="955caa773ec61f0a2f93d0e6fe797fcd",
         build=_or,
+    ),
+    "compiled-dormant": Compiled(
+        note="A dormant pathway: MLP 0 writes where nobody reads, the answer reads what MLP 1 writes (dimension 7), "
+        "and would read dimension 6, where nobody writes.",
+        config=_DORMANT,
+        vocabulary=words.COMPILED_DORMANT,
+        chance=0.5,
+        digest="9e66f2aff1b15c14417f9129de22add9",
+        build=_dormant,
     ),
 }

@@ -51,6 +51,27 @@ def compiled_or_rows(n: int, seed: int) -> list[Prompt]:
     return compiled_compose_rows(n, seed)
 
 
+def compiled_dormant_rows(n: int, seed: int) -> list[Prompt]:
+    """`n` rows for `compiled-dormant`: `--+ +-+ -++`, of which the last word counts, and of that the first sign.
+
+    END is the last of one to six words of three signs each. Columns `x`, `u` and `w` are the signs of the last,
+    `label` is `yes` where `x` is `+`, else `no`, and `other` the other one.
+    """
+    rng = np.random.default_rng(seed)
+    return [_compiled_dormant_row(rng) for _ in range(n)]
+
+
+def _compiled_dormant_row(rng: np.random.Generator) -> Prompt:
+    tokens = rng.integers(len(words.THREE_BITS), size=rng.integers(1, 7)).tolist()
+    x, u, w = words.THREE_BITS[tokens[-1]]
+    label, other = (words.YES, words.NO) if x == "+" else (words.NO, words.YES)
+    return {
+        "tokens": tokens,
+        "positions": {"END": len(tokens) - 1},
+        "columns": {"x": x, "u": u, "w": w, "label": label, "other": other, "length": len(tokens)},
+    }
+
+
 def _compiled_compose_row(rng: np.random.Generator) -> Prompt:
     letter, pairs = int(rng.integers(len(words.KEYS))), int(rng.integers(2, 5))
     decoys = [str(word) for word in rng.permutation(words.DECOYS)[: pairs - 1]]

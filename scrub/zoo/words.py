@@ -47,3 +47,7 @@ ASK, NOTHING = "?", "."
 ASKS, KEYS, DECOYS = tuple("abcdefgh"), tuple("ABCDEFGH"), tuple("PQRSTUVW")
 VALUES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 COMPILED_COMPOSE = (START, ASK, NOTHING, *ASKS, *KEYS, *DECOYS, *VALUES)
+
+YES, NO = "yes", "no"
+THREE_BITS = tuple(a + b + c for a in "+-" for b in "+-" for c in "+-")
+COMPILED_DORMANT = (*THREE_BITS, YES, NO)

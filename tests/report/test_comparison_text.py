@@ -15,6 +15,7 @@ from scrub.report.pareto import comparison_svg
 from scrub.score.bits import Bits
 from scrub.score.comparison import Compared, Comparison, DecidingRow, Difference, Fact, ParetoPoint, Refinement
 from scrub.score.control import Control
+from scrub.score.spoken import StoryScore
 from scrub.score.statistics import UNDEFINED, Interval
 
 A, B, C = "f.py::names", "f.py::<less>", "g.py::other"
@@ -49,6 +50,22 @@ TWO_CLAIMS = Comparison(
 
 def lines(c: Comparison, **changed: Any) -> list[str]:
     return comparison_text(evolve(c, **changed)).splitlines()
+
+
+def test_stories_and_controls_of_parts_are_columns() -> None:
+    parts = (
+        Control("tied 9.9[U] @ END", 0.5, 0.4, 0.6), Control("tied 9.6[U] @ END", 0.2, 0.1, 0.3),
+        Control("random parts", None, None, None, None, "could not be run"), Control("whole hosts", 0.95, 0.9, 1.0),
+    )  # fmt: skip
+    first = evolve(ONE, controls=parts, story=StoryScore(Interval(0.99, 0.97, 1.0)))
+    found = lines(TWO_CLAIMS, hypotheses=(first, TWO))
+    at = next(i for i, line in enumerate(found) if "beside it" in line)
+    assert found[at : at + 3] == [
+        "    beside it  story              tied               whole hosts",
+        "    names      0.99 [0.97, 1.00]  0.20 [0.10, 0.30]  0.95 [0.90, 1.00]",
+        "    <less>     -                  -                  -",
+    ]
+    assert not any("beside it" in line for line in lines(TWO_CLAIMS))
 
 
 def test_a_comparison_as_it_reads() -> None:

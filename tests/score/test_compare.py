@@ -84,6 +84,7 @@ def test_each_claim_has_the_numbers_of_its_own_test() -> None:
     for h, claim in zip(c.hypotheses, (both(), only_x()), strict=True):
         alone = scrub.test(claim, rows=11, draws=5, seed=3)
         assert h.recovered == alone.recovered
+        assert h.story == alone.story
         assert h.explained.value == pytest.approx(alone.unexplained.explained)
         assert (h.digest, h.bits, h.expect) == (alone.digest, alone.bits, 0.8)
         assert h.random == alone.metric.random

@@ -21,6 +21,7 @@ from scrub.model.layers import write
 from scrub.model.trace import trace
 from scrub.model.weights import Attn, Block, Norm, Transformer
 from scrub.score.answers import ByTokens, answers_of
+from scrub.score.concepts import Concepts, concepts
 from scrub.score.das import SwapCalls, SwapModel, Training, das, moved, swaps
 from scrub.score.patched import Patch, PatchedTransformer
 from scrub.score.probe import fit_probe, probe
@@ -197,6 +198,31 @@ def test_a_probe_is_judged_on_rows_that_it_did_not_see() -> None:
     assert abs(basis[0] @ direction) > 0.95
     flipped = np.where(held_out, 1 - classes, classes)
     assert probe(x, flipped, held_out)[1]["accuracy"] == 0
+
+
+def test_concepts_are_found_place_by_place() -> None:
+    """Two things are written at once, each along two directions of its own, and noise beside them."""
+    draw = np.random.default_rng(8)
+    first, second = draw.integers(3, size=(2, 200))
+    noise = 0.05 * draw.normal(size=(200, D))
+    x = CORNERS[first] + 0.5 * CORNERS[second] @ TURNED[:2].T @ TURNED[2:4] + noise + 4
+    values, held_out = (
+        [(("Mary", "John", "Tom")[a], int(b)) for a, b in zip(first, second, strict=True)],
+        np.arange(200) < 50,
+    )
+    basis, found = concepts(x, values, held_out, Concepts(rank=4))
+    assert subspace_angles(basis.T, TURNED[:4].T).max() < 0.2
+    assert (found["accuracy"], found["places"]) == (1, [1, 1])
+    assert found["chance"] < 0.3
+    junk = [(value, int(draw.integers(3))) for value, _ in values]
+    told = concepts(x, junk, held_out, Concepts())[1]
+    assert told["places"][0] == 1 > 0.6 > told["places"][1]
+    one = concepts(x, [value for value, _ in values], held_out, Concepts(rank=2))[0]
+    assert subspace_angles(one.T, PLANE.T).max() < 0.1
+    with pytest.raises(ClaimError, match=r"a tuple of as many things on every row, found \[1, 2\]"):
+        concepts(x, [values[0], "Mary", *values[2:]], held_out, Concepts())
+    with pytest.raises(ClaimError, match="these rows have one value"):
+        concepts(x, ["Mary"] * 200, held_out, Concepts())
 
 
 def test_class_means_and_mean_difference_span_what_values_differ_by() -> None:

@@ -28,6 +28,7 @@ LABELS = {
     "compiled-induction": ("END", "b"),
     "compiled-compose": ("END", "value"),
     "compiled-or": ("END", "value"),
+    "compiled-dormant": ("END", "label"),
 }
 
 

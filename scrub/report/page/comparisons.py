@@ -90,10 +90,10 @@ def _better(d: Mapping[str, Any], names: Mapping[str, str]) -> str:
 def _claims(c: Compared, names: Mapping[str, str]) -> Block | None:
     rows = [
         (names[h["hypothesis"]], _word(h), span(h["recovered"]), span(h["explained"]), f"{h['bits']['kept']:.1f}",
-         str(h["variables"]), str(h["edges"]))
+         str(h["variables"]), str(h["edges"]), span(h["story"]) if "story" in h else "")
         for h in c["hypotheses"]
     ]  # fmt: skip
-    return table(("claim", "verdict", "recovered", "explained", "bits", "variables", "edges"), rows)
+    return table(("claim", "verdict", "recovered", "explained", "bits", "variables", "edges", "story"), rows)
 
 
 def _word(h: Mapping[str, Any]) -> str:
