@@ -13,10 +13,10 @@ from functools import cached_property
 from attrs import evolve, field, frozen
 
 from scrub.anatomy.names import Component
+from scrub.anatomy.norms import refuse_normed
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.universe import Graph
-from scrub.model.renorm import refuse_normed
 
 
 @frozen

@@ -17,8 +17,8 @@ from scrub.cli.options import Results, about, exactly, one_file, reporting, revi
 @revising
 @reporting
 def shrink(
-    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    memory: str | None, exact: bool, worth: float, write: Path | None,
+    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
+    exact: bool, worth: float, write: Path | None, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Make supported claims as small as they can be: every step with what it costs, then the claim."""
     from scrub.verbs.shrink import shrink as run_shrink
@@ -28,7 +28,7 @@ def shrink(
     for hypothesis in one_file(claims, write):
         with about(hypothesis):
             found.append(run_shrink(
-                hypothesis, model, rows, draws, seed, exact, worth=worth, device=device, memory=memory, write=write
+                hypothesis, model, rows, draws, seed, exact, worth=worth, **backend, write=write
             ))  # fmt: skip
         say(f"{'' if len(found) == 1 else chr(10)}{found[-1]}")
     return [one.to_dict() for one in found], FINE

@@ -18,8 +18,12 @@ from scrub.storage import files
 from scrub.storage.version import VERSION
 
 DRAWINGS, COMPARISON, CRITERIA, PROPOSALS = "drawings.json", "comparison.json", "criteria.json", "proposals.json"
+INTERCHANGE, POWER, SWEEP, PATHS = "interchange.json", "power.json", "sweep.json", "paths.json"
 SEAL = "seal"
-WRITTEN_BY = {files.RUN: "test", DRAWINGS: "test", COMPARISON: "compare", CRITERIA: "criteria", PROPOSALS: "propose"}
+WRITTEN_BY = {
+    files.RUN: "test", DRAWINGS: "test", COMPARISON: "compare", CRITERIA: "criteria", PROPOSALS: "propose",
+    INTERCHANGE: "interchange", POWER: "power", SWEEP: "sweep", PATHS: "patch",
+}  # fmt: skip
 
 
 def save(out: Path, name: str, results: Sequence[dict[str, Any]], command: str, **beside: Any) -> None:

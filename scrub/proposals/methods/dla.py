@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.names import Component
+from scrub.anatomy.norms import refuse_normed
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import TABLE
 from scrub.model.block import entering, patterns
-from scrub.model.renorm import refuse_normed
 from scrub.model.weights import Block
 from scrub.proposals.attribute import Scores, over_positions, product, stacked
 from scrub.proposals.forward import PatchBatch
