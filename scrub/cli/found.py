@@ -28,9 +28,10 @@ class Found:
     file: str
     results: Results = field(factory=Results)
 
-    def __call__(self, result: Any) -> None:
+    def __call__(self, result: Any, **beside: Any) -> None:
+        """Show a result, and store it with what stands `beside` it."""
         say(f"{chr(10) if self.results else ''}{result}")
-        self.results += of_project([result.to_dict()])
+        self.results += of_project([beside | result.to_dict()])
         if self.run is not None:
             stored.save(self.run.folder, self.file, self.results, command_line())
 
@@ -38,7 +39,7 @@ class Found:
         """What is asked of each claim in turn. Whoever breaks it off is told which claims are left."""
         for number, hypothesis in enumerate(claims):
             with about(hypothesis), going_on(lambda left=claims[number:]: self.kept(left)):
-                self(ask(hypothesis))
+                self(ask(hypothesis), hypothesis=name_of(hypothesis))
         return self.results
 
     def kept(self, left: Sequence[Hypothesis]) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from scrub.claims.check import name_of
 from scrub.claims.collect import collect
@@ -217,13 +218,16 @@ def command_line() -> str:
 def options() -> str:
     """The options of the command that runs which differ from their defaults: ` --rows 40 --exact`."""
     context = click.get_current_context()
+    own = context.default_map or {}  # a project's: elsewhere there are others
     found: list[str] = []
     for option in context.command.params:
         name = option.name or ""
         value = context.params.get(name)
         if not isinstance(option, click.Option) or name in WHERE:
             continue
-        if value is None or (value == option.default and name not in (context.default_map or {})):
+        if context.get_parameter_source(name) is ParameterSource.DEFAULT or value is None:
+            continue
+        if value == option.default and name not in own:
             continue
         if isinstance(value, bool):
             found.append(option.opts[0] if value else (option.secondary_opts or option.opts)[0])
