@@ -233,7 +233,10 @@ def _correspondence(hypothesis: Hypothesis) -> tuple[dict[str, Place] | None, li
             except ClaimError as error:
                 sites[name] = Site(())
                 problems.append(Problem(str(error), variable=name))
-    return sites, problems + _unread(sites, problems)
+    of_sites = _unread(sites)
+    return sites, [p for p in problems if p not in {known for _, known in of_sites}] + [
+        evolve(problem, variable=name) for name, problem in of_sites
+    ]
 
 
 def _failed(hypothesis: Hypothesis, found: str, error: Exception) -> Problem:
@@ -241,10 +244,9 @@ def _failed(hypothesis: Hypothesis, found: str, error: Exception) -> Problem:
     return Problem(found, file=file or hypothesis.file, line=line)
 
 
-def _unread(sites: Mapping[str, Place], known: list[Problem]) -> list[Problem]:
-    """What is wrong with sites that were written before the claim was, and so is not known yet."""
-    found = [(name, p) for name, where in sites.items() for site in sites_of(where) for p in site.wrong]
-    return [evolve(problem, variable=name) for name, problem in found if problem not in known]
+def _unread(sites: Mapping[str, Place]) -> list[tuple[str, Problem]]:
+    """What is wrong with sites, with their variables: of the claim's own lines, and of those written before it."""
+    return [(name, p) for name, where in sites.items() for site in sites_of(where) for p in site.wrong]
 
 
 def _columns(story: Interpretation, graph: ModelGraph, data: Dataset) -> Iterator[Problem]:
