@@ -23,7 +23,7 @@ from scrub.claims.part_rows import with_parts_seen
 from scrub.claims.placement import Placement, place, sites_of, structure
 from scrub.claims.problems import Problem, collecting, innermost, located
 from scrub.claims.resolved import Claim
-from scrub.claims.seen import Seen, leave_out, seen_warnings, too_few_left
+from scrub.claims.seen import VERDICT_ROWS, Seen, leave_out, seen_warnings, too_few_left
 from scrub.claims.setting import Setting, check_arguments, check_setting, check_tokens
 from scrub.claims.sites import Place, Site
 from scrub.claims.size import too_large
@@ -191,7 +191,7 @@ def _enough(data: Dataset, seen: Seen) -> Iterator[Problem]:
         found = (
             "the data set is empty." if not len(data) else "the data set has one row only: there is nothing to swap."
         )
-        yield Problem(found, "A pool of rows is needed; a verdict takes at least 10 reference rows.")
+        yield Problem(found, f"A pool of rows is needed; a verdict takes at least {VERDICT_ROWS} reference rows.")
 
 
 def _placement(
