@@ -133,7 +133,7 @@ DATA: dict[str, Case] = {
     "a position outside": ("c = make(data=with_row(positions={'END': 400}))", "row 3: position 'END' is 400, but the row has 19 tokens."),
     "a position of some rows": ("c = make(data=with_row(positions={'END': -1}))", "position A1 is missing in 1 of 40 rows: 3.  Every row needs every position that the claim uses."),
     "a column of some rows": ("c = make(data=with_row(columns={'a': 1}))", "column 'b' is missing in rows 3.  Every row needs it."),
-    "a key misspelt": ("c = make(data=with_row(token=[1]))", "row 3: unknown key 'token'. Did you mean 'tokens'?"),
+    "a key misspelt": ("c = make(data=with_row(token=[1]))", "row 3: unknown key 'token'; the keys are tokens, positions, columns. Did you mean 'tokens'?"),
     "columns for rows": ("c = make(data=lambda: Dataset.from_rows({'tokens': [[1, 2]]}))", "from_rows takes a list of rows, each a mapping, found dict."),
     "a list for data": ("c = make(data=made)", "data=list is no Dataset and no function that makes one: write data=Dataset.from_rows(...)."),
     "a file for data": ("c = make(data='rows.jsonl')", "data='rows.jsonl' is a text: read the file, data=Dataset.from_jsonl('rows.jsonl')."),

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from attrs import field, frozen
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.norms import summands
 from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.shape import Shape
-from scrub.anatomy.table import MLP_SUM, START, attention_time, before_angles, stream_at
+from scrub.anatomy.table import MLP_SUM, START, attention_time, before_angles, stream_at, summands
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.plan import Input, Landing, Leaf, Program, SiteShape, Stream

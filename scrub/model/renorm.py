@@ -12,11 +12,12 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor
 
-from scrub.anatomy.norms import Kind, summands
-from scrub.anatomy.table import START, attending
+from scrub.anatomy.table import START, attending, summands
 from scrub.model.block import summed_heads
 from scrub.model.layers import norm
 from scrub.model.weights import Norm, Transformer
+
+Kind = tuple[str, int]  # an array of a pass, and its layer
 
 
 def norm_at(model: Transformer, time: int) -> Norm | None:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from scrub.anatomy.names import EMBED, LOGITS, Component
-from scrub.anatomy.norms import refuse_normed
+from scrub.anatomy.shape import refuse_normed
 from scrub.anatomy.table import CHANNELS
 from scrub.model.block import attention_reads, positions_of, summed_heads
 from scrub.model.layers import Normed, Steps, expand, linear, norm, project, turn

@@ -49,8 +49,8 @@ def hypothesis_file(
 
 
 def rows_file(data: Dataset) -> str:
-    """Rows as JSON, one a line. Raises DataError for a column that JSON does not keep."""
-    lines: list[str] = []
+    """Rows as JSON, one a line, behind one of words for their ids. Raises DataError for what JSON does not keep."""
+    lines = [] if data.vocab is None else [data.vocab.line]
     for number, row in enumerate(data.rows):
         made = {"tokens": row.tokens, "positions": row.positions, "columns": row.columns}
         try:
@@ -263,11 +263,3 @@ def model_name(given: Any, name: str) -> tuple[str, bool]:
         return name, True
     path = Path(given).expanduser()
     return (str(path.resolve()) if path.is_dir() else str(given)), False
-
-
-def path_from(file: Path, data: Path) -> str:
-    """A Python expression for a data file: relative to the claim's where it lies beside or below it."""
-    folder, there = file.resolve().parent, data.resolve()
-    if there.is_relative_to(folder):
-        return f"Path(__file__).parent / {_text(there.relative_to(folder).as_posix())}"
-    return _text(str(there))

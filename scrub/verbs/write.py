@@ -55,7 +55,7 @@ def target_of(file: Path, rows: Path | None, edges: bool | None) -> Target:
 def claim_setting(given: GivenSetting, setup: Setup, wanted: Wanted, source: Source, target: Target) -> ClaimSetting:
     """The setting of the claim to be written. Raises ClaimError where it could not be tested."""
     from scrub.proposals.naming import ClaimSetting
-    from scrub.proposals.write import model_name, path_from
+    from scrub.proposals.write import model_name
 
     if not {"head", "q", "k", "v"}.intersection(wanted.kinds):
         raise ClaimError(f"write={target.file}: a claim is begun with heads: leave nodes= out, or add 'heads'.")
@@ -74,7 +74,7 @@ def claim_setting(given: GivenSetting, setup: Setup, wanted: Wanted, source: Sou
     model = given.model if given.model is not None or hypothesis is None else hypothesis.model
     name, loaded = model_name(model, source.name)
     criteria = Protocol() if hypothesis is None else hypothesis.criteria
-    file = path_from(target.file, target.rows or target.beside)
+    file = files.path_from(target.file, target.rows or target.beside)
     setting = ClaimSetting(name, loaded, setup.experiment.data.origin, file, setup.metric, options, criteria, seen)
     if setting.label is None:
         raise ClaimError(
@@ -119,6 +119,7 @@ def _passes_up_to(file: Path, setup: Setup, seed: int) -> float | None:
     """The highest bar at which a written claim passes on the rows of `seen=`; None where they are too few to say."""
     from scrub.claims.collect import collect
     from scrub.model.resolve import sound
+    from scrub.score.bars import highest_bar
     from scrub.score.judge import conclude
     from scrub.score.trial import Trial
     from scrub.verbs.setup import bench_of, references, sampled
@@ -130,6 +131,7 @@ def _passes_up_to(file: Path, setup: Setup, seed: int) -> float | None:
         pilot, source = sound(with_settings(hypothesis, data=claim.data.origin.taken(seen), seen=()), setup.model)
         bench = bench_of(pilot, source, setup.model)
         samples = sampled(bench, references(pilot, None, seed), PILOT_DRAWS, seed)
-        return conclude(bench, samples, Trial(hypothesis.title, PILOT_DRAWS, seed), {}).passes_up_to
+        found = conclude(bench, samples, Trial(hypothesis.title, PILOT_DRAWS, seed), {})
+        return highest_bar((found.recovered, found.population), found.constant)
     except ScrubError:  # of so few rows a claim may ask what they do not have
         return None

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.norms import refuse_normed
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.shape import refuse_normed
 from scrub.anatomy.table import TABLE
 from scrub.model.block import entering, patterns
 from scrub.model.weights import Block
