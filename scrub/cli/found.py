@@ -12,7 +12,7 @@ from attrs import define, field
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.titles import short_name
-from scrub.cli.options import Results, about, command_line, going_on, of_project, say
+from scrub.cli.options import Results, about, command_line, going_on, of_project, options, say
 from scrub.errors import some
 from scrub.storage import stored
 
@@ -50,4 +50,5 @@ class Found:
         command = click.get_current_context().info_name
         again = some((shlex.quote(name_of(h)) for h in left), 4)
         done = f"{len(self.results)} of {len(self.results) + len(left)} claims stand above{where}"
-        return f"{done}; {short_name(name_of(left[0]))} was not finished: go on with `scrub {command} {again}`"
+        last = short_name(name_of(left[0]))
+        return f"{done}; {last} was not finished: go on with `scrub {command} {again}{options()}`"
