@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -23,4 +24,4 @@ def patch(paths: tuple[str, ...], **asked: Any) -> tuple[Results, int]:
     """
     from scrub.verbs.patch_paths import patch_paths
 
-    return patched(asked, stored.PATHS, lambda **setting: patch_paths(list(paths), **setting), "at"), FINE
+    return patched(asked, stored.PATHS, partial(patch_paths, list(paths)), "at"), FINE
