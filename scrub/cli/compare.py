@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 @storing
 @reporting
 def compare(
-    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    memory: str | None, exact: bool, controls: str | None, picture: Path | None, out: Path | None,
+    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
+    exact: bool, controls: str | None, picture: Path | None, out: Path | None, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Compare all claims of the targets, foils too: same model, rows, seed and draws, paired by row.
 
@@ -66,7 +66,7 @@ def compare(
 
     with going_on(kept):
         found = run_compare(
-            *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, memory=memory,
+            *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, **backend,
             controls=controls or "shuffled", out=run, ready=judged.append,
         )  # fmt: skip
     say(headline(found), bold=True)

@@ -21,6 +21,7 @@ from scrub.cli.options import (
     going_on,
     on_device,
     on_model,
+    position,
     reporting,
     say,
     sound_claims,
@@ -136,7 +137,7 @@ def propose(
         asked["ready"] = so_far
         if not claims:
             setting = {"model": model, "data": data, "metric": metric}
-            found = [_at_hand(setting, asked | {"scored": scored, "read": _position(read)})]
+            found = [_at_hand(setting, asked | {"scored": scored, "read": position(read)})]
         else:
             found = _of_claims(claims, model, metric, scored, asked)
     say("\n\n".join(map(str, found)))
@@ -178,10 +179,6 @@ def _at_hand(setting: dict[str, Any], asked: dict[str, Any]) -> Proposal:
     if lacking := [f"--{name}" for name, value in setting.items() if value is None]:
         raise ClaimError(f"name a claim, file.py::name, or give {', '.join(lacking)} as well.")
     return run(**setting, **asked)
-
-
-def _position(read: str) -> str | int:
-    return int(read) if read.lstrip("-").isdigit() else read
 
 
 def _of_claims(

@@ -18,6 +18,7 @@ from scrub.cli.options import (
     controlled,
     exactly,
     going_on,
+    of_project,
     options,
     reporting,
     running,
@@ -57,9 +58,9 @@ from scrub.verbs.report import save_run, write_page
 @click.option("--markdown", type=ExistingPath(), metavar="FILE", help="Write a table for a CI page.")
 @reporting
 def test(
-    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    memory: str | None, exact: bool, controls: str | None, parts: str, explain: bool | None, stability: bool,
-    skills: bool, out: Path | None, recompute: bool, report: bool, markdown: Path | None,
+    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
+    exact: bool, controls: str | None, parts: str, explain: bool | None, stability: bool,
+    skills: bool, out: Path | None, recompute: bool, report: bool, markdown: Path | None, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.storage.directory import open_run
@@ -76,7 +77,7 @@ def test(
     for hypothesis in claims:
         with about(hypothesis), going_on(lambda: out and KEPT.format(out)):
             result = run_test(
-                hypothesis, model, rows, draws, seed, exact, device=device, memory=memory,
+                hypothesis, model, rows, draws, seed, exact, **backend,
                 explain=explain, controls=controls or "shuffled", parts=parts, stability=stability, skills=skills,
                 out=run,
             )  # fmt: skip
@@ -87,7 +88,7 @@ def test(
     say(text.summary(results))
     if markdown is not None:
         files.write_text(markdown, markdown_text(results))
-    found = [result.to_dict() for result in results]
+    found = of_project([result.to_dict() for result in results])
     if run is not None:
         save_run(run.folder, run.claims, found, options())
         run.finish()

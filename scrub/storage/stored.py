@@ -19,10 +19,11 @@ from scrub.storage.version import VERSION
 
 DRAWINGS, COMPARISON, CRITERIA = "drawings.json", "comparison.json", "criteria.json"
 PROPOSALS, VIEWS = "proposals.json", "views.json"
+INTERCHANGE, POWER, SWEEP, PATHS = "interchange.json", "power.json", "sweep.json", "paths.json"
 SEAL = "seal"
 WRITTEN_BY = {
     files.RUN: "test", DRAWINGS: "test", COMPARISON: "compare", CRITERIA: "criteria", PROPOSALS: "propose",
-    VIEWS: "views",
+    VIEWS: "views", INTERCHANGE: "interchange", POWER: "power", SWEEP: "sweep", PATHS: "patch",
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from scrub.verbs.verdict import judged
 if TYPE_CHECKING:
     from scrub.model.weights import Transformer
     from scrub.score.comparison import Comparison
+    from scrub.score.constant import Constant
     from scrub.score.result import Result
     from scrub.storage.directory import Run
 
@@ -68,7 +69,7 @@ def compare(
     refuse_other_numbers(benches, used, short)
 
     @cache  # kept for this comparison alone
-    def constant() -> float | None:  # one for all, who share metric and rows
+    def constant() -> Constant | None:  # one for all, who share metric and rows
         return best_constant(claims[0], benches[0].measured, used[0])
 
     rivals: list[Rival] = []

@@ -82,8 +82,8 @@ def test(
         result = run.record(claim, result)
     if run is not None and run is not out:  # opened here, for this claim alone
         asked = options_of(
-            model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls,
-            explain=explain, parts=parts, stability=stability, skills=skills,
+            model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, dtype=dtype,
+            controls=controls, explain=explain, parts=parts, stability=stability, skills=skills,
         )  # fmt: skip
         save_run(run.folder, run.claims, [result.to_dict()], asked)
         run.finish()

@@ -32,11 +32,15 @@ def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     Exact for the path straight to the logits where the norm's scale is constant and the metric linear in logits.
     """
     direction = final_direction(batch)
-    found: Scores = {}
-    for kind in asked.kinds:
-        layers = range(batch.space.extent(kind)[0])
-        found[kind] = stacked(over_positions(batch, _written(batch, kind, layer, direction)) for layer in layers)
-    return found
+    return {kind: direct(batch, kind, direction) for kind in asked.kinds}
+
+
+def direct(
+    batch: PatchBatch, kind: str, direction: Float[Tensor, "row t d"]
+) -> Float[Tensor, "row layer unit column"]:
+    """What nodes of a kind write differently on the source, along a direction of the final stream."""
+    layers = range(batch.space.extent(kind)[0])
+    return stacked(over_positions(batch, _written(batch, kind, layer, direction)) for layer in layers)
 
 
 def final_direction(batch: PatchBatch) -> Float[Tensor, "row t d"]:
