@@ -139,7 +139,7 @@ def test_costs_add_up() -> None:
 
 
 def test_a_plan_counts_the_mlps_that_a_test_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From what lands on, and for each context until its own last reader; a few rows that lend to themselves apart."""
+    """From what lands on, and for each context until its own last reader; rows that lend to themselves apart."""
     claim, made, each = names().but(through="mlps"), Counter[str](), 10.0**9
     own = Frames.mlp_made
 

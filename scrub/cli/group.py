@@ -22,8 +22,8 @@ from scrub.errors import ScrubError, did_you_mean
 from scrub.storage.version import VERSION
 
 COMMANDS = (
-    "check", "compare", "criteria", "diff", "explain", "fit", "freeze", "grow", "list", "new", "plan", "propose",
-    "report", "show", "shrink", "test",
+    "cache", "check", "compare", "criteria", "diff", "explain", "fit", "freeze", "grow", "list", "new", "plan",
+    "propose", "report", "show", "shrink", "test",
 )  # fmt: skip
 
 

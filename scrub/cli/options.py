@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scrub.storage.directory import Run
 
 # options that say where results go, or in how much memory they are computed, and change no number
-WHERE = {"memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write"}
+WHERE = {"cache", "memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write"}
 KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
@@ -51,6 +51,12 @@ def on_device(command: Command) -> Command:
     words = "What may be filled at once beside weights and rows, such as 2GB (default: a quarter of what is free)."
     command = click.option("--memory", metavar="SIZE", help=words)(command)
     return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
+
+
+def caching(command: Command) -> Command:
+    """`--cache` of commands that keep what the model computes on rows."""
+    words = "Keep what the model computes on rows here, for other claims and runs (default: below --out)."
+    return click.option("--cache", type=ExistingPath(), metavar="DIR", help=words)(command)
 
 
 def exactly(command: Command) -> Command:

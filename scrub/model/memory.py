@@ -65,11 +65,15 @@ class Memory:
 
 @frozen
 class Backend:
-    """How a model is computed: where, in which dtype, and in how much memory. None of it is part of a digest."""
+    """How a model is computed: where, in which dtype, and in how much memory. None of it is part of a digest.
+
+    `rows` is a directory in which passes of rows are kept, and found again.
+    """
 
     device: str | None = None
     dtype: str = "float32"
     memory: int | None = field(default=None, converter=lambda asked: parse_memory(asked))  # pyright: ignore
+    rows: Path | None = None
 
 
 def parse_memory(asked: Asked) -> int | None:

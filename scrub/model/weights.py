@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
+from scrub.model.kept import KeptRows
 from scrub.model.memory import Memory
 
 NORM_EPS = 1e-5  # what torch adds to a variance, where a model does not say it
@@ -225,7 +226,8 @@ class Transformer:
     weights were folded and centred before they were taken. `notes` are sentences for whoever reads a result.
     `stream_embed` norms the stream of the embeddings, after `b_E` was added to it; a `transform` comes before
     `ln_final`. Positions are counted past the token `counted_past` (RoBERTa), which no row may hold. `memory` bounds
-    what is filled at once while it runs, by default a quarter of what is free when it is taken.
+    what is filled at once while it runs, by default a quarter of what is free when it is taken; `passes` are asked
+    for what rows gave before they are run.
     """
 
     shape: Shape
@@ -245,6 +247,7 @@ class Transformer:
     transform: Transform | None = None
     counted_past: int | None = None
     memory: Memory = field(default=Factory(_free_there, takes_self=True), repr=False)
+    passes: KeptRows | None = field(default=None, repr=False)
 
     @property
     def revision(self) -> str:
