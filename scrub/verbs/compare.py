@@ -38,8 +38,8 @@ def compare(
     `model` overrides that of all; `rows` takes a seeded subset of the reference rows; `draws` for each row; `seed`;
     `exact=True` enumerates every draw on a computation graph. Other arguments: `controls`, `out`, `cache`, as in
     `test`; `device`, `dtype`, `memory`; `ready` hears of each claim's own result as it comes. Rows and draws are the
-    same for all, and rivals share every draw where path and class agree. Data that differ in columns that nobody reads
-    are compared without these: the result names them, and digests and draws are those of the rows without them.
+    same for all, and rivals share every draw where path and class agree. Data that differ in columns nobody reads are
+    compared without these: the result names them, and digests and draws are those of the rows without them.
 
     Raises ClaimProblems, ModelError, MetricError, and ClaimError for claims that cannot be compared.
     """
@@ -67,7 +67,7 @@ def compare(
     used = [references(claim, rows, seed) for claim in claims]
     refuse_other_numbers(benches, used, short)
 
-    @cache  # kept for this comparison alone
+    @lru_cache  # kept for this comparison alone
     def constant() -> float | None:  # one for all, who share metric and rows
         return best_constant(claims[0], benches[0].measured, used[0])
 
