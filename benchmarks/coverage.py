@@ -23,6 +23,7 @@ ROWS, DRAWS, REPLICATES = (10, 20, 30, 50, 100, 200), 20, 1000
 ERRORS = {"normal": 0.0, "lognormal 0.5": 0.5, "lognormal 1": 1.0}
 SHARES = (0.05, 0.5, 0.9, 0.95)
 LEVEL = 0.95
+LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)  # of p-values
 Ends = tuple[np.ndarray, np.ndarray]
 
 
@@ -182,12 +183,29 @@ def covered(sims: int, statistic: iv.Statistic, which: int) -> None:
         table([head, *map(str, ROWS)], [[name, *cells] for name, cells in found.items()])
 
 
-def sizes(sims: int) -> None:
-    """How often equals are told apart at 5 %; in brackets by a sign flip of as many rows."""
+def differing() -> dict[str, Callable[[np.random.Generator, int], np.ndarray]]:
+    """Differences of equals whose errors are numbers: of mean 0."""
     draws: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
         name: (lambda rng, n, s=sigma: errors(rng, s, (n,))) for name, sigma in ERRORS.items()
     }
     draws["heavy tails"] = lambda rng, n: errors(rng, 1.0, (n,)) - errors(rng, 1.0, (n,))
+    return draws
+
+
+def uniform(sims: int) -> None:
+    """How often the p-value of equals is at most so much."""
+    lines: list[list[str]] = []
+    for name, draw in differing().items():
+        for rows in (30, 100):
+            rng = np.random.default_rng([5, rows])
+            p = np.array([p_of_mean(draw(rng, rows)) for _ in range(sims)])
+            lines.append([f"{name}, {rows} rows", *(f"{(p <= level).mean():.3f}" for level in LEVELS)])
+    table(["p of equals at most", *map(str, LEVELS)], lines)
+
+
+def sizes(sims: int) -> None:
+    """How often equals are told apart at 5 %; in brackets by a sign flip of as many rows."""
+    draws = differing()
     for share in (0.05, 0.5, 0.9):
         draws[f"share {share}"] = lambda rng, n, p=share: 1.0 * (rng.random(n) < p) - (rng.random(n) < p)
     lines: list[list[str]] = []
@@ -210,7 +228,7 @@ def populations(sims: int) -> None:
     for slots, size in ((0, 0.0), (1, 1.0), (5, 0.4)):
         for name, sigma in list(ERRORS.items())[:2]:
             cells = [_population(np.random.default_rng([4, n]), sigma, n, slots, size, sims) for n in ROWS[1:]]
-            lines.append([f"{name}, {slots} donors that deviate by {size}", *cells])
+            lines.append([f"{slots} donors of {size} a call, {name}", *cells])
     table(["of the population", *map(str, ROWS[1:])], lines)
 
 
@@ -236,6 +254,7 @@ def main(sims: int) -> None:
     covered(sims, ratio, 0)
     covered(sims, lost, 1)
     sizes(sims)
+    uniform(4 * sims)
     populations(sims // 2)
 
 

@@ -18,6 +18,7 @@ import io
 import json
 import logging
 import multiprocessing
+import re
 import resource
 import signal
 import sys
@@ -98,10 +99,15 @@ def examined(name: str) -> Found:
             bridge: Any = bridge_of(module, name)
             return _compared(evolve(found, bridge=True), adapt(bridge, dtype=dtype), bridge)
         except ScrubError as error:
-            refused = str(error)
+            refused = _why(error)
         except Exception as error:
             return evolve(found, fault=f"traceback: {type(error).__name__}: {str(error)[:200]}")
     return evolve(found, refused=refused)
+
+
+def _why(error: ScrubError) -> str:
+    """A refusal without what it says to do, which is the same in every line."""
+    return re.split(r" (?:No other|A|Another) revision |; docs/models\.md | Load it anew", str(error))[0]
 
 
 def _by_directory(found: Found, module: Any) -> Found:
@@ -112,7 +118,7 @@ def _by_directory(found: Found, module: Any) -> Found:
             graph: Any = find(folder).graph
             weights = load(folder)
         except ScrubError as error:
-            return evolve(found, refused=str(error).replace(folder, "DIR"))
+            return evolve(found, refused=_why(error).replace(folder, "DIR"))
         except Exception as error:
             return evolve(found, fault=f"traceback by directory: {type(error).__name__}: {str(error)[:200]}")
         same = evolve(graph.shape, family="") == evolve(weights.shape, family="")

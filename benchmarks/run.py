@@ -2,6 +2,7 @@
 
 python benchmarks/run.py            # about ten minutes
 python benchmarks/run.py --quick    # small vocabulary only, no memory run, nothing is written
+python benchmarks/run.py --beside   # what a test costs beside its own draws and nothing else; nothing is written
 """
 
 from __future__ import annotations
@@ -47,22 +48,31 @@ PEERS = {  # measured on the same shape, in the same unit; see docs/benchmarks.m
 }
 
 
+def beside_a_test() -> list[str]:
+    """Of a claim that the model supports, and of one that it refutes."""
+    lines = ["| a test beside its own draws, in units of these | bound | supported | refuted |", "|---|---|---|---|"]
+    right, wrong = (passes_beside(copying(5000, moves), 5000) for moves in (CLAIMED, OTHERS))
+    for name, value in right.items():
+        lines.append(f"| {name} | {BESIDE if name == 'together' else ''} | {value:.2f} | {wrong[name]:.2f} |")
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--beside", action="store_true")
     quick = parser.parse_args().quick
     torch.set_num_threads(1)
+    if parser.parse_args().beside:
+        print("\n".join(beside_a_test()))
+        return
     small = speed(5000)
     large = {} if quick else speed(50257)
     lines = ["| IOI claim, per draw, in forward passes | bound | V = 5,000 | V = 50,257 |", "|---|---|---|---|"]
     for name, value in small.items():
         beside = f"{large[name]:.3f}" if name in large else ""
         lines.append(f"| {name} | {BOUNDS[name]} | {value:.3f} | {beside} |")
-    lines += ["", "| a test beside its own draws, in units of these | bound | supported | refuted |"]
-    lines += ["|---|---|---|---|"]
-    right, wrong = (passes_beside(copying(5000, moves), 5000) for moves in (CLAIMED, OTHERS))
-    for name, value in right.items():
-        lines.append(f"| {name} | {BESIDE if name == 'together' else ''} | {value:.2f} | {wrong[name]:.2f} |")
+    lines += ["", *beside_a_test()]
     lines += ["", "| start of a command, over importing numpy and networkx | bound | measured |", "|---|---|---|"]
     lines += [f"| {name} | {BOUNDS[name]} | {value:.2f} |" for name, value in startup().items()]
     if not quick:

@@ -6,8 +6,8 @@ answers are. A changed claim is *false* where it predicts another thing than the
     story       the story's answer differs from the true one's on more than `WORTH` of the rows.
     less        more than `WORTH` less survives. In computation graphs every draw is enumerated, also with rests of
                 their own for every unclaimed input; in transformers more rows and draws are taken. The metric of the
-                graphs is the share of right answers and the true claim recovers all of it, so that where as much is
-                recovered the answers have the same distribution, row by row.
+                graphs is how far off answers are and the true claim recovers all of it, so that where as much is
+                recovered all answers are right.
     idle part   as much survives, but a component, a position or a column is named that holds nothing of the variable,
                 which the true claim does not name; in trained models, one that adds nothing to what is recovered.
 
@@ -103,7 +103,7 @@ class CaseBench:
                 return None
             self.seen.add(said)
             hypothesis = told.hypothesis(" ".join(named[::2]))
-            result = scrub.test(hypothesis, rows=self.case.rows, draws=self.case.draws, explain=False)
+            result = self._tested(hypothesis)
             wrong = "" if true else self._tells(told)
             predicts = None if wrong or not self._unsure(result) else self._predicts(told, result)
         except (ScrubError, TypeError, ValueError) as error:  # the latter from steps that cannot take their values
@@ -113,6 +113,12 @@ class CaseBench:
         deserves = "true" if true else wrong or self._deserves(told, predicts)
         recovered = result.to_dict()["recovered"]
         return Judged(*named, result.verdict, result.reason, deserves, recovered["value"], recovered["low"], predicts)
+
+    def _tested(self, hypothesis: scrub.Hypothesis) -> Any:
+        """What `scrub test` makes of it: controls and parts may only turn what is supported without them."""
+        sampled: dict[str, Any] = {"rows": self.case.rows, "draws": self.case.draws}
+        first = scrub.test(hypothesis, **sampled, **BARE)
+        return scrub.test(hypothesis, **sampled, explain=False) if first.verdict == "supported" else first
 
     def _unsure(self, result: Any) -> bool:
         """Whether a second look is worth its time: a transformer's refuted claim is not as good as the true one."""

@@ -13,7 +13,8 @@ from planted.judging import EQUIVALENT, LOOSE, UNSOUND, WORTH, Judged
 from planted.told import Planted
 
 WHY = {
-    "story": "Classes and sites are right, what the story says is not: the share that is recovered does not hear it.",
+    "story": "Classes and sites are right, what the story says is not, on a few rows in a hundred: it is right on a "
+    "share that lies above the bar, or these rows are too few to tell (`undefined`).",
     "less": "Less survives its swaps, and what does lies at or above the bar that the claim states; or it survives "
     "only while unclaimed inputs that cancel come from one row.",
     "idle part": "As much is recovered as by the true claim, and a part holds nothing: the verdict does not say so.",
@@ -30,7 +31,8 @@ frozen comes from a seed that nobody had looked at.
 A changed claim is *false* where it predicts another thing than the true one: where more than {worth} less is
 recovered (every draw enumerated on computation graphs; more rows and draws on transformers), where the story's answer
 is another on more than {worth} of the rows, or where it names a part that holds nothing, known from the construction.
-It should be refuted or inconclusive; else it is *missed*. *Equivalent* claims predict the same: a spare left out,
+It should be refuted or inconclusive; else it is *missed*, `undefined` ones too.
+*Equivalent* claims predict the same: a spare left out,
 other names for the same values, a needless edge, a value finer than need be. *Unsound* ones `check` refuses; they are
 no test. The bar is {expect} where the true claim recovers everything, and just under what it recovers on other rows
 in trained models; *at {loose}* counts the false claims whose interval lies above {loose}, which that bar would let

@@ -21,7 +21,6 @@ from scrub.errors import ClaimError, nearest
 
 _WORDS = ("head", "heads", "attn", "mlp", "mlps", "resid", "embed", "pos", "logits")
 _CHANNEL = re.compile(r"(?P<name>.+?)(?:\.(?P<dot>[qkv])|\s*<(?P<angle>[qkv])>)", re.IGNORECASE)
-_NEURON = re.compile(r"(?:mlps?|neurons?)\s*(\d+)\.(\d+)", re.IGNORECASE)
 _WRONG_CHANNEL = re.compile(r"(?P<name>[aAlL]?\d+(?:\.[hH]?|[hH])\d+)\.?<?(?P<channel>[^\W\d_]+)>?")
 
 
@@ -143,13 +142,8 @@ def component_of(text: str, graph: ModelGraph | None) -> Component:
     if graph is not None and not graph.sequence:
         return Component.for_node(text.strip())
     try:
-        return parse_component(text.strip())
+        return parse_component(text.strip(), parts=True)
     except ClaimError as error:
-        if neuron := _NEURON.fullmatch(text.strip()):
-            raise ClaimError(
-                f"{text.strip()!r} is a neuron, as proposals name them; a circuit's parts are heads (9.6), attention "
-                f"layers (attn 3), MLPs (mlp 3), embed, pos and logits: take the whole MLP, 'mlp {neuron[1]}'."
-            ) from None
         near = near_name(text.strip(), graph)
         raise ClaimError(f"{error} Did you mean {near!r}?" if near else str(error)) from None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from scrub.errors import ClaimError
+
 
 @frozen
 class Shape:
@@ -31,3 +33,13 @@ class Shape:
     gated: bool = False
     post_norms: bool = False
     stream_norms: bool = False
+
+
+def refuse_normed(shape: Shape, name: str, what: str) -> None:
+    """Raises ClaimError for what asks for a stream that is a sum of what components wrote."""
+    if shape.stream_norms:
+        raise ClaimError(
+            f"{what} of {name} are not known: it norms its stream itself after attention and MLPs, so that what a "
+            "channel reads is no sum of what components wrote. Use components: circuits of heads and MLPs, claims, "
+            "or exact, atp or relp for nodes."
+        )

@@ -36,6 +36,20 @@ def attending(time: int) -> int | None:
     return None if after or time < 0 else layer
 
 
+def summands(shape: Shape, time: int) -> tuple[tuple[str, int], ...]:
+    """The arrays of a pass, each with its layer, whose sum the norm of the stream at a moment reads.
+
+    Biases are left out; none where there is no such norm.
+    """
+    if not shape.stream_norms or time >= 2 * shape.n_layers:
+        return ()
+    if time == START:
+        return (("embed", 0), ("pos", 0)) if shape.positions == "learned" else (("embed", 0),)
+    layer = time // 2
+    kinds = ("resid_mid", "mlp_out") if attending(time) is None else ("resid_pre", "attn_out")
+    return (kinds[0], layer), (kinds[1], layer)
+
+
 def mlp_time(layer: int) -> int:
     """When the MLP of a layer writes, and reads where it reads what the heads of its layer wrote."""
     return 2 * layer + 1

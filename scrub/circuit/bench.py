@@ -15,6 +15,7 @@ from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.ablations import drawing, said
 from scrub.circuit.circuit import Circuit
+from scrub.circuit.ends import ends_of
 from scrub.circuit.experiment import Experiment, misplaced, referred
 from scrub.circuit.paths import Path
 from scrub.circuit.random import held_beside
@@ -201,5 +202,5 @@ def _used(experiment: Experiment) -> Int[np.ndarray, " row"]:
 
 
 def _ends(part: Any) -> frozenset[Component]:
-    ends = (part.component,) if hasattr(part, "component") else (part.sender, part.receiver)
-    return frozenset(ends)
+    """The components that a part is about, and the hosts of parts of these."""
+    return frozenset(component for end in ends_of(part) for component in (end, end.host))

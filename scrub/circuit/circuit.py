@@ -13,6 +13,7 @@ from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.claimed import claimed_parts
+from scrub.circuit.ends import misfits
 from scrub.circuit.files import read_parts, read_top, write_parts
 from scrub.circuit.universe import Graph, complement, expand, live, output_of
 from scrub.errors import ClaimError, nearest, path_of, some
@@ -147,6 +148,7 @@ class Circuit:
         """The circuit itself. Raises ClaimError naming every part that the model does not have."""
         problems = _of_another_shape(self.made_for, graph)
         problems = problems or [text for part in self.parts for text in _missing(part, graph)]
+        problems = problems or misfits(self.parts, graph)
         if problems:
             raise ClaimError("\n".join(dict.fromkeys(problems)))
         return self

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scrub.anatomy.edges import Edge, Node, Part, Parts
+from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.universe import expand, is_input
 from scrub.claims.placement import PlacedSite, PlacedVariable
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
-from scrub.errors import ClaimError, some
 from scrub.model.computation import Computation
 
 
@@ -19,9 +19,9 @@ def claimed_parts(claim: Claim) -> Parts:
     """Components of every site but the output's; edges from each parent's components to the channels that read it.
 
     An edge stands at the position where the parent's value lies. Queries and inputs read their own position, so
-    there an edge exists only where a position of the parent is one of the reader's (in every row).
+    there an edge exists only where a position of the parent is one of the reader's (in every row). A query, key or
+    value belongs to its head, and what it reads is an edge into that channel.
     """
-    _refuse_parts(claim)
     roles: list[tuple[str, frozenset[Part]]] = []
     for name, placed in claim.placement.placed.items():
         if name == claim.placement.output:
@@ -39,17 +39,6 @@ def claimed_parts(claim: Claim) -> Parts:
         (name, named.get(name, frozenset()) | frozenset(edges.get(name, ()))) for name in claim.placement.placed
     )
     return Parts((*nodes, *everything), tuple((name, parts) for name, parts in joined if parts))
-
-
-def _refuse_parts(claim: Claim) -> None:
-    """Raises ClaimError for a claim about parts of components, which circuits would take for their hosts."""
-    placed = claim.placement.placed.values()
-    parts = sorted({c for one in placed for site in one.sites for c in site.site.components if c.is_part})
-    if parts:
-        raise ClaimError(
-            f"circuits consist of whole components, and the claim is about {some(parts, 3)}: test it by scrubbing, "
-            f"or claim the whole {parts[0].host}."
-        )
 
 
 def leaves_of(claim: Claim, parts: Iterable[Part]) -> frozenset[Node]:
@@ -70,7 +59,7 @@ def leaves_of(claim: Claim, parts: Iterable[Part]) -> frozenset[Node]:
 
 
 def _nodes(site: Site) -> list[Node]:
-    return [Node(component, slot) for component in site.components for slot in _slots(site)]
+    return [Node(c, slot) for c in site.components if not c.traits.is_channel for slot in _slots(site)]
 
 
 def _slots(site: Site) -> tuple[Slot | None, ...]:
@@ -91,12 +80,19 @@ def _edges(claim: Claim, placed: PlacedVariable, site: PlacedSite) -> list[Edge]
 def _between(claim: Claim, source: Site, reader: Site, channel: str, slot: Slot | None) -> list[Edge]:
     graph = claim.graph
     return [
-        Edge(sender, receiver, channel, slot)
+        _edge(sender, receiver, channel, slot)
         for receiver in reader.components
         if channel in graph.channels(receiver)
         for sender in source.components
-        if graph.feeds(sender, receiver, channel)
+        if graph.feeds(sender, receiver, channel) and (sender.part or not sender.traits.is_channel)
     ]
+
+
+def _edge(sender: Component, receiver: Component, channel: str, slot: Slot | None) -> Edge:
+    """What a whole query reads is what its head reads through q."""
+    if receiver.traits.is_channel and receiver.part is None:
+        return Edge(sender, receiver.host, receiver.kind, slot)
+    return Edge(sender, receiver, channel, slot)
 
 
 def _meets(claim: Claim, slot: Slot | None, reader: Site) -> bool:

@@ -26,6 +26,10 @@ _NO_PICKLES = (
     "pickles and .pt files are not opened, because opening one runs what is in it. Export the names of the edges, "
     "one a line, or JSON (EAP-IG: graph.to_json; auto-circuit: the edges' names; ACDC: the list of edges as JSON)."
 )
+_ATTRIBUTED = (
+    "this is an attribution graph: its nodes are latents at positions, and a circuit has whole components. Write a "
+    "claim about them: scrub new CLAIM.py --from-graph FILE."
+)
 
 
 def read_parts(file: Path, graph: ModelGraph | None = None) -> Parts:
@@ -153,6 +157,8 @@ def _line(text: str) -> Any:
 
 
 def _of_object(data: Mapping[Any, Any], graph: ModelGraph | None, take: Take) -> Any:
+    if "qParams" in data:
+        raise ClaimError(_ATTRIBUTED)
     for form in tried(whole=True):
         if form.looks(data, graph):
             return take(form, data, graph)

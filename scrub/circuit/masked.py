@@ -6,6 +6,7 @@ Many circuits are run at once: arrays are `[circuit, row, t, ...]`, and a mask s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from attrs import frozen
@@ -37,13 +38,18 @@ class Masks:
     held: frozenset[tuple[Component, Slot | None]] = frozenset()
 
     def of(self, component: Component) -> Bool[Tensor, "circuit row t"]:
-        found = torch.zeros(self.circuits, *self.shape, dtype=torch.bool, device=self.device)
+        found = self.named(component)
         if component in self.passed:
-            return ~found
+            return torch.ones_like(found)
+        return ~found if self.inverted else found
+
+    def named(self, component: Component) -> Bool[Tensor, "circuit row t"]:
+        """Where circuits have a component."""
+        found = torch.zeros(self.circuits, *self.shape, dtype=torch.bool, device=self.device)
         for slot, circuits in self.kept.get(component, ()):
             chosen = circuits[:, None, None]
             found |= chosen if slot is None else chosen & self.slots[slot]
-        return ~found if self.inverted else found
+        return found
 
     def heads(self, layer: int, count: int) -> Bool[Tensor, "circuit row t h"]:
         return torch.stack([self.of(Component.for_head(layer, head)) for head in range(count)], dim=-1)
@@ -52,11 +58,17 @@ class Masks:
         self, component: Component, computed: Float[Tensor, "circuit row t x"], start: Tensor, fixed: Tensor
     ) -> Float[Tensor, "circuit row t x"]:
         """What a component writes: computed where it is live, or as at the start where it is held; else fixed."""
+        return torch.where(self.of(component)[..., None], self.as_held(component, computed, start), fixed)
+
+    def as_held(
+        self, component: Component, computed: Float[Tensor, "circuit row t x"], start: Tensor
+    ) -> Float[Tensor, "circuit row t x"]:
+        """What was computed, or as at the start where it is held."""
         for own, slot in self.held:
             if own == component:
                 there = torch.ones_like(computed[0, :, :, 0], dtype=torch.bool) if slot is None else self.slots[slot]
                 computed = torch.where(there[..., None], start, computed)
-        return torch.where(self.of(component)[..., None], computed, fixed)
+        return computed
 
     def always(self, component: Component) -> bool:
         """Whether a component is live everywhere, in every circuit."""
@@ -64,6 +76,15 @@ class Masks:
             return True
         kept = self.kept.get(component, ())
         return not kept if self.inverted else any(slot is None and bool(c.all()) for slot, c in kept)
+
+
+@runtime_checkable
+class Hosted(Protocol):
+    """Parts of components beside these: they hear what a run computes, and change what it goes on with."""
+
+    def first(self, otherwise: int) -> int: ...
+    def heard(self, kind: str, layer: int, computed: Tensor) -> None: ...
+    def put(self, kind: str, layer: int, written: Tensor) -> Tensor: ...
 
 
 def first_frozen(masks: Masks, writers: Sequence[Component], layers: int) -> int:
@@ -79,6 +100,7 @@ def run_masked(
     frozen: Values,
     lengths: Int[Tensor, " row"],
     answer: Int[Tensor, " row"],
+    parts: Hosted,
     first: int = 0,
 ) -> Float[Tensor, "circuit row d"]:
     """The final stream at the answer. `start` gives the embeddings of the run, or its stream before layer `first`.
@@ -89,19 +111,23 @@ def run_masked(
     # Layers before the first that anything is ablated in are the same for every circuit: their stream is given.
     if first == 0:
         embed = torch.where(masks.of(EMBED)[..., None], start.embed, frozen.embed)
-        x = after_embedding(model, embed + torch.where(masks.of(POS)[..., None], start.pos, frozen.pos))
+        pos = torch.where(masks.of(POS)[..., None], start.pos, frozen.pos)
+        x = after_embedding(model, parts.put("embed", 0, embed) + parts.put("pos", 0, pos))
     else:
         x = start.resid[first].expand(*size, -1)
 
     def record(kind: str, layer: int, value: Tensor) -> Tensor | None:
         """What goes on in place of what the heads and the MLP of a layer have made."""
+        parts.heard(kind, layer, value)
         if kind == "z":
             return _heads(layer, value.view(*size, *value.shape[2:]), masks, start, frozen).flatten(0, 1)
-        if kind != "mlp_out":
+        if kind not in ("resid_pre", "attn_out", "mlp_out"):
             return None
         written = value.view(*size, -1)
-        own = start.mlp[layer] if masks.held else written
-        return masks.taken(Component.for_mlp(layer), written, own, frozen.mlp[layer]).flatten(0, 1)
+        if kind == "mlp_out":
+            own = start.mlp[layer] if masks.held else written
+            written = masks.taken(Component.for_mlp(layer), written, own, frozen.mlp[layer])
+        return parts.put(kind, layer, written).flatten(0, 1)
 
     x = run_layers(model, x.flatten(0, 1), lengths.repeat(masks.circuits), record, first).view(*size, -1)
     return x[:, torch.arange(size[1], device=model.device), answer]

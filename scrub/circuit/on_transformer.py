@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -17,15 +17,19 @@ from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.align import Alignment
 from scrub.circuit.circuit import Circuit
+from scrub.circuit.ends import ends_of, parts_on
 from scrub.circuit.experiment import Experiment
+from scrub.circuit.hosted import HostedParts, part_delta, refuse_normed_parts
+from scrub.circuit.live import live_senders
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.paths import Path, wire_paths
 from scrub.circuit.values import MeanRows, Values, means, own_values, padded
 from scrub.circuit.wired import Places, run_wiring
-from scrub.circuit.wiring import Outside, Where, Wirer, Wiring, wire_edges
+from scrub.circuit.wiring import Wirer, Wiring, wire_edges
 from scrub.engine.draw import Calls
 from scrub.model.block import change_entering
 from scrub.model.bytes import row_bytes, values_bytes
+from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.layers import write
 from scrub.model.weights import Transformer
 
@@ -36,8 +40,6 @@ MOST = 2**16  # circuits whose final streams are held together
 TOKENS = 4096  # of circuits times rows, run at once at most
 # shares of the memory: a block and what runs on it, blocks that are kept between circuits, and final streams
 RUN, KEPT, ENDS = 0.5, 0.25, 0.25
-
-Wanted = Callable[[Component, str], list[tuple[Component, Where]]]
 
 
 @frozen(eq=False)
@@ -79,8 +81,9 @@ class TransformerCircuits:
     passed: frozenset[Component]
     done: Callable[[int], None] = field(default=lambda n: None, repr=False)
     held: frozenset[Node] = frozenset()
-    # kept for all calls at once, for this value's experiment, model and donors
+    # kept for all calls at once, for this value's experiment, model and donors, and the parts that were met so far
     _blocks: list[CallBlock] = field(factory=list[CallBlock], init=False, repr=False)
+    _parts: set[Component] = field(factory=set[Component], init=False, repr=False)
 
     @property
     def graph(self) -> TransformerGraph:
@@ -94,7 +97,23 @@ class TransformerCircuits:
     @cached_property
     def _means(self) -> MeanRows:
         with torch.no_grad():
-            return means(self.model, self.experiment, self.alignment, self.done)
+            return means(self.model, self.experiment, self.alignment, self.done, self._coded())
+
+    @cached_property
+    def codes(self) -> PartCodes:
+        return PartCodes(self.model)
+
+    def _coded(self) -> list[CodedPart]:
+        """The parts that were met."""
+        return [self.codes.of(component) for component in sorted(self._parts)]
+
+    def _meet(self, components: Iterable[Component], on_edges: bool) -> None:
+        """From now on blocks and means hold the numbers of these parts too. Raises ModelError."""
+        if new := {component for component in components if component.is_part} - self._parts:
+            refuse_normed_parts(self.model, new, on_edges)
+            self._parts.update(new)
+            self._blocks.clear()
+            self.__dict__.pop("_means", None)
 
     def blocks(self) -> Iterator[CallBlock]:
         """Every call once, rows of similar length together; prepared anew where too many bytes would be kept."""
@@ -142,7 +161,7 @@ class TransformerCircuits:
     def _prepared(self, calls: Int[np.ndarray, " n"]) -> CallBlock:
         data, rows = self.experiment.data, self.calls.reference[calls]
         tokens, lengths = padded(data, rows, self.model.device)
-        own = own_values(self.model, tokens, lengths)
+        own = own_values(self.model, tokens, lengths, None, self._coded())
         ablated, still = self._ablated(rows, self.donors[calls], own)
         for component in self.passed:
             if component.traits.given:
@@ -166,7 +185,7 @@ class TransformerCircuits:
             return own.replaced(ablation, self._means.of(rows) if ablation.averaged else None), False
         index = self.alignment.indices(rows, donors, self.experiment.protocol.ablation)
         tokens, lengths = padded(self.experiment.data, donors, self.model.device)
-        found = own_values(self.model, tokens, lengths)
+        found = own_values(self.model, tokens, lengths, None, self._coded())
         own_lengths, places = self.experiment.data.lengths[rows], np.arange(index.shape[1])
         lined = bool(((index == places) | (places >= own_lengths[:, None])).all())
         same = bool((self.experiment.data.lengths[donors] == own_lengths).all())
@@ -180,6 +199,7 @@ class TransformerCircuits:
         """The final streams of circuits of components; with `without`, of the model without each."""
         listed = [circuit.expanded(self.graph) for circuit in circuits]
         noising = self.experiment.noising if noising is None else noising
+        self._meet((node.component for circuit in listed for node in circuit.nodes), on_edges=False)
         found = self._empty(len(circuits))
         for block in self.blocks():
             n = block.shape[0]
@@ -190,10 +210,17 @@ class TransformerCircuits:
                 masks = self._masks(chosen, block, noising == without)
                 layer = first_frozen(masks, self.graph.writers(), len(self.model.blocks)) if noising else 0
                 with torch.no_grad():
-                    x = run_masked(self.model, masks, start, fixed, block.lengths, block.answer, layer)
+                    parts = HostedParts.of(self.codes, masks, self._of_one_run(start, masks, block), fixed)
+                    layer = parts.first(layer)
+                    x = run_masked(self.model, masks, start, fixed, block.lengths, block.answer, parts, layer)
                 found[first : first + at_once, torch.from_numpy(block.calls)] = x
                 self.done(len(chosen) * n)
         return found
+
+    def _of_one_run(self, start: Values, masks: Masks, block: CallBlock) -> Values:
+        """What runs start on, with the streams of that run where parts of them are live."""
+        live = not masks.inverted and any(c.is_part and c.traits.is_stream for c in masks.kept)
+        return start if start is block.own or not live else self._other(block)
 
     def _empty(self, count: int) -> Tensor:
         return torch.empty(
@@ -214,6 +241,7 @@ class TransformerCircuits:
     def edges(self, circuits: Sequence[Circuit], without: bool = False) -> Float[Tensor, "circuit call d"]:
         """The final streams of circuits of edges; with `without`, of the model without each."""
         found = self._empty(len(circuits))
+        self._meet((end for c in circuits for edge in c.edges for end in ends_of(edge)), on_edges=True)
         for number, circuit in enumerate(circuits):
             wirings: dict[bool, Wiring] = {}
             for block in self.blocks():
@@ -232,36 +260,19 @@ class TransformerCircuits:
         given = [*inputs, *{node.component for node in self.held}]
         leaves = given if noising else [*inputs, *(c for c in self.passed if c == EMBED)]
         inner = frozenset(c for c in self.passed if c.traits.inner)
-        live = self._live(circuit.expanded(self.graph), noising != without)
-        senders = [*free, *(c for c in leaves if c not in free)]
-        wirer = Wirer.of(self.graph, inner, still or not noising)
+        fine, inside = circuit.expanded(self.graph), noising != without
+        parts = parts_on(fine.edges)
+        leaves += [part for part in parts if part.host.traits.given]
+        senders = [*free, *parts, *(c for c in leaves if c not in (*free, *parts))]
+        apart = {c: tuple(p for p in parts if p.host == c) for c in free if not inside}
+        wirer, live = Wirer.of(self.graph, inner, still or not noising, apart), live_senders(fine, self.graph, inside)
         return wire_edges(wirer, senders, leaves, self.experiment.output, live)
-
-    def _live(self, circuit: Circuit, inside: bool) -> Wanted:
-        """Which senders a channel reads live: those of the circuit (`inside`), or everywhere else all others."""
-        wanted: dict[tuple[Component, str], dict[Component, set[Slot | None]]] = {}
-        for edge in circuit.edges:
-            channel = wanted.setdefault((edge.receiver, edge.channel), {})
-            channel.setdefault(edge.sender, set()).add(edge.at)
-        writers = self.graph.writers()
-
-        def live(receiver: Component, channel: str) -> list[tuple[Component, Where]]:
-            named = wanted.get((receiver, channel), {})
-            if inside:
-                return [(sender, slot) for sender, slots in named.items() for slot in slots]
-            found: list[tuple[Component, Where]] = [(sender, None) for sender in writers if sender not in named]
-            for sender, slots in named.items():
-                if None not in slots:
-                    found.append((sender, Outside(frozenset(slot for slot in slots if slot is not None))))
-            return found
-
-        return live
 
     def _other(self, block: CallBlock) -> Values:
         """The model's run on the ablated inputs."""
         with torch.no_grad():
             tokens = torch.zeros(block.shape, dtype=torch.int64, device=self.model.device)
-            return own_values(self.model, tokens, block.lengths, block.ablated)
+            return own_values(self.model, tokens, block.lengths, block.ablated, self._coded())
 
     def _places(self, block: CallBlock, times: int = 1) -> Places:
         rows = torch.arange(block.shape[0], device=self.model.device).repeat(times)
@@ -271,6 +282,7 @@ class TransformerCircuits:
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> Float[Tensor, "paths call d"]:
         """The final streams with sets of paths patched; sets that differ in their senders alone run together."""
         found = self._empty(len(path_sets))
+        self._meet((sender for paths in path_sets for sender in _senders(paths)), on_edges=True)
         alike: dict[object, list[int]] = {}
         for number, paths in enumerate(path_sets):
             alike.setdefault(_without_heads(paths), []).append(number)
@@ -304,9 +316,15 @@ class TransformerCircuits:
             if copy.leaf:
                 at = None if everywhere[number] else block.answer
                 sent = [next(iter(some)) if len(some) == 1 else copy.component for some in senders]
-                leaves[number] = torch.cat([_delta(component, new, frozen, self.model, at) for component in sent])
-        x = run_wiring(self.model, wiring, frozen, leaves, places, answer)
+                made = torch.cat([self._delta(component, new, frozen, at) for component in sent])
+                leaves[number] = made - sum(self._delta(part, new, frozen, at) for part in copy.less)
+        x = run_wiring(self.model, wiring, frozen, leaves, places, answer, self.codes)
         return x.view(len(senders), *block.answer.shape, -1)
+
+    def _delta(self, component: Component, new: Values, old: Values, at: Int[Tensor, " n"] | None) -> Tensor:
+        if component.is_part:
+            return _at(part_delta(self.model, self.codes.of(component), new, old), at)
+        return _delta(component, new, old, self.model, at)
 
     def _bases(self, block: CallBlock) -> tuple[Values, Values]:
         """The run that paths are patched into, and where the senders' values come from."""

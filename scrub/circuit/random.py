@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
+from attrs import evolve
 
 from scrub.anatomy.edges import Edge, Node, Part
+from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.universe import Graph, Universe, every_edge, free_writers, is_input
 from scrub.errors import ClaimError
@@ -25,14 +29,26 @@ def pool_of(circuit: Circuit, universe: Universe) -> tuple[Part, ...]:
     own = circuit.expanded(graph)
     kinds: dict[str, set[Slot | None]] = {}
     for node in own.nodes:
-        if not is_input(node, graph):
+        if not is_kept(node, graph):
             kinds.setdefault(node.component.kind, set()).add(node.at)
     found = [
         Node(component, slot)
-        for component in free_writers(graph, universe.passed)
+        for component in (*free_writers(graph, universe.passed), *_neurons(own, graph))
         for slot in sorted(kinds.get(component.kind, ()), key=str)
     ]
     return tuple(node for node in found if not is_input(node, graph))
+
+
+def _neurons(own: Circuit, graph: Graph) -> Iterator[Component]:
+    """All neurons of the MLPs of which a circuit has some."""
+    if isinstance(graph, TransformerGraph):
+        for neuron in {evolve(n.component, unit=0) for n in own.nodes if n.component.traits.scalar}:
+            yield from (evolve(neuron, unit=unit) for unit in range(neuron.traits.units(graph.shape)))
+
+
+def is_kept(part: Part, graph: Graph) -> bool:
+    """Whether every random circuit has a part of a circuit: an input, or what arrays say, such as directions."""
+    return is_input(part, graph) or (isinstance(part, Node) and part.component.part is not None)
 
 
 def only_one(circuit: Circuit, universe: Universe) -> bool:
@@ -40,13 +56,15 @@ def only_one(circuit: Circuit, universe: Universe) -> bool:
     graph = universe.graph
     own = circuit.expanded(graph).parts
     pool = [part for part in pool_of(circuit, universe) if part not in own]
-    return not {_kind(part) for part in pool} & {_kind(part) for part in own if not is_input(part, graph)}
+    return not {_kind(part) for part in pool} & {_kind(part) for part in own if not is_kept(part, graph)}
 
 
 def why_alone(circuit: Circuit, graph: Graph) -> str:
     """Why nothing stands beside a circuit."""
     if all(is_input(part, graph) for part in circuit.expanded(graph).parts):
         return "the circuit has no parts but inputs, which every random circuit keeps"
+    if all(is_kept(part, graph) for part in circuit.expanded(graph).parts):
+        return "every random circuit keeps directions and latents: a test of the claim draws others of their size"
     return "nothing else can be drawn: the circuit has every part of its kinds, at its positions, that the model has"
 
 
@@ -66,18 +84,18 @@ def random_circuits(
     circuit: Circuit, universe: Universe, number: int, seed: int,
     *, outside: bool = False,
 ) -> list[Circuit]:  # fmt: skip
-    """Circuits with as many parts of each kind as `circuit`, drawn without replacement; its inputs are kept.
+    """Circuits with as many parts of each kind as `circuit`, drawn without replacement.
 
-    None is the circuit itself, unless there is no other of its size.
-    `outside` draws from what the circuit does not have, where that is enough (else from everything). Seeded by
-    `seed` alone. Raises ClaimError when the circuit has no parts but inputs.
+    Its inputs, and directions and latents, are kept; other neurons are those of the same MLPs. None is the circuit
+    itself, unless there is no other of its size. `outside` draws from what the circuit does not have, where that is
+    enough (else from everything). Seeded by `seed` alone. Raises ClaimError when the circuit has nothing else.
     """
     graph = universe.graph
     own = circuit.expanded(graph)
-    kept = [part for part in own.parts if is_input(part, graph)]
+    kept = [part for part in own.parts if is_kept(part, graph)]
     sizes = Counter(_kind(part) for part in own.parts if part not in kept)
     if not sizes:
-        raise ClaimError("the circuit has no parts but inputs, so there are no random circuits of its size.")
+        raise ClaimError(f"{why_alone(circuit, graph)}, so there are no random circuits of its size.")
     pool = pool_of(circuit, universe)
     rng = np.random.default_rng([seed, 0xC1C])
     choices: dict[str, list[Part]] = {}

@@ -13,7 +13,9 @@ from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import described
 from scrub.circuit.paths import Path
+from scrub.claims.overlap import parts_met
 from scrub.claims.plain import as_dict
+from scrub.errors import ClaimError
 from scrub.score.statistics import UNDEFINED, Interval, interval
 from scrub.shown import shown
 
@@ -70,7 +72,9 @@ def run(bench: CircuitBench, circuit: Circuit, without: bool, provenance: dict[s
 
 
 def run_paths(bench: CircuitBench, paths: Sequence[Path], provenance: dict[str, Any]) -> CircuitRun:
-    """All paths patched together."""
+    """All paths patched together. Raises ClaimError for senders that overlap."""
+    if met := parts_met([path.sender.component for path in paths], bench.experiment.graph):
+        raise ClaimError(f"{met[0]} overlap, and would be patched twice: patch one after the other.")
     found = bench.path_scores([paths])[0]
     return _told(bench, "; ".join(map(str, paths)), False, found, provenance)
 

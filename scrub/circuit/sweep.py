@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-_SENDERS = r"[^\W\d_]+ \d+(?:-\d+)?(?![\w.])|[^\s,]+"  # 'heads 0-3' is one, '9.9 9.6' are two
+_NEURON = r"mlps? \d+\.\d+"
+_SENDERS = rf"{_NEURON}|[^\W\d_]+ \d+(?:-\d+)?(?![\w.])|[^\s,]+"  # 'heads 0-3' is one, '9.9 9.6' are two
 _KINDS = ("heads", "mlps", "attn", "resid", "embed", "all")
 
 
@@ -94,6 +95,8 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
             found += writers(graph)
         elif layered and graph.sequence:
             found += parse_layers(layered[1], layered[2] or _all_layers(layered[1], graph))
+        elif re.fullmatch(_NEURON, word) and graph.sequence:
+            found.append(component_of(word.replace("mlps", "mlp"), graph))
         elif re.fullmatch(r"(heads|mlps?)( .*)?", word) and graph.sequence:
             found += _of_kind(word, graph)
         else:

@@ -11,6 +11,7 @@ from scrub.anatomy.edges import Edge, Node, Part
 from scrub.anatomy.names import LOGITS, POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
+from scrub.circuit.ends import ends_of
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 
@@ -98,8 +99,13 @@ def complement(
     """Every part of the model that is not among these, edges where there are any of them.
 
     Of parts with positions those at `positions` (default: the ones that are named). Raises ClaimError for a part
-    with and without a position.
+    with and without a position, and for a part of a component.
     """
+    if coded := [str(part) for part in parts if any(end.is_part for end in ends_of(part))]:
+        raise ClaimError(
+            f"{coded[0]}: what a part leaves of its host is no component, so that the complement has no name: run "
+            "the model without the circuit, run_circuit(..., without=True)."
+        )
     edges = [part for part in parts if isinstance(part, Edge)]
     kept = edges or list(parts)
     slots: tuple[Slot | None, ...] = tuple(positions) or slots_in(parts) or (None,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -11,15 +11,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.table import STREAMS, TABLE
+from scrub.anatomy.table import MLP_SUM, STREAMS, TABLE
 from scrub.circuit.ablations import Ablation
 from scrub.circuit.align import Alignment
 from scrub.circuit.experiment import FEW, Experiment, referred
 from scrub.claims.dataset import Dataset
 from scrub.engine.cache import ROWS_AT_ONCE, tensors
 from scrub.errors import DataError, some
-from scrub.model.block import after_embedding
+from scrub.model.block import after_attention, after_embedding, after_mlp
 from scrub.model.bytes import row_bytes, values_bytes
+from scrub.model.codes import CodedPart, Kind
+from scrub.model.layers import write
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 
@@ -31,7 +33,7 @@ class Values:
     """The values of all writers on some rows: heads as z, before W_O.
 
     Where they are those of one run of the model, `resid` holds its stream before each layer and the final one, and
-    `mid` what each MLP reads.
+    `mid` what each MLP reads. `more` holds the numbers of parts, and sums of neurons before a norm of them.
     """
 
     embed: Float[Tensor, "row t d"]
@@ -40,6 +42,7 @@ class Values:
     mlp: list[Float[Tensor, "row t d"]]
     resid: list[Float[Tensor, "row t d"]] = field(factory=list[Tensor], repr=False)
     mid: list[Float[Tensor, "row t d"]] = field(factory=list[Tensor], repr=False)
+    more: dict[Kind, Float[Tensor, "row t k"]] = field(factory=dict[Kind, Tensor], repr=False)
 
     def of(self, component: Component) -> Float[Tensor, "row t *rest"]:
         """What a writer writes; the z of a head, or of all heads of a layer, `[row t h e]`."""
@@ -58,7 +61,9 @@ class Values:
             [change(*arrays) for arrays in zip(*listed, strict=True)]
             for listed in ([side.z for side in sides], [side.mlp for side in sides])
         )
-        return Values(change(*(side.embed for side in sides)), change(*(side.pos for side in sides)), z, mlp)
+        more = {kind: change(*(side.more[kind] for side in sides)) for kind in self.more}
+        embed, pos = change(*(side.embed for side in sides)), change(*(side.pos for side in sides))
+        return Values(embed, pos, z, mlp, more=more)
 
     def replaced(self, ablation: Ablation, means: Values | None) -> Values:
         """The ablated values of rows, from their own and, where it averages, their means."""
@@ -80,14 +85,19 @@ class Values:
 
 
 def own_values(
-    model: Transformer, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"], inputs: Values | None = None
-) -> Values:
-    """The values of the model's own run, on tokens, or on other embeddings (those of `inputs`)."""
-    kept: dict[tuple[str, int], Tensor] = {}
+    model: Transformer, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"], inputs: Values | None = None,
+    coded: Sequence[CodedPart] = (),
+) -> Values:  # fmt: skip
+    """The values of the model's own run, on tokens, or on other embeddings (those of `inputs`); of parts, too."""
+    kept, more = dict[Kind, Tensor](), dict[Kind, Tensor]()
+    sums = {part.component.layer for part in coded if part.component.traits.scalar}
 
     def record(kind: str, layer: int, value: Tensor) -> None:
         if kind in _ARRAYS:
             kept[kind, layer] = value
+        more.update({part.component.array: part.of_array(value) for part in coded if part.array == (kind, layer)})
+        if kind == MLP_SUM and layer in sums:
+            more[kind, layer] = value
 
     trace(model, tokens, lengths, record, None if inputs is None else (0, after_embedding(model, inputs.start)))
     layers = range(len(model.blocks))
@@ -96,7 +106,18 @@ def own_values(
     z = [kept["z", layer] for layer in layers]
     mlp = [kept["mlp_out", layer] if ("mlp_out", layer) in kept else torch.zeros_like(embed) for layer in layers]
     resid = [kept["resid_pre", layer] for layer in range(len(model.blocks) + 1)]
-    return Values(embed, pos, z, mlp, resid, [kept.get(("resid_mid", n), resid[n]) for n in layers])
+    more |= {} if inputs is None else {kind: numbers for kind, numbers in inputs.more.items() if kind not in more}
+    return Values(embed, pos, z, mlp, resid, [kept.get(("resid_mid", n), resid[n]) for n in layers], more)
+
+
+def stream_before(model: Transformer, values: Values, layer: int) -> Float[Tensor, "row t d"]:
+    """The stream that a layer reads, of all that is written before it; that of the run, where they are of one."""
+    if values.resid:
+        return values.resid[layer]
+    x = after_embedding(model, values.start)
+    for number, block in enumerate(model.blocks[:layer]):
+        x = after_mlp(block, after_attention(block, x, write(block.attn, values.z[number])), values.mlp[number])
+    return x
 
 
 @frozen(eq=False)
@@ -136,7 +157,10 @@ class MeanRows:
         return self.values.mapped(taken)
 
 
-def means(model: Transformer, experiment: Experiment, alignment: Alignment, done: Callable[[int], None]) -> MeanRows:
+def means(
+    model: Transformer, experiment: Experiment, alignment: Alignment, done: Callable[[int], None],
+    coded: Sequence[CodedPart] = (),
+) -> MeanRows:  # fmt: skip
     """Run the reference rows once and average what every component writes, by group and position."""
     data = experiment.data
     rows = referred(experiment)
@@ -146,7 +170,7 @@ def means(model: Transformer, experiment: Experiment, alignment: Alignment, done
     sums: Values | None = None
     for chunk in _by_length(data, rows, model):
         tokens, lengths = padded(data, chunk, model.device)
-        found = own_values(model, tokens, lengths)
+        found = own_values(model, tokens, lengths, None, coded)
         weight = _weights(alignment, experiment.group, chunk, groups, tokens.shape[1])
         counts += weight.sum(axis=(2, 3))
         share = torch.from_numpy(weight).to(model.device, model.dtype).flatten(0, 1).flatten(1)

@@ -19,6 +19,7 @@ from scrub.anatomy.table import CHANNELS
 from scrub.circuit.values import Values
 from scrub.circuit.wiring import Column, Copy, Outside, Where, Wiring, slots_of
 from scrub.model.block import after_attention, change_entering, mixed, mlp_reads, mlp_writes, positions_of, read_heads
+from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.layers import write
 from scrub.model.weights import Block, Transformer
 
@@ -165,6 +166,7 @@ class WiringRun:
     deltas: Deltas
     positions: Int[Tensor, "b t"]
     at: dict[tuple[str, int], list[int]]  # the copies that write an array of a layer
+    codes: PartCodes
 
     def final(self) -> Float[Tensor, "b d"]:
         for number, value in self.leaves.items():
@@ -232,6 +234,8 @@ class WiringRun:
         for number, copy in zip(copies, listed, strict=True):
             heads, mine = list(copy.heads), z[..., first : first + len(copy.heads), :]
             made = write(attn, mine - old[..., heads, :][where], heads)
+            if copy.alone:
+                made = self._apart(copy, {"z": write(attn, mine, heads)}, made, where)
             self.deltas.put(number, made if everywhere else made[:, 0])
             first += len(heads)
 
@@ -301,18 +305,45 @@ class WiringRun:
                     x = self.deltas.answers([column])
                 old = self.frozen.mlp[layer][row] if everywhere else self.frozen.mlp[layer][row, answer][:, None]
                 made = mlp_writes(block, x) - old
+                where = (row,) if everywhere else (row[:, None], answer[:, None])
                 for number in copies:
-                    if self.wiring.copies[number].reads[0][1] == column:
-                        self.deltas.put(number, made if everywhere else made[:, 0])
+                    copy = self.wiring.copies[number]
+                    if copy.reads[0][1] == column:
+                        own = self._apart(copy, known_of_mlp(block, x), made, where) if copy.alone else made
+                        self.deltas.put(number, own if everywhere else own[:, 0])
+
+    def _apart(self, copy: Copy, known: dict[str, Tensor], whole: Tensor, where: tuple[Tensor, ...]) -> Tensor:
+        """What a part writes beyond its frozen value, or its host (which writes `whole` more) without some parts."""
+        changes = [
+            part.code.write(_of_known(part, known) - self.frozen.more[part.component.array][where])
+            for part in map(self.codes.of, copy.less or (copy.component,))
+        ]
+        return whole - torch.stack(changes).sum(0) if copy.less else changes[0]
 
     def _recent(self, column: Column, heads: list[int]) -> Tensor:
         """The frozen stream and what this layer's heads wrote: what came after attention read."""
         return self.deltas.recent(frozenset(entry for entry in column if entry[0] in heads), heads)
 
 
+def known_of_mlp(block: Block, x: Float[Tensor, "*n d"]) -> dict[str, Tensor]:
+    """What codes of parts of an MLP read, by the arrays of a pass, given the stream that it reads."""
+    found = {"mlp_input": x}
+
+    def tap(kind: str, value: Tensor) -> Tensor:
+        found[kind] = value
+        return value
+
+    return {**found, "mlp_out": mlp_writes(block, x, tap=tap)} | found
+
+
+def _of_known(part: CodedPart, known: dict[str, Tensor]) -> Tensor:
+    """A head is known by what it writes, else by the array that a code reads."""
+    return part.code.encode(known["z"]) if part.array[0] == "z" else part.of_array(known[part.array[0]])
+
+
 def run_wiring(
     model: Transformer, wiring: Wiring, frozen: Values, leaves: dict[int, Tensor], places: Places,
-    answer: Slot | None,
+    answer: Slot | None, codes: PartCodes,
 ) -> Float[Tensor, "b d"]:  # fmt: skip
     """The final stream at the answer. `leaves[n]` is what leaf n writes beyond its frozen value: `[b, t, d]`, or
     `[b, d]` where it is needed at the answer alone.
@@ -325,7 +356,7 @@ def run_wiring(
     at: dict[tuple[str, int], list[int]] = {}
     for number, copy in enumerate(wiring.copies):
         if not copy.leaf:
-            array = ("attn_out", copy.component.layer or 0) if copy.entering else copy.component.array
+            array = ("attn_out", copy.component.layer or 0) if copy.entering else copy.component.host.array
             at.setdefault(array, []).append(number)
     with torch.no_grad():
-        return WiringRun(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at).final()
+        return WiringRun(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at, codes).final()

@@ -7,16 +7,16 @@ copy for every channel that reads past them. A copy reads only copies before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from attrs import evolve, field, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.shape import refuse_normed
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.universe import Graph
-from scrub.model.renorm import refuse_normed
 
 
 @frozen
@@ -41,7 +41,7 @@ class Copy:
     """A component computed from the copies that its channels read; a leaf's value is given. Heads may be merged.
 
     An `entering` one is what the heads that it reads, all of one layer, make together of the stream: where a layer
-    norms what its heads write, this is no sum over them.
+    norms what its heads write, this is no sum over them. One with `less` is a host without these parts of it.
     """
 
     component: Component
@@ -49,6 +49,12 @@ class Copy:
     leaf: bool = False
     heads: tuple[int, ...] = ()
     entering: bool = False
+    less: tuple[Component, ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is known by what its code, or that of a part, reads."""
+        return self.component.is_part or bool(self.less)
 
 
 @frozen(slots=False)
@@ -77,19 +83,26 @@ class Wiring:
 
 @frozen(eq=False)
 class Wirer:
-    """Makes copies; equal ones are one. `fixed` says that a component which reads nothing live keeps its value."""
+    """Makes copies; equal ones are one. `fixed` says that a component which reads nothing live keeps its value.
+
+    Of hosts in `apart`, these parts are senders of their own.
+    """
 
     graph: Graph
     passed: tuple[Component, ...]
     fixed: bool
+    apart: Mapping[Component, tuple[Component, ...]] = field(factory=dict[Component, tuple[Component, ...]])
     made: list[Copy] = field(factory=list[Copy])
     # kept by what a copy reads, and by component and column: for this graph and what is passed and fixed in it
     known: dict[Copy, int] = field(factory=dict[Copy, int])
     memo: dict[tuple[Component, Column], int | None] = field(factory=dict[tuple[Component, Column], int | None])
 
     @classmethod
-    def of(cls, graph: Graph, passed: Iterable[Component], fixed: bool) -> Wirer:
-        return cls(graph, tuple(sorted(passed, key=graph.order)), fixed)
+    def of(
+        cls, graph: Graph, passed: Iterable[Component], fixed: bool,
+        apart: Mapping[Component, tuple[Component, ...]] | None = None,
+    ) -> Wirer:  # fmt: skip
+        return cls(graph, tuple(sorted(passed, key=graph.order)), fixed, apart or {})
 
     def copy(self, copy: Copy) -> int | None:
         """The number of a copy; None for one whose value is the frozen one."""
@@ -136,7 +149,8 @@ def wire_edges(
 
     for component in sorted(senders, key=graph.order):
         leaf = component in given
-        number = wirer.copy(Copy(component, () if leaf else reads(component), leaf))
+        less = wirer.apart.get(component, ())
+        number = wirer.copy(Copy(component, () if leaf else reads(component), leaf, less=less))
         if number is not None:
             copies[component] = number
     return finished(wirer, reads(output))
@@ -207,7 +221,7 @@ def _merged(wiring: Wiring) -> Wiring:
     groups: dict[object, list[int]] = {}
     for number, copy in enumerate(wiring.copies):
         alike: object = number
-        if copy.component.traits.attends and not copy.leaf:
+        if copy.component.traits.attends and not copy.leaf and not copy.alone:
             alike = (copy.component.layer, copy.reads, frozenset(readers.get(number, ())))
         groups.setdefault(alike, []).append(number)
     first = {n: members[0] for members in groups.values() for n in members}

@@ -17,7 +17,7 @@ from scrub.claims.geometry import check_geometry
 from scrub.claims.holds import HeldSite, Where, held
 from scrub.claims.hypothesis import Hypothesis, place_of
 from scrub.claims.inputs import check_noise, unvaried
-from scrub.claims.interpretation import Interpretation
+from scrub.claims.interpretation import Interpretation, Variable
 from scrub.claims.metric import AnyMetric, parse_metric, predicted
 from scrub.claims.part_rows import with_parts_seen
 from scrub.claims.placement import Placement, place, sites_of, structure
@@ -306,11 +306,15 @@ def run_story(
     for variable in story.order():
         known.pop(variable.name, None)  # a column of that name, told of elsewhere
         if any(parent not in known for parent in variable.parents):
+            problems += [_unfinished(variable)] if variable.is_stub else []
             continue
         rows = [{parent: known[parent][i] for parent in variable.parents} for i in range(len(data))]
         column, failed = _each(variable.value, rows)
         if failed:
-            problems.append(Problem(_failure(failed), variable=variable.name).at(variable))
+            stub = variable.is_stub
+            problems.append(
+                _unfinished(variable) if stub else Problem(_failure(failed), "", None, variable.name).at(variable)
+            )
         else:
             known[variable.name] = column
             values[variable.name] = tuple(column)
@@ -321,6 +325,12 @@ def run_story(
             if failed:
                 problems.append(Problem(f"column {name!r}: {_failure(failed)}", variable=name))
     return values, problems
+
+
+def _unfinished(variable: Variable) -> Problem:
+    read = ", ".join(variable.parents) or "nothing"
+    fix = f"Return the value that it has, as it follows from {read}."
+    return Problem("this variable is a stub: it returns `...`.", fix, None, variable.name).at(variable)
 
 
 def _each(function: Callable[[Any], Value], rows: Sequence[Any]) -> tuple[list[Value], dict[int, str]]:

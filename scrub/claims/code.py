@@ -14,7 +14,11 @@ from scrub.claims.sites import Inside, Place, Site
 from scrub.errors import ClaimError
 
 WIDTH = 100
-CALLS = {"head": "heads", "mlp": "mlps", "node": "nodes"}  # other kinds are written by their own word
+CALLS = {  # other kinds are written by their own word
+    "head": "heads", "mlp": "mlps", "node": "nodes", "neuron": "neurons",
+    "q": "queries", "k": "keys", "v": "values",
+}  # fmt: skip
+HELD = "held_by"  # of `scrub.claims.edited`: parts that are known by arrays, which no text has
 
 
 @frozen
@@ -49,7 +53,7 @@ class Changes:
             made = f"coarser({made}, {_arguments(self.coarser)})"
         settings = {key: repr(value) for key, value in self.options.items()} | ({"seen": "SEEN"} if seen else {})
         apart = self.said_apart(seen, taken)
-        given = [f"{key}={place_code(place)}" for key, place in self.places.items()]
+        given = [f"{key}={place_code(place, of, key)}" for key, place in self.places.items()]
         given += [f"{key}={value}" for key, value in settings.items() if key not in apart]
         text = "\n".join([f"{made}.but(", *(f"    {argument}," for argument in given), ")"]) if given else made
         last = "".join(f", {key}={settings[key]}" for key in apart)
@@ -60,10 +64,14 @@ class Changes:
         return tuple(name for name in [*self.options, *(["seen"] if seen else [])] if name in taken)
 
     def imports(self, seen: bool, taken: Collection[str]) -> Iterator[str]:
-        words = {_call(s) for place in self.places.values() for s in _sites(place)}
+        sites = [site for place in self.places.values() for site in _sites(place)]
+        words = {_call(site) for site in sites if not _coded(site)}
         words |= {"inside" for place in self.places.values() if isinstance(place, Inside)}
         apart = self.said_apart(seen, taken)
-        edited = {"also": self.reads, "coarser": self.coarser, "with_tokens": self.tokens, "with_settings": apart}
+        edited = {
+            "also": self.reads, "coarser": self.coarser, "with_tokens": self.tokens, "with_settings": apart,
+            HELD: any(map(_coded, sites)),
+        }  # fmt: skip
         edits = [word for word, said in edited.items() if said]
         if words:
             yield f"from scrub import {', '.join(sorted(words))}"
@@ -94,11 +102,12 @@ def claim_file(changes: Changes, own: ImportedClaim, called: str, head: str, see
     return "\n\n".join([*told, changes.code("_claim", called, bool(seen), own.taken)]) + "\n"
 
 
-def place_code(place: Place | None) -> str:
-    """A site, a list of sites, `inside`, or None as a claim has it."""
+def place_code(place: Place | None, of: str = "", variable: str = "") -> str:
+    """A site, a list of sites, `inside`, or None, as a claim has it; parts known by arrays as the claim `of` does."""
     if place is None or isinstance(place, Inside):
         return repr(place)
-    return f"[{', '.join(map(_site, place))}]" if isinstance(place, tuple) else _site(place)
+    made = [_site(site, of, variable) for site in _sites(place)]
+    return f"[{', '.join(made)}]" if isinstance(place, tuple) else made[0]
 
 
 def _sites(place: Place | None) -> tuple[Site, ...]:
@@ -110,7 +119,11 @@ def _call(site: Site) -> str:
     return CALLS.get(kind, kind)
 
 
-def _site(site: Site) -> str:
+def _coded(site: Site) -> bool:
+    return any(component.part is not None for component in site.components)
+
+
+def _site(site: Site, of: str, variable: str) -> str:
     """Raises ClaimError for a site that says what it holds by a function, which only its own file has."""
     if site.held is not None:
         raise ClaimError(f"{site} says by a function what it holds, which cannot be written elsewhere.")
@@ -118,6 +131,8 @@ def _site(site: Site) -> str:
     place = [f"at={at!r}"] if at else []
     single = site.components[0].traits.single
     named = [repr(at)] if single else [repr(print_components(site.components)), *place]
+    if _coded(site):
+        call, named = HELD, [of, repr(variable), *(repr(str(c)) for c in site.components), f"at={at!r}"]
     reads = ", ".join(f"{channel}={' '.join(names)!r}" for channel, names in site.reading or () if names)
     said = f".reads({reads})" if reads else ""
     said += f".omits({', '.join(map(repr, site.omitted))})" if site.omitted else ""

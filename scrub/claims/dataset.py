@@ -28,7 +28,7 @@ from scrub.claims.data.row import Row, parsed_rows, told
 from scrub.claims.data.tables import frame_of, frame_records, mapping_records
 from scrub.claims.data.templates import Templates, TemplateWords, template_rows
 from scrub.claims.data.texts import text_drafts
-from scrub.claims.data.vocab import Vocab, read_vocab
+from scrub.claims.data.vocab import Vocab, led_by_words, read_vocab
 from scrub.claims.data.written import written
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import fixed
@@ -93,10 +93,12 @@ class Dataset:
     def from_jsonl(cls, path: str | Path, *, vocab: Any = None) -> Dataset:
         """Rows from a file with one JSON object a line, with the keys of `from_rows`.
 
-        Raises DataError with every line that is wrong.
+        A first line `{"vocab": ...}` gives words for ids, as `vocab` does, which comes before it. Raises DataError
+        with every line that is wrong.
         """
-        records = json_lines(path, text_of(path, "from_jsonl"))
-        return cls(parsed_rows(((r.place, r.values) for r in records), f"{path}:"), vocab=vocab)
+        said, records = led_by_words(json_lines(path, text_of(path, "from_jsonl")), path)
+        rows = parsed_rows(((r.place, r.values) for r in records), f"{path}:")
+        return cls(rows, vocab=said if vocab is None else vocab)
 
     @classmethod
     def from_text(
@@ -163,7 +165,8 @@ class Dataset:
         Words as for `from_frame`; without them it reads what `to_jsonl` wrote, and the same with `text` (and a
         `tokenizer`) instead of `tokens`. Raises DataError with all problems, by line.
         """
-        return cls._read(json_records(path), "from_json", words, f"{path}:")
+        said, records = led_by_words(json_records(path), path)
+        return cls._read(records, "from_json", words, f"{path}:", said)
 
     @classmethod
     def from_hf(cls, dataset: Iterable[Mapping[str, Any]], **words: Unpack[LayoutWords]) -> Dataset:
@@ -199,18 +202,22 @@ class Dataset:
         return cls(made.rows, notes=made.notes)
 
     @classmethod
-    def _read(cls, records: Sequence[RawRow], reader: str, words: Mapping[str, Any], what: str = "row") -> Dataset:
+    def _read(
+        cls, records: Sequence[RawRow], reader: str, words: Mapping[str, Any], what: str = "row",
+        said: Vocab | None = None,
+    ) -> Dataset:  # fmt: skip
         layout = Layout.of(reader, words)
         made = made_of(records, layout, what)
-        return cls(made.rows, notes=made.notes, vocab=layout.vocab)
+        return cls(made.rows, notes=made.notes, vocab=said if layout.vocab is None else layout.vocab)
 
     def to_jsonl(self, path: str | Path | None = None) -> str:
         """The rows as JSON, one a line, written to `path` where it is given; `from_jsonl` reads the same rows.
 
-        Words of a vocabulary are not written. Raises DataError for columns that JSON cannot hold, for partners that
-        are row numbers of more rows than these, and for a path that cannot be written.
+        Words of a vocabulary are its first line, `{"vocab": [[0, "<s>"], ...]}`. Raises DataError for columns that
+        JSON cannot hold, for partners that are row numbers of more rows than these, and for a path that cannot be
+        written.
         """
-        return written(self.rows, self._whole(), path)
+        return written(self.rows, self._whole(), self.vocab, path)
 
     def frame(self) -> pd.DataFrame:
         """A pandas table, one line a row: `tokens`, `@NAME` for each position, the columns; `from_frame` reads it.
@@ -301,7 +308,9 @@ class Dataset:
     def column(self, name: str) -> list[Any]:
         """The values of a column. Raises DataError for an unknown one, or for rows without it."""
         if name not in self.readable:
-            raise DataError(f"the data have no column {name!r}.{did_you_mean(str(name), self.readable)}")
+            known = some(self.readable, 12) or "none"
+            near = did_you_mean(str(name), self.readable)
+            raise DataError(f"the data have no column {name!r}; they have {known}.{near}")
         if missing := self.lacking(name):
             raise DataError(f"column {name!r} is missing in rows {some(missing)}.")
         return self.given(name)

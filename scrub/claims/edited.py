@@ -12,12 +12,14 @@ from typing import Any
 
 from attrs import evolve, fields_dict, frozen
 
+from scrub.anatomy.positions import parse_slots
 from scrub.claims.code import Changes
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis, Options
 from scrub.claims.interpretation import Interpretation, Variable
+from scrub.claims.sites import Site
 from scrub.claims.values import Value, canonical, key
-from scrub.errors import ClaimError, did_you_mean
+from scrub.errors import ClaimError, did_you_mean, some
 
 Classes = Sequence[Sequence[Value]]
 
@@ -97,6 +99,19 @@ def with_tokens(hypothesis: Hypothesis, positions: str) -> Hypothesis:
         return data(**given).with_tokens(positions)
 
     return evolve(hypothesis, data=made)
+
+
+def held_by(hypothesis: Hypothesis, variable: str, *names: str, at: str | int) -> Site:
+    """Components that a variable has in a claim, as they are printed: `held_by(ioi, "name", "9.9[U]", at="END")`.
+
+    Of parts that are known by their arrays, which no text has. Raises ClaimError for what it does not have.
+    """
+    place = hypothesis.correspondence().get(variable)
+    sites = place if isinstance(place, tuple) else (place,) if isinstance(place, Site) else ()
+    known = {str(component): component for site in sites for component in site.components}
+    if lacking := [name for name in names if name not in known]:
+        raise ClaimError(f"{variable} has no {lacking[0]}: it has {some(known) or 'no site'}.")
+    return Site(tuple(sorted(known[name] for name in names)), parse_slots(at))
 
 
 def with_settings(hypothesis: Hypothesis, **settings: Any) -> Hypothesis:

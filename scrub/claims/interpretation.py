@@ -40,6 +40,14 @@ class Variable:
     file: str | None = None
     line: int | None = None
 
+    @property
+    def is_stub(self) -> bool:
+        """Whether it returns `...` whatever its parents are: a step that is still to be said."""
+        try:
+            return self.function(**dict.fromkeys(self.parents, object())) is ...
+        except Exception:  # a function that reads its parents
+            return False
+
     def value(self, known: Mapping[str, Any]) -> Value:
         """The value where the parents' values are `known`.
 

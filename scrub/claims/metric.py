@@ -114,9 +114,10 @@ def _called(metric: str, name: str, arguments: str) -> NamedMetric:
 
 def _of_sequences(metric: str) -> str:
     return (
-        f"metric {metric!r}: logits are read at one position of a row, and an answer of several tokens is read at as "
-        "many. Give a row for each token of the answer, the tokens before it behind the prompt, and measure "
-        "loss(label): the loss of an answer is the sum over its rows. docs/metrics.md shows it."
+        f"metric {metric!r}: an answer of several tokens is read at as many positions, each with the answer's tokens "
+        "before it given, and in a swap those would be another row's. Give a row for each token of the answer, the "
+        "tokens before it behind the prompt, and measure loss(label) with within='token', its number in the answer: "
+        "the loss of an answer is the sum over its rows. docs/metrics.md shows it, and says why."
     )
 
 

@@ -28,6 +28,18 @@ def met_within(components: Sequence[Component], graph: ModelGraph) -> list[str]:
     return list(found)
 
 
+def parts_met(components: Iterable[Component], graph: ModelGraph) -> list[str]:
+    """The same of parts and of their own hosts: a stream is no host of what writes into it."""
+    hosts: dict[Component, list[Component]] = {}
+    for component in dict.fromkeys(components):
+        hosts.setdefault(component.host, []).append(component)
+    found = dict[str, None]()
+    for mine in hosts.values():
+        if not all(c.traits.scalar for c in mine):
+            found.update(dict.fromkeys(_met(mine[0].host, combinations(sorted(mine), 2))))
+    return list(found)
+
+
 def _by_atom(components: Iterable[Component], graph: ModelGraph) -> dict[Component, list[Component]]:
     """Components by the finest ones that they, or the hosts of parts, consist of."""
     found: dict[Component, list[Component]] = {}

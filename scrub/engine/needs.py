@@ -9,11 +9,10 @@ from attrs import field, frozen
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.shape import Shape
-from scrub.anatomy.table import MLP_SUM, START, attention_time, before_angles, stream_at
+from scrub.anatomy.table import MLP_SUM, START, attention_time, before_angles, stream_at, summands
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.plan import Input, Landing, Leaf, Program, SiteShape, Stream
-from scrub.model.renorm import summands
 
 Kind = tuple[str, int]  # an array of `scrub.model.trace.trace`, and its layer
 

@@ -7,6 +7,7 @@ the parents' values landed. A `SiteShape` is a site whose channels see streams. 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from functools import cached_property
 
 from attrs import field, frozen
 
@@ -35,7 +36,7 @@ class Leaf:
     slots: tuple[Slot, ...]
 
 
-@frozen
+@frozen(slots=False)
 class Stream:
     """What a channel sees: `slot` None means every position; `argument` names the channel in a computation graph."""
 
@@ -49,7 +50,7 @@ class Stream:
         first = self.landings[0]
         return first if first.component.traits.is_channel else None
 
-    @property
+    @cached_property
     def sources(self) -> tuple[int, ...]:
         """The steps whose values land, in order of first use: the columns of a context after its row."""
         return tuple(dict.fromkeys(landing.source for landing in self.landings))
@@ -75,7 +76,7 @@ class Input:
         return (*(step for _, step in self.streams), *(step for _, step in self.puts))
 
 
-@frozen
+@frozen(slots=False)
 class SiteShape:
     """Components at slots, computed from their inputs."""
 
@@ -83,7 +84,7 @@ class SiteShape:
     slots: tuple[Slot, ...]
     inputs: tuple[Input, ...]
 
-    @property
+    @cached_property
     def views(self) -> tuple[tuple[int, int, str], ...]:
         """Distinct (stream, rest column, channel): the columns of a context after its rest rows.
 

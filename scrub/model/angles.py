@@ -66,7 +66,10 @@ def _rotary(bridge: Any, n_ctx: int, take: Take, kind: str | None) -> Rotary:
         return Rotary(cos, sin, interleaved=True)
     module = _module(bridge)
     if getattr(module, "rope_type", "default") in ("dynamic", "longrope"):
-        raise ValueError(f"its {module.rope_type} rotary angles depend on the length of the row")
+        raise ValueError(
+            f"its rotary angles depend on the length of the row (rope_type {module.rope_type!r}; default, linear, "
+            "llama3 and yarn do not)"
+        )
     positions = torch.arange(n_ctx, device=bridge.embed.weight.device)[None]
     if hasattr(module, "mrope_section"):  # which turns by three places of an image, all one in a text (Qwen-VL)
         positions = positions.expand(3, 1, -1)

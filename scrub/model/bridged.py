@@ -204,7 +204,9 @@ def _mlp(block_mlp: Any, cfg: Any, take: Take, times: float | None) -> Mlp | Bla
     name = _activation(block_mlp) or str(getattr(cfg, "act_fn", None) or usual)
     act = _ACT_NAMES.get(name.lower(), name.lower())
     if act not in ACTIVATIONS:
-        raise ValueError(f"its activation {name!r} is none of {', '.join(ACTIVATIONS)}")
+        raise ValueError(
+            f"its activation {name!r} is none of {', '.join(ACTIVATIONS)} (act_fn, or hidden_act, says it)"
+        )
     into, gate = getattr(block_mlp, "in"), getattr(block_mlp, "gate", None)
     return Mlp(
         W_in=take.swapped(block_mlp.W_in),

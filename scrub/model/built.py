@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from scrub.errors import ModelError, ScrubError, some
+from scrub.model.configuration import LISTED
 
 # Their texts speak of Python's objects, not of the model.
 _INTERNAL = (AttributeError, TypeError, LookupError, AssertionError, NameError)
@@ -119,7 +120,8 @@ def in_words(title: str) -> Generator[None]:
         raise
     except Exception as error:
         raise ModelError(
-            f"{title} is not built like the transformers that can be tested: {said_by(error)}."
+            f"{title} is not built like the transformers that can be tested: {said_by(error)}. Another revision of "
+            f"it, or a bridge whose weights are raw, may be; {LISTED}."
         ) from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from scrub.anatomy.shape import Shape
-from scrub.errors import ModelError
+from scrub.errors import ModelError, nearest
 
 # the most that a key may say; claims about larger models could not be checked in bounded time
 _MOST = {
@@ -18,6 +18,7 @@ _MOST = {
     "n_embd": 10**6, "hidden_size": 10**6, "head_dim": 10**6, "n_inner": 10**7, "intermediate_size": 10**7,
     "vocab_size": 10**8, "n_positions": 10**8, "max_position_embeddings": 10**8,
 }  # fmt: skip
+TYPO = 0.85  # keys that differ more are others
 _OTHER = 10**7  # of any other key
 _OPTIONAL = ("n_inner", "num_key_value_heads", "head_dim")  # missing or null: what follows from the others
 
@@ -39,7 +40,7 @@ class Config:
 
     def _wrong(self, key: str) -> str:
         if key not in self.keys:
-            return f"{key!r} is missing"
+            return f"{key!r} is missing{_near(key, self.keys)}"
         return f"{key!r} is {shown(self.keys[key])}, no whole number from 1 to {_MOST.get(key, _OTHER):,}"
 
     def shared(self, whole: str, parts: str) -> int:
@@ -72,6 +73,11 @@ def like_llama(config: Config, family: str, gated: bool = True) -> Shape:
         found["intermediate_size"], found["vocab_size"], found["max_position_embeddings"], "rotary",
         gated=gated,
     )  # fmt: skip
+
+
+def _near(key: str, known: Mapping[str, Any]) -> str:
+    close = nearest(key, known, TYPO)
+    return f" (is it {close!r}?)" if close else ""
 
 
 def _counts(value: object, most: int) -> bool:

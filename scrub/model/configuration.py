@@ -8,7 +8,7 @@ lists is told.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scrub.model.architectures import of_family
@@ -87,6 +87,16 @@ _UNREAD: dict[str, tuple[Callable[[Any], bool], str]] = {
     "hc_mult": (_one, "several streams"),
     "pruned_heads": (lambda value: not value, "heads taken out"),
 }  # fmt: skip
+
+
+LISTED = "docs/models.md lists the architectures that are read"
+
+
+def what_works(settings: Sequence[str], parts: bool) -> str:
+    """What would be read in place of a model whose settings, or of which parts, are not understood."""
+    if parts:
+        return f"No other revision or processing of it is; {LISTED}."
+    return f"A revision whose configuration leaves {' and '.join(settings)} out may be; {LISTED}."
 
 
 def unread(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from scrub.anatomy.shape import Shape
 from scrub.errors import ModelError
 from scrub.model.architectures import architectures
 from scrub.model.config import Config, shown
+from scrub.model.configuration import what_works
 
 
 def shapes() -> dict[str, Shape]:
@@ -31,9 +32,12 @@ def shape_of_config(config: dict[str, Any], file: str) -> Shape:
     if isinstance(family, str) and family in readers:
         return readers[family](Config(config, file))
     if config.get("is_encoder_decoder") is True:
-        raise ModelError(f"{file} describes an encoder with a decoder ({shown(family)}), which is not supported.")
+        raise ModelError(
+            f"{file} describes an encoder with a decoder ({shown(family)}), as is_encoder_decoder says, which is "
+            f"not supported. {what_works((), parts=True)}"
+        )
     if not isinstance(family, str):
-        raise ModelError(f"{file} says no family: its 'model_type' is {shown(family)}.")
+        raise ModelError(f"{file} says no family, such as \"gpt2\": its 'model_type' is {shown(family)}.")
     from scrub.model.outline import shape_of_any
 
     return shape_of_any(config, file)

@@ -93,7 +93,7 @@ def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
     except Exception as error:  # readers of configurations, safetensors and pickles each raise their own
         raise ModelError(
             f"the model in {path} cannot be read ({_first(error)}): it is damaged, or of a kind that the "
-            "installed transformers does not know."
+            "installed transformers does not know. Take an undamaged copy, or give the loaded model in Python."
         ) from error
 
 

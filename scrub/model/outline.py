@@ -15,6 +15,7 @@ from torch import nn
 
 from scrub.anatomy.shape import Shape
 from scrub.errors import ModelError
+from scrub.model.configuration import LISTED
 from scrub.model.transformer import bridge_of, shape_of_bridge
 
 
@@ -71,7 +72,11 @@ def language_model(config: Any) -> Any:
         known: Any = auto._model_mapping  # pyright: ignore[reportPrivateUsage]
         if type(config) in known:
             return known[type(config)]
-    raise ModelError(f"a model of the family {config.model_type!r} gives no logits of tokens: it cannot be tested.")
+    classes = getattr(config, "architectures", None) or []
+    raise ModelError(
+        f"a model of the family {config.model_type!r} gives no logits of tokens (architectures {classes}): one with "
+        f"a language model's head can be tested; {LISTED}."
+    )
 
 
 @contextmanager

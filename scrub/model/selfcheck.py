@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from scrub.anatomy.tolerances import COARSE_LOGIT, LOGIT
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
+from scrub.model.configuration import LISTED
 from scrub.model.layers import Scoring, Steps, attend, unembed
 from scrub.model.precision import HALF, computing, dtypes
 from scrub.model.trace import trace
@@ -151,7 +152,7 @@ def _accept(model: Transformer, rows: _Rows, found: Float[Tensor, " row"], toler
             f"{model.name} ({model.shape.family}) is not reproduced: on {rows.named(wrong)} our logits differ from "
             f"its own by up to {float(found.max()):.2g} standard deviations (at most {tolerance:.2g} is accepted), "
             "so its architecture computes something that is not supported, or hooks that change values are active on "
-            "it."
+            f"it. Load it anew, raw and without hooks; if that is refused too, {LISTED}."
         )
 
 

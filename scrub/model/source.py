@@ -155,19 +155,23 @@ def _home(name: str) -> Path:
 
 def revision_of(name: str) -> str | None:
     """The revision of a model of the hub in the local cache, without loading it; None for any other model."""
-    return None if name.startswith(ZOO) or of_digest(name) else cached_revision(official(name))
+    return None if of_digest(name) else cached_revision(official(name))
 
 
 def of_digest(name: str) -> bool:
-    """Whether a model is files of one's own, known by the digest of their weights."""
+    """Whether a model is known by the digest of its weights: one of the zoo, and files of one's own."""
     path = _home(name)
-    return path.is_dir() or is_checkpoint(path)
+    return name.startswith(ZOO) or path.is_dir() or is_checkpoint(path)
 
 
 def has_weights(name: str) -> bool:
-    """Whether files of one's own hold weights, and not only a configuration."""
+    """Whether the weights of such a model are there, and not only its configuration."""
     path = _home(name)
-    return path.is_file() or any(file for suffix in (".safetensors", ".bin") for file in path.glob(f"*{suffix}"))
+    return (
+        name.startswith(ZOO)
+        or path.is_file()
+        or any(file for suffix in (".safetensors", ".bin") for file in path.glob(f"*{suffix}"))
+    )
 
 
 def _same_revision(model: Pinned) -> None:

@@ -7,6 +7,7 @@ give the model's own logits, is refused by name; nothing is approximated.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
 from scrub.model.bridged import POSITIONS, shape_of, taken
 from scrub.model.built import in_words, refuse_not_finite, running, said_by, unlike
-from scrub.model.configuration import unknown, unread
+from scrub.model.configuration import LISTED, unknown, unread, what_works
 from scrub.model.memory import Memory
 from scrub.model.precision import HALF
 from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check
@@ -134,7 +135,9 @@ def bridge_of(module: nn.Module, name: str) -> Any:
                 f"{name} ({architecture}) has joint matrices that TransformerLens takes apart by their numbers: its "
                 "shape cannot be read without weights. Give the loaded model in Python."
             ) from error
-        raise ModelError(f"TransformerLens does not load {name} ({architecture}): {said_by(error)}.") from error
+        raise ModelError(
+            f"TransformerLens does not load {name} ({architecture}): {said_by(error)}; {LISTED}."
+        ) from error
 
 
 def _architecture(module: nn.Module) -> str:
@@ -148,10 +151,20 @@ def _architecture(module: nn.Module) -> str:
     head: Any = getattr(module, "get_output_embeddings", None)
     if head is not None and head() is None and not getattr(config, "is_encoder_decoder", False):
         raise ModelError(
-            f"a model of the class {own} gives no logits of tokens: load one with a language model's head."
+            f"a model of the class {own} gives no logits of tokens: load one with a language model's head"
+            f"{_with_head(own)}."
         )
     named = (own, *(getattr(config, "architectures", None) or ()))
     return next((name for name in named if name in SUPPORTED_ARCHITECTURES), own)
+
+
+def _with_head(own: str) -> str:
+    """Classes of the same family that have a language model's head."""
+    from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
+
+    headed = re.compile(f"{own.removesuffix('Model')}(LMHead|ForCausalLM|ForMaskedLM).*")
+    known = [name for name in SUPPORTED_ARCHITECTURES if headed.fullmatch(name)]
+    return f", {some(known, 3)}" if known else ""
 
 
 def shape_of_bridge(bridge: Any, title: str) -> Shape:
@@ -269,15 +282,16 @@ def official_name(name: str) -> str:
 
 
 def _refuse_known(bridge: Any, title: str) -> None:
-    reasons = [reason for key, reason in _REFUSED.items() if setting(bridge, key)]
+    parts = [reason for key, reason in _REFUSED.items() if setting(bridge, key)]
     kind = str(setting(bridge, "positional_embedding_type", "none")).lower()
     if kind not in POSITIONS:
-        reasons.append(f"{kind} positions")
-    for words, key in unread(configuration(bridge)):
-        reasons += [] if words in reasons else [f"{words} ({key})"]
-    reasons += unlike(bridge)
-    if reasons:
-        raise ModelError(f"{title} has {' and '.join(reasons)}, which is not supported.")
+        parts.append(f"{kind} positions")
+    settings = {key: f"{words} ({key})" for words, key in unread(configuration(bridge)) if words not in parts}
+    parts += unlike(bridge)
+    if settings or parts:
+        found = " and ".join([*parts, *settings.values()])
+        keys = [key.partition(" ")[0] for key in settings]
+        raise ModelError(f"{title} has {found}, which is not supported. {what_works(keys, bool(parts))}")
 
 
 def _notes(bridge: Any) -> tuple[str, ...]:

@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from scrub.anatomy.names import EMBED, LOGITS, Component
+from scrub.anatomy.shape import refuse_normed
 from scrub.anatomy.table import CHANNELS
 from scrub.model.block import attention_reads, positions_of, summed_heads
 from scrub.model.layers import Normed, Steps, expand, linear, norm, project, turn
-from scrub.model.renorm import refuse_normed
 from scrub.model.weights import Attn, Block, Norm, Transformer
 from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.rules import Rules, steps_of

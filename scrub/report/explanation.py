@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from scrub.report.left_out import LEFT_OUT_HEAD, left_out_lines, left_out_rows
+from scrub.report.left_out import LEFT_OUT_HEAD, left_out_lines, left_out_rows, lost
 from scrub.report.text import options_words, short_name, table
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ that agree on the variable are not interchangeable."""
 LEFT_OUT = """\
 What the claim leaves out where a rest costs something: what is gained when one sender alone, read through one
 channel at one position, takes its value on the calling row."""
+TOGETHER = """\
+What the claim leaves out, harmless only while all of it comes from one row: no rest costs anything, but this is lost
+when one sender alone, read through one channel at one position, takes its value on the calling row."""
 
 
 def explanation_text(explanation: Explanation) -> str:
@@ -42,7 +45,8 @@ def swap_lines(explanation: Explanation) -> list[str]:
         lines += ["", LEGEND, "", *table([HEAD, *map(_effect, explanation.swaps)])]
     if explanation.left_out:
         found = [one.to_dict() for one in explanation.left_out]
-        lines += ["", LEFT_OUT, "", *left_out_lines(found), "", *table([LEFT_OUT_HEAD, *left_out_rows(found)])]
+        words = TOGETHER if lost(found) else LEFT_OUT
+        lines += ["", words, "", *left_out_lines(found), "", *table([LEFT_OUT_HEAD, *left_out_rows(found)])]
     if explanation.options:
         lines += ["", f"options  {options_words(explanation.options)}"]
     if explanation.unfinished:

@@ -7,8 +7,19 @@ from typing import Any
 
 LEFT_OUT_HEAD = ("sender", "at", "read by", "through", "gains")
 TOP = 3
+GAINS = "what it leaves out, and what reading it would recover more:"
+LOSSES = "what it leaves out, harmless only while all of it comes from one row, and what it costs where one does not:"
 ALIKE = 0.9  # of what all heads of a layer gain: a head that gains as much alone is told alone
 Found = Sequence[Mapping[str, Any]]
+
+
+def left_out_heading(found: Found) -> str:
+    """What the numbers of the sentences are: all are gains, or all losses."""
+    return LOSSES if lost(found) else GAINS
+
+
+def lost(found: Found) -> bool:
+    return any(one["gain"] < 0 for one in found)
 
 
 def left_out_lines(found: Found) -> list[str]:
@@ -21,7 +32,7 @@ def left_out_lines(found: Found) -> list[str]:
 
 
 def _weight(one: Mapping[str, Any]) -> float:
-    return -one["gain"] * (ALIKE if len(one["senders"]) > 1 else 1)
+    return -abs(one["gain"]) * (ALIKE if len(one["senders"]) > 1 else 1)
 
 
 def _says_as_much(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from scrub.claims import seen
 from scrub.claims.titles import short_name
 from scrub.report.text import options_words
+from scrub.score.design import SAMPLE
 
 if TYPE_CHECKING:
     from scrub.score.power import Power
@@ -17,7 +18,8 @@ def power_text(p: Power) -> str:
     from scrub.score.power import UPPER
 
     how, pilot = _draws(p.draws), f"{p.pilot_rows} rows x {_draws(p.pilot_draws)}"
-    few = f" Fewer than {seen.VERDICT_ROWS} rows give no verdict." if p.rows < seen.VERDICT_ROWS else ""
+    too_few = p.design == SAMPLE and p.rows < seen.VERDICT_ROWS
+    few = f" Fewer than {seen.VERDICT_ROWS} rows give no verdict." if too_few else ""
     if p.flat:
         return (
             f"{short_name(p.hypothesis)}: the pilot of {pilot} saw no spread, and so tells nothing of how "

@@ -121,10 +121,10 @@ def _because(result: Result) -> list[str]:
 def _left_out(result: Result) -> list[str]:
     if not result.left_out:
         return []
-    from scrub.report.left_out import left_out_lines  # not where claims are listed
+    from scrub.report.left_out import left_out_heading, left_out_lines  # not where claims are listed
 
-    lines = left_out_lines([one.to_dict() for one in result.left_out])
-    return ["", "what it leaves out, and what reading it would recover more:", *(f"  {text}" for text in lines)]
+    found = [one.to_dict() for one in result.left_out]
+    return ["", left_out_heading(found), *(f"  {text}" for text in left_out_lines(found))]
 
 
 def _worst(result: Result) -> list[str]:
@@ -224,9 +224,9 @@ def _checked(checks: Sequence[Checked], problems: Sequence[Problem]) -> str:
     if not problems:
         return f"{_several(len(checks), 'claim')}, no problems."
     bad = sum(bool(check.problems) for check in checks)
-    broken = sum(not problem.hypothesis for problem in problems)
-    where = f"{bad} of {_several(len(checks), 'claim')}" + (f" and {_several(broken, 'file')}" if broken else "")
-    return f"{_several(len(problems), 'problem')} in {where}. Nothing was run."
+    broken = len({problem.file or problem.found for problem in problems if not problem.hypothesis})
+    where = [f"{bad} of {_several(len(checks), 'claim')}"] * bool(checks) + [_several(broken, "file")] * bool(broken)
+    return f"{_several(len(problems), 'problem')} in {' and '.join(where)}. Nothing was run."
 
 
 def _several(count: int, what: str) -> str:

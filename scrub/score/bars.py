@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import floor
 from typing import TYPE_CHECKING
 
@@ -14,15 +15,15 @@ ROOM = 0.1  # between the low end and the expectation: with more, a higher bar i
 PLACES = 100  # a bar is stated to two places
 
 
-def highest_bar(recovered: Interval, constant: float | None, worst: Interval | None = None) -> float | None:
-    """The low end of what is recovered, or of what the adversary's swaps leave, rounded down.
+def highest_bar(shares: Iterable[Interval], constant: float | None, below: Iterable[float] = ()) -> float | None:
+    """The lowest end of what has to lie above the bar (and of what it has to lie `below`), rounded down.
 
-    None where it is undefined, and where it lies below the best constant answer: then a claim passes at no bar.
+    None where one is undefined, and where it lies below the best constant answer: then a claim passes at no bar.
     """
-    lows = [share.low for share in (recovered, worst) if share is not None]
+    lows = [share.low for share in shares]
     if any(low is None for low in lows):
         return None
-    low = min(low for low in lows if low is not None)
+    low = min((*(low for low in lows if low is not None), *below))
     stated = floor(round(min(low, 1.0) * PLACES, BAR_DIGITS)) / PLACES
     return stated if stated > 0 and low >= (constant or 0.0) else None
 

@@ -40,7 +40,8 @@ WORTH_TELLING = 0.005  # of what is recovered
 class Explanation:
     """What `scrub.explain` returns; `swaps` are sorted by what undoing them would gain, `unfinished` more to come.
 
-    `left_out` are senders that the claim leaves out where a rest costs something, by what reading them would gain.
+    `left_out` are senders that the claim leaves out where a rest costs something, by what reading them would gain;
+    where none does, by what is lost when one of them does not come from the row of the others.
     """
 
     hypothesis: str

@@ -1,7 +1,11 @@
 """What a claim leaves out: an occurrence is given one sender after another, and what is recovered more is told.
 
-Only occurrences whose rest costs something are asked. Where senders are many they are screened on a few calls, with
-the same draws, and the best are measured: every gain that is told is exact on the rows and draws that it is told for.
+Only occurrences whose rest costs something are asked. Where no rest costs anything, several senders may yet be read
+that agree as long as all of them come from one row: then every occurrence is asked what is lost where one of them
+alone is given. A wrong head among the keys hides so that queries read more than the claim says.
+
+Where senders are many they are screened on a few calls, with the same draws, and the best are measured: every gain
+that is told is exact on the rows and draws that it is told for.
 """
 
 from __future__ import annotations
@@ -37,17 +41,21 @@ HELD = 0.5  # of the memory: arrays of what is written at positions without a na
 def what_is_left_out(taken: Taken, effort: Spending, phase: Phase = lambda name, calls: None) -> tuple[LeftOut, ...]:
     """What occurrences read that their claim leaves out, the largest gain first: those above `WORTH`.
 
-    Nothing where the model does not differ from a random row.
+    Where no rest costs anything, the largest losses, as negative gains. Nothing where the model does not differ from
+    a random row.
     """
     if taken.samples.random.mean() == taken.samples.top.mean():
         return ()
     search = _Search(taken, effort, phase)
-    gifts = [gift for path in search.costly() for gift in left_out_of(taken.bench.claim, search.nodes[path])]
+    if not (asked := search.costly()):
+        search, asked = evolve(search, sign=-1), search.nearest
+    gifts = [gift for path in asked for gift in left_out_of(taken.bench.claim, search.nodes[path])]
     search, gifts = search.able(search.paid(gifts))
     best = search.screened(gifts)
     gains = zip(best, search.measured(best), strict=True)
-    found = [_told(taken.bench, search.nodes[gift.path], gift, gain) for gift, gain in gains if gain > WORTH]
-    return tuple(sorted(found, key=lambda one: (-one.gain, one.path, one.channel, one.sender, str(one.at))))
+    found = [(gift, search.sign * gain) for gift, gain in gains if gain > WORTH]
+    told = [_told(taken.bench, search.nodes[gift.path], gift, gain) for gift, gain in found]
+    return tuple(sorted(told, key=lambda one: (-abs(one.gain), one.path, one.channel, one.sender, str(one.at))))
 
 
 def _told(bench: ClaimBench, node: Occurrence, gift: Gift, gain: float) -> LeftOut:
@@ -57,11 +65,12 @@ def _told(bench: ClaimBench, node: Occurrence, gift: Gift, gain: float) -> LeftO
 
 @frozen(eq=False, slots=False)
 class _Search:
-    """Senders that are given, each alone or several together, and what that costs."""
+    """Senders that are given, each alone or several together, and what that costs: gains, or losses (`sign` -1)."""
 
     taken: Taken
     effort: Spending
     phase: Phase
+    sign: int = 1
 
     @cached_property
     def nodes(self) -> dict[str, Occurrence]:
@@ -85,12 +94,17 @@ class _Search:
         node = self.nodes[group[0].path]
         return self.works[node.path] + gift_work(self.taken.bench.claim, node, len(group), group[0].at == OTHER)
 
+    @cached_property
+    def nearest(self) -> list[str]:
+        """The occurrences that have a rest, those nearest the answer first."""
+        return sorted((path for path, node in self.nodes.items() if not node.leaf), key=lambda p: p.count("/"))
+
     def costly(self) -> list[str]:
         """The occurrences whose rest costs more than `WORTH`, the costliest first.
 
-        A rest that is no row is not undone: all occurrences are asked, those nearest the answer first.
+        A rest that is no row is not undone: all occurrences are asked.
         """
-        nearest = sorted((path for path, node in self.nodes.items() if not node.leaf), key=lambda p: p.count("/"))
+        nearest = self.nearest
         if self.taken.bench.claim.options.pseudo:
             return nearest
         at = self.taken.everyone[:QUICK_ROWS]
@@ -142,19 +156,20 @@ class _Search:
         return [gift for (gift,) in self._best([(gift,) for gift in gifts], at)][: self.effort.measured]
 
     def _best(self, groups: Sequence[Group], at: Places) -> list[Group]:
-        """Those that gain anything, the best first."""
+        """Those that gain (or lose) anything, the best first."""
         self.phase("screened", len(groups) * len(at))
         gains = dict(zip(groups, self._given(groups, at, 1), strict=True))
         return sorted((group for group in groups if gains[group] > 0), key=lambda group: -gains[group])
 
     def measured(self, gifts: Sequence[Gift]) -> list[float]:
-        """What is recovered more with each gift, on as many rows and draws as are asked for."""
+        """What is gained with each gift, or lost, on as many rows and draws as are asked for."""
         at, few = self.taken.everyone[: self.effort.rows], self.effort.draws
         self.phase("measured", len(gifts) * len(at) * len(self.taken.draws[:few]))
         return self._given([(gift,) for gift in gifts], at, few)
 
     def _given(self, groups: Sequence[Group], at: Places, few: int | None) -> list[float]:
-        return self._gains([with_gifts(self.taken.bench.tree, _once(group)) for group in groups], at, few)
+        gains = self._gains([with_gifts(self.taken.bench.tree, _once(group)) for group in groups], at, few)
+        return [self.sign * gain for gain in gains]
 
     def _gains(self, roots: Sequence[Occurrence], at: Places, few: int | None) -> list[float]:
         """What is recovered more by each changed claim; nothing where it cannot be run."""

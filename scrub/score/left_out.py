@@ -14,6 +14,9 @@ from scrub.anatomy.positions import Slot
 class LeftOut:
     """A sender that an occurrence reads on r, and what is recovered more where it is read on the calling row.
 
+    A gain below 0 is what is lost so where r costs nothing: the sender agrees with others that are read, as long as
+    they come from one row.
+
     `reader` is the variable of the occurrence at `path`, `site` its place; `senders` the finest components of the
     sender, more than one for all heads of a layer. `at` is None in a computation graph.
     """

@@ -23,6 +23,8 @@ from jaxtyping import Float
 from scrub.anatomy.tolerances import ROUNDING
 from scrub.claims import seen
 from scrub.claims.plain import as_dict
+from scrub.score.design import SAMPLE
+from scrub.score.intervals import are_shares
 from scrub.score.statistics import LEVEL
 from scrub.score.student import quantile
 from scrub.score.verdict import INCONCLUSIVE, Verdict
@@ -45,7 +47,8 @@ class Spread:
 
     `rows_high` is the upper limit of `rows`, at 90 %: what the estimate does not exclude. `pool` is the variance of
     what a row of the pool adds as a donor or a rest, `size` how many such rows there are; more rows than these make
-    it grow.
+    it grow. `unseen` is what rows of the rarer kind may hold where rows are hits, times the number of rows: of n hits
+    that are all right a share of 3.69/n may yet be wrong.
     """
 
     rows: float
@@ -53,6 +56,7 @@ class Spread:
     rows_high: float = field(default=Factory(lambda spread: spread.rows, takes_self=True))
     pool: float = 0.0
     size: int = 1
+    unseen: float = 0.0
 
     @classmethod
     def of(cls, samples: Samples) -> Spread | None:
@@ -71,7 +75,9 @@ class Spread:
         # 2008): both limits' distances, squared and summed.
         above = (_factor(_freedom(means), 1 - UPPER) - 1) * float(means.var(ddof=1))
         less = (1 - _factor(_freedom_of_mean(within, draws), UPPER)) * known / draws
-        return cls(between, known, between + math.hypot(above, less))
+        scale = abs(float(samples.random.mean() - samples.top.mean()))
+        unseen = -math.log((1 - LEVEL) / 2) / scale if are_shares(samples.columns) else 0.0
+        return cls(between, known, between + math.hypot(above, less), unseen=unseen)
 
     @property
     def at_most(self) -> Spread:
@@ -91,7 +97,8 @@ class Spread:
         if not difference:
             return None
         first = self._rows_for(difference / reach(seen.VERDICT_ROWS), draws)
-        return max(seen.VERDICT_ROWS, math.ceil(self._rows_for(difference / reach(math.ceil(first)), draws)))
+        spread = self._rows_for(difference / reach(math.ceil(first)), draws)
+        return max(seen.VERDICT_ROWS, math.ceil(max(spread, self.unseen / difference)))
 
     def _of_rows(self, draws: int | None) -> float:
         return self.rows + (0.0 if draws is None else self.draws / draws)
@@ -159,6 +166,7 @@ class Power:
     digest: str = ""
     options: dict[str, Any] = field(factory=dict[str, Any])
     provenance: dict[str, Any] = field(factory=dict[str, Any])
+    design: str = SAMPLE  # of the rows that are asked for
 
     @property
     def error(self) -> float:
@@ -191,7 +199,7 @@ class Power:
             **as_dict(self, "spread", "pilot_rows", "pilot_draws", "pilot_seed"), "error": self.error,
             "error_high": self.error_high, "detectable": self.detectable, "detectable_high": self.detectable_high,
             "s2_rows": self.spread.rows, "s2_rows_high": self.spread.rows_high, "s2_draws": self.spread.draws,
-            "s2_pool": self.spread.pool, "pool": self.spread.size,
+            "s2_pool": self.spread.pool, "pool": self.spread.size, "unseen": self.spread.unseen,
             "pilot": {"rows": self.pilot_rows, "draws": self.pilot_draws, "seed": self.pilot_seed},
         }  # fmt: skip
 

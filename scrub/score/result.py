@@ -11,7 +11,7 @@ from scrub.anatomy.tolerances import FP32
 from scrub.claims.seen import Seen
 from scrub.score.bars import highest_bar
 from scrub.score.bits import Bits
-from scrub.score.control import Adversary, Control
+from scrub.score.control import APART, TIED, Adversary, Control
 from scrub.score.design import SAMPLE
 from scrub.score.diagnostics import Swaps
 from scrub.score.earned import Earned
@@ -139,8 +139,18 @@ class Result:
 
     @property
     def passes_up_to(self) -> float | None:
-        """The highest bar at which the claim would pass, to two places; None where there is none."""
-        return highest_bar(self.recovered, self.constant, self.adversary.share if self.adversary else None)
+        """The highest bar at which the claim would pass, to two places; None where there is none.
+
+        Of a claim that is not supported it is not known: not all was asked of it, and a bar is not lowered after the
+        fact.
+        """
+        if self.verdict != SUPPORTED:
+            return None
+        shares = [self.recovered, self.population, *([self.adversary.share] if self.adversary else [])]
+        if self.story.share.value not in (None, 1.0):  # a story that is right on every row is in no doubt
+            shares.append(self.story.share)
+        asked = [c.high for c in self.controls if c.name.startswith((TIED, APART)) and c.high is not None]
+        return highest_bar(shares, self.constant, asked)
 
     def to_dict(self) -> dict[str, Any]:
         m, u = self.metric, self.unexplained
@@ -187,7 +197,7 @@ class Result:
         away, most = abs(value - self.bar), spread.at_most
         return {
             "s2_rows": spread.rows, "s2_rows_high": spread.rows_high, "s2_draws": spread.draws,
-            "s2_pool": spread.pool, "pool": spread.size,
+            "s2_pool": spread.pool, "pool": spread.size, "unseen": spread.unseen,
             "detectable": spread.detectable(self.rows, self.draws),
             "detectable_high": most.detectable(self.rows, self.draws),
             "rows_to_settle": spread.needed(away, self.draws), "rows_to_settle_high": most.needed(away, self.draws),

@@ -104,3 +104,11 @@ def save(out: Path, results: Sequence[dict[str, Any]]) -> Path:
     path = out / RUN
     write_text(path, as_json(results), follow=False)
     return path
+
+
+def path_from(file: Path, data: Path) -> str:
+    """A Python expression for a data file: relative to the claim's where it lies beside or below it."""
+    folder, there = file.resolve().parent, data.resolve()
+    if there.is_relative_to(folder):
+        return f"Path(__file__).parent / {json.dumps(there.relative_to(folder).as_posix(), ensure_ascii=False)}"
+    return json.dumps(str(there), ensure_ascii=False)

@@ -22,6 +22,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.basis import Basis
+from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from scrub.engine.cache import Store
     from scrub.model.source import Source
     from scrub.model.weights import Transformer
+    from scrub.proposals.subspace import RankCurve
 
 HELD_OUT = 4  # one row in so many is held out, where a fit says how well it does on others
 FEWEST, SHOWN = 8, 200  # rows that a fit takes, and coordinates that are shown, at most
@@ -81,9 +83,7 @@ class Examples:
     @property
     def classes(self) -> Int[np.ndarray, " row"]:
         """Numbers of its values, in the order of their text."""
-        names = sorted({key(value): value for value in self.values}.values(), key=repr)
-        place = {key(value): number for number, value in enumerate(names)}
-        return np.array([place[key(value)] for value in self.values])
+        return _numbered(self.values)
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -224,6 +224,42 @@ def dictionary(
     )
 
 
+def rank(hypothesis: Hypothesis, variable: str, *, worth: float = 0.01, draws: int = 4, **setting: Any) -> RankCurve:
+    """The smallest subspace of a component that holds a variable, as a curve over the number of its directions.
+
+    Of the rows that are seen, one half orders the directions (the widest that rows differ by, as the metric reads
+    them) and the other measures them: of each row, `draws` donors among these on which the variable differs. A rank
+    keeps the variable where it and all larger ones lose less than `worth` of what taking all of the component does.
+    `.basis` has the directions, which are tested on other rows. Raises ClaimError where taking all of the component
+    changes nothing, MetricError for a metric without derivative; ClaimProblems, ModelError.
+    """
+    from scrub.metrics import Arguments
+    from scrub.proposals.subspace import RankCurve, RankSearch, smallest
+    from scrub.proposals.swaps import DonorDraws, usable
+    from scrub.score.das import SwapModel
+    from scrub.score.measure import MetricOnData
+
+    if not 0 < worth < 1:
+        raise ClaimError(f"worth={worth!r}: the share that may be lost, between 0 and 1.")
+    countable(draws, None, 0)
+    found = _examples("rank", hypothesis, variable, setting)
+    claim, model, place = found.claim, found.weights, found.place
+    arguments = Arguments.of(claim.metric, claim.data, found.source.tokenizer, model.device)
+    measure = MetricOnData(claim.metric, claim.data, arguments)
+    usable(measure, model.shape.d_vocab)
+    swapped = SwapModel(claim, model, found.store, place.component, place.slot)
+    how = DonorDraws(_numbered(_column(claim, variable)), draws, found.seed)
+    search = RankSearch.of(swapped, measure, found.used, how)
+    with progress(f"{hypothesis.title}: ranks") as done:
+        directions, points, (own, whole) = search.run(worth, done)
+    told = {"of": len(directions), "recovered": {p.rank: p.recovered for p in points}[smallest(points, worth)]}
+    basis = _basis("rank", found, directions[: smallest(points, worth)], told)
+    return RankCurve(
+        name_of(hypothesis), variable, place.component.whole, str(place.slot), str(claim.metric), found.seed, worth,
+        points, (float(own), float(whole)), search.used, basis, claim.digest,
+    )  # fmt: skip
+
+
 def _aligned(found: Examples, training: Any) -> Any:
     from scrub.score.answers import ByTokens, Incomparable, answers_of
     from scrub.score.das import SwapModel, das, moved, swaps
@@ -263,12 +299,16 @@ def _ranked(rank: int | None) -> None:
 def _fitted(method: str, hypothesis: Hypothesis, variable: str, setting: dict[str, Any], fit: Fit) -> Basis:
     examples = _examples(method, hypothesis, variable, setting)
     array, found = fit(examples)
+    return _basis(method, examples, array, found)
+
+
+def _basis(method: str, examples: Examples, array: Float[np.ndarray, "k d"], found: dict[str, Any]) -> Basis:
     place, x = examples.place, examples.x
     shown = (x - x.mean(0)) @ np.linalg.qr(array.T)[0][:, :2]
     points = [(float(p[0]), float(p[-1]), str(v)) for p, v in zip(shown[:SHOWN], examples.values, strict=False)]
     return Basis(
-        array, method, variable, str(place.component.whole), str(place.slot), examples.seen, found, examples.record,
-        tuple(points),
+        array, method, place.variable, str(place.component.whole), str(place.slot), examples.seen, found,
+        examples.record, tuple(points),
     )  # fmt: skip
 
 
@@ -297,6 +337,13 @@ def _examples(method: str, hypothesis: Hypothesis, variable: str, setting: dict[
     with progress(f"{hypothesis.title}: rows", len(claim.data)) as done:
         store = written_store(weights, claim, place.component, place.slot, done)
     return Examples(claim, source, weights, place, used, store, seed)
+
+
+def _numbered(values: Sequence[Any]) -> Int[np.ndarray, " row"]:
+    """Values as numbers, in the order of their text."""
+    names = sorted({key(value): value for value in values}.values(), key=repr)
+    place = {key(value): number for number, value in enumerate(names)}
+    return np.array([place[key(value)] for value in values])
 
 
 def _column(claim: Claim, name: str) -> Sequence[Any]:

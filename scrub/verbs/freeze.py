@@ -51,7 +51,7 @@ def model_name(model: Any) -> str | None:
 def revision_told(source: Source, model: Any) -> str | None:
     """The hub's revision of what is in its local cache, else the digest of the weights, which are loaded for it.
 
-    None for a computation graph, a model of the zoo, and one whose weights are not here.
+    None for a computation graph, and for a model whose weights are not here.
     """
     if isinstance(model, Pinned):
         return model.revision

@@ -65,10 +65,7 @@ def write_new(file: Path, like: str, model: str | None) -> None:
     Raises ClaimError for a file that exists or that is no .py, and for an unknown `like`; ModelError for a model
     that cannot be found or is too small.
     """
-    if file.exists():
-        raise ClaimError(f"{file} exists already, and is left as it is: choose another name.")
-    if file.suffix != ".py":
-        raise ClaimError(f"{file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
+    free_for_a_claim(file)
     known = sorted(path.stem for path in FOLDER.glob("*.txt") if path.stem != OF_A_MODEL)
     if like not in known:
         raise ClaimError(
@@ -76,6 +73,14 @@ def write_new(file: Path, like: str, model: str | None) -> None:
         )
     content = _text(like).replace("FILE", file.name) if model is None else _about(model, file.name)
     write_text(file, content.rstrip())
+
+
+def free_for_a_claim(file: Path) -> None:
+    """Raises ClaimError for a file that exists, or that is no .py."""
+    if file.exists():
+        raise ClaimError(f"{file} exists already, and is left as it is: choose another name.")
+    if file.suffix != ".py":
+        raise ClaimError(f"{file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
 
 
 def _text(name: str) -> str:
@@ -102,7 +107,7 @@ def _about(model: str, file: str) -> str:
         layers=_count(shape.n_layers, "layer"), heads=_count(shape.n_heads, "head"), vocabulary=shape.d_vocab,
         names=_IMPORTS if late else _IMPORTS.replace("heads, ", "heads, inside, "),
         data=_data(source, shape).rstrip("\n"),
-        model=json.dumps(_given(model), ensure_ascii=False),
+        model=json.dumps(given_model(model), ensure_ascii=False),
         before=f"before={before}", found=f'found=heads({pair}, at="END").{reads},', late=pair, key=json.dumps(key),
     )  # fmt: skip
 
@@ -111,7 +116,7 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def _given(model: str) -> str:
+def given_model(model: str) -> str:
     """A directory in full, so that the file works from anywhere; a name as it is."""
     path = Path(model).expanduser()
     return str(path.resolve()) if path.is_dir() else model

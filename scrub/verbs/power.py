@@ -35,6 +35,8 @@ def power(
     (`rows` is the result's by default). Raises as `test`, and ClaimError where nothing can be recovered, or the run
     has no such claim.
     """
+    from scrub.score.design import DOMAIN, SAMPLE
+    from scrub.score.domain import whole_domain
     from scrub.score.noise import with_ceiling
     from scrub.score.population import as_donors
     from scrub.score.power import PILOT_DRAWS, PILOT_ROWS, Power
@@ -47,11 +49,12 @@ def power(
         if run is not None:
             raise ClaimError("power: a result is its own pilot: leave run= out, or give the hypothesis.")
         known = hypothesis
-        found, name, total = known.spread, known.hypothesis, known.rows
+        found, name, total, design = known.spread, known.hypothesis, known.rows, known.design
         pilot = _Pilot(known.rows, known.draws, known.seed, known.digest, known.options, known.provenance)
     else:
         claim, source = sound(hypothesis, model, expecting=False)
         name, total = name_of(hypothesis), int(claim.scored.sum())
+        design = DOMAIN if whole_domain(claim) else SAMPLE
         if run is not None:
             found, pilot = _stored(path_of(run, "run="), claim.digest, name)
         else:
@@ -63,7 +66,8 @@ def power(
             pilot = _Pilot(len(used), PILOT_DRAWS, seed, claim.digest, claim.options.shown(), record)
     if found is None:
         raise ClaimError(f"power: {name} has nothing to recover in the pilot of {pilot.rows} rows.")
-    return Power(name, total if rows is None else rows, draws, found, *astuple(pilot, recurse=False))
+    design = design if rows in (None, total) else SAMPLE
+    return Power(name, total if rows is None else rows, draws, found, *astuple(pilot, recurse=False), design=design)
 
 
 @frozen
@@ -93,7 +97,7 @@ def _stored(run: Path, digest: str, name: str) -> tuple[Spread | None, _Pilot]:
         if power is None:
             return None, pilot
         known = [float(power[name]) for name in ("s2_rows", "s2_draws", "s2_rows_high", "s2_pool")]
-        return Spread(*known, size=int(power["pool"])), pilot
+        return Spread(*known, size=int(power["pool"]), unseen=float(power["unseen"])), pilot
     except (ValueError, TypeError, KeyError) as error:
         file = run / files.RUN
         raise ClaimError(f"power: {file} is no run of `scrub test` that this version can read ({error!r}).") from None

@@ -65,8 +65,8 @@ def write_page(out: Path) -> Path:
     sections += [section for name in _SECTIONS for section in _others(out, name, tested)]
     if not sections:
         raise ClaimError(
-            f"{out} holds no results. They are stored there by `scrub test`, `scrub compare`, `scrub criteria` and "
-            f"`scrub propose`, each with --out {out}."
+            f"{out} holds no results. They are stored there by `scrub test`, `scrub compare`, `scrub criteria`, "
+            f"`scrub propose` and `scrub views`, each with --out {out}."
         )
     title = out.resolve().name
     said = (summary or _stored(sections)) + summed(sections)
@@ -136,9 +136,18 @@ def _judged(result: dict[str, Any], command: str) -> Section:
 
 
 def _proposed(result: dict[str, Any], command: str) -> Section:
+    from scrub.report.page.curves import curve_section
     from scrub.report.page.proposals import proposal_section
 
-    return proposal_section(result, command)
+    return (curve_section if "points" in result else proposal_section)(result, command)
 
 
-_SECTIONS = {stored.COMPARISON: _compared, stored.CRITERIA: _judged, stored.PROPOSALS: _proposed}
+def _viewed(result: dict[str, Any], command: str) -> Section:
+    from scrub.report.page.viewed import views_section
+
+    return views_section(result, command)
+
+
+_SECTIONS = {
+    stored.COMPARISON: _compared, stored.CRITERIA: _judged, stored.PROPOSALS: _proposed, stored.VIEWS: _viewed,
+}  # fmt: skip

@@ -58,7 +58,8 @@ def _supported(ready: Prepared) -> None:
     result = judged(search.bench, search.sampled(search.bench, used), trial, ready.opened)
     if result.verdict == "supported":
         return
-    left = what_is_left_out(Taken(search.bench, search.samples, asked.seed, asked.exact), QUICK)
+    taken = Taken(search.bench, search.samples, asked.seed, asked.exact)
+    left = [one for one in what_is_left_out(taken, QUICK) if one.gain > 0]
     more = f" scrub grow would begin with: {left[0].words}." if left else " scrub explain shows what breaks it."
     raise ClaimError(
         f"{ready.name} is {result.verdict} on its {len(used)} rows ({result.reason}), and only a supported claim is "

@@ -26,6 +26,7 @@ Values = dict[Component, Any]  # what every writer writes on a row: [t, d], or a
 Passed = frozenset[Component]
 Hop = tuple[Component, str, Passed]  # receiver, its channel, what the hop may pass through on the way to it
 Path = tuple[Component, Sequence[Hop]]
+Run = Callable[[Transformer, Sequence[int]], tuple[Values, Tensor]]
 Live = Callable[..., bool]  # of (component, position) or (sender, receiver, channel, position); None in a graph
 
 EMBED, POS, LOGITS = Component("embed"), Component("pos"), Component("logits")
@@ -256,19 +257,21 @@ def aligned(data: Dataset, row: int, donor: int, slots: Sequence[Slot]) -> list[
     return [index for index in found if index is not None]
 
 
-def donor_values(model: Transformer, data: Dataset, row: int, donor: int, slots: Sequence[Slot]) -> Values:
+def donor_values(
+    model: Transformer, data: Dataset, row: int, donor: int, slots: Sequence[Slot], run: Run = own_run
+) -> Values:
     """What every writer writes on the donor, at the places that correspond to the row's."""
-    where, (values, _) = aligned(data, row, donor, slots), own_run(model, data.rows[donor].tokens)
+    where, (values, _) = aligned(data, row, donor, slots), run(model, data.rows[donor].tokens)
     return {component: torch.stack([value[t] for t in where]) for component, value in values.items()}
 
 
 def mean_values(
-    model: Transformer, data: Dataset, row: int, reference: Sequence[int], slots: Sequence[Slot]
+    model: Transformer, data: Dataset, row: int, reference: Sequence[int], slots: Sequence[Slot], run: Run = own_run
 ) -> Values:
     """The means, position by position, over those reference rows that have the position; ValueError if none has."""
     length, found = len(data.rows[row].tokens), Values()
-    runs = {donor: own_run(model, data.rows[donor].tokens)[0] for donor in reference}
-    for component in own_run(model, data.rows[row].tokens)[0]:
+    runs = {donor: run(model, data.rows[donor].tokens)[0] for donor in reference}
+    for component in run(model, data.rows[row].tokens)[0]:
         means: list[Tensor] = []
         for t in range(length):
             places = [(donor, place(data, row, donor, t, slots)) for donor in reference]
@@ -280,8 +283,8 @@ def mean_values(
     return found
 
 
-def zero_values(model: Transformer, tokens: Sequence[int]) -> Values:
-    return {component: torch.zeros_like(value) for component, value in own_run(model, tokens)[0].items()}
+def zero_values(model: Transformer, tokens: Sequence[int], run: Run = own_run) -> Values:
+    return {component: torch.zeros_like(value) for component, value in run(model, tokens)[0].items()}
 
 
 def graph_own(model: Computation, columns: Mapping[str, Any]) -> Values:

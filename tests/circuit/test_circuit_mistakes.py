@@ -77,21 +77,15 @@ def test_numbers_as_the_user_writes_them() -> None:
     ("name", "good"),
     [
         ("hed 1", "'attn 1'"), ("had 0.1", "'0.1'"), ("9,9", "9.9"), ("0/1", "'0.1'"), ("atn 0", "'attn 0'"),
-        ("emb", "'embed'"), ("logit", "'logits'"), ("0.7.q", "'0.1'"),
+        ("emb", "'embed'"), ("logit", "'logits'"),
     ],
 )  # fmt: skip
 def test_the_nearest_good_name(name: str, good: str) -> None:
     refused(lambda: run(name), ClaimError, f"{name!r} names no component", good)
 
 
-@pytest.mark.parametrize("name", ["mlp 0.1", "mlp 0.1 -> logits", "embed -> neuron 0.1"])
-def test_neurons_are_named_by_proposals_alone(name: str) -> None:
-    """`0.1` would be a head."""
-    with pytest.raises(
-        ClaimError, match=r"0\.1' is a neuron.*a circuit's parts are heads.*whole MLP, 'mlp 0'"
-    ) as found:
-        run(name)
-    assert "Did you mean" not in str(found.value)
+def test_the_nearest_head_of_a_query() -> None:
+    refused(lambda: run("0.7.q"), ClaimError, "there is no 0.7.q", "did you mean 0.1?")
 
 
 @pytest.mark.parametrize("name", ["hed 3", "mlpp 0", "9/9", "hed 7.7", "mlp 1 2"])

@@ -42,7 +42,10 @@ def test_rows_from_python() -> None:
     ("raw", "message"),
     [
         ([1], "row 1: list is no row: give a mapping with tokens, positions, columns"),
-        ({"token": [1]}, "row 1: unknown key 'token'. Did you mean 'tokens'"),
+        (
+            {"token": [1]},
+            "row 1: unknown key 'token'; the keys are tokens, positions, columns. Did you mean 'tokens'",
+        ),
         ({"tokens": [1, "a"]}, r"row 1: tokens must be ids \(non-negative ints\), found 'a'"),
         ({"tokens": [1, -2]}, "found -2"),
         ({"tokens": [True]}, "found True"),
@@ -131,7 +134,7 @@ def test_a_mistake_that_many_rows_share_is_told_once_with_the_first() -> None:
     with pytest.raises(DataError) as caught:
         Dataset.from_rows(rows)
     assert str(caught.value).splitlines() == [
-        "row 0 and 1,999 more: unknown key 'x'.",
+        "row 0 and 1,999 more: unknown key 'x'; the keys are tokens, positions, columns.",
         "row 0 and 1,999 more: tokens must be ids (non-negative ints), found 0.5.",
     ]
     for row in rows:
@@ -220,7 +223,7 @@ def test_columns_and_positions() -> None:
     assert data.locate(Slot("", -3)).tolist() == [-1, 0]
     with pytest.raises(DataError, match="column 'x' is missing in rows 1"):
         data.column("x")
-    with pytest.raises(DataError, match=r"the data have no column 'y'\. Did you mean 'yy'"):
+    with pytest.raises(DataError, match=r"the data have no column 'y'; they have .* Did you mean 'yy'"):
         Dataset.from_rows([{"columns": {"yy": 1}}]).column("y")
     assert repr(Dataset.from_rows([{"columns": {"yy": 1}}])) == "Dataset(1 rows, no tokens, columns yy)"
 

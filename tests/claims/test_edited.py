@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from attrs import evolve
 
 import scrub
 from score.cases import ERROR, claim_of, graph, rows_of
-from scrub import Hypothesis, heads, inside, nodes
+from scrub import Hypothesis, Interpretation, directions, heads, inside, neurons, nodes, queries, values
 from scrub.claims.code import Changes, ImportedClaim, claim_file, place_code
 from scrub.claims.collect import collect
-from scrub.claims.edited import also, changed, coarser, with_settings, with_tokens
+from scrub.claims.edited import also, changed, coarser, held_by, with_settings, with_tokens
 from scrub.claims.parts import ClaimPart, parts_of
 from scrub.claims.smaller import places_without
 from scrub.errors import ClaimError
@@ -86,6 +88,27 @@ def test_sites_are_written_as_they_are_read() -> None:
     assert eval(place_code(site), names) == site
     assert place_code((nodes("a"), nodes("b").reads(x="y"))) == "[nodes('a'), nodes('b').reads(x='y')]"
     assert place_code(inside) == "inside"
+    for part in (neurons("1.3 0.2", at="END"), queries("0.1", at="END").reads(input="a"), values("0.1 1.0", at="A")):
+        assert eval(place_code(part), {"neurons": neurons, "queries": queries, "values": values}) == part
+
+
+def test_parts_known_by_arrays_are_those_that_the_claim_has() -> None:
+    whole = heads("0.1 1.0", at="END")
+    site = whole.part(directions(np.eye(4)[:1], name="U"), directions(np.eye(4)[1:], name="V"))
+    made = Interpretation()
+    made.add("x", lambda c: c, None)
+    own = scrub.claim(made, model="gpt2", data=rows_of([{"c": 1}]), metric="loss(c)")({"x": site})
+    changes = Changes(places={"x": evolve(site, components=site.components[:2]).omits("c")})
+    text = changes.code("own", "smaller", seen=False)
+    first, second = map(str, site.components[:2])
+    assert {first, second} == {"0.1[U]", "0.1[V]"}
+    assert f"held_by(own, 'x', '{first}', '{second}', at='END').omits('c')" in text
+    names = {"own": own, "held_by": held_by}
+    exec(text, names)
+    assert names["smaller"].correspondence()["x"] == changes.places["x"]  # type: ignore[attr-defined]
+    assert "from scrub.claims.edited import held_by" in list(changes.imports(False, ()))
+    with pytest.raises(ClaimError, match=r"x has no 0.1\[W\]: it has 0.1\["):
+        held_by(own, "x", "0.1[W]", at="END")
 
 
 def test_a_file_says_the_changes_and_is_a_claim(tmp_path: Path) -> None:

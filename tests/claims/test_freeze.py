@@ -274,7 +274,7 @@ def change(field: str, value: Any) -> Change:
     (change("sites.doubled.0.reads", {"v": ["name"]}), "'sites.doubled' reads 'name', which is no placed parent"),
     (change("sites.name.0.reads", {"v": "io"}), "field 'sites.name[0].reads.v' is no list of names"),
     (change("variables.0.parents", ["s1 "]), "field 'variables[0].parents' holds 's1 ', which is no name"),
-    (change("variables.0.parents", ["s9"]), "claim.json: the data have no column 's9'."),
+    (change("variables.0.parents", ["s9"]), "claim.json: the data have no column 's9'; they have io, s1, s2, "),
     (change("variables.0.name", "name"), "values.json: unknown field 'values.doubled'"),
     (change("variables.0.round", -1), "claim.json: variable 'doubled': round=-1 must be a positive width"),
     (change("metric", 3), "field 'metric' is 3, of a wrong type"),

@@ -53,7 +53,7 @@ MISTAKES: list[tuple[str, Callable[[], Any], str]] = [
     ("positions as a number", lambda: ROWS.with_tokens(3), "with_tokens takes names of positions"),
     ("a row beyond the last", lambda: ROWS.taken([1, 7]), "taken(7): the data have rows 0 to 2"),
     ("a row by name", lambda: ROWS.taken(["a"]), "taken('a'): the data have rows 0 to 2"),
-    ("a column by number", lambda: ROWS.column(3), "the data have no column 3."),
+    ("a column by number", lambda: ROWS.column(3), "the data have no column 3;"),
     ("a story from a dict", lambda: Interpretation.from_networkx({}), "from_networkx(dict): the story's graph"),
     ("a width in words", lambda: Interpretation().variable(round="x")(lambda a: a), "round='x' must be a positive"),
     ("a story run on a number", lambda: made()({}).story.run(3), "story.run(3): give a row's columns"),

@@ -17,6 +17,7 @@ from scrub.errors import ClaimError, DataError, ScrubError
 from scrub.model.memory import Backend
 from scrub.model.open import open_weights
 from scrub.model.source import find
+from scrub.proposals.write import rows_file
 from scrub.zoo import induction_rows, vocabulary
 
 WORDS = ["<s>", " Mary", " John", "to"]
@@ -58,6 +59,26 @@ def test_wrong_vocabularies_are_told(given: Any, message: str, tmp_path: Path) -
         given = tmp_path / "vocab.json"
     with pytest.raises(DataError, match=message):
         Dataset.from_rows([{"tokens": [0]}], vocab=given)
+
+
+def test_words_travel_with_rows_in_a_file(tmp_path: Path) -> None:
+    """The first line of what is written, also beside a claim that `propose` writes; what is said comes before it."""
+    data = Dataset.from_rows([{"tokens": [1, 3], "columns": {"io": " John"}}] * 2, vocab=[*WORDS, "to"])
+    file = tmp_path / "rows.jsonl"
+    for text in (data.to_jsonl(), rows_file(data)):
+        file.write_text(text)
+        for read in (Dataset.from_jsonl, Dataset.from_json):
+            assert read(file).vocab == data.vocab
+            assert read(file).digest == data.digest
+            again = read(file, vocab=WORDS).vocab
+            assert again is not None
+            assert again.get_vocab_size() == len(WORDS)
+    file.write_text('{"vocab": [[0, "a"], [0, "b"]]}\n{"tokens": [0]}\n')
+    with pytest.raises(DataError, match=r"rows\.jsonl:1: vocab: 'a', 'b' have the same id, 0"):
+        Dataset.from_jsonl(file)
+    file.write_text('{"tokens": [0]}\n{"vocab": ["a"]}\n')
+    with pytest.raises(DataError, match=r"rows\.jsonl:2: unknown key 'vocab'"):
+        Dataset.from_jsonl(file)
 
 
 def test_a_vocabulary_beyond_the_models_is_told() -> None:

@@ -14,10 +14,13 @@ from torch.nn import functional as F
 
 import scrub
 from claim_cases import names_claim, names_rows
+from hypotheses.induction import induction
 from model.tiny_models import bridged, hugging_face, native
 from scrub.claims.dataset import Dataset
+from scrub.claims.hub import Pinned
 from scrub.errors import ModelError
 from scrub.model.load import load
+from scrub.model.open import zoo_bridge
 from scrub.model.source import find
 
 WRITTEN = sorted((Path(__file__).parent / "checkpoints").glob("*.pt"))  # by checkpoints/write.py, with 2.18.0
@@ -185,3 +188,20 @@ def test_a_frozen_claim_knows_its_weights(tmp_path: Path) -> None:
 
 def told(warnings: tuple[str, ...]) -> list[str]:
     return [text for text in warnings if "was frozen with weights" in text]
+
+
+def test_a_model_of_the_zoo_is_saved_by_its_name_and_known_by_its_weights(tmp_path: Path) -> None:
+    """With its words, so that the claim is the same on the directory; frozen, it is told apart from other weights."""
+    folder = scrub.save("zoo:induction", tmp_path / "model")
+    asked: dict[str, Any] = {"rows": 40, "draws": 1, "controls": "none", "parts": "none", "explain": False}
+    scrub.freeze(induction, tmp_path / "claim")
+    thawed, digest = scrub.thaw(tmp_path / "claim"), load(folder).revision
+    assert json.loads((tmp_path / "claim" / "claim.json").read_text())["model"]["revision"] == digest
+    found = [scrub.test(thawed, model=model, **asked) for model in (None, str(folder))]
+    assert found[0].recovered == found[1].recovered
+    assert not [told(one.warnings) for one in found if told(one.warnings)]
+    other = scrub.load({name: 2 * tensor for name, tensor in zoo_bridge("induction").state_dict().items()},
+                       json.loads((folder / "config.json").read_text()))  # fmt: skip
+    assert told(scrub.test(thawed, model=other, **asked).warnings)
+    with pytest.raises(ModelError, match=r"frozen with weights 000000000000 of zoo:induction.*--model zoo:induction"):
+        scrub.test(induction, model=Pinned("zoo:induction", "0" * 32), **asked)

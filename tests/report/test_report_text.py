@@ -10,6 +10,7 @@ from attrs import evolve
 import scrub
 from score.cases import SUM, claim_of, sum_claim, sum_rows
 from scrub import Metric, nodes, recovers
+from scrub.claims.problems import Problem
 from scrub.report.swaps import HEAD, LEGEND, swap_row
 from scrub.report.text import checks_text, details, headline, result_text, short_name, summary, table
 from scrub.score.routes import Rerouted
@@ -33,8 +34,8 @@ def test_a_result_as_it_reads(result: Any) -> None:
         f"    {result.reason}",
         "    error        model 0.000, scrubbed 1.250, random 9.500; lower is better",
         "    constant     the best answer that ignores its input recovers 0.12",
-        "    bar          the claim would pass up to 0.85: state that for rows that you have not looked at, "
-        "expect=recovers(0.85)",
+        "    bar          the claim would pass up to 0.81: state that for rows that you have not looked at, "
+        "expect=recovers(0.81)",  # no more is recovered with inputs apart
         f"    shuffled     the same sites with the values of other rows recover {result.controls[-2]}",
         f"    apart        with unclaimed inputs from different rows the claim recovers {result.controls[-1]}",
         "    unexplained  AUE 1.250 of ATE 9.500, explained 0.87 (row by row, errors cannot cancel)",
@@ -148,6 +149,8 @@ def test_checks_show_problems_first_and_say_that_nothing_was_run() -> None:
     assert checks_text([wrong], ["file.py: broken", "other.py: broken"]).splitlines()[-1] == (
         "3 problems in 1 of 1 claim and 2 files. Nothing was run."
     )
+    twice = [Problem("one thing", file="f.py"), Problem("another", file="f.py")]
+    assert checks_text([], twice).splitlines()[-1] == "2 problems in 1 file. Nothing was run."
 
 
 def test_warnings_stand_below_the_claim_that_they_are_about() -> None:

@@ -19,7 +19,7 @@ from scrub.engine.given import Gift
 from scrub.engine.unroll import unroll
 from scrub.model.memory import Backend
 from scrub.model.resolve import sound
-from scrub.report.left_out import left_out_lines
+from scrub.report.left_out import LOSSES, left_out_lines
 from scrub.report.page.sections.breaks import _left_out
 from scrub.report.text import result_text
 from scrub.score import giving
@@ -52,6 +52,20 @@ def test_the_input_that_is_left_out_is_named_beside_a_verdict(exact: bool) -> No
     assert result.to_dict()["left_out"][0]["sender"] == "y"
     assert f"answer reads y, which the claim leaves out: {found.gain:.2f}" in result_text(result)
     assert _left_out(result.to_dict()["left_out"])[0] is not None
+
+
+def test_what_cancels_within_a_row_is_named_by_what_each_sender_costs_alone() -> None:
+    """No rest costs anything, so that nothing is gained; and a claim that is made larger takes none of it."""
+    model = graph(u=lambda z: 3 * z, w=lambda z: 3 * z, out=lambda x, u, w: x + u - w)
+    made = [{"x": x, "z": z, "label": x, "n": n} for x in range(4) for z in range(4) for n in range(3)]
+    hypothesis = claim_of(model, {"answer": lambda x: x}, {"x": "x", "answer": nodes("out").reads(x="x")},
+                          rows_of(made), metric=ERROR, expect=scrub.recovers(0.9))  # fmt: skip
+    result = scrub.test(hypothesis, draws=8)
+    assert (result.verdict, result.recovered.value) == ("inconclusive", 1)
+    assert {one.channel for one in result.left_out} == {"u", "w"}
+    assert all(one.gain < -0.5 for one in result.left_out)
+    assert LOSSES in result_text(result)
+    assert not scrub.grow(hypothesis, draws=8).steps
 
 
 def test_of_a_supported_claim_and_without_explaining_nothing_is_looked_for() -> None:

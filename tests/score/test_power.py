@@ -10,8 +10,8 @@ import pytest
 from attrs import evolve
 
 import scrub
-from score.cases import resolved, sum_claim, sum_rows, sum_sample
-from scrub import recovers
+from score.cases import claim_of, graph, resolved, rows_of, sum_claim, sum_rows, sum_sample
+from scrub import Metric, nodes, recovers
 from scrub.errors import ClaimError
 from scrub.score.power import Power, Spread, reach
 from scrub.score.sample import Samples
@@ -148,6 +148,28 @@ def test_no_fewer_rows_settle_a_verdict_than_one_takes() -> None:
     few = Power("f.py::one", 29, 20, Spread(0.04, 0.2), 32, 2)
     assert str(few).endswith("Fewer than 30 rows give no verdict.")
     assert "no verdict" not in str(evolve(few, rows=30))
+
+
+def test_the_rows_of_a_whole_domain_are_not_too_few() -> None:
+    claimed = sum_claim()
+    assert "no verdict" not in str(scrub.power(claimed))
+    assert "no verdict" not in str(scrub.power(scrub.test(claimed, draws=4, explain=False)))
+    assert "Fewer than 30 rows give no verdict." in str(scrub.power(claimed, rows=11))
+
+
+def test_of_shares_the_rows_settle_that_would_have_shown_another_kind() -> None:
+    """All of 40 hits are right and draws agree: no spread is seen, and 30 rows would not do."""
+    right = Metric(lambda output, row: float(output == row.columns["label"]), better="higher", name="right")
+    rows = rows_of({"x": i % 4, "y": i, "label": 10 * (i % 4)} for i in range(40))
+    whole = graph(h=lambda x: 10 * x, out=lambda h, y: h + 0 * y)
+    hypothesis = claim_of(whole, {"answer": lambda x: 10 * x}, {"x": "x", "answer": nodes("out").reads(h="x")}, rows,
+                          metric=right, expect=recovers(0.95), through="all")  # fmt: skip
+    result = scrub.test(hypothesis, draws=4, parts="none", controls="none", explain=False)
+    assert (result.verdict, result.recovered.value) == ("inconclusive", 1)
+    needed = result.to_dict()["diagnostics"]["power"]["rows_to_settle"]
+    assert f"about {needed} rows" in result.reason
+    assert needed == pytest.approx(3.69 / 0.05 / (1 - result.metric.random), abs=1)
+    assert needed > 73
 
 
 def test_a_pilot_without_spread_tells_nothing() -> None:

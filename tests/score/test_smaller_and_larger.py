@@ -12,10 +12,13 @@ from click.testing import CliRunner
 import scrub
 from claims.test_edited import FILE
 from score.cases import ERROR, claim_of, graph, rows_of
+from score.part_claims import READ, axis, part, units
+from score.part_claims import claim_of as bits_at
 from score.test_earned import cancelling, idle, mates, needless, pairs, redundant
 from score.test_left_out import sums
-from scrub import Hypothesis, nodes
+from scrub import Hypothesis, directions, nodes
 from scrub.claims.code import Changes
+from scrub.claims.sites import Site
 from scrub.cli.group import main
 from scrub.errors import ClaimError
 from scrub.model.resolve import sound
@@ -46,6 +49,19 @@ def test_what_is_superfluous_goes(claim: Any, steps: list[str], exact: bool) -> 
     assert not seen & set(found.claim.options.seen)
     assert scrub.test(found.claim, exact=True).verdict == "supported"
     assert not scrub.shrink(found.claim.but(seen=()), draws=8, exact=exact).steps
+
+
+@pytest.mark.parametrize(
+    ("site", "steps", "said"),
+    [(units("1.0 1.1 1.2"), ["bits without mlp 1.2"], "bits=neurons('mlp 1.0, mlp 1.1', at='END')"),
+     (part(directions(axis(READ)[None], name="U"), directions(axis(READ + 1)[None], name="V")),
+      ["bits without mlp 1[V]"], "bits=held_by(claim, 'bits', 'mlp 1[U]', at='END')")],
+)  # fmt: skip
+def test_parts_of_components_go_one_by_one(site: Site, steps: list[str], said: str) -> None:
+    """Of an MLP that copies bits, the neurons or the direction of a bit at which nobody looks."""
+    found = scrub.shrink(bits_at(site), draws=8)
+    assert sorted(whats(found)) == steps
+    assert said in found.text
 
 
 def test_a_minimal_claim_stays_as_it_is() -> None:

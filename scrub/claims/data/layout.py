@@ -20,7 +20,7 @@ from attrs import evolve, field, fields, frozen
 from scrub.claims.content import shown
 from scrub.claims.data.drafts import Draft, Made, Spelling, positions_of, rows_of
 from scrub.claims.data.files import MISSING, RawRow
-from scrub.claims.data.row import BATCHED, KEYS
+from scrub.claims.data.row import BATCHED, KEYS, unknown_key
 from scrub.claims.data.vocab import Vocab, read_vocab
 from scrub.claims.text import Tokenizer
 from scrub.errors import DataError, did_you_mean, some
@@ -193,7 +193,7 @@ def _ids(found: Any) -> Any:
 
 def _own(values: Mapping[str, Any], problems: list[str]) -> dict[str, Said]:
     """The columns of a record in the layout of `from_rows`, which has no other keys."""
-    problems += [f"unknown key {shown(k)}.{did_you_mean(str(k), OWN)}" for k in values if k not in OWN]
+    problems += [unknown_key(k, OWN) for k in values if k not in OWN]
     columns = values.get("columns") or {}
     if not isinstance(columns, Mapping):
         problems.append(f"columns must be a mapping, not {type(columns).__name__}.")

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,11 +65,15 @@ def one_kind(places: Iterable[int], rows: tuple[Row, ...], what: str) -> None:
         raise DataError(f"{before} have no tokens, the others have.")
 
 
+def unknown_key(key: object, known: Collection[str]) -> str:
+    return f"unknown key {shown(key)}; the keys are {', '.join(known)}.{did_you_mean(str(key), known)}"
+
+
 def parse_row(raw: Any) -> tuple[Row, list[str]]:
     """A row, and what is wrong with it."""
     if not isinstance(raw, Mapping):
         return Row((), {}, {}), [f"{type(raw).__name__} is no row: give a mapping with {', '.join(KEYS)}."]
-    problems = [f"unknown key {shown(k)}.{did_you_mean(str(k), KEYS)}" for k in raw if k not in KEYS]
+    problems = [unknown_key(k, KEYS) for k in raw if k not in KEYS]
     problems += [BATCHED] if "input_ids" in raw or "attention_mask" in raw else []
     tokens, no_tokens = parse_tokens(raw.get("tokens", ()))
     positions, wrong = parse_positions(raw.get("positions", {}), len(tokens))

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import frozen
 
-from scrub.claims.data.files import text_of
+from scrub.claims.data.files import RawRow, text_of
 from scrub.claims.data.row import MOST
 from scrub.claims.plain import RepeatedKeyError, distinct
 from scrub.errors import DataError, some
@@ -54,12 +54,29 @@ class Vocab:
     def get_vocab_size(self) -> int:
         return max(self.words, default=-1) + 1
 
+    @property
+    def line(self) -> str:
+        """The words as the first line of a file of rows."""
+        return json.dumps({"vocab": [[number, word] for number, word in self.words.items()]}, ensure_ascii=False)
+
+
+def led_by_words(records: Sequence[RawRow], path: Any) -> tuple[Vocab | None, Sequence[RawRow]]:
+    """The words that a file's first line holds, `{"vocab": ...}`, if it does, and the rows behind it.
+
+    Raises DataError where they are no vocabulary.
+    """
+    first = records[0].values if records else None
+    if not isinstance(first, Mapping) or {*first} != {"vocab"}:
+        return None, records
+    return _words(first["vocab"], f"{path}:{records[0].place}: vocab"), records[1:]
+
 
 def read_vocab(source: Any) -> Vocab:
     """A vocabulary from a list of words (the place is the id), a mapping from words to ids, or the path of a file.
 
-    A file is JSON of either form where its name ends in `.json` (as GPT-2's `vocab.json`), else text with one token a
-    line, the first being id 0. Raises DataError with the file and the line.
+    Pairs of an id and its word are read too, as `scrub freeze` and `to_jsonl` write them. A file is JSON of one of
+    these where its name ends in `.json` (as GPT-2's `vocab.json`), else text with one token a line, the first being
+    id 0. Raises DataError with the file and the line.
     """
     if isinstance(source, Vocab):
         return source
@@ -80,11 +97,15 @@ def _of_file(path: Path) -> Any:
         raise DataError(f"{path}: no vocabulary: {error}") from None
 
 
+def _paired(found: Sequence[Any]) -> bool:
+    return bool(found) and all(isinstance(one, list | tuple) and len(one) == 2 for one in found)  # pyright: ignore[reportUnknownArgumentType]
+
+
 def _words(found: Any, where: str) -> Vocab:
     if isinstance(found, Mapping):
         pairs: list[tuple[Any, Any]] = [(number, word) for word, number in found.items()]
     elif isinstance(found, Sequence) and not isinstance(found, str):
-        pairs = list(enumerate(found))
+        pairs = [tuple(one) for one in found] if _paired(found) else list(enumerate(found))
     else:
         raise DataError(f"{where}: give a list of words, a mapping from words to ids, or a file of either.")
     if not pairs:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scrub.claims.data.row import Row
+from scrub.claims.data.vocab import Vocab
 from scrub.claims.plain import to_plain
 from scrub.errors import DataError, row_errors
 
@@ -37,10 +38,14 @@ def partners_inside(rows: Sequence[Row], whole: bool) -> None:
         )
 
 
-def written(rows: Sequence[Row], whole: bool, path: str | Path | None) -> str:
-    """The rows as lines, written to a file where one is named. Raises DataError."""
+def written(rows: Sequence[Row], whole: bool, vocab: Vocab | None, path: str | Path | None) -> str:
+    """The rows as lines, behind one of words where there are any, written to a file where one is named.
+
+    Raises DataError.
+    """
     partners_inside(rows, whole)
-    text = "".join(json.dumps(row) + "\n" for row in plain_rows(rows))
+    lines = [] if vocab is None else [vocab.line]
+    text = "".join(f"{line}\n" for line in [*lines, *map(json.dumps, plain_rows(rows))])
     if path is not None:
         try:
             Path(path).write_text(text, encoding="utf-8")

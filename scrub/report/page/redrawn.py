@@ -70,7 +70,8 @@ def heat_map(p: Mapping[str, Any]) -> str:
 def _node(n: Mapping[str, Any]) -> Ranked:
     score, signed, absolute = (float(n[name]) for name in ("score", "signed", "absolute"))
     exact = _number(n["exact"])
-    known = None if table.TABLE[n["kind"]].is_node else table.read(str(n["node"]))
+    kind = table.TABLE.get(n["kind"])  # latents are of none, and known by name
+    known = None if kind is None or kind.is_node else table.read(str(n["node"]))
     component = Component.for_node(str(n["node"])) if known is None else Component(*known)
     return Ranked(component, _position(n["position"]), score, signed, absolute, exact, str(n["method"]))
 

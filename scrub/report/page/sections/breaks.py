@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scrub.report.left_out import LEFT_OUT_HEAD, left_out_lines, left_out_rows
-from scrub.report.page.blocks import Block, Folded, Items, table
+from scrub.report.left_out import LEFT_OUT_HEAD, left_out_heading, left_out_lines, left_out_rows
+from scrub.report.page.blocks import Block, Folded, Items, Words, table
 from scrub.report.page.sections import ClaimSection, StoredClaim
 from scrub.report.page.words import capital, rate, share
 
@@ -20,7 +20,11 @@ def _left_out(found: Sequence[Mapping[str, Any]]) -> list[Block | None]:
     if not found:
         return [None]
     every = table(LEFT_OUT_HEAD, left_out_rows(found), "What is recovered more where one sender is read.")
-    return [Items(tuple(left_out_lines(found))), Folded("What the claim leaves out", (every,)) if every else None]
+    return [
+        Words(capital(left_out_heading(found))),
+        Items(tuple(left_out_lines(found))),
+        Folded("What the claim leaves out", (every,)) if every else None,
+    ]
 
 
 def _swaps(result: Mapping[str, Any]) -> list[Block | None]:

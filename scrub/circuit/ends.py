@@ -1,0 +1,68 @@
+"""What a circuit cannot hold of parts of components: parts that overlap, and ends that no edge has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from scrub.anatomy.edges import Edge, Node, Part
+from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
+from scrub.claims.overlap import parts_met
+
+
+def misfits(parts: Sequence[Part], graph: ModelGraph) -> list[str]:
+    """What is wrong with parts of components among a circuit's own, all of which the model has."""
+    if not any(end.is_part for part in parts for end in ends_of(part)):
+        return []
+    found = [text for part in parts for end in ends_of(part) for text in _unfit(part, end)]
+    return found or list(dict.fromkeys(_overlaps(parts, graph)))
+
+
+def ends_of(part: Part) -> tuple[Component, ...]:
+    """The component, or the sender and the receiver."""
+    return (part.component,) if isinstance(part, Node) else (part.sender, part.receiver)
+
+
+def parts_on(edges: Iterable[Edge]) -> list[Component]:
+    """The parts of components that edges join."""
+    return sorted({end for edge in edges for end in ends_of(edge) if end.is_part})
+
+
+def is_sum(component: Component) -> bool:
+    """Whether it is what others write together: a stream, or attention of a layer."""
+    return component.traits.is_stream or (component.traits.attends and not component.traits.by_unit)
+
+
+def _unfit(part: Part, end: Component) -> Iterator[str]:
+    if end.traits.is_channel:
+        host, way = end.host, f"an edge into it, such as 'embed -> {end.whole}'"
+        way = f"the head, {host}, or {way}" if end.part is None else f"the whole {end.whole} through {way}"
+        yield f"{part}: {end} belongs to its head, {host}, which alone reads it: name {way}."
+    elif isinstance(part, Edge) and end.is_part and is_sum(end):
+        yield (
+            f"{part}: {end} is a part of what others write together, and edges join those that write: run the "
+            "circuit by its components (level='components'), or name parts of heads and MLPs."
+        )
+
+
+def _overlaps(parts: Sequence[Part], graph: ModelGraph) -> Iterator[str]:
+    """Parts that overlap where both are named, or a host beside its part: `9.9[U]` and `9.9`."""
+    places: dict[object, list[tuple[Component, Slot | None]]] = {}
+    for part in parts:
+        if isinstance(part, Node):
+            places.setdefault(None, []).append((part.component, part.at))
+        else:
+            places.setdefault((part.receiver, part.channel), []).append((part.sender, part.at))
+    for named in places.values():
+        everywhere = [component for component, at in named if at is None]
+        for slot in dict.fromkeys(at for _, at in named):
+            yield from _told([c for c, at in named if at == slot], everywhere if slot else (), graph, slot)
+
+
+def _told(here: Sequence[Component], others: Iterable[Component], graph: ModelGraph, slot: Slot | None) -> list[str]:
+    where = "" if slot is None else f" @ {slot}"
+    met = parts_met((*here, *others), graph)
+    return [
+        f"{names}{where} overlap: parts of one host have other indices, or orthogonal directions." for names in met
+    ]

@@ -1,0 +1,208 @@
+"""The oracle's words for parts in circuits, from docs/circuits.md alone: slow, one row and one position at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from attrs import evolve
+from torch import Tensor
+
+from circuit.oracle import EMBED, OnTransformer, Values, by_components, by_edges, embedded, own_run
+from reference_models import entering
+from reference_parts import code_of
+from scrub.anatomy.names import LOGITS, Component
+from scrub.anatomy.transformer import TransformerGraph
+from scrub.model.layers import mlp, norm
+from scrub.model.weights import Mlp, Transformer
+
+Named = Callable[[Component, int], bool]
+SUM = "sum of neurons"
+
+
+class WithParts(OnTransformer):
+    """A transformer in which parts of hosts stand: of writers beside these, of sums where they are read."""
+
+    def __init__(self, model: Transformer, parts: Sequence[Component]) -> None:
+        super().__init__(model)
+        self.parts, self.graph = parts, TransformerGraph("tiny", model.shape)
+        self.sums = [part for part in parts if part.kind in ("resid", "attn")]
+        for part in self.sums:
+            # in the order of the model: a stream before the heads that read it, attention behind its heads
+            later = [c for c in self.computed if c == LOGITS or self.graph.written(c) > self.graph.written(part)]
+            self.computed.insert(self.computed.index(later[0]), part)
+
+    def channels(self, component: Component) -> tuple[str, ...]:
+        return ("input",) if component.is_part else super().channels(component)
+
+    def reads(self, reader: Component, writer: Component) -> bool:
+        if reader in self.sums and reader.kind == "attn":
+            return writer.kind == "head" and writer.layer == reader.layer
+        if reader in self.sums:  # streams before it, and what these were changed by
+            return writer != LOGITS and (writer.layer or 0) < (reader.layer or 0)
+        if writer in self.sums:
+            return self.graph.feeds(writer, reader, "q" if reader.kind == "head" else "input")
+        return super().reads(reader, writer)
+
+    def senders(self, component: Component, channel: str) -> list[Component]:
+        found = super().senders(component, channel)
+        return found[1 + (self.model.W_pos is not None) :] if component.kind == "attn" else found
+
+    def numbers(self, part: Component, written: Tensor, stream: Tensor | None) -> Tensor:
+        """What a part is, given what its host writes and the stream that it reads."""
+        block = self.model.blocks[min(part.layer or 0, len(self.model.blocks) - 1)]
+        if part.kind == "neuron":
+            assert stream is not None
+            return mlp(one_neuron(self.model, part), stream if block.ln2 is None else norm(block.ln2, stream))
+        return code_of(part).encode(written)
+
+    def written(self, part: Component, numbers: Tensor) -> Tensor:
+        return numbers if part.kind == "neuron" else code_of(part).write(numbers)
+
+
+def one_neuron(model: Transformer, part: Component) -> Mlp:
+    """An MLP that has one neuron, which is known by what it writes."""
+    whole = model.blocks[part.layer or 0].mlp
+    assert isinstance(whole, Mlp)
+    alone = torch.zeros_like(whole.W_out)
+    alone[part.unit or 0] = whole.W_out[part.unit or 0]
+    return evolve(whole, W_out=alone, b_out=None)
+
+
+def run_with_parts(parts: Sequence[Component]) -> Callable[..., tuple[Values, Tensor]]:
+    """The model's own run, with what every part of a writer is, and every MLP before a norm of it."""
+
+    def run(model: Transformer, tokens: Sequence[int]) -> tuple[Values, Tensor]:
+        values, logits = own_run(model, tokens)
+        world = WithParts(model, [p for p in parts if p.kind not in ("resid", "attn")])
+        found = dict(values)
+        for part in world.parts:
+            host = part.host
+            reads = None if host.kind != "mlp" else world.stream({c: values[c] for c in world.senders(host, "input")})
+            found[part] = world.numbers(part, values[host], reads)
+            if part.kind == "neuron" and reads is not None:
+                found[Component.for_node(f"{SUM} {host}")] = _summed(model, host, reads)
+        return found, logits
+
+    return run
+
+
+def _summed(model: Transformer, host: Component, stream: Tensor) -> Tensor:
+    block = model.blocks[host.layer or 0]
+    assert block.mlp is not None
+    return mlp(block.mlp, stream if block.ln2 is None else norm(block.ln2, stream))
+
+
+def run_parts(
+    model: Transformer, tokens: Sequence[int], sides: tuple[Values, Values], named: Named, parts: Sequence[Component],
+    knocked_out: bool,
+) -> Tensor:  # fmt: skip
+    """Logits `[t, v]`: what is named is live and all else frozen, or (`knocked_out`) the other way round."""
+    base, frozen = sides
+    world = WithParts(model, parts)
+    inputs = {c: base[c] for c in embedded(model, tokens)}
+    whole = by_components(OnTransformer(model), inputs, {}, lambda c, t: True)
+    values: Values = {}
+    fresh: Values = {}
+
+    def live(c: Component, t: int) -> bool:
+        return named(c, t) != knocked_out
+
+    for component in [*inputs, *world.computed]:
+        reads = {s: values[s] for s in world.senders(component, "input")} if component not in inputs else {}
+        if component in world.sums:
+            wanted, now = _sum(world, component, reads, fresh, frozen if knocked_out else whole, knocked_out)
+            code = code_of(component)
+            moved = code.write(code.encode(wanted) - code.encode(now))
+            values[component] = torch.stack([m if named(component, t) else 0 * m for t, m in enumerate(moved)])
+            continue
+        by_channel = {ch: reads for ch in world.channels(component)}
+        fresh[component] = inputs[component] if component in inputs else world.compute(component, by_channel)
+        stream = world.stream(reads) if component.kind == "mlp" else None
+        if component == LOGITS:
+            return fresh[component]
+        rows = [
+            _at(world, component, t, (fresh[component], stream), frozen, live, named, knocked_out)
+            for t in range(len(tokens))
+        ]
+        values[component] = torch.stack(rows)
+    raise AssertionError
+
+
+def _sum(
+    world: WithParts, part: Component, reads: Values, fresh: Values, whole: Values, knocked_out: bool
+) -> tuple[Tensor, Tensor]:
+    """What a stream, or attention of a layer, should be along a part of it, and what it is."""
+    if part.kind == "resid":
+        return world.stream({c: whole[c] for c in reads if not c.is_part}), world.stream(reads)
+    block, heads = world.model.blocks[part.layer or 0], [c for c in reads if c.kind == "head"]
+    side = whole if knocked_out else fresh
+    wanted, now = (torch.stack([values[c] for c in heads]).sum(0) for values in (side, reads))
+    return entering(block, wanted), entering(block, now)
+
+
+def _at(
+    world: WithParts, host: Component, t: int, computed: tuple[Tensor, Tensor | None], frozen: Values, live: Named,
+    named: Named, knocked_out: bool,
+) -> Tensor:  # fmt: skip
+    """What a host writes at one position."""
+    fresh, stream = computed
+    base = fresh[t] if live(host, t) else frozen[host][t]
+    own = [p for p in world.parts if p.host == host and p not in world.sums]
+    parts = [p for p in own if named(p, t) and live(host, t) == knocked_out]
+    change = torch.zeros_like(base)
+    for part in parts:
+        new, old = world.numbers(part, fresh, stream)[t], frozen[part][t]
+        change = change + (-1 if knocked_out else 1) * world.written(part, new - old)
+    block = world.model.blocks[min(host.layer or 0, len(world.model.blocks) - 1)]
+    if host.kind == "mlp" and block.post_mlp is not None and any(part.kind == "neuron" for part in parts):
+        assert stream is not None
+        summed = frozen[Component.for_node(f"{SUM} {host}")][t] if knocked_out is False else None
+        summed = _summed(world.model, host, stream)[t] if summed is None else summed
+        return norm(block.post_mlp, summed + change)
+    return base + change
+
+
+class ApartOnEdges(OnTransformer):
+    """Parts send and receive for themselves; `rests` says that their hosts are what these leave."""
+
+    def __init__(self, model: Transformer, parts: Sequence[Component], frozen: Values, rests: bool) -> None:
+        super().__init__(model)
+        self.parts, self.frozen, self.rests = WithParts(model, parts), frozen, rests
+        for part in parts:
+            if part.host in self.computed:
+                self.computed.insert(self.computed.index(part.host) + 1, part)
+
+    def channels(self, component: Component) -> tuple[str, ...]:
+        return super().channels(component.host)
+
+    def reads(self, reader: Component, writer: Component) -> bool:
+        return super().reads(reader.host, writer.host)
+
+    def senders(self, component: Component, channel: str) -> list[Component]:
+        return super().senders(component, channel) + [p for p in self.parts.parts if p.host == EMBED]
+
+    def compute(self, component: Component, reads: dict[str, Values]) -> Tensor:
+        host = component.host
+        made = super().compute(host, reads)
+        stream = self.stream(reads["input"]) if host.kind == "mlp" else None
+        return self.of(component, made, stream)
+
+    def of(self, component: Component, made: Tensor, stream: Tensor | None) -> Tensor:
+        """What a part writes beyond its frozen value, or a host (without its parts, where these stand apart)."""
+
+        def moved(part: Component) -> Tensor:
+            return self.parts.written(part, self.parts.numbers(part, made, stream) - self.frozen[part])
+
+        if component.is_part:
+            return moved(component)
+        own = [part for part in self.parts.parts if part.host == component] if self.rests else []
+        return made - sum(moved(part) for part in own)
+
+
+def run_part_edges(world: ApartOnEdges, tokens: Sequence[int], base: Values, live: Callable[..., bool]) -> Tensor:
+    """Logits `[t, v]` of a circuit of edges; `live` takes sender, receiver, channel and position."""
+    start = {c: world.of(c, base[c], None) for c in embedded(world.model, tokens)}
+    start |= {part: world.of(part, base[EMBED], None) for part in world.parts.parts if part.host == EMBED}
+    frozen = {**world.frozen, **{part: torch.zeros_like(base[EMBED]) for part in world.parts.parts}}
+    return by_edges(world, start, frozen, live, frozenset())[LOGITS]

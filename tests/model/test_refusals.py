@@ -1,0 +1,77 @@
+"""What is refused says of which architecture, what is not understood, its value, and what would do instead."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from model.tiny_models import bridged, hugging_face, native
+from scrub.errors import ModelError
+from scrub.model.source import find
+from scrub.model.transformer import adapt, wrapped
+
+LISTED = "docs/models.md lists the architectures that are read."
+
+
+def refused(kind: str, **changes: Any) -> Callable[[Path], object]:
+    return lambda _: adapt(bridged(kind, torch.float32, **changes), name="mine")
+
+
+def described(**config: Any) -> Callable[[Path], object]:
+    def tried(folder: Path) -> object:
+        (folder / "config.json").write_text(json.dumps(config))
+        return find(str(folder))
+
+    return tried
+
+
+@pytest.mark.parametrize(
+    ("tried", "sentences"),
+    [
+        (refused("LlamaForCausalLM", attention_chunk_size=8),
+         ["mine (LlamaForCausalLM) has attention in chunks (attention_chunk_size 8), which is not supported.",
+          "A revision whose configuration leaves attention_chunk_size out may be;"]),
+        (refused("LlamaForCausalLM", attention_chunk_size=8, lm_head_multiplier=2.0),
+         ["attention in chunks (attention_chunk_size 8) and multiplied logits (lm_head_multiplier 2.0), which",
+          "leaves attention_chunk_size and lm_head_multiplier out may be;"]),
+        (refused("MambaForCausalLM"),
+         ["mine (MambaForCausalLM) has a recurrent state and layers without attention", "No other revision or"]),
+        (refused("GPT2LMHeadModel", scale_attn_weights=False),
+         ["mine (GPT2LMHeadModel) is not reproduced", "Load it anew, raw and without hooks"]),
+        (lambda _: adapt(native(act_fn="solu_ln")),
+         ["native (TransformerLensNative) is not built like", "its activation 'solu_ln' is none of gelu, ",
+          "(act_fn, or hidden_act, says it)", "Another revision of it, or a bridge whose weights are raw, may be;"]),
+        (lambda _: wrapped(hugging_face("BioGptForCausalLM")),
+         ["TransformerLens does not load BioGptForCausalLM", "Unsupported architecture: BioGptForCausalLM;"]),
+        (described(model_type="t5", is_encoder_decoder=True),
+         ['an encoder with a decoder ("t5"), as is_encoder_decoder says', "No other revision or processing of it"]),
+        (described(model_type="vit"),
+         ["the family 'vit' gives no logits of tokens (architectures [])", "head can be tested;"]),
+        (described(model_type="mamba", vocab_size=31, hidden_size=16),
+         ["(MambaForCausalLM) has a recurrent state", "No other revision or processing of it is;"]),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_it_is_about_and_what_would_do(
+    tried: Callable[[Path], object], sentences: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError) as told:
+        tried(tmp_path)
+    text = str(told.value)
+    assert [sentence for sentence in sentences if sentence not in text] == [], text
+    assert text.endswith(LISTED)
+    assert "\n" not in text
+
+
+def test_other_words_and_other_classes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="load one with a language model's head, GPT2LMHeadModel"):
+        wrapped(hugging_face("GPT2Model"))
+    with pytest.raises(ModelError, match=r"'num_hidden_layers' is missing \(is it 'num_hiden_layers'\?\)"):
+        described(model_type="llama", num_hiden_layers=2)(tmp_path)
+    with pytest.raises(ModelError, match=r"rope_type 'dynamic'; default, linear, llama3 and yarn do not"):
+        adapt(bridged("LlamaForCausalLM", torch.float32,
+                      rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}))  # fmt: skip
