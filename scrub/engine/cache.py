@@ -5,6 +5,9 @@ Arrays are `[row, slot or position, ...]` and contiguous, so that contexts are g
 
 from __future__ import annotations
 
+import math
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
@@ -165,11 +168,12 @@ class _Asked:
 
 @frozen(eq=False)
 class Keeper:
-    """Fills the arrays of a store batch by batch."""
+    """Fills the arrays of a store batch by batch: those that `bound` does not hold lie in files."""
 
     need: Need
     positions: dict[Slot, Int[Tensor, " row"]]
     shape: tuple[int, int]  # rows, longest
+    bound: int  # bytes
     arrays: dict[Kind, Tensor] = field(factory=dict[Kind, Tensor])
 
     def columns(self, kind: Kind) -> dict[Slot, int] | None:
@@ -184,8 +188,24 @@ class Keeper:
             value = value[torch.arange(len(rows), device=rows.device)[:, None], index]
         if kind not in self.arrays:
             width = self.shape[1] if columns is None else len(columns)
-            self.arrays[kind] = value.new_zeros(self.shape[0], width, *value.shape[2:])
+            self.arrays[kind] = self._zeros(value, (self.shape[0], width, *value.shape[2:]))
         self.arrays[kind][rows, : value.shape[1]] = value
+
+    def _zeros(self, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+        held = sum(array.nbytes for array in self.arrays.values())
+        if like.device.type == "cpu" and held + math.prod(shape) * like.element_size() > self.bound:
+            try:
+                return _mapped(like.dtype, shape)
+            except (OSError, AttributeError):  # a full disk, or a system without the call: memory may do
+                pass
+        return like.new_zeros(shape)
+
+
+def _mapped(dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    """Zeros in a file that nobody else sees, and that is gone with them. Raises OSError where there is no place."""
+    with tempfile.NamedTemporaryFile(prefix="scrub-rows-") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, math.prod(shape) * dtype.itemsize))
+        return torch.from_file(file.name, shared=True, size=math.prod(shape), dtype=dtype).view(shape)
 
 
 def row_store(
@@ -194,7 +214,7 @@ def row_store(
 ) -> Store:  # fmt: skip
     """Run every row once and keep what is needed."""
     _, lengths = tensors(data, model.device)
-    keeper = Keeper(need, positions, (len(data), int(data.lengths.max())))
+    keeper = Keeper(need, positions, (len(data), int(data.lengths.max())), model.memory.bytes)
     run_pool(model, data, need, keeper.keep, done)
     everyone = torch.arange(len(data), device=model.device)
     return Store(

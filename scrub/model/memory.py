@@ -1,8 +1,9 @@
 """How much memory may be filled at once: one bound, from which every chunk of work follows.
 
-The bound is on what work fills beside a model's weights, the arrays kept of its rows, and results. Whoever works in
-pieces says what one takes and gets how many go together. Where pieces lie inside one another each has a share
-of the bound, and the shares sum to 1 at most. Numbers are the same on any bound, to rounding.
+The bound is on what work fills beside a model's weights and results; arrays kept of rows that go beyond it lie in a
+memory-mapped file. Whoever works in pieces says what one takes and gets how many go together. Where pieces lie inside
+one another each has a share of the bound, and the shares sum to 1 at most. Numbers are the same on any bound, to
+rounding.
 """
 
 from __future__ import annotations
