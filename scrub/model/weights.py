@@ -266,6 +266,10 @@ class Transformer:
         """Whether embedding and unembedding share their storage."""
         return self.W_U.data_ptr() == self.W_E.data_ptr() and self.W_U.shape == self.W_E.T.shape
 
+    def emptied(self) -> Transformer:
+        """What is fixed about a model, without the numbers of its tensors."""
+        return _moved(self, lambda t: t.new_empty(0), {})
+
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Transformer:
         """The same model in another dtype or on another device; shared tensors stay shared."""
         moved: Transformer = _moved(self, lambda t: t.to(dtype=dtype or t.dtype, device=device or t.device), {})

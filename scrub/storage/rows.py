@@ -29,6 +29,7 @@ from torch import Tensor
 from scrub.errors import ClaimError
 from scrub.model.kept import Array, Tokens
 from scrub.model.memory import Memory
+from scrub.model.selfcheck import digest
 from scrub.model.weights import Transformer
 from scrub.storage import files
 from scrub.storage.blocks import sweep
@@ -46,8 +47,9 @@ _models: WeakKeyDictionary[Transformer, str] = WeakKeyDictionary()
 def model_key(model: Transformer) -> str:
     """A digest of all that a pass depends on but its tokens."""
     if model not in _models:
-        same = evolve(model, name="", revision="", notes=(), memory=ANY, passes=None)
-        _models[model] = identity(of_scrub(), torch.__version__, str(model.dtype), model.device.type, same)
+        same = evolve(model, name="", revision="", notes=(), memory=ANY, passes=None).emptied()
+        told = digest(model, as_they_are=True), str(model.dtype), model.device.type
+        _models[model] = identity(of_scrub(), torch.__version__, *told, same)
     return _models[model]
 
 
