@@ -14,6 +14,7 @@ from scrub.cli.options import (
     ExistingPath,
     Results,
     beside,
+    caching,
     command_line,
     controlled,
     exactly,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Say which of rival claims explains more.")
 @running
+@caching
 @exactly
 @controlled
 @click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write share against bits as a picture.")
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 @reporting
 def compare(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
-    exact: bool, controls: str | None, picture: Path | None, out: Path | None, **backend: Any,
+    exact: bool, controls: str | None, picture: Path | None, out: Path | None, cache: Path | None, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Compare all claims of the targets, foils too: same model, rows, seed and draws, paired by row.
 
@@ -67,7 +69,7 @@ def compare(
     with going_on(kept):
         found = run_compare(
             *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, **backend,
-            controls=controls or "shuffled", out=run, ready=judged.append,
+            controls=controls or "shuffled", out=run, ready=judged.append, cache=cache,
         )  # fmt: skip
     say(headline(found), bold=True)
     say("\n".join(details(found)))

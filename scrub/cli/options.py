@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scrub.storage.directory import Run
 
 # options that say where results go, or in how much memory they are computed, and change no number
-WHERE = {"memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write"}
+WHERE = {"cache", "memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write"}
 KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
@@ -55,6 +55,12 @@ def on_device(command: Command) -> Command:
     words = "float32 (the default), or float64 to verify."
     command = click.option("--dtype", metavar="NAME", default="float32", help=words)(command)
     return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
+
+
+def caching(command: Command) -> Command:
+    """`--cache` of commands that keep what the model computes on rows."""
+    words = "Keep what the model computes on rows here, for other claims and runs (default: below --out)."
+    return click.option("--cache", type=ExistingPath(), metavar="DIR", help=words)(command)
 
 
 def exactly(command: Command) -> Command:

@@ -15,6 +15,7 @@ from scrub.cli.options import (
     ExistingPath,
     Results,
     about,
+    caching,
     controlled,
     exactly,
     going_on,
@@ -34,6 +35,7 @@ from scrub.verbs.report import save_run, write_page
 
 @click.command(short_help="Scrub claims and judge them.")
 @running
+@caching
 @exactly
 @controlled
 @click.option(
@@ -60,7 +62,8 @@ from scrub.verbs.report import save_run, write_page
 def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
     exact: bool, controls: str | None, parts: str, explain: bool | None, stability: bool,
-    skills: bool, out: Path | None, recompute: bool, report: bool, markdown: Path | None, **backend: Any,
+    skills: bool, out: Path | None, recompute: bool, report: bool, markdown: Path | None, cache: Path | None,
+    **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.storage.directory import open_run
@@ -79,7 +82,7 @@ def test(
             result = run_test(
                 hypothesis, model, rows, draws, seed, exact, **backend,
                 explain=explain, controls=controls or "shuffled", parts=parts, stability=stability, skills=skills,
-                out=run,
+                out=run, cache=cache,
             )  # fmt: skip
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)
