@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 A_BETTER, B_BETTER, CANNOT_TELL = "a better", "b better", "cannot tell"
 CLAIM, CONTROL = "claim", "control"
-HOW_TESTED = "p of a mean difference of 0, by Student's t and with skewness taken away, the larger; two-sided"
+HOW_TESTED = "p that the mean difference is 0, the larger of Student's t and Hall's; two-sided"
 
 
 @frozen
