@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 @frozen
 class Sample:
-    """The numbers of a search, as users give them."""
+    """The numbers of a search, as users give them: `worth` may be anything yet."""
 
     rows: int | None
     draws: int
     seed: int
     exact: bool
-    worth: float
+    worth: Any
 
 
 @frozen(eq=False)
@@ -65,8 +65,7 @@ def prepared(
     from scrub.score.searched import Searched, halves
 
     countable(asked.draws, asked.rows, asked.seed)
-    worth: object = asked.worth
-    if isinstance(worth, bool) or not isinstance(worth, int | float) or not 0 < worth < 1:
+    if isinstance(asked.worth, bool) or not isinstance(asked.worth, int | float) or not 0 < asked.worth < 1:
         raise ClaimError(f"worth={asked.worth!r}: say what may be lost, a share such as 0.01.")
     target = None if write is None else _target(hypothesis, Path(write))
     claim, source = sound(hypothesis, model, expecting=False)
