@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from scrub.report.fixed import fixed
 from scrub.report.pareto import comparison_svg
 from scrub.report.text import options_words, table
-from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM
+from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM, HOW_TESTED
 from scrub.score.control import PERMUTED_FIT, RANDOM_PARTS, SHUFFLED, TIED, WHOLE
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _differences(c: Comparison) -> Iterator[str]:
         corrected = [_p(d.adjusted)] if several else []
         rows.append((_pair(d, c), _share(d.share), _p(d.p), *corrected, _verdict(d, c)))
     yield from table(rows)
-    yield "paired by row; p by flipping signs of rows, two-sided" + ("; p (Holm): for all pairs" if several else "")
+    yield f"paired by row; {HOW_TESTED}" + ("; p (Holm): for all pairs" if several else "")
     for d in c.differences:
         if d.share.value is None:
             yield from wrap(f"{_pair(d, c)}: {d.reason}", WIDTH - len(INDENT))
@@ -189,5 +189,5 @@ def _share(share: Interval, sign: int = 1) -> str:
     return f"{-share.value:z.2f} [{-share.high:z.2f}, {-share.low:z.2f}]"
 
 
-def _p(p: float) -> str:
-    return f"{p:.4f}"
+def _p(p: float | None) -> str:
+    return "-" if p is None else f"{p:.4f}"

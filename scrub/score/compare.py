@@ -130,11 +130,16 @@ def difference(a: Rival, b: Rival, seed: int) -> Difference:
     share = interval(columns, _more, seed, a.samples.design) if nothing is None else UNDEFINED
     gained = columns[:, 3] - columns[:, 0]
     tested = np.where(np.abs(gained) <= FP32 * scale, 0.0, gained)
-    p = float(not tested.mean()) if a.samples.design == KNOWN else p_of_mean(tested)
+    p = None if share.low is None else _p(tested, a.samples.design)
     found = Difference(
         a.name, b.name, share, studentised(tested), p, p, CANNOT_TELL, nothing or "", SHARED if shared else MEAN
     )
     return _judged(found)
+
+
+def _p(tested: Float[np.ndarray, " row"], design: str) -> float:
+    """Of a mean difference of 0; of a whole domain whose every draw is enumerated it is known whether it is 0."""
+    return float(not tested.mean()) if design == KNOWN else p_of_mean(tested)
 
 
 def _no_scale(tables: Iterable[np.ndarray], a: Rival, seed: int) -> str | None:
@@ -155,13 +160,13 @@ def _more(columns: Columns) -> Float[np.ndarray, " n"]:
 def adjusted(differences: Sequence[Difference]) -> list[Difference]:
     """The differences with p-values corrected for their number (Holm), judged by these."""
     corrected = holm([d.p for d in differences])
-    return [_judged(evolve(d, adjusted=d.p if p is None else p)) for d, p in zip(differences, corrected, strict=True)]
+    return [_judged(evolve(d, adjusted=p)) for d, p in zip(differences, corrected, strict=True)]
 
 
 def _judged(d: Difference) -> Difference:
     """Better only where p says so, after correction, and the interval lies beyond 0 by more than rounding."""
     low, high = d.share.low, d.share.high
-    if low is None or high is None:
+    if low is None or high is None or d.adjusted is None:
         return evolve(d, verdict=CANNOT_TELL, reason=d.reason or f"there is no interval: it takes {FEW_ROWS} rows.")
     if d.adjusted > SIGNIFICANT:
         return evolve(d, verdict=CANNOT_TELL, reason=f"p = {d.adjusted:.2g}: rows speak for both, or for neither.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 A_BETTER, B_BETTER, CANNOT_TELL = "a better", "b better", "cannot tell"
 CLAIM, CONTROL = "claim", "control"
+HOW_TESTED = "p that the mean difference is 0, the larger of Student's t and Hall's; two-sided"
 
 
 @frozen
@@ -66,16 +67,16 @@ class Compared:
 class Difference:
     """recovered(a) - recovered(b), paired by row: positive where a is better.
 
-    `p` is that of a mean of 0, `adjusted` after Holm over all pairs; `random` says whether both claims have
-    one L_random (`shared`) or the scale is taken from the `mean of both`.
+    `p` is that of a mean of 0, `adjusted` after Holm over all pairs; they are None where the difference is undefined.
+    `random` says whether both claims have one L_random (`shared`) or the scale is taken from the `mean of both`.
     """
 
     a: str
     b: str
     share: Interval
     t: float | None
-    p: float
-    adjusted: float
+    p: float | None
+    adjusted: float | None
     verdict: str
     reason: str
     random: str

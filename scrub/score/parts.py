@@ -171,7 +171,7 @@ def _besides(gone: Dropped, part: ClaimPart, other: ClaimPart, on_its_way: set[s
 
     With its readers dropped, or what it reads, nothing would be left for the part to do.
     """
-    return frozenset(q for q in (*gone, other) if q != part and (not _ends(q) <= on_its_way or _mates(q, part)))
+    return frozenset(q for q in gone if q != part and (not _ends(q) <= on_its_way or _mates(q, part))) | {other}
 
 
 def _mates(one: ClaimPart, other: ClaimPart) -> bool:

@@ -148,6 +148,14 @@ class Samples:
         means = [x.mean(1) for x in (self.scrubbed, self.random, self.scrubbed_distance, self.random_distance)]
         return np.stack([means[0], means[1], self.top, means[2], means[3]], axis=1)
 
+    def of(self, references: Int[np.ndarray, " row"]) -> Samples:
+        """The numbers of some of the rows, which are a sample of their own; what the draws were like is left out."""
+        at = np.isin(self.references, references)
+        return Samples(
+            self.references[at], self.model[at], self.scrubbed[at], self.random[at], self.scrubbed_distance[at],
+            self.random_distance[at], ceiling=None if self.ceiling is None else self.ceiling[at],
+        )  # fmt: skip
+
 
 def chunks(references: Int[np.ndarray, " row"], draws: int, size: int) -> list[Calls]:
     """All (row, draw) pairs in pieces of at most `size`."""

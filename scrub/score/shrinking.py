@@ -66,7 +66,7 @@ def _parts(search: Searched, state: _Shrunk) -> _Shrunk:
     taken, claim = state.taken, search.bench.claim
     sets = list(_droppings(claim))
     alone = taken.without([dropped for _, dropped in sets], taken.everyone, taken.draws).mean(0)
-    scale = search.samples.random.mean() - search.samples.model.mean()
+    scale = search.samples.random.mean() - search.samples.top.mean()
     losses = (alone - taken.whole(taken.draws).mean()) / scale
     for (what, dropped), loss in zip(sets, losses.tolist(), strict=True):
         tree = without(taken.bench.tree, state.dropped)

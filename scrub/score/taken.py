@@ -87,11 +87,11 @@ class Taken:
     def loss(self, dropped: Dropped, at: Places) -> float:
         """What a set costs, as one number: on the scale of all rows, since that of a few may be nothing."""
         more = self.without([dropped], at, self.draws).mean() - self.whole(self.draws)[at].mean()
-        return float(more / (self.samples.random.mean() - self.samples.model.mean()))
+        return float(more / (self.samples.random.mean() - self.samples.top.mean()))
 
     def interval(self, less: np.ndarray, more: np.ndarray, at: Places) -> Interval:
         """What is recovered less with `more` taken away than with `less`, both columns of `without` or `whole`."""
-        columns = np.column_stack([less, self.samples.random[at].mean(1), self.samples.model[at], more])
+        columns = np.column_stack([less, self.samples.random[at].mean(1), self.samples.top[at], more])
         design = self.samples.design if len(at) == len(self.samples.references) else SAMPLE
         return interval(columns, lost, self.seed, sampled_draws(design) if not self.exact else design)
 
@@ -122,7 +122,7 @@ class Taken:
 
 
 def lost(columns: np.ndarray) -> np.ndarray:
-    """What is recovered less, from means of (scrubbed, random, model, scrubbed with more taken away)."""
+    """What is recovered less, from means of (scrubbed, random, top, scrubbed with more taken away)."""
     return ratio(columns) - ratio(columns[:, [3, 1, 2]])
 
 

@@ -66,6 +66,8 @@ def judge(recovered: Interval, nothing: str | None, expect: float, constant: flo
         return Verdict(UNDEFINED, "the share that is recovered has no interval: L_random comes too near L_model.")
     bar = expect if constant is None else max(expect, constant)
     name = f"{'the expectation' if bar == expect else 'what the best constant answer recovers'}, {bar:.2f}"
+    if bar > 1:
+        name += " (above 1: a constant does better than the model, and another metric would tell more)"
     word = _side(recovered.low, recovered.high, bar)
     if recovered.needs and recovered.value is not None:  # see DOUBTED
         low, high = (recovered.value + DOUBTED * (end - recovered.value) for end in (recovered.low, recovered.high))

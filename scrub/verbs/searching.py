@@ -13,6 +13,8 @@ from scrub.claims.check import name_of
 from scrub.claims.code import Changes, ImportedClaim, claim_file
 from scrub.claims.edited import changed, with_settings
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.resolved import Claim
+from scrub.claims.seen import MORE_DATA, VERDICT_ROWS
 from scrub.errors import ClaimError
 from scrub.model.memory import Backend
 from scrub.model.resolve import sound
@@ -28,21 +30,22 @@ if TYPE_CHECKING:
 
 @frozen
 class Sample:
-    """The numbers of a search, as users give them."""
+    """The numbers of a search, as users give them: `worth` may be anything yet."""
 
     rows: int | None
     draws: int
     seed: int
     exact: bool
-    worth: float
+    worth: Any
 
 
 @frozen(eq=False)
 class Prepared:
-    """A claim whose rows are in halves: the search, and the rows that measure."""
+    """A claim whose rows are in halves: the search, the rows that measure, and its numbers on all of them."""
 
     search: Searched
     measuring: Rows
+    whole: Samples
     opened: OpenedModel
     asked: Sample
     write: Path | None
@@ -62,23 +65,25 @@ def prepared(
     from scrub.score.searched import Searched, halves
 
     countable(asked.draws, asked.rows, asked.seed)
-    if isinstance(asked.worth, bool) or not 0 < asked.worth < 1:
+    if isinstance(asked.worth, bool) or not isinstance(asked.worth, int | float) or not 0 < asked.worth < 1:
         raise ClaimError(f"worth={asked.worth!r}: say what may be lost, a share such as 0.01.")
     target = None if write is None else _target(hypothesis, Path(write))
     claim, source = sound(hypothesis, model, expecting=False)
     opened = OpenedModel(source, weights_of(source, claim.data, backend, asked.exact))
     bench = opened.bench(claim)
-    searching, measuring = halves(claim, references(claim, asked.rows, asked.seed))
+    used = references(claim, asked.rows, asked.seed)
+    searching, measuring = halves(claim, used)
 
     def numbers(bench: Any, used: Any) -> Samples:
         return sampled(bench, used, asked.draws, asked.seed, asked.exact)
 
+    whole = numbers(bench, used)
     search = Searched(
-        hypothesis, bench, numbers(bench, searching), asked.worth, asked.seed, asked.exact,
+        hypothesis, bench, whole.of(searching), asked.worth, asked.seed, asked.exact,
         lambda other: sound(other, model, expecting=False)[0],
         opened.bench, numbers,
     )  # fmt: skip
-    return Prepared(search, measuring, opened, asked, target)
+    return Prepared(search, measuring, whole, opened, asked, target)
 
 
 def _target(hypothesis: Hypothesis, file: Path) -> Path:
@@ -120,7 +125,7 @@ def revised(
 
     search, hypothesis, asked = ready.search, ready.search.hypothesis, ready.asked
     called = f"{hypothesis.name.partition('.')[0]}_{'smaller' if verb == 'shrink' else 'larger'}"
-    before = search.sampled(search.bench, ready.measuring)
+    before = ready.whole.of(ready.measuring)
     found, after, seen = hypothesis, before, ()
     if not changes.empty:
         seen = _digests(search)
@@ -135,8 +140,8 @@ def revised(
         ready.name, verb, found, steps, share(before), share(after), difference,
         "" if changes.empty else changes.code(hypothesis.title, called, True, _taken(hypothesis)), asked.worth,
         len(search.samples.references), len(ready.measuring), None if asked.exact else asked.draws, asked.seed,
-        (*_not_shown(verb, changes, difference, asked.worth), *notes), search.bench.claim.digest,
-        options=search.bench.claim.options.shown(), provenance=record,
+        (*_not_shown(verb, changes, difference, asked.worth), *_too_few(search.bench.claim, seen), *notes),
+        search.bench.claim.digest, options=search.bench.claim.options.shown(), provenance=record,
     )  # fmt: skip
     return _written(ready, result, changes, called, seen)
 
@@ -150,6 +155,14 @@ def _not_shown(verb: str, changes: Changes, difference: Interval, worth: float) 
         yield f"{other} the larger claim does not clearly recover more: try more rows, or keep the first."
     if verb == "shrink" and low < -worth:
         yield f"{other} the smaller claim may lose more than {worth:g}: try more rows."
+
+
+def _too_few(claim: Claim, seen: tuple[str, ...]) -> Iterator[str]:
+    """Where the rows that were not searched are fewer than a verdict takes."""
+    rows = (row for row, scored in zip(claim.data.rows, claim.scored, strict=True) if scored)
+    left = sum(row.input_digest not in seen for row in rows)
+    if seen and left < VERDICT_ROWS:
+        yield f"{left} scored rows are left to test it on, and a verdict takes {VERDICT_ROWS}. {MORE_DATA}"
 
 
 def _taken(hypothesis: Hypothesis) -> frozenset[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from attrs import evolve
 
 from scrub.claims.hypothesis import Hypothesis
@@ -51,17 +50,16 @@ def _supported(ready: Prepared) -> None:
     from scrub.score.giving import what_is_left_out
     from scrub.score.taken import Taken
     from scrub.score.trial import Trial
+    from scrub.score.verdict import SUPPORTED, UNDEFINED
 
     search, asked = ready.search, ready.asked
     trial = Trial(ready.name, asked.draws, asked.seed, asked.exact, "none")
-    used = np.sort(np.concatenate([search.samples.references, ready.measuring]))
-    result = judged(search.bench, search.sampled(search.bench, used), trial, ready.opened)
-    if result.verdict == "supported":
+    result = judged(search.bench, ready.whole, trial, ready.opened)
+    if result.verdict == SUPPORTED:
         return
     taken = Taken(search.bench, search.samples, asked.seed, asked.exact)
     left = [one for one in what_is_left_out(taken, QUICK) if one.gain > 0]
-    more = f" scrub grow would begin with: {left[0].words}." if left else " scrub explain shows what breaks it."
-    raise ClaimError(
-        f"{ready.name} is {result.verdict} on its {len(used)} rows ({result.reason}), and only a supported claim is "
-        f"made smaller.{more}"
-    )
+    broken = "" if result.verdict == UNDEFINED else " scrub explain shows what breaks it."
+    more = f" scrub grow would begin with: {left[0].words}." if left else broken
+    where = f"{ready.name} is {result.verdict} on its {len(ready.whole.references)} rows"
+    raise ClaimError(f"{where} ({result.reason.rstrip('.')}), and only a supported claim is made smaller.{more}")

@@ -80,7 +80,7 @@ def test_a_comparison_as_it_reads() -> None:
         "",
         "    recovered more  difference              p  verdict",
         "    names - <less>  0.50 [0.45, 0.55]  0.0001  names better",
-        "    paired by row; p by flipping signs of rows, two-sided",
+        "    paired by row; p that the mean difference is 0, the larger of Student's t and Hall's; two-sided",
         "",
         "    share against bits         bits  recovered",
         "    best constant (control)     0.0       0.30",

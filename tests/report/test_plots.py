@@ -32,7 +32,7 @@ def found() -> dict[str, Any]:
     names, rival = known["names"], known["doubled_only"]
     return {
         "result": scrub.test(names, rows=24, draws=2),
-        "comparison": scrub.compare(names, rival, known["names"].but(expect=None), rows=24, draws=2),
+        "comparison": scrub.compare(names, rival, known["names"].but(expect=None), rows=30, draws=2),
         "criteria": scrub.criteria(names, rows=24, random=20),
         "sweep": scrub.sweep("heads mlps embed", "-> logits", names, rows=24),
         "proposal": scrub.propose(names, rows=8, verify=8, draws=4, edges=False),

@@ -137,9 +137,12 @@ def test_a_claim_against_itself() -> None:
 
 
 def test_nine_rows_cannot_tell() -> None:
-    found = pair(scrub.compare(both(), only_x(), rows=9))
+    compared = scrub.compare(both(), only_x(), rows=9)
+    found = pair(compared)
     assert found.share == UNDEFINED
     assert found.verdict == CANNOT_TELL
+    assert (found.p, found.adjusted) == (None, None)  # no difference, no test of it
+    assert "undefined   -  cannot tell" in str(compared)
     assert "too few" in found.reason
 
 
@@ -291,7 +294,7 @@ def test_one_place_under_two_names_is_one_place() -> None:
     data, model = token_rows(), tiny_transformer()
     first = token_claim(model, data, metric="loss(label)")
     c = scrub.compare(first, first.but(answer=logits(-1)), draws=2)
-    assert pair(c).p == 1.0
+    assert pair(c).t is None  # no row differs by more than rounding
     assert "answer read at logits @ END in claim, at logits @ -1 in claim.but(answer)" in [
         f.fact for f in c.structural
     ]

@@ -104,6 +104,21 @@ def test_redundant_parts_are_spare(exact: bool) -> None:
 
 
 @both_ways
+def test_edges_of_which_any_may_go_are_spare_like_their_components(exact: bool) -> None:
+    """Two of three nodes outvote the third: which of their edges goes is a matter of order alone."""
+    vote = graph(a=lambda x: x, b=lambda x: x, c=lambda x: x, out=lambda a, b, c: sorted((a, b, c))[1])
+    sites = {
+        "x": "x",
+        "held": nodes("a b c").reads(x="x"),
+        "answer": nodes("out").reads(a="held", b="held", c="held"),
+    }
+    story = {"held": lambda x: x, "answer": lambda held: held}
+    result = tried(claim_of(vote, story, sites, pairs(label=lambda x, y: x), metric=ERROR), exact)
+    told = [one for one in result.earned if str(one.part) in {"a", "b", "c"} or one.part.variable == "answer"]
+    assert [one.word for one in told] == ["spare"] * 6
+
+
+@both_ways
 def test_an_idle_part_is_superfluous_and_the_claim_inconclusive(exact: bool) -> None:
     result = tried(idle(), exact)
     found = words(result)

@@ -94,6 +94,15 @@ def test_the_same_scale_for_everything() -> None:
     assert scrub.power(noisy(noise="seed"), draws=8).options == {"noise": ("seed",), "predicts": "label"}
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_parts_earn_on_the_scale_that_ends_where_noise_is_redrawn(exact: bool) -> None:
+    """Without x nothing is left; two thirds of the model's own scale, all of what any claim can recover."""
+    told = scrub.test(noisy(rows=ROWS * 4, noise="seed"), exact=exact, draws=8)
+    assert [one.loss.value for one in told.earned] == pytest.approx([1] * 3, rel=0.15)
+    shrunk = scrub.shrink(noisy(rows=ROWS * 4, noise="seed", expect=recovers(0.5)), worth=0.8, exact=exact, draws=8)
+    assert not shrunk.steps  # what goes for 0.8 of recovered would go for two thirds
+
+
 def test_noise_is_part_of_the_digest_only_where_it_is_given() -> None:
     plain, told = resolved(noisy()), resolved(noisy(noise="seed"))
     assert plain.digest != told.digest == resolved(noisy(noise=["seed", "seed"])).digest

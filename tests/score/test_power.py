@@ -157,7 +157,7 @@ def test_the_rows_of_a_whole_domain_are_not_too_few() -> None:
     assert "Fewer than 30 rows give no verdict." in str(scrub.power(claimed, rows=11))
 
 
-def test_of_shares_the_rows_settle_that_would_have_shown_another_kind() -> None:
+def test_of_shares_the_rows_settle_that_would_have_shown_another_kind(tmp_path: Path) -> None:
     """All of 40 hits are right and draws agree: no spread is seen, and 30 rows would not do."""
     right = Metric(lambda output, row: float(output == row.columns["label"]), better="higher", name="right")
     rows = rows_of({"x": i % 4, "y": i, "label": 10 * (i % 4)} for i in range(40))
@@ -166,6 +166,8 @@ def test_of_shares_the_rows_settle_that_would_have_shown_another_kind() -> None:
                           metric=right, expect=recovers(0.95), through="all")  # fmt: skip
     result = scrub.test(hypothesis, draws=4, parts="none", controls="none", explain=False)
     assert (result.verdict, result.recovered.value) == ("inconclusive", 1)
+    again = scrub.power(hypothesis, run=stored(tmp_path, hypothesis, draws=4))
+    assert again.spread.unseen == result.spread.unseen > 0  # and a run that is kept has it
     needed = result.to_dict()["diagnostics"]["power"]["rows_to_settle"]
     assert f"about {needed} rows" in result.reason
     assert needed == pytest.approx(3.69 / 0.05 / (1 - result.metric.random), abs=1)

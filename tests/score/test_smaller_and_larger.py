@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from scrub.errors import ClaimError
 from scrub.model.resolve import sound
 from scrub.score.revision import Revision
 from scrub.score.statistics import Interval
+from scrub.verbs import searching
 from scrub.verbs.searching import _not_shown
+from scrub.verbs.setup import sampled
 
 PARITY = graph(h=lambda x: x, out=lambda h: h % 2)
 CHAIN = graph(h=lambda x: x, g=lambda h, y: h + 0 * y, other=lambda y: y, out=lambda g, other: g + 0 * other)
@@ -112,13 +115,40 @@ def test_an_edge_that_is_missing_is_read_again() -> None:
 
 def test_only_a_supported_claim_is_made_smaller() -> None:
     with pytest.raises(
-        ClaimError, match=r"is refuted on its 54 rows .* grow would begin with: answer reads y, which"
+        ClaimError,
+        match=r"is refuted on its 54 rows .*0.95\), and only .* grow would begin with: answer reads y, which",
     ):
         scrub.shrink(sums(expect=scrub.recovers(0.95)), exact=True)
-    with pytest.raises(ClaimError, match=r"worth=1: say what may be lost"):
-        scrub.grow(sums(), worth=1)
+    with pytest.raises(ClaimError, match=r"Give the claim 20 more to score\), and .* is made smaller\.$"):
+        scrub.shrink(redundant(), rows=10)
+    for worth in (1, "some", True):
+        with pytest.raises(ClaimError, match=f"worth={worth!r}: say what may be lost"):
+            scrub.grow(sums(), worth=worth)
     with pytest.raises(ClaimError, match=r"has no such name at its top"):
         scrub.shrink(idle(), write="smaller.py")
+
+
+def test_the_claims_own_rows_are_sampled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the verdict, the search and the measure: each half has its numbers from one sample of all."""
+    asked: list[int] = []
+
+    def counting(bench: Any, used: Any, *options: Any) -> Any:
+        asked.append(len(used))
+        return sampled(bench, used, *options)
+
+    monkeypatch.setattr(searching, "sampled", counting)
+    found = scrub.shrink(mates(), draws=4)
+    assert found.steps
+    rows = len(sound(mates(), None)[0].data)
+    assert sorted(asked)[-1] == rows
+    assert max(asked[1:]) < rows
+
+
+def test_rows_that_are_left_may_be_too_few_for_a_verdict() -> None:
+    few = idle().but(data=rows_of({"x": x, "y": y, "label": 10 * x} for x, y in product(range(6), range(6))))
+    (note,) = [n for n in scrub.shrink(few, exact=True).notes if "left" in n]
+    assert "scored rows are left to test it on, and a verdict takes 30" in note
+    assert not [n for n in scrub.shrink(idle(), exact=True).notes if "left" in n]
 
 
 def test_what_is_missing_is_added_to_a_claim_that_does_not_say_what_it_expects() -> None:

@@ -25,6 +25,7 @@ def spanning(low: float, high: float) -> Interval:
         (0.70, 0.79, 0.8, None, "refuted", "below the expectation, 0.80"),
         (0.81, 0.84, 0.8, 0.85, "refuted", "below what the best constant answer recovers, 0.85"),
         (0.81, 0.86, 0.8, 0.85, "inconclusive", "contains what the best constant answer recovers, 0.85"),
+        (1.0, 1.0, 0.8, 1.35, "refuted", "1.35 (above 1: a constant does better than the model, and another metric"),
         (0.86, 0.88, 0.8, 0.85, "supported", "at or above what the best constant answer recovers, 0.85"),
         (1.02, 1.10, 0.8, 0.5, "supported", "at or above the expectation, 0.80"),
         (-3.0, -2.0, 0.8, -1.0, "refuted", "below the expectation, 0.80"),

@@ -23,7 +23,7 @@ from scrub.report.page.blocks import (
 from scrub.report.page.provenance import provenance
 from scrub.report.page.redrawn import pareto
 from scrub.report.page.words import chance, number, settings, several, share, span
-from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM, labels
+from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM, HOW_TESTED, labels
 
 Compared = Mapping[str, Any]
 HOLM = "p (Holm)"
@@ -40,7 +40,7 @@ def comparison_section(c: Compared, command: str) -> Section:
     drawn: list[Block | None] = [
         Picture(differences_svg(c["differences"], names), DIFFERENCES),
         _differences(c, names),
-        Words(f"p by flipping signs of rows, two-sided{'; ' + HOLM + ': for all pairs' if many else ''}.", "note"),
+        Words(f"{HOW_TESTED}{'; ' + HOLM + ': for all pairs' if many else ''}.", "note"),
     ]  # fmt: skip
     parts = [
         *part("Differences", *drawn),

@@ -65,14 +65,18 @@ def _pair(c: Comparison, d: Difference) -> str:
 
 
 def _adjusted(c: Comparison, d: Difference) -> str:
-    return f", p (Holm) = {d.adjusted:.4f}" if len(c.differences) > 1 else ""
+    return f", p (Holm) = {_p(d.adjusted)}" if len(c.differences) > 1 else ""
+
+
+def _p(p: float | None) -> str:
+    return "undefined" if p is None else f"{p:.4f}"
 
 
 def _differences(c: Comparison) -> Any:
     names = [_pair(c, d) for d in c.differences]
     words = [
         f"{name}: {'undefined' if d.share.value is None else f'{d.share.value:.3f}'} "
-        f"{between(d.share.low, d.share.high)}<br>p = {d.p:.4f}{_adjusted(c, d)}<br>{d.verdict}"
+        f"{between(d.share.low, d.share.high)}<br>p = {_p(d.p)}{_adjusted(c, d)}<br>{d.verdict}"
         for name, d in zip(names, c.differences, strict=True)
     ]
     values = [d.share.value for d in c.differences]
