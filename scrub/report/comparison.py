@@ -12,7 +12,7 @@ from scrub.report.fixed import fixed
 from scrub.report.pareto import comparison_svg
 from scrub.report.text import options_words, table
 from scrub.score.comparison import A_BETTER, B_BETTER, CLAIM
-from scrub.score.control import SHUFFLED
+from scrub.score.control import RANDOM_PARTS, SHUFFLED, TIED, WHOLE
 
 if TYPE_CHECKING:
     from scrub.score.comparison import Compared, Comparison, DecidingRow, Difference
@@ -52,7 +52,16 @@ def headline(c: Comparison) -> str:
 
 def details(c: Comparison) -> list[str]:
     """What stands below the headline, one subject a block."""
-    blocks = [_claims(c), _differences(c), _pareto(c), _refines(c), _structural(c), _deciding(c), _sample(c)]
+    blocks = [
+        _claims(c),
+        _hosts(c),
+        _differences(c),
+        _pareto(c),
+        _refines(c),
+        _structural(c),
+        _deciding(c),
+        _sample(c),
+    ]
     lines = [line for block in map(list, blocks) if block for line in (*block, "")]
     return [f"{INDENT}{line}" if line else "" for line in lines[:-1]]
 
@@ -76,8 +85,24 @@ def _claims(c: Comparison) -> Iterator[str]:
 
 def _shuffled(h: Compared) -> str:
     """What the claim's sites recover with the values of other rows."""
-    found = next((control for control in h.controls if control.name == SHUFFLED), None)
-    return "-" if found is None or found.value is None else f"{found.value:z.2f}"
+    return _control(h, SHUFFLED)
+
+
+def _control(h: Compared, name: str) -> str:
+    """What a control recovers, the least of several runs."""
+    found = [control.value for control in h.controls if control.name.split(" ")[0] == name or control.name == name]
+    known = [value for value in found if value is not None]
+    return f"{min(known):z.2f}" if known else "-"
+
+
+def _hosts(c: Comparison) -> Iterator[str]:
+    """The controls of claims with parts."""
+    rows = [("controls of parts", TIED, RANDOM_PARTS, WHOLE)]
+    for h in c.hypotheses:
+        if any(control.name == WHOLE for control in h.controls):
+            rows.append((_names(c)[h.hypothesis], *(_control(h, name) for name in rows[0][1:])))
+    if len(rows) > 1:
+        yield from table(rows)
 
 
 def _differences(c: Comparison) -> Iterator[str]:
