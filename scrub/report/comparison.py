@@ -97,7 +97,7 @@ def _control(h: Compared, name: str) -> str:
 
 def _hosts(c: Comparison) -> Iterator[str]:
     """The controls of claims with parts."""
-    rows = [("controls of parts", TIED, RANDOM_PARTS, WHOLE)]
+    rows: list[tuple[str, ...]] = [("controls of parts", TIED, RANDOM_PARTS, WHOLE)]
     for h in c.hypotheses:
         if any(control.name == WHOLE for control in h.controls):
             rows.append((_names(c)[h.hypothesis], *(_control(h, name) for name in rows[0][1:])))
