@@ -77,6 +77,8 @@ def _numbers(array: object, what: str) -> np.ndarray[Any, Any]:
     given: Any = array.detach().cpu() if hasattr(array, "detach") else array  # type: ignore[attr-defined]
     try:
         found = np.asarray(given)
+        if np.iscomplexobj(found):
+            raise TypeError("its imaginary parts would be lost")
         found = found if str(found.dtype) in _FLOATS else found.astype(np.float64)
     except (TypeError, ValueError):
         raise ClaimError(f"{what}: {array!r:.60} is no array of numbers.") from None

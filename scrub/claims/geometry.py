@@ -38,9 +38,14 @@ class _Ground:
     passed: frozenset[Component]
     claimed: Claims
 
-    def free(self, at: Site) -> frozenset[Component]:
-        """What may be passed through at a slot of a site: components that no site of the claim holds there."""
-        return frozenset(c for c in self.passed if any(_free(c, slot, self.claimed) for slot in at.at or (None,)))
+    def free(self, at: Site, reader: Component) -> frozenset[Component]:
+        """What may be passed through at a slot of a reader: components that no site of the claim holds there.
+
+        A part of a stream takes its span of all that is written below it, as a whole stream takes it all.
+        """
+        below = self.graph.atoms(reader.host) if reader.is_part and reader.traits.is_stream else frozenset()
+        passed = self.passed.difference(below)
+        return frozenset(c for c in passed if any(_free(c, slot, self.claimed) for slot in at.at or (None,)))
 
 
 def check_geometry(
@@ -135,7 +140,7 @@ def claims_of(placement: Placement, graph: ModelGraph) -> Claims:
 
 def _cannot_carry(source: Site, reader: Component, at: Site, channel: str, ground: _Ground) -> tuple[str, bool]:
     """Why no path leads from a site to a channel; empty when one does. And whether heads could bring it there."""
-    graph, data, free = ground.graph, ground.data, ground.free(at)
+    graph, data, free = ground.graph, ground.data, ground.free(at, reader)
     carried = any(graph.carries(w, reader, channel, free) for w in source.components)
     before = any(graph.feeds(w, reader, channel) for w in source.components)
     if not graph.sequence:
@@ -154,7 +159,9 @@ def _cannot_carry(source: Site, reader: Component, at: Site, channel: str, groun
         return "", False
     what = "queries are read" if channel == "q" else f"{channel!r} is read"
     here = " ".join(map(str, at.at))
-    return f"{what} at the reader's own position, {here}, and no passed-through head carries it there.", visible
+    below = ": what is written below a claimed stream is not passed through" if reader.traits.is_stream else ""
+    why = f"{what} at the reader's own position, {here}, and no passed-through head carries it there{below}."
+    return why, visible and not reader.traits.is_stream
 
 
 def _free(component: Component, slot: Slot | None, claimed: Claims) -> bool:

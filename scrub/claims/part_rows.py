@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import evolve
@@ -23,6 +24,13 @@ def with_parts_seen(hypothesis: Hypothesis) -> Hypothesis:
         return hypothesis
     seen = tuple(sorted({*hypothesis.options.seen, *found}))
     return evolve(hypothesis, options=evolve(hypothesis.options, seen=seen))
+
+
+def seen_by_any(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Rivals on the rows that no search of any of them saw, nor what found their directions."""
+    own = [with_parts_seen(hypothesis) for hypothesis in hypotheses]
+    seen = tuple(sorted({digest for one in own for digest in one.options.seen}))
+    return [evolve(one, options=evolve(one.options, seen=seen)) if one.options.seen != seen else one for one in own]
 
 
 def _sites(value: Any) -> list[Site]:

@@ -107,6 +107,20 @@ class Claim:
         return claims_of(self.placement, self.graph)
 
     @cached_property
+    def claimed_at(self) -> Mapping[Component, frozenset[Slot | None]]:
+        """The same by component."""
+        found: dict[Component, set[Slot | None]] = {}
+        for component, slot in self.claimed:
+            found.setdefault(component, set()).add(slot)
+        return {component: frozenset(slots) for component, slots in found.items()}
+
+    @cached_property
+    def claimed_parts(self) -> Mapping[Component, tuple[Component, ...]]:
+        """Parts that sites hold somewhere, by host, in order."""
+        parts = sorted(component for component in self.claimed_at if component.is_part)
+        return {host: tuple(c for c in parts if c.host == host) for host in dict.fromkeys(c.host for c in parts)}
+
+    @cached_property
     def digest(self) -> str:
         """Identifies what is claimed: sites, edges, values, setting, expectation; no name of a variable."""
         hypothesis = self.hypothesis

@@ -118,6 +118,14 @@ class Frames:
         heads = [component.unit or 0] if component.traits.by_unit else None
         return write(attn, value.unflatten(-1, (-1, self.model.shape.d_head)), heads)
 
+    def to_stream_of(
+        self, components: Sequence[Component], value: Float[Tensor, "*n width"]
+    ) -> Float[Tensor, "*n d"]:
+        """The same of one component, or of several neurons of an MLP, the numbers of all side by side."""
+        if len(components) == 1:
+            return self.to_stream(components[0], value)
+        return value @ torch.cat([self.codes.of(c).code.rows for c in components])
+
     @cached_property
     def codes(self) -> PartCodes:
         return PartCodes(self.model)
@@ -250,7 +258,7 @@ class Frames:
 
     def _streams_after(self, time: int) -> list[Component]:
         """Claimed parts of streams that hold what is written at a moment."""
-        found = {c for c, _ in self.claim.claimed if c.part is not None and c.traits.is_stream}
+        found = [c for c in self.claim.claimed_at if c.part is not None and c.traits.is_stream]
         return sorted(c for c in found if self.graph.written(c) >= time)
 
     def lands_inside(self, component: Component) -> bool:
@@ -279,9 +287,9 @@ class Frames:
 
     def holding(self, component: Component, stream: Stream) -> set[Slot]:
         """Where sites of the claim hold a component, or a value of it lands in a stream."""
-        landed = ((landing.component, landing.slot) for landing in stream.landings)
-        given = {slot for other, slot in landed if component in self.graph.atoms(other)}
-        slots = {where for other, where in self.claim.claimed if other == component} | given
+        wholes = (other for other in stream.landed if not other.is_part and component in self.graph.atoms(other))
+        given = (stream.landed[other] for other in (*wholes, component) if other in stream.landed)
+        slots = self.claim.claimed_at.get(component, frozenset()).union(*given)
         return {slot for slot in slots if slot is not None}
 
     def held(self, component: Component, slot: Slot, stream: Stream) -> Bool[Tensor, " row"] | None:

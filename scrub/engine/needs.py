@@ -82,9 +82,9 @@ def passed_heads(claim: Claim, until: int) -> dict[int, list[int]]:
     return found
 
 
-def parts_held(claim: Claim, host: Component) -> list[Component]:
+def parts_held(claim: Claim, host: Component) -> tuple[Component, ...]:
     """The parts of a host that sites of the claim hold somewhere, in order."""
-    return sorted({c for c, _ in claim.claimed if c.is_part and c.host == host})
+    return claim.claimed_parts.get(host, ())
 
 
 def held_head(shape: Shape, component: Component) -> int:

@@ -55,6 +55,14 @@ class Stream:
         """The steps whose values land, in order of first use: the columns of a context after its row."""
         return tuple(dict.fromkeys(landing.source for landing in self.landings))
 
+    @cached_property
+    def landed(self) -> dict[Component, set[Slot | None]]:
+        """What lands, and where."""
+        found: dict[Component, set[Slot | None]] = {}
+        for landing in self.landings:
+            found.setdefault(landing.component, set()).add(landing.slot)
+        return found
+
 
 @frozen
 class Input:

@@ -6,7 +6,7 @@ change. MLPs stay at their position, so a stream lives at one slot; passed-throu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -139,17 +139,30 @@ class Landed:
         self, time: int, streams: bool, length: int | None = None
     ) -> list[tuple[Landing, Float[Tensor, "n *pos d"]]]:
         """Each landing written at a moment with its (new - old) in the stream: of whole `streams`, or of others."""
-        rows, found = self.contexts[:, 0], list[tuple[Landing, Tensor]]()
-        for landing in self.stream.landings:
-            component = landing.component
+        found = list[tuple[Landing, Tensor]]()
+        for group in self.together:
+            component = group[0].component
             if self.frames.graph.written(component) == time and component.traits.is_stream == streams:
-                assert landing.slot is not None
-                number = self.contexts[:, 1 + self.stream.sources.index(landing.source)]
-                new = self.values[landing.source][landing.index].index_select(0, number)
-                new = new[:, :length] if landing.slot in (ALL, OTHER) else new[:, landing.column]
-                old = self.frames.written(landing.component, landing.slot, rows, length)
-                found.append((landing, self.frames.to_stream(landing.component, new - old)))
+                more = torch.cat([self._more(landing, length) for landing in group], -1)
+                found.append((group[0], self.frames.to_stream_of([x.component for x in group], more)))
         return found
+
+    @property
+    def together(self) -> list[list[Landing]]:
+        """Landings, neurons of one MLP that land at one slot in one."""
+        found: dict[Hashable, list[Landing]] = {}
+        for landing in self.stream.landings:
+            scalar, place = landing.component.traits.scalar, (landing.slot, landing.component.host)
+            found.setdefault(place if scalar else landing, []).append(landing)
+        return list(found.values())
+
+    def _more(self, landing: Landing, length: int | None) -> Float[Tensor, "n *pos width"]:
+        """What a value is more than on the frame."""
+        assert landing.slot is not None
+        number = self.contexts[:, 1 + self.stream.sources.index(landing.source)]
+        new = self.values[landing.source][landing.index].index_select(0, number)
+        new = new[:, :length] if landing.slot in (ALL, OTHER) else new[:, landing.column]
+        return new - self.frames.written(landing.component, landing.slot, self.contexts[:, 0], length)
 
     def at_slot(self, time: int, slot: Slot, streams: bool) -> Arrivals:
         """The change at one slot; landings at other slots count in the rows where the positions coincide."""

@@ -11,6 +11,7 @@ from attrs import evolve
 
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.part_rows import seen_by_any
 from scrub.claims.problems import ClaimProblems, Problem
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
@@ -41,7 +42,8 @@ def compare(
     `exact=True` enumerates every draw on a computation graph. Other arguments: `controls`, `out`, `cache`, as in
     `test`; `device`, `dtype`, `memory`; `ready` hears of each claim's own result as it comes. Rows and draws are the
     same for all, and rivals share every draw where path and class agree. Data that differ in columns nobody reads are
-    compared without these: the result names them, and digests and draws are those of the rows without them.
+    compared without these: the result names them, and digests and draws are those of the rows without them. Rows that
+    a search for one of them saw are left out of all.
 
     Raises ClaimProblems, ModelError, MetricError, and ClaimError for claims that cannot be compared.
     """
@@ -94,7 +96,7 @@ def _sound(hypotheses: tuple[Any, ...], model: Any) -> tuple[list[Claim], list[S
         raise ClaimError(f"compare({what}): give two claims or more, compare(a, b, ...).")
     found: list[tuple[Claim, Source]] = []
     problems: list[Problem] = []
-    for hypothesis in hypotheses:
+    for hypothesis in seen_by_any(hypotheses):
         try:
             found.append(sound(hypothesis, model, expecting=False))
         except ClaimProblems as error:

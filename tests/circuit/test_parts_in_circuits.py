@@ -20,7 +20,7 @@ from model.tiny_models import bridged
 from score import part_claims
 from scrub import Dictionary, directions, latents
 from scrub.anatomy.edges import Edge, Node
-from scrub.anatomy.names import EMBED, POS, Component
+from scrub.anatomy.names import EMBED, LOGITS, POS, Component
 from scrub.anatomy.part import HostPart
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
@@ -29,7 +29,7 @@ from scrub.circuit.paths import parse_path
 from scrub.circuit.sweep import bench_for
 from scrub.circuit.universe import every_edge
 from scrub.errors import ClaimError, ModelError
-from scrub.model.weights import Transformer
+from scrub.model.weights import Mlp, Transformer
 
 FEW = np.array([3, 10])
 MODELS = ("gpt2", "neox parallel", "grouped", "norms after")
@@ -197,6 +197,35 @@ def test_all_parts_of_a_host_are_the_host(kind: str, ablation: str) -> None:
                     continue  # a mean of norms is no norm of a mean
                 whole, split = (bench.outputs([circuit], without=without) for circuit in circuits)
                 torch.testing.assert_close(split, whole, rtol=1e-9, atol=1e-9, msg=f"{host} {direction} {without}")
+
+
+@pytest.mark.parametrize(("kind", "ablation", "direction"), [run for run in RUNS if run[0] in MODELS[:2]])
+def test_a_transcoder_of_the_mlps_own_matrices_is_its_neurons(kind: str, ablation: str, direction: str) -> None:
+    """As components and knocked out, on edges to it and from it, and where paths begin."""
+    units = (1, 4, 7)
+    model = tiny(kind)
+    mlps = [b.mlp for b in model.blocks]
+    assert all(isinstance(m, Mlp) for m in mlps)
+    relus = [evolve(b, mlp=evolve(m, act="relu")) for b, m in zip(model.blocks, mlps, strict=True)]  # type: ignore[type-var]
+    model = evolve(model, blocks=tuple(relus))
+    m = model.blocks[1].mlp
+    assert isinstance(m, Mlp)
+    bias = None if m.b_in is None else m.b_in.numpy()
+    own = latents(Dictionary(m.W_in.numpy(), m.W_out.numpy(), bias=bias, reads="normed"), " ".join(map(str, units)))
+    forms = [part_of(Component.for_mlp(1), own)], [Component("neuron", 1, unit) for unit in units]
+    bench = evolve(CircuitBench.of(experiment_on(model, ablation, direction), model, Circuit(), 1, None), draws=1)
+    head, late = Component.for_head(0, 1), Component.for_head(1, 2)
+    nodes = [Circuit.from_parts([Node(EMBED), Node(head), *map(Node, form)]) for form in forms]
+    edges = [
+        Circuit.from_parts(
+            edge for c in form for edge in (Edge(EMBED, c), Edge(head, c), Edge(c, LOGITS), Edge(EMBED, late, "q"))
+        )
+        for form in forms
+    ]
+    for circuits in (nodes, edges):
+        for without in (False, True):
+            found, expected = (bench.outputs([circuit], without=without) for circuit in circuits)
+            torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9, msg=f"{circuits is edges} {without}")
 
 
 def test_neurons_are_those_at_hook_post() -> None:

@@ -79,11 +79,13 @@ def test_directions_are_read_from_a_file(tmp_path: Path) -> None:
     [
         (lambda: directions([[1.0, 0], [2, 0]]), r"the 2 rows of U span 1 dimensions only"),
         (lambda: directions([[np.nan, 0]]), r"1 of its numbers are not finite"),
+        (lambda: directions([[1j, 0]]), r"is no array of numbers"),
         (lambda: directions("nowhere.safetensors"), r"nowhere\.safetensors'\): the file cannot be read"),
         (lambda: directions(np.zeros((2, 2, 2))), r"has the shape \[2, 2, 2\], and k directions are \[k, d\]"),
         (lambda: latents(DICTIONARY, "1 9"), r"latent 9 does not exist: they are 0 to 8"),
         (lambda: latents("DIR", "1"), r"there is no such file or directory"),
         (lambda: Dictionary(np.eye(3), np.eye(4)), r"decoder has the shape \[4, 4\], and is \[m d\]"),
+        (lambda: Dictionary(np.eye(3), np.eye(3), topk=4), r"4 of its 3 latents cannot be active at once"),
         (lambda: neurons("5", at=0), r"'5' is no neuron\. Neurons are written 5\.1003"),
         (lambda: neurons("5.1", at=0).part(directions(U)), r"mlp 5\.1 has no parts"),
         (lambda: heads("0.1", at=0).part(U), r"give directions\(U\)"),
@@ -94,7 +96,7 @@ def test_what_is_no_part_is_refused(make: Any, said: str) -> None:
         make()
 
 
-def checked(**places: Place) -> str:
+def checked(through: str = "", **places: Place) -> str:
     """All problems of a claim in which the answer reads a, b reads a, on a model of 3 layers of 2 heads."""
     story = Interpretation()
     places_of = {"A": 0, "END": 2}
@@ -109,7 +111,8 @@ def checked(**places: Place) -> str:
     for name in places:
         parents = dict.fromkeys(p for _, ps in places[name].reading or () for p in ps)  # type: ignore[union-attr]
         variable(name, ", ".join(parents) or "c")
-    made = claim(story, model="random", data=data, metric="loss(label)", expect=recovers(0.5))(places)
+    setting: dict[str, Any] = {"through": through} if through else {}
+    made = claim(story, model="random", data=data, metric="loss(label)", expect=recovers(0.5), **setting)(places)
     from random import Random
 
     for seed in range(100):
@@ -134,6 +137,14 @@ def checked(**places: Place) -> str:
 def test_parts_that_cannot_be_are_told(places: dict[str, Site], said: str) -> None:
     answer = logits("END").reads(input=" ".join(places))
     assert said in checked(**places, answer=answer)
+
+
+@pytest.mark.parametrize("site", [resid(2, at="END"), resid(2, at="END").part(directions(U, name="U"))])
+def test_nothing_is_carried_into_a_claimed_stream(site: Site) -> None:
+    """What passes below it stays on the rest row, of a part what lies in its span: it would read nothing."""
+    places = {"a": embed("A"), "x": site.reads(input="a"), "answer": logits("END").reads(input="x")}
+    assert "what is written below a claimed stream is not passed through" in checked("all", **places)
+    assert "no problems" in checked("all", **{**places, "a": embed("END")})
 
 
 def test_parts_of_one_host_that_are_disjoint_may_be_read_together() -> None:

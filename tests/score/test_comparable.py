@@ -128,6 +128,15 @@ def test_helper_columns_that_nobody_reads_may_differ() -> None:
     assert ordered.differences[0].p == 1.0
 
 
+def test_rivals_are_compared_on_rows_that_no_search_saw() -> None:
+    plain = with_columns(lambda i: {})
+    assert isinstance(plain.data, Dataset)
+    first, last = (plain.but(seen=[plain.data.rows[i].input_digest]) for i in (0, -1))
+    found = scrub.compare(first, last, plain, draws=3)
+    assert {h.options["seen"] for h in found.hypotheses} == {2}
+    assert {d.p for d in found.differences} == {1.0}
+
+
 def turned(hypothesis: Hypothesis) -> Hypothesis:
     data = hypothesis.data
     assert isinstance(data, Dataset)

@@ -74,6 +74,8 @@ class StoredDictionary:
             if array.shape != wanted:
                 found = f"{name} has the shape {list(array.shape)}"
                 raise ClaimError(f"{self.card.source}: {found}, and is [{SHAPES[name]}] beside the encoder, [d m].")
+        if (active := int(self.settings.get("topk", 0))) > self.count:
+            raise ClaimError(f"{self.card.source}: {active} of its {self.count} latents cannot be active at once.")
 
     @property
     def count(self) -> int:
