@@ -18,6 +18,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.table import CHANNELS, attention_time, mlp_time, stream_at
 from scrub.engine.frames import Arrivals, AtSlot, Everywhere, Frames, Seen, Value, held_alone, total
+from scrub.engine.landed_hosts import Change
 from scrub.engine.needs import parts_held, passed_heads, passed_mlps
 from scrub.engine.plan import Landing, Stream
 from scrub.model.block import (
@@ -135,11 +136,9 @@ class Landed:
     contexts: Int[Tensor, "n column"]
     values: Mapping[int, Value]
 
-    def changes(
-        self, time: int, streams: bool, length: int | None = None
-    ) -> list[tuple[Landing, Float[Tensor, "n *pos d"]]]:
+    def changes(self, time: int, streams: bool, length: int | None = None) -> list[Change]:
         """Each landing written at a moment with its (new - old) in the stream: of whole `streams`, or of others."""
-        rows, found = self.contexts[:, 0], list[tuple[Landing, Tensor]]()
+        rows, found = self.contexts[:, 0], list[Change]()
         for landing in self.stream.landings:
             component = landing.component
             if self.frames.graph.written(component) == time and component.traits.is_stream == streams:
@@ -149,7 +148,7 @@ class Landed:
                 new = new[:, :length] if landing.slot in (ALL, OTHER) else new[:, landing.column]
                 old = self.frames.written(landing.component, landing.slot, rows, length)
                 found.append((landing, self.frames.to_stream(landing.component, new - old)))
-        return found
+        return self.frames.landing(rows, self.stream.slot, found)
 
     def at_slot(self, time: int, slot: Slot, streams: bool) -> Arrivals:
         """The change at one slot; landings at other slots count in the rows where the positions coincide."""
