@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from scrub.verbs.shrink import shrink as shrink
     from scrub.verbs.sweep import sweep as sweep
     from scrub.verbs.test import test as test
+    from scrub.verbs.views import views as views
 
 __version__ = VERSION
 
@@ -86,6 +87,7 @@ _LATE = {
     "save": "scrub.verbs.save",
     "sweep": "scrub.verbs.sweep",
     "test": "scrub.verbs.test",
+    "views": "scrub.verbs.views",
 }
 _MODULES = {"fit": "scrub.verbs.fit"}  # names that are modules: `scrub.fit.das(...)`
 _RESERVED = ("estimate",)  # this name exists and says that it is not built yet

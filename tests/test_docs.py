@@ -39,10 +39,11 @@ def test_the_worked_example_of_the_idea() -> None:
         assert number in text
 
 
-def test_parts_are_printed_as_the_page_says(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("page", ["parts", "views"])
+def test_what_a_page_says_is_printed_is_printed(
+    page: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    text = (ROOT / "docs" / "parts.md").read_text()
+    text = (ROOT / "docs" / f"{page}.md").read_text()
     blocks, printed = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("python", "text"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "hypotheses")

@@ -32,6 +32,7 @@ ROOMS = {  # from below to above: a room imports what stands before it, and noth
     "engine": "from a claim to values",
     "metrics": "what is measured, one file a metric",
     "score": "from values to a verdict",
+    "evidence": "what claimed components look like from inside; no score",
     "circuit": "circuits, paths and the three criteria",
     "proposals": "what may be worth claiming",
     "storage": "numbers on disk",
@@ -249,11 +250,11 @@ MANY = {  # functions with more than five arguments, and why they have them
     "verbs": {
         "test": OPTIONS, "compare": OPTIONS, "criteria": OPTIONS, "propose": OPTIONS, "sweep": OPTIONS,
         "explain": OPTIONS, "power": OPTIONS, "patch_paths": OPTIONS, "run_circuit": OPTIONS, "interchange": OPTIONS,
-        "shrink": OPTIONS, "grow": OPTIONS, "cpr_cmd": OPTIONS,
+        "shrink": OPTIONS, "grow": OPTIONS, "cpr_cmd": OPTIONS, "views": OPTIONS,
     },
     "cli": {
         "test": OPTIONS, "compare": OPTIONS, "criteria": OPTIONS, "propose": OPTIONS, "explain": OPTIONS,
-        "plan": OPTIONS, "shrink": OPTIONS, "grow": OPTIONS,
+        "plan": OPTIONS, "shrink": OPTIONS, "grow": OPTIONS, "views": OPTIONS,
     },
     "circuit": {
         "resolve": "the words of a setting, each told by its name",

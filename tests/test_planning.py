@@ -7,13 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 import scrub
 from scrub import Hypothesis
 from scrub.claims.collect import collect
+from scrub.engine import cost
 from scrub.engine.cost import Pass, Verb
+from scrub.engine.frames import Frames
+from scrub.model.memory import Backend
+from scrub.model.open import open_weights
+from scrub.model.resolve import sound
 from scrub.score.patched import PatchedTransformer
-from scrub.verbs.setup import Bar, references
+from scrub.score.sample import sample
+from scrub.verbs.setup import Bar, bench_of, references
 
 GALLERY = Path(__file__).parents[1] / "hypotheses"
 ROWS, DRAWS = 32, 3
@@ -129,3 +136,22 @@ def test_costs_add_up() -> None:
     assert (verb.forwards, verb.bound) == (4.5, "<= ")
     assert Verb("test", (Pass("a", 3, 3.0, ">="), Pass("b", 5, 1.5, "<="))).bound == "about "
     assert Verb("test", (Pass("a", 3),)).forwards is None
+
+
+def test_a_plan_counts_the_mlps_that_a_test_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From what lands on, and for each context until its own last reader; rows that lend to themselves apart."""
+    claim, made, each = names().but(through="mlps"), Counter[str](), 10.0**9
+    own = Frames.mlp_made
+
+    def counted(frames: Frames, layer: int, x: Tensor) -> Tensor:
+        made["rows"] += x[..., 0].numel()
+        return own(frames, layer, x)
+
+    monkeypatch.setattr(Frames, "mlp_made", counted)
+    resolved, source = sound(claim)
+    bench = bench_of(resolved, source, open_weights(source, Backend()))
+    sample(bench, references(bench.claim, ROWS, 0), DRAWS, 0)
+    monkeypatch.setattr(cost, "forward_work", lambda *_: 1)
+    monkeypatch.setattr(cost, "_mlp_work", lambda _: int(each))
+    with_mlps = scrub.plan(claim, rows=ROWS, draws=DRAWS).forwards or 0.0
+    assert made["rows"] <= with_mlps / each <= 1.15 * made["rows"] + 1

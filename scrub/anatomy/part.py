@@ -6,7 +6,7 @@ A code reads k numbers of what its host computes, and turns k numbers linearly i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -91,13 +91,23 @@ class HostPart:
         settings = (f"{name}={value}" for name, value in self.settings)
         return " ".join([self.code, self.digest, *map(str, self.indices), *settings])
 
+    def alone(self) -> Iterator[HostPart]:
+        """Each of its latents as a part of its own; what is of all latents is shared."""
+        whole = _of_all(self)
+        for place, index in enumerate(self.indices):
+            held = {
+                name: array if name in whole else np.take(array, [place], _LATENT_AXES[name])
+                for name, array in self.arrays.items()
+            }
+            yield evolve(self, digest=array_digest(held), indices=(index,), arrays=held)
+
     def setting(self, name: str) -> str:
         """What a setting is, an empty text where it is not set."""
         return dict(self.settings).get(name, "")
 
     def __str__(self) -> str:
         named = " ".join(map(str, self.indices)) or self.name or self.digest[:8]
-        return f"all but {named}" if self.code == REMAINDER else named
+        return self.name or f"all but {named}" if self.code == REMAINDER else named
 
 
 def array_digest(arrays: Held) -> str:
@@ -110,13 +120,19 @@ def array_digest(arrays: Held) -> str:
     return found.hexdigest()
 
 
+def _of_all(part: HostPart) -> set[str]:
+    """The arrays that are not of its own latents alone: where latents are compared, encoder and bias of all."""
+    compared = ("encoder", "bias") if part.setting("topk") else ()
+    return {name for name in part.arrays if name in compared or name not in _LATENT_AXES}
+
+
 def what_is_left_by(parts: Sequence[HostPart]) -> HostPart:
     """The remainder of a host beside all latents of some disjoint parts of one dictionary."""
     first, where = parts[0], [(i, number) for number, part in enumerate(parts) for i in part.indices]
     order = [place for _, place in sorted((pair, place) for place, pair in enumerate(where))]
-    whole = ("encoder", "bias") if first.setting("topk") else ()
+    whole = _of_all(first)
     held = {
-        name: array if name in whole or name not in _LATENT_AXES else np.take(
+        name: array if name in whole else np.take(
             np.concatenate([part.arrays[name] for part in parts], _LATENT_AXES[name]), order, _LATENT_AXES[name]
         )
         for name, array in first.arrays.items()

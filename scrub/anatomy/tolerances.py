@@ -83,3 +83,14 @@ AT_ZERO = 1e-6
 NO_HEAD = 1e-3
 # Of two sizes of one effect: closer, they are one number that was computed twice.
 SAME_EFFECT = 1e-6
+
+# Shares of a change that a direction makes, below which no gradient reads it: what is left of squares in fp64.
+DIRECTION_READ = 1e-12
+
+# --- views
+
+# Of a logit, or of the largest of the terms that it is the sum of: some hundred fp32 terms err by less, and a stream
+# that is no sum of what was written is off by much more. Half precision errs by its own roundings, which are added.
+ADDS_UP = 1e-3
+# Of the largest of some scores: keys whose scores differ by less are the same key, computed in another row.
+SAME_SCORE = 1e-6

@@ -25,7 +25,7 @@ from scrub.claims.setting import check_arguments, check_setting, check_tokens
 from scrub.claims.text import Tokenizer
 from scrub.claims.wording import OWN, PAIR, REFERENCE
 from scrub.engine.draw import Calls
-from scrub.errors import ClaimError, DataError, some
+from scrub.errors import ClaimError, DataError, did_you_mean, some
 from scrub.model.computation import Computation
 
 Graph = TransformerGraph | Computation
@@ -184,7 +184,8 @@ def misplaced(data: Dataset, slots: tuple[Slot, ...], rows: np.ndarray) -> list[
     for slot in slots:
         if slot.name and slot.name not in data.position_names:
             known = ", ".join(data.position_names) or "none"
-            found.append(f"the data have no position {slot.name!r}: they name {known}.")
+            near = did_you_mean(slot.name, data.position_names)
+            found.append(f"the data have no position {slot.name!r}: they name {known}.{near}")
             continue
         missing = rows[data.locate(slot)[rows] < 0]
         if missing.size:

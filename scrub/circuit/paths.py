@@ -95,6 +95,8 @@ def parse_path(text: str, graph: Graph) -> tuple[Path, ...]:
 
 
 def _hops(edge: Edge, words: tuple[str, ...], graph: Graph) -> list[Hop]:
+    if not graph.sequence and not graph.has(edge.receiver):
+        raise ClaimError(absent(edge.receiver, graph))
     atoms = sorted(graph.atoms(edge.receiver)) if edge.receiver.traits.attends else [edge.receiver]
     channels = graph.channels(edge.receiver) if words and not graph.sequence else (edge.channel,)
     return [Hop(receiver, channel, words, edge.at) for receiver in atoms for channel in channels]

@@ -159,6 +159,8 @@ def cases_of(
         (None,) if at is None else parse_slots(at if isinstance(at, str | int) else list(at))
     )
     slots = tuple(None if slot == ALL else slot for slot in slots)
+    if not to.lstrip().startswith(("->", "~")):
+        raise ClaimError(f"to={to!r}: the rest of a path begins with an arrow: '-> {to}', or '~all~> {to}'.")
     found = [(c, _paths(c, to, graph)) for c in senders_of(senders, graph)]
     nodes = [(Node(c, slot), paths) for c, paths in found if paths for slot in slots]
     if not nodes:

@@ -23,7 +23,7 @@ from scrub.claims.part_rows import with_parts_seen
 from scrub.claims.placement import Placement, place, sites_of, structure
 from scrub.claims.problems import Problem, collecting, innermost, located
 from scrub.claims.resolved import Claim
-from scrub.claims.seen import Seen, leave_out, seen_warnings, too_few_left
+from scrub.claims.seen import VERDICT_ROWS, Seen, leave_out, seen_warnings, too_few_left
 from scrub.claims.setting import Setting, check_arguments, check_setting, check_tokens
 from scrub.claims.sites import Place, Site
 from scrub.claims.size import too_large
@@ -191,7 +191,7 @@ def _enough(data: Dataset, seen: Seen) -> Iterator[Problem]:
         found = (
             "the data set is empty." if not len(data) else "the data set has one row only: there is nothing to swap."
         )
-        yield Problem(found, "A pool of rows is needed; a verdict takes at least 10 reference rows.")
+        yield Problem(found, f"A pool of rows is needed; a verdict takes at least {VERDICT_ROWS} reference rows.")
 
 
 def _placement(
@@ -233,7 +233,10 @@ def _correspondence(hypothesis: Hypothesis) -> tuple[dict[str, Place] | None, li
             except ClaimError as error:
                 sites[name] = Site(())
                 problems.append(Problem(str(error), variable=name))
-    return sites, problems + _unread(sites, problems)
+    of_sites = _unread(sites)
+    return sites, [p for p in problems if p not in {known for _, known in of_sites}] + [
+        evolve(problem, variable=name) for name, problem in of_sites
+    ]
 
 
 def _failed(hypothesis: Hypothesis, found: str, error: Exception) -> Problem:
@@ -241,10 +244,9 @@ def _failed(hypothesis: Hypothesis, found: str, error: Exception) -> Problem:
     return Problem(found, file=file or hypothesis.file, line=line)
 
 
-def _unread(sites: Mapping[str, Place], known: list[Problem]) -> list[Problem]:
-    """What is wrong with sites that were written before the claim was, and so is not known yet."""
-    found = [(name, p) for name, where in sites.items() for site in sites_of(where) for p in site.wrong]
-    return [evolve(problem, variable=name) for name, problem in found if problem not in known]
+def _unread(sites: Mapping[str, Place]) -> list[tuple[str, Problem]]:
+    """What is wrong with sites, with their variables: of the claim's own lines, and of those written before it."""
+    return [(name, p) for name, where in sites.items() for site in sites_of(where) for p in site.wrong]
 
 
 def _columns(story: Interpretation, graph: ModelGraph, data: Dataset) -> Iterator[Problem]:

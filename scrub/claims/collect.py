@@ -52,7 +52,9 @@ def collect(targets: Iterable[str | Path]) -> Collected:
             raise ClaimError(f"{str(target)!r} names no file: write file.py, a directory or file.py::name.")
         path = path_of(match["path"], "target")
         if not path.exists():
-            raise ClaimError(f"no such file: {path}.{_near(path)}")
+            raise ClaimError(f"no such file: {path}.{_meant(str(path)) or _near(path)}")
+        if path.suffix == ".ipynb":
+            raise ClaimError(f"{path} is a notebook, of which no claims are collected: save its cells as a .py file.")
         found = [load(file, bool(match["name"])) for file in _files(path)]
         loaded = [h for f in found for h in f.hypotheses]
         broken = [p for f in found for p in f.problems]
@@ -67,6 +69,15 @@ def collect(targets: Iterable[str | Path]) -> Collected:
             loaded = [_named(loaded, match["name"], match["variant"], path)]
         hypotheses += loaded
     return Collected(tuple(hypotheses), tuple(problems))
+
+
+def _meant(given: str) -> str:
+    """A target that was written as other tools write theirs: one colon, or a module with dots."""
+    file, _, name = given.rpartition(":")
+    if name and is_file(file):
+        return f" Two colons name a claim: {file}::{name}."
+    module = Path(*given.split(".")).with_suffix(".py")
+    return f" Did you mean {str(module)!r}?" if is_file(module) else ""
 
 
 def _near(path: Path) -> str:

@@ -105,7 +105,7 @@ class Dataset:
         cls,
         texts: Sequence[str],
         *,
-        tokenizer: Tokenizer | str | Path,
+        tokenizer: Tokenizer | str | Path | None = None,
         columns: Mapping[str, Sequence[Any]] | None = None,
         positions: Mapping[str, Any] | None = None,
         bos: bool | None = None,

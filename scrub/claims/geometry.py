@@ -20,6 +20,7 @@ from scrub.claims.overlap import shared_by
 from scrub.claims.placement import PlacedSite, PlacedVariable, Placement, exists
 from scrub.claims.problems import Problem
 from scrub.claims.sites import Site
+from scrub.claims.split import split
 from scrub.errors import nearest, some
 
 if TYPE_CHECKING:  # a check need not wait for its import
@@ -113,10 +114,11 @@ def _edges(
             for reader in site.site.components:
                 if channel not in ground.graph.channels(reader):
                     continue
-                reason = _cannot_carry(source, reader, site.site, channel, ground)
+                reason, elsewhere = _cannot_carry(source, reader, site.site, channel, ground)
                 if reason:
                     found = f"{channel} of {reader} cannot read {parent!r} at {source}: {reason}"
-                    yield Problem(found, variable=placed.name).at(site.site)
+                    fix = split(parent, placed.name, source, site.site, sites[parent]) if elsewhere else ""
+                    yield Problem(found, fix, variable=placed.name).at(site.site)
 
 
 def claims_of(placement: Placement, graph: ModelGraph) -> Claims:
@@ -131,28 +133,28 @@ def claims_of(placement: Placement, graph: ModelGraph) -> Claims:
     )
 
 
-def _cannot_carry(source: Site, reader: Component, at: Site, channel: str, ground: _Ground) -> str:
-    """Why no path leads from a site to a channel; empty when one does."""
+def _cannot_carry(source: Site, reader: Component, at: Site, channel: str, ground: _Ground) -> tuple[str, bool]:
+    """Why no path leads from a site to a channel; empty when one does. And whether heads could bring it there."""
     graph, data, free = ground.graph, ground.data, ground.free(at)
     carried = any(graph.carries(w, reader, channel, free) for w in source.components)
     before = any(graph.feeds(w, reader, channel) for w in source.components)
     if not graph.sequence:
         why = f"no edge or passed-through path leads from {source} into the argument {channel!r}."
-        return "" if before or carried else why
+        return "" if before or carried else why, False
     if not before and all(c.traits.is_channel for c in source.components):
         own = " and ".join(sorted({f"{c.host} through {c.kind}" for c in source.components}))
-        return f"queries, keys and values are read by their own heads alone, here by {own}."
+        return f"queries, keys and values are read by their own heads alone, here by {own}.", False
     if not before:
-        return f"nothing there is written before {reader} reads."
+        return f"nothing there is written before {reader} reads.", False
     if channel in ("k", "v"):
         hidden = graph.causal and not _anywhere(source, at, data, np.less_equal)
-        return "it lies after the reader in every row, and the mask hides it." if hidden else ""
+        return "it lies after the reader in every row, and the mask hides it." if hidden else "", False
     visible = _anywhere(source, at, data, np.less_equal if graph.causal else np.not_equal)
     if _anywhere(source, at, data, np.equal) or (visible and carried):
-        return ""
+        return "", False
     what = "queries are read" if channel == "q" else f"{channel!r} is read"
     here = " ".join(map(str, at.at))
-    return f"{what} at the reader's own position, {here}, and no passed-through head carries it there."
+    return f"{what} at the reader's own position, {here}, and no passed-through head carries it there.", visible
 
 
 def _free(component: Component, slot: Slot | None, claimed: Claims) -> bool:

@@ -296,7 +296,7 @@ class Hypothesis:
             **{n: v for n, v in settings.items() if n in _SETTINGS},
         )
 
-    def foil(self, reason: str) -> Hypothesis:
+    def foil(self, reason: str = "") -> Hypothesis:
         """Mark the claim as deliberately false, with the reason: refuting it is a pass."""
         if not isinstance(reason, str) or not reason.strip():
             raise ClaimError(f"{self.name}.foil(...) needs its reason: say in a sentence what is wrong with it.")
@@ -324,6 +324,7 @@ class Hypothesis:
         return shown(self, "html")
 
 
+NO_STORY = "the first argument is the story, an Interpretation; write @claim(story, model=..., data=..., metric=...)."
 _SETTINGS = ("model", "data", "metric", "expect", "criteria")
 
 
@@ -343,7 +344,7 @@ def _as_given(sites: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def claim(
-    story: Interpretation,
+    story: Interpretation | None = None,
     *,
     model: Any = None,
     data: DataSource | None = None,
@@ -365,7 +366,7 @@ def claim(
     wrong one.
     """
     if not isinstance(story, Interpretation):
-        raise ClaimError(f"@claim({story!r}): the first argument is the story, an Interpretation.")
+        raise ClaimError(f"@claim({getattr(story, '__name__', story or '')}): {NO_STORY}")
     known = [f.name for f in fields(Options)]
     wrong = [
         problem_at(f"@claim has no argument {name!r}.", __file__, nearest(name, [*known, *_SETTINGS]))

@@ -82,6 +82,9 @@ def parse_metric(metric: str | Metric | NamedMetric) -> AnyMetric:
     if not isinstance(metric, str):
         if isinstance(metric, Metric | NamedMetric):  # pyright: ignore[reportUnnecessaryIsInstance]
             return metric
+        if callable(metric):
+            name = getattr(metric, "__name__", type(metric).__name__)
+            raise MetricError(f"metric={name} is a function alone: write metric=Metric({name}, better='higher').")
         raise MetricError(f"metric={metric!r}: write 'logit_diff(io, s1)' or Metric(fn, better='higher').")
     match = _CALL.fullmatch(metric)
     name = match[1] if match else metric
@@ -102,8 +105,10 @@ def _called(metric: str, name: str, arguments: str) -> NamedMetric:
         raise MetricError(f"metric {metric!r} is unknown: write it with columns, {name}(a, b) or {name}(mean(a), b).")
     wanted = METRICS.said(name)
     if len(found) != len(wanted.columns):
+        takes = f"{len(wanted.columns)} column{'' if len(wanted.columns) == 1 else 's'}"
         raise MetricError(
-            f"metric {metric!r}: {name} takes {len(wanted.columns)} columns of the data, found {len(found)}."
+            f"metric {metric!r}: {name} takes {takes} of the data, found {len(found)}: write "
+            f"{NamedMetric(name, wanted.columns)} with names of yours."
         )
     words = tuple(how for how, _ in found)
     if strange := [how for how in words if how and (how not in REDUCTIONS or not wanted.reduces)]:

@@ -93,7 +93,7 @@ def place(
         resolved: list[PlacedSite] = []
         for site in several:
             made, wrong = _read(name, site, parents, graph)
-            problems += wrong
+            problems += wrong if name in story.variables or name in story.columns else []  # of these told above
             resolved.append(made)
         if several and all(exists(site, graph) for site in several):
             problems += _unread(name, several, resolved, parents, graph)
@@ -147,7 +147,8 @@ def _entries(story: Interpretation, sites: Mapping[str, Place]) -> Iterator[Prob
     for name, where in sites.items():
         if name not in known:
             found = f"{name!r} is no variable of the story and no column that it reads."
-            yield _at(where, Problem(found, "", nearest(name, known), name))
+            fix = "A variable is a function below @story.variable, a column what one of them names."
+            yield _at(where, Problem(found, fix, nearest(name, known), name))
         elif isinstance(where, Inside) and name not in story.variables:
             yield Problem("a column cannot be inside.", "Leave it out: columns without a site are free.", None, name)
 
@@ -268,7 +269,8 @@ def _unread(
     for parent in parents:
         if parent not in read and parent not in omitted:
             found = f"the parent {parent!r} is read by no channel of {' or '.join(map(str, sites))}."
-            channel = parent if parent in channels else next(iter(channels), "")
+            usual = "v" if "v" in channels else next(iter(channels), "")  # what is moved is read so
+            channel = parent if parent in channels else usual
             naming = f"Name it, .reads({channel}={parent!r}), or cut" if channel else "Cut"
             yield Problem(found, f"{naming} it on purpose, .omits({parent!r}).", None, name).at(sites[0])
 

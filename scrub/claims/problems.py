@@ -137,7 +137,8 @@ def innermost(error: BaseException) -> tuple[str, int] | tuple[None, None]:
 
 
 def _installed(file: str) -> bool:
-    return file.startswith("<frozen ") or os.path.realpath(file).startswith(tuple(f"{p}{os.sep}" for p in _LIBRARIES))
+    made = file.startswith(("<frozen ", "<attrs generated "))
+    return made or os.path.realpath(file).startswith(tuple(f"{p}{os.sep}" for p in _LIBRARIES))
 
 
 def at_line(error: BaseException) -> str:

@@ -163,7 +163,7 @@ def nodes(names: str) -> Site:
 
 def _site(at: Any, parse: Callable[..., tuple[Component, ...]], what: Any) -> Site:
     components, unread = _parsed(parse, what)
-    slots, unplaced = _parsed(_at, at)
+    slots, unplaced = _parsed(partial(_at, what), at)
     return _written(components, slots, unread + unplaced)
 
 
@@ -173,9 +173,9 @@ def _written(components: tuple[Component, ...], slots: tuple[Slot, ...], wrong: 
     return Site(() if wrong else components, () if wrong else slots, file=file, line=line, wrong=wrong)
 
 
-def _at(at: Any) -> tuple[Slot, ...]:
+def _at(what: Any, at: Any) -> tuple[Slot, ...]:
     if isinstance(at, str) and at == UNSAID:
-        raise ClaimError("a site without a position: write at='END', at='S1+1', at=-1 or at='all'.")
+        raise ClaimError(f"a site without a position, {what}: write at='END', at='S1+1', at=-1 or at='all'.")
     return parse_slots(at)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,7 @@ from scrub.cli.options import (
     ExistingPath,
     Results,
     beside,
+    caching,
     command_line,
     controlled,
     exactly,
@@ -34,14 +35,15 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Say which of rival claims explains more.")
 @running
+@caching
 @exactly
 @controlled
 @click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write share against bits as a picture.")
 @storing
 @reporting
 def compare(
-    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    memory: str | None, exact: bool, controls: str | None, picture: Path | None, out: Path | None,
+    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
+    exact: bool, controls: str | None, picture: Path | None, out: Path | None, cache: Path | None, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Compare all claims of the targets, foils too: same model, rows, seed and draws, paired by row.
 
@@ -66,8 +68,8 @@ def compare(
 
     with going_on(kept):
         found = run_compare(
-            *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, memory=memory,
-            controls=controls or "shuffled", out=run, ready=judged.append,
+            *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, **backend,
+            controls=controls or "shuffled", out=run, ready=judged.append, cache=cache,
         )  # fmt: skip
     say(headline(found), bold=True)
     say("\n".join(details(found)))

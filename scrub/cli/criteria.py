@@ -89,7 +89,7 @@ def _sampled(command: Command) -> Command:
 @reporting
 def criteria(
     targets: tuple[str, ...], circuit: str | None, top: int | None, ranking: str | None, model: str | None,
-    device: str | None, memory: str | None, rows: int | None, draws: int | None, seed: int, random: int,
+    device: str | None, dtype: str, memory: str | None, rows: int | None, draws: int | None, seed: int, random: int,
     budget: int | None, no_tests: bool, out: Path | None, **protocol: str | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Judge the circuits of claims: faithfulness, completeness, minimality, and tests with p-values.
@@ -103,13 +103,14 @@ def criteria(
     counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget)
     if top is not None and circuit is None:
         raise ClaimError(f"--top {top}: say of which file of scores, --circuit FILE.")
+    backend = {"device": device, "dtype": dtype, "memory": memory}
     given = {name: value for name, value in protocol.items() if value is not None}
     if ranking is not None:
         if circuit is not None or out is not None:
             raise ClaimError(
                 "--ranking: it is run by itself, at every size, and nothing is kept: leave out --circuit and --out."
             )
-        asked = {"model": model, "rows": rows, "draws": draws, "seed": seed, "device": device, "memory": memory}
+        asked = {"model": model, "rows": rows, "draws": draws, "seed": seed, **backend}
         return _areas(sound_claims(targets, model, expecting=False, foils=False), ranking, asked | given)
     chosen = None if circuit is None else _circuit(circuit, top)
     if chosen is not None:  # what is named says how it is run, unless the command line says otherwise
@@ -122,7 +123,7 @@ def criteria(
         with about(hypothesis), going_on(ready.kept):
             result = judge(
                 hypothesis, model, chosen, rows, seed, draws=draws, random=random, budget=budget,
-                tests=not no_tests, device=device, memory=memory, ready=ready, **given,
+                tests=not no_tests, **backend, ready=ready, **given,
             )  # fmt: skip
         found.append(result.to_dict())
     return found, FINE

@@ -25,8 +25,8 @@ from scrub.cli.options import (
 @click.option("--row", type=int, help="Explain this row of the data set instead of the worst ones.")
 @reporting
 def explain(
-    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    memory: str | None, row: int | None,
+    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
+    row: int | None, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Show what breaks a claim: every swap alone, all but each, and the rows that suffer most."""
     from scrub.verbs.explain import explain as run_explain
@@ -36,11 +36,7 @@ def explain(
     for hypothesis in claims:
         so_far: list[Any] = []
         with about(hypothesis), going_on(partial(_broken_off, so_far)):
-            found.append(
-                run_explain(
-                    hypothesis, model, rows, draws, seed, row=row, device=device, memory=memory, ready=so_far.append
-                )
-            )
+            found.append(run_explain(hypothesis, model, rows, draws, seed, row=row, **backend, ready=so_far.append))
         say(f"{'' if len(found) == 1 else chr(10)}{found[-1]}")
     return [e.to_dict() for e in found], FINE
 

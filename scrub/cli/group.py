@@ -16,14 +16,15 @@ from typing import Any
 import click
 
 from scrub.claims.problems import ClaimProblems
+from scrub.cli.defaults import defaults_for
 from scrub.cli.endings import INTERRUPTED, MISUSE, Ended
 from scrub.cli.terminal import tell
 from scrub.errors import ScrubError, did_you_mean
 from scrub.storage.version import VERSION
 
 COMMANDS = (
-    "check", "compare", "criteria", "diff", "explain", "fit", "freeze", "grow", "list", "new", "plan", "propose",
-    "report", "show", "shrink", "test",
+    "cache", "check", "compare", "criteria", "diff", "explain", "fit", "freeze", "grow", "interchange", "list", "new",
+    "patch", "plan", "power", "propose", "report", "show", "shrink", "sweep", "test", "views",
 )  # fmt: skip
 
 
@@ -66,7 +67,8 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 @click.group("scrub", cls=_Group, context_settings=_SETTINGS)
 @click.version_option(VERSION, prog_name="scrub")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Test explanations of neural networks: pytest for circuit claims.
 
     TARGETS are files, directories of files, file.py::name, 'file.py::name[variant=False]', or frozen claims.
@@ -74,6 +76,7 @@ def main() -> None:
     Every command runs the files it is given, list and check too: look into a file of someone else's before. Of a
     directory those that import scrub are run. A frozen claim (a directory with a claim.json) runs nothing.
     """
+    ctx.default_map = defaults_for(COMMANDS)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     for stream in (sys.stdout, sys.stderr):  # a terminal that knows no ✓ shows a ?
         if isinstance(stream, TextIOWrapper):

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from scrub.claims.check import name_of
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems
+from scrub.cli.defaults import FILE, taken
 from scrub.cli.terminal import shown_on
 from scrub.errors import ClaimError, DataError, MetricError, ModelError, path_of
 from scrub.model.resolve import check
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from scrub.storage.directory import Run
 
 # options that say where results go, or in how much memory they are computed, and change no number
-WHERE = {"memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write"}
+WHERE = {"cache", "memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write"}
 KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
@@ -47,10 +49,18 @@ def on_model(command: Command) -> Command:
 
 
 def on_device(command: Command) -> Command:
-    """`--device` and `--memory`."""
+    """`--device`, `--dtype` and `--memory`."""
     words = "What may be filled at once beside weights and rows, such as 2GB (default: a quarter of what is free)."
     command = click.option("--memory", metavar="SIZE", help=words)(command)
+    words = "float32 (the default), or float64 to verify."
+    command = click.option("--dtype", metavar="NAME", default="float32", help=words)(command)
     return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
+
+
+def caching(command: Command) -> Command:
+    """`--cache` of commands that keep what the model computes on rows."""
+    words = "Keep what the model computes on rows here, for other claims and runs (default: below --out)."
+    return click.option("--cache", type=ExistingPath(), metavar="DIR", help=words)(command)
 
 
 def exactly(command: Command) -> Command:
@@ -79,19 +89,29 @@ def one_file(claims: Sequence[Hypothesis], write: Path | None) -> Sequence[Hypot
     return claims
 
 
-def sampled(command: Command) -> Command:
-    for option in (
-        click.option("--seed", default=0, show_default=True, help="The seed of every draw."),
-        click.option("--draws", default=20, show_default=True, help="Draws for each reference row."),
-        click.option("--rows", type=int, help="A seeded subset of this many reference rows (default: all)."),
-    ):
-        command = option(command)
-    return command
+def sampled(draws: int = 20, words: str = "Draws for each reference row.") -> Callable[[Command], Command]:
+    """`--rows`, `--draws` and `--seed`."""
+
+    def of(command: Command) -> Command:
+        for option in (
+            click.option("--seed", default=0, show_default=True, help="The seed of every draw."),
+            click.option("--draws", default=draws, show_default=True, help=words),
+            click.option("--rows", type=int, help="A seeded subset of this many reference rows (default: all)."),
+        ):
+            command = option(command)
+        return command
+
+    return of
+
+
+def position(read: str) -> str | int:
+    """A position as it is written on the command line: a name, or a number."""
+    return int(read) if read.lstrip("-").isdigit() else read
 
 
 def running(command: Command) -> Command:
     """What every command takes that runs claims: targets, the model, rows and draws, the device."""
-    return targeted(on_model(sampled(on_device(command))))
+    return targeted(on_model(sampled()(on_device(command))))
 
 
 def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
@@ -106,6 +126,9 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
         # what a claim's own code prints must not end up among the results
         with redirect_stdout(sys.stderr) if json_file == "-" else nullcontext():
             results, code = command(**options)
+            results = of_project(results)
+        if own := taken():
+            say(f"defaults of {FILE}: {', '.join(f'{name} = {value!r}' for name, value in own.items())}")
         if file is not None:
             files.write_text(file, files.as_json(results))
         elif json_file == "-":
@@ -113,6 +136,14 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
         click.get_current_context().exit(code)
 
     return run
+
+
+def of_project(results: Results) -> Results:
+    """Results that say among their options which defaults of the project took effect."""
+    own = taken()
+    if not own:
+        return results
+    return [r | {"options": r["options"] | {FILE: own}} if "options" in r else r for r in results]
 
 
 def say(shown: str, **style: Any) -> None:
@@ -193,16 +224,19 @@ def command_line() -> str:
 def options() -> str:
     """The options of the command that runs which differ from their defaults: ` --rows 40 --exact`."""
     context = click.get_current_context()
+    own = context.default_map or {}  # a project's: elsewhere there are others
     found: list[str] = []
     for option in context.command.params:
         name = option.name or ""
         value = context.params.get(name)
         if not isinstance(option, click.Option) or name in WHERE:
             continue
-        if value is None or value == option.get_default(context):
+        if context.get_parameter_source(name) is ParameterSource.DEFAULT or value is None:
+            continue
+        if value == option.default and name not in own:
             continue
         if isinstance(value, bool):
             found.append(option.opts[0] if value else (option.secondary_opts or option.opts)[0])
         else:
-            found.append(f"{option.opts[0]} {shlex.quote(str(value))}")
+            found += [f"{option.opts[0]} {shlex.quote(str(one))}" for one in (value if option.multiple else [value])]
     return "".join(f" {given}" for given in found)

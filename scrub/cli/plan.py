@@ -19,7 +19,7 @@ from scrub.cli.options import (
 @click.command(short_help="Count what a test would cost.")
 @targeted
 @on_model
-@sampled
+@sampled()
 @click.option("--steps", is_flag=True, help="Also print every step of the program.")
 @reporting
 def plan(

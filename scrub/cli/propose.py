@@ -10,6 +10,7 @@ from attrs import define, field
 
 from scrub.claims.protocol import DIRECTIONS
 from scrub.cli.endings import FINE
+from scrub.cli.freeze import one_claim
 from scrub.cli.options import (
     Command,
     ExistingPath,
@@ -20,12 +21,14 @@ from scrub.cli.options import (
     going_on,
     on_device,
     on_model,
+    position,
     reporting,
     say,
     sound_claims,
     storing,
     svg_file,
 )
+from scrub.cli.ranking import alone, by_rank, ranks_of
 from scrub.errors import ClaimError
 from scrub.storage import files, stored
 
@@ -75,7 +78,13 @@ def _search(command: Command) -> Command:
         click.option(
             "--at", metavar="POSITIONS", help="Nodes at these positions ('END S2', 'all'; default: summed)."
         ),
-        click.option("--nodes", metavar="KINDS", help="Such as 'heads q k v mlps' or 'neurons'."),
+        click.option(
+            "--dictionary",
+            multiple=True,
+            metavar="[COMPONENT=]DIR",
+            help="Rank its latents, and its error (repeatable).",
+        ),
+        click.option("--nodes", metavar="KINDS", help="Such as 'heads mlps', 'channels' (q, k, v) or 'neurons'."),
         click.option("--method", default="recommended", show_default=True, help="How effects are estimated."),
     ):
         command = option(command)
@@ -88,8 +97,16 @@ def _search(command: Command) -> Command:
 @_setting
 @_search
 @on_device
-@click.option("--write", type=ExistingPath(), metavar="FILE.py", help="Write a hypothesis file to start from.")
-@click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map as a picture.")
+@by_rank
+@click.option(
+    "--write",
+    type=ExistingPath(),
+    metavar="FILE",
+    help="Write a claim to start from; of --rank its directions (.safetensors).",
+)
+@click.option(
+    "--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map (of --rank the curve) as SVG."
+)
 @storing
 @reporting
 def propose(
@@ -99,12 +116,20 @@ def propose(
     """Rank the parts of a model by what patching them does, verify the first ones, and bound what was missed.
 
     In the setting of a claim, or with --model, --data, --metric and --pair. Only some rows are looked at, so that a
-    claim can be tested on the others.
+    claim can be tested on the others. With --rank: how many dimensions of its components a variable takes.
     """
     svg_file(picture)
+    alone(asked)
+    if asked["rank"] is not None:
+        (target,) = targets if len(targets) == 1 else ("",)
+        if not target:
+            raise ClaimError("--rank is asked of one claim: name it, file.py::name.")
+        told = asked | {"model": model, "write": write, "picture": picture}
+        return ranks_of(one_claim(target, model), told, out)
+    asked = {name: value for name, value in asked.items() if name not in ("rank", "component", "worth")}
     if targets and data is not None:
         raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
-    asked["write"] = write
+    asked |= {"write": write, "dictionary": asked["dictionary"] or None}
     claims = sound_claims(targets, model, expecting=False, foils=False) if targets else ()
     run = beside(out, claims, stored.PROPOSALS)
     so_far = _SoFar(run)
@@ -112,7 +137,7 @@ def propose(
         asked["ready"] = so_far
         if not claims:
             setting = {"model": model, "data": data, "metric": metric}
-            found = [_at_hand(setting, asked | {"scored": scored, "read": _position(read)})]
+            found = [_at_hand(setting, asked | {"scored": scored, "read": position(read)})]
         else:
             found = _of_claims(claims, model, metric, scored, asked)
     say("\n\n".join(map(str, found)))
@@ -154,10 +179,6 @@ def _at_hand(setting: dict[str, Any], asked: dict[str, Any]) -> Proposal:
     if lacking := [f"--{name}" for name, value in setting.items() if value is None]:
         raise ClaimError(f"name a claim, file.py::name, or give {', '.join(lacking)} as well.")
     return run(**setting, **asked)
-
-
-def _position(read: str) -> str | int:
-    return int(read) if read.lstrip("-").isdigit() else read
 
 
 def _of_claims(

@@ -15,7 +15,7 @@ from scrub.verbs.report import write_page
 @click.argument("run", type=ExistingPath())
 @reporting
 def report(run: Path) -> tuple[Results, int]:
-    """Make one HTML file of what `scrub test`, `compare`, `criteria` and `propose` stored with --out RUN.
+    """Make one HTML file of what commands stored with --out RUN.
 
     It opens offline and runs no scripts.
     """

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from scrub.cli.endings import FINE
-from scrub.cli.options import Results, about, exactly, one_file, reporting, revising, running, say, sound_claims
+from scrub.cli.found import Found
+from scrub.cli.options import Results, exactly, one_file, reporting, revising, running, sound_claims
 
 
 @click.command(short_help="Make a claim smaller while it stays as good.")
@@ -17,18 +18,14 @@ from scrub.cli.options import Results, about, exactly, one_file, reporting, revi
 @revising
 @reporting
 def shrink(
-    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    memory: str | None, exact: bool, worth: float, write: Path | None,
+    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
+    exact: bool, worth: float, write: Path | None, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Make supported claims as small as they can be: every step with what it costs, then the claim."""
     from scrub.verbs.shrink import shrink as run_shrink
 
     claims = sound_claims(targets, model, expecting=True, foils=False)
-    found: list[Any] = []
-    for hypothesis in one_file(claims, write):
-        with about(hypothesis):
-            found.append(run_shrink(
-                hypothesis, model, rows, draws, seed, exact, worth=worth, device=device, memory=memory, write=write
-            ))  # fmt: skip
-        say(f"{'' if len(found) == 1 else chr(10)}{found[-1]}")
-    return [one.to_dict() for one in found], FINE
+    found = Found(None, "")
+    return found.of_each(one_file(claims, write), lambda hypothesis: run_shrink(
+        hypothesis, model, rows, draws, seed, exact, worth=worth, write=write, **backend
+    )), FINE  # fmt: skip

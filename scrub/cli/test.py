@@ -15,9 +15,11 @@ from scrub.cli.options import (
     ExistingPath,
     Results,
     about,
+    caching,
     controlled,
     exactly,
     going_on,
+    of_project,
     options,
     reporting,
     running,
@@ -33,6 +35,7 @@ from scrub.verbs.report import save_run, write_page
 
 @click.command(short_help="Scrub claims and judge them.")
 @running
+@caching
 @exactly
 @controlled
 @click.option(
@@ -57,9 +60,10 @@ from scrub.verbs.report import save_run, write_page
 @click.option("--markdown", type=ExistingPath(), metavar="FILE", help="Write a table for a CI page.")
 @reporting
 def test(
-    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, device: str | None,
-    memory: str | None, exact: bool, controls: str | None, parts: str, explain: bool | None, stability: bool,
-    skills: bool, out: Path | None, recompute: bool, report: bool, markdown: Path | None,
+    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
+    exact: bool, controls: str | None, parts: str, explain: bool | None, stability: bool,
+    skills: bool, out: Path | None, recompute: bool, report: bool, markdown: Path | None, cache: Path | None,
+    **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.storage.directory import open_run
@@ -76,9 +80,9 @@ def test(
     for hypothesis in claims:
         with about(hypothesis), going_on(lambda: out and KEPT.format(out)):
             result = run_test(
-                hypothesis, model, rows, draws, seed, exact, device=device, memory=memory,
+                hypothesis, model, rows, draws, seed, exact, **backend,
                 explain=explain, controls=controls or "shuffled", parts=parts, stability=stability, skills=skills,
-                out=run,
+                out=run, cache=cache,
             )  # fmt: skip
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)
@@ -87,7 +91,7 @@ def test(
     say(text.summary(results))
     if markdown is not None:
         files.write_text(markdown, markdown_text(results))
-    found = [result.to_dict() for result in results]
+    found = of_project([result.to_dict() for result in results])
     if run is not None:
         save_run(run.folder, run.claims, found, options())
         run.finish()

@@ -5,7 +5,11 @@ Arrays are `[row, slot or position, ...]` and contiguous, so that contexts are g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,12 +20,14 @@ from torch import Tensor
 from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
 from scrub.engine.needs import Kind, Need
-from scrub.model.bytes import row_bytes
+from scrub.model.bytes import pass_bytes, row_bytes
 from scrub.model.codes import CodedPart, PartCodes
-from scrub.model.trace import trace
+from scrub.model.kept import Tokens
+from scrub.model.trace import Record, trace
 from scrub.model.weights import Transformer
 
 ROWS_AT_ONCE = 16  # at most: on a CPU larger batches leave its caches and are slower
+EVERYTHING = 2**27  # bytes of all that passes compute, up to which all of it is kept for other claims
 
 
 @frozen(eq=False)
@@ -90,14 +96,13 @@ def run_pool(
 ) -> None:  # fmt: skip
     """Run every row once, rows of similar length together; tell the arrays that are needed, cut to their heads.
 
-    `done(n)` is told how many rows were run.
+    Rows whose arrays the model's `passes` know are read and not run. `done(n)` is told how many rows were run.
     """
-    tokens, lengths = tensors(data, model.device)
     codes, taken = PartCodes(model), dict[Kind, list[CodedPart]]()
     for part in need.parts.values():
         taken.setdefault(codes.of(part).array, []).append(codes.of(part))
-    # Rows of similar length together: padding is computed like anything else.
-    for rows in torch.argsort(lengths, stable=True).split(rows_at_once(model, int(lengths.max()))):
+    asked = _Asked(model, data, {*need.slots, *taken})
+    for rows, told in asked.batches():
 
         def record(kind: str, layer: int, value: Tensor, rows: Tensor = rows) -> None:
             if (kind, layer) in need.slots:
@@ -106,17 +111,69 @@ def run_pool(
             for part in taken.get((kind, layer), ()):
                 note(part.component.array, part.of_array(value), rows)
 
-        trace(model, tokens[rows, : int(lengths[rows].max())], lengths[rows], record)
+        told(rows, record)
         done(len(rows))
+
+
+@frozen(eq=False, slots=False)
+class _Asked:
+    """Rows of the data whose arrays are asked for."""
+
+    model: Transformer
+    data: Dataset
+    kinds: set[Kind]
+
+    @cached_property
+    def padded(self) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
+        return tensors(self.data, self.model.device)
+
+    def batches(self) -> Iterator[tuple[Int[Tensor, " n"], Callable[[Tensor, Record], None]]]:
+        """Rows with what tells their arrays; those that are known come last."""
+        lengths = self.padded[1]
+        # Rows of similar length together: padding is computed like anything else.
+        order, size = torch.argsort(lengths, stable=True), rows_at_once(self.model, int(lengths.max()))
+        passes = self.model.passes
+        known = [False] * len(order) if passes is None else passes.known(self.model, self._tokens(order), self.kinds)
+        for wanted, tell in ((False, self._run), (True, self._read)):
+            some = order[torch.tensor(known, device=order.device) == wanted]
+            yield from ((rows, tell) for rows in (some.split(size) if len(some) else ()))
+
+    def _tokens(self, rows: Int[Tensor, " n"]) -> list[Tokens]:
+        return [tuple(self.data.rows[row].tokens) for row in rows.tolist()]
+
+    def _run(self, rows: Int[Tensor, " n"], record: Record) -> None:
+        found, (tokens, lengths), passes = dict[Kind, Tensor](), self.padded, self.model.passes
+
+        def heard(kind: str, layer: int, value: Tensor) -> None:
+            if passes is not None and (self.everything or (kind, layer) in self.kinds):
+                found[kind, layer] = value
+            record(kind, layer, value)
+
+        trace(self.model, tokens[rows, : int(lengths[rows].max())], lengths[rows], heard)
+        if passes is not None:
+            passes.keep(self.model, self._tokens(rows), found)
+
+    def _read(self, rows: Int[Tensor, " n"], record: Record) -> None:
+        assert self.model.passes is not None
+        tokens = self._tokens(rows)
+        for kind, layer in sorted(self.kinds):
+            record(kind, layer, self.model.passes.read(self.model, tokens, (kind, layer)))
+
+    @cached_property
+    def everything(self) -> bool:
+        """Whether the rows are so small that all that a pass computes is kept: any other claim finds it then."""
+        every = sum(pass_bytes(self.model, len(row.tokens)) for row in self.data.rows)
+        return every <= EVERYTHING
 
 
 @frozen(eq=False)
 class Keeper:
-    """Fills the arrays of a store batch by batch."""
+    """Fills the arrays of a store batch by batch: those that `bound` does not hold lie in files."""
 
     need: Need
     positions: dict[Slot, Int[Tensor, " row"]]
     shape: tuple[int, int]  # rows, longest
+    bound: int  # bytes
     arrays: dict[Kind, Tensor] = field(factory=dict[Kind, Tensor])
 
     def columns(self, kind: Kind) -> dict[Slot, int] | None:
@@ -131,8 +188,24 @@ class Keeper:
             value = value[torch.arange(len(rows), device=rows.device)[:, None], index]
         if kind not in self.arrays:
             width = self.shape[1] if columns is None else len(columns)
-            self.arrays[kind] = value.new_zeros(self.shape[0], width, *value.shape[2:])
+            self.arrays[kind] = self._zeros(value, (self.shape[0], width, *value.shape[2:]))
         self.arrays[kind][rows, : value.shape[1]] = value
+
+    def _zeros(self, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+        held = sum(array.nbytes for array in self.arrays.values())
+        if like.device.type == "cpu" and held + math.prod(shape) * like.element_size() > self.bound:
+            try:
+                return _mapped(like.dtype, shape)
+            except (OSError, AttributeError):  # a full disk, or a system without the call: memory may do
+                pass
+        return like.new_zeros(shape)
+
+
+def _mapped(dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    """Zeros in a file that nobody else sees, and that is gone with them. Raises OSError where there is no place."""
+    with tempfile.NamedTemporaryFile(prefix="scrub-rows-") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, math.prod(shape) * dtype.itemsize))
+        return torch.from_file(file.name, shared=True, size=math.prod(shape), dtype=dtype).view(shape)
 
 
 def row_store(
@@ -141,7 +214,7 @@ def row_store(
 ) -> Store:  # fmt: skip
     """Run every row once and keep what is needed."""
     _, lengths = tensors(data, model.device)
-    keeper = Keeper(need, positions, (len(data), int(data.lengths.max())))
+    keeper = Keeper(need, positions, (len(data), int(data.lengths.max())), model.memory.bytes)
     run_pool(model, data, need, keeper.keep, done)
     everyone = torch.arange(len(data), device=model.device)
     return Store(

@@ -9,11 +9,12 @@ from attrs import field, frozen
 from jaxtyping import Int
 
 from scrub.anatomy.names import Component
+from scrub.anatomy.table import START, attention_time
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.check import name_of
 from scrub.claims.plain import as_dict
 from scrub.claims.resolved import Claim
-from scrub.engine.counted import count
+from scrub.engine.counted import Counted, count
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.unroll import Occurrence
@@ -106,7 +107,7 @@ def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, se
     program, forwards = counted.program, None
     if isinstance(claim.graph, TransformerGraph):
         work = sum(
-            contexts * _work(claim, claim.graph, program, number, step)
+            contexts * _of_a_context(claim, counted, number, step)
             for number, (step, contexts) in enumerate(zip(program.steps, counted.evaluated, strict=True))
         )
         forwards = work / forward_work(claim.graph, int(np.median(claim.data.lengths)))
@@ -134,6 +135,22 @@ def _mlp_work(graph: TransformerGraph) -> int:
     return matrices * graph.shape.d_model * graph.shape.d_mlp
 
 
+def _of_a_context(claim: Claim, counted: Counted, number: int, step: Leaf | Stream | SiteShape) -> float:
+    """Multiply-adds of a context of a step, on average: of a stream each is followed until its own last reader."""
+    graph, until = claim.graph, counted.until.get(number)
+    assert isinstance(graph, TransformerGraph)
+    if not isinstance(step, Stream) or until is None or counted.program.dense:
+        return float(_work(claim, graph, counted.program, number, step))
+    moments, contexts = np.unique(until, return_counts=True)
+    each = [_stream_work(claim, len(step.landings), (_first(graph, step), int(moment)), 1) for moment in moments]
+    return float(np.dot(each, contexts) / len(until))
+
+
+def _first(graph: TransformerGraph, step: Stream) -> int:
+    """The moment at which a stream begins to differ from its frame: nothing that reads before it is computed."""
+    return min((graph.written(landing.component) for landing in step.landings), default=START)
+
+
 def _work(
     claim: Claim, graph: TransformerGraph, program: Program, number: int, step: Leaf | Stream | SiteShape
 ) -> int:
@@ -143,17 +160,19 @@ def _work(
         return 0
     if isinstance(step, Stream):
         until = max(program.times.get(number, (0,)))
-        return _stream_work(claim, len(step.landings), until, 1 if step.slot is not None else length)
+        first = START if step.slot is None and claim.options.pseudo else _first(graph, step)
+        return _stream_work(claim, len(step.landings), (first, until), 1 if step.slot is not None else length)
     return sum(_component_work(graph, component, step, length) for component in step.components)
 
 
-def _stream_work(claim: Claim, landings: int, until: int, positions: int) -> int:
-    """Multiply-adds of what lands and, at so many positions, of all that is passed through before a moment."""
-    graph = claim.graph
+def _stream_work(claim: Claim, landings: int, between: tuple[int, int], positions: int) -> int:
+    """Multiply-adds of what lands and, at so many positions, of all that is passed through between two moments."""
+    graph, (first, until) = claim.graph, between
     assert isinstance(graph, TransformerGraph)
     s, length = graph.shape, int(np.median(claim.data.lengths))
-    mlps = len(passed_mlps(claim, graph, until)) * _mlp_work(graph)
-    heads = sum(map(len, passed_heads(claim, until).values())) * (4 * s.d_model + 2 * length) * s.d_head
+    mlps = sum(read > first for read in passed_mlps(claim, graph, until)) * _mlp_work(graph)
+    passed = (found for layer, found in passed_heads(claim, until).items() if attention_time(layer) > first)
+    heads = sum(map(len, passed)) * (4 * s.d_model + 2 * length) * s.d_head
     return landings * s.d_head * s.d_model + positions * (mlps + heads)
 
 
@@ -171,7 +190,7 @@ def gift_work(claim: Claim, node: Occurrence, gifts: int, everywhere: bool) -> i
     if not isinstance(claim.graph, TransformerGraph):
         return gifts
     until = max(claim.graph.order(component) for component in node.placed.site.components)
-    return _stream_work(claim, gifts, until, int(np.median(claim.data.lengths)) if everywhere else 1)
+    return _stream_work(claim, gifts, (START, until), int(np.median(claim.data.lengths)) if everywhere else 1)
 
 
 def _component_work(graph: TransformerGraph, component: Component, step: SiteShape, length: int) -> int:

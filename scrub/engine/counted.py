@@ -7,10 +7,10 @@ how many contexts it can have at all, say how many different ones are to be expe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from attrs import frozen
+from attrs import Factory, frozen
 from jaxtyping import Int
 
 from scrub.claims.resolved import Claim
@@ -28,13 +28,17 @@ _ENDLESS = 1e200
 
 @frozen(eq=False)
 class Counted:
-    """The program of a test, contexts asked for, and different ones of each step; `tree` where it was visited."""
+    """The program of a test, contexts asked for, and different ones of each step; `tree` where it was visited.
+
+    `until` has, where they were drawn, the last moment at which each of the counted contexts of a step is read.
+    """
 
     program: Program
     occurrences: int
     asked: int
     evaluated: Sequence[float]
     tree: Occurrence | None = None
+    until: Mapping[int, Int[np.ndarray, " context"]] = Factory(dict)
 
 
 def count(claim: Claim, references: Int[np.ndarray, " row"], draws: int, seed: int) -> Counted:
@@ -53,7 +57,8 @@ def _by_pilot(claim: Claim, references: Int[np.ndarray, " row"], draws: int, see
     numbered = Numbering(claim, program).number(Draws(claim, seed).tree(tree, chosen))
     scale = calls / pilot
     evaluated = [scale * len(numbered.batches[step]) for step in range(len(program.steps))]
-    return Counted(program, sum(1 for _ in tree.walk()), round(scale * numbered.asked), evaluated, tree)
+    until = {step: batch.until for step, batch in numbered.batches.items()}
+    return Counted(program, sum(1 for _ in tree.walk()), round(scale * numbered.asked), evaluated, tree, until)
 
 
 def _folded(claim: Claim, calls: int) -> Counted:

@@ -22,6 +22,13 @@ def values_bytes(model: Transformer, length: int) -> int:
     return length * each * model.dtype.itemsize
 
 
+def pass_bytes(model: Transformer, length: int) -> int:
+    """All that a pass computes of a row, whatever it is called."""
+    s = model.shape
+    heads = 9 * s.n_heads * max(s.d_head, model.blocks[0].attn.W_Q.shape[-1]) if model.blocks else 0
+    return length * (s.n_layers * (7 * s.d_model + heads + s.d_mlp) + 3 * s.d_model) * model.dtype.itemsize
+
+
 def logits_bytes(model: Transformer, copies: int = 4) -> int:
     """What the logits of an answer take; a metric has them, their logarithms and those of the model beside them."""
     return copies * model.shape.d_vocab * model.dtype.itemsize

@@ -1,8 +1,9 @@
 """How much memory may be filled at once: one bound, from which every chunk of work follows.
 
-The bound is on what work fills beside a model's weights, the arrays kept of its rows, and results. Whoever works in
-pieces says what one takes and gets how many go together. Where pieces lie inside one another each has a share
-of the bound, and the shares sum to 1 at most. Numbers are the same on any bound, to rounding.
+The bound is on what work fills beside a model's weights and results; arrays kept of rows that go beyond it lie in a
+memory-mapped file. Whoever works in pieces says what one takes and gets how many go together. Where pieces lie inside
+one another each has a share of the bound, and the shares sum to 1 at most. Numbers are the same on any bound, to
+rounding.
 """
 
 from __future__ import annotations
@@ -65,11 +66,15 @@ class Memory:
 
 @frozen
 class Backend:
-    """How a model is computed: where, in which dtype, and in how much memory. None of it is part of a digest."""
+    """How a model is computed: where, in which dtype, and in how much memory. None of it is part of a digest.
+
+    `rows` is a directory in which passes of rows are kept, and found again.
+    """
 
     device: str | None = None
     dtype: str = "float32"
     memory: int | None = field(default=None, converter=lambda asked: parse_memory(asked))  # pyright: ignore
+    rows: Path | None = None
 
 
 def parse_memory(asked: Asked) -> int | None:

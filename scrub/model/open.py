@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ def open_weights(source: Source, backend: Backend, data: Dataset | None = None) 
     place = _device(backend.device)
     loaded = source.loaded
     if loaded is None and source.name.startswith(ZOO):
-        loaded = zoo_bridge(source.name.removeprefix(ZOO))
+        loaded = _own_zoo_bridge(source.name.removeprefix(ZOO))
     given = source.name if loaded is None else loaded
     weights = load(given, dtype=DTYPES[backend.dtype], device=place, data=data, memory=backend.memory)
     _as_checked(source, weights)
@@ -43,6 +44,11 @@ def zoo_bridge(name: str) -> Any:
 
     card = info(name)
     return native_bridge(card.config, weights(card), name)
+
+
+@cache  # kept by the name: its weights are a file of this package, and nobody else holds this bridge
+def _own_zoo_bridge(name: str) -> Any:
+    return zoo_bridge(name)
 
 
 # what the edges of a claim depend on: it was checked against these before the weights were there

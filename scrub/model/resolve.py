@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve
@@ -61,13 +62,23 @@ def spoken(source: Source, data: Dataset) -> Source:
     return source if vocab is None else evolve(source, tokenizer=vocab)
 
 
+def _no_data(data: Any) -> str:
+    """What is said of what is no data: how the nearest thing that is would be written."""
+    if isinstance(data, str | Path):
+        readers = {".json": "from_json", ".csv": "from_csv", ".tsv": "from_csv"}
+        reader = readers.get(Path(data).suffix, "from_jsonl")
+        return f"data={str(data)!r} is a text: read the file, data=Dataset.{reader}({str(data)!r})."
+    such = "Dataset.from_rows(...)" if isinstance(data, list | tuple) else "Dataset.from_rows([...])"
+    return f"data={type(data).__name__} is no Dataset and no function that makes one: write data={such}."
+
+
 def data_of(hypothesis: Hypothesis, source: Source) -> Dataset:
     """The claim's data; a function is called once, with the model's tokenizer if it asks for one."""
     data: Any = hypothesis.data
     if isinstance(data, Dataset):
         return data
     if not callable(data):
-        raise DataError(f"data={type(data).__name__} is no Dataset and no function that makes one.")
+        raise DataError(_no_data(data))
     wants = "tokenizer" in inspect.signature(data).parameters
     if wants and source.tokenizer is None:
         why = f" ({source.no_tokenizer.rstrip('.')})" if source.no_tokenizer else ""

@@ -302,12 +302,16 @@ def _evaluating(bridge: Any) -> Generator[None]:
             module.training = training
 
 
-def digest(model: Transformer) -> str:
-    """A digest of the weights as fp32 numbers: the same in whatever dtype and on whatever device they are."""
+def digest(model: Transformer, as_they_are: bool = False) -> str:
+    """A digest of the weights as fp32 numbers: the same in whatever dtype and on whatever device they are.
+
+    Of weights `as_they_are` it tells every bit.
+    """
     state = hashlib.blake2b(digest_size=16)
     for tensor in _tensors(attrs.asdict(model)):
         state.update(str(tuple(tensor.shape)).encode())
-        state.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+        told = tensor.detach() if as_they_are else tensor.detach().float()
+        state.update(told.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return state.hexdigest()
 
 

@@ -88,14 +88,15 @@ def is_hugging_face(model: Any) -> bool:
 
 def _bridge(bridge: Any, tokenizer: Any) -> Source:
     """A loaded model. One whose tokenizer cannot be used is as good as one without: data may be token ids."""
-    from scrub.model.transformer import adapt
+    from scrub.model.transformer import taken_shape
 
-    taken, opened, why = adapt(bridge), None, ""
+    opened, why = None, ""
+    name, shape = taken_shape(bridge)
     try:
         opened = None if tokenizer is None else open_tokenizer(tokenizer)
     except ModelError as error:
         why = str(error)
-    return Source(taken.name, TransformerGraph(taken.name, taken.shape), opened, bridge, why)
+    return Source(name, TransformerGraph(name, shape), opened, bridge, why)
 
 
 def _beside(model: Any) -> Path | None:

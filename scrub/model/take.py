@@ -69,22 +69,25 @@ def clip_of(bridge: Any) -> float | None:
 
 @attrs.frozen
 class Take:
-    """Takes tensors out of a live model: detached, contiguous copies in one dtype, on one device."""
+    """Takes tensors out of a live model: detached, in one dtype, on one device.
+
+    What has that dtype and is there already is no copy: it is the model's own tensor, which nothing here changes.
+    """
 
     dtype: torch.dtype
     device: torch.device | str | None
 
     def __call__(self, tensor: Tensor) -> Tensor:
-        # A bridge wraps the caller's own modules: what is taken is a copy, or training on would change a checked
-        # model.
-        taken = tensor.detach().to(device=self.device or tensor.device, dtype=self.dtype, copy=True)
-        return taken.contiguous()
+        taken = tensor.detach().to(device=self.device or tensor.device, dtype=self.dtype)
+        return (
+            taken if taken.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr() else taken.contiguous()
+        )
 
     def maybe(self, tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else self(tensor)
 
     def swapped(self, tensor: Tensor) -> Tensor:
-        """A copy stored with its last two axes exchanged, the layout that matrix products want."""
+        """The same; a copy is stored with its last two axes exchanged, the layout that matrix products want."""
         return self(tensor.transpose(-1, -2)).transpose(-1, -2)
 
 

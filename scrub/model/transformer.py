@@ -9,8 +9,10 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import attrs
 import torch
@@ -25,6 +27,7 @@ from scrub.model.configuration import LISTED, unknown, unread, what_works
 from scrub.model.memory import Memory
 from scrub.model.precision import HALF
 from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check
+from scrub.model.state import Adapted, State, adapted, place_of
 from scrub.model.take import Take, configuration, setting
 from scrub.model.weights import Transformer, plain_experts
 
@@ -45,7 +48,11 @@ def adapt(
     data: Dataset | None = None,
     memory: int | None = None,
 ) -> Transformer:
-    """The weights of a TransformerBridge as a `Transformer`: copies, detached; the bridge stays as it was.
+    """The weights of a TransformerBridge as a `Transformer`: detached, and the bridge's own tensors where dtype and
+    device are its own.
+
+    A bridge is taken and checked once, as long as it stays what it is (`state_of`): what was changed since, in place
+    or by a hook, is taken and checked anew.
 
     Supported is what passes the self-check: LayerNorm, RMSNorm or no norm, before attention and MLP; learned
     or rotary positions, grouped queries, windows, head norms, gated MLPs, parallel blocks, attention only,
@@ -54,23 +61,56 @@ def adapt(
     at random tokens as long as the longest; without them, at random tokens alone. `memory` bounds, in bytes, what is
     filled at once; without, a quarter of what is free.
     """
-    model_name = name or setting(bridge, "model_name", "model")
-    architecture = setting(bridge, "architecture", type(bridge).__name__)
-    title = f"{model_name} ({architecture})"
-    _refuse_known(bridge, title)
-    with in_words(title):
-        refuse_not_finite(bridge.original_model, title)
-        exact = taken(bridge, model_name, architecture, Take(torch.float32 if dtype in HALF else dtype, device))
-    bound = Memory.on(exact.device, memory)
-    exact = attrs.evolve(exact, revision=revision or digest(exact), notes=_notes(bridge), memory=bound)
+    known, wanted = adapted(bridge), Take(torch.float32 if dtype in HALF else dtype, device)
+    exact = _once_taken(known, bridge, name, wanted)
+    exact = attrs.evolve(exact, memory=Memory.on(exact.device, memory))
+    exact = exact if revision is None else attrs.evolve(exact, revision=revision)
     rows = probe_data(exact, data)
-    with running(bridge, title):
-        self_check(exact, bridge, *rows)
+    key = wanted, tuple(rows[0].flatten().tolist()), tuple(rows[1].tolist())
+    with running(bridge, _title(bridge, name)):
+        known.once(("checked", *key), lambda: self_check(exact, bridge, *rows))
+        known.ran(bridge)
         if dtype not in HALF:
             return exact
         model = exact.to(dtype)
-        rounding_check(model, exact, bridge, *rows)
+        known.once(("rounded", dtype, *key), lambda: rounding_check(model, exact, bridge, *rows))
     return model
+
+
+def taken_shape(bridge: Any) -> tuple[str, Shape]:
+    """Name and shape of a bridge whose weights were taken, and not compared yet.
+
+    Raises ModelError for all that `adapt` refuses before it compares.
+    """
+    found = _once_taken(adapted(bridge), bridge, None, Take(torch.float32, None))
+    return found.name, found.shape
+
+
+def _title(bridge: Any, name: str | None) -> str:
+    return f"{_named(bridge, name)} ({_architecture_of(bridge)})"
+
+
+def _named(bridge: Any, name: str | None) -> str:
+    return name or setting(bridge, "model_name", "model")
+
+
+def _architecture_of(bridge: Any) -> str:
+    return setting(bridge, "architecture", type(bridge).__name__)
+
+
+def _once_taken(known: Adapted, bridge: Any, name: str | None, take: Take) -> Transformer:
+    """The weights, which were not compared; their digest is computed when it is asked for."""
+
+    def make() -> Transformer:
+        title = _title(bridge, name)
+        _refuse_known(bridge, title)
+        with in_words(title):
+            refuse_not_finite(bridge.original_model, title)
+            found = taken(bridge, "", _architecture_of(bridge), take)
+        told = cache(partial(digest, found))
+        return attrs.evolve(found, revision=told, notes=_notes(bridge))
+
+    return attrs.evolve(known.once(take, make), name=_named(bridge, name))
 
 
 def bridge_of(module: nn.Module, name: str) -> Any:
@@ -129,7 +169,7 @@ def _with_head(own: str) -> str:
 
 def shape_of_bridge(bridge: Any, title: str) -> Shape:
     """The shape that `adapt` would find, its weights not looked at. Raises ModelError for what it would refuse."""
-    architecture = setting(bridge, "architecture", type(bridge).__name__)
+    architecture = _architecture_of(bridge)
     _refuse_known(bridge, f"{title} ({architecture})")
     with in_words(title):
         return shape_of(bridge, architecture)
@@ -143,10 +183,14 @@ def _with_joint_biases(module: nn.Module) -> None:
             joint.bias = nn.Parameter(joint.weight.new_zeros(joint.out_features), requires_grad=False)
 
 
+# Kept by the module, as long as it lives, with how it was built and where its tensors lay.
+_wrapped: WeakKeyDictionary[Any, tuple[State, Any]] = WeakKeyDictionary()
+
+
 def wrapped(module: Any) -> Any:
     """A TransformerBridge around a module that somebody holds: it shares the tensors and nothing else.
 
-    The module is Hugging Face's, or that of one of TransformerLens' native models.
+    The module is Hugging Face's, or that of one of TransformerLens' native models. It is wrapped once.
 
     Raises ModelError when TransformerLens does not know the architecture.
     """
@@ -154,6 +198,13 @@ def wrapped(module: Any) -> Any:
         raise ModelError(
             f"this {type(module).__name__} is inside a TransformerBridge already: give the bridge as model=."
         )
+    place = place_of(module)
+    if module not in _wrapped or _wrapped[module][0] != place:
+        _wrapped[module] = place, _wrapping(module)
+    return _wrapped[module][1]
+
+
+def _wrapping(module: Any) -> Any:
     # TransformerLens changes what it wraps, twice-wrapped models not being right any more.
     tensors = [*module.parameters(), *module.buffers()]
     own = copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})

@@ -36,6 +36,7 @@ def untrained(model: Transformer, seed: int) -> Transformer:
         W_U=W_E.T if model.tied else fresh(model.W_U, d**-0.5), b_U=_zero(model.b_U),
         stream_embed=_maybe(model.stream_embed), b_E=_zero(model.b_E), transform=_head(model.transform, fresh),
         name=f"{model.name}, untrained", revision=f"seed {seed}",
+        passes=None,  # nobody asks for their rows again
     )  # fmt: skip
 
 

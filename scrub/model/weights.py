@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
+from scrub.model.kept import KeptRows
 from scrub.model.memory import Memory
 
 NORM_EPS = 1e-5  # what torch adds to a variance, where a model does not say it
@@ -171,7 +172,9 @@ class BlackBox:
         """The same with every tensor of its module changed, in a copy."""
         if self.module is None:
             return self
-        module = copy.deepcopy(self.module)
+        # Its tensors are taken as they are: `move` says whether they are copied.
+        tensors = [*self.module.parameters(), *self.module.buffers()]
+        module = copy.deepcopy(self.module, {id(tensor): tensor for tensor in tensors})
         with torch.no_grad():
             for owner in module.modules():
                 plain_experts(owner)
@@ -218,11 +221,13 @@ def _free_there(model: Transformer) -> Memory:
 class Transformer:
     """A model's weights, taken once, and where they come from. Logits above `logit_cap` are bent back by a tanh.
 
-    `revision` is the hub's commit, or a digest of the weights; `processing` is `raw`, or `compat` where the
+    `revision` is the hub's commit, or a digest of the weights, given as a function where it is to be computed when it
+    is asked for; `processing` is `raw`, or `compat` where the
     weights were folded and centred before they were taken. `notes` are sentences for whoever reads a result.
     `stream_embed` norms the stream of the embeddings, after `b_E` was added to it; a `transform` comes before
     `ln_final`. Positions are counted past the token `counted_past` (RoBERTa), which no row may hold. `memory` bounds
-    what is filled at once while it runs, by default a quarter of what is free when it is taken.
+    what is filled at once while it runs, by default a quarter of what is free when it is taken; `passes` are asked
+    for what rows gave before they are run.
     """
 
     shape: Shape
@@ -233,7 +238,7 @@ class Transformer:
     W_U: Float[Tensor, "d v"]
     b_U: Float[Tensor, " v"] | None = None
     name: str = "model"
-    revision: str = ""
+    _revision: str | Callable[[], str] = field(default="", repr=False)
     processing: str = "raw"
     notes: tuple[str, ...] = ()
     logit_cap: float | None = None
@@ -242,6 +247,11 @@ class Transformer:
     transform: Transform | None = None
     counted_past: int | None = None
     memory: Memory = field(default=Factory(_free_there, takes_self=True), repr=False)
+    passes: KeptRows | None = field(default=None, repr=False)
+
+    @property
+    def revision(self) -> str:
+        return self._revision if isinstance(self._revision, str) else self._revision()
 
     @property
     def dtype(self) -> torch.dtype:
@@ -255,6 +265,10 @@ class Transformer:
     def tied(self) -> bool:
         """Whether embedding and unembedding share their storage."""
         return self.W_U.data_ptr() == self.W_E.data_ptr() and self.W_U.shape == self.W_E.T.shape
+
+    def emptied(self) -> Transformer:
+        """What is fixed about a model, without the numbers of its tensors."""
+        return _moved(self, lambda t: t.new_empty(0), {})
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Transformer:
         """The same model in another dtype or on another device; shared tensors stay shared."""
@@ -271,7 +285,7 @@ def _moved(value: Any, move: Callable[[Tensor], Tensor], done: dict[int, Any]) -
         elif isinstance(value, BlackBox):
             done[id(value)] = value.mapped(move)
         elif isinstance(value, Transformer | Block | Attn | Latent | Mlp | Norm | Rotary | Transform):
-            parts = {f.name: _moved(getattr(value, f.name), move, done) for f in attrs.fields(type(value))}
+            parts = {f.alias: _moved(getattr(value, f.name), move, done) for f in attrs.fields(type(value))}
             done[id(value)] = attrs.evolve(value, **parts)
         else:
             return value

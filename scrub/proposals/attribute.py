@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.shape import Shape
-from scrub.anatomy.table import TABLE
 from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.live import check_live
 from scrub.proposals.nodes import extent
@@ -23,14 +22,6 @@ def keys_of(kinds: Iterable[str], shape: Shape) -> list[Key]:
     return [(kind, layer) for kind in kinds for layer in range(extent(kind, shape)[0])]
 
 
-def product(kind: str, delta: Tensor, gradient: Tensor) -> Float[Tensor, "row t unit"]:
-    """What a first-order change by `delta` makes of the metric, at every position."""
-    if TABLE[kind].scalar:
-        return delta * gradient
-    found = (delta * gradient).sum(-1)
-    return found if TABLE[kind].by_unit else found.unsqueeze(-1)
-
-
 def over_positions(batch: PatchBatch, found: Float[Tensor, "row t unit"]) -> Float[Tensor, "row unit column"]:
     """The sum over the positions of each column."""
     if batch.summed:
@@ -41,14 +32,13 @@ def over_positions(batch: PatchBatch, found: Float[Tensor, "row t unit"]) -> Flo
 def first_order(batch: PatchBatch, kinds: Iterable[str], base: Arrays, gradients: Arrays) -> Scores:
     """`(n(source) - n(base)) . gradient` for every node, per row (AtP, Kramar et al. 2024, eq. 4)."""
     found: Scores = {}
+    space = batch.space
     for kind in kinds:
-        layers = range(extent(kind, batch.model.shape)[0])
         found[kind] = stacked(
             over_positions(
-                batch,
-                product(kind, batch.source_values[kind, layer] - base[kind, layer], gradients[kind, layer]),
+                batch, space.product((kind, n), base, batch.source_values, gradients[space.place(kind, n)])
             )
-            for layer in layers
+            for n in range(space.extent(kind)[0])
         )
     return found
 
@@ -71,7 +61,7 @@ def ruled(batch: PatchBatch, kinds: Iterable[str], rules: Rules) -> tuple[Forwar
 
 def checked(batch: PatchBatch, run: Forward, kinds: Iterable[str], rules: Rules) -> Arrays:
     """The gradients of a run under rules, each rule seen to be live in the first call. Raises ModelError."""
-    gradients = run.gradients(keys_of({*kinds, "resid"}, batch.model.shape))
+    gradients = run.gradients(batch.space.places({*kinds, "resid"}))
     if set(rules) - set(batch.passes.rules):
         batch.passes.rules.update(check_live(batch, run.nodes, gradients, rules))
     return gradients

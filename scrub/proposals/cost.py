@@ -25,7 +25,8 @@ class Asking:
     """What decides the cost: the model's shape, how many rows, the longest, columns of positions, what is asked.
 
     `runs` are the passes forth and back by which nodes are estimated, `edges` those by which edges are, `exact` the
-    kinds of nodes that are patched outright, `longest` the tokens of the longest row.
+    kinds of nodes that are patched outright, `longest` the tokens of the longest row, `latents` how many nodes
+    dictionaries have.
     """
 
     shape: Shape
@@ -34,6 +35,7 @@ class Asking:
     kinds: tuple[str, ...]
     exact: tuple[str, ...] = ("resid",)
     columns: int = 1
+    latents: int = 0
     runs: int = CALLS
     edges: int = 1
     verify: int = VERIFIED
@@ -69,6 +71,7 @@ def passes_of(asking: Asking) -> tuple[Pass, ...]:
     if asking.edges:
         found.append(Pass(EDGES, rows, rows * (1 + 3 * asking.edges)))
     estimated = asking.nodes(tuple(kind for kind in asking.kinds if kind not in asking.exact))
+    estimated += asking.columns * asking.latents
     if verified := min(asking.verify, estimated):
         steps = -(-verified // max(1, asking.top))
         found.append(Pass(VERIFY, verified * rows, verified * rows + 2 * rows * steps, bound="<="))

@@ -14,9 +14,9 @@ from scrub.metrics import find
 from scrub.proposals.agreement import over_rows
 from scrub.proposals.edges import Edges
 from scrub.proposals.methods import Asked, Method
-from scrub.proposals.nodes import node_of
 from scrub.proposals.patching import PlacedNode
 from scrub.proposals.setup import Setup
+from scrub.proposals.space import NodeSpace
 
 ByKind = dict[str, Float[np.ndarray, "row layer unit column"]]
 
@@ -37,12 +37,13 @@ class Estimates:
     values: Float[np.ndarray, "row node"]
 
     @classmethod
-    def of(cls, found: Mapping[str, Float[np.ndarray, "row layer unit column"]]) -> Estimates:
+    def of(cls, found: Mapping[str, Float[np.ndarray, "row layer unit column"]], space: NodeSpace) -> Estimates:
         """Kinds in their order, then layers, units, columns."""
         nodes = [
-            PlacedNode(node_of(kind, *map(int, index[:2])), int(index[2]))
+            PlacedNode(node, column)
             for kind, values in found.items()
-            for index in np.ndindex(values.shape[1:])
+            for node in space.nodes(kind)
+            for column in range(values.shape[3])
         ]
         flat = [values.reshape(len(values), -1) for values in found.values()]
         return cls(tuple(nodes), np.concatenate(flat, axis=1) if flat else np.zeros((0, 0)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -19,13 +19,14 @@ from scrub.model.bytes import row_bytes
 from scrub.model.layers import PLAIN, Steps, unembed
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
-from scrub.proposals.nodes import KIND_OF, node_of
+from scrub.proposals.latents import LatentNodes
+from scrub.proposals.nodes import TOLD, node_of
+from scrub.proposals.space import NodeSpace
 from scrub.score.metrics import differentiable
 
 Key = tuple[str, int]  # kind of node, layer
 Arrays = dict[Key, Tensor]  # [row t unit feature]; without units for embed, attn, mlp, resid; [row t unit] for neuron
 Edit = Callable[[str, int, Tensor], Tensor | None]  # kind of node, layer, value -> what takes its place
-_KIND = KIND_OF | {"mlp_input": "mlp_input"}
 
 
 PASSES = 0.75  # share of the memory: rows with what is kept of their passes; the rest is for cases that are patched
@@ -64,7 +65,7 @@ class PatchBatch:
 
     `rows` are the rows whose labels the metric reads, `answer` the index at which logits are read. `columns` says
     which positions belong to each column of a result (one column over all of them where nodes are summed).
-    `references` are these rows, for a metric of one's own.
+    `references` are these rows, for a metric of one's own; `dictionaries` have latents as nodes, by their kind.
     """
 
     model: Transformer
@@ -80,8 +81,13 @@ class PatchBatch:
     own_is_base: bool
     passes: Passes
     references: tuple[Row, ...] = ()
+    dictionaries: Mapping[str, LatentNodes] = field(factory=dict[str, LatentNodes])
     # kept by run, base or source: `swapped` exchanges them with the rows
     _kept: dict[str, Arrays] = field(factory=dict[str, Arrays], repr=False)
+
+    @property
+    def space(self) -> NodeSpace:
+        return NodeSpace(self.model.shape, self.dictionaries)
 
     @property
     def source_values(self) -> Arrays:
@@ -110,7 +116,7 @@ class PatchBatch:
 
     def _pass(self, tokens: Int[Tensor, "row t"], edit: Edit, steps: Steps = PLAIN) -> Float[Tensor, "row d"]:
         def record(traced: str, layer: int, value: Tensor) -> Tensor | None:
-            kind = _KIND.get(traced)
+            kind = TOLD.get(traced)
             return None if kind is None else edit(kind, layer, value)
 
         self.passes.add("forward", len(tokens))

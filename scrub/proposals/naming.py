@@ -69,12 +69,13 @@ def names_of(outline: Sketch, setting: ClaimSetting) -> Names:
         taken.add(leaves[slot])
     added = tuple(str(slot) for slot, column in leaves.items() if column not in data.columns)
     hidden = {*data.columns, *leaves.values()}
-    groups = tuple(_free(f"group_{i + 1}", hidden) for i in range(len(outline.groups)))
-    return Names(groups, _free("answer", hidden), leaves, added)
+    groups = tuple(free_name(f"group_{i + 1}", hidden) for i in range(len(outline.groups)))
+    return Names(groups, free_name("answer", hidden), leaves, added)
 
 
-def _free(name: str, taken: set[str]) -> str:
-    return name if name not in taken else _free(f"{name}_", taken)
+def free_name(name: str, taken: set[str]) -> str:
+    """A name that is not taken."""
+    return name if name not in taken else free_name(f"{name}_", taken)
 
 
 def _ranked(slot: Slot, setting: ClaimSetting) -> list[str]:

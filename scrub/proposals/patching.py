@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from attrs import frozen
+from attrs import field, frozen
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.table import TABLE
+from scrub.anatomy.table import MLP_INPUT, TABLE
 from scrub.model.block import after_embedding
 from scrub.model.trace import trace
 from scrub.proposals.forward import PASSES, Key, PatchBatch, case_bytes
-from scrub.proposals.nodes import KIND_OF
+from scrub.proposals.nodes import TOLD
 
 TOKENS = 4096  # of cases times rows, run at once at most: on a CPU more leave its caches
 
@@ -51,26 +51,52 @@ def effects(batch: PatchBatch, cases: Sequence[Case], done: Callable[[int], None
     return found
 
 
+@frozen(eq=False)
+class PatchedCases:
+    """What is put into the runs of some cases, where `masks` say; `_read` keeps what transcoders read in these."""
+
+    batch: PatchBatch
+    count: int
+    masks: Mapping[Key, Tensor]
+    # kept by the array's kind and layer, of one run
+    _read: dict[Key, Tensor] = field(factory=dict, init=False)
+
+    @property
+    def embeds(self) -> bool:
+        """Whether some case patches the embedding, or latents of it."""
+        return ("embed", 0) in (self.batch.space.place(kind, layer) for kind, layer in self.masks)
+
+    def put(self, traced: str, at: int, value: Tensor) -> Tensor:
+        """An array of the runs with the nodes that are patched in there, components first, then latents of them."""
+        key = TOLD.get(traced, ""), at
+        if key in self.masks:
+            value = torch.where(self.masks[key], self._all(self.batch.source_values[key]), value)
+        if traced == MLP_INPUT:
+            self._read[key] = value
+        for kind, found in self.batch.dictionaries.items():
+            if found.place == key and (kind, 0) in self.masks:
+                source = self.batch.source_values
+                new, error = map(self._all, found.split(source))
+                value = found.patched(value, self._read.get(found.read, value), (new, error), self.masks[kind, 0])
+        return value
+
+    def _all(self, x: Tensor) -> Tensor:
+        return x.repeat(self.count, *[1] * (x.ndim - 1))
+
+
 def _patched(batch: PatchBatch, cases: Sequence[Case]) -> Float[Tensor, "case row"]:
     count, n = len(cases), len(batch.rows)
     layer = min(_first(case) for case in cases)
-    masks = _masks(batch, cases)
+    patched = PatchedCases(batch, count, _masks(batch, cases))
     start = batch.base_values["resid", layer].repeat(count, 1, 1)
-    if layer == 0 and ("embed", 0) in masks:  # `trace` starts after the embedding
-        delta = batch.source_values["embed", 0] - batch.base_values["embed", 0]
-        change = masks["embed", 0].to(start.dtype) * delta.repeat(count, 1, 1)
+    if layer == 0 and patched.embeds:  # `trace` starts after the embedding
+        embedded = batch.base_values["embed", 0].repeat(count, 1, 1)
+        change = patched.put("embed", 0, embedded) - embedded
         start = start + change if batch.model.stream_embed is None else _embedded(batch, change)
-
-    def put(traced: str, at: int, value: Tensor) -> Tensor | None:
-        key = (KIND_OF.get(traced, ""), at)
-        if key not in masks:
-            return None
-        source = batch.source_values[key]
-        return torch.where(masks[key], source.repeat(count, *[1] * (source.ndim - 1)), value)
 
     layers = len(batch.model.blocks)
     batch.passes.add("forward", count * n * (layers - layer) / layers)
-    x = trace(batch.model, batch.base.repeat(count, 1), batch.lengths.repeat(count), put, (layer, start))
+    x = trace(batch.model, batch.base.repeat(count, 1), batch.lengths.repeat(count), patched.put, (layer, start))
     ends = x[torch.arange(count * n, device=x.device), batch.answer.repeat(count)]
     return torch.stack([batch.score(part) for part in ends.split(n)])
 
@@ -94,17 +120,20 @@ def _masks(batch: PatchBatch, cases: Sequence[Case]) -> dict[Key, Bool[Tensor, "
     places = batch.columns.bool()
     for number, case in enumerate(cases):
         for placed in case:
-            key = placed.node.kind, placed.node.layer or 0
+            key, unit = batch.space.index(placed.node)
             if key not in found:
                 units = _units(batch, key)
                 found[key] = torch.zeros(count, n, t, units, dtype=torch.bool, device=batch.base.device)
-            found[key][number, :, :, placed.node.unit or 0] |= places[:, :, placed.column]
+            found[key][number, :, :, unit] |= places[:, :, placed.column]
     return {
-        key: mask.flatten(0, 1).unsqueeze(-1) if TABLE[key[0]].vectors else mask.flatten(0, 1)
+        key: mask.flatten(0, 1).unsqueeze(-1) if key[0] in TABLE and TABLE[key[0]].vectors else mask.flatten(0, 1)
         for key, mask in found.items()
     }
 
 
 def _units(batch: PatchBatch, key: Key) -> int:
+    """How many nodes of a kind a layer holds: of heads' queries as many as heads, whatever the groups."""
+    if key[0] in batch.dictionaries:
+        return batch.dictionaries[key[0]].units
     value = batch.base_values[key]
     return value.shape[2] if TABLE[key[0]].by_unit else 1

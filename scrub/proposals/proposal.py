@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from scrub.anatomy.edges import Edge, channel_name
 from scrub.anatomy.names import Component
+from scrub.anatomy.part import REMAINDER
 from scrub.claims.plain import as_dict
 from scrub.proposals.agreement import Agreement
 from scrub.proposals.bound import ASSUMPTION, Bounded
@@ -46,7 +47,8 @@ class Ranked:
 
     @property
     def kind(self) -> str:
-        return self.component.kind
+        part = self.component.part
+        return self.component.kind if part is None else "error" if part.code == REMAINDER else "latent"
 
     @property
     def best(self) -> float:

@@ -12,6 +12,7 @@ from scrub.anatomy.table import TABLE
 from scrub.proposals.agreement import over_rows
 from scrub.proposals.estimates import ByKind, Call, Estimates, estimate
 from scrub.proposals.methods import RECOMMENDED, Asked, find
+from scrub.proposals.nodes import KINDS
 from scrub.proposals.patching import PlacedNode
 from scrub.proposals.rules import Rules, parse_rules
 from scrub.proposals.setup import Setup
@@ -19,6 +20,8 @@ from scrub.proposals.wanted import Wanted
 
 TOP, FAR = 20, 3  # a node among the first 20 of one method, and beyond three times its rank (plus 10) of another
 FIXED = ("q", "k")
+STREAMS = tuple(kind for kind in KINDS if TABLE[kind].is_stream)
+SCALARS = tuple(kind for kind in KINDS if TABLE[kind].scalar)
 
 
 @frozen(eq=False)
@@ -59,7 +62,7 @@ def rank(setup: Setup, wanted: Wanted, done: Callable[[int], None]) -> NodeRanki
         return _recommended(setup, wanted.kinds, parse_rules(wanted.rules), absolute, done)
     method = find(wanted.method)
     asked = wanted.asked(wanted.kinds, method, done)
-    found = Estimates.of(estimate(setup, [Call(method, asked)], done)[0])
+    found = Estimates.of(estimate(setup, [Call(method, asked)], done)[0], setup.space)
     absolute = method.inside if wanted.absolute is None else wanted.absolute or method.magnitude
     return _ordered(found, [(wanted.method, method.exact)] * len(found.nodes), {}, absolute, method.caution)
 
@@ -67,33 +70,36 @@ def rank(setup: Setup, wanted: Wanted, done: Callable[[int], None]) -> NodeRanki
 def _recommended(
     setup: Setup, kinds: tuple[str, ...], rules: Rules, absolute: bool, done: Callable[[int], None]
 ) -> NodeRanking:
-    """RelP for components; for q and k the softmax recomputed, under AtP or RelP, whichever ranks a node higher.
+    """RelP for components and latents, AtP for neurons, exact patching for the residual stream.
 
-    AtP for neurons, exact patching for the residual stream. AtP and RelP with the rule `ln` alone stand beside.
+    For q and k the softmax recomputed, under AtP or RelP, whichever ranks a node higher. AtP
+    and RelP with the rule `ln` alone stand beside.
     """
-    fix, first = find("qkfix"), tuple(kind for kind in kinds if not TABLE[kind].is_stream)
+    fix, first = find("qkfix"), tuple(kind for kind in kinds if kind not in STREAMS)
     calls = [Call(fix, Asked(first, with_rules)) for with_rules in ((), rules, ("ln",))]
     plain, ruled, ln = estimate(setup, calls, done) if first else ({}, {}, {})
-    if streams := tuple(kind for kind in kinds if TABLE[kind].is_stream):
+    if streams := tuple(kind for kind in kinds if kind in STREAMS):
         exact = Call(find("exact"), Asked(streams, done=done))
         resid = estimate(setup, [exact], lambda n: None)[0]
         plain, ruled, ln = ({**some, **resid} for some in (plain, ruled, ln))
     main: ByKind = {}
     named: list[tuple[str, bool]] = []
     for kind in kinds:
-        better = np.full(ruled[kind].shape[1:], TABLE[kind].scalar)
+        better = np.full(ruled[kind].shape[1:], kind in SCALARS)
         if kind in FIXED:
             better = _places(plain[kind], absolute) < _places(ruled[kind], absolute)
         main[kind] = np.where(better, plain[kind], ruled[kind])
         named += [_label(kind, bool(atp)) for atp in better.ravel()]
     beside = {"atp": plain, "relp (ln)": ln}
-    companions = {name: Estimates.of({kind: some[kind] for kind in kinds}) for name, some in beside.items()}
-    return _ordered(Estimates.of(main), named, companions, absolute)
+    companions = {
+        name: Estimates.of({kind: some[kind] for kind in kinds}, setup.space) for name, some in beside.items()
+    }
+    return _ordered(Estimates.of(main, setup.space), named, companions, absolute)
 
 
 def _label(kind: str, atp: bool) -> tuple[str, bool]:
     """What a node was estimated by, and whether that is exact."""
-    if TABLE[kind].is_stream:
+    if kind in STREAMS:
         return "exact", True
     return ("atp" if atp else "relp") + (" qkfix" if kind in FIXED else ""), False
 

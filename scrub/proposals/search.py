@@ -18,6 +18,7 @@ from scrub.proposals.cost import BOUND, CALLS, EDGES, ESTIMATES, VERIFY, Asking,
 from scrub.proposals.edges import Edges
 from scrub.proposals.estimates import Call, edges_of
 from scrub.proposals.methods import RECOMMENDED, find
+from scrub.proposals.nodes import KINDS, kind_of
 from scrub.proposals.patching import PlacedNode
 from scrub.proposals.proposal import Proposal, Ranked, RankedEdge, aggregate_of
 from scrub.proposals.rank import NodeRanking, rank
@@ -86,8 +87,9 @@ def _asking(setup: Setup, wanted: Wanted) -> Asking:
     asked = wanted.edges or (wanted.edges is None and method.edges is not None)
     exact = ("resid",) if recommended else wanted.kinds if method.exact else ()
     return Asking(
-        setup.model.shape, len(setup.rows), int(lengths.max()), wanted.kinds,
-        exact=tuple(kind for kind in wanted.kinds if kind in exact), columns=max(1, len(setup.at)),
+        setup.model.shape, len(setup.rows), int(lengths.max()), tuple(kind for kind in wanted.kinds if kind in KINDS),
+        exact=tuple(kind for kind in wanted.kinds if kind in exact and kind in KINDS), columns=max(1, len(setup.at)),
+        latents=sum(one.units for one in setup.dictionaries.values()),
         runs=CALLS if recommended else 0 if method.exact else steps, edges=steps if asked else 0,
         verify=wanted.verify, top=wanted.top, draws=wanted.draws,
     )  # fmt: skip
@@ -96,7 +98,7 @@ def _asking(setup: Setup, wanted: Wanted) -> Asking:
 def _rest(wanted: Wanted, ranked: Sequence[PlacedNode], verified: Verified) -> list[PlacedNode]:
     """What was not patched, and is bounded."""
     patched, fine = set(verified.nodes), finest(wanted.kinds)
-    return [placed for placed in ranked if placed not in patched and placed.node.kind in fine]
+    return [placed for placed in ranked if placed not in patched and kind_of(placed.node) in fine]
 
 
 def _proposal(
@@ -164,12 +166,13 @@ def finest(kinds: Sequence[str]) -> tuple[str, ...]:
     found = [kind for kind in ("embed", *IN_HEADS) if kind in kinds]
     coarser = [("attn", IN_HEADS), ("neuron", ()), ("mlp", ("neuron",)), ("resid", set(kinds) - {"resid"})]
     found += [kind for kind, finer in coarser if kind in kinds and not set(finer) & set(kinds)]
+    found += [kind for kind in kinds if kind not in KINDS]
     return tuple(found)
 
 
 def _whole(setup: Setup, placed: PlacedNode) -> bool:
     """Whether a node is the whole run, every position of one stream: patching it gives the source run."""
-    return not setup.at and placed.node.kind in WHOLE
+    return not setup.at and kind_of(placed.node) in WHOLE
 
 
 def _exact(setup: Setup, ranking: NodeRanking, verified: Verified, swapped: Rows) -> Mapping[PlacedNode, Rows]:
@@ -206,7 +209,7 @@ def _agreement(ranking: NodeRanking, verified: Verified) -> tuple[Agreement | No
         return None, {}
     place = {node: i for i, node in enumerate(ranking.nodes)}
     scores = ranking.scores[[place[node] for node in verified.nodes]]
-    exact, kinds = over_rows(verified.values, ranking.absolute), np.array([p.node.kind for p in verified.nodes])
+    exact, kinds = over_rows(verified.values, ranking.absolute), np.array([kind_of(p.node) for p in verified.nodes])
     by_kind = {str(kind): agreement(scores[kinds == kind], exact[kinds == kind]) for kind in dict.fromkeys(kinds)}
     return agreement(scores, exact), by_kind
 
@@ -227,7 +230,7 @@ def left_out(nodes: Sequence[Ranked], claimed: frozenset[Component]) -> tuple[st
 
     Heads, their queries, keys and values, MLPs, nodes of a graph; coarser ones hold what others write, too.
     """
-    fine = [node for node in nodes if node.component.host.traits.inner and not node.component.traits.scalar]
+    fine = [n for n in nodes if n.component.host.traits.inner and not (n.component.traits.scalar or n.component.part)]
     most = max((abs(node.best) for node in fine), default=0.0)
     strong = sorted((n for n in fine if most and abs(n.best) >= STRONG * most), key=lambda n: -abs(n.best))
     found = [node for node in strong if node.component.host not in claimed]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -22,14 +22,16 @@ from scrub.model.weights import Transformer
 from scrub.proposals.cost import BATCH as ROWS
 from scrub.proposals.cost import batch_size
 from scrub.proposals.forward import PASSES, Passes, PatchBatch, pass_bytes
+from scrub.proposals.latents import LatentNodes
+from scrub.proposals.space import NodeSpace
 
 
 @frozen(slots=False, eq=False)
 class Setup:
     """The rows of a proposal, each with its partner; `at` names the columns of positions, () sums over all.
 
-    Under noising the rows are the base and their partners the source; under denoising the other way round. Labels
-    are always those of the rows.
+    `dictionaries` have latents as nodes, by their kind. Under noising the rows are the base and their partners the
+    source; under denoising the other way round. Labels are always those of the rows.
     """
 
     experiment: Experiment
@@ -40,6 +42,7 @@ class Setup:
     partners: Int[np.ndarray, " row"]
     at: tuple[Slot, ...]
     passes: Passes
+    dictionaries: Mapping[str, LatentNodes] = field(factory=dict[str, LatentNodes])
 
     @classmethod
     def of(
@@ -69,6 +72,10 @@ class Setup:
         slots = _everywhere(data, rows) if at == (ALL,) else at
         _present(data, np.concatenate([rows, partners]), slots)
         return cls(experiment, model, metric, arguments, rows, partners, slots, Passes())
+
+    @property
+    def space(self) -> NodeSpace:
+        return NodeSpace(self.model.shape, self.dictionaries)
 
     @property
     def names(self) -> tuple[str | int | None, ...]:
@@ -119,7 +126,7 @@ class Setup:
         return PatchBatch(
             self.model, self.metric, self.arguments, rows, tokens, other, lengths, answer,
             self._columns(rows, tokens.shape[1]), not self.at, self.experiment.noising, self.passes,
-            tuple(data.rows[row] for row in rows),
+            tuple(data.rows[row] for row in rows), self.dictionaries,
         )  # fmt: skip
 
     def _columns(self, rows: Int[np.ndarray, " n"], longest: int) -> Float[Tensor, "n t column"]:

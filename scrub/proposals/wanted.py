@@ -16,7 +16,7 @@ from scrub.proposals.methods import RECOMMENDED, Asked, Method, find
 from scrub.proposals.methods import names as methods
 from scrub.proposals.methods.eap_ig import OVER
 from scrub.proposals.methods.ig import POINTS
-from scrub.proposals.nodes import extent, parse_kinds
+from scrub.proposals.nodes import LATENTS, extent, parse_kinds
 from scrub.proposals.rules import parse_rules
 
 TAKEN = ("rules", "steps", "over", "points")  # what some methods take and others have no use for
@@ -89,6 +89,12 @@ def kinds_of(nodes: str | Sequence[str] | None, wanted: Wanted, model: Transform
             raise ClaimError(f"nodes={nodes!r}: {why}")
         found += [] if why else [kind]
     return tuple(found)
+
+
+def has_latents(wanted: Wanted) -> None:
+    """Raises ClaimError for a method that says nothing about latents."""
+    if wanted.method != RECOMMENDED and LATENTS not in (kinds := find(wanted.method).kinds):
+        raise ClaimError(f"{wanted.method} says nothing about latents; it ranks {', '.join(kinds)}.")
 
 
 def _nothing(kind: str, wanted: Wanted, method: Method | None, model: Transformer) -> str:

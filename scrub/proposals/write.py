@@ -41,9 +41,9 @@ def hypothesis_file(
         "\n\n".join(opening),
         *(_group(i, group, proposal, names, setting) for i, group in enumerate(outline.groups)),
         _answer(outline, names, setting),
-        _rows(names, setting),
-        _seen(setting),
-        _claim(outline, names, setting, EXPECTED if stated is None else stated),
+        rows_text(setting, names.added),
+        seen_text(setting),
+        claim_text(setting, EXPECTED if stated is None else stated, _sites(outline, names)),
     ]
     return "\n\n\n".join(parts)
 
@@ -84,7 +84,7 @@ def _head(outline: Sketch, proposal: Proposal, setting: ClaimSetting, file: str,
         "Name the variables: the groups say where heads act and where they look, not what they compute.",
         "Narrow what they carry. Each holds all that it reads, whole, which claims next to nothing; let each "
         "function return the one thing that matters, and the answer what the model should say.",
-        _expecting(stated),
+        expecting(stated),
         "Add foils: rivals that you know to be false, and that data and metric should refute.",
     )
     listed = [
@@ -102,7 +102,7 @@ def _head(outline: Sketch, proposal: Proposal, setting: ClaimSetting, file: str,
     return '"""' + "\n\n".join(found) + '\n"""'
 
 
-def _expecting(stated: float | None) -> str:
+def expecting(stated: float | None) -> str:
     if stated is None:
         return f"State the expectation before you test: recovers({EXPECTED:g}) stands there to be changed."
     return (
@@ -122,7 +122,7 @@ def _unread(unread: Sequence[Acting]) -> str:
 
 def _imports(names: Names, setting: ClaimSetting) -> str:
     used = [name for name in PUBLIC if name != "embed" or names.leaves]
-    used = [name for name in used if name != "protocol" or _criteria(setting.criteria)]
+    used = [name for name in used if name != "protocol" or criteria_text(setting.criteria)]
     path = "from pathlib import Path\n\n" if "Path(" in setting.file else ""
     return f"{path}from scrub import {', '.join(used)}"
 
@@ -136,7 +136,7 @@ def _group(number: int, group: Group, proposal: Proposal, names: Names, setting:
         label = setting.label
         parents = [label] if label is not None and readable(label, setting.data) else []
         carried = "what it reads has no name among the positions: say what it finds"
-    return "\n".join([*lines, *_function(names.groups[number], parents, parents or ["None"], carried)])
+    return "\n".join([*lines, *function_text(names.groups[number], parents, parents or ["None"], carried)])
 
 
 def _where(group: Group) -> str:
@@ -153,7 +153,7 @@ def _acting(one: Acting, target: str, proposal: Proposal) -> str:
     return line.rstrip()
 
 
-def _function(name: str, parents: Sequence[str], value: Sequence[str], comment: str) -> list[str]:
+def function_text(name: str, parents: Sequence[str], value: Sequence[str], comment: str) -> list[str]:
     """A variable: its function's parameters, and the parts of the tuple that it returns."""
     body = _listed("    return ", value, "") if len(value) > 1 else [f"    return {value[0]}"]
     noted = f"{body[0]}  # {comment}"
@@ -175,7 +175,7 @@ def _answer(outline: Sketch, names: Names, setting: ClaimSetting) -> str:
     read = [names.groups[i] for i in outline.answer]
     path = next(_paths_to(setting.label, outline, names, setting), None)
     comment = "what the model should answer" if path is None else f"{setting.label}: say how it follows"
-    return "\n".join(_function(names.answer, read, read if path is None else [path], comment))
+    return "\n".join(function_text(names.answer, read, read if path is None else [path], comment))
 
 
 def _paths_to(label: str | None, outline: Sketch, names: Names, setting: ClaimSetting) -> Iterator[str]:
@@ -202,47 +202,52 @@ def _paths_to(label: str | None, outline: Sketch, names: Names, setting: ClaimSe
         yield from sorted(within(outline.groups[number], names.groups[number]), key=len)
 
 
-def _rows(names: Names, setting: ClaimSetting) -> str:
-    added = f".with_tokens({_text(' '.join(names.added))})" if names.added else ""
+def rows_text(setting: ClaimSetting, tokens: Sequence[str] = ()) -> str:
+    """The function that reads the rows, with columns of the `tokens` at some positions."""
+    added = f".with_tokens({_text(' '.join(tokens))})" if tokens else ""
     return f"def rows():\n    return Dataset.from_jsonl({setting.file}){added}"
 
 
-def _seen(setting: ClaimSetting) -> str:
+def seen_text(setting: ClaimSetting) -> str:
     lines = textwrap.wrap(" ".join(setting.seen), WIDTH)
     return "\n".join(["# the rows that the proposal saw, by digest", 'SEEN = """', *lines, '"""'])
 
 
-def _claim(outline: Sketch, names: Names, setting: ClaimSetting, expected: float) -> str:
+def _sites(outline: Sketch, names: Names) -> list[str]:
+    sites = [f"        {column}=embed({_text(str(slot))})," for slot, column in names.leaves.items()]
+    sites += [_site(names.groups[i], group, names) for i, group in enumerate(outline.groups)]
+    return [*sites, f"        {names.answer}=logits({at_text(outline.at)}),"]
+
+
+def claim_text(setting: ClaimSetting, expected: float, sites: Sequence[str]) -> str:
+    """The claim with its setting, and a line for each site."""
     given = {
         "model": _text(setting.model), "data": "rows", "metric": _text(str(setting.metric)),
         **{name: _option(value) for name, value in setting.options.items()},
     }  # fmt: skip
-    if criteria := _criteria(setting.criteria):
+    if criteria := criteria_text(setting.criteria):
         given["criteria"] = criteria
     given |= {"expect": f"recovers({expected:g})", "seen": "SEEN"}
     note = "  # the model was handed in loaded: does this name lead to it?" if setting.loaded else ""
     arguments = [f"    {name}={value},{note if name == 'model' else ''}" for name, value in given.items()]
-    sites = [f"        {column}=embed({_text(str(slot))})," for slot, column in names.leaves.items()]
-    sites += [_site(names.groups[i], group, names) for i, group in enumerate(outline.groups)]
     return "\n".join(
-        ["@claim(", "    story,", *arguments, ")", "def proposed():", "    return dict(", *sites,
-         f"        {names.answer}=logits({_at(outline.at)}),", "    )"]
-    )  # fmt: skip
+        ["@claim(", "    story,", *arguments, ")", "def proposed():", "    return dict(", *sites, "    )"]
+    )
 
 
 def _site(name: str, group: Group, names: Names) -> str:
     said = [f"{c}={_text(' '.join(map(names.of, group.reads[c])))}" for c in CHANNELS if c in group.reads]
-    where = f"heads({_text(print_components(one.head for one in group.members))}, at={_at(group.at)})"
+    where = f"heads({_text(print_components(one.head for one in group.members))}, at={at_text(group.at)})"
     return "\n".join(
         _listed(f"        {name}={where}.reads", said, ",", bare=False) if said else [f"        {name}={where},"]
     )
 
 
-def _at(slot: Slot) -> str:
+def at_text(slot: Slot) -> str:
     return _text(str(slot)) if slot.name else str(slot.offset)
 
 
-def _criteria(criteria: Protocol) -> str:
+def criteria_text(criteria: Protocol) -> str:
     plain = Protocol()
     given = {f.name: getattr(criteria, f.name) for f in fields(Protocol) if f.name != "published"}
     said = [f"{n}={_option(v)}" for n, v in given.items() if v != getattr(plain, n)]

@@ -69,6 +69,9 @@ FACES = {
         frame="frames.exchanges_frame",
     ),
     "scrub.score.power.Power": Faces(text="power.power_text", html="notebook.words_html", frame="frames.line_frame"),
+    "scrub.evidence.views.Views": Faces(
+        text="viewed.views_text", html="viewed.views_html", frame="viewed.views_frame"
+    ),
     "scrub.circuit.circuit.Circuit": Faces(html="circuit.circuit_html", frame="circuit.circuit_frame"),
     "scrub.circuit.runs.CircuitRun": Faces(text="sweep.run_text", html="sweep.run_html", frame="frames.rows_frame"),
     "scrub.circuit.sweep.Sweep": Faces(
@@ -80,6 +83,7 @@ FACES = {
         plot="plots.criteria.criteria_plot",
         frame="frames.rows_frame",
     ),
+    "scrub.proposals.subspace.RankCurve": Faces(text="curve.curve_text", html="curve.curve_html"),
     "scrub.proposals.proposal.Proposal": Faces(
         text="proposal.proposal_text",
         html="proposal.proposal_html",

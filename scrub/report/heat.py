@@ -41,7 +41,7 @@ class Grid(Generic[C]):
 
 def in_layers(component: Component) -> bool:
     """Whether it stands in a grid of layers: heads, and all of a layer's attention or MLP."""
-    return component.traits.attends or component.traits.local
+    return component.part is None and (component.traits.attends or component.traits.local)
 
 
 def cell_of(component: Component) -> tuple[str, str]:

@@ -33,8 +33,9 @@ class Frame:
         wide = LETTER * max(longest, *map(len, grid.columns)) + 8
         top = PAD + 28 + (0 if upward else HIGH)
         columns: dict[str, int] = {}
+        beside = upward and any(column.isdigit() for column in grid.columns)
         for i, column in enumerate(grid.columns):
-            columns[column] = left + i * wide + (GAP if upward and i and not column.isdigit() else 0)
+            columns[column] = left + i * wide + (GAP if beside and i and not column.isdigit() else 0)
         order = grid.rows[::-1] if upward else grid.rows
         rows = {row: top + i * HIGH for i, row in enumerate(order)}
         bottom = top + len(order) * HIGH
@@ -59,7 +60,7 @@ def picture(grid: Grid[C], look: Callable[[C], Look], scale: Scale, caption: Cap
     longest = max((len(text) for text in notes), default=0)
     right = max(frame.columns.values()) + frame.wide
     width = max(right, PAD + 8 * len(title), PAD + LETTER * longest, frame.left + 9 * 28) + PAD
-    height = frame.below + PAD + 52 + 16 * len(notes)
+    height = frame.below + PAD + (52 if scale.most or notes else 0) + 16 * len(notes)
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         'role="img" aria-labelledby="title desc" font-family="sans-serif" font-size="11" fill="#000000">',

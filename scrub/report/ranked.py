@@ -111,9 +111,7 @@ def is_absolute(p: Proposal) -> bool:
 
 def listed(p: Proposal) -> list[tuple[int, Ranked]]:
     """Nodes with their ranks by score, by what is known best; without what is the whole stream, if there is more."""
-    nodes = [
-        n for n in p.nodes if not n.component.traits.is_stream and (n.component != EMBED or n.position is not None)
-    ]
+    nodes = [n for n in p.nodes if not _is_stream(n) and (n.component != EMBED or n.position is not None)]
     return sorted(enumerate(nodes or p.nodes, 1), key=lambda found: -abs(found[1].best))
 
 
@@ -143,7 +141,7 @@ def channels(p: Proposal) -> list[Map]:
 def stream(p: Proposal) -> Map | None:
     """The embedding and the residual stream before each layer, where they are patched position by position."""
     cells = [Cell.of(n, is_absolute(p)) for n in p.nodes if _streams(n) and n.position is not None]
-    if not any(cell.node.component.traits.is_stream for cell in cells):
+    if not any(_is_stream(cell.node) for cell in cells):
         return None
     cells.sort(key=lambda c: c.node.component)
     return _placed("the residual stream before each layer", p, cells)
@@ -181,4 +179,8 @@ def _layers(corner: str, cells: dict[tuple[str, str], Cell]) -> Grid[Cell]:
 
 def _streams(node: Ranked) -> bool:
     """The embedding and the stream: over all positions the whole run; at one, what components write there."""
-    return node.component == EMBED or node.component.traits.is_stream
+    return node.component == EMBED or _is_stream(node)
+
+
+def _is_stream(node: Ranked) -> bool:
+    return node.component.traits.is_stream and node.component.part is None

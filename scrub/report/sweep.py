@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from scrub.report.fixed import fixed
 from scrub.report.heat import INDENT, SHADES, Grid, Look, Scale, cell_of, drawn, html_grid, in_layers
+from scrub.report.picture import Caption, picture
 from scrub.report.text import options_words, table
 from scrub.score.statistics import FEW_ROWS, LEVEL, Interval
 
@@ -38,6 +39,18 @@ def sweep_html(sweep: Sweep) -> str:
     below = "\n".join([*_largest(sweep.effects), "", *(line.strip() for line in _sample(sweep))])
     unit = f"<div>{escape(scale.unit.removeprefix(', '))}</div>" if scale.unit else ""
     return f"<div><strong>{escape(_headline(sweep))}</strong>{unit}{maps}{fixed(below)}</div>"
+
+
+def sweep_svg(sweep: Sweep) -> str:
+    """The heat map as a standalone SVG: the first of the grids, that of layers where there is one."""
+    scale, grid = Scale.of(sweep.effects), grids(sweep.effects)[0]
+    layers = grid.corner.startswith("layer")
+    listed = "; ".join(_look(scale, e).title for e in sorted(sweep.effects, key=lambda e: -abs(e.effect))[:5])
+    words = f"{_headline(sweep)}. The largest: {listed}."
+    notes = ["rows are layers, columns their heads"] if layers else []
+    notes += [f"blue raises {sweep.metric}, red lowers it{scale.unit}", f"{sweep.rows} rows, seed {sweep.seed}"]
+    caption = Caption(f"Effects on {sweep.metric}, {_path(sweep)}", words, notes)
+    return picture(grid, partial(_look, scale), scale, caption, layers)
 
 
 def run_text(run: CircuitRun) -> str:
@@ -105,9 +118,12 @@ def _spread(found: Interval) -> str:
 
 def _headline(sweep: Sweep) -> str:
     start = "model" if sweep.direction == "noising" else "ablated run"
-    path = sweep.to if sweep.to.lstrip().startswith(("->", "~")) else f"-> {sweep.to}"
     how = f"{sweep.ablation} ablation, {sweep.direction}; {start} {sweep.base:z.4g}"
-    return f"effect of each sender {path} on {sweep.metric}  ({how})"
+    return f"effect of each sender {_path(sweep)} on {sweep.metric}  ({how})"
+
+
+def _path(sweep: Sweep) -> str:
+    return sweep.to if sweep.to.lstrip().startswith(("->", "~")) else f"-> {sweep.to}"
 
 
 def _sample(found: Sweep | CircuitRun) -> list[str]:

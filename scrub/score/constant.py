@@ -9,10 +9,11 @@ order of row digests.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
+from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -25,21 +26,30 @@ from scrub.metrics import Against, Formula, References, find
 from scrub.score.measure import GraphAnswers, Measured, numbers
 from scrub.score.metrics import Numbers, apply
 
-T = TypeVar("T")
 OWN_CALLS = 1_000_000
 
 
-def best_constant(claim: Claim, measured: Measured, references: Int[np.ndarray, " reference"]) -> float | None:
-    """The best mean metric of a constant answer over the reference rows; None when no candidate has one."""
+@frozen
+class Constant:
+    """A constant answer: its mean metric, and whose answer it is, that of a `row` or what the pool's come to."""
+
+    value: float
+    row: int | None = None
+
+
+def best_constant(claim: Claim, measured: Measured, references: Int[np.ndarray, " reference"]) -> Constant | None:
+    """The constant answer with the best mean metric over the reference rows; None when no candidate has one."""
     pool = claim.data.order.copy()
     if isinstance(claim.metric, Metric):
-        scores = _own(claim, claim.metric, measured, pool, references)
+        scores, rows = _own(claim, claim.metric, measured, pool, references)
     else:
-        scores = _built_in(find(claim.metric), measured, pool, references)
-    scores = scores[np.isfinite(scores)]
-    if not scores.size:
+        scores, rows = _built_in(find(claim.metric), measured, pool, references), pool.tolist()
+    worst = np.inf if claim.metric.better == "lower" else -np.inf
+    found = np.where(np.isfinite(scores), scores, worst)
+    if not np.isfinite(found).any():
         return None
-    return float(scores.min() if claim.metric.better == "lower" else scores.max())
+    best = int(found.argmin() if claim.metric.better == "lower" else found.argmax())
+    return Constant(float(found[best]), rows[best] if best < len(rows) else None)
 
 
 def _own(
@@ -48,16 +58,19 @@ def _own(
     measured: Measured,
     pool: Int[np.ndarray, " row"],
     references: Int[np.ndarray, " reference"],
-) -> Numbers:
+) -> tuple[Numbers, list[int]]:
+    """The mean metric of every candidate, those of single rows first, and the rows that they are of."""
     most = max(OWN_CALLS // len(references), 2)
     if isinstance(measured, GraphAnswers):
         outputs = measured.rows.outputs(pool)
-        distinct = list({alike(output): output for output in outputs}.values())
-        candidates = [*_spread(distinct, most), *_mean(outputs)]
+        distinct = {alike(output): i for i, output in reversed([*enumerate(outputs)])}  # the first row of each
+        tried = _spread(sorted(distinct.values()), most)
+        candidates = [*(outputs[i] for i in tried), *_mean(outputs)]
     else:
-        candidates = _of_logits(measured, pool, most)
+        tried = _spread(range(len(pool)), most)
+        candidates = _of_logits(measured, pool, tried)
     rows = [claim.data.rows[row] for row in references]
-    return np.array([_score(metric, candidate, rows) for candidate in candidates])
+    return np.array([_score(metric, candidate, rows) for candidate in candidates]), pool[tried].tolist()
 
 
 def _score(metric: Metric, candidate: Any, rows: list[Row]) -> float:
@@ -68,18 +81,17 @@ def _score(metric: Metric, candidate: Any, rows: list[Row]) -> float:
         return np.nan
 
 
-def _of_logits(measured: Measured, pool: Int[np.ndarray, " row"], most: int) -> list[Any]:
+def _of_logits(measured: Measured, pool: Int[np.ndarray, " row"], tried: Sequence[int]) -> list[Any]:
     """Some of the pool's own logits, their mean over the pool, and the log of the mean probabilities."""
-    own, means = list[Any](), _Means()
-    tried = set(_spread(range(len(pool)), most))
+    own, means, chosen = list[Any](), _Means(), {*tried}
     for start in range(0, len(pool), measured.together):
         logits = measured.answers(pool[start : start + measured.together])
-        own += [numbers(row) for i, row in enumerate(logits, start) if i in tried]
+        own += [numbers(row) for i, row in enumerate(logits, start) if i in chosen]
         means.add(logits)
     return [*own, *map(numbers, means.answers())]
 
 
-def _spread(items: Sequence[T], most: int) -> list[T]:
+def _spread(items: Sequence[int], most: int) -> list[int]:
     """At most so many of the items, evenly spread."""
     if len(items) <= most:
         return list(items)

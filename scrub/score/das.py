@@ -25,13 +25,13 @@ from scrub.claims.resolved import Claim
 from scrub.claims.values import equal, key
 from scrub.engine.cache import Store, tensors
 from scrub.errors import ClaimError
-from scrub.model.codes import PartCodes
+from scrub.model.codes import PartCode, PartCodes
 from scrub.model.layers import unembed
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 from scrub.score.answers import ByTokens, Flags
 from scrub.score.interchange import UNSAID, SetStory
-from scrub.score.patched_parts import PartPatch, PartPatches
+from scrub.score.patched_parts import PartPatch, PartPatches, allowed
 
 Numbers = Int[np.ndarray, " call"]
 
@@ -73,7 +73,10 @@ class SwapCalls:
 
 @frozen(eq=False, slots=False)
 class SwapModel:
-    """A model in which a component, `in_full`, takes part of what it writes on donors; `store` has what that is."""
+    """A model in which a component, `in_full`, takes part of what it writes on donors; `store` has what that is.
+
+    Raises ModelError for a layer's attention where that is normed before it is added.
+    """
 
     claim: Claim
     model: Transformer
@@ -89,11 +92,18 @@ class SwapModel:
     def tokens(self) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
         return tensors(self.claim.data, self.model.device)
 
+    def __attrs_post_init__(self) -> None:
+        allowed(self.codes, self.component)
+
     def logits(self, rows: Numbers, donors: Numbers, basis: Float[Tensor, "k d"]) -> Float[Tensor, "call v"]:
         """At the answer's position, with what lies in the span of orthonormal rows taken from the donors."""
+        return self.run(rows, donors, Projection(basis))
+
+    def run(self, rows: Numbers, donors: Numbers, code: PartCode) -> Float[Tensor, "call v"]:
+        """The same with `write(new - old)` of a code more than the row's own."""
         tokens, lengths = self.tokens
         index = torch.from_numpy(rows).to(self.model.device)
-        codes = self.codes.using(self.component, Projection(basis))
+        codes = self.codes.using(self.component, code)
         patch = PartPatch(self.component, self.slot, torch.from_numpy(donors).to(index.device))
         parts, own = PartPatches(codes, self.store, index, (patch,)), lengths[index]
 

@@ -19,7 +19,7 @@ from scrub.score.result import MetricMeans, Result, Unexplained, gap, ratio
 from scrub.score.sample import ClaimBench, Samples
 from scrub.score.statistics import UNDEFINED, interval
 from scrub.score.trial import Trial
-from scrub.score.trivial import trivial
+from scrub.score.trivial import trivial, wrong_sign
 from scrub.score.verdict import MORE_DRAWS, MORE_ROWS, judge_both, nothing_to_recover, rows_missing
 from scrub.score.worst import worst_rows
 
@@ -37,17 +37,18 @@ def conclude(bench: ClaimBench, samples: Samples, trial: Trial, model: dict[str,
     means = columns.mean(0)
     expect, better = hypothesis.expect.share if hypothesis.expect else 0.0, claim.metric.better
     design = samples.design
-    nothing = nothing_to_recover(interval(columns, gap, seed, design), better, len(columns), design)
+    scale = interval(columns, gap, seed, design)
+    nothing = nothing_to_recover(scale, better, len(columns), design, f" {wrong_sign(claim.metric)}")
     recovered = evolve(UNDEFINED, needs=rows_missing(len(columns), design))
-    population, best, spread = UNDEFINED, None, None
+    population, answer, best, spread = UNDEFINED, None, None, None
     if nothing is None:
         recovered, spread = interval(columns, ratio, seed, design), as_donors(bench, samples, draws, seed)
         population = for_population(recovered, spread, samples)
-        metric = constant() if constant else best_constant(claim, bench.measured, samples.references)
-        best = recovered_by(metric, samples)
+        answer = constant() if constant else best_constant(claim, bench.measured, samples.references)
+        best = recovered_by(answer.value if answer else None, samples)
     bar = max(expect, best) if best is not None else expect
     verdict = judge_both(recovered, population, nothing, expect, best)
-    words = (*claim.warnings, *trivial(claim, samples.references, expect, best))
+    words = (*claim.warnings, *trivial(claim, samples.references, expect, best, answer))
     if design == SAMPLE:
         reason = settle(verdict, recovered.value, bar, spread, draws)
     else:

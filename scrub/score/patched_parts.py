@@ -55,7 +55,7 @@ class PartPatches:
             for slot in site.at
         )  # fmt: skip
         for patch in found:
-            _allowed(codes, patch.component)
+            allowed(codes, patch.component)
         return cls(codes, store, rows, found)
 
     def put(self, kind: Kind, value: Tensor) -> Tensor:
@@ -119,10 +119,11 @@ def _lands(component: Component, array: Kind) -> Kind:
     return ("attn_out", layer) if traits.attends else array
 
 
-def _allowed(codes: PartCodes, component: Component) -> None:
+def allowed(codes: PartCodes, component: Component) -> None:
+    """Raises ModelError for a part of a layer's attention where that is normed before it is added."""
     normed = codes.model.blocks[component.layer or 0].post_attn if component.traits.attends else None
     if normed is not None and not component.traits.by_unit:
         raise ModelError(
-            f"interchange cannot take {component}: {codes.model.name} norms what its heads write together before it "
+            f"no swap can take {component}: {codes.model.name} norms what its heads write together before it "
             "is added. Claim parts of single heads, or of the stream behind the layer."
         )

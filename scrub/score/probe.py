@@ -31,10 +31,35 @@ class Probe:
         return float((self.logits(x).argmax(1) == classes).mean())
 
 
-def fit_probe(x: Rows, classes: Classes, penalty: float) -> Probe:
-    """The minimum of mean cross-entropy + penalty / 2 * |weights|^2, on x centred and over its mean deviation."""
-    centre, scale = x.mean(0), float(x.std(0).mean()) or 1.0
-    z, count = (x - centre) / scale, int(classes.max()) + 1
+@frozen(eq=False)
+class Scaled:
+    """Inputs centred and over their mean deviation, in as few coordinates as the rows span.
+
+    The best weights lie in the span of the rows, and the penalty knows no axes: nothing is lost.
+    """
+
+    centre: Float[np.ndarray, " d"]
+    scale: float
+    span: Float[np.ndarray, "k d"] | None = None
+
+    @classmethod
+    def of(cls, x: Rows) -> Scaled:
+        centre, scale = x.mean(0), float(x.std(0).mean()) or 1.0
+        if len(x) > x.shape[1]:
+            return cls(centre, scale)
+        return cls(centre, scale, np.linalg.svd((x - centre) / scale, full_matrices=False)[2])
+
+    def seen(self, x: Rows) -> Float[np.ndarray, "row k"]:
+        z = (x - self.centre) / self.scale
+        return z if self.span is None else z @ self.span.T
+
+    def back(self, weights: Float[np.ndarray, "k c"]) -> Float[np.ndarray, "d c"]:
+        return (weights if self.span is None else self.span.T @ weights) / self.scale
+
+
+def logistic(z: Float[np.ndarray, "row k"], classes: Classes, penalty: float) -> Probe:
+    """The minimum of mean cross-entropy + penalty / 2 * |weights|^2; the bias is free."""
+    count = int(classes.max()) + 1
     wanted = np.eye(count)[classes]
 
     def loss(flat: Float[np.ndarray, " n"]) -> tuple[float, Float[np.ndarray, " n"]]:
@@ -45,8 +70,15 @@ def fit_probe(x: Rows, classes: Classes, penalty: float) -> Probe:
         return float(value), np.concatenate([off.sum(0), (z.T @ off + penalty * weights).ravel()])
 
     found = minimize(loss, np.zeros(count * (1 + z.shape[1])), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
-    weights = found.x[count:].reshape(-1, count) / scale
-    return Probe(weights, found.x[:count] - centre @ weights)
+    return Probe(found.x[count:].reshape(-1, count), found.x[:count])
+
+
+def fit_probe(x: Rows, classes: Classes, penalty: float) -> Probe:
+    """The `logistic` of x centred and over its mean deviation, as weights of x itself."""
+    scaled = Scaled.of(x)
+    found = logistic(scaled.seen(x), classes, penalty)
+    weights = scaled.back(found.weights)
+    return Probe(weights, found.bias - scaled.centre @ weights)
 
 
 def probe(

@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 from attrs import frozen
 
+from scrub.score.constant import Constant
+
 
 @frozen
 class Trial:
     """Under which name a claim is tested, with how many draws for each row, and from which seed.
 
     `exact` says that every draw is enumerated instead; `controls` are those of `scrub.test`; `constant` gives the
-    mean metric of the best constant answer, where it is known already.
+    best constant answer, where it is known already.
     """
 
     name: str
@@ -20,7 +22,7 @@ class Trial:
     seed: int
     exact: bool = False
     controls: str = "shuffled"
-    constant: Callable[[], float | None] | None = None
+    constant: Callable[[], Constant | None] | None = None
 
     @property
     def drawn(self) -> int | None:

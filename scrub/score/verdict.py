@@ -30,11 +30,12 @@ def rows_missing(rows: int, design: str) -> int:
     return seen.VERDICT_ROWS if design == SAMPLE and rows < seen.VERDICT_ROWS else 0
 
 
-def nothing_to_recover(gap: Interval, better: str, rows: int, design: str = SAMPLE) -> str | None:
+def nothing_to_recover(gap: Interval, better: str, rows: int, design: str = SAMPLE, worse: str = "") -> str | None:
     """Why there is no scale from the random to the model's metric, or None where there is one.
 
     `gap` is the interval of L_random - L_model. Where it contains 0, or lies on the side on which the model is
-    the worse one, a share of it means nothing. `design` says how the rows were come by, see `statistics.interval`.
+    the worse one, a share of it means nothing. `design` says how the rows were come by, see `statistics.interval`;
+    `worse` is what is asked where the model does worse.
     """
     if needs := rows_missing(rows, design):
         return _too_few(rows, needs)
@@ -45,7 +46,7 @@ def nothing_to_recover(gap: Interval, better: str, rows: int, design: str = SAMP
         return None
     how = "does worse than" if ends[1] < 0 else "does not do clearly better than"
     interval = f"L_random - L_model lies in [{gap.low:.3g}, {gap.high:.3g}]"
-    return f"there is nothing to recover: the model {how} a random answer ({interval})."
+    return f"there is nothing to recover: the model {how} a random answer ({interval}).{worse if ends[1] < 0 else ''}"
 
 
 def _too_few(rows: int, needs: int) -> str:

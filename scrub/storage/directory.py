@@ -30,7 +30,6 @@ from scrub.claims.titles import in_cell, short_name, with_file
 from scrub.engine.on_transformer import TransformerRows
 from scrub.errors import ClaimError, ScrubError, path_of, some
 from scrub.metrics import find
-from scrub.model.memory import Memory
 from scrub.score.blocks import Arrays
 from scrub.score.result import Result
 from scrub.score.sample import ClaimBench
@@ -39,11 +38,11 @@ from scrub.storage import files
 from scrub.storage.blocks import Blocks, read_arrays, sweep, write_arrays
 from scrub.storage.changes import SETTINGS, facts, since
 from scrub.storage.identity import identity, of_scrub
+from scrub.storage.rows import ANY
 from scrub.storage.version import VERSION
 
 FORMAT = 1
 KEPT = "kept.json"
-ANY = Memory(0)  # in the place of every bound
 ROWS = ("identity", "scrubbed", "random", "model")
 CODE = "the code of the model, of the metric or of scrub is another, or words of the data have other token ids"
 
@@ -158,7 +157,7 @@ def _computing(bench: ClaimBench) -> list[object]:
     measured = bench.measured
     if isinstance(bench.rows, TransformerRows):
         found: list[object] = [
-            evolve(bench.rows.model, name="", revision="", memory=ANY),
+            evolve(bench.rows.model, name="", revision="", memory=ANY, passes=None),
             measured.metric,
             measured.arguments,
         ]

@@ -17,9 +17,14 @@ from scrub.errors import ClaimError
 from scrub.storage import files
 from scrub.storage.version import VERSION
 
-DRAWINGS, COMPARISON, CRITERIA, PROPOSALS = "drawings.json", "comparison.json", "criteria.json", "proposals.json"
+DRAWINGS, COMPARISON, CRITERIA = "drawings.json", "comparison.json", "criteria.json"
+PROPOSALS, VIEWS = "proposals.json", "views.json"
+INTERCHANGE, POWER, SWEEP, PATHS = "interchange.json", "power.json", "sweep.json", "paths.json"
 SEAL = "seal"
-WRITTEN_BY = {files.RUN: "test", DRAWINGS: "test", COMPARISON: "compare", CRITERIA: "criteria", PROPOSALS: "propose"}
+WRITTEN_BY = {
+    files.RUN: "test", DRAWINGS: "test", COMPARISON: "compare", CRITERIA: "criteria", PROPOSALS: "propose",
+    VIEWS: "views", INTERCHANGE: "interchange", POWER: "power", SWEEP: "sweep", PATHS: "patch",
+}  # fmt: skip
 
 
 def save(out: Path, name: str, results: Sequence[dict[str, Any]], command: str, **beside: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,13 @@ from scrub.errors import ClaimError
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.model.source import Source
-from scrub.verbs.setup import OpenedModel, countable, references, sampled, weights_of
+from scrub.verbs.setup import OpenedModel, countable, keeping, references, sampled, weights_of
 from scrub.verbs.verdict import judged
 
 if TYPE_CHECKING:
     from scrub.model.weights import Transformer
     from scrub.score.comparison import Comparison
+    from scrub.score.constant import Constant
     from scrub.score.result import Result
     from scrub.storage.directory import Run
 
@@ -31,14 +32,15 @@ def compare(
     *hypotheses: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20,
     seed: int = 0, exact: bool = False, controls: str = "shuffled", device: str | None = None, dtype: str = "float32",
     memory: Asked = None, out: str | Path | Run | None = None, ready: Callable[[Result], None] | None = None,
+    cache: str | Path | None = None,
 ) -> Comparison:  # fmt: skip
     """Which of rival claims explains more, paired by row, and what sets them apart; each is judged as in `test`.
 
     Main arguments: two claims or more about one model, one data set and one metric; none needs an expectation.
     `model` overrides that of all; `rows` takes a seeded subset of the reference rows; `draws` for each row; `seed`;
-    `exact=True` enumerates every draw on a computation graph. Other arguments: `controls` and `out`, as in `test`;
-    `device`, `dtype`, `memory`; `ready` hears of each claim's own result as it comes. Rows and draws are the same for
-    all, and rivals share every draw where path and class agree. Data that differ in columns which no claim reads are
+    `exact=True` enumerates every draw on a computation graph. Other arguments: `controls`, `out`, `cache`, as in
+    `test`; `device`, `dtype`, `memory`; `ready` hears of each claim's own result as it comes. Rows and draws are the
+    same for all, and rivals share every draw where path and class agree. Data that differ in columns nobody reads are
     compared without these: the result names them, and digests and draws are those of the rows without them.
 
     Raises ClaimProblems, ModelError, MetricError, and ClaimError for claims that cannot be compared.
@@ -60,15 +62,15 @@ def compare(
     names = distinct([name_of(claim.hypothesis) for claim in claims])
     short = list(labels(names).values())
     refuse_different(claims, short, [source.name for source in sources])
-    weights = _weights(claims, sources, short, backend, exact)
     run = beside_run(out, names) if isinstance(out, str | Path) else out
+    weights = _weights(claims, sources, short, keeping(backend, cache, run), exact)
     models = [OpenedModel(source, weights, model, run) for source in sources]
     benches = [opened.bench(claim) for claim, opened in zip(claims, models, strict=True)]
     used = [references(claim, rows, seed) for claim in claims]
     refuse_other_numbers(benches, used, short)
 
-    @cache  # kept for this comparison alone
-    def constant() -> float | None:  # one for all, who share metric and rows
+    @lru_cache  # kept for this comparison alone
+    def constant() -> Constant | None:  # one for all, who share metric and rows
         return best_constant(claims[0], benches[0].measured, used[0])
 
     rivals: list[Rival] = []

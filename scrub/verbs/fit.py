@@ -16,87 +16,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import frozen
 
-from scrub.anatomy.names import Component
-from scrub.anatomy.positions import ALL, Slot
-from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.basis import Basis
+from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.resolved import Claim
-from scrub.claims.sites import Site
-from scrub.claims.values import key
-from scrub.errors import ClaimError, did_you_mean, path_of
-from scrub.model.memory import Backend
-from scrub.model.resolve import sound
-from scrub.verbs.setup import countable, progress, references, weights_of
-from scrub.verbs.setup_circuits import record_of
+from scrub.errors import ClaimError, path_of
+from scrub.verbs.examples import Examples, column, examples_of, numbered
+from scrub.verbs.setup import countable, progress
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Float
 
     from scrub.claims.dictionaries.learned import LearnedDictionary
-    from scrub.engine.cache import Store
-    from scrub.model.source import Source
-    from scrub.model.weights import Transformer
+    from scrub.proposals.subspace import RankCurve
 
-HELD_OUT = 4  # one row in so many is held out, where a fit says how well it does on others
-FEWEST, SHOWN = 8, 200  # rows that a fit takes, and coordinates that are shown, at most
-SETTING = ("site", "rows", "seed", "model", "device", "dtype", "memory")
+SHOWN = 200  # coordinates that are shown, at most
 Fit = Callable[["Examples"], tuple["Float[np.ndarray, 'k d']", dict[str, Any]]]
-
-
-@frozen(eq=False)
-class Place:
-    """Where is read, for what."""
-
-    variable: str
-    component: Component
-    slot: Slot
-
-
-@frozen(eq=False)
-class Examples:
-    """What a component writes on the rows that a fit sees, and the variable there."""
-
-    claim: Claim
-    source: Source
-    weights: Transformer
-    place: Place
-    used: Int[np.ndarray, " row"]
-    store: Store
-    seed: int
-
-    @property
-    def x(self) -> Float[np.ndarray, "row d"]:
-        from scrub.engine.written import written
-
-        found = written(self.store, self.place.component, self.place.slot)
-        return found.cpu().double().numpy()[self.used]
-
-    @property
-    def values(self) -> list[Any]:
-        return [column(self.claim, self.place.variable)[row] for row in self.used]
-
-    @property
-    def classes(self) -> Int[np.ndarray, " row"]:
-        """Numbers of its values, in the order of their text."""
-        names = sorted({key(value): value for value in self.values}.values(), key=repr)
-        place = {key(value): number for number, value in enumerate(names)}
-        return np.array([place[key(value)] for value in self.values])
-
-    @property
-    def seen(self) -> tuple[str, ...]:
-        return tuple(sorted({self.claim.data.rows[row].input_digest for row in self.used}))
-
-    @property
-    def record(self) -> dict[str, Any]:
-        return {**record_of(self.source, self.weights, self.claim.data), "seed": self.seed}
-
-    @property
-    def held_out(self) -> Bool[np.ndarray, " row"]:
-        order = np.random.default_rng([self.seed, len(self.used)]).permutation(len(self.used))
-        return order < len(self.used) // HELD_OUT
 
 
 def mean_difference(hypothesis: Hypothesis, variable: str, **setting: Any) -> Basis:
@@ -237,7 +173,7 @@ def dictionary(
     if topk > latents or target.exists():
         found = f"{target} is there already: name a new directory" if topk <= latents else f"topk={topk} of {latents}"
         raise ClaimError(f"fit.dictionary: {found}.")
-    examples = _examples("dictionary", hypothesis, variable, setting)
+    examples = examples_of("dictionary", hypothesis, variable, setting)
     hook = hook_of(examples.place.component.whole, examples.weights.shape.n_layers)
     asked = Sparse(latents, topk, steps, examples.seed)
     with progress(f"{hypothesis.title}: dictionary", steps) as done:
@@ -247,6 +183,42 @@ def dictionary(
     return LearnedDictionary(
         target, str(place.component.whole), str(place.slot), latents, topk, examples.seen, found, examples.record
     )
+
+
+def rank(hypothesis: Hypothesis, variable: str, *, worth: float = 0.01, draws: int = 4, **setting: Any) -> RankCurve:
+    """The smallest subspace of a component that holds a variable, as a curve over the number of its directions.
+
+    Of the rows that are seen, one half orders the directions (the widest that rows differ by, as the metric reads
+    them) and the other measures them: of each row, `draws` donors among these on which the variable differs. A rank
+    keeps the variable where it and all larger ones lose less than `worth` of what taking all of the component does.
+    `.basis` has the directions, which are tested on other rows. Raises ClaimError where taking all of the component
+    changes nothing, MetricError for a metric without derivative; ClaimProblems, ModelError.
+    """
+    from scrub.metrics import Arguments
+    from scrub.proposals.subspace import RankCurve, RankSearch, smallest
+    from scrub.proposals.swaps import DonorDraws, usable
+    from scrub.score.das import SwapModel
+    from scrub.score.measure import MetricOnData
+
+    if not 0 < worth < 1:
+        raise ClaimError(f"worth={worth!r}: the share that may be lost, between 0 and 1.")
+    countable(draws, None, 0)
+    found = examples_of("rank", hypothesis, variable, setting)
+    claim, model, place = found.claim, found.weights, found.place
+    arguments = Arguments.of(claim.metric, claim.data, found.source.tokenizer, model.device)
+    measure = MetricOnData(claim.metric, claim.data, arguments)
+    usable(measure, model.shape.d_vocab)
+    swapped = SwapModel(claim, model, found.store, place.component, place.slot)
+    how = DonorDraws(numbered(column(claim, variable)), draws, found.seed)
+    search = RankSearch.of(swapped, measure, found.used, how)
+    with progress(f"{hypothesis.title}: ranks") as done:
+        directions, points, (own, whole) = search.run(worth, done)
+    told = {"of": len(directions), "recovered": {p.rank: p.recovered for p in points}[smallest(points, worth)]}
+    basis = _basis(_Asked("rank", {}), variable, found, (directions[: smallest(points, worth)], told))
+    return RankCurve(
+        name_of(hypothesis), variable, place.component.whole, str(place.slot), str(claim.metric), found.seed, worth,
+        points, (float(own), float(whole)), search.used, basis, claim.digest,
+    )  # fmt: skip
 
 
 def _aligned(found: Examples, training: Any) -> Any:
@@ -303,8 +275,15 @@ def _fitted(
 ) -> Basis:
     """What a fit finds; on examples that are at hand where these are given in the place of a claim."""
     at_hand = isinstance(hypothesis, Examples)
-    examples = hypothesis if at_hand else _examples(asked.method, hypothesis, variable, setting)
+    examples = hypothesis if at_hand else examples_of(asked.method, hypothesis, variable, setting)
     array, found = fit(examples)
+    return _basis(asked, variable, examples, (array, found))
+
+
+def _basis(
+    asked: _Asked, variable: str, examples: Examples, fitted: tuple[Float[np.ndarray, "k d"], dict[str, Any]]
+) -> Basis:
+    array, found = fitted
     place, x = examples.place, examples.x
     shown = (x - x.mean(0)) @ np.linalg.qr(array.T)[0][:, :2]
     points = [(float(p[0]), float(p[-1]), str(v)) for p, v in zip(shown[:SHOWN], examples.values, strict=False)]
@@ -312,64 +291,3 @@ def _fitted(
         array, asked.method, variable, str(place.component.whole), str(place.slot), examples.seen, found,
         examples.record, tuple(points), asked.arguments,
     )  # fmt: skip
-
-
-def _examples(method: str, hypothesis: Hypothesis, variable: str, setting: dict[str, Any]) -> Examples:
-    """What a fit sees. Raises ClaimError for a setting, a variable or a place that is none."""
-    if unknown := [name for name in setting if name not in SETTING]:
-        near = did_you_mean(unknown[0], SETTING)
-        raise ClaimError(f"fit.{method} has no argument {unknown[0]!r}.{near} It takes {', '.join(SETTING)}.")
-    rows, seed = setting.get("rows"), setting.get("seed", 0)
-    countable(1, rows, seed)
-    claim, source = sound(hypothesis, setting.get("model"), expecting=False)
-    if not isinstance(claim.graph, TransformerGraph):
-        raise ClaimError(
-            "a fit reads what a transformer's components write, and the claim is of a computation graph."
-        )
-    column(claim, variable)
-    place = _place(claim, claim.graph, variable, setting.get("site"))
-    used = references(claim, max(1, int(claim.scored.sum()) // 2) if rows is None else rows, seed)
-    if len(used) < FEWEST:
-        raise ClaimError(f"fit.{method}: {len(used)} rows are too few to find a direction on: give {FEWEST} or more.")
-    backend = Backend(setting.get("device"), setting.get("dtype", "float32"), setting.get("memory"))
-    weights = weights_of(source, claim.data, backend)
-    assert weights is not None
-    from scrub.engine.written import written_store
-
-    with progress(f"{hypothesis.title}: rows", len(claim.data)) as done:
-        store = written_store(weights, claim, place.component, place.slot, done)
-    return Examples(claim, source, weights, place, used, store, seed)
-
-
-def column(claim: Claim, name: str) -> Sequence[Any]:
-    """What a variable, or a column, is on every row."""
-    if name in claim.values:
-        return claim.values[name]
-    if name in claim.data.columns and not claim.data.lacking(name):
-        return claim.data.column(name)
-    near = did_you_mean(name, [*claim.values, *claim.data.columns])
-    raise ClaimError(f"{name!r} is no variable of the story, and no column that every row has.{near}")
-
-
-def _place(claim: Claim, graph: TransformerGraph, variable: str, site: Site | None) -> Place:
-    from scrub.engine.written import in_full, width_of
-
-    if site is None:
-        placed = claim.placement.placed.get(variable)
-        sites = [one.site for one in placed.sites] if placed and variable != claim.placement.output else []
-    else:
-        sites = [site]
-    found = [(evolve(c, part=None), slot) for one in sites for c in one.components for slot in one.at]
-    if len(set(found)) != 1 or found[0][1] == ALL:
-        where = ", ".join(f"{c} @ {slot}" for c, slot in dict.fromkeys(found)) or "nowhere"
-        raise ClaimError(
-            f"{variable!r} is at {where}: name one component at one position, site=heads('9.9', at='END')."
-        )
-    component, slot = found[0]
-    if component.traits.scalar or component.traits.is_output or not graph.has(component):
-        raise ClaimError(
-            f"{component} has no directions: take heads, attention, MLPs, streams, queries, keys or values."
-        )
-    if (slot.name and slot.name not in claim.data.position_names) or (claim.data.locate(slot) < 0).any():
-        raise ClaimError(f"{component} @ {slot}: that position is not in every row.")
-    return Place(variable, in_full(component, width_of(component, graph)), slot)

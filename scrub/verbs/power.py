@@ -13,7 +13,7 @@ from scrub.errors import ClaimError, path_of, some
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.storage import files, stored
-from scrub.verbs.setup import bench_of, countable, references, weights_of
+from scrub.verbs.setup import bench_of, countable, progress, references, weights_of
 from scrub.verbs.setup_circuits import record_of
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def power(
         else:
             used, weights = references(claim, PILOT_ROWS, seed), weights_of(source, claim.data, backend)
             bench = bench_of(claim, source, weights)
-            samples = with_ceiling(bench, sample(bench, used, PILOT_DRAWS, seed), PILOT_DRAWS, seed)
+            with progress(f"{hypothesis.title}: pilot", len(used) * PILOT_DRAWS) as done:
+                drawn = sample(bench, used, PILOT_DRAWS, seed, done)
+            samples = with_ceiling(bench, drawn, PILOT_DRAWS, seed)
             found = as_donors(bench, samples, PILOT_DRAWS, seed)
             record = record_of(source, weights, claim.data)
             pilot = _Pilot(len(used), PILOT_DRAWS, seed, claim.digest, claim.options.shown(), record)

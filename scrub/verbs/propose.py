@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ from scrub.verbs.write import claim_setting, target_of, write_claim
 if TYPE_CHECKING:
     from scrub.circuit.experiment import Experiment
     from scrub.model.source import Source
+    from scrub.proposals.dictionaries import Given
     from scrub.proposals.proposal import Proposal
 
 MOST_ROWS = 64  # unless more are asked for; at most half, so that the others are left to test a claim on
@@ -54,6 +55,7 @@ def propose(
     hypothesis: Hypothesis | None = None, *, model: Any = None, data: Dataset | str | Path | None = None,
     metric: str | Metric | None = None, pair: str | None = None, method: str = "recommended",
     direction: str = "noising", nodes: str | Sequence[str] | None = None,
+    dictionary: Given | Sequence[Given] | Mapping[str, Given] | None = None,
     at: str | int | Sequence[str | int] | None = None, rows: int | None = None, seed: int = 0,
     rules: str | Sequence[str] | None = None, steps: int = 5, over: str = "inputs", points: str | None = None,
     absolute: bool | None = None, edges: bool | None = None, verify: int = 64, top: int = 10, draws: int = 256,
@@ -67,9 +69,11 @@ def propose(
     `Dataset.from_jsonl`), `metric`; `pair` is the column of each row's counterfactual (the claim's own by default;
     without one, a row is drawn from the claim's rest rows);
     `method` is `recommended` or one of `scrub.proposals.methods`; `direction` is `noising` (the row is patched with
-    its partner's values) or `denoising`; `nodes` are kinds (`"heads q k v mlps neurons"`); `at` names positions,
-    each a node of its own (default: a node is patched at every position); `rows` are seen (default: half of the
-    scored rows, at most 64), so that a claim can be tested on the others.
+    its partner's values) or `denoising`; `nodes` are kinds (`"heads q k v mlps neurons"`, `"channels"` for q, k and
+    v); `dictionary` is the directory of one, several, or `{"resid 8": "DIR"}`, whose latents and error are ranked,
+    alone unless `nodes` are named; `at` names positions, each a node of its own (default: a node is patched at every
+    position); `rows` are seen (default: half of the scored rows, at most 64), so that a claim can be tested on the
+    others.
     Other arguments: `rules` of relevance propagation; `steps`, `over` (`inputs`, `activations`, `senders`) and
     `points` (`left`, `midpoint`, `right`; default: the method's own) of integrated gradients; `absolute` takes means
     of absolute values, of nodes and edges (default: nodes as the method's source does, edges signed); `edges` are
@@ -103,7 +107,7 @@ def propose(
     weights = weights_of(source, experiment.data, backend)
     record = record_of(source, weights, experiment.data)
     from scrub.circuit.asked import Origin
-    from scrub.proposals.wanted import Wanted, kinds_of, slots_of
+    from scrub.proposals.wanted import Wanted, has_latents, kinds_of, slots_of
     from scrub.score.listener import Listener
 
     wanted = Wanted(
@@ -118,13 +122,27 @@ def propose(
 
             if target:
                 raise ClaimError(f"write={write}: what is written are claims about transformers, not about graphs.")
+            if dictionary is not None:
+                raise ClaimError("dictionary=: the model is a computation graph, whose nodes have no latents.")
             return search_graph(experiment, wanted, origin, listener)
+        from scrub.proposals.dictionaries import dictionaries_of, with_dictionaries
+        from scrub.proposals.nodes import LATENTS
         from scrub.proposals.search import search
         from scrub.proposals.setup import Setup, drawn_partners
+        from scrub.proposals.write_parts import of_parts
 
-        wanted = evolve(wanted, kinds=kinds_of(nodes, wanted, weights))
+        graph = experiment.graph
+        assert isinstance(graph, TransformerGraph)
+        placed = dictionaries_of(dictionary, graph, source.name)
+        if placed:
+            has_latents(wanted)
+        kinds = kinds_of(nodes, wanted, weights) if nodes is not None or not placed else ()
+        parts = of_parts((*kinds, *(LATENTS for _ in placed)))  # of which no edges are estimated
+        wanted = evolve(wanted, kinds=kinds, edges=False if parts and edges is None else wanted.edges)
         partners = drawn_partners(experiment, seed) if asked.drawn else experiment.pair[experiment.rows]
         setup = Setup.of(experiment, weights, partners, slots_of(at), wanted.gradient)
+        setup = with_dictionaries(setup, placed)
+        wanted = evolve(wanted, kinds=(*kinds, *setup.dictionaries))
         claim = claim_setting(given, setup, wanted, source, target) if target else None
         proposal = search(setup, wanted, origin, listener)
         if target and claim:

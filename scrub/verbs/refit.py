@@ -20,6 +20,7 @@ from scrub.claims.sites import Site
 from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.resolve import sound
 from scrub.verbs import fit
+from scrub.verbs.examples import FEWEST, Examples, Place, column
 from scrub.verbs.setup import OpenedModel, progress
 
 if TYPE_CHECKING:
@@ -123,22 +124,22 @@ class Refits:
         found = method(examples, recipe.variable, **recipe.asked)
         return evolve(c, part=subspace(found.array[: c.part.size], "refitted"))
 
-    def _examples(self, recipe: FitRecipe, weights: Transformer) -> fit.Examples:
+    def _examples(self, recipe: FitRecipe, weights: Transformer) -> Examples:
         from scrub.engine.written import in_full, width_of, written_store
 
         claim, seen = self.everything, set(recipe.seen)
         assert isinstance(claim.graph, TransformerGraph)
         component = parse_component(recipe.component, parts=True)
-        place = fit.Place(
+        place = Place(
             recipe.variable, in_full(component, width_of(component, claim.graph)), parse_slots(recipe.at)[0]
         )
         used = np.array([i for i, row in enumerate(claim.data.rows) if row.input_digest in seen], dtype=np.int64)
-        if len(used) < fit.FEWEST:
+        if len(used) < FEWEST:
             raise ClaimError(
                 f"of the rows that {recipe.method} saw {len(used)} are in the data: it cannot be repeated."
             )
         store = written_store(weights, claim, place.component, place.slot, lambda _: None)
-        return fit.Examples(claim, self.opened.source, weights, place, used, store, recipe.seed)
+        return Examples(claim, self.opened.source, weights, place, used, store, recipe.seed)
 
 
 def _same(c: Component, other: Component) -> bool:
@@ -149,10 +150,10 @@ def _same(c: Component, other: Component) -> bool:
     return len(first) == len(second) and bool(np.abs(second - second @ first.T @ first).max() < ORTHOGONAL)
 
 
-def _permuted(examples: fit.Examples, number: int) -> fit.Examples:
+def _permuted(examples: Examples, number: int) -> Examples:
     """Examples whose variable has, on the rows that are seen, its values on others of them."""
     name, used = examples.place.variable, examples.used
-    values = list(fit.column(examples.claim, name))
+    values = list(column(examples.claim, name))
     order = np.random.default_rng([examples.seed, number, 0x9E7]).permutation(used)
     taken = [values[row] for row in order]
     for row, value in zip(used, taken, strict=True):

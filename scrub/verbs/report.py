@@ -35,7 +35,7 @@ def save_run(out: Path, claims: Sequence[Claim], results: Sequence[dict[str, Any
 
 def options_of(**asked: Any) -> str:
     """The options of the command that does what `scrub.test` was asked to do: ` --rows 40 --exact`."""
-    usual = {"draws": 20, "controls": "shuffled", "parts": "all"}
+    usual = {"draws": 20, "dtype": "float32", "controls": "shuffled", "parts": "all"}
     given = {name: value for name, value in asked.items() if value and value != usual.get(name)}
     flags = [f" --{name}" for name, value in given.items() if value is True]
     flags += [f" --no-{name}" for name, value in asked.items() if value is False and name == "explain"]
@@ -64,9 +64,10 @@ def write_page(out: Path) -> Path:
     summary, sections = _tested(out, tested)
     sections += [section for name in _SECTIONS for section in _others(out, name, tested)]
     if not sections:
+        *others, last = dict.fromkeys(stored.WRITTEN_BY.values())
+        commands = ", ".join(f"`scrub {name}`" for name in others)
         raise ClaimError(
-            f"{out} holds no results. They are stored there by `scrub test`, `scrub compare`, `scrub criteria` and "
-            f"`scrub propose`, each with --out {out}."
+            f"{out} holds no results. They are stored there by {commands} and `scrub {last}`, each with --out {out}."
         )
     title = out.resolve().name
     said = (summary or _stored(sections)) + summed(sections)
@@ -136,9 +137,34 @@ def _judged(result: dict[str, Any], command: str) -> Section:
 
 
 def _proposed(result: dict[str, Any], command: str) -> Section:
+    from scrub.report.page.curves import curve_section
     from scrub.report.page.proposals import proposal_section
 
-    return proposal_section(result, command)
+    return (curve_section if "points" in result else proposal_section)(result, command)
 
 
-_SECTIONS = {stored.COMPARISON: _compared, stored.CRITERIA: _judged, stored.PROPOSALS: _proposed}
+def _viewed(result: dict[str, Any], command: str) -> Section:
+    from scrub.report.page.viewed import views_section
+
+    return views_section(result, command)
+
+
+def _patched(name: str) -> Callable[[dict[str, Any], str], Section]:
+    def section(result: dict[str, Any], command: str) -> Section:
+        from scrub.report.page import patched
+
+        return getattr(patched, name)(result, command)
+
+    return section
+
+
+_SECTIONS = {
+    stored.COMPARISON: _compared,
+    stored.CRITERIA: _judged,
+    stored.PROPOSALS: _proposed,
+    stored.INTERCHANGE: _patched("interchange_section"),
+    stored.SWEEP: _patched("sweep_section"),
+    stored.PATHS: _patched("paths_section"),
+    stored.POWER: _patched("power_section"),
+    stored.VIEWS: _viewed,
+}

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from scrub.claims.dataset import Dataset
 from scrub.claims.hub import Pinned
 from scrub.claims.resolved import Claim
 from scrub.claims.seen import VERDICT_ROWS
 from scrub.claims.thaw import Absent
-from scrub.errors import ClaimError, DataError, ModelError
+from scrub.errors import ClaimError, DataError, ModelError, path_of
 from scrub.model.computation import Computation
 from scrub.model.memory import Backend, installed
 from scrub.model.source import Source
@@ -70,8 +71,19 @@ def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = Fa
     if exact:
         raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
     from scrub.model.open import open_weights
+    from scrub.storage.rows import RowFiles
 
-    return open_weights(source, backend, data)
+    weights = open_weights(source, backend, data)
+    return weights if backend.rows is None else evolve(weights, passes=RowFiles(backend.rows))
+
+
+def keeping(backend: Backend, cache: str | Path | None, run: Run | None) -> Backend:
+    """Where passes of rows are kept: in the directory that was named, else below the run's. Raises ClaimError."""
+    from scrub.storage.rows import ROWS
+
+    if cache is not None:
+        return evolve(backend, rows=path_of(cache, "cache"))
+    return backend if run is None else evolve(backend, rows=run.folder / ROWS)
 
 
 def sampled(bench: ClaimBench, used: Int[np.ndarray, " row"], draws: int, seed: int, exact: bool = False) -> Samples:

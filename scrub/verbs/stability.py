@@ -15,6 +15,7 @@ from scrub.model.resolve import sound
 from scrub.verbs.setup import OpenedModel, references, sampled
 
 if TYPE_CHECKING:
+    from scrub.score.constant import Constant
     from scrub.score.result import Result
     from scrub.score.sample import ClaimBench, Samples
     from scrub.score.stability import StabilityLine
@@ -32,8 +33,8 @@ class Tested:
     rows: int | None
 
     @cached_property
-    def constant(self) -> float | None:
-        """The metric of the best constant answer on the rows of the test."""
+    def constant(self) -> Constant | None:
+        """The best constant answer on the rows of the test."""
         from scrub.score.constant import best_constant
 
         return best_constant(self.bench.claim, self.bench.measured, self.samples.references)

@@ -22,9 +22,11 @@ from scrub.verbs.setup_circuits import (
 if TYPE_CHECKING:
     from scrub.circuit.sweep import Sweep
 
+DOWNSTREAM = "~all~> logits"
+
 
 def sweep(
-    senders: str | Sequence[str] = "heads mlps", to: str = "~all~> logits", hypothesis: Hypothesis | None = None, *,
+    senders: str | Sequence[str] = "heads mlps", to: str = DOWNSTREAM, hypothesis: Hypothesis | None = None, *,
     at: str | int | Sequence[str | int] | None = None, model: Any = None, data: Dataset | None = None,
     metric: str | Metric | None = None, read: str | int = -1, scored: str | None = None, rows: int | None = None,
     seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "float32",
@@ -34,7 +36,8 @@ def sweep(
 
     `senders` are `heads`, `mlps`, `attn`, `embed`, layers of these (`heads 0-3`) or names; `to` is the rest of the
     path, `-> logits` (direct), `~mlps~> logits`, `-> 9.9.q ~all~> logits`, or `~all~> logits` (activation
-    patching, the default); `at` names positions, each swept on its own (default: every position together).
+    patching, the default; of a graph its output node); `at` names positions, each swept on its own (default: every
+    position together).
     With a receiver first (`-> 9.9.q ~all~> logits`) and `all` senders, every edge into it. Raises as `run_circuit`.
     """
     from scrub.circuit.arguments import names, positions, text
@@ -48,6 +51,8 @@ def sweep(
     backend = Backend(device, dtype, memory)
     given, sampling = GivenSetting(hypothesis, model, data, metric, read, scored), Sampling(rows, seed, draws)
     ready = setting_of(None, given, sampling, backend, protocol)
+    if to == DOWNSTREAM:
+        to = f"~all~> {ready.experiment.output}"
     cases = cases_of(senders, to, at, ready.experiment.graph)
     with progress("sweep", calls_of(ready.experiment, draws, len(cases) + 1)) as done:
         listed = [path for _, paths in cases for path in paths]

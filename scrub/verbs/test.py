@@ -10,7 +10,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.report import options_of, save_run
-from scrub.verbs.setup import OpenedModel, countable, references, sampled, weights_of
+from scrub.verbs.setup import OpenedModel, countable, keeping, references, sampled, weights_of
 from scrub.verbs.skills import skilled, with_matrix
 from scrub.verbs.stability import Tested, with_stability
 from scrub.verbs.verdict import judged, left_out_of_it, parts_earned, what_breaks
@@ -25,6 +25,7 @@ def test(
     exact: bool = False, *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
     explain: bool | None = None, controls: str = "shuffled", parts: str = "all", stability: bool = False,
     skills: bool = False, out: str | Path | Run | None = None, recompute: bool = False,
+    cache: str | Path | None = None,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
 
@@ -44,6 +45,8 @@ def test(
     (`result.matrix`, docs/skills.md).
     `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
+    `cache` is a directory in which what the model computes on rows is kept for other tests of it (`out`/rows by
+    default, docs/runs.md): a claim finds there what was computed for another one.
 
     Raises ClaimProblems with all problems of the claim, ModelError, MetricError, and ClaimError for a directory of
     another claim or version, a damaged block, a disk that is full.
@@ -64,7 +67,7 @@ def test(
     if skills:
         skilled(claim)
     run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
-    weights = weights_of(source, claim.data, backend, exact)
+    weights = weights_of(source, claim.data, keeping(backend, cache, run), exact)
     opened, trial = OpenedModel(source, weights, model, run), Trial(name_of(hypothesis), draws, seed, exact, controls)
     bench = opened.bench(claim)
     samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)
@@ -84,8 +87,8 @@ def test(
         result = run.record(claim, result)
     if run is not None and run is not out:  # opened here, for this claim alone
         asked = options_of(
-            model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, controls=controls,
-            explain=explain, parts=parts, stability=stability, skills=skills,
+            model=model, rows=rows, draws=draws, seed=seed, exact=exact, device=device, dtype=dtype,
+            controls=controls, explain=explain, parts=parts, stability=stability, skills=skills,
         )  # fmt: skip
         save_run(run.folder, run.claims, [result.to_dict()], asked)
         run.finish()

@@ -56,9 +56,16 @@ def claim_setting(given: GivenSetting, setup: Setup, wanted: Wanted, source: Sou
     """The setting of the claim to be written. Raises ClaimError where it could not be tested."""
     from scrub.proposals.naming import ClaimSetting
     from scrub.proposals.write import model_name
+    from scrub.proposals.write_parts import of_parts
 
-    if not {"head", "q", "k", "v"}.intersection(wanted.kinds):
-        raise ClaimError(f"write={target.file}: a claim is begun with heads: leave nodes= out, or add 'heads'.")
+    parts = of_parts(wanted.kinds)
+    if not parts and not {"head", "q", "k", "v"}.intersection(wanted.kinds):
+        raise ClaimError(
+            f"write={target.file}: a claim is begun with heads, or with neurons or latents alone: leave nodes= out, "
+            "or add 'heads'."
+        )
+    if lacking := [str(one.host) for one in setup.dictionaries.values() if not one.source]:
+        raise ClaimError(f"write={target.file}: the dictionary of {lacking[0]} is of arrays, which no file can name.")
     if isinstance(setup.metric, Metric):
         raise ClaimError(
             f"write={target.file}: metric {setup.metric} is a function, which a file of a claim cannot take over: "
@@ -69,7 +76,9 @@ def claim_setting(given: GivenSetting, setup: Setup, wanted: Wanted, source: Sou
     seen = tuple(sorted({*options.pop("seen", ()), *setup.seen}))
     options.pop("together", None)  # it names variables of the other story
     options |= {} if given.scored is None else {"scored": given.scored}
-    if setup.model.shape.d_mlp and "through" not in options:
+    if parts:
+        options["through"] = ("all",)
+    elif setup.model.shape.d_mlp and "through" not in options:
         options["through"] = ("mlps",)
     model = given.model if given.model is not None or hypothesis is None else hypothesis.model
     name, loaded = model_name(model, source.name)
@@ -96,13 +105,11 @@ def write_claim(
 
     It expects what it recovers on the rows that the proposal saw, on which it is not tested.
     """
-    from scrub.proposals.sketch import sketch
-    from scrub.proposals.write import hypothesis_file, rows_file
+    from scrub.proposals.write import rows_file
 
-    passed = setup.experiment.graph.passed(setting.options.get("through", ()))
-    outline = sketch(setup, proposal, passed, done)
+    text_of = _outlined(setting, setup, proposal, done)
     file, with_rows = target.file, target.rows is None
-    text = hypothesis_file(outline, proposal, setting, file.name)
+    text = text_of(file.name, None)
     if with_rows:
         files.write_text(target.beside, rows_file(setting.data))
     try:
@@ -112,7 +119,24 @@ def write_claim(
             target.beside.unlink(missing_ok=True)
         raise
     if (bar := _passes_up_to(file, setup, proposal.seed)) is not None:
-        files.write_text(file, hypothesis_file(outline, proposal, setting, file.name, bar))
+        files.write_text(file, text_of(file.name, bar))
+
+
+def _outlined(
+    setting: ClaimSetting, setup: Setup, proposal: Proposal, done: Callable[[int], None]
+) -> Callable[[str, float | None], str]:
+    """The text of a file by its name and the bar that it states: of parts where nothing else was ranked."""
+    from scrub.proposals.nodes import kind_of
+    from scrub.proposals.sketch import sketch
+    from scrub.proposals.write import hypothesis_file
+    from scrub.proposals.write_parts import of_parts, parts_file, sketch_of_parts
+
+    if of_parts([kind_of(node.component) for node in proposal.nodes]):
+        parts = sketch_of_parts(setup, proposal, done)
+        return lambda name, bar: parts_file(parts, proposal, setting, name, bar)
+    passed = setup.experiment.graph.passed(setting.options.get("through", ()))
+    outline = sketch(setup, proposal, passed, done)
+    return lambda name, bar: hypothesis_file(outline, proposal, setting, name, bar)
 
 
 def _passes_up_to(file: Path, setup: Setup, seed: int) -> float | None:

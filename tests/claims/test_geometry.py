@@ -9,7 +9,7 @@ import networkx as nx
 import pytest
 from attrs import evolve
 
-from claim_cases import TINY, checked, names_rows, names_sites, told
+from claim_cases import TINY, checked, names_rows, names_sites, names_story, told
 from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.dataset import Dataset
@@ -161,6 +161,43 @@ def test_channels_that_can_and_cannot_carry_a_parent(graph: Any, changes: dict[s
 def test_a_query_at_another_position_needs_a_head_on_the_way(through: Any, sound: bool) -> None:
     name = heads("2.0", at="END").reads(q="doubled", v="io")
     assert bool(wrong(name=name, through=through)) != sound
+
+
+def test_a_value_that_is_read_where_it_does_not_stand_is_split_in_two() -> None:
+    """The sentence ends with lines in the user's own names that, put into the claim, are sound."""
+    found = wrong(name=heads("2.0 2.1", at="S2-1").reads(k="io", v="io").omits("doubled"))
+    lines = [
+        "@story.variable",
+        "def name_at_end(name): return name",
+        'name_at_end=heads("L.H", at="END").reads(v="name"),  # in the claim',
+    ]
+    first, *shown = found.split("  Split the variable in two, ")[1].splitlines()
+    assert [line.strip() for line in shown[:3]] == lines
+    assert first.startswith("'name' there and what brings it to END, and let 'answer' read the second")
+    assert first.endswith("(L.H: heads that read S2-1 from END):")
+    later = wrong(answer=logits("S1"))
+    assert "input of logits cannot read 'name' at 2.0 2.1 @ END" in later
+    assert "Split" not in later  # no head reads what comes after it
+    early = heads("2.0", at="S2").reads(k="io", v="io").omits("doubled")
+    late = heads("3.1", at="END").reads(k="doubled io", v="io doubled")
+    both = wrong(name=[early, late])
+    assert "input of logits cannot read 'name' at 2.0 @ S2" in both
+    assert 'name_at_end=heads("3.1", at="END").reads(v="name"),' in both  # its own site there brings it
+    assert "L.H" not in both
+    story = names_story()
+
+    @story.variable
+    def brought(name: int | None) -> int | None:
+        return name
+
+    @story.variable
+    def said(brought: int | None) -> int | None:
+        return brought
+
+    split = names_sites(name=early, brought=heads("3.1", at="END").reads(v="name"), said=logits("END"))
+    del split["answer"]
+    story.variables.pop("answer")
+    assert told(checked(split, story=story)) == ""
 
 
 def test_without_a_mask_a_passed_head_carries_backwards() -> None:

@@ -103,7 +103,7 @@ def test_several_sites_together_read_all_parents() -> None:
         (
             names_sites(name=heads("2.0", at="END").reads(k="doubled", v="doubled")),
             "name",
-            r"Name it, \.reads\(q='io'\), or cut it on purpose, \.omits\('io'\)",
+            r"Name it, \.reads\(v='io'\), or cut it on purpose, \.omits\('io'\)",
         ),
         (
             names_sites(name=heads("2.0", at="END").reads(k="doubled", v="oi")),

@@ -30,7 +30,7 @@ MISTAKES: list[tuple[str, Callable[[], Any], str]] = [
     ("a parent without a channel", lambda: HERE.reads("a"), "say through which channel, such as .reads(v='a')"),
     ("omitted numbers", lambda: HERE.omits("a", 3), ".omits('a', 3): 3 is no name of a parent"),
     ("a head as a number", lambda: heads(3, at="END"), "3 names no heads: write a string"),
-    ("heads nowhere", lambda: heads("9.9"), "a site without a position: write at='END'"),
+    ("heads nowhere", lambda: heads("9.9"), "a site without a position, 9.9: write at='END'"),
     ("an embedding nowhere", lambda: embed(), "a site without a position"),
     ("logits nowhere", lambda: logits(), "a site without a position"),
     ("half a position", lambda: heads("9.9", at=3.5), "3.5 is no position"),

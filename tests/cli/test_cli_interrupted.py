@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -71,6 +73,43 @@ def test_what_was_found_before_an_interruption_is_shown(
     assert "no results" not in found.stderr or not kept
     if command == "propose":
         assert Path("kept/proposals.json").exists()
+
+
+DYING = """
+def dying():
+    made = graph()
+    made.nodes["h"]["function"] = lambda a: os.kill(os.getpid(), signal.SIGINT) or 0
+    return made
+
+last = make(model=dying)
+"""
+VERBS: dict[str, list[str]] = {
+    "interchange": [], "power": [], "sweep": ["--senders", "all"], "patch": ["--path", "h -> out"],
+    "shrink": ["--draws", "2"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_claims_before_an_interruption_stay_and_those_left_are_named(write: Write, verb: str) -> None:
+    """By a signal to another process once, to this one else; what was found is printed, and stored with --out."""
+    file, keeps = write(f"{GOOD}\n{DYING}"), verb != "shrink"
+    line = [verb, str(file), *VERBS[verb], *(["--out", "kept"] if keeps else [])]
+    if verb == "interchange":
+        run = subprocess.run([sys.executable, "-m", "scrub", *line], capture_output=True, text=True, check=False)
+        code, out, said = run.returncode, run.stdout, run.stderr
+    else:
+        found = scrub(*line)
+        code, out, said = found.exit_code, found.stdout, found.stderr
+    assert code == 130, said
+    assert out.strip()
+    where = " and in kept" if keeps else ""
+    assert said.strip() == (
+        f"scrub: interrupted; 1 of 2 claims stand above{where}; last was not finished: go on with "
+        f"`scrub {verb} claims.py::last{''.join(f' {shlex.quote(one)}' for one in VERBS[verb])}`."
+    )
+    if keeps:
+        (kept,) = {path for path in Path("kept").iterdir()} - {Path("kept/kept.json")}
+        assert [r["hypothesis"] for r in json.loads(kept.read_text())["results"]] == ["claims.py::good"]
 
 
 def test_an_interrupted_write_leaves_the_old_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

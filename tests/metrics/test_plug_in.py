@@ -63,7 +63,9 @@ def test_a_file_is_all_that_a_metric_of_a_graphs_vectors_needs(folder: Folder) -
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     tried = [*logits, logits.mean(0), np.log(probabilities.mean(0))]
     best = max(np.mean([margin(answer, row.columns["label"]) for row in data.rows]) for answer in tried)
-    assert best_constant(bench.claim, bench.measured, np.arange(12)) == pytest.approx(best, abs=1e-12)
+    found = best_constant(bench.claim, bench.measured, np.arange(12))
+    assert found is not None
+    assert found.value == pytest.approx(best, abs=1e-12)
 
 
 def test_and_of_a_transformer_with_its_gradient(folder: Folder) -> None:
@@ -95,12 +97,14 @@ def test_a_value_alone_gives_the_constant_of_a_faster_one(
     """Without `constant=` each answer is measured on each row, the model's own answers beside them."""
     words = {"columns": columns, "better": parse_metric(str(NamedMetric(name, columns))).better}
     plug_in(folder(plain=f"from scrub.metrics import Formula\nWORDS = {words!r}\nFORMULA = Formula({formula})\n"))
-    found: list[float | None] = []
+    found: list[float] = []
     for kind in (name, "plain"):
         metric = str(NamedMetric(kind, columns))
         claim = token_claim(tiny_transformer(), token_rows(70), metric=metric, predicts="label")
         bench = transformer_bench(claim)
-        found.append(best_constant(bench.claim, bench.measured, np.arange(70)))
+        constant = best_constant(bench.claim, bench.measured, np.arange(70))
+        assert constant is not None
+        found.append(constant.value)
     assert found[1] == pytest.approx(found[0], rel=1e-6)
 
 

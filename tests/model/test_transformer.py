@@ -171,7 +171,7 @@ def test_padded_rows_are_the_bridges_masked_rows() -> None:
     torch.testing.assert_close(unembed(model, trace(model, tokens, lengths))[real], theirs[real])
 
 
-def test_weights_are_copies_and_the_bridge_stays_as_it_was() -> None:
+def test_the_bridge_stays_as_it_was_and_weights_that_are_cast_are_copies() -> None:
     bridge = native()
     assert bridge.training
     bridge.blocks[0].eval()
@@ -180,13 +180,14 @@ def test_weights_are_copies_and_the_bridge_stays_as_it_was() -> None:
     model = adapt(bridge, dtype=F64)
     assert {name: module.training for name, module in bridge.named_modules()} == modes
     assert torch.equal(torch.random.get_rng_state(), before)
-    kept = model.blocks[0].attn.W_Q.clone()
+    cast = adapt(bridge, dtype=torch.float32)
+    kept = cast.blocks[0].attn.W_Q.clone()
     with torch.no_grad():
         for parameter in bridge.original_model.parameters():
             parameter.zero_()
-    assert torch.equal(model.blocks[0].attn.W_Q, kept)
+    assert torch.equal(cast.blocks[0].attn.W_Q, kept)
     assert not model.blocks[0].attn.W_Q.requires_grad
-    assert model.W_E.abs().max() > 0
+    assert cast.W_E.abs().max() > 0
 
 
 def test_dropout_of_a_model_in_training_does_not_reach_the_check() -> None:
@@ -196,8 +197,8 @@ def test_dropout_of_a_model_in_training_does_not_reach_the_check() -> None:
     assert bridge.original_model.training
 
 
-def test_gpt2_weights_are_no_views_of_the_joint_matrix() -> None:
-    attn = adapt(bridged("GPT2LMHeadModel"), dtype=F64).blocks[0].attn
+def test_weights_that_are_cast_are_no_views_of_the_joint_matrix() -> None:
+    attn = adapt(bridged("GPT2LMHeadModel"), dtype=torch.float32).blocks[0].attn
     assert attn.W_Q.transpose(1, 2).is_contiguous()
     assert attn.W_Q.untyped_storage().nbytes() == attn.W_Q.numel() * attn.W_Q.element_size()
 

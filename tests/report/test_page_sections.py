@@ -27,6 +27,10 @@ COMMANDS = {
     "comparison.json": ("compare",),
     "criteria.json": ("criteria", "--random", 2),
     "proposals.json": ("propose", "--pair", "pair"),
+    "interchange.json": ("interchange", "--rows", 32),
+    "power.json": ("power",),
+    "sweep.json": ("sweep", "--senders", "all", "--to", "-> out"),
+    "paths.json": ("patch", "--path", "h -> out", "--path", "b -> out"),
 }
 
 
@@ -55,7 +59,8 @@ def test_every_section_is_there(run: Path) -> None:
     [criteria] = json.loads((run / "criteria.json").read_text())["results"]
     [difference] = comparison["differences"]
     assert f"right_one is better than other: {difference['value']:.2f} [" in told
-    for heading in ("Comparison of right_one, other", "Circuit of right_one", "Proposal for right_one"):
+    for heading in ("Comparison of right_one, other", "Circuit of right_one", "Proposal for right_one",
+                    "Interchange of right_one", "Rows for right_one", "Sweep -> out", "Paths"):  # fmt: skip
         assert told.count(heading) == 2  # in the list, and where it is
     deciding = comparison["deciding"][0]
     assert deciding["text"].replace("  ", " ") in told
@@ -130,16 +135,16 @@ def test_a_damaged_or_foreign_file_is_named(run: Path, tmp_path: Path, name: str
 def test_a_directory_without_results_says_who_stores_there(tmp_path: Path) -> None:
     found = scrub("report", tmp_path)
     assert found.exit_code == 2
-    assert all(f"scrub {command}" in found.stderr for command in ("test", "compare", "criteria", "propose"))
+    assert all(f"scrub {command}" in found.stderr for command in ("test", "compare", "criteria", "propose", "sweep"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_it_is_asked_before_whether_it_can_be_written(tmp_path: Path, name: str) -> None:
     (tmp_path / "taken").write_text("a file")
-    command = COMMANDS[name][0]
+    command, *more = COMMANDS[name]
     (tmp_path / "claims.py").write_text(CLAIMS)
     claims = [f"{tmp_path}/claims.py::{claim}" for claim in ("right_one", "other")]
-    found = scrub(command, *claims, "--out", tmp_path / "taken")
+    found = scrub(command, *claims, *more, "--out", tmp_path / "taken")
     assert (found.exit_code, "cannot be written" in found.stderr) == (2, True)
 
 

@@ -49,7 +49,13 @@ def best(data: Dataset, metric: Any, **options: Any) -> float:
     bench = bench_of(nothing_matters(data, metric, **options))
     found = best_constant(bench.claim, bench.measured, np.flatnonzero(bench.claim.scored))
     assert found is not None
-    return found
+    return found.value
+
+
+def best_value(bench: Any, rows: int) -> float:
+    found = best_constant(bench.claim, bench.measured, np.arange(rows))
+    assert found is not None
+    return found.value
 
 
 def scores(kind: str, candidates: np.ndarray, labels: list[int], other: list[int]) -> np.ndarray:
@@ -159,7 +165,7 @@ def test_on_a_transformer(kind: str, better: Any) -> None:
     if kind in ("loss", "accuracy"):
         tried.append(np.log(np.bincount(first, minlength=9) / 16 + 1e-300)[None])
     found = scores(kind, np.concatenate(tried), first, second)
-    assert best_constant(bench.claim, bench.measured, np.arange(16)) == pytest.approx(better(found), rel=1e-9)
+    assert best_value(bench, 16) == pytest.approx(better(found), rel=1e-9)
 
 
 def test_a_metric_of_ones_own_on_a_transformer_tries_the_same_answers() -> None:
@@ -168,7 +174,7 @@ def test_a_metric_of_ones_own_on_a_transformer_tries_the_same_answers() -> None:
     logits = bench.measured.answers(np.arange(70)).numpy()
     first = [row.columns["first"] for row in bench.claim.data.rows]
     found = scores("loss", np.concatenate(list(candidates(logits).values())), first, first)
-    assert best_constant(bench.claim, bench.measured, np.arange(70)) == pytest.approx(min(found), rel=1e-9)
+    assert best_value(bench, 70) == pytest.approx(min(found), rel=1e-9)
 
 
 def test_the_constant_of_kl_is_a_mean_over_rows() -> None:
@@ -207,7 +213,7 @@ def test_graph_answers_that_are_numbers() -> None:
     claim = claim_of(graph(out=lambda x: x), {"answer": lambda x: x}, {"x": "x", "answer": "out"}, data,
                      metric=Metric(lambda o, row: (o - row.columns["label"]) ** 2, better="lower"))  # fmt: skip
     bench = bench_of(claim)
-    assert best_constant(bench.claim, bench.measured, np.arange(12)) == pytest.approx((12**2 - 1) / 12)
+    assert best_value(bench, 12) == pytest.approx((12**2 - 1) / 12)
 
 
 def test_answers_that_have_no_mean_are_tried_alone() -> None:
@@ -215,7 +221,7 @@ def test_answers_that_have_no_mean_are_tried_alone() -> None:
     same = Metric(lambda output, row: float(output == row.columns["label"]))
     claim = claim_of(graph(out=lambda x: x), {"answer": lambda x: x}, {"x": "x", "answer": "out"}, data, metric=same)
     bench = bench_of(claim)
-    assert best_constant(bench.claim, bench.measured, np.arange(3)) == pytest.approx(2 / 3)
+    assert best_value(bench, 3) == pytest.approx(2 / 3)
 
 
 def test_a_metric_that_cannot_take_the_mean_answer_is_asked_of_the_others() -> None:
@@ -224,7 +230,7 @@ def test_a_metric_that_cannot_take_the_mean_answer_is_asked_of_the_others() -> N
     named = Metric(lambda output, row: float(names[output] == row.columns["label"]))
     claim = claim_of(graph(out=lambda x: x), {"answer": lambda x: x}, {"x": "x", "answer": "out"}, data, metric=named)
     bench = bench_of(claim)
-    assert best_constant(bench.claim, bench.measured, np.arange(3)) == pytest.approx(2 / 3)
+    assert best_value(bench, 3) == pytest.approx(2 / 3)
 
 
 def test_long_vectors_that_print_alike_are_different_answers() -> None:
@@ -237,7 +243,7 @@ def test_long_vectors_that_print_alike_are_different_answers() -> None:
     data = rows_of({"x": x, "label": 0} for x in (1, 2, 7))
     claim = claim_of(graph(out=wide), {"answer": lambda x: x}, {"x": "x", "answer": "out"}, data, metric=hit)
     bench = bench_of(claim)
-    assert best_constant(bench.claim, bench.measured, np.arange(3)) == 1.0
+    assert best_value(bench, 3) == 1.0
 
 
 def test_many_rows_are_tried_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,20 +264,39 @@ def test_no_constant_where_none_has_a_number() -> None:
     assert best_constant(resolved(claim), bench.measured, np.arange(3)) is None
 
 
-@pytest.mark.parametrize(("shared", "told"), [(24, True), (18, False)])
-def test_a_label_that_most_rows_share_is_told_where_the_constant_decides_the_bar(shared: int, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("shared", "fix"), [(24, "Balance the labels"), (16, "Expect more than an answer that ignores its input")]
+)
+def test_the_constant_that_decides_the_bar_says_which_answer_it_is(shared: int, fix: str) -> None:
+    """And how many rows share its label; what to do depends on whether most of them do."""
     labels = [0] * shared + [1 + i % 2 for i in range(36 - shared)]
     vectors = [[9.0 * (label == i) for i in range(3)] for label in labels]
     result = scrub.test(nothing_matters(table(vectors, labels), "accuracy(label)", expect=recovers(0.1)), draws=4)
     assert result.constant is not None
     assert result.constant > 0.1
-    said = (
-        f"the best constant answer decides the bar, {result.constant:.2f}: 67% of the scored rows have the label 0."
+    (found,) = [w for w in result.warnings if "decides the bar" in w]
+    said = f"label 0, which {shared} of the 36 scored rows ({shared / 36:.0%}) share. {fix}"
+    assert found.startswith(
+        f"the best constant answer decides the bar, {result.constant:.2f}: it is the model's answer"
     )
-    found = [w.split(" Balance the labels")[0] for w in result.warnings if "decides the bar" in w]
-    assert found == ([said] if told else [])
+    assert said in found
+    row = int(found.split(" on row ")[1].split(",")[0])
+    assert labels[row] == 0
     above = scrub.test(nothing_matters(table(vectors, labels), "accuracy(label)", expect=recovers(1)), draws=4)
     assert not [w for w in above.warnings if "decides the bar" in w]  # the expectation is higher
+
+
+def test_a_constant_of_a_metric_of_ones_own_says_whose_answer_it_is() -> None:
+    """The first row that gives it; and where no row does, that it is a mean."""
+    vectors = [[0.0, 1, 2], [5.0, 0, 0], [5.0, 0, 0], [0.0, 4, 1]]
+    bench = bench_of(nothing_matters(table(vectors, [0] * 4), Metric(lambda output, row: float(output[0]))))
+    found = best_constant(bench.claim, bench.measured, np.arange(4))
+    assert found is not None
+    assert (found.value, found.row) == (5.0, 1)
+    middle = bench_of(nothing_matters(table(vectors, [0] * 4), Metric(lambda o, row: -abs(float(o[0]) - 2.5))))
+    mean = best_constant(middle.claim, middle.measured, np.arange(4))
+    assert mean is not None
+    assert (mean.value, mean.row) == (0.0, None)
 
 
 def test_a_loss_that_a_constant_nearly_has_is_told_with_what_to_measure_instead() -> None:

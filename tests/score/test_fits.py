@@ -166,11 +166,12 @@ def _placed(found: Claim) -> tuple[object, object]:
     return in_full(SITES[0].components[0], found.graph.shape.d_model), SITES[0].at[0]  # type: ignore[attr-defined]
 
 
-def test_a_probe_is_the_minimum_of_its_loss() -> None:
+@pytest.mark.parametrize("size", [(90, 5), (24, 40)], ids=["more rows than numbers", "fewer"])
+def test_a_probe_is_the_minimum_of_its_loss(size: tuple[int, int]) -> None:
     """At which the gradient of the loss, written another way, is nothing."""
     draw = np.random.default_rng(0)
-    classes = draw.integers(3, size=90)
-    x = draw.normal(size=(90, 5)) * 3 + 4 + np.eye(5)[classes] * 4
+    classes = draw.integers(3, size=size[0])
+    x = draw.normal(size=size) * 3 + 4 + np.eye(size[1])[classes] * 4
     found = fit_probe(x, classes, penalty=0.05)
     scale = x.std(0).mean()
     weights = torch.tensor(found.weights * scale, requires_grad=True)

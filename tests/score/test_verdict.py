@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from scrub.claims.metric import Metric, parse_metric
 from scrub.claims.seen import VERDICT_ROWS
 from scrub.score.statistics import UNDEFINED, Interval
+from scrub.score.trivial import wrong_sign
 from scrub.score.verdict import judge, judge_both, nothing_to_recover
 
 
@@ -101,3 +103,18 @@ def test_fewer_than_thirty_rows() -> None:
     assert VERDICT_ROWS == 30
     found = nothing_to_recover(UNDEFINED, "lower", 29)
     assert found == FEW
+
+
+@pytest.mark.parametrize(
+    ("metric", "asked"),
+    [
+        ("logit_diff(io, s1)", "Are the two columns exchanged? logit_diff(s1, io) would have the other sign."),
+        ("loss(b)", "Does loss(b) name the column of right answers"),
+        (Metric(lambda output, row: 0.0, name="gap"), "Is better='lower' meant? gap says that higher is better."),
+    ],
+)
+def test_a_model_that_does_worse_is_asked_about_the_sign(metric: str | Metric, asked: str) -> None:
+    assert wrong_sign(parse_metric(metric)).startswith(asked)
+    worse, better = spanning(-2.0, -1.0), spanning(-2.0, 0.1)
+    assert str(nothing_to_recover(worse, "lower", 50, worse=" Why?")).endswith("]). Why?")
+    assert "Why" not in str(nothing_to_recover(better, "lower", 50, worse=" Why?"))

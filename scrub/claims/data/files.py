@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from scrub.claims.plain import RepeatedKeyError, distinct, from_plain
-from scrub.errors import DataError, row_errors
+from scrub.errors import DataError, did_you_mean, row_errors
 
 JSON_ERRORS = (RepeatedKeyError, ValueError, RecursionError)
 _SPACE = re.compile(r"\s*")
@@ -41,6 +41,14 @@ class RawRow:
     values: Any
 
 
+def _beside(path: Path) -> str:
+    """Which file of the same folder may be meant, where there is no such file."""
+    try:
+        return "" if path.exists() else did_you_mean(path.name, (file.name for file in path.parent.iterdir()), 0.7)
+    except OSError:
+        return ""
+
+
 def text_of(path: Any, reader: str = "a file") -> str:
     """The text of a file. Raises DataError where it cannot be read."""
     if not isinstance(path, str | Path):
@@ -48,7 +56,7 @@ def text_of(path: Any, reader: str = "a file") -> str:
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+        raise DataError(f"{path} cannot be read: {error.strerror}.{_beside(Path(path))}") from None
     except UnicodeDecodeError:
         raise DataError(f"{path} cannot be read: it is no text in UTF-8.") from None
     except ValueError as error:

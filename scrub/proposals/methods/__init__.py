@@ -12,7 +12,7 @@ from scrub.errors import ClaimError, did_you_mean
 from scrub.proposals.attribute import Scores
 from scrub.proposals.edges import Edges
 from scrub.proposals.forward import PatchBatch
-from scrub.proposals.nodes import KINDS
+from scrub.proposals.nodes import KINDS, LATENTS
 from scrub.proposals.proposal import SourceShare
 from scrub.proposals.setup import Setup
 
@@ -55,7 +55,7 @@ class Method:
     edges: Callable[[PatchBatch, Asked], Edges] | None = None
     inside: bool = False
     magnitude: bool = False
-    kinds: tuple[str, ...] = KINDS
+    kinds: tuple[str, ...] = (*KINDS, LATENTS)
     rules: tuple[str, ...] = ()
     gradient: bool = True
     elsewhere: bool = False

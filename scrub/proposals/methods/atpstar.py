@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scrub.proposals.attribute import Scores, keys_of
+from scrub.proposals.attribute import Scores
 from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.methods.graddrop import METHOD as DROP
@@ -12,12 +12,12 @@ from scrub.proposals.methods.qkfix import fixed, fixed_kinds
 
 def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """`1/(L - 1) sum_l |estimate with layer l dropped|`."""
-    keys = keys_of(fixed_kinds(asked.kinds), batch.model.shape)
+    keys = batch.space.places(fixed_kinds(asked.kinds))
     total = Scores()
     for values, gradients in dropped(batch, keys):
         for kind, some in fixed(batch, asked.kinds, values, gradients).items():
             total[kind] = some.abs() + total.get(kind, 0)
-    return shared(total, batch.model.shape.n_layers)
+    return shared(total, batch)
 
 
 METHOD = Method(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from scrub.proposals.attribute import Scores, first_order, keys_of
+from scrub.proposals.attribute import Scores, first_order
 from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
 
 
 def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """The difference times the mean of the gradients at base and source."""
-    keys = keys_of(asked.kinds, batch.model.shape)
+    keys = batch.space.places(asked.kinds)
     base, source = batch.forward(), batch.swapped.forward()
     here, there = base.gradients(keys), source.gradients(keys)
     mean = {key: (here[key] + there[key]) / 2 for key in keys}

@@ -15,10 +15,10 @@ from scrub.anatomy.shape import refuse_normed
 from scrub.anatomy.table import TABLE
 from scrub.model.block import entering, patterns
 from scrub.model.weights import Block
-from scrub.proposals.attribute import Scores, over_positions, product, stacked
+from scrub.proposals.attribute import Scores, over_positions, stacked
 from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
-from scrub.proposals.nodes import extent
+from scrub.proposals.nodes import LATENTS
 from scrub.proposals.proposal import SourceShare
 from scrub.proposals.rules import steps_of
 from scrub.proposals.setup import Setup
@@ -32,11 +32,15 @@ def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     Exact for the path straight to the logits where the norm's scale is constant and the metric linear in logits.
     """
     direction = final_direction(batch)
-    found: Scores = {}
-    for kind in asked.kinds:
-        layers = range(extent(kind, batch.model.shape)[0])
-        found[kind] = stacked(over_positions(batch, _written(batch, kind, layer, direction)) for layer in layers)
-    return found
+    return {kind: direct(batch, kind, direction) for kind in asked.kinds}
+
+
+def direct(
+    batch: PatchBatch, kind: str, direction: Float[Tensor, "row t d"]
+) -> Float[Tensor, "row layer unit column"]:
+    """What nodes of a kind write differently on the source, along a direction of the final stream."""
+    layers = range(batch.space.extent(kind)[0])
+    return stacked(over_positions(batch, _written(batch, kind, layer, direction)) for layer in layers)
 
 
 def final_direction(batch: PatchBatch) -> Float[Tensor, "row t d"]:
@@ -92,12 +96,12 @@ def shares(setup: Setup, nodes: Sequence[Component]) -> tuple[SourceShare, ...]:
 
 
 def _written(batch: PatchBatch, kind: str, layer: int, direction: Tensor) -> Float[Tensor, "row t unit"]:
-    delta = batch.source_values[kind, layer] - batch.base_values[kind, layer]
-    if TABLE[kind].attends:
-        direction = _before_norm(batch.model.blocks[layer], batch.base_values["attn", layer], direction)
-    if TABLE[kind].is_head:
-        direction = torch.einsum("hed,rtd->rthe", batch.model.blocks[layer].attn.W_O, direction)
-    return product(kind, delta, direction)
+    host, at = batch.space.place(kind, layer)
+    if TABLE[host].attends:
+        direction = _before_norm(batch.model.blocks[at], batch.base_values["attn", at], direction)
+    if TABLE[host].is_head:
+        direction = torch.einsum("hed,rtd->rthe", batch.model.blocks[at].attn.W_O, direction)
+    return batch.space.product((kind, layer), batch.base_values, batch.source_values, direction)
 
 
 def _before_norm(block: Block, out: Float[Tensor, "*batch d"], direction: Float[Tensor, "*batch d"]) -> Tensor:
@@ -114,7 +118,7 @@ METHOD = Method(
     "direct effect on the logits, the final norm's scale constant",
     "direct logit attribution, Elhage et al. 2021; Wang et al. 2022 (arXiv 2211.00593)",
     nodes,
-    kinds=("embed", "head", "attn", "mlp", "resid"),
+    kinds=("embed", "head", "attn", "mlp", "resid", LATENTS),
     shares=shares,
     caution="direct effects alone: what later layers make of a node is not in its score",
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from scrub.proposals.attribute import Scores
 from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
-from scrub.proposals.nodes import extent, node_of
 from scrub.proposals.patching import PlacedNode, effects
 
 
@@ -14,13 +13,9 @@ def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     found: Scores = {}
     width = batch.columns.shape[2]
     for kind in asked.kinds:
-        layers, units = extent(kind, batch.model.shape)
-        cases = [
-            frozenset({PlacedNode(node_of(kind, layer, unit), column)})
-            for layer in range(layers)
-            for unit in range(units)
-            for column in range(width)
-        ]
+        layers, units = batch.space.extent(kind)
+        nodes = batch.space.nodes(kind)
+        cases = [frozenset({PlacedNode(node, column)}) for node in nodes for column in range(width)]
         found[kind] = effects(batch, cases, asked.done).T.reshape(len(batch.rows), layers, units, width)
     return found
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from scrub.errors import ClaimError
-from scrub.proposals.attribute import Scores, first_order, keys_of
+from scrub.proposals.attribute import Scores, first_order
 from scrub.proposals.forward import Arrays, Key, PatchBatch
 from scrub.proposals.methods import Asked, Method
 from scrub.proposals.rules import gated
@@ -21,12 +21,12 @@ def nodes(batch: PatchBatch, asked: Asked) -> Scores:
 
     Not an estimate of an effect but a rank: two layers leave nothing of an indirect effect.
     """
-    keys = keys_of(asked.kinds, batch.model.shape)
+    keys = batch.space.places(asked.kinds)
     total: Scores = {}
     for values, gradients in dropped(batch, keys):
         for kind, found in first_order(batch, asked.kinds, values, gradients).items():
             total[kind] = found.abs() + total.get(kind, 0)
-    return shared(total, batch.model.shape.n_layers)
+    return shared(total, batch)
 
 
 def dropped(batch: PatchBatch, keys: list[Key]) -> Iterator[tuple[Arrays, Arrays]]:
@@ -45,9 +45,11 @@ def _gated(kind: str, layer: int, value: Tensor, dropping: Tensor) -> Tensor | N
     return gated(value, dropping, layer) if kind in ("attn", "mlp") else None
 
 
-def shared(total: Scores, layers: int) -> Scores:
+def shared(total: Scores, batch: PatchBatch) -> Scores:
     """Sums over layers as means."""
-    return {kind: found / (layers if kind in OUTSIDE else layers - 1) for kind, found in total.items()}
+    layers = batch.model.shape.n_layers
+    outside = {kind for kind in total if batch.space.place(kind, 0)[0] in OUTSIDE}
+    return {kind: found / (layers if kind in outside else layers - 1) for kind, found in total.items()}
 
 
 METHOD = Method(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from scrub.proposals.attribute import Scores, over_positions, product, stacked
+from scrub.proposals.attribute import Scores, over_positions, stacked
 from scrub.proposals.forward import Edit, PatchBatch
 from scrub.proposals.methods import Asked, Method
-from scrub.proposals.nodes import extent
 from scrub.proposals.rules import steps_of
 
 POINTS = {"left": 0.0, "midpoint": 0.5, "right": 1.0}  # within a step; the left end of a path is the source's
@@ -16,11 +15,12 @@ POINTS = {"left": 0.0, "midpoint": 0.5, "right": 1.0}  # within a step; the left
 def nodes(batch: PatchBatch, asked: Asked) -> Scores:
     """The difference times the mean gradient at points of the straight line between base and source (midpoints).
 
-    All nodes of a kind in a layer move together, so their estimates sum to the effect of patching them jointly.
+    All nodes of a kind in a layer move together, so their estimates sum to the effect of patching them jointly; all
+    latents of a dictionary with its error.
     """
     found: Scores = {}
     for kind in asked.kinds:
-        layers = range(extent(kind, batch.model.shape)[0])
+        layers = range(batch.space.extent(kind)[0])
         found[kind] = stacked(over_positions(batch, _layer(batch, kind, layer, asked)) for layer in layers)
     return found
 
@@ -31,13 +31,14 @@ def toward_base(points: str, steps: int) -> list[float]:
 
 
 def _layer(batch: PatchBatch, kind: str, layer: int, asked: Asked) -> Tensor:
+    space = batch.space
     mean: Tensor | float = 0.0
+    place = space.place(kind, layer)
     for share in toward_base(asked.points or "midpoint", asked.steps):
-        run = batch.forward(steps_of(asked.rules), edit=moved(batch, kind, layer, share))
-        mean = mean + run.gradients([(kind, layer)])[kind, layer] / asked.steps
+        run = batch.forward(steps_of(asked.rules), edit=moved(batch, *place, share))
+        mean = mean + run.gradients([place])[place] / asked.steps
     assert isinstance(mean, Tensor)
-    delta = batch.source_values[kind, layer] - batch.base_values[kind, layer]
-    return product(kind, delta, mean)
+    return space.product((kind, layer), batch.base_values, batch.source_values, mean)
 
 
 def moved(batch: PatchBatch, kind: str, layer: int, toward_base: float) -> Edit:

@@ -42,7 +42,8 @@ def _nodes(p: Proposal) -> list[Block | None]:
     """In the order of what is known best, without the stream as a whole, as the terminal lists them."""
     ranked = [
         (rank, n) for rank, n in enumerate(p["nodes"], 1)
-        if not TABLE[n["kind"]].is_stream and (not TABLE[n["kind"]].given or n["position"] is not None)
+        if n["kind"] not in TABLE
+        or (not TABLE[n["kind"]].is_stream and (not TABLE[n["kind"]].given or n["position"] is not None))
     ] or list(enumerate(p["nodes"], 1))  # fmt: skip
     ranked.sort(key=lambda found: -_best(found[1]))
     signed = "absolute" in p["aggregate"]

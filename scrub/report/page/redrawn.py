@@ -9,9 +9,11 @@ from attrs import frozen
 
 from scrub.anatomy import table
 from scrub.anatomy.names import Component
+from scrub.circuit.sweep import Effect, Sweep
 from scrub.proposals.proposal import Proposal, Ranked
 from scrub.report.pareto import comparison_svg
 from scrub.report.proposal import proposal_svg
+from scrub.report.sweep import sweep_svg
 from scrub.score.comparison import ParetoPoint, labels
 from scrub.score.statistics import Interval
 
@@ -67,11 +69,33 @@ def heat_map(p: Mapping[str, Any]) -> str:
     return proposal_svg(cast(Proposal, found))
 
 
+def swept(s: Mapping[str, Any]) -> str:
+    """The picture of a sweep in its JSON form."""
+    effects = tuple(
+        Effect(
+            _component(str(e["sender"])),
+            None if e["at"] is None else str(e["at"]),
+            float(e["effect"]),
+            _number(e["low"]),
+            _number(e["high"]),
+        )
+        for e in s["effects"]
+    )
+    to, metric, ablation, direction = (str(s[name]) for name in ("to", "metric", "ablation", "direction"))
+    base, rows, draws, seed = float(s["base"]), int(s["rows"]), int(s["draws"]), int(s["seed"])
+    return sweep_svg(Sweep(to, metric, ablation, direction, effects, base, rows, draws, seed, {}, {}))
+
+
+def _component(name: str) -> Component:
+    known = table.read(name)
+    return Component.for_node(name) if known is None else Component(*known)
+
+
 def _node(n: Mapping[str, Any]) -> Ranked:
     score, signed, absolute = (float(n[name]) for name in ("score", "signed", "absolute"))
     exact = _number(n["exact"])
-    known = None if table.TABLE[n["kind"]].is_node else table.read(str(n["node"]))
-    component = Component.for_node(str(n["node"])) if known is None else Component(*known)
+    kind, name = table.TABLE.get(n["kind"]), str(n["node"])  # latents are of no kind, and known by name
+    component = Component.for_node(name) if kind is None or kind.is_node else _component(name)
     return Ranked(component, _position(n["position"]), score, signed, absolute, exact, str(n["method"]))
 
 

@@ -1,0 +1,107 @@
+"""`scrub propose --rank`: how many dimensions of its components hold a variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import evolve
+
+from scrub.anatomy.names import parse_component
+from scrub.anatomy.positions import parse_slots
+from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.sites import Site
+from scrub.cli.endings import FINE
+from scrub.cli.options import Command, Results, about, beside, command_line, say
+from scrub.errors import ClaimError, did_you_mean
+from scrub.storage import files, stored
+
+if TYPE_CHECKING:
+    from scrub.proposals.subspace import RankCurve
+
+TAKES = ("rank", "component", "at", "worth", "rows", "seed", "model", "device", "memory")
+GOES = ("targets", "write", "picture", "out", "json_file")
+
+
+def by_rank(command: Command) -> Command:
+    """`--rank`, and what it alone takes."""
+    words = "Of --rank: a component that is no site of the variable's, such as 9.6.q (with --at)."
+    command = click.option("--component", metavar="NAME", help=words)(command)
+    words = "Of --rank: what share of the change may be lost."
+    command = click.option("--worth", default=0.01, show_default=True, help=words)(command)
+    words = "Find how many dimensions of its components hold a variable of the claim."
+    return click.option("--rank", metavar="VARIABLE", help=words)(command)
+
+
+def alone(asked: Mapping[str, Any]) -> None:
+    """Raises ClaimError for an option of --rank without it, and for others beside it."""
+    context = click.get_current_context()
+    plain = click.core.ParameterSource.DEFAULT
+    given = [name for name in context.params if context.get_parameter_source(name) != plain]
+    own = "component", "worth"
+    if asked["rank"] is None:
+        if some := [name for name in given if name in own]:
+            raise ClaimError(f"--{some[0]} is of --rank VARIABLE, which is not given.")
+    elif some := [name for name in given if name not in (*TAKES, *GOES)]:
+        known = ", ".join(f"--{name}" for name in TAKES[1:])
+        raise ClaimError(f"--rank takes {known}, and no --{some[0].replace('_', '-')}.")
+
+
+def ranks_of(hypothesis: Hypothesis, asked: Mapping[str, Any], out: Path | None) -> tuple[Results, int]:
+    """A curve for each component of the variable's site, printed; one of them can be written and drawn."""
+    from scrub.verbs.fit import rank
+
+    write, picture = asked["write"], asked["picture"]
+    if write is not None:
+        files.writable(write)
+        if write.suffix != ".safetensors":
+            raise ClaimError(f"--write {write}: directions are kept as {write.with_suffix('.safetensors').name}.")
+    run = beside(out, [hypothesis], stored.PROPOSALS)
+    setting = {name: asked[name] for name in TAKES[3:]}
+    sites = list(_sites(hypothesis, asked))
+    if len(sites) > 1 and (write or picture):
+        named = ", ".join(f"--component {site.components[0]} --at {site.at[0]}" for site in sites)
+        raise ClaimError(f"{asked['rank']!r} has {len(sites)} components, and one is written and drawn: {named}.")
+    with about(hypothesis):
+        found = [rank(hypothesis, asked["rank"], site=site, **setting) for site in sites]
+    say("\n\n".join(map(str, found)))
+    if write is not None:
+        found[0].basis.save(write)
+        say(f"written: {write}; use it as directions({str(write)!r})")
+    if picture is not None:
+        _draw(found[0], picture)
+    results = [one.to_dict() for one in found]
+    if run is not None:
+        stored.save(run.folder, stored.PROPOSALS, results, command_line())
+    return results, FINE
+
+
+def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:
+    """One component at one position each: what is named, or what the variable's sites have, parts as their hosts."""
+    name, at = asked["component"], asked["at"]
+    slots = None if at is None else parse_slots(at)
+    if name is not None:
+        if slots is None:
+            raise ClaimError(f"--component {name}: say where, --at END.")
+        yield from (Site((parse_component(name, parts=True),), (slot,)) for slot in slots)
+        return
+    places = hypothesis.correspondence()
+    place = places.get(asked["rank"])
+    sites = (place,) if isinstance(place, Site) else place if isinstance(place, tuple) else ()
+    if not sites:
+        near = did_you_mean(asked["rank"], [n for n, p in places.items() if isinstance(p, Site | tuple)])
+        raise ClaimError(
+            f"--rank {asked['rank']}: it has no site.{near} Name a variable that has one, or --component."
+        )
+    for site in sites:
+        for component in dict.fromkeys(evolve(one, part=None) for one in site.components):
+            yield from (Site((component,), (slot,)) for slot in site.at if slots is None or slot in slots)
+
+
+def _draw(curve: RankCurve, file: Path) -> None:
+    from scrub.report.curve import curve_svg
+
+    files.write_text(file, curve_svg(curve.to_dict()))
+    say(f"picture: {file}")

@@ -1,0 +1,51 @@
+"""`scrub sweep`: many senders patched, one at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scrub.cli.endings import FINE
+from scrub.cli.options import ExistingPath, Results, say, svg_file
+from scrub.cli.patching import patched, patching
+from scrub.storage import files, stored
+
+if TYPE_CHECKING:
+    from scrub.circuit.sweep import Sweep
+
+
+@click.command(short_help="Patch many parts, one at a time: a heat map.")
+@click.option(
+    "--senders", default="heads mlps", show_default=True, metavar="NAMES", help="Such as 'heads 0-3, mlps'."
+)
+@click.option("--to", default="~all~> logits", show_default=True, metavar="PATH", help="The rest of the path.")
+@click.option("--at", metavar="POSITIONS", help="Such as 'END S2': each is swept on its own (default: all at once).")
+@click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map as a picture.")
+@patching
+def sweep(senders: str, to: str, at: str | None, picture: Path | None, **asked: Any) -> tuple[Results, int]:
+    """Patch many senders along one path, one at a time, and tell the effect of each on the metric.
+
+    In the setting of a claim, or with --model, --data and --metric. `--to '~all~> logits'` is activation patching,
+    `-> logits` the direct effect, `-> 9.9.q ~all~> logits` a path by the queries of a head.
+    """
+    from scrub.verbs.sweep import sweep as run
+
+    svg_file(picture)
+    places = None if at is None else at.replace(",", " ").split()
+
+    def one(**setting: Any) -> Sweep:
+        found = run(senders, to, at=places, **setting)
+        if picture is not None:
+            _draw(found, picture)
+        return found
+
+    return patched(asked, stored.SWEEP, one, "read"), FINE
+
+
+def _draw(found: Sweep, file: Path) -> None:
+    from scrub.report.sweep import sweep_svg
+
+    files.write_text(file, sweep_svg(found))
+    say(f"picture: {file}")

@@ -1,0 +1,227 @@
+"""Passes of rows on disk, for every later claim, rival, sweep and process: what was run once is read again.
+
+    DIR/MODEL/SLICE.safetensors    arrays of a few rows, each over all positions of its row
+
+MODEL digests all that a pass depends on but its tokens: the weights and what is fixed about them, the dtype, the
+kind of device, the code of scrub and the version of torch. Rows are told by their tokens. A slice is written whole or
+not at all, and its arrays carry sums that are looked at as they are read: what is damaged counts as not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from attrs import define, evolve, field, frozen
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from scrub.errors import ClaimError
+from scrub.model.kept import Array, Tokens
+from scrub.model.memory import Memory
+from scrub.model.selfcheck import digest
+from scrub.model.weights import Transformer
+from scrub.storage import files
+from scrub.storage.blocks import sweep
+from scrub.storage.identity import identity, of_scrub
+
+ROWS = "rows"  # below a run
+LARGEST = 10 * 2**30  # bytes of a directory, beyond which what was read longest ago is taken away
+LOOKS = 16  # times that it is looked at how many bytes there are, while as many as the bound are written
+ANY = Memory(0)  # in the place of every bound
+
+# Kept by the model, as long as it lives: its weights are what they are.
+_models: WeakKeyDictionary[Transformer, str] = WeakKeyDictionary()
+
+
+def model_key(model: Transformer) -> str:
+    """A digest of all that a pass depends on but its tokens."""
+    if model not in _models:
+        same = evolve(model, name="", revision="", notes=(), memory=ANY, passes=None).emptied()
+        told = digest(model, as_they_are=True), str(model.dtype), model.device.type
+        _models[model] = identity(of_scrub(), torch.__version__, *told, same)
+    return _models[model]
+
+
+@frozen
+class Slice:
+    """A file of rows: the sums of its arrays by their names, and what else is the `same` as one of them."""
+
+    path: Path
+    rows: tuple[str, ...]
+    sums: dict[str, int]
+    same: dict[str, str]
+
+
+@define
+class RowFiles:
+    """A directory of passes, below `most` bytes. One that cannot be written is said once, and done without."""
+
+    folder: Path
+    most: int = LARGEST
+    writing: bool = True
+    written: int | None = None  # bytes since it was last looked at how many there are
+    slices: dict[str, dict[str, dict[str, tuple[Slice, int]]]] = field(factory=dict)  # by model, array and row
+    opened: dict[tuple[Path, str], Tensor | None] = field(
+        factory=dict
+    )  # kept by file and array, until others are read
+
+    def known(self, model: Transformer, rows: Sequence[Tokens], arrays: Collection[Array]) -> list[bool]:
+        key = model_key(model)
+        self.slices[key] = {}
+        self.opened.clear()
+        for found in _slices(self.folder / key):
+            self._add(key, found)
+        there = [self.slices[key].get(_name(array), {}) for array in arrays]
+        return [
+            all(self._whole(of, row_key(row), array) for of, array in zip(there, arrays, strict=True)) for row in rows
+        ]
+
+    def _whole(self, of: Mapping[str, tuple[Slice, int]], row: str, array: Array) -> bool:
+        return row in of and self._open(of[row][0], _name(array)) is not None
+
+    def read(self, model: Transformer, rows: Sequence[Tokens], array: Array) -> Tensor:
+        of = self.slices[model_key(model)][_name(array)]
+        found: list[Tensor] = []
+        for row in rows:
+            where, number = of[row_key(row)]
+            whole = self._open(where, _name(array))
+            assert whole is not None, "known"
+            found.append(whole[number, : len(row)])
+        return torch.nn.utils.rnn.pad_sequence(found, batch_first=True).to(model.device)
+
+    def keep(self, model: Transformer, rows: Sequence[Tokens], found: Mapping[Array, Tensor]) -> None:
+        if not self.writing:
+            return
+        try:
+            self._write(self.folder / model_key(model), rows, found)
+            if self.written is None or self.written > self.most // LOOKS:
+                shrink(self.folder, self.most)
+                self.written = 0
+        except (ClaimError, OSError) as error:
+            self.writing = False
+            warnings.warn(f"rows are not kept for later claims: {error} All else goes on.", stacklevel=2)
+
+    def _write(self, folder: Path, rows: Sequence[Tokens], found: Mapping[Array, Tensor]) -> None:
+        same = _same(found)
+        arrays = {_name(a): v.detach().cpu().contiguous() for a, v in found.items() if _name(a) not in same}
+        keys, sums = [row_key(row) for row in rows], {name: _sum(value) for name, value in arrays.items()}
+        words = {"rows": json.dumps(keys), "sums": json.dumps(sums), "same": json.dumps(same)}
+        name = hashlib.blake2b(json.dumps([keys, sorted(map(_name, found))]).encode(), digest_size=16).hexdigest()
+        content = save(arrays, words)
+        files.write_bytes(folder / f"{name}.safetensors", content, follow=False)
+        self.written = None if self.written is None else self.written + len(content)
+
+    def _add(self, key: str, found: Slice) -> None:
+        for name in (*found.sums, *found.same):
+            of = self.slices[key].setdefault(name, {})
+            of.update({row: (found, number) for number, row in enumerate(found.rows)})
+
+    def _open(self, found: Slice, name: str) -> Tensor | None:
+        """An array of a slice, mapped from its file; None where it is damaged or gone."""
+        if (found.path, name) not in self.opened:
+            self.opened[found.path, name] = _array(found, name)
+        return self.opened[found.path, name]
+
+
+def row_key(row: Tokens) -> str:
+    return hashlib.blake2b(json.dumps(list(row)).encode(), digest_size=12).hexdigest()
+
+
+def _name(array: Array) -> str:
+    return f"{array[0]}.{array[1]}"
+
+
+def _same(found: Mapping[Array, Tensor]) -> dict[str, str]:
+    """Which arrays are another one under a second name: queries where nothing turns them, for one."""
+    first: dict[object, str] = {}
+    names = {
+        _name(array): first.setdefault((v.data_ptr(), v.shape, v.stride()), _name(array))
+        for array, v in found.items()
+    }
+    return {name: other for name, other in names.items() if name != other}
+
+
+def _sum(value: Tensor) -> int:
+    return zlib.crc32(value.reshape(-1).view(torch.uint8).numpy().data)
+
+
+def _slices(folder: Path) -> Iterator[Slice]:
+    """What is there and whole, as far as its head says."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, "pt") as file:  # pyright: ignore[reportUnknownVariableType, reportArgumentType]
+                words: dict[str, Any] = file.metadata() or {}
+                rows, sums, same = (json.loads(words[part]) for part in ("rows", "sums", "same"))
+                yield Slice(path, tuple(rows), {name: int(sums[name]) for name in file.keys()}, dict(same))  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError):
+            continue
+
+
+def _array(found: Slice, name: str) -> Tensor | None:
+    name = found.same.get(name, name)
+    try:
+        with safe_open(found.path, "pt") as file:  # pyright: ignore[reportUnknownVariableType, reportArgumentType]
+            value: Tensor = file.get_tensor(name)
+        if len(value) != len(found.rows) or _sum(value) != found.sums[name]:
+            return None
+        os.utime(found.path)  # read now: the last to be taken away
+        return value
+    except (SafetensorError, OSError, ValueError, RuntimeError):
+        return None
+
+
+@frozen
+class KeptModel:
+    """What is kept of one model: its rows, how many bytes, and when it was read or written last (seconds)."""
+
+    model: str
+    rows: int
+    bytes: int
+    last: float
+
+
+def stored(folder: Path) -> list[KeptModel]:
+    """What a directory holds, the last that was used first."""
+    found = [_stored(each) for each in folder.iterdir() if each.is_dir()] if folder.is_dir() else []
+    return sorted(found, key=lambda one: -one.last)
+
+
+def _stored(folder: Path) -> KeptModel:
+    slices = list(_slices(folder))
+    sizes = [each.path.stat() for each in slices]
+    rows = {row for each in slices for row in each.rows}
+    return KeptModel(
+        folder.name, len(rows), sum(s.st_size for s in sizes), max((s.st_mtime for s in sizes), default=0.0)
+    )
+
+
+def shrink(folder: Path, most: int) -> None:
+    """Takes away the slices that were read longest ago, until no more than so many bytes are left."""
+    found = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.glob("*/*.safetensors"))
+    left = sum(size for _, size, _ in found)
+    for _, size, path in found:
+        if left <= most:
+            return
+        path.unlink(missing_ok=True)
+        left -= size
+
+
+def clear_rows(folder: Path) -> None:
+    """Takes away all passes of a directory, and nothing else that is there."""
+    for each in (folder / one.model for one in stored(folder)):
+        sweep(each)
+        for path in each.glob("*.safetensors"):
+            path.unlink(missing_ok=True)
+        if not any(each.iterdir()):
+            shutil.rmtree(each, ignore_errors=True)

@@ -1,0 +1,179 @@
+"""How many dimensions hold a variable: on a compiled model whose basis is known, against swaps made by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from test_propose import GALLERY, claim_in
+
+import scrub
+from scrub import directions, fit, heads, queries
+from scrub.anatomy.names import Component
+from scrub.anatomy.positions import Slot
+from scrub.cli.group import main
+from scrub.engine.cache import tensors
+from scrub.engine.written import in_full, written_store
+from scrub.errors import ClaimError, MetricError, ScrubError
+from scrub.metrics import Arguments
+from scrub.model.layers import unembed
+from scrub.model.memory import Backend
+from scrub.model.resolve import sound
+from scrub.model.trace import trace
+from scrub.proposals.subspace import RankPoint, grid, ordered, smallest
+from scrub.proposals.swaps import PathCode, VariableSwaps
+from scrub.score.das import SwapModel
+from scrub.score.measure import MetricOnData
+from scrub.verbs.setup import weights_of
+from scrub.zoo import words
+
+NAMES = str(GALLERY / "names.py") + "::names"
+
+
+def test_the_known_basis_of_a_compiled_model_is_found() -> None:
+    """Head 0.1 writes one of eight orthogonal vectors: they differ in seven dimensions, of the space set by hand."""
+    claim = claim_in("compose")
+    found = fit.rank(claim, "wanted", rows=80, draws=2)
+    assert (found.rank, found.width) == (len(words.ASKS) - 1, found.basis.array.shape[1])
+    start = len(words.COMPILED_COMPOSE) + 24 + len(words.KEYS) + len(words.DECOYS)
+    known = found.basis.array[:, start : start + len(words.ASKS)]
+    np.testing.assert_allclose(np.linalg.norm(known, axis=1), 1, atol=1e-5)
+    by_rank = {point.rank: point for point in found.points}
+    assert by_rank[found.rank].explained > 0.999
+    assert by_rank[found.rank - 1].recovered < 0.9
+    held = claim.but(wanted=heads("0.1", at="END").part(directions(found.basis)).reads(v="asked"))
+    assert "80 rows that a search saw" in str(scrub.check(held).claim.seen)
+
+
+def test_directions_are_ordered_by_what_is_read_of_them() -> None:
+    """The widest that differ come last where no gradient reads them; every k leaves the least of the change."""
+    draw = np.random.default_rng(0)
+    differences = draw.normal(size=(4000, 5)) * [10, 1, 3, 0.5, 0]
+    gradients = draw.normal(size=(4000, 5)) * [0, 2, 1, 0, 5]
+    rows = ordered(differences, gradients)
+    np.testing.assert_allclose(rows @ rows.T, np.eye(5), atol=1e-10)
+    np.testing.assert_array_equal(np.abs(rows).argmax(1), [2, 1, 0, 3, 4])
+    assert np.abs(ordered(differences, np.zeros((1, 5)))[0]).argmax() == 0
+
+
+def test_a_rank_keeps_what_no_larger_one_loses() -> None:
+    points = [RankPoint(k, share, share) for k, share in enumerate((0, 0.995, 0.9, 0.997, 1.02, 0.999, 1.0))]
+    assert smallest(points, 0.01) == 5
+    assert smallest(points, 0.05) == 3
+    assert grid(3) == [0, 1, 2, 3]
+    assert grid(100)[-3:] == [72, 90, 100]
+
+
+def swaps_of(component: Component, calls: int = 6) -> VariableSwaps:
+    claim, source = sound(claim_in("names"))
+    model = weights_of(source, claim.data, Backend(None, "float64", None))
+    assert model is not None
+    whole, slot = in_full(component, 16 if component.traits.is_channel else 64), Slot("END")
+    store = written_store(model, claim, whole, slot, lambda n: None)
+    arguments = Arguments.of(claim.metric, claim.data, source.tokenizer, model.device)
+    rows = np.flatnonzero(claim.scored)
+    return VariableSwaps(
+        SwapModel(claim, model, store, whole, slot), MetricOnData(claim.metric, claim.data, arguments),
+        rows[:calls], rows[calls : 2 * calls],
+    )  # fmt: skip
+
+
+def by_hand(swaps: VariableSwaps, kind: str, projected: np.ndarray) -> np.ndarray:
+    """The metric with an array of layer 1, at the end, moved by what is projected of the donors' difference."""
+    model, data = swaps.swapped.model, swaps.measure.data
+    tokens, lengths = tensors(data, model.device)
+    end, seen = torch.tensor(data.locate(Slot("END"))), dict[str, torch.Tensor]()
+    each = torch.arange(len(swaps.rows))
+
+    def written(x: torch.Tensor) -> torch.Tensor:
+        return x[:, :, 2] if kind == "q" else x[:, :, 2] @ model.blocks[1].attn.W_O[2]
+
+    def keep(name: str, layer: int, x: torch.Tensor) -> None:
+        if (name, layer) == ({"q": "q", "attn_out": "z"}[kind], 1):
+            seen["donors"] = written(x)[each, end[swaps.donors]]
+
+    def put(name: str, layer: int, x: torch.Tensor) -> torch.Tensor | None:
+        if (name, layer) == ("z", 1) and kind != "q":
+            seen["own"] = written(x)[each, end[swaps.rows]]
+        if (name, layer) != (kind, 1):
+            return None
+        own = written(x)[each, end[swaps.rows]] if kind == "q" else seen["own"]
+        x, change = x.clone(), (seen["donors"] - own) @ torch.from_numpy(projected)
+        at = (each, end[swaps.rows], torch.full_like(each, 2)) if kind == "q" else (each, end[swaps.rows])
+        x[at] += change
+        return x
+
+    with torch.no_grad():
+        trace(model, tokens[swaps.donors], lengths[swaps.donors], keep)
+        x = trace(model, tokens[swaps.rows], lengths[swaps.rows], put)
+        logits = unembed(model, x[each, end[swaps.rows]])
+    io, s1 = (ids[torch.from_numpy(swaps.rows), 0] for ids in swaps.measure.arguments.ids)
+    return (logits[each, io] - logits[each, s1]).numpy()
+
+
+@pytest.mark.parametrize("kind", ["q", "attn_out"])
+def test_swaps_are_what_a_hook_does(kind: str) -> None:
+    """Metrics to rounding, gradients against finite differences: of queries, and of what a head writes."""
+    swaps = swaps_of(Component("q" if kind == "q" else "head", 1, 2))
+    width = 16 if kind == "q" else 64
+    basis = np.linalg.qr(np.random.default_rng(0).normal(size=(width, 3)))[0].T
+    found = swaps.metric(basis)
+    np.testing.assert_allclose(found, by_hand(swaps, kind, basis.T @ basis), rtol=1e-9)
+    assert np.abs(found - swaps.metric(basis[:0])).max() > 1e-3
+    way = torch.from_numpy(np.random.default_rng(1).normal(size=(6, width)))
+    slope = (swaps.gradients().reshape(5, 6, width) * way.numpy()).sum(-1)
+    with torch.no_grad():
+        for share, rows in ((0.0, basis[:0]), (1.0, np.eye(width))):  # a path from the row itself to its donor
+            end = swaps._score(PathCode(torch.zeros_like(way), share), slice(0, 6))  # pyright: ignore[reportPrivateUsage]
+            np.testing.assert_allclose(end.numpy(), swaps.metric(rows), rtol=1e-9)
+        for step in range(5):
+            ends = [swaps._score(PathCode(e * way, (step + 0.5) / 5), slice(0, 6)).numpy() for e in (1e-5, -1e-5)]  # pyright: ignore[reportPrivateUsage]
+            np.testing.assert_allclose(slope[step], (ends[0] - ends[1]) / 2e-5, rtol=1e-4, atol=1e-6)
+
+
+WRONG: list[tuple[dict[str, Any], type[ScrubError], str]] = [
+    ({"variable": "name"}, ClaimError, "name one component at one position"),
+    ({"variable": "name", "site": queries("0.2", at="S1")}, ClaimError, "nothing to keep"),
+    ({"variable": "template", "site": queries("1.2", at="END"), "within": "template"}, ClaimError, "the same on all"),
+    ({"variable": "gathered", "site": queries("1.2", at="END"), "metric": "accuracy(io)"}, MetricError, "derivative"),
+    ({"variable": "gathered", "site": queries("1.2", at="END"), "worth": 2}, ClaimError, "between 0 and 1"),
+]
+
+
+@pytest.mark.parametrize(("given", "error", "sentence"), WRONG)
+def test_what_has_no_rank(given: dict[str, Any], error: type[ScrubError], sentence: str) -> None:
+    changed = {name: given.pop(name) for name in ("within", "metric") if name in given}
+    with pytest.raises(error, match=sentence):
+        fit.rank(claim_in("names").but(**changed), rows=24, **given)
+
+
+def test_queries_of_a_head_take_few_dimensions(tmp_path: Path) -> None:
+    """On the command line: the curve as a table, picture and page, its directions in a file, refusals."""
+    basis, picture, told = (tmp_path / name for name in ("q.safetensors", "q.svg", "q.json"))
+    where = ["--component", "1.2.q", "--at", "END"]
+    given = ["propose", NAMES, "--rank", "gathered", *where, "--write", str(basis), "--picture", str(picture)]
+    ran = CliRunner().invoke(main, [*given, "--json", str(told), "--out", str(tmp_path / "run")])
+    assert ran.exit_code == 0, ran.output
+    assert "rank of 1.2.q @ END for gathered  2 of 16 directions keep it" in ran.output
+    (result,) = json.loads(told.read_text())["results"]
+    assert (result["component"], result["rank"], result["width"]) == ("1.2.q", 2, 16)
+    assert directions(basis).size == 2
+    assert "2 of 16 directions keep it" in picture.read_text()
+    assert CliRunner().invoke(main, ["report", str(tmp_path / "run")]).exit_code == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Rank of 1.2.q @ END for gathered in names" in page
+    for more, sentence in (
+        (["--rank", "gathered", "--method", "atp"], "--rank takes"),
+        (["--rank", "gatherd"], "Did you mean 'gathered'?"),
+        (["--rank", "name", "--write", str(basis)], "'name' has 2 components"),
+        (["--rank", "gathered", *where, "--write", "claim.py"], "claim.safetensors"),
+        (["--component", "1.2"], "--component is of --rank"),
+    ):
+        ran = CliRunner().invoke(main, ["propose", NAMES, *more])
+        assert ran.exit_code == 2
+        assert sentence in " ".join(ran.output.split())
