@@ -65,12 +65,15 @@ def _compared(
     found = [_some(x).double().cpu() for x in (torch.cat(list(scrubbed)), own)]
     active, made = zip(*(reconstructed(part, x) for x in found), strict=True)
     host_mean, left_mean = found[1].mean(0), (found[1] - made[1]).mean(0)
-    errors = [
-        float((x - y - left_mean).square().sum() / (x - host_mean).square().sum().clamp_min(1e-300))
-        for x, y in zip(found, made, strict=True)
-    ]
+    errors = [_share(x - y - left_mean, x - host_mean) for x, y in zip(found, made, strict=True)]
     counts = [float(count.mean()) for count in active]
     return Reconstruction(str(host), len(found[0]), counts[0], errors[0], counts[1], errors[1])
+
+
+def _share(left: Float[Tensor, "n d"], whole: Float[Tensor, "n d"]) -> float:
+    """Of squares; nothing of nothing."""
+    total = float(whole.square().sum())
+    return float(left.square().sum()) / total if total else 0.0
 
 
 def _some(x: Float[Tensor, "n d"]) -> Float[Tensor, "m d"]:
