@@ -139,7 +139,7 @@ def _addition_row(a: int, b: int) -> Prompt:
             "a": a,
             "b": b,
             "sum": total,
-            "label": str(total),
+            "label": words.ADDITION[total],
             "trained": bool(_trained_pairs()[a, b]),
             "length": 3,
         },
