@@ -9,7 +9,7 @@ import pytest
 import torch
 from attrs import evolve
 
-from engine.test_parts_and_hosts import CALLS, MODELS, SHAPES, D, claimed
+from engine.test_parts_and_hosts import CALLS, DATA, MODELS, SHAPES, D, claimed
 from scrub import Dictionary, attn, heads, latents, logits, mlps, resid
 from scrub.claims.sites import Site
 from scrub.engine.draw import Draws
@@ -46,5 +46,6 @@ def test_a_host_with_all_latents_of_a_donor_is_the_donors(shape: str, host: str,
     TransformerEvaluator(rows, program).answers(numbered)
     (found,) = heard.found
     scrubbed, real = torch.cat(heard.found[found]), own.everything(found)
+    assert len(real) == (DATA.lengths.sum() if at == "all" else len(DATA))
     assert len(scrubbed) > 1
     assert float(torch.cdist(scrubbed, real).min(1).values.max()) < 1e-6
