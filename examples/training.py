@@ -33,11 +33,14 @@ BRIDGE_NAMES = {
 Batch = tuple[Tensor, Tensor, Tensor | None]  # tokens, targets and the mask of real tokens
 
 
-def native(config: dict[str, Any], seed: int) -> NativeModel:
-    """The torch module inside a native bridge, freshly initialised: it trains faster than the bridge."""
+def native(config: dict[str, Any], seed: int, spread: float = 0.05) -> NativeModel:
+    """The torch module inside a native bridge, freshly initialised: it trains faster than the bridge.
+
+    `spread` is the standard deviation of the weights.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    filled = TransformerBridgeConfig(**config, initializer_range=0.05)
+    filled = TransformerBridgeConfig(**config, initializer_range=spread)
     model = NativeModel(filled)
     initialize_native_model(model, filled)
     return model

@@ -19,6 +19,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.geometry import named_slots
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
+from scrub.engine.landed_hosts import Change, LandedHosts
 from scrub.engine.needs import Kind, parts_held, passed_mlps
 from scrub.engine.plan import Stream
 from scrub.engine.routing import Routing
@@ -74,6 +75,7 @@ class Frames:
     store: Store
     pseudo: bool
     routing: Routing | None = None  # hears of experts
+    landed: LandedHosts | None = None  # hears of hosts of latents
 
     def mixing(
         self, layer: int, rows: Int[Tensor, " n"], mixed: Float[Tensor, "n *t d"],
@@ -83,6 +85,12 @@ class Frames:
         if self.routing is not None:
             self.routing.hear(layer, own(), mixed, None if mixed.ndim == 2 else self._counted(rows, mixed, free))
         return mixed
+
+    def landing(self, rows: Int[Tensor, " n"], slot: Slot | None, changes: list[Change]) -> list[Change]:
+        """What landed in a stream at a slot, or at every position; who asks for it hears of it."""
+        if self.landed is not None:
+            self.landed.hear(rows, [(put, x) for put, x in changes if slot is None or put.slot == slot])
+        return changes
 
     def _counted(
         self, rows: Int[Tensor, " n"], x: Float[Tensor, "n t d"], free: Bool[Tensor, "n t"] | None

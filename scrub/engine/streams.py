@@ -18,6 +18,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.table import CHANNELS, attention_time, mlp_time, stream_at
 from scrub.engine.frames import Arrivals, AtSlot, Everywhere, Frames, Seen, Value, held_alone, total
+from scrub.engine.landed_hosts import Change
 from scrub.engine.needs import parts_held, passed_heads, passed_mlps
 from scrub.engine.plan import Landing, Stream
 from scrub.model.block import (
@@ -135,17 +136,15 @@ class Landed:
     contexts: Int[Tensor, "n column"]
     values: Mapping[int, Value]
 
-    def changes(
-        self, time: int, streams: bool, length: int | None = None
-    ) -> list[tuple[Landing, Float[Tensor, "n *pos d"]]]:
+    def changes(self, time: int, streams: bool, length: int | None = None) -> list[Change]:
         """Each landing written at a moment with its (new - old) in the stream: of whole `streams`, or of others."""
-        found = list[tuple[Landing, Tensor]]()
+        found = list[Change]()
         for group in self.together:
             component = group[0].component
             if self.frames.graph.written(component) == time and component.traits.is_stream == streams:
                 more = torch.cat([self._more(landing, length) for landing in group], -1)
                 found.append((group[0], self.frames.to_stream_of([x.component for x in group], more)))
-        return found
+        return self.frames.landing(self.contexts[:, 0], self.stream.slot, found)
 
     @property
     def together(self) -> list[list[Landing]]:

@@ -6,7 +6,7 @@ A new code is a new class here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -192,19 +192,33 @@ def _code(model: Transformer, component: Component) -> PartCode:
 LATENTS_AT_ONCE = 4096
 
 
-def latent_activity(part: HostPart, x: Float[Tensor, "n d"]) -> Float[Tensor, " latent"]:
-    """On which share of some vectors each latent of a part's dictionary is active.
+def all_latents(part: HostPart, dtype: torch.dtype) -> Iterator[LatentCode]:
+    """The codes of all latents of a part's dictionary, some at a time.
 
     Raises ClaimError for latents of a claim that was thawed: of the dictionary no others travel with it.
     """
     if part.source is None:
         raise ClaimError("a frozen claim has its own latents alone: others of the dictionary cannot be drawn.")
-    found = list[Tensor]()
     for start in range(0, part.source.count, LATENTS_AT_ONCE):
         some = part.source.part(tuple(range(start, min(start + LATENTS_AT_ONCE, part.source.count))))
-        code = latent_code(some, lambda array: torch.from_numpy(np.array(array)).to(x.dtype))
-        found.append((code.encode(x) > 0).to(x.dtype).mean(0))
-    return torch.cat(found)
+        yield latent_code(some, lambda array: torch.from_numpy(np.array(array)).to(dtype))
+
+
+def latent_activity(part: HostPart, x: Float[Tensor, "n d"]) -> Float[Tensor, " latent"]:
+    """On which share of some vectors each latent of a part's dictionary is active. Raises as `all_latents` does."""
+    return torch.cat([(code.encode(x) > 0).to(x.dtype).mean(0) for code in all_latents(part, x.dtype)])
+
+
+def reconstructed(part: HostPart, x: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
+    """How many latents of a part's dictionary are active on each vector, and what all together write of it.
+
+    Raises as `all_latents` does.
+    """
+    active, made = x.new_zeros(len(x)), torch.zeros_like(x)
+    for code in all_latents(part, x.dtype):
+        numbers = code.encode(x)
+        active, made = active + (numbers > 0).sum(-1), made + code.write(numbers)
+    return active, made
 
 
 def span(code: PartCode) -> Float[Tensor, "rank d"]:

@@ -116,6 +116,7 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
         yield "options", options_words(result.options)
     if result.routes is not None:
         yield "experts", str(result.routes)
+    yield from (("dictionary", str(one)) for one in result.dictionaries)
     if result.better_than_model:
         yield "note", "scrubbed does better than the model: swaps took away errors of the model"
     if result.own_rest:

@@ -29,9 +29,13 @@ def rerouted(bench: ClaimBench, samples: Samples, seed: int) -> Rerouted:
     assert isinstance(bench.rows, TransformerRows)
     routing = Routing(bench.rows.model)
     hearing = evolve(bench.rows, frames=evolve(bench.rows.frames, routing=routing))
-    asked, made = evolve(bench, rows=hearing), Draws(bench.claim, seed)
-    references = samples.references[:CALLS]
+    on_some_draws(evolve(bench, rows=hearing), samples, seed)
+    return Rerouted(routing.read, routing.changed, tuple(sorted(routing.unread)))
+
+
+def on_some_draws(bench: ClaimBench, samples: Samples, seed: int) -> None:
+    """The first draws of the first reference rows once more, for who listens to the rows of the bench."""
+    made, references = Draws(bench.claim, seed), samples.references[:CALLS]
     draws = max(1, min(samples.scrubbed.shape[1], CALLS // len(references)))
     for calls in chunks(references, draws, at_once(bench)):
-        asked.scrubbed(calls, made.tree(bench.tree, calls))
-    return Rerouted(routing.read, routing.changed, tuple(sorted(routing.unread)))
+        bench.scrubbed(calls, made.tree(bench.tree, calls))

@@ -18,6 +18,7 @@ from scrub.score.earned import Earned
 from scrub.score.effect import SwapEffect
 from scrub.score.left_out import LeftOut
 from scrub.score.power import Spread
+from scrub.score.reconstruction import Reconstruction
 from scrub.score.routes import Rerouted
 from scrub.score.skill_matrix import SkillMatrix
 from scrub.score.skill_score import SkillScore
@@ -119,6 +120,7 @@ class Result:
     population: Interval = UNDEFINED
     design: str = SAMPLE
     routes: Rerouted | None = None
+    dictionaries: tuple[Reconstruction, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -178,6 +180,7 @@ class Result:
             "diagnostics": {
                 "accuracy": self.accuracy, "better_than_model": self.better_than_model,
                 "own_rest": self.own_rest, "routes": self.routes.to_dict() if self.routes else None,
+                "dictionaries": [one.to_dict() for one in self.dictionaries],
                 "variables": [swaps.to_dict() for swaps in self.swaps],
                 "seen": self.seen.to_dict(), "warnings": list(self.warnings), "power": self._power(),
                 "worst": [row.to_dict() for row in self.worst], "effects": [asdict(e) for e in self.effects],

@@ -52,6 +52,7 @@ def test(
     another claim or version, a damaged block, a disk that is full.
     """
     from scrub.score.controls import known_controls
+    from scrub.score.dictionaries import with_dictionaries
     from scrub.score.parts import known_parts
     from scrub.score.rerouted import with_routes
     from scrub.score.skills import with_skills
@@ -71,7 +72,8 @@ def test(
     bench = opened.bench(claim)
     samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)
     result = with_skills(bench, samples, judged(bench, samples, trial, opened))
-    result = parts_earned(bench, samples, with_routes(bench, samples, result), parts)
+    result = with_dictionaries(bench, samples, with_routes(bench, samples, result))
+    result = parts_earned(bench, samples, result, parts)
     wanted = not hypothesis.foil_reason if explain is None else explain
     if wanted and not exact and result.broken_by_swaps:
         result = what_breaks(bench, samples, result, seed)

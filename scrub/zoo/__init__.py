@@ -1,4 +1,4 @@
-"""Small models that come with the tool: three trained and four compiled, each with its data.
+"""Small models that come with the tool: four trained and four compiled, each with its data.
 
 Importing this package loads no torch; `scrub.zoo.loading` does, and `scrub.model.open.zoo_bridge` runs them.
 """
@@ -12,12 +12,13 @@ from scrub.zoo.compiled_data import (
     compiled_induction_rows,
     compiled_or_rows,
 )
-from scrub.zoo.data import Prompt, brackets_rows, induction_rows, names_rows
+from scrub.zoo.data import Prompt, addition_rows, brackets_rows, induction_rows, names_rows
 
 __all__ = [
     "NAMES",
     "Card",
     "Prompt",
+    "addition_rows",
     "brackets_rows",
     "compiled_compose_rows",
     "compiled_dormant_rows",
@@ -35,6 +36,7 @@ _ROWS = {
     "induction": induction_rows,
     "brackets": brackets_rows,
     "names": names_rows,
+    "addition": addition_rows,
     "compiled-induction": compiled_induction_rows,
     "compiled-compose": compiled_compose_rows,
     "compiled-or": compiled_or_rows,

@@ -16,7 +16,7 @@ from scrub.errors import ModelError, did_you_mean, some
 from scrub.zoo.compiled import COMPILED
 
 FOLDER = Path(__file__).parent / "weights"
-TRAINED = ("induction", "brackets", "names")
+TRAINED = ("induction", "brackets", "names", "addition")
 NAMES = (*TRAINED, *COMPILED)
 
 

@@ -6,6 +6,7 @@ A row is a plain dictionary with the keys `tokens` (ids), `positions` (names to 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TypedDict
 
 import numpy as np
@@ -108,6 +109,46 @@ def _names_row(rng: np.random.Generator, count: int) -> Prompt:
             "length": len(slots),
         },
     }
+
+
+TRAINED_ON = 0.7  # the share of all pairs of numbers that `addition` was trained on
+
+
+@cache  # kept by nothing: there is one
+def _trained_pairs() -> np.ndarray:
+    """Which pairs of numbers `addition` was trained on: [a, b], the same in every process."""
+    return np.random.default_rng(0).random((words.MODULUS, words.MODULUS)) < TRAINED_ON
+
+
+def addition_rows(n: int, seed: int) -> list[Prompt]:
+    """`n` sums `a b =` modulo 59, whose answer, `label`, is the word of (a + b) % 59, read at END.
+
+    A and B are the two numbers, columns `a`, `b` and `sum` the numbers themselves. `trained` says whether the
+    model was trained on the pair: seven of ten are, the others it has never seen.
+    """
+    rng = np.random.default_rng(seed)
+    return [_addition_row(*map(int, rng.integers(words.MODULUS, size=2))) for _ in range(n)]
+
+
+def _addition_row(a: int, b: int) -> Prompt:
+    total = (a + b) % words.MODULUS
+    return {
+        "tokens": [a, b, words.MODULUS],
+        "positions": {"A": 0, "B": 1, "END": 2},
+        "columns": {
+            "a": a,
+            "b": b,
+            "sum": total,
+            "label": words.ADDITION[total],
+            "trained": bool(_trained_pairs()[a, b]),
+            "length": 3,
+        },
+    }
+
+
+def every_addition() -> list[Prompt]:
+    """All pairs of numbers, in order."""
+    return [_addition_row(a, b) for a in range(words.MODULUS) for b in range(words.MODULUS)]
 
 
 def brackets_rows(n: int, seed: int) -> list[Prompt]:

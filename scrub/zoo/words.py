@@ -31,6 +31,11 @@ TEMPLATES = (
 )
 
 
+MODULUS = 59
+EQUALS = "="
+ADDITION = (*map(str, range(MODULUS)), EQUALS)
+
+
 def _names() -> tuple[str, ...]:
     plain = [word for template in TEMPLATES for word in template.split() if not word.startswith("{")]
     return (START, THEM, *PEOPLE, *PLACES, *THINGS, *dict.fromkeys(plain))

@@ -10,6 +10,7 @@ from scrub.report.page.blocks import Block, facts, items, table
 from scrub.report.page.sections import ClaimSection, StoredClaim
 from scrub.report.page.words import UNDEFINED, capital, number, several, share, span
 from scrub.report.swaps import HEAD, LEGEND, swap_row
+from scrub.score.reconstruction import Reconstruction
 from scrub.score.routes import Rerouted
 
 Result = Mapping[str, Any]
@@ -53,6 +54,7 @@ def _found(result: Result) -> Block | None:
         ("rest", f"{several(round(described['own_rest']), 'call')} found no rest row and kept their own"
          if described["own_rest"] else "every call found a rest row"),
         *_experts(described.get("routes")),
+        *(("dictionary", str(Reconstruction(**one))) for one in described.get("dictionaries", ())),
         ("model", "scrubbed does better than the model: swaps took away errors of the model"
          if described["better_than_model"] else "scrubbed does not do better than the model"),
         ("pool", several(provenance["pool"], "row")),
