@@ -88,7 +88,7 @@ def bridge_of(module: nn.Module, name: str) -> Any:
         if next(module.parameters()).dtype == torch.float64:
             plain_experts(part)
     try:
-        return build_bridge_from_module(module.eval(), architecture, hf_config=config, model_name=name)
+        return _passing(build_bridge_from_module(module.eval(), architecture, hf_config=config, model_name=name))
     except Exception as error:
         if "meta device" in str(error):
             raise ModelError(
@@ -141,6 +141,15 @@ def _with_joint_biases(module: nn.Module) -> None:
         joint: Any = getattr(part, "query_key_value", None)
         if isinstance(joint, nn.Linear) and getattr(joint, "bias", None) is None:
             joint.bias = nn.Parameter(joint.weight.new_zeros(joint.out_features), requires_grad=False)
+
+
+def _passing(bridge: Any) -> Any:
+    # An identity that stands for a norm (GPT-2 without LayerNorm) passes the stream on only where TransformerLens
+    # would use the module's own gradient; elsewhere it computes a norm whose weights are not there.
+    for part in bridge.original_model.modules():
+        if isinstance(getattr(part, "original_component", None), nn.Identity):
+            part.use_native_layernorm_autograd = True
+    return bridge
 
 
 def wrapped(module: Any) -> Any:

@@ -42,6 +42,18 @@ def test_a_hooked_transformer_has_the_logits_that_it_had(file: Path, tmp_path: P
     assert find(str(tmp_path / "model.pt")).graph.shape == find(str(tmp_path / "saved")).graph.shape  # pyright: ignore
 
 
+def test_the_norms_of_solu_are_read_and_where_they_were_folded_away_ones() -> None:
+    found = torch.load(WRITTEN[0].with_name("folded.pt"), weights_only=False)
+    settings, tokens = {**found["cfg"], "act_fn": "solu_ln"}, found["tokens"]
+    norms = {
+        f"blocks.{n}.mlp.ln.{k}": v for n in range(2) for k, v in {"w": torch.ones(7), "b": torch.zeros(7)}.items()
+    }
+    first, second = (scrub.load({**found["state_dict"], **more}, settings)(tokens) for more in ({}, norms))
+    third = scrub.load(found["state_dict"] | norms | {"blocks.1.mlp.ln.w": torch.arange(7.0)}, settings)(tokens)
+    assert torch.equal(first, second)
+    assert not torch.allclose(first, third, atol=1e-2)
+
+
 def plain(value: Any) -> bool:
     return isinstance(value, str | int | float | list | None) and type(value).__module__ == "builtins"
 
