@@ -142,8 +142,8 @@ def _cause(bridge: Any, ran: bool) -> str | None:
     if not ran and any(isinstance(module, nn.Identity) for module in wrapped):
         return (
             "has lost its norms (nn.Identity stands for them), and this bridge does not run so: give the model "
-            "that it wraps as model=, or keep LayerNorm modules with eps 1e12 and weights of 1e6, which take away the "
-            "mean and do no more."
+            "that it wraps as model=, or keep LayerNorm modules with eps 1e12 and weights of 1e6, which take away "
+            "the mean and do no more."
         )
     if any(hasattr(module, "original_component") for module in wrapped):
         return "was wrapped by TransformerLens twice: load the model anew, or give the first bridge."
