@@ -64,8 +64,8 @@ class Attn:
     `window` counts the keys that a query sees, itself included. `clip` bounds queries, keys and values after their
     bias. `q_norm` and `k_norm` act on each head's e (with one long weight for all heads, on these as one vector),
     before the rotary angles or, `norm_last`, after them. Scores are `scale q.k`, those beyond `cap` bent back by a
-    tanh, and with `slopes` (ALiBi) less by so much for each position that a key lies back. `sinks` are scores of a key that
-    every query sees and that has no value (gpt-oss).
+    tanh, and with `slopes` (ALiBi) less by so much for each position that a key lies back. `sinks` are scores of a
+    key that every query sees and that has no value (gpt-oss).
 
     Where queries, or keys and values, are made of a `Latent` of the stream (DeepSeek), their matrices read that: `d`
     is its width then. Values, `f`, may be of another width than queries and keys.
