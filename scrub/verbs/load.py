@@ -24,6 +24,11 @@ def load(source: str | Path | Mapping[str, Any], config: Mapping[str, Any] | Non
 
     if isinstance(source, Mapping):
         return of_mapping(source, config)
+    if not isinstance(source, str | Path):
+        raise ModelError(
+            f"load({type(source).__name__}): give a file of weights (model.pt, model.safetensors) or a state dict. A "
+            "loaded model, of Hugging Face's or a TransformerBridge, is given to model= as it is."
+        )
     path = path_of(source, "load(source)").expanduser()
     weights = own_weights(path)
     if weights is None:
