@@ -231,8 +231,8 @@ def renamed(config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Te
     except ValueError as error:
         if unknown := re.search(r"don't know how to convert key '([^']+)'", str(error)):
             raise ModelError(
-                f"the weights hold {unknown[1]!r}, which is no part of a HookedTransformer and would not be used: take "
-                "it out, if the model does not need it."
+                f"the weights hold {unknown[1]!r}, which is no part of a HookedTransformer and would not be used: "
+                "take it out, if the model does not need it."
             ) from None
         raise ModelError(str(error).removeprefix("convert_tl_checkpoint: ")) from None
 
