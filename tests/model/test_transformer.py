@@ -12,11 +12,23 @@ from torch import Tensor
 
 from model.tiny_models import EXACT, ROUNDED, bridged, native
 from scrub.errors import ModelError
-from scrub.model.layers import Scoring, attend, expand, norm, project, unembed, visible, write
+from scrub.model.layers import (
+    Scoring,
+    attend,
+    expand,
+    neurons,
+    norm,
+    project,
+    some_neurons,
+    unembed,
+    visible,
+    write,
+)
 from scrub.model.selfcheck import digest, probe, self_check
 from scrub.model.trace import trace
 from scrub.model.transformer import adapt, official_name
 from scrub.model.weights import Transformer
+from scrub.proposals.rules import RELP, steps_of
 
 F64 = torch.float64
 
@@ -300,3 +312,17 @@ def test_a_window_longer_than_the_probe_is_checked_by_a_longer_probe() -> None:
 def test_short_names_are_the_hubs_names() -> None:
     assert official_name("gpt2-small") == "gpt2"
     assert official_name("somebody/something") == "somebody/something"
+
+
+@torch.no_grad()
+def test_neurons_of_solu_are_those_that_the_last_matrix_reads() -> None:
+    """`hook_post`: each normed with all the others, by whatever rule gradients are taken."""
+    bridge = EXACT["solu, a norm of neurons"]()
+    model = adapt(bridge, dtype=F64)
+    tokens, _ = probe(model, 9)
+    _, cache = bridge.run_with_cache(tokens)
+    read = norm(model.blocks[1].ln2, recorded(model, tokens)["resid_mid", 1])
+    own, wanted = model.blocks[1].mlp, cache["blocks.1.mlp.hook_post"]
+    for found in (neurons(own, read), steps_of(RELP).neurons(own, read)):
+        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(some_neurons(own, read, [5, 2]), wanted[..., [5, 2]], rtol=1e-10, atol=1e-12)
