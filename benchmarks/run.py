@@ -17,6 +17,7 @@ from circuits import speed as circuit_speed
 from ioi import CLAIMED, OTHERS, copying, passes_beside, peak, speed
 from selfcheck import BOUND as CHECK_BOUND
 from selfcheck import CASES as CHECKS
+from selfcheck import PASSES, passes
 from selfcheck import memory as check_memory
 from startup import startup
 
@@ -94,6 +95,8 @@ def main() -> None:
             lines.append(f"| {name} | {MEMORY} | {proposal_memory(name):.2f} | {beside} |")
         lines += ["", "| memory beyond the weights, the self-check of a model | bound | GB |", "|---|---|---|"]
         lines += [f"| {name} | {CHECK_BOUND} | {check_memory(name):.2f} |" for name in CHECKS]
+        lines += ["", "| the self-check of GPT-2 (124M), in forward passes of | bound | measured |", "|---|---|---|"]
+        lines += [f"| {name} | {PASSES} | {value:.2f} |" for name, value in passes().items()]
     print("\n".join(lines))
     if not quick:
         head, _, rest = PAGE.read_text().partition("<!-- table -->")

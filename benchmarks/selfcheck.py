@@ -1,13 +1,14 @@
-"""What the self-check of a model holds beyond its weights, however long the rows and large the vocabulary."""
+"""What the self-check of a model costs, and what it holds beyond its weights, however long the rows."""
 
 from __future__ import annotations
 
 import sys
 
 import torch
-from measuring import growth, in_fresh_process
+from measuring import best_of, growth, in_fresh_process
 
 BOUND = 0.2  # GB
+PASSES = 2.0  # forward passes
 # (kind, length, vocabulary, dtype): four layers of width 64
 CASES = {
     "GPT-2, 512 tokens, V = 50,257": ("GPT2LMHeadModel", 512, 50257, "float32"),
@@ -23,6 +24,32 @@ WIDTH, HEADS, LAYERS = 64, 8, 4
 def memory(case: str) -> float:
     """GB at the peak of a self-check, beyond the bridge and the weights taken from it."""
     return in_fresh_process(__file__, case)
+
+
+def passes(rows: int = 100, length: int = 16, rounds: int = 3) -> dict[str, float]:
+    """CPU time of the self-check of GPT-2 (124M, random) over that of its bridge on the rows.
+
+    On the rows that are compared, one at a time as the check runs them, and on all rows of the data in batches of 16.
+    """
+    import transformers
+
+    from scrub.claims.dataset import Dataset
+    from scrub.model.selfcheck import probe_data, self_check
+    from scrub.model.transformer import adapt, bridge_of
+
+    bridge = bridge_of(transformers.GPT2LMHeadModel(transformers.GPT2Config()), "gpt2")
+    model, random = adapt(bridge), torch.Generator().manual_seed(0)
+    tokens = torch.randint(model.shape.d_vocab, (rows, length), generator=random)
+    compared = probe_data(model, Dataset.from_rows([{"tokens": row} for row in tokens.tolist()]))
+    each = [row[None, :end] for row, end in zip(compared[0], compared[1].tolist(), strict=True)]
+    with torch.no_grad():
+        found = best_of({
+            "check": lambda: self_check(model, bridge, *compared),
+            "the rows that it compares": lambda: [bridge(row) for row in each],
+            f"{rows} rows of {length} tokens": lambda: [bridge(part) for part in tokens.split(16)],
+        }, rounds)  # fmt: skip
+    check = found.pop("check")
+    return {name: check / seconds for name, seconds in found.items()}
 
 
 def _bridge(kind: str, length: int, vocabulary: int, dtype: str) -> object:
@@ -68,6 +95,9 @@ def _peak(case: str) -> float:
 
 
 def main() -> None:
+    torch.set_num_threads(1)
+    for name, found in passes().items():
+        print(f"{name}: {found:.2f} forward passes (bound {PASSES})", flush=True)
     for case in CASES:
         found = memory(case)
         print(f"{case}: {found:.3f} GB (bound {BOUND})", flush=True)

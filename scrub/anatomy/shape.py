@@ -15,7 +15,8 @@ class Shape:
     let attention and MLP of a layer read the same stream; `causal` is False for bidirectional attention; MLPs that
     are `gated` have a third matrix; with `post_norms`, what the heads of a layer write together is normed before
     it is added; with `stream_norms` the stream itself is normed after embeddings, attention and MLPs (BERT, the first
-    GPT), so that it is no sum of what was written. `family` is what the model calls itself: nothing is decided by it.
+    GPT, OPT-350m), so that it is no sum of what was written. `family` is what the model calls itself: nothing is
+    decided by it.
     """
 
     family: str

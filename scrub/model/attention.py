@@ -130,11 +130,11 @@ def _window(bridge: Any, module: Any) -> int | None:
 
 
 def _head_norm(attn: Any, which: str, heads: int, cfg: Any, take: Take) -> Norm | None:
-    """The norm of each head's vector, or (OLMo 2) of those of all heads as one."""
+    """The norm of each head's vector, by weights of its own (Command-R) or not, or (OLMo 2) of all heads' as one."""
     ln = getattr(attn, which, None)
     if ln is None:
         return None
     found = norm_of(ln, cfg, take)
-    if found.weight is not None and found.weight.shape != (heads * cfg.d_head,):
+    if found.weight is not None and found.weight.shape not in ((heads * cfg.d_head,), (heads, cfg.d_head)):
         expect(found.weight, (cfg.d_head,), f"{which}.weight")
     return found

@@ -32,6 +32,7 @@ _ACT_NAMES = {
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
     "swish": "silu",
+    "solu_ln": "solu",  # the norm is a part of its own
 }
 _ACT_MODULES = {"BloomGelu": "gelu_tanh", "GELUActivation": "gelu", "NewGELUActivation": "gelu_tanh"}
 POSITIONS = {"standard": "learned", "rotary": "rotary", "alibi": "alibi", "none": "none"}
@@ -49,7 +50,9 @@ def taken(bridge: Any, name: str, architecture: str, take: Take) -> Transformer:
         W_pos=_positions(bridge, shape.n_ctx, take) if shape.positions == "learned" else None,
         blocks=tuple(_block(bridge, layer, shape, rotary.of(layer), take) for layer in range(shape.n_layers)),
         ln_final=norm_of(bridge.ln_final, bridge.cfg, take) if hasattr(bridge, "ln_final") else Norm("none"),
-        W_U=W_E.T if tied else multiplied(take(bridge.unembed.weight), times).T,
+        W_U=W_E.T
+        if tied
+        else _projected(bridge, "project_out", multiplied(take(bridge.unembed.weight), times), take).T,
         b_U=maybe_multiplied(take.maybe(bridge.unembed.bias), times),
         name=name,
         # Compatibility mode folds norms into the caller's weights, in place: results say which of the two they are
@@ -67,11 +70,21 @@ def _embedded(bridge: Any, take: Take) -> Tensor:
     """The table of embeddings as they enter the stream: multiplied, and normed where the model norms them."""
     # Gemma multiplies what it looks up, and unembeds by the table itself. Cast first: in half precision the product
     # would be rounded.
-    table = take(bridge.embed.weight)
+    table = _projected(bridge, "project_in", take(bridge.embed.weight), take)
     for by in _embedding_factors(bridge):
         table = multiplied(table, by)
     after = _norm_of_embeddings(bridge)
     return table if after is None else norm(norm_of(after, bridge.cfg, take), table)
+
+
+def _projected(bridge: Any, name: str, table: Tensor, take: Take) -> Tensor:
+    """A table of narrower vectors in the width of the stream, by the matrix between them (OPT-350m)."""
+    decoder = getattr(getattr(bridge.original_model, "model", None), "decoder", None)
+    matrix = getattr(decoder, name, None)
+    if matrix is None:
+        return table
+    weight = take(matrix.weight)
+    return table @ (weight.T if name == "project_in" else weight)
 
 
 def _embedding_factors(bridge: Any) -> tuple[float | None, ...]:
@@ -84,8 +97,9 @@ def _embedding_factors(bridge: Any) -> tuple[float | None, ...]:
 
 def _changes_embeddings(bridge: Any) -> bool:
     """Whether what enters the stream is another table than the one that is looked up, and unembeds."""
-    changed = any(by is not None for by in _embedding_factors(bridge))
-    return changed or _norm_of_embeddings(bridge) is not None
+    multiplied_by = any(by is not None for by in _embedding_factors(bridge))
+    narrower = bridge.embed.weight.shape[1] != bridge.cfg.d_model
+    return multiplied_by or narrower or _norm_of_embeddings(bridge) is not None
 
 
 def _norm_of_embeddings(bridge: Any) -> Any:
@@ -135,7 +149,9 @@ def _causal(bridge: Any) -> bool:
 
 def norms_the_stream(bridge: Any) -> bool:
     """Whether layers are of the form of 2017: the stream itself is normed after attention and after the MLP."""
-    return type(bridge.original_model).__module__.split(".")[-2:-1] in (["bert"], ["roberta"], ["openai"])
+    module = bridge.original_model
+    after = getattr(text_config(bridge), "do_layer_norm_before", True) is False  # OPT-350m
+    return after or type(module).__module__.split(".")[-2:-1] in (["bert"], ["roberta"], ["openai"])
 
 
 def _normed_embeddings(bridge: Any, shape: Shape) -> bool:
@@ -207,7 +223,7 @@ def _mlp(block_mlp: Any, cfg: Any, take: Take, times: float | None) -> Mlp | Bla
         raise ValueError(
             f"its activation {name!r} is none of {', '.join(ACTIVATIONS)} (act_fn, or hidden_act, says it)"
         )
-    into, gate = getattr(block_mlp, "in"), getattr(block_mlp, "gate", None)
+    into, gate, ln = getattr(block_mlp, "in"), getattr(block_mlp, "gate", None), getattr(block_mlp, "ln", None)
     return Mlp(
         W_in=take.swapped(block_mlp.W_in),
         W_out=multiplied(take.swapped(block_mlp.W_out), times),
@@ -216,6 +232,7 @@ def _mlp(block_mlp: Any, cfg: Any, take: Take, times: float | None) -> Mlp | Bla
         b_out=maybe_multiplied(take.maybe(block_mlp.out.bias), times),
         W_gate=None if gate is None else take.swapped(block_mlp.W_gate),
         b_gate=None if gate is None else take.maybe(gate.bias),
+        ln=None if ln is None else norm_of(ln, cfg, take),
     )
 
 

@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 from scrub.errors import ModelError, ScrubError, some
+from scrub.model.bridged import norms_the_stream
 from scrub.model.configuration import LISTED
+from scrub.model.take import norms_by_head
 
 # Their texts speak of Python's objects, not of the model.
 _INTERNAL = (AttributeError, TypeError, LookupError, AssertionError, NameError)
@@ -33,8 +35,6 @@ def unlike(bridge: Any) -> Iterator[str]:
         yield "an indexer that chooses which keys are seen"
     if any(hasattr(block.attn, "experts") for block in blocks):
         yield "mixtures of attention heads"
-    if any(_part(block, "original_component", "do_layer_norm_before") is False for block in blocks):
-        yield "norms of the stream itself after attention and MLPs, and projections of embeddings"
     if hasattr(bridge, "prediction_head"):
         yield "layers of its own between the last norm and the unembedding"
     if any(_part(block.attn, "original_component", name) for block in blocks for name in ("g_proj", "gate_proj")):
@@ -50,11 +50,11 @@ def unlike(bridge: Any) -> Iterator[str]:
     ]
     if not all(_there(block, "ln2") or _there(block, "ln2_post") for block in apart):
         yield "no norm before its MLPs"
-    if not _there(bridge, "ln_final") and not _first_gpt(bridge):
+    if not _there(bridge, "ln_final") and not norms_the_stream(bridge):  # there, that of the last layer is the last
         yield "no norm after its last layer"
     yield from _positions(bridge)
     norms = [norm for block in blocks for norm in (_part(block, "attn", "q_norm"), _part(block, "attn", "k_norm"))]
-    if any(norm is not None and not hasattr(norm, "uses_rms_norm") for norm in norms):
+    if any(norm is not None and not (hasattr(norm, "uses_rms_norm") or norms_by_head(norm)) for norm in norms):
         yield "head norms of a form of their own"
     norms = [_part(block, name) for block in blocks for name in ("ln1", "ln1_post", "ln2", "ln2_post")]
     if any(_there_and_odd(norm) for norm in norms):
@@ -64,11 +64,6 @@ def unlike(bridge: Any) -> Iterator[str]:
 def _there_and_odd(norm: Any) -> bool:
     module = _part(norm, "original_component")
     return module is not None and not isinstance(module, nn.Identity) and not hasattr(norm, "uses_rms_norm")
-
-
-def _first_gpt(bridge: Any) -> bool:
-    """Whether a model is the first GPT: the norm of its last layer is its last."""
-    return type(getattr(bridge, "original_model", None)).__name__.startswith("OpenAIGPT")
 
 
 def _positions(bridge: Any) -> Iterator[str]:
@@ -146,8 +141,9 @@ def _cause(bridge: Any, ran: bool) -> str | None:
     wrapped = [module.original_component for module in modules if hasattr(module, "original_component")]
     if not ran and any(isinstance(module, nn.Identity) for module in wrapped):
         return (
-            "has lost its norms (nn.Identity stands for them), and TransformerLens cannot run it so: keep LayerNorm "
-            "modules with eps 1e12 and weights of 1e6, which take away the mean and do no more."
+            "has lost its norms (nn.Identity stands for them), and this bridge does not run so: give the model "
+            "that it wraps as model=, or keep LayerNorm modules with eps 1e12 and weights of 1e6, which take away "
+            "the mean and do no more."
         )
     if any(hasattr(module, "original_component") for module in wrapped):
         return "was wrapped by TransformerLens twice: load the model anew, or give the first bridge."

@@ -33,14 +33,15 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "identity": lambda x: x,
 }
-OVER_ALL = ("solu",)  # activations of a neuron that depend on the others
 
 
 def norm(n: Norm, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
     """The normalised stream. Raises ModelError for an unknown kind."""
-    if n.kind == "layer":
+    if n.kind == "layer" and (n.weight is None or n.weight.ndim == 1):
         return F.layer_norm(x, x.shape[-1:], n.weight, n.bias, n.eps)
-    if n.kind == "rms":
+    if n.kind == "layer":
+        x = F.layer_norm(x, x.shape[-1:], eps=n.eps)
+    elif n.kind == "rms":
         x = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + n.eps)
     elif n.kind != "none":
         raise ModelError(f"a norm of kind {n.kind!r} is unknown; the known ones are layer, rms and none.")
@@ -86,7 +87,7 @@ def unangled(
     of_heads = _own_norm(attn, channel)
     if of_heads is None or not attn.joint_norms:
         found = linear(attn, channel, x, heads)
-        return found if of_heads is None or attn.norm_last else own(of_heads, found)
+        return found if of_heads is None or attn.norm_last else own(_of_some(of_heads, heads), found)
     # One norm over all heads: what one head reads of a stream depends on what the others do.
     whole = linear(attn, channel, x, None)
     normed = own(of_heads, whole.flatten(-2)).unflatten(-1, whole.shape[-2:])
@@ -103,6 +104,14 @@ def angled(
     of_heads = _own_norm(attn, channel)
     x = x if attn.rotary is None else rotate(attn.rotary, x, positions)
     return own(of_heads, x) if of_heads is not None and attn.norm_last and not attn.joint_norms else x
+
+
+def _of_some(n: Norm, heads: Sequence[int] | None) -> Norm:
+    """The norm of some heads, where each has weights of its own."""
+    if heads is None or n.weight is None or n.weight.ndim == 1:
+        return n
+    take = list(heads)
+    return attrs.evolve(n, weight=n.weight[take], bias=None if n.bias is None else n.bias[take])
 
 
 def _own_norm(attn: Attn, channel: str) -> Norm | None:
@@ -255,13 +264,18 @@ def write(
 def neurons(m: Mlp, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch m"]:
     """What W_out reads: the activations, times the gated ones where there is a gate."""
     act, hidden = ACTIVATIONS[m.act], affine(x, m.W_in, m.b_in)
-    return act(hidden) if m.W_gate is None else act(affine(x, m.W_gate, m.b_gate)) * hidden
+    return normed_neurons(m, act(hidden) if m.W_gate is None else act(affine(x, m.W_gate, m.b_gate)) * hidden)
+
+
+def normed_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch m"]:
+    """Activations as W_out reads them: normed, where the MLP has a norm of its own."""
+    return hidden if m.ln is None else norm(m.ln, hidden)
 
 
 def some_neurons(m: Mlp, x: Float[Tensor, "*batch d"], units: Sequence[int]) -> Float[Tensor, "*batch units"]:
     """The same of some neurons, from their columns alone; all, where an activation looks at the others."""
     take = list(units)
-    if m.act in OVER_ALL:
+    if m.over_all:
         return neurons(m, x)[..., take]
     columns = {name: getattr(m, name) for name in ("W_in", "W_gate", "b_in", "b_gate")}
     return neurons(attrs.evolve(m, **{n: None if c is None else c[..., take] for n, c in columns.items()}), x)

@@ -83,7 +83,9 @@ def is_wrappable(model: Any) -> bool:
 
 def is_hugging_face(model: Any) -> bool:
     """Whether an object is a loaded model of the library `transformers`, told by what it has."""
-    return all(hasattr(model, name) for name in ("config", "named_parameters", "generate")) and not is_bridge(model)
+    return all(hasattr(model, name) for name in ("config", "named_parameters", "save_pretrained")) and not is_bridge(
+        model
+    )
 
 
 def _bridge(bridge: Any, tokenizer: Any) -> Source:

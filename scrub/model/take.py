@@ -95,12 +95,26 @@ def norm_of(ln: Any, cfg: Any, take: Take) -> Norm:
     module = ln.original_component
     if isinstance(module, nn.Identity):
         return Norm("none")
+    if (each := norms_by_head(ln)) is not None:
+        weight, bias = (_stacked(each, name, take) for name in ("weight", "bias"))
+        return Norm("layer", weight, bias, each[0].eps)
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     kind = "rms" if ln.uses_rms_norm else "layer"
     if weight is not None:
         weight = take(weight) + 1.0 if ln.uses_weight_offset else take(weight)  # cast first, as above
     eps = getattr(module, "eps", getattr(module, "variance_epsilon", getattr(cfg, "eps", NORM_EPS)))
     return Norm(kind, weight, take.maybe(bias) if kind == "layer" else None, float(eps))
+
+
+def norms_by_head(ln: Any) -> list[nn.LayerNorm] | None:
+    """The norms of a module that keeps one for each head (StableLM 2); None for any other."""
+    found: list[Any] = list(getattr(getattr(ln, "original_component", None), "norms", ()))
+    return found if found and all(isinstance(one, nn.LayerNorm) for one in found) else None
+
+
+def _stacked(norms: list[nn.LayerNorm], name: str, take: Take) -> Tensor | None:
+    found = [getattr(one, name) for one in norms]
+    return None if any(one is None for one in found) else take(torch.stack(found))
 
 
 def expect(weight: Tensor, axes: tuple[int, ...], name: str) -> None:

@@ -128,7 +128,7 @@ def bridge_of(module: nn.Module, name: str) -> Any:
         if next(module.parameters()).dtype == torch.float64:
             plain_experts(part)
     try:
-        return build_bridge_from_module(module.eval(), architecture, hf_config=config, model_name=name)
+        return _passing(build_bridge_from_module(module.eval(), architecture, hf_config=config, model_name=name))
     except Exception as error:
         if "meta device" in str(error):
             raise ModelError(
@@ -185,6 +185,15 @@ def _with_joint_biases(module: nn.Module) -> None:
 
 # Kept by the module, as long as it lives, with how it was built and where its tensors lay.
 _wrapped: WeakKeyDictionary[Any, tuple[State, Any]] = WeakKeyDictionary()
+
+
+def _passing(bridge: Any) -> Any:
+    # An identity that stands for a norm (GPT-2 without LayerNorm) passes the stream on only where TransformerLens
+    # would use the module's own gradient; elsewhere it computes a norm whose weights are not there.
+    for part in bridge.original_model.modules():
+        if isinstance(getattr(part, "original_component", None), nn.Identity):
+            part.use_native_layernorm_autograd = True
+    return bridge
 
 
 def wrapped(module: Any) -> Any:
@@ -271,6 +280,11 @@ def renamed(config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Te
     try:
         return convert_tl_checkpoint(state, TransformerBridgeConfig(**config))
     except ValueError as error:
+        if unknown := re.search(r"don't know how to convert key '([^']+)'", str(error)):
+            raise ModelError(
+                f"the weights hold {unknown[1]!r}, which is no part of a HookedTransformer and would not be used: "
+                "take it out, if the model does not need it."
+            ) from None
         raise ModelError(str(error).removeprefix("convert_tl_checkpoint: ")) from None
 
 

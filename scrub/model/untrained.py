@@ -76,7 +76,7 @@ def _mlp(m: Mlp, fresh: Fresh) -> Mlp:
     d, width = m.W_in.shape
     return evolve(
         m, W_in=fresh(m.W_in, d**-0.5), W_out=fresh(m.W_out, width**-0.5), b_in=_zero(m.b_in), b_out=_zero(m.b_out),
-        W_gate=None if m.W_gate is None else fresh(m.W_gate, d**-0.5), b_gate=_zero(m.b_gate),
+        W_gate=None if m.W_gate is None else fresh(m.W_gate, d**-0.5), b_gate=_zero(m.b_gate), ln=_maybe(m.ln),
     )  # fmt: skip
 
 

@@ -25,11 +25,14 @@ NORM_EPS = 1e-5  # what torch adds to a variance, where a model does not say it
 
 @frozen(eq=False)
 class Norm:
-    """`layer` centres and scales, `rms` scales, `none` does neither; then weight and bias, where given."""
+    """`layer` centres and scales, `rms` scales, `none` does neither; then weight and bias, where given.
+
+    Heads' own norms may have a weight, and a bias, for each head (`h e`: Command-R, StableLM 2).
+    """
 
     kind: str
-    weight: Float[Tensor, " d"] | None = None
-    bias: Float[Tensor, " d"] | None = None
+    weight: Float[Tensor, "*h d"] | None = None
+    bias: Float[Tensor, "*h d"] | None = None
     eps: float = NORM_EPS
 
 
@@ -60,10 +63,10 @@ class Attn:
     """Attention of one layer. Where queries are grouped, `g < h`, and `h / g` query heads share k and v.
 
     `window` counts the keys that a query sees, itself included. `clip` bounds queries, keys and values after their
-    bias. `q_norm` and `k_norm` act on each head's e (with a weight for all heads, on these as one vector), before the
-    rotary angles or, `norm_last`, after them. Scores are `scale q.k`, those beyond `cap` bent back by a tanh, and
-    with `slopes` (ALiBi) less by so much for each position that a key lies back. `sinks` are scores of a key that
-    every query sees and that has no value (gpt-oss).
+    bias. `q_norm` and `k_norm` act on each head's e (with one long weight for all heads, on these as one vector),
+    before the rotary angles or, `norm_last`, after them. Scores are `scale q.k`, those beyond `cap` bent back by a
+    tanh, and with `slopes` (ALiBi) less by so much for each position that a key lies back. `sinks` are scores of a
+    key that every query sees and that has no value (gpt-oss).
 
     Where queries, or keys and values, are made of a `Latent` of the stream (DeepSeek), their matrices read that: `d`
     is its width then. Values, `f`, may be of another width than queries and keys.
@@ -95,14 +98,21 @@ class Attn:
     def joint_norms(self) -> bool:
         """Whether queries and keys are normed over all heads as one vector (OLMo 2)."""
         n = self.q_norm
-        return n is not None and n.weight is not None and len(n.weight) != self.W_Q.shape[-1]
+        return n is not None and n.weight is not None and n.weight.shape[-1] != self.W_Q.shape[-1]
+
+    @property
+    def norms_by_head(self) -> bool:
+        """Whether each head has weights of its own for the norms of its queries and keys."""
+        n = self.q_norm
+        return n is not None and n.weight is not None and n.weight.ndim == 2
 
 
 @frozen(eq=False)
 class Mlp:
     """`act(x W_in + b_in) W_out + b_out`.
 
-    With a gate, as in SwiGLU: `(act(x W_gate + b_gate) * (x W_in + b_in)) W_out + b_out`.
+    With a gate, as in SwiGLU: `(act(x W_gate + b_gate) * (x W_in + b_in)) W_out + b_out`. `ln` norms what W_out reads
+    (SoLU: Elhage et al. 2022, "Softmax Linear Units").
     """
 
     W_in: Float[Tensor, "d m"]
@@ -112,6 +122,12 @@ class Mlp:
     b_out: Float[Tensor, " d"] | None = None
     W_gate: Float[Tensor, "d m"] | None = None
     b_gate: Float[Tensor, " m"] | None = None
+    ln: Norm | None = None
+
+    @property
+    def over_all(self) -> bool:
+        """Whether what W_out reads of a neuron depends on the others."""
+        return self.act == "solu" or self.ln is not None
 
 
 def plain_experts(module: nn.Module) -> None:

@@ -166,7 +166,7 @@ def _at_stream(
     """The gradient at the stream that a channel reads, one for each query head."""
     attn, ln = block.attn, block.ln1
     latent = attn.q_latent if channel == "q" else attn.kv_latent
-    if attn.clip is not None or attn.joint_norms or latent is not None:
+    if attn.clip is not None or attn.joint_norms or attn.norms_by_head or latent is not None:
         return _by_autograd(block, channel, stream, gradient, steps_of(rules))
     weight = {"q": attn.W_Q, "k": attn.W_K, "v": attn.W_V}[channel]
     if channel != "q":

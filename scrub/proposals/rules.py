@@ -17,7 +17,7 @@ from torch.autograd import Function
 
 from scrub.anatomy.tolerances import AT_ZERO
 from scrub.errors import ClaimError, did_you_mean
-from scrub.model.layers import ACTIVATIONS, PLAIN, Scoring, Steps, affine, attend, neurons, norm
+from scrub.model.layers import ACTIVATIONS, PLAIN, Scoring, Steps, affine, attend, neurons, norm, normed_neurons
 from scrub.model.weights import Mlp, Norm, Transformer
 
 RULES = {
@@ -153,11 +153,11 @@ def _activations(rules: Rules) -> Any:
     def step(m: Mlp, x: Tensor) -> Tensor:
         hidden = affine(x, m.W_in, m.b_in)
         if m.W_gate is None:
-            return _activated(m.act, hidden, identity)
+            return normed_neurons(m, _activated(m.act, hidden, identity))
         gate = _activated(m.act, affine(x, m.W_gate, m.b_gate), identity)
         # Relevance of a product is counted twice by its two derivatives; half to each, or all to one, counts it once.
         product = (gate.detach() if "gate" in rules else gate) * hidden
-        return scaled(product, 0.5) if "half" in rules else product
+        return normed_neurons(m, scaled(product, 0.5) if "half" in rules else product)
 
     return step
 

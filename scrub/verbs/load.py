@@ -24,7 +24,13 @@ def load(source: str | Path | Mapping[str, Any], config: Mapping[str, Any] | Non
 
     if isinstance(source, Mapping):
         return of_mapping(source, config)
-    path = path_of(source, "load(source)").expanduser()
+    given: Any = source
+    if not isinstance(given, str | Path):
+        raise ModelError(
+            f"load({type(given).__name__}): give a file of weights (model.pt, model.safetensors) or a state dict. A "
+            "loaded model, of Hugging Face's or a TransformerBridge, is given to model= as it is."
+        )
+    path = path_of(given, "load(source)").expanduser()
     weights = own_weights(path)
     if weights is None:
         found = "is a directory of Hugging Face's" if path.is_dir() else "is no checkpoint that is there"

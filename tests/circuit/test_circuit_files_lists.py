@@ -83,6 +83,8 @@ def test_the_best_of_scores_are_a_circuit(tmp_path: Path) -> None:
             Circuit.read(file, top=top)
     with pytest.raises(ClaimError, match=r"(?s)it has no scores.*read as heads.*Scores are in.*auto-circuit"):
         Circuit.read(stored(tmp_path, [[9, 9]]), top=1)
+    with pytest.raises(ClaimError, match="its score is nan, no finite number"):
+        Circuit.read(stored(tmp_path, '{"MLP 2->A5.2.Q": NaN, "9.6": 1.0}'), top=1)
     with pytest.raises(ClaimError, match="no column 'score'"):
         Circuit.read(stored(tmp_path, "layer,head\n9,6\n"), top=1)
 

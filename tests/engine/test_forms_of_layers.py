@@ -41,6 +41,12 @@ FORMS = [
     "granite, experts multiplied",
     "hunyuan, head norms last",
     "bert, norms of the stream itself",
+    "opt 350m, norms of the stream itself",
+    "command-r, norms by head",
+    "stablelm 2, norms by head",
+    "gpt2 without norms",
+    "gpt2 with folded norms",
+    "solu, a norm of neurons",
 ]
 EXPERTS = ["mixtral, experts", "gpt-oss, sinks", "deepseek 3, latents"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from transformer_lens.model_bridge.sources import build_bridge_from_module
 
 from model.tiny_models import EXACT, bridged, hugging_face, native
 from scrub.errors import ModelError
@@ -33,7 +34,7 @@ def without_norms(kind: str) -> Any:
     for name, part in list(module.named_modules()):
         if "norm" in type(part).__name__.lower():
             module.set_submodule(name, nn.Identity())
-    return bridge_of(module, "mine")
+    return module
 
 
 @pytest.mark.parametrize(
@@ -42,12 +43,11 @@ def without_norms(kind: str) -> Any:
         ("T5ForConditionalGeneration", T5, "has relative_positional_bias positions and an encoder with a decoder"),
         ("BartForConditionalGeneration", BART, "has an encoder with a decoder"),
         ("MarianMTModel", {**BART, "decoder_start_token_id": 1}, "has an encoder with a decoder"),
-        ("OPTForCausalLM", {**OPT, "do_layer_norm_before": False}, "has norms of the stream itself after attention"),
+        ("OPTForCausalLM", {**OPT, "word_embed_proj_dim": 8}, "has no norm after its last layer"),
         ("ModernBertDecoderForCausalLM", PADDED, "has layers of its own between the last norm and the unembedding"),
         ("LagunaForCausalLM", {"head_dim": 4}, "has gates on what heads read"),
         ("BitNetForCausalLM", {"head_dim": 4}, "has a norm over what all heads of a layer read"),
         ("JetMoeForCausalLM", {"kv_channels": 4}, "has mixtures of attention heads"),
-        ("StableLmForCausalLM", {"qk_layernorm": True}, "has head norms of a form of their own"),
         ("MambaForCausalLM", {}, "has a recurrent state and layers without attention, which"),
     ],
 )
@@ -60,9 +60,16 @@ def test_what_a_bridge_has_or_lacks_is_said(kind: str, changes: dict[str, Any], 
 
 
 def test_norms_that_were_taken_out() -> None:
-    with pytest.raises(ModelError, match=r"has lost its norms \(nn.Identity .* eps 1e12 and weights of 1e6"):
-        adapt(without_norms("GPT2LMHeadModel"))
-    assert adapt(without_norms("LlamaForCausalLM")).ln_final.kind == "none"  # TransformerLens runs these
+    for kind in ("GPT2LMHeadModel", "LlamaForCausalLM"):
+        model = adapt(bridge_of(without_norms(kind), "mine"))
+        assert {model.ln_final.kind, model.blocks[0].ln1.kind, model.blocks[1].ln2.kind} == {"none"}
+    bridge = build_bridge_from_module(
+        gpt2 := without_norms("GPT2LMHeadModel"), "GPT2LMHeadModel", hf_config=gpt2.config
+    )
+    with pytest.raises(
+        ModelError, match=r"has lost its norms \(nn.Identity .* give the model that it wraps as model="
+    ):
+        adapt(bridge)  # TransformerLens does not run it so
 
 
 def test_joint_queries_keys_and_values_need_no_bias() -> None:

@@ -42,6 +42,18 @@ def test_a_hooked_transformer_has_the_logits_that_it_had(file: Path, tmp_path: P
     assert find(str(tmp_path / "model.pt")).graph.shape == find(str(tmp_path / "saved")).graph.shape  # pyright: ignore
 
 
+def test_the_norms_of_solu_are_read_and_where_they_were_folded_away_ones() -> None:
+    found = torch.load(WRITTEN[0].with_name("folded.pt"), weights_only=False)
+    settings, tokens = {**found["cfg"], "act_fn": "solu_ln"}, found["tokens"]
+    norms = {
+        f"blocks.{n}.mlp.ln.{k}": v for n in range(2) for k, v in {"w": torch.ones(7), "b": torch.zeros(7)}.items()
+    }
+    first, second = (scrub.load({**found["state_dict"], **more}, settings)(tokens) for more in ({}, norms))
+    third = scrub.load(found["state_dict"] | norms | {"blocks.1.mlp.ln.w": torch.arange(7.0)}, settings)(tokens)
+    assert torch.equal(first, second)
+    assert not torch.allclose(first, third, atol=1e-2)
+
+
 def plain(value: Any) -> bool:
     return isinstance(value, str | int | float | list | None) and type(value).__module__ == "builtins"
 
@@ -132,6 +144,7 @@ def test_a_configuration_that_does_not_do_is_told(config: dict[str, Any], told: 
 @pytest.mark.parametrize(("change", "told"), [
     (lambda s: s.pop("blocks.1.attn.W_O"), "do not fit its configuration: blocks.1.attn.o.weight missing"),
     (lambda s: s.update({"blocks.0.attn.extra.w": torch.zeros(2)}), "blocks.0.attn.extra.weight would not be used"),
+    (lambda s: s.update({"probe.weight": torch.zeros(2)}), "'probe.weight', which is no part of a HookedTransformer"),
     (lambda s: s.update({"ln_final.w": torch.zeros(2)}), r"ln_final.weight is of shape \(2,\), not \(6,\)"),
     (lambda s: s.update({"blocks.1.attn.W_Q": torch.zeros(3, 6, 2)}), r"W_Q' has shape \(3, 6, 2\)"),
     (lambda s: [s.pop(name) for name in list(s)[1:]], "names of no layout that is read: embed.W_E.*directory"),
@@ -147,13 +160,17 @@ def test_weights_that_do_not_do_are_told(change: Any, told: str) -> None:
 def test_files_that_are_no_weights_are_told(tmp_path: Path) -> None:
     torch.save({"state_dict": state(), "model": Nano(True)}, tmp_path / "objects.pt")
     (tmp_path / "damaged.pt").write_bytes(b"no zip")
+    (tmp_path / "junk.pt").write_bytes(b"hello")  # a pickle may begin so
     (tmp_path / "damaged.safetensors").write_bytes(b"none")
     for name, told in (
         ("objects.pt", "Python objects beside tensors"), ("damaged.pt", "damaged|cannot be read"),
-        ("damaged.safetensors", "no safetensors file"), ("none.pt", "no checkpoint that is there"),
+        ("junk.pt", "junk.pt is damaged"), ("damaged.safetensors", "no safetensors file"),
+        ("none.pt", "no checkpoint that is there"),
     ):  # fmt: skip
         with pytest.raises(ModelError, match=told):
             scrub.load(tmp_path / name)
+    with pytest.raises(ModelError, match=r"load\(GPT2LMHeadModel\): give .* is given to model= as it is\.$"):
+        scrub.load(hugging_face("GPT2LMHeadModel"))
     layout = hugging_face("GPT2LMHeadModel").state_dict()
     with pytest.raises(ModelError, match="Hugging Face's GPT-2, no nanoGPT"):
         scrub.load(layout, {"n_head": 4})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from model.tiny_models import bridged, hugging_face, native
+from model.tiny_models import bridged, hugging_face
 from scrub.errors import ModelError
 from scrub.model.source import find
 from scrub.model.transformer import adapt, wrapped
@@ -43,8 +43,8 @@ def described(**config: Any) -> Callable[[Path], object]:
          ["mine (MambaForCausalLM) has a recurrent state and layers without attention", "No other revision or"]),
         (refused("GPT2LMHeadModel", scale_attn_weights=False),
          ["mine (GPT2LMHeadModel) is not reproduced", "Load it anew, raw and without hooks"]),
-        (lambda _: adapt(native(act_fn="solu_ln")),
-         ["native (TransformerLensNative) is not built like", "its activation 'solu_ln' is none of gelu, ",
+        (refused("GPT2LMHeadModel", activation_function="mish"),
+         ["mine (GPT2LMHeadModel) is not built like", "its activation 'mish' is none of gelu, ",
           "(act_fn, or hidden_act, says it)", "Another revision of it, or a bridge whose weights are raw, may be;"]),
         (lambda _: wrapped(hugging_face("BioGptForCausalLM")),
          ["TransformerLens does not load BioGptForCausalLM", "Unsupported architecture: BioGptForCausalLM;"]),

@@ -102,7 +102,7 @@ def test_a_loaded_bridge_and_what_was_taken_from_it() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", ["GPT2LMHeadModel", "LlamaForCausalLM"])
+@pytest.mark.parametrize("kind", ["GPT2LMHeadModel", "LlamaForCausalLM", "BertForMaskedLM"])
 def test_a_model_of_hugging_faces_is_wrapped_and_stays_as_it_was(kind: str) -> None:
     module: Any = hugging_face(kind)
     before, tokens = {name: type(part) for name, part in module.named_modules()}, torch.tensor([[3, 1, 4]])

@@ -91,6 +91,27 @@ def bridged(kind: str, dtype: torch.dtype = torch.float64, **changes: Any) -> An
     return bridge_of(hugging_face(kind, **changes).to(dtype), kind)
 
 
+def without_norms() -> Any:
+    """GPT-2 whose norms are identities (Heimersheim 2024, arXiv 2409.13710), but for the last."""
+    from scrub.model.transformer import bridge_of
+
+    module: Any = hugging_face("GPT2LMHeadModel").double()
+    for layer in module.transformer.h:
+        layer.ln_1 = layer.ln_2 = torch.nn.Identity()
+    return bridge_of(module, "mine")
+
+
+def folded_norms() -> Any:
+    """The same as its file has it: an eps of 1e12, and weights of 1e6 that undo it."""
+    from scrub.model.transformer import bridge_of
+
+    module = hugging_face("GPT2LMHeadModel", layer_norm_epsilon=1e12).double()
+    with torch.no_grad():
+        for name, weight in module.named_parameters():
+            weight.mul_(1e6 if "ln_" in name and "weight" in name else 1.0)
+    return bridge_of(module, "mine")
+
+
 EXPERTS: dict[str, Any] = {
     "num_local_experts": 4,
     "n_routed_experts": 4,
@@ -118,6 +139,12 @@ EXACT: dict[str, Callable[[], Any]] = {
     "neox sequential": lambda: bridged("GPTNeoXForCausalLM", use_parallel_residual=False),
     "bert, norms of the stream itself": lambda: bridged("BertForMaskedLM"),
     "the first gpt, norms of the stream itself": lambda: bridged("OpenAIGPTLMHeadModel"),
+    "opt 350m, norms of the stream itself": lambda: bridged(
+        "OPTForCausalLM", do_layer_norm_before=False, word_embed_proj_dim=8, ffn_dim=24, num_key_value_heads=4
+    ),
+    "gpt2 without norms": without_norms,
+    "gpt2 with folded norms": folded_norms,
+    "solu, a norm of neurons": lambda: native(act_fn="solu_ln"),
     "native": native,
     "native attention only, no norm": lambda: native(normalization_type=None, attn_only=True),
     "native without norm weights": lambda: native(normalization_type="LNPre", act_fn="relu"),
@@ -148,6 +175,8 @@ ROUNDED: dict[str, Callable[[], Any]] = {
     "qwen3 with head norms": lambda: bridged("Qwen3ForCausalLM", head_dim=8),
     "gemma": lambda: bridged("GemmaForCausalLM", head_dim=4),
     "cohere with an interleaved table": lambda: bridged("CohereForCausalLM", logit_scale=1.0),
+    "command-r, norms by head": lambda: bridged("CohereForCausalLM", use_qk_norm=True, logit_scale=1.0),
+    "stablelm 2, norms by head": lambda: bridged("StableLmForCausalLM", qk_layernorm=True),
     "gpt-j interleaved rotary": lambda: bridged("GPTJForCausalLM", rotary_dim=2),
     "gpt-neo local and global": lambda: bridged(
         "GPTNeoForCausalLM",

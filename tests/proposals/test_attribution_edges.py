@@ -23,6 +23,7 @@ from scrub.proposals.rules import RELP
 Expected = dict[tuple[Component, tuple[Component, str]], Tensor]
 OWN = {
     "head norms": {},
+    "norms by head": {},
     "no norms": {"norm": "none"},
     "windowed": {"window": 2},
     "bidirectional": {"causal": False},
@@ -63,12 +64,19 @@ def equal(found: Edges, expected: Expected, tolerance: float = 1e-9) -> None:
 
 def varied(name: str, other: str) -> Transformer:
     model = model_of(name, **OWN[other])
-    if other != "head norms":
+    if "head" not in other:
         return model
 
     def normed(block: Any) -> Any:
-        own = attrs.evolve(block.ln1, weight=torch.tensor([0.7, 1.4, -0.9, 1.1], dtype=torch.float64), bias=None)
-        return attrs.evolve(block, attn=attrs.evolve(block.attn, q_norm=own, k_norm=own))
+        weight = torch.tensor([0.7, 1.4, -0.9, 1.1], dtype=torch.float64)
+        own = attrs.evolve(block.ln1, weight=weight, bias=None)
+        if other == "head norms":
+            return attrs.evolve(block, attn=attrs.evolve(block.attn, q_norm=own, k_norm=own))
+        q, k = (
+            attrs.evolve(own, weight=torch.stack([weight.roll(i) * (i + 1) for i in range(len(table))]))
+            for table in (block.attn.W_Q, block.attn.W_K)
+        )
+        return attrs.evolve(block, attn=attrs.evolve(block.attn, q_norm=q, k_norm=k))
 
     return attrs.evolve(model, blocks=tuple(map(normed, model.blocks)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import Any
 
 from attrs import frozen
@@ -34,8 +35,15 @@ def gather(entries: Iterable[Entry], form: str, read: Callable[[Any], Iterable[P
 def gather_scores(
     entries: Iterable[Entry], form: str, read: Callable[[Any], Iterable[tuple[Part, float]]]
 ) -> list[tuple[Part, float]]:
-    """As `gather`, of parts with their scores."""
-    return _gathered(entries, form, read)
+    """As `gather`, of parts with their scores, which are to be finite: no ranking has a place for NaN."""
+
+    def finite(value: Any) -> list[tuple[Part, float]]:
+        found = list(read(value))
+        if wrong := [score for _, score in found if not isfinite(score)]:
+            raise ClaimError(f"its score is {wrong[0]}, no finite number.")
+        return found
+
+    return _gathered(entries, form, finite)
 
 
 def _gathered(entries: Iterable[Entry], form: str, read: Callable[[Any], Iterable[Any]]) -> list[Any]:

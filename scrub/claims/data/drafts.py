@@ -101,8 +101,13 @@ def _asked(draft: Draft) -> tuple[dict[str, int | Sought], list[str]]:
         try:
             found[name] = wanted(spec, draft.columns)
         except PlaceError as error:
-            problems.append(f"position {name!r}: {error}.")
+            problems.append(_astray(name, error))
     return found, problems
+
+
+def _astray(name: str, error: PlaceError) -> str:
+    text = f"position {name!r}: {error}"
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _marked(text: str, texts: Mapping[str, Sought], marks: bool) -> tuple[Marked, list[str]]:
@@ -119,7 +124,7 @@ def _marked(text: str, texts: Mapping[str, Sought], marks: bool) -> tuple[Marked
         try:
             spans[name] = span(marked.text, sought)
         except PlaceError as error:
-            problems.append(f"position {name!r}: {error}.")
+            problems.append(_astray(name, error))
     known = {name for name, _, _ in marked.spans}
     problems += [TWICE.format(name) for name in spans if name in known]
     return Marked(marked.text, (*marked.spans, *((n, *s) for n, s in spans.items() if n not in known))), problems
@@ -134,7 +139,7 @@ def _placed(
         try:
             places[name] = sought if isinstance(sought, int) else index(tokens, sought, used)
         except PlaceError as error:
-            problems.append(f"position {name!r}: {error}.")
+            problems.append(_astray(name, error))
     return places, problems
 
 

@@ -61,6 +61,7 @@ def native(state: State, settings: Settings) -> tuple[dict[str, Tensor], Setting
         kept = {name: tensor[..., order] if _ROTATED.search(name) else tensor for name, tensor in kept.items()}
     kept = {name: tensor * _factor(name, settings) for name, tensor in kept.items()}
     kept = _ungated(kept) if settings["gated_mlp"] else kept
+    kept = {**dict(_folded_norms(kept)), **kept} if settings["act_fn"] == "solu_ln" else kept
     usual = {"use_attn_scale": True, "attn_scale": -1.0}
     return renamed(settings.native() | usual, kept), Settings({**settings.said, **usual}, settings.file)
 
@@ -77,6 +78,15 @@ def _ungated(state: State) -> dict[str, Tensor]:
         mlp = name.removesuffix("b_in")
         made[f"{mlp}b_out"] = state[f"{mlp}b_out"] + state[name] @ state[f"{mlp}W_out"]
     return made
+
+
+def _folded_norms(state: State) -> Iterator[tuple[str, Tensor]]:
+    """The weights of the norms of neurons (SoLU) where they were folded away: ones and zeros."""
+    for name, weight in state.items():
+        if name.endswith(".mlp.W_out"):
+            mlp = name.removesuffix("W_out")
+            yield f"{mlp}ln.w", torch.ones_like(weight[:, 0])
+            yield f"{mlp}ln.b", torch.zeros_like(weight[:, 0])
 
 
 def _factor(name: str, settings: Settings) -> float:

@@ -80,6 +80,8 @@ def _pickled(path: Path) -> Any:
             "what is in them. Save tensors alone, torch.save(model.state_dict(), ...), the configuration in a JSON "
             "file beside it."
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    except (OSError, RuntimeError, EOFError) as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise ModelError(f"{path} cannot be read as weights: {first.rstrip('.')}.") from None
+    except Exception:  # what bytes that are no pickle happen to mean
+        raise ModelError(f"{path} is damaged, or nothing that torch.save wrote.") from None
