@@ -39,7 +39,7 @@ def test_the_worked_example_of_the_idea() -> None:
         assert number in text
 
 
-@pytest.mark.parametrize("page", ["parts", "views"])
+@pytest.mark.parametrize("page", ["parts", "verdicts", "views", "your_model"])
 def test_what_a_page_says_is_printed_is_printed(
     page: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
