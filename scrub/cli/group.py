@@ -23,7 +23,7 @@ from scrub.storage.version import VERSION
 
 COMMANDS = (
     "check", "compare", "criteria", "diff", "explain", "fit", "freeze", "grow", "list", "new", "plan", "propose",
-    "report", "show", "shrink", "test", "views",
+    "report", "show", "shrink", "test", "view", "views",
 )  # fmt: skip
 
 
