@@ -42,7 +42,8 @@ def changes(before: TriedClaim, after: TriedClaim) -> tuple[str, ...]:
     old, said = dict(before.setting), []
     for name, value in after.setting:
         if old[name] != value:
-            said.append("another claim (digest)" if name == "digest" else f"{name}: {old[name] or '-'} → {value or '-'}")
+            words = f"{name}: {old[name] or '-'} → {value or '-'}"
+            said.append("another claim (digest)" if name == "digest" else words)
     if before.verdict != after.verdict:
         said.append(f"verdict: {before.verdict} → {after.verdict}")
     was, now = before.recovered[1], after.recovered[1]

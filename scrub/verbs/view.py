@@ -1,7 +1,7 @@
-"""Pages over all runs below a directory: made anew from what is stored there, served to this machine alone or written.
+"""Pages over all runs below a directory, made of what is stored there now: served to this machine alone, or written.
 
-A page is known by its name, and no name leads to a file: what a browser asks for is looked up among the pages that there
-are, so that nothing outside the directory, and no stored markup, is ever sent.
+A page is known by its name, and no name leads to a file: what a browser asks for is looked up among the pages that
+there are, so that nothing outside the directory, and no stored markup, is ever sent.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def server(root: Path, port: int) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((HERE, port), partial(_Pages, root))
     except (OSError, OverflowError) as error:
-        raise ClaimError(f"--port {port} cannot be used ({error}): give another one, or 0 for any free one.") from None
+        raise ClaimError(
+            f"--port {port} cannot be used ({error}): give another, or 0 for any that is free."
+        ) from None
 
 
 class _Pages(BaseHTTPRequestHandler):

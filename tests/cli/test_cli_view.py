@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,12 +16,11 @@ from threading import Thread
 
 import pytest
 
-from cli_cases import FOIL, GOOD, Write, rewrite, scrub, write
+from cli_cases import FALSE, FOIL, GOOD, HEAD, rewrite, scrub
 from scrub.errors import ClaimError
 from scrub.storage.below import runs_below
 from scrub.verbs import view
 
-__all__ = ["write"]
 EVIL = "<script>alert(1)</script>"
 
 
@@ -29,12 +29,22 @@ def run(name: str, *options: object) -> None:
     os.utime(f"runs/{name}/run.json", (len(list(Path("runs").iterdir())),) * 2)  # one a second
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs of a claim and a foil, made once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("kept"))
+        Path("claims.py").write_text(f"{HEAD}{FALSE}\n{GOOD}\n{FOIL}\n")
+        run("first", "--draws", 4)
+        run("second", "--draws", 6)
+        return Path("runs").resolve()
+
+
 @pytest.fixture
-def two(write: Write) -> Path:
-    write(f"{GOOD}\n{FOIL}")
-    run("first", "--draws", 4)
-    run("second", "--draws", 6)
-    return Path("runs")
+def two(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(kept.parent / "claims.py", "claims.py")
+    return shutil.copytree(kept, Path("runs"))
 
 
 def told(page: str) -> str:
@@ -137,7 +147,7 @@ def test_what_cannot_be_viewed_is_a_sentence(two: Path) -> None:
         found = scrub("view", *arguments)
         assert found.exit_code == 2
         assert said in found.stderr
-    with view.server(two, 0) as serving, pytest.raises(ClaimError, match="another one, or 0"):
+    with view.server(two, 0) as serving, pytest.raises(ClaimError, match="another, or 0"):
         view.server(two, serving.server_port)
 
 
