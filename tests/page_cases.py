@@ -1,7 +1,7 @@
 """What a page of the documents shows, done: files are written, commands are run, and what they print is compared.
 
-`python page_cases.py PAGE:FOLDER ...` follows pages, each in its folder, in one process that is not a test's: no shape
-is checked there, as where a reader runs them.
+`python page_cases.py PAGE:FOLDER ...` follows pages, each in its folder, in one process that is not a test's:
+no shape is checked there, as where a reader runs them.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _LONGEST = 300  # letters of a field
 
 @frozen
 class TriedClaim:
-    """One claim as one run found it. `setting` are words that say how it was asked: they change, or numbers do not."""
+    """One claim as one run found it. `setting` says how it was asked, in words: one changes, or no number does."""
 
     hypothesis: str
     verdict: str

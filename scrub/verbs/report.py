@@ -56,7 +56,7 @@ def _drawn(claim: Claim, result: dict[str, Any]) -> StoredPicture:
 
 
 def write_page(out: Path) -> Path:
-    """Write the page of a stored run beside it. Raises ClaimError as `page_of` does, or where nothing can be written."""
+    """Write the page of a stored run beside it. Raises ClaimError as `page_of` does, or where none can be written."""
     files.write_text(out / PAGE, page_of(out).rstrip(), follow=False)
     return out / PAGE
 
