@@ -39,18 +39,20 @@ def test_the_worked_example_of_the_idea() -> None:
         assert number in text
 
 
-@pytest.mark.parametrize("page", ["parts", "views"])
+@pytest.mark.parametrize("page", ["parts", "verdicts", "views", "your_model"])
 def test_what_a_page_says_is_printed_is_printed(
     page: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     text = (ROOT / "docs" / f"{page}.md").read_text()
-    blocks, printed = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("python", "text"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "hypotheses")
     names: dict[str, Any] = {}
-    for code, said in zip(blocks, printed, strict=True):
-        exec(code, names)
-        assert capsys.readouterr().out == said
+    for kind, block in re.findall(r"^```(python|text)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        if kind == "python":
+            exec(block, names)
+        else:
+            assert capsys.readouterr().out == block
+    assert not capsys.readouterr().out
 
 
 def test_the_example_of_sub_skills() -> None:

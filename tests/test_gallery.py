@@ -12,6 +12,7 @@ from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 
 GALLERY = Path(__file__).parents[1] / "hypotheses"
+GALLERY_PAGE = (GALLERY.parent / "docs" / "gallery.md").read_text()
 DATA = Path(os.environ.get("SCRUB_TEST_DATA", GALLERY.parents[1] / "shared" / "data"))
 TOKENIZER = DATA / "gpt2-tokenizer"
 ZOO = [h for file in sorted(GALLERY.glob("*.py")) if file.stem != "ioi" for h in collect([file]).hypotheses]
@@ -22,6 +23,7 @@ def test_claims_are_supported_and_foils_refuted(hypothesis: Hypothesis) -> None:
     result = scrub.test(hypothesis, draws=5, explain=False)
     assert result.passed, str(result)
     assert result.verdict == ("refuted" if hypothesis.foil_reason else "supported")
+    assert f"\n{str(result).splitlines()[0]}\n" in GALLERY_PAGE
 
 
 def test_every_file_brings_a_claim_and_a_foil() -> None:

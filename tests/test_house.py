@@ -204,7 +204,7 @@ def test_no_kind_word_outside_the_table() -> None:
 REACHED = {  # what others call by its name
     "pytest_addoption": "pytest", "pytest_collect_file": "pytest", "runtest": "pytest", "reportinfo": "pytest",
     "convert": "click", "list_commands": "click", "get_command": "click", "_repr_html_": "notebooks",
-    "find_class": "pickle", "persistent_load": "pickle",
+    "find_class": "pickle", "persistent_load": "pickle", "log_message": "http.server",
     "from_networkx": "users: a story that is a graph", "pruned": "users: a circuit without its dead ends",
 }  # fmt: skip
 

@@ -24,7 +24,7 @@ from scrub.storage.version import VERSION
 
 COMMANDS = (
     "cache", "check", "compare", "criteria", "diff", "explain", "fit", "freeze", "grow", "interchange", "list", "new",
-    "patch", "plan", "power", "propose", "report", "show", "shrink", "sweep", "test", "views",
+    "patch", "plan", "power", "propose", "report", "show", "shrink", "sweep", "test", "view", "views",
 )  # fmt: skip
 
 

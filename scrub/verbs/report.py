@@ -56,6 +56,12 @@ def _drawn(claim: Claim, result: dict[str, Any]) -> StoredPicture:
 
 
 def write_page(out: Path) -> Path:
+    """Write the page of a stored run beside it. Raises ClaimError as `page_of` does, or where none can be written."""
+    files.write_text(out / PAGE, page_of(out).rstrip(), follow=False)
+    return out / PAGE
+
+
+def page_of(out: Path) -> str:
     """The page of a stored run. Raises ClaimError where nothing is stored, or what is stored cannot be used."""
     from scrub.report.page.beside import summed
     from scrub.report.page.whole import page
@@ -71,8 +77,7 @@ def write_page(out: Path) -> Path:
         )
     title = out.resolve().name
     said = (summary or _stored(sections)) + summed(sections)
-    files.write_text(out / PAGE, page(title, said, sections, VERSION).rstrip(), follow=False)
-    return out / PAGE
+    return page(title, said, sections, VERSION)
 
 
 def _stored(sections: Sequence[Section]) -> str:
