@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -37,7 +38,7 @@ from scrub.storage import stored
 @reporting
 def views(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, only: str | None,
-    show: int, device: str | None, memory: str | None, out: Path | None,
+    show: int, out: Path | None, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Look at what a claim names: attention, logit lens, writes, direct logit attribution, probes.
 
@@ -56,9 +57,7 @@ def views(
 
     for hypothesis in claims:
         with about(hypothesis), going_on(kept):
-            one = look(
-                hypothesis, model, rows, draws, seed, only=only, show=show, device=device, memory=memory
-            )  # fmt: skip
+            one = look(hypothesis, model, rows, draws, seed, only=only, show=show, **backend)
         say(f"{chr(10) * bool(found)}{one}")
         found.append(one.to_dict())
     kept()

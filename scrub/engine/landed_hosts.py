@@ -25,7 +25,7 @@ from scrub.engine.pseudo import pseudo_store
 from scrub.engine.written import in_full, width_of
 from scrub.model.weights import Transformer
 
-Change = tuple[Landing, Float[Tensor, "n *pos d"]]  # what a landing writes more than its frame
+Change = tuple[Landing, Float[Tensor, "n ... d"]]  # what a landing writes more than its frame
 
 
 @frozen(eq=False)
