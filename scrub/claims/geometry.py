@@ -159,7 +159,7 @@ def _cannot_carry(source: Site, reader: Component, at: Site, channel: str, groun
         return "", False
     what = "queries are read" if channel == "q" else f"{channel!r} is read"
     here = " ".join(map(str, at.at))
-    held = reader.is_part and reader.traits.is_stream
+    held = reader.traits.is_stream and not reader.traits.is_output
     below = ": what is written below a claimed stream is not passed through" if held else ""
     why = f"{what} at the reader's own position, {here}, and no passed-through head carries it there{below}."
     return why, visible and not held

@@ -44,7 +44,7 @@ def test_the_built_in_metrics(text: str, kind: str, columns: tuple[str, ...], be
         ("", "is unknown"),
         ("loss(a", "is unknown"),
         ("logit_diff(io)", "logit_diff takes 2 columns of the data, found 1"),
-        ("loss", "loss takes 1 column of the data, found 0: write loss\(label\) with names"),
+        ("loss", r"loss takes 1 column of the data, found 0: write loss\(label\) with names"),
         ("kl(x)", "kl takes 0 columns"),
         ("loss(mean(label))", r"mean\(...\) is not read there; loss takes plain columns"),
         ("logit_diff(median(a), b)", r"median\(...\) is not read there; known are mean, max"),
