@@ -37,7 +37,7 @@ Seen = Mapping[int, Float[Tensor, "... d"]]  # by the moment at which it is read
 
 @frozen(eq=False)
 class Arrivals:
-    """What landed at a moment: before a norm of the layer and behind it, and where (1) anything landed before it."""
+    """What landed at a moment: before a norm of the layer and behind it, and where (1) neurons landed."""
 
     inside: Tensor | None = None
     outside: Tensor | None = None

@@ -63,6 +63,15 @@ class Stream:
             found.setdefault(landing.component, set()).add(landing.slot)
         return found
 
+    @cached_property
+    def together(self) -> tuple[tuple[Landing, ...], ...]:
+        """What lands, neurons of one MLP that land at one slot in one."""
+        found: dict[Hashable, list[Landing]] = {}
+        for landing in self.landings:
+            scalar, place = landing.component.traits.scalar, (landing.slot, landing.component.host)
+            found.setdefault(place if scalar else landing, []).append(landing)
+        return tuple(map(tuple, found.values()))
+
 
 @frozen
 class Input:

@@ -6,7 +6,7 @@ change. MLPs stay at their position, so a stream lives at one slot; passed-throu
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ from scrub.model.block import (
     read_heads,
 )
 from scrub.model.layers import angled, write
+
+Place = tuple[Tensor, Tensor | None]  # a change in a stream, and where (1) it is one; None for all of it
 
 
 def put_values(put: Landing, contexts: Int[Tensor, "n column"], values: Mapping[int, Value]) -> Tensor:
@@ -139,21 +141,12 @@ class Landed:
     def changes(self, time: int, streams: bool, length: int | None = None) -> list[Change]:
         """Each landing written at a moment with its (new - old) in the stream: of whole `streams`, or of others."""
         found = list[Change]()
-        for group in self.together:
+        for group in self.stream.together:
             component = group[0].component
             if self.frames.graph.written(component) == time and component.traits.is_stream == streams:
                 more = torch.cat([self._more(landing, length) for landing in group], -1)
                 found.append((group[0], self.frames.to_stream_of([x.component for x in group], more)))
         return self.frames.landing(self.contexts[:, 0], self.stream.slot, found)
-
-    @property
-    def together(self) -> list[list[Landing]]:
-        """Landings, neurons of one MLP that land at one slot in one."""
-        found: dict[Hashable, list[Landing]] = {}
-        for landing in self.stream.landings:
-            scalar, place = landing.component.traits.scalar, (landing.slot, landing.component.host)
-            found.setdefault(place if scalar else landing, []).append(landing)
-        return list(found.values())
 
     def _more(self, landing: Landing, length: int | None) -> Float[Tensor, "n *pos width"]:
         """What a value is more than on the frame."""
@@ -166,37 +159,40 @@ class Landed:
     def at_slot(self, time: int, slot: Slot, streams: bool) -> Arrivals:
         """The change at one slot; landings at other slots count in the rows where the positions coincide."""
         positions, rows = self.frames.store.positions, self.contexts[:, 0]
-        found: dict[bool, Tensor | None] = {True: None, False: None}
-        touched: Tensor | None = None
-        for landing, change in self.changes(time, streams):
-            inside = self.frames.lands_inside(landing.component)
-            there = change.new_ones(len(rows))
+
+        def there(landing: Landing, change: Tensor) -> Place:
+            if landing.slot == slot or landing.slot is None:
+                return change, None
             # Two names may stand for one position, in some rows and not in others.
-            if landing.slot != slot and landing.slot is not None:
-                there = (positions[landing.slot] == positions[slot])[rows].to(change.dtype)
-                change = change * there[:, None]
-            if inside:
-                touched = there if touched is None else torch.maximum(touched, there)
-            found[inside] = total(found[inside], change)
-        return Arrivals(found[True], found[False], touched)
+            same = (positions[landing.slot] == positions[slot])[rows].to(change.dtype)
+            return change * same[:, None], same
+
+        return self._arrived((landing, there(landing, x)) for landing, x in self.changes(time, streams))
 
     def everywhere(self, time: int, length: int, streams: bool) -> Arrivals:
         """The change at every position."""
         rows = self.contexts[:, 0]
+
+        def there(landing: Landing, change: Tensor) -> Place:
+            if landing.slot == ALL or landing.slot is None:
+                return change, None
+            if landing.slot == OTHER:
+                free = self.frames.nameless(rows, length).to(change.dtype)
+                return change * free[:, :, None], free
+            index = torch.arange(len(rows), device=rows.device), self.frames.store.positions[landing.slot][rows]
+            spread = change.new_zeros(len(rows), length, change.shape[-1]).index_put(index, change)
+            return spread, change.new_zeros(len(rows), length).index_put(index, change.new_ones(len(rows)))
+
+        return self._arrived((landing, there(landing, x)) for landing, x in self.changes(time, streams, length))
+
+    def _arrived(self, placed: Iterable[tuple[Landing, Place]]) -> Arrivals:
         found: dict[bool, Tensor | None] = {True: None, False: None}
         touched: Tensor | None = None
-        for landing, change in self.changes(time, streams, length):
-            inside = self.frames.lands_inside(landing.component)
-            there = change.new_ones(change.shape[:-1])
-            if landing.slot == OTHER:
-                there = self.frames.nameless(rows, length).to(change.dtype)
-                change = change * there[:, :, None]
-            elif landing.slot is not None and landing.slot != ALL:
-                index = torch.arange(len(rows), device=rows.device), self.frames.store.positions[landing.slot][rows]
-                change = change.new_zeros(len(rows), length, change.shape[-1]).index_put(index, change)
-                there = change.new_zeros(len(rows), length).index_put(index, there)
-            if inside:
+        for landing, (change, there) in placed:
+            if landing.component.traits.scalar:  # of no others is it asked where they landed
+                there = change.new_ones(change.shape[:-1]) if there is None else there
                 touched = there if touched is None else torch.maximum(touched, there)
+            inside = self.frames.lands_inside(landing.component)
             found[inside] = total(found[inside], change)
         return Arrivals(found[True], found[False], touched)
 
