@@ -7,6 +7,7 @@ in place or leaves the dtype it is given, so the same functions serve fp64 verif
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import attrs
 import torch
@@ -124,10 +125,13 @@ def linear(
     """What heads make of a normalised stream, bias included, before their own norm and rotary."""
     weight, bias = _projection(attn, channel)
     x = lowered(attn.q_latent if channel == "q" else attn.kv_latent, x)
-    if heads is not None:
-        weight, bias = weight[list(heads)], None if bias is None else bias[list(heads)]
-    out = torch.einsum("...d,hde->...he", x, weight)
-    out = out if bias is None else out + bias
+    # A product for each claimed head reads its matrix where it lies; rows of a list of heads would be copied first,
+    # and weights that are views of a bridge's are slow to copy: two heads of 20 contexts cost twice as much.
+    if heads is None:
+        out = torch.einsum("...d,hde->...he", x, weight)
+        out = out if bias is None else out + bias
+    else:
+        out = torch.stack([x @ weight[h] if bias is None else x @ weight[h] + bias[h] for h in heads], dim=-2)
     return out if attn.clip is None else out.clamp(-attn.clip, attn.clip)
 
 
@@ -256,9 +260,11 @@ def write(
     attn: Attn, z: Float[Tensor, "*batch h e"], heads: Sequence[int] | None = None
 ) -> Float[Tensor, "*batch d"]:
     """The sum of what the given query heads write. b_O is not part of it: it belongs to the layer."""
-    weight = attn.W_O if heads is None else attn.W_O[list(heads)]
-    # One product over heads and their width, not one for each head and a sum: the sum is the product's own.
-    return z.flatten(-2) @ weight.flatten(0, 1)
+    if heads is None:
+        # One product over heads and their width, not one for each head and a sum: the sum is the product's own.
+        return z.flatten(-2) @ attn.W_O.flatten(0, 1)
+    # Matrices of some heads would be copied to lie together.
+    return reduce(torch.add, (z[..., at, :] @ attn.W_O[h] for at, h in enumerate(heads)))
 
 
 def neurons(m: Mlp, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch m"]:
