@@ -21,7 +21,7 @@ from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
 from scrub.engine.landed_hosts import Change, LandedHosts
 from scrub.engine.needs import Kind, parts_held, passed_mlps
-from scrub.engine.plan import Stream
+from scrub.engine.plan import Input, Stream
 from scrub.engine.routing import Routing
 from scrub.errors import ModelError
 from scrub.model.block import entering, mlp_entering, mlp_normed, mlp_writes
@@ -68,14 +68,23 @@ def total(*parts: Tensor | None) -> Tensor | None:
 
 @frozen(eq=False, slots=False)
 class Frames:
-    """The rows in which channels live: a model, its claim, and what unclaimed writers take there."""
+    """The rows in which channels live: a model, its claim, and what unclaimed writers take there.
+
+    Of mean and zero rows, `alone` is what a channel without claimed parents reads, if that is another: in `store`,
+    passed-through MLPs are computed anew.
+    """
 
     model: Transformer
     claim: Claim
     store: Store
     pseudo: bool
+    alone: Store | None = None
     routing: Routing | None = None  # hears of experts
     landed: LandedHosts | None = None  # hears of hosts of latents
+
+    def read_by(self, i: Input) -> Store:
+        """The rows that an input reads where nothing lands."""
+        return self.store if i.streams or self.alone is None else self.alone
 
     def mixing(
         self, layer: int, rows: Int[Tensor, " n"], mixed: Float[Tensor, "n *t d"],

@@ -19,10 +19,11 @@ from scrub.engine.footprint import Footprint
 from scrub.engine.frames import Frames, Seen, Value
 from scrub.engine.needs import Kind, Need, needs
 from scrub.engine.number import Numbered
-from scrub.engine.plan import Leaf, Program, SiteShape, Stream
+from scrub.engine.plan import Leaf, Program, SiteShape, Stream, is_made_once
 from scrub.engine.pseudo import pseudo_store
 from scrub.engine.sites import SiteCall, leaf_value
 from scrub.engine.streams import Landed, SlotStream, put_values, stream_everywhere, streams_at_slots
+from scrub.engine.untouched import untouched, untouched_need
 from scrub.model.weights import Transformer
 
 CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
@@ -71,8 +72,19 @@ class TransformerRows:
             of_rows.merge(of_frames)
         with torch.no_grad():
             store = row_store(model, claim.data, of_rows, positions, done)
-            rest = pseudo_store(model, claim, of_frames, positions, done) if pseudo else store
-        return [cls(one, model, store, Frames(model, one, rest, pseudo)) for one, _ in asked]
+            if not pseudo:
+                return [cls(one, model, store, Frames(model, one, store, False)) for one, _ in asked]
+            once = [is_made_once(one) for one, _ in asked]
+            if any(once):
+                of_frames.merge(untouched_need(claim))
+            alone = pseudo_store(model, claim, of_frames, positions, done)
+            made = untouched(model, claim, of_frames, alone) if any(once) else alone
+        claims = [one for one, _ in asked]
+        stores = [(made, alone) if apart else (alone, None) for apart in once]
+        return [
+            cls(one, model, store, Frames(model, one, rest, True, plain))
+            for one, (rest, plain) in zip(claims, stores, strict=True)
+        ]
 
     def outputs(self, rows: Int[np.ndarray, " call"]) -> Float[Tensor, "call d"]:
         """The final stream of the model's own answer on rows."""
@@ -80,7 +92,7 @@ class TransformerRows:
 
     def whole(self, rows: Int[np.ndarray, " call"]) -> Float[Tensor, "call d"]:
         """The final stream that the empty claim reads: that of the rows, or of their mean or zero row."""
-        return self._final(self.frames.store, rows)
+        return self._final(self.frames.alone or self.frames.store, rows)
 
     def _final(self, store: Store, rows: Int[np.ndarray, " call"]) -> Float[Tensor, "call d"]:
         index = torch.from_numpy(rows).to(self.model.device)

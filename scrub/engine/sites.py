@@ -93,9 +93,9 @@ class SiteCall:
         for slot in self.shape.slots:
             x = self._stream(i, slot, time)
             if x is None and self.frames.pseudo:
-                x = self._unseen(stream_at(time), slot, self._rows(i))
+                x = self._unseen(i, stream_at(time), slot)
             if x is None:
-                found.append(torch.cat([self._unseen(c.array, slot, self._rows(i)) for c in group], -1))
+                found.append(torch.cat([self._unseen(i, c.array, slot) for c in group], -1))
             else:
                 found.append(some_neurons(m, mlp_normed(block, x), units))
         values = found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
@@ -110,7 +110,7 @@ class SiteCall:
         for slot in self.shape.slots:
             x = self._stream(i, slot, time)
             if x is None:
-                found.append(self._unseen(component.array, slot, self._rows(i)))
+                found.append(self._unseen(i, component.array, slot))
             else:
                 x = x if slot == ALL else x[:, None]
                 made = coded.of_host(read_before(block, component.kind, x, held)[:, :, 0])
@@ -152,14 +152,14 @@ class SiteCall:
             # On a mean row the mean of what an MLP wrote is not what it makes of the mean stream: it is computed on
             # that.
             if x is None and is_mlp and self.frames.pseudo:
-                x = self._unseen(stream_at(time), slot, self._rows(i))
+                x = self._unseen(i, stream_at(time), slot)
             if x is None:
-                found.append(self._unseen(self._array(component, time), slot, self._rows(i)))
+                found.append(self._unseen(i, self._array(component, time), slot))
                 continue
             coded = self.frames.codes.of(component) if component.is_part else None
             if is_mlp and not (coded and coded.of_input):
                 layer, rows = component.layer or 0, self._rows(i)
-                x = self.frames.mixing(layer, rows, x, partial(self._unseen, stream_at(time), slot, rows))
+                x = self.frames.mixing(layer, rows, x, partial(self._unseen, i, stream_at(time), slot))
                 x = mlp_writes(self.frames.model.blocks[layer], x)
             found.append(coded.of_host(x) if coded else x)
         return found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
@@ -168,10 +168,9 @@ class SiteCall:
         """The array that holds a component on its frame: of a stream, the answer's too, that which it reads."""
         return stream_at(time) if component.traits.is_stream and not component.is_part else component.array
 
-    def _unseen(
-        self, kind: tuple[str, int], slot: Slot, rows: Int[Tensor, " n"], heads: Sequence[int] | None = None
-    ) -> Tensor:
-        store = self.frames.store
+    def _unseen(self, i: Input, kind: tuple[str, int], slot: Slot, heads: Sequence[int] | None = None) -> Tensor:
+        """What an input reads of its frame where nothing lands."""
+        store, rows = self.frames.read_by(i), self._rows(i)
         if slot == ALL:
             return store.whole(kind, rows, int(store.lengths[rows].max()), heads)
         return store.at(kind, slot, rows, heads)
@@ -205,7 +204,7 @@ class SiteCall:
             else:
                 where = self._position(i, slot)[:, None]
             if x is None:
-                q = self._unseen(("q", layer), slot, rows, heads)
+                q = self._unseen(i, ("q", layer), slot, heads)
                 q = q if slot == ALL else q[:, None]
             else:
                 x = x if slot == ALL else x[:, None]
@@ -230,7 +229,7 @@ class SiteCall:
                     else read_held(block, i.channel, x, held, positions_of(x))
                 )
         kind = before_angles(i.channel) if before else i.channel
-        found = self.frames.store.whole((kind, layer), rows, length, held)
+        found = self.frames.read_by(i).whole((kind, layer), rows, length, held)
         if not i.streams:
             return found
         # The store's own array would be written to: it serves every later call.
@@ -272,7 +271,7 @@ class SiteCall:
         for slot in self.shape.slots:
             x = self._stream(i, slot, attention_time(layer))
             if x is None:
-                made = self._unseen((before_angles("q"), layer), slot, self._rows(i), [head])
+                made = self._unseen(i, (before_angles("q"), layer), slot, [head])
                 made = made if slot == ALL else made[:, None]
             else:
                 made = read_before(block, "q", x if slot == ALL else x[:, None], [head])

@@ -17,7 +17,9 @@ from scrub.model.checkpoints.beside import SAVED, is_checkpoint, is_native
 from scrub.model.checkpoints.opened import open_checkpoint
 from scrub.model.memory import Memory
 from scrub.model.outline import language_model, quiet
+from scrub.model.recorded import recorded_checkpoint
 from scrub.model.source import is_bridge, is_wrappable
+from scrub.model.take import Take
 from scrub.model.transformer import adapt, bridge_of, official_name, wrapped
 from scrub.model.weights import Transformer
 
@@ -55,6 +57,9 @@ def load(
         )
     path = Path(source).expanduser()
     if (weights := own_weights(path)) is not None:
+        found = recorded_checkpoint(weights, _called(path), Take(dtype, device))
+        if found is not None:
+            return attrs.evolve(found, memory=Memory.on(found.device, memory))
         bridge = open_checkpoint(weights)
         return adapt(bridge, dtype=dtype, device=device, name=_called(path), data=data, memory=memory)
     if path.is_dir():

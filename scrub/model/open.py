@@ -12,7 +12,9 @@ from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError
 from scrub.model.load import load
 from scrub.model.memory import Backend
+from scrub.model.recorded import recorded_zoo
 from scrub.model.source import ZOO, Source
+from scrub.model.take import Take
 from scrub.model.transformer import native_bridge
 from scrub.model.weights import Transformer
 from scrub.zoo import info
@@ -25,11 +27,13 @@ def open_weights(source: Source, backend: Backend, data: Dataset | None = None) 
     if backend.dtype not in DTYPES:
         raise ModelError(f"dtype {backend.dtype!r} is unknown: float32 (the default) or float64 (to verify).")
     place = _device(backend.device)
+    take = Take(DTYPES[backend.dtype], place)
     loaded = source.loaded
     if loaded is None and source.name.startswith(ZOO):
-        loaded = _own_zoo_bridge(source.name.removeprefix(ZOO))
+        title = source.name.removeprefix(ZOO)
+        loaded = _own_zoo(title, take) or _own_zoo_bridge(title)
     given = source.name if loaded is None else loaded
-    weights = load(given, dtype=DTYPES[backend.dtype], device=place, data=data, memory=backend.memory)
+    weights = load(given, dtype=take.dtype, device=place, data=data, memory=backend.memory)
     _as_checked(source, weights)
     _as_frozen(source, weights)
     return weights
@@ -46,7 +50,13 @@ def zoo_bridge(name: str) -> Any:
     return native_bridge(card.config, weights(card), name)
 
 
-@cache  # kept by the name: its weights are a file of this package, and nobody else holds this bridge
+# Kept by the name and by where: their weights are files of this package, and nobody else holds what is kept.
+@cache
+def _own_zoo(name: str, take: Take) -> Transformer | None:
+    return recorded_zoo(name, take)
+
+
+@cache  # kept by the name, as above
 def _own_zoo_bridge(name: str) -> Any:
     return zoo_bridge(name)
 
