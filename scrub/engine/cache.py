@@ -24,6 +24,7 @@ from scrub.model.bytes import pass_bytes, row_bytes
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.kept import Tokens
 from scrub.model.trace import Record, trace
+from scrub.model.upload import some
 from scrub.model.weights import Transformer
 
 ROWS_AT_ONCE = 16  # at most: on a CPU larger batches leave its caches and are slower
@@ -67,7 +68,7 @@ class Store:
         held = self.heads[kind]
         if heads is None or list(heads) == held:
             return array
-        return array[..., [held.index(head) for head in heads], :]
+        return some(array, [held.index(head) for head in heads], -2)
 
 
 def tensors(data: Dataset, device: torch.device) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:

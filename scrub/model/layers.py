@@ -17,6 +17,7 @@ from torch import Tensor
 
 from scrub.anatomy.table import CHANNELS
 from scrub.errors import ModelError
+from scrub.model.upload import some
 from scrub.model.weights import Attn, BlackBox, Latent, Mlp, Norm, Rotary, Transform, Transformer
 
 Tap = Callable[[str, Tensor], Tensor]  # the name of an array, what was computed -> what goes on
@@ -91,7 +92,7 @@ def unangled(
     # One norm over all heads: what one head reads of a stream depends on what the others do.
     whole = linear(attn, channel, x, None)
     normed = own(of_heads, whole.flatten(-2)).unflatten(-1, whole.shape[-2:])
-    return normed if heads is None else normed[..., list(heads), :]
+    return normed if heads is None else some(normed, heads, -2)
 
 
 def angled(
@@ -110,8 +111,7 @@ def _of_some(n: Norm, heads: Sequence[int] | None) -> Norm:
     """The norm of some heads, where each has weights of its own."""
     if heads is None or n.weight is None or n.weight.ndim == 1:
         return n
-    take = list(heads)
-    return attrs.evolve(n, weight=n.weight[take], bias=None if n.bias is None else n.bias[take])
+    return attrs.evolve(n, weight=some(n.weight, heads, 0), bias=None if n.bias is None else some(n.bias, heads, 0))
 
 
 def _own_norm(attn: Attn, channel: str) -> Norm | None:
@@ -125,7 +125,7 @@ def linear(
     weight, bias = _projection(attn, channel)
     x = lowered(attn.q_latent if channel == "q" else attn.kv_latent, x)
     if heads is not None:
-        weight, bias = weight[list(heads)], None if bias is None else bias[list(heads)]
+        weight, bias = some(weight, heads, 0), None if bias is None else some(bias, heads, 0)
     out = torch.einsum("...d,hde->...he", x, weight)
     out = out if bias is None else out + bias
     return out if attn.clip is None else out.clamp(-attn.clip, attn.clip)
@@ -256,7 +256,7 @@ def write(
     attn: Attn, z: Float[Tensor, "*batch h e"], heads: Sequence[int] | None = None
 ) -> Float[Tensor, "*batch d"]:
     """The sum of what the given query heads write. b_O is not part of it: it belongs to the layer."""
-    weight = attn.W_O if heads is None else attn.W_O[list(heads)]
+    weight = attn.W_O if heads is None else some(attn.W_O, heads, 0)
     # One product over heads and their width, not one for each head and a sum: the sum is the product's own.
     return z.flatten(-2) @ weight.flatten(0, 1)
 
@@ -274,11 +274,10 @@ def normed_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "
 
 def some_neurons(m: Mlp, x: Float[Tensor, "*batch d"], units: Sequence[int]) -> Float[Tensor, "*batch units"]:
     """The same of some neurons, from their columns alone; all, where an activation looks at the others."""
-    take = list(units)
     if m.over_all:
-        return neurons(m, x)[..., take]
+        return some(neurons(m, x), units, -1)
     columns = {name: getattr(m, name) for name in ("W_in", "W_gate", "b_in", "b_gate")}
-    return neurons(attrs.evolve(m, **{n: None if c is None else c[..., take] for n, c in columns.items()}), x)
+    return neurons(attrs.evolve(m, **{n: None if c is None else some(c, units, -1) for n, c in columns.items()}), x)
 
 
 def write_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d"]:
