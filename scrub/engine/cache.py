@@ -86,7 +86,7 @@ def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[
 
 def rows_at_once(model: Transformer, longest: int) -> int:
     """How many rows are run together. Raises ClaimError where the memory that was asked for holds not even one."""
-    return model.memory.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE)
+    return model.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE)
 
 
 Note = Callable[[Kind, Tensor, Tensor], None]  # kind, array, rows

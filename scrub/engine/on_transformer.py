@@ -107,7 +107,7 @@ class TransformerEvaluator:
         values: dict[int, Value] = {}
         seen: dict[int, Seen] = {}
         with torch.no_grad():
-            given = Given.of(self, numbered)
+            given = RunInputs.of(self, numbered)
             for wave in self.waves:
                 streams = [number for number in wave if isinstance(self.program.steps[number], Stream)]
                 seen.update(zip(streams, self._streams(streams, given, values), strict=True))
@@ -146,18 +146,27 @@ class TransformerEvaluator:
             return True
         return most <= memory.share(HELD)
 
+    @property
+    def on_cpu(self) -> bool:
+        return self.rows.model.device.type == "cpu"
+
+    def holds(self, uses: Sequence[int]) -> int:
+        """For how many calls the memory holds all values, each step being used by so many occurrences: at least."""
+        each = sum(held * used for held, used in zip(self.footprint.held, uses, strict=True))
+        return self.rows.model.memory.share(HELD) // max(each, 1)
+
     def _together(self, numbers: list[int], numbered: Numbered) -> int:
         """How many contexts are computed together, of each of the steps: streams at slots run side by side."""
-        memory, work, steps = self.rows.model.memory, self.footprint.work, self.program.steps
+        model, work, steps = self.rows.model, self.footprint.work, self.program.steps
         side = [number for number in numbers if _at_slot(steps[number])]
 
         def filled(size: int) -> int:
             each = {number: work[number] * min(size, len(numbered.batches[number])) for number in numbers}
             return max(sum(each[number] for number in side), *each.values())
 
-        if not numbers or filled(CONTEXTS_AT_ONCE) <= memory.share(WORK):
+        if not numbers or (self.on_cpu and filled(CONTEXTS_AT_ONCE) <= model.memory.share(WORK)):
             return CONTEXTS_AT_ONCE
-        return memory.fit("one draw of one row, in a layer,", filled(1), CONTEXTS_AT_ONCE, WORK)
+        return model.fit("one draw of one row, in a layer,", filled(1), CONTEXTS_AT_ONCE, WORK)
 
     @cached_property
     def waves(self) -> list[list[int]]:
@@ -184,7 +193,7 @@ class TransformerEvaluator:
             freed.setdefault(number, []).append(used)
         return freed
 
-    def _streams(self, numbers: list[int], given: Given, values: dict[int, Value]) -> list[Seen]:
+    def _streams(self, numbers: list[int], given: RunInputs, values: dict[int, Value]) -> list[Seen]:
         """Streams of one wave, part by part. Later parts may end earlier, so a moment may lack the last contexts."""
         parts: dict[int, list[Seen]] = {number: [] for number in numbers}
         longest = max((len(given.contexts[number]) for number in numbers), default=0)
@@ -212,7 +221,7 @@ class TransformerEvaluator:
                     parts[number].append(seen)
         return [_joined(parts[number], self.program.times[number]) for number in numbers]
 
-    def _value(self, number: int, step: Leaf | SiteShape, given: Given, seen: dict[int, Seen]) -> Value:
+    def _value(self, number: int, step: Leaf | SiteShape, given: RunInputs, seen: dict[int, Seen]) -> Value:
         frames = self.rows.frames
         parts = [
             leaf_value(self.rows.store, step, part.rows, frames.longest(part.host[:, 0]))
@@ -224,7 +233,7 @@ class TransformerEvaluator:
 
 
 @frozen(eq=False)
-class Given:
+class RunInputs:
     """What one run of a program is given: its contexts, brought to the device in one copy before anything is run."""
 
     numbered: Numbered
@@ -233,7 +242,7 @@ class Given:
     idle: Idle
 
     @classmethod
-    def of(cls, evaluator: TransformerEvaluator, numbered: Numbered) -> Given:
+    def of(cls, evaluator: TransformerEvaluator, numbered: Numbered) -> RunInputs:
         tables = [batch.contexts for batch in numbered.batches.values()]
         there = uploaded([*tables, *numbered.answers], evaluator.rows.model.device)
         contexts = dict(zip(numbered.batches, map(Contexts, tables, there), strict=False))

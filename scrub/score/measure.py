@@ -80,7 +80,7 @@ class TransformerAnswers:
     @property
     def together(self) -> int:
         each = logits_bytes(self.rows.model, 4 * 8 // self.rows.model.dtype.itemsize)  # means are taken in fp64
-        return self.rows.model.memory.fit("the logits of one row", each, HELD, SCORED)
+        return self.rows.model.fit("the logits of one row", each, HELD, SCORED)
 
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]:
         """The model's own logits on rows."""
@@ -148,7 +148,7 @@ def _together(model: Transformer, metric: AnyMetric, arguments: Arguments) -> in
     if not isinstance(metric, Metric) and find(metric).few is not None:
         tokens = sum(ids.shape[1] for ids in arguments.ids)
         each = 2 * tokens * (model.shape.d_model + 1) * model.dtype.itemsize
-    return model.memory.fit("the answer to one row", each, AT_ONCE, SCORED)
+    return model.fit("the answer to one row", each, AT_ONCE, SCORED)
 
 
 def _on_part(

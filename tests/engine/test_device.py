@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from attrs import evolve
 from fake_device import DEVICE, fake_device
 from test_invariance import MODEL, sites_of, small_claim
 from torch import Tensor
@@ -18,6 +20,8 @@ from scrub.engine.draw import Draws
 from scrub.engine.on_transformer import TransformerRows
 from scrub.model.resolve import sound
 from scrub.model.weights import Transformer
+from scrub.score import sample
+from scrub.score.blocks import Arrays, NumberBlock, ahead
 from scrub.score.measure import TransformerAnswers
 from scrub.score.sample import ClaimBench, chunks, compile_claim
 from scrub.verbs.setup import references
@@ -90,3 +94,45 @@ def test_what_a_host_waits_for_is_counted(kind: str) -> None:
         assert not device.waits
         WAITS[kind](x)
         assert device.waits
+
+
+def kept_of(bench: ClaimBench, known: dict[str, Arrays]) -> dict[str, Arrays]:
+    """The blocks of a sample by their keys; what is known is not computed again."""
+    found: dict[str, Arrays] = {}
+
+    def keep(blocks: Iterable[NumberBlock]) -> Iterator[tuple[int, Arrays]]:
+        for number, block in enumerate(blocks):
+            found[block.key] = known[block.key] if block.key in known else block.compute()
+            yield number, found[block.key]
+
+    sample.sample(evolve(bench, keep=keep), references(bench.claim, None, 0), 6, 0)
+    return found
+
+
+def test_blocks_are_computed_in_one_go_and_kept_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "CALLS_AT_ONCE", 29)
+    monkeypatch.setattr(sample, "BLOCKS_AT_ONCE", 3)
+    expected = kept_of(bench_on(small_claim(), MODEL), {})
+    assert len(expected) == 8
+    with fake_device() as device:
+        bench = bench_on(small_claim(), MODEL.to(device=DEVICE))
+        for known, runs in (([], 3), ([1, 3, 4, 7], 3), (range(6), 1)):
+            device.waits.clear()
+            found = kept_of(bench, {key: expected[key] for i, key in enumerate(expected) if i in known})
+            assert (
+                sum("measure" in wait for wait in device.waits) == 2 * runs + 1
+            )  # scrubbed, random; the model's own
+            assert list(found) == list(expected)
+            assert all(np.allclose(found[key][name], expected[key][name]) for key in found for name in found[key])
+
+
+def test_the_next_block_is_drawn_while_one_is_computed() -> None:
+    drawn = [Event(), Event()]
+
+    def blocks() -> Iterator[NumberBlock]:
+        for event in drawn:
+            event.set()
+            yield NumberBlock(str, dict)
+
+    for _ in ahead(blocks()):
+        assert drawn[1].wait(5)
