@@ -43,7 +43,7 @@ def activation_patching(vocabulary: int) -> Callable[[], object]:
 
 def speed(vocabulary: int, rounds: int = 1) -> dict[str, float]:
     """The same sweep, ours and theirs, in forward passes of the same rows."""
-    ours = cases(vocabulary)
+    ours = cases(vocabulary, only=ALL_LIVE)
     runs = {"plain": ours["plain"], ALL_LIVE: ours[ALL_LIVE], SWEEP: activation_patching(vocabulary)}
     ours["plain"]()
     best = best_of(runs, rounds)
