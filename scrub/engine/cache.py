@@ -24,6 +24,7 @@ from scrub.model.bytes import pass_bytes, row_bytes
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.kept import Tokens
 from scrub.model.trace import Record, trace
+from scrub.model.upload import some
 from scrub.model.weights import Transformer
 
 ROWS_AT_ONCE = 16  # at most: on a CPU larger batches leave its caches and are slower
@@ -67,7 +68,7 @@ class Store:
         held = self.heads[kind]
         if heads is None or list(heads) == held:
             return array
-        return array[..., [held.index(head) for head in heads], :]
+        return some(array, [held.index(head) for head in heads], -2)
 
 
 def tensors(data: Dataset, device: torch.device) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
@@ -85,7 +86,7 @@ def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[
 
 def rows_at_once(model: Transformer, longest: int) -> int:
     """How many rows are run together. Raises ClaimError where the memory that was asked for holds not even one."""
-    return model.memory.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE)
+    return model.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE)
 
 
 Note = Callable[[Kind, Tensor, Tensor], None]  # kind, array, rows

@@ -25,9 +25,10 @@ from scrub.engine.plan import Input, Stream
 from scrub.engine.routing import Routing
 from scrub.errors import ModelError
 from scrub.model.block import entering, mlp_entering, mlp_normed, mlp_writes
-from scrub.model.codes import PartCodes, known_mlp, span
+from scrub.model.codes import PartCodes, known_mlp
 from scrub.model.layers import mlp, some_neurons, write
 from scrub.model.renorm import change_through
+from scrub.model.upload import some, uploaded
 from scrub.model.weights import Transformer
 
 # a step's value: for each of its components [context, slot, width]
@@ -113,6 +114,10 @@ class Frames:
         assert isinstance(self.claim.graph, TransformerGraph)
         return self.claim.graph
 
+    def longest(self, rows: Int[np.ndarray, " n"]) -> int:
+        """Over how many positions rows lie together."""
+        return int(self.claim.data.lengths[rows].max())
+
     def written(
         self, component: Component, slot: Slot, rows: Int[Tensor, " n"], length: int | None = None
     ) -> Float[Tensor, "n *pos width"]:
@@ -186,7 +191,7 @@ class Frames:
         new = some_neurons(m, mlp_normed(block, x), units)
         old = torch.cat([at.frame(part.array) for part, _ in there], -1)
         kept = torch.stack([mask for _, mask in there], -1).to(new.dtype)
-        return more - ((new - old) * kept) @ m.W_out[units]
+        return more - ((new - old) * kept) @ some(m.W_out, units, 0)
 
     def _latents_free(self, layer: int, more: Tensor, x: Tensor, at: FrameAt) -> Tensor:
         coded = [self.codes.of(p) for p in parts_held(self.claim, Component.for_mlp(layer)) if p.part is not None]
@@ -269,7 +274,7 @@ class Frames:
                         "that what passes does not keep out of the part's span. Claim the whole stream, "
                         f"{part.host}, or pass nothing through below it."
                     )
-                rows = span(self.codes.of(part).code)
+                rows = self.codes.span(part)
                 change = change - (change @ rows.T) @ rows * mask[..., None]
         return change
 
@@ -310,13 +315,18 @@ class Frames:
         return {slot for slot in slots if slot is not None}
 
     def held(self, component: Component, slot: Slot, stream: Stream) -> Bool[Tensor, " row"] | None:
+        """The rows of `held_rows`, on the device."""
+        held = self.held_rows(component, slot, stream)
+        return None if held is None else uploaded([held], self.model.device)[0]
+
+    def held_rows(self, component: Component, slot: Slot, stream: Stream) -> Bool[np.ndarray, " row"] | None:
         """Rows in which a component is held at the position of a slot; None: in no row."""
         data = self.claim.data
         held = np.zeros(len(data), dtype=bool)
         for where in self.holding(component, stream):
             if where != OTHER:  # a stream at a slot has a name
                 held |= True if where == ALL else data.locate(where) == data.locate(slot)
-        return torch.from_numpy(held).to(self.model.device) if held.any() else None
+        return held if held.any() else None
 
 
 @frozen(eq=False)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from scrub.anatomy.table import CHANNELS
 from scrub.errors import ModelError
+from scrub.model.upload import some
 from scrub.model.weights import Attn, BlackBox, Latent, Mlp, Norm, Rotary, Transform, Transformer
 
 Tap = Callable[[str, Tensor], Tensor]  # the name of an array, what was computed -> what goes on
@@ -92,7 +93,7 @@ def unangled(
     # One norm over all heads: what one head reads of a stream depends on what the others do.
     whole = linear(attn, channel, x, None)
     normed = own(of_heads, whole.flatten(-2)).unflatten(-1, whole.shape[-2:])
-    return normed if heads is None else normed[..., list(heads), :]
+    return normed if heads is None else some(normed, heads, -2)
 
 
 def angled(
@@ -111,8 +112,7 @@ def _of_some(n: Norm, heads: Sequence[int] | None) -> Norm:
     """The norm of some heads, where each has weights of its own."""
     if heads is None or n.weight is None or n.weight.ndim == 1:
         return n
-    take = list(heads)
-    return attrs.evolve(n, weight=n.weight[take], bias=None if n.bias is None else n.bias[take])
+    return attrs.evolve(n, weight=some(n.weight, heads, 0), bias=None if n.bias is None else some(n.bias, heads, 0))
 
 
 def _own_norm(attn: Attn, channel: str) -> Norm | None:
@@ -280,11 +280,10 @@ def normed_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "
 
 def some_neurons(m: Mlp, x: Float[Tensor, "*batch d"], units: Sequence[int]) -> Float[Tensor, "*batch units"]:
     """The same of some neurons, from their columns alone; all, where an activation looks at the others."""
-    take = list(units)
     if m.over_all:
-        return neurons(m, x)[..., take]
+        return some(neurons(m, x), units, -1)
     columns = {name: getattr(m, name) for name in ("W_in", "W_gate", "b_in", "b_gate")}
-    return neurons(attrs.evolve(m, **{n: None if c is None else c[..., take] for n, c in columns.items()}), x)
+    return neurons(attrs.evolve(m, **{n: None if c is None else some(c, units, -1) for n, c in columns.items()}), x)
 
 
 def write_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d"]:

@@ -20,6 +20,7 @@ from scrub.anatomy.shape import Shape
 from scrub.model.kept import KeptRows
 from scrub.model.memory import Memory
 
+UNBOUND = 2**20  # items: more than any memory holds
 NORM_EPS = 1e-5  # what torch adds to a variance, where a model does not say it
 
 
@@ -276,6 +277,13 @@ class Transformer:
     @property
     def device(self) -> torch.device:
         return self.W_E.device
+
+    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
+        """How many items go together, as `Memory.fit` says: at most `most` on a CPU, whose caches larger ones leave.
+
+        Any other device starts what it is asked for one by one: there the memory alone bounds them.
+        """
+        return self.memory.fit(what, each, most if self.device.type == "cpu" else UNBOUND, part)
 
     @property
     def tied(self) -> bool:

@@ -7,24 +7,62 @@ mean equal numbers.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, field, frozen
+from jaxtyping import Int
+
+from scrub.engine.draw import Calls, Drawn
 
 Arrays = dict[str, np.ndarray]
+
+
+@frozen(eq=False)
+class CallPiece:
+    """Calls, what was drawn for them and, for a block that has it, the rows that the empty claim reads."""
+
+    calls: Calls
+    drawn: Mapping[str, Drawn]
+    whole: Int[np.ndarray, " call"] | None = None
+
+    @classmethod
+    def joined(cls, pieces: Sequence[CallPiece]) -> CallPiece:
+        """Those of several blocks, one after another."""
+        calls = [piece.calls for piece in pieces]
+        whole = [piece.whole for piece in pieces if piece.whole is not None]
+        return cls(
+            Calls(np.concatenate([c.reference for c in calls]), np.concatenate([c.draw for c in calls])),
+            Drawn.joined([piece.drawn for piece in pieces]), np.concatenate(whole) if whole else None,
+        )  # fmt: skip
+
+
+@frozen(eq=False)
+class BlockPart:
+    """A block as a piece of a larger one: `of` gives the arrays of any piece."""
+
+    piece: CallPiece
+    of: Callable[[CallPiece], Arrays]
+
+    def compute(self) -> Arrays:
+        return self.of(self.piece)
 
 
 @frozen(eq=False)
 class NumberBlock:
     """`compute` gives arrays with one entry for each call, or row, of the block.
 
-    `told` makes the key, which takes a walk through all that was drawn: nobody who keeps nothing asks for it.
+    `text` makes the key, which takes a walk through all that was drawn: nobody who keeps nothing asks for it. `part`
+    is how it is computed with others in one go, where it can be.
     """
 
     text: Callable[[], str]
     compute: Callable[[], Arrays]
+    part: BlockPart | None = None
 
     @property
     def key(self) -> str:
@@ -58,3 +96,43 @@ def key(kind: str, *parts: Any) -> str:
         state.update(f"|{len(words)}|".encode())
         state.update(words)
     return state.hexdigest()
+
+
+@frozen(eq=False)
+class _Group:
+    """Blocks that are computed in one go: the first that is asked for computes all that come after it."""
+
+    parts: list[BlockPart]
+    # kept by number until it is asked for
+    _known: dict[int, Arrays] = field(factory=dict[int, Arrays], init=False)
+
+    def compute(self, number: int) -> Arrays:
+        if number not in self._known:
+            rest = self.parts[number:]
+            found = rest[0].of(CallPiece.joined([part.piece for part in rest]))
+            ends = np.cumsum([len(part.piece.calls) for part in rest])[:-1]
+            cut = {name: np.split(array, ends) for name, array in found.items()}
+            self._known.update({number + i: {name: cut[name][i] for name in cut} for i in range(len(rest))})
+        return self._known.pop(number)
+
+
+def in_one_go(blocks: Iterable[NumberBlock], most: int) -> Iterator[NumberBlock]:
+    """The same blocks, of which as many as `most` are computed together. What is kept of each is kept apart."""
+    waiting = iter(blocks)
+    while some := list(islice(waiting, most)):
+        parts = [block.part for block in some if block.part is not None]
+        if len(parts) < len(some):
+            yield from some
+            continue
+        group = _Group(parts)
+        yield from (evolve(block, compute=partial(group.compute, i)) for i, block in enumerate(some))
+
+
+def ahead(blocks: Iterable[NumberBlock]) -> Iterator[NumberBlock]:
+    """The same blocks, each drawn while the one before it is computed."""
+    waiting = iter(blocks)
+    with ThreadPoolExecutor(1) as drawing:
+        coming = drawing.submit(next, waiting, None)
+        while (block := coming.result()) is not None:
+            coming = drawing.submit(next, waiting, None)
+            yield block

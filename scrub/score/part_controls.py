@@ -24,7 +24,6 @@ from scrub.engine.draw import Calls, Draws, all_swaps
 from scrub.engine.on_transformer import TransformerRows
 from scrub.engine.unroll import Occurrence
 from scrub.errors import ClaimError, MetricError, ModelError
-from scrub.score.blocks import gathered
 from scrub.score.control import RANDOM_PARTS, TIED, WHOLE, Control
 from scrub.score.controls import beyond_shuffled, of_shuffled
 from scrub.score.cost import PART_CHOICES, WHOLE_DRAWS, tied_draws
@@ -98,7 +97,7 @@ class _Asked:
         cut = [Calls(calls.reference[piece], calls.draw[piece]) for piece in pieces]
         made = Draws(bench.claim, self.seed)
         blocks = (bench.alone(some, made.tree(bench.tree, some)) for some in cut)
-        return gathered(bench.keep, blocks, self.done)["scrubbed"]
+        return bench.gathered(blocks, self.done)["scrubbed"]
 
 
 def _tied(asked: _Asked, result: Result, where: Where) -> Result:

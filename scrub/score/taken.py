@@ -17,7 +17,7 @@ from scrub.engine.plan import compile_tree
 from scrub.engine.unroll import Occurrence
 from scrub.engine.without import without
 from scrub.errors import MetricError, ModelError
-from scrub.score.blocks import Arrays, NumberBlock, gathered, key
+from scrub.score.blocks import Arrays, NumberBlock, key
 from scrub.score.cost import few_draws
 from scrub.score.design import SAMPLE, sampled_draws
 from scrub.score.result import ratio
@@ -100,7 +100,7 @@ class Taken:
     ) -> Float[np.ndarray, "row root"]:
         bench = evolve(self.bench, program=compile_tree(self.bench.claim, *roots))
         blocks = self._enumerated(bench, references) if self.exact else self._drawn(bench, references, draws)
-        found = gathered(bench.keep, blocks, lambda calls: self.done(calls * len(roots)))["without"]
+        found = bench.gathered(blocks, lambda calls: self.done(calls * len(roots)))["without"]
         return found.reshape(len(references), len(draws), len(roots)).mean(1)
 
     def _drawn(self, bench: ClaimBench, references: Int[np.ndarray, " row"], draws: range) -> Iterator[NumberBlock]:
