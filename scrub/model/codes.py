@@ -145,7 +145,7 @@ def _taken(model: Transformer, component: Component) -> CodedPart:
     if traits.scalar:
         assert block is not None
         mlp, unit = known_mlp(block, component), component.unit or 0
-        code = NeuronCode(mlp.W_out[[unit]])
+        code = NeuronCode(mlp.W_out[[unit]].to(model.dtype))
         return CodedPart(component, ("neurons", layer), code, lambda x: x[..., [unit]], _same)
     code = _code(model, component)
     if traits.is_channel:

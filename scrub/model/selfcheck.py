@@ -26,9 +26,9 @@ from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
 from scrub.model.configuration import LISTED
 from scrub.model.layers import Scoring, Steps, attend, unembed
-from scrub.model.precision import HALF, computing, dtypes
+from scrub.model.precision import HALF, computed_in, computing, dtypes
 from scrub.model.trace import trace
-from scrub.model.weights import Transformer
+from scrub.model.weights import Transformer, lifted
 
 PROBE_ROWS = 4
 PROBE_LENGTH = 16
@@ -98,13 +98,13 @@ def self_check(
     with the same weights in fp32; hooks on it act as always. `model` is in full precision; `numbers` are the rows'
     in the data, for the error. Raises ModelError above `LOGIT`, unless fp32 itself is as coarse on this model.
     """
-    assert model.dtype not in HALF, "half precision: see rounding_check"
+    assert model.precision not in HALF, "half precision: see rounding_check"
     rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
     with _evaluating(bridge), _precisely(model, bridge):
         found = _compared(model, rows, _own(bridge, model.shape.causal))
     tolerance = LOGIT
     if LOGIT < found.max() < COARSE_LOGIT:  # weights so large that fp32 shows
-        rounding = _compared(model.to(torch.float64), rows, _ours(model.to(torch.float32)))
+        rounding = _compared(lifted(model, torch.float64), rows, _ours(lifted(model, torch.float32)))
         tolerance = max(LOGIT, ROUNDINGS * float(rounding.max()))
     _accept(model, rows, found, tolerance)
     return float(found.max())
@@ -117,11 +117,11 @@ def rounding_check(
 ) -> float:  # fmt: skip
     """What half precision does to our logits over what it does to the bridge's own: the ratio of the largest errors.
 
-    `model` is in half precision, `exact` the same in fp32, which has passed the `self_check`. Raises ModelError
-    where the ratio is above `ROUNDINGS`.
+    `model` has matrices in half precision, `exact` is the same in fp32 and has passed the `self_check`. Raises
+    ModelError where the ratio is above `ROUNDINGS`.
     """
     rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
-    with _evaluating(bridge), computing(bridge.original_model, model.dtype):
+    with _evaluating(bridge), computing(bridge.original_model, model.precision):
         own = float(_compared(exact, rows, _own(bridge, model.shape.causal)).max())
     ours = _compared(exact, rows, _ours(model))
     _accept(model, rows, ours, LOGIT + ROUNDINGS * own)
@@ -187,6 +187,7 @@ def _compared(model: Transformer, rows: _Rows, theirs: Pieces) -> Float[Tensor, 
 
 def _moments(x: Tensor) -> Float[Tensor, " moment"]:
     """Count, sum and sum of squares."""
+    x = x.to(computed_in(x.dtype))  # squares of fp16 overflow from 256 on
     sums = x.sum(dtype=torch.float64), x.square().sum(dtype=torch.float64)
     return torch.tensor([x.numel(), *map(float, sums)], dtype=torch.float64)
 

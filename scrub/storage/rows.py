@@ -48,7 +48,7 @@ def model_key(model: Transformer) -> str:
     """A digest of all that a pass depends on but its tokens."""
     if model not in _models:
         same = evolve(model, name="", revision="", notes=(), memory=ANY, passes=None).emptied()
-        told = digest(model, as_they_are=True), str(model.dtype), model.device.type
+        told = digest(model, as_they_are=True), str(model.precision), model.device.type
         _models[model] = identity(of_scrub(), torch.__version__, *told, same)
     return _models[model]
 

@@ -27,5 +27,5 @@ def test_weights_of_another_shape_are_refused() -> None:
 
 
 def test_an_unknown_dtype_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"dtype 'float16' is unknown: float32 \(the default\) or float64"):
-        open_weights(find("zoo:induction"), Backend(dtype="float16"))
+    with pytest.raises(ModelError, match=r"dtype 'bfloat6' is unknown\. Did you mean 'bfloat16'\? There are auto"):
+        open_weights(find("zoo:induction"), Backend(dtype="bfloat6"))

@@ -135,7 +135,7 @@ def test_values_in_half_precision_may_round_as_the_model_does_and_no_more() -> N
     exact = adapt(bridge)
     rows = probe(exact, 16)
     half = adapt(bridge, dtype=torch.bfloat16)
-    assert half.dtype == torch.bfloat16
+    assert (half.precision, half.dtype) == (torch.bfloat16, torch.float32)
     assert 0.3 < rounding_check(half, exact, bridge, *rows) < 3
     with pytest.raises(ModelError, match="not reproduced"):
         rounding_check(with_head_scaled(half, 0.2), exact, bridge, *rows)
