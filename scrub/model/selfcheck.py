@@ -20,6 +20,7 @@ import torch
 from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from scrub.anatomy.tolerances import COARSE_LOGIT, LOGIT
 from scrub.claims.dataset import Dataset
@@ -311,9 +312,24 @@ def digest(model: Transformer, as_they_are: bool = False) -> str:
     state = hashlib.blake2b(digest_size=16)
     for tensor in _tensors(attrs.asdict(model)):
         state.update(str(tuple(tensor.shape)).encode())
-        told = tensor.detach() if as_they_are else tensor.detach().float()
-        state.update(told.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        state.update(_sum(tensor) if as_they_are else _bytes(tensor.detach().float()))
     return state.hexdigest()
+
+
+# Kept by the tensor, as long as it lives, and by how often it was written to.
+_sums = WeakTensorKeyDictionary()
+
+
+def _sum(tensor: Tensor) -> bytes:
+    """A digest of every bit of a tensor, which several models may share."""
+    known = _sums.get(tensor)
+    if known is None or known[0] != tensor._version:
+        known = _sums[tensor] = tensor._version, hashlib.blake2b(_bytes(tensor.detach()), digest_size=16).digest()
+    return known[1]
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
@@ -321,7 +337,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
         yield value
     # Sorted by name: the order in which a module registers its parts changes nothing that it computes.
     elif isinstance(value, nn.Module):  # what a black box runs
-        yield from (tensor for _, tensor in sorted(value.state_dict().items()))
+        yield from (tensor for _, tensor in sorted(value.state_dict(keep_vars=True).items()))
     elif isinstance(value, dict):
         for item in value.values():
             yield from _tensors(item)
