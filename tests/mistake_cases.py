@@ -176,7 +176,7 @@ LINES: dict[str, tuple[str, str]] = {  # the command line as it is typed, and th
     "no draws": ("test mine.py --draws 0", "--draws 0: at least one draw is needed for each row; 20 is the default."),
     "draws in words": ("test mine.py --draws ten", "'ten' is not a valid integer"),
     "no rows at all": ("explain mine.py --rows 0", "--rows 0: at least one reference row is needed"),
-    "a dtype": ("test mine.py --dtype float16", "dtype 'float16' is unknown: float32 (the default) or float64 (to verify)."),
+    "a dtype": ("test mine.py --dtype bfloat", "dtype 'bfloat' is unknown. Did you mean 'bfloat16'? There are auto"),
     "a device": ("test mine.py --device cuda:7", "--device cuda:7: not available here"),
     "a memory": ("test mine.py --memory lots", "--memory 'lots' is no size: write a size such as \"2GB\""),
     "a network exactly": ("test mine.py --exact", "only a computation graph allows: drop --exact."),

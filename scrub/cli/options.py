@@ -52,8 +52,8 @@ def on_device(command: Command) -> Command:
     """`--device`, `--dtype` and `--memory`."""
     words = "What may be filled at once beside weights and rows, such as 2GB (default: a quarter of what is free)."
     command = click.option("--memory", metavar="SIZE", help=words)(command)
-    words = "float32 (the default), or float64 to verify."
-    command = click.option("--dtype", metavar="NAME", default="float32", help=words)(command)
+    words = "float32, float64, bfloat16, float16 (default: the model's own half precision, or float32)."
+    command = click.option("--dtype", metavar="NAME", default="auto", help=words)(command)
     return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
 
 

@@ -153,7 +153,7 @@ def _taken(model: Transformer, component: Component) -> CodedPart:
     if traits.scalar:
         assert block is not None
         mlp, unit = known_mlp(block, component), component.unit or 0
-        code = NeuronCode(some(mlp.W_out, [unit], 0))
+        code = NeuronCode(some(mlp.W_out, [unit], 0).to(model.dtype))
         return CodedPart(component, ("neurons", layer), code, lambda x: some(x, [unit], -1), _same)
     code = _code(model, component)
     if traits.is_channel:

@@ -1,7 +1,9 @@
 """What a transformer computes, as few pure functions: one code path for every architecture.
 
 Axes as in `scrub.model.weights`; `n` are slots of a sequence, `row` contexts. Nothing here changes its inputs
-in place or leaves the dtype it is given, so the same functions serve fp64 verification and gradients.
+in place or leaves the dtype it is given, so the same functions serve fp64 verification and gradients. Matrices in
+half precision are multiplied in it (`times`), and what comes out goes on in the dtype of the streams; logits, whose
+differences are what is measured, are computed in that dtype from the start.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from scrub.model.weights import Attn, BlackBox, Latent, Mlp, Norm, Rotary, Trans
 
 Tap = Callable[[str, Tensor], Tensor]  # the name of an array, what was computed -> what goes on
 Normed = Callable[[Norm, Tensor], Tensor]
+_CAST = 2**22  # numbers of a matrix that are cast at once
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -128,10 +131,11 @@ def linear(
     # A product for each claimed head reads its matrix where it lies; rows of a list of heads would be copied first,
     # and weights that are views of a bridge's are slow to copy: two heads of 20 contexts cost twice as much.
     if heads is None:
-        out = torch.einsum("...d,hde->...he", x, weight)
+        out = times(x, weight, "...d,hde->...he")
         out = out if bias is None else out + bias
     else:
-        out = torch.stack([x @ weight[h] if bias is None else x @ weight[h] + bias[h] for h in heads], dim=-2)
+        made = [times(x, weight[h]) for h in heads]
+        out = torch.stack(made if bias is None else [m + bias[h] for m, h in zip(made, heads, strict=True)], dim=-2)
     return out if attn.clip is None else out.clamp(-attn.clip, attn.clip)
 
 
@@ -262,9 +266,9 @@ def write(
     """The sum of what the given query heads write. b_O is not part of it: it belongs to the layer."""
     if heads is None:
         # One product over heads and their width, not one for each head and a sum: the sum is the product's own.
-        return z.flatten(-2) @ attn.W_O.flatten(0, 1)
+        return times(z.flatten(-2), attn.W_O.flatten(0, 1))
     # Matrices of some heads would be copied to lie together.
-    return reduce(torch.add, (z[..., at, :] @ attn.W_O[h] for at, h in enumerate(heads)))
+    return reduce(torch.add, (times(z[..., at, :], attn.W_O[h]) for at, h in enumerate(heads)))
 
 
 def neurons(m: Mlp, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch m"]:
@@ -293,7 +297,27 @@ def write_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """`x W + b`."""
-    return F.linear(x, weight.T, bias)
+    if weight.dtype == x.dtype:
+        return F.linear(x, weight.T, bias)
+    found = times(x, weight)
+    return found if bias is None else found + bias
+
+
+def times(x: Tensor, weight: Tensor, equation: str | None = None) -> Tensor:
+    """`x W`, or another sum of products, in the dtype of the matrix; what comes out has that of x."""
+    lower = x.to(weight.dtype)
+    if weight.dtype == torch.float16 and x.dtype != weight.dtype and (x.device.type == "cpu" or x.requires_grad):
+        # CPUs have no such products (they take 4 to 50 times as long), and gradients go below what fp16 can hold.
+        lower, weight = x, weight.to(x.dtype)
+    return (lower @ weight if equation is None else torch.einsum(equation, lower, weight)).to(x.dtype)
+
+
+def precise_times(x: Float[Tensor, "*batch d"], weight: Float[Tensor, "d v"]) -> Float[Tensor, "*batch v"]:
+    """`x W` in the dtype of x; of a matrix in half precision, some columns at a time are cast."""
+    if weight.dtype == x.dtype:
+        return x @ weight
+    pieces = weight.split(max(1, _CAST // len(weight)), dim=1)
+    return torch.cat([x @ piece.to(x.dtype) for piece in pieces], dim=-1)
 
 
 @frozen
@@ -339,11 +363,18 @@ def unembed(
     """
     x = steps.norm(model.ln_final, transformed(model.transform, x))
     if ids is None:
-        logits = affine(x, model.W_U, model.b_U)
+        logits = _logits(x, model.W_U, model.b_U)
     elif ids.ndim == 1:
-        logits = affine(x, model.W_U[:, ids], None if model.b_U is None else model.b_U[ids])
+        logits = affine(x, model.W_U[:, ids].to(x.dtype), None if model.b_U is None else model.b_U[ids])
     else:
         # Columns of each row are gathered: k of them are far fewer than a vocabulary.
-        logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids])
+        logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids].to(x.dtype))
         logits = logits if model.b_U is None else logits + model.b_U[ids]
     return capped(logits, model.logit_cap)
+
+
+def _logits(x: Float[Tensor, "*batch d"], W_U: Float[Tensor, "d v"], b_U: Tensor | None) -> Float[Tensor, "*batch v"]:
+    if W_U.dtype == x.dtype:
+        return affine(x, W_U, b_U)
+    found = precise_times(x, W_U)
+    return found if b_U is None else found + b_U

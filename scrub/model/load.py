@@ -18,6 +18,7 @@ from scrub.model.checkpoints.opened import open_checkpoint
 from scrub.model.memory import Memory
 from scrub.model.outline import language_model, quiet
 from scrub.model.recorded import recorded_checkpoint
+from scrub.model.precision import HALF
 from scrub.model.source import is_bridge, is_wrappable
 from scrub.model.take import Take
 from scrub.model.transformer import adapt, bridge_of, official_name, wrapped
@@ -32,7 +33,7 @@ _HARMLESS = re.compile(r"(^|\.)(inv_freq|(attn|attention)\.(bias|masked_bias)|ca
 def load(
     source: Any,
     *,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = torch.float32,
     device: torch.device | str | None = None,
     data: Dataset | None = None,
     memory: int | None = None,
@@ -40,11 +41,12 @@ def load(
     """The checked weights of a model: a hub name, a directory, a loaded model, a TransformerBridge or a Transformer.
 
     A directory needs `config.json` and weights, no tokenizer; code that comes with a model is never run. A
-    `Transformer` was checked when it was made and is only moved. `data` and `memory`: see `adapt`. Raises
+    `Transformer` was checked when it was made and is only moved. `data`, `memory` and no `dtype`: see `adapt`. Raises
     ModelError with what was found and what to do.
     """
     if isinstance(source, Transformer):
-        moved = source.to(dtype=dtype, device=device)
+        half = source.precision if source.precision in HALF else torch.float32
+        moved = source.to(dtype=dtype or half, device=device)
         return attrs.evolve(moved, memory=Memory.on(moved.device, memory))
     if is_wrappable(source):
         source = wrapped(source)
@@ -86,7 +88,7 @@ def _called(path: Path) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
+def _from_directory(path: Path, dtype: torch.dtype | None) -> nn.Module:
     if not (path / "config.json").is_file():
         raise ModelError(f"{path} holds no config.json, so it is no model; {_USE_A_DIRECTORY}")
     if not any(file for pattern in _WEIGHTS for file in path.glob(pattern)):
@@ -102,7 +104,7 @@ def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
         ) from error
 
 
-def _from_hub(name: str, dtype: torch.dtype) -> nn.Module:
+def _from_hub(name: str, dtype: torch.dtype | None) -> nn.Module:
     try:
         return _pretrained(official_name(name), dtype, local=not reachable())
     except ModelError:
@@ -122,16 +124,14 @@ def _from_hub(name: str, dtype: torch.dtype) -> nn.Module:
         raise ModelError(f"{found}; {_USE_A_DIRECTORY}") from error
 
 
-def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
+def _pretrained(name: str, dtype: torch.dtype | None, *, local: bool) -> nn.Module:
     from transformers import AutoConfig
 
-    # The reference runs in full precision even where ours will not, so that the check says what ours loses.
-    precision = torch.float64 if dtype == torch.float64 else torch.float32
     with quiet():
         config = AutoConfig.from_pretrained(name, local_files_only=local)
         loaded: Any = language_model(config).from_pretrained(
             name,
-            dtype=precision,
+            dtype=dtype or "auto",  # what its configuration says, or the first weights of its files
             attn_implementation="eager",
             local_files_only=local,
             ignore_mismatched_sizes=True,

@@ -72,7 +72,7 @@ class Backend:
     """
 
     device: str | None = None
-    dtype: str = "float32"
+    dtype: str = "auto"
     memory: int | None = field(default=None, converter=lambda asked: parse_memory(asked))  # pyright: ignore
     rows: Path | None = None
 

@@ -9,7 +9,7 @@ import torch
 
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.dataset import Dataset
-from scrub.errors import ModelError
+from scrub.errors import ModelError, did_you_mean
 from scrub.model.load import load
 from scrub.model.memory import Backend
 from scrub.model.recorded import recorded_zoo
@@ -19,13 +19,22 @@ from scrub.model.transformer import native_bridge
 from scrub.model.weights import Transformer
 from scrub.zoo import info
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+DTYPES = {
+    "auto": None,  # the model's own, where it is half precision; else float32
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 
 
 def open_weights(source: Source, backend: Backend, data: Dataset | None = None) -> Transformer:
     """The checked weights of a model; the self-check looks at rows of `data`. Raises ModelError."""
     if backend.dtype not in DTYPES:
-        raise ModelError(f"dtype {backend.dtype!r} is unknown: float32 (the default) or float64 (to verify).")
+        raise ModelError(
+            f"dtype {backend.dtype!r} is unknown.{did_you_mean(backend.dtype, DTYPES)} There are auto (the default: "
+            "the model's own half precision, or float32), float32, float64 (to verify), bfloat16 and float16."
+        )
     place = _device(backend.device)
     take = Take(DTYPES[backend.dtype], place)
     loaded = source.loaded

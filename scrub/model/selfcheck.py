@@ -20,15 +20,16 @@ import torch
 from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from scrub.anatomy.tolerances import COARSE_LOGIT, LOGIT
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
 from scrub.model.configuration import LISTED
 from scrub.model.layers import Scoring, Steps, attend, unembed
-from scrub.model.precision import HALF, computing, dtypes
+from scrub.model.precision import HALF, computed_in, computing, dtypes
 from scrub.model.trace import trace
-from scrub.model.weights import Transformer
+from scrub.model.weights import Transformer, lifted
 
 PROBE_ROWS = 4
 PROBE_LENGTH = 16
@@ -98,13 +99,13 @@ def self_check(
     with the same weights in fp32; hooks on it act as always. `model` is in full precision; `numbers` are the rows'
     in the data, for the error. Raises ModelError above `LOGIT`, unless fp32 itself is as coarse on this model.
     """
-    assert model.dtype not in HALF, "half precision: see rounding_check"
+    assert model.precision not in HALF, "half precision: see rounding_check"
     rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
     with _evaluating(bridge), _precisely(model, bridge):
         found = _compared(model, rows, _own(bridge, model.shape.causal))
     tolerance = LOGIT
     if LOGIT < found.max() < COARSE_LOGIT:  # weights so large that fp32 shows
-        rounding = _compared(model.to(torch.float64), rows, _ours(model.to(torch.float32)))
+        rounding = _compared(lifted(model, torch.float64), rows, _ours(lifted(model, torch.float32)))
         tolerance = max(LOGIT, ROUNDINGS * float(rounding.max()))
     _accept(model, rows, found, tolerance)
     return float(found.max())
@@ -117,11 +118,11 @@ def rounding_check(
 ) -> float:  # fmt: skip
     """What half precision does to our logits over what it does to the bridge's own: the ratio of the largest errors.
 
-    `model` is in half precision, `exact` the same in fp32, which has passed the `self_check`. Raises ModelError
-    where the ratio is above `ROUNDINGS`.
+    `model` has matrices in half precision, `exact` is the same in fp32 and has passed the `self_check`. Raises
+    ModelError where the ratio is above `ROUNDINGS`.
     """
     rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
-    with _evaluating(bridge), computing(bridge.original_model, model.dtype):
+    with _evaluating(bridge), computing(bridge.original_model, model.precision):
         own = float(_compared(exact, rows, _own(bridge, model.shape.causal)).max())
     ours = _compared(exact, rows, _ours(model))
     _accept(model, rows, ours, LOGIT + ROUNDINGS * own)
@@ -187,6 +188,7 @@ def _compared(model: Transformer, rows: _Rows, theirs: Pieces) -> Float[Tensor, 
 
 def _moments(x: Tensor) -> Float[Tensor, " moment"]:
     """Count, sum and sum of squares."""
+    x = x.to(computed_in(x.dtype))  # squares of fp16 overflow from 256 on
     sums = x.sum(dtype=torch.float64), x.square().sum(dtype=torch.float64)
     return torch.tensor([x.numel(), *map(float, sums)], dtype=torch.float64)
 
@@ -310,9 +312,24 @@ def digest(model: Transformer, as_they_are: bool = False) -> str:
     state = hashlib.blake2b(digest_size=16)
     for tensor in _tensors(attrs.asdict(model)):
         state.update(str(tuple(tensor.shape)).encode())
-        told = tensor.detach() if as_they_are else tensor.detach().float()
-        state.update(told.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        state.update(_sum(tensor) if as_they_are else _bytes(tensor.detach().float()))
     return state.hexdigest()
+
+
+# Kept by the tensor, as long as it lives, and by how often it was written to.
+_sums = WeakTensorKeyDictionary()
+
+
+def _sum(tensor: Tensor) -> bytes:
+    """A digest of every bit of a tensor, which several models may share."""
+    known = _sums.get(tensor)
+    if known is None or known[0] != tensor._version:
+        known = _sums[tensor] = tensor._version, hashlib.blake2b(_bytes(tensor.detach()), digest_size=16).digest()
+    return known[1]
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
@@ -320,7 +337,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
         yield value
     # Sorted by name: the order in which a module registers its parts changes nothing that it computes.
     elif isinstance(value, nn.Module):  # what a black box runs
-        yield from (tensor for _, tensor in sorted(value.state_dict().items()))
+        yield from (tensor for _, tensor in sorted(value.state_dict(keep_vars=True).items()))
     elif isinstance(value, dict):
         for item in value.values():
             yield from _tensors(item)

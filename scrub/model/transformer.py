@@ -25,11 +25,11 @@ from scrub.model.bridged import POSITIONS, shape_of, taken
 from scrub.model.built import in_words, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import LISTED, unknown, unread, what_works
 from scrub.model.memory import Memory
-from scrub.model.precision import HALF
+from scrub.model.precision import HALF, computed_in, dtypes, half_of
 from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check
 from scrub.model.state import Adapted, State, adapted, place_of
 from scrub.model.take import Take, configuration, setting
-from scrub.model.weights import Transformer, plain_experts
+from scrub.model.weights import Transformer, lifted, plain_experts
 
 # Settings of a bridge that change the computation in a way the layers here do not know.
 _REFUSED = {
@@ -41,7 +41,7 @@ _REFUSED = {
 def adapt(
     bridge: Any,
     *,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = torch.float32,
     device: torch.device | str | None = None,
     name: str | None = None,
     revision: str | None = None,
@@ -52,7 +52,8 @@ def adapt(
     device are its own.
 
     A bridge is taken and checked once, as long as it stays what it is (`state_of`): what was changed since, in place
-    or by a hook, is taken and checked anew.
+    or by a hook, is taken and checked anew. Without a dtype matrices in half precision stay what they are (all else,
+    and a model that has none, is in fp32): they are compared in fp32, a layer at a time, and as they are multiplied.
 
     Supported is what passes the self-check: LayerNorm, RMSNorm or no norm, before attention and MLP; learned
     or rotary positions, grouped queries, windows, head norms, gated MLPs, parallel blocks, attention only,
@@ -61,18 +62,20 @@ def adapt(
     at random tokens as long as the longest; without them, at random tokens alone. `memory` bounds, in bytes, what is
     filled at once; without, a quarter of what is free.
     """
-    known, wanted = adapted(bridge), Take(torch.float32 if dtype in HALF else dtype, device)
-    exact = _once_taken(known, bridge, name, wanted)
-    exact = attrs.evolve(exact, memory=Memory.on(exact.device, memory))
-    exact = exact if revision is None else attrs.evolve(exact, revision=revision)
-    rows = probe_data(exact, data)
+    dtype = dtype or half_of(bridge.original_model) or torch.float32
+    own = dtype in HALF and dtype in dtypes(bridge.original_model)
+    known, wanted = adapted(bridge), Take(None if own else computed_in(dtype), device)
+    found = _once_taken(known, bridge, name, wanted)
+    found = attrs.evolve(found, memory=Memory.on(found.device, memory))
+    found = found if revision is None else attrs.evolve(found, revision=revision)
+    exact, rows = lifted(found, torch.float32) if own else found, probe_data(found, data)
     key = wanted, tuple(rows[0].flatten().tolist()), tuple(rows[1].tolist())
     with running(bridge, _title(bridge, name)):
         known.once(("checked", *key), lambda: self_check(exact, bridge, *rows))
         known.ran(bridge)
         if dtype not in HALF:
-            return exact
-        model = exact.to(dtype)
+            return found
+        model = found if own else found.to(dtype)
         known.once(("rounded", dtype, *key), lambda: rounding_check(model, exact, bridge, *rows))
     return model
 

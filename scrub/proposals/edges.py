@@ -109,7 +109,8 @@ def senders_between(batch: PatchBatch, only: Key | None = None) -> Senders:
     for layer, block in enumerate(batch.model.blocks):
         if only in (None, ("attn", layer)):
             heads = tuple(Component.for_head(layer, head) for head in range(batch.model.shape.n_heads))
-            parts.append((heads, torch.einsum("rthe,hed->rhtd", change("head", layer), block.attn.W_O)))
+            W_O = block.attn.W_O
+            parts.append((heads, torch.einsum("rthe,hed->rhtd", change("head", layer), W_O.to(batch.model.dtype))))
         if block.mlp is not None and only in (None, ("mlp", layer)):
             parts.append(((Component.for_mlp(layer),), change("mlp", layer).unsqueeze(1)))
     return Senders(tuple(c for some, _ in parts for c in some), torch.cat([delta for _, delta in parts], dim=1))
@@ -168,7 +169,7 @@ def _at_stream(
     latent = attn.q_latent if channel == "q" else attn.kv_latent
     if attn.clip is not None or attn.joint_norms or attn.norms_by_head or latent is not None:
         return _by_autograd(block, channel, stream, gradient, steps_of(rules))
-    weight = {"q": attn.W_Q, "k": attn.W_K, "v": attn.W_V}[channel]
+    weight = {"q": attn.W_Q, "k": attn.W_K, "v": attn.W_V}[channel].to(stream.dtype)
     if channel != "q":
         weight = expand(attn, weight.transpose(0, 1)).transpose(0, 1)
     own = attn.q_norm if channel == "q" else attn.k_norm

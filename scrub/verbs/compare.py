@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def compare(
     *hypotheses: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20,
-    seed: int = 0, exact: bool = False, controls: str = "shuffled", device: str | None = None, dtype: str = "float32",
+    seed: int = 0, exact: bool = False, controls: str = "shuffled", device: str | None = None, dtype: str = "auto",
     memory: Asked = None, out: str | Path | Run | None = None, ready: Callable[[Result], None] | None = None,
     cache: str | Path | None = None,
 ) -> Comparison:  # fmt: skip

@@ -23,7 +23,7 @@ def cpr_cmd(
     ranking: PartRanking | str | Path, hypothesis: Hypothesis | None = None, *, sizes: Sequence[float] | None = None,
     model: Any = None, data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1,
     scored: str | None = None, rows: int | None = None, seed: int = 0, draws: int | None = None,
-    device: str | None = None, dtype: str = "float32", memory: Asked = None, **protocol: Any,
+    device: str | None = None, dtype: str = "auto", memory: Asked = None, **protocol: Any,
 ) -> Areas:  # fmt: skip
     """CPR and CMD of a ranking (Mueller et al. 2025): its circuits at every size, run with everything else ablated.
 

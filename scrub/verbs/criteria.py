@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def criteria(
     hypothesis: Hypothesis, model: Any = None, circuit: CircuitLike = None, rows: int | None = None, seed: int = 0,
     *, draws: int | None = None, random: int = 100, budget: int | None = None, tests: bool = True,
-    device: str | None = None, dtype: str = "float32", memory: Asked = None,
+    device: str | None = None, dtype: str = "auto", memory: Asked = None,
     ready: Callable[[Criteria], None] | None = None, **protocol: Any,
 ) -> Criteria:  # fmt: skip
     """Faithfulness, completeness and minimality of what a hypothesis names (Wang et al. 2022), with tests.

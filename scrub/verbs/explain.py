@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def explain(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    *, row: int | None = None, device: str | None = None, dtype: str = "float32",
+    *, row: int | None = None, device: str | None = None, dtype: str = "auto",
     memory: Asked = None, ready: Callable[[Explanation], None] | None = None,
 ) -> Explanation:  # fmt: skip
     """What breaks a claim: each swap alone and all but each, what it leaves out, the rows that suffer most, or `row`.

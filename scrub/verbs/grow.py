@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def grow(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    exact: bool = False, *, worth: float = 0.01, device: str | None = None, dtype: str = "float32",
+    exact: bool = False, *, worth: float = 0.01, device: str | None = None, dtype: str = "auto",
     memory: Asked = None, write: str | Path | None = None,
 ) -> Revision:  # fmt: skip
     """Add what a claim leaves out, the largest first, until nothing that can be added gains more than `worth`.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def interchange(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 5, seed: int = 0,
-    *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
+    *, device: str | None = None, dtype: str = "auto", memory: Asked = None,
 ) -> Interchange:  # fmt: skip
     """Interchange interventions for every variable of a claim, and for all of them jointly.
 

@@ -60,7 +60,7 @@ def propose(
     rules: str | Sequence[str] | None = None, steps: int = 5, over: str = "inputs", points: str | None = None,
     absolute: bool | None = None, edges: bool | None = None, verify: int = 64, top: int = 10, draws: int = 256,
     read: str | int = -1, scored: str | None = None, write: str | Path | None = None,
-    device: str | None = None, dtype: str = "float32", memory: Asked = None,
+    device: str | None = None, dtype: str = "auto", memory: Asked = None,
     ready: Callable[[Proposal], None] | None = None,
 ) -> Proposal:  # fmt: skip
     """Rank the parts of a model by what patching them does to the metric, and verify the first by patching.

@@ -35,7 +35,7 @@ def save_run(out: Path, claims: Sequence[Claim], results: Sequence[dict[str, Any
 
 def options_of(**asked: Any) -> str:
     """The options of the command that does what `scrub.test` was asked to do: ` --rows 40 --exact`."""
-    usual = {"draws": 20, "dtype": "float32", "controls": "shuffled", "parts": "all"}
+    usual = {"draws": 20, "dtype": "auto", "controls": "shuffled", "parts": "all"}
     given = {name: value for name, value in asked.items() if value and value != usual.get(name)}
     flags = [f" --{name}" for name, value in given.items() if value is True]
     flags += [f" --no-{name}" for name, value in asked.items() if value is False and name == "explain"]

@@ -159,7 +159,7 @@ def model_record(
         return {"name": source.name} | ({"revision": revision} if revision else {})
     return {
         "name": source.name, "revision": model.revision, "processing": model.processing,
-        "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
+        "dtype": str(model.precision).removeprefix("torch."), "device": str(model.device),
     } | ({"notes": notes} if (notes := [*model.notes, *_of_others(model, bench)]) else {})  # fmt: skip
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def shrink(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    exact: bool = False, *, worth: float = 0.01, device: str | None = None, dtype: str = "float32",
+    exact: bool = False, *, worth: float = 0.01, device: str | None = None, dtype: str = "auto",
     memory: Asked = None, write: str | Path | None = None,
 ) -> Revision:  # fmt: skip
     """Make a supported claim as small as it can be while it loses less than `worth` of what is recovered.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def test(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    exact: bool = False, *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
+    exact: bool = False, *, device: str | None = None, dtype: str = "auto", memory: Asked = None,
     explain: bool | None = None, controls: str = "shuffled", parts: str = "all", stability: bool = False,
     skills: bool = False, out: str | Path | Run | None = None, recompute: bool = False,
     cache: str | Path | None = None,
