@@ -17,8 +17,8 @@ from scrub.model.checkpoints.beside import SAVED, is_checkpoint, is_native
 from scrub.model.checkpoints.opened import open_checkpoint
 from scrub.model.memory import Memory
 from scrub.model.outline import language_model, quiet
-from scrub.model.recorded import recorded_checkpoint
 from scrub.model.precision import HALF
+from scrub.model.recorded import recorded_checkpoint
 from scrub.model.source import is_bridge, is_wrappable
 from scrub.model.take import Take
 from scrub.model.transformer import adapt, bridge_of, official_name, wrapped
