@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from scrub.anatomy.shape import Shape
 from scrub.model.kept import KeptRows
 from scrub.model.memory import Memory
+from scrub.model.workers import ALONE, Workers
 
 NORM_EPS = 1e-5  # what torch adds to a variance, where a model does not say it
 
@@ -264,6 +265,7 @@ class Transformer:
     counted_past: int | None = None
     memory: Memory = field(default=Factory(_free_there, takes_self=True), repr=False)
     passes: KeptRows | None = field(default=None, repr=False)
+    workers: Workers = field(default=ALONE, repr=False)
 
     @property
     def revision(self) -> str:

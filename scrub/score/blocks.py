@@ -13,18 +13,20 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
+from scrub.model.workers import ALONE, Task, Workers
+
 Arrays = dict[str, np.ndarray]
 
 
 @frozen(eq=False)
 class NumberBlock:
-    """`compute` gives arrays with one entry for each call, or row, of the block.
+    """`task` gives arrays with one entry for each call, or row, of the block.
 
-    `told` makes the key, which takes a walk through all that was drawn: nobody who keeps nothing asks for it.
+    `text` makes the key, which takes a walk through all that was drawn: nobody who keeps nothing asks for it.
     """
 
     text: Callable[[], str]
-    compute: Callable[[], Arrays]
+    task: Task
 
     @property
     def key(self) -> str:
@@ -34,10 +36,17 @@ class NumberBlock:
 Keep = Callable[[Iterable[NumberBlock]], Iterator[tuple[int, Arrays]]]  # the number of a block, and its arrays
 
 
-def keep_nothing(blocks: Iterable[NumberBlock]) -> Iterator[tuple[int, Arrays]]:
-    """Compute every block as it comes."""
-    for number, block in enumerate(blocks):
-        yield number, block.compute()
+@frozen
+class KeepNothing:
+    """Computes every block as it comes."""
+
+    workers: Workers = ALONE
+
+    def __call__(self, blocks: Iterable[NumberBlock]) -> Iterator[tuple[int, Arrays]]:
+        return enumerate(self.workers.each(block.task for block in blocks))
+
+
+keep_nothing = KeepNothing()
 
 
 def gathered(keep: Keep, blocks: Iterable[NumberBlock], done: Callable[[int], None] = lambda _: None) -> Arrays:

@@ -20,6 +20,7 @@ from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
 from scrub.engine.plan import Program, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.errors import ClaimError
+from scrub.model.workers import Task
 from scrub.score.blocks import Arrays, Keep, NumberBlock, gathered, keep_nothing, key
 from scrub.score.design import SAMPLE
 from scrub.score.diagnostics import Swaps, Tally
@@ -82,17 +83,15 @@ class ClaimBench:
 
     def alone(self, calls: Calls, drawn: dict[str, Drawn]) -> NumberBlock:
         """The block of the scrubbed metric of every call."""
-        return NumberBlock(
-            lambda: key("scrubbed", *self.told(calls, drawn)), lambda: {"scrubbed": self.scrubbed(calls, drawn)}
-        )
+        return NumberBlock(lambda: key("scrubbed", *self.told(calls, drawn)), Task(self, _alone, (calls, drawn)))
 
     def beside(self, calls: Calls, drawn: dict[str, Drawn], whole: Int[np.ndarray, " call"]) -> NumberBlock:
         """The block of the scrubbed metric of every call beside that of the empty claim."""
+        told = partial(self._both, calls, drawn, whole)
+        return NumberBlock(told, Task(self, _beside, (calls, drawn, whole)))
 
-        def compute() -> Arrays:
-            return {"scrubbed": self.scrubbed(calls, drawn), "random": self.random(calls, whole)}
-
-        return NumberBlock(lambda: key("both", *self.told(calls, drawn), self._identities(whole)), compute)
+    def _both(self, calls: Calls, drawn: dict[str, Drawn], whole: Int[np.ndarray, " call"]) -> str:
+        return key("both", *self.told(calls, drawn), self._identities(whole))
 
     def told(self, calls: Calls, drawn: dict[str, Drawn]) -> Iterator[str | np.ndarray]:
         """All that was drawn for calls, row by row as draws know them: their order in the pool leaves no trace."""
@@ -104,6 +103,14 @@ class ClaimBench:
 
     def _identities(self, rows: Int[np.ndarray, ...]) -> np.ndarray:
         return self.claim.data.identities[rows]
+
+
+def _alone(bench: ClaimBench, calls: Calls, drawn: dict[str, Drawn]) -> Arrays:
+    return {"scrubbed": bench.scrubbed(calls, drawn)}
+
+
+def _beside(bench: ClaimBench, calls: Calls, drawn: dict[str, Drawn], whole: Int[np.ndarray, " call"]) -> Arrays:
+    return {"scrubbed": bench.scrubbed(calls, drawn), "random": bench.random(calls, whole)}
 
 
 def _cut(calls: Calls, drawn: dict[str, Drawn], part: slice) -> tuple[Calls, dict[str, Drawn]]:
@@ -226,7 +233,7 @@ def enumerate_exactly(
     """The exact expectations, on a computation graph. Raises ClaimError on a transformer."""
     if not isinstance(bench.evaluator, GraphEvaluator):
         raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
-    exact = Exact(bench.evaluator, Draws(bench.claim, seed))
+    held = bench, Exact(bench.evaluator, Draws(bench.claim, seed))
     model = bench.model_scores(references)
     pieces = [slice(i, i + ROWS_AT_ONCE) for i in range(0, len(references), ROWS_AT_ONCE)]
     found = gathered(
@@ -234,7 +241,7 @@ def enumerate_exactly(
         (
             NumberBlock(
                 partial(key, "exact", bench.claim.data.identities[references[piece]]),
-                partial(_expected, bench, exact, references[piece], model[piece]),
+                Task(held, _expected, (references[piece], model[piece])),
             )
             for piece in pieces
         ),
@@ -250,9 +257,10 @@ def enumerate_exactly(
 
 
 def _expected(
-    bench: ClaimBench, exact: Exact, references: Int[np.ndarray, " row"], model: Float[np.ndarray, " row"]
+    held: tuple[ClaimBench, Exact], references: Int[np.ndarray, " row"], model: Float[np.ndarray, " row"]
 ) -> Arrays:
     """The expectations of `EXPECTED` for some reference rows."""
+    bench, exact = held
     rows: list[list[float]] = []
     for reference, own in zip(references.tolist(), model, strict=True):
         score = RowScorer(bench, reference, own)

@@ -30,6 +30,7 @@ from scrub.claims.titles import in_cell, short_name, with_file
 from scrub.engine.on_transformer import TransformerRows
 from scrub.errors import ClaimError, ScrubError, path_of, some
 from scrub.metrics import find
+from scrub.model.workers import ALONE, Workers
 from scrub.score.blocks import Arrays
 from scrub.score.result import Result
 from scrub.score.sample import ClaimBench
@@ -65,12 +66,12 @@ class Run:
     records: list[Record] = field(factory=list[Record])
     claims: list[Claim] = field(factory=list[Claim])
 
-    def keep(self, bench: ClaimBench) -> ClaimBench:
+    def keep(self, bench: ClaimBench, workers: Workers = ALONE) -> ClaimBench:
         """The same claim on the same model, its blocks kept in this directory."""
         depends = identity(of_scrub(), torch.__version__, np.__version__, bench.claim.digest, *_computing(bench))
         self.depends.setdefault(bench.claim.digest, depends)  # the claim's own model comes before its controls
         made = self.blocks[0].made if self.blocks else set[Path]()
-        self.blocks.append(Blocks(self.folder / "blocks", depends, self.recompute, made))
+        self.blocks.append(Blocks(self.folder / "blocks", depends, self.recompute, made, workers))
         return evolve(bench, keep=self.blocks[-1])
 
     def record(self, claim: Claim, result: Result) -> Result:
@@ -157,7 +158,7 @@ def _computing(bench: ClaimBench) -> list[object]:
     measured = bench.measured
     if isinstance(bench.rows, TransformerRows):
         found: list[object] = [
-            evolve(bench.rows.model, name="", revision="", memory=ANY, passes=None),
+            evolve(bench.rows.model, name="", revision="", memory=ANY, passes=None, workers=ALONE),
             measured.metric,
             measured.arguments,
         ]

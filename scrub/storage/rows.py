@@ -31,6 +31,7 @@ from scrub.model.kept import Array, Tokens
 from scrub.model.memory import Memory
 from scrub.model.selfcheck import digest
 from scrub.model.weights import Transformer
+from scrub.model.workers import ALONE
 from scrub.storage import files
 from scrub.storage.blocks import sweep
 from scrub.storage.identity import identity, of_scrub
@@ -47,7 +48,7 @@ _models: WeakKeyDictionary[Transformer, str] = WeakKeyDictionary()
 def model_key(model: Transformer) -> str:
     """A digest of all that a pass depends on but its tokens."""
     if model not in _models:
-        same = evolve(model, name="", revision="", notes=(), memory=ANY, passes=None).emptied()
+        same = evolve(model, name="", revision="", notes=(), memory=ANY, passes=None, workers=ALONE).emptied()
         told = digest(model, as_they_are=True), str(model.dtype), model.device.type
         _models[model] = identity(of_scrub(), torch.__version__, *told, same)
     return _models[model]
