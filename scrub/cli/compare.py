@@ -14,7 +14,6 @@ from scrub.cli.options import (
     ExistingPath,
     Results,
     beside,
-    caching,
     command_line,
     controlled,
     exactly,
@@ -23,6 +22,7 @@ from scrub.cli.options import (
     running,
     say,
     sound_claims,
+    spreading,
     storing,
     svg_file,
 )
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Say which of rival claims explains more.")
 @running
-@caching
+@spreading
 @exactly
 @controlled
 @click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write share against bits as a picture.")

@@ -15,7 +15,6 @@ from scrub.cli.options import (
     ExistingPath,
     Results,
     about,
-    caching,
     controlled,
     exactly,
     going_on,
@@ -25,6 +24,7 @@ from scrub.cli.options import (
     running,
     say,
     sound_claims,
+    spreading,
 )
 from scrub.errors import ClaimError
 from scrub.report import text
@@ -35,7 +35,7 @@ from scrub.verbs.report import save_run, write_page
 
 @click.command(short_help="Scrub claims and judge them.")
 @running
-@caching
+@spreading
 @exactly
 @controlled
 @click.option(

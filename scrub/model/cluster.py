@@ -134,8 +134,12 @@ def _at(held: list[Any], versions: Versions, wanted: dict[str, str], sent: bytes
     """A task, computed by a worker; what a user can have caused is given back as it is."""
     ray = _ray()
     if (here := versions()) != wanted:
-        other = ", ".join(f"{name} {here[name]} (here {wanted[name]})" for name in wanted if here[name] != wanted[name])
-        return ClaimError(f"a worker of the cluster has {other}: numbers may differ. Install the same on all machines.")
+        other = ", ".join(
+            f"{name} {here[name]} (here {wanted[name]})" for name in wanted if here[name] != wanted[name]
+        )
+        return ClaimError(
+            f"a worker of the cluster has {other}: numbers may differ. Install the same on all machines."
+        )
     run, given = ray.cloudpickle.loads(sent)
     if (name := held[0].hex()) not in _held:
         _held.clear()

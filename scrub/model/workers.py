@@ -1,8 +1,8 @@
 """Who computes: this process alone, or workers, each of which holds what tasks are about.
 
 A task is a function of a module, on something large that is the same for many tasks and on something small of its
-own. Whoever draws makes tasks, in one process; what they give comes back in their order, so that numbers do not depend
-on who computed them. A task changes nothing, and is done again where a worker was lost.
+own. One process draws and makes tasks; what they give comes back in their order, so that numbers do not depend on who
+computed them. A task changes nothing, and is done again where a worker was lost.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ctypes
 import multiprocessing
 import signal
 import sys
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,7 @@ from attrs import define, field, frozen
 
 from scrub.errors import ClaimError
 
+START = 0.2  # seconds that it takes to start workers, and to end them
 AHEAD = 2  # tasks for each worker that are made before the first of them is waited for
 LOSSES = 3  # times running that workers are lost before anything comes back
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
@@ -84,28 +86,36 @@ class Crew(Protocol):
 
 
 def in_order(tasks: Iterable[Task], most: int, crew: Callable[[Any], Crew]) -> Iterator[Any]:
-    """What tasks give, `most` of them begun at once; a single one is computed here."""
-    if _working:
-        yield from ALONE.each(tasks)
+    """What tasks give, `most` of them begun at once; this process does a pass that ends sooner than workers start."""
+    waiting, spent = iter(tasks), 0.0
+    task = next(waiting, None)
+    while task is not None and (_working or (task.run not in _slow and spent < START)):
+        began = time.perf_counter()
+        yield task.compute()
+        spent += time.perf_counter() - began
+        if spent >= START:
+            _slow.add(task.run)
+        task = next(waiting, None)
+    more = next(waiting, None)
+    if task is None or more is None:
+        yield from ALONE.each([] if task is None else [task])
         return
-    waiting = iter(tasks)
-    first, second = next(waiting, None), next(waiting, None)
-    if first is None or second is None:
-        yield from ALONE.each([] if first is None else [first])
-        return
-    at_work, begun = crew(first.held), 0
+    yield from _shared(chain((task, more), waiting), most, crew(task.held))
+
+
+def _shared(tasks: Iterable[Task], most: int, crew: Crew) -> Iterator[Any]:
+    begun = 0
     try:
-        for task in chain((first, second), waiting):
-            assert task.held is first.held
-            at_work.begin(task)
+        for task in tasks:
+            crew.begin(task)
             begun += 1
             if begun == most:
-                yield at_work.next()
+                yield crew.next()
                 begun -= 1
         for _ in range(begun):
-            yield at_work.next()
+            yield crew.next()
     finally:
-        at_work.close()
+        crew.close()
 
 
 @frozen
@@ -175,7 +185,8 @@ class _Pool:
         self.executor.shutdown(wait=True, cancel_futures=True)
 
     def _submitted(self, task: Task) -> Future[Any]:
-        with warnings.catch_warnings():  # Python 3.12 warns of threads beside a fork: a worker computes on one of its own
+        # Python 3.12 warns of threads beside a fork: a worker has one of its own
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             return self.executor.submit(_run, task.run, task.given)
 
@@ -205,6 +216,7 @@ def received(sent: Sent, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(sent[0]).view(sent[1]).to(device)
 
 
+_slow: set[Callable[..., Any]] = set()  # kept by the process: what took longer than to start workers
 _working: list[Any] = []  # kept by the process: what a worker holds, from its start to its end
 
 

@@ -96,7 +96,7 @@ def working(workers: int = 1, ray: str | None = None) -> Workers | None:
     return made if ray is None else connected(ray, workers, versions)
 
 
-def keeping(backend: Backend, cache: str | Path | None, run: Run | None) -> Backend:
+def keeping(backend: Backend, cache: str | Path | None, run: Run | None = None) -> Backend:
     """Where passes of rows are kept: in the directory that was named, else below the run's. Raises ClaimError."""
     from scrub.storage.rows import ROWS
 
