@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # options that say where results go, or in how much memory they are computed, and change no number
 WHERE = {
     "cache", "memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write", "workers", "ray",
+    "part",
 }  # fmt: skip
 KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]

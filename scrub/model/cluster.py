@@ -6,6 +6,7 @@ claim's own code travels with it; scrub and torch do not, and must be there in t
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,15 +14,19 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import attrs
 import torch
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from scrub.errors import ClaimError, ScrubError
-from scrub.model.workers import AHEAD, Task, in_order, received, sent_form, work_on
+from scrub.model.weights import Transformer
+from scrub.model.workers import AHEAD, ALONE, Task, in_order, received, sent_form, work_on
 
 Versions = Callable[[], dict[str, str]]
 LOCAL = "local"  # an address: a cluster of this machine, for the time of a command
+PATIENCE = 10.0  # seconds
 RETRIES = 3  # times that Ray does a task again whose worker was lost
 
 
@@ -42,7 +47,7 @@ class Cluster:
 
 
 def connected(address: str, number: int, versions: Versions) -> Cluster:
-    """The cluster at an address (`local` makes one of this machine); `number` tasks at once, or as many as it has cpus.
+    """The cluster at an address (`local`: one of this machine); `number` tasks at once, of 1 as many as it has cpus.
 
     Raises ClaimError without Ray, for an address where no cluster is, and for workers of other versions.
     """
@@ -50,17 +55,26 @@ def connected(address: str, number: int, versions: Versions) -> Cluster:
     if not ray.is_initialized():
         where = {"num_cpus": number if number > 1 else None} if address == LOCAL else {"address": address}
         try:
+            _answering(address)
             ray.init(**where, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            told = str(error).strip().splitlines()[0][:200]
+            told = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise ClaimError(
-                f"--ray {address}: no cluster answers there ({told}). Start one with `ray start --head`, which prints "
-                f"its address, or say --ray {LOCAL} for one of this machine."
+                f"--ray {address}: no cluster answers there ({told}). Start one with `ray start --head`, which "
+                f"prints its address, or say --ray {LOCAL} for one of this machine."
             ) from None
     ray.util.register_serializer(torch.Tensor, serializer=sent_form, deserializer=_shared)
+    ray.util.register_serializer(Transformer, serializer=_put, deserializer=_got)
     found = Cluster(address, number if number > 1 else int(ray.cluster_resources().get("CPU", 1)), versions)
     next(_probe(found))
     return found
+
+
+def _answering(address: str) -> None:
+    """Raises OSError where nobody listens, for which Ray would wait for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
 
 
 def _ray() -> Any:
@@ -83,6 +97,26 @@ def _nothing(held: None) -> None:
 
 def _shared(sent: Any) -> torch.Tensor:
     return received(sent, torch.device("cpu"))
+
+
+_weights: WeakKeyDictionary[Transformer, Any] = WeakKeyDictionary()  # kept by the model: where its weights were put
+_models: dict[str, Transformer] = {}  # kept, by a worker, by where weights were put
+
+
+def _put(model: Transformer) -> Any:
+    """Where its weights lie for all passes, and all that it is without them but where rows are kept."""
+    if model not in _weights:
+        alone = evolve(model, revision=model.revision, passes=None, workers=ALONE)
+        state = {one.alias: getattr(alone, one.name) for one in attrs.fields(Transformer) if one.init}
+        _weights[model] = _ray().put(state)
+    return _weights[model]
+
+
+def _got(put: Any) -> Transformer:
+    if put.hex() not in _models:
+        _models.clear()
+        _models[put.hex()] = Transformer(**_ray().get(put))
+    return _models[put.hex()]
 
 
 @define

@@ -213,7 +213,9 @@ def sent_form(value: torch.Tensor) -> Sent:
 
 
 def received(sent: Sent, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(sent[0]).view(sent[1]).to(device)
+    with warnings.catch_warnings():  # nothing writes to what is shared, which torch cannot know
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
+        return torch.from_numpy(sent[0]).view(sent[1]).to(device)
 
 
 _slow: set[Callable[..., Any]] = set()  # kept by the process: what took longer than to start workers

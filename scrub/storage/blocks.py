@@ -23,6 +23,7 @@ from scrub.errors import ClaimError
 from scrub.model.workers import ALONE, Task, Workers
 from scrub.score.blocks import Arrays, NumberBlock, key
 from scrub.storage import files
+from scrub.storage.share import Part, PartKept
 
 _LEFT = re.compile(r"\.[0-9a-f]+\.safetensors\.[0-9a-f]+")  # beside KEY.safetensors
 WHOLE = "What was kept before is whole: the same command goes on from there."
@@ -42,18 +43,25 @@ class Blocks:
     recompute: bool = False
     made: set[Path] = field(factory=set[Path])  # by this process, whichever claim needed them first
     workers: Workers = ALONE
+    part: Part | None = None
     computed: int = field(default=0, init=False)
     found: int = field(default=0, init=False)
 
     def __call__(self, blocks: Iterable[NumberBlock]) -> Iterator[tuple[int, Arrays]]:
-        """What is stored already, or else computed; blocks that another process has begun come last."""
-        found, later = deque[tuple[int, Arrays]](), list[_Missing]()
+        """What is stored already, or else computed; blocks that another process has begun come last.
+
+        Raises PartKept where the blocks of other parts are not there.
+        """
+        found, later, of_others = deque[tuple[int, Arrays]](), list[_Missing](), 0
 
         def missing() -> Iterator[_Missing]:
+            nonlocal of_others
             for number, block in enumerate(blocks):
                 one = _Missing(number, self.folder / f"{key(self.depends, block.key)}.safetensors", block.task)
                 if (arrays := self._read(one.path)) is not None:
                     found.append((number, arrays))
+                elif self.part is not None and not self.part.has(number):
+                    of_others += 1
                 elif _begin(one.path):
                     yield one
                 else:
@@ -73,6 +81,11 @@ class Blocks:
                 yield number, arrays
             yield from found
             found.clear()
+        if of_others:
+            raise PartKept(
+                f"part {self.part} is kept; {of_others} blocks are those of other parts: put all together with "
+                "`scrub merge`, and the same command goes on."
+            )
 
     def _computed(self, missing: Iterable[_Missing]) -> Iterator[tuple[int, Arrays]]:
         """Blocks computed by the workers, and kept as they come."""

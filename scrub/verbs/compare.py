@@ -55,6 +55,7 @@ def compare(
     from scrub.score.in_use import on_columns_in_use
     from scrub.score.trial import Trial
     from scrub.storage.directory import beside_run
+    from scrub.storage.share import PartKept
 
     backend = Backend(device, dtype, memory, workers=working(workers, ray))
     countable(draws, rows, seed)
@@ -77,12 +78,20 @@ def compare(
 
     rivals: list[Rival] = []
     results: list[Result] = []
+    waits: list[PartKept] = []
     for name, bench, opened, chosen in zip(names, benches, models, used, strict=True):
-        samples = sampled(bench, chosen, draws, seed, exact)
+        try:
+            samples = sampled(bench, chosen, draws, seed, exact)
+            result = judged(bench, samples, Trial(name, draws, seed, exact, controls, constant), opened)
+        except PartKept as done:  # the parts of all rivals are kept
+            waits.append(done)
+            continue
         rivals.append(Rival(name, bench, samples))
-        results.append(judged(bench, samples, Trial(name, draws, seed, exact, controls, constant), opened))
+        results.append(result)
         if ready is not None:
-            ready(results[-1])
+            ready(result)
+    if waits:
+        raise waits[-1]
     found = conclude(rivals, results, None if exact else draws, seed, sources[0].tokenizer)
     without = {"columns left out": f"{', '.join(left_out)} (nobody reads them, and the data differ there)"}
     return evolve(found, options=found.options | without) if left_out else found
