@@ -86,9 +86,7 @@ class TransformerCircuits:
     # kept by number, for this value's experiment, model and donors, and the parts that were met so far
     _blocks: dict[int, CallBlock] = field(factory=dict[int, CallBlock], init=False, repr=False)
     # kept by the circuit, which is the last one, and whether blocks are still
-    _wirings: dict[object, dict[bool, Wiring]] = field(
-        factory=dict[object, dict[bool, Wiring]], init=False, repr=False
-    )
+    _wirings: dict[object, dict[bool, Wiring]] = field(factory=dict, init=False, repr=False)
     _parts: set[Component] = field(factory=set[Component], init=False, repr=False)
 
     @property
@@ -121,9 +119,13 @@ class TransformerCircuits:
             self._blocks.clear()
             self.__dict__.pop("_means", None)
 
-    @cached_property
+    @property
     def slices(self) -> list[Int[np.ndarray, " n"]]:
         """The calls of each block: every call once, rows of similar length together."""
+        return self._slices
+
+    @cached_property
+    def _slices(self) -> list[Int[np.ndarray, " n"]]:
         lengths, size = self.experiment.data.lengths[self.calls.reference], self._rows_at_once()
         order = np.argsort(lengths, kind="stable")
         return [order[start : start + size] for start in range(0, len(order), size)]
@@ -141,11 +143,8 @@ class TransformerCircuits:
     def prepare(self) -> None:
         """Means, and as many blocks as are kept: workers that are copies have them then."""
         if self.experiment.ablation.averaged:
-            self._means  # noqa: B018
-        for number in range(len(self.slices)):
-            self.block(number)
-            if number not in self._blocks:
-                return
+            _ = self._means
+        all(self.block(number) is self._blocks.get(number) for number in range(len(self.slices)))
 
     def __getstate__(self) -> dict[str, Any]:
         """What is sent elsewhere tells nobody."""

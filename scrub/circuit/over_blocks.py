@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from scrub.model.workers import Sent, Task, received, sent_form
 Done = Callable[[int], None]
 
 
+@runtime_checkable
 class InBlocks(Protocol):
     """Runs of circuits whose calls are cut into blocks."""
 

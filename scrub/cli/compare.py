@@ -64,7 +64,7 @@ def compare(
         raise ClaimError(f"only one claim in {', '.join(targets)}: name a second one to compare it with.")
     run = beside(out, claims, stored.COMPARISON)
     judged: list[Result] = []
-    found: Comparison | None = None
+    compared: list[Comparison] = []
 
     def kept() -> str | None:
         for result in judged:
@@ -72,12 +72,13 @@ def compare(
         return None if out is None else KEPT.format(out)
 
     with going_on(kept), as_part(run, part, claims) as run, until_others(", ".join(h.title for h in claims)):
-        found = run_compare(
+        compared += [run_compare(
             *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, **backend,
             controls=controls or "shuffled", out=run, ready=judged.append, cache=cache,
-        )  # fmt: skip
-    if found is None:  # a part, which needs the others
+        )]  # fmt: skip
+    if not compared:  # a part, which needs the others
         return [], FINE
+    (found,) = compared
     say(headline(found), bold=True)
     say("\n".join(details(found)))
     if picture is not None:

@@ -107,7 +107,7 @@ def criteria(
     if top is not None and circuit is None:
         raise ClaimError(f"--top {top}: say of which file of scores, --circuit FILE.")
     where = {"cache": cache, "workers": workers, "ray": ray}
-    backend = {"device": device, "dtype": dtype, "memory": memory, **where}
+    backend: dict[str, Any] = {"device": device, "dtype": dtype, "memory": memory, **where}
     given = {name: value for name, value in protocol.items() if value is not None}
     if ranking is not None:
         if circuit is not None or out is not None:

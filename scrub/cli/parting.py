@@ -28,12 +28,12 @@ def as_part(run: Run | None, given: str | None, claims: Sequence[Hypothesis]) ->
     """The run as a part, whose directory says what it is a part of, before and after. Raises ClaimError."""
     from scrub.storage.directory import short
     from scrub.storage.parts import AskedPart, write_part
-    from scrub.storage.share import Part
+    from scrub.storage.share import JobPart
 
     if given is None:
         yield run
         return
-    part, names = Part.parse(given), tuple(short(name_of(claim)) for claim in claims)
+    part, names = JobPart.parse(given), tuple(short(name_of(claim)) for claim in claims)
     if run is None:
         raise ClaimError(f"--part {given}: the blocks of a part are kept: say where, --out DIR.")
     command = f"{click.get_current_context().info_name} {' '.join(names)}{options()}"

@@ -145,13 +145,12 @@ class _Asked:
         workers = self.model.workers
         sent = workers.each(Task(self, _sent, (sent_form(rows),)) for rows in slices) if workers.number > 1 else None
         for rows in slices:
-            tell, found = partial(record, rows), dict[Kind, Tensor]()
             if sent is None:
-                found = self.computed(rows, tell)
+                found = self.computed(rows, partial(record, rows))
             else:
                 found = {kind: received(value, self.model.device) for kind, value in next(sent).items()}
                 for kind in (kind for kind in found if kind in self.kinds):
-                    tell(*kind, found[kind])
+                    record(rows, kind[0], kind[1], found[kind])
             if self.model.passes is not None:
                 self.model.passes.keep(self.model, self._tokens(rows), found)
             yield rows
@@ -186,10 +185,17 @@ class _Asked:
 
 
 def _sent(asked: _Asked, rows: Sent) -> dict[Kind, Sent]:
-    """What a worker sends of some rows."""
+    """What a worker sends of some rows; an array that has two names is sent once."""
     with torch.no_grad():
         found = asked.computed(received(rows, asked.model.device))
-    return {kind: sent_form(value) for kind, value in found.items()}
+    forms = dict[object, Sent]()
+    for value in found.values():
+        forms.setdefault(_place(value), sent_form(value))
+    return {kind: forms[_place(value)] for kind, value in found.items()}
+
+
+def _place(value: Tensor) -> object:
+    return value.data_ptr(), value.shape, value.stride()
 
 
 @frozen(eq=False)

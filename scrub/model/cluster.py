@@ -21,8 +21,9 @@ import torch
 from attrs import define, evolve, field, frozen
 
 from scrub.errors import ClaimError, ScrubError
+from scrub.model import workers
 from scrub.model.weights import Transformer
-from scrub.model.workers import AHEAD, ALONE, Task, in_order, received, sent_form, work_on
+from scrub.model.workers import AHEAD, ALONE, Task, Workers, in_order, received, sent_form, work_on
 
 Versions = Callable[[], dict[str, str]]
 LOCAL = "local"  # an address: a cluster of this machine, for the time of a command
@@ -37,13 +38,15 @@ class Cluster:
     address: str
     number: int
     versions: Versions = field(repr=False)
+    patience: float = field(factory=lambda: workers.START)
 
     def each(self, tasks: Iterable[Task]) -> Iterator[Any]:
-        return in_order(tasks, AHEAD * self.number, lambda held: _Tasks(self.versions, held))
+        return in_order(tasks, AHEAD * self.number, self.patience, lambda held: _Tasks(self.versions, held))
 
-    def refuse(self, device: torch.device) -> None:
+    def on(self, device: torch.device, parameters: int) -> Workers:
         if device.type != "cpu":
             raise ClaimError(f"--ray {self.address}: tasks are sent to cpus, and the model lies on {device}.")
+        return evolve(self, patience=0.0) if parameters > workers.LARGE else self
 
 
 def connected(address: str, number: int, versions: Versions) -> Cluster:
@@ -186,9 +189,9 @@ def _at(held: list[Any], versions: Versions, wanted: dict[str, str], sent: bytes
         return error
 
 
-def _travels(module: ModuleType) -> bool:
+def _travels(module: Any) -> bool:
     """Whether a module is a user's own file, which workers cannot import: no package, and no part of Python."""
-    file = getattr(module, "__file__", None)
+    file = getattr(module, "__file__", None) if isinstance(module, ModuleType) else None
     if file is None or module.__name__ == "__main__" or module.__name__.split(".")[0] == __name__.split(".")[0]:
         return False
     installed = [Path(base).resolve() for base in {sys.prefix, sys.base_prefix, *map(_of, (torch, _ray()))}]

@@ -22,11 +22,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from scrub.errors import ClaimError
 
 START = 0.2  # seconds that it takes to start workers, and to end them
+LARGE = 10_000_000  # parameters of a model of which every task takes longer
 AHEAD = 2  # tasks for each worker that are made before the first of them is waited for
 LOSSES = 3  # times running that workers are lost before anything comes back
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
@@ -55,8 +56,8 @@ class Workers(Protocol):
         """What tasks give, in their order; they are made as they are needed."""
         ...
 
-    def refuse(self, device: torch.device) -> None:
-        """Raises ClaimError for a device that they cannot share."""
+    def on(self, device: torch.device, parameters: int) -> Workers:
+        """These for a model of so many parameters. Raises ClaimError for a device that they cannot share."""
         ...
 
 
@@ -69,8 +70,8 @@ class Alone:
     def each(self, tasks: Iterable[Task]) -> Iterator[Any]:
         return (task.compute() for task in tasks)
 
-    def refuse(self, device: torch.device) -> None:
-        """None is shared."""
+    def on(self, device: torch.device, parameters: int) -> Workers:
+        return self
 
 
 ALONE = Alone()
@@ -85,15 +86,15 @@ class Crew(Protocol):
     def close(self) -> None: ...
 
 
-def in_order(tasks: Iterable[Task], most: int, crew: Callable[[Any], Crew]) -> Iterator[Any]:
-    """What tasks give, `most` of them begun at once; this process does a pass that ends sooner than workers start."""
+def in_order(tasks: Iterable[Task], most: int, patience: float, crew: Callable[[Any], Crew]) -> Iterator[Any]:
+    """What tasks give, `most` of them begun at once; this process does what takes no longer than its patience."""
     waiting, spent = iter(tasks), 0.0
     task = next(waiting, None)
-    while task is not None and (_working or (task.run not in _slow and spent < START)):
+    while task is not None and (_working or (task.run not in _slow and spent < patience)):
         began = time.perf_counter()
         yield task.compute()
         spent += time.perf_counter() - began
-        if spent >= START:
+        if spent >= patience:
             _slow.add(task.run)
         task = next(waiting, None)
     more = next(waiting, None)
@@ -127,17 +128,19 @@ class Copies:
     """
 
     number: int
+    patience: float = field(factory=lambda: START)
 
     def each(self, tasks: Iterable[Task]) -> Iterator[Any]:
-        return in_order(tasks, AHEAD * self.number, lambda held: _Pool(self.number, held))
+        return in_order(tasks, AHEAD * self.number, self.patience, lambda held: _Pool(self.number, held))
 
-    def refuse(self, device: torch.device) -> None:
+    def on(self, device: torch.device, parameters: int) -> Workers:
         if device.type != "cpu":
             raise ClaimError(
                 f"--workers {self.number}: workers are copies of this process on the cpu, and what lies on {device} "
                 "cannot be copied. Start the same command for each device with one --out DIR instead: they share "
                 "its blocks."
             )
+        return evolve(self, patience=0.0) if parameters > LARGE else self
 
 
 @define
@@ -240,9 +243,9 @@ def _run(run: Callable[..., Any], given: tuple[Any, ...]) -> Any:
     return run(_working[0], *given)
 
 
-def copies(number: int) -> Workers:
+def copies(number: Any) -> Workers:
     """So many processes on this machine. Raises ClaimError for none, and where processes cannot be copied."""
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise ClaimError(f"--workers {number!r}: write how many processes compute, a whole number from 1 on.")
     if number > 1 and "fork" not in multiprocessing.get_all_start_methods():
         raise ClaimError(

@@ -43,7 +43,7 @@ def effects(batch: PatchBatch, cases: Sequence[Case], done: Callable[[int], None
     order = sorted(range(len(cases)), key=lambda i: _first(cases[i]))
     room = batch.model.memory.share(1 - PASSES) // (n * case_bytes(batch.model, t))
     at_once = max(1, min(TOKENS // (n * t), room))
-    batch.base_values, batch.source_values  # noqa: B018 - workers that are copies have them then
+    _ = batch.base_values, batch.source_values  # workers that are copies have them then
     pieces = [order[start : start + at_once] for start in range(0, len(order), at_once)]
     changed = batch.model.workers.each(Task(batch, _changed, ([cases[i] for i in piece],)) for piece in pieces)
     for piece, sent in zip(pieces, changed, strict=True):

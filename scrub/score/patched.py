@@ -124,7 +124,7 @@ class PatchedTransformer:
         if self.model.workers.number == 1:
             found = [self._some(*some) for some in asked]
         else:
-            self.store, self.tokens  # noqa: B018 - workers that are copies have them then
+            _ = self.store, self.tokens  # workers that are copies have them then
             sent = self.model.workers.each(Task(self, _sent, some) for some in asked)
             found = [received(logits, self.model.device) for logits in sent]
         back = torch.from_numpy(np.argsort(order)).to(self.model.device)

@@ -23,7 +23,7 @@ from scrub.errors import ClaimError
 from scrub.model.workers import ALONE, Task, Workers
 from scrub.score.blocks import Arrays, NumberBlock, key
 from scrub.storage import files
-from scrub.storage.share import Part, PartKept
+from scrub.storage.share import JobPart, PartKept
 
 _LEFT = re.compile(r"\.[0-9a-f]+\.safetensors\.[0-9a-f]+")  # beside KEY.safetensors
 WHOLE = "What was kept before is whole: the same command goes on from there."
@@ -43,7 +43,7 @@ class Blocks:
     recompute: bool = False
     made: set[Path] = field(factory=set[Path])  # by this process, whichever claim needed them first
     workers: Workers = ALONE
-    part: Part | None = None
+    part: JobPart | None = None
     computed: int = field(default=0, init=False)
     found: int = field(default=0, init=False)
 

@@ -40,7 +40,7 @@ from scrub.storage.blocks import Blocks, read_arrays, sweep, write_arrays
 from scrub.storage.changes import SETTINGS, facts, since
 from scrub.storage.identity import identity, of_scrub
 from scrub.storage.rows import ANY
-from scrub.storage.share import Part
+from scrub.storage.share import JobPart
 from scrub.storage.version import VERSION
 
 FORMAT = 1
@@ -67,7 +67,7 @@ class Run:
     depends: dict[str, str] = field(factory=dict[str, str])
     records: list[Record] = field(factory=list[Record])
     claims: list[Claim] = field(factory=list[Claim])
-    part: Part | None = None
+    part: JobPart | None = None
 
     def keep(self, bench: ClaimBench, workers: Workers = ALONE) -> ClaimBench:
         """The same claim on the same model, its blocks kept in this directory."""

@@ -18,7 +18,7 @@ from scrub.claims.strangers import content, parsed
 from scrub.errors import ClaimError, some
 from scrub.storage import files
 from scrub.storage.blocks import read_arrays
-from scrub.storage.share import Part
+from scrub.storage.share import JobPart
 from scrub.storage.version import VERSION
 
 PARTS = "parts"
@@ -34,7 +34,7 @@ class AskedPart:
     depends: dict[str, str]
 
 
-def write_part(folder: Path, part: Part, asked: AskedPart) -> None:
+def write_part(folder: Path, part: JobPart, asked: AskedPart) -> None:
     """Raises ClaimError where the directory holds a part of another command, and where it cannot be written."""
     for name, other in _known(folder):
         if (difference := _difference(asked, other)) and name != _name(part):
@@ -43,7 +43,7 @@ def write_part(folder: Path, part: Part, asked: AskedPart) -> None:
     files.write_text(folder / PARTS / _name(part), json.dumps(described, indent=1), follow=False)
 
 
-def _name(part: Part) -> str:
+def _name(part: JobPart) -> str:
     return f"{part.number}-of-{part.of}.json"
 
 
@@ -69,7 +69,7 @@ def _difference(one: AskedPart, other: AskedPart) -> str:
     if set(one.claims) != set(other.claims):
         return f"it is of {some(other.claims)}, not of {some(one.claims)}"
     if one.command != other.command:
-        return f"`scrub {other.command}`, not `scrub {one.command}`"
+        return f"it is of `scrub {other.command}`, not of `scrub {one.command}`"
     if one.of != other.of:
         return f"it is one of {other.of} parts, not of {one.of}"
     changed = [claim for claim in one.depends if one.depends[claim] != other.depends.get(claim, one.depends[claim])]
@@ -95,13 +95,13 @@ def merge_parts(folders: Sequence[Path], out: Path) -> Merged:
     first, _, wanted = found[0]
     for folder, _, asked in found:
         if difference := _difference(wanted, asked):
-            raise ClaimError(f"{first} and {folder} are of different runs: {folder} holds another ({difference}).")
+            raise ClaimError(f"{folder} holds no part of the run that {first} is of: {difference}.")
     new = sum(_taken(folder, out) for folder in folders)
     for folder, name, _ in found:
         _copied(folder / PARTS / name, out / PARTS / name)
     _copied(folders[0] / "kept.json", out / "kept.json")
     names = {name for _, name, _ in found}
-    missing = [f"{n}/{wanted.of}" for n in range(1, wanted.of + 1) if _name(Part(n, wanted.of)) not in names]
+    missing = [f"{n}/{wanted.of}" for n in range(1, wanted.of + 1) if _name(JobPart(n, wanted.of)) not in names]
     return Merged(len(list((out / "blocks").glob("*.safetensors"))), new, wanted.command, tuple(missing))
 
 

@@ -16,14 +16,14 @@ class PartKept(ScrubError):
 
 
 @frozen
-class Part:
+class JobPart:
     """One of `of` parts, counted from 1."""
 
     number: int
     of: int
 
     @classmethod
-    def parse(cls, text: str) -> Part:
+    def parse(cls, text: str) -> JobPart:
         """`2/8`. Raises ClaimError for anything else."""
         found = _WRITTEN.fullmatch(text)
         if found is None or not 1 <= int(found[1]) <= int(found[2]):

@@ -55,7 +55,7 @@ class OpenedModel:
     def alike(self, trees: Sequence[tuple[Claim, Occurrence]]) -> list[ClaimBench]:
         """Claims that differ in the components of their sites alone, each with its tree; the pool is run once."""
         found = _alike(trees, self.source, self.weights)
-        return [_kept(bench, self.run, self.workers) for bench in found]
+        return [_kept(bench, self.run, self.weights.workers if self.weights else None) for bench in found]
 
     def untrained(self, claim: Claim, weights: Transformer) -> ClaimBench:
         """A claim set up on other weights of the same shape."""
@@ -78,7 +78,9 @@ def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = Fa
 
     weights, workers = open_weights(source, backend, data), backend.workers
     if workers is not None:
-        workers.refuse(weights.device)
+        workers = workers.on(
+            weights.device, weights.W_E.numel() + weights.shape.n_layers * 12 * weights.shape.d_model**2
+        )
         share = Memory(weights.memory.bytes * 4 // max(4, workers.number + 1))  # all together what is free at most
         weights = evolve(weights, workers=workers, memory=share if backend.memory is None else weights.memory)
     return weights if backend.rows is None else evolve(weights, passes=RowFiles(backend.rows))
@@ -86,7 +88,7 @@ def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = Fa
 
 def working(workers: int = 1, ray: str | None = None) -> Workers | None:
     """Who computes: None is this process alone. Raises ClaimError as `copies` and `connected` do."""
-    if workers == 1 and workers is not True and ray is None:
+    if ray is None and not isinstance(workers, bool) and workers == 1:
         return None
     from scrub.model.cluster import connected
     from scrub.model.workers import copies
@@ -127,7 +129,7 @@ def bench_of(
 
     Its numbers are kept where a run directory is given, and computed by the workers, where there are any.
     """
-    return _kept(_bench_of(claim, source, weights), run, workers)
+    return _kept(_bench_of(claim, source, weights), run, workers if weights is None else weights.workers)
 
 
 def _kept(bench: ClaimBench, run: Run | None, workers: Workers | None) -> ClaimBench:
