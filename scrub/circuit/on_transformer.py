@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from scrub.circuit.experiment import Experiment
 from scrub.circuit.hosted import HostedParts, part_delta, refuse_normed_parts
 from scrub.circuit.live import live_senders
 from scrub.circuit.masked import Masks, first_frozen, run_masked
+from scrub.circuit.over_blocks import Done, over_blocks, silent
 from scrub.circuit.paths import Path, wire_paths
 from scrub.circuit.values import MeanRows, Values, means, own_values, padded
 from scrub.circuit.wired import Places, run_wiring
@@ -81,8 +83,10 @@ class TransformerCircuits:
     passed: frozenset[Component]
     done: Callable[[int], None] = field(default=lambda n: None, repr=False)
     held: frozenset[Node] = frozenset()
-    # kept for all calls at once, for this value's experiment, model and donors, and the parts that were met so far
-    _blocks: list[CallBlock] = field(factory=list[CallBlock], init=False, repr=False)
+    # kept by number, for this value's experiment, model and donors, and the parts that were met so far
+    _blocks: dict[int, CallBlock] = field(factory=dict[int, CallBlock], init=False, repr=False)
+    # kept by the circuit, which is the last one, and whether blocks are still
+    _wirings: dict[object, dict[bool, Wiring]] = field(factory=dict, init=False, repr=False)
     _parts: set[Component] = field(factory=set[Component], init=False, repr=False)
 
     @property
@@ -115,23 +119,36 @@ class TransformerCircuits:
             self._blocks.clear()
             self.__dict__.pop("_means", None)
 
-    def blocks(self) -> Iterator[CallBlock]:
-        """Every call once, rows of similar length together; prepared anew where too many bytes would be kept."""
-        if self._blocks:
-            yield from self._blocks
-            return
-        data, kept = self.experiment.data, list[CallBlock]()
-        order = np.argsort(data.lengths[self.calls.reference], kind="stable")
-        size, rows, most = 0, self._rows_at_once(), self.model.memory.share(KEPT)
-        for start in range(0, len(order), rows):
+    @property
+    def slices(self) -> list[Int[np.ndarray, " n"]]:
+        """The calls of each block: every call once, rows of similar length together."""
+        return self._slices
+
+    @cached_property
+    def _slices(self) -> list[Int[np.ndarray, " n"]]:
+        lengths, size = self.experiment.data.lengths[self.calls.reference], self._rows_at_once()
+        order = np.argsort(lengths, kind="stable")
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+    def block(self, number: int) -> CallBlock:
+        """A block; prepared anew each time where more bytes would be kept than the memory holds."""
+        if number not in self._blocks:
             with torch.no_grad():
-                block = self._prepared(order[start : start + rows])
-            size += block.bytes
-            if size < most:
-                kept.append(block)
-            yield block
-        if size < most:
-            self._blocks.extend(kept)
+                block = self._prepared(self.slices[number])
+            if sum(kept.bytes for kept in self._blocks.values()) + block.bytes >= self.model.memory.share(KEPT):
+                return block
+            self._blocks[number] = block
+        return self._blocks[number]
+
+    def prepare(self) -> None:
+        """Means, and as many blocks as are kept: workers that are copies have them then."""
+        if self.experiment.ablation.averaged:
+            _ = self._means
+        all(self.block(number) is self._blocks.get(number) for number in range(len(self.slices)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent elsewhere tells nobody."""
+        return self.__dict__ | {"done": silent}
 
     def _rows_at_once(self) -> int:
         """How many calls make a block: of each its own values and its ablated ones are held, while a circuit runs."""
@@ -200,22 +217,24 @@ class TransformerCircuits:
         listed = [circuit.expanded(self.graph) for circuit in circuits]
         noising = self.experiment.noising if noising is None else noising
         self._meet((node.component for circuit in listed for node in circuit.nodes), on_edges=False)
-        found = self._empty(len(circuits))
-        for block in self.blocks():
-            n = block.shape[0]
-            start, fixed = (block.own, block.ablated) if noising else (block.ablated, block.own)
-            at_once = self._at_once(block, 0)
-            for first in range(0, len(listed), at_once):
-                chosen = listed[first : first + at_once]
-                masks = self._masks(chosen, block, noising == without)
-                layer = first_frozen(masks, self.graph.writers(), len(self.model.blocks)) if noising else 0
-                with torch.no_grad():
-                    parts = HostedParts.of(self.codes, masks, self._of_one_run(start, masks, block), fixed)
-                    layer = parts.first(layer)
-                    x = run_masked(self.model, masks, start, fixed, block.lengths, block.answer, parts, layer)
-                found[first : first + at_once, torch.from_numpy(block.calls)] = x
-                self.done(len(chosen) * n)
-        return found
+        return over_blocks(self, TransformerCircuits._components, self._empty(len(listed)), listed, noising, without)
+
+    def _components(
+        self, block: CallBlock, done: Done, listed: Sequence[Circuit], noising: bool, without: bool
+    ) -> Float[Tensor, "circuit n d"]:
+        start, fixed = (block.own, block.ablated) if noising else (block.ablated, block.own)
+        at_once, found = self._at_once(block, 0), list[Tensor]()
+        for first in range(0, len(listed), at_once):
+            chosen = listed[first : first + at_once]
+            masks = self._masks(chosen, block, noising == without)
+            layer = first_frozen(masks, self.graph.writers(), len(self.model.blocks)) if noising else 0
+            with torch.no_grad():
+                parts = HostedParts.of(self.codes, masks, self._of_one_run(start, masks, block), fixed)
+                layer = parts.first(layer)
+                x = run_masked(self.model, masks, start, fixed, block.lengths, block.answer, parts, layer)
+            found.append(x)
+            done(len(chosen) * block.shape[0])
+        return torch.cat(found)
 
     def _of_one_run(self, start: Values, masks: Masks, block: CallBlock) -> Values:
         """What runs start on, with the streams of that run where parts of them are live."""
@@ -240,17 +259,22 @@ class TransformerCircuits:
 
     def edges(self, circuits: Sequence[Circuit], without: bool = False) -> Float[Tensor, "circuit call d"]:
         """The final streams of circuits of edges; with `without`, of the model without each."""
-        found = self._empty(len(circuits))
         self._meet((end for c in circuits for edge in c.edges for end in ends_of(edge)), on_edges=True)
+        run, found = TransformerCircuits._edges, self._empty(len(circuits))
         for number, circuit in enumerate(circuits):
-            wirings: dict[bool, Wiring] = {}
-            for block in self.blocks():
-                if block.still not in wirings:
-                    wirings[block.still] = self._wired(circuit, block.still, without)
-                frozen, start = (block.ablated, block.own) if self.experiment.noising else (block.own, block.ablated)
-                x = self._evaluated(wirings[block.still], block, frozen, start)
-                found[number, torch.from_numpy(block.calls)] = x[0]
-                self.done(len(block.calls))
+            over_blocks(self, run, found[number : number + 1], circuit, without)
+        return found
+
+    def _edges(self, block: CallBlock, done: Done, circuit: Circuit, without: bool) -> Float[Tensor, "1 n d"]:
+        key = circuit.nodes, circuit.edges, without
+        if self._wirings.keys() != {key}:
+            self._wirings.clear()
+        wirings = self._wirings.setdefault(key, {})
+        if block.still not in wirings:
+            wirings[block.still] = self._wired(circuit, block.still, without)
+        frozen, start = (block.ablated, block.own) if self.experiment.noising else (block.own, block.ablated)
+        found = self._evaluated(wirings[block.still], block, frozen, start)
+        done(len(block.calls))
         return found
 
     def _wired(self, circuit: Circuit, still: bool, without: bool) -> Wiring:
@@ -281,24 +305,26 @@ class TransformerCircuits:
 
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> Float[Tensor, "paths call d"]:
         """The final streams with sets of paths patched; sets that differ in their senders alone run together."""
-        found = self._empty(len(path_sets))
         self._meet((sender for paths in path_sets for sender in _senders(paths)), on_edges=True)
         alike: dict[object, list[int]] = {}
         for number, paths in enumerate(path_sets):
             alike.setdefault(_without_heads(paths), []).append(number)
         wired = {key: wire_paths(self.graph, path_sets[n[0]], self.experiment.output) for key, n in alike.items()}
-        for block in self.blocks():
-            for key, numbers in alike.items():
-                at_once = self._at_once(block, len(wired[key].copies))
-                for first in range(0, len(numbers), at_once):
-                    some = numbers[first : first + at_once]
-                    x = self._evaluated(
-                        wired[key], block, *self._bases(block), [_senders(path_sets[n]) for n in some]
-                    )
-                    for i, number in enumerate(some):
-                        found[number, torch.from_numpy(block.calls)] = x[i]
-                    self.done(len(some) * len(block.calls))
-        return found
+        sets = [(wired[key], [(n, _senders(path_sets[n])) for n in numbers]) for key, numbers in alike.items()]
+        return over_blocks(self, TransformerCircuits._paths, self._empty(len(path_sets)), sets)
+
+    def _paths(
+        self, block: CallBlock, done: Done, sets: Sequence[tuple[Wiring, list[tuple[int, set[Component]]]]]
+    ) -> Float[Tensor, "paths n d"]:
+        """Sets of paths by their wirings, each with its number and its senders."""
+        found: dict[int, Tensor] = {}
+        for wiring, senders in sets:
+            at_once = self._at_once(block, len(wiring.copies))
+            for first in range(0, len(senders), at_once):
+                numbers, some = zip(*senders[first : first + at_once], strict=True)
+                found.update(zip(numbers, self._evaluated(wiring, block, *self._bases(block), some), strict=True))
+                done(len(some) * len(block.calls))
+        return torch.stack([found[number] for number in sorted(found)])
 
     def _evaluated(
         self,

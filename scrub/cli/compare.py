@@ -14,7 +14,6 @@ from scrub.cli.options import (
     ExistingPath,
     Results,
     beside,
-    caching,
     command_line,
     controlled,
     exactly,
@@ -23,27 +22,32 @@ from scrub.cli.options import (
     running,
     say,
     sound_claims,
+    spreading,
     storing,
     svg_file,
 )
+from scrub.cli.parting import as_part, parting, until_others
 from scrub.errors import ClaimError
 from scrub.storage import files, stored
 
 if TYPE_CHECKING:
+    from scrub.score.comparison import Comparison
     from scrub.score.result import Result
 
 
 @click.command(short_help="Say which of rival claims explains more.")
 @running
-@caching
+@spreading
 @exactly
 @controlled
 @click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write share against bits as a picture.")
 @storing
+@parting
 @reporting
 def compare(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
-    exact: bool, controls: str | None, picture: Path | None, out: Path | None, cache: Path | None, **backend: Any,
+    exact: bool, controls: str | None, picture: Path | None, out: Path | None, cache: Path | None,
+    part: str | None, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Compare all claims of the targets, foils too: same model, rows, seed and draws, paired by row.
 
@@ -60,17 +64,21 @@ def compare(
         raise ClaimError(f"only one claim in {', '.join(targets)}: name a second one to compare it with.")
     run = beside(out, claims, stored.COMPARISON)
     judged: list[Result] = []
+    compared: list[Comparison] = []
 
     def kept() -> str | None:
         for result in judged:
             say(f"{short_name(result.hypothesis)}: recovered {result.recovered}")
         return None if out is None else KEPT.format(out)
 
-    with going_on(kept):
-        found = run_compare(
+    with going_on(kept), as_part(run, part, claims) as run, until_others(", ".join(h.title for h in claims)):
+        compared += [run_compare(
             *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, **backend,
             controls=controls or "shuffled", out=run, ready=judged.append, cache=cache,
-        )  # fmt: skip
+        )]  # fmt: skip
+    if not compared:  # a part, which needs the others
+        return [], FINE
+    (found,) = compared
     say(headline(found), bold=True)
     say("\n".join(details(found)))
     if picture is not None:

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from scrub.storage.directory import Run
 
 # options that say where results go, or in how much memory they are computed, and change no number
-WHERE = {"cache", "memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write"}
+WHERE = {
+    "cache", "memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write", "workers", "ray",
+    "part",
+}  # fmt: skip
 KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
@@ -57,8 +60,12 @@ def on_device(command: Command) -> Command:
     return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
 
 
-def caching(command: Command) -> Command:
-    """`--cache` of commands that keep what the model computes on rows."""
+def spreading(command: Command) -> Command:
+    """`--workers`, `--ray` and `--cache` of commands that run blocks."""
+    words = "Compute on a Ray cluster: its address, or 'local' (needs the extra 'ray')."
+    command = click.option("--ray", metavar="ADDRESS", help=words)(command)
+    words = "How many processes of this machine compute, or tasks of --ray at once (there: as many as it has cpus)."
+    command = click.option("--workers", default=1, metavar="N", help=words)(command)
     words = "Keep what the model computes on rows here, for other claims and runs (default: below --out)."
     return click.option("--cache", type=ExistingPath(), metavar="DIR", help=words)(command)
 

@@ -25,6 +25,7 @@ from scrub.cli.options import (
     reporting,
     say,
     sound_claims,
+    spreading,
     storing,
     svg_file,
 )
@@ -97,6 +98,7 @@ def _search(command: Command) -> Command:
 @_setting
 @_search
 @on_device
+@spreading
 @by_rank
 @click.option(
     "--write",

@@ -9,7 +9,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from scrub.model.kept import Tokens
 from scrub.model.trace import Record, trace
 from scrub.model.upload import some
 from scrub.model.weights import Transformer
+from scrub.model.workers import Sent, Task, received, sent_form
 
 ROWS_AT_ONCE = 16  # at most: on a CPU larger batches leave its caches and are slower
 EVERYTHING = 2**27  # bytes of all that passes compute, up to which all of it is kept for other claims
@@ -102,17 +103,15 @@ def run_pool(
     codes, taken = PartCodes(model), dict[Kind, list[CodedPart]]()
     for part in need.parts.values():
         taken.setdefault(codes.of(part).array, []).append(codes.of(part))
-    asked = _Asked(model, data, {*need.slots, *taken})
-    for rows, told in asked.batches():
 
-        def record(kind: str, layer: int, value: Tensor, rows: Tensor = rows) -> None:
-            if (kind, layer) in need.slots:
-                heads = sorted(need.heads[kind, layer])
-                note((kind, layer), value[..., heads, :] if heads else value, rows)
-            for part in taken.get((kind, layer), ()):
-                note(part.component.array, part.of_array(value), rows)
+    def record(rows: Tensor, kind: str, layer: int, value: Tensor) -> None:
+        if (kind, layer) in need.slots:
+            heads = sorted(need.heads[kind, layer])
+            note((kind, layer), value[..., heads, :] if heads else value, rows)
+        for part in taken.get((kind, layer), ()):
+            note(part.component.array, part.of_array(value), rows)
 
-        told(rows, record)
+    for rows in _Asked(model, data, {*need.slots, *taken}).told(record):
         done(len(rows))
 
 
@@ -128,8 +127,8 @@ class _Asked:
     def padded(self) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
         return tensors(self.data, self.model.device)
 
-    def batches(self) -> Iterator[tuple[Int[Tensor, " n"], Callable[[Tensor, Record], None]]]:
-        """Rows with what tells their arrays; those that are known come last."""
+    def told(self, record: Callable[[Tensor, str, int, Tensor], None]) -> Iterator[Int[Tensor, " n"]]:
+        """Rows whose arrays were told; those that are known come last."""
         lengths = self.padded[1]
         # Rows of similar length together: padding is computed like anything else.
         order, size = torch.argsort(lengths, stable=True), rows_at_once(self.model, int(lengths.max()))
@@ -137,34 +136,67 @@ class _Asked:
         known = [False] * len(order) if passes is None else passes.known(self.model, self._tokens(order), self.kinds)
         for wanted, tell in ((False, self._run), (True, self._read)):
             some = order[torch.tensor(known, device=order.device) == wanted]
-            yield from ((rows, tell) for rows in (some.split(size) if len(some) else ()))
+            yield from tell(some.split(size) if len(some) else (), record)
 
     def _tokens(self, rows: Int[Tensor, " n"]) -> list[Tokens]:
         return [tuple(self.data.rows[row].tokens) for row in rows.tolist()]
 
-    def _run(self, rows: Int[Tensor, " n"], record: Record) -> None:
+    def _run(self, slices: Sequence[Tensor], record: Callable[[Tensor, str, int, Tensor], None]) -> Iterator[Tensor]:
+        """By this process as they come, or by workers that send what they found: the same passes of the same rows."""
+        workers = self.model.workers
+        sent = workers.each(Task(self, _sent, (sent_form(rows),)) for rows in slices) if workers.number > 1 else None
+        for rows in slices:
+            if sent is None:
+                found = self.computed(rows, partial(record, rows))
+            else:
+                found = {kind: received(value, self.model.device) for kind, value in next(sent).items()}
+                for kind in (kind for kind in found if kind in self.kinds):
+                    record(rows, kind[0], kind[1], found[kind])
+            if self.model.passes is not None:
+                self.model.passes.keep(self.model, self._tokens(rows), found)
+            yield rows
+
+    def computed(self, rows: Int[Tensor, " n"], tell: Record | None = None) -> dict[Kind, Tensor]:
+        """The arrays of rows that are to be kept, or without `tell` those that are asked for too; it hears of all."""
         found, (tokens, lengths), passes = dict[Kind, Tensor](), self.padded, self.model.passes
 
         def heard(kind: str, layer: int, value: Tensor) -> None:
-            if passes is not None and (self.everything or (kind, layer) in self.kinds):
+            asked = (kind, layer) in self.kinds and (passes is not None or tell is None)
+            if asked or (passes is not None and self.everything):
                 found[kind, layer] = value
-            record(kind, layer, value)
+            if tell is not None:
+                tell(kind, layer, value)
 
         trace(self.model, tokens[rows, : int(lengths[rows].max())], lengths[rows], heard)
-        if passes is not None:
-            passes.keep(self.model, self._tokens(rows), found)
+        return found
 
-    def _read(self, rows: Int[Tensor, " n"], record: Record) -> None:
-        assert self.model.passes is not None
-        tokens = self._tokens(rows)
-        for kind, layer in sorted(self.kinds):
-            record(kind, layer, self.model.passes.read(self.model, tokens, (kind, layer)))
+    def _read(self, slices: Sequence[Tensor], record: Callable[[Tensor, str, int, Tensor], None]) -> Iterator[Tensor]:
+        for rows in slices:
+            assert self.model.passes is not None
+            tokens = self._tokens(rows)
+            for kind, layer in sorted(self.kinds):
+                record(rows, kind, layer, self.model.passes.read(self.model, tokens, (kind, layer)))
+            yield rows
 
     @cached_property
     def everything(self) -> bool:
         """Whether the rows are so small that all that a pass computes is kept: any other claim finds it then."""
         every = sum(pass_bytes(self.model, len(row.tokens)) for row in self.data.rows)
         return every <= EVERYTHING
+
+
+def _sent(asked: _Asked, rows: Sent) -> dict[Kind, Sent]:
+    """What a worker sends of some rows; an array that has two names is sent once."""
+    with torch.no_grad():
+        found = asked.computed(received(rows, asked.model.device))
+    forms = dict[object, Sent]()
+    for value in found.values():
+        forms.setdefault(_place(value), sent_form(value))
+    return {kind: forms[_place(value)] for kind, value in found.items()}
+
+
+def _place(value: Tensor) -> object:
+    return value.data_ptr(), value.shape, value.stride()
 
 
 @frozen(eq=False)

@@ -23,6 +23,7 @@ from scrub.anatomy.shape import Shape
 from scrub.model.kept import KeptRows
 from scrub.model.memory import Memory
 from scrub.model.precision import HALF, computed_in
+from scrub.model.workers import ALONE, Workers
 
 UNBOUND = 2**20  # items: more than any memory holds
 NORM_EPS = 1e-5  # what torch adds to a variance, where a model does not say it
@@ -271,6 +272,7 @@ class Transformer:
     counted_past: int | None = None
     memory: Memory = field(default=Factory(_free_there, takes_self=True), repr=False)
     passes: KeptRows | None = field(default=None, repr=False)
+    workers: Workers = field(default=ALONE, repr=False)
 
     @property
     def revision(self) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -42,27 +41,16 @@ class CallPiece:
 
 
 @frozen(eq=False)
-class BlockPart:
-    """A block as a piece of a larger one: `of` gives the arrays of any piece."""
-
-    piece: CallPiece
-    of: Callable[[CallPiece], Arrays]
-
-    def compute(self) -> Arrays:
-        return self.of(self.piece)
-
-
-@frozen(eq=False)
 class NumberBlock:
-    """`compute` gives arrays with one entry for each call, or row, of the block.
+    """`task` gives arrays with one entry for each call, or row, of the block.
 
-    `text` makes the key, which takes a walk through all that was drawn: nobody who keeps nothing asks for it. `part`
-    is how it is computed with others in one go, where it can be.
+    `text` makes the key, which takes a walk through all that was drawn: nobody who keeps nothing asks for it. A
+    block that `joins` is given one piece of calls, and may be computed with others in one go.
     """
 
     text: Callable[[], str]
-    compute: Callable[[], Arrays]
-    part: BlockPart | None = None
+    task: Task
+    joins: bool = False
 
     @property
     def key(self) -> str:
@@ -72,10 +60,17 @@ class NumberBlock:
 Keep = Callable[[Iterable[NumberBlock]], Iterator[tuple[int, Arrays]]]  # the number of a block, and its arrays
 
 
-def keep_nothing(blocks: Iterable[NumberBlock]) -> Iterator[tuple[int, Arrays]]:
-    """Compute every block as it comes."""
-    for number, block in enumerate(blocks):
-        yield number, block.compute()
+@frozen
+class KeepNothing:
+    """Computes every block as it comes."""
+
+    workers: Workers = ALONE
+
+    def __call__(self, blocks: Iterable[NumberBlock]) -> Iterator[tuple[int, Arrays]]:
+        return enumerate(self.workers.each(block.task for block in blocks))
+
+
+keep_nothing = KeepNothing()
 
 
 def gathered(keep: Keep, blocks: Iterable[NumberBlock], done: Callable[[int], None] = lambda _: None) -> Arrays:
@@ -102,15 +97,16 @@ def key(kind: str, *parts: Any) -> str:
 class _Group:
     """Blocks that are computed in one go: the first that is asked for computes all that come after it."""
 
-    parts: list[BlockPart]
+    tasks: list[Task]
     # kept by number until it is asked for
     _known: dict[int, Arrays] = field(factory=dict[int, Arrays], init=False)
 
     def compute(self, number: int) -> Arrays:
         if number not in self._known:
-            rest = self.parts[number:]
-            found = rest[0].of(CallPiece.joined([part.piece for part in rest]))
-            ends = np.cumsum([len(part.piece.calls) for part in rest])[:-1]
+            rest = self.tasks[number:]
+            pieces: list[CallPiece] = [task.given[0] for task in rest]
+            found: Arrays = evolve(rest[0], given=(CallPiece.joined(pieces),)).compute()
+            ends = np.cumsum([len(piece.calls) for piece in pieces])[:-1]
             cut = {name: np.split(array, ends) for name, array in found.items()}
             self._known.update({number + i: {name: cut[name][i] for name in cut} for i in range(len(rest))})
         return self._known.pop(number)
@@ -120,12 +116,11 @@ def in_one_go(blocks: Iterable[NumberBlock], most: int) -> Iterator[NumberBlock]
     """The same blocks, of which as many as `most` are computed together. What is kept of each is kept apart."""
     waiting = iter(blocks)
     while some := list(islice(waiting, most)):
-        parts = [block.part for block in some if block.part is not None]
-        if len(parts) < len(some):
+        if not all(block.joins for block in some):
             yield from some
             continue
-        group = _Group(parts)
-        yield from (evolve(block, compute=partial(group.compute, i)) for i, block in enumerate(some))
+        group = _Group([block.task for block in some])
+        yield from (evolve(block, task=Task(group, _Group.compute, (i,))) for i, block in enumerate(some))
 
 
 def ahead(blocks: Iterable[NumberBlock]) -> Iterator[NumberBlock]:

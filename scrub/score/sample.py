@@ -20,9 +20,9 @@ from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
 from scrub.engine.plan import Program, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.errors import ClaimError
+from scrub.model.workers import Task
 from scrub.score.blocks import (
     Arrays,
-    BlockPart,
     CallPiece,
     Keep,
     NumberBlock,
@@ -94,21 +94,14 @@ class ClaimBench:
 
     def alone(self, calls: Calls, drawn: dict[str, Drawn]) -> NumberBlock:
         """The block of the scrubbed metric of every call."""
-        part = BlockPart(CallPiece(calls, drawn), lambda piece: {"scrubbed": self.scrubbed(piece.calls, piece.drawn)})
-        joins = part if len(self.program.roots) == 1 else None  # else the calls of one root stand after another's
-        return NumberBlock(lambda: key("scrubbed", *self.told(calls, drawn)), part.compute, joins)
+        joins = len(self.program.roots) == 1  # else the calls of one root stand after those of another
+        told = lambda: key("scrubbed", *self.told(calls, drawn))  # noqa: E731
+        return NumberBlock(told, Task(self, _alone, (CallPiece(calls, drawn),)), joins)
 
     def beside(self, calls: Calls, drawn: dict[str, Drawn], whole: Int[np.ndarray, " call"]) -> NumberBlock:
         """The block of the scrubbed metric of every call beside that of the empty claim."""
-
-        part = BlockPart(CallPiece(calls, drawn, whole), self._both)
-        text = lambda: key("both", *self.told(calls, drawn), self._identities(whole))  # noqa: E731
-        return NumberBlock(text, part.compute, part)
-
-    def _both(self, piece: CallPiece) -> Arrays:
-        assert piece.whole is not None
-        scrubbed = self.scrubbed(piece.calls, piece.drawn)
-        return {"scrubbed": scrubbed, "random": self.random(piece.calls, piece.whole)}
+        told = lambda: key("both", *self.told(calls, drawn), self._identities(whole))  # noqa: E731
+        return NumberBlock(told, Task(self, _beside, (CallPiece(calls, drawn, whole),)), joins=True)
 
     def gathered(self, blocks: Iterable[NumberBlock], done: Callable[[int], None] = lambda _: None) -> Arrays:
         """The arrays of blocks, kept one by one; a device computes several in one go, the next being drawn meanwhile.
@@ -131,6 +124,15 @@ class ClaimBench:
 
     def _identities(self, rows: Int[np.ndarray, ...]) -> np.ndarray:
         return self.claim.data.identities[rows]
+
+
+def _alone(bench: ClaimBench, piece: CallPiece) -> Arrays:
+    return {"scrubbed": bench.scrubbed(piece.calls, piece.drawn)}
+
+
+def _beside(bench: ClaimBench, piece: CallPiece) -> Arrays:
+    assert piece.whole is not None
+    return _alone(bench, piece) | {"random": bench.random(piece.calls, piece.whole)}
 
 
 def _cut(calls: Calls, drawn: Mapping[str, Drawn], part: slice) -> tuple[Calls, dict[str, Drawn]]:
@@ -253,7 +255,7 @@ def enumerate_exactly(
     """The exact expectations, on a computation graph. Raises ClaimError on a transformer."""
     if not isinstance(bench.evaluator, GraphEvaluator):
         raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
-    exact = Exact(bench.evaluator, Draws(bench.claim, seed))
+    held = bench, Exact(bench.evaluator, Draws(bench.claim, seed))
     model = bench.model_scores(references)
     pieces = [slice(i, i + ROWS_AT_ONCE) for i in range(0, len(references), ROWS_AT_ONCE)]
     found = gathered(
@@ -261,7 +263,7 @@ def enumerate_exactly(
         (
             NumberBlock(
                 partial(key, "exact", bench.claim.data.identities[references[piece]]),
-                partial(_expected, bench, exact, references[piece], model[piece]),
+                Task(held, _expected, (references[piece], model[piece])),
             )
             for piece in pieces
         ),
@@ -277,9 +279,10 @@ def enumerate_exactly(
 
 
 def _expected(
-    bench: ClaimBench, exact: Exact, references: Int[np.ndarray, " row"], model: Float[np.ndarray, " row"]
+    held: tuple[ClaimBench, Exact], references: Int[np.ndarray, " row"], model: Float[np.ndarray, " row"]
 ) -> Arrays:
     """The expectations of `EXPECTED` for some reference rows."""
+    bench, exact = held
     rows: list[list[float]] = []
     for reference, own in zip(references.tolist(), model, strict=True):
         score = RowScorer(bench, reference, own)

@@ -31,6 +31,7 @@ from scrub.model.kept import Array, Tokens
 from scrub.model.memory import Memory
 from scrub.model.selfcheck import digest
 from scrub.model.weights import Transformer
+from scrub.model.workers import ALONE
 from scrub.storage import files
 from scrub.storage.blocks import sweep
 from scrub.storage.identity import identity, of_scrub
@@ -55,7 +56,7 @@ def weights_key(model: Transformer) -> str:
     It is computed where numbers are kept, and nowhere else: of GPT-2 in half a second, once in a process.
     """
     if model not in _models:
-        same = evolve(model, name="", revision="", notes=(), memory=ANY, passes=None).emptied()
+        same = evolve(model, name="", revision="", notes=(), memory=ANY, passes=None, workers=ALONE).emptied()
         _models[model] = identity(digest(model, as_they_are=True), str(model.precision), same)
     return _models[model]
 
