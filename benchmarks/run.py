@@ -1,6 +1,6 @@
 """All benchmarks in one run: prints the table and puts it into docs/benchmarks.md.
 
-python benchmarks/run.py            # about ten minutes
+python benchmarks/run.py            # about fifteen minutes
 python benchmarks/run.py --quick    # small vocabulary only, no memory run, nothing is written
 python benchmarks/run.py --beside   # what a test costs beside its own draws and nothing else; nothing is written
 """
@@ -15,6 +15,7 @@ from circuits import BOUNDS as CIRCUIT_BOUNDS
 from circuits import memory as circuit_memory
 from circuits import speed as circuit_speed
 from ioi import CLAIMED, OTHERS, copying, passes_beside, peak, speed
+from parts import tables as part_tables
 from selfcheck import BOUND as CHECK_BOUND
 from selfcheck import CASES as CHECKS
 from selfcheck import PASSES, passes
@@ -97,6 +98,7 @@ def main() -> None:
         lines += [f"| {name} | {CHECK_BOUND} | {check_memory(name):.2f} |" for name in CHECKS]
         lines += ["", "| the self-check of GPT-2 (124M), in forward passes of | bound | measured |", "|---|---|---|"]
         lines += [f"| {name} | {PASSES} | {value:.2f} |" for name, value in passes().items()]
+        lines += ["", *part_tables()]
     print("\n".join(lines))
     if not quick:
         head, _, rest = PAGE.read_text().partition("<!-- table -->")

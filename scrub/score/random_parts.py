@@ -12,7 +12,7 @@ from itertools import groupby
 
 import numpy as np
 from attrs import evolve, frozen
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.names import Component
@@ -147,8 +147,10 @@ def _of(component: Component) -> HostPart:
 
 def _as_often(active: Float[np.ndarray, " unit"], unit: int, taken: set[int], rng: np.random.Generator) -> int:
     """Another unit, about as often active. Raises ClaimError where all are claimed or drawn."""
-    free: Int[np.ndarray, " n"] = np.setdiff1d(np.arange(len(active)), sorted(taken))
-    if not len(free):
+    if len(taken) == len(active):
         raise ClaimError(f"all {len(active)} neurons or latents are claimed or drawn: there are no others.")
-    near = free[np.argsort(np.abs(active[free] - active[unit]), kind="stable")[:AS_OFTEN]]
-    return int(rng.choice(near))
+    away = np.abs(active - active[unit])
+    away[list(taken)] = np.inf
+    last = min(AS_OFTEN, len(active) - len(taken)) - 1
+    near = np.flatnonzero(away <= np.partition(away, last)[last])
+    return int(rng.choice(near[np.argsort(away[near], kind="stable")[: last + 1]]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from torch import Tensor
 import scrub
 from scrub import Dictionary, latents, mlps, resid
 from scrub.anatomy.part import HostPart, disjoint, what_is_left_by
+from scrub.claims.dictionaries import read
+from scrub.claims.dictionaries.lying import FileArray
 from scrub.claims.dictionaries.stored import arrays_of
 from scrub.errors import ClaimError
 from scrub.model.codes import latent_activity
@@ -386,3 +389,30 @@ def test_how_often_latents_are_active_is_asked_of_the_whole_dictionary(tmp_path:
     np.testing.assert_allclose(latent_activity(part, x), (before(x.float()) > 0).double().mean(0))
     with pytest.raises(ClaimError, match="a frozen claim has its own latents alone"):
         latent_activity(evolve(part, source=None), x)
+
+
+def test_only_the_numbers_of_claimed_latents_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two columns of an encoder that lies row by row, and two rows of a decoder: no page around them."""
+    rng, read_bytes, run = np.random.default_rng(0), list[int](), os.preadv
+    whole = {"W_enc": rng.normal(size=(D, 3000)), "W_dec": rng.normal(size=(3000, D)), "b_enc": rng.normal(size=3000)}
+    np.savez(tmp_path / "params.npz", threshold=np.zeros(3000), **whole)
+    found = read(tmp_path)
+    monkeypatch.setattr(os, "preadv", lambda *a: (read_bytes.append(got := run(*a)), got)[1])
+    held = found.cut([7, 2998])
+    np.testing.assert_array_equal(held["encoder"], whole["W_enc"][:, [7, 2998]])
+    np.testing.assert_array_equal(held["decoder"], whole["W_dec"][[7, 2998]])
+    assert sum(read_bytes) == 8 * (2 * D + 2 * D + 2 + 2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_array_in_a_file_is_cut_as_one_in_memory(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    array = rng.normal(size=rng.integers(1, 7, rng.integers(0, 4)))
+    order = str(rng.choice(["C", "F"]))
+    (tmp_path / "array").write_bytes(b"before" + array.tobytes(order))  # type: ignore[arg-type]
+    lies = FileArray.of(tmp_path / "array", array.dtype, 6, array.shape, order)
+    if seed % 2:
+        array, lies = array.T, lies.T
+    take = [rng.integers(0, n, rng.integers(0, 4)).tolist() for n in array.shape[: rng.integers(0, 4)]]
+    whole = [*take, *(range(n) for n in array.shape[len(take) :])]
+    np.testing.assert_array_equal(lies[take], array[np.ix_(*(np.array(i, int) for i in whole))] if whole else array)
