@@ -283,6 +283,24 @@ def two_files(folder: Path) -> Path:
     return folder
 
 
+def complex_npz(folder: Path) -> Path:
+    held = {"W_enc": np.eye(D), "W_dec": np.eye(D), "threshold": np.ones(D)}
+    np.savez(folder / "params.npz", b_enc=np.ones(D, np.complex64), **held)
+    return folder
+
+
+def odd_tracer(more: str, **arrays: Tensor) -> Callable[[Path], Path]:
+    """A transcoder of circuit-tracer with a line more in its yaml, or other arrays."""
+
+    def write(folder: Path) -> Path:
+        save_file({"W_enc": A["enc"], "W_dec": A["dec"], "b_enc": A["b"]} | arrays, folder / "layer_5.safetensors")
+        hooks = "feature_input_hook: hook_resid_mid\nfeature_output_hook: hook_mlp_out\n"
+        (folder / "config.yaml").write_text(hooks + more)
+        return folder
+
+    return write
+
+
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nothing": (lambda folder: folder, r"no dictionary that is known lies there: cfg\.json \(SAELens\)"),
     "pickled code in a state dict": (pickled_pt, r"it holds (__builtin__|builtins)\.print, which is no tensor"),
@@ -300,6 +318,17 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         two_files,
         r"one transcoder is one file; it holds layer_5\.safetensors, layer_6\.safetensors",
     ),
+    "a threshold": (saelens({**HOOK, "architecture": "jumprelu"}), r"jumprelu: threshold is missing; found 'W_dec'"),
+    "its size": (saelens({**HOOK, "d_sae": 99}), r"d_in and d_sae are \[6, 99\], and W_enc .* \[6, 14\]"),
+    "metadata": (saelens({**HOOK, "metadata": 3}), r"metadata is a JSON object, found 3"),
+    "a list": (saelens({**HOOK, "normalize_activations": [1]}), r"normalize_activations \[1\]"),
+    "how many": (saelens({**HOOK, "architecture": "topk", "activation_fn_kwargs": 3}), r"found k=None"),
+    "complex numbers": (complex_npz, r"b_enc\.npy is of complex64, and no real numbers"),
+    "entries of a yaml": (
+        odd_tracer("transcoders: 5"),
+        r"transcoders are a list of entries .*: 5",
+    ),
+    "a vector": (odd_tracer("", W_enc=torch.ones(M)), r"encoder and decoder are matrices .*, found encoder \[14\]"),
     "its shape": (saelens(HOOK, b_enc=torch.ones(3)), r"bias has the shape \[3\], and is \[m\]"),
 }
 

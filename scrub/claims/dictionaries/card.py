@@ -69,6 +69,8 @@ class StoredDictionary:
     as_known: str = ""
 
     def __attrs_post_init__(self) -> None:
+        if len(shape := self.arrays["encoder"].shape) != 2:
+            raise ClaimError(f"{self.card.source}: encoder has the shape {list(shape)}, and is [d m].")
         sizes = dict(zip("dm", self.arrays["encoder"].shape, strict=False))
         for name, array in self.arrays.items():
             wanted = tuple(sizes.get(axis) for axis in SHAPES[name].split())

@@ -106,6 +106,8 @@ def _npy(file: Path, members: zipfile.ZipFile, member: zipfile.ZipInfo) -> Store
         start = stream.tell()
     if dtype.hasobject:
         raise pickle.UnpicklingError(f"{member.filename} holds pickled objects, which could run anything: refused.")
+    if dtype.kind not in "fiub":
+        raise ValueError(f"{member.filename} is of {dtype}, and no real numbers")
     if member.compress_type == zipfile.ZIP_STORED:
         return _lying(file, dtype.str, shape, _offset(file, member) + start, "F" if fortran else "C")
     with members.open(member) as stream:
@@ -181,3 +183,9 @@ def refuse_others(found: Mapping[str, Any], known: str, what: str) -> None:
         raise ClaimError(
             f"{what}: {some(map(repr, others), 3)} is not understood here, and may change what it computes."
         )
+
+
+def refuse_lack(found: Mapping[str, Any], needed: str, what: str) -> None:
+    """Raises ClaimError where one of the `needed` words is not there."""
+    if lacking := [name for name in needed.split() if name not in found]:
+        raise ClaimError(f"{what}: {', '.join(lacking)} is missing; found {some(map(repr, sorted(found)), 8)}.")
