@@ -19,6 +19,7 @@ from circuits import memory as circuit_memory
 from circuits import speed as circuit_speed
 from growing import table as growing
 from ioi import CLAIMED, OTHERS, copying, passes_beside, peak, speed
+from parts import tables as part_tables
 from peers import table as peers
 from selfcheck import BOUND as CHECK_BOUND
 from selfcheck import CASES as CHECKS
@@ -135,8 +136,9 @@ TABLES: dict[str, Callable[[bool], list[str]]] = {
     "proposals": proposals,
     "proposal-peaks": proposal_peaks,
     "checks": checks,
+    "parts": lambda quick: part_tables(),
 }
-LONG = {"peers", "memory", "circuit-peak", "proposal-peaks", "checks"}  # left out where it is to be quick
+LONG = {"peers", "memory", "circuit-peak", "proposal-peaks", "checks", "parts"}  # left out where it is to be quick
 
 
 def put(name: str, lines: list[str]) -> None:

@@ -23,6 +23,7 @@ from scrub.engine.needs import Kind, Need, needs
 from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream, is_made_once
 from scrub.engine.pseudo import pseudo_store
+from scrub.engine.reread import reread
 from scrub.engine.sites import SiteCall, leaf_value
 from scrub.engine.streams import Landed, SlotStream, put_values, stream_everywhere, streams_at_slots
 from scrub.engine.untouched import untouched, untouched_need
@@ -49,18 +50,28 @@ class TransformerRows:
         model: Transformer,
         programs: list[Program],
         done: Callable[[int], None] = lambda _: None,
+        beside: Need | None = None,
     ) -> TransformerRows:
-        """Run the pool, keeping what some programs of the claim need. `done(n)` hears of rows that were run."""
-        return cls.run_each(model, [(claim, program) for program in programs], done)[0]
+        """Run the pool, keeping what some programs of the claim need, and what is asked for `beside` them.
+
+        `done(n)` hears of rows that were run.
+        """
+        return cls.run_each(model, [(claim, program) for program in programs], done, beside)[0]
 
     @classmethod
     def run_each(
-        cls, model: Transformer, asked: Sequence[tuple[Claim, Program]], done: Callable[[int], None] = lambda _: None
-    ) -> list[TransformerRows]:
-        """The same of programs of claims that differ in the components of their sites alone: one run serves all."""
+        cls, model: Transformer, asked: Sequence[tuple[Claim, Program]],
+        done: Callable[[int], None] = lambda _: None, beside: Need | Store | None = None,
+    ) -> list[TransformerRows]:  # fmt: skip
+        """The same of programs of claims that differ in the components of their sites alone: one run serves all.
+
+        None is made where a store has all that they need.
+        """
         claim = asked[0][0]
         answer = claim.answer.at[0]
         of_rows, of_frames = Need(), Need()
+        if isinstance(beside, Need):
+            of_rows.merge(beside)
         for one, program in asked:
             leaves, frames = needs(one, program)
             of_rows.merge(leaves)
@@ -74,7 +85,8 @@ class TransformerRows:
         if not pseudo:
             of_rows.merge(of_frames)
         with torch.no_grad():
-            store = row_store(model, claim.data, of_rows, positions, done)
+            known = reread(beside, model, of_rows) if isinstance(beside, Store) else None
+            store = known or row_store(model, claim.data, of_rows, positions, done)
             if not pseudo:
                 return [cls(one, model, store, Frames(model, one, store, False)) for one, _ in asked]
             once = [is_made_once(one) for one, _ in asked]

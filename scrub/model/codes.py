@@ -209,9 +209,12 @@ def all_latents(part: HostPart, dtype: torch.dtype) -> Iterator[LatentCode]:
     """
     if part.source is None:
         raise ClaimError("a frozen claim has its own latents alone: others of the dictionary cannot be drawn.")
-    for start in range(0, part.source.count, LATENTS_AT_ONCE):
-        some = part.source.part(tuple(range(start, min(start + LATENTS_AT_ONCE, part.source.count))))
-        yield latent_code(some, lambda array: torch.from_numpy(np.array(array)).to(dtype))
+    count = part.source.count
+    size = count if part.setting("topk") else LATENTS_AT_ONCE  # compared with one another, all are encoded anyway
+    for start in range(0, count, size):
+        some = list(range(start, min(start + size, count)))
+        held = evolve(part, indices=tuple(some), arrays=part.source.cut(some))
+        yield latent_code(held, lambda array: torch.from_numpy(array).to(dtype))
 
 
 def latent_activity(part: HostPart, x: Float[Tensor, "n d"]) -> Float[Tensor, " latent"]:

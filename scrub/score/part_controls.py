@@ -6,7 +6,7 @@ another row takes a pathway that the model does not use: it adds a direction tha
 nothing reads (A. Makelov, G. Lange and N. Nanda, "Is This the Subspace You Are Looking for?", 2023). *Random parts*
 of the same size say whether any would do. *Whole* is the same claim with whole hosts.
 
-All share the claim's draws, and one run of the pool.
+All share the claim's draws, and its run of the pool (`part_needs`); mean and zero rows are made for each.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _random(asked: _Asked, result: Result) -> Result:
     rows = asked.bench.rows
     assert isinstance(rows, TransformerRows)
     try:
-        drawn = DrawnParts.of(asked.bench.claim, rows.model)
+        drawn = DrawnParts.of(rows)
         benches = asked.benches([drawn.choice(asked.seed, number) for number in range(PART_CHOICES)])
         table = np.column_stack([asked.one_draw(bench, number) for number, bench in enumerate(benches)])
     except (ClaimError, MetricError, ModelError) as error:

@@ -123,10 +123,11 @@ def _controlled(claim: Claim, planned: Plan) -> Passes:
 
 
 def _part_controls(claim: Claim, planned: Plan) -> Passes:
-    """Tied, random parts, whole: the pool for what there is to draw from, and for each of the three."""
+    """Tied, random parts, whole: they read the claim's own rows; mean and zero rows are made for each of them."""
     sites = len(sites_with_parts(claim))
     if sites:
-        yield _costed(claim, "rows of parts' controls", planned.pool * (sites + 3))
+        if claim.options.pseudo:
+            yield _costed(claim, "rows of parts' controls", planned.pool * (sites + 2))
         calls = sites * tied_draws(sites, planned.draws) + PART_CHOICES + min(WHOLE_DRAWS, planned.draws)
         yield _costed(claim, "tied, random parts, whole", calls * planned.rows, _each(planned))
 

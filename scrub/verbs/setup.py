@@ -52,10 +52,13 @@ class OpenedModel:
         """A claim set up on the model."""
         return bench_of(claim, self.source, self.weights, self.run, self.workers)
 
-    def alike(self, trees: Sequence[tuple[Claim, Occurrence]]) -> list[ClaimBench]:
-        """Claims that differ in the components of their sites alone, each with its tree; the pool is run once."""
-        found = _alike(trees, self.source, self.weights)
-        return [_kept(bench, self.run, self.weights.workers if self.weights else None) for bench in found]
+    def alike(self, bench: ClaimBench, trees: Sequence[tuple[Claim, Occurrence]]) -> list[ClaimBench]:
+        """Claims that differ from one in the components of their sites alone, each with its tree.
+
+        The pool is run where the rows of that one do not have what they read, once for all.
+        """
+        found = _alike(bench, trees, self.source)
+        return [_kept(one, self.run, self.weights.workers if self.weights else None) for one in found]
 
     def untrained(self, claim: Claim, weights: Transformer) -> ClaimBench:
         """A claim set up on other weights of the same shape."""
@@ -146,6 +149,7 @@ def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Clai
     from scrub.engine.plan import compile_tree
     from scrub.engine.without import bare
     from scrub.score.measure import GraphAnswers, TransformerAnswers
+    from scrub.score.part_needs import part_needs
     from scrub.score.sample import ClaimBench, compile_claim
 
     tree, program = compile_claim(claim)
@@ -154,22 +158,21 @@ def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Clai
         return ClaimBench(claim, tree, program, found, GraphAnswers(claim, found))
     assert weights is not None
     with progress(f"{claim.hypothesis.title}: rows", len(claim.data)) as done:
-        ran = TransformerRows.run(claim, weights, [program, compile_tree(claim, *bare(tree))], done)
+        programs, beside = [program, compile_tree(claim, *bare(tree))], part_needs(claim, tree, weights)
+        ran = TransformerRows.run(claim, weights, programs, done, beside)
     return ClaimBench(claim, tree, program, ran, TransformerAnswers(claim, ran, source.tokenizer))
 
 
-def _alike(
-    trees: Sequence[tuple[Claim, Occurrence]], source: Source, weights: Transformer | None
-) -> list[ClaimBench]:
+def _alike(bench: ClaimBench, trees: Sequence[tuple[Claim, Occurrence]], source: Source) -> list[ClaimBench]:
     from scrub.engine.on_transformer import TransformerRows
     from scrub.engine.plan import compile_tree
     from scrub.score.measure import TransformerAnswers
     from scrub.score.sample import ClaimBench
 
-    assert weights is not None
+    assert isinstance(bench.rows, TransformerRows)
     asked = [(claim, compile_tree(claim, tree)) for claim, tree in trees]
     with progress(f"{trees[0][0].hypothesis.title}: rows", len(trees[0][0].data)) as done:
-        ran = TransformerRows.run_each(weights, asked, done)
+        ran = TransformerRows.run_each(bench.rows.model, asked, done, bench.rows.store)
     return [
         ClaimBench(claim, tree, program, rows, TransformerAnswers(claim, rows, source.tokenizer))
         for (claim, tree), (_, program), rows in zip(trees, asked, ran, strict=True)
