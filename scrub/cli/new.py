@@ -14,7 +14,9 @@ from scrub.errors import ClaimError, escaped
 
 @click.command(short_help="Write a hypothesis file to start from.")
 @click.argument("file", type=ExistingPath())
-@click.option("--like", default="induction", show_default=True, help="The claim of the gallery to start from.")
+@click.option(
+    "--like", default="induction", show_default=True, help="The claim of the gallery, or the example, to start from."
+)
 @click.option("--model", metavar="NAME|DIR", help="Write the claim for this model instead.")
 @click.option(
     "--from-graph",

@@ -14,7 +14,7 @@ from attrs import frozen
 from scrub.claims.resolved import Claim
 from scrub.report.channels import ink_of, label_of
 from scrub.report.drawn import ANSWER, LEAF, NAME, READER, Figure, FigureBox, Link, figure_of
-from scrub.report.routes import BAND, End, Lanes, Row, route
+from scrub.report.routes import BAND, End, FigureRow, Lanes, route
 from scrub.report.svg import cut, text
 
 LETTER, LINE, PAD, GAP = 7, 15, 14, 26  # pixels: a letter, a line, inside, between columns
@@ -130,10 +130,10 @@ def _placed(
 
 
 def _lanes(rows: Mapping[Stand, tuple[int, int]], boxes: Sequence[PlacedBox], left: int) -> Lanes:
-    found: list[Row] = []
+    found: list[FigureRow] = []
     for number, (top, high) in enumerate(rows.values()):
         taken = sorted((box.x, box.x + box.wide) for box in boxes if box.row == number)
-        found.append(Row(top, top + high, tuple(taken)))
+        found.append(FigureRow(top, top + high, tuple(taken)))
     return Lanes.of(found, left)
 
 

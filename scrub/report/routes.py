@@ -12,11 +12,10 @@ from itertools import count
 from attrs import frozen
 
 LANE, MARGIN, BAND = 6, 5, 40  # pixels: between two lines in a gap, between a line and a box, between two rows
-Point = tuple[int, int]
 
 
 @frozen
-class Row:
+class FigureRow:
     """The upper and lower end of a row, and where boxes begin and end in it, from left to right."""
 
     top: int
@@ -36,12 +35,12 @@ class Row:
 class Lanes:
     """The rows of a figure from the top, where boxes may begin, and the x at which lines cross each row so far."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[FigureRow, ...]
     left: int
     crossed: tuple[frozenset[int], ...]
 
     @classmethod
-    def of(cls, rows: Sequence[Row], left: int) -> Lanes:
+    def of(cls, rows: Sequence[FigureRow], left: int) -> Lanes:
         return cls(tuple(rows), left, (frozenset(),) * len(rows))
 
     def free(self, row: int, wanted: int) -> int:
@@ -104,5 +103,5 @@ def route(start: End, end: End, lanes: Lanes) -> tuple[str, Lanes]:
     return f"{path} V{end.y}", lanes.with_line(between, xs)
 
 
-def _side(row: Row, upper: bool) -> int:
+def _side(row: FigureRow, upper: bool) -> int:
     return row.top if upper else row.bottom
