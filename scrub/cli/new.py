@@ -42,5 +42,4 @@ def new(file: Path, like: str, model: str | None, graph: Path | None, dictionari
         return
     if dictionaries:
         raise ClaimError("--dictionary: it says where the latents of a graph lie: give --from-graph FILE too.")
-    write_new(file, like, model)
-    click.echo(escaped(f"wrote {file}. Next: scrub check {file}; scrub show {file}; scrub test {file}"))
+    click.echo(escaped(f"wrote {file}. Next: {write_new(file, like, model)}"))

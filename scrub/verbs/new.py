@@ -61,12 +61,12 @@ def rows():
 """
 
 
-def write_new(file: Path, like: str, model: str | None) -> None:
+def write_new(file: Path, like: str, model: str | None) -> str:
     """Write a hypothesis file: after `like`, or about `model`, a directory or a name.
 
     `like` is a commented start (`induction`, `ioi`), or any other claim of the gallery or example, which is copied
-    with what it needs beside it. Raises ClaimError for a file that exists or has another suffix, and for an unknown
-    `like`; ModelError for a model that cannot be found or is too small.
+    with what it needs beside it. Gives what to do next. Raises ClaimError for a file that exists or has another
+    suffix, and for an unknown `like`; ModelError for a model that cannot be found or is too small.
     """
     commented = {path.stem for path in FOLDER.glob("*.txt") if path.stem != OF_A_MODEL}
     others = starts()
@@ -76,10 +76,18 @@ def write_new(file: Path, like: str, model: str | None) -> None:
         )
     if model is None and like not in commented:
         _copied(others[like], file)
-        return
+        return _next(others[like], file)
     free_for_a_claim(file)
     content = _text(like).replace("FILE", file.name) if model is None else _about(model, file.name)
     write_text(file, content.rstrip())
+    return _next(file, file)
+
+
+def _next(start: Path, file: Path) -> str:
+    """What to do with a file: a claim is checked, an example runs, a notebook is opened."""
+    if start.parent.name != "examples":
+        return f"scrub check {file}; scrub show {file}; scrub test {file}"
+    return f"python {file} --help, or read it" if file.suffix == ".py" else "open it as a notebook"
 
 
 def _copied(start: Path, file: Path) -> None:
