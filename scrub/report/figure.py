@@ -17,7 +17,7 @@ from scrub.report.drawn import ANSWER, LEAF, NAME, READER, Figure, FigureBox, Li
 from scrub.report.routes import BAND, End, FigureRow, Lanes, route
 from scrub.report.svg import cut, text
 
-LETTER, LINE, PAD, GAP = 7, 15, 14, 26  # pixels: a letter, a line, inside, between columns
+LETTER, LINE, PAD, GAP, EDGE = 7, 15, 14, 26, 18  # pixels: a letter, a line, inside, between columns, between edges
 TITLE = 80  # letters of the title
 Stand = tuple[str, int]  # the level of a box, and how many stand above it there
 FILL = {ANSWER: "#fff7e0", READER: "#eef3fa", LEAF: "#f4f4f4"}
@@ -31,18 +31,20 @@ class PlacedBox:
     x: int
     y: int
     row: int
-
-    @property
-    def wide(self) -> int:
-        return width_of(self.box.lines)
+    wide: int
 
     @property
     def high(self) -> int:
         return high_of(self.box)
 
 
-def width_of(lines: Sequence[str]) -> int:
-    return LETTER * max(map(len, lines)) + PAD
+def _widths(figure: Figure) -> list[int]:
+    """How wide boxes are: for their words, and for what they read side by side."""
+    read = Counter(link.reader for link in figure.links)
+    return [
+        max(LETTER * max(map(len, box.lines)) + PAD, EDGE * (read[number] + 1))
+        for number, box in enumerate(figure.boxes)
+    ]
 
 
 def high_of(box: FigureBox) -> int:
@@ -83,7 +85,7 @@ def _columns(figure: Figure, left: int) -> tuple[dict[str | None, int], int]:
     """The middle of every column, and where the last one ends."""
     found: dict[str | None, int] = {}
     for slot in figure.slots:
-        wide = max(width_of(box.lines) for box in figure.boxes if box.slot == slot)
+        wide = max(w for w, box in zip(_widths(figure), figure.boxes, strict=True) if box.slot == slot)
         found[slot] = left + wide // 2
         left += wide + GAP
     return found, left - GAP
@@ -122,10 +124,10 @@ def _placed(
 ) -> list[PlacedBox]:
     """Boxes with their corners, each in the middle of its row."""
     order, boxes = list(rows), list[PlacedBox]()
-    for stand, box in zip(_stands(figure), figure.boxes, strict=True):
+    for stand, box, wide in zip(_stands(figure), figure.boxes, _widths(figure), strict=True):
         top, high = rows[stand]
-        x, y = columns[box.slot] - width_of(box.lines) // 2, top + (high - high_of(box)) // 2
-        boxes.append(PlacedBox(box, x, y, order.index(stand)))
+        x, y = columns[box.slot] - wide // 2, top + (high - high_of(box)) // 2
+        boxes.append(PlacedBox(box, x, y, order.index(stand), wide))
     return boxes
 
 
