@@ -110,7 +110,7 @@ def _search(command: Command) -> Command:
     type=ExistingPath(),
     metavar="FILE",
     help="Write the heat map (of --rank: the curve), .svg, .png or .pdf.",
-)  # fmt: skip
+)
 @storing
 @reporting
 def propose(
