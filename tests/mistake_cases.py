@@ -192,7 +192,7 @@ LINES: dict[str, tuple[str, str]] = {  # the command line as it is typed, and th
     "a run that is not there": ("power mine.py --run nowhere", "It is stored by `scrub test ... --out nowhere`."),
     "a circuit that is no file": ("criteria mine.py --circuit edges.json", "--circuit edges.json: no such file, and no name of a part."),
     "a method misspelt": ("propose mine.py --method atpp", "method='atpp' is unknown. Did you mean 'atp'?"),
-    "a picture of another kind": ("sweep mine.py --picture map.png", "--picture map.png: a picture is written as SVG: call it map.svg."),
+    "a picture of another kind": ("sweep mine.py --picture map.jpg", "--picture map.jpg: a picture is written as .svg, .png, .pdf: call it map.svg."),
     "a report of nothing": ("report nothing", "nothing holds no results. They are stored there by `scrub test`"),
     "a variable misspelt": ("fit pca mine.py::c --variable befor --out x.safetensors", "'befor' is no variable of the story, and no column that every row has. Did you mean 'before'?"),
     "a file that is there": ("new mine.py", "mine.py exists already, and is left as it is: choose another name."),

@@ -18,17 +18,18 @@ from scrub.cli.options import (
     controlled,
     exactly,
     going_on,
+    picture_file,
     reporting,
     running,
     say,
     sound_claims,
     spreading,
     storing,
-    svg_file,
 )
 from scrub.cli.parting import as_part, parting, until_others
 from scrub.errors import ClaimError
-from scrub.storage import files, stored
+from scrub.report.saved import save_picture
+from scrub.storage import stored
 
 if TYPE_CHECKING:
     from scrub.score.comparison import Comparison
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 @spreading
 @exactly
 @controlled
-@click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write share against bits as a picture.")
+@click.option("--picture", type=ExistingPath(), metavar="FILE", help="Write share against bits: .svg, .png or .pdf.")
 @storing
 @parting
 @reporting
@@ -58,7 +59,7 @@ def compare(
     from scrub.report.pareto import comparison_svg
     from scrub.verbs.compare import compare as run_compare
 
-    svg_file(picture)
+    picture_file(picture)
     claims = sound_claims(targets, model, expecting=False)
     if len(claims) < 2:
         raise ClaimError(f"only one claim in {', '.join(targets)}: name a second one to compare it with.")
@@ -82,7 +83,7 @@ def compare(
     say(headline(found), bold=True)
     say("\n".join(details(found)))
     if picture is not None:
-        files.write_text(picture, comparison_svg(found))
+        save_picture(comparison_svg(found), picture)
         say(f"picture: {picture}")
     if run is not None:
         stored.save(run.folder, stored.COMPARISON, [found.to_dict()], command_line())

@@ -21,6 +21,8 @@ from scrub.cli.defaults import FILE, taken
 from scrub.cli.terminal import shown_on
 from scrub.errors import ClaimError, DataError, MetricError, ModelError, path_of
 from scrub.model.resolve import check
+from scrub.report.saved import savable
+from scrub.report.tables import FORMS, table_text
 from scrub.storage import files
 
 if TYPE_CHECKING:
@@ -122,14 +124,16 @@ def running(command: Command) -> Command:
 
 
 def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
-    """Add `--json` to a command that prints with `say` and returns its results and its exit code."""
+    """Add `--json` and `--table` to a command that prints with `say` and returns its results and its exit code."""
 
     @click.option("--json", "json_file", metavar="FILE", help="Write results as JSON ('-': standard output).")
+    @click.option("--table", type=ExistingPath(), metavar="FILE", help="Write them as a table: .md, .tex or .csv.")
     @wraps(command)
-    def run(json_file: str | None, **options: Any) -> None:
+    def run(json_file: str | None, table: Path | None, **options: Any) -> None:
         file = None if json_file in (None, "-") else path_of(json_file, "--json")
         if file is not None:
             files.writable(file)
+        table_file(table)
         # what a claim's own code prints must not end up among the results
         with redirect_stdout(sys.stderr) if json_file == "-" else nullcontext():
             results, code = command(**options)
@@ -140,9 +144,20 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
             files.write_text(file, files.as_json(results))
         elif json_file == "-":
             click.echo(files.as_json(results))
+        if table is not None:
+            files.write_text(table, table_text(results, table.suffix))
         click.get_current_context().exit(code)
 
     return run
+
+
+def table_file(table: Path | None) -> None:
+    """Say before a long run that `--table` could not be written. Raises ClaimError."""
+    if table is not None:
+        files.writable(table)
+        if table.suffix not in FORMS:
+            near = table.with_suffix(".md").name
+            raise ClaimError(f"--table {table}: a table is written as {', '.join(FORMS)}: call it {near}.")
 
 
 def of_project(results: Results) -> Results:
@@ -159,14 +174,10 @@ def say(shown: str, **style: Any) -> None:
         click.secho(shown_on(sys.stdout, shown), **style)
 
 
-def svg_file(picture: Path | None) -> None:
+def picture_file(picture: Path | None) -> None:
     """Say before a long run that `--picture` could not be written. Raises ClaimError."""
     if picture is not None:
-        files.writable(picture)
-        if picture.suffix != ".svg":
-            raise ClaimError(
-                f"--picture {picture}: a picture is written as SVG: call it {picture.with_suffix('.svg').name}."
-            )
+        savable(picture)
 
 
 @contextmanager
