@@ -1,7 +1,7 @@
 """How much faster workers are than one process: `python benchmarks/workers.py [WORKERS [ROWS]]`.
 
 The IOI claim through MLPs on a random model of GPT-2 small's size: the pool and 20 draws of every row. Wall time,
-every process on one thread, the least of interleaved rounds; imports, the model's making and what is judged are left out.
+every process on one thread, the least of interleaved rounds; imports, making the model and judging are left out.
 """
 
 from __future__ import annotations

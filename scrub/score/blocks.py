@@ -17,6 +17,7 @@ from attrs import evolve, field, frozen
 from jaxtyping import Int
 
 from scrub.engine.draw import Calls, Drawn
+from scrub.model.workers import ALONE, Task, Workers
 
 Arrays = dict[str, np.ndarray]
 
