@@ -23,9 +23,10 @@ from scrub.circuit.hosted import HostedParts, part_delta, refuse_normed_parts
 from scrub.circuit.live import live_senders
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.paths import Path, wire_paths
+from scrub.circuit.together import SharedWiring, wired_together
 from scrub.circuit.values import MeanRows, Values, means, own_values, padded
 from scrub.circuit.wired import Places, run_wiring
-from scrub.circuit.wiring import Wirer, Wiring, wire_edges
+from scrub.circuit.wiring import Reads, Wirer, Wiring, wired_output
 from scrub.engine.draw import Calls
 from scrub.model.block import change_entering
 from scrub.model.bytes import row_bytes, values_bytes
@@ -38,6 +39,7 @@ from scrub.model.weights import Transformer
 ROWS, BLOCK = 16, 1024  # tokens
 MOST = 2**16  # circuits whose final streams are held together
 TOKENS = 4096  # of circuits times rows, run at once at most
+WIRED = 2**20  # edges of circuits that are wired before they are run
 # shares of the memory: a block and what runs on it, blocks that are kept between circuits, and final streams
 RUN, KEPT, ENDS = 0.5, 0.25, 0.25
 
@@ -242,31 +244,53 @@ class TransformerCircuits:
         """The final streams of circuits of edges; with `without`, of the model without each."""
         found = self._empty(len(circuits))
         self._meet((end for c in circuits for edge in c.edges for end in ends_of(edge)), on_edges=True)
-        for number, circuit in enumerate(circuits):
-            wirings: dict[bool, Wiring] = {}
+        wide = 2 * len(self.graph.writers()) ** 2  # edges that a circuit may have, or lack
+        at_once = max(1, WIRED // wide)
+        for first in range(0, len(circuits), at_once):
+            some, wirings = circuits[first : first + at_once], dict[bool, list[SharedWiring]]()
             for block in self.blocks():
                 if block.still not in wirings:
-                    wirings[block.still] = self._wired(circuit, block.still, without)
-                frozen, start = (block.ablated, block.own) if self.experiment.noising else (block.own, block.ablated)
-                x = self._evaluated(wirings[block.still], block, frozen, start)
-                found[number, torch.from_numpy(block.calls)] = x[0]
-                self.done(len(block.calls))
+                    wirings[block.still] = self._wired(some, block, without)
+                for shared in wirings[block.still]:
+                    self._put(found[first:], shared, block)
+                self.done(len(some) * len(block.calls))
         return found
 
-    def _wired(self, circuit: Circuit, still: bool, without: bool) -> Wiring:
+    def _put(self, found: Float[Tensor, "circuit call d"], shared: SharedWiring, block: CallBlock) -> None:
+        """The final streams of circuits that share a wiring, on a block, into those of all."""
+        frozen, start = (block.ablated, block.own) if self.experiment.noising else (block.own, block.ablated)
+        x = self._evaluated(shared.wiring, block, frozen, start)[0]
+        calls = torch.from_numpy(block.calls)
+        for output, circuits in enumerate(shared.circuits):
+            for circuit in circuits:
+                found[circuit, calls] = x[:, output]
+
+    def _wired(self, circuits: Sequence[Circuit], block: CallBlock, without: bool) -> list[SharedWiring]:
         noising = self.experiment.noising
+        inner = frozenset(c for c in self.passed if c.traits.inner)
+        wirer = Wirer.of(self.graph, inner, block.still or not noising)
+        fine = [circuit.expanded(self.graph) for circuit in circuits]
+        outputs = [self._output(wirer, circuit, noising != without) for circuit in fine]
+        return list(wired_together(wirer, outputs, self._copies_at_once(block)))
+
+    def _output(self, wirer: Wirer, circuit: Circuit, inside: bool) -> Reads:
+        """What the output of a circuit reads, where its edges (`inside`), or all others, are live."""
         free = [c for c in self.graph.writers() if c not in self.passed]
         inputs = [c for c in free if c.traits.given]
         given = [*inputs, *{node.component for node in self.held}]
-        leaves = given if noising else [*inputs, *(c for c in self.passed if c == EMBED)]
-        inner = frozenset(c for c in self.passed if c.traits.inner)
-        fine, inside = circuit.expanded(self.graph), noising != without
-        parts = parts_on(fine.edges)
+        leaves = given if self.experiment.noising else [*inputs, *(c for c in self.passed if c == EMBED)]
+        parts = parts_on(circuit.edges)
         leaves += [part for part in parts if part.host.traits.given]
         senders = [*free, *parts, *(c for c in leaves if c not in (*free, *parts))]
         apart = {c: tuple(p for p in parts if p.host == c) for c in free if not inside}
-        wirer, live = Wirer.of(self.graph, inner, still or not noising, apart), live_senders(fine, self.graph, inside)
-        return wire_edges(wirer, senders, leaves, self.experiment.output, live)
+        live = live_senders(circuit, self.graph, inside)
+        return wired_output(evolve(wirer, apart=apart), senders, leaves, self.experiment.output, live)
+
+    def _copies_at_once(self, block: CallBlock) -> int:
+        """Of how many copies the values, and streams made of them, are held while a wiring runs."""
+        longest = int(self.experiment.data.lengths[self.calls.reference].max())
+        each = 2 * block.shape[0] * longest * self.model.shape.d_model * self.model.dtype.itemsize
+        return max(1, (self.model.memory.share(RUN) - block.bytes) // each)
 
     def _other(self, block: CallBlock) -> Values:
         """The model's run on the ablated inputs."""
@@ -296,7 +320,7 @@ class TransformerCircuits:
                         wired[key], block, *self._bases(block), [_senders(path_sets[n]) for n in some]
                     )
                     for i, number in enumerate(some):
-                        found[number, torch.from_numpy(block.calls)] = x[i]
+                        found[number, torch.from_numpy(block.calls)] = x[i, :, 0]
                     self.done(len(some) * len(block.calls))
         return found
 
@@ -307,7 +331,7 @@ class TransformerCircuits:
         frozen: Values,
         new: Values,
         senders: Sequence[set[Component]] = (set(),),
-    ) -> Float[Tensor, "senders n d"]:
+    ) -> Float[Tensor, "senders n output d"]:
         """One wiring, its leaves taken from `new`; for several senders of a layer, one each, side by side."""
         places, answer = self._places(block, len(senders)), self.experiment.answer
         everywhere = wiring.everywhere(answer)
@@ -319,7 +343,7 @@ class TransformerCircuits:
                 made = torch.cat([self._delta(component, new, frozen, at) for component in sent])
                 leaves[number] = made - sum(self._delta(part, new, frozen, at) for part in copy.less)
         x = run_wiring(self.model, wiring, frozen, leaves, places, answer, self.codes)
-        return x.view(len(senders), *block.answer.shape, -1)
+        return x.view(len(senders), *block.answer.shape, *x.shape[1:])
 
     def _delta(self, component: Component, new: Values, old: Values, at: Int[Tensor, " n"] | None) -> Tensor:
         if component.is_part:
