@@ -16,22 +16,22 @@ from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.align import Alignment
+from scrub.circuit.alike import AlikeRun, base_of, in_order, places_of
 from scrub.circuit.circuit import Circuit
+from scrub.circuit.delta import at_places, component_delta
 from scrub.circuit.ends import ends_of, parts_on
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.hosted import HostedParts, part_delta, refuse_normed_parts
 from scrub.circuit.live import live_senders
 from scrub.circuit.masked import Masks, first_frozen, run_masked
-from scrub.circuit.paths import Path, wire_paths
+from scrub.circuit.paths import Path, senders_in, wire_paths, without_heads
 from scrub.circuit.together import SharedWiring, wired_together
 from scrub.circuit.values import MeanRows, Values, means, own_values, padded
 from scrub.circuit.wired import Places, run_wiring
 from scrub.circuit.wiring import Reads, Wirer, Wiring, wired_output
 from scrub.engine.draw import Calls
-from scrub.model.block import change_entering
 from scrub.model.bytes import row_bytes, values_bytes
 from scrub.model.codes import CodedPart, PartCodes
-from scrub.model.layers import write
 from scrub.model.weights import Transformer
 
 # Of a block at most, whichever is more rows: on a CPU larger ones leave its caches, and small models spend their time
@@ -39,6 +39,8 @@ from scrub.model.weights import Transformer
 ROWS, BLOCK = 16, 1024  # tokens
 MOST = 2**16  # circuits whose final streams are held together
 TOKENS = 4096  # of circuits times rows, run at once at most
+ALIKE = 4 * TOKENS  # the same where circuits share what they have alike
+FEW = 2  # circuits that share too little
 WIRED = 2**20  # edges of circuits that are wired before they are run
 # shares of the memory: a block and what runs on it, blocks that are kept between circuits, and final streams
 RUN, KEPT, ENDS = 0.5, 0.25, 0.25
@@ -151,8 +153,11 @@ class TransformerCircuits:
     def _at_once(self, block: CallBlock, streams: int) -> int:
         """How many circuits, or sets of paths, run together on a block."""
         n, t = block.shape
+        return max(1, min(TOKENS // (n * t), self._fitting(block, streams)))
+
+    def _fitting(self, block: CallBlock, streams: int) -> int:
         room = self.model.memory.share(RUN) - block.bytes
-        return max(1, min(TOKENS // (n * t), room // (n * self._run_bytes(t, streams))))
+        return max(1, room // (block.shape[0] * self._run_bytes(block.shape[1], streams)))
 
     @property
     def together(self) -> int:
@@ -206,6 +211,10 @@ class TransformerCircuits:
         for block in self.blocks():
             n = block.shape[0]
             start, fixed = (block.own, block.ablated) if noising else (block.ablated, block.own)
+            everything = self._masks(listed, block, noising == without)
+            if len(listed) > FEW and (places := self._places_of(everything, block)):
+                self._alike(found, listed, (block, everything, places), start, fixed)
+                continue
             at_once = self._at_once(block, 0)
             for first in range(0, len(listed), at_once):
                 chosen = listed[first : first + at_once]
@@ -218,6 +227,28 @@ class TransformerCircuits:
                 found[first : first + at_once, torch.from_numpy(block.calls)] = x
                 self.done(len(chosen) * n)
         return found
+
+    def _places_of(self, masks: Masks, block: CallBlock) -> tuple[Tensor, ...] | None:
+        return places_of(masks, block.slots, block.answer, self.model.blocks[0].attn.causal)
+
+    def _alike(
+        self, found: Tensor, circuits: Sequence[Circuit], on: tuple[CallBlock, Masks, tuple[Tensor, ...]],
+        start: Values, fixed: Values,
+    ) -> None:  # fmt: skip
+        """The final streams of circuits on a block, each of what they have alike computed once."""
+        block, masks, places = on
+        n, size = block.shape[0], sum(at.shape[1] for at in places)
+        at_once = max(1, min(ALIKE // (n * size), self._fitting(block, 0)))
+        order, calls = in_order(circuits, self.graph), torch.from_numpy(block.calls)
+        last = (block.answer - places[-1][:, 0]).clamp(min=0)
+        with torch.no_grad():
+            base = base_of(self.model, masks, start, fixed, block.lengths)
+            for first in range(0, len(order), at_once):
+                numbers = order[first : first + at_once]
+                some = self._masks([circuits[i] for i in numbers], block, masks.inverted)
+                x = AlikeRun(self.model, some, fixed, base, block.lengths, places).final()
+                found[torch.tensor(numbers)[:, None], calls] = x[:, torch.arange(n, device=x.device), last]
+                self.done(len(numbers) * n)
 
     def _of_one_run(self, start: Values, masks: Masks, block: CallBlock) -> Values:
         """What runs start on, with the streams of that run where parts of them are live."""
@@ -306,10 +337,10 @@ class TransformerCircuits:
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> Float[Tensor, "paths call d"]:
         """The final streams with sets of paths patched; sets that differ in their senders alone run together."""
         found = self._empty(len(path_sets))
-        self._meet((sender for paths in path_sets for sender in _senders(paths)), on_edges=True)
+        self._meet((sender for paths in path_sets for sender in senders_in(paths)), on_edges=True)
         alike: dict[object, list[int]] = {}
         for number, paths in enumerate(path_sets):
-            alike.setdefault(_without_heads(paths), []).append(number)
+            alike.setdefault(without_heads(paths), []).append(number)
         wired = {key: wire_paths(self.graph, path_sets[n[0]], self.experiment.output) for key, n in alike.items()}
         for block in self.blocks():
             for key, numbers in alike.items():
@@ -317,7 +348,7 @@ class TransformerCircuits:
                 for first in range(0, len(numbers), at_once):
                     some = numbers[first : first + at_once]
                     x = self._evaluated(
-                        wired[key], block, *self._bases(block), [_senders(path_sets[n]) for n in some]
+                        wired[key], block, *self._bases(block), [senders_in(path_sets[n]) for n in some]
                     )
                     for i, number in enumerate(some):
                         found[number, torch.from_numpy(block.calls)] = x[i, :, 0]
@@ -347,49 +378,11 @@ class TransformerCircuits:
 
     def _delta(self, component: Component, new: Values, old: Values, at: Int[Tensor, " n"] | None) -> Tensor:
         if component.is_part:
-            return _at(part_delta(self.model, self.codes.of(component), new, old), at)
-        return _delta(component, new, old, self.model, at)
+            return at_places(part_delta(self.model, self.codes.of(component), new, old), at)
+        return component_delta(component, new, old, self.model, at)
 
     def _bases(self, block: CallBlock) -> tuple[Values, Values]:
         """The run that paths are patched into, and where the senders' values come from."""
         if self.experiment.noising:
             return block.own, block.ablated
         return self._other(block), block.own
-
-
-def _senders(paths: Sequence[Path]) -> set[Component]:
-    return {path.sender.component for path in paths}
-
-
-def _without_heads(paths: Sequence[Path]) -> object:
-    """The paths with the one head that sends forgotten: heads of one layer are read, and patched, alike."""
-    senders = _senders(paths)
-    if len(senders) > 1 or not all(c.traits.is_head for c in senders):
-        return frozenset(paths)
-    return frozenset(evolve(p, sender=evolve(p.sender, component=evolve(p.sender.component, unit=-1))) for p in paths)
-
-
-def _at(array: Tensor, at: Int[Tensor, " n"] | None) -> Tensor:
-    return array if at is None else array[torch.arange(len(at), device=at.device), at]
-
-
-def _delta(
-    component: Component, new: Values, old: Values, model: Transformer, at: Int[Tensor, " n"] | None = None
-) -> Tensor:
-    """What a component writes in one set of values beyond the other: at every position, or at one of each row."""
-    layer = component.layer or 0
-    if component.traits.is_stream:
-        mlps = [_delta(Component.for_mlp(i), new, old, model, at) for i in range(layer)]
-        given = [_delta(c, new, old, model, at) for c in (EMBED, POS)]
-        return torch.stack([*given, *(_entered(model, i, new, old, at) for i in range(layer)), *mlps]).sum(0)
-    change = _at(new.of(component), at) - _at(old.of(component), at)
-    if not component.traits.attends:
-        return change
-    return write(model.blocks[layer].attn, change, component.heads(model.shape))
-
-
-def _entered(model: Transformer, layer: int, new: Values, old: Values, at: Int[Tensor, " n"] | None) -> Tensor:
-    """What attention of a layer adds to the stream in one set of values beyond the other."""
-    block = model.blocks[layer]
-    change = _delta(Component.for_attn(layer), new, old, model, at)
-    return change_entering(block, change, lambda: write(block.attn, _at(old.z[layer], at)))
