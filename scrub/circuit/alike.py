@@ -9,6 +9,7 @@ is, on the streams that it sees: circuits that agree on all of these share it. E
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ class AlikeRun:
     """Circuits (`masks`) on one block. `base` is the stream of the circuit without parts before each layer.
 
     `places` are the positions that may differ from it, in groups that are computed together: `[row, place]` each, the
-    last with the answer at index `answer`. The last entry of ids is the circuit without parts.
+    last with the answer. The last entry of ids is the circuit without parts.
     """
 
     model: Transformer
@@ -191,7 +192,8 @@ def places_of(masks: Masks, slots: dict[Slot, Int[Tensor, " row"]], answer: Int[
 ):  # fmt: skip
     """The positions at which circuits may differ from the one without parts; None where that is not known.
 
-    Where heads are live at every position, these are all positions from the first part on; else those of parts.
+    Where heads are live at every position, these are all positions from the first part on, in groups that begin where
+    parts stand; else those of parts.
     """
     named = {slot for kept in masks.kept.values() for slot, _ in kept}
     if masks.held or None in named or any(c.is_part or c.traits.given for c in masks.kept):
@@ -199,8 +201,10 @@ def places_of(masks: Masks, slots: dict[Slot, Int[Tensor, " row"]], answer: Int[
     listed = [slots[slot] for slot in sorted(named, key=str) if slot is not None]
     if not masks.inverted and not any(c.traits.attends for c in masks.passed):
         return (*(at[:, None] for at in listed if not torch.equal(at, answer)), answer[:, None])
-    first = int(torch.stack([*listed, answer]).min()) if causal else 0
-    return (torch.arange(first, masks.shape[1], device=answer.device).expand(len(answer), -1),)
+    last = int(answer.min())  # the answer of every row lies in the last group
+    begins = sorted({min(int(at.min()), last) for at in (*listed, answer)}) if causal else [0]
+    ranges = pairwise([*begins, masks.shape[1]])
+    return tuple(torch.arange(*ends, device=answer.device).expand(len(answer), -1) for ends in ranges)
 
 
 def base_of(
