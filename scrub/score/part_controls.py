@@ -11,7 +11,7 @@ All share the claim's draws, and its run of the pool (`part_needs`); mean and ze
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from attrs import evolve, frozen
@@ -86,6 +86,17 @@ class _Asked:
         table = resample_only(bench, Resampling(self.samples.references, draws, self.seed), every, self.done)
         return np.column_stack([table.mean(1), self.samples.columns[:, 1:3]])
 
+    def random_draws(self, drawn: DrawnParts) -> Iterator[Float[np.ndarray, " row"]]:
+        """One draw of every row with each choice of random parts.
+
+        A choice is set up when its turn comes: parts of a topk dictionary hold an encoder each. Where mean or zero
+        rows are made for them, these are made once for all.
+        """
+        numbers = range(PART_CHOICES)
+        for some in [numbers] if self.bench.claim.options.pseudo else [[number] for number in numbers]:
+            benches = self.benches([drawn.choice(self.seed, number) for number in some])
+            yield from map(self.one_draw, benches, some)
+
     def one_draw(self, bench: ClaimBench, number: int) -> Float[np.ndarray, " row"]:
         """The scrubbed metric of one draw of every row."""
         calls = Calls(self.samples.references, np.full(len(self.samples.references), number))
@@ -129,8 +140,7 @@ def _random(asked: _Asked, result: Result) -> Result:
     assert isinstance(rows, TransformerRows)
     try:
         drawn = DrawnParts.of(rows)
-        benches = asked.benches([drawn.choice(asked.seed, number) for number in range(PART_CHOICES)])
-        table = np.column_stack([asked.one_draw(bench, number) for number, bench in enumerate(benches)])
+        table = np.column_stack(list(asked.random_draws(drawn)))
     except (ClaimError, MetricError, ModelError) as error:
         return _with(result, Control(RANDOM_PARTS, None, None, None, None, f"could not be run: {error}"))
     columns = np.column_stack([asked.samples.columns[:, :3], table.mean(1)])
