@@ -108,7 +108,7 @@ def criteria(
         raise ClaimError(f"--top {top}: say of which file of scores, --circuit FILE.")
     where = {"cache": cache, "workers": workers, "ray": ray}
     backend: dict[str, Any] = {"device": device, "dtype": dtype, "memory": memory, **where}
-    given = {name: value for name, value in protocol.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in protocol.items() if value is not None}
     if ranking is not None:
         if circuit is not None or out is not None:
             raise ClaimError(
