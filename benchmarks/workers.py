@@ -1,6 +1,6 @@
 """How much faster workers are than one process: `python benchmarks/workers.py [WORKERS [ROWS]]`.
 
-The IOI claim through MLPs on a random model of GPT-2 small's size: the pool and 20 draws of every row. Wall time,
+The IOI claim through MLPs on a random model of GPT-2 small's size: the pool and 20 draws of each row. Wall time,
 every process on one thread, the least of interleaved rounds; imports, making the model and judging are left out.
 """
 
@@ -22,7 +22,7 @@ from scrub.score.blocks import KeepNothing
 from scrub.score.sample import Samples, sample
 from scrub.verbs.setup import references
 
-VOCABULARY, ROUNDS = 5000, 3
+VOCABULARY, ROUNDS = 5000, 2
 
 
 def main(number: int, rows: int) -> None:
@@ -53,4 +53,4 @@ def main(number: int, rows: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(given) for given in [*sys.argv[1:], *("2", "128")[len(sys.argv) - 1 :]]))
+    main(*(int(given) for given in [*sys.argv[1:], *("2", "52")[len(sys.argv) - 1 :]]))

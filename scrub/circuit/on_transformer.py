@@ -29,7 +29,7 @@ from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.over_blocks import Done, over_blocks, silent
 from scrub.circuit.paths import Path, senders_in, wire_paths, without_heads
 from scrub.circuit.together import SharedWiring, wired_together
-from scrub.circuit.values import MeanRows, Values, means, own_values, padded
+from scrub.circuit.values import MeanRows, Values, means, own_values, values_of_rows
 from scrub.circuit.wired import Places, run_wiring
 from scrub.circuit.wiring import Reads, Wirer, Wiring, wired_output
 from scrub.engine.draw import Calls
@@ -162,8 +162,7 @@ class TransformerCircuits:
 
     def _prepared(self, calls: Int[np.ndarray, " n"]) -> CallBlock:
         data, rows = self.experiment.data, self.calls.reference[calls]
-        tokens, lengths = padded(data, rows, self.model.device)
-        own = own_values(self.model, tokens, lengths, None, self._coded())
+        own, lengths = values_of_rows(self.model, data, rows, self._coded())
         ablated, still = self._ablated(rows, self.donors[calls], own)
         for component in self.passed:
             if component.traits.given:
@@ -186,8 +185,7 @@ class TransformerCircuits:
         if ablation.donors is None:
             return own.replaced(ablation, self._means.of(rows) if ablation.averaged else None), False
         index = self.alignment.indices(rows, donors, self.experiment.protocol.ablation)
-        tokens, lengths = padded(self.experiment.data, donors, self.model.device)
-        found = own_values(self.model, tokens, lengths, None, self._coded())
+        found, _ = values_of_rows(self.model, self.experiment.data, donors, self._coded())
         own_lengths, places = self.experiment.data.lengths[rows], np.arange(index.shape[1])
         lined = bool(((index == places) | (places >= own_lengths[:, None])).all())
         same = bool((self.experiment.data.lengths[donors] == own_lengths).all())

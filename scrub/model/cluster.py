@@ -6,10 +6,12 @@ claim's own code travels with it; scrub and torch do not, and must be there in t
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -133,9 +135,10 @@ class _Tasks:
 
     def __attrs_post_init__(self) -> None:
         ray = _ray()
-        for module in list(sys.modules.values()):
-            if _travels(module):
-                ray.cloudpickle.register_pickle_by_value(module)
+        for name in [name for name in sys.modules if name not in _looked_at]:
+            _looked_at.add(name)
+            if _travels(sys.modules[name]):
+                ray.cloudpickle.register_pickle_by_value(sys.modules[name])
         self.put = ray.put(self.held)
 
     def begin(self, task: Task) -> None:
@@ -189,13 +192,22 @@ def _at(held: list[Any], versions: Versions, wanted: dict[str, str], sent: bytes
         return error
 
 
+_looked_at: set[str] = set()  # kept by the process, whose modules stay what they are
+
+
 def _travels(module: Any) -> bool:
     """Whether a module is a user's own file, which workers cannot import: no package, and no part of Python."""
     file = getattr(module, "__file__", None) if isinstance(module, ModuleType) else None
     if file is None or module.__name__ == "__main__" or module.__name__.split(".")[0] == __name__.split(".")[0]:
         return False
-    installed = [Path(base).resolve() for base in {sys.prefix, sys.base_prefix, *map(_of, (torch, _ray()))}]
-    return not any(Path(file).resolve().is_relative_to(base) for base in installed)
+    return not file.startswith(_installed())
+
+
+@cache  # kept for the process
+def _installed() -> tuple[str, ...]:
+    """The folders of Python and its packages."""
+    bases = {sys.prefix, sys.base_prefix, *map(_of, (torch, _ray()))}
+    return tuple({f"{folder}{os.sep}" for base in bases for folder in (base, os.path.realpath(base))})
 
 
 def _of(module: ModuleType) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -164,7 +165,7 @@ class _Pool:
 
     def _started(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("fork")
-        return ProcessPoolExecutor(self.number, context, initializer=_hold, initargs=(self.held,))
+        return ProcessPoolExecutor(self.number, context, initializer=_hold, initargs=(self.held, os.getpid()))
 
     def begin(self, task: Task) -> None:
         try:
@@ -225,11 +226,13 @@ _slow: set[Callable[..., Any]] = set()  # kept by the process: what took longer 
 _working: list[Any] = []  # kept by the process: what a worker holds, from its start to its end
 
 
-def _hold(held: Any) -> None:
+def _hold(held: Any, parent: int) -> None:
     """The first thing that a worker does. Ctrl-C is its parent's to hear, with which it dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:  # it was killed before this
+            os._exit(1)
     torch.set_num_threads(1)  # threads of the parent are not copied, and to wait for them takes for ever
     work_on(held)
 

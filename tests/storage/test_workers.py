@@ -27,6 +27,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import experiment_of
 from scrub.circuit.paths import parse_path
 from scrub.claims.protocol import Protocol
+from scrub.engine import passes
 from scrub.errors import ClaimError
 from scrub.model import cluster, workers
 from scrub.model.resolve import sound
@@ -37,9 +38,10 @@ from scrub.storage.blocks import Blocks
 from scrub.storage.identity import versions
 from scrub.storage.rows import RowFiles
 from scrub.verbs.setup import bench_of, references, working
-from storage.test_rows import Counting, induction, passed, weights
+from storage.test_rows import Counting, induction, passed, some_rows, weights
 
 fixture = passed  # used by name
+OWN = passes.trace
 TWO = Copies(2, 0.0)  # started for the quickest pass
 
 
@@ -112,11 +114,14 @@ def test_rows_and_blocks_are_those_of_one_process(
         assert all(arrays[array].equal(others[array]) for array in arrays)
 
 
+def longer() -> scrub.Hypothesis:
+    """The claim on more rows, among which every row has another of its length."""
+    return induction().but(data=lambda: some_rows(0, 200))
+
+
 VERBS: dict[str, Callable[..., Any]] = {
     "interchange": lambda **by: scrub.interchange(induction(), weights(), draws=2, **by),
-    "propose": lambda **by: scrub.propose(
-        induction(), model=weights(), rows=6, nodes="heads", verify=8, draws=4, **by
-    ),
+    "propose": lambda **by: scrub.propose(longer(), model=weights(), rows=6, nodes="heads", verify=8, draws=4, **by),
 }
 
 
@@ -276,3 +281,32 @@ def test_what_workers_cannot_share_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(workers.multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     with pytest.raises(ClaimError, match="this system cannot copy a process"):
         working(2)
+
+
+KEPT: dict[str, Callable[..., Any]] = {
+    "criteria": lambda **by: scrub.criteria(induction(), weights(), random=1, budget=1, tests=False, **by),
+    "propose": lambda **by: scrub.propose(
+        longer(), model=weights(), method="exact", rows=6, nodes="heads", verify=8, draws=4, **by
+    ),
+}
+
+
+def test_circuits_and_proposals_read_rows_that_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[int] = []
+
+    def counting(model: Any, tokens: torch.Tensor, *rest: Any) -> torch.Tensor:
+        ran.append(len(tokens))
+        return OWN(model, tokens, *rest)
+
+    monkeypatch.setattr(passes, "trace", counting)
+
+    def asked(verb: str, **where: Any) -> str:
+        ran.clear()
+        return json.dumps(KEPT[verb](**where).to_dict(), sort_keys=True, default=str)
+
+    for verb in KEPT:
+        plain = asked(verb)
+        assert sum(ran) > 1
+        assert asked(verb, cache=tmp_path) == plain
+        assert asked(verb, cache=tmp_path) == plain
+        assert sum(ran) <= 1  # the one token of which its arrays are known
