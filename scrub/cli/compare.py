@@ -24,6 +24,7 @@ from scrub.cli.options import (
     say,
     sound_claims,
     storing,
+    streaming,
     svg_file,
 )
 from scrub.errors import ClaimError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Say which of rival claims explains more.")
 @running
 @caching
+@streaming
 @exactly
 @controlled
 @click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write share against bits as a picture.")
@@ -43,7 +45,8 @@ if TYPE_CHECKING:
 @reporting
 def compare(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
-    exact: bool, controls: str | None, picture: Path | None, out: Path | None, cache: Path | None, **backend: Any,
+    exact: bool, controls: str | None, picture: Path | None, out: Path | None, cache: Path | None,
+    stream: bool, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Compare all claims of the targets, foils too: same model, rows, seed and draws, paired by row.
 
@@ -55,7 +58,7 @@ def compare(
     from scrub.verbs.compare import compare as run_compare
 
     svg_file(picture)
-    claims = sound_claims(targets, model, expecting=False)
+    claims = sound_claims(targets, model, expecting=False, stream=stream)
     if len(claims) < 2:
         raise ClaimError(f"only one claim in {', '.join(targets)}: name a second one to compare it with.")
     run = beside(out, claims, stored.COMPARISON)
@@ -69,7 +72,7 @@ def compare(
     with going_on(kept):
         found = run_compare(
             *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, **backend,
-            controls=controls or "shuffled", out=run, ready=judged.append, cache=cache,
+            controls=controls or "shuffled", out=run, ready=judged.append, cache=cache, stream=stream,
         )  # fmt: skip
     say(headline(found), bold=True)
     say("\n".join(details(found)))

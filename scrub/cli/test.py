@@ -25,6 +25,7 @@ from scrub.cli.options import (
     running,
     say,
     sound_claims,
+    streaming,
 )
 from scrub.errors import ClaimError
 from scrub.report import text
@@ -36,6 +37,7 @@ from scrub.verbs.report import save_run, write_page
 @click.command(short_help="Scrub claims and judge them.")
 @running
 @caching
+@streaming
 @exactly
 @controlled
 @click.option(
@@ -63,7 +65,7 @@ def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
     exact: bool, controls: str | None, parts: str, explain: bool | None, stability: bool,
     skills: bool, out: Path | None, recompute: bool, report: bool, markdown: Path | None, cache: Path | None,
-    **backend: Any,
+    stream: bool, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.storage.directory import open_run
@@ -75,14 +77,14 @@ def test(
     if markdown is not None:
         files.writable(markdown)
     results: list[Any] = []
-    claims = sound_claims(targets, model)
+    claims = sound_claims(targets, model, stream=stream)
     run = open_run(out, [name_of(hypothesis) for hypothesis in claims], recompute) if out is not None else None
     for hypothesis in claims:
         with about(hypothesis), going_on(lambda: out and KEPT.format(out)):
             result = run_test(
                 hypothesis, model, rows, draws, seed, exact, **backend,
                 explain=explain, controls=controls or "shuffled", parts=parts, stability=stability, skills=skills,
-                out=run, cache=cache,
+                out=run, cache=cache, stream=stream,
             )  # fmt: skip
         colour = "green" if result.passed else "red" if _failed(result) else "yellow"
         say(text.headline(result), fg=colour, bold=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.table import attention_time, stream_at
 from scrub.claims.dataset import Dataset
 from scrub.engine.needs import Kind, Need
 from scrub.model.bytes import pass_bytes, row_bytes
@@ -27,6 +29,7 @@ from scrub.model.trace import Record, trace
 from scrub.model.weights import Transformer
 
 ROWS_AT_ONCE = 16  # at most: on a CPU larger batches leave its caches and are slower
+BETWEEN = 0.25  # share of the memory for the streams of all rows, where layers run one at a time
 EVERYTHING = 2**27  # bytes of all that passes compute, up to which all of it is kept for other claims
 
 
@@ -89,6 +92,7 @@ def rows_at_once(model: Transformer, longest: int) -> int:
 
 
 Note = Callable[[Kind, Tensor, Tensor], None]  # kind, array, rows
+Tell = Callable[[Tensor, Record], int]  # rows, who hears of their arrays -> how many rows are done
 
 
 def run_pool(
@@ -102,7 +106,7 @@ def run_pool(
     for part in need.parts.values():
         taken.setdefault(codes.of(part).array, []).append(codes.of(part))
     asked = _Asked(model, data, {*need.slots, *taken})
-    for rows, told in asked.batches():
+    for rows, tell in asked.batches():
 
         def record(kind: str, layer: int, value: Tensor, rows: Tensor = rows) -> None:
             if (kind, layer) in need.slots:
@@ -111,8 +115,7 @@ def run_pool(
             for part in taken.get((kind, layer), ()):
                 note(part.component.array, part.of_array(value), rows)
 
-        told(rows, record)
-        done(len(rows))
+        done(tell(rows, record))
 
 
 @frozen(eq=False, slots=False)
@@ -127,37 +130,72 @@ class _Asked:
     def padded(self) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
         return tensors(self.data, self.model.device)
 
-    def batches(self) -> Iterator[tuple[Int[Tensor, " n"], Callable[[Tensor, Record], None]]]:
-        """Rows with what tells their arrays; those that are known come last."""
+    def batches(self) -> Iterator[tuple[Tensor, Tell]]:
+        """Rows with what tells their arrays, and how many of them are done then; those that are known come last."""
         lengths = self.padded[1]
         # Rows of similar length together: padding is computed like anything else.
         order, size = torch.argsort(lengths, stable=True), rows_at_once(self.model, int(lengths.max()))
         passes = self.model.passes
         known = [False] * len(order) if passes is None else passes.known(self.model, self._tokens(order), self.kinds)
-        for wanted, tell in ((False, self._run), (True, self._read)):
-            some = order[torch.tensor(known, device=order.device) == wanted]
-            yield from ((rows, tell) for rows in (some.split(size) if len(some) else ()))
+        new, there = (order[torch.tensor(known, device=order.device) == wanted] for wanted in (False, True))
+        slices = new.split(size) if len(new) else ()
+        yield from ((rows, self._run) for rows in slices) if self.model.lending is None else self._by_layers(slices)
+        yield from ((rows, self._read) for rows in (there.split(size) if len(there) else ()))
+
+    def _by_layers(self, slices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tell]]:
+        """Every layer once, with all rows: where layers are taken from files, this is what takes time."""
+        if not slices:
+            return
+        bound, shape = self.model.memory.share(BETWEEN), (*self.padded[0].shape, self.model.shape.d_model)
+        streams = zeros(self.model.W_E, shape, bound)
+        for layer in range(-1, len(self.model.blocks)):
+            yield from ((rows, partial(self._step, layer, streams)) for rows in slices)
+
+    def _step(self, layer: int, streams: Float[Tensor, "row t d"], rows: Int[Tensor, " n"], record: Record) -> int:
+        """Some rows through a layer, the embeddings being -1; what is between layers is told once."""
+        (tokens, lengths), last = self.padded, layer + 1 == len(self.model.blocks)
+        longest, between = int(lengths[rows].max()), stream_at(attention_time(layer + 1))
+
+        def told(kind: str, at: int, value: Tensor) -> None:
+            if last or (kind, at) != between:
+                record(kind, at, value)
+
+        with self._kept(rows, told) as heard:
+            start = None if layer < 0 else (layer, streams[rows, :longest])
+            streams[rows, :longest] = trace(
+                self.model, tokens[rows, :longest], lengths[rows], heard, start, layer + 1
+            )
+        return len(rows) if last else 0
 
     def _tokens(self, rows: Int[Tensor, " n"]) -> list[Tokens]:
         return [tuple(self.data.rows[row].tokens) for row in rows.tolist()]
 
-    def _run(self, rows: Int[Tensor, " n"], record: Record) -> None:
-        found, (tokens, lengths), passes = dict[Kind, Tensor](), self.padded, self.model.passes
+    def _run(self, rows: Int[Tensor, " n"], record: Record) -> int:
+        tokens, lengths = self.padded
+        with self._kept(rows, record) as heard:
+            trace(self.model, tokens[rows, : int(lengths[rows].max())], lengths[rows], heard)
+        return len(rows)
+
+    @contextmanager
+    def _kept(self, rows: Int[Tensor, " n"], record: Record) -> Generator[Record]:
+        """Hears of arrays for `record`; those that others may ask for are kept, where there is a place."""
+        found, passes = dict[Kind, Tensor](), self.model.passes
 
         def heard(kind: str, layer: int, value: Tensor) -> None:
             if passes is not None and (self.everything or (kind, layer) in self.kinds):
                 found[kind, layer] = value
             record(kind, layer, value)
 
-        trace(self.model, tokens[rows, : int(lengths[rows].max())], lengths[rows], heard)
-        if passes is not None:
+        yield heard
+        if passes is not None and found:
             passes.keep(self.model, self._tokens(rows), found)
 
-    def _read(self, rows: Int[Tensor, " n"], record: Record) -> None:
+    def _read(self, rows: Int[Tensor, " n"], record: Record) -> int:
         assert self.model.passes is not None
         tokens = self._tokens(rows)
         for kind, layer in sorted(self.kinds):
             record(kind, layer, self.model.passes.read(self.model, tokens, (kind, layer)))
+        return len(rows)
 
     @cached_property
     def everything(self) -> bool:
@@ -192,13 +230,17 @@ class Keeper:
         self.arrays[kind][rows, : value.shape[1]] = value
 
     def _zeros(self, like: Tensor, shape: tuple[int, ...]) -> Tensor:
-        held = sum(array.nbytes for array in self.arrays.values())
-        if like.device.type == "cpu" and held + math.prod(shape) * like.element_size() > self.bound:
-            try:
-                return _mapped(like.dtype, shape)
-            except (OSError, AttributeError):  # a full disk, or a system without the call: memory may do
-                pass
-        return like.new_zeros(shape)
+        return zeros(like, shape, self.bound - sum(array.nbytes for array in self.arrays.values()))
+
+
+def zeros(like: Tensor, shape: tuple[int, ...], bound: int) -> Tensor:
+    """Zeros in memory, or, where they are more than a bound of bytes, in a file."""
+    if like.device.type == "cpu" and math.prod(shape) * like.element_size() > bound:
+        try:
+            return _mapped(like.dtype, shape)
+        except (OSError, AttributeError):  # a full disk, or a system without the call: memory may do
+            pass
+    return like.new_zeros(shape)
 
 
 def _mapped(dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:

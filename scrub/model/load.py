@@ -58,11 +58,11 @@ def load(
         bridge = open_checkpoint(weights)
         return adapt(bridge, dtype=dtype, device=device, name=_called(path), data=data, memory=memory)
     if path.is_dir():
-        name, module = path.name, _from_directory(path, dtype)
+        name, module = path.name, from_directory(path, _precision(dtype))
     elif isinstance(source, Path) or source.startswith((".", "/", "~")):
         raise ModelError(f"there is no directory {str(source)!r}; {_USE_A_DIRECTORY}")
     else:
-        name, module = source, _from_hub(source, dtype)
+        name, module = source, _from_hub(source, _precision(dtype))
     if device is not None:
         module = module.to(device)
     commit = getattr(module.config, "_commit_hash", None)
@@ -81,7 +81,16 @@ def _called(path: Path) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def _from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
+def _precision(dtype: torch.dtype) -> torch.dtype:
+    """The reference runs in full precision even where ours will not, so that the check says what ours loses."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
+    """Hugging Face's model with the weights of a directory: views of mapped files, where these have the dtype.
+
+    Raises ModelError.
+    """
     if not (path / "config.json").is_file():
         raise ModelError(f"{path} holds no config.json, so it is no model; {_USE_A_DIRECTORY}")
     if not any(file for pattern in _WEIGHTS for file in path.glob(pattern)):
@@ -120,13 +129,11 @@ def _from_hub(name: str, dtype: torch.dtype) -> nn.Module:
 def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
     from transformers import AutoConfig
 
-    # The reference runs in full precision even where ours will not, so that the check says what ours loses.
-    precision = torch.float64 if dtype == torch.float64 else torch.float32
     with quiet():
         config = AutoConfig.from_pretrained(name, local_files_only=local)
         loaded: Any = language_model(config).from_pretrained(
             name,
-            dtype=precision,
+            dtype=dtype,
             attn_implementation="eager",
             local_files_only=local,
             ignore_mismatched_sizes=True,

@@ -13,6 +13,8 @@ from scrub.errors import ModelError
 from scrub.model.load import load
 from scrub.model.memory import Backend
 from scrub.model.source import ZOO, Source
+from scrub.model.stream import stream
+from scrub.model.take import Take
 from scrub.model.transformer import native_bridge
 from scrub.model.weights import Transformer
 from scrub.zoo import info
@@ -25,11 +27,14 @@ def open_weights(source: Source, backend: Backend, data: Dataset | None = None) 
     if backend.dtype not in DTYPES:
         raise ModelError(f"dtype {backend.dtype!r} is unknown: float32 (the default) or float64 (to verify).")
     place = _device(backend.device)
-    loaded = source.loaded
-    if loaded is None and source.name.startswith(ZOO):
-        loaded = _own_zoo_bridge(source.name.removeprefix(ZOO))
-    given = source.name if loaded is None else loaded
-    weights = load(given, dtype=DTYPES[backend.dtype], device=place, data=data, memory=backend.memory)
+    if source.streamed:
+        weights = stream(source.name, Take(DTYPES[backend.dtype], place), data, backend.memory)
+    else:
+        loaded = source.loaded
+        if loaded is None and source.name.startswith(ZOO):
+            loaded = _own_zoo_bridge(source.name.removeprefix(ZOO))
+        given = source.name if loaded is None else loaded
+        weights = load(given, dtype=DTYPES[backend.dtype], device=place, data=data, memory=backend.memory)
     _as_checked(source, weights)
     _as_frozen(source, weights)
     return weights

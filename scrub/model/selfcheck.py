@@ -25,6 +25,7 @@ from scrub.anatomy.tolerances import COARSE_LOGIT, LOGIT
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
 from scrub.model.configuration import LISTED
+from scrub.model.later import Later
 from scrub.model.layers import Scoring, Steps, attend, unembed
 from scrub.model.precision import HALF, computing, dtypes
 from scrub.model.trace import trace
@@ -39,7 +40,7 @@ ROUNDINGS = 3.0
 _FLOATS = 2**21  # in one piece: 8 MB of fp32, at most; on a CPU more leave its caches
 _PIECE = 0.125  # share of the memory that a piece has: several are held at a time
 
-Pieces = Callable[[Int[Tensor, " t"], int], Iterator[Float[Tensor, "n v"]]]
+Pieces = Callable[[Int[Tensor, "row t"], int], Iterator[Float[Tensor, "row n v"]]]
 
 
 def probe(model: Transformer, length: int) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
@@ -163,18 +164,19 @@ def _compared(model: Transformer, rows: _Rows, theirs: Pieces) -> Float[Tensor, 
     lengths = rows.lengths.tolist()
     for chunk in torch.arange(len(lengths)).split(_together(model, max(lengths))):
         tokens = rows.tokens[chunk, : max(lengths[row] for row in chunk)]
-        for row, final in zip(chunk.tolist(), _final(model, tokens, rows.lengths[chunk]), strict=True):
-            start = 0
-            for wanted in theirs(rows.tokens[row, : lengths[row]], _positions(model, lengths[row])):
-                found = unembed(model, final[start : start + len(wanted)])
+        finals = _final(model, tokens, rows.lengths[chunk])
+        for alike in _alike(model, [lengths[row] for row in chunk.tolist()]):
+            start, which, length = 0, chunk[alike], lengths[chunk[alike[0]]]
+            for wanted in theirs(rows.tokens[which, :length], _positions(model, len(alike), length)):
+                found = unembed(model, finals[alike, start : start + wanted.shape[1]])
                 if found.shape != wanted.shape:
                     raise ModelError(f"{model.name} gives {wanted.shape[-1]} logits, its weights {found.shape[-1]}.")
                 moments += _moments(wanted := wanted.to(found.device))
                 # The maximum is taken piece by piece: a row's logits at once would be gigabytes for a large
                 # vocabulary.
-                worst[row] = torch.maximum(worst[row], (found - wanted).abs_().max().cpu())  # NaN stays NaN
-                start += len(wanted)
-            assert start == lengths[row]
+                worst[which] = torch.maximum(worst[which], (found - wanted).abs_().amax((1, 2)).cpu())  # NaN stays
+                start += wanted.shape[1]
+            assert start == length
     count, total, squares = moments.tolist()
     if not math.isfinite(squares):
         raise ModelError(
@@ -183,6 +185,13 @@ def _compared(model: Transformer, rows: _Rows, theirs: Pieces) -> Float[Tensor, 
         )
     spread = max(squares / count - (total / count) ** 2, 0.0) ** 0.5
     return worst / (spread or 1.0)
+
+
+def _alike(model: Transformer, lengths: list[int]) -> list[list[int]]:
+    """The rows that the other model runs at once: each alone; where its weights are read anew, all of one length."""
+    if model.lending is None:
+        return [[row] for row in range(len(lengths))]
+    return [[row for row, length in enumerate(lengths) if length == one] for one in sorted({*lengths})]
 
 
 def _moments(x: Tensor) -> Float[Tensor, " moment"]:
@@ -199,12 +208,13 @@ def _together(model: Transformer, length: int) -> int:
 
 def _floats(model: Transformer) -> int:
     """How many numbers make a piece: a model is checked in whatever memory there is."""
-    return min(_FLOATS, model.memory.share(_PIECE) // model.dtype.itemsize)
+    most = model.memory.share(_PIECE) // model.dtype.itemsize
+    return most if model.lending is not None else min(_FLOATS, most)  # reading weights anew costs more than caches
 
 
-def _positions(model: Transformer, length: int) -> int:
-    """How many positions of a row are compared at once: one logit for each token, one score for each key."""
-    return max(1, _floats(model) // max(model.shape.d_vocab, model.shape.n_heads * length))
+def _positions(model: Transformer, rows: int, length: int) -> int:
+    """How many positions of rows are compared at once: one logit for each token, one score for each key."""
+    return max(1, _floats(model) // (rows * max(model.shape.d_vocab, model.shape.n_heads * length)))
 
 
 def _final(
@@ -230,32 +240,32 @@ def _split(scoring: Scoring, size: int, count: int) -> Iterator[Scoring]:
 
 
 def _ours(model: Transformer) -> Pieces:
-    """Our logits of a row, in pieces."""
-    return lambda row, size: (unembed(model, part) for part in _final(model, row[None])[0].split(size))
+    """Our logits of rows, in pieces."""
+    return lambda rows, size: (unembed(model, part) for part in _final(model, rows).split(size, 1))
 
 
 def _own(bridge: Any, causal: bool) -> Pieces:
-    """The bridge's own logits of a row in pieces, each computed with the keys and values of those before it."""
+    """The bridge's own logits of rows in pieces, each computed with the keys and values of those before it."""
 
-    def pieces(row: Int[Tensor, " t"], size: int) -> Iterator[Float[Tensor, "n v"]]:
-        row = row.to(next(bridge.original_model.parameters()).device)[None]
-        if row.shape[1] <= size:
-            yield bridge(row)[0]
+    def pieces(rows: Int[Tensor, "row t"], size: int) -> Iterator[Float[Tensor, "row n v"]]:
+        rows = rows.to(next(bridge.original_model.parameters()).device)
+        if rows.shape[1] <= size:
+            yield bridge(rows)
             return
         # The bridge's own cache, not a longer prefix each time, which would cost the square of the length.
-        logits, past = bridge(row[:, :size], return_type="logits_and_cache", use_cache=True)
+        logits, past = bridge(rows[:, :size], return_type="logits_and_cache", use_cache=True)
         if past is None or not causal:
-            yield from _unembedded(bridge, row, size)
+            yield from _unembedded(bridge, rows, size)
             return
-        yield logits[0]
-        for part in row[:, size:].split(size, 1):
+        yield logits
+        for part in rows[:, size:].split(size, 1):
             logits, past = bridge(part, return_type="logits_and_cache", past_key_values=past)
-            yield logits[0]
+            yield logits
 
     return pieces
 
 
-def _unembedded(bridge: Any, row: Int[Tensor, "1 t"], size: int) -> Iterator[Float[Tensor, "n v"]]:
+def _unembedded(bridge: Any, rows: Int[Tensor, "row t"], size: int) -> Iterator[Float[Tensor, "row n v"]]:
     """The same for a bridge that keeps no keys and values: one run, what it unembeds taken in pieces."""
     final: list[Tensor] = []
     here = 0
@@ -266,20 +276,24 @@ def _unembedded(bridge: Any, row: Int[Tensor, "1 t"], size: int) -> Iterator[Flo
 
     handle = bridge.unembed.register_forward_pre_hook(part)
     try:
-        for here in range(0, row.shape[1], size):
-            yield bridge(row[:, : None if here == 0 else 1])[0]
+        for here in range(0, rows.shape[1], size):
+            yield bridge(rows[:, : None if here == 0 else 1])
     finally:
         handle.remove()
 
 
 @contextmanager
 def _precisely(model: Transformer, bridge: Any) -> Generator[None]:
-    """A bridge in half precision computes in fp32. Raises ModelError where it cannot."""
-    if not dtypes(bridge.original_model) & {*HALF}:
+    """A bridge in half precision, or whose weights lie in files, computes as `model` does. Raises ModelError where it
+    cannot.
+    """
+    lending = model.lending
+    if lending is None and not dtypes(bridge.original_model) & {*HALF}:
         yield
         return
+    dtype, left = (torch.float32, lambda: None) if lending is None else (model.dtype, lending.let_go)
     try:
-        with computing(bridge.original_model, torch.float32):
+        with computing(bridge.original_model, dtype, left):
             yield
     except RuntimeError as error:  # a hook, most likely, that brings tensors of its own
         raise ModelError(
@@ -308,7 +322,7 @@ def digest(model: Transformer, as_they_are: bool = False) -> str:
     Of weights `as_they_are` it tells every bit.
     """
     state = hashlib.blake2b(digest_size=16)
-    for tensor in _tensors(attrs.asdict(model)):
+    for tensor in _tensors(attrs.evolve(model, passes=None, lending=None)):
         state.update(str(tuple(tensor.shape)).encode())
         told = tensor.detach() if as_they_are else tensor.detach().float()
         state.update(told.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
@@ -321,9 +335,11 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     # Sorted by name: the order in which a module registers its parts changes nothing that it computes.
     elif isinstance(value, nn.Module):  # what a black box runs
         yield from (tensor for _, tensor in sorted(value.state_dict().items()))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors(item)
+    elif isinstance(value, Later):
+        yield from _tensors(value())
     elif isinstance(value, tuple):
         for item in value:
             yield from _tensors(item)
+    elif attrs.has(type(value)):
+        for part in attrs.fields(type(value)):
+            yield from _tensors(getattr(value, part.name))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -101,28 +101,42 @@ def _architecture_of(bridge: Any) -> str:
 def _once_taken(known: Adapted, bridge: Any, name: str | None, take: Take) -> Transformer:
     """The weights, which were not compared; their digest is computed when it is asked for."""
 
-    def make() -> Transformer:
-        title = _title(bridge, name)
-        _refuse_known(bridge, title)
-        with in_words(title):
+    return attrs.evolve(known.once(take, lambda: _taken(bridge, name, take)), name=_named(bridge, name))
+
+
+def _taken(bridge: Any, name: str | None, take: Take) -> Transformer:
+    title = _title(bridge, name)
+    _refuse_known(bridge, title)
+    with in_words(title):
+        if take.lending is None:  # in files, they were looked at as they were opened
             refuse_not_finite(bridge.original_model, title)
-            found = taken(bridge, "", _architecture_of(bridge), take)
-        told = cache(partial(digest, found))
-        return attrs.evolve(found, revision=told, notes=_notes(bridge))
-
-    return attrs.evolve(known.once(take, make), name=_named(bridge, name))
+        found = taken(bridge, "", _architecture_of(bridge), take)
+    told = cache(partial(digest, found))
+    return attrs.evolve(found, revision=told, notes=_notes(bridge))
 
 
-def bridge_of(module: nn.Module, name: str) -> Any:
+def adapt_in_parts(bridge: Any, name: str, take: Take) -> Transformer:
+    """The same of a bridge whose weights lie in files, not yet compared: `take.lending` holds what runs."""
+    return attrs.evolve(_taken(bridge, name, take), name=name)
+
+
+def compare_in_parts(model: Transformer, bridge: Any, data: Dataset | None) -> None:
+    """Raises ModelError where such a model does not give its bridge's own logits, computed a layer at a time."""
+    with running(bridge, _title(bridge, model.name)):
+        self_check(model, bridge, *probe_data(model, data))
+
+
+def bridge_of(module: nn.Module, name: str, seen: Callable[[], None] = lambda: None) -> Any:
     """A TransformerBridge around a loaded Hugging Face model, which it takes over; no tokenizer is needed.
 
-    Raises ModelError when TransformerLens does not know the architecture.
+    `seen` hears of every weight that was looked at. Raises ModelError when TransformerLens does not know the
+    architecture.
     """
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
     architecture, config = _architecture(module), module.config
     # under the names of its file, which a bridge changes
-    refuse_not_finite(module, f"{name} ({architecture})")
+    refuse_not_finite(module, f"{name} ({architecture})", seen)
     _with_joint_biases(module)
     for part in module.modules():
         if next(module.parameters()).dtype == torch.float64:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
 from scrub.model.kept import KeptRows
+from scrub.model.later import Later, Lending
 from scrub.model.memory import Memory
 
 NORM_EPS = 1e-5  # what torch adds to a variance, where a model does not say it
@@ -216,17 +217,31 @@ class Block:
 
     `post_attn` norms what all heads write, with b_O, and `post_mlp` what the MLP writes, before it is added.
     `stream_attn` and `stream_mlp` norm the stream itself, after attention and after the MLP, in place (BERT).
+    Attention and MLP may be given as what is taken when it is asked for.
     """
 
     ln1: Norm
-    attn: Attn
+    _attn: Attn | Later[Attn] = field(alias="attn")
     ln2: Norm | None = None
-    mlp: Mlp | BlackBox | None = None
+    _mlp: Mlp | BlackBox | Later[Mlp] | Later[BlackBox] | None = field(default=None, alias="mlp")
     parallel: bool = False
     post_attn: Norm | None = None
     post_mlp: Norm | None = None
     stream_attn: Norm | None = None
     stream_mlp: Norm | None = None
+
+    @property
+    def attn(self) -> Attn:
+        return self._attn() if isinstance(self._attn, Later) else self._attn
+
+    @property
+    def mlp(self) -> Mlp | BlackBox | None:
+        return self._mlp() if isinstance(self._mlp, Later) else self._mlp
+
+    @property
+    def boxed(self) -> bool:
+        """Whether the MLP is a black box; it is not taken for this."""
+        return (self._mlp.kind if isinstance(self._mlp, Later) else type(self._mlp)) is BlackBox
 
 
 def _free_there(model: Transformer) -> Memory:
@@ -243,7 +258,8 @@ class Transformer:
     `stream_embed` norms the stream of the embeddings, after `b_E` was added to it; a `transform` comes before
     `ln_final`. Positions are counted past the token `counted_past` (RoBERTa), which no row may hold. `memory` bounds
     what is filled at once while it runs, by default a quarter of what is free when it is taken; `passes` are asked
-    for what rows gave before they are run.
+    for what rows gave before they are run. `lending` holds what is at hand of layers that are taken as they run,
+    and `checked` says how such a model was compared.
     """
 
     shape: Shape
@@ -264,6 +280,8 @@ class Transformer:
     counted_past: int | None = None
     memory: Memory = field(default=Factory(_free_there, takes_self=True), repr=False)
     passes: KeptRows | None = field(default=None, repr=False)
+    lending: Lending | None = field(default=None, repr=False)
+    checked: str = ""
 
     @property
     def revision(self) -> str:
@@ -284,7 +302,7 @@ class Transformer:
 
     def emptied(self) -> Transformer:
         """What is fixed about a model, without the numbers of its tensors."""
-        return _moved(self, lambda t: t.new_empty(0), {})
+        return _moved(self, lambda t: t.new_empty(0), {}, later=lambda part, change: change(part()))
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Transformer:
         """The same model in another dtype or on another device; shared tensors stay shared."""
@@ -292,16 +310,23 @@ class Transformer:
         return attrs.evolve(moved, W_U=moved.W_E.T) if self.tied else moved
 
 
-def _moved(value: Any, move: Callable[[Tensor], Tensor], done: dict[int, Any]) -> Any:
+def _moved(
+    value: Any, move: Callable[[Tensor], Tensor], done: dict[int, Any],
+    later: Callable[[Later[Any], Callable[[Any], Any]], Any] = Later.changed,
+) -> Any:  # fmt: skip
+    """A value with every tensor changed, those that are shared once; what is taken later is changed as it is."""
     if id(value) not in done:
         if isinstance(value, Tensor):
             done[id(value)] = move(value)
         elif isinstance(value, tuple):
-            done[id(value)] = tuple(_moved(item, move, done) for item in value)
+            done[id(value)] = tuple(_moved(item, move, done, later) for item in value)
+        elif isinstance(value, Later):
+            # An id names a thing as long as it lives: what is let go again is remembered by nobody.
+            done[id(value)] = later(value, lambda part: _moved(part, move, {}))
         elif isinstance(value, BlackBox):
             done[id(value)] = value.mapped(move)
         elif isinstance(value, Transformer | Block | Attn | Latent | Mlp | Norm | Rotary | Transform):
-            parts = {f.alias: _moved(getattr(value, f.name), move, done) for f in attrs.fields(type(value))}
+            parts = {f.alias: _moved(getattr(value, f.name), move, done, later) for f in attrs.fields(type(value))}
             done[id(value)] = attrs.evolve(value, **parts)
         else:
             return value

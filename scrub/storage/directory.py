@@ -38,7 +38,7 @@ from scrub.storage import files
 from scrub.storage.blocks import Blocks, read_arrays, sweep, write_arrays
 from scrub.storage.changes import SETTINGS, facts, since
 from scrub.storage.identity import identity, of_scrub
-from scrub.storage.rows import ANY
+from scrub.storage.rows import computed_by
 from scrub.storage.version import VERSION
 
 FORMAT = 1
@@ -157,7 +157,7 @@ def _computing(bench: ClaimBench) -> list[object]:
     measured = bench.measured
     if isinstance(bench.rows, TransformerRows):
         found: list[object] = [
-            evolve(bench.rows.model, name="", revision="", memory=ANY, passes=None),
+            *computed_by(bench.rows.model),
             measured.metric,
             measured.arguments,
         ]

@@ -47,10 +47,15 @@ _models: WeakKeyDictionary[Transformer, str] = WeakKeyDictionary()
 def model_key(model: Transformer) -> str:
     """A digest of all that a pass depends on but its tokens."""
     if model not in _models:
-        same = evolve(model, name="", revision="", notes=(), memory=ANY, passes=None).emptied()
-        told = digest(model, as_they_are=True), str(model.dtype), model.device.type
-        _models[model] = identity(of_scrub(), torch.__version__, *told, same)
+        told = *computed_by(model), model.device.type
+        _models[model] = identity(of_scrub(), torch.__version__, *told)
     return _models[model]
+
+
+def computed_by(model: Transformer) -> tuple[object, ...]:
+    """What a model computes, as things that have an identity: its weights, a layer at a time, and what is fixed."""
+    same = evolve(model, name="", revision="", notes=(), memory=ANY, passes=None, lending=None, checked="").emptied()
+    return digest(model, as_they_are=True), str(model.dtype), same
 
 
 @frozen

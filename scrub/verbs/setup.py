@@ -160,6 +160,7 @@ def model_record(
     return {
         "name": source.name, "revision": model.revision, "processing": model.processing,
         "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
+        **({"checked": model.checked} if model.checked else {}),
     } | ({"notes": notes} if (notes := [*model.notes, *_of_others(model, bench)]) else {})  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.model.memory import Asked, Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import given_model, sound
 from scrub.verbs.report import options_of, save_run
 from scrub.verbs.setup import OpenedModel, countable, keeping, references, sampled, weights_of
 from scrub.verbs.skills import skilled, with_matrix
@@ -25,7 +25,7 @@ def test(
     exact: bool = False, *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
     explain: bool | None = None, controls: str = "shuffled", parts: str = "all", stability: bool = False,
     skills: bool = False, out: str | Path | Run | None = None, recompute: bool = False,
-    cache: str | Path | None = None,
+    cache: str | Path | None = None, stream: bool = False,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
 
@@ -47,6 +47,7 @@ def test(
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
     `cache` is a directory in which what the model computes on rows is kept for other tests of it (`out`/rows by
     default, docs/runs.md): a claim finds there what was computed for another one.
+    `stream=True` runs the layers of a directory from its files, one at a time: the model may be larger than memory.
 
     Raises ClaimProblems with all problems of the claim, ModelError, MetricError, and ClaimError for a directory of
     another claim or version, a damaged block, a disk that is full.
@@ -63,12 +64,13 @@ def test(
     countable(draws, rows, seed)
     known_controls(controls)
     known_parts(parts)
-    claim, source = sound(hypothesis, model)
+    given = given_model(hypothesis, model, stream)
+    claim, source = sound(hypothesis, given)
     if skills:
         skilled(claim)
     run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
     weights = weights_of(source, claim.data, keeping(backend, cache, run), exact)
-    opened, trial = OpenedModel(source, weights, model, run), Trial(name_of(hypothesis), draws, seed, exact, controls)
+    opened, trial = OpenedModel(source, weights, given, run), Trial(name_of(hypothesis), draws, seed, exact, controls)
     bench = opened.bench(claim)
     samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)
     result = with_skills(bench, samples, judged(bench, samples, trial, opened))
