@@ -32,7 +32,8 @@ def written(folder: Path) -> None:
     """`config.json` and a file for each layer, as transformers would write them."""
     config = {
         "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_layer": LAYERS, "n_head": HEADS,
-        "n_embd": WIDTH, "n_positions": CONTEXT, "vocab_size": VOCABULARY, "activation_function": "gelu_new", "dtype": "bfloat16",
+        "n_embd": WIDTH, "n_positions": CONTEXT, "vocab_size": VOCABULARY, "activation_function": "gelu_new",
+        "dtype": "bfloat16",
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
     d, index, generator = WIDTH, dict[str, str](), torch.Generator().manual_seed(0)

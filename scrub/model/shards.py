@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from scrub.model.checkpoints.beside import is_native
 from scrub.model.known import official
 
 INDEX = "model.safetensors.index.json"
+FLOATS = frozenset({"F16", "BF16", "F32", "F64"})
+COUNTS = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"})  # masks, numbers of positions
 
 
 def directory(source: str | Path) -> Path:
@@ -39,7 +40,7 @@ def directory(source: str | Path) -> Path:
 def refuse_incomplete(folder: Path) -> None:
     """Raises ModelError naming the tensors that a directory's index lists and its files do not hold."""
     listed = _listed(folder / INDEX)
-    held = {file: _sizes(folder / file) for file in sorted({*listed.values()}) if (folder / file).is_file()}
+    held = {file: _tensors(folder / file) for file in sorted({*listed.values()}) if (folder / file).is_file()}
     absent = sorted({*listed.values()} - {*held})
     if absent:
         raise ModelError(f"{folder} lacks {some(absent, 3)}, which {INDEX} lists: take a whole copy.")
@@ -50,8 +51,26 @@ def refuse_incomplete(folder: Path) -> None:
 
 def numbers(folder: Path) -> int:
     """How many numbers a directory's files hold. Raises ModelError."""
-    files: Iterable[Path] = {folder / file for file in _listed(folder / INDEX).values()}
-    return sum(sum(_sizes(file).values()) for file in files or sorted(folder.glob("*.safetensors")))
+    return sum(size for file in _files(folder) for _, size in _tensors(file).values())
+
+
+def dtype_of(folder: Path) -> str:
+    """The dtype of a directory's weights, as `.safetensors` call it. Raises ModelError where it is not one of four.
+
+    What has another dtype than a model is opened in would be cast, in memory, or rounded.
+    """
+    found = {dtype for file in _files(folder) for dtype, _ in _tensors(file).values() if dtype not in COUNTS}
+    if len(found) != 1 or not found <= FLOATS:
+        raise ModelError(
+            f"{folder} holds weights in {some(sorted(found)) or 'no dtype'}, and --stream maps those of one dtype "
+            f"({some(sorted(FLOATS))}): save the model in one, or leave --stream out."
+        )
+    return found.pop()
+
+
+def _files(folder: Path) -> list[Path]:
+    listed = {folder / file for file in _listed(folder / INDEX).values()}
+    return sorted(listed or folder.glob("*.safetensors"))
 
 
 def _listed(index: Path) -> dict[str, str]:
@@ -65,10 +84,11 @@ def _listed(index: Path) -> dict[str, str]:
         raise ModelError(f"{index} cannot be read ({error}): take an undamaged copy.") from None
 
 
-def _sizes(file: Path) -> dict[str, int]:
-    """How many numbers each tensor of a file has."""
+def _tensors(file: Path) -> dict[str, tuple[str, int]]:
+    """The dtype of each tensor of a file, and how many numbers it has."""
     try:
         with safe_open(file, "np") as stored:
-            return {name: math.prod(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
+            found = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118 (it is no mapping)
+            return {name: (part.get_dtype(), math.prod(part.get_shape())) for name, part in found.items()}
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{file} cannot be read ({error}): take an undamaged copy.") from None

@@ -13,20 +13,19 @@ from typing import Any
 import attrs
 import torch
 from attrs import define, field
-from safetensors import SafetensorError, safe_open
 
 from scrub.claims.dataset import Dataset
-from scrub.errors import ModelError
 from scrub.model.later import Lending
 from scrub.model.load import from_directory
 from scrub.model.mapped import MappedTensors
 from scrub.model.memory import Memory
 from scrub.model.selfcheck import probe_data
-from scrub.model.shards import directory
+from scrub.model.shards import directory, dtype_of
 from scrub.model.take import Take
 from scrub.model.transformer import adapt_in_parts, bridge_of, compare_in_parts
 from scrub.model.weights import Transformer
 
+DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 CHECKED = "layers run from files; logits compared with the model's own, which ran from the same files in {dtype}"
 
 
@@ -67,23 +66,10 @@ def stream(source: str | Path, take: Take, data: Dataset | None, memory: int | N
 
 
 def _open(path: Path, files: list[Path], take: Take) -> _Opened:
-    module = from_directory(path, stored_dtype(files))
+    module = from_directory(path, DTYPES[dtype_of(path)])
     mapped = MappedTensors.of(module.parameters(), files)
     bridge = bridge_of(module, path.name, mapped.let_go)
     model = adapt_in_parts(bridge, path.name, attrs.evolve(take, lending=Lending(mapped.let_go)))
     mapped.let_go()
     checked = CHECKED.format(dtype=str(take.dtype).removeprefix("torch."))
     return _Opened(bridge, attrs.evolve(model, checked=checked))
-
-
-def stored_dtype(files: list[Path]) -> torch.dtype:
-    """The dtype in which files hold their first numbers that are no whole ones. Raises ModelError."""
-    try:
-        for file in files:
-            with safe_open(file, "pt") as stored:
-                for name in stored.keys():  # noqa: SIM118 (it is no mapping)
-                    if (found := stored.get_tensor(name)).is_floating_point():
-                        return found.dtype
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{files[0].parent} cannot be read ({error}): take an undamaged copy.") from None
-    raise ModelError(f"{files[0].parent} holds no weights: its *.safetensors have no floating point numbers.")

@@ -59,8 +59,10 @@ def adapt(
     bidirectional attention. Raises ModelError, naming the architecture, for all else. `revision` is a digest
     of the weights where none is given. `data` are the rows to be read: the self-check looks at some of them, and
     at random tokens as long as the longest; without them, at random tokens alone. `memory` bounds, in bytes, what is
-    filled at once; without, a quarter of what is free.
+    filled at once; without, a quarter of what is free. One that lies on several devices is taken to `device`.
     """
+    if device is None:
+        _refuse_several_devices(bridge, name)
     known, wanted = adapted(bridge), Take(torch.float32 if dtype in HALF else dtype, device)
     exact = _once_taken(known, bridge, name, wanted)
     exact = attrs.evolve(exact, memory=Memory.on(exact.device, memory))
@@ -75,6 +77,16 @@ def adapt(
         model = exact.to(dtype)
         known.once(("rounded", dtype, *key), lambda: rounding_check(model, exact, bridge, *rows))
     return model
+
+
+def _refuse_several_devices(bridge: Any, name: str | None) -> None:
+    places = sorted({str(weight.device) for weight in bridge.original_model.parameters()})
+    if len(places) > 1:
+        raise ModelError(
+            f"{_title(bridge, name)} lies on several devices ({', '.join(places)}), and its layers are run on one: "
+            f"--device {places[0]} takes its weights there, where they fit; a directory that does not fit is run "
+            "from its files, --stream."
+        )
 
 
 def taken_shape(bridge: Any) -> tuple[str, Shape]:

@@ -185,6 +185,15 @@ def test_weights_of_another_form_are_not_mapped(written: Any, tmp_path: Path) ->
         scrub.load(tmp_path, stream=True)
 
 
+def test_weights_of_two_dtypes_are_not_mapped(written: Any, tmp_path: Path) -> None:
+    """They would be cast as they are opened: rounded, or in memory."""
+    folder = shutil.copytree(written("LlamaForCausalLM"), tmp_path / "two")
+    file = folder / listed(folder)["model.norm.weight"]
+    save_file(load_file(file) | {"model.norm.weight": torch.ones(16)}, file, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"holds weights in BF16, F32, and --stream maps those of one dtype"):
+        opened(folder)
+
+
 def test_the_plan_says_what_is_held(written: Any) -> None:
     planned = scrub.plan(copies(None), str(written("LlamaForCausalLM")), stream=True)
     module = hugging_face("LlamaForCausalLM", **KINDS["LlamaForCausalLM"])
