@@ -17,12 +17,15 @@ from tqdm import tqdm
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge.sources.native import NativeModel, initialize_native_model
 
+from scrub.model.checkpoints.settings import Settings
+from scrub.model.recorded import record, whole
 from scrub.model.transformer import native_bridge
-from scrub.zoo.cards import FOLDER
+from scrub.zoo.cards import FOLDER, logits_path
 from scrub.zoo.data import Prompt
 from scrub.zoo.loading import digest
 
 UNTRAINED = -100  # the target of a position that is not trained on
+RECORDED = 4  # rows of its own data whose logits are stored, beside random tokens
 BRIDGE_NAMES = {
     "tok_embed": "embed",
     "pos": "pos_embed",
@@ -171,13 +174,16 @@ def finish(
     label: str = "label",
     **card: Any,
 ) -> None:
-    """Stores weights and card of a trained model, and prints what they record."""
+    """Stores weights, card and the bridge's logits of a trained model, and prints what they record."""
     name, weights, folder = card["name"], state(model), out or FOLDER
     labels = [label_id(row, label, vocabulary) for row in rows]
-    found = accuracy(native_bridge(config, weights, name), rows, position, labels)
+    bridge = native_bridge(config, weights, name)
+    found = accuracy(bridge, rows, position, labels)
     commonest = Counter(labels).most_common(1)[0][1]
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / f"{name}.safetensors")
+    said = record(bridge, whole(weights, Settings.of(config, name)), [row["tokens"] for row in rows[:RECORDED]])
+    said.write(folder / logits_path(name).name)
     card |= {
         "accuracy": round(found, 4),
         "chance": round(commonest / len(rows), 4),

@@ -15,6 +15,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the long simulations")
 
 
+def pytest_runtest_setup() -> None:
+    typed.calls.clear()
+
+
 def pytest_configure() -> None:
     import torch
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from reference_models import Frame, OnGraph, OnTransformer, Values, World, index
+from reference_models import OnTransformer
+from reference_worlds import Frame, OnGraph, Values, World, index
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import OTHER, Slot
 from scrub.claims.geometry import named_slots

@@ -1,21 +1,20 @@
-"""The gallery: claims about the zoo are supported and their foils refuted; ioi is checked and planned."""
+"""The gallery: claims about the zoo are supported and their foils refuted; published ones are checked and planned."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 import scrub
+from published_cases import GALLERY, MODELS, TOKENIZER, needs_tokenizer, outline
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
+from scrub.report.figure import claim_svg
 
-GALLERY = Path(__file__).parents[1] / "hypotheses"
-GALLERY_PAGE = (GALLERY.parent / "docs" / "gallery.md").read_text()
-DATA = Path(os.environ.get("SCRUB_TEST_DATA", GALLERY.parents[1] / "shared" / "data"))
-TOKENIZER = DATA / "gpt2-tokenizer"
-ZOO = [h for file in sorted(GALLERY.glob("*.py")) if file.stem != "ioi" for h in collect([file]).hypotheses]
+DOCS = GALLERY.parent / "docs"
+GALLERY_PAGE = (DOCS / "gallery.md").read_text()
+ZOO = [h for file in sorted(GALLERY.glob("*.py")) if file.stem not in MODELS for h in collect([file]).hypotheses]
 
 
 @pytest.mark.parametrize("hypothesis", ZOO, ids=lambda h: f"{Path(str(h.file)).stem}::{h.name}")
@@ -30,6 +29,27 @@ def test_every_file_brings_a_claim_and_a_foil() -> None:
     for file in sorted(GALLERY.glob("*.py")):
         found = collect([file]).hypotheses
         assert {bool(h.foil_reason) for h in found} == {True, False}, file
+        assert f"\n## {file.stem}\n" in GALLERY_PAGE
+
+
+@needs_tokenizer
+@pytest.mark.parametrize("name", MODELS)
+def test_published_circuits_are_checked_planned_and_drawn_without_weights(name: str, tmp_path: Path) -> None:
+    """Claim and foils; the paper's numbers stand in the file, and on the page beside `not run here`."""
+    file, model = GALLERY / f"{name}.py", str(outline(name, tmp_path))
+    claim, *foils = collect([file]).hypotheses
+    assert claim.name == name
+    checks = {hypothesis.name: scrub.check(hypothesis, model) for hypothesis in (claim, *foils)}
+    assert not any(checked.problems for checked in checks.values())
+    assert {found for found, checked in checks.items() if checked.accuracy != 1} <= {"nearest"}  # a false story
+    plan = scrub.plan(claim, model, rows=20, draws=2)
+    assert plan.forwards is not None
+    # far fewer than a forward pass for each occurrence
+    assert 0 < plan.forwards < 2 * plan.rows
+    assert (resolved := checks[name].claim)
+    assert claim_svg(resolved) == (DOCS / "pictures" / f"{name}.svg").read_text()
+    assert claim.criteria.published
+    assert "not run here" in GALLERY_PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0].lower()
 
 
 def test_the_illusion_is_refuted_by_the_tied_control_and_by_nothing_else() -> None:
@@ -43,20 +63,10 @@ def test_the_illusion_is_refuted_by_the_tied_control_and_by_nothing_else() -> No
     assert "tied mlp 0[illusion] @ END" in below
 
 
-needs_tokenizer = pytest.mark.skipif(not TOKENIZER.is_dir(), reason=f"no GPT-2 tokenizer at {TOKENIZER}")
-
-
 @needs_tokenizer
-def test_ioi_is_checked_and_planned_without_weights() -> None:
+def test_ioi_unrolls_to_what_its_figure_has() -> None:
     (ioi,) = collect([f"{GALLERY / 'ioi.py'}::ioi"]).hypotheses
-    checked = scrub.check(ioi, str(TOKENIZER))
-    assert not checked.problems, str(checked)
-    assert checked.accuracy == 1.0
-    plan = scrub.plan(ioi, str(TOKENIZER), draws=2)
-    assert plan.occurrences == 34
-    assert plan.forwards is not None
-    # far fewer than a forward pass for each of the 34 occurrences
-    assert 0 < plan.forwards < 2 * plan.rows
+    assert scrub.plan(ioi, str(TOKENIZER), draws=2).occurrences == 34
 
 
 @needs_tokenizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from torch import Tensor
 
 import scrub
+from score.cases import sum_claim
 from scrub import Hypothesis
 from scrub.claims.collect import collect
 from scrub.engine import cost
@@ -20,6 +22,7 @@ from scrub.model.open import open_weights
 from scrub.model.resolve import sound
 from scrub.score.patched import PatchedTransformer
 from scrub.score.sample import sample
+from scrub.verbs.costs import SENDERS, VIEWED_DRAWS
 from scrub.verbs.setup import Bar, bench_of, references
 
 GALLERY = Path(__file__).parents[1] / "hypotheses"
@@ -122,6 +125,31 @@ def test_interchange_asks_the_model_as_often_as_was_planned(monkeypatch: pytest.
     scrub.interchange(names(), rows=ROWS)
     assert asked[0] == wanted["rows as they are"].calls == ROWS
     assert sum(asked[1:]) <= wanted["interchanged"].calls == (5 + 1) * ROWS * 5
+
+
+def test_sweep_patch_and_power_make_the_calls_that_were_planned(heard: Told) -> None:
+    calls, _ = heard
+    claim = sum_claim()
+    wanted = {verb.name: {one.name: one for one in verb.passes} for verb in scrub.plan(claim, rows=ROWS).verbs}
+    scrub.sweep("all", "-> out", claim, rows=ROWS)
+    assert calls["sweep"] == wanted["sweep"]["patched"].calls
+    scrub.patch_paths("x -> out", claim, rows=ROWS)
+    assert calls["paths"] == wanted["patch"]["patched"].calls
+    scrub.power(claim)
+    assert calls[f"{claim.title}: pilot"] == wanted["power"]["pilot"].calls
+    assert inspect.signature(scrub.sweep).parameters["senders"].default == SENDERS
+
+
+def test_views_make_the_calls_that_were_planned(heard: Told) -> None:
+    calls, _ = heard
+    claim = next(h for h in collect([str(GALLERY / "compose.py")]).hypotheses if h.name == "compose")
+    [verb] = [v for v in scrub.plan(claim, rows=8).verbs if v.name == "views"]
+    most = {one.name: one.calls for one in verb.passes}
+    scrub.views(claim, rows=8, only="attention otherwise")
+    assert most["rows of the pool"] < calls["compose: rows"] <= most["rows"] + most["rows of the pool"]
+    assert inspect.signature(scrub.views).parameters["draws"].default == VIEWED_DRAWS
+    [views] = [v for v in scrub.plan(sum_claim()).verbs if v.name == "views"]
+    assert "has no attention" in views.note
 
 
 def test_what_cannot_be_run_says_why() -> None:

@@ -27,11 +27,12 @@ _LATENT_AXES = {"encoder": 1, "decoder": 0, "bias": 0, "threshold": 0, "gate": 0
 
 
 class LatentSource(Protocol):
-    """A whole dictionary: how many latents it has, and parts of it."""
+    """A whole dictionary: how many latents it has, parts of it, and the numbers of some of its latents."""
 
     @property
     def count(self) -> int: ...
     def part(self, indices: tuple[int, ...]) -> HostPart: ...
+    def cut(self, take: list[int]) -> Held: ...
 
 
 @frozen(eq=False)

@@ -71,10 +71,20 @@ def _steps(parts: int, budget: int | None) -> int:
 
 def _minimal(bench: CircuitBench, circuit: Circuit, random: int) -> tuple[int, int]:
     """Distinct circuits that are searched on one half of the rows, and run, at most, on the other."""
-    own, contexts = frozenset(circuit.parts), contexts_of(circuit, bench.seed)
+    cases = _cases(bench, circuit, random)
+    return len(searched_circuits(bench, circuit, random)), 1 + 2 * len(dict.fromkeys(cases))
+
+
+def searched_circuits(bench: CircuitBench, circuit: Circuit, random: int) -> set[frozenset[Part]]:
+    """The circuits that minimality searches, of the claim's parts and of random ones."""
+    return _distinct(_cases(bench, circuit, random), contexts_of(circuit, bench.seed))
+
+
+def _cases(bench: CircuitBench, circuit: Circuit, random: int) -> list[tuple[frozenset[Part], Part]]:
+    """Each part of a circuit with the circuit that it is taken from."""
+    own = frozenset(circuit.parts)
     others = others_of(bench, circuit, random)
-    cases = [(own, part) for part in circuit.parts] + [(own | {part}, part) for part in others]
-    return len(_distinct(cases, contexts)), 1 + 2 * len(dict.fromkeys(cases))
+    return [(own, part) for part in circuit.parts] + [(own | {part}, part) for part in others]
 
 
 def _distinct(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,21 +17,24 @@ from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.align import Alignment
+from scrub.circuit.alike import AlikeRun, base_of, in_order, places_of
+from scrub.circuit.call_block import CallBlock
 from scrub.circuit.circuit import Circuit
+from scrub.circuit.delta import at_places, component_delta
 from scrub.circuit.ends import ends_of, parts_on
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.hosted import HostedParts, part_delta, refuse_normed_parts
 from scrub.circuit.live import live_senders
 from scrub.circuit.masked import Masks, first_frozen, run_masked
-from scrub.circuit.paths import Path, wire_paths
-from scrub.circuit.values import MeanRows, Values, means, own_values, padded
+from scrub.circuit.over_blocks import Done, over_blocks, silent
+from scrub.circuit.paths import Path, senders_in, wire_paths, without_heads
+from scrub.circuit.together import SharedWiring, wired_together
+from scrub.circuit.values import MeanRows, Values, means, own_values, values_of_rows
 from scrub.circuit.wired import Places, run_wiring
-from scrub.circuit.wiring import Wirer, Wiring, wire_edges
+from scrub.circuit.wiring import Reads, Wirer, Wiring, wired_output
 from scrub.engine.draw import Calls
-from scrub.model.block import change_entering
 from scrub.model.bytes import row_bytes, values_bytes
 from scrub.model.codes import CodedPart, PartCodes
-from scrub.model.layers import write
 from scrub.model.weights import Transformer
 
 # Of a block at most, whichever is more rows: on a CPU larger ones leave its caches, and small models spend their time
@@ -38,31 +42,11 @@ from scrub.model.weights import Transformer
 ROWS, BLOCK = 16, 1024  # tokens
 MOST = 2**16  # circuits whose final streams are held together
 TOKENS = 4096  # of circuits times rows, run at once at most
+ALIKE = 4 * TOKENS  # the same where circuits share what they have alike
+FEW = 2  # circuits that share too little
+WIRED = 2**20  # edges of circuits that are wired before they are run
 # shares of the memory: a block and what runs on it, blocks that are kept between circuits, and final streams
 RUN, KEPT, ENDS = 0.5, 0.25, 0.25
-
-
-@frozen(eq=False)
-class CallBlock:
-    """Some calls, their own values and their ablated ones, aligned with them; `still` says they are one run."""
-
-    calls: Int[np.ndarray, " n"]
-    lengths: Int[Tensor, " n"]
-    answer: Int[Tensor, " n"]
-    slots: dict[Slot, Int[Tensor, " n"]]
-    own: Values
-    ablated: Values
-    still: bool
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.own.embed.shape[0], self.own.embed.shape[1]
-
-    @property
-    def bytes(self) -> int:
-        sides = (self.own, self.ablated)
-        arrays = [a for side in sides for a in (*side.z, *side.mlp, *side.resid, *side.mid)]
-        return sum(a.numel() * a.element_size() for a in arrays)
 
 
 @frozen(slots=False, eq=False)
@@ -81,8 +65,10 @@ class TransformerCircuits:
     passed: frozenset[Component]
     done: Callable[[int], None] = field(default=lambda n: None, repr=False)
     held: frozenset[Node] = frozenset()
-    # kept for all calls at once, for this value's experiment, model and donors, and the parts that were met so far
-    _blocks: list[CallBlock] = field(factory=list[CallBlock], init=False, repr=False)
+    # kept by number, for this value's experiment, model and donors, and the parts that were met so far
+    _blocks: dict[int, CallBlock] = field(factory=dict[int, CallBlock], init=False, repr=False)
+    # kept by the circuit, which is the last one, and whether blocks are still
+    _wirings: dict[object, dict[bool, list[SharedWiring]]] = field(factory=dict, init=False, repr=False)
     _parts: set[Component] = field(factory=set[Component], init=False, repr=False)
 
     @property
@@ -115,23 +101,36 @@ class TransformerCircuits:
             self._blocks.clear()
             self.__dict__.pop("_means", None)
 
-    def blocks(self) -> Iterator[CallBlock]:
-        """Every call once, rows of similar length together; prepared anew where too many bytes would be kept."""
-        if self._blocks:
-            yield from self._blocks
-            return
-        data, kept = self.experiment.data, list[CallBlock]()
-        order = np.argsort(data.lengths[self.calls.reference], kind="stable")
-        size, rows, most = 0, self._rows_at_once(), self.model.memory.share(KEPT)
-        for start in range(0, len(order), rows):
+    @property
+    def slices(self) -> list[Int[np.ndarray, " n"]]:
+        """The calls of each block: every call once, rows of similar length together."""
+        return self._slices
+
+    @cached_property
+    def _slices(self) -> list[Int[np.ndarray, " n"]]:
+        lengths, size = self.experiment.data.lengths[self.calls.reference], self._rows_at_once()
+        order = np.argsort(lengths, kind="stable")
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+    def block(self, number: int) -> CallBlock:
+        """A block; prepared anew each time where more bytes would be kept than the memory holds."""
+        if number not in self._blocks:
             with torch.no_grad():
-                block = self._prepared(order[start : start + rows])
-            size += block.bytes
-            if size < most:
-                kept.append(block)
-            yield block
-        if size < most:
-            self._blocks.extend(kept)
+                block = self._prepared(self.slices[number])
+            if sum(kept.bytes for kept in self._blocks.values()) + block.bytes >= self.model.memory.share(KEPT):
+                return block
+            self._blocks[number] = block
+        return self._blocks[number]
+
+    def prepare(self) -> None:
+        """Means, and as many blocks as are kept: workers that are copies have them then."""
+        if self.experiment.ablation.averaged:
+            _ = self._means
+        all(self.block(number) is self._blocks.get(number) for number in range(len(self.slices)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent elsewhere tells nobody."""
+        return self.__dict__ | {"done": silent}
 
     def _rows_at_once(self) -> int:
         """How many calls make a block: of each its own values and its ablated ones are held, while a circuit runs."""
@@ -149,8 +148,11 @@ class TransformerCircuits:
     def _at_once(self, block: CallBlock, streams: int) -> int:
         """How many circuits, or sets of paths, run together on a block."""
         n, t = block.shape
+        return max(1, min(TOKENS // (n * t), self._fitting(block, streams)))
+
+    def _fitting(self, block: CallBlock, streams: int) -> int:
         room = self.model.memory.share(RUN) - block.bytes
-        return max(1, min(TOKENS // (n * t), room // (n * self._run_bytes(t, streams))))
+        return max(1, room // (block.shape[0] * self._run_bytes(block.shape[1], streams)))
 
     @property
     def together(self) -> int:
@@ -160,8 +162,7 @@ class TransformerCircuits:
 
     def _prepared(self, calls: Int[np.ndarray, " n"]) -> CallBlock:
         data, rows = self.experiment.data, self.calls.reference[calls]
-        tokens, lengths = padded(data, rows, self.model.device)
-        own = own_values(self.model, tokens, lengths, None, self._coded())
+        own, lengths = values_of_rows(self.model, data, rows, self._coded())
         ablated, still = self._ablated(rows, self.donors[calls], own)
         for component in self.passed:
             if component.traits.given:
@@ -184,8 +185,7 @@ class TransformerCircuits:
         if ablation.donors is None:
             return own.replaced(ablation, self._means.of(rows) if ablation.averaged else None), False
         index = self.alignment.indices(rows, donors, self.experiment.protocol.ablation)
-        tokens, lengths = padded(self.experiment.data, donors, self.model.device)
-        found = own_values(self.model, tokens, lengths, None, self._coded())
+        found, _ = values_of_rows(self.model, self.experiment.data, donors, self._coded())
         own_lengths, places = self.experiment.data.lengths[rows], np.arange(index.shape[1])
         lined = bool(((index == places) | (places >= own_lengths[:, None])).all())
         same = bool((self.experiment.data.lengths[donors] == own_lengths).all())
@@ -200,22 +200,50 @@ class TransformerCircuits:
         listed = [circuit.expanded(self.graph) for circuit in circuits]
         noising = self.experiment.noising if noising is None else noising
         self._meet((node.component for circuit in listed for node in circuit.nodes), on_edges=False)
-        found = self._empty(len(circuits))
-        for block in self.blocks():
-            n = block.shape[0]
-            start, fixed = (block.own, block.ablated) if noising else (block.ablated, block.own)
-            at_once = self._at_once(block, 0)
-            for first in range(0, len(listed), at_once):
-                chosen = listed[first : first + at_once]
-                masks = self._masks(chosen, block, noising == without)
-                layer = first_frozen(masks, self.graph.writers(), len(self.model.blocks)) if noising else 0
-                with torch.no_grad():
-                    parts = HostedParts.of(self.codes, masks, self._of_one_run(start, masks, block), fixed)
-                    layer = parts.first(layer)
-                    x = run_masked(self.model, masks, start, fixed, block.lengths, block.answer, parts, layer)
-                found[first : first + at_once, torch.from_numpy(block.calls)] = x
-                self.done(len(chosen) * n)
-        return found
+        return over_blocks(self, TransformerCircuits._components, self._empty(len(listed)), listed, noising, without)
+
+    def _components(
+        self, block: CallBlock, done: Done, listed: Sequence[Circuit], noising: bool, without: bool
+    ) -> Float[Tensor, "circuit n d"]:
+        start, fixed = (block.own, block.ablated) if noising else (block.ablated, block.own)
+        everything = self._masks(listed, block, noising == without)
+        if len(listed) > FEW and (places := self._places_of(everything, block)):
+            return self._alike(listed, (block, everything, places), start, fixed, done)
+        at_once, found = self._at_once(block, 0), list[Tensor]()
+        for first in range(0, len(listed), at_once):
+            chosen = listed[first : first + at_once]
+            masks = self._masks(chosen, block, noising == without)
+            layer = first_frozen(masks, self.graph.writers(), len(self.model.blocks)) if noising else 0
+            with torch.no_grad():
+                parts = HostedParts.of(self.codes, masks, self._of_one_run(start, masks, block), fixed)
+                layer = parts.first(layer)
+                x = run_masked(self.model, masks, start, fixed, block.lengths, block.answer, parts, layer)
+            found.append(x)
+            done(len(chosen) * block.shape[0])
+        return torch.cat(found)
+
+    def _places_of(self, masks: Masks, block: CallBlock) -> tuple[Tensor, ...] | None:
+        return places_of(masks, block.slots, block.answer, self.model.blocks[0].attn.causal)
+
+    def _alike(
+        self, circuits: Sequence[Circuit], on: tuple[CallBlock, Masks, tuple[Tensor, ...]], start: Values,
+        fixed: Values, done: Done,
+    ) -> Float[Tensor, "circuit n d"]:  # fmt: skip
+        """The final streams of circuits on a block, each of what they have alike computed once."""
+        block, masks, places = on
+        n, size = block.shape[0], sum(at.shape[1] for at in places)
+        at_once = max(1, min(ALIKE // (n * size), self._fitting(block, 0)))
+        order, found = in_order(circuits, self.graph), dict[int, Tensor]()
+        last = (block.answer - places[-1][:, 0]).clamp(min=0)
+        with torch.no_grad():
+            base = base_of(self.model, masks, start, fixed, block.lengths)
+            for first in range(0, len(order), at_once):
+                numbers = order[first : first + at_once]
+                some = self._masks([circuits[i] for i in numbers], block, masks.inverted)
+                x = AlikeRun(self.model, some, fixed, base, block.lengths, places).final()
+                found.update(zip(numbers, x[:, torch.arange(n, device=x.device), last], strict=True))
+                done(len(numbers) * n)
+        return torch.stack([found[number] for number in range(len(circuits))])
 
     def _of_one_run(self, start: Values, masks: Masks, block: CallBlock) -> Values:
         """What runs start on, with the streams of that run where parts of them are live."""
@@ -240,33 +268,59 @@ class TransformerCircuits:
 
     def edges(self, circuits: Sequence[Circuit], without: bool = False) -> Float[Tensor, "circuit call d"]:
         """The final streams of circuits of edges; with `without`, of the model without each."""
-        found = self._empty(len(circuits))
         self._meet((end for c in circuits for edge in c.edges for end in ends_of(edge)), on_edges=True)
-        for number, circuit in enumerate(circuits):
-            wirings: dict[bool, Wiring] = {}
-            for block in self.blocks():
-                if block.still not in wirings:
-                    wirings[block.still] = self._wired(circuit, block.still, without)
-                frozen, start = (block.ablated, block.own) if self.experiment.noising else (block.own, block.ablated)
-                x = self._evaluated(wirings[block.still], block, frozen, start)
-                found[number, torch.from_numpy(block.calls)] = x[0]
-                self.done(len(block.calls))
+        found = self._empty(len(circuits))
+        wide = 2 * len(self.graph.writers()) ** 2  # edges that a circuit may have, or lack
+        at_once = max(1, WIRED // wide)
+        for first in range(0, len(circuits), at_once):
+            some = circuits[first : first + at_once]
+            over_blocks(self, TransformerCircuits._edges, found[first : first + at_once], some, without)
         return found
 
-    def _wired(self, circuit: Circuit, still: bool, without: bool) -> Wiring:
+    def _edges(
+        self, block: CallBlock, done: Done, circuits: Sequence[Circuit], without: bool
+    ) -> Float[Tensor, "circuit n d"]:
+        key = tuple((circuit.nodes, circuit.edges) for circuit in circuits), without
+        if self._wirings.keys() != {key}:
+            self._wirings.clear()
+        wirings = self._wirings.setdefault(key, {})
+        if block.still not in wirings:
+            wirings[block.still] = self._wired(circuits, block, without)
+        frozen, start = (block.ablated, block.own) if self.experiment.noising else (block.own, block.ablated)
+        found: dict[int, Tensor] = {}
+        for shared in wirings[block.still]:
+            x = self._evaluated(shared.wiring, block, frozen, start)[0]
+            for output, numbers in enumerate(shared.circuits):
+                found.update((number, x[:, output]) for number in numbers)
+        done(len(circuits) * len(block.calls))
+        return torch.stack([found[number] for number in range(len(circuits))])
+
+    def _wired(self, circuits: Sequence[Circuit], block: CallBlock, without: bool) -> list[SharedWiring]:
         noising = self.experiment.noising
+        inner = frozenset(c for c in self.passed if c.traits.inner)
+        wirer = Wirer.of(self.graph, inner, block.still or not noising)
+        fine = [circuit.expanded(self.graph) for circuit in circuits]
+        outputs = [self._output(wirer, circuit, noising != without) for circuit in fine]
+        return list(wired_together(wirer, outputs, self._copies_at_once(block)))
+
+    def _output(self, wirer: Wirer, circuit: Circuit, inside: bool) -> Reads:
+        """What the output of a circuit reads, where its edges (`inside`), or all others, are live."""
         free = [c for c in self.graph.writers() if c not in self.passed]
         inputs = [c for c in free if c.traits.given]
         given = [*inputs, *{node.component for node in self.held}]
-        leaves = given if noising else [*inputs, *(c for c in self.passed if c == EMBED)]
-        inner = frozenset(c for c in self.passed if c.traits.inner)
-        fine, inside = circuit.expanded(self.graph), noising != without
-        parts = parts_on(fine.edges)
+        leaves = given if self.experiment.noising else [*inputs, *(c for c in self.passed if c == EMBED)]
+        parts = parts_on(circuit.edges)
         leaves += [part for part in parts if part.host.traits.given]
         senders = [*free, *parts, *(c for c in leaves if c not in (*free, *parts))]
         apart = {c: tuple(p for p in parts if p.host == c) for c in free if not inside}
-        wirer, live = Wirer.of(self.graph, inner, still or not noising, apart), live_senders(fine, self.graph, inside)
-        return wire_edges(wirer, senders, leaves, self.experiment.output, live)
+        live = live_senders(circuit, self.graph, inside)
+        return wired_output(evolve(wirer, apart=apart), senders, leaves, self.experiment.output, live)
+
+    def _copies_at_once(self, block: CallBlock) -> int:
+        """Of how many copies the values, and streams made of them, are held while a wiring runs."""
+        longest = int(self.experiment.data.lengths[self.calls.reference].max())
+        each = 2 * block.shape[0] * longest * self.model.shape.d_model * self.model.dtype.itemsize
+        return max(1, (self.model.memory.share(RUN) - block.bytes) // each)
 
     def _other(self, block: CallBlock) -> Values:
         """The model's run on the ablated inputs."""
@@ -281,24 +335,27 @@ class TransformerCircuits:
 
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> Float[Tensor, "paths call d"]:
         """The final streams with sets of paths patched; sets that differ in their senders alone run together."""
-        found = self._empty(len(path_sets))
-        self._meet((sender for paths in path_sets for sender in _senders(paths)), on_edges=True)
+        self._meet((sender for paths in path_sets for sender in senders_in(paths)), on_edges=True)
         alike: dict[object, list[int]] = {}
         for number, paths in enumerate(path_sets):
-            alike.setdefault(_without_heads(paths), []).append(number)
+            alike.setdefault(without_heads(paths), []).append(number)
         wired = {key: wire_paths(self.graph, path_sets[n[0]], self.experiment.output) for key, n in alike.items()}
-        for block in self.blocks():
-            for key, numbers in alike.items():
-                at_once = self._at_once(block, len(wired[key].copies))
-                for first in range(0, len(numbers), at_once):
-                    some = numbers[first : first + at_once]
-                    x = self._evaluated(
-                        wired[key], block, *self._bases(block), [_senders(path_sets[n]) for n in some]
-                    )
-                    for i, number in enumerate(some):
-                        found[number, torch.from_numpy(block.calls)] = x[i]
-                    self.done(len(some) * len(block.calls))
-        return found
+        sets = [(wired[key], [(n, senders_in(path_sets[n])) for n in numbers]) for key, numbers in alike.items()]
+        return over_blocks(self, TransformerCircuits._paths, self._empty(len(path_sets)), sets)
+
+    def _paths(
+        self, block: CallBlock, done: Done, sets: Sequence[tuple[Wiring, list[tuple[int, set[Component]]]]]
+    ) -> Float[Tensor, "paths n d"]:
+        """Sets of paths by their wirings, each with its number and its senders."""
+        found: dict[int, Tensor] = {}
+        for wiring, senders in sets:
+            at_once = self._at_once(block, len(wiring.copies))
+            for first in range(0, len(senders), at_once):
+                numbers, some = zip(*senders[first : first + at_once], strict=True)
+                x = self._evaluated(wiring, block, *self._bases(block), some)[:, :, 0]
+                found.update(zip(numbers, x, strict=True))
+                done(len(some) * len(block.calls))
+        return torch.stack([found[number] for number in sorted(found)])
 
     def _evaluated(
         self,
@@ -307,7 +364,7 @@ class TransformerCircuits:
         frozen: Values,
         new: Values,
         senders: Sequence[set[Component]] = (set(),),
-    ) -> Float[Tensor, "senders n d"]:
+    ) -> Float[Tensor, "senders n output d"]:
         """One wiring, its leaves taken from `new`; for several senders of a layer, one each, side by side."""
         places, answer = self._places(block, len(senders)), self.experiment.answer
         everywhere = wiring.everywhere(answer)
@@ -319,53 +376,15 @@ class TransformerCircuits:
                 made = torch.cat([self._delta(component, new, frozen, at) for component in sent])
                 leaves[number] = made - sum(self._delta(part, new, frozen, at) for part in copy.less)
         x = run_wiring(self.model, wiring, frozen, leaves, places, answer, self.codes)
-        return x.view(len(senders), *block.answer.shape, -1)
+        return x.view(len(senders), *block.answer.shape, *x.shape[1:])
 
     def _delta(self, component: Component, new: Values, old: Values, at: Int[Tensor, " n"] | None) -> Tensor:
         if component.is_part:
-            return _at(part_delta(self.model, self.codes.of(component), new, old), at)
-        return _delta(component, new, old, self.model, at)
+            return at_places(part_delta(self.model, self.codes.of(component), new, old), at)
+        return component_delta(component, new, old, self.model, at)
 
     def _bases(self, block: CallBlock) -> tuple[Values, Values]:
         """The run that paths are patched into, and where the senders' values come from."""
         if self.experiment.noising:
             return block.own, block.ablated
         return self._other(block), block.own
-
-
-def _senders(paths: Sequence[Path]) -> set[Component]:
-    return {path.sender.component for path in paths}
-
-
-def _without_heads(paths: Sequence[Path]) -> object:
-    """The paths with the one head that sends forgotten: heads of one layer are read, and patched, alike."""
-    senders = _senders(paths)
-    if len(senders) > 1 or not all(c.traits.is_head for c in senders):
-        return frozenset(paths)
-    return frozenset(evolve(p, sender=evolve(p.sender, component=evolve(p.sender.component, unit=-1))) for p in paths)
-
-
-def _at(array: Tensor, at: Int[Tensor, " n"] | None) -> Tensor:
-    return array if at is None else array[torch.arange(len(at), device=at.device), at]
-
-
-def _delta(
-    component: Component, new: Values, old: Values, model: Transformer, at: Int[Tensor, " n"] | None = None
-) -> Tensor:
-    """What a component writes in one set of values beyond the other: at every position, or at one of each row."""
-    layer = component.layer or 0
-    if component.traits.is_stream:
-        mlps = [_delta(Component.for_mlp(i), new, old, model, at) for i in range(layer)]
-        given = [_delta(c, new, old, model, at) for c in (EMBED, POS)]
-        return torch.stack([*given, *(_entered(model, i, new, old, at) for i in range(layer)), *mlps]).sum(0)
-    change = _at(new.of(component), at) - _at(old.of(component), at)
-    if not component.traits.attends:
-        return change
-    return write(model.blocks[layer].attn, change, component.heads(model.shape))
-
-
-def _entered(model: Transformer, layer: int, new: Values, old: Values, at: Int[Tensor, " n"] | None) -> Tensor:
-    """What attention of a layer adds to the stream in one set of values beyond the other."""
-    block = model.blocks[layer]
-    change = _delta(Component.for_attn(layer), new, old, model, at)
-    return change_entering(block, change, lambda: write(block.attn, _at(old.z[layer], at)))

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -217,3 +217,16 @@ def paths_of(text: str | Iterable[str] | Iterable[Path], graph: Graph) -> tuple[
     if not pieces:
         raise ClaimError("no paths are given: write at least one, such as '9.9 -> logits'.")
     return tuple(p for piece in pieces for p in ([piece] if isinstance(piece, Path) else parse_path(piece, graph)))
+
+
+def senders_in(paths: Sequence[Path]) -> set[Component]:
+    """What paths begin at."""
+    return {path.sender.component for path in paths}
+
+
+def without_heads(paths: Sequence[Path]) -> object:
+    """The paths with the one head that sends forgotten: heads of one layer are read, and patched, alike."""
+    senders = senders_in(paths)
+    if len(senders) > 1 or not all(c.traits.is_head for c in senders):
+        return frozenset(paths)
+    return frozenset(evolve(p, sender=evolve(p.sender, component=evolve(p.sender.component, unit=-1))) for p in paths)

@@ -23,13 +23,14 @@ from scrub.circuit.runs import start_of
 from scrub.circuit.universe import Graph, writers
 from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError, nearest
-from scrub.model.weights import Transformer
 from scrub.score.statistics import interval
 from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
+
+    from scrub.model.weights import Transformer
 
 _NEURON = r"mlps? \d+\.\d+"
 _SENDERS = rf"{_NEURON}|[^\W\d_]+ \d+(?:-\d+)?(?![\w.])|[^\s,]+"  # 'heads 0-3' is one, '9.9 9.6' are two

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from scrub.circuit.align import Alignment
 from scrub.circuit.experiment import FEW, Experiment, referred
 from scrub.claims.dataset import Dataset
 from scrub.engine.cache import ROWS_AT_ONCE, tensors
+from scrub.engine.passes import arrays_of_rows
 from scrub.errors import DataError, some
 from scrub.model.block import after_attention, after_embedding, after_mlp
 from scrub.model.bytes import row_bytes, values_bytes
@@ -100,6 +101,22 @@ def own_values(
             more[kind, layer] = value
 
     trace(model, tokens, lengths, record, None if inputs is None else (0, after_embedding(model, inputs.start)))
+    return _assembled(model, kept, inputs, more)
+
+
+def values_of_rows(
+    model: Transformer, data: Dataset, rows: Int[np.ndarray, " n"], coded: Sequence[CodedPart] = ()
+) -> tuple[Values, Int[Tensor, " n"]]:
+    """The values of rows, and their lengths: read where passes of all of them are kept, else run, and kept then."""
+    tokens, lengths = padded(data, rows, model.device)
+    if coded:
+        return own_values(model, tokens, lengths, None, coded), lengths
+    return _assembled(model, arrays_of_rows(model, tokens, lengths, _ARRAYS), None, {}), lengths
+
+
+def _assembled(
+    model: Transformer, kept: Mapping[Kind, Tensor], inputs: Values | None, more: dict[Kind, Tensor]
+) -> Values:
     layers = range(len(model.blocks))
     embed = kept["embed", 0] if inputs is None else inputs.embed
     pos = kept.get(("pos", 0), torch.zeros_like(embed)) if inputs is None else inputs.pos
@@ -169,9 +186,8 @@ def means(
     counts = np.zeros((groups, columns))
     sums: Values | None = None
     for chunk in _by_length(data, rows, model):
-        tokens, lengths = padded(data, chunk, model.device)
-        found = own_values(model, tokens, lengths, None, coded)
-        weight = _weights(alignment, experiment.group, chunk, groups, tokens.shape[1])
+        found, _ = values_of_rows(model, data, chunk, coded)
+        weight = _weights(alignment, experiment.group, chunk, groups, found.embed.shape[1])
         counts += weight.sum(axis=(2, 3))
         share = torch.from_numpy(weight).to(model.device, model.dtype).flatten(0, 1).flatten(1)
 

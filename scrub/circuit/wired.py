@@ -23,6 +23,8 @@ from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.layers import write
 from scrub.model.weights import Block, Transformer
 
+FEW = 8  # a stream is a product of matrices unless its column reads less than one of so many copies
+
 
 @frozen(eq=False)
 class Places:
@@ -114,6 +116,9 @@ class Deltas:
 
     def streams(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b t column d"]:
         """The stream that each column reads, at every position; without the frozen one where not `based` on it."""
+        entries = sum(self.everywhere[number] for column in columns for number, _ in column)
+        if entries * FEW < len(columns) * self.whole.shape[2]:
+            return torch.stack([self.summed(column, based) for column in columns], 2)
         weight = self._weights(columns, True, based)
         weight = weight[0] if len(self.kinds) == 1 else weight[self.kind]
         found = weight @ self.whole[:, :, : weight.shape[-1]]
@@ -124,19 +129,27 @@ class Deltas:
             found[batch, self.places.answer] += self._at_answer(columns, False)
         return found
 
-    def recent(self, column: Column, copies: Sequence[int]) -> Float[Tensor, "b t d"]:
-        """The stream of a column that reads only some of `copies`, computed last; cheaper than `streams`."""
-        whole = [self.index[n] for n in copies if self.everywhere[n]]
-        found, first = self.whole[:, :, 0], min(whole, default=0)
-        if any(self.everywhere[n] for n, _ in column):
-            weight = self._weights([column], True)[:, 0, first:]
-            weight = weight[0] if len(self.kinds) == 1 else weight[self.kind][..., None, :]
-            known = self.whole[:, :, first : first + weight.shape[-1]]
-            found = found + (weight @ known).view(found.shape)
-        if any(not self.everywhere[n] for n, _ in column):
-            found, batch = found.clone(), torch.arange(self.places.size, device=found.device)
-            found[batch, self.places.answer] += self._at_answer([column], False)[:, 0]
+    def summed(self, column: Column, based: bool = True) -> Float[Tensor, "b t d"]:
+        """The same of a column that reads few of the copies: these are added one by one."""
+        found = self.whole[:, :, 0].clone() if based else torch.zeros_like(self.whole[:, :, 0])
+        batch, answer = torch.arange(self.places.size, device=found.device), self.places.answer
+        places: dict[int, list[Where]] = {}
+        for number, where in column:  # a copy may be read at several positions, and they may be one
+            places.setdefault(number, []).append(where)
+        for number, listed in places.items():
+            there = None if None in listed else self._there(listed)[..., None]
+            if self.everywhere[number]:
+                value = self.whole[:, :, self.index[number]]
+                found += value if there is None else value * there
+            else:
+                value = self.last[:, self.index[number]]
+                found[batch, answer] += value if there is None else value * there[batch, answer]
         return found
+
+    def _there(self, places: Sequence[Where]) -> Float[Tensor, "b t"]:
+        """1 at the positions of some place."""
+        covered = [float(any(self._covers(where, kind) for where in places)) for kind in self.kinds]
+        return torch.tensor(covered, device=self.whole.device, dtype=self.whole.dtype)[self.kind]
 
     def answers(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b column d"]:
         """The stream that each column reads where the answer is read."""
@@ -168,14 +181,14 @@ class WiringRun:
     at: dict[tuple[str, int], list[int]]  # the copies that write an array of a layer
     codes: PartCodes
 
-    def final(self) -> Float[Tensor, "b d"]:
+    def final(self) -> Float[Tensor, "b output d"]:
         for number, value in self.leaves.items():
             self.deltas.put(number, value)
         base = self.frozen.start
         for layer, block in enumerate(self.model.blocks):
             base = self._layer(layer, block, base)
         self.deltas.base(base)
-        return self.deltas.answers([self.wiring.final[0][1]])[:, 0]
+        return self.deltas.answers([column for _, column in self.wiring.final])
 
     def _layer(self, layer: int, block: Block, base: Tensor) -> Tensor:
         """All copies of a layer; the frozen stream after it."""
@@ -294,23 +307,32 @@ class WiringRun:
         # The next line overwrites the frozen stream that `streams` contain: it is taken out of them again below.
         before = self.deltas.whole[:, :, 0].clone() if self.deltas.copied else None
         self.deltas.base(mid)
-        for everywhere in (True, False):
-            copies = [n for n in mlps if self.everywhere[n] == everywhere]
-            columns = list(dict.fromkeys(self.wiring.copies[n].reads[0][1] for n in copies))
-            for column in columns:
-                if everywhere:
-                    assert before is not None
-                    x = streams[self._earlier(column, heads)] - before + self._recent(column, heads)
-                else:
-                    x = self.deltas.answers([column])
-                old = self.frozen.mlp[layer][row] if everywhere else self.frozen.mlp[layer][row, answer][:, None]
-                made = mlp_writes(block, x) - old
-                where = (row,) if everywhere else (row[:, None], answer[:, None])
-                for number in copies:
-                    copy = self.wiring.copies[number]
-                    if copy.reads[0][1] == column:
-                        own = self._apart(copy, known_of_mlp(block, x), made, where) if copy.alone else made
-                        self.deltas.put(number, own if everywhere else own[:, 0])
+        if late := self._by_column(mlps, everywhere=False):  # small ones, computed together
+            where, x = (row[:, None], answer[:, None]), self.deltas.answers(list(late))
+            made = mlp_writes(block, x) - self.frozen.mlp[layer][where]
+            for i, copies in enumerate(late.values()):
+                self._put_mlps(block, copies, x[:, i : i + 1], made[:, i : i + 1], where)
+        for column, copies in self._by_column(mlps, everywhere=True).items():
+            assert before is not None
+            x = streams[self._earlier(column, heads)] - before + self._recent(column, heads)
+            self._put_mlps(block, copies, x, mlp_writes(block, x) - self.frozen.mlp[layer][row], (row,))
+
+    def _by_column(self, copies: Sequence[int], everywhere: bool) -> dict[Column, list[int]]:
+        """MLPs that are needed at every position, or at the answer alone, by what they read."""
+        found: dict[Column, list[int]] = {}
+        for number in copies:
+            if self.everywhere[number] == everywhere:
+                found.setdefault(self.wiring.copies[number].reads[0][1], []).append(number)
+        return found
+
+    def _put_mlps(
+        self, block: Block, copies: Sequence[int], x: Tensor, made: Tensor, where: tuple[Tensor, ...]
+    ) -> None:
+        """What copies of an MLP that read a stream write beyond their frozen value: a whole one, `made`."""
+        for number in copies:
+            copy = self.wiring.copies[number]
+            own = self._apart(copy, known_of_mlp(block, x), made, where) if copy.alone else made
+            self.deltas.put(number, own if self.everywhere[number] else own[:, 0])
 
     def _apart(self, copy: Copy, known: dict[str, Tensor], whole: Tensor, where: tuple[Tensor, ...]) -> Tensor:
         """What a part writes beyond its frozen value, or its host (which writes `whole` more) without some parts."""
@@ -322,7 +344,7 @@ class WiringRun:
 
     def _recent(self, column: Column, heads: list[int]) -> Tensor:
         """The frozen stream and what this layer's heads wrote: what came after attention read."""
-        return self.deltas.recent(frozenset(entry for entry in column if entry[0] in heads), heads)
+        return self.deltas.summed(frozenset(entry for entry in column if entry[0] in heads))
 
 
 def known_of_mlp(block: Block, x: Float[Tensor, "*n d"]) -> dict[str, Tensor]:
@@ -344,9 +366,9 @@ def _of_known(part: CodedPart, known: dict[str, Tensor]) -> Tensor:
 def run_wiring(
     model: Transformer, wiring: Wiring, frozen: Values, leaves: dict[int, Tensor], places: Places,
     answer: Slot | None, codes: PartCodes,
-) -> Float[Tensor, "b d"]:  # fmt: skip
-    """The final stream at the answer. `leaves[n]` is what leaf n writes beyond its frozen value: `[b, t, d]`, or
-    `[b, d]` where it is needed at the answer alone.
+) -> Float[Tensor, "b output d"]:  # fmt: skip
+    """The final stream of each output at the answer. `leaves[n]` is what leaf n writes beyond its frozen value:
+    `[b, t, d]`, or `[b, d]` where it is needed at the answer alone.
 
     Exact: every channel's norm, pattern and MLP is recomputed on the stream that it reads.
     """

@@ -7,7 +7,7 @@ copy for every channel that reads past them. A copy reads only copies before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from attrs import evolve, field, frozen
@@ -29,6 +29,7 @@ class Outside:
 Where = Slot | Outside | None
 Entry = tuple[int, Where]  # a copy, read at one position, outside some, or everywhere
 Column = frozenset[Entry]
+Reads = tuple[tuple[str, Column], ...]  # by channel
 
 
 def slots_of(where: Where) -> frozenset[Slot]:
@@ -45,7 +46,7 @@ class Copy:
     """
 
     component: Component
-    reads: tuple[tuple[str, Column], ...] = ()
+    reads: Reads = ()
     leaf: bool = False
     heads: tuple[int, ...] = ()
     entering: bool = False
@@ -59,10 +60,13 @@ class Copy:
 
 @frozen(slots=False)
 class Wiring:
-    """Copies in an order in which they can be computed, and what the output reads."""
+    """Copies in an order in which they can be computed, and what the output reads.
+
+    On a transformer there may be several outputs, each with its column: those of circuits that share copies.
+    """
 
     copies: tuple[Copy, ...]
-    final: tuple[tuple[str, Column], ...]
+    final: Reads
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -138,9 +142,20 @@ def wire_edges(
     live: Callable[[Component, str], Iterable[tuple[Component, Where]]],
 ) -> Wiring:
     """A circuit of edges: `live` says which senders a channel reads live, everywhere or at a position."""
+    return finished(wirer, wired_output(wirer, senders, leaves, output, live))
+
+
+def wired_output(
+    wirer: Wirer,
+    senders: Iterable[Component],
+    leaves: Iterable[Component],
+    output: Component,
+    live: Callable[[Component, str], Iterable[tuple[Component, Where]]],
+) -> Reads:
+    """What the output of a circuit of edges reads, its copies made."""
     copies, given, graph = dict[Component, int](), set(leaves), wirer.graph
 
-    def reads(component: Component) -> tuple[tuple[str, Column], ...]:
+    def reads(component: Component) -> Reads:
         found: list[tuple[str, Column]] = []
         for channel in graph.channels(component):
             entries = frozenset((copies[s], slot) for s, slot in live(component, channel) if s in copies)
@@ -153,16 +168,21 @@ def wire_edges(
         number = wirer.copy(Copy(component, () if leaf else reads(component), leaf, less=less))
         if number is not None:
             copies[component] = number
-    return finished(wirer, reads(output))
+    return reads(output)
 
 
-def finished(wirer: Wirer, final: tuple[tuple[str, Column], ...]) -> Wiring:
-    """The copies that the output needs, in the order of the model, heads that are always read together merged."""
-    listed = wirer.made
-    needed: set[int] = {e[0] for _, column in final for e in column}
-    for number in reversed(range(len(listed))):  # a copy is made after those that it reads: one visit is enough
-        if number in needed:
-            needed |= {e[0] for _, column in listed[number].reads for e in column}
+def reached(wirer: Wirer, final: Reads) -> set[int]:
+    """The copies that an output needs."""
+    found, new = set[int](), {entry[0] for _, column in final for entry in column}
+    while new:
+        found |= new
+        new = {entry[0] for number in new for _, column in wirer.made[number].reads for entry in column} - found
+    return found
+
+
+def finished(wirer: Wirer, final: Reads) -> Wiring:
+    """The copies that outputs need, in the order of the model, heads that are always read together merged."""
+    listed, needed = wirer.made, reached(wirer, final)
     if isinstance(wirer.graph, TransformerGraph):
         refuse_normed(wirer.graph.shape, wirer.graph.name, "edges and paths")
     # leaves come first: nothing of theirs has to be computed
@@ -176,7 +196,7 @@ def _entered(wiring: Wiring, graph: TransformerGraph) -> Wiring:
     """The same where a layer norms what its heads write: what is read of its heads is read as one, entering."""
     listed, known = list(wiring.copies), dict[Copy, int]()
 
-    def through(reads: tuple[tuple[str, Column], ...]) -> tuple[tuple[str, Column], ...]:
+    def through(reads: Reads) -> Reads:
         return tuple((channel, _as_one(column, listed, known)) for channel, column in reads)
 
     for number, copy in enumerate(wiring.copies):
@@ -202,19 +222,25 @@ def _as_one(column: Column, listed: list[Copy], known: dict[Copy, int]) -> Colum
     return frozenset(found)
 
 
-def _renumbered(listed: list[Copy], order: list[int], final: tuple[tuple[str, Column], ...]) -> Wiring:
+def _renumbered(listed: list[Copy], order: list[int], final: Reads) -> Wiring:
     place = {old: new for new, old in enumerate(order)}
 
-    def moved(reads: tuple[tuple[str, Column], ...]) -> tuple[tuple[str, Column], ...]:
+    def moved(reads: Reads) -> Reads:
         return tuple((c, frozenset((place[n], slot) for n, slot in column)) for c, column in reads)
 
     return Wiring(tuple(evolve(listed[n], reads=moved(listed[n].reads)) for n in order), moved(final))
 
 
+def _read_by(wiring: Wiring) -> Iterator[tuple[int, Reads]]:
+    """What every copy reads, by its number, and what every output does, by numbers below 0."""
+    yield from ((number, copy.reads) for number, copy in enumerate(wiring.copies))
+    yield from ((-1 - number, (output,)) for number, output in enumerate(wiring.final))
+
+
 def _merged(wiring: Wiring) -> Wiring:
     """Heads of a layer that read the same and are read by the same channels become one copy."""
     readers: dict[int, set[tuple[int, str, Where]]] = {}
-    for number, reads in [*((n, c.reads) for n, c in enumerate(wiring.copies)), (-1, wiring.final)]:
+    for number, reads in _read_by(wiring):
         for channel, column in reads:
             for other, slot in column:
                 readers.setdefault(other, set()).add((number, channel, slot))
@@ -232,7 +258,7 @@ def _merged(wiring: Wiring) -> Wiring:
             listed[members[0]] = evolve(listed[members[0]], heads=heads)
     order = sorted(members[0] for members in groups.values())
 
-    def joined(reads: tuple[tuple[str, Column], ...]) -> tuple[tuple[str, Column], ...]:
+    def joined(reads: Reads) -> Reads:
         return tuple((c, frozenset((first[n], slot) for n, slot in column)) for c, column in reads)
 
     listed = [evolve(copy, reads=joined(copy.reads)) for copy in listed]

@@ -75,6 +75,7 @@ class Interpretation:
     def __init__(self) -> None:
         self._variables: dict[str, Variable] = {}
         self._frozen = False
+        self._order: tuple[Variable, ...] | None = None  # kept by the story, which is frozen once it is ordered
 
     @overload
     def variable(self, function: F, /) -> F: ...
@@ -172,8 +173,10 @@ class Interpretation:
 
     def order(self) -> tuple[Variable, ...]:
         """The variables, parents first; among equals in alphabetical order, however they were written."""
-        names = nx.lexicographical_topological_sort(self.graph)
-        return tuple(self._variables[name] for name in names if name in self._variables)
+        if self._order is None:
+            names = nx.lexicographical_topological_sort(self.graph)
+            self._order = tuple(self._variables[name] for name in names if name in self._variables)
+        return self._order
 
     def run(self, row: Mapping[str, Any], given: Mapping[str, Value] | None = None) -> dict[str, Value]:
         """Every variable's value on a row of columns; `given` fixes variables at values of one's own.

@@ -14,39 +14,43 @@ from scrub.cli.options import (
     ExistingPath,
     Results,
     beside,
-    caching,
     command_line,
     controlled,
     exactly,
     going_on,
+    picture_file,
     reporting,
     running,
     say,
     sound_claims,
+    spreading,
     storing,
     streaming,
-    svg_file,
 )
+from scrub.cli.parting import as_part, parting, until_others
 from scrub.errors import ClaimError
-from scrub.storage import files, stored
+from scrub.report.saved import save_picture
+from scrub.storage import stored
 
 if TYPE_CHECKING:
+    from scrub.score.comparison import Comparison
     from scrub.score.result import Result
 
 
 @click.command(short_help="Say which of rival claims explains more.")
 @running
-@caching
+@spreading
 @streaming
 @exactly
 @controlled
-@click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write share against bits as a picture.")
+@click.option("--picture", type=ExistingPath(), metavar="FILE", help="Write share against bits: .svg, .png or .pdf.")
 @storing
+@parting
 @reporting
 def compare(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
     exact: bool, controls: str | None, picture: Path | None, out: Path | None, cache: Path | None,
-    stream: bool, **backend: Any,
+    part: str | None, stream: bool, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Compare all claims of the targets, foils too: same model, rows, seed and draws, paired by row.
 
@@ -57,27 +61,31 @@ def compare(
     from scrub.report.pareto import comparison_svg
     from scrub.verbs.compare import compare as run_compare
 
-    svg_file(picture)
+    picture_file(picture)
     claims = sound_claims(targets, model, expecting=False, stream=stream)
     if len(claims) < 2:
         raise ClaimError(f"only one claim in {', '.join(targets)}: name a second one to compare it with.")
     run = beside(out, claims, stored.COMPARISON)
     judged: list[Result] = []
+    compared: list[Comparison] = []
 
     def kept() -> str | None:
         for result in judged:
             say(f"{short_name(result.hypothesis)}: recovered {result.recovered}")
         return None if out is None else KEPT.format(out)
 
-    with going_on(kept):
-        found = run_compare(
+    with going_on(kept), as_part(run, part, claims) as run, until_others(", ".join(h.title for h in claims)):
+        compared += [run_compare(
             *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, **backend,
             controls=controls or "shuffled", out=run, ready=judged.append, cache=cache, stream=stream,
-        )  # fmt: skip
+        )]  # fmt: skip
+    if not compared:  # a part, which needs the others
+        return [], FINE
+    (found,) = compared
     say(headline(found), bold=True)
     say("\n".join(details(found)))
     if picture is not None:
-        files.write_text(picture, comparison_svg(found))
+        save_picture(comparison_svg(found), picture)
         say(f"picture: {picture}")
     if run is not None:
         stored.save(run.folder, stored.COMPARISON, [found.to_dict()], command_line())

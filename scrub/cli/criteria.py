@@ -24,6 +24,7 @@ from scrub.cli.options import (
     reporting,
     say,
     sound_claims,
+    spreading,
     storing,
     targeted,
 )
@@ -85,12 +86,14 @@ def _sampled(command: Command) -> Command:
 @_sampled
 @on_model
 @on_device
+@spreading
 @storing
 @reporting
 def criteria(
     targets: tuple[str, ...], circuit: str | None, top: int | None, ranking: str | None, model: str | None,
     device: str | None, dtype: str, memory: str | None, rows: int | None, draws: int | None, seed: int, random: int,
-    budget: int | None, no_tests: bool, out: Path | None, **protocol: str | None,
+    budget: int | None, no_tests: bool, out: Path | None, cache: Path | None, workers: int, ray: str | None,
+    **protocol: str | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Judge the circuits of claims: faithfulness, completeness, minimality, and tests with p-values.
 
@@ -103,8 +106,9 @@ def criteria(
     counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget)
     if top is not None and circuit is None:
         raise ClaimError(f"--top {top}: say of which file of scores, --circuit FILE.")
-    backend = {"device": device, "dtype": dtype, "memory": memory}
-    given = {name: value for name, value in protocol.items() if value is not None}
+    where = {"cache": cache, "workers": workers, "ray": ray}
+    backend: dict[str, Any] = {"device": device, "dtype": dtype, "memory": memory, **where}
+    given: dict[str, Any] = {name: value for name, value in protocol.items() if value is not None}
     if ranking is not None:
         if circuit is not None or out is not None:
             raise ClaimError(

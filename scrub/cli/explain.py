@@ -17,11 +17,13 @@ from scrub.cli.options import (
     running,
     say,
     sound_claims,
+    spreading,
 )
 
 
 @click.command(short_help="Show what breaks a claim.")
 @running
+@spreading
 @click.option("--row", type=int, help="Explain this row of the data set instead of the worst ones.")
 @reporting
 def explain(

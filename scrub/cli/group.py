@@ -23,8 +23,8 @@ from scrub.errors import ScrubError, did_you_mean
 from scrub.storage.version import VERSION
 
 COMMANDS = (
-    "cache", "check", "compare", "criteria", "diff", "explain", "fit", "freeze", "grow", "interchange", "list", "new",
-    "patch", "plan", "power", "propose", "report", "show", "shrink", "sweep", "test", "view", "views",
+    "cache", "check", "compare", "criteria", "diff", "explain", "fit", "freeze", "grow", "interchange", "list",
+    "merge", "new", "patch", "plan", "power", "propose", "report", "show", "shrink", "sweep", "test", "view", "views",
 )  # fmt: skip
 
 

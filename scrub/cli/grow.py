@@ -9,11 +9,12 @@ import click
 
 from scrub.cli.endings import FINE
 from scrub.cli.found import Found
-from scrub.cli.options import Results, exactly, one_file, reporting, revising, running, sound_claims
+from scrub.cli.options import Results, exactly, one_file, reporting, revising, running, sound_claims, spreading
 
 
 @click.command(short_help="Add what a claim leaves out.")
 @running
+@spreading
 @exactly
 @revising
 @reporting

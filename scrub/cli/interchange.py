@@ -17,6 +17,7 @@ from scrub.cli.options import (
     reporting,
     sampled,
     sound_claims,
+    spreading,
     storing,
     targeted,
 )
@@ -28,6 +29,7 @@ from scrub.storage import stored
 @on_model
 @sampled(5, "Donors for each row and variable.")
 @on_device
+@spreading
 @storing
 @reporting
 def interchange(targets: tuple[str, ...], out: Path | None, **asked: Any) -> tuple[Results, int]:

@@ -14,7 +14,9 @@ from scrub.errors import ClaimError, escaped
 
 @click.command(short_help="Write a hypothesis file to start from.")
 @click.argument("file", type=ExistingPath())
-@click.option("--like", default="induction", show_default=True, help="The claim of the gallery to start from.")
+@click.option(
+    "--like", default="induction", show_default=True, help="The claim of the gallery, or the example, to start from."
+)
 @click.option("--model", metavar="NAME|DIR", help="Write the claim for this model instead.")
 @click.option(
     "--from-graph",
@@ -40,5 +42,4 @@ def new(file: Path, like: str, model: str | None, graph: Path | None, dictionari
         return
     if dictionaries:
         raise ClaimError("--dictionary: it says where the latents of a graph lie: give --from-graph FILE too.")
-    write_new(file, like, model)
-    click.echo(escaped(f"wrote {file}. Next: scrub check {file}; scrub show {file}; scrub test {file}"))
+    click.echo(escaped(f"wrote {file}. Next: {write_new(file, like, model)}"))

@@ -21,13 +21,18 @@ from scrub.cli.defaults import FILE, taken
 from scrub.cli.terminal import shown_on
 from scrub.errors import ClaimError, DataError, MetricError, ModelError, path_of
 from scrub.model.resolve import check
+from scrub.report.saved import savable
+from scrub.report.tables import FORMS, table_text
 from scrub.storage import files
 
 if TYPE_CHECKING:
     from scrub.storage.directory import Run
 
 # options that say where results go, or in how much memory they are computed, and change no number
-WHERE = {"cache", "memory", "out", "recompute", "report", "markdown", "json_file", "picture", "stream", "write"}
+WHERE = {
+    "cache", "memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write", "workers", "ray",
+    "part", "stream",
+}  # fmt: skip
 KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]
 Results = list[dict[str, Any]]
@@ -52,8 +57,8 @@ def on_device(command: Command) -> Command:
     """`--device`, `--dtype` and `--memory`."""
     words = "What may be filled at once beside weights and rows, such as 2GB (default: a quarter of what is free)."
     command = click.option("--memory", metavar="SIZE", help=words)(command)
-    words = "float32 (the default), or float64 to verify."
-    command = click.option("--dtype", metavar="NAME", default="float32", help=words)(command)
+    words = "float32, float64, bfloat16, float16 (default: the model's own half precision, or float32)."
+    command = click.option("--dtype", metavar="NAME", default="auto", help=words)(command)
     return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
 
 
@@ -63,8 +68,12 @@ def streaming(command: Command) -> Command:
     return click.option("--stream", is_flag=True, help=words)(command)
 
 
-def caching(command: Command) -> Command:
-    """`--cache` of commands that keep what the model computes on rows."""
+def spreading(command: Command) -> Command:
+    """`--workers`, `--ray` and `--cache` of commands that run blocks."""
+    words = "Compute on a Ray cluster: its address, or 'local' (needs the extra 'ray')."
+    command = click.option("--ray", metavar="ADDRESS", help=words)(command)
+    words = "How many processes of this machine compute, or tasks of --ray at once (there: as many as it has cpus)."
+    command = click.option("--workers", default=1, metavar="N", help=words)(command)
     words = "Keep what the model computes on rows here, for other claims and runs (default: below --out)."
     return click.option("--cache", type=ExistingPath(), metavar="DIR", help=words)(command)
 
@@ -121,14 +130,16 @@ def running(command: Command) -> Command:
 
 
 def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
-    """Add `--json` to a command that prints with `say` and returns its results and its exit code."""
+    """Add `--json` and `--table` to a command that prints with `say` and returns its results and its exit code."""
 
     @click.option("--json", "json_file", metavar="FILE", help="Write results as JSON ('-': standard output).")
+    @click.option("--table", type=ExistingPath(), metavar="FILE", help="Write them as a table: .md, .tex or .csv.")
     @wraps(command)
-    def run(json_file: str | None, **options: Any) -> None:
+    def run(json_file: str | None, table: Path | None, **options: Any) -> None:
         file = None if json_file in (None, "-") else path_of(json_file, "--json")
         if file is not None:
             files.writable(file)
+        table_file(table)
         # what a claim's own code prints must not end up among the results
         with redirect_stdout(sys.stderr) if json_file == "-" else nullcontext():
             results, code = command(**options)
@@ -139,9 +150,20 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
             files.write_text(file, files.as_json(results))
         elif json_file == "-":
             click.echo(files.as_json(results))
+        if table is not None:
+            files.write_text(table, table_text(results, table.suffix))
         click.get_current_context().exit(code)
 
     return run
+
+
+def table_file(table: Path | None) -> None:
+    """Say before a long run that `--table` could not be written. Raises ClaimError."""
+    if table is not None:
+        files.writable(table)
+        if table.suffix not in FORMS:
+            near = table.with_suffix(".md").name
+            raise ClaimError(f"--table {table}: a table is written as {', '.join(FORMS)}: call it {near}.")
 
 
 def of_project(results: Results) -> Results:
@@ -158,14 +180,10 @@ def say(shown: str, **style: Any) -> None:
         click.secho(shown_on(sys.stdout, shown), **style)
 
 
-def svg_file(picture: Path | None) -> None:
+def picture_file(picture: Path | None) -> None:
     """Say before a long run that `--picture` could not be written. Raises ClaimError."""
     if picture is not None:
-        files.writable(picture)
-        if picture.suffix != ".svg":
-            raise ClaimError(
-                f"--picture {picture}: a picture is written as SVG: call it {picture.with_suffix('.svg').name}."
-            )
+        savable(picture)
 
 
 @contextmanager

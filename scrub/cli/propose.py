@@ -21,16 +21,18 @@ from scrub.cli.options import (
     going_on,
     on_device,
     on_model,
+    picture_file,
     position,
     reporting,
     say,
     sound_claims,
+    spreading,
     storing,
-    svg_file,
 )
 from scrub.cli.ranking import alone, by_rank, ranks_of
 from scrub.errors import ClaimError
-from scrub.storage import files, stored
+from scrub.report.saved import save_picture
+from scrub.storage import stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +99,7 @@ def _search(command: Command) -> Command:
 @_setting
 @_search
 @on_device
+@spreading
 @by_rank
 @click.option(
     "--write",
@@ -105,7 +108,10 @@ def _search(command: Command) -> Command:
     help="Write a claim to start from; of --rank its directions (.safetensors).",
 )
 @click.option(
-    "--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map (of --rank the curve) as SVG."
+    "--picture",
+    type=ExistingPath(),
+    metavar="FILE",
+    help="Write the heat map (of --rank: the curve), .svg, .png or .pdf.",
 )
 @storing
 @reporting
@@ -118,7 +124,7 @@ def propose(
     In the setting of a claim, or with --model, --data, --metric and --pair. Only some rows are looked at, so that a
     claim can be tested on the others. With --rank: how many dimensions of its components a variable takes.
     """
-    svg_file(picture)
+    picture_file(picture)
     alone(asked)
     if asked["rank"] is not None:
         (target,) = targets if len(targets) == 1 else ("",)
@@ -200,5 +206,5 @@ def _of_claims(
 def _draw(proposal: Proposal, file: Path) -> None:
     from scrub.report.proposal import proposal_svg
 
-    files.write_text(file, proposal_svg(proposal))
+    save_picture(proposal_svg(proposal), file)
     say(f"picture: {file}")

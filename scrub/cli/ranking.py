@@ -16,6 +16,7 @@ from scrub.claims.sites import Site
 from scrub.cli.endings import FINE
 from scrub.cli.options import Command, Results, about, beside, command_line, say
 from scrub.errors import ClaimError, did_you_mean
+from scrub.report.saved import save_picture
 from scrub.storage import files, stored
 
 if TYPE_CHECKING:
@@ -103,5 +104,5 @@ def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:
 def _draw(curve: RankCurve, file: Path) -> None:
     from scrub.report.curve import curve_svg
 
-    files.write_text(file, curve_svg(curve.to_dict()))
+    save_picture(curve_svg(curve.to_dict()), file)
     say(f"picture: {file}")

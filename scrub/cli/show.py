@@ -14,20 +14,20 @@ from scrub.cli.options import (
     ExistingPath,
     Results,
     on_model,
+    picture_file,
     reporting,
     say,
     sound_claims,
-    svg_file,
     targeted,
 )
 from scrub.errors import ClaimError
-from scrub.storage import files
+from scrub.report.saved import save_picture
 
 
 @click.command(short_help="Draw claims: tree, layers, positions.")
 @targeted
 @on_model
-@click.option("--picture", type=ExistingPath(), metavar="FILE", help="Draw one claim as an SVG picture.")
+@click.option("--picture", type=ExistingPath(), metavar="FILE", help="Draw one claim: .svg, .png or .pdf.")
 @reporting
 def show(targets: tuple[str, ...], model: str | None, picture: Path | None) -> tuple[Results, int]:
     """Draw claims: the unrolled tree beside layers and positions; with --picture as a paper's figure would."""
@@ -35,7 +35,7 @@ def show(targets: tuple[str, ...], model: str | None, picture: Path | None) -> t
     from scrub.model.resolve import sound
     from scrub.report.drawing import show_text
 
-    svg_file(picture)
+    picture_file(picture)
     claims = [sound(h, model, expecting=False)[0] for h in sound_claims(targets, model, expecting=False)]
     trees = [unroll(claim) for claim in claims]
     if picture is not None:
@@ -52,4 +52,4 @@ def _draw(claims: Sequence[Claim], picture: Path) -> None:
 
     if len(claims) != 1:
         raise ClaimError(f"--picture {picture}: one claim at a time, found {len(claims)}: name it, file.py::name.")
-    files.write_text(picture, claim_svg(claims[0]).rstrip())
+    save_picture(claim_svg(claims[0]), picture)

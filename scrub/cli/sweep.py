@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scrub.cli.endings import FINE
-from scrub.cli.options import ExistingPath, Results, say, svg_file
+from scrub.cli.options import ExistingPath, Results, picture_file, say
 from scrub.cli.patching import patched, patching
-from scrub.storage import files, stored
+from scrub.report.saved import save_picture
+from scrub.storage import stored
 
 if TYPE_CHECKING:
     from scrub.circuit.sweep import Sweep
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 )
 @click.option("--to", default="~all~> logits", show_default=True, metavar="PATH", help="The rest of the path.")
 @click.option("--at", metavar="POSITIONS", help="Such as 'END S2': each is swept on its own (default: all at once).")
-@click.option("--picture", type=ExistingPath(), metavar="FILE.svg", help="Write the heat map as a picture.")
+@click.option("--picture", type=ExistingPath(), metavar="FILE", help="Write the heat map: .svg, .png or .pdf.")
 @patching
 def sweep(senders: str, to: str, at: str | None, picture: Path | None, **asked: Any) -> tuple[Results, int]:
     """Patch many senders along one path, one at a time, and tell the effect of each on the metric.
@@ -32,7 +33,7 @@ def sweep(senders: str, to: str, at: str | None, picture: Path | None, **asked: 
     """
     from scrub.verbs.sweep import sweep as run
 
-    svg_file(picture)
+    picture_file(picture)
     places = None if at is None else at.replace(",", " ").split()
 
     def one(**setting: Any) -> Sweep:
@@ -47,5 +48,5 @@ def sweep(senders: str, to: str, at: str | None, picture: Path | None, **asked: 
 def _draw(found: Sweep, file: Path) -> None:
     from scrub.report.sweep import sweep_svg
 
-    files.write_text(file, sweep_svg(found))
+    save_picture(sweep_svg(found), file)
     say(f"picture: {file}")

@@ -15,7 +15,6 @@ from scrub.cli.options import (
     ExistingPath,
     Results,
     about,
-    caching,
     controlled,
     exactly,
     going_on,
@@ -25,8 +24,10 @@ from scrub.cli.options import (
     running,
     say,
     sound_claims,
+    spreading,
     streaming,
 )
+from scrub.cli.parting import as_part, parting, until_others
 from scrub.errors import ClaimError
 from scrub.report import text
 from scrub.report.markdown import markdown_text
@@ -36,7 +37,7 @@ from scrub.verbs.report import save_run, write_page
 
 @click.command(short_help="Scrub claims and judge them.")
 @running
-@caching
+@spreading
 @streaming
 @exactly
 @controlled
@@ -57,6 +58,7 @@ from scrub.verbs.report import save_run, write_page
 )
 @click.option("--skills", is_flag=True, help="Also find the circuit of each sub-skill, judged on the rows of all.")
 @click.option("--out", type=ExistingPath(), help="Keep the run here; again, it goes on.")
+@parting
 @click.option("--recompute", is_flag=True, help="Compute damaged blocks of --out anew.")
 @click.option("--report", is_flag=True, help="Also make an HTML page of the run (with --out).")
 @click.option("--markdown", type=ExistingPath(), metavar="FILE", help="Write a table for a CI page.")
@@ -65,7 +67,7 @@ def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
     exact: bool, controls: str | None, parts: str, explain: bool | None, stability: bool,
     skills: bool, out: Path | None, recompute: bool, report: bool, markdown: Path | None, cache: Path | None,
-    stream: bool, **backend: Any,
+    part: str | None, stream: bool, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.storage.directory import open_run
@@ -79,17 +81,18 @@ def test(
     results: list[Any] = []
     claims = sound_claims(targets, model, stream=stream)
     run = open_run(out, [name_of(hypothesis) for hypothesis in claims], recompute) if out is not None else None
-    for hypothesis in claims:
-        with about(hypothesis), going_on(lambda: out and KEPT.format(out)):
-            result = run_test(
-                hypothesis, model, rows, draws, seed, exact, **backend,
-                explain=explain, controls=controls or "shuffled", parts=parts, stability=stability, skills=skills,
-                out=run, cache=cache, stream=stream,
-            )  # fmt: skip
-        colour = "green" if result.passed else "red" if _failed(result) else "yellow"
-        say(text.headline(result), fg=colour, bold=True)
-        say("\n".join(text.details(result, legend=not results)))  # explained once
-        results.append(result)
+    with as_part(run, part, claims) as run:
+        for hypothesis in claims:
+            with about(hypothesis), going_on(lambda: out and KEPT.format(out)), until_others(hypothesis.title):
+                result = run_test(
+                    hypothesis, model, rows, draws, seed, exact, **backend,
+                    explain=explain, controls=controls or "shuffled", parts=parts, stability=stability, skills=skills,
+                    out=run, cache=cache, stream=stream,
+                )  # fmt: skip
+                _shown(result, legend=not results)  # explained once
+                results.append(result)
+    if part is not None and len(results) < len(claims):
+        return [], FINE
     say(text.summary(results))
     if markdown is not None:
         files.write_text(markdown, markdown_text(results))
@@ -101,6 +104,12 @@ def test(
     if out is not None and report:
         say(f"report: {write_page(out)}")
     return found, _exit_code(results)
+
+
+def _shown(result: Any, legend: bool) -> None:
+    colour = "green" if result.passed else "red" if _failed(result) else "yellow"
+    say(text.headline(result), fg=colour, bold=True)
+    say("\n".join(text.details(result, legend=legend)))
 
 
 def _failed(result: Any) -> bool:

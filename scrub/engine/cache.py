@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 
 import numpy as np
@@ -26,7 +25,9 @@ from scrub.model.bytes import pass_bytes, row_bytes
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.kept import Tokens
 from scrub.model.trace import Record, trace
+from scrub.model.upload import some
 from scrub.model.weights import Transformer
+from scrub.model.workers import Sent, Task, received, sent_form
 
 ROWS_AT_ONCE = 16  # at most: on a CPU larger batches leave its caches and are slower
 BETWEEN = 0.25  # share of the memory for the streams of all rows, where layers run one at a time
@@ -70,7 +71,7 @@ class Store:
         held = self.heads[kind]
         if heads is None or list(heads) == held:
             return array
-        return array[..., [held.index(head) for head in heads], :]
+        return some(array, [held.index(head) for head in heads], -2)
 
 
 def tensors(data: Dataset, device: torch.device) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
@@ -88,11 +89,11 @@ def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[
 
 def rows_at_once(model: Transformer, longest: int) -> int:
     """How many rows are run together. Raises ClaimError where the memory that was asked for holds not even one."""
-    return model.memory.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE)
+    return model.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE)
 
 
 Note = Callable[[Kind, Tensor, Tensor], None]  # kind, array, rows
-Tell = Callable[[Tensor, Record], int]  # rows, who hears of their arrays -> how many rows are done
+Telling = Callable[[Tensor, str, int, Tensor], None]  # rows, kind, layer, array
 
 
 def run_pool(
@@ -105,17 +106,16 @@ def run_pool(
     codes, taken = PartCodes(model), dict[Kind, list[CodedPart]]()
     for part in need.parts.values():
         taken.setdefault(codes.of(part).array, []).append(codes.of(part))
-    asked = _Asked(model, data, {*need.slots, *taken})
-    for rows, tell in asked.batches():
 
-        def record(kind: str, layer: int, value: Tensor, rows: Tensor = rows) -> None:
-            if (kind, layer) in need.slots:
-                heads = sorted(need.heads[kind, layer])
-                note((kind, layer), value[..., heads, :] if heads else value, rows)
-            for part in taken.get((kind, layer), ()):
-                note(part.component.array, part.of_array(value), rows)
+    def record(rows: Tensor, kind: str, layer: int, value: Tensor) -> None:
+        if (kind, layer) in need.slots:
+            heads = sorted(need.heads[kind, layer])
+            note((kind, layer), value[..., heads, :] if heads else value, rows)
+        for part in taken.get((kind, layer), ()):
+            note(part.component.array, part.of_array(value), rows)
 
-        done(tell(rows, record))
+    for rows in _Asked(model, data, {*need.slots, *taken}).told(record):
+        done(len(rows))
 
 
 @frozen(eq=False, slots=False)
@@ -130,78 +130,117 @@ class _Asked:
     def padded(self) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
         return tensors(self.data, self.model.device)
 
-    def batches(self) -> Iterator[tuple[Tensor, Tell]]:
-        """Rows with what tells their arrays, and how many of them are done then; those that are known come last."""
+    def told(self, record: Telling) -> Iterator[Int[Tensor, " n"]]:
+        """Rows whose arrays were told; those that are known come last."""
         lengths = self.padded[1]
         # Rows of similar length together: padding is computed like anything else.
         order, size = torch.argsort(lengths, stable=True), rows_at_once(self.model, int(lengths.max()))
         passes = self.model.passes
         known = [False] * len(order) if passes is None else passes.known(self.model, self._tokens(order), self.kinds)
-        new, there = (order[torch.tensor(known, device=order.device) == wanted] for wanted in (False, True))
-        slices = new.split(size) if len(new) else ()
-        yield from ((rows, self._run) for rows in slices) if self.model.lending is None else self._by_layers(slices)
-        yield from ((rows, self._read) for rows in (there.split(size) if len(there) else ()))
-
-    def _by_layers(self, slices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tell]]:
-        """Every layer once, with all rows: where layers are taken from files, this is what takes time."""
-        if not slices:
-            return
-        bound, shape = self.model.memory.share(BETWEEN), (*self.padded[0].shape, self.model.shape.d_model)
-        streams = zeros(self.model.W_E, shape, bound)
-        for layer in range(-1, len(self.model.blocks)):
-            yield from ((rows, partial(self._step, layer, streams)) for rows in slices)
-
-    def _step(self, layer: int, streams: Float[Tensor, "row t d"], rows: Int[Tensor, " n"], record: Record) -> int:
-        """Some rows through a layer, the embeddings being -1; what is between layers is told once."""
-        (tokens, lengths), last = self.padded, layer + 1 == len(self.model.blocks)
-        longest, between = int(lengths[rows].max()), stream_at(attention_time(layer + 1))
-
-        def told(kind: str, at: int, value: Tensor) -> None:
-            if last or (kind, at) != between:
-                record(kind, at, value)
-
-        with self._kept(rows, told) as heard:
-            start = None if layer < 0 else (layer, streams[rows, :longest])
-            streams[rows, :longest] = trace(
-                self.model, tokens[rows, :longest], lengths[rows], heard, start, layer + 1
-            )
-        return len(rows) if last else 0
+        run = self._run if self.model.lending is None else self._by_layers
+        for wanted, tell in ((False, run), (True, self._read)):
+            some = order[torch.tensor(known, device=order.device) == wanted]
+            yield from tell(some.split(size), record) if len(some) else ()
 
     def _tokens(self, rows: Int[Tensor, " n"]) -> list[Tokens]:
         return [tuple(self.data.rows[row].tokens) for row in rows.tolist()]
 
-    def _run(self, rows: Int[Tensor, " n"], record: Record) -> int:
-        tokens, lengths = self.padded
-        with self._kept(rows, record) as heard:
-            trace(self.model, tokens[rows, : int(lengths[rows].max())], lengths[rows], heard)
-        return len(rows)
+    def _run(self, slices: Sequence[Tensor], record: Telling) -> Iterator[Tensor]:
+        """By this process as they come, or by workers that send what they found: the same passes of the same rows."""
+        workers = self.model.workers
+        sent = workers.each(Task(self, _sent, (sent_form(rows),)) for rows in slices) if workers.number > 1 else None
+        for rows in slices:
+            if sent is None:
+                found = self.computed(rows, partial(record, rows))
+            else:
+                found = {kind: received(value, self.model.device) for kind, value in next(sent).items()}
+                for kind in (kind for kind in found if kind in self.kinds):
+                    record(rows, kind[0], kind[1], found[kind])
+            self._keep(rows, found)
+            yield rows
 
-    @contextmanager
-    def _kept(self, rows: Int[Tensor, " n"], record: Record) -> Generator[Record]:
-        """Hears of arrays for `record`; those that others may ask for are kept, where there is a place."""
+    def _by_layers(self, slices: Sequence[Tensor], record: Telling) -> Iterator[Tensor]:
+        """Every layer once, with all rows: where layers are taken from files, this is what takes time.
+
+        It is done by this process, whoever else computes: each worker would read every layer.
+        """
+        bound, shape = self.model.memory.share(BETWEEN), (*self.padded[0].shape, self.model.shape.d_model)
+        streams = zeros(self.model.W_E.new_empty(0, dtype=self.model.dtype), shape, bound)
+        for layer in range(-1, len(self.model.blocks)):  # -1: the embeddings
+            for rows in slices:
+                self._keep(rows, self._layer(layer, streams, rows, partial(record, rows)))
+                if layer + 1 == len(self.model.blocks):
+                    yield rows
+
+    def _layer(
+        self, layer: int, streams: Float[Tensor, "row t d"], rows: Int[Tensor, " n"], tell: Record
+    ) -> dict[Kind, Tensor]:
+        """The same as `computed` for one layer; what lies between two is told, and kept, with the second."""
+        (tokens, lengths), between = self._tensors(rows), stream_at(attention_time(layer + 1))
+        found, heard = self._hearing(tell)
+
+        def once(kind: str, at: int, value: Tensor) -> None:
+            if layer + 1 == len(self.model.blocks) or (kind, at) != between:
+                heard(kind, at, value)
+
+        start = None if layer < 0 else (layer, streams[rows, : tokens.shape[1]])
+        streams[rows, : tokens.shape[1]] = trace(self.model, tokens, lengths, once, start, layer + 1)
+        return found
+
+    def computed(self, rows: Int[Tensor, " n"], tell: Record | None = None) -> dict[Kind, Tensor]:
+        """The arrays of rows that are to be kept, or without `tell` those that are asked for too; it hears of all."""
+        found, heard = self._hearing(tell)
+        trace(self.model, *self._tensors(rows), heard)
+        return found
+
+    def _tensors(self, rows: Int[Tensor, " n"]) -> tuple[Int[Tensor, "n t"], Int[Tensor, " n"]]:
+        tokens, lengths = self.padded
+        return tokens[rows, : int(lengths[rows].max())], lengths[rows]
+
+    def _hearing(self, tell: Record | None) -> tuple[dict[Kind, Tensor], Record]:
+        """The arrays to be kept, and who gathers them."""
         found, passes = dict[Kind, Tensor](), self.model.passes
 
         def heard(kind: str, layer: int, value: Tensor) -> None:
-            if passes is not None and (self.everything or (kind, layer) in self.kinds):
+            asked = (kind, layer) in self.kinds and (passes is not None or tell is None)
+            if asked or (passes is not None and self.everything):
                 found[kind, layer] = value
-            record(kind, layer, value)
+            if tell is not None:
+                tell(kind, layer, value)
 
-        yield heard
-        if passes is not None and found:
-            passes.keep(self.model, self._tokens(rows), found)
+        return found, heard
 
-    def _read(self, rows: Int[Tensor, " n"], record: Record) -> int:
-        assert self.model.passes is not None
-        tokens = self._tokens(rows)
-        for kind, layer in sorted(self.kinds):
-            record(kind, layer, self.model.passes.read(self.model, tokens, (kind, layer)))
-        return len(rows)
+    def _keep(self, rows: Int[Tensor, " n"], found: dict[Kind, Tensor]) -> None:
+        if self.model.passes is not None and found:
+            self.model.passes.keep(self.model, self._tokens(rows), found)
+
+    def _read(self, slices: Sequence[Tensor], record: Telling) -> Iterator[Tensor]:
+        for rows in slices:
+            assert self.model.passes is not None
+            tokens = self._tokens(rows)
+            for kind, layer in sorted(self.kinds):
+                record(rows, kind, layer, self.model.passes.read(self.model, tokens, (kind, layer)))
+            yield rows
 
     @cached_property
     def everything(self) -> bool:
         """Whether the rows are so small that all that a pass computes is kept: any other claim finds it then."""
         every = sum(pass_bytes(self.model, len(row.tokens)) for row in self.data.rows)
         return every <= EVERYTHING
+
+
+def _sent(asked: _Asked, rows: Sent) -> dict[Kind, Sent]:
+    """What a worker sends of some rows; an array that has two names is sent once."""
+    with torch.no_grad():
+        found = asked.computed(received(rows, asked.model.device))
+    forms = dict[object, Sent]()
+    for value in found.values():
+        forms.setdefault(_place(value), sent_form(value))
+    return {kind: forms[_place(value)] for kind, value in found.items()}
+
+
+def _place(value: Tensor) -> object:
+    return value.data_ptr(), value.shape, value.stride()
 
 
 @frozen(eq=False)

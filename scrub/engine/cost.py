@@ -18,7 +18,7 @@ from scrub.engine.counted import Counted, count
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.unroll import Occurrence
-from scrub.model.shards import directory, numbers
+from scrub.model.shards import HALVES, directory, dtype_of, numbers
 from scrub.model.source import Source
 from scrub.shown import shown
 
@@ -66,7 +66,7 @@ class Verb:
 class StreamedWeights:
     """Bytes of the weights of a model whose layers are run from its files: all of them, and what is held at most.
 
-    In fp32, in which models are computed: what is outside of layers, and two of these.
+    In half precision where the files are, else in fp32: what is outside of layers, and two of these.
     """
 
     all: int
@@ -76,10 +76,11 @@ class StreamedWeights:
 def streamed_weights(source: Source) -> StreamedWeights:
     """Counted from the files of its directory. Raises ModelError."""
     assert isinstance(source.graph, TransformerGraph)
-    shape, found = source.graph.shape, numbers(directory(source.name))
+    folder, shape = directory(source.name), source.graph.shape
+    found, each = numbers(folder), 2 if dtype_of(folder) in HALVES else FP32
     layer = 2 * shape.d_model * shape.d_head * (shape.n_heads + shape.n_kv_heads) + _mlp_work(source.graph)
     outside = max(0, found - shape.n_layers * layer)
-    return StreamedWeights(FP32 * found, FP32 * (outside + min(2, shape.n_layers) * layer))
+    return StreamedWeights(each * found, each * (outside + min(2, shape.n_layers) * layer))
 
 
 @frozen(eq=False)

@@ -21,13 +21,14 @@ from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store
 from scrub.engine.landed_hosts import Change, LandedHosts
 from scrub.engine.needs import Kind, parts_held, passed_mlps
-from scrub.engine.plan import Stream
+from scrub.engine.plan import Input, Stream
 from scrub.engine.routing import Routing
 from scrub.errors import ModelError
 from scrub.model.block import entering, mlp_entering, mlp_normed, mlp_writes
-from scrub.model.codes import PartCodes, known_mlp, span
+from scrub.model.codes import PartCodes, known_mlp
 from scrub.model.layers import mlp, some_neurons, write
 from scrub.model.renorm import change_through
+from scrub.model.upload import some, uploaded
 from scrub.model.weights import Transformer
 
 # a step's value: for each of its components [context, slot, width]
@@ -68,14 +69,23 @@ def total(*parts: Tensor | None) -> Tensor | None:
 
 @frozen(eq=False, slots=False)
 class Frames:
-    """The rows in which channels live: a model, its claim, and what unclaimed writers take there."""
+    """The rows in which channels live: a model, its claim, and what unclaimed writers take there.
+
+    Of mean and zero rows, `alone` is what a channel without claimed parents reads, if that is another: in `store`,
+    passed-through MLPs are computed anew.
+    """
 
     model: Transformer
     claim: Claim
     store: Store
     pseudo: bool
+    alone: Store | None = None
     routing: Routing | None = None  # hears of experts
     landed: LandedHosts | None = None  # hears of hosts of latents
+
+    def read_by(self, i: Input) -> Store:
+        """The rows that an input reads where nothing lands."""
+        return self.store if i.streams or self.alone is None else self.alone
 
     def mixing(
         self, layer: int, rows: Int[Tensor, " n"], mixed: Float[Tensor, "n *t d"],
@@ -103,6 +113,10 @@ class Frames:
     def graph(self) -> TransformerGraph:
         assert isinstance(self.claim.graph, TransformerGraph)
         return self.claim.graph
+
+    def longest(self, rows: Int[np.ndarray, " n"]) -> int:
+        """Over how many positions rows lie together."""
+        return int(self.claim.data.lengths[rows].max())
 
     def written(
         self, component: Component, slot: Slot, rows: Int[Tensor, " n"], length: int | None = None
@@ -177,7 +191,7 @@ class Frames:
         new = some_neurons(m, mlp_normed(block, x), units)
         old = torch.cat([at.frame(part.array) for part, _ in there], -1)
         kept = torch.stack([mask for _, mask in there], -1).to(new.dtype)
-        return more - ((new - old) * kept) @ m.W_out[units]
+        return more - ((new - old) * kept) @ some(m.W_out, units, 0).to(new.dtype)
 
     def _latents_free(self, layer: int, more: Tensor, x: Tensor, at: FrameAt) -> Tensor:
         coded = [self.codes.of(p) for p in parts_held(self.claim, Component.for_mlp(layer)) if p.part is not None]
@@ -260,7 +274,7 @@ class Frames:
                         "that what passes does not keep out of the part's span. Claim the whole stream, "
                         f"{part.host}, or pass nothing through below it."
                     )
-                rows = span(self.codes.of(part).code)
+                rows = self.codes.span(part)
                 change = change - (change @ rows.T) @ rows * mask[..., None]
         return change
 
@@ -301,13 +315,18 @@ class Frames:
         return {slot for slot in slots if slot is not None}
 
     def held(self, component: Component, slot: Slot, stream: Stream) -> Bool[Tensor, " row"] | None:
+        """The rows of `held_rows`, on the device."""
+        held = self.held_rows(component, slot, stream)
+        return None if held is None else uploaded([held], self.model.device)[0]
+
+    def held_rows(self, component: Component, slot: Slot, stream: Stream) -> Bool[np.ndarray, " row"] | None:
         """Rows in which a component is held at the position of a slot; None: in no row."""
         data = self.claim.data
         held = np.zeros(len(data), dtype=bool)
         for where in self.holding(component, stream):
             if where != OTHER:  # a stream at a slot has a name
                 held |= True if where == ALL else data.locate(where) == data.locate(slot)
-        return torch.from_numpy(held).to(self.model.device) if held.any() else None
+        return held if held.any() else None
 
 
 @frozen(eq=False)

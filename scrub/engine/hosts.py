@@ -8,42 +8,33 @@ import torch
 from torch import Tensor
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.positions import ALL, Slot
-from scrub.claims.resolved import Claim
-from scrub.engine.cache import located, run_pool
-from scrub.engine.needs import Kind, Need
+from scrub.anatomy.positions import Slot
+from scrub.engine.cache import Store, located, row_store
+from scrub.engine.needs import Need
+from scrub.engine.on_transformer import TransformerRows
+from scrub.engine.reread import add_host, at_places, has_all
 from scrub.model.codes import CodedPart, PartCodes
-from scrub.model.weights import Transformer
 
 
-def host_vectors(
-    claim: Claim, model: Transformer, parts: Mapping[Component, Iterable[Slot]]
-) -> dict[Component, Tensor]:
+def host_vectors(rows: TransformerRows, parts: Mapping[Component, Iterable[Slot]]) -> dict[Component, Tensor]:
     """For each part what its code reads of its host at some slots of every row of the pool, `[n, width]`.
 
     Of neurons these are all activations of their MLP, of a query the query of its head, of others vectors of the
-    stream. At `all` every position that is no padding counts.
+    stream. At `all` every position that is no padding counts. The pool is run where the rows do not have it.
     """
-    need, coded = Need(), PartCodes(model)
-    for part in parts:
-        need.add(coded.of(part).array, None)
-    slots = sorted({slot for where in parts.values() for slot in where} - {ALL})
-    positions = located(claim.data, slots, model.device)
-    lengths = torch.from_numpy(claim.data.lengths.copy()).to(model.device)
-    found: dict[Component, list[Tensor]] = {part: [] for part in parts}
+    need, codes = Need(), PartCodes(rows.model)
+    for part, where in parts.items():
+        add_host(need, codes, part, where)
+    store = rows.store if has_all(rows.store, need) else _run(rows, need)
+    found = {part: at_places(store, codes.of(part).array, where) for part, where in parts.items()}
+    return {part: torch.cat([_read(codes.of(part), x) for x in read]).double().cpu() for part, read in found.items()}
 
-    def note(kind: Kind, value: Tensor, rows: Tensor) -> None:
-        for part, where in parts.items():
-            if coded.of(part).array == kind:
-                read = _read(coded.of(part), value)
-                for slot in where:
-                    shown = torch.arange(read.shape[1], device=read.device)
-                    at = shown < lengths[rows][:, None] if slot == ALL else shown == positions[slot][rows][:, None]
-                    found[part].append(read[at])
 
+def _run(rows: TransformerRows, need: Need) -> Store:
+    slots = {slot for where in need.slots.values() for slot in where if slot is not None}
+    positions = located(rows.claim.data, sorted(slots), rows.model.device)
     with torch.no_grad():
-        run_pool(model, claim.data, need, note, lambda _: None)
-    return {part: torch.cat(vectors).double().cpu() for part, vectors in found.items()}
+        return row_store(rows.model, rows.claim.data, need, positions, lambda _: None)
 
 
 def _read(part: CodedPart, array: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from scrub.engine.cache import Store, located, row_store
 from scrub.engine.needs import Need, add_written
 from scrub.engine.plan import Landing
 from scrub.engine.pseudo import pseudo_store
+from scrub.engine.reread import reread
 from scrub.engine.written import in_full, width_of
 from scrub.model.weights import Transformer
 
@@ -37,8 +38,8 @@ class HostRows:
     slots: Mapping[Component, frozenset[Slot]]
 
     @classmethod
-    def of(cls, claim: Claim, model: Transformer, pseudo: bool) -> HostRows:
-        """Of the rows of the pool, or of the `pseudo` rows that are frames instead."""
+    def of(cls, claim: Claim, model: Transformer, pseudo: bool, known: Store | None = None) -> HostRows:
+        """Of the rows of the pool, of which a store may be known, or of the `pseudo` rows that are frames instead."""
         slots, graph, need = latent_slots(claim), claim.graph, Need()
         assert isinstance(graph, TransformerGraph)
         full = {host: in_full(host, width_of(host, graph)) for host in slots}
@@ -48,6 +49,7 @@ class HostRows:
         positions = located(claim.data, named_slots(claim.placement, claim.data), model.device)
         with torch.no_grad():
             made = pseudo_store(model, claim, need, positions, _silent) if pseudo else None
+            made = reread(known, model, need) if made is None and known is not None else made
             store = made or row_store(model, claim.data, need, positions, _silent)
         return cls(store, full, slots)
 

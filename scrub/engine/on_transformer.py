@@ -15,14 +15,19 @@ from scrub.anatomy.table import attention_time, stream_at
 from scrub.claims.geometry import named_slots
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
+from scrub.engine.contexts import Contexts
 from scrub.engine.footprint import Footprint
 from scrub.engine.frames import Frames, Seen, Value
+from scrub.engine.idle import Idle, RowsAlike
 from scrub.engine.needs import Kind, Need, needs
 from scrub.engine.number import Numbered
-from scrub.engine.plan import Leaf, Program, SiteShape, Stream
+from scrub.engine.plan import Leaf, Program, SiteShape, Stream, is_made_once
 from scrub.engine.pseudo import pseudo_store
+from scrub.engine.reread import reread
 from scrub.engine.sites import SiteCall, leaf_value
 from scrub.engine.streams import Landed, SlotStream, put_values, stream_everywhere, streams_at_slots
+from scrub.engine.untouched import untouched, untouched_need
+from scrub.model.upload import uploaded
 from scrub.model.weights import Transformer
 
 CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
@@ -45,18 +50,28 @@ class TransformerRows:
         model: Transformer,
         programs: list[Program],
         done: Callable[[int], None] = lambda _: None,
+        beside: Need | None = None,
     ) -> TransformerRows:
-        """Run the pool, keeping what some programs of the claim need. `done(n)` hears of rows that were run."""
-        return cls.run_each(model, [(claim, program) for program in programs], done)[0]
+        """Run the pool, keeping what some programs of the claim need, and what is asked for `beside` them.
+
+        `done(n)` hears of rows that were run.
+        """
+        return cls.run_each(model, [(claim, program) for program in programs], done, beside)[0]
 
     @classmethod
     def run_each(
-        cls, model: Transformer, asked: Sequence[tuple[Claim, Program]], done: Callable[[int], None] = lambda _: None
-    ) -> list[TransformerRows]:
-        """The same of programs of claims that differ in the components of their sites alone: one run serves all."""
+        cls, model: Transformer, asked: Sequence[tuple[Claim, Program]],
+        done: Callable[[int], None] = lambda _: None, beside: Need | Store | None = None,
+    ) -> list[TransformerRows]:  # fmt: skip
+        """The same of programs of claims that differ in the components of their sites alone: one run serves all.
+
+        None is made where a store has all that they need.
+        """
         claim = asked[0][0]
         answer = claim.answer.at[0]
         of_rows, of_frames = Need(), Need()
+        if isinstance(beside, Need):
+            of_rows.merge(beside)
         for one, program in asked:
             leaves, frames = needs(one, program)
             of_rows.merge(leaves)
@@ -70,9 +85,21 @@ class TransformerRows:
         if not pseudo:
             of_rows.merge(of_frames)
         with torch.no_grad():
-            store = row_store(model, claim.data, of_rows, positions, done)
-            rest = pseudo_store(model, claim, of_frames, positions, done) if pseudo else store
-        return [cls(one, model, store, Frames(model, one, rest, pseudo)) for one, _ in asked]
+            known = reread(beside, model, of_rows) if isinstance(beside, Store) else None
+            store = known or row_store(model, claim.data, of_rows, positions, done)
+            if not pseudo:
+                return [cls(one, model, store, Frames(model, one, store, False)) for one, _ in asked]
+            once = [is_made_once(one) for one, _ in asked]
+            if any(once):
+                of_frames.merge(untouched_need(claim))
+            alone = pseudo_store(model, claim, of_frames, positions, done)
+            made = untouched(model, claim, of_frames, alone) if any(once) else alone
+        claims = [one for one, _ in asked]
+        stores = [(made, alone) if apart else (alone, None) for apart in once]
+        return [
+            cls(one, model, store, Frames(model, one, rest, True, plain))
+            for one, (rest, plain) in zip(claims, stores, strict=True)
+        ]
 
     def outputs(self, rows: Int[np.ndarray, " call"]) -> Float[Tensor, "call d"]:
         """The final stream of the model's own answer on rows."""
@@ -80,10 +107,10 @@ class TransformerRows:
 
     def whole(self, rows: Int[np.ndarray, " call"]) -> Float[Tensor, "call d"]:
         """The final stream that the empty claim reads: that of the rows, or of their mean or zero row."""
-        return self._final(self.frames.store, rows)
+        return self._final(self.frames.alone or self.frames.store, rows)
 
     def _final(self, store: Store, rows: Int[np.ndarray, " call"]) -> Float[Tensor, "call d"]:
-        index = torch.from_numpy(rows).to(self.model.device)
+        (index,) = uploaded([rows], self.model.device)
         return store.at(_final(self.model), self.claim.answer.at[0], index)
 
 
@@ -104,22 +131,24 @@ class TransformerEvaluator:
         values: dict[int, Value] = {}
         seen: dict[int, Seen] = {}
         with torch.no_grad():
+            given = RunInputs.of(self, numbered)
             for wave in self.waves:
                 streams = [number for number in wave if isinstance(self.program.steps[number], Stream)]
-                seen.update(zip(streams, self._streams(streams, numbered, values), strict=True))
+                seen.update(zip(streams, self._streams(streams, given, values), strict=True))
                 for number in wave:
                     step = self.program.steps[number]
                     if not isinstance(step, Stream):
-                        values[number] = self._value(number, step, numbered, seen)
+                        values[number] = self._value(number, step, given, seen)
                 # Values of all contexts of a step are what fills the memory: none is held beyond its last reader.
                 for freed in self.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
-            device = self.rows.model.device
-            return torch.cat([
-                values[step][0][:, 0].index_select(0, torch.from_numpy(answer).to(device))
-                for (_, step), answer in zip(self.program.answers, numbered.answers, strict=True)
-            ])  # fmt: skip
+            ends = zip(self.program.answers, given.answers, strict=True)
+            return torch.cat([values[step][0][:, 0].index_select(0, answer) for (_, step), answer in ends])
+
+    @cached_property
+    def alike(self) -> RowsAlike:
+        return RowsAlike(self.rows.claim)
 
     @cached_property
     def footprint(self) -> Footprint:
@@ -141,21 +170,27 @@ class TransformerEvaluator:
             return True
         return most <= memory.share(HELD)
 
+    @property
+    def on_cpu(self) -> bool:
+        return self.rows.model.device.type == "cpu"
+
+    def holds(self, uses: Sequence[int]) -> int:
+        """For how many calls the memory holds all values, each step being used by so many occurrences: at least."""
+        each = sum(held * used for held, used in zip(self.footprint.held, uses, strict=True))
+        return self.rows.model.memory.share(HELD) // max(each, 1)
+
     def _together(self, numbers: list[int], numbered: Numbered) -> int:
         """How many contexts are computed together, of each of the steps: streams at slots run side by side."""
-        memory, work, steps = self.rows.model.memory, self.footprint.work, self.program.steps
+        model, work, steps = self.rows.model, self.footprint.work, self.program.steps
         side = [number for number in numbers if _at_slot(steps[number])]
 
         def filled(size: int) -> int:
             each = {number: work[number] * min(size, len(numbered.batches[number])) for number in numbers}
             return max(sum(each[number] for number in side), *each.values())
 
-        if not numbers or filled(CONTEXTS_AT_ONCE) <= memory.share(WORK):
+        if not numbers or (self.on_cpu and filled(CONTEXTS_AT_ONCE) <= model.memory.share(WORK)):
             return CONTEXTS_AT_ONCE
-        return memory.fit("one draw of one row, in a layer,", filled(1), CONTEXTS_AT_ONCE, WORK)
-
-    def _contexts(self, numbered: Numbered, number: int) -> Int[Tensor, "n column"]:
-        return torch.from_numpy(numbered.batches[number].contexts).to(self.rows.model.device)
+        return model.fit("one draw of one row, in a layer,", filled(1), CONTEXTS_AT_ONCE, WORK)
 
     @cached_property
     def waves(self) -> list[list[int]]:
@@ -182,16 +217,16 @@ class TransformerEvaluator:
             freed.setdefault(number, []).append(used)
         return freed
 
-    def _streams(self, numbers: list[int], numbered: Numbered, values: dict[int, Value]) -> list[Seen]:
+    def _streams(self, numbers: list[int], given: RunInputs, values: dict[int, Value]) -> list[Seen]:
         """Streams of one wave, part by part. Later parts may end earlier, so a moment may lack the last contexts."""
         parts: dict[int, list[Seen]] = {number: [] for number in numbers}
-        longest = max((len(numbered.batches[number]) for number in numbers), default=0)
-        size = self._together(numbers, numbered)
+        longest = max((len(given.contexts[number]) for number in numbers), default=0)
+        size = self._together(numbers, given.numbered)
         for start in range(0, longest, size):
             running: dict[int, SlotStream] = {}
             for number in numbers:
                 step, part = self.program.steps[number], slice(start, start + size)
-                contexts = self._contexts(numbered, number)[part]
+                contexts = given.contexts[number].part(part)
                 assert isinstance(step, Stream)
                 if not len(contexts):
                     continue
@@ -201,8 +236,8 @@ class TransformerEvaluator:
                 elif step.slot is None:
                     parts[number].append(stream_everywhere(frames, step, times, contexts, values))
                 else:
-                    until = numbered.batches[number].until[part]
-                    running[number] = SlotStream(Landed(frames, step, contexts, values), times, until)
+                    until = given.numbered.batches[number].until[part]
+                    running[number] = SlotStream(Landed(frames, step, contexts, values), times, until, given.idle)
             if running:
                 for number, seen in zip(
                     running, streams_at_slots(self.rows.frames, list(running.values())), strict=True
@@ -210,15 +245,32 @@ class TransformerEvaluator:
                     parts[number].append(seen)
         return [_joined(parts[number], self.program.times[number]) for number in numbers]
 
-    def _value(self, number: int, step: Leaf | SiteShape, numbered: Numbered, seen: dict[int, Seen]) -> Value:
-        contexts = self._contexts(numbered, number)
+    def _value(self, number: int, step: Leaf | SiteShape, given: RunInputs, seen: dict[int, Seen]) -> Value:
+        frames = self.rows.frames
         parts = [
-            leaf_value(self.rows.store, step, part[:, 0])
+            leaf_value(self.rows.store, step, part.rows, frames.longest(part.host[:, 0]))
             if isinstance(step, Leaf)
-            else SiteCall(self.rows.frames, step, part, seen).value()
-            for part in contexts.split(self._together([number], numbered))
+            else SiteCall(frames, step, part, seen).value()
+            for part in given.contexts[number].split(self._together([number], given.numbered))
         ]
         return [_stacked([part[i] for part in parts]) for i in range(len(step.components))]
+
+
+@frozen(eq=False)
+class RunInputs:
+    """What one run of a program is given: its contexts, brought to the device in one copy before anything is run."""
+
+    numbered: Numbered
+    contexts: dict[int, Contexts]
+    answers: list[Int[Tensor, " call"]]
+    idle: Idle
+
+    @classmethod
+    def of(cls, evaluator: TransformerEvaluator, numbered: Numbered) -> RunInputs:
+        tables = [batch.contexts for batch in numbered.batches.values()]
+        there = uploaded([*tables, *numbered.answers], evaluator.rows.model.device)
+        contexts = dict(zip(numbered.batches, map(Contexts, tables, there), strict=False))
+        return cls(numbered, contexts, there[len(tables) :], Idle(evaluator.alike, evaluator.program, numbered))
 
 
 def _at_slot(step: Leaf | Stream | SiteShape) -> bool:

@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, OTHER, Slot
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.unroll import Occurrence, channels, rest_inputs
 
@@ -149,13 +150,31 @@ def is_dense(claim: Claim) -> bool:
     """Whether streams are needed at every position.
 
     MLPs stay at their position, so only landed slots change; passed-through heads spread a change, `all` lands
-    everywhere, and on a mean or zero row even an untouched passed-through MLP differs from the row.
+    everywhere, and on a mean or zero row even an untouched passed-through MLP differs from the row: unless what it
+    makes of that row is the same for all calls.
     """
     if not claim.graph.sequence:
         return False
     spreads = any(c.traits.attends for c in claim.passed)
-    pseudo = claim.options.pseudo and bool(claim.passed)
+    pseudo = claim.options.pseudo and bool(claim.passed) and not _made_once(claim)
     return spreads or pseudo or _everywhere(claim)
+
+
+def is_made_once(claim: Claim) -> bool:
+    """Whether frames are mean or zero rows whose passed-through MLPs are computed once, before any call."""
+    return claim.options.pseudo and bool(claim.passed) and claim.graph.sequence and not is_dense(claim)
+
+
+def _made_once(claim: Claim) -> bool:
+    """Whether MLPs alone are passed through, and what they make of a mean or zero row is asked of nothing else.
+
+    A claimed one stays on r at its slots, a part in its span, and norms of sums are of each call's own.
+    """
+    assert isinstance(claim.graph, TransformerGraph)
+    shape = claim.graph.shape
+    plain = not (shape.post_norms or shape.stream_norms) and all(c.traits.local for c in claim.passed)
+    inner = [c for c in claim.claimed_at if not c.traits.is_output]
+    return plain and not any(c.is_part or c.traits.local or c.traits.is_stream for c in inner)
 
 
 def _everywhere(claim: Claim) -> bool:

@@ -65,7 +65,7 @@ def pseudo_store(
     arrays = make(model, claim, wanted, groups, done)
     for kind, layer in [kind for kind in wanted.slots if rebuilt and kind[0] in STREAMS]:
         arrays[kind, layer] = _rebuilt(model, kind, layer, arrays)
-    _project(model, need, arrays)
+    project(model, need, arrays)
     for kind, part in _of_frame(need, codes).items():
         arrays[kind] = _encoded(model, part, arrays)
     heads = {kind: sorted(need.heads.get(kind, ())) for kind in arrays}
@@ -176,7 +176,7 @@ def _zeros(
     return arrays
 
 
-def _project(model: Transformer, need: Need, arrays: dict[Kind, Tensor]) -> None:
+def project(model: Transformer, need: Need, arrays: dict[Kind, Tensor]) -> None:
     for kind, layer in need.slots:
         if kind in CHANNELS:
             block, stream = model.blocks[layer], arrays["resid_pre", layer]

@@ -14,6 +14,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.table import attention_time, before_angles, stream_at
 from scrub.engine.cache import Store
+from scrub.engine.contexts import Contexts
 from scrub.engine.frames import Frames, Seen, Value
 from scrub.engine.needs import Kind
 from scrub.engine.plan import Input, Landing, Leaf, SiteShape
@@ -30,11 +31,11 @@ from scrub.model.block import (
 )
 from scrub.model.codes import known_mlp
 from scrub.model.layers import angled, some_neurons
+from scrub.model.upload import some
 
 
-def leaf_value(store: Store, leaf: Leaf, rows: Int[Tensor, " n"]) -> Value:
-    """What the components of a leaf write on rows, `[n, slot, width]` each."""
-    length = int(store.lengths[rows].max())
+def leaf_value(store: Store, leaf: Leaf, rows: Int[Tensor, " n"], length: int) -> Value:
+    """What the components of a leaf write on rows of at most some length, `[n, slot, width]` each."""
     found: list[Tensor] = []
     for component in leaf.components:
         kind, heads = component.array, component.taken
@@ -52,7 +53,7 @@ class SiteCall:
 
     frames: Frames
     shape: SiteShape
-    contexts: Int[Tensor, "n column"]
+    contexts: Contexts
     seen: Mapping[int, Seen]
 
     def value(self) -> Value:
@@ -74,7 +75,7 @@ class SiteCall:
         z, found = self._attention(group[0], hosts), dict[Component, Tensor]()
         for component in group:
             at = hosts.index(component.host)
-            own = z[:, :, [at]] if component.traits.by_unit else z
+            own = some(z, [at], 2) if component.traits.by_unit else z
             if component.is_part:
                 coded = self.frames.codes.of(component)
                 written = own if component.traits.by_unit else self.frames.to_stream(component.host, own.flatten(2))
@@ -93,13 +94,13 @@ class SiteCall:
         for slot in self.shape.slots:
             x = self._stream(i, slot, time)
             if x is None and self.frames.pseudo:
-                x = self._unseen(stream_at(time), slot, self._rows(i))
+                x = self._unseen(i, stream_at(time), slot)
             if x is None:
-                found.append(torch.cat([self._unseen(c.array, slot, self._rows(i)) for c in group], -1))
+                found.append(torch.cat([self._unseen(i, c.array, slot) for c in group], -1))
             else:
                 found.append(some_neurons(m, mlp_normed(block, x), units))
         values = found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
-        return {component: values[..., [i]] for i, component in enumerate(group)}
+        return {component: some(values, [i], -1) for i, component in enumerate(group)}
 
     def _channel(self, component: Component) -> Float[Tensor, "n slot k"]:
         """A query, key or value of a head, before rotary angles, or a part of it."""
@@ -110,7 +111,7 @@ class SiteCall:
         for slot in self.shape.slots:
             x = self._stream(i, slot, time)
             if x is None:
-                found.append(self._unseen(component.array, slot, self._rows(i)))
+                found.append(self._unseen(i, component.array, slot))
             else:
                 x = x if slot == ALL else x[:, None]
                 made = coded.of_host(read_before(block, component.kind, x, held)[:, :, 0])
@@ -121,12 +122,16 @@ class SiteCall:
         return next(i for i in self.shape.inputs if i.channel == channel and component in i.components)
 
     def _rows(self, i: Input) -> Int[Tensor, " n"]:
-        return self.contexts[:, i.rest]
+        return self.contexts.there[:, i.rest]
+
+    def _length(self, i: Input) -> int:
+        """Over how many positions its rows lie."""
+        return self.frames.longest(self.contexts.host[:, i.rest])
 
     def _seen(self, i: Input, stream: int, time: int) -> Float[Tensor, "n *pos d"]:
         """What a stream shows at a moment, for each of the contexts."""
-        rests = self.contexts.shape[1] - len(self.shape.views)
-        number = self.contexts[:, rests + self.shape.views.index((stream, i.rest, i.channel))]
+        rests = self.contexts.host.shape[1] - len(self.shape.views)
+        number = self.contexts.there[:, rests + self.shape.views.index((stream, i.rest, i.channel))]
         return self.seen[stream][time].index_select(0, number)
 
     def _stream(self, i: Input, slot: Slot, time: int) -> Float[Tensor, "n *pos d"] | None:
@@ -152,14 +157,14 @@ class SiteCall:
             # On a mean row the mean of what an MLP wrote is not what it makes of the mean stream: it is computed on
             # that.
             if x is None and is_mlp and self.frames.pseudo:
-                x = self._unseen(stream_at(time), slot, self._rows(i))
+                x = self._unseen(i, stream_at(time), slot)
             if x is None:
-                found.append(self._unseen(self._array(component, time), slot, self._rows(i)))
+                found.append(self._unseen(i, self._array(component, time), slot))
                 continue
             coded = self.frames.codes.of(component) if component.is_part else None
             if is_mlp and not (coded and coded.of_input):
-                layer, rows = component.layer or 0, self._rows(i)
-                x = self.frames.mixing(layer, rows, x, partial(self._unseen, stream_at(time), slot, rows))
+                layer, own = component.layer or 0, partial(self._unseen, i, stream_at(time), slot)
+                x = self.frames.mixing(layer, self._rows(i), x, own)
                 x = mlp_writes(self.frames.model.blocks[layer], x)
             found.append(coded.of_host(x) if coded else x)
         return found[0] if self.shape.slots == (ALL,) else torch.stack(found, dim=1)
@@ -168,12 +173,11 @@ class SiteCall:
         """The array that holds a component on its frame: of a stream, the answer's too, that which it reads."""
         return stream_at(time) if component.traits.is_stream and not component.is_part else component.array
 
-    def _unseen(
-        self, kind: tuple[str, int], slot: Slot, rows: Int[Tensor, " n"], heads: Sequence[int] | None = None
-    ) -> Tensor:
-        store = self.frames.store
+    def _unseen(self, i: Input, kind: tuple[str, int], slot: Slot, heads: Sequence[int] | None = None) -> Tensor:
+        """What an input reads of its frame where nothing lands."""
+        store, rows = self.frames.read_by(i), self._rows(i)
         if slot == ALL:
-            return store.whole(kind, rows, int(store.lengths[rows].max()), heads)
+            return store.whole(kind, rows, self._length(i), heads)
         return store.at(kind, slot, rows, heads)
 
     def _attention(self, first: Component, hosts: tuple[Component, ...]) -> Float[Tensor, "n slot h e"]:
@@ -200,12 +204,11 @@ class SiteCall:
         for slot in self.shape.slots:
             x = self._stream(i, slot, attention_time(layer))
             if slot == ALL:
-                length = int(self.frames.store.lengths[rows].max())
-                where = torch.arange(length, device=rows.device).expand(len(rows), -1)
+                where = torch.arange(self._length(i), device=rows.device).expand(len(rows), -1)
             else:
                 where = self._position(i, slot)[:, None]
             if x is None:
-                q = self._unseen(("q", layer), slot, rows, heads)
+                q = self._unseen(i, ("q", layer), slot, heads)
                 q = q if slot == ALL else q[:, None]
             else:
                 x = x if slot == ALL else x[:, None]
@@ -220,7 +223,7 @@ class SiteCall:
         They have their rotary angles, or come `before` these.
         """
         model, rows = self.frames.model, self._rows(i)
-        block, length = model.blocks[layer], int(self.frames.store.lengths[rows].max())
+        block, length = model.blocks[layer], self._length(i)
         for at, stream in i.streams:
             if at is None:
                 x = self._seen(i, stream, attention_time(layer))[:, :length]
@@ -230,7 +233,7 @@ class SiteCall:
                     else read_held(block, i.channel, x, held, positions_of(x))
                 )
         kind = before_angles(i.channel) if before else i.channel
-        found = self.frames.store.whole((kind, layer), rows, length, held)
+        found = self.frames.read_by(i).whole((kind, layer), rows, length, held)
         if not i.streams:
             return found
         # The store's own array would be written to: it serves every later call.
@@ -264,7 +267,7 @@ class SiteCall:
     def _meets(self, i: Input, landing: Landing, slot: Slot) -> Bool[Tensor, " n"]:
         """Where a part lands at a slot of the site."""
         if ALL in (slot, landing.slot) or landing.slot is None:
-            return torch.ones(len(self.contexts), dtype=torch.bool, device=self.contexts.device)
+            return torch.ones(len(self.contexts), dtype=torch.bool, device=self.contexts.there.device)
         return self._position(i, landing.slot) == self._position(i, slot)
 
     def _queries_before(self, i: Input, layer: int, head: int) -> Float[Tensor, "n slot e"]:
@@ -272,7 +275,7 @@ class SiteCall:
         for slot in self.shape.slots:
             x = self._stream(i, slot, attention_time(layer))
             if x is None:
-                made = self._unseen((before_angles("q"), layer), slot, self._rows(i), [head])
+                made = self._unseen(i, (before_angles("q"), layer), slot, [head])
                 made = made if slot == ALL else made[:, None]
             else:
                 made = read_before(block, "q", x if slot == ALL else x[:, None], [head])

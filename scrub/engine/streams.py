@@ -11,13 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import torch
 from attrs import evolve, frozen
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, OTHER, Slot
 from scrub.anatomy.table import CHANNELS, attention_time, mlp_time, stream_at
+from scrub.engine.contexts import Contexts
 from scrub.engine.frames import Arrivals, AtSlot, Everywhere, Frames, Seen, Value, held_alone, total
+from scrub.engine.idle import Idle
 from scrub.engine.landed_hosts import Change
 from scrub.engine.needs import parts_held, passed_heads, passed_mlps
 from scrub.engine.plan import Landing, Stream
@@ -29,13 +31,14 @@ from scrub.model.block import (
     read_heads,
 )
 from scrub.model.layers import angled, write
+from scrub.model.upload import uploaded
 
 Place = tuple[Tensor, Tensor | None]  # a change in a stream, and where (1) it is one; None for all of it
 
 
-def put_values(put: Landing, contexts: Int[Tensor, "n column"], values: Mapping[int, Value]) -> Tensor:
+def put_values(put: Landing, contexts: Contexts, values: Mapping[int, Value]) -> Tensor:
     """The values of a part of a channel, `[n, k]`, at `all` `[n, t, k]`: what its head puts into the channel."""
-    new = values[put.source][put.index].index_select(0, contexts[:, 1])
+    new = values[put.source][put.index].index_select(0, contexts.there[:, 1])
     return new if put.slot == ALL else new[:, put.column]
 
 
@@ -59,10 +62,11 @@ class SlotStream:
     """One stream at a slot on its way through the layers: `[n, d]` at each moment at which it is read.
 
     Contexts stand in the order of the last moment at which they are read (`until`); those that nobody reads any
-    more are dropped from the end. MLPs are computed only where something changed: no change stays no change.
+    more are dropped from the end. MLPs are computed only where something changed: no change stays no change. That is
+    known from the contexts (`idle`): a device is asked for no number.
     """
 
-    def __init__(self, landed: Landed, times: Sequence[int], until: Int[np.ndarray, " n"]) -> None:
+    def __init__(self, landed: Landed, times: Sequence[int], until: Int[np.ndarray, " n"], idle: Idle) -> None:
         assert landed.stream.slot is not None
         self.landed, self.frames, self.slot = landed, landed.frames, landed.stream.slot
         self.times, self.contexts, self.until = times, landed.contexts, until
@@ -71,6 +75,7 @@ class SlotStream:
         self.change: Tensor | None = None
         self.pending: dict[int, Tensor] = {}
         self.seen: dict[int, Tensor] = {}
+        self.idle, self.changed = idle, np.zeros(len(until), dtype=bool)  # contexts in which something did
         self.moved: Tensor | None = None  # numbers of the contexts that the MLP is asked about, None for all
 
     def advance(self, time: int) -> bool:
@@ -79,34 +84,34 @@ class SlotStream:
             return False
         if time > self.shortest:
             live = int((self.until >= time).sum())
-            self.contexts = self.contexts[:live]
+            self.contexts, self.changed = self.contexts.part(slice(live)), self.changed[:live]
             self.change = None if self.change is None else self.change[:live]
         # Before anything of this moment is written: a component never reads what it writes itself.
         if time in self.times:
-            x = self.frames.store.at(stream_at(time), self.slot, self.contexts[:, 0])
+            x = self.frames.store.at(stream_at(time), self.slot, self.contexts.rows)
             self.seen[time] = x if self.change is None else x + self.change
         return True
 
     def asks(self, layer: int) -> bool:
         """Whether the MLP of a layer sees a change and writes before the last reader looks."""
-        return self.change is not None and mlp_time(layer) < self.last
+        if self.change is None or mlp_time(layer) >= self.last:
+            return False
+        held = self.frames.held_rows(Component.for_mlp(layer), self.slot, self.landed.stream)
+        moved = self.changed if held is None else self.changed & ~held[self.contexts.host[:, 0]]
+        self.moved = None if moved.all() else uploaded([np.flatnonzero(moved)], self.frames.model.device)[0]
+        return bool(moved.any())
 
     def mlp_input(self, layer: int, time: int) -> Float[Tensor, "moved d"]:
         """What the MLP that reads at a moment sees, in the contexts in which it sees a change."""
         assert self.change is not None
-        # Exactly 0, not nearly: a row that lends to itself copies the same numbers, and their difference is 0 bit by
-        # bit.
-        moved = (self.change != 0).any(1)
-        held = self.frames.held(Component.for_mlp(layer), self.slot, self.landed.stream)
-        moved = moved if held is None else moved & ~held[self.contexts[:, 0]]
-        self.moved = None if bool(moved.all()) else moved.nonzero()[:, 0]
-        x = self.frames.store.at(stream_at(time), self.slot, self._asked(self.contexts[:, 0]))
-        return self.frames.mixing(layer, self._asked(self.contexts[:, 0]), x + self._asked(self.change), lambda: x)
+        rows = self._asked(self.contexts.rows)
+        x = self.frames.store.at(stream_at(time), self.slot, rows)
+        return self.frames.mixing(layer, rows, x + self._asked(self.change), lambda: x)
 
     def mlp_output(self, layer: int, x: Float[Tensor, "moved d"], output: Float[Tensor, "moved d"]) -> None:
         """How much the MLP writes more than on the frame; nothing where a site of the claim holds it."""
         assert self.change is not None
-        at = AtSlot(self.frames, self.landed.stream, self.slot, self._asked(self.contexts[:, 0]))
+        at = AtSlot(self.frames, self.landed.stream, self.slot, self._asked(self.contexts.rows))
         more = self.frames.neurons_free(layer, output - at.frame(self.frames.mlp_array(layer)), x, at)
         if self.moved is not None:
             more = torch.zeros_like(self.change).index_copy(0, self.moved, more)
@@ -122,7 +127,8 @@ class SlotStream:
         if time in self.landing:
             live = evolve(self.landed, contexts=self.contexts)
             landed, late = (live.at_slot(time, self.slot, streams) for streams in (False, True))
-        at = AtSlot(self.frames, self.landed.stream, self.slot, self.contexts[:, 0])
+            self.changed = self.changed | live.changed(time, self.slot, self.idle)
+        at = AtSlot(self.frames, self.landed.stream, self.slot, self.contexts.rows)
         self.change = total(self.change, self.frames.entering(time, landed, passed, at))
         if time < self.last:
             self.change = self.frames.normed(time, self.change, at)
@@ -135,8 +141,20 @@ class Landed:
 
     frames: Frames
     stream: Stream
-    contexts: Int[Tensor, "n column"]
+    contexts: Contexts
     values: Mapping[int, Value]
+
+    def changed(self, time: int, slot: Slot, idle: Idle) -> Bool[np.ndarray, " n"]:
+        """The contexts in which a value that is written at a moment may change something at a slot."""
+        host, found = self.contexts.host, np.zeros(len(self.contexts), dtype=bool)
+        for landing in self.stream.landings:
+            if self.frames.graph.written(landing.component) == time:
+                there = ~idle.lands(self.stream, landing, host)
+                if landing.slot is not None and landing.slot != slot:
+                    data = self.frames.claim.data
+                    there &= (data.locate(landing.slot) == data.locate(slot))[host[:, 0]]
+                found |= there
+        return found
 
     def changes(self, time: int, streams: bool, length: int | None = None) -> list[Change]:
         """Each landing written at a moment with its (new - old) in the stream: of whole `streams`, or of others."""
@@ -146,19 +164,19 @@ class Landed:
             if self.frames.graph.written(component) == time and component.traits.is_stream == streams:
                 more = torch.cat([self._more(landing, length) for landing in group], -1)
                 found.append((group[0], self.frames.to_stream_of([x.component for x in group], more)))
-        return self.frames.landing(self.contexts[:, 0], self.stream.slot, found)
+        return self.frames.landing(self.contexts.rows, self.stream.slot, found)
 
     def _more(self, landing: Landing, length: int | None) -> Float[Tensor, "n *pos width"]:
         """What a value is more than on the frame."""
         assert landing.slot is not None
-        number = self.contexts[:, 1 + self.stream.sources.index(landing.source)]
+        number = self.contexts.there[:, 1 + self.stream.sources.index(landing.source)]
         new = self.values[landing.source][landing.index].index_select(0, number)
         new = new[:, :length] if landing.slot in (ALL, OTHER) else new[:, landing.column]
-        return new - self.frames.written(landing.component, landing.slot, self.contexts[:, 0], length)
+        return new - self.frames.written(landing.component, landing.slot, self.contexts.rows, length)
 
     def at_slot(self, time: int, slot: Slot, streams: bool) -> Arrivals:
         """The change at one slot; landings at other slots count in the rows where the positions coincide."""
-        positions, rows = self.frames.store.positions, self.contexts[:, 0]
+        positions, rows = self.frames.store.positions, self.contexts.rows
 
         def there(landing: Landing, change: Tensor) -> Place:
             if landing.slot == slot or landing.slot is None:
@@ -171,7 +189,7 @@ class Landed:
 
     def everywhere(self, time: int, length: int, streams: bool) -> Arrivals:
         """The change at every position."""
-        rows = self.contexts[:, 0]
+        rows = self.contexts.rows
 
         def there(landing: Landing, change: Tensor) -> Place:
             if landing.slot == ALL or landing.slot is None:
@@ -201,12 +219,12 @@ def stream_everywhere(
     frames: Frames,
     stream: Stream,
     times: Sequence[int],
-    contexts: Int[Tensor, "n column"],
+    contexts: Contexts,
     values: Mapping[int, Value],
 ) -> Seen:
     """A stream at every position: `[n, t, d]` at each moment at which it is read."""
-    rows, store = contexts[:, 0], frames.store
-    length = int(store.lengths[rows].max())
+    rows, store = contexts.rows, frames.store
+    length = frames.longest(contexts.host[:, 0])
     landed = Landed(frames, stream, contexts, values)
     mlps = passed_mlps(frames.claim, frames.graph, max(times))
     heads = {attention_time(layer): (layer, found) for layer, found in passed_heads(frames.claim, max(times)).items()}

@@ -162,7 +162,7 @@ def toward(scene: Scene, store: Store, tokens: list[tuple[float, list[tuple[int,
     bias = torch.zeros(len(scene.used), dtype=model.dtype, device=device)
     for sign, column in tokens:
         for row, ids in enumerate(column):
-            direction[row] += sign * model.W_U[:, list(ids)].mean(-1)
+            direction[row] += sign * model.W_U[:, list(ids)].to(model.dtype).mean(-1)
             if model.b_U is not None:
                 bias[row] += sign * model.b_U[list(ids)].mean()
     return _Toward(scene, store, direction, store.at(_final(scene), scene.answer, scene.rows), bias)
@@ -176,7 +176,7 @@ def terms(found: _Toward) -> Iterator[tuple[Component | None, str, Float[Tensor,
     attention = torch.zeros_like(found.bias)
     for layer, block in enumerate(model.blocks):
         direction = found.heads(block, layer)
-        each = torch.einsum("rhe,hed,rd->rh", found.there("z", layer), block.attn.W_O, direction)
+        each = torch.einsum("rhe,hed,rd->rh", found.there("z", layer), block.attn.W_O.to(model.dtype), direction)
         for head in range(each.shape[1]):
             yield Component.for_head(layer, head), "", each[:, head]
         attention = attention + (0 if block.attn.b_O is None else _dot(block.attn.b_O, direction))
@@ -193,7 +193,7 @@ def look(scene: Scene, store: Store) -> Direct:
     words, tokens = _target(scene)
     found = toward(scene, store, tokens)
     parts, total = list(terms(found)), found.total().double()
-    if not adds_up([value for _, _, value in parts], total):
+    if not adds_up([value for _, _, value in parts], total, scene.model.precision):
         raise Unseen("direct: the final stream of this model is no sum of what its components write.")
     claimed = _claimed(scene)
     each = tuple(
@@ -204,11 +204,11 @@ def look(scene: Scene, store: Store) -> Direct:
     return Direct(words + capped, float(total.mean()), each, _mechanisms(each), tuple(_sources(found)))
 
 
-def adds_up(parts: Sequence[Float[Tensor, " row"]], total: Float[Tensor, " row"]) -> bool:
+def adds_up(parts: Sequence[Float[Tensor, " row"]], total: Float[Tensor, " row"], precision: torch.dtype) -> bool:
     """Whether terms sum to a total on every row, but for rounding."""
     each = torch.stack([part.double() for part in parts])
     most = max(float(each.abs().max()), float(total.abs().max()))
-    rounding = ADDS_UP if torch.finfo(parts[0].dtype).bits >= 32 else ADDS_UP + 8 * torch.finfo(parts[0].dtype).eps
+    rounding = ADDS_UP if torch.finfo(precision).bits >= 32 else ADDS_UP + 8 * torch.finfo(precision).eps
     return float((each.sum(0) - total).abs().max()) <= rounding * most
 
 
@@ -250,7 +250,7 @@ def _sources(found: _Toward) -> Iterator[HeadSources]:
         v = as_read(
             block.attn, "v", heads, lambda held, layer=layer: store.whole(("v", layer), scene.rows, longest, held)
         )
-        to = torch.einsum("hed,rd->rhe", block.attn.W_O[heads], found.heads(block, layer))
+        to = torch.einsum("hed,rd->rhe", block.attn.W_O[heads].to(v.dtype), found.heads(block, layer))
         each = weights_at(scene, store, layer, heads, scene.answer) * torch.einsum("rthe,rhe->rht", v, to)
         for i, head in enumerate(heads):
             shares = shares_by_slot(scene, each[:, i].double().cpu())

@@ -142,7 +142,7 @@ class _Paths:
 
     def _embedded(self, locus: Locus) -> Float[Tensor, "row d"]:
         model = self.scene.model
-        x = model.W_E[self.tokens(locus.at)]
+        x = model.W_E[self.tokens(locus.at)].to(model.dtype)
         first = Component.for_mlp(0)
         passed = first in self.scene.claim.passed and model.blocks[0].mlp is not None
         return x + mlp_writes(model.blocks[0], x) if passed else x

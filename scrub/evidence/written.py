@@ -17,7 +17,7 @@ from scrub.evidence.norms import shared_out
 from scrub.evidence.scene import Locus, Scene, Unseen, summing
 from scrub.model.block import summed_heads
 from scrub.model.codes import PartCodes
-from scrub.model.layers import write
+from scrub.model.layers import precise_times, write
 
 TOP = 5  # tokens of either sign that are told
 
@@ -107,7 +107,7 @@ def _writes(scene: Scene, store: Store, locus: Locus) -> ComponentWrites:
 
 
 def _changes(scene: Scene, x: Float[Tensor, " d"]) -> Float[Tensor, " v"]:
-    found = (x @ scene.model.W_U).double()
+    found = precise_times(x, scene.model.W_U).double()
     return found - found.mean()
 
 

@@ -59,10 +59,10 @@ def _without_angles(attn: Any) -> bool:
 def _rotary(bridge: Any, n_ctx: int, take: Take, kind: str | None) -> Rotary:
     native = getattr(bridge.original_model, "rotary", None)
     if native is not None and hasattr(native, "cos_cached"):
-        return Rotary(take(native.cos_cached), take(native.sin_cached), interleaved=True)
+        return Rotary(take.precisely(native.cos_cached), take.precisely(native.sin_cached), interleaved=True)
     joint = getattr(bridge.blocks[0].attn.original_component, "embed_positions", None)
     if isinstance(joint, Tensor):
-        sin, cos = (take(table.repeat_interleave(2, dim=-1)) for table in joint[:n_ctx].chunk(2, dim=-1))
+        sin, cos = (take.precisely(table.repeat_interleave(2, dim=-1)) for table in joint[:n_ctx].chunk(2, dim=-1))
         return Rotary(cos, sin, interleaved=True)
     module = _module(bridge)
     if getattr(module, "rope_type", "default") in ("dynamic", "longrope"):
@@ -75,7 +75,7 @@ def _rotary(bridge: Any, n_ctx: int, take: Take, kind: str | None) -> Rotary:
         positions = positions.expand(3, 1, -1)
     found = module(torch.zeros(1, device=positions.device), positions, *([] if kind is None else [kind]))
     if isinstance(found, Tensor):  # complex numbers, one for each pair (DeepSeek V2)
-        cos, sin = (take(part[0].repeat_interleave(2, dim=-1)) for part in (found.real, found.imag))
+        cos, sin = (take.precisely(part[0].repeat_interleave(2, dim=-1)) for part in (found.real, found.imag))
         return Rotary(cos, sin, interleaved=True)
     cos, sin = (table.flatten(0, -3)[:1] for table in found)
     sin = -sin if "NanoChat" in type(module).__name__ else sin  # which turns the other way
@@ -88,7 +88,7 @@ def _rotary(bridge: Any, n_ctx: int, take: Take, kind: str | None) -> Rotary:
     if not paired and neighbours:  # (GLM, Ernie) spreads it as it turns
         cos, sin = (table[..., :half].repeat_interleave(2, dim=-1) for table in (cos, sin))
         paired = True
-    return Rotary(take(cos[0]), take(sin[0]), interleaved=paired)
+    return Rotary(take.precisely(cos[0]), take.precisely(sin[0]), interleaved=paired)
 
 
 def _latent_pairs(bridge: Any) -> bool:

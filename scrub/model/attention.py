@@ -16,7 +16,6 @@ from scrub.model.take import (
     expect,
     factor,
     maybe_multiplied,
-    multiplied,
     norm_of,
     setting,
     text_config,
@@ -34,7 +33,7 @@ def attention_of(bridge: Any, attn: Any, shape: Shape, rotary: Rotary | None, ta
         W_Q=take.swapped(attn.W_Q),
         W_K=take.swapped(attn.W_K),
         W_V=take.swapped(attn.W_V),
-        W_O=multiplied(take(attn.W_O), times),
+        W_O=take.times(attn.W_O, times),
         b_Q=take.maybe(attn.b_Q),
         b_K=take.maybe(attn.b_K),
         b_V=take.maybe(attn.b_V),
@@ -90,7 +89,7 @@ def _latent_attention(module: Any, shape: Shape, rotary: Rotary | None, take: Ta
 
 def _latent(down: Any, ln: Any, take: Take) -> Latent:
     down, ln = (getattr(part, "original_component", part) for part in (down, ln))
-    norm = Norm("rms", take(ln.weight), eps=float(ln.variance_epsilon))
+    norm = Norm("rms", take.precisely(ln.weight), eps=float(ln.variance_epsilon))
     return Latent(take.swapped(down.weight.T), norm, take.maybe(down.bias))
 
 
@@ -106,7 +105,7 @@ def _slopes(bridge: Any, shape: Shape, take: Take) -> Tensor:
 
         # Two positions give each head's slope as the difference of their biases, whatever a table is measured from.
         table = build_alibi_tensor(torch.ones(1, 2), shape.n_heads, torch.float32).flatten(0, -2)
-    return take(table[:, 1] - table[:, 0])
+    return take.precisely(table[:, 1] - table[:, 0])
 
 
 def _scale(module: Any, d_head: int) -> float:

@@ -30,6 +30,7 @@ from scrub.model.layers import (
     visible,
     write,
 )  # fmt: skip
+from scrub.model.upload import some
 from scrub.model.weights import Attn, BlackBox, Block, Transformer
 
 
@@ -72,7 +73,7 @@ def as_read(
     found = made(held)
     # Indexing copies; where heads stand as they are held, nothing is indexed.
     take = list(range(len(heads))) if channel == "q" else [held.index(kv_head(attn, head)) for head in heads]
-    return found if take == list(range(len(held))) else found[..., take, :]
+    return found if take == list(range(len(held))) else some(found, take, -2)
 
 
 def mixed(
@@ -90,7 +91,7 @@ def scoring(
     """How a layer scores keys at their positions, for queries at `at` of some heads."""
 
     def of_heads(x: Float[Tensor, " h"]) -> Float[Tensor, " heads"]:
-        return x if heads is None else x[list(heads)]
+        return x if heads is None else some(x, heads, 0)
 
     sinks = None if attn.sinks is None else of_heads(attn.sinks)
     if attn.slopes is None:

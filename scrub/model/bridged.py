@@ -52,9 +52,7 @@ def taken(bridge: Any, name: str, architecture: str, take: Take) -> Transformer:
         W_pos=_positions(bridge, shape.n_ctx, take) if shape.positions == "learned" else None,
         blocks=tuple(_block(bridge, layer, shape, rotary.of(layer), take) for layer in range(shape.n_layers)),
         ln_final=norm_of(bridge.ln_final, bridge.cfg, take) if hasattr(bridge, "ln_final") else Norm("none"),
-        W_U=W_E.T
-        if tied
-        else _projected(bridge, "project_out", multiplied(take(bridge.unembed.weight), times), take).T,
+        W_U=W_E.T if tied else _projected(bridge, "project_out", take.times(bridge.unembed.weight, times), take).T,
         b_U=maybe_multiplied(take.maybe(bridge.unembed.bias), times),
         name=name,
         # Compatibility mode folds norms into the caller's weights, in place: results say which of the two they are
@@ -73,7 +71,8 @@ def _embedded(bridge: Any, take: Take) -> Tensor:
     """The table of embeddings as they enter the stream: multiplied, and normed where the model norms them."""
     # Gemma multiplies what it looks up, and unembeds by the table itself. Cast first: in half precision the product
     # would be rounded.
-    table = _projected(bridge, "project_in", take(bridge.embed.weight), take)
+    precisely = take.precisely if _changes_embeddings(bridge) else take
+    table = _projected(bridge, "project_in", precisely(bridge.embed.weight), take)
     for by in _embedding_factors(bridge):
         table = multiplied(table, by)
     after = _norm_of_embeddings(bridge)
@@ -86,7 +85,7 @@ def _projected(bridge: Any, name: str, table: Tensor, take: Take) -> Tensor:
     matrix = getattr(decoder, name, None)
     if matrix is None:
         return table
-    weight = take(matrix.weight)
+    table, weight = take.precisely(table), take.precisely(matrix.weight)
     return table @ (weight.T if name == "project_in" else weight)
 
 
@@ -164,7 +163,7 @@ def _normed_embeddings(bridge: Any, shape: Shape) -> bool:
 def _first_type(bridge: Any, take: Take) -> Tensor | None:
     """What a token of the first type adds to its embedding (BERT): all of them are of that type here."""
     types = getattr(bridge, "token_type_embed", None)
-    return None if types is None else take(types.weight[0])
+    return None if types is None else take.precisely(types.weight[0])
 
 
 def _counted_past(bridge: Any) -> int | None:
@@ -177,7 +176,7 @@ def _transform(bridge: Any, take: Take) -> Transform | None:
     if dense is None:
         return None
     act = str(getattr(bridge.cfg, "act_fn", None) or "gelu").lower()
-    return Transform(take.swapped(dense.weight.T), take(dense.bias), _ACT_NAMES.get(act, act))
+    return Transform(take.swapped(dense.weight.T), take.precisely(dense.bias), _ACT_NAMES.get(act, act))
 
 
 def _width(bridge: Any, block: Any) -> int:
@@ -235,7 +234,7 @@ def _known_mlp(block_mlp: Any, cfg: Any, take: Take, times: float | None) -> Mlp
     into, gate, ln = getattr(block_mlp, "in"), getattr(block_mlp, "gate", None), getattr(block_mlp, "ln", None)
     return Mlp(
         W_in=take.swapped(block_mlp.W_in),
-        W_out=multiplied(take.swapped(block_mlp.W_out), times),
+        W_out=take.swapped(block_mlp.W_out, times),
         act=act,
         b_in=take.maybe(into.bias),
         b_out=maybe_multiplied(take.maybe(block_mlp.out.bias), times),

@@ -24,6 +24,7 @@ from scrub.errors import ClaimError, ModelError
 from scrub.model.block import entering
 from scrub.model.latents import LatentCode, latent_code, transcoder_reads
 from scrub.model.layers import kv_head, write
+from scrub.model.upload import some
 from scrub.model.weights import BlackBox, Block, Mlp, Transformer
 
 Kind = tuple[str, int]
@@ -121,12 +122,19 @@ class PartCodes:
     model: Transformer
     # kept by component, of this model
     _known: dict[Component, CodedPart] = field(factory=dict, init=False, repr=False)
+    _spans: dict[Component, Tensor] = field(factory=dict, init=False, repr=False)
 
     def of(self, component: Component) -> CodedPart:
         """Raises ModelError for a neuron of an MLP that is known as a function alone."""
         if component not in self._known:
             self._known[component] = _taken(self.model, component)
         return self._known[component]
+
+    def span(self, component: Component) -> Float[Tensor, "rank d"]:
+        """Orthonormal directions of what a part writes."""
+        if component not in self._spans:
+            self._spans[component] = span(self.of(component).code)
+        return self._spans[component]
 
     def using(self, component: Component, code: PartCode) -> PartCodes:
         """The same with another code for a part."""
@@ -145,8 +153,8 @@ def _taken(model: Transformer, component: Component) -> CodedPart:
     if traits.scalar:
         assert block is not None
         mlp, unit = known_mlp(block, component), component.unit or 0
-        code = NeuronCode(mlp.W_out[[unit]])
-        return CodedPart(component, ("neurons", layer), code, lambda x: x[..., [unit]], _same)
+        code = NeuronCode(some(mlp.W_out, [unit], 0).to(model.dtype))
+        return CodedPart(component, ("neurons", layer), code, lambda x: some(x, [unit], -1), _same)
     code = _code(model, component)
     if traits.is_channel:
         assert block is not None
@@ -156,7 +164,9 @@ def _taken(model: Transformer, component: Component) -> CodedPart:
     if traits.is_head:
         assert block is not None
         head, attn = component.unit or 0, block.attn
-        return CodedPart(component, ("z", layer), code, lambda x: x[..., [head], :], lambda z: write(attn, z, [head]))
+        return CodedPart(
+            component, ("z", layer), code, lambda x: some(x, [head], -2), lambda z: write(attn, z, [head])
+        )
     if traits.attends:
         assert block is not None
         return CodedPart(component, ("attn_out", layer), code, _same, partial(entering, block))
@@ -199,9 +209,12 @@ def all_latents(part: HostPart, dtype: torch.dtype) -> Iterator[LatentCode]:
     """
     if part.source is None:
         raise ClaimError("a frozen claim has its own latents alone: others of the dictionary cannot be drawn.")
-    for start in range(0, part.source.count, LATENTS_AT_ONCE):
-        some = part.source.part(tuple(range(start, min(start + LATENTS_AT_ONCE, part.source.count))))
-        yield latent_code(some, lambda array: torch.from_numpy(np.array(array)).to(dtype))
+    count = part.source.count
+    size = count if part.setting("topk") else LATENTS_AT_ONCE  # compared with one another, all are encoded anyway
+    for start in range(0, count, size):
+        some = list(range(start, min(start + size, count)))
+        held = evolve(part, indices=tuple(some), arrays=part.source.cut(some))
+        yield latent_code(held, lambda array: torch.from_numpy(array).to(dtype))
 
 
 def latent_activity(part: HostPart, x: Float[Tensor, "n d"]) -> Float[Tensor, " latent"]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from scrub.anatomy.part import HostPart
 from scrub.model.block import mlp_normed
 from scrub.model.layers import norm
+from scrub.model.upload import some
 from scrub.model.weights import Block
 
 Numbers = Callable[[np.ndarray], Tensor]
@@ -53,7 +54,7 @@ class LatentCode:
         x = x if bias is None else x + bias
         on = x > floor if floor is not None else on
         x = x.relu() if on is None else torch.where(on, x, torch.zeros_like(x)).relu()
-        return self._largest(x)[..., self.take] if self.topk else x
+        return some(self._largest(x), self.take, -1) if self.topk else x
 
     def _largest(self, x: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch m"]:
         found = x.topk(self.topk, dim=-1)

@@ -1,12 +1,15 @@
 """What a transformer computes, as few pure functions: one code path for every architecture.
 
 Axes as in `scrub.model.weights`; `n` are slots of a sequence, `row` contexts. Nothing here changes its inputs
-in place or leaves the dtype it is given, so the same functions serve fp64 verification and gradients.
+in place or leaves the dtype it is given, so the same functions serve fp64 verification and gradients. Matrices in
+half precision are multiplied in it (`times`), and what comes out goes on in the dtype of the streams; logits, whose
+differences are what is measured, are computed in that dtype from the start.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import attrs
 import torch
@@ -17,10 +20,12 @@ from torch import Tensor
 
 from scrub.anatomy.table import CHANNELS
 from scrub.errors import ModelError
+from scrub.model.upload import some
 from scrub.model.weights import Attn, BlackBox, Latent, Mlp, Norm, Rotary, Transform, Transformer
 
 Tap = Callable[[str, Tensor], Tensor]  # the name of an array, what was computed -> what goes on
 Normed = Callable[[Norm, Tensor], Tensor]
+_CAST = 2**22  # numbers of a matrix that are cast at once
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -91,7 +96,7 @@ def unangled(
     # One norm over all heads: what one head reads of a stream depends on what the others do.
     whole = linear(attn, channel, x, None)
     normed = own(of_heads, whole.flatten(-2)).unflatten(-1, whole.shape[-2:])
-    return normed if heads is None else normed[..., list(heads), :]
+    return normed if heads is None else some(normed, heads, -2)
 
 
 def angled(
@@ -110,8 +115,7 @@ def _of_some(n: Norm, heads: Sequence[int] | None) -> Norm:
     """The norm of some heads, where each has weights of its own."""
     if heads is None or n.weight is None or n.weight.ndim == 1:
         return n
-    take = list(heads)
-    return attrs.evolve(n, weight=n.weight[take], bias=None if n.bias is None else n.bias[take])
+    return attrs.evolve(n, weight=some(n.weight, heads, 0), bias=None if n.bias is None else some(n.bias, heads, 0))
 
 
 def _own_norm(attn: Attn, channel: str) -> Norm | None:
@@ -124,10 +128,14 @@ def linear(
     """What heads make of a normalised stream, bias included, before their own norm and rotary."""
     weight, bias = _projection(attn, channel)
     x = lowered(attn.q_latent if channel == "q" else attn.kv_latent, x)
-    if heads is not None:
-        weight, bias = weight[list(heads)], None if bias is None else bias[list(heads)]
-    out = torch.einsum("...d,hde->...he", x, weight)
-    out = out if bias is None else out + bias
+    # A product for each claimed head reads its matrix where it lies; rows of a list of heads would be copied first,
+    # and weights that are views of a bridge's are slow to copy: two heads of 20 contexts cost twice as much.
+    if heads is None:
+        out = times(x, weight, "...d,hde->...he")
+        out = out if bias is None else out + bias
+    else:
+        made = [times(x, weight[h]) for h in heads]
+        out = torch.stack(made if bias is None else [m + bias[h] for m, h in zip(made, heads, strict=True)], dim=-2)
     return out if attn.clip is None else out.clamp(-attn.clip, attn.clip)
 
 
@@ -256,9 +264,11 @@ def write(
     attn: Attn, z: Float[Tensor, "*batch h e"], heads: Sequence[int] | None = None
 ) -> Float[Tensor, "*batch d"]:
     """The sum of what the given query heads write. b_O is not part of it: it belongs to the layer."""
-    weight = attn.W_O if heads is None else attn.W_O[list(heads)]
-    # One product over heads and their width, not one for each head and a sum: the sum is the product's own.
-    return z.flatten(-2) @ weight.flatten(0, 1)
+    if heads is None:
+        # One product over heads and their width, not one for each head and a sum: the sum is the product's own.
+        return times(z.flatten(-2), attn.W_O.flatten(0, 1))
+    # Matrices of some heads would be copied to lie together.
+    return reduce(torch.add, (times(z[..., at, :], attn.W_O[h]) for at, h in enumerate(heads)))
 
 
 def neurons(m: Mlp, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch m"]:
@@ -274,11 +284,10 @@ def normed_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "
 
 def some_neurons(m: Mlp, x: Float[Tensor, "*batch d"], units: Sequence[int]) -> Float[Tensor, "*batch units"]:
     """The same of some neurons, from their columns alone; all, where an activation looks at the others."""
-    take = list(units)
     if m.over_all:
-        return neurons(m, x)[..., take]
+        return some(neurons(m, x), units, -1)
     columns = {name: getattr(m, name) for name in ("W_in", "W_gate", "b_in", "b_gate")}
-    return neurons(attrs.evolve(m, **{n: None if c is None else c[..., take] for n, c in columns.items()}), x)
+    return neurons(attrs.evolve(m, **{n: None if c is None else some(c, units, -1) for n, c in columns.items()}), x)
 
 
 def write_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d"]:
@@ -288,7 +297,27 @@ def write_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """`x W + b`."""
-    return F.linear(x, weight.T, bias)
+    if weight.dtype == x.dtype:
+        return F.linear(x, weight.T, bias)
+    found = times(x, weight)
+    return found if bias is None else found + bias
+
+
+def times(x: Tensor, weight: Tensor, equation: str | None = None) -> Tensor:
+    """`x W`, or another sum of products, in the dtype of the matrix; what comes out has that of x."""
+    lower = x.to(weight.dtype)
+    if weight.dtype == torch.float16 and x.dtype != weight.dtype and (x.device.type == "cpu" or x.requires_grad):
+        # CPUs have no such products (they take 4 to 50 times as long), and gradients go below what fp16 can hold.
+        lower, weight = x, weight.to(x.dtype)
+    return (lower @ weight if equation is None else torch.einsum(equation, lower, weight)).to(x.dtype)
+
+
+def precise_times(x: Float[Tensor, "*batch d"], weight: Float[Tensor, "d v"]) -> Float[Tensor, "*batch v"]:
+    """`x W` in the dtype of x; of a matrix in half precision, some columns at a time are cast."""
+    if weight.dtype == x.dtype:
+        return x @ weight
+    pieces = weight.split(max(1, _CAST // len(weight)), dim=1)
+    return torch.cat([x @ piece.to(x.dtype) for piece in pieces], dim=-1)
 
 
 @frozen
@@ -334,11 +363,18 @@ def unembed(
     """
     x = steps.norm(model.ln_final, transformed(model.transform, x))
     if ids is None:
-        logits = affine(x, model.W_U, model.b_U)
+        logits = _logits(x, model.W_U, model.b_U)
     elif ids.ndim == 1:
-        logits = affine(x, model.W_U[:, ids], None if model.b_U is None else model.b_U[ids])
+        logits = affine(x, model.W_U[:, ids].to(x.dtype), None if model.b_U is None else model.b_U[ids])
     else:
         # Columns of each row are gathered: k of them are far fewer than a vocabulary.
-        logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids])
+        logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids].to(x.dtype))
         logits = logits if model.b_U is None else logits + model.b_U[ids]
     return capped(logits, model.logit_cap)
+
+
+def _logits(x: Float[Tensor, "*batch d"], W_U: Float[Tensor, "d v"], b_U: Tensor | None) -> Float[Tensor, "*batch v"]:
+    if W_U.dtype == x.dtype:
+        return affine(x, W_U, b_U)
+    found = precise_times(x, W_U)
+    return found if b_U is None else found + b_U

@@ -17,7 +17,10 @@ from scrub.model.checkpoints.beside import SAVED, is_checkpoint, is_native
 from scrub.model.checkpoints.opened import open_checkpoint
 from scrub.model.memory import Memory
 from scrub.model.outline import language_model, quiet
+from scrub.model.precision import HALF
+from scrub.model.recorded import recorded_checkpoint
 from scrub.model.source import is_bridge, is_wrappable
+from scrub.model.take import Take
 from scrub.model.transformer import adapt, bridge_of, official_name, wrapped
 from scrub.model.weights import Transformer
 
@@ -30,7 +33,7 @@ _HARMLESS = re.compile(r"(^|\.)(inv_freq|(attn|attention)\.(bias|masked_bias)|ca
 def load(
     source: Any,
     *,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = torch.float32,
     device: torch.device | str | None = None,
     data: Dataset | None = None,
     memory: int | None = None,
@@ -38,11 +41,12 @@ def load(
     """The checked weights of a model: a hub name, a directory, a loaded model, a TransformerBridge or a Transformer.
 
     A directory needs `config.json` and weights, no tokenizer; code that comes with a model is never run. A
-    `Transformer` was checked when it was made and is only moved. `data` and `memory`: see `adapt`. Raises
+    `Transformer` was checked when it was made and is only moved. `data`, `memory` and no `dtype`: see `adapt`. Raises
     ModelError with what was found and what to do.
     """
     if isinstance(source, Transformer):
-        moved = source.to(dtype=dtype, device=device)
+        half = source.precision if source.precision in HALF else torch.float32
+        moved = source.to(dtype=dtype or half, device=device)
         return attrs.evolve(moved, memory=Memory.on(moved.device, memory))
     if is_wrappable(source):
         source = wrapped(source)
@@ -55,14 +59,17 @@ def load(
         )
     path = Path(source).expanduser()
     if (weights := own_weights(path)) is not None:
+        found = recorded_checkpoint(weights, _called(path), Take(dtype, device))
+        if found is not None:
+            return attrs.evolve(found, memory=Memory.on(found.device, memory))
         bridge = open_checkpoint(weights)
         return adapt(bridge, dtype=dtype, device=device, name=_called(path), data=data, memory=memory)
     if path.is_dir():
-        name, module = path.name, from_directory(path, _precision(dtype))
+        name, module = path.name, from_directory(path, dtype)
     elif isinstance(source, Path) or source.startswith((".", "/", "~")):
         raise ModelError(f"there is no directory {str(source)!r}; {_USE_A_DIRECTORY}")
     else:
-        name, module = source, _from_hub(source, _precision(dtype))
+        name, module = source, _from_hub(source, dtype)
     if device is not None:
         module = module.to(device)
     commit = getattr(module.config, "_commit_hash", None)
@@ -81,12 +88,7 @@ def _called(path: Path) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def _precision(dtype: torch.dtype) -> torch.dtype:
-    """The reference runs in full precision even where ours will not, so that the check says what ours loses."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
-
-
-def from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
+def from_directory(path: Path, dtype: torch.dtype | None) -> nn.Module:
     """Hugging Face's model with the weights of a directory: views of mapped files, where these have the dtype.
 
     Raises ModelError.
@@ -106,7 +108,7 @@ def from_directory(path: Path, dtype: torch.dtype) -> nn.Module:
         ) from error
 
 
-def _from_hub(name: str, dtype: torch.dtype) -> nn.Module:
+def _from_hub(name: str, dtype: torch.dtype | None) -> nn.Module:
     try:
         return _pretrained(official_name(name), dtype, local=not reachable())
     except ModelError:
@@ -126,14 +128,14 @@ def _from_hub(name: str, dtype: torch.dtype) -> nn.Module:
         raise ModelError(f"{found}; {_USE_A_DIRECTORY}") from error
 
 
-def _pretrained(name: str, dtype: torch.dtype, *, local: bool) -> nn.Module:
+def _pretrained(name: str, dtype: torch.dtype | None, *, local: bool) -> nn.Module:
     from transformers import AutoConfig
 
     with quiet():
         config = AutoConfig.from_pretrained(name, local_files_only=local)
         loaded: Any = language_model(config).from_pretrained(
             name,
-            dtype=dtype,
+            dtype=dtype or "auto",  # what its configuration says, or the first weights of its files
             attn_implementation="eager",
             local_files_only=local,
             ignore_mismatched_sizes=True,

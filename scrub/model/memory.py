@@ -20,6 +20,8 @@ from scrub.errors import ClaimError
 if TYPE_CHECKING:
     import torch
 
+    from scrub.model.workers import Workers
+
 Asked = str | int | float | None  # what users write: "2GB", 2e9, or nothing
 SHARE = 0.25  # of what is free, unless users say more
 UNKNOWN = 8 * 2**30  # bytes of a machine that does not say what it has
@@ -68,13 +70,14 @@ class Memory:
 class Backend:
     """How a model is computed: where, in which dtype, and in how much memory. None of it is part of a digest.
 
-    `rows` is a directory in which passes of rows are kept, and found again.
+    `rows` is a directory in which passes of rows are kept, and found again; `workers` compute.
     """
 
     device: str | None = None
-    dtype: str = "float32"
+    dtype: str = "auto"
     memory: int | None = field(default=None, converter=lambda asked: parse_memory(asked))  # pyright: ignore
     rows: Path | None = None
+    workers: Workers | None = None
 
 
 def parse_memory(asked: Asked) -> int | None:

@@ -9,9 +9,10 @@ import torch
 
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.dataset import Dataset
-from scrub.errors import ModelError
+from scrub.errors import ModelError, did_you_mean
 from scrub.model.load import load
 from scrub.model.memory import Backend
+from scrub.model.recorded import recorded_zoo
 from scrub.model.source import ZOO, Source
 from scrub.model.stream import stream
 from scrub.model.take import Take
@@ -19,22 +20,33 @@ from scrub.model.transformer import native_bridge
 from scrub.model.weights import Transformer
 from scrub.zoo import info
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+DTYPES = {
+    "auto": None,  # the model's own, where it is half precision; else float32
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 
 
 def open_weights(source: Source, backend: Backend, data: Dataset | None = None) -> Transformer:
     """The checked weights of a model; the self-check looks at rows of `data`. Raises ModelError."""
     if backend.dtype not in DTYPES:
-        raise ModelError(f"dtype {backend.dtype!r} is unknown: float32 (the default) or float64 (to verify).")
+        raise ModelError(
+            f"dtype {backend.dtype!r} is unknown.{did_you_mean(backend.dtype, DTYPES)} There are auto (the default: "
+            "the model's own half precision, or float32), float32, float64 (to verify), bfloat16 and float16."
+        )
     place = _device(backend.device)
+    take = Take(DTYPES[backend.dtype], place)
     if source.streamed:
-        weights = stream(source.name, Take(DTYPES[backend.dtype], place), data, backend.memory)
+        weights = stream(source.name, take, data, backend.memory)
     else:
         loaded = source.loaded
         if loaded is None and source.name.startswith(ZOO):
-            loaded = _own_zoo_bridge(source.name.removeprefix(ZOO))
+            title = source.name.removeprefix(ZOO)
+            loaded = _own_zoo(title, take) or _own_zoo_bridge(title)
         given = source.name if loaded is None else loaded
-        weights = load(given, dtype=DTYPES[backend.dtype], device=place, data=data, memory=backend.memory)
+        weights = load(given, dtype=take.dtype, device=place, data=data, memory=backend.memory)
     _as_checked(source, weights)
     _as_frozen(source, weights)
     return weights
@@ -51,7 +63,13 @@ def zoo_bridge(name: str) -> Any:
     return native_bridge(card.config, weights(card), name)
 
 
-@cache  # kept by the name: its weights are a file of this package, and nobody else holds this bridge
+# Kept by the name and by where: their weights are files of this package, and nobody else holds what is kept.
+@cache
+def _own_zoo(name: str, take: Take) -> Transformer | None:
+    return recorded_zoo(name, take)
+
+
+@cache  # kept by the name, as above
 def _own_zoo_bridge(name: str) -> Any:
     return zoo_bridge(name)
 

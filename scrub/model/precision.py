@@ -1,4 +1,4 @@
-"""A live model that computes in another precision for a while: its weights are cast as they are needed."""
+"""Half precision: what is computed beside it, and live models that compute in another precision for a while."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from torch import Tensor, nn
 
 HALF = (torch.float16, torch.bfloat16)
 _ANGLES = ("inv_freq", "original_inv_freq")  # Hugging Face computes with these in fp32 whatever the dtype
+
+
+def computed_in(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of streams, changes, norms, softmax and metrics of a model with matrices of a dtype."""
+    return torch.float32 if dtype in HALF else dtype
+
+
+def half_of(module: nn.Module) -> torch.dtype | None:
+    """The half precision in which a model holds its weights, or most of them; None for full precision."""
+    return next((dtype for dtype in HALF if dtype in dtypes(module)), None)
 
 
 @contextmanager

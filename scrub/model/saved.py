@@ -16,6 +16,7 @@ from scrub.model.checkpoints.beside import SAVED
 from scrub.model.checkpoints.settings import FAMILY, READ, Settings
 from scrub.model.load import load
 from scrub.model.outline import quiet
+from scrub.model.recorded import LOGITS, record, whole
 from scrub.model.source import is_bridge, is_hugging_face, is_wrappable
 from scrub.model.transformer import wrapped
 
@@ -46,8 +47,9 @@ def _write_native(bridge: Any, folder: Path) -> None:
     said = {key: getattr(bridge.cfg, key, None) for key in READ}
     config = {"model_type": FAMILY} | Settings.of(said, "the configuration of the bridge").native()
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    save_file({name: tensor.detach().contiguous().clone() for name, tensor in bridge.state_dict().items()},
-              folder / SAVED)  # fmt: skip
+    state = {name: tensor.detach().contiguous().clone() for name, tensor in bridge.state_dict().items()}
+    save_file(state, folder / SAVED)
+    record(bridge, whole(state, Settings.of(config, "config.json"))).write(folder / LOGITS)
 
 
 def _unwrapped(module: Any) -> Any:

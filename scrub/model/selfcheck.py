@@ -1,4 +1,4 @@
-"""Whether the weights taken from a bridge compute what the bridge computes, and a digest that names them.
+"""Whether the weights taken from a bridge compute what the bridge computes.
 
 Compared are logits at every position: of random tokens, and of rows of the data where there are any (random tokens
 never reach a clip that the data reach). The reference runs in full precision: what rounding does to a model in half
@@ -7,7 +7,6 @@ precision is no fault, and hides none. Nothing is held that grows with length ti
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -19,17 +18,16 @@ import numpy as np
 import torch
 from attrs import frozen
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from scrub.anatomy.tolerances import COARSE_LOGIT, LOGIT
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
 from scrub.model.configuration import LISTED
-from scrub.model.later import Later
 from scrub.model.layers import Scoring, Steps, attend, unembed
-from scrub.model.precision import HALF, computing, dtypes
+from scrub.model.precision import HALF, computed_in, computing, dtypes
 from scrub.model.trace import trace
-from scrub.model.weights import Transformer
+from scrub.model.weights import Transformer, lifted
 
 PROBE_ROWS = 4
 PROBE_LENGTH = 16
@@ -99,13 +97,13 @@ def self_check(
     with the same weights in fp32; hooks on it act as always. `model` is in full precision; `numbers` are the rows'
     in the data, for the error. Raises ModelError above `LOGIT`, unless fp32 itself is as coarse on this model.
     """
-    assert model.dtype not in HALF, "half precision: see rounding_check"
+    assert model.precision not in HALF, "half precision: see rounding_check"
     rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
     with _evaluating(bridge), _precisely(model, bridge):
         found = _compared(model, rows, _own(bridge, model.shape.causal))
     tolerance = LOGIT
     if LOGIT < found.max() < COARSE_LOGIT:  # weights so large that fp32 shows
-        rounding = _compared(model.to(torch.float64), rows, _ours(model.to(torch.float32)))
+        rounding = _compared(lifted(model, torch.float64), rows, _ours(lifted(model, torch.float32)))
         tolerance = max(LOGIT, ROUNDINGS * float(rounding.max()))
     _accept(model, rows, found, tolerance)
     return float(found.max())
@@ -118,11 +116,11 @@ def rounding_check(
 ) -> float:  # fmt: skip
     """What half precision does to our logits over what it does to the bridge's own: the ratio of the largest errors.
 
-    `model` is in half precision, `exact` the same in fp32, which has passed the `self_check`. Raises ModelError
-    where the ratio is above `ROUNDINGS`.
+    `model` has matrices in half precision, `exact` is the same in fp32 and has passed the `self_check`. Raises
+    ModelError where the ratio is above `ROUNDINGS`.
     """
     rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
-    with _evaluating(bridge), computing(bridge.original_model, model.dtype):
+    with _evaluating(bridge), computing(bridge.original_model, model.precision, _let_go(model)):
         own = float(_compared(exact, rows, _own(bridge, model.shape.causal)).max())
     ours = _compared(exact, rows, _ours(model))
     _accept(model, rows, ours, LOGIT + ROUNDINGS * own)
@@ -196,6 +194,7 @@ def _alike(model: Transformer, lengths: list[int]) -> list[list[int]]:
 
 def _moments(x: Tensor) -> Float[Tensor, " moment"]:
     """Count, sum and sum of squares."""
+    x = x.to(computed_in(x.dtype))  # squares of fp16 overflow from 256 on
     sums = x.sum(dtype=torch.float64), x.square().sum(dtype=torch.float64)
     return torch.tensor([x.numel(), *map(float, sums)], dtype=torch.float64)
 
@@ -287,19 +286,23 @@ def _precisely(model: Transformer, bridge: Any) -> Generator[None]:
     """A bridge in half precision, or whose weights lie in files, computes as `model` does. Raises ModelError where it
     cannot.
     """
-    lending = model.lending
-    if lending is None and not dtypes(bridge.original_model) & {*HALF}:
+    if model.lending is None and not dtypes(bridge.original_model) & {*HALF}:
         yield
         return
-    dtype, left = (torch.float32, lambda: None) if lending is None else (model.dtype, lending.let_go)
+    dtype = torch.float32 if model.lending is None else model.dtype
     try:
-        with computing(bridge.original_model, dtype, left):
+        with computing(bridge.original_model, dtype, _let_go(model)):
             yield
     except RuntimeError as error:  # a hook, most likely, that brings tensors of its own
         raise ModelError(
             f"{model.name} ({model.shape.family}) does not run with its weights in float32, in which they are "
             f"checked ({str(error).splitlines()[0].rstrip('.')}): take off its hooks, or load it in float32."
         ) from error
+
+
+def _let_go(model: Transformer) -> Callable[[], None]:
+    """What is done when a block of the other model has run."""
+    return (lambda: None) if model.lending is None else model.lending.let_go
 
 
 @contextmanager
@@ -314,32 +317,3 @@ def _evaluating(bridge: Any) -> Generator[None]:
     finally:
         for module, training in before.items():
             module.training = training
-
-
-def digest(model: Transformer, as_they_are: bool = False) -> str:
-    """A digest of the weights as fp32 numbers: the same in whatever dtype and on whatever device they are.
-
-    Of weights `as_they_are` it tells every bit.
-    """
-    state = hashlib.blake2b(digest_size=16)
-    for tensor in _tensors(attrs.evolve(model, passes=None, lending=None)):
-        state.update(str(tuple(tensor.shape)).encode())
-        told = tensor.detach() if as_they_are else tensor.detach().float()
-        state.update(told.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return state.hexdigest()
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    # Sorted by name: the order in which a module registers its parts changes nothing that it computes.
-    elif isinstance(value, nn.Module):  # what a black box runs
-        yield from (tensor for _, tensor in sorted(value.state_dict().items()))
-    elif isinstance(value, Later):
-        yield from _tensors(value())
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _tensors(item)
-    elif attrs.has(type(value)):
-        for part in attrs.fields(type(value)):
-            yield from _tensors(getattr(value, part.name))

@@ -15,7 +15,8 @@ from scrub.model.checkpoints.beside import is_native
 from scrub.model.known import official
 
 INDEX = "model.safetensors.index.json"
-FLOATS = frozenset({"F16", "BF16", "F32", "F64"})
+HALVES = frozenset({"F16", "BF16"})
+FLOATS = HALVES | {"F32", "F64"}
 COUNTS = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"})  # masks, numbers of positions
 
 

@@ -19,6 +19,7 @@ from scrub.model.later import Lending
 from scrub.model.load import from_directory
 from scrub.model.mapped import MappedTensors
 from scrub.model.memory import Memory
+from scrub.model.precision import HALF
 from scrub.model.selfcheck import probe_data
 from scrub.model.shards import directory, dtype_of
 from scrub.model.take import Take
@@ -31,10 +32,11 @@ CHECKED = "layers run from files; logits compared with the model's own, which ra
 
 @define(eq=False)
 class _Opened:
-    """A directory that is open: its bridge and its weights, and the rows on which they were compared."""
+    """A directory that is open: its bridge, its weights, also in full precision, and the rows that were compared."""
 
     bridge: Any
     model: Transformer
+    exact: Transformer
     compared: set[tuple[Any, ...]] = field(factory=set[tuple[Any, ...]])
 
 
@@ -60,7 +62,7 @@ def stream(source: str | Path, take: Take, data: Dataset | None, memory: int | N
     tokens, lengths, _ = probe_data(model, data)
     rows = *tokens.flatten().tolist(), *lengths.tolist()
     if rows not in found.compared:
-        compare_in_parts(model, found.bridge, data)
+        compare_in_parts(model, attrs.evolve(found.exact, memory=model.memory), found.bridge, data)
         found.compared.add(rows)
     return model
 
@@ -69,7 +71,8 @@ def _open(path: Path, files: list[Path], take: Take) -> _Opened:
     module = from_directory(path, DTYPES[dtype_of(path)])
     mapped = MappedTensors.of(module.parameters(), files)
     bridge = bridge_of(module, path.name, mapped.let_go)
-    model = adapt_in_parts(bridge, path.name, attrs.evolve(take, lending=Lending(mapped.let_go)))
+    model, exact = adapt_in_parts(bridge, path.name, attrs.evolve(take, lending=Lending(mapped.let_go)))
     mapped.let_go()
-    checked = CHECKED.format(dtype=str(take.dtype).removeprefix("torch."))
-    return _Opened(bridge, attrs.evolve(model, checked=checked))
+    precisions = (exact.dtype, model.precision) if model.precision in HALF else (exact.dtype,)
+    told = " and in ".join(str(dtype).removeprefix("torch.") for dtype in precisions)
+    return _Opened(bridge, attrs.evolve(model, checked=CHECKED.format(dtype=told)), exact)

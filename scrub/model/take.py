@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from scrub.model.later import Later, Lending
+from scrub.model.precision import HALF, computed_in
 from scrub.model.weights import NORM_EPS, Norm
 
 T = TypeVar("T")
@@ -75,10 +76,11 @@ class Take:
     """Takes tensors out of a live model: detached, in one dtype, on one device.
 
     What has that dtype and is there already is no copy: it is the model's own tensor, which nothing here changes.
-    Where there is `lending`, parts of layers are taken when they are asked for.
+    Without a dtype matrices in half precision stay what they are, and all else is in fp32. Where there is `lending`,
+    parts of layers are taken when they are asked for.
     """
 
-    dtype: torch.dtype
+    dtype: torch.dtype | None
     device: torch.device | str | None
     lending: Lending | None = None
 
@@ -87,17 +89,30 @@ class Take:
         return make() if self.lending is None else Later(kind, make, self.lending)
 
     def __call__(self, tensor: Tensor) -> Tensor:
-        taken = tensor.detach().to(device=self.device or tensor.device, dtype=self.dtype)
+        own = tensor.dtype if tensor.dtype in HALF else torch.float32
+        return self._in(self.dtype or own, tensor)
+
+    def precisely(self, tensor: Tensor) -> Tensor:
+        """What is no matrix (biases, norms, tables), or is multiplied as it is taken: never in half precision."""
+        return self._in(computed_in(self.dtype or torch.float32), tensor)
+
+    def times(self, tensor: Tensor, factor: float | None) -> Tensor:
+        """A matrix multiplied. In half precision the product would be rounded."""
+        return self(tensor) if factor is None else self.precisely(tensor) * factor
+
+    def _in(self, dtype: torch.dtype, tensor: Tensor) -> Tensor:
+        taken = tensor.detach().to(device=self.device or tensor.device, dtype=dtype)
         return (
             taken if taken.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr() else taken.contiguous()
         )
 
     def maybe(self, tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else self(tensor)
+        """A bias, where there is one."""
+        return None if tensor is None else self.precisely(tensor)
 
-    def swapped(self, tensor: Tensor) -> Tensor:
+    def swapped(self, tensor: Tensor, factor: float | None = None) -> Tensor:
         """The same; a copy is stored with its last two axes exchanged, the layout that matrix products want."""
-        return self(tensor.transpose(-1, -2)).transpose(-1, -2)
+        return self.times(tensor.transpose(-1, -2), factor).transpose(-1, -2)
 
 
 def norm_of(ln: Any, cfg: Any, take: Take) -> Norm:
@@ -110,7 +125,8 @@ def norm_of(ln: Any, cfg: Any, take: Take) -> Norm:
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     kind = "rms" if ln.uses_rms_norm else "layer"
     if weight is not None:
-        weight = take(weight) + 1.0 if ln.uses_weight_offset else take(weight)  # cast first, as above
+        weight = take.precisely(weight)  # before anything is added: half precision would round the sum
+        weight = weight + 1.0 if ln.uses_weight_offset else weight
     eps = getattr(module, "eps", getattr(module, "variance_epsilon", getattr(cfg, "eps", NORM_EPS)))
     return Norm(kind, weight, take.maybe(bias) if kind == "layer" else None, float(eps))
 
@@ -123,7 +139,7 @@ def norms_by_head(ln: Any) -> list[nn.LayerNorm] | None:
 
 def _stacked(norms: list[nn.LayerNorm], name: str, take: Take) -> Tensor | None:
     found = [getattr(one, name) for one in norms]
-    return None if any(one is None for one in found) else take(torch.stack(found))
+    return None if any(one is None for one in found) else take.precisely(torch.stack(found))
 
 
 def expect(weight: Tensor, axes: tuple[int, ...], name: str) -> None:

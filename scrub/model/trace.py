@@ -91,7 +91,7 @@ def _embedded(
         )
     if model.counted_past is not None:
         _refuse_padding(model, tokens, lengths)
-    x = _recorded(record, "embed", 0, model.W_E[tokens])
+    x = _recorded(record, "embed", 0, model.W_E[tokens].to(model.dtype))
     if model.W_pos is not None:
-        x = x + _recorded(record, "pos", 0, model.W_pos[: tokens.shape[1]].expand(x.shape))
+        x = x + _recorded(record, "pos", 0, model.W_pos[: tokens.shape[1]].to(model.dtype).expand(x.shape))
     return after_embedding(model, x, steps)

@@ -24,12 +24,13 @@ from scrub.errors import ModelError, some
 from scrub.model.bridged import POSITIONS, shape_of, taken
 from scrub.model.built import in_words, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import LISTED, unknown, unread, what_works
+from scrub.model.digest import digest
 from scrub.model.memory import Memory
-from scrub.model.precision import HALF
-from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check
+from scrub.model.precision import HALF, computed_in, dtypes, half_of
+from scrub.model.selfcheck import probe_data, rounding_check, self_check
 from scrub.model.state import Adapted, State, adapted, place_of
 from scrub.model.take import Take, configuration, setting
-from scrub.model.weights import Transformer, plain_experts
+from scrub.model.weights import Transformer, lifted, plain_experts
 
 # Settings of a bridge that change the computation in a way the layers here do not know.
 _REFUSED = {
@@ -41,7 +42,7 @@ _REFUSED = {
 def adapt(
     bridge: Any,
     *,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = torch.float32,
     device: torch.device | str | None = None,
     name: str | None = None,
     revision: str | None = None,
@@ -52,7 +53,8 @@ def adapt(
     device are its own.
 
     A bridge is taken and checked once, as long as it stays what it is (`state_of`): what was changed since, in place
-    or by a hook, is taken and checked anew.
+    or by a hook, is taken and checked anew. Without a dtype matrices in half precision stay what they are (all else,
+    and a model that has none, is in fp32): they are compared in fp32, a layer at a time, and as they are multiplied.
 
     Supported is what passes the self-check: LayerNorm, RMSNorm or no norm, before attention and MLP; learned
     or rotary positions, grouped queries, windows, head norms, gated MLPs, parallel blocks, attention only,
@@ -63,18 +65,19 @@ def adapt(
     """
     if device is None:
         _refuse_several_devices(bridge, name)
-    known, wanted = adapted(bridge), Take(torch.float32 if dtype in HALF else dtype, device)
-    exact = _once_taken(known, bridge, name, wanted)
-    exact = attrs.evolve(exact, memory=Memory.on(exact.device, memory))
-    exact = exact if revision is None else attrs.evolve(exact, revision=revision)
-    rows = probe_data(exact, data)
+    dtype, wanted = _precision(bridge, Take(dtype, device))
+    own, known = wanted.dtype is None, adapted(bridge)
+    found = _once_taken(known, bridge, name, wanted)
+    found = attrs.evolve(found, memory=Memory.on(found.device, memory))
+    found = found if revision is None else attrs.evolve(found, revision=revision)
+    exact, rows = lifted(found, torch.float32) if own else found, probe_data(found, data)
     key = wanted, tuple(rows[0].flatten().tolist()), tuple(rows[1].tolist())
     with running(bridge, _title(bridge, name)):
         known.once(("checked", *key), lambda: self_check(exact, bridge, *rows))
         known.ran(bridge)
         if dtype not in HALF:
-            return exact
-        model = exact.to(dtype)
+            return found
+        model = found if own else found.to(dtype)
         known.once(("rounded", dtype, *key), lambda: rounding_check(model, exact, bridge, *rows))
     return model
 
@@ -127,15 +130,32 @@ def _taken(bridge: Any, name: str | None, take: Take) -> Transformer:
     return attrs.evolve(found, revision=told, notes=_notes(bridge))
 
 
-def adapt_in_parts(bridge: Any, name: str, take: Take) -> Transformer:
-    """The same of a bridge whose weights lie in files, not yet compared: `take.lending` holds what runs."""
-    return attrs.evolve(_taken(bridge, name, take), name=name)
+def adapt_in_parts(bridge: Any, name: str, take: Take) -> tuple[Transformer, Transformer]:
+    """The same of a bridge whose weights lie in files, not yet compared: `take.lending` holds what runs.
+
+    With it the same in full precision.
+    """
+    dtype, wanted = _precision(bridge, take)
+    found = attrs.evolve(_taken(bridge, name, wanted), name=name)
+    if dtype not in HALF:
+        return found, found
+    return (found, lifted(found, torch.float32)) if wanted.dtype is None else (found.to(dtype), found)
 
 
-def compare_in_parts(model: Transformer, bridge: Any, data: Dataset | None) -> None:
+def compare_in_parts(model: Transformer, exact: Transformer, bridge: Any, data: Dataset | None) -> None:
     """Raises ModelError where such a model does not give its bridge's own logits, computed a layer at a time."""
+    rows = probe_data(model, data)
     with running(bridge, _title(bridge, model.name)):
-        self_check(model, bridge, *probe_data(model, data))
+        self_check(exact, bridge, *rows)
+        if model is not exact:
+            rounding_check(model, exact, bridge, *rows)
+
+
+def _precision(bridge: Any, take: Take) -> tuple[torch.dtype, Take]:
+    """What a bridge is computed in, and how it is taken for that: half precision of its own as it is."""
+    dtype = take.dtype or half_of(bridge.original_model) or torch.float32
+    own = dtype in HALF and dtype in dtypes(bridge.original_model)
+    return dtype, attrs.evolve(take, dtype=None if own else computed_in(dtype))
 
 
 def bridge_of(module: nn.Module, name: str, seen: Callable[[], None] = lambda: None) -> Any:

@@ -2,12 +2,15 @@
 
 Axes in the shapes: `h` query heads, `g` key/value heads, `d` d_model, `e` d_head, `m` d_mlp, `v` vocabulary.
 Weights may have any strides. `scrub.model.layers` computes with them.
+
+Matrices (fields that begin with W, and black boxes) may be in half precision. All else is in the dtype in which
+streams are computed: fp32 then, or that of the matrices.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -20,7 +23,10 @@ from scrub.anatomy.shape import Shape
 from scrub.model.kept import KeptRows
 from scrub.model.later import Later, Lending
 from scrub.model.memory import Memory
+from scrub.model.precision import HALF, computed_in
+from scrub.model.workers import ALONE, Workers
 
+UNBOUND = 2**20  # items: more than any memory holds
 NORM_EPS = 1e-5  # what torch adds to a variance, where a model does not say it
 
 
@@ -155,9 +161,11 @@ class BlackBox:
     def of(cls, module: nn.Module, times: float = 1.0) -> BlackBox:
         """A module that takes `[row t d]` and gives the same, alone or first of several things."""
 
+        half = next((p.dtype for p in module.parameters() if p.dtype in HALF), None)
+
         def run(x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
-            found = module(x.reshape(1, -1, x.shape[-1]))
-            return times * (found[0] if isinstance(found, tuple) else found).reshape(x.shape)
+            found = module(x.reshape(1, -1, x.shape[-1]).to(half or x.dtype))
+            return times * (found[0] if isinstance(found, tuple) else found).reshape(x.shape).to(x.dtype)
 
         return cls(run, module, times)
 
@@ -265,7 +273,7 @@ class Transformer:
     shape: Shape
     W_E: Float[Tensor, "v d"]
     W_pos: Float[Tensor, "n_ctx d"] | None
-    blocks: tuple[Block, ...]
+    blocks: Sequence[Block]
     ln_final: Norm
     W_U: Float[Tensor, "d v"]
     b_U: Float[Tensor, " v"] | None = None
@@ -280,6 +288,7 @@ class Transformer:
     counted_past: int | None = None
     memory: Memory = field(default=Factory(_free_there, takes_self=True), repr=False)
     passes: KeptRows | None = field(default=None, repr=False)
+    workers: Workers = field(default=ALONE, repr=False)
     lending: Lending | None = field(default=None, repr=False)
     checked: str = ""
 
@@ -289,44 +298,90 @@ class Transformer:
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.W_E.dtype
+        """Of what is computed: streams, changes, norms, patterns and logits. It is never half precision."""
+        return computed_in(self.W_E.dtype)
+
+    @property
+    def precision(self) -> torch.dtype:
+        """Of the layers' matrices, in which they are multiplied."""
+        return self.blocks[0].attn.W_Q.dtype if len(self.blocks) else self.W_U.dtype
 
     @property
     def device(self) -> torch.device:
         return self.W_E.device
+
+    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
+        """How many items go together, as `Memory.fit` says: at most `most` on a CPU, whose caches larger ones leave.
+
+        Any other device starts what it is asked for one by one: there the memory alone bounds them.
+        """
+        return self.memory.fit(what, each, most if self.device.type == "cpu" else UNBOUND, part)
 
     @property
     def tied(self) -> bool:
         """Whether embedding and unembedding share their storage."""
         return self.W_U.data_ptr() == self.W_E.data_ptr() and self.W_U.shape == self.W_E.T.shape
 
-    def emptied(self) -> Transformer:
-        """What is fixed about a model, without the numbers of its tensors."""
-        return _moved(self, lambda t: t.new_empty(0), {}, later=lambda part, change: change(part()))
-
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Transformer:
-        """The same model in another dtype or on another device; shared tensors stay shared."""
-        moved: Transformer = _moved(self, lambda t: t.to(dtype=dtype or t.dtype, device=device or t.device), {})
+        """The same model in another dtype or on another device; shared tensors stay shared.
+
+        In half precision are matrices alone.
+        """
+
+        def move(tensor: Tensor, matrix: bool) -> Tensor:
+            wanted = dtype if dtype is None or matrix else computed_in(dtype)
+            return tensor.to(dtype=wanted or tensor.dtype, device=device or tensor.device)
+
+        moved: Transformer = _moved(self, move, {})
         return attrs.evolve(moved, W_U=moved.W_E.T) if self.tied else moved
 
 
+def lifted(model: Transformer, dtype: torch.dtype) -> Transformer:
+    """The same model computed in full precision: each layer is cast as it is asked for, so that no copy is held."""
+    tables = [id(table) for table in (model.W_E, model.W_pos, model.W_U)]  # of which a few numbers are read at once
+
+    def move(tensor: Tensor, _: bool) -> Tensor:
+        return tensor if model.dtype == dtype and id(tensor) in tables else tensor.to(dtype)
+
+    around: Transformer = _moved(attrs.evolve(model, blocks=()), move, {})
+    return attrs.evolve(around, blocks=_Lifted(model.blocks, dtype))
+
+
+def emptied(value: Any, later: Callable[[Later[Any]], Any]) -> Any:
+    """What is fixed about a model, or a part of one, without the numbers of its tensors; `later` says it of parts."""
+    return _moved(value, lambda t, _: t.new_empty(0), {}, later=lambda part, _: later(part))
+
+
+@frozen(eq=False)
+class _Lifted(Sequence[Block]):
+    blocks: Sequence[Block]
+    dtype: torch.dtype
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __getitem__(self, layer: Any) -> Any:
+        return _moved(self.blocks[layer], lambda t, _: t.to(self.dtype), {})
+
+
 def _moved(
-    value: Any, move: Callable[[Tensor], Tensor], done: dict[int, Any],
+    value: Any, move: Callable[[Tensor, bool], Tensor], done: dict[int, Any], matrix: bool = False,
     later: Callable[[Later[Any], Callable[[Any], Any]], Any] = Later.changed,
 ) -> Any:  # fmt: skip
     """A value with every tensor changed, those that are shared once; what is taken later is changed as it is."""
     if id(value) not in done:
         if isinstance(value, Tensor):
-            done[id(value)] = move(value)
+            done[id(value)] = move(value, matrix)
         elif isinstance(value, tuple):
-            done[id(value)] = tuple(_moved(item, move, done, later) for item in value)
+            done[id(value)] = tuple(_moved(item, move, done, later=later) for item in value)
         elif isinstance(value, Later):
             # An id names a thing as long as it lives: what is let go again is remembered by nobody.
             done[id(value)] = later(value, lambda part: _moved(part, move, {}))
         elif isinstance(value, BlackBox):
-            done[id(value)] = value.mapped(move)
+            done[id(value)] = value.mapped(lambda t: move(t, True))
         elif isinstance(value, Transformer | Block | Attn | Latent | Mlp | Norm | Rotary | Transform):
-            parts = {f.alias: _moved(getattr(value, f.name), move, done, later) for f in attrs.fields(type(value))}
+            fields = [(f.alias, getattr(value, f.name), f.name[0] == "W") for f in attrs.fields(type(value))]
+            parts = {name: _moved(part, move, done, matrix, later) for name, part, matrix in fields}
             done[id(value)] = attrs.evolve(value, **parts)
         else:
             return value

@@ -24,7 +24,9 @@ from scrub.model.weights import Attn, Block, Norm, Transformer
 from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.rules import Rules, steps_of
 
+SUMMED = 0.125  # share of the memory for the gradients of several runs
 Reader = tuple[Component, str]  # a component and its channel
+AtReaders = tuple[list[Reader], Float[Tensor, "row reader t d"]]  # gradients at what they read of the stream
 
 
 @frozen(eq=False)
@@ -59,12 +61,52 @@ def edge_scores(batch: PatchBatch, run: Forward, rules: Rules, senders: Senders 
     """The estimates of all edges, or of those of some senders, from the gradients of one run."""
     refuse_normed(batch.model.shape, batch.model.name, "estimates of edges")
     sent = _entering(batch, run, senders_between(batch) if senders is None else senders, "ln" in rules)
+    return _contracted(batch, sent, reader_gradients(batch, run, rules))
+
+
+def mean_scores(batch: PatchBatch, runs: Iterable[Forward], rules: Rules) -> Edges:
+    """The mean of the estimates over runs: of their gradients, which are contracted once where memory holds them.
+
+    So they are wherever what enters the stream is the same in all runs, which a norm behind the heads is not.
+    """
+    refuse_normed(batch.model.shape, batch.model.name, "estimates of edges")
+    if not _contracts_once(batch):
+        sent = senders_between(batch)
+        found = [edge_scores(batch, run, rules, sent) for run in runs]
+        return summed(found, 1 / len(found))
+    total, count = list[AtReaders](), 0
+    for run in runs:
+        found, count = reader_gradients(batch, run, rules), count + 1
+        del run  # its pass: the next one is made before this name is given away
+        with torch.no_grad():
+            if count == 1:  # a copy: what autograd gives may be one tensor for two nodes
+                total = [(readers, gradient.clone()) for readers, gradient in found]
+            else:
+                for (_, known), (_, gradient) in zip(total, found, strict=True):
+                    known.add_(gradient)
+        del found
+    return _contracted(batch, senders_between(batch), ((readers, known.div_(count)) for readers, known in total))
+
+
+def _contracts_once(batch: PatchBatch) -> bool:
+    """Whether gradients of all runs are summed before they are contracted."""
+    model = batch.model
+    size = len(readers_of(model)) * batch.base_values["embed", 0].nbytes
+    return not model.shape.post_norms and size <= model.memory.share(SUMMED)
+
+
+def reader_gradients(batch: PatchBatch, run: Forward, rules: Rules) -> Iterator[AtReaders]:
+    """The gradients of a run at what channels read of the stream, those of one layer at a time."""
+    return _at_readers(batch, run.nodes, run.gradients(_keys(batch.model)), rules)
+
+
+def _contracted(batch: PatchBatch, sent: Senders, at_readers: Iterable[AtReaders]) -> Edges:
+    """What senders write differently times the gradients at readers, summed over positions."""
     listed, parallel = readers_of(batch.model), batch.model.shape.parallel
     column = {reader: i for i, reader in enumerate(listed)}
     scores = sent.delta.new_zeros(len(batch.rows), len(sent.components), len(listed))
-    gradients = run.gradients(_keys(batch.model))
     with torch.no_grad():
-        for found, gradient in _at_readers(batch, run.nodes, gradients, rules):
+        for found, gradient in at_readers:
             before = [i for i, c in enumerate(sent.components) if _feeds(c, found[0][0], parallel)]
             if before:
                 known = sent.delta[:, : before[-1] + 1]  # senders are in the order in which they write
@@ -109,7 +151,8 @@ def senders_between(batch: PatchBatch, only: Key | None = None) -> Senders:
     for layer, block in enumerate(batch.model.blocks):
         if only in (None, ("attn", layer)):
             heads = tuple(Component.for_head(layer, head) for head in range(batch.model.shape.n_heads))
-            parts.append((heads, torch.einsum("rthe,hed->rhtd", change("head", layer), block.attn.W_O)))
+            W_O = block.attn.W_O
+            parts.append((heads, torch.einsum("rthe,hed->rhtd", change("head", layer), W_O.to(batch.model.dtype))))
         if block.mlp is not None and only in (None, ("mlp", layer)):
             parts.append(((Component.for_mlp(layer),), change("mlp", layer).unsqueeze(1)))
     return Senders(tuple(c for some, _ in parts for c in some), torch.cat([delta for _, delta in parts], dim=1))
@@ -145,9 +188,7 @@ def _keys(model: Transformer) -> list[Key]:
     return [*((c, layer) for layer in layers for c in CHANNELS), *mlps, ("resid", len(model.blocks))]
 
 
-def _at_readers(
-    batch: PatchBatch, nodes: Arrays, gradients: Arrays, rules: Rules
-) -> Iterator[tuple[list[Reader], Float[Tensor, "row reader t d"]]]:
+def _at_readers(batch: PatchBatch, nodes: Arrays, gradients: Arrays, rules: Rules) -> Iterator[AtReaders]:
     """The gradients at what channels read of the stream, those of one layer at a time."""
     heads = range(batch.model.shape.n_heads)
     for layer, block in enumerate(batch.model.blocks):
@@ -168,7 +209,7 @@ def _at_stream(
     latent = attn.q_latent if channel == "q" else attn.kv_latent
     if attn.clip is not None or attn.joint_norms or attn.norms_by_head or latent is not None:
         return _by_autograd(block, channel, stream, gradient, steps_of(rules))
-    weight = {"q": attn.W_Q, "k": attn.W_K, "v": attn.W_V}[channel]
+    weight = {"q": attn.W_Q, "k": attn.W_K, "v": attn.W_V}[channel].to(stream.dtype)
     if channel != "q":
         weight = expand(attn, weight.transpose(0, 1)).transpose(0, 1)
     own = attn.q_norm if channel == "q" else attn.k_norm

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from scrub.claims.dataset import Row
 from scrub.claims.metric import AnyMetric, Metric
+from scrub.engine.passes import arrays_of_rows
 from scrub.errors import MetricError, some
 from scrub.metrics import Arguments, find
 from scrub.model.bytes import row_bytes
@@ -108,10 +109,9 @@ class PatchBatch:
 
     def _values(self, run: str, tokens: Int[Tensor, "row t"]) -> Arrays:
         if run not in self._kept:
-            found: Arrays = {}
-            with torch.no_grad():
-                self._pass(tokens, lambda kind, layer, x: found.__setitem__((kind, layer), x))
-            self._kept[run] = found
+            self.passes.add("forward", len(tokens))  # what it takes, run or read
+            found = arrays_of_rows(self.model, tokens, self.lengths, TOLD)
+            self._kept[run] = {(TOLD[traced], layer): value for (traced, layer), value in found.items()}
         return self._kept[run]
 
     def _pass(self, tokens: Int[Tensor, "row t"], edit: Edit, steps: Steps = PLAIN) -> Float[Tensor, "row d"]:

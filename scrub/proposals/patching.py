@@ -13,6 +13,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.table import MLP_INPUT, TABLE
 from scrub.model.block import after_embedding
 from scrub.model.trace import trace
+from scrub.model.workers import Sent, Task, received, sent_form
 from scrub.proposals.forward import PASSES, Key, PatchBatch, case_bytes
 from scrub.proposals.nodes import TOLD
 
@@ -42,13 +43,22 @@ def effects(batch: PatchBatch, cases: Sequence[Case], done: Callable[[int], None
     order = sorted(range(len(cases)), key=lambda i: _first(cases[i]))
     room = batch.model.memory.share(1 - PASSES) // (n * case_bytes(batch.model, t))
     at_once = max(1, min(TOKENS // (n * t), room))
-    with torch.no_grad():
-        own = batch.score(batch.at_answer(batch.base_values["resid", len(batch.model.blocks)]))
-        for start in range(0, len(order), at_once):
-            chosen = order[start : start + at_once]
-            found[chosen] = _patched(batch, [cases[i] for i in chosen]) - own
-            done(len(chosen) * n)
+    _ = batch.base_values, batch.source_values  # workers that are copies have them then
+    pieces = [order[start : start + at_once] for start in range(0, len(order), at_once)]
+    changed = batch.model.workers.each(Task(batch, _changed, ([cases[i] for i in piece],)) for piece in pieces)
+    for piece, sent in zip(pieces, changed, strict=True):
+        found[piece] = received(sent, found.device)
+        layers = len(batch.model.blocks)
+        first = min(_first(cases[i]) for i in piece)
+        batch.passes.add("forward", len(piece) * n * (layers - first) / layers)
+        done(len(piece) * n)
     return found
+
+
+@torch.no_grad()
+def _changed(batch: PatchBatch, cases: Sequence[Case]) -> Sent:
+    own = batch.score(batch.at_answer(batch.base_values["resid", len(batch.model.blocks)]))
+    return sent_form(_patched(batch, cases) - own)
 
 
 @frozen(eq=False)
@@ -94,8 +104,6 @@ def _patched(batch: PatchBatch, cases: Sequence[Case]) -> Float[Tensor, "case ro
         change = patched.put("embed", 0, embedded) - embedded
         start = start + change if batch.model.stream_embed is None else _embedded(batch, change)
 
-    layers = len(batch.model.blocks)
-    batch.passes.add("forward", count * n * (layers - layer) / layers)
     x = trace(batch.model, batch.base.repeat(count, 1), batch.lengths.repeat(count), patched.put, (layer, start))
     ends = x[torch.arange(count * n, device=x.device), batch.answer.repeat(count)]
     return torch.stack([batch.score(part) for part in ends.split(n)])

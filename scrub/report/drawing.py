@@ -10,10 +10,12 @@ from scrub.anatomy.positions import ALL, Slot
 from scrub.claims.resolved import Claim
 from scrub.claims.values import codes, key
 from scrub.engine.unroll import Occurrence
+from scrub.errors import shorten
 from scrub.report.text import table
 
 GAP = "     "
 TOP = 10**6  # where the answer stands
+EXAMPLE = 60  # letters of a value that is shown
 
 
 def show_text(claim: Claim, tree: Occurrence) -> str:
@@ -45,7 +47,7 @@ def _variables(claim: Claim) -> list[str]:
     for name in claim.placement.reached():
         column = claim.values[name]
         kinds = len(set(codes(map(key, column)).tolist()))
-        rows.append((name, str(kinds), repr(column[0])))
+        rows.append((name, str(kinds), shorten(repr(column[0]), EXAMPLE)))
     return table(rows, "    ")
 
 

@@ -18,7 +18,7 @@ from scrub.anatomy.tolerances import ROUNDING
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Classes, Drawn, Draws, words
 from scrub.errors import ClaimError, MetricError, ModelError, did_you_mean
-from scrub.score.blocks import NumberBlock, gathered
+from scrub.score.blocks import NumberBlock
 from scrub.score.control import CONSTANT, KEEP, REPLACE, SHUFFLED, Control
 from scrub.score.cost import PERMUTATIONS
 from scrub.score.design import sampled_draws
@@ -80,7 +80,7 @@ def shuffled(
             drawn = [made[k].tree(bench.tree, _part(calls, k)) for k in np.unique(calls.draw).tolist()]
             yield bench.alone(calls, Drawn.joined(drawn))
 
-    return gathered(bench.keep, blocks(), done)["scrubbed"].reshape(number, len(references)).T
+    return bench.gathered(blocks(), done)["scrubbed"].reshape(number, len(references)).T
 
 
 def _by_permutation(references: Int[np.ndarray, " row"], number: int, size: int) -> list[Calls]:

@@ -45,7 +45,7 @@ def reconstructions(bench: ClaimBench, samples: Samples, seed: int) -> tuple[Rec
     rows, known = bench.rows, _dictionaries(bench.claim)
     if not known:
         return ()
-    own = HostRows.of(bench.claim, rows.model, pseudo=False)
+    own = HostRows.of(bench.claim, rows.model, False, rows.store)
     heard = LandedHosts(HostRows.of(bench.claim, rows.model, pseudo=True) if rows.frames.pseudo else own)
     on_some_draws(evolve(bench, rows=evolve(rows, frames=evolve(rows.frames, landed=heard))), samples, seed)
     return tuple(_compared(host, known[host], own.everything(host), heard.found[host]) for host in sorted(

@@ -23,6 +23,7 @@ from scrub.engine.on_transformer import TransformerRows
 from scrub.metrics import Arguments, as_logits, check_width, find
 from scrub.model.bytes import logits_bytes
 from scrub.model.layers import unembed
+from scrub.model.upload import uploaded
 from scrub.model.weights import Transformer
 from scrub.score.metrics import Numbers, apply
 
@@ -79,7 +80,7 @@ class TransformerAnswers:
     @property
     def together(self) -> int:
         each = logits_bytes(self.rows.model, 4 * 8 // self.rows.model.dtype.itemsize)  # means are taken in fp64
-        return self.rows.model.memory.fit("the logits of one row", each, HELD, SCORED)
+        return self.rows.model.fit("the logits of one row", each, HELD, SCORED)
 
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]:
         """The model's own logits on rows."""
@@ -132,13 +133,13 @@ def on_streams(
     own: Callable[[slice], Float[Tensor, "part d"]],
 ) -> Numbers:  # fmt: skip
     """A metric on final streams, in parts; `own` gives the model's own streams on a part of the rows, for `kl`."""
-    parts: list[Numbers] = []
+    parts: list[Tensor] = []
     with torch.no_grad():
         size = _together(model, measure.metric, measure.arguments)
         for first in range(0, len(rows), size):
             part = slice(first, first + size)
             parts.append(_on_part(model, measure, outputs[part], rows[part], lambda p=part: own(p)))
-    return np.concatenate(parts) if parts else np.zeros(0)
+    return numbers(torch.cat(parts)) if parts else np.zeros(0)
 
 
 def _together(model: Transformer, metric: AnyMetric, arguments: Arguments) -> int:
@@ -147,21 +148,21 @@ def _together(model: Transformer, metric: AnyMetric, arguments: Arguments) -> in
     if not isinstance(metric, Metric) and find(metric).few is not None:
         tokens = sum(ids.shape[1] for ids in arguments.ids)
         each = 2 * tokens * (model.shape.d_model + 1) * model.dtype.itemsize
-    return model.memory.fit("the answer to one row", each, AT_ONCE, SCORED)
+    return model.fit("the answer to one row", each, AT_ONCE, SCORED)
 
 
 def _on_part(
     model: Transformer, measure: MetricOnData, outputs: Float[Tensor, "n d"], rows: Rows,
     own: Callable[[], Float[Tensor, "n d"]],
-) -> Numbers:  # fmt: skip
-    index = torch.from_numpy(rows).to(model.device)
+) -> Float[Tensor, " n"]:  # fmt: skip
     if isinstance(measure.metric, Metric):
-        return apply(measure.metric, numbers(unembed(model, outputs)), [measure.data.rows[row] for row in rows])
-    formula = find(measure.metric)
+        rows_of = [measure.data.rows[row] for row in rows]
+        return torch.from_numpy(apply(measure.metric, numbers(unembed(model, outputs)), rows_of))
+    formula, (index,) = find(measure.metric), uploaded([rows], model.device)
     against = measure.arguments.at(index, unembed(model, own()) if formula.own else None)
     if formula.few is not None:
-        return numbers(formula.on_few(unembed(model, outputs, against.needed), against))
-    return numbers(formula.on_logits(unembed(model, outputs), against))
+        return formula.on_few(unembed(model, outputs, against.needed), against)
+    return formula.on_logits(unembed(model, outputs), against)
 
 
 def on_values(measure: MetricOnData, outputs: Sequence[Any], rows: Rows, own: Callable[[], Sequence[Any]]) -> Numbers:

@@ -6,12 +6,12 @@ another row takes a pathway that the model does not use: it adds a direction tha
 nothing reads (A. Makelov, G. Lange and N. Nanda, "Is This the Subspace You Are Looking for?", 2023). *Random parts*
 of the same size say whether any would do. *Whole* is the same claim with whole hosts.
 
-All share the claim's draws, and one run of the pool.
+All share the claim's draws, and its run of the pool (`part_needs`); mean and zero rows are made for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from attrs import evolve, frozen
@@ -24,7 +24,6 @@ from scrub.engine.draw import Calls, Draws, all_swaps
 from scrub.engine.on_transformer import TransformerRows
 from scrub.engine.unroll import Occurrence
 from scrub.errors import ClaimError, MetricError, ModelError
-from scrub.score.blocks import gathered
 from scrub.score.control import RANDOM_PARTS, TIED, WHOLE, Control
 from scrub.score.controls import beyond_shuffled, of_shuffled
 from scrub.score.cost import PART_CHOICES, WHOLE_DRAWS, tied_draws
@@ -87,6 +86,17 @@ class _Asked:
         table = resample_only(bench, Resampling(self.samples.references, draws, self.seed), every, self.done)
         return np.column_stack([table.mean(1), self.samples.columns[:, 1:3]])
 
+    def random_draws(self, drawn: DrawnParts) -> Iterator[Float[np.ndarray, " row"]]:
+        """One draw of every row with each choice of random parts.
+
+        A choice is set up when its turn comes: parts of a topk dictionary hold an encoder each. Where mean or zero
+        rows are made for them, these are made once for all.
+        """
+        numbers = range(PART_CHOICES)
+        for some in [numbers] if self.bench.claim.options.pseudo else [[number] for number in numbers]:
+            benches = self.benches([drawn.choice(self.seed, number) for number in some])
+            yield from map(self.one_draw, benches, some)
+
     def one_draw(self, bench: ClaimBench, number: int) -> Float[np.ndarray, " row"]:
         """The scrubbed metric of one draw of every row."""
         calls = Calls(self.samples.references, np.full(len(self.samples.references), number))
@@ -98,7 +108,7 @@ class _Asked:
         cut = [Calls(calls.reference[piece], calls.draw[piece]) for piece in pieces]
         made = Draws(bench.claim, self.seed)
         blocks = (bench.alone(some, made.tree(bench.tree, some)) for some in cut)
-        return gathered(bench.keep, blocks, self.done)["scrubbed"]
+        return bench.gathered(blocks, self.done)["scrubbed"]
 
 
 def _tied(asked: _Asked, result: Result, where: Where) -> Result:
@@ -129,9 +139,8 @@ def _random(asked: _Asked, result: Result) -> Result:
     rows = asked.bench.rows
     assert isinstance(rows, TransformerRows)
     try:
-        drawn = DrawnParts.of(asked.bench.claim, rows.model)
-        benches = asked.benches([drawn.choice(asked.seed, number) for number in range(PART_CHOICES)])
-        table = np.column_stack([asked.one_draw(bench, number) for number, bench in enumerate(benches)])
+        drawn = DrawnParts.of(rows)
+        table = np.column_stack(list(asked.random_draws(drawn)))
     except (ClaimError, MetricError, ModelError) as error:
         return _with(result, Control(RANDOM_PARTS, None, None, None, None, f"could not be run: {error}"))
     columns = np.column_stack([asked.samples.columns[:, :3], table.mean(1)])

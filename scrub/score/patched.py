@@ -25,6 +25,7 @@ from scrub.model.computation import Computation
 from scrub.model.layers import unembed
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
+from scrub.model.workers import Sent, Task, received, sent_form
 from scrub.score.patched_parts import PartPatches
 
 CALLS_AT_ONCE = 32  # at most: on a CPU larger batches leave its caches and are slower
@@ -117,13 +118,15 @@ class PatchedTransformer:
 
     def outputs(self, rows: Rows, patches: Sequence[Patch] = ()) -> Float[Tensor, "call v"]:
         """The logits of each call, in pieces of rows of similar length."""
-        order = np.argsort(self.claim.data.lengths[rows], kind="stable")
-        found: list[Tensor] = []
-        with torch.no_grad():
-            size = self._at_once(rows)
-            for start in range(0, len(order), size):
-                part = order[start : start + size]
-                found.append(self._some(rows[part], [Patch(p.sites, p.donors[part]) for p in patches]))
+        order, size = np.argsort(self.claim.data.lengths[rows], kind="stable"), self._at_once(rows)
+        parts = [order[start : start + size] for start in range(0, len(order), size)]
+        asked = ((rows[part], [Patch(p.sites, p.donors[part]) for p in patches]) for part in parts)
+        if self.model.workers.number == 1:
+            found = [self._some(*some) for some in asked]
+        else:
+            _ = self.store, self.tokens  # workers that are copies have them then
+            sent = self.model.workers.each(Task(self, _sent, some) for some in asked)
+            found = [received(logits, self.model.device) for logits in sent]
         back = torch.from_numpy(np.argsort(order)).to(self.model.device)
         return torch.cat(found)[back]
 
@@ -138,6 +141,7 @@ class PatchedTransformer:
         each = 2 * row_bytes(self.model, longest)  # arrays are copied where values are put into them
         return self.model.memory.fit(f"one row of {longest} tokens", each, CALLS_AT_ONCE, RUN)
 
+    @torch.no_grad()
     def _some(self, rows: Rows, patches: Sequence[Patch]) -> Float[Tensor, "call v"]:
         tokens, lengths = self.tokens
         index = torch.from_numpy(rows).to(self.model.device)
@@ -181,6 +185,10 @@ class PatchedTransformer:
         else:
             value[(*place, heads[0])] = new[..., 0, :]
         return value
+
+
+def _sent(model: PatchedTransformer, rows: Rows, patches: Sequence[Patch]) -> Sent:
+    return sent_form(model._some(rows, patches))  # pyright: ignore[reportPrivateUsage]
 
 
 Patched = PatchedGraph | PatchedTransformer

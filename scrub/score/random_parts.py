@@ -12,7 +12,7 @@ from itertools import groupby
 
 import numpy as np
 from attrs import evolve, frozen
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.names import Component
@@ -21,9 +21,9 @@ from scrub.anatomy.positions import Slot
 from scrub.claims.holds import Where
 from scrub.claims.resolved import Claim
 from scrub.engine.hosts import host_vectors
+from scrub.engine.on_transformer import TransformerRows
 from scrub.errors import ClaimError
 from scrub.model.codes import latent_activity
-from scrub.model.weights import Transformer
 from scrub.score.replaced import Components, leaves_something, sites_with_parts, subspace, whole_of
 
 VARIANCE = 0.99  # of what a host writes, that the span has in which directions are drawn
@@ -39,15 +39,18 @@ class DrawnParts:
     active: Mapping[Component, Float[np.ndarray, " unit"]]
 
     @classmethod
-    def of(cls, claim: Claim, model: Transformer) -> DrawnParts:
-        """Raises ClaimError where hosts write no more dimensions than are claimed of them."""
-        slots: dict[Component, set[Slot]] = {}
+    def of(cls, rows: TransformerRows) -> DrawnParts:
+        """Of the parts of the claim whose rows these are.
+
+        Raises ClaimError where hosts write no more dimensions than are claimed of them.
+        """
+        claim, slots = rows.claim, dict[Component, set[Slot]]()
         for placed in sites_with_parts(claim).values():
             for c in filter(leaves_something, placed.site.components):
                 slots.setdefault(c, set()).update(placed.site.at)
         first = {_source(c): c for c in sorted(slots, reverse=True)}  # one of each host and code
         asked = {c: set[Slot]().union(*(slots[o] for o in slots if _source(o) == _source(c))) for c in first.values()}
-        vectors = host_vectors(claim, model, asked)
+        vectors = host_vectors(rows, asked)
         spans = {whole_of(c): _span(c, x, slots) for c, x in vectors.items() if _is_subspace(c)}
         active = {c: _activity(c, x) for c, x in vectors.items() if not _is_subspace(c)}
         return cls(claim, spans, {o: active[first[_source(o)]] for o in slots if not _is_subspace(o)})
@@ -144,8 +147,10 @@ def _of(component: Component) -> HostPart:
 
 def _as_often(active: Float[np.ndarray, " unit"], unit: int, taken: set[int], rng: np.random.Generator) -> int:
     """Another unit, about as often active. Raises ClaimError where all are claimed or drawn."""
-    free: Int[np.ndarray, " n"] = np.setdiff1d(np.arange(len(active)), sorted(taken))
-    if not len(free):
+    if len(taken) == len(active):
         raise ClaimError(f"all {len(active)} neurons or latents are claimed or drawn: there are no others.")
-    near = free[np.argsort(np.abs(active[free] - active[unit]), kind="stable")[:AS_OFTEN]]
-    return int(rng.choice(near))
+    away = np.abs(active - active[unit])
+    away[list(taken)] = np.inf
+    last = min(AS_OFTEN, len(active) - len(taken)) - 1
+    near = np.flatnonzero(away <= np.partition(away, last)[last])
+    return int(rng.choice(near[np.argsort(away[near], kind="stable")[: last + 1]]))

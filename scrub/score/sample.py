@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from itertools import islice
 from typing import Any
@@ -20,7 +20,18 @@ from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
 from scrub.engine.plan import Program, compile_tree
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.errors import ClaimError
-from scrub.score.blocks import Arrays, Keep, NumberBlock, gathered, keep_nothing, key
+from scrub.model.workers import Task
+from scrub.score.blocks import (
+    Arrays,
+    CallPiece,
+    Keep,
+    NumberBlock,
+    ahead,
+    gathered,
+    in_one_go,
+    keep_nothing,
+    key,
+)
 from scrub.score.design import SAMPLE
 from scrub.score.diagnostics import Swaps, Tally
 from scrub.score.domain import design_of
@@ -30,6 +41,7 @@ from scrub.score.metrics import finite
 # Calls of a block, and rows of one whose every draw is enumerated. Runs are kept block by block, so that these depend
 # on no machine and no memory: a block whose values do not fit is computed in halves
 CALLS_AT_ONCE = 512
+BLOCKS_AT_ONCE = 64  # that a device computes in one go, at most: more keep none busier
 CALLS_AT_ONCE_EVERYWHERE = 128  # streams at every position are as many times larger
 ROWS_AT_ONCE = 16
 EXPECTED = ("scrubbed", "random", "scrubbed_distance", "random_distance")
@@ -65,7 +77,7 @@ class ClaimBench:
         """The metric of the model itself."""
         return finite(self.measured.of(self.rows.outputs(references), references), references, "for the model")
 
-    def scrubbed(self, calls: Calls, drawn: dict[str, Drawn]) -> Float[np.ndarray, " call"]:
+    def scrubbed(self, calls: Calls, drawn: Mapping[str, Drawn]) -> Float[np.ndarray, " call"]:
         """The metric of the scrubbed answer of every call; of several roots, root after root."""
         numbered, roots = self.numbering.number(drawn), len(self.program.roots)
         if isinstance(self.evaluator, TransformerEvaluator) and not self.evaluator.fits(numbered):
@@ -82,17 +94,25 @@ class ClaimBench:
 
     def alone(self, calls: Calls, drawn: dict[str, Drawn]) -> NumberBlock:
         """The block of the scrubbed metric of every call."""
-        return NumberBlock(
-            lambda: key("scrubbed", *self.told(calls, drawn)), lambda: {"scrubbed": self.scrubbed(calls, drawn)}
-        )
+        joins = len(self.program.roots) == 1  # else the calls of one root stand after those of another
+        told = lambda: key("scrubbed", *self.told(calls, drawn))  # noqa: E731
+        return NumberBlock(told, Task(self, _alone, (CallPiece(calls, drawn),)), joins)
 
     def beside(self, calls: Calls, drawn: dict[str, Drawn], whole: Int[np.ndarray, " call"]) -> NumberBlock:
         """The block of the scrubbed metric of every call beside that of the empty claim."""
+        told = lambda: key("both", *self.told(calls, drawn), self._identities(whole))  # noqa: E731
+        return NumberBlock(told, Task(self, _beside, (CallPiece(calls, drawn, whole),)), joins=True)
 
-        def compute() -> Arrays:
-            return {"scrubbed": self.scrubbed(calls, drawn), "random": self.random(calls, whole)}
+    def gathered(self, blocks: Iterable[NumberBlock], done: Callable[[int], None] = lambda _: None) -> Arrays:
+        """The arrays of blocks, kept one by one; a device computes several in one go, the next being drawn meanwhile.
 
-        return NumberBlock(lambda: key("both", *self.told(calls, drawn), self._identities(whole)), compute)
+        On a CPU a block is computed as it is kept: its values lie in the caches, and a thread that draws takes from
+        those that compute.
+        """
+        if not isinstance(self.evaluator, TransformerEvaluator) or self.evaluator.on_cpu:
+            return gathered(self.keep, blocks, done)
+        most = min(BLOCKS_AT_ONCE, self.evaluator.holds([len(uses) for uses in self.numbering.uses]) // at_once(self))
+        return gathered(self.keep, ahead(in_one_go(blocks, max(1, most))), done)
 
     def told(self, calls: Calls, drawn: dict[str, Drawn]) -> Iterator[str | np.ndarray]:
         """All that was drawn for calls, row by row as draws know them: their order in the pool leaves no trace."""
@@ -106,7 +126,16 @@ class ClaimBench:
         return self.claim.data.identities[rows]
 
 
-def _cut(calls: Calls, drawn: dict[str, Drawn], part: slice) -> tuple[Calls, dict[str, Drawn]]:
+def _alone(bench: ClaimBench, piece: CallPiece) -> Arrays:
+    return {"scrubbed": bench.scrubbed(piece.calls, piece.drawn)}
+
+
+def _beside(bench: ClaimBench, piece: CallPiece) -> Arrays:
+    assert piece.whole is not None
+    return _alone(bench, piece) | {"random": bench.random(piece.calls, piece.whole)}
+
+
+def _cut(calls: Calls, drawn: Mapping[str, Drawn], part: slice) -> tuple[Calls, dict[str, Drawn]]:
     """Some of the calls, and what was drawn for them."""
     some = {path: Drawn(rows.own[part], rows.rest[part]) for path, rows in drawn.items()}
     return Calls(calls.reference[part], calls.draw[part]), some
@@ -176,7 +205,7 @@ def sample(
             tally.add(drawn)
             yield bench.beside(calls, drawn, made.baseline(bench.tree, calls))
 
-    found = gathered(bench.keep, blocks(), done)
+    found = bench.gathered(blocks(), done)
     model = bench.model_scores(references)
     size = (len(references), draws)
     s, r = found["scrubbed"].reshape(size), found["random"].reshape(size)
@@ -210,7 +239,7 @@ def resample_each(
     waiting, calls = iter(sets), chunks(asked.references, asked.draws, at_once(bench))
     while some := list(islice(waiting, max(1, at_once(bench) // (size[0] * size[1])))):
         each = [Draws(bench.claim, asked.seed, made) for made in some]
-        found = gathered(bench.keep, (_alike(bench, each, piece) for piece in calls), done)["scrubbed"]
+        found = bench.gathered((_alike(bench, each, piece) for piece in calls), done)["scrubbed"]
         yield from found.reshape(len(some), *size)
 
 
@@ -226,7 +255,7 @@ def enumerate_exactly(
     """The exact expectations, on a computation graph. Raises ClaimError on a transformer."""
     if not isinstance(bench.evaluator, GraphEvaluator):
         raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
-    exact = Exact(bench.evaluator, Draws(bench.claim, seed))
+    held = bench, Exact(bench.evaluator, Draws(bench.claim, seed))
     model = bench.model_scores(references)
     pieces = [slice(i, i + ROWS_AT_ONCE) for i in range(0, len(references), ROWS_AT_ONCE)]
     found = gathered(
@@ -234,7 +263,7 @@ def enumerate_exactly(
         (
             NumberBlock(
                 partial(key, "exact", bench.claim.data.identities[references[piece]]),
-                partial(_expected, bench, exact, references[piece], model[piece]),
+                Task(held, _expected, (references[piece], model[piece])),
             )
             for piece in pieces
         ),
@@ -250,9 +279,10 @@ def enumerate_exactly(
 
 
 def _expected(
-    bench: ClaimBench, exact: Exact, references: Int[np.ndarray, " row"], model: Float[np.ndarray, " row"]
+    held: tuple[ClaimBench, Exact], references: Int[np.ndarray, " row"], model: Float[np.ndarray, " row"]
 ) -> Arrays:
     """The expectations of `EXPECTED` for some reference rows."""
+    bench, exact = held
     rows: list[list[float]] = []
     for reference, own in zip(references.tolist(), model, strict=True):
         score = RowScorer(bench, reference, own)

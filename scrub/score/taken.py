@@ -17,7 +17,8 @@ from scrub.engine.plan import compile_tree
 from scrub.engine.unroll import Occurrence
 from scrub.engine.without import without
 from scrub.errors import MetricError, ModelError
-from scrub.score.blocks import Arrays, NumberBlock, gathered, key
+from scrub.model.workers import Task
+from scrub.score.blocks import Arrays, NumberBlock, key
 from scrub.score.cost import few_draws
 from scrub.score.design import SAMPLE, sampled_draws
 from scrub.score.result import ratio
@@ -100,7 +101,7 @@ class Taken:
     ) -> Float[np.ndarray, "row root"]:
         bench = evolve(self.bench, program=compile_tree(self.bench.claim, *roots))
         blocks = self._enumerated(bench, references) if self.exact else self._drawn(bench, references, draws)
-        found = gathered(bench.keep, blocks, lambda calls: self.done(calls * len(roots)))["without"]
+        found = bench.gathered(blocks, lambda calls: self.done(calls * len(roots)))["without"]
         return found.reshape(len(references), len(draws), len(roots)).mean(1)
 
     def _drawn(self, bench: ClaimBench, references: Int[np.ndarray, " row"], draws: range) -> Iterator[NumberBlock]:
@@ -110,15 +111,16 @@ class Taken:
         for piece in chunks(references, len(draws), size):
             calls = Calls(piece.reference, piece.draw + draws.start)
             drawn = made.trees(roots, calls)
-            yield NumberBlock(partial(_key, bench, roots, calls, drawn), partial(_scrubbed, bench, calls, drawn))
+            yield NumberBlock(partial(_key, bench, roots, calls, drawn), Task(bench, _scrubbed, (calls, drawn)))
 
     def _enumerated(self, bench: ClaimBench, references: Int[np.ndarray, " row"]) -> Iterator[NumberBlock]:
         assert isinstance(bench.evaluator, GraphEvaluator)
         exact, roots = Exact(bench.evaluator, Draws(bench.claim, self.seed)), bench.program.roots
+        held = bench, exact
         for start in range(0, len(references), ROWS_AT_ONCE):
             rows = references[start : start + ROWS_AT_ONCE]
             told = partial(key, "exact without", *_names(roots), bench.claim.data.identities[rows])
-            yield NumberBlock(told, partial(_expected, bench, exact, roots, rows))
+            yield NumberBlock(told, Task(held, _expected, (rows,)))
 
 
 def lost(columns: np.ndarray) -> np.ndarray:
@@ -140,9 +142,8 @@ def _scrubbed(bench: ClaimBench, calls: Calls, drawn: dict[str, Drawn]) -> Array
     return {"without": found.reshape(-1, len(calls)).T}
 
 
-def _expected(
-    bench: ClaimBench, exact: Exact, roots: Sequence[Occurrence], references: Int[np.ndarray, " row"]
-) -> Arrays:
+def _expected(held: tuple[ClaimBench, Exact], references: Int[np.ndarray, " row"]) -> Arrays:
+    bench, exact = held
     scorers = [(reference, RowScorer(bench, reference, 0.0)) for reference in references.tolist()]
-    table = [[exact.answer(row, root).mean(score.metric) for root in roots] for row, score in scorers]
+    table = [[exact.answer(row, root).mean(score.metric) for root in bench.program.roots] for row, score in scorers]
     return {"without": np.array(table)}

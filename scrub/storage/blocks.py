@@ -10,19 +10,23 @@ import hashlib
 import re
 import stat
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from attrs import define, field
+from attrs import define, field, frozen
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from scrub.errors import ClaimError
+from scrub.model.workers import ALONE, Task, Workers
 from scrub.score.blocks import Arrays, NumberBlock, key
 from scrub.storage import files
+from scrub.storage.share import JobPart, PartKept
 
 _LEFT = re.compile(r"\.[0-9a-f]+\.safetensors\.[0-9a-f]+")  # beside KEY.safetensors
+WHOLE = "What was kept before is whole: the same command goes on from there."
 STALE = 3600.0  # seconds after which what a killed process left is not being written any more
 
 
@@ -38,22 +42,69 @@ class Blocks:
     depends: str
     recompute: bool = False
     made: set[Path] = field(factory=set[Path])  # by this process, whichever claim needed them first
+    workers: Workers = ALONE
+    part: JobPart | None = None
     computed: int = field(default=0, init=False)
     found: int = field(default=0, init=False)
 
     def __call__(self, blocks: Iterable[NumberBlock]) -> Iterator[tuple[int, Arrays]]:
-        """What is stored already, or else computed; blocks that another process has begun come last."""
-        later: list[tuple[int, Path, NumberBlock]] = []
-        for number, block in enumerate(blocks):
-            path = self.folder / f"{key(self.depends, block.key)}.safetensors"
-            arrays = self._read(path)
-            if arrays is None and not _begin(path):
-                later.append((number, path, block))
-                continue
-            yield number, self._compute(path, block) if arrays is None else arrays
-        for number, path, block in later:
-            arrays = self._read(path)
-            yield number, self._compute(path, block) if arrays is None else arrays
+        """What is stored already, or else computed; blocks that another process has begun come last.
+
+        Raises PartKept where the blocks of other parts are not there.
+        """
+        found, later, of_others = deque[tuple[int, Arrays]](), list[_Missing](), 0
+
+        def missing() -> Iterator[_Missing]:
+            nonlocal of_others
+            for number, block in enumerate(blocks):
+                one = _Missing(number, self.folder / f"{key(self.depends, block.key)}.safetensors", block.task)
+                if (arrays := self._read(one.path)) is not None:
+                    found.append((number, arrays))
+                elif self.part is not None and not self.part.has(number):
+                    of_others += 1
+                elif _begin(one.path):
+                    yield one
+                else:
+                    later.append(one)
+
+        def left() -> Iterator[_Missing]:
+            for one in later:
+                if (arrays := self._read(one.path)) is None:
+                    yield one
+                else:
+                    found.append((one.number, arrays))
+
+        for unfinished in (missing(), left()):
+            for number, arrays in self._computed(unfinished):
+                while found:  # met on the way to it
+                    yield found.popleft()
+                yield number, arrays
+            yield from found
+            found.clear()
+        if of_others:
+            raise PartKept(
+                f"part {self.part} is kept; {of_others} blocks are those of other parts: put all together with "
+                "`scrub merge`, and the same command goes on."
+            )
+
+    def _computed(self, missing: Iterable[_Missing]) -> Iterator[tuple[int, Arrays]]:
+        """Blocks computed by the workers, and kept as they come."""
+        begun = deque[_Missing]()
+
+        def tasks() -> Iterator[Task]:
+            for one in missing:
+                begun.append(one)
+                yield one.task
+
+        try:
+            for arrays in self.workers.each(tasks()):
+                self._keep(begun[0].path, arrays)
+                yield begun.popleft().number, arrays
+        except ClaimError as error:
+            raise ClaimError(f"{error} {WHOLE}" if begun else str(error)) from None
+        finally:
+            for one in begun:
+                _mark(one.path).unlink(missing_ok=True)
 
     def _read(self, path: Path) -> Arrays | None:
         if not path.exists():
@@ -69,17 +120,20 @@ class Blocks:
         self.found += path not in self.made
         return arrays
 
-    def _compute(self, path: Path, block: NumberBlock) -> Arrays:
-        try:
-            arrays = block.compute()
-            write_arrays(path, arrays, {"block": path.stem})
-        except ClaimError as error:
-            raise ClaimError(f"{error} What was kept before is whole: the same command goes on from there.") from None
-        finally:
-            _mark(path).unlink(missing_ok=True)
+    def _keep(self, path: Path, arrays: Arrays) -> None:
+        write_arrays(path, arrays, {"block": path.stem})
+        _mark(path).unlink(missing_ok=True)
         self.computed += 1
         self.made.add(path)
-        return arrays
+
+
+@frozen(eq=False)
+class _Missing:
+    """A block that is not there yet: its place, and what computes it."""
+
+    number: int
+    path: Path
+    task: Task
 
 
 def sweep(folder: Path) -> None:

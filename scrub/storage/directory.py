@@ -30,6 +30,7 @@ from scrub.claims.titles import in_cell, short_name, with_file
 from scrub.engine.on_transformer import TransformerRows
 from scrub.errors import ClaimError, ScrubError, path_of, some
 from scrub.metrics import find
+from scrub.model.workers import ALONE, Workers
 from scrub.score.blocks import Arrays
 from scrub.score.result import Result
 from scrub.score.sample import ClaimBench
@@ -38,7 +39,8 @@ from scrub.storage import files
 from scrub.storage.blocks import Blocks, read_arrays, sweep, write_arrays
 from scrub.storage.changes import SETTINGS, facts, since
 from scrub.storage.identity import identity, of_scrub
-from scrub.storage.rows import computed_by
+from scrub.storage.rows import weights_key
+from scrub.storage.share import JobPart
 from scrub.storage.version import VERSION
 
 FORMAT = 1
@@ -55,7 +57,8 @@ class Run:
     """An opened run directory: `blocks` are those that were asked for so far, `records` the results to be stored,
     `claims` those that they are of.
 
-    `depends` has, for the digest of each claim, that of all that its numbers depend on.
+    `depends` has, for the digest of each claim, that of all that its numbers depend on; what is no block of a `part`
+    is left to other parts.
     """
 
     folder: Path
@@ -64,13 +67,14 @@ class Run:
     depends: dict[str, str] = field(factory=dict[str, str])
     records: list[Record] = field(factory=list[Record])
     claims: list[Claim] = field(factory=list[Claim])
+    part: JobPart | None = None
 
-    def keep(self, bench: ClaimBench) -> ClaimBench:
+    def keep(self, bench: ClaimBench, workers: Workers = ALONE) -> ClaimBench:
         """The same claim on the same model, its blocks kept in this directory."""
         depends = identity(of_scrub(), torch.__version__, np.__version__, bench.claim.digest, *_computing(bench))
         self.depends.setdefault(bench.claim.digest, depends)  # the claim's own model comes before its controls
         made = self.blocks[0].made if self.blocks else set[Path]()
-        self.blocks.append(Blocks(self.folder / "blocks", depends, self.recompute, made))
+        self.blocks.append(Blocks(self.folder / "blocks", depends, self.recompute, made, workers, self.part))
         return evolve(bench, keep=self.blocks[-1])
 
     def record(self, claim: Claim, result: Result) -> Result:
@@ -157,7 +161,7 @@ def _computing(bench: ClaimBench) -> list[object]:
     measured = bench.measured
     if isinstance(bench.rows, TransformerRows):
         found: list[object] = [
-            *computed_by(bench.rows.model),
+            weights_key(bench.rows.model),
             measured.metric,
             measured.arguments,
         ]

@@ -9,6 +9,7 @@ environment or by a name that it makes up, is not seen.
 from __future__ import annotations
 
 import hashlib
+import platform
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -20,9 +21,11 @@ from uuid import uuid4
 
 import attrs
 import numpy as np
+import torch
 
 from scrub.claims.content import array_parts, copied_from
 from scrub.storage.code import OURS, class_parts, code_parts, function_parts, module_parts, own
+from scrub.storage.version import VERSION
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, Fraction)
 
@@ -61,6 +64,16 @@ def of_scrub() -> str:
     rooms = ("anatomy", "claims", "model", "engine", "metrics", "score", "zoo")
     files = sorted(file for room in rooms for file in (OURS / room).rglob("*.py"))
     return identity([(file.relative_to(OURS).as_posix(), file.read_bytes()) for file in files])
+
+
+def versions() -> dict[str, str]:
+    """What must be equal where numbers of one result are computed."""
+    return {
+        "scrub": f"{VERSION} (code {of_scrub()[:8]})",
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": ".".join(platform.python_version_tuple()[:2]),
+    }
 
 
 def _pieces(value: Any, seen: dict[int, int], kept: list[object]) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from scrub.errors import ClaimError
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import given_model, sound
 from scrub.model.source import Source
-from scrub.verbs.setup import OpenedModel, countable, keeping, references, sampled, weights_of
+from scrub.verbs.setup import OpenedModel, countable, keeping, references, sampled, weights_of, working
 from scrub.verbs.verdict import judged
 
 if TYPE_CHECKING:
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
 def compare(
     *hypotheses: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20,
-    seed: int = 0, exact: bool = False, controls: str = "shuffled", device: str | None = None, dtype: str = "float32",
+    seed: int = 0, exact: bool = False, controls: str = "shuffled", device: str | None = None, dtype: str = "auto",
     memory: Asked = None, out: str | Path | Run | None = None, ready: Callable[[Result], None] | None = None,
-    cache: str | Path | None = None, stream: bool = False,
+    cache: str | Path | None = None, workers: int = 1, ray: str | None = None, stream: bool = False,
 ) -> Comparison:  # fmt: skip
     """Which of rival claims explains more, paired by row, and what sets them apart; each is judged as in `test`.
 
     Main arguments: two claims or more about one model, one data set and one metric; none needs an expectation.
     `model` overrides that of all; `rows` takes a seeded subset of the reference rows; `draws` for each row; `seed`;
-    `exact=True` enumerates every draw on a computation graph. Other arguments: `controls`, `out`, `cache`, as in
-    `test`; `device`, `dtype`, `memory`, `stream`; `ready` hears of each claim's own result as it comes. Rows and
-    draws are the same for all, and rivals share every draw where path and class agree. Data that differ in columns
-    nobody reads are compared without these: the result names them, and digests and draws are those of the rows
-    without them. Rows that a search for one of them saw are left out of all.
+    `exact=True` enumerates every draw on a computation graph. Other arguments: `controls`, `out`, `cache`, `workers`,
+    `ray`, `stream`, as in `test`; `device`, `dtype`, `memory`; `ready` hears of each claim's own result as it comes.
+    Rows and draws are the same for all, and rivals share every draw where path and class agree. Data that differ in
+    columns nobody reads are compared without these: the result names them, and digests and draws are those of the
+    rows without them. Rows that a search for one of them saw are left out of all.
 
     Raises ClaimProblems, ModelError, MetricError, and ClaimError for claims that cannot be compared.
     """
@@ -55,8 +55,9 @@ def compare(
     from scrub.score.in_use import on_columns_in_use
     from scrub.score.trial import Trial
     from scrub.storage.directory import beside_run
+    from scrub.storage.share import PartKept
 
-    backend = Backend(device, dtype, memory)
+    backend = Backend(device, dtype, memory, workers=working(workers, ray))
     countable(draws, rows, seed)
     known_controls(controls)
     claims, sources, given = _sound(hypotheses, model, stream)
@@ -66,7 +67,9 @@ def compare(
     refuse_different(claims, short, [source.name for source in sources])
     run = beside_run(out, names) if isinstance(out, str | Path) else out
     weights = _weights(claims, sources, short, keeping(backend, cache, run), exact)
-    models = [OpenedModel(*each, run) for each in zip(sources, [weights] * len(sources), given, strict=True)]
+    models = [
+        OpenedModel(source, weights, own, run, backend.workers) for source, own in zip(sources, given, strict=True)
+    ]
     benches = [opened.bench(claim) for claim, opened in zip(claims, models, strict=True)]
     used = [references(claim, rows, seed) for claim in claims]
     refuse_other_numbers(benches, used, short)
@@ -77,12 +80,20 @@ def compare(
 
     rivals: list[Rival] = []
     results: list[Result] = []
+    waits: list[PartKept] = []
     for name, bench, opened, chosen in zip(names, benches, models, used, strict=True):
-        samples = sampled(bench, chosen, draws, seed, exact)
+        try:
+            samples = sampled(bench, chosen, draws, seed, exact)
+            result = judged(bench, samples, Trial(name, draws, seed, exact, controls, constant), opened)
+        except PartKept as done:  # the parts of all rivals are kept
+            waits.append(done)
+            continue
         rivals.append(Rival(name, bench, samples))
-        results.append(judged(bench, samples, Trial(name, draws, seed, exact, controls, constant), opened))
+        results.append(result)
         if ready is not None:
-            ready(results[-1])
+            ready(result)
+    if waits:
+        raise waits[-1]
     found = conclude(rivals, results, None if exact else draws, seed, sources[0].tokenizer)
     without = {"columns left out": f"{', '.join(left_out)} (nobody reads them, and the data differ there)"}
     return evolve(found, options=found.options | without) if left_out else found
@@ -118,7 +129,7 @@ def _weights(
 
     Models that came as different objects are told apart by the digests of their weights.
     """
-    from scrub.model.selfcheck import digest
+    from scrub.model.digest import digest
 
     weights = weights_of(sources[0], claims[0].data, backend, exact)
     if weights is None:

@@ -18,7 +18,7 @@ from scrub.claims.resolved import Claim
 from scrub.claims.variations import POLICY, SEED, variations
 from scrub.engine.cost import Pass, Plan, Verb, forward_work
 from scrub.engine.draw import all_swaps
-from scrub.errors import ScrubError
+from scrub.errors import ClaimError, ScrubError
 from scrub.model.source import Source
 from scrub.score.cost import (
     CHOICES,
@@ -42,9 +42,11 @@ from scrub.score.cost import (
     few_draws,
     tied_draws,
 )
+from scrub.score.power import PILOT_DRAWS, PILOT_ROWS
 from scrub.score.replaced import sites_with_parts
 
 Passes = Iterator[Pass]
+SENDERS, VIEWED_DRAWS = "heads mlps", 5  # the defaults of `scrub.sweep` and `scrub.views`
 
 
 def verbs_of(claim: Claim, source: Source, planned: Plan, used: np.ndarray, seed: int) -> tuple[Verb, ...]:
@@ -59,6 +61,10 @@ def verbs_of(claim: Claim, source: Source, planned: Plan, used: np.ndarray, seed
         "criteria": lambda: _criteria(claim, source, used, seed),
         "propose": lambda: _propose(claim),
         "interchange": lambda: _interchange(claim, len(used)),
+        "power": lambda: _power(claim, planned),
+        "sweep": lambda: _patched(claim, source, used, SENDERS if claim.graph.sequence else "all"),
+        "patch": lambda: _patched(claim, source, used, ""),
+        "views": lambda: _views(claim, planned),
     }
     return tuple(_verb(name, passes) for name, passes in asked.items())
 
@@ -71,6 +77,8 @@ def _verb(name: str, passes: Callable[[], Passes]) -> Verb:
         "test --skills": "besides",
         "compare": "for each claim",
         "propose": "at its defaults",
+        "sweep": "of heads and MLPs, or of all nodes",
+        "patch": "each path",
     }
     try:
         return Verb(name, tuple(found for found in passes() if found.calls), notes.get(name, ""))
@@ -123,10 +131,11 @@ def _controlled(claim: Claim, planned: Plan) -> Passes:
 
 
 def _part_controls(claim: Claim, planned: Plan) -> Passes:
-    """Tied, random parts, whole: the pool for what there is to draw from, and for each of the three."""
+    """Tied, random parts, whole: they read the claim's own rows; mean and zero rows are made for each of them."""
     sites = len(sites_with_parts(claim))
     if sites:
-        yield _costed(claim, "rows of parts' controls", planned.pool * (sites + 3))
+        if claim.options.pseudo:
+            yield _costed(claim, "rows of parts' controls", planned.pool * (sites + 2))
         calls = sites * tied_draws(sites, planned.draws) + PART_CHOICES + min(WHOLE_DRAWS, planned.draws)
         yield _costed(claim, "tied, random parts, whole", calls * planned.rows, _each(planned))
 
@@ -240,6 +249,34 @@ def _proposed(claim: Claim, rows: int) -> Passes:
         yield Pass("every node patched", (_writers(claim) + 2) * rows)
         return
     yield from passes_of(Asking.usual(claim.graph.shape, rows, int(claim.data.lengths.max())))
+
+
+def _power(claim: Claim, planned: Plan) -> Passes:
+    """Its pilot; of a stored run it costs nothing."""
+    calls = min(PILOT_ROWS, int(claim.scored.sum())) * PILOT_DRAWS
+    yield _costed(claim, "rows of the pool", planned.pool)
+    yield _costed(claim, "pilot", calls, _each(planned))
+    yield _costed(claim, "random rows", calls, _answer(claim))
+
+
+def _patched(claim: Claim, source: Source, used: np.ndarray, senders: str) -> Passes:
+    """A run for each sender and one as the rows are; without senders those of a single path."""
+    from scrub.circuit.bench import calls_of
+    from scrub.circuit.experiment import experiment_of
+    from scrub.circuit.sweep import cases_of
+
+    experiment = experiment_of(claim, used, claim.hypothesis.criteria, source.tokenizer)
+    paths = len(cases_of(senders, f"~all~> {experiment.output}", None, experiment.graph)) if senders else 1
+    yield _costed(claim, "patched", calls_of(experiment, None, paths + 1))
+
+
+def _views(claim: Claim, planned: Plan) -> Passes:
+    """Every row at most twice, and the claim scrubbed, for what is then predicted otherwise."""
+    if not isinstance(claim.graph, TransformerGraph):
+        raise ClaimError("a computation graph has no attention, streams or logits to look at.")
+    yield _costed(claim, "rows", 2 * planned.rows, bound="<=")
+    yield _costed(claim, "rows of the pool", planned.pool)
+    yield _costed(claim, "scrubbed", VIEWED_DRAWS * planned.rows, _each(planned))
 
 
 def _interchange(claim: Claim, rows: int) -> Passes:

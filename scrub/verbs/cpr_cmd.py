@@ -12,7 +12,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
 from scrub.model.memory import Asked, Backend
 from scrub.model.source import find
-from scrub.verbs.setup import progress
+from scrub.verbs.setup import keeping, progress, working
 from scrub.verbs.setup_circuits import GivenSetting, Sampling, setting_of
 
 if TYPE_CHECKING:
@@ -23,20 +23,22 @@ def cpr_cmd(
     ranking: PartRanking | str | Path, hypothesis: Hypothesis | None = None, *, sizes: Sequence[float] | None = None,
     model: Any = None, data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1,
     scored: str | None = None, rows: int | None = None, seed: int = 0, draws: int | None = None,
-    device: str | None = None, dtype: str = "float32", memory: Asked = None, **protocol: Any,
+    device: str | None = None, dtype: str = "auto", memory: Asked = None, cache: str | Path | None = None,
+    workers: int = 1, ray: str | None = None, **protocol: Any,
 ) -> Areas:  # fmt: skip
     """CPR and CMD of a ranking (Mueller et al. 2025): its circuits at every size, run with everything else ablated.
 
     `ranking` is a `PartRanking`, or a file of scores: MIB's importances, auto-circuit's, a table. `sizes` are shares
     of all parts (default: MIB's ten). CPR takes signed scores, CMD absolute ones. The setting and other arguments are
-    those of `run_circuit`. Raises as `run_circuit`, and for parts that the bench cannot ablate.
+    those of `run_circuit`; `cache`, `workers` and `ray` as in `test`. Raises as `run_circuit`, and for parts that the
+    bench cannot ablate.
     """
     from scrub.circuit.bench import calls_of
     from scrub.circuit.ranking import MIB, Areas, PartRanking
     from scrub.circuit.ranking import cpr_cmd as curve
 
     chosen = ranking if isinstance(ranking, PartRanking) else PartRanking.read(ranking, _graph(hypothesis, model))
-    backend = Backend(device, dtype, memory)
+    backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)
     given, sampling = GivenSetting(hypothesis, model, data, metric, at, scored), Sampling(rows, seed, draws)
     ready = setting_of(chosen.circuit, given, sampling, backend, protocol)
     shares = MIB if sizes is None else sizes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scrub.claims.check import name_of
@@ -12,7 +13,7 @@ from scrub.claims.resolved import Claim
 from scrub.errors import some
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
-from scrub.verbs.setup import progress, references
+from scrub.verbs.setup import keeping, progress, references, working
 from scrub.verbs.setup_circuits import (
     CircuitLike,
     ReadyCircuit,
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 def criteria(
     hypothesis: Hypothesis, model: Any = None, circuit: CircuitLike = None, rows: int | None = None, seed: int = 0,
     *, draws: int | None = None, random: int = 100, budget: int | None = None, tests: bool = True,
-    device: str | None = None, dtype: str = "float32", memory: Asked = None,
+    device: str | None = None, dtype: str = "auto", memory: Asked = None, cache: str | Path | None = None,
+    workers: int = 1, ray: str | None = None,
     ready: Callable[[Criteria], None] | None = None, **protocol: Any,
 ) -> Criteria:  # fmt: skip
     """Faithfulness, completeness and minimality of what a hypothesis names (Wang et al. 2022), with tests.
@@ -40,11 +42,11 @@ def criteria(
     Main arguments: `hypothesis`; `model` overrides its own; `circuit` judges another circuit in its setting (a
     Circuit, or names); `rows` takes a seeded subset; `seed`. Other arguments: `draws` for each row (`resample`
     alone, 5); `random` circuits and parts to compare with; `budget` of greedy search; `tests=False` leaves out the
-    tests of the whole circuit; `device`, `dtype` and `memory` of a transformer, as in `test` (a graph runs on cpu,
-    in the types of its own functions); and the words of the protocol, over the claim's own: `ablation`,
-    `direction`, `level`, `reference`, `group`, `pair`, `through`, and `upstream`: what feeds a leaf of the claim is
-    ablated as everything else that it does not name, or with `"keep"` left as it is, as in a test. `ready` hears,
-    after each criterion, of what is known so far: its `unfinished` names those to come.
+    tests of the whole circuit; `device`, `dtype`, `memory`, `cache`, `workers` and `ray` of a transformer, as in
+    `test` (a graph runs on cpu, in the types of its own functions); and the words of the protocol, over the claim's
+    own: `ablation`, `direction`, `level`, `reference`, `group`, `pair`, `through`, and `upstream`: what feeds a leaf
+    of the claim is ablated as everything else that it does not name, or with `"keep"` left as it is, as in a test.
+    `ready` hears, after each criterion, of what is known so far: its `unfinished` names those to come.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
@@ -55,7 +57,7 @@ def criteria(
     from scrub.score.listener import Listener
 
     counted(rows=rows, draws=draws, seed=seed, random=random, budget=budget)
-    backend = Backend(device, dtype, memory)
+    backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)
     setting(hypothesis, model, None, needed=True)
     claim, source = sound(hypothesis, model, expecting=False)
     chosen = protocol_of(hypothesis.criteria, protocol)

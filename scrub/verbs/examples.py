@@ -101,7 +101,7 @@ def examples_of(method: str, hypothesis: Hypothesis, variable: str, setting: dic
     used = references(claim, max(1, int(claim.scored.sum()) // 2) if rows is None else rows, seed)
     if len(used) < FEWEST:
         raise ClaimError(f"fit.{method}: {len(used)} rows are too few to find a direction on: give {FEWEST} or more.")
-    backend = Backend(setting.get("device"), setting.get("dtype", "float32"), setting.get("memory"))
+    backend = Backend(setting.get("device"), setting.get("dtype", "auto"), setting.get("memory"))
     weights = weights_of(source, claim.data, backend)
     assert weights is not None
     from scrub.engine.written import written_store

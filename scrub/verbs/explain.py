@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,17 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError, some
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
-from scrub.verbs.setup import bench_of, countable, model_record, progress, references, sampled, weights_of
+from scrub.verbs.setup import (
+    bench_of,
+    countable,
+    keeping,
+    model_record,
+    progress,
+    references,
+    sampled,
+    weights_of,
+    working,
+)
 
 if TYPE_CHECKING:
     from scrub.score.explain import Explanation
@@ -21,12 +32,13 @@ if TYPE_CHECKING:
 
 def explain(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    *, row: int | None = None, device: str | None = None, dtype: str = "float32",
-    memory: Asked = None, ready: Callable[[Explanation], None] | None = None,
+    *, row: int | None = None, device: str | None = None, dtype: str = "auto",
+    memory: Asked = None, ready: Callable[[Explanation], None] | None = None, cache: str | Path | None = None,
+    workers: int = 1, ray: str | None = None,
 ) -> Explanation:  # fmt: skip
     """What breaks a claim: each swap alone and all but each, what it leaves out, the rows that suffer most, or `row`.
 
-    `ready` hears, after each swap, of what is known so far: `unfinished` counts those to come.
+    `ready` hears, after each swap, of what is known so far: `unfinished` counts those to come. Others as in `test`.
 
     Raises as `test`, and ClaimError when `row` is no reference row.
     """
@@ -38,14 +50,14 @@ def explain(
     from scrub.score.taken import Taken
     from scrub.score.trial import Trial
 
-    backend = Backend(device, dtype, memory)
+    backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)
     countable(draws, rows, seed)
     claim, source = sound(hypothesis, model)
     used = references(claim, rows, seed)
     if row is not None and row not in used:
         raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")
     weights = weights_of(source, claim.data, backend)
-    bench = bench_of(claim, source, weights)
+    bench = bench_of(claim, source, weights, workers=backend.workers)
     samples = sampled(bench, used, draws, seed)
     record = provenance(claim.data, model_record(source, weights, bench))
     options = claim.options.shown() | ({} if row is None else {"row": row})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -13,7 +14,7 @@ from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
-from scrub.verbs.setup import OpenedModel, countable, progress, references, weights_of
+from scrub.verbs.setup import OpenedModel, countable, keeping, progress, references, weights_of, working
 from scrub.verbs.setup_circuits import record_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 def interchange(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 5, seed: int = 0,
-    *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
+    *, device: str | None = None, dtype: str = "auto", memory: Asked = None, cache: str | Path | None = None,
+    workers: int = 1, ray: str | None = None,
 ) -> Interchange:  # fmt: skip
     """Interchange interventions for every variable of a claim, and for all of them jointly.
 
@@ -43,9 +45,10 @@ def interchange(
     used = references(claim, rows, seed)
     if not set(claim.placement.reached()) - {claim.placement.output}:
         raise ClaimError(f"interchange: {hypothesis.title} places no variable that its answer reads.")
-    weights = weights_of(source, claim.data, Backend(device, dtype, memory))
+    backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)
+    weights = weights_of(source, claim.data, backend)
     record, trial = record_of(source, weights, claim.data), Trial(name_of(hypothesis), draws, seed)
-    return exchanged(claim, OpenedModel(source, weights), used, trial, record)
+    return exchanged(claim, OpenedModel(source, weights, workers=backend.workers), used, trial, record)
 
 
 def exchanged(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copyfile, copytree
 from string import Template
 
 from scrub.anatomy.shape import Shape
@@ -13,6 +14,7 @@ from scrub.errors import ClaimError, ModelError, ScrubError, did_you_mean
 from scrub.model.computation import Computation
 from scrub.model.source import Source, find
 from scrub.storage.files import write_text
+from scrub.verbs.gallery import needed, starts
 
 FOLDER = Path(__file__).parent / "templates"
 OF_A_MODEL = "model"
@@ -59,28 +61,57 @@ def rows():
 """
 
 
-def write_new(file: Path, like: str, model: str | None) -> None:
-    """Write a hypothesis file: after the gallery's `like`, or about `model`, a directory or a name.
+def write_new(file: Path, like: str, model: str | None) -> str:
+    """Write a hypothesis file: after `like`, or about `model`, a directory or a name.
 
-    Raises ClaimError for a file that exists or that is no .py, and for an unknown `like`; ModelError for a model
-    that cannot be found or is too small.
+    `like` is a commented start (`induction`, `ioi`), or any other claim of the gallery or example, which is copied
+    with what it needs beside it. Gives what to do next. Raises ClaimError for a file that exists or has another
+    suffix, and for an unknown `like`; ModelError for a model that cannot be found or is too small.
     """
-    free_for_a_claim(file)
-    known = sorted(path.stem for path in FOLDER.glob("*.txt") if path.stem != OF_A_MODEL)
-    if like not in known:
+    commented = {path.stem for path in FOLDER.glob("*.txt") if path.stem != OF_A_MODEL}
+    others = starts()
+    if like not in (known := sorted({*commented, *others})):
         raise ClaimError(
             f"--like {like}: there is no such start.{did_you_mean(like, known)} Known: {', '.join(known)}."
         )
+    if model is None and like not in commented:
+        _copied(others[like], file)
+        return _next(others[like], file)
+    free_for_a_claim(file)
     content = _text(like).replace("FILE", file.name) if model is None else _about(model, file.name)
     write_text(file, content.rstrip())
+    return _next(file, file)
 
 
-def free_for_a_claim(file: Path) -> None:
-    """Raises ClaimError for a file that exists, or that is no .py."""
+def _next(start: Path, file: Path) -> str:
+    """What to do with a file: a claim is checked, an example runs, a notebook is opened."""
+    if start.parent.name != "examples":
+        return f"scrub check {file}; scrub show {file}; scrub test {file}"
+    return f"python {file} --help, or read it" if file.suffix == ".py" else "open it as a notebook"
+
+
+def _copied(start: Path, file: Path) -> None:
+    """Copy a start, and beside it what it needs and is not there yet. Commands in its text name the new file."""
+    free_for_a_claim(file, start.suffix)
+    text = start.read_text(encoding="utf-8")
+    write_text(file, text.replace(f"{start.parent.name}/{start.name}", file.name).rstrip())
+    for other in needed(start):
+        place = file.parent / other.name
+        if place.exists():
+            continue
+        if other.is_dir():
+            copytree(other, place)
+        else:
+            copyfile(other, place)
+
+
+def free_for_a_claim(file: Path, suffix: str = ".py") -> None:
+    """Raises ClaimError for a file that exists, or that has another suffix than that of its start."""
     if file.exists():
         raise ClaimError(f"{file} exists already, and is left as it is: choose another name.")
-    if file.suffix != ".py":
-        raise ClaimError(f"{file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
+    if file.suffix != suffix:
+        what = "claims are written in Python" if suffix == ".py" else "this start is a notebook"
+        raise ClaimError(f"{file}: {what}: call it {file.with_suffix(suffix).name}.")
 
 
 def _text(name: str) -> str:

@@ -28,7 +28,7 @@ def patch_paths(
     paths: str | Sequence[str] | Sequence[Path], hypothesis: Hypothesis | None = None, *, model: Any = None,
     data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1, scored: str | None = None,
     rows: int | None = None, seed: int = 0, draws: int | None = None, device: str | None = None,
-    dtype: str = "float32", memory: Asked = None, **protocol: Any,
+    dtype: str = "auto", memory: Asked = None, **protocol: Any,
 ) -> CircuitRun:  # fmt: skip
     """Patch along paths, all of them together: `"7.3 -> 9.9.q ~all~> logits"` (see docs/circuits.md).
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def power(
     hypothesis: Hypothesis | Result, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    *, run: str | Path | None = None, device: str | None = None, dtype: str = "float32",
+    *, run: str | Path | None = None, device: str | None = None, dtype: str = "auto",
     memory: Asked = None,
 ) -> Power:  # fmt: skip
     """What a test of so many rows (all by default) and draws can tell, from a pilot of 32 rows x 2 draws.

@@ -21,7 +21,7 @@ from scrub.errors import ClaimError, DataError, ModelError, path_of
 from scrub.model.computation import Computation
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
-from scrub.verbs.setup import progress, references, subset, weights_of
+from scrub.verbs.setup import keeping, progress, references, subset, weights_of, working
 from scrub.verbs.setup_circuits import (
     GivenSetting,
     Sampling,
@@ -60,7 +60,8 @@ def propose(
     rules: str | Sequence[str] | None = None, steps: int = 5, over: str = "inputs", points: str | None = None,
     absolute: bool | None = None, edges: bool | None = None, verify: int = 64, top: int = 10, draws: int = 256,
     read: str | int = -1, scored: str | None = None, write: str | Path | None = None,
-    device: str | None = None, dtype: str = "float32", memory: Asked = None,
+    device: str | None = None, dtype: str = "auto", memory: Asked = None, cache: str | Path | None = None,
+    workers: int = 1, ray: str | None = None,
     ready: Callable[[Proposal], None] | None = None,
 ) -> Proposal:  # fmt: skip
     """Rank the parts of a model by what patching them does to the metric, and verify the first by patching.
@@ -79,7 +80,8 @@ def propose(
     of absolute values, of nodes and edges (default: nodes as the method's source does, edges signed); `edges` are
     estimated where the method can; `verify` nodes are patched at most, until the `top` stand; `draws` random subsets
     bound the rest; `read` is where logits are read without a hypothesis; `write` is a .py file, new, that gets a
-    claim to start from (rows that are in no file yet are written beside it, as .jsonl); `memory` is as in `test`;
+    claim to start from (rows that are in no file yet are written beside it, as .jsonl); `memory`, `cache`, `workers`
+    and `ray` are as in `test`;
     `ready` hears, once nodes are ranked and after every few patches, of what is known so far.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
@@ -87,7 +89,7 @@ def propose(
     from scrub.circuit.arguments import counted, names, positions, setting
     from scrub.claims.protocol import protocol
 
-    backend = Backend(device, dtype, memory)
+    backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)
     counted(rows=rows, seed=seed, verify=verify, top=top, subsets=draws, steps=steps)
     rows_file = Path(data) if isinstance(data, str | Path) else None
     data = Dataset.from_jsonl(data) if isinstance(data, str | Path) else data

@@ -108,7 +108,7 @@ class Refits:
         other = replaced(claim, change)
         if weights is not self.weights:
             return self.opened.untrained(other, weights)
-        return self.opened.alike([(other, retold(self.claimed.tree, claim, other))])[0]
+        return self.opened.alike(self.claimed, [(other, retold(self.claimed.tree, claim, other))])[0]
 
     def _again(self, c: Component, recipe: FitRecipe, weights: Transformer, permuted: int | None) -> Component:
         """A part found again; of no more directions than it had."""

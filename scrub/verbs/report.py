@@ -35,7 +35,7 @@ def save_run(out: Path, claims: Sequence[Claim], results: Sequence[dict[str, Any
 
 def options_of(**asked: Any) -> str:
     """The options of the command that does what `scrub.test` was asked to do: ` --rows 40 --exact`."""
-    usual = {"draws": 20, "dtype": "float32", "controls": "shuffled", "parts": "all"}
+    usual = {"draws": 20, "dtype": "auto", "controls": "shuffled", "parts": "all"}
     given = {name: value for name, value in asked.items() if value and value != usual.get(name)}
     flags = [f" --{name}" for name, value in given.items() if value is True]
     flags += [f" --no-{name}" for name, value in asked.items() if value is False and name == "explain"]
@@ -48,11 +48,15 @@ def _drawn(claim: Claim, result: dict[str, Any]) -> StoredPicture:
     from scrub.report.drawn import figure_of
     from scrub.report.page.sections import StoredPicture
     from scrub.report.places import edges, hover_words, places
+    from scrub.report.told import told
 
     tree = unroll(claim)
     there, read = places(claim, tree), edges(tree)
     figure = asdict(figure_of(claim, hover_words(there, read, result)))
-    return StoredPicture(claim.digest, figure, str(tree), [asdict(p) for p in there], [asdict(e) for e in read])
+    words = asdict(told(claim.hypothesis))
+    return StoredPicture(
+        claim.digest, figure, str(tree), [asdict(p) for p in there], [asdict(e) for e in read], words
+    )
 
 
 def write_page(out: Path) -> Path:
@@ -65,6 +69,7 @@ def page_of(out: Path) -> str:
     """The page of a stored run. Raises ClaimError where nothing is stored, or what is stored cannot be used."""
     from scrub.report.page.beside import summed
     from scrub.report.page.whole import page
+    from scrub.report.page.words import titled
 
     tested = stored.read(out, files.RUN)["results"] if (out / files.RUN).exists() else []
     summary, sections = _tested(out, tested)
@@ -75,7 +80,7 @@ def page_of(out: Path) -> str:
         raise ClaimError(
             f"{out} holds no results. They are stored there by {commands} and `scrub {last}`, each with --out {out}."
         )
-    title = out.resolve().name
+    title = titled([result["hypothesis"] for result in tested if not result.get("foil")]) or out.resolve().name
     said = (summary or _stored(sections)) + summed(sections)
     return page(title, said, sections, VERSION)
 

@@ -25,7 +25,7 @@ def run_circuit(
     circuit: CircuitLike, hypothesis: Hypothesis | None = None, *, without: bool = False, model: Any = None,
     data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1, scored: str | None = None,
     rows: int | None = None, seed: int = 0, draws: int | None = None, device: str | None = None,
-    dtype: str = "float32", memory: Asked = None, **protocol: Any,
+    dtype: str = "auto", memory: Asked = None, **protocol: Any,
 ) -> CircuitRun:  # fmt: skip
     """Run one circuit: everything outside it ablated (or, `without=True`, the circuit itself).
 

@@ -18,7 +18,7 @@ from scrub.claims.seen import VERDICT_ROWS
 from scrub.claims.thaw import Absent
 from scrub.errors import ClaimError, DataError, ModelError, path_of
 from scrub.model.computation import Computation
-from scrub.model.memory import Backend, installed
+from scrub.model.memory import Backend, Memory, installed
 from scrub.model.source import Source
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from scrub.engine.unroll import Occurrence
     from scrub.model.weights import Transformer
+    from scrub.model.workers import Workers
     from scrub.score.sample import ClaimBench, Samples
     from scrub.storage.directory import Run
 
@@ -37,26 +38,31 @@ KEPT = 64  # bytes that a test keeps of each row and draw, while it gathers them
 class OpenedModel:
     """A model that claims are tested on: where it was found, and its checked weights (None: a computation graph).
 
-    `given` overrides the model that claims name; numbers are kept in `run`, where a directory is given.
+    `given` overrides the model that claims name; numbers are kept in `run`, where a directory is given, and computed
+    by `workers`.
     """
 
     source: Source
     weights: Transformer | None
     given: Any = None
     run: Run | None = None
+    workers: Workers | None = None
 
     def bench(self, claim: Claim) -> ClaimBench:
         """A claim set up on the model."""
-        return bench_of(claim, self.source, self.weights, self.run)
+        return bench_of(claim, self.source, self.weights, self.run, self.workers)
 
-    def alike(self, trees: Sequence[tuple[Claim, Occurrence]]) -> list[ClaimBench]:
-        """Claims that differ in the components of their sites alone, each with its tree; the pool is run once."""
-        found = _alike(trees, self.source, self.weights)
-        return found if self.run is None else [self.run.keep(bench) for bench in found]
+    def alike(self, bench: ClaimBench, trees: Sequence[tuple[Claim, Occurrence]]) -> list[ClaimBench]:
+        """Claims that differ from one in the components of their sites alone, each with its tree.
+
+        The pool is run where the rows of that one do not have what they read, once for all.
+        """
+        found = _alike(bench, trees, self.source)
+        return [_kept(one, self.run, self.weights.workers if self.weights else None) for one in found]
 
     def untrained(self, claim: Claim, weights: Transformer) -> ClaimBench:
         """A claim set up on other weights of the same shape."""
-        return bench_of(claim, self.source, weights, self.run)
+        return bench_of(claim, self.source, weights, self.run, self.workers)
 
 
 def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = False) -> Transformer | None:
@@ -73,11 +79,28 @@ def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = Fa
     from scrub.model.open import open_weights
     from scrub.storage.rows import RowFiles
 
-    weights = open_weights(source, backend, data)
+    weights, workers = open_weights(source, backend, data), backend.workers
+    if workers is not None:
+        parameters = weights.W_E.numel() + weights.shape.n_layers * 12 * weights.shape.d_model**2
+        workers = workers.on(weights.device, parameters, source.streamed)
+        share = Memory(weights.memory.bytes * 4 // max(4, workers.number + 1))  # all together what is free at most
+        weights = evolve(weights, workers=workers, memory=share if backend.memory is None else weights.memory)
     return weights if backend.rows is None else evolve(weights, passes=RowFiles(backend.rows))
 
 
-def keeping(backend: Backend, cache: str | Path | None, run: Run | None) -> Backend:
+def working(workers: int = 1, ray: str | None = None) -> Workers | None:
+    """Who computes: None is this process alone. Raises ClaimError as `copies` and `connected` do."""
+    if ray is None and not isinstance(workers, bool) and workers == 1:
+        return None
+    from scrub.model.cluster import connected
+    from scrub.model.workers import copies
+    from scrub.storage.identity import versions
+
+    made = copies(workers)
+    return made if ray is None else connected(ray, workers, versions)
+
+
+def keeping(backend: Backend, cache: str | Path | None, run: Run | None = None) -> Backend:
     """Where passes of rows are kept: in the directory that was named, else below the run's. Raises ClaimError."""
     from scrub.storage.rows import ROWS
 
@@ -101,13 +124,22 @@ def sampled(bench: ClaimBench, used: Int[np.ndarray, " row"], draws: int, seed: 
     return with_ceiling(bench, found, None if exact else draws, seed)
 
 
-def bench_of(claim: Claim, source: Source, weights: Transformer | None, run: Run | None = None) -> ClaimBench:
+def bench_of(
+    claim: Claim, source: Source, weights: Transformer | None, run: Run | None = None, workers: Workers | None = None
+) -> ClaimBench:
     """A claim set up on its model, the pool run once; `weights` is None for a computation graph.
 
-    Its numbers are kept where a run directory is given.
+    Its numbers are kept where a run directory is given, and computed by the workers, where there are any.
     """
-    bench = _bench_of(claim, source, weights)
-    return bench if run is None else run.keep(bench)
+    return _kept(_bench_of(claim, source, weights), run, workers if weights is None else weights.workers)
+
+
+def _kept(bench: ClaimBench, run: Run | None, workers: Workers | None) -> ClaimBench:
+    from scrub.model.workers import ALONE
+    from scrub.score.blocks import KeepNothing
+
+    workers = workers or ALONE
+    return evolve(bench, keep=KeepNothing(workers)) if run is None else run.keep(bench, workers)
 
 
 def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> ClaimBench:
@@ -116,6 +148,7 @@ def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Clai
     from scrub.engine.plan import compile_tree
     from scrub.engine.without import bare
     from scrub.score.measure import GraphAnswers, TransformerAnswers
+    from scrub.score.part_needs import part_needs
     from scrub.score.sample import ClaimBench, compile_claim
 
     tree, program = compile_claim(claim)
@@ -124,22 +157,21 @@ def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> Clai
         return ClaimBench(claim, tree, program, found, GraphAnswers(claim, found))
     assert weights is not None
     with progress(f"{claim.hypothesis.title}: rows", len(claim.data)) as done:
-        ran = TransformerRows.run(claim, weights, [program, compile_tree(claim, *bare(tree))], done)
+        programs, beside = [program, compile_tree(claim, *bare(tree))], part_needs(claim, tree, weights)
+        ran = TransformerRows.run(claim, weights, programs, done, beside)
     return ClaimBench(claim, tree, program, ran, TransformerAnswers(claim, ran, source.tokenizer))
 
 
-def _alike(
-    trees: Sequence[tuple[Claim, Occurrence]], source: Source, weights: Transformer | None
-) -> list[ClaimBench]:
+def _alike(bench: ClaimBench, trees: Sequence[tuple[Claim, Occurrence]], source: Source) -> list[ClaimBench]:
     from scrub.engine.on_transformer import TransformerRows
     from scrub.engine.plan import compile_tree
     from scrub.score.measure import TransformerAnswers
     from scrub.score.sample import ClaimBench
 
-    assert weights is not None
+    assert isinstance(bench.rows, TransformerRows)
     asked = [(claim, compile_tree(claim, tree)) for claim, tree in trees]
     with progress(f"{trees[0][0].hypothesis.title}: rows", len(trees[0][0].data)) as done:
-        ran = TransformerRows.run_each(weights, asked, done)
+        ran = TransformerRows.run_each(bench.rows.model, asked, done, bench.rows.store)
     return [
         ClaimBench(claim, tree, program, rows, TransformerAnswers(claim, rows, source.tokenizer))
         for (claim, tree), (_, program), rows in zip(trees, asked, ran, strict=True)
@@ -159,7 +191,7 @@ def model_record(
         return {"name": source.name} | ({"revision": revision} if revision else {})
     return {
         "name": source.name, "revision": model.revision, "processing": model.processing,
-        "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device),
+        "dtype": str(model.precision).removeprefix("torch."), "device": str(model.device),
         **({"checked": model.checked} if model.checked else {}),
     } | ({"notes": notes} if (notes := [*model.notes, *_of_others(model, bench)]) else {})  # fmt: skip
 

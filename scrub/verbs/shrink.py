@@ -12,7 +12,7 @@ from scrub.errors import ClaimError
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
 from scrub.verbs.searching import Prepared, Sample, prepared, revised
-from scrub.verbs.setup import progress
+from scrub.verbs.setup import keeping, progress, working
 from scrub.verbs.verdict import judged
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 def shrink(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    exact: bool = False, *, worth: float = 0.01, device: str | None = None, dtype: str = "float32",
+    exact: bool = False, *, worth: float = 0.01, device: str | None = None, dtype: str = "auto",
     memory: Asked = None, write: str | Path | None = None,
+    cache: str | Path | None = None, workers: int = 1, ray: str | None = None,
 ) -> Revision:  # fmt: skip
     """Make a supported claim as small as it can be while it loses less than `worth` of what is recovered.
 
@@ -34,8 +35,9 @@ def shrink(
     """
     from scrub.score.shrinking import shrink_claim
 
+    backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)
     asked = Sample(rows, draws, seed, exact, worth)
-    ready = prepared(hypothesis, model, asked, Backend(device, dtype, memory), write)
+    ready = prepared(hypothesis, model, asked, backend, write)
     if hypothesis.expect is None:
         sound(hypothesis, model)  # raises: it can only be supported by what it expects
     _supported(ready)

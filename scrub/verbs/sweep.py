@@ -29,7 +29,7 @@ def sweep(
     senders: str | Sequence[str] = "heads mlps", to: str = DOWNSTREAM, hypothesis: Hypothesis | None = None, *,
     at: str | int | Sequence[str | int] | None = None, model: Any = None, data: Dataset | None = None,
     metric: str | Metric | None = None, read: str | int = -1, scored: str | None = None, rows: int | None = None,
-    seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "float32",
+    seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "auto",
     memory: Asked = None, **protocol: Any,
 ) -> Sweep:  # fmt: skip
     """Patch many senders, one at a time, and tell the effect of each: a labelled table, and a heat map.

@@ -10,7 +10,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import given_model, sound
 from scrub.verbs.report import options_of, save_run
-from scrub.verbs.setup import OpenedModel, countable, keeping, references, sampled, weights_of
+from scrub.verbs.setup import OpenedModel, countable, keeping, references, sampled, weights_of, working
 from scrub.verbs.skills import skilled, with_matrix
 from scrub.verbs.stability import Tested, with_stability
 from scrub.verbs.verdict import judged, left_out_of_it, parts_earned, what_breaks
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 def test(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    exact: bool = False, *, device: str | None = None, dtype: str = "float32", memory: Asked = None,
+    exact: bool = False, *, device: str | None = None, dtype: str = "auto", memory: Asked = None,
     explain: bool | None = None, controls: str = "shuffled", parts: str = "all", stability: bool = False,
     skills: bool = False, out: str | Path | Run | None = None, recompute: bool = False,
-    cache: str | Path | None = None, stream: bool = False,
+    cache: str | Path | None = None, workers: int = 1, ray: str | None = None, stream: bool = False,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
 
@@ -46,7 +46,9 @@ def test(
     `out` is a directory in which numbers are kept block by block: the same test goes on from there, and
     `result.since` says what changed since the claim's last run; `recompute` has damaged blocks computed anew.
     `cache` is a directory in which what the model computes on rows is kept for other tests of it (`out`/rows by
-    default, docs/runs.md): a claim finds there what was computed for another one.
+    default, docs/runs.md): a claim finds there what was computed for another one. `workers` processes of this
+    machine, or those of the `ray` cluster at an address, compute blocks and rows: numbers are the same
+    (docs/clusters.md).
     `stream=True` runs the layers of a directory from its files, one at a time: the model may be larger than memory.
 
     Raises ClaimProblems with all problems of the claim, ModelError, MetricError, and ClaimError for a directory of
@@ -60,7 +62,7 @@ def test(
     from scrub.score.trial import Trial
     from scrub.storage.directory import open_run
 
-    backend = Backend(device, dtype, memory)
+    backend = Backend(device, dtype, memory, workers=working(workers, ray))
     countable(draws, rows, seed)
     known_controls(controls)
     known_parts(parts)
@@ -70,7 +72,8 @@ def test(
         skilled(claim)
     run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
     weights = weights_of(source, claim.data, keeping(backend, cache, run), exact)
-    opened, trial = OpenedModel(source, weights, given, run), Trial(name_of(hypothesis), draws, seed, exact, controls)
+    opened = OpenedModel(source, weights, given, run, backend.workers)
+    trial = Trial(name_of(hypothesis), draws, seed, exact, controls)
     bench = opened.bench(claim)
     samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)
     result = with_skills(bench, samples, judged(bench, samples, trial, opened))

@@ -49,7 +49,7 @@ def judged(bench: ClaimBench, samples: Samples, trial: Trial, opened: OpenedMode
         result = control(bench, samples, result, controls, done)
     if controls != "none":
         with progress(f"{title}: parts' controls", 0) as done:
-            result = part_controls(bench, samples, result, opened.alike, done)
+            result = part_controls(bench, samples, result, partial(opened.alike, bench), done)
     result = vacuous(bench.claim, result)
     if controls != "none" and result.verdict in ("supported", "inconclusive"):
         total = apart_calls(bench.claim, len(samples.references), result.draws)

@@ -24,7 +24,7 @@ SCRUBBED = "otherwise"  # the view for which the claim is scrubbed
 def views(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 5, seed: int = 0,
     *, only: str | Sequence[str] | None = None, show: int = 3, device: str | None = None,
-    dtype: str = "float32", memory: Asked = None,
+    dtype: str = "auto", memory: Asked = None,
 ) -> Views:  # fmt: skip
     """Attention, streams, writes, probes of what a claim names, on its scored rows. Evidence: no score comes of it.
 

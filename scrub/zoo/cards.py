@@ -45,6 +45,11 @@ def weights_path(name: str) -> Path:
     return FOLDER / f"{name}.safetensors"
 
 
+def logits_path(name: str) -> Path:
+    """The file of what a model's bridge said of some rows."""
+    return FOLDER / f"{name}.logits.safetensors"
+
+
 @cache  # kept by name: the files are scrub's own, and a card cannot be written to
 def info(name: str) -> Card:
     """The card of the model called `name`. Raises ModelError, with the nearest name, when there is none."""

@@ -352,7 +352,7 @@ def test_what_a_hop_may_pass_and_what_is_swept() -> None:
         ("draws", 3, ["draws=3", "'mean' draws nothing"]),
         ("seed", -1, ["seed=-1", "from 0 on"]),
         ("dtype", "float7", ["dtype 'float7'", "float32", "float64"]),
-        ("dtype", "float16", ["dtype 'float16'", "float32", "float64"]),
+        ("dtype", "half", ["dtype 'half'", "bfloat16", "float16"]),
         ("device", "gpu9", ["device gpu9", "not available"]),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from torch import Tensor
 import scrub
 from scrub import Dictionary, latents, mlps, resid
 from scrub.anatomy.part import HostPart, disjoint, what_is_left_by
+from scrub.claims.dictionaries import read
+from scrub.claims.dictionaries.lying import FileArray
 from scrub.claims.dictionaries.stored import arrays_of
 from scrub.errors import ClaimError
 from scrub.model.codes import latent_activity
@@ -280,6 +283,24 @@ def two_files(folder: Path) -> Path:
     return folder
 
 
+def complex_npz(folder: Path) -> Path:
+    held = {"W_enc": np.eye(D), "W_dec": np.eye(D), "threshold": np.ones(D)}
+    np.savez(folder / "params.npz", b_enc=np.ones(D, np.complex64), **held)
+    return folder
+
+
+def odd_tracer(more: str, **arrays: Tensor) -> Callable[[Path], Path]:
+    """A transcoder of circuit-tracer with a line more in its yaml, or other arrays."""
+
+    def write(folder: Path) -> Path:
+        save_file({"W_enc": A["enc"], "W_dec": A["dec"], "b_enc": A["b"]} | arrays, folder / "layer_5.safetensors")
+        hooks = "feature_input_hook: hook_resid_mid\nfeature_output_hook: hook_mlp_out\n"
+        (folder / "config.yaml").write_text(hooks + more)
+        return folder
+
+    return write
+
+
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nothing": (lambda folder: folder, r"no dictionary that is known lies there: cfg\.json \(SAELens\)"),
     "pickled code in a state dict": (pickled_pt, r"it holds (__builtin__|builtins)\.print, which is no tensor"),
@@ -297,6 +318,17 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         two_files,
         r"one transcoder is one file; it holds layer_5\.safetensors, layer_6\.safetensors",
     ),
+    "a threshold": (saelens({**HOOK, "architecture": "jumprelu"}), r"jumprelu: threshold is missing; found 'W_dec'"),
+    "its size": (saelens({**HOOK, "d_sae": 99}), r"d_in and d_sae are \[6, 99\], and W_enc .* \[6, 14\]"),
+    "metadata": (saelens({**HOOK, "metadata": 3}), r"metadata is a JSON object, found 3"),
+    "a list": (saelens({**HOOK, "normalize_activations": [1]}), r"normalize_activations \[1\]"),
+    "how many": (saelens({**HOOK, "architecture": "topk", "activation_fn_kwargs": 3}), r"found k=None"),
+    "complex numbers": (complex_npz, r"b_enc\.npy is of complex64, and no real numbers"),
+    "entries of a yaml": (
+        odd_tracer("transcoders: 5"),
+        r"transcoders are a list of entries .*: 5",
+    ),
+    "a vector": (odd_tracer("", W_enc=torch.ones(M)), r"encoder and decoder are matrices .*, found encoder \[14\]"),
     "its shape": (saelens(HOOK, b_enc=torch.ones(3)), r"bias has the shape \[3\], and is \[m\]"),
 }
 
@@ -386,3 +418,30 @@ def test_how_often_latents_are_active_is_asked_of_the_whole_dictionary(tmp_path:
     np.testing.assert_allclose(latent_activity(part, x), (before(x.float()) > 0).double().mean(0))
     with pytest.raises(ClaimError, match="a frozen claim has its own latents alone"):
         latent_activity(evolve(part, source=None), x)
+
+
+def test_only_the_numbers_of_claimed_latents_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two columns of an encoder that lies row by row, and two rows of a decoder: no page around them."""
+    rng, read_bytes, run = np.random.default_rng(0), list[int](), os.preadv
+    whole = {"W_enc": rng.normal(size=(D, 3000)), "W_dec": rng.normal(size=(3000, D)), "b_enc": rng.normal(size=3000)}
+    np.savez(tmp_path / "params.npz", threshold=np.zeros(3000), **whole)
+    found = read(tmp_path)
+    monkeypatch.setattr(os, "preadv", lambda *a: (read_bytes.append(got := run(*a)), got)[1])
+    held = found.cut([7, 2998])
+    np.testing.assert_array_equal(held["encoder"], whole["W_enc"][:, [7, 2998]])
+    np.testing.assert_array_equal(held["decoder"], whole["W_dec"][[7, 2998]])
+    assert sum(read_bytes) == 8 * (2 * D + 2 * D + 2 + 2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_array_in_a_file_is_cut_as_one_in_memory(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    array = rng.normal(size=rng.integers(1, 7, rng.integers(0, 4)))
+    order = str(rng.choice(["C", "F"]))
+    (tmp_path / "array").write_bytes(b"before" + array.tobytes(order))  # type: ignore[arg-type]
+    lies = FileArray.of(tmp_path / "array", array.dtype, 6, array.shape, order)
+    if seed % 2:
+        array, lies = array.T, lies.T
+    take = [rng.integers(0, n, rng.integers(0, 4)).tolist() for n in array.shape[: rng.integers(0, 4)]]
+    whole = [*take, *(range(n) for n in array.shape[len(take) :])]
+    np.testing.assert_array_equal(lies[take], array[np.ix_(*(np.array(i, int) for i in whole))] if whole else array)

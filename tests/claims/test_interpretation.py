@@ -185,3 +185,11 @@ def test_graphs_whose_edges_are_no_arguments(function: Any, message: str) -> Non
 def test_a_graph_needs_directions() -> None:
     with pytest.raises(ClaimError, match=r"has no directions: use a networkx\.DiGraph"):
         Interpretation.from_networkx(nx.Graph([("x", "y")]))
+
+
+def test_a_story_is_ordered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sorts, own = list[nx.DiGraph](), nx.lexicographical_topological_sort
+    monkeypatch.setattr(nx, "lexicographical_topological_sort", lambda graph: sorts.append(graph) or own(graph))
+    story = story_of(answer=lambda b: b + 1, b=lambda a: a * 2)
+    assert [story.run({"a": a})["answer"] for a in range(3)] == [1, 3, 5]
+    assert len(sorts) == 1

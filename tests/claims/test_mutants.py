@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 from collections.abc import Generator
@@ -15,11 +14,9 @@ import pytest
 
 from claim_mutants import Mutant, mutants
 from cli_cases import scrub
+from published_cases import GALLERY, MODELS, TOKENIZER, outline
 from scrub.model import resolve
 
-GALLERY = Path(__file__).parents[2] / "hypotheses"
-DATA = Path(os.environ.get("SCRUB_TEST_DATA", GALLERY.parents[1] / "shared" / "data"))
-TOKENIZER = DATA / "gpt2-tokenizer"
 SMALL = ("compose", "either", "induction")  # of which some mutants are tried in every run of the suite
 EACH, LONGEST = 25, 60
 pytestmark = pytest.mark.filterwarnings("ignore::SyntaxWarning")  # Python's own, of a misspelt word
@@ -80,8 +77,8 @@ def test_some_wrong_tokens_are_told(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("file", sorted(GALLERY.glob("*.py")), ids=lambda file: file.stem)
 def test_every_wrong_token_of_the_gallery_is_told(file: Path, tmp_path: Path) -> None:
-    if file.stem == "ioi" and not TOKENIZER.is_dir():
+    if file.stem in MODELS and not TOKENIZER.is_dir():
         pytest.skip("the GPT-2 tokenizer of SCRUB_TEST_DATA is not here")
-    model = ("--model", str(TOKENIZER)) if file.stem == "ioi" else ()
+    model = ("--model", str(outline(file.stem, tmp_path))) if file.stem in MODELS else ()
     codes = all_told(list(mutants(file.read_text())), tmp_path / "mutant.py", *model)
     assert codes.count(2) > len(codes) / 2

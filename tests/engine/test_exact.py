@@ -14,7 +14,7 @@ from graph_cases import ERROR, bench_of, claim_of, feature, graph_of
 
 import scrub
 from reference import Dropped, Oracle
-from reference_models import OnGraph
+from reference_worlds import OnGraph
 from scrub import Dataset, Interpretation, Metric, nodes
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Draws

@@ -171,13 +171,14 @@ def test_a_linked_site_is_one_shape_for_each_moment() -> None:
         ({"through": "mlps"}, embed("END"), False),
         ({"through": "heads"}, embed("A"), True),
         ({"through": "0.1"}, embed("A"), True),
-        ({"through": "mlps", "rest": "mean", "within": "length"}, embed("END"), True),
+        ({"through": "mlps", "rest": "mean", "within": "length"}, embed("END"), False),
+        ({"through": "mlps", "rest": "zero"}, mlps("0", at="END"), True),
         ({"rest": "zero"}, embed("END"), False),
         ({"within": "length"}, embed("all"), True),
     ],
 )
 def test_streams_are_dense_only_where_they_must_be(options: dict[str, Any], site: Any, dense: bool) -> None:
-    """Named slots suffice unless heads are passed, a site is everywhere, or a mean row is passed through."""
+    """Named slots suffice unless heads are passed, a site is everywhere, or an MLP stays on a mean row somewhere."""
     reader = heads("1.0", at="END").reads(k="a", v="a")
     sites = {"a": site, "c": reader, "answer": logits("END").reads(input="c")}
     _, program = resolved(on_tiny(sites, **options))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+import torch
 from attrs import evolve
 
+from model.tiny_models import hugging_face
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.errors import ModelError
 from scrub.model.memory import Backend
 from scrub.model.open import open_weights
 from scrub.model.source import find
+from scrub.verbs.setup import model_record
 
 
 def test_zoo_weights_have_the_shape_of_their_card() -> None:
@@ -26,6 +32,18 @@ def test_weights_of_another_shape_are_refused() -> None:
         open_weights(other, Backend())
 
 
+def test_a_directory_is_computed_in_its_own_half_precision(tmp_path: Path) -> None:
+    """And in any other that is asked for; the weights are the same ones."""
+    module: Any = hugging_face("LlamaForCausalLM").to(torch.bfloat16)
+    module.save_pretrained(tmp_path)
+    source = find(str(tmp_path))
+    found = {dtype: open_weights(source, Backend(dtype=dtype)) for dtype in ("auto", "float32", "float16")}
+    told = {dtype: model_record(source, weights)["dtype"] for dtype, weights in found.items()}
+    assert told == {"auto": "bfloat16", "float32": "float32", "float16": "float16"}
+    assert found["auto"].revision == found["float32"].revision
+    assert open_weights(find("zoo:induction"), Backend()).precision == torch.float32
+
+
 def test_an_unknown_dtype_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"dtype 'float16' is unknown: float32 \(the default\) or float64"):
-        open_weights(find("zoo:induction"), Backend(dtype="float16"))
+    with pytest.raises(ModelError, match=r"dtype 'bfloat6' is unknown\. Did you mean 'bfloat16'\? There are auto"):
+        open_weights(find("zoo:induction"), Backend(dtype="bfloat6"))

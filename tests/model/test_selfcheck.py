@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import attrs
 import pytest
@@ -21,7 +22,7 @@ from scrub.model.layers import attend, unembed
 from scrub.model.selfcheck import probe, probe_data, rounding_check, self_check
 from scrub.model.trace import trace
 from scrub.model.transformer import adapt, bridge_of
-from scrub.model.weights import Transformer
+from scrub.model.weights import Mlp, Transformer, lifted
 
 HALF = [torch.bfloat16, torch.float16]
 LARGE: dict[str, Any] = {
@@ -118,6 +119,33 @@ def test_right_models_with_large_weights_are_accepted_in_half_precision(
         wanted = exact(tokens).logits
         ours = unembed(model, trace(model, tokens, torch.full((len(tokens),), 12)))
     assert (ours - wanted).abs().max() < 1e-3 * wanted.std()
+    own = adapt(bridge, dtype=None)
+    assert (own.precision, own.dtype, own.ln_final.weight.dtype) == (dtype, torch.float32, torch.float32)
+    assert own.revision == model.revision
+    held = {parameter.untyped_storage().data_ptr() for parameter in bridge.original_model.parameters()}
+    assert all({m.W_in.untyped_storage().data_ptr(), m.W_out.untyped_storage().data_ptr()} <= held for m in mlps(own))
+
+
+def mlps(model: Transformer) -> list[Mlp]:
+    return [block.mlp for block in model.blocks if isinstance(block.mlp, Mlp)]
+
+
+def test_a_layer_that_is_lifted_is_held_no_longer_than_it_is_used() -> None:
+    half = adapt(bridged("LlamaForCausalLM", torch.bfloat16), dtype=None)
+    layers = lifted(half, torch.float32).blocks
+    first = ref(layers[0])
+    assert layers[1].attn.W_Q.dtype == torch.float32
+    assert first() is None
+
+
+def test_large_logits_in_fp16_have_a_spread() -> None:
+    """Squares of fp16 overflow from 256 on."""
+    bridge = bridged("LlamaForCausalLM", torch.float16)
+    with torch.no_grad():
+        bridge.original_model.lm_head.weight.mul_(200)
+    model = adapt(bridge, dtype=None)
+    tokens, lengths = probe(model, 8)
+    assert 256 < unembed(model, trace(model, tokens, lengths)).abs().max() < 60_000
 
 
 @pytest.mark.parametrize("dtype", HALF, ids=str)
@@ -135,7 +163,7 @@ def test_values_in_half_precision_may_round_as_the_model_does_and_no_more() -> N
     exact = adapt(bridge)
     rows = probe(exact, 16)
     half = adapt(bridge, dtype=torch.bfloat16)
-    assert half.dtype == torch.bfloat16
+    assert (half.precision, half.dtype) == (torch.bfloat16, torch.float32)
     assert 0.3 < rounding_check(half, exact, bridge, *rows) < 3
     with pytest.raises(ModelError, match="not reproduced"):
         rounding_check(with_head_scaled(half, 0.2), exact, bridge, *rows)

@@ -199,7 +199,7 @@ def test_the_plan_says_what_is_held(written: Any) -> None:
     module = hugging_face("LlamaForCausalLM", **KINDS["LlamaForCausalLM"])
     layers = [sum(p.numel() for p in layer.parameters() if p.ndim > 1) for layer in module.model.layers]
     everything = sum(p.numel() for p in module.parameters())
-    assert planned.streamed == StreamedWeights(4 * everything, 4 * (everything - sum(layers[2:])))
+    assert planned.streamed == StreamedWeights(2 * everything, 2 * (everything - sum(layers[2:])))
     assert "held at once (two layers, and what is outside of them)" in str(planned)
 
 

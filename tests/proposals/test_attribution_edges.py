@@ -10,11 +10,13 @@ import torch
 from exact_nodes import FORMS, LATER, Text, apart, batch_of, model_of, scores, text
 from split_readers import precedes, split_pass
 from torch import Tensor
+from torch.testing import assert_close
 
 from model.tiny_models import bridged
 from scrub.anatomy.names import Component
 from scrub.model.transformer import adapt
 from scrub.model.weights import Transformer
+from scrub.proposals import edges as estimates
 from scrub.proposals.edges import Edges
 from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, find
@@ -236,3 +238,19 @@ def test_edges_and_nodes_of_transformer_lens(kind: str) -> None:
     own = scores(batch, "atp")
     for c, score in {**nodes, **by_transformer_lens(bridge, told, "node")[1]}.items():
         assert float(own[c.kind][0, c.layer or 0, c.unit or 0, 0]) == pytest.approx(score, rel=1e-9, abs=1e-10)
+
+
+@pytest.mark.parametrize("over", ["inputs", "activations"])
+def test_gradients_of_all_runs_are_contracted_once(over: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, calls, own = batch_of(model_of(next(iter(FORMS)), layers=2)), list[int](), estimates._contracted
+
+    def told(*given: Any) -> Any:
+        calls.append(1)
+        return own(*given)
+
+    monkeypatch.setattr(estimates, "_contracted", told)
+    once = edges(batch, "eap-ig", steps=3, over=over).scores
+    assert len(calls) == 1
+    monkeypatch.setattr(estimates, "_contracts_once", lambda batch: False)
+    assert_close(edges(batch, "eap-ig", steps=3, over=over).scores, once, rtol=1e-10, atol=1e-12)
+    assert len(calls) > 3

@@ -45,6 +45,15 @@ def requests(log: Path) -> list[str]:
     return [p["url"] for p in found if "url" in p and p.get("initiator", OWN) != OWN]
 
 
+def said(page: Path, folder: Path, script: str, *more: str) -> str:
+    """What a script logs on a copy of a page that may run it."""
+    copy = folder / "said.html"
+    told = f"<script>console.log('said', ({script}).replaceAll('\\n', ' '))</script></body>"
+    copy.write_text(POLICY.sub("", page.read_text()).replace("</body>", told))
+    [line] = [line for line in console(browse(copy, folder, "--dump-dom", *more).stderr) if "said" in line]
+    return re.search(r'"said (.*)", source', line)[1]  # type: ignore[index]
+
+
 def width_on(page: Path, folder: Path, pixels: int) -> tuple[int, int]:
     """The width of a page's document in a frame that is as wide as a phone, and of the frame."""
     told = "<script>console.log('width', document.documentElement.scrollWidth, innerWidth)</script></body>"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import re
+from collections.abc import Iterator
+from math import comb
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,7 +17,8 @@ from score.cases import sum_claim
 from scrub import Hypothesis
 from scrub.claims.collect import collect
 from scrub.model.resolve import sound
-from scrub.report.figure import claim_svg
+from scrub.report.drawn import Figure, FigureBox, Link
+from scrub.report.figure import claim_svg, figure_svg
 
 GALLERY = Path(__file__).parents[2] / "hypotheses"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -58,6 +63,54 @@ def test_boxes_do_not_overlap() -> None:
         for b in boxes[i + 1 :]:
             apart = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
             assert apart or a["y"] + a["height"] <= b["y"] or b["y"] + b["height"] <= a["y"]
+
+
+def points(path: str) -> Iterator[tuple[float, float]]:
+    """Points along a path of `M`, `V` and `C`."""
+    x = y = 0.0
+    for letter, words in re.findall(r"([MVC])([^MVC]*)", path):
+        numbers = [float(n) for n in re.findall(r"-?[\d.]+", words)]
+        to = [(x, numbers[0])] if letter == "V" else [*zip(numbers[::2], numbers[1::2], strict=True)]
+        ends = [(x, y), *to]
+        for t in (step / 32 for step in range(33)) if letter != "M" else ():
+            weights = [comb(len(ends) - 1, i) * t**i * (1 - t) ** (len(ends) - 1 - i) for i in range(len(ends))]
+            yield tuple(sum(w * end[axis] for w, end in zip(weights, ends, strict=True)) for axis in (0, 1))
+        x, y = ends[-1]
+
+
+def behind(drawn: ElementTree.Element) -> list[tuple[float, float]]:
+    """Points of edges that lie within a box."""
+    rects = [
+        {k: float(r.attrib[k]) for k in ("x", "y", "width", "height")}
+        for r in drawn.iter(f"{SVG}rect")
+        if "x" in r.attrib
+    ]
+    return [
+        (x, y)
+        for path in drawn.iter(f"{SVG}path")
+        for x, y in points(path.attrib["d"])
+        if any(r["x"] < x < r["x"] + r["width"] and r["y"] < y < r["y"] + r["height"] for r in rects)
+    ]
+
+
+@pytest.mark.parametrize("name", ["names", "compose"])
+def test_no_edge_passes_behind_a_box(name: str) -> None:
+    assert not behind(drawn(claim_in(name)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_edge_of_any_figure_passes_behind_a_box(seed: int) -> None:
+    """Boxes of any widths anywhere, several at one place, and every edge that there could be: up, down and beside."""
+    rng = random.Random(seed)
+    levels, slots = ("c", "b", "a"), ("X", "Y", "Z")
+    cells = [(level, slot) for level in levels for slot in slots for _ in range(rng.choice((0, 1, 1, 2)))]
+    boxes = tuple(FigureBox(*cell, ("v", "w" * rng.randint(1, 24)), "leaf", "") for cell in cells)
+    slots = tuple(slot for slot in slots if slot in {box.slot for box in boxes})
+    pairs = [(i, j) for i in range(len(boxes)) for j in range(len(boxes)) if i != j]
+    links = tuple(Link(*pair, ("q",), "") for pair in rng.sample(pairs, min(40, len(pairs))))
+    figure = ElementTree.fromstring(figure_svg(Figure("t", "n", "", True, levels, slots, boxes, links)))
+    assert not behind(figure)
+    assert max(x for p in figure.iter(f"{SVG}path") for x, _ in points(p.attrib["d"])) < float(figure.attrib["width"])
 
 
 def test_edges_are_told_by_channel() -> None:

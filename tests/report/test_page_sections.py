@@ -73,6 +73,24 @@ def test_every_section_is_there(run: Path) -> None:
     assert f"rest_scope='draw'{span(next(one for one in lines if 'draw' in one['name'])['recovered'])}" in told
 
 
+def test_a_claim_is_told_in_its_authors_words(tmp_path: Path) -> None:
+    """The file's words without commands, functions with their comments, why a foil is one; a title of its own."""
+    about = '"""Half of a and b are added.\n\n    scrub check this\n\nNothing <else>.\n"""\n'
+    file = tmp_path / "claims.py"
+    file.write_text(about + CLAIMS.replace("def half(a):", "def half(a):  # rounded down"))
+    assert (
+        scrub("test", file, "--draws", 2, "--rows", 40, "--parts", "none", "--out", tmp_path / "run").exit_code == 0
+    )
+    assert scrub("report", tmp_path / "run").exit_code == 0
+    told = words(tmp_path / "run")
+    assert told.startswith("right_one: ")
+    assert "Half of a and b are added. Nothing <else>." in told
+    assert "scrub check this" not in told
+    assert "def half(a): # rounded down" in told
+    assert "A foil, false on purpose: h is not odd." in told
+    assert told.count("Half of a and b are added.") == 1
+
+
 def test_the_command_has_what_differs_from_defaults(run: Path) -> None:
     told = words(run)
     assert f"scrub test {run.parent / 'claims.py'}::right_one --draws 3 --rows 40" in told or (

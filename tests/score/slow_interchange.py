@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from reference import Model, _world
-from reference_models import Frame, OnGraph, OnTransformer, Pass, Values, index
+from reference_models import OnTransformer, Pass
+from reference_worlds import Frame, OnGraph, Values, index
 from scrub.anatomy.names import Component
 from scrub.claims.resolved import Claim
 from scrub.claims.values import canonical, key

@@ -18,7 +18,7 @@ from scipy.optimize import brentq
 from torch.autograd.functional import hessian, jacobian
 
 from reference import Model, Oracle, _world, baseline, scrubbed
-from reference_models import Frame, Values
+from reference_worlds import Frame, Values
 from score.slow_interchange import Intervened
 from scrub.claims.metric import Metric
 from scrub.claims.placement import PlacedSite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,24 @@ from scrub import Dictionary, Hypothesis, directions, latents
 from scrub.anatomy.names import Component
 from scrub.claims.holds import Where
 from scrub.claims.resolved import Claim
+from scrub.engine import cache
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.number import Numbering
 from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
 from scrub.engine.plan import compile_tree
 from scrub.engine.unroll import unroll
 from scrub.model.layers import unembed
+from scrub.model.memory import Backend
+from scrub.model.open import open_weights
 from scrub.model.resolve import sound
+from scrub.score.dictionaries import with_dictionaries
+from scrub.score.judge import conclude
+from scrub.score.part_controls import part_controls
 from scrub.score.random_parts import DrawnParts
 from scrub.score.replaced import replaced, retold, sites_with_parts, tied, wholes
+from scrub.score.trial import Trial
 from scrub.verbs.report import write_page
+from scrub.verbs.setup import OpenedModel, references, sampled
 from strategies import checked, random_transformer_claim
 
 TRUE, ILLUSION = directions(axis(READ), name="true"), directions(axis(APART, DORMANT), name="illusion")
@@ -76,9 +85,13 @@ def test_a_subspace_of_what_is_spread_over_all_dimensions_is_no_better_than_othe
     assert "any part of this size does as well" in result.reason
 
 
+def drawn_of(claim: Claim) -> DrawnParts:
+    return DrawnParts.of(TransformerRows.run(claim, dormant(), [compile_tree(claim, unroll(claim))]))
+
+
 def test_random_directions_lie_where_the_host_writes_and_other_neurons_are_drawn() -> None:
     claim = sound(claim_of(part(TRUE)))[0]
-    drawn = DrawnParts.of(claim, dormant())
+    drawn = drawn_of(claim)
     ((component,),) = drawn.choice(0, 0).values()
     assert component.part is not None
     basis = component.part.arrays["basis"]
@@ -86,7 +99,7 @@ def test_random_directions_lie_where_the_host_writes_and_other_neurons_are_drawn
     assert np.delete(basis, range(READ, READ + 3), axis=1) == pytest.approx(0, abs=1e-9)
     assert drawn.choice(0, 0) == drawn.choice(0, 0) != drawn.choice(0, 1)
     claim = sound(claim_of(units("1.0 1.1")))[0]
-    (others,) = DrawnParts.of(claim, dormant()).choice(0, 0).values()
+    (others,) = drawn_of(claim).choice(0, 0).values()
     assert len(others) == 2
     assert not {c.unit for c in others} & {0, 1}
 
@@ -183,3 +196,22 @@ def test_claims_without_parts_have_no_such_controls() -> None:
     whole = claim_of(scrub.mlps(1, at="END"))
     assert not sites_with_parts(sound(whole)[0])
     assert not {"random parts", "whole hosts"} & controls_of(judged(whole)).keys()
+
+
+@pytest.mark.parametrize("what", ["direction", "neurons", "latents"])
+def test_the_controls_run_no_row_again(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they read is taken from the claim's own rows."""
+    eye = np.eye(D)
+    sites = {
+        "direction": part(TRUE), "neurons": units("1.0 1.1"), "latents": part(latents(Dictionary(eye, eye), "1 2")),
+    }  # fmt: skip
+    claim, source = sound(claim_of(sites[what]))
+    opened = OpenedModel(source, open_weights(source, Backend()))
+    bench = opened.bench(claim)
+    samples = sampled(bench, references(claim, None, 0), 2, 0)
+    monkeypatch.setattr(cache, "trace", None)
+    trial = Trial("parts", 2, 0)
+    result = conclude(bench, samples, trial, {})
+    result = with_dictionaries(bench, samples, part_controls(bench, samples, result, partial(opened.alike, bench)))
+    assert len(result.controls) == 3 + len(conclude(bench, samples, trial, {}).controls)
+    assert all("could not be run" not in control.note for control in result.controls), result.controls

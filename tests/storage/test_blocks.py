@@ -15,6 +15,7 @@ from scrub import Hypothesis, nodes
 from scrub.engine.draw import Calls, Draws
 from scrub.errors import ClaimError
 from scrub.model.resolve import sound
+from scrub.model.workers import Task
 from scrub.score.blocks import Arrays, NumberBlock, gathered, keep_nothing, key
 from scrub.storage import files
 from scrub.storage.blocks import Blocks, read_arrays, write_arrays
@@ -26,12 +27,12 @@ COUNT = 5
 def blocks(computed: list[int] | None = None) -> Iterator[NumberBlock]:
     for number in range(COUNT):
 
-        def compute(n: int = number) -> Arrays:
+        def compute(_: None, n: int) -> Arrays:
             if computed is not None:
                 computed.append(n)
             return {"scrubbed": np.array([n, n + 0.5]), "random": np.full(2, -n)}
 
-        yield NumberBlock(partial(key, "test", np.array([number])), compute)
+        yield NumberBlock(partial(key, "test", np.array([number])), Task(None, compute, (number,)))
 
 
 def test_blocks_are_joined_in_their_order_whoever_computes_them(tmp_path: Path) -> None:

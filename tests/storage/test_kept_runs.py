@@ -92,12 +92,25 @@ def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
     return json.loads(out)
 
 
-def claims(file: Path) -> list[scrub.Hypothesis]:
-    from scrub.claims.collect import collect
+@pytest.fixture
+def in_blocks_of_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "CALLS_AT_ONCE", 8)
 
+
+def here(file: Path, out: Path) -> dict[str, Any]:
+    """What the driver does and says, in this process and not slowed down."""
+    run = open_run(out, [f"{file}::one"])
+    result = scrub.test(claims(file)[0], out=run)
+    run.finish()
+    found, computed = (sum(getattr(blocks, name) for blocks in run.blocks) for name in ("found", "computed"))
+    return {"result": result.to_dict(), "found": found, "computed": computed}
+
+
+def claims(file: Path) -> list[scrub.Hypothesis]:
     return list(collect([str(file)]).hypotheses)
 
 
+@pytest.mark.usefixtures("in_blocks_of_8")
 def test_a_killed_run_resumed_equals_one_that_was_not_broken_off(file: Path, tmp_path: Path) -> None:
     process = started(file, tmp_path / "killed")
     let_go(file, tmp_path / "killed", "a")
@@ -108,21 +121,18 @@ def test_a_killed_run_resumed_equals_one_that_was_not_broken_off(file: Path, tmp
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     kept = len(list((tmp_path / "killed" / "blocks").glob("*.safetensors")))
-    resumed = finished(started(file, tmp_path / "killed"))  # whose gate stands open
-    whole = started(file, tmp_path / "whole")
-    let_go(file, tmp_path / "whole", "a")
-    whole = finished(whole)
+    resumed, whole = (here(file, tmp_path / out) for out in ("killed", "whole"))
     assert resumed["found"] == kept >= 5
     assert resumed["result"] == whole["result"]
     assert resumed["computed"] + kept == whole["computed"]
 
 
+@pytest.mark.usefixtures("in_blocks_of_8")
 def test_two_processes_share_the_blocks_of_one_run(file: Path, tmp_path: Path) -> None:
-    alone = started(file, tmp_path / "alone")
-    let_go(file, tmp_path / "alone", "a")
     both = [started(file, tmp_path / "both", name) for name in "ab"]
     let_go(file, tmp_path / "both", *"ab")
-    alone, *found = (finished(process) for process in (alone, *both))
+    found = [finished(process) for process in both]
+    alone = here(file, tmp_path / "alone")
     assert found[0]["result"]["recovered"] == found[1]["result"]["recovered"] == alone["result"]["recovered"]
     computed = [one["computed"] for one in found]
     assert min(computed) > 0.15 * alone["computed"]  # both worked

@@ -26,13 +26,14 @@ from scrub.claims.collect import collect
 from scrub.cli.group import main
 from scrub.engine import cache as engine
 from scrub.engine.needs import Need
+from scrub.model import digest
 from scrub.model.memory import Backend, Memory
 from scrub.model.open import open_weights
 from scrub.model.resolve import sound
 from scrub.model.weights import Transformer
 from scrub.score.sample import sample
 from scrub.storage import rows as kept
-from scrub.storage.rows import RowFiles, clear_rows, shrink, stored
+from scrub.storage.rows import RowFiles, clear_rows, shrink, stored, weights_key
 from scrub.verbs.setup import bench_of, references
 from scrub.zoo import induction_rows
 
@@ -157,6 +158,21 @@ def test_rows_of_another_version_are_never_used(
     monkeypatch.setattr(kept, "_models", {})
     scrubbed(induction(), weights(), tmp_path)
     assert passed.rows == 2 * 24
+
+
+def test_weights_are_read_once_for_keys_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever they are called, and in however much memory they run; a number that was written is read."""
+    own = [parameter.clone() for parameter in (weights().W_E, weights().W_U)]
+    model, read = attrs.evolve(weights(), W_E=own[0], W_U=own[1]), list[int]()
+    bytes_of = digest._bytes
+    monkeypatch.setattr(digest, "_bytes", lambda tensor: read.append(tensor.numel()) or bytes_of(tensor))
+    key = weights_key(model)
+    read.clear()
+    assert weights_key(attrs.evolve(model, name="other", memory=Memory(1))) == key
+    assert not read
+    own[1][3, 4] += 1e-6
+    assert weights_key(attrs.evolve(model, name="changed")) != key
+    assert read == [own[1].numel()]
 
 
 def test_other_tokens_are_other_rows_and_other_words_are_none(passed: Counting, tmp_path: Path) -> None:

@@ -145,6 +145,23 @@ def test_the_command_writes_what_directions_read(tmp_path: Path) -> None:
         assert (ran.exit_code, said in ran.output) == (2, True)
 
 
+def test_the_command_trains_a_dictionary_that_latents_read(tmp_path: Path) -> None:
+    asked = ["fit", "dictionary", f"{FILE}::compose", "--variable", "asked", "--out", str(tmp_path / "d")]
+    asked += ["--component", "embed", "--at", "ASK", "--steps", "5"]
+    ran = CliRunner().invoke(main, [*asked, "--latents", "24", "--topk", "2"])
+    assert ran.exit_code == 0, ran.output
+    assert "24 latents of embed @ ASK, 2 active, trained on 150 rows" in ran.output
+    assert f"use it as latents('{tmp_path / 'd'}', '0')" in ran.output
+    assert latents(tmp_path / "d", "0 3").setting("topk") == "2"
+    for more, said in (
+        ([], "fit dictionary takes --latents 192"),
+        (["--latents", "24", "--rank", "2"], "a dictionary has --latents"),
+        (["--latents", "24"], "a directory"),
+    ):
+        ran = CliRunner().invoke(main, [*asked, *more])
+        assert (ran.exit_code, said in ran.output) == (2, True), ran.output
+
+
 def test_a_dictionary_is_trained_and_read_again(tmp_path: Path) -> None:
     """Of one-hot letters; its latents bring the rows that were seen."""
     made = scrub.fit.dictionary(compose(), "asked", tmp_path / "d", latents=24, topk=2, steps=150, site=embed("ASK"))

@@ -28,20 +28,14 @@ def induction() -> Hypothesis:
     return collect([f"{GALLERY / 'induction.py'}::induction"]).hypotheses[0]
 
 
-RUNS: dict[str, tuple[str, Callable[..., Any]]] = {  # a bound in which work is cut into pieces, and what is run in it
-    "test": ("300kB", lambda **given: scrub.test(induction(), rows=12, draws=4, **given)),
-    "through": ("700kB", lambda **given: scrub.test(induction().but(through="all"), rows=10, draws=2, **given)),
-    "criteria": (
-        "2MB",
-        lambda **given: scrub.criteria(induction(), rows=10, random=2, budget=2, tests=False, **given),
-    ),
-    "edges": (
-        "800kB",
-        lambda **given: scrub.run_circuit("embed -> 0.0.v, 0.0 -> logits", induction(), rows=8, **given),
-    ),
-    "propose": ("600kB", lambda **given: scrub.propose(induction(), rows=8, verify=8, draws=12, **given)),
-    "interchange": ("300kB", lambda **given: scrub.interchange(induction(), rows=10, **given)),
-    "sweep": ("800kB", lambda **given: scrub.sweep("heads", "-> logits", induction(), rows=8, **given)),
+RUNS: dict[str, Callable[..., Any]] = {
+    "test": lambda **given: scrub.test(induction(), rows=12, draws=4, **given),
+    "through": lambda **given: scrub.test(induction().but(through="all"), rows=10, draws=2, **given),
+    "criteria": lambda **given: scrub.criteria(induction(), rows=10, random=2, budget=2, tests=False, **given),
+    "edges": lambda **given: scrub.run_circuit("embed -> 0.0.v, 0.0 -> logits", induction(), rows=8, **given),
+    "propose": lambda **given: scrub.propose(induction(), rows=8, verify=8, draws=12, **given),
+    "interchange": lambda **given: scrub.interchange(induction(), rows=10, **given),
+    "sweep": lambda **given: scrub.sweep("heads", "-> logits", induction(), rows=8, **given),
 }
 
 
@@ -55,40 +49,42 @@ def close(a: Any, b: Any) -> bool:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_numbers_do_not_depend_on_the_memory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under a bound that holds a row or two everything is cut smaller than under one that holds all."""
-    sizes, found = dict[str, dict[str, int]](), list[dict[str, Any]]()
-    fit = Memory.fit
-    tiny, run = RUNS[name]
-    for bound in (tiny, HUGE):
-        seen = sizes.setdefault(bound, {})
+    """Under the least bound that holds single items everything is cut smaller than under one that holds all."""
+    fit, seen = Memory.fit, dict[str, int]()
 
-        def told(self: Memory, what: str, *numbers: Any, seen: dict[str, int] = seen) -> int:
-            seen[what] = fit(self, what, *numbers)
-            return seen[what]
+    def told(self: Memory, what: str, *numbers: Any) -> int:
+        seen[what] = fit(self, what, *numbers)
+        return seen[what]
 
-        monkeypatch.setattr(Memory, "fit", told)
-        found.append(run(memory=bound).to_dict())
-        found[-1].pop("passes", None)  # rows that are run again for want of memory are counted
-    assert close(*found)
-    assert any(size < sizes[HUGE].get(what, 0) or what not in sizes[HUGE] for what, size in sizes[tiny].items())
+    monkeypatch.setattr(Memory, "fit", told)
+    tight = least(RUNS[name])
+    in_pieces = dict(seen)
+    seen.clear()
+    whole = RUNS[name](memory=HUGE)
+    assert close(numbers(tight), numbers(whole))
+    assert any(size < seen.get(what, 0) or what not in seen for what, size in in_pieces.items())
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_a_bound_that_holds_no_single_item_says_what_one_needs(name: str) -> None:
-    """Whoever gives what is named, item by item, comes to an end."""
+def least(run: Callable[..., Any]) -> Any:
+    """A run in the least memory. Whoever gives what is named, item by item, comes to an end."""
     bound = "2kB"
     for attempt in range(7):
         try:
-            RUNS[name][1](memory=bound)
+            found = run(memory=bound)
         except ClaimError as error:
-            found = re.search(r"memory (\S+): .* takes .*: give at least --memory (\S+)", str(error))
-            assert found
-            assert found[1] == shown_bytes(parse_memory(bound) or 0)
-            bound = found[2]
+            told = re.search(r"memory (\S+): .* takes .*: give at least --memory (\S+)", str(error))
+            assert told
+            assert told[1] == shown_bytes(parse_memory(bound) or 0)
+            bound = told[2]
         else:
             assert attempt  # the first bound held nothing
-            return
+            return found
     pytest.fail(f"still too little: {bound}")
+
+
+def numbers(found: Any) -> dict[str, Any]:
+    """What was found; rows that are run again for want of memory are counted apart."""
+    return {name: value for name, value in found.to_dict().items() if name != "passes"}
 
 
 KEEPING = """

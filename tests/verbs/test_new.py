@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.text import words
 from scrub.errors import ClaimError, ModelError
+from scrub.verbs.gallery import needed, starts
 from scrub.verbs.new import FOLDER, OF_A_MODEL, write_new
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.txt") if path.stem != OF_A_MODEL)
@@ -129,6 +131,35 @@ def test_a_directory_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.
     claims = written(tmp_path / "claims.py", model="it's a model")
     monkeypatch.chdir("/")
     accepted(claims)
+
+
+@pytest.mark.parametrize("name", [name for name in starts() if name not in NAMES])
+def test_any_claim_or_example_is_copied_with_what_it_needs(tmp_path: Path, name: str) -> None:
+    """Claims are read and keep the arrays that they name; examples have the modules that they import."""
+    start = starts()[name]
+    file = tmp_path / f"mine{start.suffix}"
+    write_new(file, name, None)
+    text = file.read_text()
+    assert f"{start.parent.name}/{start.name}" not in text
+    assert all((tmp_path / other.name).exists() for other in needed(start))
+    if start.parent.name == "hypotheses":
+        found = collect([file])
+        assert not found.problems
+        assert found.hypotheses
+    assert all(
+        (tmp_path / f"{module}.py").is_file() for module in re.findall(r"^(?:import|from) (training|names\w*)", text)
+    )
+
+
+def test_a_copied_claim_finds_its_arrays(tmp_path: Path) -> None:
+    (claim, *_) = written(tmp_path / "mine.py", "names_rank")
+    (own, *_) = collect([starts()["names_rank"]]).hypotheses
+    mine, ours = scrub.check(claim).claim, scrub.check(own).claim
+    assert mine
+    assert ours
+    assert mine.digest == ours.digest
+    with pytest.raises(ClaimError, match=r"this start is a notebook: call it c\.ipynb"):
+        write_new(tmp_path / "c.py", "from_proposal_to_comparison", None)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

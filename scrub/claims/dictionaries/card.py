@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def same(found: Held) -> Held:
     return found
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class StoredDictionary:
     """A dictionary on disk: `arrays` by what they are (`SHAPES`), turned so that they have these axes.
 
@@ -68,6 +69,8 @@ class StoredDictionary:
     as_known: str = ""
 
     def __attrs_post_init__(self) -> None:
+        if len(shape := self.arrays["encoder"].shape) != 2:
+            raise ClaimError(f"{self.card.source}: encoder has the shape {list(shape)}, and is [d m].")
         sizes = dict(zip("dm", self.arrays["encoder"].shape, strict=False))
         for name, array in self.arrays.items():
             wanted = tuple(sizes.get(axis) for axis in SHAPES[name].split())
@@ -82,7 +85,7 @@ class StoredDictionary:
         """How many latents it has, m."""
         return self.arrays["decoder"].shape[0]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """By card, settings and vectors, which tell dictionaries apart without reading one; or `as_known`."""
         if self.as_known:
@@ -98,8 +101,6 @@ class StoredDictionary:
     def part(self, indices: tuple[int, ...]) -> HostPart:
         """Some of its latents, in order. Raises ClaimError for numbers that are not finite."""
         held = self.cut(list(indices))
-        if wrong := [name for name, array in held.items() if not np.isfinite(array).all()]:
-            raise ClaimError(f"{self.card.source}: not all numbers of {wrong[0]} are finite.")
         card = {"of": str(self.card.host or ""), "model": self.card.model, "reads": self.card.reads}
         settings = {**self.settings, **{name: word for name, word in card.items() if word}, "dictionary": self.digest}
         return HostPart(
@@ -108,14 +109,17 @@ class StoredDictionary:
         )  # fmt: skip
 
     def cut(self, take: list[int]) -> Held:
-        """The numbers of some latents; of the encoder and its bias, where `whole`, those of all."""
+        """The numbers of some latents; of the encoder and its bias, where `whole`, those of all. Raises as `part`."""
         compared = ("encoder", "bias", "norms") if self.whole else ()
         found: Held = {}
         for name, array in self.arrays.items():
             axes = SHAPES[name].split()
             at = [take if axis == "m" and name not in compared else slice(None) for axis in axes]
             found[name] = array.read(*at)
-        return self.finish(found)
+        made = self.finish(found)
+        if wrong := [name for name, array in made.items() if not np.isfinite(array).all()]:
+            raise ClaimError(f"{self.card.source}: not all numbers of {wrong[0]} are finite.")
+        return made
 
 
 def place_of_hook(hook: str, source: str) -> Component:

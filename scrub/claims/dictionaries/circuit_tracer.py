@@ -59,6 +59,9 @@ def _yaml(files: list[Path]) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ClaimError(f"{files[0]}: no yaml of a set of transcoders: it has no keys.")
     refuse_others(found, _KEYS, str(files[0]))  # pyright: ignore[reportUnknownArgumentType]
+    listed: Any = found.get("transcoders") or []  # pyright: ignore[reportUnknownMemberType]
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):  # pyright: ignore[reportUnknownVariableType]
+        raise ClaimError(f"{files[0]}: transcoders are a list of entries with layer and filepath: {listed!r:.60}.")
     if (kind := found.get("model_kind", "transcoder_set")) != "transcoder_set":  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         raise ClaimError(f"{files[0]}: model_kind {kind!r} is not known here; it is transcoder_set.")
     return found  # pyright: ignore[reportUnknownVariableType]
@@ -87,6 +90,9 @@ def _turned(found: Arrays, file: Path) -> dict[str, StoredArray]:
     made = {_NAMES[name]: array for name, array in found.items() if name in _NAMES}
     if lacking := [name for name in ("encoder", "decoder", "bias") if name not in made]:
         raise ClaimError(f"{file}: {', '.join(lacking)} is missing.")
+    if [len(made[role].shape) for role in ("encoder", "decoder", "bias")] != [2, 2, 1]:
+        shapes = ", ".join(f"{role} {list(made[role].shape)}" for role in ("encoder", "decoder", "bias"))
+        raise ClaimError(f"{file}: encoder and decoder are matrices and the bias a vector, found {shapes}.")
     count = made["bias"].shape[0]
     if made["encoder"].shape[0] == made["encoder"].shape[1]:
         raise ClaimError(f"{file}: as many latents as d_model, {count}: which axis is which cannot be told.")

@@ -20,7 +20,7 @@ from scrub.claims.dictionaries.card import (
     input_of_hook,
     place_of_hook,
 )
-from scrub.claims.dictionaries.stored import Arrays, StoredArray, arrays_of, refuse_others
+from scrub.claims.dictionaries.stored import Arrays, StoredArray, arrays_of, refuse_lack, refuse_others
 from scrub.errors import ClaimError
 
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
@@ -65,10 +65,16 @@ def read(folder: Path) -> StoredDictionary | None:
         return None
     given = as_json(folder / CONFIG)
     refuse_others(given, _KNOWN, str(folder / CONFIG))
-    config = {**given, **given.get("metadata", {})}
+    said: Any = given.get("metadata", {})
+    if not isinstance(said, dict):
+        raise ClaimError(f"{folder / CONFIG}: metadata is a JSON object, found {said!r:.60}.")
+    config: Config = {**given, **said}
     kind = _kind(config, folder)
     found = arrays_of(folder / WEIGHTS)
-    refuse_others(found, f"W_enc W_dec b_dec {_KINDS[kind]} {' '.join(_FACTORS)}", str(folder / WEIGHTS))
+    own = f"W_enc W_dec b_dec {_KINDS[kind]}"
+    refuse_others(found, f"{own} {' '.join(_FACTORS)}", str(folder / WEIGHTS))
+    refuse_lack(found, own, f"{folder / WEIGHTS}, {kind}")
+    _sized(folder, config, found["W_enc"])
     card = _card(folder, config, "transcoder" in kind)
     rescaled = kind == "topk" and bool(config.get("rescale_acts_by_decoder_norm"))
     norms = {"norms": _lengths(found["W_dec"])} if rescaled else {}
@@ -82,6 +88,14 @@ def read(folder: Path) -> StoredDictionary | None:
         kind == "topk",
         _finished,
     )
+
+
+def _sized(folder: Path, config: Config, encoder: StoredArray) -> None:
+    """Raises ClaimError where the configuration has another size than the weights."""
+    said = [config.get(name, n) for name, n in zip(("d_in", "d_sae"), encoder.shape, strict=False)]
+    if said != list(encoder.shape):
+        found = f"d_in and d_sae are {said}, and W_enc in {WEIGHTS} has the shape {list(encoder.shape)}"
+        raise ClaimError(f"{folder / CONFIG}: {found}: they are of different dictionaries.")
 
 
 def _kind(config: Config, folder: Path) -> str:
@@ -99,7 +113,7 @@ def _kind(config: Config, folder: Path) -> str:
 def _settings(folder: Path, config: Config, kind: str) -> dict[str, str]:
     scaling = config.get("normalize_activations") or "none"
     scaling = "expected_average_only_in" if scaling is True else scaling
-    if scaling not in _SCALINGS or ("transcoder" in kind and _SCALINGS[scaling]):
+    if not isinstance(scaling, str) or scaling not in _SCALINGS or ("transcoder" in kind and _SCALINGS[scaling]):
         raise ClaimError(
             f"{folder / CONFIG}: normalize_activations {scaling!r} of {kind} is not known here. Known: "
             f"{', '.join(_SCALINGS)}."
@@ -111,7 +125,8 @@ def _settings(folder: Path, config: Config, kind: str) -> dict[str, str]:
         )
     found = {"scaling": _SCALINGS[scaling]} if _SCALINGS[scaling] else {}
     if kind == "topk":
-        k = config.get("k") or (config.get("activation_fn_kwargs") or {}).get("k")
+        others = config.get("activation_fn_kwargs")
+        k = config.get("k") or (others.get("k") if isinstance(others, Mapping) else None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         if type(k) is not int or k < 1:
             raise ClaimError(f"{folder / CONFIG}: a topk dictionary says how many latents are active, found k={k!r}.")
         found["topk"] = str(k)

@@ -1,4 +1,4 @@
-"""Arrays in files, mapped into memory: shapes are known at once, and only numbers that are asked for are read.
+"""Arrays in files: shapes are known at once, and only numbers that are asked for are read.
 
 Three containers: `.safetensors`, numpy's `.npz`, and what `torch.save` writes, read here without torch. Nothing is
 unpickled but names of tensors, their shapes and their offsets: anything else in a file is refused by its name.
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from attrs import evolve, frozen
 
+from scrub.claims.dictionaries.lying import FileArray
 from scrub.errors import ClaimError, some
 
 _BF16 = "bfloat16"
@@ -31,20 +32,20 @@ _TORCH = {
 class StoredArray:
     """An array that lies in a file. Numbers of bfloat16 lie as the upper halves of floats."""
 
-    mapped: np.ndarray[Any, Any]
+    lies: np.ndarray[Any, Any] | FileArray
     is_bfloat: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.mapped.shape
+        return self.lies.shape
 
     @property
     def turned(self) -> StoredArray:
-        return evolve(self, mapped=self.mapped.T)
+        return evolve(self, lies=self.lies.T)
 
     def read(self, *take: Any) -> np.ndarray[Any, Any]:
         """Some of its numbers, or all, as floats: single ones unless they lie as double ones."""
-        found = np.array(self.mapped[take])
+        found = np.array(self.lies[take])
         if self.is_bfloat:
             return (found.astype(np.uint32) << 16).view(np.float32)
         return found if found.dtype == np.float64 else found.astype(np.float32)
@@ -64,11 +65,11 @@ def arrays_of(file: Path) -> Arrays:
         raise ClaimError(f"{file}: {error}") from None
 
 
-def _mapped(file: Path, kind: str, shape: tuple[int, ...], offset: int, order: Any = "C") -> StoredArray:
+def _lying(file: Path, kind: str, shape: tuple[int, ...], offset: int, order: str = "C") -> StoredArray:
     dtype = np.dtype("<u2" if kind == _BF16 else kind)
     if not all(shape):
         return StoredArray(np.zeros(shape, dtype), kind == _BF16)
-    return StoredArray(np.memmap(file, dtype, "r", offset, shape, order), kind == _BF16)
+    return StoredArray(FileArray.of(file, dtype, offset, shape, order), kind == _BF16)
 
 
 def _safetensors(file: Path) -> Arrays:
@@ -79,7 +80,7 @@ def _safetensors(file: Path) -> Arrays:
         header = json.loads(stream.read(size))
     header.pop("__metadata__", None)
     return {
-        name: _mapped(file, _SAFE[found["dtype"]], tuple(found["shape"]), 8 + size + found["data_offsets"][0])
+        name: _lying(file, _SAFE[found["dtype"]], tuple(found["shape"]), 8 + size + found["data_offsets"][0])
         for name, found in header.items()
     }
 
@@ -105,8 +106,10 @@ def _npy(file: Path, members: zipfile.ZipFile, member: zipfile.ZipInfo) -> Store
         start = stream.tell()
     if dtype.hasobject:
         raise pickle.UnpicklingError(f"{member.filename} holds pickled objects, which could run anything: refused.")
+    if dtype.kind not in "fiub":
+        raise ValueError(f"{member.filename} is of {dtype}, and no real numbers")
     if member.compress_type == zipfile.ZIP_STORED:
-        return _mapped(file, dtype.str, shape, _offset(file, member) + start, "F" if fortran else "C")
+        return _lying(file, dtype.str, shape, _offset(file, member) + start, "F" if fortran else "C")
     with members.open(member) as stream:
         return StoredArray(np.lib.format.read_array(stream, allow_pickle=False))
 
@@ -151,7 +154,7 @@ class _Tensors(pickle.Unpickler):
         member = self.lying[key]
         if member.compress_type != zipfile.ZIP_STORED or member.file_size < count * _size(_TORCH[kind]):
             raise ValueError(f"the numbers of tensor {key} are not all there")
-        return _mapped(self.file, _TORCH[kind], (int(count),), _offset(self.file, member))
+        return _lying(self.file, _TORCH[kind], (int(count),), _offset(self.file, member))
 
 
 def _size(kind: str) -> int:
@@ -160,13 +163,14 @@ def _size(kind: str) -> int:
 
 def _tensor(storage: StoredArray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> Any:
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    if min((0, offset, *strides)) < 0 or (all(shape) and last >= len(storage.mapped)):
+    if min((0, offset, *shape, *strides)) < 0 or (all(shape) and last >= storage.shape[0]):
         raise ValueError("a tensor lies outside its storage")
-    size = storage.mapped.itemsize
-    view = np.lib.stride_tricks.as_strided(
-        storage.mapped[offset:], shape, [step * size for step in strides], writeable=False
-    )
-    return evolve(storage, mapped=view)
+    lies = storage.lies
+    if not all(shape) or isinstance(lies, np.ndarray):
+        return evolve(storage, lies=np.zeros(shape, lies.dtype))
+    size = lies.dtype.itemsize
+    there = evolve(lies, offset=lies.offset + offset * size, shape=shape, strides=tuple(n * size for n in strides))
+    return evolve(storage, lies=there)
 
 
 def _parameter(tensor: StoredArray, *_: Any) -> StoredArray:
@@ -179,3 +183,9 @@ def refuse_others(found: Mapping[str, Any], known: str, what: str) -> None:
         raise ClaimError(
             f"{what}: {some(map(repr, others), 3)} is not understood here, and may change what it computes."
         )
+
+
+def refuse_lack(found: Mapping[str, Any], needed: str, what: str) -> None:
+    """Raises ClaimError where one of the `needed` words is not there."""
+    if lacking := [name for name in needed.split() if name not in found]:
+        raise ClaimError(f"{what}: {', '.join(lacking)} is missing; found {some(map(repr, sorted(found)), 8)}.")

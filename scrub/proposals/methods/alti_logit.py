@@ -59,7 +59,7 @@ def by_token(batch: PatchBatch, values: Arrays, direction: Float[Tensor, "row d"
     for layer, block in enumerate(batch.model.blocks):
         channels = [values[channel, layer] for channel in ("q", "k", "v")]
         shares = patterns(block.attn, channels[0], channels[1], batch.lengths)
-        toward = torch.einsum("hed,rd->rhe", block.attn.W_O, direction)
+        toward = torch.einsum("hed,rd->rhe", block.attn.W_O.to(stream.dtype), direction)
         written = torch.einsum("rht,rthe,rhe->rt", shares[rows, :, batch.answer], channels[2], toward)
         found = found + torch.einsum("rj,rjs->rs", written, traced)
         traced = mixing(block, values["resid", layer], shares, channels[2]) @ traced
@@ -70,7 +70,7 @@ def mixing(
     block: Block, x: Float[Tensor, "row t d"], shares: Float[Tensor, "row h t t"], v: Float[Tensor, "row t h e"]
 ) -> Float[Tensor, "row t t"]:
     """C of a layer: of which positions the stream after its attention is made. One query position at a time."""
-    wrote = torch.einsum("rjhe,hed->rjhd", v, block.attn.W_O)
+    wrote = torch.einsum("rjhe,hed->rjhd", v, block.attn.W_O.to(v.dtype))
     found: list[Tensor] = []
     for i in range(x.shape[1]):
         parts = torch.einsum("rhj,rjhd->rjd", shares[:, :, i], wrote)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from scrub.model.weights import Mlp
 from scrub.proposals.attribute import Scores, checked, first_order, keys_of, ruled
-from scrub.proposals.edges import Edges, edge_scores, senders_between, summed
+from scrub.proposals.edges import Edges, edge_scores, mean_scores, senders_between, summed
 from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.methods import Asked, Method, ig
 from scrub.proposals.rules import steps_of
@@ -40,12 +40,13 @@ def edges(batch: PatchBatch, asked: Asked) -> Edges:
     computed; the mean for every edge is that over all of these runs. Over `senders`, it is over the runs in which
     its own sender moves.
     """
-    own, runs = asked.over == "senders", list(_runs(batch, asked, OVER[asked.over][1]))
+    runs = _runs(batch, asked, OVER[asked.over][1])
+    if asked.over != "senders":
+        return mean_scores(batch, (_forward(batch, asked, run) for run in runs), asked.rules)
     found = (
-        edge_scores(batch, _forward(batch, asked, run), asked.rules, senders_between(batch, run[0] if own else None))
-        for run in runs
+        edge_scores(batch, _forward(batch, asked, run), asked.rules, senders_between(batch, run[0])) for run in runs
     )
-    return summed(found, 1 / (asked.steps if own else len(runs)))
+    return summed(found, 1 / asked.steps)
 
 
 def _runs(batch: PatchBatch, asked: Asked, points: str) -> Iterator[Run]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scrub.claims.titles import short_name
+
 UNDEFINED = "undefined"
+TITLED = 3  # claims that a title names
 MARKS = {True: "✓", False: "✗", None: ""}
 
 
@@ -45,3 +48,10 @@ def settings(options: Mapping[str, Any]) -> str:
 
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def titled(names: Sequence[str]) -> str:
+    """The claims that a page is about, by their own names: the first three, and how many more there are."""
+    own = list(dict.fromkeys(map(short_name, names)))
+    more = [f"{len(own) - TITLED} more"] if len(own) > TITLED else []
+    return ", ".join([*own[:TITLED], *more])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from scrub.claims.problems import at_line
 from scrub.claims.wording import SECTIONS
@@ -17,13 +17,14 @@ __path__ = SECTIONS.path
 
 @frozen
 class StoredPicture:
-    """What a run stores beside a result: the claim's digest, its figure as data, unrolled tree, sites and edges."""
+    """What a run stores beside a result: the claim's digest, its figure as data, tree, sites, edges, and words."""
 
     digest: str
     figure: dict[str, Any]
     tree: str
     places: list[dict[str, Any]]
     edges: list[dict[str, Any]]
+    told: dict[str, Any] = field(factory=dict)
 
 
 @frozen

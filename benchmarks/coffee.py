@@ -1,0 +1,101 @@
+"""The paper's evaluation of 26 heads at GPT-2 small's size: how many circuit-rows it takes, and what one costs.
+
+python benchmarks/coffee.py        # about a minute of CPU time; random weights, 16 rows of 16 tokens
+
+A circuit-row is a circuit on one row. Those of a criterion are counted from the real claim; their CPU time, of one
+thread, is measured on some of its circuits, each by itself (as a whole pass) and many together (what they have alike
+computed once). The unit is one plain Hugging Face forward pass of one of these rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from attrs import frozen
+from ioi import CLAIM, model_of, rows_of
+
+from scrub import Dataset
+from scrub.circuit.bench import CircuitBench, ablatable
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.cost import passes_of, searched_circuits
+from scrub.circuit.experiment import experiment_of
+from scrub.circuit.random import random_circuits
+from scrub.claims.collect import collect
+from scrub.model.resolve import sound
+from scrub.model.transformer import adapt, bridge_of
+
+SCORED, RANDOM, ALONE = 16, 20, 8  # rows, random parts whose circuits are run, circuits that are run by themselves
+
+
+@frozen
+class Measured:
+    """CPU seconds of a circuit-row, of circuits by themselves and together."""
+
+    alone: float
+    together: float
+    circuits: int
+
+
+def data() -> Dataset:
+    """As many rows of IOI as of ABC, in two templates of one layout."""
+    rows = rows_of(2 * SCORED, 5000).rows
+    columns = [{"is_ioi": i % 2 == 0, "is_abc": i % 2 == 1, "template": i // 2 % 2} for i in range(len(rows))]
+    return Dataset.from_rows([
+        {"tokens": r.tokens, "positions": r.positions, "columns": {**r.columns, **more}}
+        for r, more in zip(rows, columns, strict=True)
+    ])  # fmt: skip
+
+
+def bench_of() -> tuple[CircuitBench, Circuit, float]:
+    """The claim's circuit in its own protocol, and the CPU seconds of a plain forward pass of a row."""
+    model = model_of(5000)
+    weights = adapt(bridge_of(model, "GPT2LMHeadModel"))
+    hypothesis = next(h for h in collect([f"{CLAIM}::ioi"]).hypotheses)
+    claim, _ = sound(hypothesis.but(data=data()), weights, expecting=False)
+    experiment = experiment_of(claim, np.flatnonzero(claim.scored), hypothesis.criteria, None)
+    circuit = ablatable(Circuit.of_claim(claim).at_level("components"), experiment)
+    tokens = torch.tensor([row.tokens for row in claim.data.rows])
+    with torch.no_grad():
+        model(tokens, use_cache=False)
+        plain = seconds(lambda: model(tokens, use_cache=False)) / len(tokens)
+    return CircuitBench.of(experiment, weights, circuit), circuit, plain
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def measured(bench: CircuitBench, circuits: Sequence[Circuit], without: bool) -> Measured:
+    """The rows' own passes are made before."""
+    bench.scores(circuits[:1], without)
+    alone = sum(seconds(lambda c=c: bench.scores([c], without)) for c in circuits[:: len(circuits) // ALONE])
+    count = len(circuits[:: len(circuits) // ALONE])
+    together = seconds(lambda: bench.scores(circuits, without))
+    rows = len(bench.rows)
+    return Measured(alone / count / rows, together / len(circuits) / rows, len(circuits))
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    bench, circuit, plain = bench_of()
+    searched = [Circuit.from_parts(parts) for parts in searched_circuits(bench, circuit, RANDOM)]
+    knocked = random_circuits(circuit, bench.universe, 40, 0, outside=True)
+    print(f"a plain forward pass of one row: {1000 * plain:.1f} ms")
+    for one in passes_of(bench, circuit):
+        print(f"{one.name:<14} {one.bound or ''} {one.calls / SCORED:8,.0f} circuits")
+    print("CPU ms of a circuit-row (forward passes)        alone          together")
+    for name, circuits, without in (
+        ("C \\ K, of minimality", searched, False), ("M \\ K, of partial necessity", knocked, True)
+    ):  # fmt: skip
+        found = measured(bench, circuits, without)
+        shown = [f"{1000 * t:6.2f} ({t / plain:5.3f})" for t in (found.alone, found.together)]
+        print(f"{name:<30} {found.circuits:6,} circuits  {'   '.join(shown)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Some calls, and what circuits are run from on them."""
+
+from __future__ import annotations
+
+import numpy as np
+from attrs import frozen
+from jaxtyping import Int
+from torch import Tensor
+
+from scrub.anatomy.positions import Slot
+from scrub.circuit.values import Values
+
+
+@frozen(eq=False)
+class CallBlock:
+    """Some calls, their own values and their ablated ones, aligned with them; `still` says they are one run."""
+
+    calls: Int[np.ndarray, " n"]
+    lengths: Int[Tensor, " n"]
+    answer: Int[Tensor, " n"]
+    slots: dict[Slot, Int[Tensor, " n"]]
+    own: Values
+    ablated: Values
+    still: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.own.embed.shape[0], self.own.embed.shape[1]
+
+    @property
+    def bytes(self) -> int:
+        sides = (self.own, self.ablated)
+        arrays = [a for side in sides for a in (*side.z, *side.mlp, *side.resid, *side.mid)]
+        return sum(a.numel() * a.element_size() for a in arrays)
