@@ -14,6 +14,7 @@ from scrub.cli.options import (
     on_model,
     reporting,
     say,
+    streaming,
     targeted,
 )
 from scrub.model.resolve import check as run_check
@@ -23,14 +24,15 @@ from scrub.report import text
 @click.command(short_help="Find every problem of the claims at once.")
 @targeted
 @on_model
+@streaming
 @reporting
-def check(targets: tuple[str, ...], model: str | None) -> tuple[Results, int]:
+def check(targets: tuple[str, ...], model: str | None, stream: bool) -> tuple[Results, int]:
     """Find every problem of the claims at once, and how often their stories are right.
 
     Runs no model, but the files of the claims; a frozen claim alone runs nothing.
     """
     found = collect(targets)
-    checks = [run_check(h, model) for h in found.hypotheses]
+    checks = [run_check(h, model, stream) for h in found.hypotheses]
     say(text.checks_text(checks, found.problems))
     files = [_broken(problem) for problem in found.problems]
     wrong = found.problems or any(c.problems for c in checks)

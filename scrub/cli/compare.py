@@ -25,6 +25,7 @@ from scrub.cli.options import (
     sound_claims,
     spreading,
     storing,
+    streaming,
 )
 from scrub.cli.parting import as_part, parting, until_others
 from scrub.errors import ClaimError
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Say which of rival claims explains more.")
 @running
 @spreading
+@streaming
 @exactly
 @controlled
 @click.option("--picture", type=ExistingPath(), metavar="FILE", help="Write share against bits: .svg, .png or .pdf.")
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 def compare(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
     exact: bool, controls: str | None, picture: Path | None, out: Path | None, cache: Path | None,
-    part: str | None, **backend: Any,
+    part: str | None, stream: bool, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Compare all claims of the targets, foils too: same model, rows, seed and draws, paired by row.
 
@@ -60,7 +62,7 @@ def compare(
     from scrub.verbs.compare import compare as run_compare
 
     picture_file(picture)
-    claims = sound_claims(targets, model, expecting=False)
+    claims = sound_claims(targets, model, expecting=False, stream=stream)
     if len(claims) < 2:
         raise ClaimError(f"only one claim in {', '.join(targets)}: name a second one to compare it with.")
     run = beside(out, claims, stored.COMPARISON)
@@ -75,7 +77,7 @@ def compare(
     with going_on(kept), as_part(run, part, claims) as run, until_others(", ".join(h.title for h in claims)):
         compared += [run_compare(
             *claims, model=model, rows=rows, draws=draws, seed=seed, exact=exact, **backend,
-            controls=controls or "shuffled", out=run, ready=judged.append, cache=cache,
+            controls=controls or "shuffled", out=run, ready=judged.append, cache=cache, stream=stream,
         )]  # fmt: skip
     if not compared:  # a part, which needs the others
         return [], FINE

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # options that say where results go, or in how much memory they are computed, and change no number
 WHERE = {
     "cache", "memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write", "workers", "ray",
-    "part",
+    "part", "stream",
 }  # fmt: skip
 KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]
@@ -60,6 +60,12 @@ def on_device(command: Command) -> Command:
     words = "float32, float64, bfloat16, float16 (default: the model's own half precision, or float32)."
     command = click.option("--dtype", metavar="NAME", default="auto", help=words)(command)
     return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
+
+
+def streaming(command: Command) -> Command:
+    """`--stream` of commands that run, or look at, a directory whose layers are run from its files."""
+    words = "Run the layers of a directory (config.json, *.safetensors) from its files, one at a time."
+    return click.option("--stream", is_flag=True, help=words)(command)
 
 
 def spreading(command: Command) -> Command:
@@ -200,17 +206,17 @@ def going_on(kept: Callable[[], str | None]) -> Generator[None]:
 
 
 def sound_claims(
-    targets: tuple[str, ...], model: str | None, *, expecting: bool = True, foils: bool = True
+    targets: tuple[str, ...], model: str | None, *, expecting: bool = True, foils: bool = True, stream: bool = False
 ) -> tuple[Hypothesis, ...]:
     """The claims of the targets. Raises ClaimProblems with all that is wrong with any of them.
 
     `expecting=False` lets a claim pass that does not yet say what it expects; `foils=False` leaves out the foils
-    that are not asked for by name, and raises ClaimError where nothing else is there.
+    that are not asked for by name, and raises ClaimError where nothing else is there. `stream`: see `check`.
     """
     found = [(target, collect([target])) for target in targets]
     claims = [h for target, f in found for h in f.hypotheses if foils or "::" in target or h.foil_reason is None]
     wrong = [p for _, f in found for p in f.problems]
-    checked = [check(h, model) for h in claims]
+    checked = [check(h, model, stream) for h in claims]
     wrong += [p for c in checked if expecting or c.claim is None for p in c.problems]
     if wrong:
         raise ClaimProblems(wrong)

@@ -12,6 +12,7 @@ from scrub.cli.options import (
     sampled,
     say,
     sound_claims,
+    streaming,
     targeted,
 )
 
@@ -20,14 +21,19 @@ from scrub.cli.options import (
 @targeted
 @on_model
 @sampled()
+@streaming
 @click.option("--steps", is_flag=True, help="Also print every step of the program.")
 @reporting
 def plan(
-    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, steps: bool
-) -> tuple[Results, int]:
+    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, steps: bool,
+    stream: bool,
+) -> tuple[Results, int]:  # fmt: skip
     """Count what a test would compute and share, and its cost in forward passes. Needs no weights."""
     from scrub.verbs.plan import plan as run_plan
 
-    plans = [run_plan(h, model, rows, draws, seed) for h in sound_claims(targets, model, expecting=False)]
+    plans = [
+        run_plan(h, model, rows, draws, seed, stream)
+        for h in sound_claims(targets, model, expecting=False, stream=stream)
+    ]
     say("\n".join(f"{p}\n{p.program}" if steps else str(p) for p in plans))
     return [p.to_dict() for p in plans], FINE

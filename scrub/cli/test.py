@@ -25,6 +25,7 @@ from scrub.cli.options import (
     say,
     sound_claims,
     spreading,
+    streaming,
 )
 from scrub.cli.parting import as_part, parting, until_others
 from scrub.errors import ClaimError
@@ -37,6 +38,7 @@ from scrub.verbs.report import save_run, write_page
 @click.command(short_help="Scrub claims and judge them.")
 @running
 @spreading
+@streaming
 @exactly
 @controlled
 @click.option(
@@ -65,7 +67,7 @@ def test(
     targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int,
     exact: bool, controls: str | None, parts: str, explain: bool | None, stability: bool,
     skills: bool, out: Path | None, recompute: bool, report: bool, markdown: Path | None, cache: Path | None,
-    part: str | None,    **backend: Any,
+    part: str | None, stream: bool, **backend: Any,
 ) -> tuple[Results, int]:  # fmt: skip
     """Scrub claims and judge them: exit code 0 when every claim is supported and every foil refuted."""
     from scrub.storage.directory import open_run
@@ -77,7 +79,7 @@ def test(
     if markdown is not None:
         files.writable(markdown)
     results: list[Any] = []
-    claims = sound_claims(targets, model)
+    claims = sound_claims(targets, model, stream=stream)
     run = open_run(out, [name_of(hypothesis) for hypothesis in claims], recompute) if out is not None else None
     with as_part(run, part, claims) as run:
         for hypothesis in claims:
@@ -85,7 +87,7 @@ def test(
                 result = run_test(
                     hypothesis, model, rows, draws, seed, exact, **backend,
                     explain=explain, controls=controls or "shuffled", parts=parts, stability=stability, skills=skills,
-                    out=run, cache=cache,
+                    out=run, cache=cache, stream=stream,
                 )  # fmt: skip
                 _shown(result, legend=not results)  # explained once
                 results.append(result)

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
+from scrub.anatomy.table import attention_time, stream_at
 from scrub.claims.dataset import Dataset
 from scrub.engine.needs import Kind, Need
 from scrub.model.bytes import pass_bytes, row_bytes
@@ -29,6 +30,7 @@ from scrub.model.weights import Transformer
 from scrub.model.workers import Sent, Task, received, sent_form
 
 ROWS_AT_ONCE = 16  # at most: on a CPU larger batches leave its caches and are slower
+BETWEEN = 0.25  # share of the memory for the streams of all rows, where layers run one at a time
 EVERYTHING = 2**27  # bytes of all that passes compute, up to which all of it is kept for other claims
 
 
@@ -91,6 +93,7 @@ def rows_at_once(model: Transformer, longest: int) -> int:
 
 
 Note = Callable[[Kind, Tensor, Tensor], None]  # kind, array, rows
+Telling = Callable[[Tensor, str, int, Tensor], None]  # rows, kind, layer, array
 
 
 def run_pool(
@@ -127,21 +130,22 @@ class _Asked:
     def padded(self) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
         return tensors(self.data, self.model.device)
 
-    def told(self, record: Callable[[Tensor, str, int, Tensor], None]) -> Iterator[Int[Tensor, " n"]]:
+    def told(self, record: Telling) -> Iterator[Int[Tensor, " n"]]:
         """Rows whose arrays were told; those that are known come last."""
         lengths = self.padded[1]
         # Rows of similar length together: padding is computed like anything else.
         order, size = torch.argsort(lengths, stable=True), rows_at_once(self.model, int(lengths.max()))
         passes = self.model.passes
         known = [False] * len(order) if passes is None else passes.known(self.model, self._tokens(order), self.kinds)
-        for wanted, tell in ((False, self._run), (True, self._read)):
+        run = self._run if self.model.lending is None else self._by_layers
+        for wanted, tell in ((False, run), (True, self._read)):
             some = order[torch.tensor(known, device=order.device) == wanted]
-            yield from tell(some.split(size) if len(some) else (), record)
+            yield from tell(some.split(size), record) if len(some) else ()
 
     def _tokens(self, rows: Int[Tensor, " n"]) -> list[Tokens]:
         return [tuple(self.data.rows[row].tokens) for row in rows.tolist()]
 
-    def _run(self, slices: Sequence[Tensor], record: Callable[[Tensor, str, int, Tensor], None]) -> Iterator[Tensor]:
+    def _run(self, slices: Sequence[Tensor], record: Telling) -> Iterator[Tensor]:
         """By this process as they come, or by workers that send what they found: the same passes of the same rows."""
         workers = self.model.workers
         sent = workers.each(Task(self, _sent, (sent_form(rows),)) for rows in slices) if workers.number > 1 else None
@@ -152,13 +156,50 @@ class _Asked:
                 found = {kind: received(value, self.model.device) for kind, value in next(sent).items()}
                 for kind in (kind for kind in found if kind in self.kinds):
                     record(rows, kind[0], kind[1], found[kind])
-            if self.model.passes is not None:
-                self.model.passes.keep(self.model, self._tokens(rows), found)
+            self._keep(rows, found)
             yield rows
+
+    def _by_layers(self, slices: Sequence[Tensor], record: Telling) -> Iterator[Tensor]:
+        """Every layer once, with all rows: where layers are taken from files, this is what takes time.
+
+        It is done by this process, whoever else computes: each worker would read every layer.
+        """
+        bound, shape = self.model.memory.share(BETWEEN), (*self.padded[0].shape, self.model.shape.d_model)
+        streams = zeros(self.model.W_E.new_empty(0, dtype=self.model.dtype), shape, bound)
+        for layer in range(-1, len(self.model.blocks)):  # -1: the embeddings
+            for rows in slices:
+                self._keep(rows, self._layer(layer, streams, rows, partial(record, rows)))
+                if layer + 1 == len(self.model.blocks):
+                    yield rows
+
+    def _layer(
+        self, layer: int, streams: Float[Tensor, "row t d"], rows: Int[Tensor, " n"], tell: Record
+    ) -> dict[Kind, Tensor]:
+        """The same as `computed` for one layer; what lies between two is told, and kept, with the second."""
+        (tokens, lengths), between = self._tensors(rows), stream_at(attention_time(layer + 1))
+        found, heard = self._hearing(tell)
+
+        def once(kind: str, at: int, value: Tensor) -> None:
+            if layer + 1 == len(self.model.blocks) or (kind, at) != between:
+                heard(kind, at, value)
+
+        start = None if layer < 0 else (layer, streams[rows, : tokens.shape[1]])
+        streams[rows, : tokens.shape[1]] = trace(self.model, tokens, lengths, once, start, layer + 1)
+        return found
 
     def computed(self, rows: Int[Tensor, " n"], tell: Record | None = None) -> dict[Kind, Tensor]:
         """The arrays of rows that are to be kept, or without `tell` those that are asked for too; it hears of all."""
-        found, (tokens, lengths), passes = dict[Kind, Tensor](), self.padded, self.model.passes
+        found, heard = self._hearing(tell)
+        trace(self.model, *self._tensors(rows), heard)
+        return found
+
+    def _tensors(self, rows: Int[Tensor, " n"]) -> tuple[Int[Tensor, "n t"], Int[Tensor, " n"]]:
+        tokens, lengths = self.padded
+        return tokens[rows, : int(lengths[rows].max())], lengths[rows]
+
+    def _hearing(self, tell: Record | None) -> tuple[dict[Kind, Tensor], Record]:
+        """The arrays to be kept, and who gathers them."""
+        found, passes = dict[Kind, Tensor](), self.model.passes
 
         def heard(kind: str, layer: int, value: Tensor) -> None:
             asked = (kind, layer) in self.kinds and (passes is not None or tell is None)
@@ -167,10 +208,13 @@ class _Asked:
             if tell is not None:
                 tell(kind, layer, value)
 
-        trace(self.model, tokens[rows, : int(lengths[rows].max())], lengths[rows], heard)
-        return found
+        return found, heard
 
-    def _read(self, slices: Sequence[Tensor], record: Callable[[Tensor, str, int, Tensor], None]) -> Iterator[Tensor]:
+    def _keep(self, rows: Int[Tensor, " n"], found: dict[Kind, Tensor]) -> None:
+        if self.model.passes is not None and found:
+            self.model.passes.keep(self.model, self._tokens(rows), found)
+
+    def _read(self, slices: Sequence[Tensor], record: Telling) -> Iterator[Tensor]:
         for rows in slices:
             assert self.model.passes is not None
             tokens = self._tokens(rows)
@@ -225,13 +269,17 @@ class Keeper:
         self.arrays[kind][rows, : value.shape[1]] = value
 
     def _zeros(self, like: Tensor, shape: tuple[int, ...]) -> Tensor:
-        held = sum(array.nbytes for array in self.arrays.values())
-        if like.device.type == "cpu" and held + math.prod(shape) * like.element_size() > self.bound:
-            try:
-                return _mapped(like.dtype, shape)
-            except (OSError, AttributeError):  # a full disk, or a system without the call: memory may do
-                pass
-        return like.new_zeros(shape)
+        return zeros(like, shape, self.bound - sum(array.nbytes for array in self.arrays.values()))
+
+
+def zeros(like: Tensor, shape: tuple[int, ...], bound: int) -> Tensor:
+    """Zeros in memory, or, where they are more than a bound of bytes, in a file."""
+    if like.device.type == "cpu" and math.prod(shape) * like.element_size() > bound:
+        try:
+            return _mapped(like.dtype, shape)
+        except (OSError, AttributeError):  # a full disk, or a system without the call: memory may do
+            pass
+    return like.new_zeros(shape)
 
 
 def _mapped(dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:

@@ -18,10 +18,15 @@ from scrub.engine.counted import Counted, count
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.unroll import Occurrence
+from scrub.model.shards import HALVES, directory, dtype_of, numbers
+from scrub.model.source import Source
 from scrub.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+FP32 = 4  # bytes of a number
 
 
 @frozen
@@ -57,6 +62,27 @@ class Verb:
         return "about " if len(signs) > 1 else f"{signs.pop()} " if signs else ""
 
 
+@frozen
+class StreamedWeights:
+    """Bytes of the weights of a model whose layers are run from its files: all of them, and what is held at most.
+
+    In half precision where the files are, else in fp32: what is outside of layers, and two of these.
+    """
+
+    all: int
+    held: int
+
+
+def streamed_weights(source: Source) -> StreamedWeights:
+    """Counted from the files of its directory. Raises ModelError."""
+    assert isinstance(source.graph, TransformerGraph)
+    folder, shape = directory(source.name), source.graph.shape
+    found, each = numbers(folder), 2 if dtype_of(folder) in HALVES else FP32
+    layer = 2 * shape.d_model * shape.d_head * (shape.n_heads + shape.n_kv_heads) + _mlp_work(source.graph)
+    outside = max(0, found - shape.n_layers * layer)
+    return StreamedWeights(each * found, each * (outside + min(2, shape.n_layers) * layer))
+
+
 @frozen(eq=False)
 class Plan:
     """The cost of a test. `evaluations` are distinct contexts of all steps, `asked` counts them unshared.
@@ -64,7 +90,7 @@ class Plan:
     `forwards` is the cost of all draws in forward passes of one row (None on a computation graph), the pool's own
     pass apart. `alone` counts, for each variable, rows that no other row may replace. `tree` is the claim unrolled:
     every occurrence of a variable, from the answer down; None where it is too large to be shown. `verbs` are all
-    passes of every verb.
+    passes of every verb. `streamed` says what is held of the weights of a model that is run from its files.
     """
 
     hypothesis: str
@@ -81,6 +107,7 @@ class Plan:
     program: str = field(repr=False)
     tree: Occurrence | None = field(default=None, repr=False)
     verbs: tuple[Verb, ...] = ()
+    streamed: StreamedWeights | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return as_dict(self, "tree")

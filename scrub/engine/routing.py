@@ -44,4 +44,5 @@ class Routing:
 
 def mixing(model: Transformer) -> tuple[int, ...]:
     """The layers whose MLP is a mixture of experts."""
-    return tuple(i for i, block in enumerate(model.blocks) if isinstance(block.mlp, BlackBox) and block.mlp.mixes)
+    boxed = ((layer, block.mlp) for layer, block in enumerate(model.blocks) if block.boxed)
+    return tuple(layer for layer, mlp in boxed if isinstance(mlp, BlackBox) and mlp.mixes)

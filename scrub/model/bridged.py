@@ -6,6 +6,7 @@ wrongly is seen by the self-check.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from scrub.anatomy.shape import Shape
 from scrub.model.angles import Rotaries
 from scrub.model.attention import attention_of, is_latent
+from scrub.model.later import Later
 from scrub.model.layers import ACTIVATIONS, norm
 from scrub.model.take import (
     Take,
@@ -25,7 +27,7 @@ from scrub.model.take import (
     setting,
     text_config,
 )
-from scrub.model.weights import BlackBox, Block, Mlp, Norm, Rotary, Transform, Transformer
+from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Rotary, Transform, Transformer
 
 _ACT_NAMES = {
     "gelu_new": "gelu_tanh",
@@ -61,6 +63,7 @@ def taken(bridge: Any, name: str, architecture: str, take: Take) -> Transformer:
         transform=_transform(bridge, take),
         counted_past=_counted_past(bridge),
         logit_cap=cap_of(bridge, "output_logits_soft_cap", "final_logit_softcapping"),
+        lending=take.lending,
     )
 
 
@@ -191,10 +194,11 @@ def _block(bridge: Any, layer: int, shape: Shape, rotary: Rotary | None, take: T
         found = getattr(block, name, None)
         return None if found is None else norm_of(found, bridge.cfg, take)
 
+    attn = take.part(Attn, lambda: attention_of(bridge, block.attn, shape, rotary, take))
     if shape.stream_norms:
         return Block(
             ln1=Norm("none"),
-            attn=attention_of(bridge, block.attn, shape, rotary, take),
+            attn=attn,
             mlp=_mlp(block.mlp, bridge.cfg, take, None),
             stream_attn=part("ln1"),
             stream_mlp=part("ln2"),
@@ -202,7 +206,7 @@ def _block(bridge: Any, layer: int, shape: Shape, rotary: Rotary | None, take: T
     ln1 = part("ln1") or Norm("none")
     return Block(
         ln1=ln1,
-        attn=attention_of(bridge, block.attn, shape, rotary, take),
+        attn=attn,
         # Parallel blocks with one norm (GPT-J, Phi) let attention and MLP share it.
         ln2=(part("ln2") or (ln1 if shape.parallel else None)) if has_mlp else None,
         mlp=_mlp(block.mlp, bridge.cfg, take, factor(bridge, "residual")) if has_mlp else None,
@@ -212,9 +216,14 @@ def _block(bridge: Any, layer: int, shape: Shape, rotary: Rotary | None, take: T
     )
 
 
-def _mlp(block_mlp: Any, cfg: Any, take: Take, times: float | None) -> Mlp | BlackBox:
+def _mlp(block_mlp: Any, cfg: Any, take: Take, times: float | None) -> Mlp | BlackBox | Later[Mlp] | Later[BlackBox]:
     if _has_experts(block_mlp) or _has_learned_activation(block_mlp):
-        return BlackBox.of(block_mlp.original_component, times or 1.0).mapped(take)
+        whole = block_mlp.original_component
+        return take.part(BlackBox, lambda: BlackBox.of(whole, times or 1.0).mapped(take))
+    return take.part(Mlp, partial(_known_mlp, block_mlp, cfg, take, times))
+
+
+def _known_mlp(block_mlp: Any, cfg: Any, take: Take, times: float | None) -> Mlp:
     usual = "silu" if hasattr(block_mlp, "gate") else "gelu"
     name = _activation(block_mlp) or str(getattr(cfg, "act_fn", None) or usual)
     act = _ACT_NAMES.get(name.lower(), name.lower())

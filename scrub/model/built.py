@@ -5,7 +5,7 @@ The bridge is only looked at: attributes that TransformerLens gives every bridge
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -84,9 +84,12 @@ def _part(owner: Any, *names: str) -> Any:
     return owner
 
 
-def refuse_not_finite(module: nn.Module, title: str) -> None:
-    """Raises ModelError naming the tensors of a model that hold NaN or infinite numbers."""
-    found = {own_name(name): _not_finite(parameter) for name, parameter in module.named_parameters()}
+def refuse_not_finite(module: nn.Module, title: str, seen: Callable[[], None] = lambda: None) -> None:
+    """Raises ModelError naming the tensors of a model that hold NaN or infinite numbers; `seen` hears of each."""
+    found: dict[str, int] = {}
+    for name, parameter in module.named_parameters():
+        found[own_name(name)] = _not_finite(parameter)
+        seen()
     if bad := [f"{name} ({count} of its numbers)" for name, count in found.items() if count]:
         raise ModelError(
             f"the weights of {title} are broken: NaN or infinite are {some(bad, 3)}. Take an undamaged file; half "

@@ -45,7 +45,12 @@ class Cluster:
     def each(self, tasks: Iterable[Task]) -> Iterator[Any]:
         return in_order(tasks, AHEAD * self.number, self.patience, lambda held: _Tasks(self.versions, held))
 
-    def on(self, device: torch.device, parameters: int) -> Workers:
+    def on(self, device: torch.device, parameters: int, streamed: bool = False) -> Workers:
+        if streamed:
+            raise ClaimError(
+                f"--ray {self.address}: weights are sent to a cluster's machines, and with --stream they stay in "
+                "files of this one: use --workers N, processes of this machine, or leave --stream out."
+            )
         if device.type != "cpu":
             raise ClaimError(f"--ray {self.address}: tasks are sent to cpus, and the model lies on {device}.")
         return evolve(self, patience=0.0) if parameters > workers.LARGE else self

@@ -65,7 +65,7 @@ def load(
         bridge = open_checkpoint(weights)
         return adapt(bridge, dtype=dtype, device=device, name=_called(path), data=data, memory=memory)
     if path.is_dir():
-        name, module = path.name, _from_directory(path, dtype)
+        name, module = path.name, from_directory(path, dtype)
     elif isinstance(source, Path) or source.startswith((".", "/", "~")):
         raise ModelError(f"there is no directory {str(source)!r}; {_USE_A_DIRECTORY}")
     else:
@@ -88,7 +88,11 @@ def _called(path: Path) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def _from_directory(path: Path, dtype: torch.dtype | None) -> nn.Module:
+def from_directory(path: Path, dtype: torch.dtype | None) -> nn.Module:
+    """Hugging Face's model with the weights of a directory: views of mapped files, where these have the dtype.
+
+    Raises ModelError.
+    """
     if not (path / "config.json").is_file():
         raise ModelError(f"{path} holds no config.json, so it is no model; {_USE_A_DIRECTORY}")
     if not any(file for pattern in _WEIGHTS for file in path.glob(pattern)):

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.model.checkpoints.settings import Settings
-from scrub.model.selfcheck import digest
+from scrub.model.digest import digest
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
 
 FAMILY = "TransformerLensNative"

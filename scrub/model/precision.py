@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,8 +24,8 @@ def half_of(module: nn.Module) -> torch.dtype | None:
 
 
 @contextmanager
-def computing(module: nn.Module, dtype: torch.dtype) -> Generator[None]:
-    """Inside, a block's weights are cast to `dtype` as it is entered and put back as it is left.
+def computing(module: nn.Module, dtype: torch.dtype, left: Callable[[], None] = lambda: None) -> Generator[None]:
+    """Inside, a block's weights are cast to `dtype` as it is entered and put back as it is left; `left` hears of it.
 
     One block at a time, so that a copy of the whole model is never held. The tensors that come back are the very
     ones that were there: what shares their storage still does.
@@ -39,6 +39,7 @@ def computing(module: nn.Module, dtype: torch.dtype) -> Generator[None]:
 
     def leave(unit: nn.Module, *_: Any) -> None:
         _put_back(kept.pop(unit, []))
+        left()
 
     try:
         for unit in _units(module):

@@ -17,7 +17,7 @@ from scrub.claims.problems import ClaimProblems, Problem, innermost, located
 from scrub.claims.resolved import Claim
 from scrub.claims.text import Tokenizer, content
 from scrub.errors import ClaimError, DataError, ScrubError, raised
-from scrub.model.source import Source, find
+from scrub.model.source import Source, Streamed, find
 
 # What a function of `data=` made: it is called once in a process for each tokenizer that it is given.
 # Kept by the function and what the tokenizer is; both stay alive here, so that ids stay their own. A model's name is
@@ -25,15 +25,16 @@ from scrub.model.source import Source, find
 _made: dict[tuple[int, str], tuple[Any, Tokenizer | None, Dataset]] = {}
 
 
-def check(hypothesis: Hypothesis | Any, model: Any = None) -> Checked:
+def check(hypothesis: Hypothesis | Any, model: Any = None, stream: bool = False) -> Checked:
     """Every problem of a claim at once, and how often its story is right; no weights are needed.
 
-    `model` overrides the claim's own. Problems of the model or of the data are problems too; nothing is raised
-    for them. Raises ClaimError for what is no hypothesis.
+    `model` overrides the claim's own; `stream=True` asks whether its directory can be run from its files, too.
+    Problems of the model or of the data are problems too; nothing is raised for them. Raises ClaimError for what is
+    no hypothesis.
     """
     _is_hypothesis(hypothesis)
     try:
-        source = find(hypothesis.model if model is None else model)
+        source = find(_own(hypothesis, given_model(hypothesis, model, stream)))
         data = data_of(hypothesis, source)
     except ScrubError as error:
         file, line = innermost(error.__cause__ or error)
@@ -41,6 +42,19 @@ def check(hypothesis: Hypothesis | Any, model: Any = None) -> Checked:
         found = located([problem], hypothesis.title, hypothesis.file, hypothesis.line)
         return Checked(hypothesis, tuple(found))
     return check_claim(hypothesis, subject_of(spoken(source, data)), data)
+
+
+def given_model(hypothesis: Hypothesis | Any, model: Any, stream: bool) -> Any:
+    """What takes the place of the claim's own model: `model`, or either as a directory that is run from its files.
+
+    Raises ModelError for what is none, and ClaimError for what is no hypothesis.
+    """
+    _is_hypothesis(hypothesis)
+    return Streamed.of(_own(hypothesis, model)) if stream else model
+
+
+def _own(hypothesis: Hypothesis, model: Any) -> Any:
+    return hypothesis.model if model is None else model
 
 
 def _is_hypothesis(given: object) -> None:
@@ -108,7 +122,7 @@ def _make(data: Callable[..., Any], arguments: dict[str, Any]) -> Dataset:
 def sound(hypothesis: Hypothesis | Any, model: Any = None, *, expecting: bool = True) -> tuple[Claim, Source]:
     """The resolved claim and its model. Raises ClaimProblems with everything that is wrong."""
     _is_hypothesis(hypothesis)
-    source = find(hypothesis.model if model is None else model)
+    source = find(_own(hypothesis, model))
     data = data_of(hypothesis, source)
     source = spoken(source, data)
     checked = check_claim(hypothesis, subject_of(source), data)

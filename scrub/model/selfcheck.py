@@ -1,4 +1,4 @@
-"""Whether the weights taken from a bridge compute what the bridge computes, and a digest that names them.
+"""Whether the weights taken from a bridge compute what the bridge computes.
 
 Compared are logits at every position: of random tokens, and of rows of the data where there are any (random tokens
 never reach a clip that the data reach). The reference runs in full precision: what rounding does to a model in half
@@ -7,7 +7,6 @@ precision is no fault, and hides none. Nothing is held that grows with length ti
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -19,8 +18,7 @@ import numpy as np
 import torch
 from attrs import frozen
 from jaxtyping import Float, Int
-from torch import Tensor, nn
-from torch.utils.weak import WeakTensorKeyDictionary
+from torch import Tensor
 
 from scrub.anatomy.tolerances import COARSE_LOGIT, LOGIT
 from scrub.claims.dataset import Dataset
@@ -40,7 +38,7 @@ ROUNDINGS = 3.0
 _FLOATS = 2**21  # in one piece: 8 MB of fp32, at most; on a CPU more leave its caches
 _PIECE = 0.125  # share of the memory that a piece has: several are held at a time
 
-Pieces = Callable[[Int[Tensor, " t"], int], Iterator[Float[Tensor, "n v"]]]
+Pieces = Callable[[Int[Tensor, "row t"], int], Iterator[Float[Tensor, "row n v"]]]
 
 
 def probe(model: Transformer, length: int) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
@@ -122,7 +120,7 @@ def rounding_check(
     ModelError where the ratio is above `ROUNDINGS`.
     """
     rows = _Rows(tokens, lengths, numbers or (None,) * len(lengths))
-    with _evaluating(bridge), computing(bridge.original_model, model.precision):
+    with _evaluating(bridge), computing(bridge.original_model, model.precision, _let_go(model)):
         own = float(_compared(exact, rows, _own(bridge, model.shape.causal)).max())
     ours = _compared(exact, rows, _ours(model))
     _accept(model, rows, ours, LOGIT + ROUNDINGS * own)
@@ -164,18 +162,19 @@ def _compared(model: Transformer, rows: _Rows, theirs: Pieces) -> Float[Tensor, 
     lengths = rows.lengths.tolist()
     for chunk in torch.arange(len(lengths)).split(_together(model, max(lengths))):
         tokens = rows.tokens[chunk, : max(lengths[row] for row in chunk)]
-        for row, final in zip(chunk.tolist(), _final(model, tokens, rows.lengths[chunk]), strict=True):
-            start = 0
-            for wanted in theirs(rows.tokens[row, : lengths[row]], _positions(model, lengths[row])):
-                found = unembed(model, final[start : start + len(wanted)])
+        finals = _final(model, tokens, rows.lengths[chunk])
+        for alike in _alike(model, [lengths[row] for row in chunk.tolist()]):
+            start, which, length = 0, chunk[alike], lengths[chunk[alike[0]]]
+            for wanted in theirs(rows.tokens[which, :length], _positions(model, len(alike), length)):
+                found = unembed(model, finals[alike, start : start + wanted.shape[1]])
                 if found.shape != wanted.shape:
                     raise ModelError(f"{model.name} gives {wanted.shape[-1]} logits, its weights {found.shape[-1]}.")
                 moments += _moments(wanted := wanted.to(found.device))
                 # The maximum is taken piece by piece: a row's logits at once would be gigabytes for a large
                 # vocabulary.
-                worst[row] = torch.maximum(worst[row], (found - wanted).abs_().max().cpu())  # NaN stays NaN
-                start += len(wanted)
-            assert start == lengths[row]
+                worst[which] = torch.maximum(worst[which], (found - wanted).abs_().amax((1, 2)).cpu())  # NaN stays
+                start += wanted.shape[1]
+            assert start == length
     count, total, squares = moments.tolist()
     if not math.isfinite(squares):
         raise ModelError(
@@ -184,6 +183,13 @@ def _compared(model: Transformer, rows: _Rows, theirs: Pieces) -> Float[Tensor, 
         )
     spread = max(squares / count - (total / count) ** 2, 0.0) ** 0.5
     return worst / (spread or 1.0)
+
+
+def _alike(model: Transformer, lengths: list[int]) -> list[list[int]]:
+    """The rows that the other model runs at once: each alone; where its weights are read anew, all of one length."""
+    if model.lending is None:
+        return [[row] for row in range(len(lengths))]
+    return [[row for row, length in enumerate(lengths) if length == one] for one in sorted({*lengths})]
 
 
 def _moments(x: Tensor) -> Float[Tensor, " moment"]:
@@ -201,12 +207,13 @@ def _together(model: Transformer, length: int) -> int:
 
 def _floats(model: Transformer) -> int:
     """How many numbers make a piece: a model is checked in whatever memory there is."""
-    return min(_FLOATS, model.memory.share(_PIECE) // model.dtype.itemsize)
+    most = model.memory.share(_PIECE) // model.dtype.itemsize
+    return most if model.lending is not None else min(_FLOATS, most)  # reading weights anew costs more than caches
 
 
-def _positions(model: Transformer, length: int) -> int:
-    """How many positions of a row are compared at once: one logit for each token, one score for each key."""
-    return max(1, _floats(model) // max(model.shape.d_vocab, model.shape.n_heads * length))
+def _positions(model: Transformer, rows: int, length: int) -> int:
+    """How many positions of rows are compared at once: one logit for each token, one score for each key."""
+    return max(1, _floats(model) // (rows * max(model.shape.d_vocab, model.shape.n_heads * length)))
 
 
 def _final(
@@ -232,32 +239,32 @@ def _split(scoring: Scoring, size: int, count: int) -> Iterator[Scoring]:
 
 
 def _ours(model: Transformer) -> Pieces:
-    """Our logits of a row, in pieces."""
-    return lambda row, size: (unembed(model, part) for part in _final(model, row[None])[0].split(size))
+    """Our logits of rows, in pieces."""
+    return lambda rows, size: (unembed(model, part) for part in _final(model, rows).split(size, 1))
 
 
 def _own(bridge: Any, causal: bool) -> Pieces:
-    """The bridge's own logits of a row in pieces, each computed with the keys and values of those before it."""
+    """The bridge's own logits of rows in pieces, each computed with the keys and values of those before it."""
 
-    def pieces(row: Int[Tensor, " t"], size: int) -> Iterator[Float[Tensor, "n v"]]:
-        row = row.to(next(bridge.original_model.parameters()).device)[None]
-        if row.shape[1] <= size:
-            yield bridge(row)[0]
+    def pieces(rows: Int[Tensor, "row t"], size: int) -> Iterator[Float[Tensor, "row n v"]]:
+        rows = rows.to(next(bridge.original_model.parameters()).device)
+        if rows.shape[1] <= size:
+            yield bridge(rows)
             return
         # The bridge's own cache, not a longer prefix each time, which would cost the square of the length.
-        logits, past = bridge(row[:, :size], return_type="logits_and_cache", use_cache=True)
+        logits, past = bridge(rows[:, :size], return_type="logits_and_cache", use_cache=True)
         if past is None or not causal:
-            yield from _unembedded(bridge, row, size)
+            yield from _unembedded(bridge, rows, size)
             return
-        yield logits[0]
-        for part in row[:, size:].split(size, 1):
+        yield logits
+        for part in rows[:, size:].split(size, 1):
             logits, past = bridge(part, return_type="logits_and_cache", past_key_values=past)
-            yield logits[0]
+            yield logits
 
     return pieces
 
 
-def _unembedded(bridge: Any, row: Int[Tensor, "1 t"], size: int) -> Iterator[Float[Tensor, "n v"]]:
+def _unembedded(bridge: Any, rows: Int[Tensor, "row t"], size: int) -> Iterator[Float[Tensor, "row n v"]]:
     """The same for a bridge that keeps no keys and values: one run, what it unembeds taken in pieces."""
     final: list[Tensor] = []
     here = 0
@@ -268,26 +275,34 @@ def _unembedded(bridge: Any, row: Int[Tensor, "1 t"], size: int) -> Iterator[Flo
 
     handle = bridge.unembed.register_forward_pre_hook(part)
     try:
-        for here in range(0, row.shape[1], size):
-            yield bridge(row[:, : None if here == 0 else 1])[0]
+        for here in range(0, rows.shape[1], size):
+            yield bridge(rows[:, : None if here == 0 else 1])
     finally:
         handle.remove()
 
 
 @contextmanager
 def _precisely(model: Transformer, bridge: Any) -> Generator[None]:
-    """A bridge in half precision computes in fp32. Raises ModelError where it cannot."""
-    if not dtypes(bridge.original_model) & {*HALF}:
+    """A bridge in half precision, or whose weights lie in files, computes as `model` does. Raises ModelError where it
+    cannot.
+    """
+    if model.lending is None and not dtypes(bridge.original_model) & {*HALF}:
         yield
         return
+    dtype = torch.float32 if model.lending is None else model.dtype
     try:
-        with computing(bridge.original_model, torch.float32):
+        with computing(bridge.original_model, dtype, _let_go(model)):
             yield
     except RuntimeError as error:  # a hook, most likely, that brings tensors of its own
         raise ModelError(
             f"{model.name} ({model.shape.family}) does not run with its weights in float32, in which they are "
             f"checked ({str(error).splitlines()[0].rstrip('.')}): take off its hooks, or load it in float32."
         ) from error
+
+
+def _let_go(model: Transformer) -> Callable[[], None]:
+    """What is done when a block of the other model has run."""
+    return (lambda: None) if model.lending is None else model.lending.let_go
 
 
 @contextmanager
@@ -302,45 +317,3 @@ def _evaluating(bridge: Any) -> Generator[None]:
     finally:
         for module, training in before.items():
             module.training = training
-
-
-def digest(model: Transformer, as_they_are: bool = False) -> str:
-    """A digest of the weights as fp32 numbers: the same in whatever dtype and on whatever device they are.
-
-    Of weights `as_they_are` it tells every bit.
-    """
-    state = hashlib.blake2b(digest_size=16)
-    for tensor in _tensors(attrs.asdict(model)):
-        state.update(str(tuple(tensor.shape)).encode())
-        state.update(_sum(tensor) if as_they_are else _bytes(tensor.detach().float()))
-    return state.hexdigest()
-
-
-# Kept by the tensor, as long as it lives, and by how often it was written to.
-_sums = WeakTensorKeyDictionary()
-
-
-def _sum(tensor: Tensor) -> bytes:
-    """A digest of every bit of a tensor, which several models may share."""
-    known = _sums.get(tensor)
-    if known is None or known[0] != tensor._version:
-        known = _sums[tensor] = tensor._version, hashlib.blake2b(_bytes(tensor.detach()), digest_size=16).digest()
-    return known[1]
-
-
-def _bytes(tensor: Tensor) -> memoryview:
-    return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    # Sorted by name: the order in which a module registers its parts changes nothing that it computes.
-    elif isinstance(value, nn.Module):  # what a black box runs
-        yield from (tensor for _, tensor in sorted(value.state_dict(keep_vars=True).items()))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _tensors(item)

@@ -22,6 +22,7 @@ from scrub.errors import ModelError, ScrubError, nearest, path_of, raised
 from scrub.model.checkpoints.beside import is_checkpoint, settings_beside
 from scrub.model.computation import Computation
 from scrub.model.known import official, shape_of_config, shapes
+from scrub.model.shards import directory
 
 ZOO = "zoo:"
 CLOSE = 0.85  # names that differ more are those of other models
@@ -33,7 +34,8 @@ class Source:
 
     `loaded` is an object that holds weights already: a bridge, or a transformer's own values. `no_tokenizer` says
     why there is none that can be used, where the model brings something. `expected` is the digest of the weights that
-    the claim was frozen with, where these are no revision of the hub.
+    the claim was frozen with, where these are no revision of the hub. Of one that is `streamed` the layers are run
+    from files.
     """
 
     name: str
@@ -42,10 +44,36 @@ class Source:
     loaded: Any = None
     no_tokenizer: str = ""
     expected: str = ""
+    streamed: bool = False
+
+
+@frozen
+class Streamed:
+    """A directory, or a model in the hub's cache, for `model=`: its layers are run from its files, one at a time.
+
+    Models larger than memory are tested so; numbers are those of the model in memory, to rounding.
+    """
+
+    model: str | Path
+
+    @classmethod
+    def of(cls, model: Any) -> Streamed:
+        """Raises ModelError for what is no directory that can be run from its files."""
+        if isinstance(model, Streamed):
+            return model
+        if not isinstance(model, str | Path):
+            raise ModelError(
+                f"--stream runs a directory of Hugging Face's from its files, and model={type(model).__name__} is in "
+                "memory already: leave --stream out, or name the directory, --model DIR."
+            )
+        return cls(model)
 
 
 def find(model: Any) -> Source:
     """What a claim's `model=` stands for. Raises ModelError when it is nothing that can be checked."""
+    if isinstance(model, Streamed):
+        directory(model.model)
+        return evolve(find(model.model), streamed=True)
     if isinstance(model, nx.DiGraph | Computation):
         graph = model if isinstance(model, Computation) else Computation.of(model)
         return Source(graph.name, graph)

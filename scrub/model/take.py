@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import attrs
 import torch
 from torch import Tensor, nn
 
+from scrub.model.later import Later, Lending
 from scrub.model.precision import HALF, computed_in
 from scrub.model.weights import NORM_EPS, Norm
 
+T = TypeVar("T")
 # Keys of a configuration that multiply, or divide, what a part of the model gives.
 _TIMES = {
     "embedding": ("embedding_multiplier",),
@@ -73,11 +76,17 @@ class Take:
     """Takes tensors out of a live model: detached, in one dtype, on one device.
 
     What has that dtype and is there already is no copy: it is the model's own tensor, which nothing here changes.
-    Without a dtype matrices in half precision stay what they are, and all else is in fp32.
+    Without a dtype matrices in half precision stay what they are, and all else is in fp32. Where there is `lending`,
+    parts of layers are taken when they are asked for.
     """
 
     dtype: torch.dtype | None
     device: torch.device | str | None
+    lending: Lending | None = None
+
+    def part(self, kind: type[T], make: Callable[[], T]) -> T | Later[T]:
+        """A part of a layer, taken now or later."""
+        return make() if self.lending is None else Later(kind, make, self.lending)
 
     def __call__(self, tensor: Tensor) -> Tensor:
         own = tensor.dtype if tensor.dtype in HALF else torch.float32

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ from scrub.errors import ModelError, some
 from scrub.model.bridged import POSITIONS, shape_of, taken
 from scrub.model.built import in_words, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import LISTED, unknown, unread, what_works
+from scrub.model.digest import digest
 from scrub.model.memory import Memory
 from scrub.model.precision import HALF, computed_in, dtypes, half_of
-from scrub.model.selfcheck import digest, probe_data, rounding_check, self_check
+from scrub.model.selfcheck import probe_data, rounding_check, self_check
 from scrub.model.state import Adapted, State, adapted, place_of
 from scrub.model.take import Take, configuration, setting
 from scrub.model.weights import Transformer, lifted, plain_experts
@@ -60,11 +61,12 @@ def adapt(
     bidirectional attention. Raises ModelError, naming the architecture, for all else. `revision` is a digest
     of the weights where none is given. `data` are the rows to be read: the self-check looks at some of them, and
     at random tokens as long as the longest; without them, at random tokens alone. `memory` bounds, in bytes, what is
-    filled at once; without, a quarter of what is free.
+    filled at once; without, a quarter of what is free. One that lies on several devices is taken to `device`.
     """
-    dtype = dtype or half_of(bridge.original_model) or torch.float32
-    own = dtype in HALF and dtype in dtypes(bridge.original_model)
-    known, wanted = adapted(bridge), Take(None if own else computed_in(dtype), device)
+    if device is None:
+        _refuse_several_devices(bridge, name)
+    dtype, wanted = _precision(bridge, Take(dtype, device))
+    own, known = wanted.dtype is None, adapted(bridge)
     found = _once_taken(known, bridge, name, wanted)
     found = attrs.evolve(found, memory=Memory.on(found.device, memory))
     found = found if revision is None else attrs.evolve(found, revision=revision)
@@ -78,6 +80,16 @@ def adapt(
         model = found if own else found.to(dtype)
         known.once(("rounded", dtype, *key), lambda: rounding_check(model, exact, bridge, *rows))
     return model
+
+
+def _refuse_several_devices(bridge: Any, name: str | None) -> None:
+    places = sorted({str(weight.device) for weight in bridge.original_model.parameters()})
+    if len(places) > 1:
+        raise ModelError(
+            f"{_title(bridge, name)} lies on several devices ({', '.join(places)}), and its layers are run on one: "
+            f"--device {places[0]} takes its weights there, where they fit; a directory that does not fit is run "
+            "from its files, --stream."
+        )
 
 
 def taken_shape(bridge: Any) -> tuple[str, Shape]:
@@ -104,28 +116,59 @@ def _architecture_of(bridge: Any) -> str:
 def _once_taken(known: Adapted, bridge: Any, name: str | None, take: Take) -> Transformer:
     """The weights, which were not compared; their digest is computed when it is asked for."""
 
-    def make() -> Transformer:
-        title = _title(bridge, name)
-        _refuse_known(bridge, title)
-        with in_words(title):
+    return attrs.evolve(known.once(take, lambda: _taken(bridge, name, take)), name=_named(bridge, name))
+
+
+def _taken(bridge: Any, name: str | None, take: Take) -> Transformer:
+    title = _title(bridge, name)
+    _refuse_known(bridge, title)
+    with in_words(title):
+        if take.lending is None:  # in files, they were looked at as they were opened
             refuse_not_finite(bridge.original_model, title)
-            found = taken(bridge, "", _architecture_of(bridge), take)
-        told = cache(partial(digest, found))
-        return attrs.evolve(found, revision=told, notes=_notes(bridge))
-
-    return attrs.evolve(known.once(take, make), name=_named(bridge, name))
+        found = taken(bridge, "", _architecture_of(bridge), take)
+    told = cache(partial(digest, found))
+    return attrs.evolve(found, revision=told, notes=_notes(bridge))
 
 
-def bridge_of(module: nn.Module, name: str) -> Any:
+def adapt_in_parts(bridge: Any, name: str, take: Take) -> tuple[Transformer, Transformer]:
+    """The same of a bridge whose weights lie in files, not yet compared: `take.lending` holds what runs.
+
+    With it the same in full precision.
+    """
+    dtype, wanted = _precision(bridge, take)
+    found = attrs.evolve(_taken(bridge, name, wanted), name=name)
+    if dtype not in HALF:
+        return found, found
+    return (found, lifted(found, torch.float32)) if wanted.dtype is None else (found.to(dtype), found)
+
+
+def compare_in_parts(model: Transformer, exact: Transformer, bridge: Any, data: Dataset | None) -> None:
+    """Raises ModelError where such a model does not give its bridge's own logits, computed a layer at a time."""
+    rows = probe_data(model, data)
+    with running(bridge, _title(bridge, model.name)):
+        self_check(exact, bridge, *rows)
+        if model is not exact:
+            rounding_check(model, exact, bridge, *rows)
+
+
+def _precision(bridge: Any, take: Take) -> tuple[torch.dtype, Take]:
+    """What a bridge is computed in, and how it is taken for that: half precision of its own as it is."""
+    dtype = take.dtype or half_of(bridge.original_model) or torch.float32
+    own = dtype in HALF and dtype in dtypes(bridge.original_model)
+    return dtype, attrs.evolve(take, dtype=None if own else computed_in(dtype))
+
+
+def bridge_of(module: nn.Module, name: str, seen: Callable[[], None] = lambda: None) -> Any:
     """A TransformerBridge around a loaded Hugging Face model, which it takes over; no tokenizer is needed.
 
-    Raises ModelError when TransformerLens does not know the architecture.
+    `seen` hears of every weight that was looked at. Raises ModelError when TransformerLens does not know the
+    architecture.
     """
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
     architecture, config = _architecture(module), module.config
     # under the names of its file, which a bridge changes
-    refuse_not_finite(module, f"{name} ({architecture})")
+    refuse_not_finite(module, f"{name} ({architecture})", seen)
     _with_joint_biases(module)
     for part in module.modules():
         if next(module.parameters()).dtype == torch.float64:

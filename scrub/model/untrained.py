@@ -21,8 +21,13 @@ def untrained(model: Transformer, seed: int) -> Transformer:
     """Embeddings are normal with a standard deviation of 0.02, matrices of one over the root of their inputs.
 
     Norms are 1, biases 0; rotary tables stay, and embeddings that are shared with the unembedding stay shared.
-    Raises ModelError where an MLP is known as a function alone.
+    Raises ModelError where an MLP is known as a function alone, and for a model that is run from its files: the other
+    would lie in memory.
     """
+    if model.lending is not None:
+        raise ModelError(
+            "the model is run from its files, and an untrained one would lie in memory whole: leave --stream out."
+        )
     generator = torch.Generator().manual_seed(seed)
 
     def fresh(like: Float[Tensor, ...], std: float) -> Float[Tensor, ...]:

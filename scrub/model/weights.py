@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
 from scrub.model.kept import KeptRows
+from scrub.model.later import Later, Lending
 from scrub.model.memory import Memory
 from scrub.model.precision import HALF, computed_in
 from scrub.model.workers import ALONE, Workers
@@ -224,17 +225,31 @@ class Block:
 
     `post_attn` norms what all heads write, with b_O, and `post_mlp` what the MLP writes, before it is added.
     `stream_attn` and `stream_mlp` norm the stream itself, after attention and after the MLP, in place (BERT).
+    Attention and MLP may be given as what is taken when it is asked for.
     """
 
     ln1: Norm
-    attn: Attn
+    _attn: Attn | Later[Attn] = field(alias="attn")
     ln2: Norm | None = None
-    mlp: Mlp | BlackBox | None = None
+    _mlp: Mlp | BlackBox | Later[Mlp] | Later[BlackBox] | None = field(default=None, alias="mlp")
     parallel: bool = False
     post_attn: Norm | None = None
     post_mlp: Norm | None = None
     stream_attn: Norm | None = None
     stream_mlp: Norm | None = None
+
+    @property
+    def attn(self) -> Attn:
+        return self._attn() if isinstance(self._attn, Later) else self._attn
+
+    @property
+    def mlp(self) -> Mlp | BlackBox | None:
+        return self._mlp() if isinstance(self._mlp, Later) else self._mlp
+
+    @property
+    def boxed(self) -> bool:
+        """Whether the MLP is a black box; it is not taken for this."""
+        return (self._mlp.kind if isinstance(self._mlp, Later) else type(self._mlp)) is BlackBox
 
 
 def _free_there(model: Transformer) -> Memory:
@@ -251,7 +266,8 @@ class Transformer:
     `stream_embed` norms the stream of the embeddings, after `b_E` was added to it; a `transform` comes before
     `ln_final`. Positions are counted past the token `counted_past` (RoBERTa), which no row may hold. `memory` bounds
     what is filled at once while it runs, by default a quarter of what is free when it is taken; `passes` are asked
-    for what rows gave before they are run.
+    for what rows gave before they are run. `lending` holds what is at hand of layers that are taken as they run,
+    and `checked` says how such a model was compared.
     """
 
     shape: Shape
@@ -273,6 +289,8 @@ class Transformer:
     memory: Memory = field(default=Factory(_free_there, takes_self=True), repr=False)
     passes: KeptRows | None = field(default=None, repr=False)
     workers: Workers = field(default=ALONE, repr=False)
+    lending: Lending | None = field(default=None, repr=False)
+    checked: str = ""
 
     @property
     def revision(self) -> str:
@@ -304,10 +322,6 @@ class Transformer:
         """Whether embedding and unembedding share their storage."""
         return self.W_U.data_ptr() == self.W_E.data_ptr() and self.W_U.shape == self.W_E.T.shape
 
-    def emptied(self) -> Transformer:
-        """What is fixed about a model, without the numbers of its tensors."""
-        return _moved(self, lambda t, _: t.new_empty(0), {})
-
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Transformer:
         """The same model in another dtype or on another device; shared tensors stay shared.
 
@@ -333,6 +347,11 @@ def lifted(model: Transformer, dtype: torch.dtype) -> Transformer:
     return attrs.evolve(around, blocks=_Lifted(model.blocks, dtype))
 
 
+def emptied(value: Any, later: Callable[[Later[Any]], Any]) -> Any:
+    """What is fixed about a model, or a part of one, without the numbers of its tensors; `later` says it of parts."""
+    return _moved(value, lambda t, _: t.new_empty(0), {}, later=lambda part, _: later(part))
+
+
 @frozen(eq=False)
 class _Lifted(Sequence[Block]):
     blocks: Sequence[Block]
@@ -345,17 +364,24 @@ class _Lifted(Sequence[Block]):
         return _moved(self.blocks[layer], lambda t, _: t.to(self.dtype), {})
 
 
-def _moved(value: Any, move: Callable[[Tensor, bool], Tensor], done: dict[int, Any], matrix: bool = False) -> Any:
+def _moved(
+    value: Any, move: Callable[[Tensor, bool], Tensor], done: dict[int, Any], matrix: bool = False,
+    later: Callable[[Later[Any], Callable[[Any], Any]], Any] = Later.changed,
+) -> Any:  # fmt: skip
+    """A value with every tensor changed, those that are shared once; what is taken later is changed as it is."""
     if id(value) not in done:
         if isinstance(value, Tensor):
             done[id(value)] = move(value, matrix)
         elif isinstance(value, tuple):
-            done[id(value)] = tuple(_moved(item, move, done) for item in value)
+            done[id(value)] = tuple(_moved(item, move, done, later=later) for item in value)
+        elif isinstance(value, Later):
+            # An id names a thing as long as it lives: what is let go again is remembered by nobody.
+            done[id(value)] = later(value, lambda part: _moved(part, move, {}))
         elif isinstance(value, BlackBox):
             done[id(value)] = value.mapped(lambda t: move(t, True))
         elif isinstance(value, Transformer | Block | Attn | Latent | Mlp | Norm | Rotary | Transform):
             fields = [(f.alias, getattr(value, f.name), f.name[0] == "W") for f in attrs.fields(type(value))]
-            parts = {name: _moved(part, move, done, matrix) for name, part, matrix in fields}
+            parts = {name: _moved(part, move, done, matrix, later) for name, part, matrix in fields}
             done[id(value)] = attrs.evolve(value, **parts)
         else:
             return value

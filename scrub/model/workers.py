@@ -57,8 +57,11 @@ class Workers(Protocol):
         """What tasks give, in their order; they are made as they are needed."""
         ...
 
-    def on(self, device: torch.device, parameters: int) -> Workers:
-        """These for a model of so many parameters. Raises ClaimError for a device that they cannot share."""
+    def on(self, device: torch.device, parameters: int, streamed: bool = False) -> Workers:
+        """These for a model of so many parameters, or one whose layers are `streamed` from files.
+
+        Raises ClaimError for what they cannot share.
+        """
         ...
 
 
@@ -71,7 +74,7 @@ class Alone:
     def each(self, tasks: Iterable[Task]) -> Iterator[Any]:
         return (task.compute() for task in tasks)
 
-    def on(self, device: torch.device, parameters: int) -> Workers:
+    def on(self, device: torch.device, parameters: int, streamed: bool = False) -> Workers:
         return self
 
 
@@ -134,7 +137,7 @@ class Copies:
     def each(self, tasks: Iterable[Task]) -> Iterator[Any]:
         return in_order(tasks, AHEAD * self.number, self.patience, lambda held: _Pool(self.number, held))
 
-    def on(self, device: torch.device, parameters: int) -> Workers:
+    def on(self, device: torch.device, parameters: int, streamed: bool = False) -> Workers:
         if device.type != "cpu":
             raise ClaimError(
                 f"--workers {self.number}: workers are copies of this process on the cpu, and what lies on {device} "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scrub.model.memory import shown_bytes
 from scrub.report.fixed import fixed
 from scrub.report.text import short_name, table
 from scrub.report.tree import tree_html
@@ -24,6 +25,11 @@ def plan_text(plan: Plan) -> str:
         lines.append(
             f"    cost: {plan.pool} forward passes for the pool, and about {plan.forwards:,.1f} for the draws "
             f"({each:.3f} a row and draw)"
+        )
+    if plan.streamed is not None:
+        lines.append(
+            f"    weights: {shown_bytes(plan.streamed.held)} of {shown_bytes(plan.streamed.all)} are held at once "
+            "(two layers, and what is outside of them), beside what --memory bounds"
         )
     if plan.everywhere:
         lines.append("    streams are recomputed at every position: heads are passed through, or a site is at 'all'")

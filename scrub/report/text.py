@@ -114,6 +114,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
         yield "left out", str(result.seen)
     if result.options:
         yield "options", options_words(result.options)
+    if checked := result.provenance.get("model", {}).get("checked"):
+        yield "model", checked
     if result.routes is not None:
         yield "experts", str(result.routes)
     yield from (("dictionary", str(one)) for one in result.dictionaries)

@@ -16,7 +16,7 @@ from scrub.claims.problems import ClaimProblems, Problem
 from scrub.claims.resolved import Claim
 from scrub.errors import ClaimError
 from scrub.model.memory import Asked, Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import given_model, sound
 from scrub.model.source import Source
 from scrub.verbs.setup import OpenedModel, countable, keeping, references, sampled, weights_of, working
 from scrub.verbs.verdict import judged
@@ -33,17 +33,17 @@ def compare(
     *hypotheses: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20,
     seed: int = 0, exact: bool = False, controls: str = "shuffled", device: str | None = None, dtype: str = "auto",
     memory: Asked = None, out: str | Path | Run | None = None, ready: Callable[[Result], None] | None = None,
-    cache: str | Path | None = None, workers: int = 1, ray: str | None = None,
+    cache: str | Path | None = None, workers: int = 1, ray: str | None = None, stream: bool = False,
 ) -> Comparison:  # fmt: skip
     """Which of rival claims explains more, paired by row, and what sets them apart; each is judged as in `test`.
 
     Main arguments: two claims or more about one model, one data set and one metric; none needs an expectation.
     `model` overrides that of all; `rows` takes a seeded subset of the reference rows; `draws` for each row; `seed`;
     `exact=True` enumerates every draw on a computation graph. Other arguments: `controls`, `out`, `cache`, `workers`,
-    `ray`, as in `test`; `device`, `dtype`, `memory`; `ready` hears of each claim's own result as it comes. Rows and
-    draws are the same for all, and rivals share every draw where path and class agree. Data that differ in columns
-    nobody reads are compared without these: the result names them, and digests and draws are those of the rows
-    without them. Rows that a search for one of them saw are left out of all.
+    `ray`, `stream`, as in `test`; `device`, `dtype`, `memory`; `ready` hears of each claim's own result as it comes.
+    Rows and draws are the same for all, and rivals share every draw where path and class agree. Data that differ in
+    columns nobody reads are compared without these: the result names them, and digests and draws are those of the
+    rows without them. Rows that a search for one of them saw are left out of all.
 
     Raises ClaimProblems, ModelError, MetricError, and ClaimError for claims that cannot be compared.
     """
@@ -60,14 +60,16 @@ def compare(
     backend = Backend(device, dtype, memory, workers=working(workers, ray))
     countable(draws, rows, seed)
     known_controls(controls)
-    claims, sources = _sound(hypotheses, model)
+    claims, sources, given = _sound(hypotheses, model, stream)
     claims, left_out = on_columns_in_use(claims)
     names = distinct([name_of(claim.hypothesis) for claim in claims])
     short = list(labels(names).values())
     refuse_different(claims, short, [source.name for source in sources])
     run = beside_run(out, names) if isinstance(out, str | Path) else out
     weights = _weights(claims, sources, short, keeping(backend, cache, run), exact)
-    models = [OpenedModel(source, weights, model, run, backend.workers) for source in sources]
+    models = [
+        OpenedModel(source, weights, own, run, backend.workers) for source, own in zip(sources, given, strict=True)
+    ]
     benches = [opened.bench(claim) for claim, opened in zip(claims, models, strict=True)]
     used = [references(claim, rows, seed) for claim in claims]
     refuse_other_numbers(benches, used, short)
@@ -97,22 +99,27 @@ def compare(
     return evolve(found, options=found.options | without) if left_out else found
 
 
-def _sound(hypotheses: tuple[Any, ...], model: Any) -> tuple[list[Claim], list[Source]]:
-    """All claims resolved, with their models. Raises ClaimProblems with the problems of all of them."""
+def _sound(hypotheses: tuple[Any, ...], model: Any, stream: bool) -> tuple[list[Claim], list[Source], list[Any]]:
+    """All claims resolved, with their models, and what took the place of these.
+
+    Raises ClaimProblems with the problems of all of them.
+    """
     strange = [type(given).__name__ for given in hypotheses if not isinstance(given, Hypothesis)]
     if strange or len(hypotheses) < 2:
         what = strange[0] if strange else ", ".join(h.title for h in hypotheses)
         raise ClaimError(f"compare({what}): give two claims or more, compare(a, b, ...).")
-    found: list[tuple[Claim, Source]] = []
+    found: list[tuple[Claim, Source, Any]] = []
     problems: list[Problem] = []
     for hypothesis in seen_by_any(hypotheses):
         try:
-            found.append(sound(hypothesis, model, expecting=False))
+            given = given_model(hypothesis, model, stream)
+            found.append((*sound(hypothesis, given, expecting=False), given))
         except ClaimProblems as error:
             problems += error.problems
     if problems:
         raise ClaimProblems(problems)
-    return [claim for claim, _ in found], [source for _, source in found]
+    claims, sources, models = map(list, zip(*found, strict=True))
+    return claims, sources, models
 
 
 def _weights(
@@ -122,7 +129,7 @@ def _weights(
 
     Models that came as different objects are told apart by the digests of their weights.
     """
-    from scrub.model.selfcheck import digest
+    from scrub.model.digest import digest
 
     weights = weights_of(sources[0], claims[0].data, backend, exact)
     if weights is None:

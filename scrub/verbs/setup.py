@@ -81,9 +81,8 @@ def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = Fa
 
     weights, workers = open_weights(source, backend, data), backend.workers
     if workers is not None:
-        workers = workers.on(
-            weights.device, weights.W_E.numel() + weights.shape.n_layers * 12 * weights.shape.d_model**2
-        )
+        parameters = weights.W_E.numel() + weights.shape.n_layers * 12 * weights.shape.d_model**2
+        workers = workers.on(weights.device, parameters, source.streamed)
         share = Memory(weights.memory.bytes * 4 // max(4, workers.number + 1))  # all together what is free at most
         weights = evolve(weights, workers=workers, memory=share if backend.memory is None else weights.memory)
     return weights if backend.rows is None else evolve(weights, passes=RowFiles(backend.rows))
@@ -193,6 +192,7 @@ def model_record(
     return {
         "name": source.name, "revision": model.revision, "processing": model.processing,
         "dtype": str(model.precision).removeprefix("torch."), "device": str(model.device),
+        **({"checked": model.checked} if model.checked else {}),
     } | ({"notes": notes} if (notes := [*model.notes, *_of_others(model, bench)]) else {})  # fmt: skip
 
 

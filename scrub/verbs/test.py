@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.model.memory import Asked, Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import given_model, sound
 from scrub.verbs.report import options_of, save_run
 from scrub.verbs.setup import OpenedModel, countable, keeping, references, sampled, weights_of, working
 from scrub.verbs.skills import skilled, with_matrix
@@ -25,7 +25,7 @@ def test(
     exact: bool = False, *, device: str | None = None, dtype: str = "auto", memory: Asked = None,
     explain: bool | None = None, controls: str = "shuffled", parts: str = "all", stability: bool = False,
     skills: bool = False, out: str | Path | Run | None = None, recompute: bool = False,
-    cache: str | Path | None = None, workers: int = 1, ray: str | None = None,
+    cache: str | Path | None = None, workers: int = 1, ray: str | None = None, stream: bool = False,
 ) -> Result:  # fmt: skip
     """Scrub a claim and judge it.
 
@@ -49,6 +49,7 @@ def test(
     default, docs/runs.md): a claim finds there what was computed for another one. `workers` processes of this
     machine, or those of the `ray` cluster at an address, compute blocks and rows: numbers are the same
     (docs/clusters.md).
+    `stream=True` runs the layers of a directory from its files, one at a time: the model may be larger than memory.
 
     Raises ClaimProblems with all problems of the claim, ModelError, MetricError, and ClaimError for a directory of
     another claim or version, a damaged block, a disk that is full.
@@ -65,12 +66,13 @@ def test(
     countable(draws, rows, seed)
     known_controls(controls)
     known_parts(parts)
-    claim, source = sound(hypothesis, model)
+    given = given_model(hypothesis, model, stream)
+    claim, source = sound(hypothesis, given)
     if skills:
         skilled(claim)
     run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
     weights = weights_of(source, claim.data, keeping(backend, cache, run), exact)
-    opened = OpenedModel(source, weights, model, run, backend.workers)
+    opened = OpenedModel(source, weights, given, run, backend.workers)
     trial = Trial(name_of(hypothesis), draws, seed, exact, controls)
     bench = opened.bench(claim)
     samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)

@@ -17,9 +17,9 @@ from model.tiny_models import EXACT, ROUNDED, bridged, native
 from scrub.claims.collect import collect
 from scrub.errors import ModelError
 from scrub.model import transformer
+from scrub.model.digest import digest
 from scrub.model.load import load
 from scrub.model.open import zoo_bridge
-from scrub.model.selfcheck import digest
 from scrub.model.transformer import adapt
 
 INDUCTION = Path(__file__).parents[2] / "hypotheses" / "induction.py"

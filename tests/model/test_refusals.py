@@ -75,3 +75,11 @@ def test_other_words_and_other_classes_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"rope_type 'dynamic'; default, linear, llama3 and yarn do not"):
         adapt(bridged("LlamaForCausalLM", torch.float32,
                       rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}))  # fmt: skip
+
+
+def test_a_model_on_several_devices_is_asked_to_lie_on_one() -> None:
+    """The second of them is one that every machine has."""
+    bridge = bridged("GPT2LMHeadModel")
+    bridge.original_model.transformer.h[1].to("meta")
+    with pytest.raises(ModelError, match=r"lies on several devices \(cpu, meta\).*: --device cpu takes"):
+        adapt(bridge)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from model.tiny_models import EXACT, ROUNDED, bridged, native
 from scrub.errors import ModelError
+from scrub.model.digest import digest
 from scrub.model.layers import (
     Scoring,
     attend,
@@ -24,7 +25,7 @@ from scrub.model.layers import (
     visible,
     write,
 )
-from scrub.model.selfcheck import digest, probe, self_check
+from scrub.model.selfcheck import probe, self_check
 from scrub.model.trace import trace
 from scrub.model.transformer import adapt, official_name
 from scrub.model.weights import Transformer

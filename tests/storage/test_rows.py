@@ -26,7 +26,7 @@ from scrub.claims.collect import collect
 from scrub.cli.group import main
 from scrub.engine import cache as engine
 from scrub.engine.needs import Need
-from scrub.model import selfcheck
+from scrub.model import digest
 from scrub.model.memory import Backend, Memory
 from scrub.model.open import open_weights
 from scrub.model.resolve import sound
@@ -164,8 +164,8 @@ def test_weights_are_read_once_for_keys_in_a_process(monkeypatch: pytest.MonkeyP
     """Whatever they are called, and in however much memory they run; a number that was written is read."""
     own = [parameter.clone() for parameter in (weights().W_E, weights().W_U)]
     model, read = attrs.evolve(weights(), W_E=own[0], W_U=own[1]), list[int]()
-    bytes_of = selfcheck._bytes
-    monkeypatch.setattr(selfcheck, "_bytes", lambda tensor: read.append(tensor.numel()) or bytes_of(tensor))
+    bytes_of = digest._bytes
+    monkeypatch.setattr(digest, "_bytes", lambda tensor: read.append(tensor.numel()) or bytes_of(tensor))
     key = weights_key(model)
     read.clear()
     assert weights_key(attrs.evolve(model, name="other", memory=Memory(1))) == key

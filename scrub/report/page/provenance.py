@@ -12,7 +12,11 @@ def provenance(result: Mapping[str, Any]) -> list[tuple[str, str] | None]:
     model = found["model"]
     return [
         ("model", str(model["name"])),
-        *[(name, str(model[name])) for name in ("revision", "processing", "dtype", "device") if model.get(name)],
+        *[
+            (name, str(model[name]))
+            for name in ("revision", "processing", "dtype", "device", "checked")
+            if model.get(name)
+        ],
         ("claim", f"digest {result['digest']}") if "digest" in result else None,
         ("data", f"digest {found['data']}") if "data" in found else None,
         ("intervals", str(found["interval"])) if "interval" in found else None,
