@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _NEURON = r"mlps? \d+\.\d+"
 _SENDERS = rf"{_NEURON}|[^\W\d_]+ \d+(?:-\d+)?(?![\w.])|[^\s,]+"  # 'heads 0-3' is one, '9.9 9.6' are two
+TOGETHER = 64  # senders whose effects are known at once: what is shared is computed anew for the next ones
+Case = tuple[Node, tuple[Path, ...]]
 _KINDS = ("heads", "mlps", "attn", "resid", "embed", "all")
 
 
@@ -52,7 +54,8 @@ class Effect:
 class Sweep:
     """The effects of all senders along `to`; `base` is the mean metric of the run that is patched.
 
-    `digest` is the claim's, or without one that of the data.
+    `digest` is the claim's, or without one that of the data; `unfinished` are the senders that a sweep which was
+    broken off had not patched everywhere.
     """
 
     to: str
@@ -67,6 +70,7 @@ class Sweep:
     options: dict[str, Any]
     provenance: dict[str, Any]
     digest: str = ""
+    unfinished: tuple[Component, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return as_dict(self)
@@ -154,7 +158,7 @@ def bench_for(
 
 def cases_of(
     senders: str | Sequence[str], to: str, at: str | int | Sequence[str | int] | None, graph: Graph
-) -> list[tuple[Node, tuple[Path, ...]]]:
+) -> list[Case]:
     """Every sender at every position, with its paths along `to`. Raises ClaimError where no sender reaches it."""
     slots: tuple[Slot | None, ...] = (
         (None,) if at is None else parse_slots(at if isinstance(at, str | int) else list(at))
@@ -170,21 +174,35 @@ def cases_of(
 
 
 def sweep_paths(
-    bench: CircuitBench, cases: Sequence[tuple[Node, tuple[Path, ...]]], to: str, provenance: dict[str, Any]
-) -> Sweep:
-    """Patch the paths of every sender on their own; the bench is one for the paths of all."""
-    experiment, seed = bench.experiment, bench.seed
-    found, base = _scores(bench, [paths for _, paths in cases]), start_of(bench)
-    effects: list[Effect] = []
-    for (node, _), scores in zip(cases, found, strict=True):
-        spread = interval((scores - base)[:, None], lambda c: c[:, 0], seed)
-        name = None if node.at is None else str(node.at)
-        effects.append(Effect(node.component, name, float((scores - base).mean()), spread.low, spread.high))
-    return Sweep(
-        to, str(experiment.metric), experiment.protocol.ablation, experiment.protocol.direction, tuple(effects),
-        float(base.mean()), len(bench.rows), bench.draws, seed, described(bench.experiment), provenance,
+    bench: CircuitBench, cases: Sequence[Case], to: str, provenance: dict[str, Any],
+    ready: Callable[[Sweep], None] = lambda sweep: None,
+) -> Sweep:  # fmt: skip
+    """Patch the paths of every sender on their own; the bench is one for the paths of all.
+
+    `ready` hears of the effects that are known so far, while others are to come.
+    """
+    experiment, base = bench.experiment, start_of(bench)
+    whole = Sweep(
+        to, str(experiment.metric), experiment.protocol.ablation, experiment.protocol.direction, (),
+        float(base.mean()), len(bench.rows), bench.draws, bench.seed, described(experiment), provenance,
         experiment.digest,
     )  # fmt: skip
+    scored = _scoring(bench, [paths for _, paths in cases])
+    for first in range(0, len(cases), TOGETHER):
+        some, left = cases[first : first + TOGETHER], cases[first + TOGETHER :]
+        changes = scored([paths for _, paths in some]) - base
+        effects = [_effect(node, change, bench.seed) for (node, _), change in zip(some, changes, strict=True)]
+        senders = tuple(dict.fromkeys(node.component for node, _ in left))
+        whole = evolve(whole, effects=(*whole.effects, *effects), unfinished=senders)
+        if left:
+            ready(whole)
+    return whole
+
+
+def _effect(node: Node, change: Float[np.ndarray, " row"], seed: int) -> Effect:
+    spread = interval(change[:, None], lambda c: c[:, 0], seed)
+    name = None if node.at is None else str(node.at)
+    return Effect(node.component, name, float(change.mean()), spread.low, spread.high)
 
 
 def _paths(sender: Component, to: str, graph: Graph) -> tuple[Path, ...]:
@@ -195,13 +213,19 @@ def _paths(sender: Component, to: str, graph: Graph) -> tuple[Path, ...]:
         return ()
 
 
-def _scores(bench: CircuitBench, listed: Sequence[Sequence[Path]]) -> Float[np.ndarray, "case row"]:
+def _scoring(
+    bench: CircuitBench, listed: Sequence[Sequence[Path]]
+) -> Callable[[Sequence[Sequence[Path]]], Float[np.ndarray, "case row"]]:
     """Activation patching is a run of components, many at once from the first layer that changes."""
-    if all(len(paths) == 1 and _everything(paths[0].hops, bench) for paths in listed):
-        nodes = [Circuit.from_parts([paths[0].sender]).expanded(bench.experiment.graph) for paths in listed]
-        if not any(paths[0].sender.component.traits.is_stream for paths in listed):
-            return bench.scores(nodes, without=bench.experiment.noising)
-    return bench.path_scores(listed)
+    if not all(len(paths) == 1 and _everything(paths[0].hops, bench) for paths in listed):
+        return bench.path_scores
+    if any(paths[0].sender.component.traits.is_stream for paths in listed):
+        return bench.path_scores
+    return lambda some: bench.scores([_alone(paths[0], bench) for paths in some], without=bench.experiment.noising)
+
+
+def _alone(path: Path, bench: CircuitBench) -> Circuit:
+    return Circuit.from_parts([path.sender]).expanded(bench.experiment.graph)
 
 
 def _everything(hops: tuple[Hop, ...], bench: CircuitBench) -> bool:

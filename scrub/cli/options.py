@@ -245,15 +245,15 @@ def command_line() -> str:
     return f"scrub {context.info_name}{f' {targets}' if targets else ''}{options()}"
 
 
-def options() -> str:
-    """The options of the command that runs which differ from their defaults: ` --rows 40 --exact`."""
+def options(*leaving: str) -> str:
+    """The options of the command that runs which differ from their defaults, some left out: ` --rows 40 --exact`."""
     context = click.get_current_context()
     own = context.default_map or {}  # a project's: elsewhere there are others
     found: list[str] = []
     for option in context.command.params:
         name = option.name or ""
         value = context.params.get(name)
-        if not isinstance(option, click.Option) or name in WHERE:
+        if not isinstance(option, click.Option) or name in {*WHERE, *leaving}:
             continue
         if context.get_parameter_source(name) is ParameterSource.DEFAULT or value is None:
             continue

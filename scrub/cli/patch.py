@@ -9,13 +9,13 @@ import click
 
 from scrub.cli.endings import FINE
 from scrub.cli.options import Results
-from scrub.cli.patching import patched, patching
+from scrub.cli.patching import Patching, patched, patches
 from scrub.storage import stored
 
 
 @click.command(short_help="Patch along paths: '7.3 -> 9.9.q ~all~> logits'.")
 @click.option("--path", "paths", multiple=True, required=True, metavar="PATH", help="Again for each further path.")
-@patching
+@patches
 def patch(paths: tuple[str, ...], **asked: Any) -> tuple[Results, int]:
     """Patch along paths, all of them together, and tell what that does to the metric.
 
@@ -24,4 +24,4 @@ def patch(paths: tuple[str, ...], **asked: Any) -> tuple[Results, int]:
     """
     from scrub.verbs.patch_paths import patch_paths
 
-    return patched(asked, stored.PATHS, partial(patch_paths, list(paths)), "at"), FINE
+    return patched(asked, Patching(stored.PATHS, partial(patch_paths, list(paths)), "at")), FINE

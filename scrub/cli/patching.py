@@ -3,13 +3,15 @@ of a protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from attrs import field, frozen
 
 from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.protocol import DIRECTIONS
 from scrub.claims.wording import ABLATIONS
 from scrub.cli.found import Found
@@ -18,8 +20,10 @@ from scrub.cli.options import (
     ExistingPath,
     Results,
     beside,
+    going_on,
     on_device,
     on_model,
+    options,
     position,
     reporting,
     sound_claims,
@@ -31,7 +35,7 @@ PROTOCOL = ("ablation", "direction", "pair", "group", "reference")
 Patch = Callable[..., Any]
 
 
-def patching(command: Command) -> Command:
+def patches(command: Command) -> Command:
     """Targets, or `--model`, `--data` and `--metric`; the protocol; rows, draws and device; `--out` and `--json`."""
     command = on_model(on_device(storing(reporting(command))))
     for option in (
@@ -55,8 +59,22 @@ def patching(command: Command) -> Command:
     return command
 
 
-def patched(asked: dict[str, Any], file: str, run: Patch, read: str) -> Results:
-    """What a verb finds in the setting of each claim, or in the one at hand; it calls the reading position `read`."""
+@frozen
+class Patching:
+    """What is `run`, which calls the reading position `read`, and the file that its results are stored as.
+
+    `begun` and `again` are those of `Found`.
+    """
+
+    file: str
+    run: Patch
+    read: str
+    begun: list[Any] = field(factory=list[Any])
+    again: Callable[[Any], str] = lambda part: options()
+
+
+def patched(asked: dict[str, Any], patching: Patching) -> Results:
+    """What a verb finds in the setting of each claim, or in the one at hand."""
     targets, out, model = asked.pop("targets"), asked.pop("out"), asked["model"]
     at_hand = {name: asked.pop(name) for name in ("data", "metric", "read", "scored")}
     words = {name: asked.pop(name) for name in PROTOCOL}
@@ -66,11 +84,17 @@ def patched(asked: dict[str, Any], file: str, run: Patch, read: str) -> Results:
         if said:
             raise ClaimError(f"{', '.join(said)}: {targets[0]} says this itself: leave it out, or name no claim.")
         claims = sound_claims(targets, model, expecting=False, foils=False)
-        found = Found(beside(out, claims, file), file)
-        return found.of_each(claims, lambda claim: run(hypothesis=claim, **asked))
-    found = Found(beside(out, (), file), file)
-    found(run(**asked, **_setting(at_hand, model, read)))
+        found = _found(patching, out, claims)
+        return found.of_each(claims, lambda claim: patching.run(hypothesis=claim, **asked))
+    found, setting = _found(patching, out), _setting(at_hand, model, patching.read)
+    with going_on(found.part):
+        found(patching.run(**asked, **setting))
     return found.results
+
+
+def _found(patching: Patching, out: Path | None, claims: Sequence[Hypothesis] = ()) -> Found:
+    file = patching.file
+    return Found(beside(out, claims, file), file, patching.again, begun=patching.begun)
 
 
 def _setting(at_hand: dict[str, Any], model: str | None, read: str) -> dict[str, Any]:

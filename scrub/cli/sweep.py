@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scrub.cli.endings import FINE
-from scrub.cli.options import ExistingPath, Results, picture_file, say
-from scrub.cli.patching import patched, patching
+from scrub.cli.options import ExistingPath, Results, options, picture_file, say
+from scrub.cli.patching import Patching, patched, patches
 from scrub.report.saved import save_picture
 from scrub.storage import stored
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--to", default="~all~> logits", show_default=True, metavar="PATH", help="The rest of the path.")
 @click.option("--at", metavar="POSITIONS", help="Such as 'END S2': each is swept on its own (default: all at once).")
 @click.option("--picture", type=ExistingPath(), metavar="FILE", help="Write the heat map: .svg, .png or .pdf.")
-@patching
+@patches
 def sweep(senders: str, to: str, at: str | None, picture: Path | None, **asked: Any) -> tuple[Results, int]:
     """Patch many senders along one path, one at a time, and tell the effect of each on the metric.
 
@@ -34,15 +35,21 @@ def sweep(senders: str, to: str, at: str | None, picture: Path | None, **asked: 
     from scrub.verbs.sweep import sweep as run
 
     picture_file(picture)
+    begun: list[Sweep] = []
     places = None if at is None else at.replace(",", " ").split()
 
     def one(**setting: Any) -> Sweep:
-        found = run(senders, to, at=places, **setting)
+        found = run(senders, to, at=places, ready=begun.append, **setting)
         if picture is not None:
             _draw(found, picture)
         return found
 
-    return patched(asked, stored.SWEEP, one, "read"), FINE
+    return patched(asked, Patching(stored.SWEEP, one, "read", begun, _again)), FINE
+
+
+def _again(part: Sweep) -> str:
+    """The options for the senders that are left."""
+    return f"{options('senders')} --senders {shlex.quote(' '.join(map(str, part.unfinished)))}"
 
 
 def _draw(found: Sweep, file: Path) -> None:

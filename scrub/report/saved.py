@@ -28,8 +28,9 @@ def savable(picture: Path) -> None:
         raise ClaimError(f"--picture {picture}: a picture is written as {', '.join(FORMS)}: call it {near}.")
     if picture.suffix != ".svg" and not _cairo() and _browser() is None:
         raise ClaimError(
-            f"--picture {picture}: {picture.suffix[1:].upper()} is made by CairoSVG (pip install cairosvg) or by a "
-            f"browser on the path ({', '.join(BROWSERS)}), and neither is here: install one, or write "
+            f"--picture {picture}: {picture.suffix[1:].upper()} is made by CairoSVG (pip install "
+            f"'causal-scrub[pictures]') or by a browser on the path ({', '.join(BROWSERS)}), and neither is here: "
+            "install one, or write "
             f"{picture.with_suffix('.svg').name}."
         )
 

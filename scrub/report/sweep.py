@@ -8,6 +8,7 @@ from html import escape
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+from scrub.errors import some
 from scrub.report.fixed import fixed
 from scrub.report.heat import INDENT, SHADES, Grid, Look, Scale, cell_of, drawn, html_grid, in_layers
 from scrub.report.picture import Caption, picture
@@ -132,6 +133,8 @@ def _sample(found: Sweep | CircuitRun) -> list[str]:
     if found.rows < FEW_ROWS:
         interval = f"no intervals: they take {FEW_ROWS} rows"
     facts = [("sample", f"{found.rows} rows x {draws}, seed {found.seed}; {interval}")]
+    if left := getattr(found, "unfinished", ()):
+        facts.append(("broken off", f"not patched: {some(map(str, left), 8)}"))
     if found.options:
         facts.append(("options", options_words(found.options)))
     return table(facts, INDENT)

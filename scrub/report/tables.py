@@ -64,14 +64,24 @@ def _interval(value: Any) -> bool:
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
-        low, high = (value.get(end) for end in ENDS)
-        span = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
-        return f"{_cell(value['value'])}{span}"
+        return _spread(*(value.get(end) for end in ("value", *ENDS)))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.2f}" if 0.1 <= abs(value) < 1000 or not value else f"{value:.2g}"
+        return _number(value, value)
     return "" if value is None else shorten(" ".join(str(value).split()), LONGEST)
+
+
+def _spread(value: Any, low: float | None, high: float | None) -> str:
+    """A value with the ends of its interval, all in the form of the largest of them."""
+    if value is None or low is None or high is None:
+        return _cell(value)
+    said, *ends = (_number(number, max(value, low, high, key=abs)) for number in (value, low, high))
+    return f"{said} [{', '.join(ends)}]"
+
+
+def _number(value: float, like: float) -> str:
+    return f"{value:z.2f}" if 0.1 <= abs(like) < 1000 or not like else f"{value:.2g}"
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from scrub.claims.strangers import content
+from scrub.claims.titles import with_file
 from scrub.errors import ClaimError, shorten
 from scrub.storage import files, stored
 
@@ -81,7 +82,7 @@ def _claim(result: Mapping[str, Any], version: str) -> TriedClaim:
     setting |= {"model": result["provenance"]["model"], "scrub": version}
     words = tuple((name, _word(value)) for name, value in setting.items())
     return TriedClaim(
-        _word(result["hypothesis"]), result["verdict"], bool(result["foil"]), result["passed"] is True,
+        _word(with_file(result["hypothesis"])), result["verdict"], bool(result["foil"]), result["passed"] is True,
         (low, value, high), _number(result["bar"]), words,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -30,7 +30,7 @@ def sweep(
     at: str | int | Sequence[str | int] | None = None, model: Any = None, data: Dataset | None = None,
     metric: str | Metric | None = None, read: str | int = -1, scored: str | None = None, rows: int | None = None,
     seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "auto",
-    memory: Asked = None, **protocol: Any,
+    memory: Asked = None, ready: Callable[[Sweep], None] = lambda sweep: None, **protocol: Any,
 ) -> Sweep:  # fmt: skip
     """Patch many senders, one at a time, and tell the effect of each: a labelled table, and a heat map.
 
@@ -38,6 +38,7 @@ def sweep(
     path, `-> logits` (direct), `~mlps~> logits`, `-> 9.9.q ~all~> logits`, or `~all~> logits` (activation
     patching, the default; of a graph its output node); `at` names positions, each swept on its own (default: every
     position together).
+    `ready` hears, after each 64 of them, of the effects so far; `unfinished` are the senders to come.
     With a receiver first (`-> 9.9.q ~all~> logits`) and `all` senders, every edge into it. Raises as `run_circuit`.
     """
     from scrub.circuit.arguments import names, positions, text
@@ -50,11 +51,11 @@ def sweep(
     own_way(protocol)
     backend = Backend(device, dtype, memory)
     given, sampling = GivenSetting(hypothesis, model, data, metric, read, scored), Sampling(rows, seed, draws)
-    ready = setting_of(None, given, sampling, backend, protocol)
+    setting = setting_of(None, given, sampling, backend, protocol)
     if to == DOWNSTREAM:
-        to = f"~all~> {ready.experiment.output}"
-    cases = cases_of(senders, to, at, ready.experiment.graph)
-    with progress("sweep", calls_of(ready.experiment, draws, len(cases) + 1)) as done:
+        to = f"~all~> {setting.experiment.output}"
+    cases = cases_of(senders, to, at, setting.experiment.graph)
+    with progress("sweep", calls_of(setting.experiment, draws, len(cases) + 1)) as done:
         listed = [path for _, paths in cases for path in paths]
-        bench = bench_for(ready.experiment, ready.weights, listed, seed, draws)
-        return sweep_paths(evolve(bench, done=done), cases, to, ready.record)
+        bench = bench_for(setting.experiment, setting.weights, listed, seed, draws)
+        return sweep_paths(evolve(bench, done=done), cases, to, setting.record, ready)

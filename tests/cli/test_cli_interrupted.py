@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from cli_cases import FOIL, GOOD, Write, scrub, write
+from scrub.circuit.bench import CircuitBench
 
 __all__ = ["write"]
 INTERRUPTED = "c = make(metric=Metric(lambda o, r: os.kill(os.getpid(), signal.SIGINT)))"
@@ -110,6 +113,38 @@ def test_claims_before_an_interruption_stay_and_those_left_are_named(write: Writ
     if keeps:
         (kept,) = {path for path in Path("kept").iterdir()} - {Path("kept/kept.json")}
         assert [r["hypothesis"] for r in json.loads(kept.read_text())["results"]] == ["claims.py::good"]
+
+
+def test_a_sweep_that_is_broken_off_keeps_the_senders_that_were_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says to go on with patches the others, and no sender twice."""
+    monkeypatch.chdir(INDUCTION.parents[1])
+    scores, calls = CircuitBench.scores, list[int]()
+
+    def interrupted(bench: CircuitBench, circuits: Sequence[Any], without: bool = False) -> Any:
+        calls.append(len(circuits))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return scores(bench, circuits, without)
+
+    whole = _swept("sweep", INDUCTION, "--rows", 32, "--senders", "heads 0-1")
+    monkeypatch.setattr("scrub.circuit.sweep.TOGETHER", 3)
+    monkeypatch.setattr(CircuitBench, "scores", interrupted)
+    broken = scrub("sweep", f"{INDUCTION}::induction", "--rows", 32, "--senders", "heads 0-1")
+    assert (broken.exit_code, calls) == (130, [3, 3, 2])
+    assert "broken off  not patched: 1.2, 1.3" in broken.stdout
+    assert all(re.search(rf"^ +{re.escape(name)} +[+-]", broken.stdout, re.M) for name in ("0.0", "1.1"))
+    again = re.fullmatch(
+        r"scrub: interrupted; what was found stands above: go on with `scrub (.*)`.", broken.stderr.strip()
+    )
+    assert again
+    monkeypatch.setattr(CircuitBench, "scores", scores)
+    rest = _swept(*shlex.split(again[1]))
+    assert rest == whole[6:]
+
+
+def _swept(*words: Any) -> list[Any]:
+    (found,) = json.loads(scrub(*words, "--json", "-").stdout)["results"]
+    return [(e["sender"], pytest.approx(e["effect"], abs=1e-6)) for e in found["effects"]]
 
 
 def test_an_interrupted_write_leaves_the_old_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from cli_cases import FALSE, FOIL, GOOD, HEAD, rewrite, scrub
 from scrub.errors import ClaimError
+from scrub.report import viewer
 from scrub.storage.below import runs_below
 from scrub.verbs import view
 
@@ -74,6 +75,16 @@ def test_claims_verdicts_over_time_and_what_differs(two: Path) -> None:
     reports = [told(p) for n, p in pages.items() if n.startswith("run")]
     assert len(reports) == 2
     assert all("the whole interval lies at or above" in report.replace("The", "the") for report in reports)
+
+
+def test_where_a_command_was_started_makes_no_claim_another(two: Path) -> None:
+    content = json.loads((two / "second" / "run.json").read_text())
+    for result in content["results"]:
+        result["hypothesis"] = f"/elsewhere/{result['hypothesis']}"
+    rewrite(two / "second", "run.json", content)
+    index = told(view.pages(two)[viewer.INDEX]())
+    assert "2 runs, 2 claims" in index
+    assert "elsewhere" not in index
 
 
 def test_what_a_run_contains_is_escaped_and_what_is_damaged_is_told(two: Path) -> None:

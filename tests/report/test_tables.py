@@ -27,6 +27,12 @@ def test_many_things_have_a_line_each() -> None:
     ]
 
 
+def test_ends_of_an_interval_are_as_exact_as_their_value() -> None:
+    small = {"effect": {"value": -0.0012, "low": -0.0034, "high": 0.00045}}
+    share = {"effect": {"value": 0.02, "low": -0.001, "high": 0.12}}
+    assert lines_of([small, share]) == [{"effect": "-0.0012 [-0.0034, 0.00045]"}, {"effect": "0.02 [0.00, 0.12]"}]
+
+
 def test_forms_escape_what_would_end_a_cell() -> None:
     assert r"| c_1[x=2] | 9.9 \| 50% & $x_1$ | 0.50 [0.25, 0.75] |  |" in table_text([SWEEP], ".md")
     assert r"c\_1[x=2] & 9.9 | 50\% \& \$x\_1\$ & 0.50 [0.25, 0.75] &  \\" in table_text([SWEEP], ".tex")

@@ -57,6 +57,8 @@ def sweep_section(found: Found, command: str) -> Section:
     largest = sorted(found["effects"], key=lambda e: -abs(e["effect"]))
     rows = [(e["sender"], e["at"] or "", number(e["effect"]), _ends(e)) for e in largest[:LARGEST]]
     said = f"The {len(rows)} largest of {several(len(largest), 'effect')}; each interval is that of one effect."
+    if left := found.get("unfinished"):
+        said += f" Broken off before {several(len(left), 'sender')}."
     first = largest[0]
     brief = f"{first['sender']} has the largest effect, {number(first['effect'])} on {found['metric']}"
     return _section(
