@@ -74,18 +74,45 @@ def mean_scores(batch: PatchBatch, runs: Iterable[Forward], rules: Rules) -> Edg
         sent = senders_between(batch)
         found = [edge_scores(batch, run, rules, sent) for run in runs]
         return summed(found, 1 / len(found))
-    total, count = list[AtReaders](), 0
+    total, read = _mean_gradients(batch, runs, rules)
+    return _contracted_by_sender(batch, total, read)
+
+
+def _mean_gradients(
+    batch: PatchBatch, runs: Iterable[Forward], rules: Rules
+) -> tuple[Float[Tensor, "row reader t d"], list[Reader]]:
+    """The mean of the gradients over runs, and the readers in the order in which they read.
+
+    It is one array from the start: what autograd frees lies in pieces, between which an allocator finds no room.
+    """
+    like, read, count = batch.base_values["embed", 0], list[Reader](), 0
+    total = like.new_zeros(len(like), len(readers_of(batch.model)), *like.shape[1:])
     for run in runs:
-        found, count = reader_gradients(batch, run, rules), count + 1
+        gradients, read, count = reader_gradients(batch, run, rules), [], count + 1
         del run  # its pass: the next one is made before this name is given away
         with torch.no_grad():
-            if count == 1:  # a copy: what autograd gives may be one tensor for two nodes
-                total = [(readers, gradient.clone()) for readers, gradient in found]
-            else:
-                for (_, known), (_, gradient) in zip(total, found, strict=True):
-                    known.add_(gradient)
-        del found
-    return _contracted(batch, senders_between(batch), ((readers, known.div_(count)) for readers, known in total))
+            for found, gradient in gradients:
+                total[:, len(read) : len(read) + len(found)].add_(gradient)
+                read += found
+        del gradients
+    return total.div_(max(count, 1)), read
+
+
+def _contracted_by_sender(batch: PatchBatch, total: Float[Tensor, "row reader t d"], read: list[Reader]) -> Edges:
+    """`_contracted` where the gradients at all readers are known: what is sent is made for one writer at a time."""
+    listed, parallel, columns = readers_of(batch.model), batch.model.shape.parallel, dict[Reader, int]()
+    columns.update((reader, i) for i, reader in enumerate(listed))
+    index = torch.tensor([columns[reader] for reader in read], device=total.device)
+    parts: list[Edges] = []
+    with torch.no_grad():
+        for key in writers_of(batch.model):
+            sent = senders_between(batch, key)
+            # whoever reads it reads later than all who do not
+            first = next(i for i, (c, _) in enumerate(read) if _feeds(sent.components[0], c, parallel))
+            scores = total.new_zeros(len(total), len(sent.components), len(listed))
+            scores[:, :, index[first:]] = sent.delta.flatten(2) @ total[:, first:].flatten(2).transpose(1, 2)
+            parts.append(Edges(sent.components, listed, scores, parallel))
+    return summed(parts, 1.0)
 
 
 def _contracts_once(batch: PatchBatch) -> bool:
@@ -136,6 +163,14 @@ def readers_of(model: Transformer) -> tuple[Reader, ...]:
         found += [(Component.for_head(layer, head), channel) for head in heads for channel in CHANNELS]
         found += [] if block.mlp is None else [(Component.for_mlp(layer), "input")]
     return (*found, (LOGITS, "input"))
+
+
+def writers_of(model: Transformer) -> tuple[Key, ...]:
+    """The embedding, the heads of each layer and its MLP, in the order of writing."""
+    found: list[Key] = [("embed", 0)]
+    for layer, block in enumerate(model.blocks):
+        found += [("attn", layer)] if block.mlp is None else [("attn", layer), ("mlp", layer)]
+    return tuple(found)
 
 
 def senders_between(batch: PatchBatch, only: Key | None = None) -> Senders:
