@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 import torch
-from attrs import Factory, field, frozen
+from attrs import Factory, field, fields, frozen
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -235,6 +235,11 @@ class Block:
     post_mlp: Norm | None = None
     stream_attn: Norm | None = None
     stream_mlp: Norm | None = None
+
+
+def norms_of(owner: Attn | Mlp | Block) -> dict[str, Norm]:
+    """The norms that a layer, its attention or its MLP has, by the names of their fields."""
+    return {one.name: found for one in fields(type(owner)) if isinstance(found := getattr(owner, one.name), Norm)}
 
 
 def _free_there(model: Transformer) -> Memory:
