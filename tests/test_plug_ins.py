@@ -74,8 +74,7 @@ def test_an_ablation_of_a_transformer() -> None:
     averaged = experiment_on(model, "mean", "noising")
     halved = evolve(averaged, protocol=evolve(averaged.protocol, ablation="halfway"))
     mean, half = (
-        next(CircuitBench.of(experiment, model, Circuit.parse("0.0")).runner.blocks())
-        for experiment in (averaged, halved)
+        CircuitBench.of(experiment, model, Circuit.parse("0.0")).runner.block(0) for experiment in (averaged, halved)
     )
     for name in ("embed", "z", "mlp"):
         own, means, found = (getattr(side, name) for side in (half.own, mean.ablated, half.ablated))
@@ -146,6 +145,8 @@ def test_all_files_that_are_none_are_named_with_what_each_lacks(tmp_path: Path) 
         worded="WORDS = {'rows': 'reference'}\n",
         unworded="ABLATION = 1\n",
         odd="WORDS = {'rows': 'others', 'draws': -1}\nABLATION = 1\n",
+        placed="WORDS = {'place': 'first', 'draws': '3'}\nABLATION = 1\n",
+        keyed="WORDS = {[]: 1}\nABLATION = 1\n",
         broken="def (",
         entries="FORMAT = 1\n",
         mean=EXAMPLES["halfway"],
@@ -157,13 +158,17 @@ def test_all_files_that_are_none_are_named_with_what_each_lacks(tmp_path: Path) 
     values = "FORMULA, ABLATION, FORMAT, METHOD, SECTION or ARCHITECTURE"
     lacking = f"is no {nouns}: it has no {values}. CONTRIBUTING.md shows a file of each."
     lines = {Path(line.split(":")[0].split(" ")[0]).stem: line for line in str(told.value).splitlines()}
-    assert set(lines) == {"broken", "empty", "entries", "mean", "odd", "unworded", "worded"}
+    assert set(lines) == {"broken", "empty", "entries", "keyed", "mean", "odd", "placed", "unworded", "worded"}
     assert "it is no Python" in lines["broken"]
     assert lines["empty"] == f"{place / 'empty.py'} {lacking}"
     assert lines["worded"] == f"{place / 'worded.py'} {lacking}"
     assert lines["entries"].endswith("there is a circuit format 'entries' already: give the file another name.")
     assert "is no ablation: it has no WORDS. An ablation's file holds WORDS = " in lines["unworded"]
     assert "say rows='others': say 'pair', 'reference' or 'own'; they say draws=-1: say how" in lines["odd"]
+    assert (
+        "its WORDS say draws='3': say a value like 0; they say place='first': say a value like 99." in lines["placed"]
+    )
+    assert "its WORDS are no dict of plain values" in lines["keyed"]
     assert "there is an ablation 'mean' already" in lines["mean"]
     assert "good" not in ABLATIONS.names()
 

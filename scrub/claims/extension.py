@@ -115,7 +115,7 @@ def _read(point: ExtensionPoint, file: Path) -> Any:
         return None
     try:
         found: Any = ast.literal_eval(there["WORDS"])
-    except ValueError:
+    except (ValueError, TypeError):  # no plain values; keys that cannot be keys
         found = None
     wrong = [*_wrong(point, found)] if isinstance(found, dict) else ["are no dict of plain values"]
     if wrong:
@@ -128,4 +128,8 @@ def _wrong(point: ExtensionPoint, found: Mapping[str, Any]) -> Iterator[str]:
     known = {one.name: one.default for one in fields(point.words)}
     yield from (f"lack {name!r}" for name, default in known.items() if default is NOTHING and name not in found)
     yield from (f"have {name!r}, which is none of {', '.join(known)}" for name in found if name not in known)
+    given = {name: default for name, default in known.items() if default is not NOTHING and name in found}
+    for name, usual in given.items():
+        if type(found[name]) is not type(usual):
+            yield f"say {name}={found[name]!r}: say a value like {usual!r}"
     yield from point.faults(found)

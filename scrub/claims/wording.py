@@ -57,9 +57,9 @@ class AblationWords:
 
 def _of_ablation(found: Mapping[str, Any]) -> Iterator[str]:
     rows, draws = found.get("rows", OWN), found.get("draws", 0)
-    if rows not in ROWS:
+    if isinstance(rows, str) and rows not in ROWS:
         yield f"say rows={rows!r}: say {', '.join(map(repr, ROWS[:-1]))} or {ROWS[-1]!r}"
-    if type(draws) is not int or draws < 0:
+    if isinstance(draws, int) and draws < 0:
         yield f"say draws={draws!r}: say how many are drawn for each row, 0 for none"
 
 

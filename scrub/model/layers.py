@@ -154,10 +154,20 @@ def turn(
     own: Normed = norm,
 ) -> Float[Tensor, "*batch n heads e"]:  # fmt: skip
     """A head's own norm, and rotary at `positions`; values are neither normed nor turned."""
-    if channel == "v":
-        return x
     of_heads = _own_norm(attn, channel)
     return angled(attn, channel, x if of_heads is None or attn.norm_last else own(of_heads, x), positions, own)
+
+
+def turns(attn: Attn, channel: str) -> bool:
+    """Whether `turn` does anything to a channel."""
+    return _own_norm(attn, channel) is not None or (channel != "v" and attn.rotary is not None)
+
+
+def matrices(attn: Attn, channel: str) -> Float[Tensor, "heads d e"] | None:
+    """The matrices that make a channel of heads, up to biases and `turn`; None where a form makes it otherwise."""
+    latent = attn.q_latent if channel == "q" else attn.kv_latent
+    made_otherwise = attn.clip is not None or attn.joint_norms or attn.norms_by_head or latent is not None
+    return None if made_otherwise else _projection(attn, channel)[0]
 
 
 def _projection(attn: Attn, channel: str) -> tuple[Tensor, Tensor | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from attrs import evolve
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.errors import ModelError
-from scrub.model.weights import Attn, BlackBox, Block, Latent, Mlp, Norm, Transform, Transformer
+from scrub.model.weights import Attn, BlackBox, Block, Latent, Mlp, Norm, Transform, Transformer, norms_of
 
 EMBEDDING = 0.02  # the standard deviation with which GPT-2, Llama and NeoX start
 
@@ -49,11 +50,7 @@ def _block(block: Block, fresh: Fresh) -> Block:
     if isinstance(block.mlp, BlackBox):
         raise ModelError("an MLP of the model is known as a function alone: its weights cannot be drawn anew.")
     mlp = None if block.mlp is None else _mlp(block.mlp, fresh)
-    return evolve(
-        block, ln1=_norm(block.ln1), attn=_attn(block.attn, fresh), mlp=mlp,
-        ln2=_maybe(block.ln2), post_attn=_maybe(block.post_attn), post_mlp=_maybe(block.post_mlp),
-        stream_attn=_maybe(block.stream_attn), stream_mlp=_maybe(block.stream_mlp),
-    )  # fmt: skip
+    return evolve(block, attn=_attn(block.attn, fresh), mlp=mlp, **_norms(block))
 
 
 def _attn(a: Attn, fresh: Fresh) -> Attn:
@@ -63,7 +60,7 @@ def _attn(a: Attn, fresh: Fresh) -> Attn:
         W_O=fresh(a.W_O, (heads * e) ** -0.5), sinks=_zero(a.sinks),
         q_latent=_latent(a.q_latent, fresh), kv_latent=_latent(a.kv_latent, fresh),
         b_Q=_zero(a.b_Q), b_K=_zero(a.b_K), b_V=_zero(a.b_V), b_O=_zero(a.b_O),
-        q_norm=_maybe(a.q_norm), k_norm=_maybe(a.k_norm),
+        **_norms(a),
     )  # fmt: skip
 
 
@@ -81,7 +78,7 @@ def _mlp(m: Mlp, fresh: Fresh) -> Mlp:
     d, width = m.W_in.shape
     return evolve(
         m, W_in=fresh(m.W_in, d**-0.5), W_out=fresh(m.W_out, width**-0.5), b_in=_zero(m.b_in), b_out=_zero(m.b_out),
-        W_gate=None if m.W_gate is None else fresh(m.W_gate, d**-0.5), b_gate=_zero(m.b_gate), ln=_maybe(m.ln),
+        W_gate=None if m.W_gate is None else fresh(m.W_gate, d**-0.5), b_gate=_zero(m.b_gate), **_norms(m),
     )  # fmt: skip
 
 
@@ -92,6 +89,10 @@ def _head(head: Transform | None, fresh: Fresh) -> Transform | None:
 def _norm(norm: Norm) -> Norm:
     weight = None if norm.weight is None else torch.ones_like(norm.weight)
     return evolve(norm, weight=weight, bias=_zero(norm.bias))
+
+
+def _norms(owner: Attn | Mlp | Block) -> dict[str, Any]:
+    return {name: _norm(norm) for name, norm in norms_of(owner).items()}
 
 
 def _maybe(norm: Norm | None) -> Norm | None:

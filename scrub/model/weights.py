@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 import torch
-from attrs import Factory, field, frozen
+from attrs import Factory, field, fields, frozen
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -250,6 +250,11 @@ class Block:
     def boxed(self) -> bool:
         """Whether the MLP is a black box; it is not taken for this."""
         return (self._mlp.kind if isinstance(self._mlp, Later) else type(self._mlp)) is BlackBox
+
+
+def norms_of(owner: Attn | Mlp | Block) -> dict[str, Norm]:
+    """The norms that a layer, its attention or its MLP has, by the names of their fields."""
+    return {one.name: found for one in fields(type(owner)) if isinstance(found := getattr(owner, one.name), Norm)}
 
 
 def _free_there(model: Transformer) -> Memory:

@@ -19,7 +19,7 @@ from scrub.anatomy.names import EMBED, LOGITS, Component
 from scrub.anatomy.shape import refuse_normed
 from scrub.anatomy.table import CHANNELS
 from scrub.model.block import attention_reads, positions_of, summed_heads
-from scrub.model.layers import Normed, Steps, expand, linear, norm, project, turn
+from scrub.model.layers import Normed, Steps, expand, linear, matrices, norm, project, turn, turns
 from scrub.model.weights import Attn, Block, Norm, Transformer
 from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.rules import Rules, steps_of
@@ -241,14 +241,13 @@ def _at_stream(
 ) -> Float[Tensor, "row h t d"]:
     """The gradient at the stream that a channel reads, one for each query head."""
     attn, ln = block.attn, block.ln1
-    latent = attn.q_latent if channel == "q" else attn.kv_latent
-    if attn.clip is not None or attn.joint_norms or attn.norms_by_head or latent is not None:
+    weight = matrices(attn, channel)
+    if weight is None:
         return _by_autograd(block, channel, stream, gradient, steps_of(rules))
-    weight = {"q": attn.W_Q, "k": attn.W_K, "v": attn.W_V}[channel].to(stream.dtype)
+    weight = weight.to(stream.dtype)
     if channel != "q":
         weight = expand(attn, weight.transpose(0, 1)).transpose(0, 1)
-    own = attn.q_norm if channel == "q" else attn.k_norm
-    if channel != "v" and (own is not None or attn.rotary is not None):
+    if turns(attn, channel):
         gradient = _before_turning(attn, channel, norm(ln, stream), gradient, steps_of(rules).own)
     return through_norm(ln, stream, weight, gradient, "ln" in rules)
 

@@ -18,7 +18,7 @@ from torch.autograd import Function
 from scrub.anatomy.tolerances import AT_ZERO
 from scrub.errors import ClaimError, did_you_mean
 from scrub.model.layers import ACTIVATIONS, PLAIN, Scoring, Steps, affine, attend, neurons, norm, normed_neurons
-from scrub.model.weights import Mlp, Norm, Transformer
+from scrub.model.weights import Mlp, Norm, Transformer, norms_of
 
 RULES = {
     "ln": "the scale of a norm that reads the stream is constant",
@@ -69,12 +69,11 @@ def applies(rule: str, model: Transformer, layer: int) -> bool:
     mlp = block.mlp if isinstance(block.mlp, Mlp) else None
     match rule:
         case "ln":
-            norms = (block.ln1, block.ln2, block.post_attn, block.post_mlp, block.stream_attn, block.stream_mlp)
-            return any(n is not None and n.kind != "none" for n in norms)
+            return any(n.kind != "none" for n in norms_of(block).values())
         case "identity":
             return mlp is not None and mlp.act not in ("relu", "identity")
         case "qknorm":
-            return block.attn.q_norm is not None or block.attn.k_norm is not None
+            return bool(norms_of(block.attn))
         case "half" | "gate":
             return mlp is not None and mlp.W_gate is not None
         case _:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from scrub.anatomy.table import CHANNELS
 from scrub.claims.edited import with_settings
 from scrub.claims.metric import Metric
 from scrub.claims.protocol import Protocol
@@ -59,7 +60,7 @@ def claim_setting(given: GivenSetting, setup: Setup, wanted: Wanted, source: Sou
     from scrub.proposals.write_parts import of_parts
 
     parts = of_parts(wanted.kinds)
-    if not parts and not {"head", "q", "k", "v"}.intersection(wanted.kinds):
+    if not parts and not {"head", *CHANNELS}.intersection(wanted.kinds):
         raise ClaimError(
             f"write={target.file}: a claim is begun with heads, or with neurons or latents alone: leave nodes= out, "
             "or add 'heads'."

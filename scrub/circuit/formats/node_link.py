@@ -11,6 +11,7 @@ from typing import Any
 
 from scrub.anatomy.edges import Edge, Node, Part, Parts
 from scrub.anatomy.graphs import ModelGraph
+from scrub.anatomy.table import CHANNELS
 from scrub.circuit.formats import Format
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.circuit.formats.named import named_parts
@@ -50,7 +51,7 @@ def _edge(value: Any, graph: ModelGraph | None) -> tuple[Part, ...]:
         raise ClaimError("an edge has a source and a target.")
     edge: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
     channel = edge.get("channel", edge.get("key"))
-    target = f"{edge['target']}.{channel}" if channel in ("q", "k", "v") else str(edge["target"])
+    target = f"{edge['target']}.{channel}" if channel in CHANNELS else str(edge["target"])
     return named_parts(_at(f"{edge['source']} -> {target}", edge), graph)
 
 
