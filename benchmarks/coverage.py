@@ -72,8 +72,8 @@ def hits(rng: np.random.Generator, share: float, rows: int, sims: int, donors: b
 
 
 @cache  # kept by the number of rows
-def weights(rows: int) -> np.ndarray:
-    return iv.spacings(np.ones(rows, int), 0)
+def weights(rows: int) -> tuple[np.ndarray, ...]:
+    return tuple(iv.spacings(np.ones(rows, int), 0))
 
 
 def chosen(columns: np.ndarray, statistic: iv.Statistic, share: bool) -> Ends:

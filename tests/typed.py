@@ -19,7 +19,7 @@ import jaxtyping
 Decorator = Callable[[Any], Any]
 whole = jaxtyping.jaxtyped
 FIRST, EVERY = 16, 16  # calls of a function that are looked at in each test
-calls = Counter[Any]()  # of functions, in this test
+calls = Counter[Any]()  # of the code of functions, in this test
 
 
 def has_shape(hint: Any) -> bool:
@@ -47,10 +47,12 @@ def sometimes(plain: Any, checked: Any) -> Any:
     if not isfunction(plain):
         return checked
 
+    code = plain.__code__  # a function made in another holds what that one held
+
     @wraps(checked)
     def called(*args: Any, **kwargs: Any) -> Any:
-        calls[plain] += 1
-        looked_at = calls[plain] <= FIRST or not calls[plain] % EVERY
+        calls[code] += 1
+        looked_at = calls[code] <= FIRST or not calls[code] % EVERY
         return (checked if looked_at else plain)(*args, **kwargs)
 
     return called

@@ -21,6 +21,7 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _AT_ONCE = 2**26  # bytes that are looked at together: of weights on another device a copy is made
 _PASSING = "training"  # what the self-check sets and puts back
 State = tuple[Hashable, ...]
+Numbers = tuple[tuple[Hashable, int], ...]  # of every tensor, by its form
 
 
 @attrs.define(eq=False)
@@ -28,8 +29,12 @@ class Adapted:
     """What was found of a bridge while it was built so and had these numbers."""
 
     built: State
-    numbers: State
+    numbers: Numbers
     found: dict[Hashable, Any] = attrs.field(factory=dict[Hashable, Any])  # kept by what it is and its arguments
+
+    @property
+    def forms(self) -> State:
+        return tuple(form for form, _ in self.numbers)
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What was made before, or is made now; what raises is made again."""
@@ -55,15 +60,31 @@ def adapted(bridge: Any) -> Adapted:
     return known
 
 
+def built_alike(bridge: Any) -> Adapted:
+    """What was found of a bridge that is built as it is now and whose tensors lie where they lay, unread.
+
+    Enough for its shape. Whoever computes with its numbers asks for `adapted`, which reads all of them.
+    """
+    known = _bridges.get(bridge)
+    if known is not None and known.built == built_of(bridge) and known.forms == forms_of(bridge):
+        return known
+    return adapted(bridge)
+
+
 def built_of(bridge: Any) -> State:
     """How a bridge and the model inside are built and hooked, and how they are configured."""
     said = repr(vars(bridge.cfg)), repr(configuration(bridge)), getattr(bridge, "_weights_processed", False)
     return (*_built(bridge, ""), *_built(bridge.original_model, "model"), *said)
 
 
-def numbers_of(bridge: Any) -> State:
+def numbers_of(bridge: Any) -> Numbers:
     """Every tensor of a bridge: other numbers have another text, but by chance (one in 2^32)."""
     return tuple(_numbers(bridge, bridge.original_model))
+
+
+def forms_of(bridge: Any) -> State:
+    """Every tensor of a bridge by where it lies and how."""
+    return tuple(_form(tensor) for tensor in _tensors(bridge, bridge.original_model))
 
 
 def place_of(module: nn.Module) -> State:
@@ -95,14 +116,18 @@ def _tensors(*roots: nn.Module) -> Iterator[Tensor]:
             yield from module.buffers(recurse=False)
 
 
-def _numbers(*roots: nn.Module) -> Iterator[Hashable]:
+def _numbers(*roots: nn.Module) -> Iterator[tuple[Hashable, int]]:
     """Every tensor by its form and its numbers; what several parts share is read once."""
     known: dict[Hashable, int] = {}
     for tensor in _tensors(*roots):
-        form = tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), str(tensor.dtype), str(tensor.device)
+        form = _form(tensor)
         if form not in known:
             known[form] = 0 if tensor.is_meta else _sum(tensor)
         yield form, known[form]
+
+
+def _form(tensor: Tensor) -> Hashable:
+    return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), str(tensor.dtype), str(tensor.device)
 
 
 @torch.no_grad()

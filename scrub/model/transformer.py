@@ -28,7 +28,7 @@ from scrub.model.digest import digest
 from scrub.model.memory import Memory
 from scrub.model.precision import HALF, computed_in, dtypes, half_of
 from scrub.model.selfcheck import probe_data, rounding_check, self_check
-from scrub.model.state import Adapted, State, adapted, place_of
+from scrub.model.state import Adapted, State, adapted, built_alike, place_of
 from scrub.model.take import Take, configuration, setting
 from scrub.model.weights import Transformer, lifted, plain_experts
 
@@ -95,9 +95,10 @@ def _refuse_several_devices(bridge: Any, name: str | None) -> None:
 def taken_shape(bridge: Any) -> tuple[str, Shape]:
     """Name and shape of a bridge whose weights were taken, and not compared yet.
 
-    Raises ModelError for all that `adapt` refuses before it compares.
+    Of a bridge that was taken before they are what they were, whatever was written into its tensors since: `adapt`
+    reads them. Raises ModelError for all that `adapt` refuses before it compares.
     """
-    found = _once_taken(adapted(bridge), bridge, None, Take(torch.float32, None))
+    found = _once_taken(built_alike(bridge), bridge, None, Take(torch.float32, None))
     return found.name, found.shape
 
 

@@ -7,7 +7,7 @@ A row is one observation. `docs/statistics.md` has the coverage of all of this b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import combinations
 
@@ -22,6 +22,7 @@ FARTHER = 4.0  # steps for second ones, of which rounding leaves less
 TAIL_UNSEEN = 10.0  # few rows seldom show a tail: for intervals skewness is raised by 10/n (chosen by simulation)
 DEMAND = 5  # rows for each unit of squared skewness: of a share these are five of the rarer kind
 WEIGHTS = 2000
+WEIGHTS_AT_ONCE = 2**21  # numbers: 100,000 rows that all differ would take 1.6 GB
 LATTICE = 0.4  # a share jumps from row to row: its ends take 2.5 % + 0.4/n each, at most 3.5 %
 
 Columns = Float[np.ndarray, "row k"]
@@ -195,21 +196,28 @@ def bounded(columns: Columns, statistic: Statistic, seed: int) -> Ends:
     return bounds(kinds, spacings(counts, seed), columns, statistic)
 
 
-def spacings(counts: Int[np.ndarray, " kind"], seed: int) -> Float[np.ndarray, "weight more"]:
-    """Random weights of rows of each kind, so many times, and in the last column of one row more."""
+def spacings(counts: Int[np.ndarray, " kind"], seed: int) -> Iterator[Float[np.ndarray, "weight more"]]:
+    """Random weights of rows of each kind, so many times, and in the last column of one row more; in pieces."""
     rng = np.random.default_rng([seed, int(counts.sum()), 0x6AFF])
-    weights = rng.standard_gamma(np.append(counts, 1).astype(float), size=(WEIGHTS, len(counts) + 1))
-    return weights / weights.sum(1, keepdims=True)
+    shapes = np.append(counts, 1).astype(float)
+    at_once = max(1, WEIGHTS_AT_ONCE // len(shapes))
+    for start in range(0, WEIGHTS, at_once):
+        weights = rng.standard_gamma(shapes, size=(min(at_once, WEIGHTS - start), len(shapes)))
+        yield weights / weights.sum(1, keepdims=True)
 
 
-def bounds(kinds: Float[np.ndarray, "kind k"], weights: np.ndarray, columns: Columns, statistic: Statistic) -> Ends:
+def bounds(
+    kinds: Float[np.ndarray, "kind k"], weights: Iterable[np.ndarray], columns: Columns, statistic: Statistic
+) -> Ends:
     """Both ends of the interval of `bounded`, from weights of the kinds of rows."""
     worst, best = _one_more(columns, statistic)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(statistic(columns.mean(0)[None])[0])
     share = min(0.035, 0.025 + LATTICE / len(columns))
-    low = np.quantile(_weighted(weights, kinds, worst, statistic, -math.inf), share)
-    high = np.quantile(_weighted(weights, kinds, best, statistic, math.inf), 1 - share)
+    pieces = [(some[:, :-1] @ kinds, some[:, -1:].copy()) for some in weights]  # a view would hold all of them
+    own, more = map(np.vstack, zip(*pieces, strict=True))
+    low = np.quantile(_defined(statistic, own + more * worst, -math.inf), share)
+    high = np.quantile(_defined(statistic, own + more * best, math.inf), 1 - share)
     return min(float(low), value), max(float(high), value)
 
 
@@ -231,9 +239,7 @@ def _one_more(columns: Columns, statistic: Statistic) -> tuple[Means, Means]:
     return rows[np.argmin(moved)], rows[np.argmax(moved)]
 
 
-def _weighted(
-    weights: np.ndarray, kinds: np.ndarray, more: Means, statistic: Statistic, undefined: float
-) -> np.ndarray:
+def _defined(statistic: Statistic, means: Columns, undefined: float) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = statistic(weights @ np.vstack([kinds, more]))
+        found = statistic(means)
     return np.where(np.isfinite(found), found, undefined)

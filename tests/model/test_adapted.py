@@ -16,11 +16,13 @@ import scrub
 from model.tiny_models import EXACT, ROUNDED, bridged, native
 from scrub.claims.collect import collect
 from scrub.errors import ModelError
-from scrub.model import transformer
+from scrub.model import state, transformer
 from scrub.model.digest import digest
 from scrub.model.load import load
-from scrub.model.open import zoo_bridge
-from scrub.model.transformer import adapt
+from scrub.model.memory import Backend
+from scrub.model.open import open_weights, zoo_bridge
+from scrub.model.source import find
+from scrub.model.transformer import adapt, taken_shape
 
 INDUCTION = Path(__file__).parents[2] / "hypotheses" / "induction.py"
 BIG = ("W_E", "W_U", "W_pos"), ("W_Q", "W_K", "W_V", "W_O"), ("W_in", "W_out", "W_gate")
@@ -119,6 +121,28 @@ def test_what_was_changed_is_taken_and_checked_anew(change: Callable[[Any], None
     after = adapt(bridge, dtype=torch.float64)  # the self-check, run again, finds what it computes now
     assert counted["self_check"] == counted["taken"] == 2
     assert before != after.revision == digest(after)
+
+
+def test_a_test_of_a_known_bridge_reads_its_weights_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bridge, read = native(), list[Tensor]()
+    adapt(bridge)
+    own = state._sum
+    monkeypatch.setattr(state, "_sum", lambda tensor: read.append(tensor) or own(tensor))
+    open_weights(find(bridge), Backend())  # what every verb does first
+    assert read
+    assert len(read) == len({tensor.data_ptr() for tensor in read})
+
+
+def test_a_shape_is_that_of_the_tensors_which_are_there() -> None:
+    bridge = bridged("GPT2LMHeadModel", torch.float32)
+    before = taken_shape(bridge)[1]
+    bridge.original_model.load_state_dict({
+        name: tensor * 2 for name, tensor in bridge.original_model.state_dict().items()
+    })  # fmt: skip
+    assert taken_shape(bridge)[1] == before
+    own = bridge.embed.original_component
+    own.weight = torch.nn.Parameter(own.weight.detach()[:-1].clone())
+    assert taken_shape(bridge)[1] != before
 
 
 def test_a_hook_or_another_function_is_seen_after_the_model_was_taken() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from scrub.score import intervals
 from scrub.score.intervals import are_shares, expand
 from scrub.score.result import gap, ratio
 from scrub.score.statistics import FEW_ROWS, LEVEL, UNDEFINED, Interval, interval
@@ -178,3 +179,14 @@ def test_an_interval_reads_as_text() -> None:
     assert str(Interval(0.5, 0.25, 0.75)) == "0.50 [0.25, 0.75]"
     assert str(Interval(-0.001, -0.25, 0.004)) == "0.00 [-0.25, 0.00]"
     assert str(UNDEFINED) == "undefined"
+
+
+def test_weights_of_many_rows_are_drawn_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = np.random.default_rng(0).random((40, 3))
+    columns[:, 0] = columns[:, 0] > 0.3
+    whole = intervals.bounded(columns, lambda means: means[:, 0] - means[:, 1], 0)
+    monkeypatch.setattr(intervals, "WEIGHTS_AT_ONCE", 500)
+    assert intervals.bounded(columns, lambda means: means[:, 0] - means[:, 1], 0) == pytest.approx(whole, abs=1e-12)
+    pieces = list(intervals.spacings(np.ones(40, int), 0))
+    assert max(piece.size for piece in pieces) <= 500
+    assert sum(map(len, pieces)) == intervals.WEIGHTS
