@@ -51,6 +51,8 @@ def _unfit(part: Part, end: Component) -> Iterator[str]:
         host, way = end.host, f"an edge into it, such as 'embed -> {end.whole}'"
         way = f"the head, {host}, or {way}" if end.part is None else f"the whole {end.whole} through {way}"
         yield f"{part}: {end} belongs to its head, {host}, which alone reads it: name {way}."
+    elif isinstance(part, Edge) and is_sum(end) and end.is_part and part.sender.host == part.receiver.host:
+        yield f"{part}: parts of one {end.kind} read what is written before it, and none reads another."
 
 
 def _overlaps(parts: Sequence[Part], graph: ModelGraph) -> Iterator[str]:

@@ -166,8 +166,8 @@ def _at(
 class ApartOnEdges(OnTransformer):
     """Parts send and receive for themselves; `rests` says that their hosts are what these leave.
 
-    A part of a stream, or of attention of a layer, is a component that sums what its own edges bring. Where it is read,
-    what else is read has nothing along it.
+    A part of a stream, or of attention of a layer, is a component that sums what its own edges bring. Where it is
+    read, what else is read has nothing along it.
     """
 
     def __init__(self, model: Transformer, parts: Sequence[Component], frozen: Values, rests: bool) -> None:
@@ -203,8 +203,8 @@ class ApartOnEdges(OnTransformer):
             return self.moved(component, self.stream(reads["input"]), self.stream(self.still(reads["input"])))
         if host.kind == "attn":
             heads = [c for c in self.computed if c.kind == "head" and c.layer == host.layer and not c.is_part]
-            block, made = self.model.blocks[host.layer or 0], [super(ApartOnEdges, self).compute(c, reads) for c in heads]
-            old = [self.frozen[c] for c in heads]
+            made = [super(ApartOnEdges, self).compute(c, reads) for c in heads]
+            block, old = self.model.blocks[host.layer or 0], [self.frozen[c] for c in heads]
             return self.moved(component, *(entering(block, torch.stack(side).sum(0)) for side in (made, old)))
         made = super().compute(host, reads)
         stream = self.stream(reads["input"]) if host.kind == "mlp" else None
