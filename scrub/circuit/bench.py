@@ -10,16 +10,16 @@ import numpy as np
 from attrs import evolve, field, frozen
 from jaxtyping import Float, Int
 
-from scrub.anatomy.edges import Node
+from scrub.anatomy.edges import Node, Part
 from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.ablations import drawing, said
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.ends import ends_of
+from scrub.circuit.ends import ends_of, of_attention
 from scrub.circuit.experiment import Experiment, misplaced, referred
 from scrub.circuit.paths import Path
 from scrub.circuit.random import held_beside
-from scrub.circuit.universe import Universe, free_writers, slots_in
+from scrub.circuit.universe import Graph, Universe, free_writers, slots_in
 from scrub.claims.metric import AnyMetric
 from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
@@ -69,7 +69,8 @@ class CircuitBench:
         if experiment.graph.sequence and POS not in named:
             passed |= {POS}
         listed = cls(experiment, model, slots, passed, seed, _draws(experiment, draws))
-        if clash := [str(p) for p in circuit.expanded(experiment.graph) if _ends(p) & passed - {POS}]:
+        graph = experiment.graph
+        if clash := [str(p) for p in circuit.expanded(graph) if _ends(p, graph) & passed - {POS}]:
             raise ClaimError(
                 f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part "
                 "of a circuit. Leave it out, or pass through less."
@@ -166,7 +167,7 @@ class CircuitBench:
 def ablatable(circuit: Circuit, experiment: Experiment) -> Circuit:
     """A claim's circuit without the parts that are passed through: nothing can be asked of these."""
     passed = experiment.named_through
-    gone = frozenset(part for part in (*circuit.nodes, *circuit.edges) if _ends(part) & passed)
+    gone = frozenset(part for part in (*circuit.nodes, *circuit.edges) if _ends(part, experiment.graph) & passed)
     roles = tuple((name, parts - gone) for name, parts in circuit.roles)
     return evolve(circuit, nodes=circuit.nodes - gone, edges=circuit.edges - gone, roles=roles)
 
@@ -201,6 +202,7 @@ def _used(experiment: Experiment) -> Int[np.ndarray, " row"]:
             return experiment.rows
 
 
-def _ends(part: Any) -> frozenset[Component]:
-    """The components that a part is about, and the hosts of parts of these."""
-    return frozenset(component for end in ends_of(part) for component in (end, end.host))
+def _ends(part: Part, graph: Graph) -> frozenset[Component]:
+    """The components that a part is about, the hosts of parts of these, and the heads of attention of a layer."""
+    found = frozenset(component for end in ends_of(part) for component in (end, end.host))
+    return found.union(*(graph.atoms(end.host) for end in ends_of(part) if of_attention(end)))

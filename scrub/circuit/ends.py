@@ -34,16 +34,25 @@ def is_sum(component: Component) -> bool:
     return component.traits.is_stream or (component.traits.attends and not component.traits.by_unit)
 
 
+def of_attention(component: Component) -> bool:
+    """Whether it is a part of what all heads of a layer write together."""
+    return is_sum(component) and component.traits.attends
+
+
+def sums_up(part: Component, writer: Component) -> bool:
+    """Whether a part of a sum, which reads a writer or stands behind it, has that writer among its summands."""
+    if of_attention(part):
+        return writer.traits.is_head and writer.layer == part.layer
+    return not writer.traits.is_stream or writer.layer != part.layer
+
+
 def _unfit(part: Part, end: Component) -> Iterator[str]:
     if end.traits.is_channel:
         host, way = end.host, f"an edge into it, such as 'embed -> {end.whole}'"
         way = f"the head, {host}, or {way}" if end.part is None else f"the whole {end.whole} through {way}"
         yield f"{part}: {end} belongs to its head, {host}, which alone reads it: name {way}."
-    elif isinstance(part, Edge) and end.is_part and is_sum(end):
-        yield (
-            f"{part}: {end} is a part of what others write together, and edges join those that write: run the "
-            "circuit by its components (level='components'), or name parts of heads and MLPs."
-        )
+    elif isinstance(part, Edge) and is_sum(end) and end.is_part and part.sender.host == part.receiver.host:
+        yield f"{part}: parts of one {end.kind} read what is written before it, and none reads another."
 
 
 def _overlaps(parts: Sequence[Part], graph: ModelGraph) -> Iterator[str]:

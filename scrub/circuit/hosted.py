@@ -16,7 +16,7 @@ from torch import Tensor
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.table import MLP_SUM
-from scrub.circuit.ends import is_sum
+from scrub.circuit.ends import is_sum, of_attention
 from scrub.circuit.masked import Masks
 from scrub.circuit.values import Values, stream_before
 from scrub.errors import ModelError
@@ -24,11 +24,6 @@ from scrub.model.block import mlp_entering
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.layers import write
 from scrub.model.weights import Transformer
-
-
-def of_attention(component: Component) -> bool:
-    """Whether it is a part of what all heads of a layer write together."""
-    return is_sum(component) and component.traits.attends
 
 
 @frozen(eq=False)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.ends import parts_on
-from scrub.circuit.wiring import Outside, Where
+from scrub.circuit.ends import is_sum, parts_on
+from scrub.circuit.wiring import Outside, Wanted, Where
 
 Named = dict[Component, set[Slot | None]]  # senders of a channel, and where
-Wanted = Callable[[Component, str], list[tuple[Component, Where]]]
 
 
 def live_senders(circuit: Circuit, graph: TransformerGraph, inside: bool) -> Wanted:
@@ -31,9 +30,27 @@ def live_senders(circuit: Circuit, graph: TransformerGraph, inside: bool) -> Wan
         if receiver.is_part:  # what its host does not read live, it does not
             named = _joined(named, wanted.get((receiver.host, channel), {}))
         whole = {part: named[part.host] for part in parts if part.host in named}
-        return list(_others(writers, _joined(named, whole)))
+        found = _others(writers, _joined(named, whole))
+        return [(s, where) for s, where in found if not is_sum(s) or s.host != receiver.host]
 
     return live
+
+
+def sums_read(circuit: Circuit, graph: TransformerGraph, inside: bool, live: Wanted) -> Wanted:
+    """Which parts of sums a channel reads as they are: those that it reads live (`inside`), or everywhere all."""
+    sums = [part for part in parts_on(circuit.edges) if is_sum(part)]
+
+    def read(receiver: Component, channel: str) -> list[tuple[Component, Where]]:
+        if inside:
+            return [(sender, where) for sender, where in live(receiver, channel) if sender in sums]
+        return [(part, None) for part in sums if _behind(part, receiver, channel, graph)]
+
+    return read
+
+
+def _behind(part: Component, receiver: Component, channel: str, graph: TransformerGraph) -> bool:
+    """Parts of one sum do not read one another."""
+    return part.host != receiver.host and graph.feeds(part, receiver, channel)
 
 
 def _once(sender: Component, named: Named) -> Iterator[tuple[Component, Where]]:

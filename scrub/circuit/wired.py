@@ -1,169 +1,27 @@
-"""A wiring on a transformer: every channel reads its own stream, and norms, patterns and MLPs are recomputed on it.
-
-A stream is the frozen one plus, for each copy that is read, what the copy writes beyond its frozen value. The
-streams of one layer are made by one matrix product, one for each distinct column.
-"""
+"""A wiring on a transformer: every channel reads its own stream; norms, patterns and MLPs are recomputed on it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-from attrs import field, frozen
+from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
-from scrub.anatomy.table import CHANNELS
+from scrub.anatomy.table import CHANNELS, STREAMS
+from scrub.circuit.ends import of_attention
+from scrub.circuit.hosted import of_heads
+from scrub.circuit.streams import Deltas, Places
 from scrub.circuit.values import Values
-from scrub.circuit.wiring import Column, Copy, Outside, Where, Wiring, slots_of
+from scrub.circuit.wiring import Column, Copy, Wiring
 from scrub.model.block import after_attention, change_entering, mixed, mlp_reads, mlp_writes, positions_of, read_heads
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.layers import write
 from scrub.model.weights import Block, Transformer
 
-FEW = 8  # a stream is a product of matrices unless its column reads less than one of so many copies
-
-
-@frozen(eq=False)
-class Places:
-    """The batch: which frozen row each element is, its length, and where its named positions are."""
-
-    row: Int[Tensor, " b"]
-    lengths: Int[Tensor, " b"]
-    answer: Int[Tensor, " b"]
-    slots: dict[Slot, Int[Tensor, " b"]]
-    longest: int
-
-    @property
-    def size(self) -> int:
-        return len(self.row)
-
-
-@frozen(eq=False)
-class Deltas:
-    """What copies write beyond their frozen values: some at every position, the others at the answer.
-
-    Axis `copy` of `whole` begins with the frozen stream itself, so that one product of matrices makes a stream.
-    """
-
-    places: Places
-    everywhere: list[bool]
-    whole: Float[Tensor, "b t copy d"]
-    last: Float[Tensor, "b copy d"]
-    kind: Int[Tensor, "b t"]  # which of the wiring's slots lie at a position, as an index into `kinds`
-    kinds: list[int]
-    slots: tuple[Slot, ...]
-    index: list[int]
-    now: dict[str, Tensor] = field(factory=dict[str, Tensor], init=False)
-
-    @classmethod
-    def of(cls, wiring: Wiring, everywhere: list[bool], places: Places, like: Tensor) -> Deltas:
-        count, size = sum(everywhere), (places.size, places.longest)
-        anywhere = count or any(
-            channel in ("k", "v") for copy in wiring.copies for channel, column in copy.reads if column
-        )
-        whole = like.new_empty(*size, count + 1 if anywhere else 0, like.shape[-1])
-        last = like.new_empty(places.size, len(everywhere) - count, like.shape[-1])
-        # Positions at which the same named slots lie are of one kind: weights are made for each kind, not each
-        # position.
-        bits = torch.zeros(size, dtype=torch.int64, device=like.device)
-        for bit, slot in enumerate(wiring.slots):
-            bits[torch.arange(places.size, device=like.device), places.slots[slot]] += 1 << bit
-        kinds, kind = bits.unique(return_inverse=True)
-        index, counts = list[int](), [0, 1]
-        for wanted in everywhere:
-            index.append(counts[wanted])
-            counts[wanted] += 1
-        return cls(places, everywhere, whole, last, kind, kinds.tolist(), wiring.slots, index)
-
-    def put(self, number: int, value: Tensor) -> None:
-        if self.everywhere[number]:
-            self.whole[:, :, self.index[number]] = value
-        else:
-            self.last[:, self.index[number]] = value
-
-    def base(self, stream: Float[Tensor, "row t d"]) -> None:
-        """The frozen stream that is read from now on."""
-        self.now["stream"] = stream
-        if self.copied:
-            self.whole[:, :, 0] = stream[self.places.row]
-
-    @property
-    def copied(self) -> bool:
-        """Whether streams are made at every position; where only the answer needs them, one gather suffices."""
-        return self.whole.shape[2] > 0
-
-    def _weights(
-        self, columns: Sequence[Column], wanted: bool, based: bool = True
-    ) -> Float[Tensor, "kind column copy"]:
-        """1 where a column reads a copy at positions of a kind, and the frozen stream where it is `based` on it."""
-        first = 1 if wanted else 0
-        read = [self.index[n] for column in columns for n, _ in column if self.everywhere[n] == wanted]
-        found = np.zeros((len(self.kinds), len(columns), max(read, default=first - 1) + 1))
-        found[:, :, :first] = float(based)
-        for row, column in enumerate(columns):
-            for number, where in column:
-                if self.everywhere[number] == wanted:
-                    there = [self._covers(where, kind) for kind in self.kinds]
-                    found[there, row, self.index[number]] = 1  # a copy may be read at several positions
-        return torch.from_numpy(found).to(self.whole.device, self.whole.dtype)
-
-    def _covers(self, where: Where, kind: int) -> bool:
-        present = any(kind >> self.slots.index(slot) & 1 for slot in slots_of(where))
-        return where is None or present != isinstance(where, Outside)
-
-    def streams(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b t column d"]:
-        """The stream that each column reads, at every position; without the frozen one where not `based` on it."""
-        entries = sum(self.everywhere[number] for column in columns for number, _ in column)
-        if entries * FEW < len(columns) * self.whole.shape[2]:
-            return torch.stack([self.summed(column, based) for column in columns], 2)
-        weight = self._weights(columns, True, based)
-        weight = weight[0] if len(self.kinds) == 1 else weight[self.kind]
-        found = weight @ self.whole[:, :, : weight.shape[-1]]
-        if any(not self.everywhere[n] for column in columns for n, _ in column):
-            batch = torch.arange(self.places.size, device=found.device)
-            # Copies that are needed at the answer alone are added there: at every position they would be as large as
-            # `whole`.
-            found[batch, self.places.answer] += self._at_answer(columns, False)
-        return found
-
-    def summed(self, column: Column, based: bool = True) -> Float[Tensor, "b t d"]:
-        """The same of a column that reads few of the copies: these are added one by one."""
-        found = self.whole[:, :, 0].clone() if based else torch.zeros_like(self.whole[:, :, 0])
-        batch, answer = torch.arange(self.places.size, device=found.device), self.places.answer
-        places: dict[int, list[Where]] = {}
-        for number, where in column:  # a copy may be read at several positions, and they may be one
-            places.setdefault(number, []).append(where)
-        for number, listed in places.items():
-            there = None if None in listed else self._there(listed)[..., None]
-            if self.everywhere[number]:
-                value = self.whole[:, :, self.index[number]]
-                found += value if there is None else value * there
-            else:
-                value = self.last[:, self.index[number]]
-                found[batch, answer] += value if there is None else value * there[batch, answer]
-        return found
-
-    def _there(self, places: Sequence[Where]) -> Float[Tensor, "b t"]:
-        """1 at the positions of some place."""
-        covered = [float(any(self._covers(where, kind) for where in places)) for kind in self.kinds]
-        return torch.tensor(covered, device=self.whole.device, dtype=self.whole.dtype)[self.kind]
-
-    def answers(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b column d"]:
-        """The stream that each column reads where the answer is read."""
-        return self._at_answer(columns, True, based) + self._at_answer(columns, False)
-
-    def _at_answer(self, columns: Sequence[Column], wanted: bool, based: bool = True) -> Float[Tensor, "b column d"]:
-        weight, answer = self._weights(columns, wanted, based), self.places.answer
-        width, batch = weight.shape[-1], torch.arange(self.places.size, device=self.whole.device)
-        if wanted and width == 1 and not based:
-            return self.whole.new_zeros(self.places.size, len(columns), self.whole.shape[-1])
-        if wanted and width == 1:  # the frozen stream alone
-            return self.now["stream"][self.places.row, answer][:, None].expand(-1, len(columns), -1)
-        known = self.whole[batch, answer, :width] if wanted else self.last[:, :width]
-        return weight[self.kind[batch, answer]] @ known
+CLEARED = "cleared"  # where what heads write along a part of their sum is taken away
 
 
 @frozen(eq=False)
@@ -188,29 +46,33 @@ class WiringRun:
         for layer, block in enumerate(self.model.blocks):
             base = self._layer(layer, block, base)
         self.deltas.base(base)
+        self._along_stream(len(self.model.blocks), base)
         return self.deltas.answers([column for _, column in self.wiring.final])
 
     def _layer(self, layer: int, block: Block, base: Tensor) -> Tensor:
         """All copies of a layer; the frozen stream after it."""
         heads, mlps = self.at.get(("z", layer), []), self.at.get(("mlp_out", layer), [])
-        enters = self.at.get(("attn_out", layer), [])
+        enters, clears = self.at.get(("attn_out", layer), []), self.at.get((CLEARED, layer), [])
         known = self.frozen.resid
         # Nothing of this layer is copied: its frozen stream is known, and no copy's delta depends on it.
-        if known and not heads and not mlps and not enters:
+        if known and not any((heads, mlps, enters, clears, self.at.get((STREAMS[0], layer)))):
             return known[layer + 1]
         self.deltas.base(base)
-        columns = self._columns(heads, mlps, enters or heads)
+        self._along_stream(layer, base)
+        late = [*(enters or heads), *clears]
+        columns = self._columns(heads, mlps, late)
         streams = dict(zip(columns, self.deltas.streams(columns).unbind(2), strict=True)) if columns else {}
         for everywhere in (True, False):
             if copies := [n for n in heads if self.everywhere[n] == everywhere]:
                 self._attend(layer, block, base, copies, everywhere, streams)
         self._enter(layer, block, enters)
+        self._clear(block, self.frozen.z[layer], clears)
         if known:
-            self._mlps(layer, block, self.frozen.mid[layer], mlps, streams, enters or heads)
+            self._mlps(layer, block, self.frozen.mid[layer], mlps, streams, late)
             return known[layer + 1]
         # Where the frozen streams were not kept, they are made again from the writers that were.
         after = after_attention(block, base, write(block.attn, self.frozen.z[layer]))
-        self._mlps(layer, block, mlp_reads(block, base, after), mlps, streams, enters or heads)
+        self._mlps(layer, block, mlp_reads(block, base, after), mlps, streams, late)
         return after + self.frozen.mlp[layer]
 
     def _columns(self, heads: Sequence[int], mlps: Sequence[int], late: Sequence[int]) -> list[Column]:
@@ -256,13 +118,37 @@ class WiringRun:
         """What heads of a layer make together of the stream, beyond the frozen one."""
         if not copies:
             return
-        row, answer = self.places.row, self.places.answer
         whole = write(block.attn, self.frozen.z[layer])
         for number in copies:
-            column, everywhere = self.wiring.copies[number].reads[0][1], self.everywhere[number]
-            find = self.deltas.streams if everywhere else self.deltas.answers
-            change, out = find([column], based=False)[..., 0, :], whole[row if everywhere else (row, answer)]
+            change, out = self._read(number, based=False), whole[self._where(number)]
             self.deltas.put(number, change_entering(block, change, lambda out=out: out))
+
+    def _clear(self, block: Block, z: Tensor, copies: Sequence[int]) -> None:
+        """What heads of a layer write along parts of their sum, taken away again."""
+        out = write(block.attn, z) if copies else z
+        for number in copies:
+            before = out[self._where(number)]
+            self._move(number, before, before + self._read(number, based=False))
+
+    def _along_stream(self, layer: int, base: Tensor) -> None:
+        """Parts of the stream before a layer: what they are, and what others write along them, taken away again."""
+        for number in self.at.get((STREAMS[0], layer), []):
+            self._move(number, base[self._where(number)], self._read(number))
+
+    def _where(self, number: int) -> tuple[Tensor, ...]:
+        return (self.places.row,) if self.everywhere[number] else (self.places.row, self.places.answer)
+
+    def _read(self, number: int, based: bool = True) -> Tensor:
+        """The stream that the one channel of a copy reads, where the copy is needed."""
+        find = self.deltas.streams if self.everywhere[number] else self.deltas.answers
+        return find([self.wiring.copies[number].reads[0][1]], based)[..., 0, :]
+
+    def _move(self, number: int, old: Tensor, new: Tensor) -> None:
+        """A part of a sum that goes from an old one to a new one; or away from it, where it clears."""
+        copy = self.wiring.copies[number]
+        part = self.codes.of(copy.component)
+        sides = (new, old) if not copy.clears else (old, new)
+        self.deltas.put(number, part.code.write(part.of_array(sides[0]) - part.of_array(sides[1])))
 
     def _channel(
         self, channel: str, block: Block, base: Tensor, copies: list[Copy], whole: bool, streams: dict[Column, Tensor]
@@ -337,10 +223,16 @@ class WiringRun:
     def _apart(self, copy: Copy, known: dict[str, Tensor], whole: Tensor, where: tuple[Tensor, ...]) -> Tensor:
         """What a part writes beyond its frozen value, or its host (which writes `whole` more) without some parts."""
         changes = [
-            part.code.write(_of_known(part, known) - self.frozen.more[part.component.array][where])
+            part.code.write(_of_known(part, known) - self._old(part)[where])
             for part in map(self.codes.of, copy.less or (copy.component,))
         ]
         return whole - torch.stack(changes).sum(0) if copy.less else changes[0]
+
+    def _old(self, part: CodedPart) -> Tensor:
+        """What a part is where it is frozen: of attention of a layer, what it is of what all heads write."""
+        if not of_attention(part.component):
+            return self.frozen.more[part.component.array]
+        return of_heads(self.model, part, self.frozen.z[part.component.layer or 0])
 
     def _recent(self, column: Column, heads: list[int]) -> Tensor:
         """The frozen stream and what this layer's heads wrote: what came after attention read."""
@@ -359,8 +251,18 @@ def known_of_mlp(block: Block, x: Float[Tensor, "*n d"]) -> dict[str, Tensor]:
 
 
 def _of_known(part: CodedPart, known: dict[str, Tensor]) -> Tensor:
-    """A head is known by what it writes, else by the array that a code reads."""
-    return part.code.encode(known["z"]) if part.array[0] == "z" else part.of_array(known[part.array[0]])
+    """Heads are known by what they write, else a host by the array that a code reads."""
+    if part.component.traits.attends:
+        return part.of_array(known["z"]) if of_attention(part.component) else part.code.encode(known["z"])
+    return part.of_array(known[part.array[0]])
+
+
+def _written_at(copy: Copy) -> tuple[str, int]:
+    """The array of a pass, and its layer, with which a copy is made."""
+    array, layer = copy.component.host.array
+    if copy.entering:
+        return "attn_out", layer
+    return (CLEARED, layer) if copy.clears and of_attention(copy.component) else (array, layer)
 
 
 def run_wiring(
@@ -378,7 +280,6 @@ def run_wiring(
     at: dict[tuple[str, int], list[int]] = {}
     for number, copy in enumerate(wiring.copies):
         if not copy.leaf:
-            array = ("attn_out", copy.component.layer or 0) if copy.entering else copy.component.host.array
-            at.setdefault(array, []).append(number)
+            at.setdefault(_written_at(copy), []).append(number)
     with torch.no_grad():
         return WiringRun(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at, codes).final()

@@ -16,6 +16,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.shape import refuse_normed
 from scrub.anatomy.transformer import TransformerGraph
+from scrub.circuit.ends import is_sum, of_attention, sums_up
 from scrub.circuit.universe import Graph
 
 
@@ -29,6 +30,7 @@ class Outside:
 Where = Slot | Outside | None
 Entry = tuple[int, Where]  # a copy, read at one position, outside some, or everywhere
 Column = frozenset[Entry]
+Wanted = Callable[[Component, str], Iterable[tuple[Component, Where]]]  # senders of a channel, and where
 Reads = tuple[tuple[str, Column], ...]  # by channel
 
 
@@ -42,7 +44,8 @@ class Copy:
     """A component computed from the copies that its channels read; a leaf's value is given. Heads may be merged.
 
     An `entering` one is what the heads that it reads, all of one layer, make together of the stream: where a layer
-    norms what its heads write, this is no sum over them. One with `less` is a host without these parts of it.
+    norms what its heads write, this is no sum over them. One with `less` is a host without these parts of it. One
+    that `clears` takes away what the copies that it reads write along a part of their sum.
     """
 
     component: Component
@@ -51,6 +54,7 @@ class Copy:
     heads: tuple[int, ...] = ()
     entering: bool = False
     less: tuple[Component, ...] = ()
+    clears: bool = False
 
     @property
     def alone(self) -> bool:
@@ -89,13 +93,15 @@ class Wiring:
 class Wirer:
     """Makes copies; equal ones are one. `fixed` says that a component which reads nothing live keeps its value.
 
-    Of hosts in `apart`, these parts are senders of their own.
+    Of hosts in `apart`, these parts are senders of their own. `sums` says which parts of streams, and of attention of
+    a layer, a channel reads as they are: along them it reads nothing else.
     """
 
     graph: Graph
     passed: tuple[Component, ...]
     fixed: bool
     apart: Mapping[Component, tuple[Component, ...]] = field(factory=dict[Component, tuple[Component, ...]])
+    sums: Wanted = lambda reader, channel: ()
     made: list[Copy] = field(factory=list[Copy])
     # kept by what a copy reads, and by component and column: for this graph and what is passed and fixed in it
     known: dict[Copy, int] = field(factory=dict[Copy, int])
@@ -126,6 +132,15 @@ class Wirer:
                 found |= set() if number is None else {(number, None)}
         return frozenset(found)
 
+    def cleared(self, reader: Component, channel: str, column: Column) -> Column:
+        """The same with nothing along parts of sums that the channel reads as they are."""
+        for part, where in sorted(self.sums(reader, channel), key=lambda read: moment(self.graph, read[0])):
+            beside = column if of_attention(part) else self.column(part, "input", column)
+            beside = frozenset(e for e in beside if sums_up(part, self.made[e[0]].component))
+            if beside and (number := self.copy(Copy(part, (("input", beside),), clears=True))) is not None:
+                column |= {(number, where)}
+        return column
+
     def recomputed(self, inner: Component, direct: Column) -> int | None:
         """The copy of a passed-through component that reads some copies, and what is passed through before it."""
         if (inner, direct) not in self.memo:
@@ -134,23 +149,20 @@ class Wirer:
         return self.memo[inner, direct]
 
 
+def moment(graph: Graph, component: Component) -> tuple[int, int]:
+    """When a component is computed: streams before the heads that read them, a part of attention after its heads."""
+    return graph.order(component), is_sum(component) if of_attention(component) else -is_sum(component)
+
+
 def wire_edges(
-    wirer: Wirer,
-    senders: Iterable[Component],
-    leaves: Iterable[Component],
-    output: Component,
-    live: Callable[[Component, str], Iterable[tuple[Component, Where]]],
+    wirer: Wirer, senders: Iterable[Component], leaves: Iterable[Component], output: Component, live: Wanted
 ) -> Wiring:
     """A circuit of edges: `live` says which senders a channel reads live, everywhere or at a position."""
     return finished(wirer, wired_output(wirer, senders, leaves, output, live))
 
 
 def wired_output(
-    wirer: Wirer,
-    senders: Iterable[Component],
-    leaves: Iterable[Component],
-    output: Component,
-    live: Callable[[Component, str], Iterable[tuple[Component, Where]]],
+    wirer: Wirer, senders: Iterable[Component], leaves: Iterable[Component], output: Component, live: Wanted
 ) -> Reads:
     """What the output of a circuit of edges reads, its copies made."""
     copies, given, graph = dict[Component, int](), set(leaves), wirer.graph
@@ -159,10 +171,11 @@ def wired_output(
         found: list[tuple[str, Column]] = []
         for channel in graph.channels(component):
             entries = frozenset((copies[s], slot) for s, slot in live(component, channel) if s in copies)
+            entries = wirer.cleared(component, channel, entries)
             found.append((channel, wirer.column(component, channel, entries)))
         return tuple(found)
 
-    for component in sorted(senders, key=graph.order):
+    for component in sorted(senders, key=lambda sender: moment(graph, sender)):
         leaf = component in given
         less = wirer.apart.get(component, ())
         number = wirer.copy(Copy(component, () if leaf else reads(component), leaf, less=less))
@@ -187,8 +200,8 @@ def finished(wirer: Wirer, final: Reads) -> Wiring:
         refuse_normed(wirer.graph.shape, wirer.graph.name, "edges and paths")
     # leaves come first: nothing of theirs has to be computed
     order = sorted(needed, key=lambda n: (not listed[n].leaf, wirer.graph.order(listed[n].component), n))
-    wiring = _merged(_renumbered(listed, order, final))
     graph = wirer.graph
+    wiring = _merged(_renumbered(listed, order, final), graph)
     return _entered(wiring, graph) if isinstance(graph, TransformerGraph) and graph.shape.post_norms else wiring
 
 
@@ -237,7 +250,7 @@ def _read_by(wiring: Wiring) -> Iterator[tuple[int, Reads]]:
     yield from ((-1 - number, (output,)) for number, output in enumerate(wiring.final))
 
 
-def _merged(wiring: Wiring) -> Wiring:
+def _merged(wiring: Wiring, graph: Graph) -> Wiring:
     """Heads of a layer that read the same and are read by the same channels become one copy."""
     readers: dict[int, set[tuple[int, str, Where]]] = {}
     for number, reads in _read_by(wiring):
@@ -253,8 +266,8 @@ def _merged(wiring: Wiring) -> Wiring:
     first = {n: members[0] for members in groups.values() for n in members}
     listed = list(wiring.copies)
     for members in groups.values():
-        if listed[members[0]].component.traits.attends and not listed[members[0]].leaf:
-            heads = tuple(listed[n].component.unit or 0 for n in members)
+        if isinstance(graph, TransformerGraph) and not listed[members[0]].leaf:
+            heads = tuple(head for n in members for head in listed[n].component.heads(graph.shape))
             listed[members[0]] = evolve(listed[members[0]], heads=heads)
     order = sorted(members[0] for members in groups.values())
 

@@ -8,7 +8,7 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
-from circuit.oracle import EMBED, OnTransformer, Values, by_components, by_edges, embedded, own_run
+from circuit.oracle import EMBED, POS, OnTransformer, Values, by_components, by_edges, embedded, own_run
 from reference_models import entering
 from reference_parts import code_of
 from scrub.anatomy.names import LOGITS, Component
@@ -164,29 +164,75 @@ def _at(
 
 
 class ApartOnEdges(OnTransformer):
-    """Parts send and receive for themselves; `rests` says that their hosts are what these leave."""
+    """Parts send and receive for themselves; `rests` says that their hosts are what these leave.
+
+    A part of a stream, or of attention of a layer, is a component that sums what its own edges bring. Where it is
+    read, what else is read has nothing along it.
+    """
 
     def __init__(self, model: Transformer, parts: Sequence[Component], frozen: Values, rests: bool) -> None:
         super().__init__(model)
         self.parts, self.frozen, self.rests = WithParts(model, parts), frozen, rests
+        self.live: Callable[..., bool] = lambda *_: True
         for part in parts:
             if part.host in self.computed:
                 self.computed.insert(self.computed.index(part.host) + 1, part)
+        for part in self.parts.sums:
+            later = [c for c in self.computed if self.reads(c, part)]
+            self.computed.insert(self.computed.index(later[0]), part)
 
     def channels(self, component: Component) -> tuple[str, ...]:
-        return super().channels(component.host)
+        return ("q", "k", "v") if component.kind == "attn" else super().channels(component.host)
 
     def reads(self, reader: Component, writer: Component) -> bool:
-        return super().reads(reader.host, writer.host)
+        if LOGITS in (reader, writer):
+            return writer != LOGITS
+        before, at = writer.layer or 0, reader.layer or 0
+        if writer.kind == "resid":
+            return before < at or (before == at and reader.kind != "resid")
+        if "resid" in (reader.kind, writer.kind) or before < at:
+            return before < at
+        return super().reads(reader.host, Component.for_head(before, 0) if writer.kind == "attn" else writer.host)
 
     def senders(self, component: Component, channel: str) -> list[Component]:
         return super().senders(component, channel) + [p for p in self.parts.parts if p.host == EMBED]
 
     def compute(self, component: Component, reads: dict[str, Values]) -> Tensor:
-        host = component.host
+        host, reads = component.host, {c: self.alone(component, c, values) for c, values in reads.items()}
+        if host.kind == "resid":
+            return self.moved(component, self.stream(reads["input"]), self.stream(self.still(reads["input"])))
+        if host.kind == "attn":
+            heads = [c for c in self.computed if c.kind == "head" and c.layer == host.layer and not c.is_part]
+            made = [super(ApartOnEdges, self).compute(c, reads) for c in heads]
+            block, old = self.model.blocks[host.layer or 0], [self.frozen[c] for c in heads]
+            return self.moved(component, *(entering(block, torch.stack(side).sum(0)) for side in (made, old)))
         made = super().compute(host, reads)
         stream = self.stream(reads["input"]) if host.kind == "mlp" else None
         return self.of(component, made, stream)
+
+    def alone(self, reader: Component, channel: str, values: Values) -> Values:
+        """What a channel reads, where parts of sums that it reads are what they are, whatever else is read."""
+        found = dict(values)
+        for part in [c for c in self.computed if c in self.parts.sums and c in values]:
+            beside = {c: value for c, value in found.items() if self.summand(part, c)}
+            read = [self.stream(beside), self.stream(self.still(beside))] if beside else [values[part]] * 2
+            cleared = self.moved(part, *read)
+            there = [self.rests or self.live(part, reader, channel, t) for t in range(len(cleared))]
+            found[part] = values[part] - cleared * torch.tensor(there)[:, None]
+        return found
+
+    def summand(self, part: Component, writer: Component) -> bool:
+        if part.kind == "attn":
+            return writer.kind == "head" and writer.layer == part.layer
+        return writer in (EMBED, POS) or writer.host == EMBED or self.reads(part, writer)
+
+    def still(self, values: Values) -> Values:
+        """The same senders as they are frozen; parts are known by what they write beyond that."""
+        return {c: torch.zeros_like(v) if c.is_part else self.frozen[c] for c, v in values.items()}
+
+    def moved(self, part: Component, new: Tensor, old: Tensor) -> Tensor:
+        code = code_of(part)
+        return code.write(code.encode(new) - code.encode(old))
 
     def of(self, component: Component, made: Tensor, stream: Tensor | None) -> Tensor:
         """What a part writes beyond its frozen value, or a host (without its parts, where these stand apart)."""
@@ -199,9 +245,17 @@ class ApartOnEdges(OnTransformer):
         own = [part for part in self.parts.parts if part.host == component] if self.rests else []
         return made - sum(moved(part) for part in own)
 
+    def stream(self, values: Values) -> Tensor:
+        """As of whole components; of heads alone what attention adds."""
+        given = {c: value for c, value in values.items() if c.kind != "head"}
+        if given:
+            return super().stream(values)
+        return super().stream({EMBED: torch.zeros_like(next(iter(values.values()))), **values})
+
 
 def run_part_edges(world: ApartOnEdges, tokens: Sequence[int], base: Values, live: Callable[..., bool]) -> Tensor:
     """Logits `[t, v]` of a circuit of edges; `live` takes sender, receiver, channel and position."""
+    world.live = live
     start = {c: world.of(c, base[c], None) for c in embedded(world.model, tokens)}
     start |= {part: world.of(part, base[EMBED], None) for part in world.parts.parts if part.host == EMBED}
     frozen = {**world.frozen, **{part: torch.zeros_like(base[EMBED]) for part in world.parts.parts}}

@@ -61,10 +61,10 @@ def halves(model: Transformer, component: Component) -> list[Component]:
     return [part_of(component, directions(basis[:3])), part_of(component, directions(basis[3:]))]
 
 
-def some_latents(model: Transformer) -> HostPart:
+def some_latents(model: Transformer, units: str = "1 4 7") -> HostPart:
     draw, d = np.random.default_rng(2), model.shape.d_model
     made = Dictionary(draw.normal(size=(d, 9)), draw.normal(size=(9, d)), draw.normal(size=9), draw.normal(size=d))
-    return latents(made, "1 4 7")
+    return latents(made, units)
 
 
 def parts_in(model: Transformer) -> list[Component]:
@@ -131,16 +131,27 @@ def bench_with(bench: CircuitBench, circuit: Circuit) -> CircuitBench:
     return evolve(bench, slots=slots_in(circuit.nodes), passed=passed)
 
 
+def edges_of_sums(parts: list[Component], graph: TransformerGraph) -> list[Edge]:
+    """Into parts of streams and of attention, and from them."""
+    sums, late = [p for p in parts if p.kind in ("resid", "attn")], [Component.for_mlp(1), Component.for_head(1, 3)]
+    senders = [Component.for_head(0, 2), Component.for_head(0, 3), *parts]
+    into = [(sender, part) for part in sums for sender in senders if sender.host != part.host]
+    ends = [*into, *((part, reader) for part in sums for reader in (*late, LOGITS))]
+    return [Edge(a, b, channel) for a, b in ends for channel in graph.channels(b) if graph.feeds(a, b, channel)]
+
+
 @pytest.mark.parametrize(("kind", "ablation", "direction"), RUNS)
 def test_parts_send_and_receive(kind: str, ablation: str, direction: str) -> None:
     """Edges from parts and into them, beside those of whole components."""
     model, rng = tiny(kind), random.Random(f"edges {kind} {ablation} {direction}")
     graph = TransformerGraph("tiny", model.shape)
-    unfit = {"resid", "attn", *(["neuron"] if model.shape.post_norms else [])}
-    parts = [part for part in parts_in(model) if part.kind not in unfit]
+    parts = [part for part in parts_in(model) if not (part.traits.scalar and model.shape.post_norms)]
+    if rng.random() < 0.5:  # what is not linear
+        parts = [part for part in parts if part.whole != Component("resid", 1)]
+        parts += [part_of(Component("resid", 1), some_latents(model, units)) for units in ("1 4 7", "2")]
     known = every_edge(graph, frozenset({POS}), Component("logits"))
     ends = {part.host: [p for p in parts if p.host == part.host] for part in parts}
-    edges: set[Edge] = set()
+    edges = {edge for edge in edges_of_sums(parts, graph) if rng.random() < 0.3}
     for edge in known:
         sender = rng.choice([edge.sender, *ends.get(edge.sender, ())])
         receiver = rng.choice([edge.receiver, *ends.get(edge.receiver, ())])
@@ -265,10 +276,29 @@ def test_parts_that_a_circuit_cannot_hold(name: str, told: str) -> None:
         Circuit.parse(name).checked(TransformerGraph("tiny", tiny("gpt2").shape))
 
 
+@pytest.mark.parametrize("kind", ["neox parallel", "norms after"])
+def test_a_stream_passes_through_all_its_parts(kind: str) -> None:
+    """Edges into a subspace and its complement, and from these on, are the edges of all that is written before."""
+    model = tiny(kind)
+    graph, (one, other) = TransformerGraph("tiny", model.shape), halves(model, Component("resid", 1))
+    late, before = Component.for_head(1, 2), graph.atoms(Component("resid", 1))
+    rest = [Edge(EMBED, Component.for_mlp(0)), *(Edge(late, LOGITS, at=slot) for slot in SLOTS[1:])]
+    whole = Circuit.from_parts([*rest, *(Edge(c, late, "k") for c in before)])
+    parts = [Edge(c, part) for c in before for part in (one, other)] + [
+        Edge(part, late, "k") for part in (one, other)
+    ]
+    for through in ((), ("mlps 0",)):
+        kept = [e for e in parts if not through or e.sender.kind != "mlp"]
+        plain = [e for e in whole.edges if not through or "mlp" not in (e.sender.kind, e.receiver.kind)]
+        circuits = Circuit.from_parts(plain), Circuit.from_parts([*rest[bool(through) :], *kept])
+        bench = CircuitBench.of(experiment_on(model, "mean", "noising", through), model, circuits[1])
+        torch.testing.assert_close(*(bench.outputs([c]) for c in circuits), rtol=1e-9, atol=1e-9)
+
+
 def test_parts_whose_way_has_no_words() -> None:
-    graph, one = TransformerGraph("tiny", tiny("gpt2").shape), halves(tiny("gpt2"), Component("resid", 1))[0]
-    with pytest.raises(ClaimError, match=r"resid 1\[.*\] is a part of what others write together"):
-        Circuit.from_parts([Edge(one, Component.for_head(1, 0), "v")]).checked(graph)
+    graph, (one, two) = TransformerGraph("tiny", tiny("gpt2").shape), halves(tiny("gpt2"), Component("resid", 1))
+    with pytest.raises(ClaimError, match="parts of one resid read what is written before it, and none reads another"):
+        Circuit.from_parts([Edge(one, two)]).checked(graph)
     with pytest.raises(ClaimError, match="what a part leaves of its host is no component"):
         Circuit.from_parts([Node(one)]).complement(graph)
     model = tiny("norms after")
@@ -276,6 +306,9 @@ def test_parts_whose_way_has_no_words() -> None:
     bench = CircuitBench.of(experiment_on(model, "zero", "noising"), model, circuit)
     with pytest.raises(ModelError, match="norms what heads write together: name parts of its heads"):
         bench.outputs([circuit])
+    attn = Circuit.from_parts(map(Node, halves(tiny("gpt2"), Component.for_attn(1))))
+    with pytest.raises(ClaimError, match=r"attn 1\[.*passed through"):
+        CircuitBench.of(experiment_on(tiny("gpt2"), "zero", "noising", ("heads 1",)), tiny("gpt2"), attn)
     with pytest.raises(ClaimError, match=r"mlp 0\.1: passed through"):
         CircuitBench.of(experiment_on(model, "zero", "noising", ("mlps",)), model, Circuit.parse("mlp 0.1"))
 
