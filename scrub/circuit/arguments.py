@@ -15,7 +15,7 @@ LEAST = {  # the least number of each, and what is said of one that is smaller
     "rows": (1, "at least one row is needed; without it every row is run"),
     "draws": (1, "at least one draw is needed for each row; 5 is the default of 'resample'"),
     "seed": (0, "seeds are whole numbers from 0 on"),
-    "random": (1, "at least one random circuit is needed; 100 is the default"),
+    "random": (0, "that many random circuits and parts are compared with, 0 for effects alone; 100 is the default"),
     "budget": (1, "greedy search must be allowed to try at least one part; without it there is no bound"),
     "verify": (0, "that many nodes are patched to verify estimates, 0 for none"),
     "top": (1, "how many of the largest effects must stand; 10 is the default"),

@@ -31,7 +31,7 @@ def passes_of(
         Pass(FAITHFUL, 3 * calls),
         Pass(COMPLETE, greedy + 2 * sets * calls, bound="<="),
         Pass(MINIMAL, searched * searching + chosen * measuring, bound="<="),
-        Pass(TESTS, (2 + 2 * random) * calls if tests else 0, bound="<="),
+        Pass(TESTS, (2 + 2 * random if random else 1) * calls if tests else 0, bound="<="),
     ]
     return tuple(one for one in found if one.calls)
 

@@ -85,7 +85,10 @@ class Criteria:
 
 @frozen
 class Effort:
-    """How many random circuits and parts to compare with, the budget of greedy search, and whether all is tested."""
+    """How many random circuits and parts to compare with, the budget of greedy search, and whether all is tested.
+
+    Compared with none, parts have their effects, and no p-value says which are needed.
+    """
 
     random: int = 100
     budget: int | None = None
@@ -159,7 +162,7 @@ def _better_than_random(
     model, rivals = table["model"], _rivals(bench, circuit, number, outside=False)
     distances = np.abs(bench.beside(circuit).scores(rivals) - model).mean(1) if rivals else np.zeros(0)
     won = int((np.abs(table["circuit"] - model).mean() < distances - tolerance).sum())
-    reason = "" if rivals else why_alone(circuit, bench.experiment.graph)
+    reason = "" if rivals else why_alone(circuit, bench.experiment.graph, number)
     return wins("better than random circuits of equal size", null, won, len(rivals), reason=reason)
 
 
@@ -170,7 +173,7 @@ def _necessary(bench: CircuitBench, circuit: Circuit, model: Row, tolerance: flo
     inner = Circuit.from_parts(part for part in circuit.expanded(graph).parts if not is_input(part, graph))
     rivals = _rivals(bench, inner, number, outside=True)
     if not rivals:
-        return wins("partial necessity", null, 0, 0, reason=why_alone(circuit, graph))
+        return wins("partial necessity", null, 0, 0, reason=why_alone(circuit, graph, number))
     knocked = np.abs(bench.scores([inner, *rivals], without=True) - model).mean(1)
     won = int((knocked[0] > knocked[1:] + tolerance).sum())
     return wins("partial necessity", null, won, len(rivals))

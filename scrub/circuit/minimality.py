@@ -91,7 +91,7 @@ def minimality(bench: CircuitBench, circuit: Circuit, random: int = 100) -> tupl
     """The effect of every part, and how it compares with `random` parts that do not belong to the circuit.
 
     The null of `p` is that the part matters more than at most 90 % of random parts, each added to the circuit
-    and taken out again (the inflated circuits of Shi et al. 2024).
+    and taken out again (the inflated circuits of Shi et al. 2024). Of 0 there are effects alone, as in Wang et al.
     """
     search = Search(*halves(bench.beside(circuit)))
     own: Set = frozenset(circuit.parts)
@@ -101,7 +101,7 @@ def minimality(bench: CircuitBench, circuit: Circuit, random: int = 100) -> tupl
     rivals = [effect for effect, _ in search.effects([(own | {part}, part) for part in others], contexts)]
     tolerance = AS_NECESSARY_ZERO + AS_NECESSARY * abs(search.means([own], measured=True)[0])
     tests = [_tested(effect, rivals, tolerance) for effect, _ in found]
-    names, reason = circuit.names(), "" if rivals else why_alone(circuit, bench.experiment.graph)
+    names, reason = circuit.names(), "" if rivals else why_alone(circuit, bench.experiment.graph, random)
     return tuple(
         Needed(
             names[part], None if part.at is None else str(part.at), effect,

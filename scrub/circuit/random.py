@@ -59,8 +59,10 @@ def only_one(circuit: Circuit, universe: Universe) -> bool:
     return not {_kind(part) for part in pool} & {_kind(part) for part in own if not is_kept(part, graph)}
 
 
-def why_alone(circuit: Circuit, graph: Graph) -> str:
-    """Why nothing stands beside a circuit."""
+def why_alone(circuit: Circuit, graph: Graph, asked: int | None = None) -> str:
+    """Why nothing stands beside a circuit, of so many random ones that were asked for."""
+    if asked == 0:
+        return "random=0: nothing random was asked for, and so there is no null and no p"
     if all(is_input(part, graph) for part in circuit.expanded(graph).parts):
         return "the circuit has no parts but inputs, which every random circuit keeps"
     if all(is_kept(part, graph) for part in circuit.expanded(graph).parts):

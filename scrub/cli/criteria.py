@@ -68,7 +68,9 @@ def _sampled(command: Command) -> Command:
     for option in (
         click.option("--no-tests", is_flag=True, help="Leave out the tests of the whole circuit."),
         click.option("--budget", type=int, help="Parts that the greedy search for the worst set may try."),
-        click.option("--random", default=100, show_default=True, help="Random circuits and parts to compare with."),
+        click.option(
+            "--random", default=100, show_default=True, help="Random circuits and parts beside it; 0: none."
+        ),
         click.option("--seed", default=0, show_default=True, help="The seed of every draw."),
         click.option("--draws", type=int, help="Draws for each row (--ablation resample alone; default: 5)."),
         click.option("--rows", type=int, help="A seeded subset of this many rows (default: all)."),

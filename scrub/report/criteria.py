@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import takewhile
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ LEVEL = 0.05
 SHOWN = 4  # parts of a set that are named
 NORMALIZED = "(F(M) - F(0))"
 UNDEFINED = "undefined"
+EFFECTS_ALONE = (
+    "effects alone, random=0: compared with no random parts they have no null, and no p says which are needed"
+)
 
 
 def criteria_text(result: Criteria) -> str:
@@ -127,6 +130,10 @@ def _gap(name: str, gap: Gap) -> tuple[str, ...]:
 def _minimality(result: Criteria) -> Iterator[str]:
     parts = result.minimality
     yield "minimality: the effect |F(C \\ (K + v)) - F(C \\ K)| of every part v in its context K"
+    if compared_with_none(result.options):
+        yield from _aligned(("part", "at", "effect", "context"), [_names(n) for n in parts], (2,))
+        yield f"  ({EFFECTS_ALONE})"
+        return
     rows = [(*_names(n), _p(n.p), _p(n.adjusted), MARKS[True] if n.minimal else "") for n in parts]
     yield from _aligned(("part", "at", "effect", "context", "p", "adjusted", "needed"), rows, (2, 4, 5))
     yield "  (null: the part matters more than at most 90 % of random parts; p adjusted by Holm for all parts)"
@@ -144,6 +151,11 @@ def _minimality(result: Criteria) -> Iterator[str]:
     yield from (f"    {line}".replace("\0", " ") for line in lines)
 
 
+def compared_with_none(options: Mapping[str, Any]) -> bool:
+    """Whether no random circuits and parts were asked for."""
+    return options.get("random") == 0
+
+
 def _few(parts: Sequence[Needed]) -> Iterator[str]:
     """Where too few random parts were drawn for any part to be shown to be needed."""
     tested = [n for n in parts if n.p is not None]
@@ -154,7 +166,7 @@ def _few(parts: Sequence[Needed]) -> Iterator[str]:
     yield f"  {found}; {enough(len(tested), QUANTILE)} are needed for {len(tested)} parts (random=)"
 
 
-def _names(needed: Needed) -> tuple[str, str, str, str]:
+def _names(needed: Needed) -> tuple[str, ...]:
     at = needed.at or ""
     part = needed.part.removesuffix(f" @ {at}") if at else needed.part
     return part, at or "everywhere", _number(needed.effect), some_of(needed.context, 40)

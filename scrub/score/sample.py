@@ -43,6 +43,9 @@ from scrub.score.metrics import finite
 CALLS_AT_ONCE = 512
 BLOCKS_AT_ONCE = 64  # that a device computes in one go, at most: more keep none busier
 CALLS_AT_ONCE_EVERYWHERE = 128  # streams at every position are as many times larger
+CHANGED_AT_ONCE = 64  # claims changed a little that are computed together, sharing what is equal in them
+OCCURRENCES_AT_ONCE = 4000  # of the trees of all of them
+ANSWERS_AT_ONCE = 8  # of all of them together: times as many as a claim's own calls
 ROWS_AT_ONCE = 16
 EXPECTED = ("scrubbed", "random", "scrubbed_distance", "random_distance")
 
@@ -234,19 +237,25 @@ def resample_each(
     bench: ClaimBench, asked: Resampling, sets: Iterable[Container[Swap]],
     done: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Table]:  # fmt: skip
-    """The scrubbed metric for each of several sets of swaps that are made: as many together as one piece holds."""
-    size = len(asked.references), asked.draws
-    waiting, calls = iter(sets), chunks(asked.references, asked.draws, at_once(bench))
-    while some := list(islice(waiting, max(1, at_once(bench) // (size[0] * size[1])))):
+    """The scrubbed metric for each of several sets of swaps that are made.
+
+    Many are drawn for the same calls, together: a swap that is not made leaves most values as they are, and what is
+    equal is computed once.
+    """
+    size, waiting = (len(asked.references), asked.draws), iter(sets)
+    while some := list(islice(waiting, changed_at_once(bench.tree))):
         each = [Draws(bench.claim, asked.seed, made) for made in some]
-        found = bench.gathered((_alike(bench, each, piece) for piece in calls), done)["scrubbed"]
-        yield from found.reshape(len(some), *size)
+        pieces = chunks(asked.references, asked.draws, calls_at_once(bench, len(some)))
+        found = bench.gathered((_alike(bench, each, piece) for piece in pieces), done)["scrubbed"]
+        yield from found.reshape(*size, len(some)).transpose(2, 0, 1)
 
 
 def _alike(bench: ClaimBench, each: list[Draws], calls: Calls) -> NumberBlock:
-    """The same calls drawn in several ways, one after another."""
-    again = Calls(np.tile(calls.reference, len(each)), np.tile(calls.draw, len(each)))
-    return bench.alone(again, Drawn.joined([draws.tree(bench.tree, calls) for draws in each]))
+    """Every call drawn in several ways, one after another."""
+    order = np.arange(len(each) * len(calls)).reshape(len(each), -1).T.ravel()
+    drawn = Drawn.joined([draws.tree(bench.tree, calls) for draws in each])
+    mixed = {path: Drawn(rows.own[order], rows.rest[order]) for path, rows in drawn.items()}
+    return bench.alone(Calls(np.repeat(calls.reference, len(each)), np.repeat(calls.draw, len(each))), mixed)
 
 
 def enumerate_exactly(
@@ -310,3 +319,13 @@ class RowScorer:
 def at_once(bench: ClaimBench) -> int:
     """How many calls are evaluated together."""
     return CALLS_AT_ONCE_EVERYWHERE if bench.program.dense else CALLS_AT_ONCE
+
+
+def changed_at_once(tree: Occurrence) -> int:
+    """How many changed claims are evaluated together."""
+    return max(1, min(CHANGED_AT_ONCE, OCCURRENCES_AT_ONCE // sum(1 for _ in tree.walk())))
+
+
+def calls_at_once(bench: ClaimBench, claims: int) -> int:
+    """How many calls of each of several changed claims are evaluated together."""
+    return min(at_once(bench), max(16, ANSWERS_AT_ONCE * at_once(bench) // claims))

@@ -22,14 +22,11 @@ from scrub.score.blocks import Arrays, NumberBlock, key
 from scrub.score.cost import few_draws
 from scrub.score.design import SAMPLE, sampled_draws
 from scrub.score.result import ratio
-from scrub.score.sample import ROWS_AT_ONCE, ClaimBench, RowScorer, Samples, at_once, chunks
+from scrub.score.sample import ROWS_AT_ONCE, ClaimBench, RowScorer, Samples, calls_at_once, changed_at_once, chunks
 from scrub.score.statistics import Interval, interval
 
 Dropped = frozenset[ClaimPart]
 Places = Int[np.ndarray, " n"]  # of reference rows, in the sample
-CHANGED_AT_ONCE = 64  # changed claims that are computed together, sharing what is equal in them
-OCCURRENCES_AT_ONCE = 4000  # of the trees of all of them
-ANSWERS_AT_ONCE = 8  # of all of them together: times as many as a claim's own calls
 
 
 @frozen(eq=False)
@@ -65,8 +62,7 @@ class Taken:
     def changed(self, roots: Sequence[Occurrence], at: Places, draws: range) -> Float[np.ndarray, "row root"]:
         """The scrubbed metric of changed trees of the claim; NaN where one cannot be run."""
         found, references = np.zeros((len(at), len(roots))), self.samples.references[at]
-        occurrences = sum(1 for _ in self.bench.tree.walk())
-        together = max(1, min(CHANGED_AT_ONCE, OCCURRENCES_AT_ONCE // occurrences))
+        together = changed_at_once(self.bench.tree)
         for start in range(0, len(roots) if len(at) else 0, together):  # a single row has no other half
             some = slice(start, start + together)
             found[:, some] = self._those_that_can(roots[some], references, draws)
@@ -107,8 +103,7 @@ class Taken:
     def _drawn(self, bench: ClaimBench, references: Int[np.ndarray, " row"], draws: range) -> Iterator[NumberBlock]:
         """A block for every piece of the calls, one column for each root."""
         made, roots = Draws(bench.claim, self.seed), bench.program.roots
-        size = min(at_once(bench), max(16, ANSWERS_AT_ONCE * at_once(bench) // len(roots)))
-        for piece in chunks(references, len(draws), size):
+        for piece in chunks(references, len(draws), calls_at_once(bench, len(roots))):
             calls = Calls(piece.reference, piece.draw + draws.start)
             drawn = made.trees(roots, calls)
             yield NumberBlock(partial(_key, bench, roots, calls, drawn), Task(bench, _scrubbed, (calls, drawn)))

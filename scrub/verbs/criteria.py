@@ -41,11 +41,12 @@ def criteria(
 
     Main arguments: `hypothesis`; `model` overrides its own; `circuit` judges another circuit in its setting (a
     Circuit, or names); `rows` takes a seeded subset; `seed`. Other arguments: `draws` for each row (`resample`
-    alone, 5); `random` circuits and parts to compare with; `budget` of greedy search; `tests=False` leaves out the
-    tests of the whole circuit; `device`, `dtype`, `memory`, `cache`, `workers` and `ray` of a transformer, as in
-    `test` (a graph runs on cpu, in the types of its own functions); and the words of the protocol, over the claim's
-    own: `ablation`, `direction`, `level`, `reference`, `group`, `pair`, `through`, and `upstream`: what feeds a leaf
-    of the claim is ablated as everything else that it does not name, or with `"keep"` left as it is, as in a test.
+    alone, 5); `random` circuits and parts to compare with (0: effects alone); `budget` of greedy search;
+    `tests=False` leaves out the tests of the whole circuit; `device`, `dtype`, `memory`, `cache`, `workers` and `ray`
+    of a transformer, as in `test` (a graph runs on cpu, in the types of its own functions); and the words of the
+    protocol, over the claim's own: `ablation`, `direction`, `level`, `reference`, `group`, `pair`, `through`, and
+    `upstream`: what feeds a leaf of the claim is ablated as everything else that it does not name, or with `"keep"`
+    left as it is, as in a test.
     `ready` hears, after each criterion, of what is known so far: its `unfinished` names those to come.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.

@@ -278,7 +278,7 @@ def test_a_file_for_another_model(tmp_path: Path) -> None:
 def test_budgets_and_numbers_of_random_circuits() -> None:
     refused(lambda: criteria(budget=0), ClaimError, "budget=0", "at least one part")
     refused(lambda: criteria(budget=-2), ClaimError, "budget=-2", "at least one part")
-    refused(lambda: criteria(random=0), ClaimError, "random=0", "at least one random circuit", "100 is the default")
+    refused(lambda: criteria(random=-1), ClaimError, "random=-1", "0 for effects alone", "100 is the default")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -8,6 +8,7 @@ shows under `zero`.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -33,6 +34,8 @@ from scrub.circuit.completeness import completeness, halves
 from scrub.circuit.faithfulness import faithfulness
 from scrub.circuit.minimality import minimality
 from scrub.circuit.random import random_circuits
+from scrub.report.criteria import EFFECTS_ALONE
+from scrub.report.page.circuits import criteria_section
 from scrub.zoo import rows as zoo_rows
 
 # the true circuit
@@ -129,6 +132,22 @@ def test_a_spare_is_needed_once_the_other_is_out() -> None:
     found = {n.part: n for n in judged("either", true("either"), random=RANDOM).minimality}
     assert (found["0.0"].context, found["0.1"].context) == (("0.1",), ("0.0",))
     assert found["1.0"].context == ()
+
+
+def test_compared_with_no_random_parts_the_effects_stand_alone() -> None:
+    """As in the paper: no null and no p, wherever it is told."""
+    alone, tested = judged("either", true("either"), random=0), judged("either", true("either"))
+    assert [(n.part, n.effect, n.context) for n in alone.minimality] == [
+        (n.part, n.effect, n.context) for n in tested.minimality
+    ]
+    assert {(n.p, n.adjusted, n.n, n.minimal) for n in alone.minimality} == {(None, None, 0, False)}
+    assert (alone.tests[0].p, alone.tests[1].p) == (None, None)
+    assert alone.tests[2:] == tested.tests[2:]
+    assert all("random=0" in found.reason for found in (*alone.minimality, *alone.tests[:2]))
+    page = str(criteria_section(json.loads(json.dumps(alone.to_dict())), ""))
+    for told in (str(alone), page):
+        assert EFFECTS_ALONE in told
+        assert "shown to be needed" not in told
 
 
 def test_idle_parts_are_not_shown_to_be_needed_and_change_nothing_else() -> None:

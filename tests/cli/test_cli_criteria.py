@@ -129,7 +129,7 @@ def test_names_of_a_computation_graph(write: Write) -> None:
         (["--ablation", "medium"], "'medium' is not one of"),
         (["--ablation", "paired"], "--pair COLUMN"),
         (["--group", "colour"], "colour"),
-        (["--random", 0], "--random 0: at least one"),
+        (["--random", -1], "--random -1: that many random circuits"),
         (["--budget", 0], "--budget 0: "),
         (["--rows", 0], "--rows 0"),
         (["--draws", 0], "--draws 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,18 @@ from score.cases import (
     transformer_bench,
 )
 from scrub import nodes
+from scrub.claims.collect import collect
 from scrub.engine.draw import all_swaps
+from scrub.engine.number import Numbering
 from scrub.errors import ClaimError, MetricError
+from scrub.model.memory import Backend
+from scrub.model.open import open_weights
+from scrub.model.resolve import sound
 from scrub.score import sample as sampling
-from scrub.score.sample import Resampling, chunks, enumerate_exactly, resample_only, sample
+from scrub.score.sample import Resampling, chunks, enumerate_exactly, resample_each, resample_only, sample
+from scrub.verbs.setup import bench_of as opened
 
+GALLERY = Path(__file__).parents[2] / "hypotheses"
 ALL = np.arange(12)
 
 
@@ -139,6 +147,28 @@ def test_with_no_swap_made_the_model_answers() -> None:
     assert resample_only(bench, Resampling(ALL, 3, 0), set()).tolist() == [[0.0] * 3] * 12
     every = resample_only(bench, Resampling(ALL, 3, 0), set(all_swaps(bench.tree, bench.claim)))
     assert np.array_equal(every, sample(bench, ALL, 3, 0).scrubbed)
+
+
+def test_sets_of_swaps_that_are_made_share_what_is_equal_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but each swap of a claim with two layers of heads: most of what is computed is that of another set."""
+    [hypothesis] = collect([f"{GALLERY / 'names.py'}::names"]).hypotheses
+    claim, source = sound(hypothesis)
+    bench = opened(claim, source, open_weights(source, Backend(), claim.data))
+    every = set(all_swaps(bench.tree, bench.claim))
+    sets, asked = [every - {swap} for swap in sorted(every)], Resampling(np.flatnonzero(claim.scored)[:4], 3, 0)
+    computed, number = list[int](), Numbering.number
+
+    def counting(self: Numbering, drawn: Any) -> Any:
+        found = number(self, drawn)
+        computed.append(found.evaluated)
+        return found
+
+    monkeypatch.setattr(Numbering, "number", counting)
+    apart = [resample_only(bench, asked, made) for made in sets]
+    alone = sum(computed)
+    computed.clear()
+    assert np.array(list(resample_each(bench, asked, sets))) == pytest.approx(np.array(apart), abs=1e-5)
+    assert sum(computed) < alone / 3
 
 
 def test_exact_is_for_computation_graphs() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from scrub.circuit.cost import COMPLETE, MINIMAL, TESTS
 from scrub.claims.titles import short_name
-from scrub.report.criteria import LEVEL, some_of
+from scrub.report.criteria import EFFECTS_ALONE, LEVEL, compared_with_none, some_of
 from scrub.report.page.blocks import Block, Code, Part, Section, Words, facts, part, table
 from scrub.report.page.provenance import provenance
 from scrub.report.page.words import MARKS, chance, number, settings, several, share
@@ -94,15 +94,21 @@ def _gap(gap: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _minimality(result: Criteria) -> list[Block | None]:
+    if compared_with_none(result["options"]):
+        rows = [(n["part"], number(n["effect"]), some_of(n["context"], 40)) for n in result["minimality"]]
+        said = f"The effect |F(C \\ (K + v)) - F(C \\ K)| of part v; {EFFECTS_ALONE}."
+        return [table(("part", "effect", "context K"), rows), Words(said, "note")]
     rows = [
         (n["part"], number(n["effect"]), chance(n["p"]), chance(n["adjusted"]), f"{MARKS[True]} shown"
          if n["minimal"] else "not shown", some_of(n["context"], 40))
         for n in result["minimality"]
     ]  # fmt: skip
     shown = sum(n["minimal"] for n in result["minimality"])
+    why = {n["reason"]: None for n in result["minimality"] if "reason" in n}
     return [
         Words(f"Shown to be needed: {shown} of {several(len(rows), 'part')}; not shown does not say unneeded."),
         table(("part", "effect", "p", "adjusted", "needed", "context K"), rows),
+        *(Words(f"p undefined: {one}.", "note") for one in why),
         Words("The effect |F(C \\ (K + v)) - F(C \\ K)| of part v; null: it matters more than at most 90 % of random "
               "parts; p adjusted by Holm.", "note"),
     ]  # fmt: skip
@@ -116,8 +122,13 @@ def _tests(result: Criteria) -> list[Block | None]:
     ]  # fmt: skip
     head = ("test", "statistic", "p", "n", "good if", "rejected", "power", "null")
     said = f"Rejecting where p <= {LEVEL:.2f}, none adjusted; power is the chance of that if the alternative holds."
+    why = {t["reason"]: None for t in result["tests"] if "reason" in t}
     found = table(head, rows)
-    return [found, Words(said, "note")] if found else [Words("Left out.")]
+    return (
+        [found, *(Words(f"Undefined: {one}.", "note") for one in why), Words(said, "note")]
+        if found
+        else [Words("Left out.")]
+    )
 
 
 def _outcome(t: Mapping[str, Any]) -> str:

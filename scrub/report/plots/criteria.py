@@ -68,9 +68,9 @@ def _completeness(c: Completeness) -> Any:
 def _minimality(result: Criteria) -> Any:
     words: list[str] = []
     for n in result.minimality:
-        p = "not tested" if n.adjusted is None else f"adjusted p = {n.adjusted:.3g}"
-        needed = "shown to be needed" if n.minimal else "not shown to be needed"
-        words.append(f"{n.part}: effect {n.effect:.4g}, {p}<br>{needed}; context {_some(n.context) or 'none'}")
+        needed = f"{'' if n.minimal else 'not '}shown to be needed"
+        p = "not tested" if n.adjusted is None else f"adjusted p = {n.adjusted:.3g}<br>{needed}"
+        words.append(f"{n.part}: effect {n.effect:.4g}, {p}; context {_some(n.context) or 'none'}")
     fill = [CLAIM if n.minimal else "#ffffff" for n in result.minimality]
     return plotly().Bar(
         y=[n.part for n in result.minimality], x=[n.effect for n in result.minimality], orientation="h",
