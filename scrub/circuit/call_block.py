@@ -13,7 +13,10 @@ from scrub.circuit.values import Values
 
 @frozen(eq=False)
 class CallBlock:
-    """Some calls, their own values and their ablated ones, aligned with them; `still` says they are one run."""
+    """Some calls, their own values and their ablated ones, aligned with them.
+
+    `still` says that the ablated ones are one run of the model: recomputed from themselves, they are what they are.
+    """
 
     calls: Int[np.ndarray, " n"]
     lengths: Int[Tensor, " n"]

@@ -11,6 +11,7 @@ import numpy as np
 from attrs import field, frozen
 from jaxtyping import Float
 
+from scrub.anatomy.names import Component
 from scrub.anatomy.part import FitRecipe
 from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError, path_of
@@ -31,7 +32,7 @@ class Basis:
     array: Float[np.ndarray, "k d"] = field(repr=False)
     method: str
     variable: str
-    component: str
+    component: Component
     at: str
     seen: tuple[str, ...] = field(repr=False)
     found: Mapping[str, Any] = field(factory=dict[str, Any])

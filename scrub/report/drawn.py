@@ -12,6 +12,7 @@ from typing import Any
 from attrs import field, frozen
 from attrs.validators import deep_iterable, instance_of, optional
 
+from scrub.anatomy.names import print_components
 from scrub.anatomy.positions import Slot
 from scrub.claims.placement import PlacedSite
 from scrub.claims.resolved import Claim
@@ -120,7 +121,7 @@ def _cells(claim: Claim) -> dict[Cell, list[tuple[str, PlacedSite]]]:
 
 def _box(claim: Claim, level: Level, stand: Stand, described: Mapping[str, str]) -> FigureBox:
     slot, variable, site = stand
-    parts = ", ".join(str(site.site).partition(" @ ")[0].split(", "))
+    parts = print_components(site.site.components)
     facts = [f"{variable} at {site.site}", f"{kinds(claim, variable)} different values"]
     facts += [f"{channel} reads {', '.join(parents) or 'nothing claimed'}" for channel, parents in site.reads]
     known = described.get(f"{variable} at {site.site}", described.get(variable, ""))

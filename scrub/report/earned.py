@@ -48,12 +48,9 @@ def remarks(result: Mapping[str, Any]) -> tuple[str, ...]:
     """
     gone = [one for one in result.get("earned", ()) if one["word"] == IS_SUPERFLUOUS]
     dropped = {one["variable"] for one in gone if one["kind"] == COMPONENT}
-    edges = [one for one in gone if one["kind"] == EDGE and not dropped & {one["variable"], _parent(one)}]
+    # older runs do not say the parent of an edge
+    edges = [one for one in gone if one["kind"] == EDGE and not dropped & {one["variable"], one.get("parent")}]
     if not edges or result["verdict"] == REFUTED:
         return ()
     told = some([f"{one['part']} @ {one['site']}" for one in edges], 4)
     return (f"the claim could be smaller: nobody needs {told}",)
-
-
-def _parent(edge: Mapping[str, Any]) -> str:
-    return edge["part"].partition(" -> ")[0]

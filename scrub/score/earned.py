@@ -24,6 +24,6 @@ class Earned:
     def to_dict(self) -> dict[str, Any]:
         part, loss = self.part, self.loss
         return {
-            "part": str(part), "kind": part.kind, "variable": part.variable, "site": part.where,
-            "earns": loss.value, "low": loss.low, "high": loss.high, "word": self.word,
+            "part": str(part), "kind": part.kind, "variable": part.variable, "parent": part.parent,
+            "site": part.where, "earns": loss.value, "low": loss.low, "high": loss.high, "word": self.word,
         }  # fmt: skip

@@ -181,7 +181,7 @@ def dictionary(
     write(target, arrays, topk, {"model_name": examples.source.name, "hook_name": hook, SEEN: list(examples.seen)})
     place = examples.place
     return LearnedDictionary(
-        target, str(place.component.whole), str(place.slot), latents, topk, examples.seen, found, examples.record
+        target, place.component.whole, str(place.slot), latents, topk, examples.seen, found, examples.record
     )
 
 
@@ -288,6 +288,6 @@ def _basis(
     shown = (x - x.mean(0)) @ np.linalg.qr(array.T)[0][:, :2]
     points = [(float(p[0]), float(p[-1]), str(v)) for p, v in zip(shown[:SHOWN], examples.values, strict=False)]
     return Basis(
-        array, asked.method, variable, str(place.component.whole), str(place.slot), examples.seen, found,
+        array, asked.method, variable, place.component.whole, str(place.slot), examples.seen, found,
         examples.record, tuple(points), asked.arguments,
     )  # fmt: skip

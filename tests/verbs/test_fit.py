@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 import scrub
 from scrub import Hypothesis, directions, embed, heads, latents
+from scrub.anatomy.names import EMBED
 from scrub.claims.basis import Basis
 from scrub.claims.collect import collect
 from scrub.cli import main
@@ -77,7 +78,7 @@ def test_das_moves_the_answer_where_the_story_says() -> None:
 def test_a_probe_and_a_column_and_another_place() -> None:
     found = scrub.fit.probe(compose(), "asked", site=embed("ASK"), rank=3)
     assert found.found["accuracy"] == 1 > found.found["chance"]
-    assert (found.component, found.at, found.rank) == ("embed", "ASK", 3)
+    assert (found.component, found.at, found.rank) == (EMBED, "ASK", 3)
     assert "3 directions of embed @ ASK for asked, by probe on" in str(found)
     assert "<svg" in found._repr_html_()
     assert found._repr_html_().count("<circle") == len(found.seen)

@@ -24,7 +24,7 @@ class LearnedDictionary:
     """What `scrub.fit.dictionary` returns; `latents(learned.folder, "3 17")` are parts of `component`."""
 
     folder: Path
-    component: str
+    component: Component
     at: str
     size: int
     topk: int
