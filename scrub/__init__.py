@@ -8,7 +8,6 @@ performance survives. See `docs/` for the idea, and `hypotheses/` for claims to 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from scrub.claims.check import Checked as Checked
 from scrub.claims.coded import Dictionary as Dictionary
 from scrub.claims.coded import directions as directions
 from scrub.claims.coded import latents as latents
@@ -39,6 +38,7 @@ from scrub.storage.version import VERSION
 
 if TYPE_CHECKING:
     from scrub.circuit.circuit import Circuit as Circuit
+    from scrub.claims.check import Checked as Checked
     from scrub.claims.thaw import thaw as thaw
     from scrub.model.resolve import check as check
     from scrub.verbs import fit as fit
@@ -77,6 +77,7 @@ _LATE = {
     "freeze": "scrub.verbs.freeze",
     "grow": "scrub.verbs.grow",
     "interchange": "scrub.verbs.interchange",
+    "Checked": "scrub.claims.check",
     "load": "scrub.verbs.load",
     "patch_paths": "scrub.verbs.patch_paths",
     "plan": "scrub.verbs.plan",

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from attrs import evolve, field, frozen
-from jaxtyping import Float
 
 from scrub.anatomy.tolerances import ORTHOGONAL, RANK
+
+if TYPE_CHECKING:
+    from jaxtyping import Float  # it takes long to import
 
 DIRECTIONS, LATENTS, REMAINDER = "directions", "latents", "remainder"
 Held = Mapping[str, np.ndarray]

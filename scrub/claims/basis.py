@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import field, frozen
-from jaxtyping import Float
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.part import FitRecipe
 from scrub.claims.plain import as_dict
 from scrub.errors import ClaimError, path_of
 from scrub.shown import shown
+
+if TYPE_CHECKING:
+    from jaxtyping import Float  # it takes long to import
 
 METADATA, ARRAY = "scrub.basis", "basis"
 

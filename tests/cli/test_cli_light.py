@@ -13,7 +13,7 @@ from cli_cases import GOOD, Write, model_directory, results, scrub, write
 
 __all__ = ["write"]
 READERS = ("list", "check", "show", "plan")
-HEAVY = ("torch", "transformers", "transformer_lens", "pandas", "rich", "tqdm", "scipy")
+HEAVY = ("torch", "jaxtyping", "transformers", "transformer_lens", "pandas", "rich", "tqdm", "scipy")
 
 
 def test_reading_claims_imports_nothing_heavy(write: Write) -> None:
