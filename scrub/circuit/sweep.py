@@ -105,9 +105,11 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
         elif re.fullmatch(r"(heads|mlps?)( .*)?", word) and graph.sequence:
             found += _of_kind(word, graph)
         else:
-            near = nearest(word, _KINDS) if graph.sequence and word.isalpha() else None
-            if near and not (is_single(near) or is_single(word)):
-                raise ClaimError(f"{word!r} names no component, nor several. Did you mean {near!r}?")
+            kind, *layers = word.split()
+            near = nearest(kind, _KINDS) if graph.sequence and kind.isalpha() else None
+            if near and not (is_single(near) or is_single(kind)):
+                good = " ".join([near, *layers])
+                raise ClaimError(f"{word!r} names no component, nor several. Did you mean {good!r}?")
             found.append(component_of(word, graph))
     if not found and words and isinstance(graph, TransformerGraph) and not graph.shape.d_mlp:
         raise ClaimError(f"{words!r} names no senders: {graph.missing(Component.for_mlp(0))[0]}.")
