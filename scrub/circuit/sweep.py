@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _NEURON = r"mlps? \d+\.\d+"
 _SENDERS = rf"{_NEURON}|[^\W\d_]+ \d+(?:-\d+)?(?![\w.])|[^\s,]+"  # 'heads 0-3' is one, '9.9 9.6' are two
 TOGETHER = 64  # senders whose effects are known at once: what is shared is computed anew for the next ones
+SAID = 3  # pairs of positions that are the same, in a sentence
 Case = tuple[Node, tuple[Path, ...]]
 _KINDS = ("heads", "mlps", "attn", "resid", "embed", "all")
 
@@ -153,7 +154,8 @@ def bench_for(
     if wrong := misplaced(experiment.data, named, experiment.rows):
         raise ClaimError("\n".join(wrong))
     if twice := coinciding(paths, experiment.data, experiment.rows):
-        raise ClaimError(f"{'; '.join(twice)}. Patch one after the other, or leave these rows out.")
+        more = f"; and so on, {len(twice)} pairs" if len(twice) > SAID else ""
+        raise ClaimError(f"{'; '.join(twice[:SAID])}{more}. Patch one after the other, or leave these rows out.")
     passed = frozenset[Component]() if any(p.sender.component == POS for p in paths) else found.passed
     return evolve(found, slots=named, passed=passed)
 
