@@ -108,7 +108,7 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
         else:
             kind, *layers = word.split()
             near = nearest(kind, _KINDS) if graph.sequence and kind.isalpha() else None
-            if near and not (is_single(near) or is_single(kind)):
+            if near and not (is_single(near) or is_single(kind) or (layers and near != "heads")):
                 good = " ".join([near, *layers])
                 raise ClaimError(f"{word!r} names no component, nor several. Did you mean {good!r}?")
             found.append(component_of(word, graph))
