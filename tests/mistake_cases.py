@@ -177,6 +177,8 @@ LINES: dict[str, tuple[str, str]] = {  # the command line as it is typed, and th
     "draws in words": ("test mine.py --draws ten", "'ten' is not a valid integer"),
     "no rows at all": ("explain mine.py --rows 0", "--rows 0: at least one reference row is needed"),
     "a dtype": ("test mine.py --dtype bfloat", "dtype 'bfloat' is unknown. Did you mean 'bfloat16'? There are auto"),
+    "a kind of device": ("test mine.py --device gpu", "there is no such kind of device; an NVIDIA GPU is called cuda"),
+    "one head of a layer": ("sweep mine.py --senders 'head 0'", "'head 0' names no component, nor several. Did you mean 'heads 0'?"),
     "a device": ("test mine.py --device cuda:7", "--device cuda:7: not available here"),
     "a memory": ("test mine.py --memory lots", "--memory 'lots' is no size: write a size such as \"2GB\""),
     "a network exactly": ("test mine.py --exact", "only a computation graph allows: drop --exact."),

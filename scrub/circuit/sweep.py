@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _NEURON = r"mlps? \d+\.\d+"
 _SENDERS = rf"{_NEURON}|[^\W\d_]+ \d+(?:-\d+)?(?![\w.])|[^\s,]+"  # 'heads 0-3' is one, '9.9 9.6' are two
 TOGETHER = 64  # senders whose effects are known at once: what is shared is computed anew for the next ones
+SAID = 3  # pairs of positions that are the same, in a sentence
 Case = tuple[Node, tuple[Path, ...]]
 _KINDS = ("heads", "mlps", "attn", "resid", "embed", "all")
 
@@ -105,9 +106,11 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
         elif re.fullmatch(r"(heads|mlps?)( .*)?", word) and graph.sequence:
             found += _of_kind(word, graph)
         else:
-            near = nearest(word, _KINDS) if graph.sequence and word.isalpha() else None
-            if near and not (is_single(near) or is_single(word)):
-                raise ClaimError(f"{word!r} names no component, nor several. Did you mean {near!r}?")
+            kind, *layers = word.split()
+            near = nearest(kind, _KINDS) if graph.sequence and kind.isalpha() else None
+            if near and not (is_single(near) or is_single(kind) or (layers and near != "heads")):
+                good = " ".join([near, *layers])
+                raise ClaimError(f"{word!r} names no component, nor several. Did you mean {good!r}?")
             found.append(component_of(word, graph))
     if not found and words and isinstance(graph, TransformerGraph) and not graph.shape.d_mlp:
         raise ClaimError(f"{words!r} names no senders: {graph.missing(Component.for_mlp(0))[0]}.")
@@ -151,7 +154,8 @@ def bench_for(
     if wrong := misplaced(experiment.data, named, experiment.rows):
         raise ClaimError("\n".join(wrong))
     if twice := coinciding(paths, experiment.data, experiment.rows):
-        raise ClaimError(f"{'; '.join(twice)}. Patch one after the other, or leave these rows out.")
+        more = f"; and so on, {len(twice)} pairs" if len(twice) > SAID else ""
+        raise ClaimError(f"{'; '.join(twice[:SAID])}{more}. Patch one after the other, or leave these rows out.")
     passed = frozenset[Component]() if any(p.sender.component == POS for p in paths) else found.passed
     return evolve(found, slots=named, passed=passed)
 

@@ -110,5 +110,7 @@ def _device(name: str | None) -> torch.device | None:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         first = str(error).splitlines()[0]
+        if first.startswith("Expected one of"):  # all that torch could be built for
+            first = "there is no such kind of device; an NVIDIA GPU is called cuda"
         raise ModelError(f"--device {name}: not available here ({first}). Use --device cpu.") from None
     return device

@@ -129,6 +129,7 @@ def column(claim: Claim, name: str) -> Sequence[Any]:
 
 
 def _place(claim: Claim, graph: TransformerGraph, variable: str, site: Site | None) -> Place:
+    from scrub.circuit.circuit import absent
     from scrub.engine.written import in_full, width_of
 
     if site is None:
@@ -143,7 +144,9 @@ def _place(claim: Claim, graph: TransformerGraph, variable: str, site: Site | No
             f"{variable!r} is at {where}: name one component at one position, site=heads('9.9', at='END')."
         )
     component, slot = found[0]
-    if component.traits.scalar or component.traits.is_output or not graph.has(component):
+    if not graph.has(component):
+        raise ClaimError(absent(component, graph))
+    if component.traits.scalar or component.traits.is_output:
         raise ClaimError(
             f"{component} has no directions: take heads, attention, MLPs, streams, queries, keys or values."
         )

@@ -14,7 +14,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric, parse_metric
 from scrub.claims.protocol import KEEP, Protocol
 from scrub.claims.resolved import Claim
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, DataError
 from scrub.model.computation import Computation
 from scrub.model.memory import Backend
 from scrub.model.resolve import sound, spoken
@@ -90,14 +90,17 @@ class ReadyCircuit:
 
 
 def complete(given: GivenSetting) -> AtHand:
-    """A setting without a hypothesis. Raises ClaimError naming what it lacks, ModelError."""
+    """A setting without a hypothesis. Raises ClaimError naming what it lacks, ModelError, DataError."""
     model, data, metric = given.model, given.data, given.metric
     if model is None or data is None or metric is None:
         lacking = [name for name, one in (("model", model), ("data", data), ("metric", metric)) if one is None]
         raise ClaimError(
             f"give a hypothesis, whose setting is used, or model=, data= and metric=; lacking: {', '.join(lacking)}."
         )
-    return AtHand(spoken(find(model), data), data, metric, given.at, given.scored)
+    source = spoken(find(model), data)
+    if not len(data):
+        raise DataError("the data set is empty: there is no row to run.")
+    return AtHand(source, data, metric, given.at, given.scored)
 
 
 def plain_experiment(at_hand: AtHand, protocol: Protocol) -> Experiment:

@@ -97,7 +97,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "no such head": (
         lambda: scrub.fit.pca(compose(), "wanted", site=heads("7.1", at="END")),
-        r"7\.1 has no directions",
+        r"there is no 7\.1, .* has layers 0 to 1; did you mean 1\.1\?",
     ),
     "no position": (lambda: scrub.fit.pca(compose(), "wanted", site=heads("0.1", at="S1")), r"not in every row"),
     "no number": (
