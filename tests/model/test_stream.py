@@ -31,6 +31,7 @@ from scrub.model.open import open_weights
 from scrub.model.shards import INDEX
 from scrub.model.source import Streamed, find
 from scrub.model.weights import Attn, Mlp, Transformer
+from scrub.score import sample
 from scrub.storage.rows import weights_key
 
 LAYERS = 4
@@ -149,9 +150,14 @@ def test_layers_are_read_once_for_keys(written: Any, monkeypatch: pytest.MonkeyP
 
 def test_workers_run_layers_from_the_same_files(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "START", 0.0)  # they begin at once
-    given = SMALL | {"model": str(written("LlamaForCausalLM")), "stream": True, "memory": "40kB"}
-    one, two = (scrub.test(copies("all"), workers=number, **given).to_dict() for number in (1, 2))
+    monkeypatch.setattr(sample, "CALLS_AT_ONCE", 10)
+    began, begin = list[Any](), workers._Pool.begin
+    monkeypatch.setattr(workers._Pool, "begin", lambda pool, task: (began.append(task.run), begin(pool, task))[1])
+    given = SMALL | {"model": str(written("LlamaForCausalLM")), "stream": True}
+    one, two = (scrub.test(copies("mlps"), workers=number, **given).to_dict() for number in (1, 2))
     assert close(one, two)
+    assert began
+    assert row_cache._sent not in began  # each would read every layer
     with pytest.raises(ClaimError, match="with --stream they stay in files of this one: use --workers N"):
         cluster.Cluster("local", 2, dict[str, str]).on(torch.device("cpu"), 0, streamed=True)
 
