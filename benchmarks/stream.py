@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def claimed(through: str | None) -> Hypothesis:
     return copying
 
 
-def tested(folder: str, through: str) -> float:
+def tested(folder: str, through: str, dtype: str) -> float:
     """The peak of a process that tests a claim, in GB; the seconds of opening it, and of the test, beside it."""
     from scrub.model.memory import Backend
     from scrub.model.open import open_weights
@@ -90,11 +91,12 @@ def tested(folder: str, through: str) -> float:
     torch.set_num_threads(1)
     hypothesis = claimed(through or None)
     begun = time.process_time()
-    open_weights(find(Streamed(folder)), Backend(memory=MEMORY), hypothesis.data)
+    open_weights(find(Streamed(folder)), Backend(memory=MEMORY, dtype=dtype), hypothesis.data)
     opened = time.process_time()
     # Through MLPs without its controls, each of which runs every MLP again.
     alone: Mapping[str, Any] = {"controls": "none", "parts": "none"} if through else {}
-    scrub.test(hypothesis, folder, draws=DRAWS, memory=MEMORY, explain=False, stream=True, **alone)
+    alone = {**alone, "explain": False, "stream": True, "dtype": dtype}
+    scrub.test(hypothesis, folder, draws=DRAWS, memory=MEMORY, **alone)
     seconds = opened - begun, time.process_time() - opened
     print("CPU seconds to open and to compare, and of the test: {:.0f}, {:.0f}".format(*seconds), file=sys.stderr)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
@@ -103,9 +105,10 @@ def tested(folder: str, through: str) -> float:
 def main(where: str | None) -> None:
     with tempfile.TemporaryDirectory(dir=where) as name:
         written(Path(name))
-        for through in ("", "mlps"):
-            found = in_fresh_process(__file__, "--test", name, through)
-            print(f"1.5B in bf16 from disk, {through or 'direct'}: {found:.2f} GB (bound {BOUND})", flush=True)
+        for through, dtype in product(("", "mlps"), ("auto", "float32")):
+            found = in_fresh_process(__file__, "--test", name, through, dtype)
+            told = f"1.5B in bf16 from disk, {through or 'direct'}, dtype {dtype}"
+            print(f"{told}: {found:.2f} GB (bound {BOUND})", flush=True)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def weights_key(model: Transformer) -> str:
             model, name="", revision="", notes=(), memory=ANY, passes=None, workers=ALONE, lending=None, checked=""
         )
         told, fixed = digest_as_it_is(same)
-        _models[model] = identity(told, str(model.precision), fixed)
+        _models[model] = identity(told, str(fixed.precision), fixed)
     return _models[model]
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,15 +21,18 @@ from scrub.engine import cache as row_cache
 from scrub.engine.cache import run_pool
 from scrub.engine.cost import StreamedWeights
 from scrub.engine.needs import Need
-from scrub.errors import ModelError
-from scrub.model import bridged, stream
+from scrub.errors import ClaimError, ModelError
+from scrub.model import bridged, cluster, selfcheck, stream, workers
 from scrub.model.later import Later
+from scrub.model.load import load
 from scrub.model.mapped import MappedTensors
-from scrub.model.memory import Backend
+from scrub.model.memory import Backend, Memory
 from scrub.model.open import open_weights
 from scrub.model.shards import INDEX
 from scrub.model.source import Streamed, find
 from scrub.model.weights import Attn, Mlp, Transformer
+from scrub.score import sample
+from scrub.storage.rows import weights_key
 
 LAYERS = 4
 KINDS: dict[str, dict[str, Any]] = {
@@ -84,19 +88,78 @@ def close(a: Any, b: Any) -> bool:
     return math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-5) if isinstance(a, float) else a == b
 
 
+SMALL: dict[str, Any] = {"draws": 1, "controls": "none", "parts": "none", "explain": False}
+
+
 @pytest.mark.parametrize(
-    ("kind", "through"), [("GPT2LMHeadModel", "mlps"), ("LlamaForCausalLM", "all"), ("Gemma2ForCausalLM", "mlps")]
+    ("kind", "through", "dtype", "compared"),
+    [
+        ("GPT2LMHeadModel", "mlps", "auto", "float32 and in bfloat16"),
+        ("LlamaForCausalLM", "all", "float32", "float32"),
+        ("Gemma2ForCausalLM", "mlps", "float16", "float32 and in float16"),
+    ],
 )
-def test_numbers_are_those_of_the_model_in_memory(kind: str, through: str, written: Any) -> None:
-    given: dict[str, Any] = {"model": str(written(kind)), "draws": 1, "controls": "none", "parts": "none"}
-    given |= {"explain": False}
+def test_numbers_are_those_of_the_model_in_memory(
+    kind: str, through: str, dtype: str, compared: str, written: Any
+) -> None:
+    given = SMALL | {"model": str(written(kind)), "dtype": dtype}
     there, streamed = (scrub.test(copies(through), stream=stream, **given).to_dict() for stream in (False, True))
-    assert "layers run from files; logits compared" in streamed["provenance"]["model"].pop("checked")
+    said = streamed["provenance"]["model"].pop("checked")
+    assert said.startswith("layers run from files; logits compared")
+    assert said.endswith(f"from the same files in {compared}")
     assert close(there, streamed)
 
 
-def opened(folder: Path) -> Transformer:
-    return open_weights(find(Streamed(folder)), Backend())
+def opened(folder: Path, dtype: str = "auto") -> Transformer:
+    return open_weights(find(Streamed(folder)), Backend(dtype=dtype))
+
+
+def test_half_precision_is_not_copied(written: Any) -> None:
+    """Matrices are the files' own numbers, inside of layers and outside; streams are fp32."""
+    folder = written("LlamaForCausalLM")
+    model = opened(folder)
+    matrices = [model.W_E, model.W_U, model.blocks[2].attn.W_Q, model.blocks[2].mlp.W_in]
+    assert {matrix.dtype for matrix in matrices} == {torch.bfloat16}
+    assert model.dtype == torch.float32
+    mapped = MappedTensors.of(matrices, folder.glob("*.safetensors"))
+    assert len(mapped.tensors) == len(matrices)
+
+
+def test_half_precision_that_rounds_more_than_the_model_does_is_refused(
+    written: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_opened", {})
+    monkeypatch.setattr(selfcheck, "ROUNDINGS", 0.0)
+    opened(written("LlamaForCausalLM"), "float32")
+    with pytest.raises(ModelError, match=r"LlamaForCausalLM .* is not reproduced"):
+        opened(written("LlamaForCausalLM"))
+
+
+def test_layers_are_read_once_for_keys(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the model is called, and in however much memory it runs; in memory it has the same key."""
+    model, made = opened(written("GPT2LMHeadModel")), list[type]()
+    make = Later.__call__
+    monkeypatch.setattr(Later, "__call__", lambda part: (made.append(part.kind), make(part))[1])
+    key = weights_key(model)
+    assert sorted(made, key=str) == [Attn] * LAYERS + [Mlp] * LAYERS
+    assert weights_key(attrs.evolve(model, name="other", memory=Memory(1))) == key
+    assert len(made) == 2 * LAYERS
+    assert weights_key(load(written("GPT2LMHeadModel"), dtype=None)) == key
+    assert weights_key(opened(written("GPT2LMHeadModel"), "float32")) != key
+
+
+def test_workers_run_layers_from_the_same_files(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "START", 0.0)  # they begin at once
+    monkeypatch.setattr(sample, "CALLS_AT_ONCE", 10)
+    began, begin = list[Any](), workers._Pool.begin
+    monkeypatch.setattr(workers._Pool, "begin", lambda pool, task: (began.append(task.run), begin(pool, task))[1])
+    given = SMALL | {"model": str(written("LlamaForCausalLM")), "stream": True}
+    one, two = (scrub.test(copies("mlps"), workers=number, **given).to_dict() for number in (1, 2))
+    assert close(one, two)
+    assert began
+    assert row_cache._sent not in began  # each would read every layer
+    with pytest.raises(ClaimError, match="with --stream they stay in files of this one: use --workers N"):
+        cluster.Cluster("local", 2, dict[str, str]).on(torch.device("cpu"), 0, streamed=True)
 
 
 def test_the_row_store_takes_every_layer_once(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
