@@ -74,7 +74,7 @@ def test_an_ablation_of_a_transformer() -> None:
     averaged = experiment_on(model, "mean", "noising")
     halved = evolve(averaged, protocol=evolve(averaged.protocol, ablation="halfway"))
     mean, half = (
-        next(CircuitBench.of(experiment, model, Circuit.parse("0.0")).runner.blocks())
+        CircuitBench.of(experiment, model, Circuit.parse("0.0")).runner.block(0)
         for experiment in (averaged, halved)
     )
     for name in ("embed", "z", "mlp"):
