@@ -74,8 +74,7 @@ def test_an_ablation_of_a_transformer() -> None:
     averaged = experiment_on(model, "mean", "noising")
     halved = evolve(averaged, protocol=evolve(averaged.protocol, ablation="halfway"))
     mean, half = (
-        CircuitBench.of(experiment, model, Circuit.parse("0.0")).runner.block(0)
-        for experiment in (averaged, halved)
+        CircuitBench.of(experiment, model, Circuit.parse("0.0")).runner.block(0) for experiment in (averaged, halved)
     )
     for name in ("embed", "z", "mlp"):
         own, means, found = (getattr(side, name) for side in (half.own, mean.ablated, half.ablated))

@@ -205,7 +205,7 @@ class TransformerCircuits:
         self, block: CallBlock, done: Done, listed: Sequence[Circuit], noising: bool, without: bool
     ) -> Float[Tensor, "circuit n d"]:
         start, fixed = (block.own, block.ablated) if noising else (block.ablated, block.own)
-        live = LiveParts(self.graph, self.passed, noising == without, self.model.blocks[0].attn.causal)
+        live = LiveParts(self.graph, self.passed, noising == without)
         if (
             len(listed) > FEW
             and not self.held

@@ -30,7 +30,6 @@ class LiveParts:
     graph: TransformerGraph
     passed: frozenset[Component]
     inverted: bool
-    causal: bool = True
 
     @property
     def everywhere(self) -> bool:
@@ -53,7 +52,7 @@ class LiveParts:
         if not self.everywhere:
             return (*(at[:, None] for at in named if not np.array_equal(at, answer)), answer[:, None])
         last = int(answer.min())  # the answer of every row lies in the last group
-        begins = sorted({min(int(at.min()), last) for at in (*named, answer)}) if self.causal else [0]
+        begins = sorted({min(int(at.min()), last) for at in (*named, answer)}) if self.graph.causal else [0]
         ranges = pairwise([*begins, length])
         return tuple(np.broadcast_to(np.arange(*ends), (len(answer), ends[1] - ends[0])) for ends in ranges)
 
@@ -84,7 +83,7 @@ class SameStreams:
             assert node.at is not None
             has = np.array([*(node in circuit for circuit in circuits), False])
             kept.setdefault(node.component, []).append((there[node.at], has))
-        return cls(live, kept, [_seen_by(i, places, live.causal) for i in range(len(places))], len(circuits))
+        return cls(live, kept, [_seen_by(i, places, live.graph.causal) for i in range(len(places))], len(circuits))
 
     def first(self) -> list[Ids]:
         """Before the first layer all streams are those of the circuit without parts."""
