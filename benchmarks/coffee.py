@@ -88,9 +88,7 @@ def main() -> None:
     print(f"a plain forward pass of one row: {1000 * plain:.1f} ms")
     for one in forwards_of(bench, circuit, passes_of(bench, circuit)):
         share = (one.forwards or 0) / one.calls
-        print(
-            f"{one.name:<14} {one.bound or ''} {one.calls / SCORED:8,.0f} circuits, planned at {share:.3f} passes each"
-        )
+        print(f"{one.name:<14} {one.bound or ''} {one.calls / SCORED:8,.0f} circuits of {share:.3f} passes")
     print("CPU ms of a circuit-row (forward passes)        alone          together")
     for name, circuits, without in (
         ("C \\ K, of minimality", searched, False), ("M \\ K, of partial necessity", knocked, True)

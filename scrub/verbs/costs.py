@@ -1,9 +1,9 @@
 """Every pass of every verb with its cost, before anything is run and without weights.
 
-The cost is in forward passes of one row: what a claim's own calls need is counted in multiply-adds, of
-circuits of components what they do not share, another circuit or a patch that is run on a row as one forward pass, a
-backward pass as two. Verbs that take their own numbers (rows
-of a proposal, donors of interchange, random circuits) are counted at their defaults.
+The cost is in forward passes of one row: what a claim's own calls need is counted in multiply-adds, of circuits of
+components what they do not share; another circuit, or a patch, that is run on a row counts as one forward pass, a
+backward pass as two. Verbs that take their own numbers (rows of a proposal, donors of interchange, random circuits)
+are counted at their defaults.
 """
 
 from __future__ import annotations
@@ -210,11 +210,11 @@ def _writers(claim: Claim) -> int:
 def _explain(claim: Claim, planned: Plan) -> Passes:
     yield from _sampled(claim, planned)
     if planned.tree is None:  # each swap takes three runs at most
-        runs, bound = 3 * _number_of_swaps(claim, planned), "<="
+        runs = 3 * _number_of_swaps(claim, planned)
     else:
-        runs, bound = effect_runs(planned.tree, claim), ""
-    calls = runs * planned.rows * planned.draws
-    yield _costed(claim, f"swaps ({runs:,} runs)", calls, _each(planned), bound)
+        runs = effect_runs(planned.tree, claim)
+    calls = runs * planned.rows * planned.draws  # their cost is less: what is equal in them is computed once
+    yield _costed(claim, f"swaps ({runs:,} runs)", calls, _each(planned), "<=")
 
 
 def _compare(claim: Claim, planned: Plan) -> Passes:
