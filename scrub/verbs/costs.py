@@ -209,10 +209,8 @@ def _writers(claim: Claim) -> int:
 
 def _explain(claim: Claim, planned: Plan) -> Passes:
     yield from _sampled(claim, planned)
-    if planned.tree is None:  # each swap takes three runs at most
-        runs = 3 * _number_of_swaps(claim, planned)
-    else:
-        runs = effect_runs(planned.tree, claim)
+    tree = planned.tree  # of one that is not shown each swap takes three runs at most
+    runs = 3 * _number_of_swaps(claim, planned) if tree is None else effect_runs(tree, claim)
     calls = runs * planned.rows * planned.draws  # their cost is less: what is equal in them is computed once
     yield _costed(claim, f"swaps ({runs:,} runs)", calls, _each(planned), "<=")
 
