@@ -20,7 +20,7 @@ from ioi import CLAIM, model_of, rows_of
 from scrub import Dataset
 from scrub.circuit.bench import CircuitBench, ablatable
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.cost import passes_of, searched_circuits
+from scrub.circuit.cost import forwards_of, passes_of, searched_circuits
 from scrub.circuit.experiment import experiment_of
 from scrub.circuit.random import random_circuits
 from scrub.claims.collect import collect
@@ -86,8 +86,9 @@ def main() -> None:
     searched = [Circuit.from_parts(parts) for parts in searched_circuits(bench, circuit, RANDOM)]
     knocked = random_circuits(circuit, bench.universe, 40, 0, outside=True)
     print(f"a plain forward pass of one row: {1000 * plain:.1f} ms")
-    for one in passes_of(bench, circuit):
-        print(f"{one.name:<14} {one.bound or ''} {one.calls / SCORED:8,.0f} circuits")
+    for one in forwards_of(bench, circuit, passes_of(bench, circuit)):
+        share = (one.forwards or 0) / one.calls
+        print(f"{one.name:<14} {one.bound or ''} {one.calls / SCORED:8,.0f} circuits of {share:.3f} passes")
     print("CPU ms of a circuit-row (forward passes)        alone          together")
     for name, circuits, without in (
         ("C \\ K, of minimality", searched, False), ("M \\ K, of partial necessity", knocked, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,12 @@ from torch import Tensor
 
 import scrub
 from score.cases import sum_claim
-from scrub import Hypothesis
+from scrub import Circuit, Hypothesis
+from scrub.circuit.alike import AlikeRun
+from scrub.circuit.bench import CircuitBench
+from scrub.circuit.cost import MINIMAL, SOME, forwards_of, passes_of
+from scrub.circuit.experiment import experiment_of
+from scrub.circuit.minimality import minimality
 from scrub.claims.collect import collect
 from scrub.engine import cost
 from scrub.engine.cost import Pass, Verb
@@ -95,6 +101,29 @@ def test_criteria_run_no_more_than_was_planned_and_not_much_less(heard: Told) ->
     assert 0.2 * wanted["completeness"].calls <= run["completeness"] <= wanted["completeness"].calls
     assert all(calls[name] <= totals[name] for name in totals)
     assert wanted["rows and their means"].calls == int(2.5 * ROWS) + 4 * _abc()
+
+
+def test_circuits_that_share_cost_what_is_computed_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Positions at which layers are computed, over those of a pass; by criteria that ask of as many random parts."""
+    claim, source = sound(names(), expecting=False)
+    experiment = experiment_of(claim, references(claim, ROWS, 0), claim.hypothesis.criteria, source.tokenizer)
+    circuit = Circuit(nodes=frozenset(n for n in Circuit.of_claim(claim).nodes if n.component.traits.attends))
+    bench = CircuitBench.of(experiment, open_weights(source, Backend(), claim.data), circuit)
+    [wanted] = [one for one in passes_of(bench, circuit, SOME) if one.name == MINIMAL]
+    [counted] = forwards_of(bench, circuit, [wanted])
+    computed, compute = list[int](), AlikeRun._computed
+
+    def counting(self: AlikeRun, layer: int, place: int, x: Tensor, *given: Any) -> Tensor:
+        computed.append(x.shape[:3].numel())
+        return compute(self, layer, place, x, *given)
+
+    monkeypatch.setattr(AlikeRun, "_computed", counting)
+    minimality(bench, circuit, SOME)
+    shape, length = claim.graph.shape, int(np.median(claim.data.lengths[bench.rows]))
+    layers = 1 - length * shape.d_model * shape.d_vocab / cost.forward_work(claim.graph, length)
+    done = layers * sum(computed) / (shape.n_layers * length)
+    assert counted.forwards is not None
+    assert 0.7 * counted.forwards < done <= 1.05 * counted.forwards < 0.5 * counted.calls
 
 
 def _abc() -> int:

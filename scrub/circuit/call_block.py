@@ -31,6 +31,11 @@ class CallBlock:
         return self.own.embed.shape[0], self.own.embed.shape[1]
 
     @property
+    def located(self) -> tuple[dict[Slot, Int[np.ndarray, " n"]], Int[np.ndarray, " n"], int]:
+        """Slots and the answer as the host counts them, and how long the rows are."""
+        return {slot: at.cpu().numpy() for slot, at in self.slots.items()}, self.answer.cpu().numpy(), self.shape[1]
+
+    @property
     def bytes(self) -> int:
         sides = (self.own, self.ablated)
         arrays = [a for side in sides for a in (*side.z, *side.mlp, *side.resid, *side.mid)]

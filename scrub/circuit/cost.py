@@ -1,21 +1,30 @@
 """What judging a circuit costs, counted before anything is run: how often each criterion runs a circuit on a row.
 
-A circuit on one row is about one forward pass: what is outside is computed no faster than what is inside. Circuits of
-edges have a stream for each channel that reads something of its own, and cost more.
+A circuit on one row is about one forward pass: what is outside is computed no faster than what is inside. Of many
+circuits of components what they have alike is computed once (`same_streams.py`), which is counted on circuits such as
+a criterion runs. Circuits of edges have a stream for each channel that reads something of its own, and cost more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from scrub.anatomy.edges import Part
+import numpy as np
+from attrs import evolve
+from jaxtyping import Int
+
+from scrub.anatomy.edges import Node, Part
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import CANDIDATES, RANDOM, halves
 from scrub.circuit.experiment import referred
 from scrub.circuit.minimality import contexts_of, others_of
-from scrub.engine.cost import Pass
+from scrub.circuit.random import only_one, random_circuits
+from scrub.circuit.same_streams import FEW, LiveParts, SameStreams, alike_at_once, in_order, streams_computed
+from scrub.engine.cost import Pass, forward_work
 
+SOME, ROWS = 20, 16  # random parts and circuits on which it is counted what is shared, and rows
 NAMES = FAITHFUL, COMPLETE, MINIMAL, TESTS = "faithfulness", "completeness", "minimality", "tests"
 
 
@@ -34,6 +43,68 @@ def passes_of(
         Pass(TESTS, (2 + 2 * random if random else 1) * calls if tests else 0, bound="<="),
     ]
     return tuple(one for one in found if one.calls)
+
+
+def forwards_of(bench: CircuitBench, circuit: Circuit, passes: Iterable[Pass]) -> tuple[Pass, ...]:
+    """The passes with their cost in forward passes, at the defaults: what their circuits share is counted once."""
+    each = {COMPLETE: _knocked, MINIMAL: _searched, TESTS: _beside}
+    return tuple(
+        evolve(one, forwards=one.calls * (each[one.name](bench, circuit) if one.name in each else 1.0))
+        for one in passes
+    )
+
+
+def _knocked(bench: CircuitBench, circuit: Circuit) -> float:
+    """Of a circuit-row of completeness: as many are C \\ K as M \\ K; those of a step differ in one part."""
+    tried = [frozenset((part,)) for part in circuit.parts[:CANDIDATES]]
+    own = frozenset(circuit.parts)
+    return (_share(bench, [own - one for one in tried], False) + _share(bench, tried, True)) / 2
+
+
+def _searched(bench: CircuitBench, circuit: Circuit) -> float:
+    return _share(bench, searched_circuits(bench, circuit, SOME), False)
+
+
+def _beside(bench: CircuitBench, circuit: Circuit) -> float:
+    """Of a circuit-row of the tests: half are random circuits, half the model without one."""
+    if only_one(circuit, bench.universe):
+        return 1.0
+    drawn = [
+        [frozenset(c.parts) for c in random_circuits(circuit, bench.universe, SOME, bench.seed, outside=outside)]
+        for outside in (False, True)
+    ]
+    return (_share(bench, drawn[0], False) + _share(bench, drawn[1], True)) / 2
+
+
+def _share(bench: CircuitBench, circuits: Collection[frozenset[Part]], without: bool) -> float:
+    """What a circuit costs, or the model without it, when all of these are run together, in forward passes of a row.
+
+    On a middle block of rows, the answer's unembedding apart; each is a whole pass where nothing is shared.
+    """
+    graph, data, rows = bench.experiment.graph, bench.experiment.data, _middle(bench)
+    answer, listed = bench.experiment.answer, [frozenset(p for p in c if isinstance(p, Node)) for c in circuits]
+    if not isinstance(graph, TransformerGraph) or answer is None or bench.held or len(listed) <= FEW:
+        return 1.0
+    if any(len(nodes) < len(parts) for nodes, parts in zip(listed, circuits, strict=True)):
+        return 1.0
+    live, length = LiveParts(graph, bench.passed, bench.experiment.noising == without), int(data.lengths[rows].max())
+    slots = {slot: data.locate(slot)[rows] for slot in bench.slots}
+    expanded = [Circuit(nodes=nodes).expanded(graph).nodes for nodes in listed]
+    places = live.places({n for nodes in expanded for n in nodes}, slots, data.locate(answer)[rows], length)
+    if places is None:
+        return 1.0
+    order, size = in_order(expanded, graph), alike_at_once(places, len(listed))
+    pieces = [[expanded[i] for i in order[at : at + size]] for at in range(0, len(order), size)]
+    computed = sum(streams_computed(SameStreams.of(live, some, places, slots), places) for some in pieces)
+    read = length * graph.shape.d_model * graph.shape.d_vocab / forward_work(graph, length)  # by the unembedding
+    return (1 - read) * computed / (len(listed) * graph.shape.n_layers * length)
+
+
+def _middle(bench: CircuitBench) -> Int[np.ndarray, " n"]:
+    """Rows of similar length, as many as a block has."""
+    lengths = bench.experiment.data.lengths[bench.rows]
+    order = bench.rows[np.argsort(lengths, kind="stable")]
+    return order[max(0, len(order) // 2 - ROWS) :][:ROWS]
 
 
 def rows_of(bench: CircuitBench) -> int:

@@ -17,7 +17,7 @@ from scrub.anatomy.names import EMBED, POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.align import Alignment
-from scrub.circuit.alike import AlikeRun, base_of, in_order, places_of
+from scrub.circuit.alike import AlikeRun, base_of
 from scrub.circuit.call_block import CallBlock
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.delta import at_places, component_delta
@@ -28,6 +28,7 @@ from scrub.circuit.live import live_senders, sums_read
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.over_blocks import Done, over_blocks, silent
 from scrub.circuit.paths import Path, senders_in, wire_paths, without_heads
+from scrub.circuit.same_streams import FEW, LiveParts, Place, SameStreams, alike_at_once, in_order
 from scrub.circuit.together import SharedWiring, wired_together
 from scrub.circuit.values import MeanRows, Values, means, own_values, values_of_rows
 from scrub.circuit.wired import Places, run_wiring
@@ -42,8 +43,6 @@ from scrub.model.weights import Transformer
 ROWS, BLOCK = 16, 1024  # tokens
 MOST = 2**16  # circuits whose final streams are held together
 TOKENS = 4096  # of circuits times rows, run at once at most
-ALIKE = 4 * TOKENS  # the same where circuits share what they have alike
-FEW = 2  # circuits that share too little
 WIRED = 2**20  # edges of circuits that are wired before they are run
 # shares of the memory: a block and what runs on it, blocks that are kept between circuits, and final streams
 RUN, KEPT, ENDS = 0.5, 0.25, 0.25
@@ -206,9 +205,13 @@ class TransformerCircuits:
         self, block: CallBlock, done: Done, listed: Sequence[Circuit], noising: bool, without: bool
     ) -> Float[Tensor, "circuit n d"]:
         start, fixed = (block.own, block.ablated) if noising else (block.ablated, block.own)
-        everything = self._masks(listed, block, noising == without)
-        if len(listed) > FEW and (places := self._places_of(everything, block)):
-            return self._alike(listed, (block, everything, places), start, fixed, done)
+        live = LiveParts(self.graph, self.passed, noising == without)
+        if (
+            len(listed) > FEW
+            and not self.held
+            and (places := live.places({n for c in listed for n in c.nodes}, *block.located))
+        ):
+            return self._alike(listed, (block, live, places), start, fixed, done)
         at_once, found = self._at_once(block, 0), list[Tensor]()
         for first in range(0, len(listed), at_once):
             chosen = listed[first : first + at_once]
@@ -222,25 +225,26 @@ class TransformerCircuits:
             done(len(chosen) * block.shape[0])
         return torch.cat(found)
 
-    def _places_of(self, masks: Masks, block: CallBlock) -> tuple[Tensor, ...] | None:
-        return places_of(masks, block.slots, block.answer, self.model.blocks[0].attn.causal)
-
     def _alike(
-        self, circuits: Sequence[Circuit], on: tuple[CallBlock, Masks, tuple[Tensor, ...]], start: Values,
+        self, circuits: Sequence[Circuit], on: tuple[CallBlock, LiveParts, tuple[Place, ...]], start: Values,
         fixed: Values, done: Done,
     ) -> Float[Tensor, "circuit n d"]:  # fmt: skip
         """The final streams of circuits on a block, each of what they have alike computed once."""
-        block, masks, places = on
-        n, size = block.shape[0], sum(at.shape[1] for at in places)
-        at_once = max(1, min(ALIKE // (n * size), self._fitting(block, 0)))
-        order, found = in_order(circuits, self.graph), dict[int, Tensor]()
-        last = (block.answer - places[-1][:, 0]).clamp(min=0)
+        block, live, places = on
+        n, slots, at = block.shape[0], block.located[0], tuple(torch.from_numpy(at.copy()) for at in places)
+        at = tuple(place.to(self.model.device) for place in at)
+        at_once = alike_at_once(places, self._fitting(block, 0))
+        order, found = in_order([c.nodes for c in circuits], self.graph), dict[int, Tensor]()
+        last = (block.answer - at[-1][:, 0]).clamp(min=0)
         with torch.no_grad():
-            base = base_of(self.model, masks, start, fixed, block.lengths)
+            none = self._masks([Circuit()], block, live.inverted)
+            base = base_of(self.model, none, start, fixed, block.lengths)
             for first in range(0, len(order), at_once):
                 numbers = order[first : first + at_once]
-                some = self._masks([circuits[i] for i in numbers], block, masks.inverted)
-                x = AlikeRun(self.model, some, fixed, base, block.lengths, places).final()
+                some = [circuits[i] for i in numbers]
+                same = SameStreams.of(live, [c.nodes for c in some], places, slots)
+                masks = self._masks(some, block, live.inverted)
+                x = AlikeRun(self.model, same, masks, fixed, base, block.lengths, at).final()
                 found.update(zip(numbers, x[:, torch.arange(n, device=x.device), last], strict=True))
                 done(len(numbers) * n)
         return torch.stack([found[number] for number in range(len(circuits))])

@@ -1,8 +1,9 @@
 """Every pass of every verb with its cost, before anything is run and without weights.
 
-The cost is in forward passes of one row: what a claim's own calls need is counted in multiply-adds, a circuit or a
-patch that is run on a row counts as one forward pass, a backward pass as two. Verbs that take their own numbers (rows
-of a proposal, donors of interchange, random circuits) are counted at their defaults.
+The cost is in forward passes of one row: what a claim's own calls need is counted in multiply-adds, of circuits of
+components what they do not share; another circuit, or a patch, that is run on a row counts as one forward pass, a
+backward pass as two. Verbs that take their own numbers (rows of a proposal, donors of interchange, random circuits)
+are counted at their defaults.
 """
 
 from __future__ import annotations
@@ -208,12 +209,10 @@ def _writers(claim: Claim) -> int:
 
 def _explain(claim: Claim, planned: Plan) -> Passes:
     yield from _sampled(claim, planned)
-    if planned.tree is None:  # each swap takes three runs at most
-        runs, bound = 3 * _number_of_swaps(claim, planned), "<="
-    else:
-        runs, bound = effect_runs(planned.tree, claim), ""
-    calls = runs * planned.rows * planned.draws
-    yield _costed(claim, f"swaps ({runs:,} runs)", calls, _each(planned), bound)
+    tree = planned.tree  # of one that is not shown each swap takes three runs at most
+    runs = 3 * _number_of_swaps(claim, planned) if tree is None else effect_runs(tree, claim)
+    calls = runs * planned.rows * planned.draws  # their cost is less: what is equal in them is computed once
+    yield _costed(claim, f"swaps ({runs:,} runs)", calls, _each(planned), "<=")
 
 
 def _compare(claim: Claim, planned: Plan) -> Passes:
@@ -224,7 +223,7 @@ def _compare(claim: Claim, planned: Plan) -> Passes:
 def _criteria(claim: Claim, source: Source, used: np.ndarray, seed: int) -> Passes:
     from scrub.circuit.bench import CircuitBench, ablatable
     from scrub.circuit.circuit import Circuit
-    from scrub.circuit.cost import passes_of, rows_of
+    from scrub.circuit.cost import forwards_of, passes_of, rows_of
     from scrub.circuit.experiment import experiment_of
 
     protocol = claim.hypothesis.criteria
@@ -232,8 +231,8 @@ def _criteria(claim: Claim, source: Source, used: np.ndarray, seed: int) -> Pass
     circuit = ablatable(Circuit.of_claim(claim).at_level(protocol.level), experiment)
     bench = CircuitBench.of(experiment, None, circuit, seed)
     yield _costed(claim, "rows and their means", rows_of(bench))
-    for one in passes_of(bench, circuit):
-        yield _costed(claim, one.name, one.calls, bound=one.bound)
+    passes = passes_of(bench, circuit)
+    yield from forwards_of(bench, circuit, passes) if isinstance(claim.graph, TransformerGraph) else passes
 
 
 def _propose(claim: Claim) -> Passes:
