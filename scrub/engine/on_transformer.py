@@ -63,7 +63,7 @@ class TransformerRows:
         cls, model: Transformer, asked: Sequence[tuple[Claim, Program]],
         done: Callable[[int], None] = lambda _: None, beside: Need | Store | None = None,
     ) -> list[TransformerRows]:  # fmt: skip
-        """The same of programs of claims that differ in the components of their sites alone: one run serves all.
+        """The same of programs of claims about one answer and data, with one rest: one run serves all.
 
         None is made where a store has all that they need.
         """
@@ -79,7 +79,8 @@ class TransformerRows:
         final = _final(model)
         of_rows.add(final, answer)
         of_frames.add(final, answer)
-        positions = located(claim.data, named_slots(claim.placement, claim.data), model.device)
+        slots = {slot: None for one, _ in asked for slot in named_slots(one.placement, one.data)}
+        positions = located(claim.data, tuple(slots), model.device)
         pseudo = claim.options.pseudo
         # Frames are rows of the pool then: each row runs once for both.
         if not pseudo:

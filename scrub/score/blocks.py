@@ -28,7 +28,7 @@ class CallPiece:
 
     calls: Calls
     drawn: Mapping[str, Drawn]
-    whole: Int[np.ndarray, " call"] | None = None
+    whole: Int[np.ndarray, "call ..."] | None = None
 
     @classmethod
     def joined(cls, pieces: Sequence[CallPiece]) -> CallPiece:

@@ -18,7 +18,17 @@ from scrub.errors import ClaimError
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import given_model, sound
 from scrub.model.source import Source
-from scrub.verbs.setup import OpenedModel, countable, keeping, references, sampled, weights_of, working
+from scrub.verbs.setup import (
+    OpenedModel,
+    countable,
+    keeping,
+    references,
+    rival_benches,
+    sampled,
+    sampled_together,
+    weights_of,
+    working,
+)
 from scrub.verbs.verdict import judged
 
 if TYPE_CHECKING:
@@ -53,6 +63,8 @@ def compare(
     from scrub.score.constant import best_constant
     from scrub.score.controls import known_controls
     from scrub.score.in_use import on_columns_in_use
+    from scrub.score.rivals import are_alike
+    from scrub.score.sample import Resampling
     from scrub.score.trial import Trial
     from scrub.storage.directory import beside_run
     from scrub.storage.share import PartKept
@@ -70,7 +82,7 @@ def compare(
     models = [
         OpenedModel(source, weights, own, run, backend.workers) for source, own in zip(sources, given, strict=True)
     ]
-    benches = [opened.bench(claim) for claim, opened in zip(claims, models, strict=True)]
+    benches = rival_benches(claims, models)
     used = [references(claim, rows, seed) for claim in claims]
     refuse_other_numbers(benches, used, short)
 
@@ -78,12 +90,17 @@ def compare(
     def constant() -> Constant | None:  # one for all, who share metric and rows
         return best_constant(claims[0], benches[0].measured, used[0])
 
+    # A run keeps the numbers of each claim by itself, as its test does.
+    at_once = run is None and weights is not None and are_alike(claims)
+    together = sampled_together(benches, Resampling(used[0], draws, seed)) if at_once else None
     rivals: list[Rival] = []
     results: list[Result] = []
     waits: list[PartKept] = []
-    for name, bench, opened, chosen in zip(names, benches, models, used, strict=True):
+    for name, bench, opened, chosen, known in zip(
+        names, benches, models, used, together or [None] * len(names), strict=True
+    ):
         try:
-            samples = sampled(bench, chosen, draws, seed, exact)
+            samples = known or sampled(bench, chosen, draws, seed, exact)
             result = judged(bench, samples, Trial(name, draws, seed, exact, controls, constant), opened)
         except PartKept as done:  # the parts of all rivals are kept
             waits.append(done)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scrub.engine.unroll import Occurrence
     from scrub.model.weights import Transformer
     from scrub.model.workers import Workers
-    from scrub.score.sample import ClaimBench, Samples
+    from scrub.score.sample import ClaimBench, Resampling, Samples
     from scrub.storage.directory import Run
 
 
@@ -134,6 +134,32 @@ def bench_of(
     return _kept(_bench_of(claim, source, weights), run, workers if weights is None else weights.workers)
 
 
+def rival_benches(claims: Sequence[Claim], models: Sequence[OpenedModel]) -> list[ClaimBench]:
+    """Claims about one model set up on it: where they are alike the pool runs once for all of them."""
+    from scrub.score.rivals import are_alike
+
+    weights, workers = models[0].weights, models[0].workers
+    if weights is None or not are_alike(claims):
+        return [opened.bench(claim) for claim, opened in zip(claims, models, strict=True)]
+    found = _benches_of(claims, [opened.source for opened in models], weights)
+    return [_kept(bench, models[0].run, weights.workers or workers) for bench in found]
+
+
+def sampled_together(benches: Sequence[ClaimBench], asked: Resampling) -> list[Samples] | None:
+    """The numbers of alike claims whose rows ran once, drawn in one program; None where the memory is too small."""
+    from scrub.score.noise import with_ceiling
+    from scrub.score.rivals import joint_bench, sample_together
+
+    rows, draws = len(asked.references), asked.draws * len(benches)
+    fitting(rows, draws)
+    joint = joint_bench(benches)
+    if joint is None:
+        return None
+    with progress("rivals", rows * draws) as done:
+        found = sample_together(joint, benches, asked, done)
+    return [with_ceiling(bench, one, asked.draws, asked.seed) for bench, one in zip(benches, found, strict=True)]
+
+
 def _kept(bench: ClaimBench, run: Run | None, workers: Workers | None) -> ClaimBench:
     from scrub.model.workers import ALONE
     from scrub.score.blocks import KeepNothing
@@ -144,22 +170,37 @@ def _kept(bench: ClaimBench, run: Run | None, workers: Workers | None) -> ClaimB
 
 def _bench_of(claim: Claim, source: Source, weights: Transformer | None) -> ClaimBench:
     from scrub.engine.on_graph import GraphRows
+    from scrub.score.measure import GraphAnswers
+    from scrub.score.sample import ClaimBench, compile_claim
+
+    if weights is not None:
+        return _benches_of([claim], [source], weights)[0]
+    assert isinstance(claim.graph, Computation)
+    found = GraphRows(claim, claim.graph)
+    return ClaimBench(claim, *compile_claim(claim), found, GraphAnswers(claim, found))
+
+
+def _benches_of(claims: Sequence[Claim], sources: Sequence[Source], weights: Transformer) -> list[ClaimBench]:
+    """Claims that are alike set up on one run of the pool, which has what each of them needs."""
+    from scrub.engine.needs import Need
     from scrub.engine.on_transformer import TransformerRows
     from scrub.engine.plan import compile_tree
     from scrub.engine.without import bare
-    from scrub.score.measure import GraphAnswers, TransformerAnswers
+    from scrub.score.measure import TransformerAnswers
     from scrub.score.part_needs import part_needs
     from scrub.score.sample import ClaimBench, compile_claim
 
-    tree, program = compile_claim(claim)
-    if isinstance(claim.graph, Computation):
-        found = GraphRows(claim, claim.graph)
-        return ClaimBench(claim, tree, program, found, GraphAnswers(claim, found))
-    assert weights is not None
-    with progress(f"{claim.hypothesis.title}: rows", len(claim.data)) as done:
-        programs, beside = [program, compile_tree(claim, *bare(tree))], part_needs(claim, tree, weights)
-        ran = TransformerRows.run(claim, weights, programs, done, beside)
-    return ClaimBench(claim, tree, program, ran, TransformerAnswers(claim, ran, source.tokenizer))
+    compiled, beside = [compile_claim(claim) for claim in claims], Need()
+    asked = [(claim, program) for claim, (_, program) in zip(claims, compiled, strict=True)]
+    for claim, (tree, _) in zip(claims, compiled, strict=True):
+        asked.append((claim, compile_tree(claim, *bare(tree))))
+        beside.merge(part_needs(claim, tree, weights))
+    with progress(f"{claims[0].hypothesis.title}: rows", len(claims[0].data)) as done:
+        ran = TransformerRows.run_each(weights, asked, done, beside)
+    return [
+        ClaimBench(claim, tree, program, rows, TransformerAnswers(claim, rows, source.tokenizer))
+        for claim, source, (tree, program), rows in zip(claims, sources, compiled, ran, strict=False)
+    ]
 
 
 def _alike(bench: ClaimBench, trees: Sequence[tuple[Claim, Occurrence]], source: Source) -> list[ClaimBench]:
