@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -205,10 +206,15 @@ LATENTS_AT_ONCE = 4096
 def all_latents(part: HostPart, dtype: torch.dtype) -> Iterator[LatentCode]:
     """The codes of all latents of a part's dictionary, some at a time.
 
-    Raises ClaimError for latents of a claim that was thawed: of the dictionary no others travel with it.
+    Raises ClaimError for latents of a frozen claim whose dictionary is not at hand: no others travel with it.
     """
     if part.source is None:
-        raise ClaimError("a frozen claim has its own latents alone: others of the dictionary cannot be drawn.")
+        where = f"which lay at {part.lies}" if part.lies else "which was one of arrays"
+        way = f": put it there, or by its name ({Path(part.lies).name}) beside the frozen claim" if part.lies else ""
+        raise ClaimError(
+            f"a frozen claim has its own latents alone, and their dictionary, {where}, is not here, so that no "
+            f"others are drawn{way}."
+        )
     count = part.source.count
     size = count if part.setting("topk") else LATENTS_AT_ONCE  # compared with one another, all are encoded anyway
     for start in range(0, count, size):

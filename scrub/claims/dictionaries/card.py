@@ -105,7 +105,7 @@ class StoredDictionary:
         settings = {**self.settings, **{name: word for name, word in card.items() if word}, "dictionary": self.digest}
         return HostPart(
             LATENTS, array_digest(held), indices, tuple(sorted(settings.items())), arrays=held, seen=self.card.seen,
-            source=self,
+            source=self, lies="" if self.as_known else self.card.source,
         )  # fmt: skip
 
     def cut(self, take: list[int]) -> Held:
