@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -26,6 +26,7 @@ def _nothing() -> Held:
 _LATENT_AXES = {"encoder": 1, "decoder": 0, "bias": 0, "threshold": 0, "gate": 0, "gain": 0}
 
 
+@runtime_checkable
 class LatentSource(Protocol):
     """A whole dictionary: how many latents it has, parts of it, and the numbers of some of its latents."""
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
 
 import scrub
 from score.part_claims import READ, D, claim_of, dormant, part
 from scrub import latents
 from scrub.errors import ClaimError
+from scrub.score import random_parts as random_parts_of
 
 
 def dictionary(folder: Path, scale: float = 1) -> Path:
@@ -53,6 +55,24 @@ def test_others_are_drawn_where_the_dictionary_is_at_hand(tmp_path: Path) -> Non
     (tmp_path / "gone").rename(tmp_path / "shared" / "sae")
     assert random_parts(scrub.thaw(frozen)) == own
     assert scrub.check(scrub.thaw(frozen), dormant()).claim.digest == scrub.check(claim_of(held)).claim.digest  # type: ignore[union-attr]
+
+
+def test_others_of_a_large_dictionary_are_those_of_runs_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As often active as of all, and only these are read and drawn."""
+    claimed, x = 2 * D - 2, torch.from_numpy(np.random.default_rng(0).normal(size=(30, D)))
+    component = part(latents(str(dictionary(tmp_path / "sae")), str(claimed))).components[0]
+    whole = random_parts_of._activity(component, x, {claimed})
+    monkeypatch.setattr(random_parts_of, "LOOKED_AT", 8)
+    monkeypatch.setattr(random_parts_of, "RUN", 4)
+    found = random_parts_of._activity(component, x, {claimed})
+    looked = [0, 1, 2, 3, *range(2 * D - 4, 2 * D)]
+    assert np.flatnonzero(np.isfinite(found)).tolist() == looked
+    np.testing.assert_array_equal(found[looked], whole[looked])
+    rng = np.random.default_rng(0)
+    drawn = {random_parts_of._as_often(found, claimed, {claimed, 1}, rng) for _ in range(200)}
+    assert drawn == {*looked} - {claimed, 1}
 
 
 @pytest.mark.parametrize("lies", [3, ["sae"]])
