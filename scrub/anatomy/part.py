@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -28,6 +28,7 @@ def _nothing() -> Held:
 _LATENT_AXES = {"encoder": 1, "decoder": 0, "bias": 0, "threshold": 0, "gate": 0, "gain": 0}
 
 
+@runtime_checkable
 class LatentSource(Protocol):
     """A whole dictionary: how many latents it has, parts of it, and the numbers of some of its latents."""
 
@@ -58,8 +59,8 @@ class HostPart:
     """A part of a host, by the word of its code: `directions` with a `basis`, or `latents` of a dictionary.
 
     Of a dictionary it has the arrays of its own latents, and in `settings` what tells the dictionary from others;
-    `source` has all latents, where the dictionary is at hand and the claim was not thawed. A `remainder` is all of
-    its host but the latents that it names: a dictionary's error, and its other latents.
+    `source` has all latents where the dictionary is at hand, and `lies` says where that was found. A `remainder` is
+    all of its host but the latents that it names: a dictionary's error, and its other latents.
 
     Parts are equal whose code, arrays (by the digest of their bytes), indices and settings are; the `name` that is
     printed, the `arrays` themselves, which may be read late, and the digests of the rows that were `seen` when they
@@ -74,6 +75,7 @@ class HostPart:
     arrays: Held = field(factory=_nothing, eq=False, repr=False)
     seen: tuple[str, ...] = field(default=(), eq=False, repr=False)
     source: LatentSource | None = field(default=None, eq=False, repr=False)
+    lies: str = field(default="", eq=False, repr=False)
     recipe: FitRecipe | None = field(default=None, eq=False, repr=False)
 
     @property

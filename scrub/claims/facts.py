@@ -88,7 +88,7 @@ def _part(part: HostPart | None) -> dict[str, Any] | None:
     settings = {name: value for name, value in part.settings}
     return {
         "code": part.code, "digest": part.digest, "indices": list(part.indices), "settings": settings,
-        "name": part.name,
+        "name": part.name, **({"lies": part.lies} if part.lies else {}),
     }  # fmt: skip
 
 

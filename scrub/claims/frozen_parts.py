@@ -11,6 +11,8 @@ from attrs import evolve, frozen
 
 from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.part import DIRECTIONS, LATENTS, HostPart, array_digest
+from scrub.claims.dictionaries import read
+from scrub.claims.dictionaries.card import StoredDictionary
 from scrub.errors import ClaimError
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
@@ -51,7 +53,7 @@ class FrozenParts:
     def _part(self, found: Any) -> HostPart:
         match found:
             case {"code": str(code), "digest": str(digest), "indices": list(indices), "settings": dict(settings),
-                  "name": str(name), **others} if not others and code in _NEEDED:  # fmt: skip
+                  "name": str(name), **others} if _lies(others) is not None and code in _NEEDED:  # fmt: skip
                 arrays = self.arrays.get(digest, {})
             case _:
                 raise ValueError(f"{found!r:.80} is no part as it is written")
@@ -62,4 +64,25 @@ class FrozenParts:
         if code == LATENTS and not 0 < len(indices) == len(arrays["decoder"]):
             raise ValueError(f"{len(indices)} latents are named, and {len(arrays['decoder'])} have arrays")
         kept = tuple(sorted((str(key), str(value)) for key, value in settings.items()))
-        return HostPart(code, digest, tuple(indices), kept, name, arrays)
+        part = HostPart(code, digest, tuple(indices), kept, name, arrays, lies=_lies(others) or "")
+        return evolve(part, source=self._at_hand(part))
+
+    def _at_hand(self, part: HostPart) -> StoredDictionary | None:
+        """The dictionary of latents, where it lies as it did, or by its name beside the claim; not another one."""
+        beside = (
+            [] if not part.lies else [Path(part.lies), *(f / Path(part.lies).name for f in self.file.parents[:2])]
+        )
+        for place in filter(Path.exists, beside):
+            try:
+                found = read(place)
+                if found.digest == part.setting("dictionary"):
+                    return found
+            except (ClaimError, OSError):
+                continue
+        return None
+
+
+def _lies(others: Mapping[str, Any]) -> str | None:
+    """Where a dictionary lay; an empty text where nothing says so, None for anything else that is said."""
+    lies = others.get("lies", "")
+    return lies if others.keys() <= {"lies"} and isinstance(lies, str) else None

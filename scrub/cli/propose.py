@@ -105,7 +105,7 @@ def _search(command: Command) -> Command:
     "--write",
     type=ExistingPath(),
     metavar="FILE",
-    help="Write a claim to start from; of --rank its directions (.safetensors).",
+    help="Write a claim to start from; of --rank its directions alone, where FILE ends in .safetensors.",
 )
 @click.option(
     "--picture",

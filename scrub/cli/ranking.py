@@ -21,6 +21,7 @@ from scrub.storage import files, stored
 
 if TYPE_CHECKING:
     from scrub.proposals.subspace import RankCurve
+    from scrub.verbs.ranked import RankedClaim
 
 TAKES = ("rank", "component", "at", "worth", "rows", "seed", "model", "device", "memory")
 GOES = ("targets", "write", "picture", "out", "json_file")
@@ -57,8 +58,9 @@ def ranks_of(hypothesis: Hypothesis, asked: Mapping[str, Any], out: Path | None)
     write, picture = asked["write"], asked["picture"]
     if write is not None:
         files.writable(write)
-        if write.suffix != ".safetensors":
-            raise ClaimError(f"--write {write}: directions are kept as {write.with_suffix('.safetensors').name}.")
+        if write.suffix not in (".safetensors", ".py"):
+            names = " or ".join(write.with_suffix(end).name for end in (".py", ".safetensors"))
+            raise ClaimError(f"--write {write}: a claim is written with its directions, or these alone: {names}.")
     run = beside(out, [hypothesis], stored.PROPOSALS)
     setting = {name: asked[name] for name in TAKES[3:]}
     sites = list(_sites(hypothesis, asked))
@@ -66,9 +68,13 @@ def ranks_of(hypothesis: Hypothesis, asked: Mapping[str, Any], out: Path | None)
         named = ", ".join(f"--component {site.components[0]} --at {site.at[0]}" for site in sites)
         raise ClaimError(f"{asked['rank']!r} has {len(sites)} components, and one is written and drawn: {named}.")
     with about(hypothesis):
+        claim = _planned(hypothesis, asked, sites[0]) if write is not None and write.suffix == ".py" else None
         found = [rank(hypothesis, asked["rank"], site=site, **setting) for site in sites]
     say("\n\n".join(map(str, found)))
-    if write is not None:
+    if claim is not None:
+        claim.write(found[0])
+        say(f"written: {claim.file}, a claim with {claim.basis.name} beside it")
+    elif write is not None:
         found[0].basis.save(write)
         say(f"written: {write}; use it as directions({str(write)!r})")
     if picture is not None:
@@ -77,6 +83,13 @@ def ranks_of(hypothesis: Hypothesis, asked: Mapping[str, Any], out: Path | None)
     if run is not None:
         stored.save(run.folder, stored.PROPOSALS, results, command_line())
     return results, FINE
+
+
+def _planned(hypothesis: Hypothesis, asked: Mapping[str, Any], site: Site) -> RankedClaim:
+    """Raises ClaimError, before anything is computed, where no claim can be written."""
+    from scrub.verbs.ranked import RankedClaim
+
+    return RankedClaim.planned(hypothesis, asked["rank"], site, asked["model"], asked["write"])
 
 
 def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:

@@ -6,8 +6,9 @@ A new code is a new class here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -17,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.part import DIRECTIONS, REMAINDER, HostPart, orthonormal
+from scrub.anatomy.part import DIRECTIONS, REMAINDER, HostPart, LatentSource, orthonormal
 from scrub.anatomy.table import MLP_INPUT, before_angles
 from scrub.anatomy.tolerances import RANK
 from scrub.errors import ClaimError, ModelError
@@ -202,24 +203,46 @@ def _code(model: Transformer, component: Component) -> PartCode:
 LATENTS_AT_ONCE = 4096
 
 
-def all_latents(part: HostPart, dtype: torch.dtype) -> Iterator[LatentCode]:
-    """The codes of all latents of a part's dictionary, some at a time.
+def all_of(part: HostPart) -> LatentSource:
+    """The dictionary of which a part has latents.
 
-    Raises ClaimError for latents of a claim that was thawed: of the dictionary no others travel with it.
+    Raises ClaimError for latents of a frozen claim whose dictionary is not at hand: no others travel with it.
     """
     if part.source is None:
-        raise ClaimError("a frozen claim has its own latents alone: others of the dictionary cannot be drawn.")
-    count = part.source.count
-    size = count if part.setting("topk") else LATENTS_AT_ONCE  # compared with one another, all are encoded anyway
-    for start in range(0, count, size):
-        some = list(range(start, min(start + size, count)))
-        held = evolve(part, indices=tuple(some), arrays=part.source.cut(some))
+        where = f"which lay at {part.lies}" if part.lies else "which was one of arrays"
+        way = f": put it there, or by its name ({Path(part.lies).name}) beside the frozen claim" if part.lies else ""
+        raise ClaimError(
+            f"a frozen claim has its own latents alone, and their dictionary, {where}, is not here, so that no "
+            f"others are drawn{way}."
+        )
+    return part.source
+
+
+def all_latents(part: HostPart, dtype: torch.dtype, of: Sequence[int] | None = None) -> Iterator[LatentCode]:
+    """The codes of all latents of a part's dictionary, or of some, not all at a time.
+
+    Raises as `all_of`.
+    """
+    source = all_of(part)
+    listed = list(range(source.count) if of is None else of)
+    size = len(listed) if part.setting("topk") else LATENTS_AT_ONCE  # compared, all are encoded anyway
+    for start in range(0, len(listed), size):
+        some = listed[start : start + size]
+        held = evolve(part, indices=tuple(some), arrays=source.cut(some))
         yield latent_code(held, lambda array: torch.from_numpy(array).to(dtype))
 
 
-def latent_activity(part: HostPart, x: Float[Tensor, "n d"]) -> Float[Tensor, " latent"]:
-    """On which share of some vectors each latent of a part's dictionary is active. Raises as `all_latents` does."""
-    return torch.cat([(code.encode(x) > 0).to(x.dtype).mean(0) for code in all_latents(part, x.dtype)])
+def latent_activity(
+    part: HostPart, x: Float[Tensor, "n d"], of: Sequence[int] | None = None
+) -> Float[Tensor, " latent"]:
+    """On which share of some vectors each latent of a part's dictionary, or some, are active. Raises as `all_of`.
+
+    In single precision where the dictionary lies so: of all latents of a large one nothing but counts is kept.
+    """
+    single = all(array.dtype == np.float32 for array in part.arrays.values())
+    read = x.float() if single else x
+    active = [(code.encode(read) > 0).sum(0) for code in all_latents(part, read.dtype, of)]
+    return torch.cat(active).to(x.dtype) / len(x)
 
 
 def reconstructed(part: HostPart, x: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:

@@ -7,7 +7,7 @@ among those that are about as often active.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import groupby
 
 import numpy as np
@@ -16,17 +16,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.anatomy.names import Component
-from scrub.anatomy.part import DIRECTIONS, HostPart
+from scrub.anatomy.part import DIRECTIONS
 from scrub.anatomy.positions import Slot
 from scrub.claims.holds import Where
 from scrub.claims.resolved import Claim
 from scrub.engine.hosts import host_vectors
 from scrub.engine.on_transformer import TransformerRows
 from scrub.errors import ClaimError
-from scrub.model.codes import latent_activity
+from scrub.model.codes import all_of, latent_activity
 from scrub.score.replaced import Components, leaves_something, sites_with_parts, subspace, whole_of
 
 VARIANCE = 0.99  # of what a host writes, that the span has in which directions are drawn
+LOOKED_AT = 8192  # latents of a dictionary among which others are drawn: of a larger one, runs that lie evenly in it
+RUN = 256
 AS_OFTEN = 40  # of the others, those nearest in how often they are active, among which one is drawn
 
 
@@ -52,7 +54,8 @@ class DrawnParts:
         asked = {c: set[Slot]().union(*(slots[o] for o in slots if _source(o) == _source(c))) for c in first.values()}
         vectors = host_vectors(rows, asked)
         spans = {whole_of(c): _span(c, x, slots) for c, x in vectors.items() if _is_subspace(c)}
-        active = {c: _activity(c, x) for c, x in vectors.items() if not _is_subspace(c)}
+        units = {c: {u for o in slots if _source(o) == _source(c) for u in _units_of(o)} for c in vectors}
+        active = {c: _activity(c, x, units[c]) for c, x in vectors.items() if not _is_subspace(c)}
         return cls(claim, spans, {o: active[first[_source(o)]] for o in slots if not _is_subspace(o)})
 
     def choice(self, seed: int, number: int) -> dict[Where, Components]:
@@ -135,22 +138,31 @@ def _directions(span: Float[np.ndarray, "m d"], size: int, rng: np.random.Genera
     return chosen @ span
 
 
-def _activity(part: Component, x: Float[Tensor, "n width"]) -> Float[np.ndarray, " unit"]:
-    """On which share of the vectors each neuron, or each latent, is above 0."""
-    return ((x > 0).double().mean(0) if part.part is None else latent_activity(_of(part), x)).numpy()
+def _activity(part: Component, x: Float[Tensor, "n width"], claimed: Set[int]) -> Float[np.ndarray, " unit"]:
+    """On which share of the vectors each neuron, or each latent, is above 0; not a number where none looked."""
+    if part.part is None:
+        return (x > 0).double().mean(0).numpy()
+    found = np.full(all_of(part.part).count, np.nan)
+    looked = sorted(claimed | set(_looked_at(len(found))))
+    found[looked] = latent_activity(part.part, x, looked).numpy()
+    return found
 
 
-def _of(component: Component) -> HostPart:
-    assert component.part is not None
-    return component.part
+def _looked_at(count: int) -> list[int]:
+    """Runs of latents that lie next to one another, which are read fast, evenly in all of them."""
+    if count <= LOOKED_AT:
+        return list(range(count))
+    starts = np.linspace(0, count - RUN, LOOKED_AT // RUN).astype(int)
+    return [unit for start in starts.tolist() for unit in range(start, start + RUN)]
 
 
 def _as_often(active: Float[np.ndarray, " unit"], unit: int, taken: set[int], rng: np.random.Generator) -> int:
     """Another unit, about as often active. Raises ClaimError where all are claimed or drawn."""
-    if len(taken) == len(active):
-        raise ClaimError(f"all {len(active)} neurons or latents are claimed or drawn: there are no others.")
     away = np.abs(active - active[unit])
-    away[list(taken)] = np.inf
-    last = min(AS_OFTEN, len(active) - len(taken)) - 1
+    away[list(taken)] = np.nan
+    left = int(np.isfinite(away).sum())
+    if not left:
+        raise ClaimError(f"all {len(active)} neurons or latents are claimed or drawn: there are no others.")
+    last = min(AS_OFTEN, left) - 1
     near = np.flatnonzero(away <= np.partition(away, last)[last])
     return int(rng.choice(near[np.argsort(away[near], kind="stable")[: last + 1]]))

@@ -67,7 +67,7 @@ def prepared(
     countable(asked.draws, asked.rows, asked.seed)
     if isinstance(asked.worth, bool) or not isinstance(asked.worth, int | float) or not 0 < asked.worth < 1:
         raise ClaimError(f"worth={asked.worth!r}: say what may be lost, a share such as 0.01.")
-    target = None if write is None else _target(hypothesis, Path(write))
+    target = None if write is None else beside_claim(hypothesis, Path(write))
     claim, source = sound(hypothesis, model, expecting=False)
     weights = weights_of(source, claim.data, backend, asked.exact)
     opened = OpenedModel(source, weights, workers=backend.workers)
@@ -87,7 +87,7 @@ def prepared(
     return Prepared(search, measuring, whole, opened, asked, target)
 
 
-def _target(hypothesis: Hypothesis, file: Path) -> Path:
+def beside_claim(hypothesis: Hypothesis, file: Path) -> Path:
     """Where the new claim is written: beside the file of the claim, whose story it imports."""
     if file.suffix != ".py":
         raise ClaimError(f"write={file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
@@ -181,14 +181,17 @@ def _written(ready: Prepared, result: Revision, changes: Changes, called: str, s
     if ready.write is None or changes.empty:
         return result
     hypothesis = ready.search.hypothesis
-    assert hypothesis.file is not None
     gained = f"what is recovered changes by {result.difference} on {result.rows} rows that chose nothing."
     steps = (f"- {step.what}: {step.effect:+.3f}" for step in result.steps)
     told = [f"{hypothesis.title} after scrub {result.verb}: {gained}", *steps]
-    name = hypothesis.name
-    own = f"from {Path(hypothesis.file).stem} import {name}"
-    given = ", ".join(f"{key}={value!r}" for key, value in hypothesis.variant)
-    own = f"{own}\n\n_claim = {name}({given})" if given else f"{own} as _claim"
-    text = claim_file(changes, ImportedClaim(own, _taken(hypothesis)), called, "\n".join(told), seen)
+    text = claim_file(changes, ImportedClaim(imported(hypothesis), _taken(hypothesis)), called, "\n".join(told), seen)
     files.write_text(ready.write, text)
     return evolve(result, file=ready.write)
+
+
+def imported(hypothesis: Hypothesis) -> str:
+    """The line that imports a claim from the file beside it, as `_claim`."""
+    assert hypothesis.file is not None
+    own = f"from {Path(hypothesis.file).stem} import {hypothesis.name}"
+    given = ", ".join(f"{key}={value!r}" for key, value in hypothesis.variant)
+    return f"{own}\n\n_claim = {hypothesis.name}({given})" if given else f"{own} as _claim"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ import scrub
 from scrub import directions, fit, heads, queries
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
+from scrub.claims.basis import Basis
+from scrub.claims.collect import collect
+from scrub.claims.sites import Site
 from scrub.cli.group import main
 from scrub.engine.cache import tensors
 from scrub.engine.written import in_full, written_store
@@ -25,10 +29,11 @@ from scrub.model.layers import unembed
 from scrub.model.memory import Backend
 from scrub.model.resolve import sound
 from scrub.model.trace import trace
-from scrub.proposals.subspace import RankPoint, grid, ordered, smallest
+from scrub.proposals.subspace import RankCurve, RankPoint, RowsUsed, grid, ordered, smallest
 from scrub.proposals.swaps import PathCode, VariableSwaps
 from scrub.score.das import SwapModel
 from scrub.score.measure import MetricOnData
+from scrub.verbs.ranked import RankedClaim
 from scrub.verbs.setup import weights_of
 from scrub.zoo import words
 
@@ -152,6 +157,36 @@ def test_what_has_no_rank(given: dict[str, Any], error: type[ScrubError], senten
         fit.rank(claim_in("names").but(**changed), rows=24, **given)
 
 
+OF_QUERIES = """
+    gathered_held=queries('1.2.q', at='END').part(directions(BASIS)).reads(input='gathered'),
+    name=[heads('1.2', at='END').reads(q='gathered_held', k='io s1 s2', v='io s1 s2'),"""
+OF_HEAD = """
+    gathered=[heads('0.1', at='END').part(directions(BASIS)).reads(k='io s1 s2', v='io s1 s2'), heads('0.0 0.3', """
+
+
+@pytest.mark.parametrize(
+    ("of", "placed"), [(queries("1.2", at="END"), OF_QUERIES), (heads("0.1", at="END"), OF_HEAD)]
+)
+def test_a_claim_is_written_of_the_directions(tmp_path: Path, of: Site, placed: str) -> None:
+    """Beside the claim that it is made of, and sound; where none would be, that is told and nothing computed."""
+    shutil.copy(GALLERY / "names.py", tmp_path)
+    (names,) = collect([f"{tmp_path / 'names.py'}::names"]).hypotheses
+    seen = tuple(row.input_digest for row in scrub.check(names).claim.data.rows[:24])
+    (component,), (at,), width = of.components, of.at, 16 if of.components[0].traits.is_channel else 64
+    basis = Basis(np.eye(2, width), "rank", "gathered", str(component), str(at), seen)
+    points, used = tuple(RankPoint(n, min(n, 2) / 2, 1) for n in range(width + 1)), RowsUsed(12, 12, 48)
+    curve = RankCurve("names", "gathered", component, "END", "m", 0, 0.01, points, (0.0, 1.0), used, basis)
+    RankedClaim.planned(names, "gathered", of, None, tmp_path / "low.py").write(curve)
+    assert placed in (tmp_path / "low.py").read_text()
+    (made,) = collect([tmp_path / "low.py"]).hypotheses
+    found = scrub.check(made)
+    assert (found.problems, found.claim.seen.rows) == ((), 24)
+    with pytest.raises(
+        ClaimError, match=r"no claim is made of name in a part of 0\.2 @ END; --write no\.safetensors"
+    ):
+        RankedClaim.planned(names, "name", heads("0.2", at="END"), None, tmp_path / "no.py")
+
+
 def test_queries_of_a_head_take_few_dimensions(tmp_path: Path) -> None:
     """On the command line: the curve as a table, picture and page, its directions in a file, refusals."""
     basis, picture, told = (tmp_path / name for name in ("q.safetensors", "q.svg", "q.json"))
@@ -171,7 +206,8 @@ def test_queries_of_a_head_take_few_dimensions(tmp_path: Path) -> None:
         (["--rank", "gathered", "--method", "atp"], "--rank takes"),
         (["--rank", "gatherd"], "Did you mean 'gathered'?"),
         (["--rank", "name", "--write", str(basis)], "'name' has 2 components"),
-        (["--rank", "gathered", *where, "--write", "claim.py"], "claim.safetensors"),
+        (["--rank", "gathered", *where, "--write", "claim.json"], "claim.py or claim.safetensors"),
+        (["--rank", "gathered", *where, "--write", "claim.py"], "write it beside it"),
         (["--component", "1.2"], "--component is of --rank"),
     ):
         ran = CliRunner().invoke(main, ["propose", NAMES, *more])

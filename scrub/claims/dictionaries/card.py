@@ -105,16 +105,17 @@ class StoredDictionary:
         settings = {**self.settings, **{name: word for name, word in card.items() if word}, "dictionary": self.digest}
         return HostPart(
             LATENTS, array_digest(held), indices, tuple(sorted(settings.items())), arrays=held, seen=self.card.seen,
-            source=self,
+            source=self, lies="" if self.as_known else self.card.source,
         )  # fmt: skip
 
     def cut(self, take: list[int]) -> Held:
         """The numbers of some latents; of the encoder and its bias, where `whole`, those of all. Raises as `part`."""
         compared = ("encoder", "bias", "norms") if self.whole else ()
+        run = slice(take[0], take[-1] + 1) if take and take == list(range(take[0], take[-1] + 1)) else take
         found: Held = {}
         for name, array in self.arrays.items():
             axes = SHAPES[name].split()
-            at = [take if axis == "m" and name not in compared else slice(None) for axis in axes]
+            at = [run if axis == "m" and name not in compared else slice(None) for axis in axes]
             found[name] = array.read(*at)
         made = self.finish(found)
         if wrong := [name for name, array in made.items() if not np.isfinite(array).all()]:
