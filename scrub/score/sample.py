@@ -309,4 +309,9 @@ class RowScorer:
 
 def at_once(bench: ClaimBench) -> int:
     """How many calls are evaluated together."""
-    return CALLS_AT_ONCE_EVERYWHERE if bench.program.dense else CALLS_AT_ONCE
+    return calls_at_once(bench.program)
+
+
+def calls_at_once(program: Program) -> int:
+    """The same of a program."""
+    return CALLS_AT_ONCE_EVERYWHERE if program.dense else CALLS_AT_ONCE

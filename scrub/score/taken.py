@@ -22,7 +22,7 @@ from scrub.score.blocks import Arrays, NumberBlock, key
 from scrub.score.cost import few_draws
 from scrub.score.design import SAMPLE, sampled_draws
 from scrub.score.result import ratio
-from scrub.score.sample import ROWS_AT_ONCE, ClaimBench, RowScorer, Samples, at_once, chunks
+from scrub.score.sample import ROWS_AT_ONCE, ClaimBench, RowScorer, Samples, calls_at_once, chunks
 from scrub.score.statistics import Interval, interval
 
 Dropped = frozenset[ClaimPart]
@@ -65,8 +65,7 @@ class Taken:
     def changed(self, roots: Sequence[Occurrence], at: Places, draws: range) -> Float[np.ndarray, "row root"]:
         """The scrubbed metric of changed trees of the claim; NaN where one cannot be run."""
         found, references = np.zeros((len(at), len(roots))), self.samples.references[at]
-        occurrences = sum(1 for _ in self.bench.tree.walk())
-        together = max(1, min(CHANGED_AT_ONCE, OCCURRENCES_AT_ONCE // occurrences))
+        together = changed_at_once(self.bench.tree)
         for start in range(0, len(roots) if len(at) else 0, together):  # a single row has no other half
             some = slice(start, start + together)
             found[:, some] = self._those_that_can(roots[some], references, draws)
@@ -107,8 +106,7 @@ class Taken:
     def _drawn(self, bench: ClaimBench, references: Int[np.ndarray, " row"], draws: range) -> Iterator[NumberBlock]:
         """A block for every piece of the calls, one column for each root."""
         made, roots = Draws(bench.claim, self.seed), bench.program.roots
-        size = min(at_once(bench), max(16, ANSWERS_AT_ONCE * at_once(bench) // len(roots)))
-        for piece in chunks(references, len(draws), size):
+        for piece in chunks(references, len(draws), calls_of_changed(bench.program)):
             calls = Calls(piece.reference, piece.draw + draws.start)
             drawn = made.trees(roots, calls)
             yield NumberBlock(partial(_key, bench, roots, calls, drawn), Task(bench, _scrubbed, (calls, drawn)))
@@ -121,6 +119,17 @@ class Taken:
             rows = references[start : start + ROWS_AT_ONCE]
             told = partial(key, "exact without", *_names(roots), bench.claim.data.identities[rows])
             yield NumberBlock(told, Task(held, _expected, (rows,)))
+
+
+def changed_at_once(tree: Occurrence) -> int:
+    """How many changed trees of a claim are computed together."""
+    return max(1, min(CHANGED_AT_ONCE, OCCURRENCES_AT_ONCE // sum(1 for _ in tree.walk())))
+
+
+def calls_of_changed(program: Program) -> int:
+    """How many calls of a program of changed trees."""
+    size = calls_at_once(program)
+    return min(size, max(16, ANSWERS_AT_ONCE * size // len(program.roots)))
 
 
 def lost(columns: np.ndarray) -> np.ndarray:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.hypothesis import Hypothesis
+from scrub.model.memory import Asked, Memory, parse_memory
 from scrub.model.resolve import sound
 from scrub.verbs.setup import countable, references
 
@@ -14,13 +16,28 @@ if TYPE_CHECKING:
     from scrub.engine.cost import Plan
 
 
-def plan(hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0) -> Plan:
-    """How many evaluations a test takes, how many are shared, and what every verb costs. Needs no weights."""
+def plan(
+    hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
+    memory: Asked = None,
+) -> Plan:  # fmt: skip
+    """How many evaluations a test takes, how many are shared, what every verb costs, and what memory a test fills.
+
+    Needs no weights. `memory` is the bound that a test is to be given, by default a quarter of what is free.
+    Raises ClaimError for one that is too small.
+    """
     from scrub.engine.cost import plan_claim
+    from scrub.model.bytes import Outlined
+    from scrub.score.peak import PlannedTest
     from scrub.verbs.costs import verbs_of
 
     countable(draws, rows, seed)
+    bound = Memory.on(None, parse_memory(memory))
     claim, source = sound(hypothesis, model, expecting=False)
     used = references(claim, rows, seed)
-    planned = plan_claim(claim, used, draws, seed)
+    if not isinstance(claim.graph, TransformerGraph):
+        planned = plan_claim(claim, used, draws, seed)
+    else:
+        test = PlannedTest(claim, Outlined(claim.graph.shape, bound), used, draws, seed, source.tokenizer)
+        planned = plan_claim(claim, used, draws, seed, test.answer_work)
+        planned = planned if planned.tree is None else evolve(planned, peak=test.peak())
     return evolve(planned, verbs=verbs_of(claim, source, planned, used, seed))
