@@ -251,6 +251,7 @@ MANY = {  # functions with more than five arguments, and why they have them
         "test": OPTIONS, "compare": OPTIONS, "criteria": OPTIONS, "propose": OPTIONS, "sweep": OPTIONS,
         "explain": OPTIONS, "power": OPTIONS, "patch_paths": OPTIONS, "run_circuit": OPTIONS, "interchange": OPTIONS,
         "shrink": OPTIONS, "grow": OPTIONS, "cpr_cmd": OPTIONS, "views": OPTIONS,
+        "plan": OPTIONS,
     },
     "cli": {
         "test": OPTIONS, "compare": OPTIONS, "criteria": OPTIONS, "propose": OPTIONS, "explain": OPTIONS,

@@ -13,7 +13,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
-from scrub.model.bytes import Sized
+from scrub.model.bytes import SizedModel
 
 
 @frozen(eq=False, slots=False)
@@ -21,7 +21,7 @@ class Footprint:
     """The bytes of one context of every step, at the length of the longest row of the pool."""
 
     claim: Claim
-    model: Sized
+    model: SizedModel
     program: Program
 
     @cached_property

@@ -22,7 +22,7 @@ from scrub.claims.text import Tokenizer
 from scrub.engine.on_graph import GraphRows
 from scrub.engine.on_transformer import TransformerRows
 from scrub.metrics import Arguments, as_logits, check_width, find
-from scrub.model.bytes import Sized, logits_bytes
+from scrub.model.bytes import SizedModel, logits_bytes
 from scrub.model.layers import unembed
 from scrub.model.upload import uploaded
 from scrub.model.weights import Transformer
@@ -148,7 +148,7 @@ def _together(model: Transformer, metric: AnyMetric, arguments: Arguments) -> in
     return model.fit("the answer to one row", answer_bytes(model, metric, arguments), AT_ONCE, SCORED)
 
 
-def answer_bytes(model: Sized, metric: AnyMetric, arguments: Arguments) -> int:
+def answer_bytes(model: SizedModel, metric: AnyMetric, arguments: Arguments) -> int:
     """What scoring an answer fills."""
     tokens = few_tokens(metric, arguments)
     if tokens is None:

@@ -30,7 +30,7 @@ from scrub.engine.schedule import Schedule
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.engine.without import bare, without
 from scrub.metrics import Arguments
-from scrub.model.bytes import Sized, row_bytes
+from scrub.model.bytes import SizedModel, row_bytes
 from scrub.score.cost import few_draws
 from scrub.score.measure import AT_ONCE, SCORED, answer_bytes, answer_work
 from scrub.score.sample import calls_at_once, chunks
@@ -42,7 +42,7 @@ class PlannedTest:
     """A claim on a model's form, with the rows and draws that it is tested on."""
 
     claim: Claim
-    model: Sized
+    model: SizedModel
     references: Int[np.ndarray, " row"]
     draws: int
     seed: int

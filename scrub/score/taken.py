@@ -13,7 +13,7 @@ from scrub.claims.parts import ClaimPart
 from scrub.engine.draw import Calls, Drawn, Draws
 from scrub.engine.exact import Exact
 from scrub.engine.on_graph import GraphEvaluator
-from scrub.engine.plan import compile_tree
+from scrub.engine.plan import Program, compile_tree
 from scrub.engine.unroll import Occurrence
 from scrub.engine.without import without
 from scrub.errors import MetricError, ModelError
