@@ -61,9 +61,7 @@ def claim_of(setting: dict[str, Any], data: Dataset) -> Hypothesis:
         "b": heads("8.1 8.2 9.3", at=at or "END").reads(q="", k="a", v="a"),
         "answer": logits("END").reads(input="b"),
     }
-    made = claim(
-        story, model="m", data=data, metric="logit_diff(label, other)", expect=recovers(0.5), **options
-    )
+    made = claim(story, model="m", data=data, metric="logit_diff(label, other)", expect=recovers(0.5), **options)
     return made(lambda: sites)
 
 
