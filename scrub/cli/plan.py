@@ -22,17 +22,18 @@ from scrub.cli.options import (
 @on_model
 @sampled()
 @streaming
+@click.option("--memory", metavar="SIZE", help="The bound that a test is to be given, such as 2GB.")
 @click.option("--steps", is_flag=True, help="Also print every step of the program.")
 @reporting
 def plan(
-    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, steps: bool,
-    stream: bool,
+    targets: tuple[str, ...], model: str | None, rows: int | None, draws: int, seed: int, memory: str | None,
+    steps: bool, stream: bool,
 ) -> tuple[Results, int]:  # fmt: skip
     """Count what a test would compute and share, and its cost in forward passes. Needs no weights."""
     from scrub.verbs.plan import plan as run_plan
 
     plans = [
-        run_plan(h, model, rows, draws, seed, stream)
+        run_plan(h, model, rows, draws, seed, memory=memory, stream=stream)
         for h in sound_claims(targets, model, expecting=False, stream=stream)
     ]
     say("\n".join(f"{p}\n{p.program}" if steps else str(p) for p in plans))

@@ -31,6 +31,8 @@ from scrub.model.workers import Sent, Task, received, sent_form
 
 ROWS_AT_ONCE = 16  # at most: on a CPU larger batches leave its caches and are slower
 BETWEEN = 0.25  # share of the memory for the streams of all rows, where layers run one at a time
+# Shares of the memory: rows that are kept, beside them a slice of those that are run, or a block.
+STORED, PASS = 0.5, 0.5
 EVERYTHING = 2**27  # bytes of all that passes compute, up to which all of it is kept for other claims
 
 
@@ -89,7 +91,7 @@ def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[
 
 def rows_at_once(model: Transformer, longest: int) -> int:
     """How many rows are run together. Raises ClaimError where the memory that was asked for holds not even one."""
-    return model.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE)
+    return model.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE, PASS)
 
 
 Note = Callable[[Kind, Tensor, Tensor], None]  # kind, array, rows
@@ -295,7 +297,7 @@ def row_store(
 ) -> Store:  # fmt: skip
     """Run every row once and keep what is needed."""
     _, lengths = tensors(data, model.device)
-    keeper = Keeper(need, positions, (len(data), int(data.lengths.max())), model.memory.bytes)
+    keeper = Keeper(need, positions, (len(data), int(data.lengths.max())), model.memory.share(STORED))
     run_pool(model, data, need, keeper.keep, done)
     everyone = torch.arange(len(data), device=model.device)
     return Store(

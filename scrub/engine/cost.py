@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 from jaxtyping import Int
 
 from scrub.anatomy.names import Component
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 FP32 = 4  # bytes of a number
+MOVED = 24  # multiply-adds of a large product in the time in which a number is gathered or put elsewhere, on a CPU
 
 
 @frozen
@@ -83,6 +84,24 @@ def streamed_weights(source: Source) -> StreamedWeights:
     return StreamedWeights(each * found, each * (outside + min(2, shape.n_layers) * layer))
 
 
+@frozen
+class Peak:
+    """The most memory that a test fills beyond the weights, in bytes, and what it consists of.
+
+    `kept` are arrays of rows, as long as the test lasts; beside them there is at one time either a slice of the
+    `pool` that is run, or a `block` of draws with what is computed of it, or what `answers` are scored with.
+    """
+
+    kept: int
+    pool: int
+    block: int
+    answers: int
+
+    @property
+    def bytes(self) -> int:
+        return self.kept + max(self.pool, self.block, self.answers)
+
+
 @frozen(eq=False)
 class Plan:
     """The cost of a test. `evaluations` are distinct contexts of all steps, `asked` counts them unshared.
@@ -90,7 +109,9 @@ class Plan:
     `forwards` is the cost of all draws in forward passes of one row (None on a computation graph), the pool's own
     pass apart. `alone` counts, for each variable, rows that no other row may replace. `tree` is the claim unrolled:
     every occurrence of a variable, from the answer down; None where it is too large to be shown. `verbs` are all
-    passes of every verb. `streamed` says what is held of the weights of a model that is run from its files.
+    passes of every verb. `peak` is the memory that a test fills (None on a computation graph, and of a tree that is
+    not shown); `answer` is what scoring one answer costs, in forward passes, which `forwards` has with it.
+    `streamed` says what is held of the weights of a model that is run from its files.
     """
 
     hypothesis: str
@@ -108,9 +129,11 @@ class Plan:
     tree: Occurrence | None = field(default=None, repr=False)
     verbs: tuple[Verb, ...] = ()
     streamed: StreamedWeights | None = None
+    peak: Peak | None = None
+    answer: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        return as_dict(self, "tree")
+        return as_dict(self, "tree") | {"peak": None if self.peak is None else _told(self.peak)}
 
     def frame(self) -> pd.DataFrame:
         """A pandas table of one line, so that plans stand below each other; `alone.x` are the rows of variable x."""
@@ -123,21 +146,27 @@ class Plan:
         return shown(self, "html")
 
 
-def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, seed: int) -> Plan:
-    """Count what a test of a claim computes.
+def _told(peak: Peak) -> dict[str, int]:
+    return {"bytes": peak.bytes} | asdict(peak)
+
+
+def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, seed: int, answer: int = 0) -> Plan:
+    """Count what a test of a claim computes; `answer` are the multiply-adds of scoring one.
 
     Many calls are counted on a pilot and scaled; a tree of more than `PILOT_OCCURRENCES` is counted without being
     unrolled, and how many contexts are different is then estimated from above: up to twice what a pilot finds, since
     donors are taken for free choices among all rows.
     """
     counted = count(claim, references, draws, seed)
-    program, forwards = counted.program, None
+    program, forwards, scoring = counted.program, None, 0.0
     if isinstance(claim.graph, TransformerGraph):
         work = sum(
             contexts * _of_a_context(claim, counted, number, step)
             for number, (step, contexts) in enumerate(zip(program.steps, counted.evaluated, strict=True))
         )
-        forwards = work / forward_work(claim.graph, int(np.median(claim.data.lengths)))
+        work += len(references) * draws * answer
+        row = forward_work(claim.graph, int(np.median(claim.data.lengths)))
+        forwards, scoring = work / row, answer / row
     alone = {
         name: int((np.bincount(code)[code] == 1).sum())
         for name in claim.placement.reached()
@@ -147,6 +176,7 @@ def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, se
     return Plan(
         name_of(claim.hypothesis), len(references), draws, len(claim.data), counted.occurrences, len(program.steps),
         counted.asked, round(sum(counted.evaluated)), forwards, alone, program.dense, str(program), counted.tree,
+        answer=scoring,
     )  # fmt: skip
 
 
@@ -166,11 +196,30 @@ def _of_a_context(claim: Claim, counted: Counted, number: int, step: Leaf | Stre
     """Multiply-adds of a context of a step, on average: of a stream each is followed until its own last reader."""
     graph, until = claim.graph, counted.until.get(number)
     assert isinstance(graph, TransformerGraph)
+    moved = float(MOVED) * _moved(claim, graph, counted.program, number, step)
+    if isinstance(step, SiteShape) and any(component.traits.is_output for component in step.components):
+        return moved  # the answer is the final stream: what it is scored with is known by the metric
     if not isinstance(step, Stream) or until is None or counted.program.dense:
-        return float(_work(claim, graph, counted.program, number, step))
+        return float(_work(claim, graph, counted.program, number, step)) + moved
     moments, contexts = np.unique(until, return_counts=True)
     each = [_stream_work(claim, len(step.landings), (_first(graph, step), int(moment)), 1) for moment in moments]
-    return float(np.dot(each, contexts) / len(until))
+    return float(np.dot(each, contexts) / len(until)) + moved
+
+
+def _moved(
+    claim: Claim, graph: TransformerGraph, program: Program, number: int, step: Leaf | Stream | SiteShape
+) -> int:
+    """How many numbers of a context of a step are gathered or put together: small beside MLPs, half of all without.
+
+    Of a stream at its slots each landing and each moment at which it is read, of heads the keys and values of a row.
+    """
+    s, length = graph.shape, int(np.median(claim.data.lengths))
+    if isinstance(step, Leaf):
+        return 0
+    if isinstance(step, Stream):
+        places = 1 if step.slot is not None else length
+        return 2 * places * (len(step.landings) + len(program.times.get(number, ()))) * s.d_model
+    return 4 * length * sum(len(component.heads(s)) for component in step.components) * s.d_head
 
 
 def _first(graph: TransformerGraph, step: Stream) -> int:
@@ -223,7 +272,8 @@ def gift_work(claim: Claim, node: Occurrence, gifts: int, everywhere: bool) -> i
 def _component_work(graph: TransformerGraph, component: Component, step: SiteShape, length: int) -> int:
     s, slots = graph.shape, max(len(step.slots), 1)
     if heads := len(component.heads(s)):
-        seen = sum(length if slot is None else 1 for i in step.inputs for slot, _ in i.streams)
+        own = (i for i in step.inputs if component in i.components)
+        seen = sum(length if slot is None else 1 for i in own for slot, _ in i.streams)
         return heads * s.d_head * (seen * s.d_model + 2 * slots * length)
     if component.traits.scalar:
         return slots * _mlp_work(graph) // max(s.d_mlp, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 from attrs import frozen
@@ -12,7 +13,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
-from scrub.model.weights import Transformer
+from scrub.model.bytes import SizedModel
 
 
 @frozen(eq=False, slots=False)
@@ -20,7 +21,7 @@ class Footprint:
     """The bytes of one context of every step, at the length of the longest row of the pool."""
 
     claim: Claim
-    model: Transformer
+    model: SizedModel
     program: Program
 
     @cached_property
@@ -32,6 +33,15 @@ class Footprint:
     def work(self) -> list[int]:
         """What is filled while a context of each step is computed, beside its value."""
         return [self._size(self._work(number, step)) for number, step in enumerate(self.program.steps)]
+
+    def filled(self, contexts: Mapping[int, int], size: int) -> int:
+        """What is filled while so many contexts of each of some steps are computed, at most `size` of each together.
+
+        Streams at slots run side by side.
+        """
+        each = {number: self.work[number] * min(size, count) for number, count in contexts.items()}
+        side = sum(filled for number, filled in each.items() if _at_slot(self.program.steps[number]))
+        return max(side, *each.values()) if each else 0
 
     def _size(self, numbers: int) -> int:
         return numbers * self.model.dtype.itemsize
@@ -78,6 +88,10 @@ class Footprint:
     def _keys(self, heads: int) -> int:
         """Keys and values of a row, as they are stored and as they are put together."""
         return 4 * self._longest * heads * self.model.shape.d_head
+
+
+def _at_slot(step: Leaf | Stream | SiteShape) -> bool:
+    return isinstance(step, Stream) and step.slot is not None and step.put is None
 
 
 def _everywhere(step: SiteShape) -> bool:

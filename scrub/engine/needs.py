@@ -35,6 +35,18 @@ class Need:
     def whole(self, kind: Kind) -> bool:
         return None in self.slots[kind]
 
+    def numbers(self, shape: Shape, rows: int, longest: int) -> int:
+        """How many numbers the arrays of so many rows have; one for whole rows lies over all positions."""
+        places = {kind: longest if self.whole(kind) else len(slots) for kind, slots in self.slots.items()}
+        return rows * sum(count * self._width(kind, shape) for kind, count in places.items())
+
+    def _width(self, kind: Kind, shape: Shape) -> int:
+        if (coded := self.parts.get(kind)) is not None:
+            return coded.part.size if coded.part else 1
+        if heads := self.heads[kind]:
+            return len(heads) * shape.d_head
+        return shape.d_mlp if kind[0] == "neurons" else shape.d_model
+
     def merge(self, other: Need) -> None:
         for kind, slots in other.slots.items():
             for slot in slots:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream, is_made_once
 from scrub.engine.pseudo import pseudo_store
 from scrub.engine.reread import reread
+from scrub.engine.schedule import Schedule
 from scrub.engine.sites import SiteCall, leaf_value
 from scrub.engine.streams import Landed, SlotStream, put_values, stream_everywhere, streams_at_slots
 from scrub.engine.untouched import untouched, untouched_need
@@ -31,7 +33,8 @@ from scrub.model.upload import uploaded
 from scrub.model.weights import Transformer
 
 CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
-HELD, WORK = 0.5, 0.25  # shares of the memory: values of steps until their last reader, and contexts in hand
+# shares of the memory, beside the rows that are kept: values of steps until their last reader, and contexts in hand
+HELD, WORK = 0.25, 0.125
 
 
 @frozen(eq=False, slots=False)
@@ -68,31 +71,18 @@ class TransformerRows:
         None is made where a store has all that they need.
         """
         claim = asked[0][0]
-        answer = claim.answer.at[0]
-        of_rows, of_frames = Need(), Need()
+        of_rows, of_frames = asked_of_rows(asked)
         if isinstance(beside, Need):
             of_rows.merge(beside)
-        for one, program in asked:
-            leaves, frames = needs(one, program)
-            of_rows.merge(leaves)
-            of_frames.merge(frames)
-        final = _final(model)
-        of_rows.add(final, answer)
-        of_frames.add(final, answer)
         slots = {slot: None for one, _ in asked for slot in named_slots(one.placement, one.data)}
         positions = located(claim.data, tuple(slots), model.device)
         pseudo = claim.options.pseudo
-        # Frames are rows of the pool then: each row runs once for both.
-        if not pseudo:
-            of_rows.merge(of_frames)
         with torch.no_grad():
             known = reread(beside, model, of_rows) if isinstance(beside, Store) else None
             store = known or row_store(model, claim.data, of_rows, positions, done)
             if not pseudo:
                 return [cls(one, model, store, Frames(model, one, store, False)) for one, _ in asked]
             once = [is_made_once(one) for one, _ in asked]
-            if any(once):
-                of_frames.merge(untouched_need(claim))
             alone = pseudo_store(model, claim, of_frames, positions, done)
             made = untouched(model, claim, of_frames, alone) if any(once) else alone
         claims = [one for one, _ in asked]
@@ -115,9 +105,26 @@ class TransformerRows:
         return store.at(_final(self.model), self.claim.answer.at[0], index)
 
 
-def _final(model: Transformer) -> Kind:
-    """The array of the final stream."""
-    return stream_at(attention_time(model.shape.n_layers))
+def asked_of_rows(asked: Sequence[tuple[Claim, Program]]) -> tuple[Need, Need]:
+    """What programs need of the rows of the pool, and of mean or zero rows; where frames are rows, of these alone."""
+    claim, of_rows, of_frames = asked[0][0], Need(), Need()
+    for one, program in asked:
+        leaves, frames = needs(one, program)
+        of_rows.merge(leaves)
+        of_frames.merge(frames)
+    for need in (of_rows, of_frames):
+        need.add(_final(claim.graph), claim.answer.at[0])
+    if not claim.options.pseudo:  # each row runs once for both
+        of_rows.merge(of_frames)
+        return of_rows, Need()
+    if any(is_made_once(one) for one, _ in asked):
+        of_frames.merge(untouched_need(claim))
+    return of_rows, of_frames
+
+
+def _final(form: Any) -> Kind:
+    """The array of the final stream, of a model or its graph."""
+    return stream_at(attention_time(form.shape.n_layers))
 
 
 @frozen(eq=False, slots=False)
@@ -133,7 +140,7 @@ class TransformerEvaluator:
         seen: dict[int, Seen] = {}
         with torch.no_grad():
             given = RunInputs.of(self, numbered)
-            for wave in self.waves:
+            for wave in self.schedule.waves:
                 streams = [number for number in wave if isinstance(self.program.steps[number], Stream)]
                 seen.update(zip(streams, self._streams(streams, given, values), strict=True))
                 for number in wave:
@@ -141,7 +148,7 @@ class TransformerEvaluator:
                     if not isinstance(step, Stream):
                         values[number] = self._value(number, step, given, seen)
                 # Values of all contexts of a step are what fills the memory: none is held beyond its last reader.
-                for freed in self.last_use.get(wave[0], ()):
+                for freed in self.schedule.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
             ends = zip(self.program.answers, given.answers, strict=True)
@@ -155,16 +162,17 @@ class TransformerEvaluator:
     def footprint(self) -> Footprint:
         return Footprint(self.rows.claim, self.rows.model, self.program)
 
+    @cached_property
+    def schedule(self) -> Schedule:
+        return Schedule(self.program)
+
     def fits(self, numbered: Numbered) -> bool:
         """Whether the memory holds the values of all contexts until their last readers.
 
         Raises ClaimError for a single call whose values it does not hold.
         """
-        most, held, each = 0, 0, self.footprint.held
-        for wave in self.waves:
-            held += sum(each[number] * len(numbered.batches[number]) for number in wave)
-            most = max(most, held)
-            held -= sum(each[number] * len(numbered.batches[number]) for number in self.last_use.get(wave[0], ()))
+        each = self.footprint.held
+        most = self.schedule.most([held * len(numbered.batches[number]) for number, held in enumerate(each)])
         memory = self.rows.model.memory
         if len(numbered.answers[0]) == 1:
             memory.fit("one draw of one row", most, 1, HELD)
@@ -182,41 +190,13 @@ class TransformerEvaluator:
 
     def _together(self, numbers: list[int], numbered: Numbered) -> int:
         """How many contexts are computed together, of each of the steps: streams at slots run side by side."""
-        model, work, steps = self.rows.model, self.footprint.work, self.program.steps
-        side = [number for number in numbers if _at_slot(steps[number])]
-
-        def filled(size: int) -> int:
-            each = {number: work[number] * min(size, len(numbered.batches[number])) for number in numbers}
-            return max(sum(each[number] for number in side), *each.values())
-
-        if not numbers or (self.on_cpu and filled(CONTEXTS_AT_ONCE) <= model.memory.share(WORK)):
+        model, counts = self.rows.model, {number: len(numbered.batches[number]) for number in numbers}
+        if not numbers or (
+            self.on_cpu and self.footprint.filled(counts, CONTEXTS_AT_ONCE) <= model.memory.share(WORK)
+        ):
             return CONTEXTS_AT_ONCE
-        return model.fit("one draw of one row, in a layer,", filled(1), CONTEXTS_AT_ONCE, WORK)
-
-    @cached_property
-    def waves(self) -> list[list[int]]:
-        """Steps that wait for one another come in different waves, streams and others too."""
-        # Steps stand in an order in which each comes after what it reads, so that one round gives all levels.
-        level: list[int] = []
-        for step in self.program.steps:
-            used = _reads(step)
-            level.append(1 + max((level[number] for number in used), default=-1))
-        found: dict[tuple[int, bool], list[int]] = {}
-        for number, step in enumerate(self.program.steps):
-            found.setdefault((level[number], isinstance(step, Stream)), []).append(number)
-        return [found[key] for key in sorted(found)]
-
-    @cached_property
-    def last_use(self) -> dict[int, list[int]]:
-        """The steps that are read for the last time in each wave, by the wave's first step."""
-        last: dict[int, int] = {}
-        for wave in self.waves:
-            for number in wave:
-                last.update(dict.fromkeys(_reads(self.program.steps[number]), wave[0]))
-        freed: dict[int, list[int]] = {}
-        for used, number in last.items():
-            freed.setdefault(number, []).append(used)
-        return freed
+        one = self.footprint.filled(counts, 1)
+        return model.fit("one draw of one row, in a layer,", one, CONTEXTS_AT_ONCE, WORK)
 
     def _streams(self, numbers: list[int], given: RunInputs, values: dict[int, Value]) -> list[Seen]:
         """Streams of one wave, part by part. Later parts may end earlier, so a moment may lack the last contexts."""
@@ -272,17 +252,6 @@ class RunInputs:
         there = uploaded([*tables, *numbered.answers], evaluator.rows.model.device)
         contexts = dict(zip(numbered.batches, map(Contexts, tables, there), strict=False))
         return cls(numbered, contexts, there[len(tables) :], Idle(evaluator.alike, evaluator.program, numbered))
-
-
-def _at_slot(step: Leaf | Stream | SiteShape) -> bool:
-    return isinstance(step, Stream) and step.slot is not None and step.put is None
-
-
-def _reads(step: Leaf | Stream | SiteShape) -> tuple[int, ...]:
-    """The steps that a step reads."""
-    if isinstance(step, Stream):
-        return step.sources
-    return tuple(view[0] for view in step.views) if isinstance(step, SiteShape) else ()
 
 
 def _joined(parts: list[Seen], times: Sequence[int]) -> Seen:

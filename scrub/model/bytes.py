@@ -5,17 +5,45 @@ Counted are the largest arrays that are alive together; small ones, and what a l
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
+import torch
+from attrs import frozen
+
+from scrub.anatomy.shape import Shape
+from scrub.model.memory import Memory
 from scrub.model.weights import Transformer
 
 
-def row_bytes(model: Transformer, length: int) -> int:
+@runtime_checkable
+class SizedModel(Protocol):
+    """What sizes depend on: a model's, or that of one whose weights are not loaded."""
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def dtype(self) -> torch.dtype: ...
+    @property
+    def memory(self) -> Memory: ...
+
+
+@frozen
+class Outlined:
+    """A model of which the form is known, on a CPU; `dtype` is that of what is computed."""
+
+    shape: Shape
+    memory: Memory
+    dtype: torch.dtype = torch.float32
+
+
+def row_bytes(model: SizedModel, length: int) -> int:
     """What a row fills while a layer runs on it: streams, queries to z, scores of a head's keys, neurons."""
     s = model.shape
     each = 8 * s.d_model + 4 * s.n_heads * s.d_head + s.n_heads * length + 3 * s.d_mlp
     return length * each * model.dtype.itemsize
 
 
-def values_bytes(model: Transformer, length: int) -> int:
+def values_bytes(model: SizedModel, length: int) -> int:
     """What all writers of a row write at every position, with the streams between them."""
     s = model.shape
     each = s.n_layers * (s.n_heads * s.d_head + 3 * s.d_model) + 3 * s.d_model
@@ -29,6 +57,6 @@ def pass_bytes(model: Transformer, length: int) -> int:
     return length * (s.n_layers * (7 * s.d_model + heads + s.d_mlp) + 3 * s.d_model) * model.dtype.itemsize
 
 
-def logits_bytes(model: Transformer, copies: int = 4) -> int:
+def logits_bytes(model: SizedModel, copies: int = 4) -> int:
     """What the logits of an answer take; a metric has them, their logarithms and those of the model beside them."""
     return copies * model.shape.d_vocab * model.dtype.itemsize

@@ -10,7 +10,7 @@ from scrub.report.text import short_name, table
 from scrub.report.tree import tree_html
 
 if TYPE_CHECKING:
-    from scrub.engine.cost import Plan
+    from scrub.engine.cost import Peak, Plan
 
 
 def plan_text(plan: Plan) -> str:
@@ -31,6 +31,8 @@ def plan_text(plan: Plan) -> str:
             f"    weights: {shown_bytes(plan.streamed.held)} of {shown_bytes(plan.streamed.all)} are held at once "
             "(two layers, and what is outside of them), beside what --memory bounds"
         )
+    if plan.peak is not None:
+        lines.append(f"    {_memory(plan.peak)}")
     if plan.everywhere:
         lines.append("    streams are recomputed at every position: heads are passed through, or a site is at 'all'")
     alone = {name: count for name, count in plan.alone.items() if count}
@@ -38,6 +40,16 @@ def plan_text(plan: Plan) -> str:
         listed = ", ".join(f"{name} {count}" for name, count in alone.items())
         lines.append(f"    rows without a partner that agrees (they can only be replaced by themselves): {listed}")
     return "\n".join([*lines, *_verbs(plan)])
+
+
+def _memory(peak: Peak) -> str:
+    parts = {"a slice of the pool": peak.pool, "a block of draws": peak.block, "answers scored": peak.answers}
+    largest = max(parts, key=lambda name: parts[name])
+    told = ", ".join(f"{name} {shown_bytes(size)}" for name, size in parts.items() if name != largest)
+    return (
+        f"memory: {shown_bytes(peak.bytes)} beyond the weights: rows kept {shown_bytes(peak.kept)}, and "
+        f"{largest} {shown_bytes(parts[largest])} (at other times {told})"
+    )
 
 
 def _verbs(plan: Plan) -> list[str]:

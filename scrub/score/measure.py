@@ -14,6 +14,7 @@ from attrs import Factory, field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import AnyMetric, Metric, NamedMetric
 from scrub.claims.resolved import Claim
@@ -21,7 +22,7 @@ from scrub.claims.text import Tokenizer
 from scrub.engine.on_graph import GraphRows
 from scrub.engine.on_transformer import TransformerRows
 from scrub.metrics import Arguments, as_logits, check_width, find
-from scrub.model.bytes import logits_bytes
+from scrub.model.bytes import SizedModel, logits_bytes
 from scrub.model.layers import unembed
 from scrub.model.upload import uploaded
 from scrub.model.weights import Transformer
@@ -30,7 +31,7 @@ from scrub.score.metrics import Numbers, apply
 Rows = Int[np.ndarray, " n"]
 AT_ONCE = 256  # answers that are scored together, at most
 HELD = 64  # answers whose logits are held together, at most
-SCORED = 0.25  # share of the memory: logits and what a metric makes of them
+SCORED = 0.125  # share of the memory: logits and what a metric makes of them
 
 
 @runtime_checkable
@@ -144,11 +145,31 @@ def on_streams(
 
 def _together(model: Transformer, metric: AnyMetric, arguments: Arguments) -> int:
     """How many answers are scored together: for few tokens, columns of the unembedding are held."""
-    each = logits_bytes(model)
-    if not isinstance(metric, Metric) and find(metric).few is not None:
-        tokens = sum(ids.shape[1] for ids in arguments.ids)
-        each = 2 * tokens * (model.shape.d_model + 1) * model.dtype.itemsize
-    return model.fit("the answer to one row", each, AT_ONCE, SCORED)
+    return model.fit("the answer to one row", answer_bytes(model, metric, arguments), AT_ONCE, SCORED)
+
+
+def answer_bytes(model: SizedModel, metric: AnyMetric, arguments: Arguments) -> int:
+    """What scoring an answer fills."""
+    tokens = few_tokens(metric, arguments)
+    if tokens is None:
+        return logits_bytes(model)
+    return 2 * tokens * (model.shape.d_model + 1) * model.dtype.itemsize
+
+
+def answer_work(model: Shape, metric: AnyMetric, arguments: Arguments) -> int:
+    """Multiply-adds of scoring an answer: the columns of its tokens, or all, for the model's own answer too."""
+    tokens = few_tokens(metric, arguments)
+    if tokens is not None:
+        return tokens * model.d_model
+    own = not isinstance(metric, Metric) and find(metric).own
+    return (1 + own) * model.d_vocab * model.d_model
+
+
+def few_tokens(metric: AnyMetric, arguments: Arguments) -> int | None:
+    """How many columns of the unembedding a metric reads for each row; None where it reads all."""
+    if isinstance(metric, Metric) or find(metric).few is None:
+        return None
+    return sum(ids.shape[1] for ids in arguments.ids)
 
 
 def _on_part(

@@ -23,8 +23,7 @@ from scrub.model.workers import Task
 from scrub.score.blocks import Arrays, CallPiece, NumberBlock, key
 from scrub.score.diagnostics import Tally
 from scrub.score.domain import design_of
-from scrub.score.sample import ClaimBench, Resampling, Samples, at_once, chunks
-from scrub.score.taken import ANSWERS_AT_ONCE
+from scrub.score.sample import ClaimBench, Resampling, Samples, calls_at_once, chunks
 
 
 def are_alike(claims: Sequence[Claim]) -> bool:
@@ -66,7 +65,7 @@ def sample_together(
     """The samples of the claims of a joint program: numbers are those of each by itself."""
     references, made = asked.references, [Draws(bench.claim, asked.seed) for bench in benches]
     tallies = [Tally(bench.claim, bench.tree) for bench in benches]
-    size = min(at_once(joint), max(16, ANSWERS_AT_ONCE * at_once(joint) // len(benches)))
+    size = calls_at_once(joint.program, len(benches))
 
     def blocks() -> Iterator[NumberBlock]:
         for calls in chunks(references, asked.draws, size):

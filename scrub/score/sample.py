@@ -245,7 +245,7 @@ def resample_each(
     size, waiting = (len(asked.references), asked.draws), iter(sets)
     while some := list(islice(waiting, changed_at_once(bench.tree))):
         each = [Draws(bench.claim, asked.seed, made) for made in some]
-        pieces = chunks(asked.references, asked.draws, calls_at_once(bench, len(some)))
+        pieces = chunks(asked.references, asked.draws, calls_at_once(bench.program, len(some)))
         found = bench.gathered((_alike(bench, each, piece) for piece in pieces), done)["scrubbed"]
         yield from found.reshape(*size, len(some)).transpose(2, 0, 1)
 
@@ -318,7 +318,7 @@ class RowScorer:
 
 def at_once(bench: ClaimBench) -> int:
     """How many calls are evaluated together."""
-    return CALLS_AT_ONCE_EVERYWHERE if bench.program.dense else CALLS_AT_ONCE
+    return calls_at_once(bench.program)
 
 
 def changed_at_once(tree: Occurrence) -> int:
@@ -326,6 +326,7 @@ def changed_at_once(tree: Occurrence) -> int:
     return max(1, min(CHANGED_AT_ONCE, OCCURRENCES_AT_ONCE // sum(1 for _ in tree.walk())))
 
 
-def calls_at_once(bench: ClaimBench, claims: int) -> int:
+def calls_at_once(program: Program, claims: int = 1) -> int:
     """How many calls of each of several changed claims are evaluated together."""
-    return min(at_once(bench), max(16, ANSWERS_AT_ONCE * at_once(bench) // claims))
+    size = CALLS_AT_ONCE_EVERYWHERE if program.dense else CALLS_AT_ONCE
+    return min(size, max(16, ANSWERS_AT_ONCE * size // claims))

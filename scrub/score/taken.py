@@ -103,7 +103,7 @@ class Taken:
     def _drawn(self, bench: ClaimBench, references: Int[np.ndarray, " row"], draws: range) -> Iterator[NumberBlock]:
         """A block for every piece of the calls, one column for each root."""
         made, roots = Draws(bench.claim, self.seed), bench.program.roots
-        for piece in chunks(references, len(draws), calls_at_once(bench, len(roots))):
+        for piece in chunks(references, len(draws), calls_at_once(bench.program, len(roots))):
             calls = Calls(piece.reference, piece.draw + draws.start)
             drawn = made.trees(roots, calls)
             yield NumberBlock(partial(_key, bench, roots, calls, drawn), Task(bench, _scrubbed, (calls, drawn)))

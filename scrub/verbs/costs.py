@@ -17,7 +17,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.parts import parts_of
 from scrub.claims.resolved import Claim
 from scrub.claims.variations import POLICY, SEED, variations
-from scrub.engine.cost import Pass, Plan, Verb, forward_work
+from scrub.engine.cost import Pass, Plan, Verb
 from scrub.engine.draw import all_swaps
 from scrub.errors import ClaimError, ScrubError
 from scrub.model.source import Source
@@ -102,16 +102,9 @@ def _sampled(claim: Claim, planned: Plan) -> Passes:
     calls, pseudo = planned.rows * planned.draws, claim.options.rest in ("mean", "zero")
     yield _costed(claim, "rows of the pool", planned.pool * (2 if pseudo else 1), bound="<=" if pseudo else "")
     yield _costed(claim, "draws", calls, _each(planned))
-    yield _costed(claim, "random rows", calls, _answer(claim))
+    yield _costed(claim, "random rows", calls, planned.answer)
     if claim.options.noise:
         yield _costed(claim, "noise redrawn", calls)
-
-
-def _answer(claim: Claim) -> float:
-    if not isinstance(claim.graph, TransformerGraph):
-        return 0.0
-    shape = claim.graph.shape
-    return shape.d_model * shape.d_vocab / forward_work(claim.graph, int(np.median(claim.data.lengths)))
 
 
 def _controlled(claim: Claim, planned: Plan) -> Passes:
@@ -120,7 +113,7 @@ def _controlled(claim: Claim, planned: Plan) -> Passes:
         yield _costed(claim, "shuffled values", PERMUTATIONS * planned.rows, _each(planned))
     yield from _part_controls(claim, planned)
     yield _costed(claim, "inputs apart", apart_calls(claim, planned.rows, planned.draws), _each(planned), "<=")
-    yield _costed(claim, "the model's own answers", planned.rows, _answer(claim))
+    yield _costed(claim, "the model's own answers", planned.rows, planned.answer)
     expect = claim.hypothesis.expect
     if expect is not None and expect.interchange is not None:
         yield from _interchange(claim, planned.rows)
@@ -255,7 +248,7 @@ def _power(claim: Claim, planned: Plan) -> Passes:
     calls = min(PILOT_ROWS, int(claim.scored.sum())) * PILOT_DRAWS
     yield _costed(claim, "rows of the pool", planned.pool)
     yield _costed(claim, "pilot", calls, _each(planned))
-    yield _costed(claim, "random rows", calls, _answer(claim))
+    yield _costed(claim, "random rows", calls, planned.answer)
 
 
 def _patched(claim: Claim, source: Source, used: np.ndarray, senders: str) -> Passes:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.hypothesis import Hypothesis
+from scrub.model.memory import Asked, Memory, parse_memory
 from scrub.model.resolve import given_model, sound
 from scrub.verbs.setup import countable, references
 
@@ -16,18 +18,28 @@ if TYPE_CHECKING:
 
 def plan(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
-    stream: bool = False,
+    memory: Asked = None, stream: bool = False,
 ) -> Plan:  # fmt: skip
-    """How many evaluations a test takes, how many are shared, and what every verb costs. Needs no weights.
+    """How many evaluations a test takes, how many are shared, what every verb costs, and what memory a test fills.
 
-    With `stream=True` also what is held of the weights of a directory whose layers are run from its files.
+    Needs no weights. `memory` is the bound that a test is to be given, by default a quarter of what is free. With
+    `stream=True` also what is held of the weights of a directory whose layers are run from its files. Raises
+    ClaimError for a bound that is too small.
     """
     from scrub.engine.cost import plan_claim, streamed_weights
+    from scrub.model.bytes import Outlined
+    from scrub.score.peak import PlannedTest
     from scrub.verbs.costs import verbs_of
 
     countable(draws, rows, seed)
+    bound = Memory.on(None, parse_memory(memory))
     claim, source = sound(hypothesis, given_model(hypothesis, model, stream), expecting=False)
     used = references(claim, rows, seed)
-    planned = plan_claim(claim, used, draws, seed)
+    if not isinstance(claim.graph, TransformerGraph):
+        planned = plan_claim(claim, used, draws, seed)
+    else:
+        test = PlannedTest(claim, Outlined(claim.graph.shape, bound), used, draws, seed, source.tokenizer)
+        planned = plan_claim(claim, used, draws, seed, test.answer_work)
+        planned = planned if planned.tree is None else evolve(planned, peak=test.peak())
     held = streamed_weights(source) if source.streamed else None
     return evolve(planned, verbs=verbs_of(claim, source, planned, used, seed), streamed=held)

@@ -254,14 +254,16 @@ def test_large_tests_are_counted_on_a_pilot() -> None:
 
 
 def test_forwards_of_the_empty_claim() -> None:
-    """Twelve contexts at most, each one unembedding."""
+    """Each call is scored, by so many columns of the unembedding as its metric reads; nothing else is computed."""
     plan = planned(on_tiny({"answer": logits("END")}), draws=100)
     length = int(np.median(DATA.lengths))
     s = SIZES
     per_layer = 4 * s.d_model * s.n_heads * s.d_head + 2 * length * s.n_heads * s.d_head + 2 * s.d_model * s.d_mlp
     whole = length * (3 * per_layer + s.d_model * s.d_vocab)
     assert forward_work(GRAPH, length) == whole
-    assert plan.forwards == pytest.approx(12 * s.d_model * s.d_vocab / whole)
+    assert plan.forwards == pytest.approx(12 * 100 * s.d_model * s.d_vocab / whole)
+    few = planned(on_tiny({"answer": logits("END")}, metric="logit_diff(label, other)"), draws=100)
+    assert few.forwards == pytest.approx(plan.forwards * 2 / s.d_vocab)
 
 
 @pytest.mark.parametrize("kind", ["LlamaForCausalLM", "GemmaForCausalLM", "GPT2LMHeadModel"])

@@ -1,0 +1,134 @@
+"""How much memory a test fills, before anything is run and without weights: what it keeps, and what it works with.
+
+Blocks are drawn as the test draws them and their contexts counted; whatever does not fit is cut as the test cuts it.
+What a claim leaves out is not among it: it keeps what senders write, as much as the bound holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+import torch
+from attrs import frozen
+from jaxtyping import Int
+
+from scrub.claims.parts import parts_of
+from scrub.claims.resolved import Claim
+from scrub.claims.text import Tokenizer
+from scrub.engine.cache import PASS, ROWS_AT_ONCE, STORED
+from scrub.engine.cost import Peak
+from scrub.engine.draw import Calls, Draws
+from scrub.engine.footprint import Footprint
+from scrub.engine.needs import Need
+from scrub.engine.number import Numbering
+from scrub.engine.on_transformer import CONTEXTS_AT_ONCE, HELD, WORK, asked_of_rows
+from scrub.engine.plan import Program, compile_tree
+from scrub.engine.pseudo import Groups
+from scrub.engine.schedule import Schedule
+from scrub.engine.unroll import Occurrence, unroll
+from scrub.engine.without import bare, without
+from scrub.metrics import Arguments
+from scrub.model.bytes import SizedModel, row_bytes
+from scrub.score.cost import few_draws
+from scrub.score.measure import AT_ONCE, SCORED, answer_bytes, answer_work
+from scrub.score.sample import calls_at_once, changed_at_once, chunks
+
+
+@frozen(eq=False, slots=False)
+class PlannedTest:
+    """A claim on a model's form, with the rows and draws that it is tested on."""
+
+    claim: Claim
+    model: SizedModel
+    references: Int[np.ndarray, " row"]
+    draws: int
+    seed: int
+    tokenizer: Tokenizer | None = None
+
+    def peak(self) -> Peak:
+        """What a test holds at most beyond the weights. Raises ClaimError for a bound that is too small."""
+        return Peak(self.kept, self.passing, max(self.filled(*block) for block in self._blocks()), self._scoring)
+
+    @cached_property
+    def tree(self) -> Occurrence:
+        return unroll(self.claim)
+
+    @cached_property
+    def program(self) -> Program:
+        return compile_tree(self.claim, self.tree)
+
+    @property
+    def kept(self) -> int:
+        """The rows, and mean or zero rows, of which each program has what it reads; the rest lies in files."""
+        programs = [self.program, compile_tree(self.claim, *bare(self.tree))]
+        of_rows, of_frames = asked_of_rows([(self.claim, program) for program in programs])
+        stored = min(self._bytes(of_rows, len(self.claim.data)), self.model.memory.share(STORED))
+        groups = len(Groups.of_claim(self.claim).members) if self.claim.options.pseudo else 0
+        return stored + self._bytes(of_frames, groups)
+
+    def _bytes(self, need: Need, rows: int) -> int:
+        return need.numbers(self.model.shape, rows, self._longest) * self.model.dtype.itemsize
+
+    @property
+    def passing(self) -> int:
+        """A slice of the pool's pass."""
+        each = row_bytes(self.model, self._longest)
+        size = self.model.memory.fit(f"one row of {self._longest} tokens", each, ROWS_AT_ONCE, PASS)
+        return min(size, len(self.claim.data)) * each
+
+    @property
+    def _longest(self) -> int:
+        return int(self.claim.data.lengths.max())
+
+    def _blocks(self) -> Iterator[tuple[Program, Calls]]:
+        """The first block of draws, and of permutations, which meet more rows; and of what parts earn."""
+        size = calls_at_once(self.program)
+        yield self.program, chunks(self.references, self.draws, size)[0]
+        rows = self.references[:size]
+        yield self.program, Calls(rows, np.zeros(len(rows), dtype=np.int64))
+        parts = parts_of(self.claim)[: changed_at_once(self.tree)]
+        if parts:
+            changed = compile_tree(self.claim, *(without(self.tree, frozenset([part])) for part in parts))
+            calls = chunks(self.references, few_draws(self.draws), calls_at_once(changed, len(parts)))
+            yield changed, calls[0]
+                changed,
+                chunks(self.references, few_draws(self.draws), calls_at_once(changed, len(changed.roots)))[0],
+            )
+
+    def filled(self, program: Program, calls: Calls) -> int:
+        """The values of a block with what is computed beside them; one that does not fit is cut in halves."""
+        footprint, memory = Footprint(self.claim, self.model, program), self.model.memory
+        numbered = Numbering(self.claim, program).number(Draws(self.claim, self.seed).trees(program.roots, calls))
+        counts = {number: len(batch) for number, batch in numbered.batches.items()}
+        held = [each * counts[number] for number, each in enumerate(footprint.held)]
+        schedule = Schedule(program)
+        if schedule.most(held) > memory.share(HELD) and len(calls) > 1:
+            half = len(calls) // 2
+            return self.filled(program, Calls(calls.reference[:half], calls.draw[:half]))
+
+        def working(wave: list[int]) -> int:
+            some = {number: counts[number] for number in wave}
+            if (all_of_them := footprint.filled(some, CONTEXTS_AT_ONCE)) <= memory.share(WORK):
+                return all_of_them
+            one = footprint.filled(some, 1)
+            return footprint.filled(some, memory.fit("one draw of one row, in a layer,", one, CONTEXTS_AT_ONCE, WORK))
+
+        return schedule.most(held, working)
+
+    @property
+    def _scoring(self) -> int:
+        """Answers that are scored together."""
+        each = answer_bytes(self.model, self.claim.metric, self._arguments)
+        size = self.model.memory.fit("the answer to one row", each, AT_ONCE, SCORED)
+        return min(size, len(self.references) * self.draws) * each
+
+    @property
+    def answer_work(self) -> int:
+        """Multiply-adds of scoring an answer."""
+        return answer_work(self.model.shape, self.claim.metric, self._arguments)
+
+    @cached_property
+    def _arguments(self) -> Arguments:
+        return Arguments.of(self.claim.metric, self.claim.data, self.tokenizer, torch.device("cpu"))
