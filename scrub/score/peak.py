@@ -93,9 +93,6 @@ class PlannedTest:
             changed = compile_tree(self.claim, *(without(self.tree, frozenset([part])) for part in parts))
             calls = chunks(self.references, few_draws(self.draws), calls_at_once(changed, len(parts)))
             yield changed, calls[0]
-                changed,
-                chunks(self.references, few_draws(self.draws), calls_at_once(changed, len(changed.roots)))[0],
-            )
 
     def filled(self, program: Program, calls: Calls) -> int:
         """The values of a block with what is computed beside them; one that does not fit is cut in halves."""
