@@ -100,7 +100,6 @@ class TransformerCircuits:
             self._blocks.clear()
             self.__dict__.pop("_means", None)
 
-    @property
     def slices(self) -> list[Int[np.ndarray, " n"]]:
         """The calls of each block: every call once, rows of similar length together."""
         return self._slices
@@ -115,7 +114,7 @@ class TransformerCircuits:
         """A block; prepared anew each time where more bytes would be kept than the memory holds."""
         if number not in self._blocks:
             with torch.no_grad():
-                block = self._prepared(self.slices[number])
+                block = self._prepared(self.slices()[number])
             if sum(kept.bytes for kept in self._blocks.values()) + block.bytes >= self.model.memory.share(KEPT):
                 return block
             self._blocks[number] = block
@@ -125,7 +124,7 @@ class TransformerCircuits:
         """Means, and as many blocks as are kept: workers that are copies have them then."""
         if self.experiment.ablation.averaged:
             _ = self._means
-        all(self.block(number) is self._blocks.get(number) for number in range(len(self.slices)))
+        all(self.block(number) is self._blocks.get(number) for number in range(len(self.slices())))
 
     def __getstate__(self) -> dict[str, Any]:
         """What is sent elsewhere tells nobody."""

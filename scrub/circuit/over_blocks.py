@@ -24,7 +24,6 @@ class InBlocks(Protocol):
     def model(self) -> Transformer: ...
     @property
     def done(self) -> Done: ...
-    @property
     def slices(self) -> list[Int[np.ndarray, " n"]]:
         """The calls of each block."""
         ...
@@ -39,7 +38,7 @@ def over_blocks(
     circuits: InBlocks, run: Callable[..., Tensor], ends: Float[Tensor, "k call d"], *given: Any
 ) -> Tensor:
     """`ends` filled with what `run(circuits, block, done, *given)`, a method of its class, gives of every block."""
-    workers, slices = circuits.model.workers, circuits.slices
+    workers, slices = circuits.model.workers, circuits.slices()
     if not len(ends):
         return ends
     if workers.number == 1:

@@ -40,7 +40,7 @@ def test_circuits_of_edges(through: tuple[str, ...], without: bool, monkeypatch:
     runs, run = list[int](), WiringRun.final
     monkeypatch.setattr(WiringRun, "final", lambda self: runs.append(len(self.wiring.final)) or run(self))
     torch.testing.assert_close(bench.runner.edges(circuits, without), alone, rtol=1e-9, atol=1e-9)
-    blocks = len(bench.runner.slices)
+    blocks = len(bench.runner.slices())
     assert sum(runs) <= (len(circuits) - 1) * blocks  # the one that is there twice is run once
     assert len(runs) < len(circuits) * blocks  # and some run in one wiring
 
@@ -62,4 +62,4 @@ def test_circuits_of_components(kind: str, without: bool, direction: str, monkey
     runs, run = list[int](), AlikeRun.final
     monkeypatch.setattr(AlikeRun, "final", lambda self: runs.append(self.masks.circuits) or run(self))
     torch.testing.assert_close(bench.runner.components(circuits, without=without), alone, rtol=1e-9, atol=1e-9)
-    assert sum(runs) == len(circuits) * len(bench.runner.slices)
+    assert sum(runs) == len(circuits) * len(bench.runner.slices())

@@ -103,7 +103,7 @@ def test_the_picture(write: Write) -> None:
         (RIVALS, ["--draws", 0], "--draws 0"),
         (RIVALS, ["--seed", -1], "--seed -1"),
         (RIVALS, ["--device", "cuda"], "device cuda: a computation graph"),
-        (RIVALS, ["--picture", "a.png"], "call it a.svg"),
+        (RIVALS, ["--picture", "a.jpg"], "a.svg"),
         (RIVALS, ["--picture", "."], "cannot be written"),
         (RIVALS, ["--model", "zoo:nothing"], "nothing"),
         ("c = make()\nd = make(lambda: dict(half=nodes('hh')))", [], "hh does not exist"),
