@@ -137,7 +137,7 @@ GIVEN: dict[str, dict[str, Any]] = {  # verb -> argument -> what it is changed t
 ELSEWHERE = {  # arguments that are the setting of no claim, of a transformer alone, or of no number
     "hypothesis", "hypotheses", "data", "metric", "scored", "device", "dtype", "out", "recompute", "run", "write",
     "at", "read", "nodes", "method", "rules", "steps", "over", "points", "edges", "verify", "top", "draws",
-    "protocol", "ready", "memory", "cache", "dictionary", "workers", "ray",
+    "protocol", "ready", "memory", "cache", "dictionary", "workers", "ray", "stream",
 }  # fmt: skip
 
 

@@ -210,7 +210,7 @@ def test_parts_that_do_not_exist(name: str, said: list[str]) -> None:
     refused(lambda: criteria(name), ClaimError, *said)
     refused(lambda: paths(f"{name} -> logits"), ClaimError, *said)
     if name != "mlp 0":  # in a sweep a word for all MLPs of a layer
-        refused(lambda: sweep([name]), ClaimError, *said)
+        refused(lambda: sweep([name]), ClaimError, said[0])
 
 
 def test_every_part_that_does_not_exist_is_told_at_once() -> None:

@@ -66,7 +66,7 @@ def test_signs_or_sizes(rows: Path) -> None:
         ((NAMES, "--data", "rows.jsonl"), ("brings its own data",)),
         ((NAMES, "--metric", "loss(io)"), ("the hypothesis says",)),
         ((NAMES, "--method", "realp"), ("realp", "relp")),
-        ((NAMES, "--picture", "map.png"), ("SVG", "map.svg")),
+        ((NAMES, "--picture", "map.jpg"), (".svg", "map.svg")),
         ((NAMES, "--write", "claim.txt"), ("claim.py",)),
         (("--model", "zoo:names", "--data", "no.jsonl", "--metric", "loss(io)"), ("no.jsonl", "cannot be read")),
     ],

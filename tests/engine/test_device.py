@@ -102,7 +102,7 @@ def kept_of(bench: ClaimBench, known: dict[str, Arrays]) -> dict[str, Arrays]:
 
     def keep(blocks: Iterable[NumberBlock]) -> Iterator[tuple[int, Arrays]]:
         for number, block in enumerate(blocks):
-            found[block.key] = known[block.key] if block.key in known else block.compute()
+            found[block.key] = known[block.key] if block.key in known else block.task.compute()
             yield number, found[block.key]
 
     sample.sample(evolve(bench, keep=keep), references(bench.claim, None, 0), 6, 0)

@@ -74,7 +74,7 @@ def test_claims_whose_frames_are_made_in_another_way_are_not_alike(other: dict[s
 
 
 def test_rivals_that_the_memory_does_not_hold_together_run_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    benches = [transformer_bench(evolve(claim, model=evolve(MODEL, memory=Memory(2000)))) for claim in RIVALS]
+    benches = [transformer_bench(evolve(claim, model=evolve(MODEL, memory=Memory(4000)))) for claim in RIVALS]
     assert joint_bench(benches[:1]) is not None
     assert joint_bench(benches) is None
     whole = compared()

@@ -99,10 +99,10 @@ for bound in sys.argv[3:]:
 def test_a_run_that_is_kept_goes_on_in_another_memory(tmp_path: Path) -> None:
     """Two blocks, under whatever bound; in a process whose functions are not wrapped by checks of types."""
     out = tmp_path / "kept"
-    command = [sys.executable, "-c", KEEPING, f"{GALLERY / 'induction.py'}::induction", str(out), "100kB", HUGE]
+    command = [sys.executable, "-c", KEEPING, f"{GALLERY / 'induction.py'}::induction", str(out), "250kB", HUGE]
     subprocess.run(command, check=True, capture_output=True)
     assert len(list((out / "blocks").glob("*.safetensors"))) == 2
-    assert "100kB" not in (out / "run.json").read_text()
+    assert "250kB" not in (out / "run.json").read_text()
 
 
 @pytest.mark.parametrize(

@@ -202,8 +202,8 @@ def test_an_unknown_dtype_and_device_of_a_transformer(tmp_path: Any) -> None:
 
     write_new(tmp_path / "c.py", "induction", None)
     claim = collect([tmp_path / "c.py"]).hypotheses[0]
-    with pytest.raises(ModelError, match="dtype 'float16'"):
-        scrub.test(claim, rows=10, draws=1, dtype="float16")
+    with pytest.raises(ModelError, match="dtype 'float8'"):
+        scrub.test(claim, rows=10, draws=1, dtype="float8")
     with pytest.raises(ModelError, match="--device nowhere"):
         scrub.test(claim, rows=10, draws=1, device="nowhere")
 
