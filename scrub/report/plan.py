@@ -47,7 +47,7 @@ def _memory(peak: Peak) -> str:
     largest = max(parts, key=lambda name: parts[name])
     told = ", ".join(f"{name} {shown_bytes(size)}" for name, size in parts.items() if name != largest)
     return (
-        f"memory: {shown_bytes(peak.bytes)} beyond the weights: rows kept {shown_bytes(peak.kept)}, and "
+        f"memory: about {shown_bytes(peak.bytes)} beyond the weights: rows kept {shown_bytes(peak.kept)}, and "
         f"{largest} {shown_bytes(parts[largest])} (at other times {told})"
     )
 
