@@ -58,8 +58,9 @@ class Deltas:
         anywhere = count or any(
             channel in ("k", "v") for copy in wiring.copies for channel, column in copy.reads if column
         )
-        whole = like.new_empty(*size, count + 1 if anywhere else 0, like.shape[-1])
-        last = like.new_empty(places.size, len(everywhere) - count, like.shape[-1])
+        # A product over copies meets some that are not made yet, times 0: what lies there must be a number.
+        whole = like.new_zeros(*size, count + 1 if anywhere else 0, like.shape[-1])
+        last = like.new_zeros(places.size, len(everywhere) - count, like.shape[-1])
         # Positions at which the same named slots lie are of one kind: weights are made for each kind, not each
         # position.
         bits = torch.zeros(size, dtype=torch.int64, device=like.device)
