@@ -124,7 +124,9 @@ class TransformerCircuits:
         """Means, and as many blocks as are kept: workers that are copies have them then."""
         if self.experiment.ablation.averaged:
             _ = self._means
-        all(self.block(number) is self._blocks.get(number) for number in range(len(self.slices())))
+        for number in range(len(self.slices())):
+            if self.block(number) is not self._blocks.get(number):  # no more of them are kept
+                break
 
     def __getstate__(self) -> dict[str, Any]:
         """What is sent elsewhere tells nobody."""

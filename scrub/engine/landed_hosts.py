@@ -22,7 +22,7 @@ from scrub.engine.cache import Store, located, row_store
 from scrub.engine.needs import Need, add_written
 from scrub.engine.plan import Landing
 from scrub.engine.pseudo import pseudo_store
-from scrub.engine.reread import reread
+from scrub.engine.reread import at_places, reread
 from scrub.engine.written import in_full, width_of
 from scrub.model.weights import Transformer
 
@@ -59,9 +59,7 @@ class HostRows:
 
     def everything(self, host: Component) -> Float[Tensor, "n d"]:
         """All vectors of a host, row after row; at `all` the positions that are no padding."""
-        rows = torch.arange(len(self.store.lengths), device=self.store.lengths.device)
-        longest = int(self.store.lengths.max())
-        return torch.cat([self.real(self.at(host, slot, rows, longest), rows) for slot in sorted(self.slots[host])])
+        return torch.cat(at_places(self.store, self.full[host].array, self.slots[host]))
 
     def real(self, x: Float[Tensor, "n *t d"], rows: Int[Tensor, " n"]) -> Float[Tensor, "m d"]:
         """Without padding."""

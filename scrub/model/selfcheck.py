@@ -52,9 +52,11 @@ def probe(model: Transformer, length: int) -> tuple[Int[Tensor, "row t"], Int[Te
     return tokens.to(model.device), lengths.to(model.device)
 
 
-def probe_data(
-    model: Transformer, data: Dataset | None
-) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"], tuple[int | None, ...]]:
+# Tokens, lengths, and the number in the data of those that are rows of it.
+ProbeRows = tuple[Int[Tensor, "row t"], Int[Tensor, " row"], tuple[int | None, ...]]
+
+
+def probe_data(model: Transformer, data: Dataset | None) -> ProbeRows:
     """A `probe` as long as the longest row, then rows of the data: the longest, the shortest and a seeded few.
 
     With them the rows' numbers in the data, None for random tokens. Rows are cut to the context and to `LONGEST`;

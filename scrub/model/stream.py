@@ -59,11 +59,11 @@ def stream(source: str | Path, take: Take, data: Dataset | None, memory: int | N
         _opened[key] = _open(path, files, take)
     found = _opened[key]
     model = attrs.evolve(found.model, memory=Memory.on(found.model.device, memory))
-    tokens, lengths, _ = probe_data(model, data)
-    rows = *tokens.flatten().tolist(), *lengths.tolist()
-    if rows not in found.compared:
-        compare_in_parts(model, attrs.evolve(found.exact, memory=model.memory), found.bridge, data)
-        found.compared.add(rows)
+    rows = probe_data(model, data)
+    told = *rows[0].flatten().tolist(), *rows[1].tolist()
+    if told not in found.compared:
+        compare_in_parts(model, attrs.evolve(found.exact, memory=model.memory), found.bridge, rows)
+        found.compared.add(told)
     return model
 
 

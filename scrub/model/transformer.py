@@ -27,7 +27,7 @@ from scrub.model.configuration import LISTED, unknown, unread, what_works
 from scrub.model.digest import digest
 from scrub.model.memory import Memory
 from scrub.model.precision import HALF, computed_in, dtypes, half_of
-from scrub.model.selfcheck import probe_data, rounding_check, self_check
+from scrub.model.selfcheck import ProbeRows, probe_data, rounding_check, self_check
 from scrub.model.state import Adapted, State, adapted, built_alike, place_of
 from scrub.model.take import Take, configuration, setting
 from scrub.model.weights import Transformer, lifted, plain_experts
@@ -143,9 +143,11 @@ def adapt_in_parts(bridge: Any, name: str, take: Take) -> tuple[Transformer, Tra
     return (found, lifted(found, torch.float32)) if wanted.dtype is None else (found.to(dtype), found)
 
 
-def compare_in_parts(model: Transformer, exact: Transformer, bridge: Any, data: Dataset | None) -> None:
-    """Raises ModelError where such a model does not give its bridge's own logits, computed a layer at a time."""
-    rows = probe_data(model, data)
+def compare_in_parts(model: Transformer, exact: Transformer, bridge: Any, rows: ProbeRows) -> None:
+    """Raises ModelError where such a model does not give its bridge's own logits on the rows of `probe_data`.
+
+    These are computed a layer at a time.
+    """
     with running(bridge, _title(bridge, model.name)):
         self_check(exact, bridge, *rows)
         if model is not exact:

@@ -11,7 +11,6 @@ from functools import partial
 
 import numpy as np
 from attrs import evolve
-from jaxtyping import Int
 
 from scrub.anatomy.positions import OTHER
 from scrub.claims.resolved import Claim
@@ -22,8 +21,7 @@ from scrub.engine.unroll import Occurrence
 from scrub.model.workers import Task
 from scrub.score.blocks import Arrays, CallPiece, NumberBlock, key
 from scrub.score.diagnostics import Tally
-from scrub.score.domain import design_of
-from scrub.score.sample import ClaimBench, Resampling, Samples, calls_at_once, chunks
+from scrub.score.sample import ClaimBench, Resampling, Samples, calls_at_once, chunks, drawn_samples
 
 
 def are_alike(claims: Sequence[Claim]) -> bool:
@@ -81,19 +79,9 @@ def sample_together(
     found = joint.gathered(blocks(), lambda calls: done(calls * len(benches)))
     model = joint.model_scores(references)
     return [
-        _samples(bench, references, (model, found["scrubbed"][:, i], found["random"][:, i]), tally)
+        drawn_samples(bench, references, (model, found["scrubbed"][:, i], found["random"][:, i]), tally)
         for i, (bench, tally) in enumerate(zip(benches, tallies, strict=True))
     ]
-
-
-def _samples(
-    bench: ClaimBench, references: Int[np.ndarray, " row"], metrics: tuple[np.ndarray, ...], tally: Tally
-) -> Samples:
-    model, *found = metrics
-    s, r = (table.reshape(len(references), -1) for table in found)
-    distances = np.abs(s - model[:, None]), np.abs(r - model[:, None])
-    design = design_of(bench.claim, references, drawn=True)
-    return Samples(references, model, s, r, *distances, tally.swaps(), tally.own_rest, design=design)
 
 
 def _numbered(node: Occurrence, number: int) -> Occurrence:

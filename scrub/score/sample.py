@@ -209,9 +209,16 @@ def sample(
             yield bench.beside(calls, drawn, made.baseline(bench.tree, calls))
 
     found = bench.gathered(blocks(), done)
-    model = bench.model_scores(references)
-    size = (len(references), draws)
-    s, r = found["scrubbed"].reshape(size), found["random"].reshape(size)
+    metrics = bench.model_scores(references), found["scrubbed"], found["random"]
+    return drawn_samples(bench, references, metrics, tally)
+
+
+def drawn_samples(
+    bench: ClaimBench, references: Int[np.ndarray, " row"], metrics: tuple[np.ndarray, ...], tally: Tally
+) -> Samples:
+    """Of the metric of the model on each row, and of the claim and the empty claim on each call."""
+    model, *found = metrics
+    s, r = (calls.reshape(len(references), -1) for calls in found)
     distances = np.abs(s - model[:, None]), np.abs(r - model[:, None])
     design = design_of(bench.claim, references, drawn=True)
     return Samples(references, model, s, r, *distances, tally.swaps(), tally.own_rest, design=design)
