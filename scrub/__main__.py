@@ -1,5 +1,5 @@
 """`python -m scrub`."""
 
-from scrub.cli.group import main
+from scrub.cli import main
 
-main(prog_name="scrub")
+main()

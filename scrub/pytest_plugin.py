@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from attrs import evolve
 
-from scrub.claims.freeze import CLAIM
+from scrub.claims.frozen_files import CLAIM
 from scrub.errors import ModelError, ScrubError
 
 if TYPE_CHECKING:

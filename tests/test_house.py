@@ -151,6 +151,12 @@ def test_checking_a_claim_imports_nothing_heavy() -> None:
     assert found.stdout.strip() == "[]"
 
 
+def test_scrub_itself_imports_nothing_before_a_name_is_asked_for() -> None:
+    code = "import scrub, sys; print(*(m for m in sys.modules if m[:6] == 'scrub.' or m in ('numpy', 'networkx')))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {room(name) for name in found.stdout.split()} == {"storage"}  # the version
+
+
 def compared(path: Path) -> Iterator[tuple[object, str]]:
     """The constants that something is compared with, or matched, each with the text of the comparison."""
     for node in ast.walk(tree_of(path)):

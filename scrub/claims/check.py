@@ -27,9 +27,9 @@ from scrub.claims.seen import VERDICT_ROWS, Seen, leave_out, seen_warnings, too_
 from scrub.claims.setting import Setting, check_arguments, check_setting, check_tokens
 from scrub.claims.sites import Place, Site
 from scrub.claims.size import too_large
-from scrub.claims.skills import check_skills
 from scrub.claims.spare import unknown_spare
 from scrub.claims.text import Tokenizer
+from scrub.claims.titles import name_of
 from scrub.claims.values import Value, canonical, equal
 from scrub.claims.warn import token_warnings, warnings_of
 from scrub.errors import ClaimError, MetricError, nearest, some
@@ -88,11 +88,6 @@ class Checked:
         return shown(self, "html")
 
 
-def name_of(hypothesis: Hypothesis) -> str:
-    """`file.py::name[variant]`."""
-    return f"{hypothesis.file}::{hypothesis.title}" if hypothesis.file else hypothesis.title
-
-
 def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Checked:
     """Check a hypothesis against a model's graph and its data, collecting every problem.
 
@@ -118,7 +113,10 @@ def check_claim(hypothesis: Hypothesis, subject: Subject, data: Dataset) -> Chec
         )
         setting, wrong = check_setting(hypothesis.options, subject.graph, data, everywhere)
         problems += [*wrong, *check_arguments(metric, hypothesis.options, data)]
-        problems += check_skills(hypothesis.options, data, setting.scored)
+        if hypothesis.options.skills:
+            from scrub.claims.skills import check_skills
+
+            problems += check_skills(hypothesis.options, data, setting.scored)
         if subject.vocabulary is not None and subject.context is not None:
             problems += check_tokens(metric, data, subject.tokenizer, subject.vocabulary, subject.context)
     values, wrong = run_story(hypothesis.story, placement, data)

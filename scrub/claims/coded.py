@@ -11,8 +11,8 @@ from attrs import field, frozen
 
 from scrub.anatomy.part import DIRECTIONS, HostPart, array_digest, rank
 from scrub.claims.basis import Basis, read_about
-from scrub.claims.dictionaries import read
 from scrub.claims.dictionaries.card import NORMALIZED, NORMED, STREAM, DictionaryCard, StoredDictionary
+from scrub.claims.dictionaries.layouts import read
 from scrub.claims.dictionaries.stored import StoredArray
 from scrub.claims.problems import collect, problem_at
 from scrub.errors import ClaimError, path_of, some

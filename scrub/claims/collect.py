@@ -14,10 +14,9 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from scrub.claims.freeze import CLAIM
+from scrub.claims.frozen_files import CLAIM
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import Problem, collecting, innermost, located, same_file
-from scrub.claims.thaw import thaw
 from scrub.errors import ClaimError, ScrubError, did_you_mean, is_file, path_of
 
 MOST_FOLDERS, LARGEST_FILE = 10_000, 2**22  # of a directory; bytes of a file of claims
@@ -185,6 +184,8 @@ def _bound(node: ast.stmt) -> set[str]:
 
 
 def _thawed(path: Path) -> Collected:
+    from scrub.claims.thaw import thaw
+
     try:
         return Collected((thaw(path),))
     except ScrubError as error:

@@ -20,16 +20,9 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from scrub.anatomy.positions import Slot, locate
-from scrub.claims.data.drafts import Spelling, rows_of
 from scrub.claims.data.files import RawRow, csv_records, json_lines, json_records, text_of
-from scrub.claims.data.layout import Layout, LayoutWords, made_of
-from scrub.claims.data.pairs import Pairs, PairWords, pair_rows
 from scrub.claims.data.row import Row, parsed_rows, told
-from scrub.claims.data.tables import frame_of, frame_records, mapping_records
-from scrub.claims.data.templates import Templates, TemplateWords, template_rows
-from scrub.claims.data.texts import text_drafts
 from scrub.claims.data.vocab import Vocab, led_by_words, read_vocab
-from scrub.claims.data.written import written
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import fixed
 from scrub.errors import DataError, did_you_mean, some
@@ -37,6 +30,10 @@ from scrub.errors import DataError, did_you_mean, some
 if TYPE_CHECKING:  # a check need not wait for its import
     import pandas as pd
     from jaxtyping import Int, UInt64
+
+    from scrub.claims.data.layout import LayoutWords
+    from scrub.claims.data.pairs import PairWords
+    from scrub.claims.data.templates import TemplateWords
 
 LENGTH = "length"
 
@@ -118,6 +115,9 @@ class Dataset:
         tell where the tokenizer would by default. No other special tokens are added. Raises DataError when a mark
         splits a token, a column has the wrong length, or what is looked for is not there.
         """
+        from scrub.claims.data.drafts import Spelling, rows_of
+        from scrub.claims.data.texts import text_drafts
+
         made = rows_of(text_drafts(texts, columns, positions), Spelling(tokenizer, bos, what="text"))
         return cls(made.rows, notes=made.notes)
 
@@ -136,6 +136,8 @@ class Dataset:
         More words: `columns` (lists with a value for each pair), `corrupt_columns` (those that differ on partners),
         `tokenizer`, `positions` and `bos` as for `from_text`, `vocab`. Raises DataError with all problems.
         """
+        from scrub.claims.data.pairs import Pairs, pair_rows
+
         made, vocab = pair_rows(Pairs(clean, corrupt, answer, wrong), words)
         return cls(made.rows, notes=made.notes, vocab=vocab)
 
@@ -147,6 +149,8 @@ class Dataset:
         mean: `text`, `tokens`, `columns`, `positions`, `partner`, `partner_columns`, `tokenizer`, `bos`, `marks`,
         `vocab`. Without them it reads what `frame()` wrote. Raises DataError with all problems, by row.
         """
+        from scrub.claims.data.tables import frame_records
+
         return cls._read(frame_records(frame), "from_frame", words)
 
     @classmethod
@@ -175,6 +179,8 @@ class Dataset:
         Nothing is downloaded, and `datasets` need not be there. Words as for `from_frame`. Raises
         DataError with all problems, by row.
         """
+        from scrub.claims.data.tables import mapping_records
+
         return cls._read(mapping_records(dataset), "from_hf", words)
 
     @classmethod
@@ -198,6 +204,8 @@ class Dataset:
         whatever order slots are given. More words: `tokenizer`, `positions` and `bos` as for `from_text`. Raises
         DataError with all problems.
         """
+        from scrub.claims.data.templates import Templates, template_rows
+
         made = template_rows(Templates.of(templates, slots), n, seed, words)
         return cls(made.rows, notes=made.notes)
 
@@ -206,6 +214,8 @@ class Dataset:
         cls, records: Sequence[RawRow], reader: str, words: Mapping[str, Any], what: str = "row",
         said: Vocab | None = None,
     ) -> Dataset:  # fmt: skip
+        from scrub.claims.data.layout import Layout, made_of
+
         layout = Layout.of(reader, words)
         made = made_of(records, layout, what)
         return cls(made.rows, notes=made.notes, vocab=said if layout.vocab is None else layout.vocab)
@@ -217,6 +227,8 @@ class Dataset:
         JSON cannot hold, for partners that are row numbers of more rows than these, and for a path that cannot be
         written.
         """
+        from scrub.claims.data.written import written
+
         return written(self.rows, self._whole(), self.vocab, path)
 
     def frame(self) -> pd.DataFrame:
@@ -225,6 +237,8 @@ class Dataset:
         A NaN is a cell without a value there. Raises DataError for columns that are called so, and as `to_jsonl` for
         partners outside.
         """
+        from scrub.claims.data.tables import frame_of
+
         return frame_of(self.rows, self._whole())
 
     def _whole(self) -> bool:

@@ -17,17 +17,13 @@ from scrub.claims.content import stable
 from scrub.claims.data.written import plain_rows
 from scrub.claims.dataset import Dataset
 from scrub.claims.facts import canonical_text, facts_of
+from scrub.claims.frozen_files import CLAIM, FORMAT, PARTS, ROWS, TEXT, VALUES, VOCAB
 from scrub.claims.metric import Metric
 from scrub.claims.plain import to_plain
 from scrub.claims.resolved import Claim
 from scrub.claims.values import key
 from scrub.claims.wording import METRICS
 from scrub.errors import ClaimError
-
-FORMAT = 1
-CLAIM, TEXT, ROWS, VALUES = "claim.json", "claim.txt", "rows.jsonl", "values.json"
-PARTS = "parts.safetensors"  # the arrays of parts, `digest.name`, where a claim has any
-VOCAB = "vocab.json"  # there where the data have words for their tokens
 
 
 @frozen

@@ -16,7 +16,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import parse_slots
 from scrub.claims.data.vocab import Vocab
 from scrub.claims.facts import Facts
-from scrub.claims.freeze import CLAIM, FORMAT, PARTS, ROWS, VALUES, VOCAB
+from scrub.claims.frozen_files import CLAIM, FORMAT, PARTS, ROWS, VALUES, VOCAB
 from scrub.claims.frozen_parts import FrozenParts, read_arrays
 from scrub.claims.holds import HeldTable
 from scrub.claims.hypothesis import Expectation, Options, recovers

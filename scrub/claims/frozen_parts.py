@@ -11,8 +11,8 @@ from attrs import evolve, frozen
 
 from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.part import DIRECTIONS, LATENTS, HostPart, array_digest
-from scrub.claims.dictionaries import read
 from scrub.claims.dictionaries.card import StoredDictionary
+from scrub.claims.dictionaries.layouts import read
 from scrub.errors import ClaimError
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]

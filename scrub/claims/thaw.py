@@ -17,8 +17,9 @@ from scrub.anatomy.graphs import ModelGraph
 from scrub.claims.check import run_story
 from scrub.claims.dataset import Dataset
 from scrub.claims.facts import Facts, canonical_text
-from scrub.claims.freeze import TEXT, VALUES, given
+from scrub.claims.freeze import given
 from scrub.claims.frozen import Record, numbered, read_record
+from scrub.claims.frozen_files import TEXT, VALUES
 from scrub.claims.holds import stored
 from scrub.claims.hub import Pinned
 from scrub.claims.hypothesis import Hypothesis, claim

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scrub.claims.hypothesis import Hypothesis
+
+
+def name_of(hypothesis: Hypothesis) -> str:
+    """`file.py::name[variant]`."""
+    return f"{hypothesis.file}::{hypothesis.title}" if hypothesis.file else hypothesis.title
 
 
 def short_name(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from scrub.claims.freeze import CLAIM
+from scrub.claims.frozen_files import CLAIM
 from scrub.claims.hypothesis import Hypothesis
 from scrub.cli.endings import FINE
 from scrub.cli.freeze import one_claim

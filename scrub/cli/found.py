@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import define, field
 
-from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
-from scrub.claims.titles import short_name
+from scrub.claims.titles import name_of, short_name
 from scrub.cli.options import Results, about, command_line, going_on, of_project, options, say
 from scrub.errors import some
 from scrub.storage import stored

@@ -7,6 +7,7 @@ JSON is written.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -59,7 +60,11 @@ class _Group(Ended):
         """A command is imported when it is asked for."""
         if cmd_name not in COMMANDS:
             return None
-        return getattr(import_module(f"scrub.cli.{cmd_name}"), "list_" if cmd_name == "list" else cmd_name)
+        found = getattr(import_module(f"scrub.cli.{cmd_name}"), "list_" if cmd_name == "list" else cmd_name)
+        if not gc.isenabled():  # start-up ends here
+            gc.freeze()
+            gc.enable()
+        return found
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

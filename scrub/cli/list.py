@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from scrub.claims.check import name_of
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import Problem
+from scrub.claims.titles import name_of
 from scrub.cli.endings import FINE, MISUSE
 from scrub.cli.options import (
     Results,
@@ -18,7 +18,6 @@ from scrub.cli.options import (
     targeted,
 )
 from scrub.cli.terminal import tell
-from scrub.report import text
 
 
 @click.command("list", short_help="List the claims in files.")
@@ -35,6 +34,8 @@ def list_(targets: tuple[str, ...]) -> tuple[Results, int]:
     for problem in found.problems:
         tell(str(problem))
     if found.hypotheses:
+        from scrub.report import text
+
         rows = [(*(str(e[k] or "-") for k in ("hypothesis", "model", "expect")), e["foil"] or "") for e in entries]
         say("\n".join(text.table([("claim", "model", "expects", "foil"), *rows])))
     return entries, MISUSE if found.problems else FINE

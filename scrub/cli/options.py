@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from scrub.claims.check import name_of
 from scrub.claims.collect import collect
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems
+from scrub.claims.titles import name_of
 from scrub.cli.defaults import FILE, taken
 from scrub.cli.terminal import shown_on
 from scrub.errors import ClaimError, DataError, MetricError, ModelError, path_of
-from scrub.model.resolve import check
-from scrub.report.saved import savable
-from scrub.report.tables import FORMS, table_text
 from scrub.storage import files
 
 if TYPE_CHECKING:
@@ -151,6 +148,8 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
         elif json_file == "-":
             click.echo(files.as_json(results))
         if table is not None:
+            from scrub.report.tables import table_text
+
             files.write_text(table, table_text(results, table.suffix))
         click.get_current_context().exit(code)
 
@@ -160,6 +159,8 @@ def reporting(command: Callable[..., tuple[Results, int]]) -> Command:
 def table_file(table: Path | None) -> None:
     """Say before a long run that `--table` could not be written. Raises ClaimError."""
     if table is not None:
+        from scrub.report.tables import FORMS
+
         files.writable(table)
         if table.suffix not in FORMS:
             near = table.with_suffix(".md").name
@@ -183,6 +184,8 @@ def say(shown: str, **style: Any) -> None:
 def picture_file(picture: Path | None) -> None:
     """Say before a long run that `--picture` could not be written. Raises ClaimError."""
     if picture is not None:
+        from scrub.report.saved import savable
+
         savable(picture)
 
 
@@ -213,6 +216,8 @@ def sound_claims(
     `expecting=False` lets a claim pass that does not yet say what it expects; `foils=False` leaves out the foils
     that are not asked for by name, and raises ClaimError where nothing else is there. `stream`: see `check`.
     """
+    from scrub.model.resolve import check
+
     found = [(target, collect([target])) for target in targets]
     claims = [h for target, f in found for h in f.hypotheses if foils or "::" in target or h.foil_reason is None]
     wrong = [p for _, f in found for p in f.problems]

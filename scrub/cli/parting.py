@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from attrs import evolve
 
-from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.titles import name_of
 from scrub.cli.options import Command, options, say
 from scrub.errors import ClaimError
 

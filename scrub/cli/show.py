@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from scrub.claims.check import name_of
 from scrub.claims.resolved import Claim
+from scrub.claims.titles import name_of
 from scrub.cli.endings import FINE
 from scrub.cli.options import (
     ExistingPath,

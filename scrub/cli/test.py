@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from scrub.claims.check import name_of
+from scrub.claims.titles import name_of
 from scrub.cli.endings import FAILED, FINE, OPEN
 from scrub.cli.options import (
     KEPT,

@@ -11,9 +11,9 @@ from jaxtyping import Int
 from scrub.anatomy.names import Component
 from scrub.anatomy.table import START, attention_time
 from scrub.anatomy.transformer import TransformerGraph
-from scrub.claims.check import name_of
 from scrub.claims.plain import as_dict
 from scrub.claims.resolved import Claim
+from scrub.claims.titles import name_of
 from scrub.engine.counted import Counted, count
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream

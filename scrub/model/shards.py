@@ -7,8 +7,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from scrub.claims.hub import hub_file
 from scrub.errors import ModelError, path_of, some
 from scrub.model.checkpoints.beside import is_native
@@ -87,6 +85,8 @@ def _listed(index: Path) -> dict[str, str]:
 
 def _tensors(file: Path) -> dict[str, tuple[str, int]]:
     """The dtype of each tensor of a file, and how many numbers it has."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(file, "np") as stored:
             found = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118 (it is no mapping)

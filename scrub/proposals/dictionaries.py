@@ -14,9 +14,9 @@ from torch import Tensor
 from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.coded import Dictionary
-from scrub.claims.dictionaries import read
 from scrub.claims.dictionaries.card import StoredDictionary
 from scrub.claims.dictionaries.host import of_host, of_other_models
+from scrub.claims.dictionaries.layouts import read
 from scrub.errors import ClaimError, path_of
 from scrub.model.codes import PartCodes, latent_activity
 from scrub.proposals.latents import LatentNodes

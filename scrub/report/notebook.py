@@ -133,7 +133,7 @@ def explanation_html(explanation: Explanation) -> str:
 
 def published_html(published: Published) -> str:
     """What was written, and below it, folded, the claim's canonical text as it stands there."""
-    from scrub.claims.freeze import TEXT
+    from scrub.claims.frozen_files import TEXT
 
     try:
         content = (published.out / TEXT).read_text(encoding="utf-8")

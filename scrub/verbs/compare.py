@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.part_rows import seen_by_any
 from scrub.claims.problems import ClaimProblems, Problem
 from scrub.claims.resolved import Claim
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import given_model, sound

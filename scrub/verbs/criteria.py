@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.protocol import KEEP, Protocol
 from scrub.claims.resolved import Claim
+from scrub.claims.titles import name_of
 from scrub.errors import some
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound

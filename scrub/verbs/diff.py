@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from scrub.claims.check import name_of
 from scrub.claims.facts import canonical_text, facts_of
-from scrub.claims.freeze import CLAIM
+from scrub.claims.frozen_files import CLAIM
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.published import ClaimDiff
 from scrub.claims.thaw import read_frozen
 from scrub.claims.thaw import thaw as thaw
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, is_file, path_of
 from scrub.model.resolve import sound
 from scrub.verbs.freeze import model_name, revision_told

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve
 
-from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, some
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound

@@ -19,8 +19,8 @@ import numpy as np
 from attrs import frozen
 
 from scrub.claims.basis import Basis
-from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, path_of
 from scrub.verbs.examples import Examples, column, examples_of, numbered
 from scrub.verbs.setup import countable, progress

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from scrub.claims.check import name_of
 from scrub.claims.freeze import Frozen, freeze_claim
 from scrub.claims.hub import Pinned
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.published import Published
 from scrub.claims.thaw import read_frozen
 from scrub.claims.thaw import thaw as thaw
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, path_of
 from scrub.model.computation import Computation
 from scrub.model.memory import Backend

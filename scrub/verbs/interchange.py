@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.resolved import Claim
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.memory import Asked, Backend

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from scrub.claims.dictionaries import read
 from scrub.claims.dictionaries.card import StoredDictionary
+from scrub.claims.dictionaries.layouts import read
 from scrub.errors import ClaimError, path_of, some
 from scrub.model.known import shapes
 from scrub.proposals.attributed import read_graph

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import astuple, fields, frozen
 
-from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, path_of, some
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound

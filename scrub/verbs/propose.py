@@ -11,12 +11,12 @@ from attrs import evolve, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.transformer import TransformerGraph
-from scrub.claims.check import name_of
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
 from scrub.claims.protocol import Protocol
 from scrub.claims.resolved import Claim
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, DataError, ModelError, path_of
 from scrub.model.computation import Computation
 from scrub.model.memory import Asked, Backend

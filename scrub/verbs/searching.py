@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from scrub.claims.check import name_of
 from scrub.claims.code import Changes, ImportedClaim, claim_file
 from scrub.claims.edited import changed, with_settings
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.resolved import Claim
 from scrub.claims.seen import MORE_DATA, VERDICT_ROWS
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError
 from scrub.model.memory import Backend
 from scrub.model.resolve import sound

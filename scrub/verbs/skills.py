@@ -9,11 +9,11 @@ import numpy as np
 from attrs import evolve
 
 from scrub.anatomy.names import Component
-from scrub.claims.check import name_of
 from scrub.claims.metric import Metric
 from scrub.claims.protocol import ABLATE, Protocol
 from scrub.claims.resolved import Claim
 from scrub.claims.skills import rows_of_skill
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, ScrubError
 from scrub.model.source import Source
 from scrub.verbs.propose import differentiable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.titles import name_of
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import given_model, sound
 from scrub.verbs.report import options_of, save_run

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from scrub.claims.check import name_of
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, DataError, ModelError
 from scrub.model.resolve import sound
 from scrub.verbs.interchange import exchanged

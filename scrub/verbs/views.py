@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from scrub.anatomy.transformer import TransformerGraph
-from scrub.claims.check import name_of
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, did_you_mean
 from scrub.evidence.views import NAMES, ShownRow, Views
 from scrub.model.memory import Asked, Backend

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from claim_cases import TINY, checked, names_rows, names_sites, names_story, told
-from scrub.claims.check import NO_EXPECTATION, Subject, check_claim, name_of, run_story
+from scrub.claims.check import NO_EXPECTATION, Subject, check_claim, run_story
 from scrub.claims.collect import collect
 from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import claim, recovers
@@ -16,6 +16,7 @@ from scrub.claims.interpretation import Interpretation
 from scrub.claims.metric import Metric
 from scrub.claims.placement import place
 from scrub.claims.sites import Site, heads, nodes
+from scrub.claims.titles import name_of
 
 ROWS = """
 from scrub.claims.dataset import Dataset

@@ -19,7 +19,7 @@ from torch import Tensor
 import scrub
 from scrub import Dictionary, latents, mlps, resid
 from scrub.anatomy.part import HostPart, disjoint, what_is_left_by
-from scrub.claims.dictionaries import read
+from scrub.claims.dictionaries.layouts import read
 from scrub.claims.dictionaries.lying import FileArray
 from scrub.claims.dictionaries.stored import arrays_of
 from scrub.errors import ClaimError

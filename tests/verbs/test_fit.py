@@ -17,7 +17,7 @@ from scrub import Hypothesis, directions, embed, heads, latents
 from scrub.anatomy.names import EMBED
 from scrub.claims.basis import Basis
 from scrub.claims.collect import collect
-from scrub.cli import main
+from scrub.cli.group import main
 from scrub.errors import ClaimError
 
 FILE = Path(scrub.__file__).parents[1] / "hypotheses" / "compose.py"

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scrub.errors import ModelError
-from scrub.model.checkpoints.settings import FAMILY, Settings
+
+if TYPE_CHECKING:
+    from scrub.model.checkpoints.settings import Settings
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
-
-
 SAVED = "model.safetensors"
 
 
 def is_native(folder: Path) -> bool:
     """Whether a directory is one that `scrub.save` wrote of a native model."""
+    from scrub.model.checkpoints.settings import FAMILY
+
     try:
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -39,4 +42,6 @@ def settings_beside(path: Path) -> Settings | None:
         raise ModelError(f"{file} cannot be read: {error}.") from None
     if not isinstance(found, dict):
         raise ModelError(f"{file} describes no model: it holds no JSON object.")
+    from scrub.model.checkpoints.settings import Settings
+
     return Settings.of(found, str(file))  # pyright: ignore[reportUnknownArgumentType]
