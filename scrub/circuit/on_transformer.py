@@ -24,7 +24,7 @@ from scrub.circuit.delta import at_places, component_delta
 from scrub.circuit.ends import ends_of, parts_on
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.hosted import HostedParts, part_delta, refuse_normed_parts
-from scrub.circuit.live import live_senders, sums_read
+from scrub.circuit.live import between, live_senders
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.over_blocks import Done, over_blocks, silent
 from scrub.circuit.paths import Path, senders_in, wire_paths, without_heads
@@ -315,11 +315,12 @@ class TransformerCircuits:
         given = [*inputs, *{node.component for node in self.held}]
         leaves = given if self.experiment.noising else [*inputs, *(c for c in self.passed if c == EMBED)]
         parts = parts_on(circuit.edges)
+        written = [part for part in parts if not part.traits.is_channel]  # into the stream
         leaves += [part for part in parts if part.host.traits.given]
         senders = [*free, *parts, *(c for c in leaves if c not in (*free, *parts))]
-        apart = {c: tuple(p for p in parts if p.host == c) for c in free if not inside}
+        apart = {c: tuple(p for p in written if p.host == c) for c in free if not inside}
         live = live_senders(circuit, self.graph, inside)
-        wirer = evolve(wirer, apart=apart, sums=sums_read(circuit, self.graph, inside, live))
+        wirer = evolve(wirer, apart=apart, between=between(circuit, self.graph, inside, live))
         return wired_output(wirer, senders, leaves, self.experiment.output, live)
 
     def _copies_at_once(self, block: CallBlock) -> int:

@@ -107,8 +107,6 @@ def _problems(path: Path, graph: Graph) -> list[ClaimError]:
     sender = path.sender.component
     if inner := [hop.receiver for hop in path.hops if hop.receiver.is_part]:
         found.append(ClaimError(f"{path}: paths begin at parts, and lead through whole ones: name {inner[0].host}."))
-    if sender.traits.is_channel:
-        return [*found, ClaimError(f"{path}: {sender} is read by its own head alone: begin at {sender.host}.")]
     for hop in path.hops:
         missing = [c for c in (sender, hop.receiver) if not graph.has(c)]
         if missing:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import CHANNELS, STREAMS
+from scrub.circuit.channels import ChannelParts
 from scrub.circuit.ends import of_attention
 from scrub.circuit.hosted import of_heads
 from scrub.circuit.streams import Deltas, Places
@@ -22,6 +23,7 @@ from scrub.model.layers import write
 from scrub.model.weights import Block, Transformer
 
 CLEARED = "cleared"  # where what heads write along a part of their sum is taken away
+INTO_HEADS = "into heads"  # where queries, keys and values are written
 
 
 @frozen(eq=False)
@@ -38,10 +40,11 @@ class WiringRun:
     positions: Int[Tensor, "b t"]
     at: dict[tuple[str, int], list[int]]  # the copies that write an array of a layer
     codes: PartCodes
+    channels: ChannelParts
 
     def final(self) -> Float[Tensor, "b output d"]:
         for number, value in self.leaves.items():
-            self.deltas.put(number, value)
+            (self.channels if self.channels.has(number) else self.deltas).put(number, value)
         base = self.frozen.start
         for layer, block in enumerate(self.model.blocks):
             base = self._layer(layer, block, base)
@@ -59,6 +62,8 @@ class WiringRun:
             return known[layer + 1]
         self.deltas.base(base)
         self._along_stream(layer, base)
+        for number in self.at.get((INTO_HEADS, layer), []):
+            self.channels.make(number, block, self._read(number), self._where(number))
         late = [*(enters or heads), *clears]
         columns = self._columns(heads, mlps, late)
         streams = dict(zip(columns, self.deltas.streams(columns).unbind(2), strict=True)) if columns else {}
@@ -177,7 +182,7 @@ class WiringRun:
         if not whole and columns:
             streams = dict(zip(columns, self.deltas.answers(columns)[:, :, None].unbind(1), strict=True))
         for column in columns:
-            found[column] = read_heads(block, channel, streams[column], wanted[column], positions)
+            found[column] = self.channels.read(block, channel, streams[column], wanted[column], positions, column)
         if frozenset() in wanted:  # the frozen stream is the same for all elements of a row
             made = read_heads(block, channel, base, wanted[frozenset()], positions_of(base))
             where = (self.places.row,) if whole else (self.places.row[:, None], self.places.answer[:, None])
@@ -262,6 +267,8 @@ def _written_at(copy: Copy) -> tuple[str, int]:
     array, layer = copy.component.host.array
     if copy.entering:
         return "attn_out", layer
+    if copy.component.traits.is_channel:
+        return INTO_HEADS, layer
     return (CLEARED, layer) if copy.clears and of_attention(copy.component) else (array, layer)
 
 
@@ -279,7 +286,9 @@ def run_wiring(
     positions = torch.arange(places.longest, device=places.row.device).expand(places.size, -1)
     at: dict[tuple[str, int], list[int]] = {}
     for number, copy in enumerate(wiring.copies):
-        if not copy.leaf:
+        if not copy.leaf and not (copy.clears and copy.component.traits.is_channel):  # such a one adds nothing
             at.setdefault(_written_at(copy), []).append(number)
     with torch.no_grad():
-        return WiringRun(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at, codes).final()
+        channels = ChannelParts(wiring, frozen, deltas, codes)
+        run = WiringRun(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at, codes, channels)
+        return run.final()

@@ -45,7 +45,8 @@ class Copy:
 
     An `entering` one is what the heads that it reads, all of one layer, make together of the stream: where a layer
     norms what its heads write, this is no sum over them. One with `less` is a host without these parts of it. One
-    that `clears` takes away what the copies that it reads write along a part of their sum.
+    that `clears` takes away what the copies that it reads write along a part of their sum; one of a query, key or
+    value says that what its head reads is, along that part, what it is frozen at.
     """
 
     component: Component
@@ -93,15 +94,15 @@ class Wiring:
 class Wirer:
     """Makes copies; equal ones are one. `fixed` says that a component which reads nothing live keeps its value.
 
-    Of hosts in `apart`, these parts are senders of their own. `sums` says which parts of streams, and of attention of
-    a layer, a channel reads as they are: along them it reads nothing else.
+    Of hosts in `apart`, these parts are senders of their own. `between` says which parts of streams, of attention of
+    a layer, and of what it makes of these, a channel reads as they are: along them it reads nothing else.
     """
 
     graph: Graph
     passed: tuple[Component, ...]
     fixed: bool
     apart: Mapping[Component, tuple[Component, ...]] = field(factory=dict[Component, tuple[Component, ...]])
-    sums: Wanted = lambda reader, channel: ()
+    between: Wanted = lambda reader, channel: ()
     made: list[Copy] = field(factory=list[Copy])
     # kept by what a copy reads, and by component and column: for this graph and what is passed and fixed in it
     known: dict[Copy, int] = field(factory=dict[Copy, int])
@@ -116,7 +117,7 @@ class Wirer:
 
     def copy(self, copy: Copy) -> int | None:
         """The number of a copy; None for one whose value is the frozen one."""
-        if self.fixed and not copy.leaf and not any(column for _, column in copy.reads):
+        if self.fixed and not copy.leaf and not copy.clears and not any(column for _, column in copy.reads):
             return None
         if copy not in self.known:
             self.known[copy] = len(self.made)
@@ -133,11 +134,12 @@ class Wirer:
         return frozenset(found)
 
     def cleared(self, reader: Component, channel: str, column: Column) -> Column:
-        """The same with nothing along parts of sums that the channel reads as they are."""
-        for part, where in sorted(self.sums(reader, channel), key=lambda read: moment(self.graph, read[0])):
-            beside = column if of_attention(part) else self.column(part, "input", column)
+        """The same with nothing along parts that the channel reads as they are."""
+        for part, where in sorted(self.between(reader, channel), key=lambda read: moment(self.graph, read[0])):
+            beside = self.column(part, "input", column) if part.traits.is_stream else column
             beside = frozenset(e for e in beside if sums_up(part, self.made[e[0]].component))
-            if beside and (number := self.copy(Copy(part, (("input", beside),), clears=True))) is not None:
+            told = beside or part.traits.is_channel
+            if told and (number := self.copy(Copy(part, (("input", beside),), clears=True))) is not None:
                 column |= {(number, where)}
         return column
 
@@ -150,8 +152,11 @@ class Wirer:
 
 
 def moment(graph: Graph, component: Component) -> tuple[int, int]:
-    """When a component is computed: streams before the heads that read them, a part of attention after its heads."""
-    return graph.order(component), is_sum(component) if of_attention(component) else -is_sum(component)
+    """When a component is computed: streams before queries, keys and values, these before the heads that read them,
+    a part of attention after its heads.
+    """
+    first = -2 * is_sum(component) - component.traits.is_channel
+    return graph.order(component), 1 if of_attention(component) else first
 
 
 def wire_edges(

@@ -80,6 +80,32 @@ def parts_in(model: Transformer) -> list[Component]:
     ]  # fmt: skip
 
 
+def in_channels(model: Transformer) -> list[Component]:
+    """Whole queries, and subspaces and latents of queries, keys and values of heads in both layers."""
+    draw, d = np.random.default_rng(3), model.shape.d_head
+    basis = np.linalg.qr(draw.normal(size=(d, d)))[0]
+    one, other = directions(basis[:1]), directions(basis[1:3])
+    made = Dictionary(draw.normal(size=(d, 5)), draw.normal(size=(5, d)), draw.normal(size=5), draw.normal(size=d))
+    return [
+        Component("q", 1, 0), part_of(Component("k", 1, 0), latents(made, "0 3")),
+        *(part_of(Component(channel, 1, 3), code) for channel in "qv" for code in (one, other)),
+        part_of(Component("k", 0, 1), other), Component("v", 1, 1), part_of(Component("v", 0, 2), one),
+    ]  # fmt: skip
+
+
+def edges_of_channels(parts: list[Component], graph: TransformerGraph, rng: random.Random) -> list[Edge]:
+    """Into parts of queries, keys and values, and from these into their heads and parts of them."""
+    channels = [p for p in parts if p.traits.is_channel]
+    ends = {
+        c: [c, *(p for p in parts if p.host == c and not p.traits.is_channel)] for c in graph.writers() if c != POS
+    }
+    sums = [p for p in parts if p.kind in ("resid", "attn")]
+    into = [(rng.choice(ends.get(c, [c])), b) for b in channels for c in (*ends, *sums)]
+    into = [(a, b) for a, b in into if graph.feeds(a, b, "input")]
+    chosen = [Edge(a, b) for a, b in into if rng.random() < 0.3]
+    return chosen + [Edge(p, head, p.kind) for p in channels for head in ends[p.host] if rng.random() < 0.8]
+
+
 def frozen_of(bench: CircuitBench, call: int, parts: list[Component]) -> tuple[Any, Any]:
     """The model's own values and the ablated ones, parts among them."""
     model, row, run = bench.model, int(bench.calls.reference[call]), run_with_parts(parts)
@@ -151,7 +177,9 @@ def test_parts_send_and_receive(kind: str, ablation: str, direction: str) -> Non
         parts += [part_of(Component("resid", 1), some_latents(model, units)) for units in ("1 4 7", "2")]
     known = every_edge(graph, frozenset({POS}), Component("logits"))
     ends = {part.host: [p for p in parts if p.host == part.host] for part in parts}
+    parts += in_channels(model)
     edges = {edge for edge in edges_of_sums(parts, graph) if rng.random() < 0.3}
+    edges |= {evolve(edge, at=rng.choice(SLOTS)) for edge in edges_of_channels(parts, graph, rng)}
     for edge in known:
         sender = rng.choice([edge.sender, *ends.get(edge.sender, ())])
         receiver = rng.choice([edge.receiver, *ends.get(edge.receiver, ())])
@@ -172,10 +200,10 @@ def test_parts_send_and_receive(kind: str, ablation: str, direction: str) -> Non
 
             def live(sender: Component, receiver: Component, channel: str, t: int) -> bool:
                 senders = {sender} if inside else {sender, sender.host}
-                receivers = {receiver} if inside else {receiver, receiver.host}
+                of_host = receiver.host, receiver.kind if receiver.traits.is_channel else channel
+                into = {(receiver, channel)} if inside else {(receiver, channel), of_host}
                 found = any(
-                    e.sender in senders and e.receiver in receivers and e.channel == channel and held(e, row, t)
-                    for e in edges
+                    e.sender in senders and (e.receiver, e.channel) in into and held(e, row, t) for e in edges
                 )
                 return sender == POS or found == inside
 

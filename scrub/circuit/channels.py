@@ -1,0 +1,96 @@
+"""Parts of queries, keys and values in a wiring: what a head reads along them is what they are.
+
+Such a part writes into its own head alone, before rotary angles. Where the head reads it, what the head makes of
+everything else that it reads has nothing along it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from attrs import field, frozen
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scrub.circuit.streams import Deltas
+from scrub.circuit.values import Values
+from scrub.circuit.wiring import Column, Where, Wiring
+from scrub.model.block import as_read, held_by, read_before, read_heads
+from scrub.model.codes import CodedPart, PartCodes
+from scrub.model.layers import angled
+from scrub.model.weights import Block
+
+
+@frozen(eq=False)
+class ChannelParts:
+    """Copies of such parts. `changes` are what they write beyond their frozen values, by number, once they are made."""
+
+    wiring: Wiring
+    frozen: Values
+    deltas: Deltas
+    codes: PartCodes
+    changes: dict[int, Float[Tensor, "b t e"]] = field(factory=dict[int, Tensor], init=False)
+
+    def has(self, number: int) -> bool:
+        return self.wiring.copies[number].component.traits.is_channel
+
+    def put(self, number: int, change: Tensor) -> None:
+        """What a copy writes more: at every position, or `[b, e]` where it is needed at the answer alone."""
+        if not self.deltas.everywhere[number]:
+            places = self.deltas.places
+            whole = change.new_zeros(places.size, places.longest, change.shape[-1])
+            whole[self._batch[:, 0], places.answer] = change
+            change = whole
+        self.changes[number] = change
+
+    def make(self, number: int, block: Block, x: Float[Tensor, "*n d"], where: tuple[Tensor, ...]) -> None:
+        """A copy of the stream that it reads, at the frozen rows and positions of `where`."""
+        part = self.codes.of(self.wiring.copies[number].component)
+        channel, head = part.component.kind, part.component.unit or 0
+        made = read_before(block, channel, x, held_by(block.attn, channel, [head]))[..., 0, :]
+        old = self.frozen.more[part.component.array][where]
+        self.put(number, part.code.write(part.code.encode(made) - old))
+
+    def read(
+        self, block: Block, channel: str, x: Float[Tensor, "b n d"], heads: Sequence[int], at: Int[Tensor, "b n"],
+        column: Column,
+    ) -> Float[Tensor, "b n heads e"]:  # fmt: skip
+        """Queries, keys or values of some heads: what they make of a stream, and what they read of parts of these."""
+        parts = self._read_in(column)
+        if not parts:
+            return read_heads(block, channel, x, heads, at)
+        found = as_read(block.attn, channel, heads, lambda held: read_before(block, channel, x, held))
+        for part, places in parts:
+            found = found + self._moved(part, places, found, at)
+        return angled(block.attn, channel, found, at)
+
+    def _read_in(self, column: Column) -> list[tuple[CodedPart, dict[int, list[Where]]]]:
+        """The parts that a channel reads: of each its copies, and where these are read."""
+        found: dict[CodedPart, dict[int, list[Where]]] = {}
+        for number, where in sorted(column, key=lambda entry: entry[0]):
+            if self.has(number):
+                part = self.codes.of(self.wiring.copies[number].component)
+                found.setdefault(part, {}).setdefault(number, []).append(where)
+        return list(found.items())
+
+    def _moved(
+        self, part: CodedPart, places: dict[int, list[Where]], found: Tensor, at: Int[Tensor, "b n"]
+    ) -> Float[Tensor, "b n heads e"]:
+        """What brings queries, keys or values to what a part is, where it is read."""
+        old = self.frozen.more[part.component.array][self.deltas.places.row[:, None], at]
+        wanted = part.code.write(old)
+        for number, listed in places.items():
+            if number in self.changes:  # a copy that clears writes nothing more
+                wanted = wanted + self.changes[number][self._batch, at] * self._there(listed, at)
+        now = part.code.write(part.code.encode(found))
+        there = self._there([where for listed in places.values() for where in listed], at)
+        return (wanted[:, :, None] - now) * there[:, :, None]
+
+    def _there(self, places: Sequence[Where], at: Int[Tensor, "b n"]) -> Float[Tensor, "b n 1"]:
+        return self.deltas.there(places)[self._batch, at][..., None]
+
+    @property
+    def _batch(self) -> Int[Tensor, "b 1"]:
+        places = self.deltas.places
+        return torch.arange(places.size, device=places.row.device)[:, None]
