@@ -24,7 +24,7 @@ from scrub.model.weights import Block
 
 @frozen(eq=False)
 class ChannelParts:
-    """Copies of such parts. `changes` are what they write beyond their frozen values, by number, once they are made."""
+    """Copies of such parts. `changes` are what they write beyond their frozen values, by number, once made."""
 
     wiring: Wiring
     frozen: Values

@@ -56,9 +56,15 @@ def sums_up(part: Component, writer: Component) -> bool:
     return not writer.traits.is_stream or writer.layer != part.layer
 
 
+def read_by(part: Component) -> str:
+    """Who reads a query, key or value, in words."""
+    host = part.host
+    return f"its own head alone does, through {part.kind}: '{part} -> {part.whole}', and then '{host} -> ...'"
+
+
 def _unfit(part: Part, end: Component) -> Iterator[str]:
     if end.traits.is_channel and isinstance(part, Node):
-        way = f"name the head, {end.host}, or edges: what it reads, and '{end} -> {end.whole}'"
+        way = f"name the head, {end.host}, or edges into it and '{end} -> {end.whole}'"
         yield f"{part}: {end} belongs to its head, {end.host}, which alone reads it: {way}."
     elif isinstance(part, Edge) and is_sum(end) and end.is_part and part.sender.host == part.receiver.host:
         yield f"{part}: parts of one {end.kind} read what is written before it, and none reads another."
