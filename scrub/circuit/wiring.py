@@ -43,10 +43,10 @@ def slots_of(where: Where) -> frozenset[Slot]:
 class Copy:
     """A component computed from the copies that its channels read; a leaf's value is given. Heads may be merged.
 
-    An `entering` one is what the heads that it reads, all of one layer, make together of the stream: where a layer
-    norms what its heads write, this is no sum over them. One with `less` is a host without these parts of it. One
-    that `clears` takes away what the copies that it reads write along a part of their sum; one of a query, key or
-    value says that what its head reads is, along that part, what it is frozen at.
+    An `entering` one is what the heads of one layer that it reads, or the neurons of an MLP, make together of the
+    stream: where a layer norms what these write, this is no sum over them. One with `less` is a host without these
+    parts of it. One that `clears` takes away what the copies that it reads write along a part of their sum; one of a
+    query, key or value says that what its head reads is, along that part, what it is frozen at.
     """
 
     component: Component
@@ -61,6 +61,10 @@ class Copy:
     def alone(self) -> bool:
         """Whether it is known by what its code, or that of a part, reads."""
         return self.component.is_part or bool(self.less)
+
+    @property
+    def lacks_neurons(self) -> bool:
+        return any(part.traits.scalar for part in self.less)
 
 
 @frozen(slots=False)
@@ -211,7 +215,7 @@ def finished(wirer: Wirer, final: Reads) -> Wiring:
 
 
 def _entered(wiring: Wiring, graph: TransformerGraph) -> Wiring:
-    """The same where a layer norms what its heads write: what is read of its heads is read as one, entering."""
+    """The same where a layer norms what it writes: what is read of its heads, or neurons, is one copy, entering."""
     listed, known = list(wiring.copies), dict[Copy, int]()
 
     def through(reads: Reads) -> Reads:
@@ -225,19 +229,27 @@ def _entered(wiring: Wiring, graph: TransformerGraph) -> Wiring:
 
 
 def _as_one(column: Column, listed: list[Copy], known: dict[Copy, int]) -> Column:
-    """A column whose entries of heads are exchanged for what they make together of the stream, layer by layer."""
-    heads: dict[int, set[Entry]] = {}
-    for number, where in column:
-        if (component := listed[number].component).traits.attends:
-            heads.setdefault(component.layer or 0, set()).add((number, where))
-    found = {entry for entry in column if not listed[entry[0]].component.traits.attends}
-    for layer, entries in heads.items():
-        copy = Copy(Component.for_attn(layer), (("input", frozenset(entries)),), entering=True)
+    """A column in which what is normed together is exchanged for what it makes of the stream."""
+    groups: dict[Component | None, set[Entry]] = {}
+    for entry in column:
+        groups.setdefault(_normed_in(listed[entry[0]]), set()).add(entry)
+    found = groups.pop(None, set[Entry]())
+    for whole, entries in groups.items():
+        assert whole is not None
+        copy = Copy(whole, (("input", frozenset(entries)),), entering=True)
         if copy not in known:
             known[copy] = len(listed)
             listed.append(copy)
         found.add((known[copy], None))
     return frozenset(found)
+
+
+def _normed_in(copy: Copy) -> Component | None:
+    """Within what a copy is normed: heads of a layer together; neurons with what they leave of their MLP."""
+    component = copy.component
+    if component.traits.attends:
+        return Component.for_attn(component.layer or 0)
+    return component.host if component.traits.scalar or copy.lacks_neurons else None
 
 
 def _renumbered(listed: list[Copy], order: list[int], final: Reads) -> Wiring:

@@ -184,6 +184,8 @@ class ApartOnEdges(OnTransformer):
         super().__init__(model)
         self.parts, self.frozen, self.rests = WithParts(model, parts), frozen, rests
         self.live: Callable[..., bool] = lambda *_: True
+        normed = {part.host for part in parts if part.kind == "neuron"}
+        self.normed = {host for host in normed if model.blocks[host.layer or 0].post_mlp is not None}
         for part in parts:
             if part.host in self.computed:
                 self.computed.insert(self.computed.index(part.host) + (not is_channel(part)), part)
@@ -264,7 +266,27 @@ class ApartOnEdges(OnTransformer):
 
     def still(self, values: Values) -> Values:
         """The same senders as they are frozen; parts are known by what they write beyond that."""
-        return {c: torch.zeros_like(v) if c.is_part else self.frozen[c] for c, v in values.items()}
+        return {c: v + float("nan") if self.unread(c) else self.old(c, v) for c, v in values.items()}
+
+    def old(self, component: Component, value: Tensor) -> Tensor:
+        return torch.zeros_like(value) if component.is_part else self.frozen[component]
+
+    def unread(self, component: Component) -> bool:
+        """Whether it is no number where it is not read: what enters then is the frozen MLP, whatever a norm makes."""
+        return component.host in self.normed and (self.rests or component.is_part)
+
+    def entered(self, host: Component, values: Values) -> Values:
+        """The same with an MLP normed with what is read of its neurons, and, as `rests`, of what they leave."""
+        block, summed = self.model.blocks[host.layer or 0], self.frozen[Component.for_node(f"{SUM} {host}")]
+        neurons = [c for c in values if c.kind == "neuron" and c.host == host]
+        made = list[Tensor]()
+        for t, frozen in enumerate(self.frozen[host]):
+            read = [values[c][t] for c in neurons if not values[c][t].isnan().any()]
+            if self.rests and not values[host][t].isnan().any():
+                read.append(values[host][t] - summed[t])
+            entering = norm(block.post_mlp, summed[t] + sum(read)) if read and block.post_mlp else frozen
+            made.append(entering if self.rests else entering + values[host][t] - frozen)
+        return {**{c: value for c, value in values.items() if c not in neurons}, host: torch.stack(made)}
 
     def moved(self, part: Component, new: Tensor, old: Tensor, encoded: bool = False) -> Tensor:
         code = code_of(part)
@@ -278,12 +300,17 @@ class ApartOnEdges(OnTransformer):
 
         if component.is_part:
             return moved(component)
+        if component in self.normed and self.rests:
+            assert stream is not None
+            made = _summed(self.model, component, stream)
         own = [part for part in self.parts.parts if part.host == component and not is_channel(part)]
         own = own if self.rests else []
         return made - sum(moved(part) for part in own)
 
     def stream(self, values: Values) -> Tensor:
         """As of whole components; of heads alone what attention adds."""
+        for host in self.normed & values.keys():
+            values = self.entered(host, values)
         given = {c: value for c, value in values.items() if c.kind != "head"}
         if given:
             return super().stream(values)
@@ -297,4 +324,5 @@ def run_part_edges(world: ApartOnEdges, tokens: Sequence[int], base: Values, liv
     start |= {part: world.of(part, base[EMBED], None) for part in world.parts.parts if part.host == EMBED}
     written = [part for part in world.parts.parts if not is_channel(part)]
     frozen = {**world.frozen, **{part: torch.zeros_like(base[EMBED]) for part in written}}
+    frozen |= {c: value + float("nan") for c, value in frozen.items() if world.unread(c)}
     return by_edges(world, start, frozen, live, frozenset())[LOGITS]

@@ -26,7 +26,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.paths import parse_path
-from scrub.circuit.sweep import bench_for
+from scrub.circuit.sweep import bench_for, cases_of, sweep_paths
 from scrub.circuit.universe import every_edge
 from scrub.errors import ClaimError, ModelError
 from scrub.model.weights import Mlp, Transformer
@@ -72,11 +72,12 @@ def parts_in(model: Transformer) -> list[Component]:
     one, other = directions(basis[:2]), directions(basis[2:5])
     sums = [Component("resid", 1), Component("resid", 2)]
     sums += [] if model.shape.post_norms else [Component.for_attn(1)]
+    normed = int(model.shape.post_norms)  # of neurons that are normed together more is known where more reads them
     return [
         part_of(Component.for_head(0, 1), one), part_of(Component.for_head(0, 1), other),
-        part_of(Component.for_head(1, 0), some_latents(model)), part_of(Component.for_mlp(0), other),
-        part_of(Component.for_mlp(0), one), part_of(EMBED, other), *(part_of(c, one) for c in sums),
-        *(Component("neuron", 1, unit) for unit in (0, 3, 5)),
+        part_of(Component.for_head(1, 0), some_latents(model)), part_of(Component.for_mlp(normed), other),
+        part_of(Component.for_mlp(normed), one), part_of(EMBED, other), *(part_of(c, one) for c in sums),
+        *(Component("neuron", 1 - normed, unit) for unit in (0, 3, 5)),
     ]  # fmt: skip
 
 
@@ -171,7 +172,7 @@ def test_parts_send_and_receive(kind: str, ablation: str, direction: str) -> Non
     """Edges from parts and into them, beside those of whole components."""
     model, rng = tiny(kind), random.Random(f"edges {kind} {ablation} {direction}")
     graph = TransformerGraph("tiny", model.shape)
-    parts = [part for part in parts_in(model) if not (part.traits.scalar and model.shape.post_norms)]
+    parts = parts_in(model)
     if rng.random() < 0.5:  # what is not linear
         parts = [part for part in parts if part.whole != Component("resid", 1)]
         parts += [part_of(Component("resid", 1), some_latents(model, units)) for units in ("1 4 7", "2")]
@@ -313,6 +314,40 @@ def through_channels(late: Component, codes: list[HostPart | None]) -> list[Comp
     return [Component(c, late.layer, late.unit, part=part) for c in "qkv" for part in codes]
 
 
+@pytest.mark.parametrize("ablation", ["paired", "mean"])
+@pytest.mark.parametrize("kind", MODELS)
+def test_all_neurons_on_edges_are_their_mlp(kind: str, ablation: str) -> None:
+    model = tiny(kind)
+    mlp, head, late = Component.for_mlp(0), Component.for_head(0, 1), Component.for_head(1, 2)
+    neurons = [Component("neuron", 0, unit) for unit in range(model.shape.d_mlp)]
+    rest = [Edge(EMBED, head, "v"), Edge(EMBED, late, "q"), Edge(late, LOGITS)]
+    into = [Edge(EMBED, mlp), Edge(head, mlp)] if not model.shape.parallel else [Edge(EMBED, mlp)]
+    plain = [*into, Edge(mlp, late, "k", SLOTS[1]), Edge(mlp, LOGITS)]
+    parts = [Edge(e.sender, n, at=e.at) for e in into for n in neurons]
+    parts += [Edge(n, e.receiver, e.channel, e.at) for e in plain if e.sender == mlp for n in neurons]
+    circuits = [Circuit.from_parts([*rest, *edges]) for edges in (plain, parts)]
+    bench = evolve(CircuitBench.of(experiment_on(model, ablation, "noising"), model, circuits[0], 3, None), draws=1)
+    for without in (False, True):
+        if without and ablation == "mean" and model.shape.post_norms:
+            continue  # a mean of norms is no norm of a mean
+        whole, found = bench.outputs(circuits, without=without)
+        torch.testing.assert_close(found, whole, rtol=1e-9, atol=1e-9)
+
+
+def test_an_mlp_that_is_kept_is_what_its_neurons_leave_of_it() -> None:
+    """Before a norm of these: an edge of a neuron where the answer is not read changes nothing."""
+    model, neuron, late = tiny("norms after"), Component("neuron", 0, 1), Component.for_head(1, 2)
+    plain = [Edge(EMBED, late, "q")]
+    circuits = [Circuit.from_parts(edges) for edges in (plain, [*plain, Edge(neuron, LOGITS, at=SLOTS[1])])]
+    bench = CircuitBench.of(experiment_on(model, "paired", "noising"), model, circuits[1])
+    kept = evolve(bench, held=frozenset({Node(Component.for_mlp(0))}))
+    whole, found = kept.outputs(circuits, without=True)
+    torch.testing.assert_close(found, whole, rtol=1e-9, atol=1e-9)
+    beside = part_of(neuron.host, directions(turned(model)[:1]))
+    with pytest.raises(ModelError, match="name neurons, or what comes behind the norm"):
+        bench.outputs([Circuit.from_parts([Edge(neuron, LOGITS), Edge(beside, late, "q")])])
+
+
 @pytest.mark.parametrize(("kind", "ablation", "direction"), RUNS)
 def test_queries_keys_and_values_of_a_head_are_the_head(kind: str, ablation: str, direction: str) -> None:
     """Whole, of full rank, or a subspace beside its complement: edges into them are those into the head.
@@ -391,17 +426,13 @@ def test_a_path_begins_at_a_part() -> None:
     for kind in MODELS:
         model = tiny(kind)
         graph = TransformerGraph("tiny", model.shape)
-        senders = [c for c in parts_in(model) if not (model.shape.post_norms and c.traits.scalar)]
+        senders = parts_in(model)
         paths = [[evolve(parse_path("embed ~all~> logits", graph)[0], sender=Node(c, SLOTS[1]))] for c in senders]
         experiment = experiment_on(model, "resample", "noising")
         bench = bench_for(experiment, model, [path for some in paths for path in some], 3, 2)
         found = bench.runner.paths(paths)
         whole = bench.outputs([Circuit.from_parts([Node(c, SLOTS[1])]) for c in senders], without=True)
         torch.testing.assert_close(found, whole, rtol=1e-9, atol=1e-9)
-        if model.shape.post_norms:
-            (path,) = parse_path("mlp 1.0 -> logits", graph)
-            with pytest.raises(ModelError, match="edges and paths do not tell them apart"):
-                bench.runner.paths([[path]])
     with pytest.raises(ClaimError, match="paths begin at parts, and lead through whole ones: name mlp 1"):
         parse_path("0.1 -> mlp 1.0 -> logits", graph)
     for one, told in (("0.1.q -> logits", "directly"), ("0.1.q ~mlps~> logits", "neither directly nor through mlps")):
@@ -413,19 +444,25 @@ def test_a_path_begins_at_a_query() -> None:
     """Patched along a path it is what a run is in which its head alone reads its ablated value."""
     for kind in MODELS:
         model = tiny(kind)
-        graph, senders = TransformerGraph("tiny", model.shape), in_channels(model)
+        graph, senders = TransformerGraph("tiny", model.shape), in_channels(model)[:6:2]
         ways = [("~all~> logits", f"-> {c.host} ~all~> logits") for c in senders]
         paths = [
             [parse_path(f"{c.whole} {to}", graph)[0] for to in way] for c, way in zip(senders, ways, strict=True)
         ]
-        sets = [[evolve(p, sender=Node(c, SLOTS[1]))] for c, some in zip(senders, paths, strict=True) for p in some]
+        sets = [[evolve(p, sender=Node(c, SLOTS[4]))] for c, some in zip(senders, paths, strict=True) for p in some]
         experiment = experiment_on(model, "resample", "noising")
         bench = bench_for(experiment, model, [path for some in sets for path in some], 3, 2)
         found = bench.runner.paths(sets)
-        out = [Circuit.from_parts([Edge(c, c.host, c.kind, SLOTS[1])]) for c in senders]
+        out = [Circuit.from_parts([Edge(c, c.host, c.kind, SLOTS[4])]) for c in senders]
         whole = torch.cat([bench.outputs([circuit], without=True) for circuit in out])
         torch.testing.assert_close(found[::2], whole, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(found[1::2], whole, rtol=1e-9, atol=1e-9)
+    cases = cases_of("queries 1", "~all~> logits", "END", graph)
+    swept = sweep_paths(bench, cases, "~all~> logits", {}).effects
+    assert [str(effect.sender) for effect in swept] == ["1.0.q", "1.1.q", "1.2.q", "1.3.q"]
+    alone = bench.path_scores([paths for _, paths in cases]).mean(1) - bench.scored(bench.own)[0].mean()
+    assert [effect.effect for effect in swept] == pytest.approx(list(alone))
+    assert min(abs(alone)) > 1e-6
 
 
 def test_neurons_are_swept_as_they_are_knocked_out() -> None:
