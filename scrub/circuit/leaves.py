@@ -28,7 +28,7 @@ class LeafChanges:
     old: Values
 
     def of(self, copy: Copy, sent: Sequence[Component], at: Int[Tensor, " n"] | None) -> Tensor:
-        """What a leaf writes more where it stands for each of some senders, side by side; everywhere, or `at` a place."""
+        """What a leaf writes more, standing for each of some senders, side by side; everywhere, or `at` a place."""
         if copy.lacks_neurons and self.codes.model.shape.post_norms:
             # The norm comes later, with what is read of the neurons.
             kind = MLP_SUM, copy.component.layer or 0
