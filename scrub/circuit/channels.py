@@ -24,16 +24,17 @@ from scrub.model.weights import Block
 
 @frozen(eq=False)
 class ChannelParts:
-    """Copies of such parts. `changes` are what they write beyond their frozen values, by number, once made."""
+    """Copies of such parts, by number. `changes` are what they write beyond their frozen values, once made."""
 
-    wiring: Wiring
+    coded: dict[int, CodedPart]
     frozen: Values
     deltas: Deltas
-    codes: PartCodes
     changes: dict[int, Float[Tensor, "b t e"]] = field(factory=dict[int, Tensor], init=False)
 
-    def has(self, number: int) -> bool:
-        return self.wiring.copies[number].component.traits.is_channel
+    @classmethod
+    def of(cls, wiring: Wiring, frozen: Values, deltas: Deltas, codes: PartCodes) -> ChannelParts:
+        listed = [(number, copy.component) for number, copy in enumerate(wiring.copies)]
+        return cls({number: codes.of(c) for number, c in listed if c.traits.is_channel}, frozen, deltas)
 
     def put(self, number: int, change: Tensor) -> None:
         """What a copy writes more: at every position, or `[b, e]` where it is needed at the answer alone."""
@@ -46,7 +47,7 @@ class ChannelParts:
 
     def make(self, number: int, block: Block, x: Float[Tensor, "*n d"], where: tuple[Tensor, ...]) -> None:
         """A copy of the stream that it reads, at the frozen rows and positions of `where`."""
-        part = self.codes.of(self.wiring.copies[number].component)
+        part = self.coded[number]
         channel, head = part.component.kind, part.component.unit or 0
         made = read_before(block, channel, x, held_by(block.attn, channel, [head]))[..., 0, :]
         old = self.frozen.more[part.component.array][where]
@@ -68,10 +69,9 @@ class ChannelParts:
     def _read_in(self, column: Column) -> list[tuple[CodedPart, dict[int, list[Where]]]]:
         """The parts that a channel reads: of each its copies, and where these are read."""
         found: dict[CodedPart, dict[int, list[Where]]] = {}
-        for number, where in sorted(column, key=lambda entry: entry[0]):
-            if self.has(number):
-                part = self.codes.of(self.wiring.copies[number].component)
-                found.setdefault(part, {}).setdefault(number, []).append(where)
+        mine = [entry for entry in column if entry[0] in self.coded] if self.coded else []
+        for number, where in sorted(mine, key=lambda entry: entry[0]):
+            found.setdefault(self.coded[number], {}).setdefault(number, []).append(where)
         return list(found.items())
 
     def _moved(

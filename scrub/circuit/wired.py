@@ -53,7 +53,7 @@ class WiringRun:
 
     def final(self) -> Float[Tensor, "b output d"]:
         for number, value in self.leaves.items():
-            (self.channels if self.channels.has(number) else self.deltas).put(number, value)
+            (self.channels if number in self.channels.coded else self.deltas).put(number, value)
         base = self.frozen.start
         for layer, block in enumerate(self.model.blocks):
             base = self._layer(layer, block, base)
@@ -312,6 +312,6 @@ def run_wiring(
         if not copy.leaf and not (copy.clears and copy.component.traits.is_channel):  # such a one adds nothing
             at.setdefault(_written_at(copy), []).append(number)
     with torch.no_grad():
-        channels = ChannelParts(wiring, frozen, deltas, codes)
+        channels = ChannelParts.of(wiring, frozen, deltas, codes)
         run = WiringRun(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at, codes, channels)
         return run.final()
