@@ -16,10 +16,11 @@ from torch import Tensor
 from scrub.circuit.streams import Deltas
 from scrub.circuit.values import Values
 from scrub.circuit.wiring import Column, Where, Wiring
-from scrub.model.block import as_read, held_by, read_before, read_heads
+from scrub.model.block import held_by, read_before
 from scrub.model.codes import CodedPart, PartCodes
-from scrub.model.layers import angled
 from scrub.model.weights import Block
+
+ReadParts = list[tuple[CodedPart, dict[int, list[Where]]]]
 
 
 @frozen(eq=False)
@@ -53,26 +54,21 @@ class ChannelParts:
         old = self.frozen.more[part.component.array][where]
         self.put(number, part.code.write(part.code.encode(made) - old))
 
-    def read(
-        self, block: Block, channel: str, x: Float[Tensor, "b n d"], heads: Sequence[int], at: Int[Tensor, "b n"],
-        column: Column,
-    ) -> Float[Tensor, "b n heads e"]:  # fmt: skip
-        """Queries, keys or values of some heads: what they make of a stream, and what they read of parts of these."""
-        parts = self._read_in(column)
-        if not parts:
-            return read_heads(block, channel, x, heads, at)
-        found = as_read(block.attn, channel, heads, lambda held: read_before(block, channel, x, held))
-        for part, places in parts:
-            found = found + self._moved(part, places, found, at)
-        return angled(block.attn, channel, found, at)
-
-    def _read_in(self, column: Column) -> list[tuple[CodedPart, dict[int, list[Where]]]]:
+    def read_in(self, column: Column) -> ReadParts:
         """The parts that a channel reads: of each its copies, and where these are read."""
         found: dict[CodedPart, dict[int, list[Where]]] = {}
         mine = [entry for entry in column if entry[0] in self.coded] if self.coded else []
         for number, where in sorted(mine, key=lambda entry: entry[0]):
             found.setdefault(self.coded[number], {}).setdefault(number, []).append(where)
         return list(found.items())
+
+    def put_in(
+        self, made: Float[Tensor, "b n heads e"], parts: ReadParts, at: Int[Tensor, "b n"]
+    ) -> Float[Tensor, "b n heads e"]:
+        """What heads make of a stream before angles, with the parts that they read of it."""
+        for part, places in parts:
+            made = made + self._moved(part, places, made, at)
+        return made
 
     def _moved(
         self, part: CodedPart, places: dict[int, list[Where]], found: Tensor, at: Int[Tensor, "b n"]

@@ -26,9 +26,10 @@ from scrub.model.block import (
     mlp_writes,
     positions_of,
     read_heads,
+    read_heads_before,
 )
 from scrub.model.codes import CodedPart, PartCodes
-from scrub.model.layers import write
+from scrub.model.layers import angled, write
 from scrub.model.weights import Block, Transformer
 
 CLEARED = "cleared"  # where what heads write along a part of their sum is taken away
@@ -202,7 +203,12 @@ class WiringRun:
         if not whole and columns:
             streams = dict(zip(columns, self.deltas.answers(columns)[:, :, None].unbind(1), strict=True))
         for column in columns:
-            found[column] = self.channels.read(block, channel, streams[column], wanted[column], positions, column)
+            x, heads, parts = streams[column], wanted[column], self.channels.read_in(column)
+            if parts:
+                made = self.channels.put_in(read_heads_before(block, channel, x, heads), parts, positions)
+                found[column] = angled(block.attn, channel, made, positions)
+            else:
+                found[column] = read_heads(block, channel, x, heads, positions)
         if frozenset() in wanted:  # the frozen stream is the same for all elements of a row
             made = read_heads(block, channel, base, wanted[frozenset()], positions_of(base))
             where = (self.places.row,) if whole else (self.places.row[:, None], self.places.answer[:, None])
