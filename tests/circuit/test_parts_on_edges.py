@@ -23,6 +23,7 @@ from scrub.circuit.claimed import leaves_of
 from scrub.circuit.paths import parse_path
 from scrub.circuit.sweep import bench_for, cases_of, sweep_paths
 from scrub.circuit.universe import every_edge
+from scrub.claims.overlap import parts_met
 from scrub.errors import ClaimError, ModelError
 from scrub.model.resolve import sound
 from scrub.zoo import names_rows
@@ -120,6 +121,16 @@ def test_edges_of_queries_are_written_and_read(write: str, tmp_path: Path) -> No
     ]  # fmt: skip
     circuit.write(tmp_path / "circuit.json", write)
     assert Circuit.read(tmp_path / "circuit.json") == circuit == Circuit.parse(map(str, circuit))
+
+
+def test_a_query_overlaps_its_own_parts_alone() -> None:
+    graph, late = TransformerGraph("tiny", tiny("gpt2").shape), Component.for_head(1, 2)
+    q, k, v = through_channels(late, [None])
+    (part,) = (c for c in through_channels(late, [directions(np.eye(4)[:1])]) if c.kind == "q")
+    assert parts_met([q, k, v, late], graph) == []
+    for beside in (q, Component("q", 1, 2, part=directions(np.ones((1, 4))))):
+        with pytest.raises(ClaimError, match=r"1\.2\.q.* overlap: parts of one host"):
+            Circuit.from_parts([Edge(part, late, "q"), Edge(beside, late, "q")]).checked(graph)
 
 
 def test_what_reads_no_query() -> None:
