@@ -16,11 +16,12 @@ from attrs import frozen
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.positions import Slot, parse_slots
-from scrub.anatomy.table import CHANNELS, is_single
+from scrub.anatomy.table import CHANNELS, ONE_CHANNEL, is_single
 from scrub.errors import ClaimError, nearest
 
 _WORDS = ("head", "heads", "attn", "mlp", "mlps", "resid", "embed", "pos", "logits")
 _CHANNEL = re.compile(r"(?P<name>.+?)(?:\.(?P<dot>[qkv])|\s*<(?P<angle>[qkv])>)", re.IGNORECASE)
+_OF_CHANNEL = re.compile(r"(?P<name>.+\.[qkv])\.input", re.IGNORECASE)
 _WRONG_CHANNEL = re.compile(r"(?P<name>[aAlL]?\d+(?:\.[hH]?|[hH])\d+)\.?<?(?P<channel>[^\W\d_]+)>?")
 
 
@@ -67,8 +68,12 @@ class Parts:
 
 
 def channel_name(receiver: Component, channel: str) -> str:
-    """`9.9.q`; the one channel of a component that has no other is not written, nor a graph's argument."""
-    return f"{receiver}.{channel}" if receiver.traits.attends else str(receiver)
+    """`9.9.q`; the one channel of a component that has no other is not written, nor a graph's argument.
+
+    `9.9.q.input` is what the query of 9.9 reads where it is a component of its own.
+    """
+    told = receiver.traits.attends or (receiver.traits.is_channel and receiver.part is None)
+    return f"{receiver}.{channel}" if told else str(receiver)
 
 
 def _placed(name: str, at: Slot | None) -> str:
@@ -120,6 +125,8 @@ def _split(text: str) -> list[str]:
 def parse_part(text: str, graph: ModelGraph | None = None) -> tuple[Part, ...]:
     """The part called `text`, one for each of its positions; an edge into a head without a channel is three.
 
+    From a query, key or value it is one (`9.6.q -> 9.6`): its head alone reads it, and through that channel.
+
     Heads in any notation (`9.6`, `L9H6`, `a9.h6`, `A9.6`), channels as `9.6.q` or `a9.h6<q>`. With a
     computation `graph`, names are its nodes. Raises ClaimError.
     """
@@ -134,6 +141,7 @@ def parse_part(text: str, graph: ModelGraph | None = None) -> tuple[Part, ...]:
         )
     found, channels = _receiver(receiver, graph, sender.strip())
     source = component_of(sender, graph)
+    channels = (source.kind,) if source.traits.is_channel and len(channels) > 1 else channels
     return tuple(Edge(source, found, channel, at) for channel in channels for at in slots)
 
 
@@ -176,6 +184,8 @@ def near_name(text: str, graph: ModelGraph | None) -> str | None:
 def _receiver(text: str, graph: ModelGraph | None, sender: str) -> tuple[Component, tuple[str, ...]]:
     if graph is not None and not graph.sequence:
         return Component.for_node(text.strip()), (sender,)
+    if match := _OF_CHANNEL.fullmatch(text.strip()):
+        return component_of(match["name"].lower(), graph), ONE_CHANNEL
     match = _CHANNEL.fullmatch(text.strip())
     wrong = None if match else _WRONG_CHANNEL.fullmatch(text.strip())
     if wrong:

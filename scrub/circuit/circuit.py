@@ -13,7 +13,7 @@ from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.claimed import claimed_parts
-from scrub.circuit.ends import misfits
+from scrub.circuit.ends import misfits, read_by
 from scrub.circuit.files import read_parts, read_top, write_parts
 from scrub.circuit.universe import Graph, complement, expand, live, output_of
 from scrub.errors import ClaimError, nearest, path_of, some
@@ -217,6 +217,8 @@ def _missing(part: Part, graph: ModelGraph) -> list[str]:
 
 def _direction(edge: Edge, graph: ModelGraph) -> str:
     """What is likely meant by an edge that does not exist."""
+    if edge.sender.traits.is_channel:
+        return f"; {read_by(edge.sender)}"
     for channel in graph.channels(edge.sender):
         if graph.feeds(edge.receiver, edge.sender, channel):
             return f"; the other way round there is {Edge(edge.receiver, edge.sender, channel, edge.at)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scrub.anatomy.edges import Edge, Node, Part, Parts
+from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.transformer import TransformerGraph
@@ -20,7 +21,8 @@ def claimed_parts(claim: Claim) -> Parts:
 
     An edge stands at the position where the parent's value lies. Queries and inputs read their own position, so
     there an edge exists only where a position of the parent is one of the reader's (in every row). A query, key or
-    value belongs to its head, and what it reads is an edge into that channel.
+    value belongs to its head: what a whole one reads is an edge into that channel. A part of one, and one that reads
+    no parents, is an end of edges.
     """
     roles: list[tuple[str, frozenset[Part]]] = []
     for name, placed in claim.placement.placed.items():
@@ -51,7 +53,7 @@ def leaves_of(claim: Claim, parts: Iterable[Part]) -> frozenset[Node]:
     nodes: dict[bool, set[Node]] = {True: set(), False: set()}
     for name, placed in claim.placement.placed.items():
         if name != claim.placement.output:
-            named = expand((node for site in placed.sites for node in _nodes(site.site)), graph)
+            named = expand((node for site in placed.sites for node in _placed(site.site)), graph)
             nodes[placed.leaf] |= {node for node in named if isinstance(node, Node)}
     there = {p.component if isinstance(p, Node) else p.sender for p in expand(parts, graph)}
     found = nodes[True] - nodes[False]
@@ -59,7 +61,11 @@ def leaves_of(claim: Claim, parts: Iterable[Part]) -> frozenset[Node]:
 
 
 def _nodes(site: Site) -> list[Node]:
-    return [Node(c, slot) for c in site.components if not c.traits.is_channel for slot in _slots(site)]
+    return [node for node in _placed(site) if not node.component.traits.is_channel]
+
+
+def _placed(site: Site) -> list[Node]:
+    return [Node(c, slot) for c in site.components for slot in _slots(site)]
 
 
 def _slots(site: Site) -> tuple[Slot | None, ...]:
@@ -71,20 +77,27 @@ def _edges(claim: Claim, placed: PlacedVariable, site: PlacedSite) -> list[Edge]
     for channel, parents in site.reads:
         for parent in parents:
             for source in claim.placement.placed[parent].sites:
+                senders = _senders(source.site, claim.placement.placed[parent].leaf)
                 for slot in _slots(source.site):
                     if channel in ("k", "v") or _meets(claim, slot, site.site):
-                        found += _between(claim, source.site, site.site, channel, slot)
+                        found += _between(claim.graph, senders, site.site, channel, slot)
     return found
 
 
-def _between(claim: Claim, source: Site, reader: Site, channel: str, slot: Slot | None) -> list[Edge]:
-    graph = claim.graph
+def _senders(source: Site, leaf: bool) -> list[Component]:
+    """What of a site sends: of whole queries, keys and values those of leaves; others are what their heads read."""
+    return [c for c in source.components if leaf or c.part or not c.traits.is_channel]
+
+
+def _between(
+    graph: ModelGraph, senders: Iterable[Component], reader: Site, channel: str, slot: Slot | None
+) -> list[Edge]:
     return [
         _edge(sender, receiver, channel, slot)
         for receiver in reader.components
         if channel in graph.channels(receiver)
-        for sender in source.components
-        if graph.feeds(sender, receiver, channel) and (sender.part or not sender.traits.is_channel)
+        for sender in senders
+        if graph.feeds(sender, receiver, channel)
     ]
 
 

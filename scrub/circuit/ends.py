@@ -39,18 +39,33 @@ def of_attention(component: Component) -> bool:
     return is_sum(component) and component.traits.attends
 
 
+def stands_between(component: Component) -> bool:
+    """Whether it is a part of what channels read: where one reads it, nothing else goes along it."""
+    return is_sum(component) or component.traits.is_channel
+
+
 def sums_up(part: Component, writer: Component) -> bool:
-    """Whether a part of a sum, which reads a writer or stands behind it, has that writer among its summands."""
+    """Whether a part of a sum, which reads a writer or stands behind it, has that writer among its summands.
+
+    A query, key or value is no sum of what it reads.
+    """
+    if part.traits.is_channel:
+        return False
     if of_attention(part):
         return writer.traits.is_head and writer.layer == part.layer
     return not writer.traits.is_stream or writer.layer != part.layer
 
 
+def read_by(part: Component) -> str:
+    """Who reads a query, key or value, in words."""
+    host = part.host
+    return f"its own head alone does, through {part.kind}: '{part} -> {part.whole}', and then '{host} -> ...'"
+
+
 def _unfit(part: Part, end: Component) -> Iterator[str]:
-    if end.traits.is_channel:
-        host, way = end.host, f"an edge into it, such as 'embed -> {end.whole}'"
-        way = f"the head, {host}, or {way}" if end.part is None else f"the whole {end.whole} through {way}"
-        yield f"{part}: {end} belongs to its head, {host}, which alone reads it: name {way}."
+    if end.traits.is_channel and isinstance(part, Node):
+        way = f"name the head, {end.host}, or edges into it and '{end} -> {end.whole}'"
+        yield f"{part}: {end} belongs to its head, {end.host}, which alone reads it: {way}."
     elif isinstance(part, Edge) and is_sum(end) and end.is_part and part.sender.host == part.receiver.host:
         yield f"{part}: parts of one {end.kind} read what is written before it, and none reads another."
 

@@ -118,26 +118,22 @@ def of_heads(model: Transformer, part: CodedPart, z: Float[Tensor, "*row t h e"]
     return part.of_array(write(model.blocks[part.component.layer or 0].attn, z))
 
 
-def part_delta(model: Transformer, part: CodedPart, new: Values, old: Values) -> Float[Tensor, "row t d"]:
-    """What a part writes in one set of values beyond the other."""
-    component = part.component
-    if not is_sum(component):
-        return part.code.write(new.more[component.array] - old.more[component.array])
-    layer = component.layer or 0
-    if of_attention(component):
-        return part.code.write(of_heads(model, part, new.z[layer]) - of_heads(model, part, old.z[layer]))
-    read = [part.of_array(stream_before(model, side, layer)) for side in (new, old)]
-    return part.code.write(read[0] - read[1])
-
-
-def refuse_normed_parts(model: Transformer, components: Iterable[Component], on_edges: bool) -> None:
+def refuse_normed_parts(model: Transformer, components: Iterable[Component]) -> None:
     """Raises ModelError for parts that are not told apart where a layer norms what it writes before that is added."""
     for part in sorted(c for c in components if c.is_part):
         block = model.blocks[min(part.layer or 0, len(model.blocks) - 1)]
         if of_attention(part) and block.post_attn is not None:
             raise ModelError(f"{part}: {model.name} norms what heads write together: name parts of its heads.")
-        if on_edges and part.traits.scalar and block.post_mlp is not None:
+
+
+def refuse_beside_neurons(model: Transformer, parts: Iterable[Component]) -> None:
+    """Raises ModelError for parts of what an MLP writes on edges beside its neurons, where that is normed."""
+    if not model.shape.post_norms:
+        return
+    listed = sorted(part for part in parts if part.host.traits.local)
+    for neuron in (part for part in listed if part.traits.scalar):
+        for other in (part for part in listed if part.host == neuron.host and not part.traits.scalar):
             raise ModelError(
-                f"{part}: {model.name} norms what neurons write together, so that edges and paths do not tell them "
-                "apart: run the circuit by its components."
+                f"{neuron} and {other}: {model.name} norms what the neurons of {neuron.host} write, so that what it "
+                "leaves beside both is not known: name neurons, or what comes behind the norm."
             )

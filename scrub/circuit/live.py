@@ -8,7 +8,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.ends import is_sum, parts_on
+from scrub.circuit.ends import is_sum, parts_on, stands_between
 from scrub.circuit.wiring import Outside, Wanted, Where
 
 Named = dict[Component, set[Slot | None]]  # senders of a channel, and where
@@ -28,7 +28,7 @@ def live_senders(circuit: Circuit, graph: TransformerGraph, inside: bool) -> Wan
         if inside:
             return [entry for sender in named for entry in _once(sender, named)]
         if receiver.is_part:  # what its host does not read live, it does not
-            named = _joined(named, wanted.get((receiver.host, channel), {}))
+            named = _joined(named, wanted.get(_of_host(receiver, channel), {}))
         whole = {part: named[part.host] for part in parts if part.host in named}
         found = _others(writers, _joined(named, whole))
         return [(s, where) for s, where in found if not is_sum(s) or s.host != receiver.host]
@@ -36,21 +36,27 @@ def live_senders(circuit: Circuit, graph: TransformerGraph, inside: bool) -> Wan
     return live
 
 
-def sums_read(circuit: Circuit, graph: TransformerGraph, inside: bool, live: Wanted) -> Wanted:
-    """Which parts of sums a channel reads as they are: those that it reads live (`inside`), or everywhere all."""
-    sums = [part for part in parts_on(circuit.edges) if is_sum(part)]
+def _of_host(part: Component, channel: str) -> tuple[Component, str]:
+    """The host of a part, and the channel of it that the part reads through: a query is what q makes of it."""
+    return part.host, part.kind if part.traits.is_channel else channel
+
+
+def between(circuit: Circuit, graph: TransformerGraph, inside: bool, live: Wanted) -> Wanted:
+    """Which parts of what it reads a channel reads as they are: those read live (`inside`), or everywhere all."""
+    parts = [part for part in parts_on(circuit.edges) if stands_between(part)]
 
     def read(receiver: Component, channel: str) -> list[tuple[Component, Where]]:
         if inside:
-            return [(sender, where) for sender, where in live(receiver, channel) if sender in sums]
-        return [(part, None) for part in sums if _behind(part, receiver, channel, graph)]
+            return [(sender, where) for sender, where in live(receiver, channel) if sender in parts]
+        return [(part, None) for part in parts if _behind(part, receiver, channel, graph)]
 
     return read
 
 
 def _behind(part: Component, receiver: Component, channel: str, graph: TransformerGraph) -> bool:
     """Parts of one sum do not read one another."""
-    return part.host != receiver.host and graph.feeds(part, receiver, channel)
+    beside = is_sum(part) and part.host == receiver.host
+    return not beside and graph.feeds(part, receiver, channel)
 
 
 def _once(sender: Component, named: Named) -> Iterator[tuple[Component, Where]]:

@@ -20,11 +20,11 @@ from scrub.circuit.align import Alignment
 from scrub.circuit.alike import AlikeRun, base_of
 from scrub.circuit.call_block import CallBlock
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.delta import at_places, component_delta
 from scrub.circuit.ends import ends_of, parts_on
 from scrub.circuit.experiment import Experiment
-from scrub.circuit.hosted import HostedParts, part_delta, refuse_normed_parts
-from scrub.circuit.live import live_senders, sums_read
+from scrub.circuit.hosted import HostedParts, refuse_beside_neurons, refuse_normed_parts
+from scrub.circuit.leaves import LeafChanges
+from scrub.circuit.live import between, live_senders
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.over_blocks import Done, over_blocks, silent
 from scrub.circuit.paths import Path, senders_in, wire_paths, without_heads
@@ -92,10 +92,10 @@ class TransformerCircuits:
         """The parts that were met."""
         return [self.codes.of(component) for component in sorted(self._parts)]
 
-    def _meet(self, components: Iterable[Component], on_edges: bool) -> None:
+    def _meet(self, components: Iterable[Component]) -> None:
         """From now on blocks and means hold the numbers of these parts too. Raises ModelError."""
         if new := {component for component in components if component.is_part} - self._parts:
-            refuse_normed_parts(self.model, new, on_edges)
+            refuse_normed_parts(self.model, new)
             self._parts.update(new)
             self._blocks.clear()
             self.__dict__.pop("_means", None)
@@ -199,7 +199,7 @@ class TransformerCircuits:
         """The final streams of circuits of components; with `without`, of the model without each."""
         listed = [circuit.expanded(self.graph) for circuit in circuits]
         noising = self.experiment.noising if noising is None else noising
-        self._meet((node.component for circuit in listed for node in circuit.nodes), on_edges=False)
+        self._meet(node.component for circuit in listed for node in circuit.nodes)
         return over_blocks(self, TransformerCircuits._components, self._empty(len(listed)), listed, noising, without)
 
     def _components(
@@ -273,7 +273,9 @@ class TransformerCircuits:
 
     def edges(self, circuits: Sequence[Circuit], without: bool = False) -> Float[Tensor, "circuit call d"]:
         """The final streams of circuits of edges; with `without`, of the model without each."""
-        self._meet((end for c in circuits for edge in c.edges for end in ends_of(edge)), on_edges=True)
+        self._meet(end for c in circuits for edge in c.edges for end in ends_of(edge))
+        for circuit in circuits:
+            refuse_beside_neurons(self.model, parts_on(circuit.edges))
         found = self._empty(len(circuits))
         wide = 2 * len(self.graph.writers()) ** 2  # edges that a circuit may have, or lack
         at_once = max(1, WIRED // wide)
@@ -315,11 +317,12 @@ class TransformerCircuits:
         given = [*inputs, *{node.component for node in self.held}]
         leaves = given if self.experiment.noising else [*inputs, *(c for c in self.passed if c == EMBED)]
         parts = parts_on(circuit.edges)
+        written = [part for part in parts if not part.traits.is_channel]  # into the stream
         leaves += [part for part in parts if part.host.traits.given]
         senders = [*free, *parts, *(c for c in leaves if c not in (*free, *parts))]
-        apart = {c: tuple(p for p in parts if p.host == c) for c in free if not inside}
+        apart = {c: tuple(p for p in written if p.host == c) for c in free if not inside}
         live = live_senders(circuit, self.graph, inside)
-        wirer = evolve(wirer, apart=apart, sums=sums_read(circuit, self.graph, inside, live))
+        wirer = evolve(wirer, apart=apart, between=between(circuit, self.graph, inside, live))
         return wired_output(wirer, senders, leaves, self.experiment.output, live)
 
     def _copies_at_once(self, block: CallBlock) -> int:
@@ -341,7 +344,7 @@ class TransformerCircuits:
 
     def paths(self, path_sets: Sequence[Sequence[Path]]) -> Float[Tensor, "paths call d"]:
         """The final streams with sets of paths patched; sets that differ in their senders alone run together."""
-        self._meet((sender for paths in path_sets for sender in senders_in(paths)), on_edges=True)
+        self._meet(sender for paths in path_sets for sender in senders_in(paths))
         alike: dict[object, list[int]] = {}
         for number, paths in enumerate(path_sets):
             alike.setdefault(without_heads(paths), []).append(number)
@@ -374,20 +377,14 @@ class TransformerCircuits:
         """One wiring, its leaves taken from `new`; for several senders of a layer, one each, side by side."""
         places, answer = self._places(block, len(senders)), self.experiment.answer
         everywhere = wiring.everywhere(answer)
-        leaves: dict[int, Tensor] = {}
+        leaves, changes = dict[int, Tensor](), LeafChanges(self.codes, new, frozen)
         for number, copy in enumerate(wiring.copies):
             if copy.leaf:
                 at = None if everywhere[number] else block.answer
                 sent = [next(iter(some)) if len(some) == 1 else copy.component for some in senders]
-                made = torch.cat([self._delta(component, new, frozen, at) for component in sent])
-                leaves[number] = made - sum(self._delta(part, new, frozen, at) for part in copy.less)
+                leaves[number] = changes.of(copy, sent, at)
         x = run_wiring(self.model, wiring, frozen, leaves, places, answer, self.codes)
         return x.view(len(senders), *block.answer.shape, *x.shape[1:])
-
-    def _delta(self, component: Component, new: Values, old: Values, at: Int[Tensor, " n"] | None) -> Tensor:
-        if component.is_part:
-            return at_places(part_delta(self.model, self.codes.of(component), new, old), at)
-        return component_delta(component, new, old, self.model, at)
 
     def _bases(self, block: CallBlock) -> tuple[Values, Values]:
         """The run that paths are patched into, and where the senders' values come from."""

@@ -18,6 +18,7 @@ from scrub.anatomy.edges import Edge, Node, channel_name, parse_part
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.circuit.circuit import absent
+from scrub.circuit.ends import read_by
 from scrub.circuit.universe import Graph
 from scrub.circuit.wiring import Column, Copy, Entry, Outside, Where, Wirer, Wiring, finished
 from scrub.claims.dataset import Dataset
@@ -107,26 +108,33 @@ def _problems(path: Path, graph: Graph) -> list[ClaimError]:
     sender = path.sender.component
     if inner := [hop.receiver for hop in path.hops if hop.receiver.is_part]:
         found.append(ClaimError(f"{path}: paths begin at parts, and lead through whole ones: name {inner[0].host}."))
-    if sender.traits.is_channel:
-        return [*found, ClaimError(f"{path}: {sender} is read by its own head alone: begin at {sender.host}.")]
     for hop in path.hops:
         missing = [c for c in (sender, hop.receiver) if not graph.has(c)]
         if missing:
             return [*found, ClaimError(f"{path}: {absent(missing[0], graph)}")]
-        passed = graph.passed(hop.through)
-        direct = graph.feeds(sender, hop.receiver, hop.channel)
-        carried = any(graph.feeds(sender, c, ch) for c in passed for ch in graph.channels(c))
-        if not direct and not (carried and not graph.sequence):  # an argument reads one node alone
+        if not _reaches(sender, hop, graph):
             reads = channel_name(hop.receiver, hop.channel)
             past = f", neither directly nor through {', '.join(hop.through)}" if hop.through else " directly"
+            way = f"; {read_by(sender)}" if sender.traits.is_channel else ""
             wrong = TooLate if hop is path.hops[0] else ClaimError
-            found.append(wrong(f"{path}: {reads} does not read {sender}{past}."))
+            found.append(wrong(f"{path}: {reads} does not read {sender}{past}{way}."))
         sender = hop.receiver
     if not graph.is_output(sender):
         output = "logits" if graph.sequence else "the output node"
         good = f"'-> {output}', or '~all~> {output}' for everything downstream"
         found.append(ClaimError(f"{path} does not end at the output: add {good}."))
     return found
+
+
+def _reaches(sender: Component, hop: Hop, graph: Graph) -> bool:
+    """Whether a hop reads a sender, directly or through what it passes."""
+    passed = graph.passed(hop.through)
+    if graph.feeds(sender, hop.receiver, hop.channel):
+        return True
+    if sender.traits.is_channel:  # its head alone reads it
+        return sender.host in passed and graph.feeds(sender.host, hop.receiver, hop.channel)
+    carried = any(graph.feeds(sender, c, channel) for c in passed for channel in graph.channels(c))
+    return carried and not graph.sequence  # an argument reads one node alone
 
 
 def wire_paths(graph: Graph, paths: Iterable[Path], output: Component) -> Wiring:

@@ -132,7 +132,7 @@ class Deltas:
         for number, where in column:  # a copy may be read at several positions, and they may be one
             places.setdefault(number, []).append(where)
         for number, listed in places.items():
-            there = None if None in listed else self._there(listed)[..., None]
+            there = None if None in listed else self.there(listed)[..., None]
             if self.everywhere[number]:
                 value = self.whole[:, :, self.index[number]]
                 found += value if there is None else value * there
@@ -141,7 +141,7 @@ class Deltas:
                 found[batch, answer] += value if there is None else value * there[batch, answer]
         return found
 
-    def _there(self, places: Sequence[Where]) -> Float[Tensor, "b t"]:
+    def there(self, places: Sequence[Where]) -> Float[Tensor, "b t"]:
         """1 at the positions of some place."""
         covered = [float(any(self._covers(where, kind) for where in places)) for kind in self.kinds]
         return torch.tensor(covered, device=self.whole.device, dtype=self.whole.dtype)[self.kind]

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from scrub.anatomy.edges import Node, component_of, no_comma
 from scrub.anatomy.names import POS, Component, parse_layers
 from scrub.anatomy.positions import ALL, Slot, parse_slots
-from scrub.anatomy.table import TABLE, is_single
+from scrub.anatomy.table import CHANNELS, TABLE, is_single, word_of
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit, absent
@@ -37,7 +37,7 @@ _SENDERS = rf"{_NEURON}|[^\W\d_]+ \d+(?:-\d+)?(?![\w.])|[^\s,]+"  # 'heads 0-3' 
 TOGETHER = 64  # senders whose effects are known at once: what is shared is computed anew for the next ones
 SAID = 3  # pairs of positions that are the same, in a sentence
 Case = tuple[Node, tuple[Path, ...]]
-_KINDS = ("heads", "mlps", "attn", "resid", "embed", "all")
+_KINDS = ("heads", "queries", "keys", "values", "mlps", "attn", "resid", "embed", "all")
 
 
 @frozen
@@ -92,7 +92,10 @@ class Sweep:
 
 
 def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...]:
-    """The components that `heads`, `mlps 0-3`, `attn`, `embed`, `all` or names stand for. Raises ClaimError."""
+    """The components that `heads`, `queries 9`, `mlps 0-3`, `attn`, `embed`, `all` or names stand for.
+
+    Raises ClaimError.
+    """
     found: list[Component] = []
     no_comma(words if isinstance(words, str) else "")
     for word in re.findall(_SENDERS, words) if isinstance(words, str) else list(words):
@@ -103,7 +106,7 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
             found += parse_layers(layered[1], layered[2] or _all_layers(layered[1], graph))
         elif re.fullmatch(_NEURON, word) and graph.sequence:
             found.append(component_of(word.replace("mlps", "mlp"), graph))
-        elif re.fullmatch(r"(heads|mlps?)( .*)?", word) and graph.sequence:
+        elif re.fullmatch(r"(heads|queries|keys|values|mlps?)( .*)?", word) and graph.sequence:
             found += _of_kind(word, graph)
         else:
             kind, *layers = word.split()
@@ -123,9 +126,12 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
 
 
 def _of_kind(word: str, graph: Graph) -> list[Component]:
-    """The heads or MLPs of some layers, or of all; none where the model has no MLPs at all."""
+    """The heads, their queries, keys or values, or MLPs of some layers, or of all; none where there are no MLPs."""
     assert isinstance(graph, TransformerGraph)
     kind, _, layers = word.partition(" ")
+    if (channel := word_of(kind)) in CHANNELS:
+        heads = sorted(graph.passed([f"heads {layers}".strip()]))
+        return [Component(channel, head.layer, head.unit) for head in heads]
     last = graph.shape.n_layers - 1
     named = parse_layers("mlp", layers) if layers else ()
     if beyond := [c for c in named if (c.layer or 0) > last]:
@@ -223,7 +229,8 @@ def _scoring(
     """Activation patching is a run of components, many at once from the first layer that changes."""
     if not all(len(paths) == 1 and _everything(paths[0].hops, bench) for paths in listed):
         return bench.path_scores
-    if any(paths[0].sender.component.traits.is_stream for paths in listed):
+    senders = [paths[0].sender.component.traits for paths in listed]
+    if any(traits.is_stream or traits.is_channel for traits in senders):  # no run ablates these by themselves
         return bench.path_scores
     return lambda some: bench.scores([_alone(paths[0], bench) for paths in some], without=bench.experiment.noising)
 

@@ -10,18 +10,30 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
-from scrub.anatomy.table import CHANNELS, STREAMS
+from scrub.anatomy.table import CHANNELS, MLP_SUM, STREAMS
+from scrub.circuit.channels import ChannelParts
 from scrub.circuit.ends import of_attention
 from scrub.circuit.hosted import of_heads
 from scrub.circuit.streams import Deltas, Places
 from scrub.circuit.values import Values
 from scrub.circuit.wiring import Column, Copy, Wiring
-from scrub.model.block import after_attention, change_entering, mixed, mlp_reads, mlp_writes, positions_of, read_heads
+from scrub.model.block import (
+    after_attention,
+    change_entering,
+    mixed,
+    mlp_entering,
+    mlp_reads,
+    mlp_writes,
+    positions_of,
+    read_heads,
+    read_heads_before,
+)
 from scrub.model.codes import CodedPart, PartCodes
-from scrub.model.layers import write
+from scrub.model.layers import angled, write
 from scrub.model.weights import Block, Transformer
 
 CLEARED = "cleared"  # where what heads write along a part of their sum is taken away
+INTO_HEADS = "into heads"  # where queries, keys and values are written
 
 
 @frozen(eq=False)
@@ -38,10 +50,11 @@ class WiringRun:
     positions: Int[Tensor, "b t"]
     at: dict[tuple[str, int], list[int]]  # the copies that write an array of a layer
     codes: PartCodes
+    channels: ChannelParts
 
     def final(self) -> Float[Tensor, "b output d"]:
         for number, value in self.leaves.items():
-            self.deltas.put(number, value)
+            (self.channels if number in self.channels.coded else self.deltas).put(number, value)
         base = self.frozen.start
         for layer, block in enumerate(self.model.blocks):
             base = self._layer(layer, block, base)
@@ -53,12 +66,14 @@ class WiringRun:
         """All copies of a layer; the frozen stream after it."""
         heads, mlps = self.at.get(("z", layer), []), self.at.get(("mlp_out", layer), [])
         enters, clears = self.at.get(("attn_out", layer), []), self.at.get((CLEARED, layer), [])
-        known = self.frozen.resid
+        sums, known = self.at.get((MLP_SUM, layer), []), self.frozen.resid
         # Nothing of this layer is copied: its frozen stream is known, and no copy's delta depends on it.
-        if known and not any((heads, mlps, enters, clears, self.at.get((STREAMS[0], layer)))):
+        if known and not any((heads, mlps, enters, clears, sums, self.at.get((STREAMS[0], layer)))):
             return known[layer + 1]
         self.deltas.base(base)
         self._along_stream(layer, base)
+        for number in self.at.get((INTO_HEADS, layer), []):
+            self.channels.make(number, block, self._read(number), self._where(number))
         late = [*(enters or heads), *clears]
         columns = self._columns(heads, mlps, late)
         streams = dict(zip(columns, self.deltas.streams(columns).unbind(2), strict=True)) if columns else {}
@@ -69,10 +84,12 @@ class WiringRun:
         self._clear(block, self.frozen.z[layer], clears)
         if known:
             self._mlps(layer, block, self.frozen.mid[layer], mlps, streams, late)
+            self._enter_mlp(layer, block, sums)
             return known[layer + 1]
         # Where the frozen streams were not kept, they are made again from the writers that were.
         after = after_attention(block, base, write(block.attn, self.frozen.z[layer]))
         self._mlps(layer, block, mlp_reads(block, base, after), mlps, streams, late)
+        self._enter_mlp(layer, block, sums)
         return after + self.frozen.mlp[layer]
 
     def _columns(self, heads: Sequence[int], mlps: Sequence[int], late: Sequence[int]) -> list[Column]:
@@ -122,6 +139,15 @@ class WiringRun:
         for number in copies:
             change, out = self._read(number, based=False), whole[self._where(number)]
             self.deltas.put(number, change_entering(block, change, lambda out=out: out))
+
+    def _enter_mlp(self, layer: int, block: Block, copies: Sequence[int]) -> None:
+        """The same of neurons, with what they leave of their MLP; where none is read the MLP is as it is frozen."""
+        for number in copies:
+            where, ((_, column),) = self._where(number), self.wiring.copies[number].reads
+            summed = self.frozen.more[MLP_SUM, layer][where] + self._read(number, based=False)
+            there = self.deltas.there([place for _, place in column])
+            there = there if self.everywhere[number] else there[torch.arange(len(there)), self.places.answer]
+            self.deltas.put(number, (mlp_entering(block, summed) - self.frozen.mlp[layer][where]) * there[..., None])
 
     def _clear(self, block: Block, z: Tensor, copies: Sequence[int]) -> None:
         """What heads of a layer write along parts of their sum, taken away again."""
@@ -177,7 +203,12 @@ class WiringRun:
         if not whole and columns:
             streams = dict(zip(columns, self.deltas.answers(columns)[:, :, None].unbind(1), strict=True))
         for column in columns:
-            found[column] = read_heads(block, channel, streams[column], wanted[column], positions)
+            x, heads, parts = streams[column], wanted[column], self.channels.read_in(column)
+            if parts:
+                made = self.channels.put_in(read_heads_before(block, channel, x, heads), parts, positions)
+                found[column] = angled(block.attn, channel, made, positions)
+            else:
+                found[column] = read_heads(block, channel, x, heads, positions)
         if frozenset() in wanted:  # the frozen stream is the same for all elements of a row
             made = read_heads(block, channel, base, wanted[frozenset()], positions_of(base))
             where = (self.places.row,) if whole else (self.places.row[:, None], self.places.answer[:, None])
@@ -226,6 +257,9 @@ class WiringRun:
             part.code.write(_of_known(part, known) - self._old(part)[where])
             for part in map(self.codes.of, copy.less or (copy.component,))
         ]
+        if copy.lacks_neurons and self.model.shape.post_norms:  # the norm comes later, with what is read of them
+            layer = copy.component.layer or 0
+            whole = known[MLP_SUM] - self.frozen.more[MLP_SUM, layer][where]
         return whole - torch.stack(changes).sum(0) if copy.less else changes[0]
 
     def _old(self, part: CodedPart) -> Tensor:
@@ -261,7 +295,9 @@ def _written_at(copy: Copy) -> tuple[str, int]:
     """The array of a pass, and its layer, with which a copy is made."""
     array, layer = copy.component.host.array
     if copy.entering:
-        return "attn_out", layer
+        return "attn_out" if copy.component.traits.attends else MLP_SUM, layer
+    if copy.component.traits.is_channel:
+        return INTO_HEADS, layer
     return (CLEARED, layer) if copy.clears and of_attention(copy.component) else (array, layer)
 
 
@@ -279,7 +315,9 @@ def run_wiring(
     positions = torch.arange(places.longest, device=places.row.device).expand(places.size, -1)
     at: dict[tuple[str, int], list[int]] = {}
     for number, copy in enumerate(wiring.copies):
-        if not copy.leaf:
+        if not copy.leaf and not (copy.clears and copy.component.traits.is_channel):  # such a one adds nothing
             at.setdefault(_written_at(copy), []).append(number)
     with torch.no_grad():
-        return WiringRun(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at, codes).final()
+        channels = ChannelParts.of(wiring, frozen, deltas, codes)
+        run = WiringRun(model, wiring, frozen, places, leaves, everywhere, deltas, positions, at, codes, channels)
+        return run.final()

@@ -43,9 +43,10 @@ def slots_of(where: Where) -> frozenset[Slot]:
 class Copy:
     """A component computed from the copies that its channels read; a leaf's value is given. Heads may be merged.
 
-    An `entering` one is what the heads that it reads, all of one layer, make together of the stream: where a layer
-    norms what its heads write, this is no sum over them. One with `less` is a host without these parts of it. One
-    that `clears` takes away what the copies that it reads write along a part of their sum.
+    An `entering` one is what the heads of one layer that it reads, or the neurons of an MLP, make together of the
+    stream: where a layer norms what these write, this is no sum over them. One with `less` is a host without these
+    parts of it. One that `clears` takes away what the copies that it reads write along a part of their sum; one of a
+    query, key or value says that what its head reads is, along that part, what it is frozen at.
     """
 
     component: Component
@@ -60,6 +61,10 @@ class Copy:
     def alone(self) -> bool:
         """Whether it is known by what its code, or that of a part, reads."""
         return self.component.is_part or bool(self.less)
+
+    @property
+    def lacks_neurons(self) -> bool:
+        return any(part.traits.scalar for part in self.less)
 
 
 @frozen(slots=False)
@@ -93,15 +98,15 @@ class Wiring:
 class Wirer:
     """Makes copies; equal ones are one. `fixed` says that a component which reads nothing live keeps its value.
 
-    Of hosts in `apart`, these parts are senders of their own. `sums` says which parts of streams, and of attention of
-    a layer, a channel reads as they are: along them it reads nothing else.
+    Of hosts in `apart`, these parts are senders of their own. `between` says which parts of streams, of attention of
+    a layer, and of what it makes of these, a channel reads as they are: along them it reads nothing else.
     """
 
     graph: Graph
     passed: tuple[Component, ...]
     fixed: bool
     apart: Mapping[Component, tuple[Component, ...]] = field(factory=dict[Component, tuple[Component, ...]])
-    sums: Wanted = lambda reader, channel: ()
+    between: Wanted = lambda reader, channel: ()
     made: list[Copy] = field(factory=list[Copy])
     # kept by what a copy reads, and by component and column: for this graph and what is passed and fixed in it
     known: dict[Copy, int] = field(factory=dict[Copy, int])
@@ -116,7 +121,7 @@ class Wirer:
 
     def copy(self, copy: Copy) -> int | None:
         """The number of a copy; None for one whose value is the frozen one."""
-        if self.fixed and not copy.leaf and not any(column for _, column in copy.reads):
+        if self.fixed and not copy.leaf and not copy.clears and not any(column for _, column in copy.reads):
             return None
         if copy not in self.known:
             self.known[copy] = len(self.made)
@@ -133,11 +138,12 @@ class Wirer:
         return frozenset(found)
 
     def cleared(self, reader: Component, channel: str, column: Column) -> Column:
-        """The same with nothing along parts of sums that the channel reads as they are."""
-        for part, where in sorted(self.sums(reader, channel), key=lambda read: moment(self.graph, read[0])):
-            beside = column if of_attention(part) else self.column(part, "input", column)
+        """The same with nothing along parts that the channel reads as they are."""
+        for part, where in sorted(self.between(reader, channel), key=lambda read: moment(self.graph, read[0])):
+            beside = self.column(part, "input", column) if part.traits.is_stream else column
             beside = frozenset(e for e in beside if sums_up(part, self.made[e[0]].component))
-            if beside and (number := self.copy(Copy(part, (("input", beside),), clears=True))) is not None:
+            told = beside or part.traits.is_channel
+            if told and (number := self.copy(Copy(part, (("input", beside),), clears=True))) is not None:
                 column |= {(number, where)}
         return column
 
@@ -150,8 +156,11 @@ class Wirer:
 
 
 def moment(graph: Graph, component: Component) -> tuple[int, int]:
-    """When a component is computed: streams before the heads that read them, a part of attention after its heads."""
-    return graph.order(component), is_sum(component) if of_attention(component) else -is_sum(component)
+    """When a component is computed: streams before queries, keys and values, these before the heads that read them,
+    a part of attention after its heads.
+    """
+    first = -2 * is_sum(component) - component.traits.is_channel
+    return graph.order(component), 1 if of_attention(component) else first
 
 
 def wire_edges(
@@ -206,7 +215,7 @@ def finished(wirer: Wirer, final: Reads) -> Wiring:
 
 
 def _entered(wiring: Wiring, graph: TransformerGraph) -> Wiring:
-    """The same where a layer norms what its heads write: what is read of its heads is read as one, entering."""
+    """The same where a layer norms what it writes: what is read of its heads, or neurons, is one copy, entering."""
     listed, known = list(wiring.copies), dict[Copy, int]()
 
     def through(reads: Reads) -> Reads:
@@ -220,19 +229,27 @@ def _entered(wiring: Wiring, graph: TransformerGraph) -> Wiring:
 
 
 def _as_one(column: Column, listed: list[Copy], known: dict[Copy, int]) -> Column:
-    """A column whose entries of heads are exchanged for what they make together of the stream, layer by layer."""
-    heads: dict[int, set[Entry]] = {}
-    for number, where in column:
-        if (component := listed[number].component).traits.attends:
-            heads.setdefault(component.layer or 0, set()).add((number, where))
-    found = {entry for entry in column if not listed[entry[0]].component.traits.attends}
-    for layer, entries in heads.items():
-        copy = Copy(Component.for_attn(layer), (("input", frozenset(entries)),), entering=True)
+    """A column in which what is normed together is exchanged for what it makes of the stream."""
+    groups: dict[Component | None, set[Entry]] = {}
+    for entry in column:
+        groups.setdefault(_normed_in(listed[entry[0]]), set()).add(entry)
+    found = groups.pop(None, set[Entry]())
+    for whole, entries in groups.items():
+        assert whole is not None
+        copy = Copy(whole, (("input", frozenset(entries)),), entering=True)
         if copy not in known:
             known[copy] = len(listed)
             listed.append(copy)
         found.add((known[copy], None))
     return frozenset(found)
+
+
+def _normed_in(copy: Copy) -> Component | None:
+    """Within what a copy is normed: heads of a layer together; neurons with what they leave of their MLP."""
+    component = copy.component
+    if component.traits.attends:
+        return Component.for_attn(component.layer or 0)
+    return component.host if component.traits.scalar or copy.lacks_neurons else None
 
 
 def _renumbered(listed: list[Copy], order: list[int], final: Reads) -> Wiring:

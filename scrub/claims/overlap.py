@@ -29,10 +29,10 @@ def met_within(components: Sequence[Component], graph: ModelGraph) -> list[str]:
 
 
 def parts_met(components: Iterable[Component], graph: ModelGraph) -> list[str]:
-    """The same of parts and of their own hosts: a stream is no host of what writes into it."""
+    """The same of parts and of their own hosts: a stream is none of what writes into it, nor a head of its query."""
     hosts: dict[Component, list[Component]] = {}
     for component in dict.fromkeys(components):
-        hosts.setdefault(component.host, []).append(component)
+        hosts.setdefault(component.whole if component.traits.is_channel else component.host, []).append(component)
     found = dict[str, None]()
     for mine in hosts.values():
         if not all(c.traits.scalar for c in mine):

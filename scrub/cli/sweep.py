@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Patch many parts, one at a time: a heat map.")
 @click.option(
-    "--senders", default="heads mlps", show_default=True, metavar="NAMES", help="Such as 'heads 0-3, mlps'."
+    "--senders",
+    default="heads mlps",
+    show_default=True,
+    metavar="NAMES",
+    help="Such as 'heads 0-3, mlps', 'queries 9'.",
 )
 @click.option("--to", default="~all~> logits", show_default=True, metavar="PATH", help="The rest of the path.")
 @click.option("--at", metavar="POSITIONS", help="Such as 'END S2': each is swept on its own (default: all at once).")

@@ -60,6 +60,13 @@ def read_before(
     return unangled(block.attn, channel, attention_reads(block, x), held)
 
 
+def read_heads_before(
+    block: Block, channel: str, x: Float[Tensor, "*batch n d"], heads: Sequence[int]
+) -> Float[Tensor, "*batch n heads e"]:
+    """The queries, keys or values that some query heads have of a stream, before rotary angles."""
+    return as_read(block.attn, channel, heads, lambda held: read_before(block, channel, x, held))
+
+
 def held_by(attn: Attn, channel: str, heads: Sequence[int]) -> list[int]:
     """The heads whose q, k or v some query heads read: themselves, or their distinct key/value heads in order."""
     return list(heads) if channel == "q" else sorted({kv_head(attn, head) for head in heads})

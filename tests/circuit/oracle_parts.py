@@ -9,11 +9,12 @@ from attrs import evolve
 from torch import Tensor
 
 from circuit.oracle import EMBED, POS, OnTransformer, Values, by_components, by_edges, embedded, own_run
-from reference_models import entering
+from reference_models import _head as attended
+from reference_models import before_rotary, entering
 from reference_parts import code_of
 from scrub.anatomy.names import LOGITS, Component
 from scrub.anatomy.transformer import TransformerGraph
-from scrub.model.layers import mlp, norm
+from scrub.model.layers import angled, mlp, norm
 from scrub.model.weights import Mlp, Transformer
 
 Named = Callable[[Component, int], bool]
@@ -54,10 +55,17 @@ class WithParts(OnTransformer):
         if part.kind == "neuron":
             assert stream is not None
             return mlp(one_neuron(self.model, part), stream if block.ln2 is None else norm(block.ln2, stream))
+        if is_channel(part):
+            assert stream is not None
+            return code_of(part).encode(before_rotary(block, part.kind, part.unit or 0, stream))
         return code_of(part).encode(written)
 
     def written(self, part: Component, numbers: Tensor) -> Tensor:
         return numbers if part.kind == "neuron" else code_of(part).write(numbers)
+
+
+def is_channel(component: Component) -> bool:
+    return component.kind in ("q", "k", "v")
 
 
 def one_neuron(model: Transformer, part: Component) -> Mlp:
@@ -78,7 +86,8 @@ def run_with_parts(parts: Sequence[Component]) -> Callable[..., tuple[Values, Te
         found = dict(values)
         for part in world.parts:
             host = part.host
-            reads = None if host.kind != "mlp" else world.stream({c: values[c] for c in world.senders(host, "input")})
+            before = {c: values[c] for c in world.senders(host, "input")} if host.kind in ("mlp", "head") else {}
+            reads = world.stream(before) if before else None
             found[part] = world.numbers(part, values[host], reads)
             if part.kind == "neuron" and reads is not None:
                 found[Component.for_node(f"{SUM} {host}")] = _summed(model, host, reads)
@@ -167,24 +176,31 @@ class ApartOnEdges(OnTransformer):
     """Parts send and receive for themselves; `rests` says that their hosts are what these leave.
 
     A part of a stream, or of attention of a layer, is a component that sums what its own edges bring. Where it is
-    read, what else is read has nothing along it.
+    read, what else is read has nothing along it. So it is of a query, key or value: what its head makes of a stream
+    is along it what it is.
     """
 
     def __init__(self, model: Transformer, parts: Sequence[Component], frozen: Values, rests: bool) -> None:
         super().__init__(model)
         self.parts, self.frozen, self.rests = WithParts(model, parts), frozen, rests
         self.live: Callable[..., bool] = lambda *_: True
+        normed = {part.host for part in parts if part.kind == "neuron"}
+        self.normed = {host for host in normed if model.blocks[host.layer or 0].post_mlp is not None}
         for part in parts:
             if part.host in self.computed:
-                self.computed.insert(self.computed.index(part.host) + 1, part)
+                self.computed.insert(self.computed.index(part.host) + (not is_channel(part)), part)
         for part in self.parts.sums:
             later = [c for c in self.computed if self.reads(c, part)]
             self.computed.insert(self.computed.index(later[0]), part)
 
     def channels(self, component: Component) -> tuple[str, ...]:
+        if is_channel(component):
+            return ("input",)
         return ("q", "k", "v") if component.kind == "attn" else super().channels(component.host)
 
     def reads(self, reader: Component, writer: Component) -> bool:
+        if is_channel(writer):
+            return False
         if LOGITS in (reader, writer):
             return writer != LOGITS
         before, at = writer.layer or 0, reader.layer or 0
@@ -195,10 +211,20 @@ class ApartOnEdges(OnTransformer):
         return super().reads(reader.host, Component.for_head(before, 0) if writer.kind == "attn" else writer.host)
 
     def senders(self, component: Component, channel: str) -> list[Component]:
-        return super().senders(component, channel) + [p for p in self.parts.parts if p.host == EMBED]
+        found = super().senders(component, channel) + [p for p in self.parts.parts if p.host == EMBED]
+        if component.kind != "head":
+            return found
+        return found + [p for p in self.parts.parts if p.kind == channel and p.host == component.host]
 
     def compute(self, component: Component, reads: dict[str, Values]) -> Tensor:
-        host, reads = component.host, {c: self.alone(component, c, values) for c, values in reads.items()}
+        host, own = (
+            component.host,
+            {c: {p: v for p, v in values.items() if is_channel(p)} for c, values in reads.items()},
+        )
+        reads = {c: {w: v for w, v in values.items() if not is_channel(w)} for c, values in reads.items()}
+        reads = {c: self.alone(component, c, values) for c, values in reads.items()}
+        if is_channel(component):
+            return self.parts.numbers(component, self.model.W_E, self.stream(reads["input"]))
         if host.kind == "resid":
             return self.moved(component, self.stream(reads["input"]), self.stream(self.still(reads["input"])))
         if host.kind == "attn":
@@ -206,9 +232,21 @@ class ApartOnEdges(OnTransformer):
             made = [super(ApartOnEdges, self).compute(c, reads) for c in heads]
             block, old = self.model.blocks[host.layer or 0], [self.frozen[c] for c in heads]
             return self.moved(component, *(entering(block, torch.stack(side).sum(0)) for side in (made, old)))
-        made = super().compute(host, reads)
+        made = self.head(component, reads, own) if any(own.values()) else super().compute(host, reads)
         stream = self.stream(reads["input"]) if host.kind == "mlp" else None
         return self.of(component, made, stream)
+
+    def head(self, reader: Component, reads: dict[str, Values], own: dict[str, Values]) -> Tensor:
+        """What a head writes whose queries, keys or values are along parts of these what the parts are."""
+        block, made = self.model.blocks[reader.layer or 0], dict[str, Tensor]()
+        for channel, values in reads.items():
+            found = before_rotary(block, channel, reader.unit or 0, self.stream(values))
+            for part, numbers in own[channel].items():
+                for t, x in enumerate(found.clone()):
+                    if self.rests or self.live(part, reader, channel, t):
+                        found[t] = x + self.moved(part, numbers[t], x, encoded=True)
+            made[channel] = angled(block.attn, channel, found[:, None], torch.arange(len(found)))[:, 0]
+        return attended(block, reader.unit or 0, made)
 
     def alone(self, reader: Component, channel: str, values: Values) -> Values:
         """What a channel reads, where parts of sums that it reads are what they are, whatever else is read."""
@@ -228,11 +266,31 @@ class ApartOnEdges(OnTransformer):
 
     def still(self, values: Values) -> Values:
         """The same senders as they are frozen; parts are known by what they write beyond that."""
-        return {c: torch.zeros_like(v) if c.is_part else self.frozen[c] for c, v in values.items()}
+        return {c: v + float("nan") if self.unread(c) else self.old(c, v) for c, v in values.items()}
 
-    def moved(self, part: Component, new: Tensor, old: Tensor) -> Tensor:
+    def old(self, component: Component, value: Tensor) -> Tensor:
+        return torch.zeros_like(value) if component.is_part else self.frozen[component]
+
+    def unread(self, component: Component) -> bool:
+        """Whether it is no number where it is not read: what enters then is the frozen MLP, whatever a norm makes."""
+        return component.host in self.normed and (self.rests or component.is_part)
+
+    def entered(self, host: Component, values: Values) -> Values:
+        """The same with an MLP normed with what is read of its neurons, and, as `rests`, of what they leave."""
+        block, summed = self.model.blocks[host.layer or 0], self.frozen[Component.for_node(f"{SUM} {host}")]
+        neurons = [c for c in values if c.kind == "neuron" and c.host == host]
+        made = list[Tensor]()
+        for t, frozen in enumerate(self.frozen[host]):
+            read = [values[c][t] for c in neurons if not values[c][t].isnan().any()]
+            if self.rests and not values[host][t].isnan().any():
+                read.append(values[host][t] - summed[t])
+            entering = norm(block.post_mlp, summed[t] + sum(read)) if read and block.post_mlp else frozen
+            made.append(entering if self.rests else entering + values[host][t] - frozen)
+        return {**{c: value for c, value in values.items() if c not in neurons}, host: torch.stack(made)}
+
+    def moved(self, part: Component, new: Tensor, old: Tensor, encoded: bool = False) -> Tensor:
         code = code_of(part)
-        return code.write(code.encode(new) - code.encode(old))
+        return code.write((new if encoded else code.encode(new)) - code.encode(old))
 
     def of(self, component: Component, made: Tensor, stream: Tensor | None) -> Tensor:
         """What a part writes beyond its frozen value, or a host (without its parts, where these stand apart)."""
@@ -242,11 +300,17 @@ class ApartOnEdges(OnTransformer):
 
         if component.is_part:
             return moved(component)
-        own = [part for part in self.parts.parts if part.host == component] if self.rests else []
+        if component in self.normed and self.rests:
+            assert stream is not None
+            made = _summed(self.model, component, stream)
+        own = [part for part in self.parts.parts if part.host == component and not is_channel(part)]
+        own = own if self.rests else []
         return made - sum(moved(part) for part in own)
 
     def stream(self, values: Values) -> Tensor:
         """As of whole components; of heads alone what attention adds."""
+        for host in self.normed & values.keys():
+            values = self.entered(host, values)
         given = {c: value for c, value in values.items() if c.kind != "head"}
         if given:
             return super().stream(values)
@@ -258,5 +322,7 @@ def run_part_edges(world: ApartOnEdges, tokens: Sequence[int], base: Values, liv
     world.live = live
     start = {c: world.of(c, base[c], None) for c in embedded(world.model, tokens)}
     start |= {part: world.of(part, base[EMBED], None) for part in world.parts.parts if part.host == EMBED}
-    frozen = {**world.frozen, **{part: torch.zeros_like(base[EMBED]) for part in world.parts.parts}}
+    written = [part for part in world.parts.parts if not is_channel(part)]
+    frozen = {**world.frozen, **{part: torch.zeros_like(base[EMBED]) for part in written}}
+    frozen |= {c: value + float("nan") for c, value in frozen.items() if world.unread(c)}
     return by_edges(world, start, frozen, live, frozenset())[LOGITS]

@@ -72,12 +72,39 @@ def parts_in(model: Transformer) -> list[Component]:
     one, other = directions(basis[:2]), directions(basis[2:5])
     sums = [Component("resid", 1), Component("resid", 2)]
     sums += [] if model.shape.post_norms else [Component.for_attn(1)]
+    normed = int(model.shape.post_norms)  # of neurons that are normed together more is known where more reads them
     return [
         part_of(Component.for_head(0, 1), one), part_of(Component.for_head(0, 1), other),
-        part_of(Component.for_head(1, 0), some_latents(model)), part_of(Component.for_mlp(0), other),
-        part_of(Component.for_mlp(0), one), part_of(EMBED, other), *(part_of(c, one) for c in sums),
-        *(Component("neuron", 1, unit) for unit in (0, 3, 5)),
+        part_of(Component.for_head(1, 0), some_latents(model)), part_of(Component.for_mlp(normed), other),
+        part_of(Component.for_mlp(normed), one), part_of(EMBED, other), *(part_of(c, one) for c in sums),
+        *(Component("neuron", 1 - normed, unit) for unit in (0, 3, 5)),
     ]  # fmt: skip
+
+
+def in_channels(model: Transformer) -> list[Component]:
+    """Whole queries, and subspaces and latents of queries, keys and values of heads in both layers."""
+    draw, d = np.random.default_rng(3), model.shape.d_head
+    basis = np.linalg.qr(draw.normal(size=(d, d)))[0]
+    one, other = directions(basis[:1]), directions(basis[1:3])
+    made = Dictionary(draw.normal(size=(d, 5)), draw.normal(size=(5, d)), draw.normal(size=5), draw.normal(size=d))
+    return [
+        Component("q", 1, 0), part_of(Component("k", 1, 0), latents(made, "0 3")),
+        *(part_of(Component(channel, 1, 3), code) for channel in "qv" for code in (one, other)),
+        part_of(Component("k", 0, 1), other), Component("v", 1, 1), part_of(Component("v", 0, 2), one),
+    ]  # fmt: skip
+
+
+def edges_of_channels(parts: list[Component], graph: TransformerGraph, rng: random.Random) -> list[Edge]:
+    """Into parts of queries, keys and values, and from these into their heads and parts of them."""
+    channels = [p for p in parts if p.traits.is_channel]
+    ends = {
+        c: [c, *(p for p in parts if p.host == c and not p.traits.is_channel)] for c in graph.writers() if c != POS
+    }
+    sums = [p for p in parts if p.kind in ("resid", "attn")]
+    into = [(rng.choice(ends.get(c, [c])), b) for b in channels for c in (*ends, *sums)]
+    into = [(a, b) for a, b in into if graph.feeds(a, b, "input")]
+    chosen = [Edge(a, b) for a, b in into if rng.random() < 0.3]
+    return chosen + [Edge(p, head, p.kind) for p in channels for head in ends[p.host] if rng.random() < 0.8]
 
 
 def frozen_of(bench: CircuitBench, call: int, parts: list[Component]) -> tuple[Any, Any]:
@@ -145,13 +172,15 @@ def test_parts_send_and_receive(kind: str, ablation: str, direction: str) -> Non
     """Edges from parts and into them, beside those of whole components."""
     model, rng = tiny(kind), random.Random(f"edges {kind} {ablation} {direction}")
     graph = TransformerGraph("tiny", model.shape)
-    parts = [part for part in parts_in(model) if not (part.traits.scalar and model.shape.post_norms)]
+    parts = parts_in(model)
     if rng.random() < 0.5:  # what is not linear
         parts = [part for part in parts if part.whole != Component("resid", 1)]
         parts += [part_of(Component("resid", 1), some_latents(model, units)) for units in ("1 4 7", "2")]
     known = every_edge(graph, frozenset({POS}), Component("logits"))
     ends = {part.host: [p for p in parts if p.host == part.host] for part in parts}
+    parts += in_channels(model)
     edges = {edge for edge in edges_of_sums(parts, graph) if rng.random() < 0.3}
+    edges |= {evolve(edge, at=rng.choice(SLOTS)) for edge in edges_of_channels(parts, graph, rng)}
     for edge in known:
         sender = rng.choice([edge.sender, *ends.get(edge.sender, ())])
         receiver = rng.choice([edge.receiver, *ends.get(edge.receiver, ())])
@@ -172,10 +201,10 @@ def test_parts_send_and_receive(kind: str, ablation: str, direction: str) -> Non
 
             def live(sender: Component, receiver: Component, channel: str, t: int) -> bool:
                 senders = {sender} if inside else {sender, sender.host}
-                receivers = {receiver} if inside else {receiver, receiver.host}
+                of_host = receiver.host, receiver.kind if receiver.traits.is_channel else channel
+                into = {(receiver, channel)} if inside else {(receiver, channel), of_host}
                 found = any(
-                    e.sender in senders and e.receiver in receivers and e.channel == channel and held(e, row, t)
-                    for e in edges
+                    e.sender in senders and (e.receiver, e.channel) in into and held(e, row, t) for e in edges
                 )
                 return sender == POS or found == inside
 
@@ -265,7 +294,7 @@ def test_neurons_are_those_at_hook_post() -> None:
     ("name", "told"),
     [
         ("mlp 0.999", "there is no mlp 0.999, .* has neurons 0.0 to"),
-        ("0.1.q", r"0\.1\.q belongs to its head, 0\.1, which alone reads it: name the head"),
+        ("0.1.q", r"0\.1\.q belongs to its head, 0\.1, which alone reads it: name the head, 0\.1, or edges into it"),
         ("mlp 0.1, mlp 0", r"mlp 0 and mlp 0\.1 overlap: parts of one host have other indices"),
         ("mlp 0.1 @ END, mlp 0", r"mlp 0 and mlp 0\.1 @ END overlap"),
         ("mlp 0.1 -> logits, mlp 0 -> logits", r"mlp 0 and mlp 0\.1 overlap"),
@@ -318,21 +347,15 @@ def test_a_path_begins_at_a_part() -> None:
     for kind in MODELS:
         model = tiny(kind)
         graph = TransformerGraph("tiny", model.shape)
-        senders = [c for c in parts_in(model) if not (model.shape.post_norms and c.traits.scalar)]
+        senders = parts_in(model)
         paths = [[evolve(parse_path("embed ~all~> logits", graph)[0], sender=Node(c, SLOTS[1]))] for c in senders]
         experiment = experiment_on(model, "resample", "noising")
         bench = bench_for(experiment, model, [path for some in paths for path in some], 3, 2)
         found = bench.runner.paths(paths)
         whole = bench.outputs([Circuit.from_parts([Node(c, SLOTS[1])]) for c in senders], without=True)
         torch.testing.assert_close(found, whole, rtol=1e-9, atol=1e-9)
-        if model.shape.post_norms:
-            (path,) = parse_path("mlp 1.0 -> logits", graph)
-            with pytest.raises(ModelError, match="edges and paths do not tell them apart"):
-                bench.runner.paths([[path]])
     with pytest.raises(ClaimError, match="paths begin at parts, and lead through whole ones: name mlp 1"):
         parse_path("0.1 -> mlp 1.0 -> logits", graph)
-    with pytest.raises(ClaimError, match=r"is read by its own head alone: begin at 0\.1"):
-        parse_path("0.1.q -> logits", graph)
 
 
 def test_neurons_are_swept_as_they_are_knocked_out() -> None:

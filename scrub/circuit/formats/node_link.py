@@ -11,12 +11,13 @@ from typing import Any
 
 from scrub.anatomy.edges import Edge, Node, Part, Parts
 from scrub.anatomy.graphs import ModelGraph
-from scrub.anatomy.table import CHANNELS
+from scrub.anatomy.table import CHANNELS, ONE_CHANNEL
 from scrub.circuit.formats import Format
 from scrub.circuit.formats.entries import Entry, gather
 from scrub.circuit.formats.named import named_parts
 from scrub.errors import ClaimError
 
+_WHOLE = tuple(f".{channel}" for channel in CHANNELS)  # a query, key or value that is a component of its own
 FORM = "node-link data of networkx"
 
 
@@ -51,7 +52,9 @@ def _edge(value: Any, graph: ModelGraph | None) -> tuple[Part, ...]:
         raise ClaimError("an edge has a source and a target.")
     edge: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
     channel = edge.get("channel", edge.get("key"))
-    target = f"{edge['target']}.{channel}" if channel in CHANNELS else str(edge["target"])
+    target = str(edge["target"])
+    if channel in CHANNELS or ((channel,) == ONE_CHANNEL and target.endswith(_WHOLE)):
+        target = f"{target}.{channel}"
     return named_parts(_at(f"{edge['source']} -> {target}", edge), graph)
 
 
