@@ -162,10 +162,11 @@ class BlackBox:
         """A module that takes `[row t d]` and gives the same, alone or first of several things."""
 
         half = next((p.dtype for p in module.parameters() if p.dtype in HALF), None)
+        there = next((p.device for p in module.parameters()), None)
 
         def run(x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
-            found = module(x.reshape(1, -1, x.shape[-1]).to(half or x.dtype))
-            return times * (found[0] if isinstance(found, tuple) else found).reshape(x.shape).to(x.dtype)
+            found = module(x.reshape(1, -1, x.shape[-1]).to(there, half or x.dtype))
+            return times * (found[0] if isinstance(found, tuple) else found).reshape(x.shape).to(x)
 
         return cls(run, module, times)
 
@@ -313,7 +314,18 @@ class Transformer:
 
     @property
     def device(self) -> torch.device:
+        """Where tokens, streams and all that is found lie; layers may lie elsewhere."""
         return self.W_E.device
+
+    def place(self, layer: int) -> torch.device:
+        """Where a layer lies; past the last one, where the final stream does."""
+        apart = self.lending is None and layer < len(self.blocks)  # what is taken from files is not taken for this
+        return self.blocks[layer].attn.W_Q.device if apart else self.device
+
+    @property
+    def devices(self) -> tuple[torch.device, ...]:
+        """Where it lies, its own device first."""
+        return tuple(dict.fromkeys((self.device, *map(self.place, range(len(self.blocks))))))
 
     def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
         """How many items go together, as `Memory.fit` says: at most `most` on a CPU, whose caches larger ones leave.
