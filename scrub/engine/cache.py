@@ -24,7 +24,7 @@ from scrub.engine.needs import Kind, Need
 from scrub.model.bytes import pass_bytes, row_bytes
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.kept import Tokens
-from scrub.model.places import beside
+from scrub.model.places import beside, place
 from scrub.model.trace import Record, trace
 from scrub.model.upload import some
 from scrub.model.weights import Transformer
@@ -225,7 +225,7 @@ class _Asked:
             tokens = self._tokens(rows)
             for kind, layer in sorted(self.kinds):
                 found = self.model.passes.read(self.model, tokens, (kind, layer))
-                record(rows, kind, layer, found.to(self.model.place(layer)))
+                record(rows, kind, layer, found.to(place(self.model, layer)))
             yield rows
 
     @cached_property

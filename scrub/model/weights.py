@@ -259,7 +259,7 @@ def norms_of(owner: Attn | Mlp | Block) -> dict[str, Norm]:
 
 
 def _free_there(model: Transformer) -> Memory:
-    return Memory.on(model.device)
+    return Memory.on((model.device,))
 
 
 @frozen(eq=False)
@@ -316,16 +316,6 @@ class Transformer:
     def device(self) -> torch.device:
         """Where tokens, streams and all that is found lie; layers may lie elsewhere."""
         return self.W_E.device
-
-    def place(self, layer: int) -> torch.device:
-        """Where a layer lies; past the last one, where the final stream does."""
-        apart = self.lending is None and layer < len(self.blocks)  # what is taken from files is not taken for this
-        return self.blocks[layer].attn.W_Q.device if apart else self.device
-
-    @property
-    def devices(self) -> tuple[torch.device, ...]:
-        """Where it lies, its own device first."""
-        return tuple(dict.fromkeys((self.device, *map(self.place, range(len(self.blocks))))))
 
     def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
         """How many items go together, as `Memory.fit` says: at most `most` on a CPU, whose caches larger ones leave.

@@ -36,6 +36,7 @@ class OnDevice(Tensor):
     """A tensor on a device, with the numbers that it has."""
 
     numbers: Tensor
+    is_meta = False  # it has numbers
 
     @staticmethod
     def __new__(cls, numbers: Tensor, device: torch.device = DEVICE) -> OnDevice:
@@ -48,6 +49,12 @@ class OnDevice(Tensor):
 
     def __repr__(self, **_: Any) -> str:
         return f"OnDevice({tuple(self.shape)}, {self.device})"
+
+    def data_ptr(self) -> int:
+        return self.numbers.data_ptr()
+
+    def tolist(self) -> Any:
+        return self.cpu().tolist()
 
     def __getitem__(self, index: Any) -> Tensor:
         return super().__getitem__(_from_the_host(index))
@@ -68,10 +75,14 @@ def _from_the_host(index: Any) -> Any:
 
 @define(eq=False, init=False)
 class FakeDevice(TorchDispatchMode):
-    """Runs what is called on its tensors; `waits` are the operations for which the host waited, and where."""
+    """Runs what is called on its tensors; `waits` are the operations for which the host waited, and where.
+
+    `crossed` are the arrays that were copied from one device to another.
+    """
 
     waits: list[str] = field(factory=list[str])
     launches: int = 0
+    crossed: list[Tensor] = field(factory=list[Tensor])
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,6 +99,8 @@ class FakeDevice(TorchDispatchMode):
         elif there and name not in ("_to_copy", "copy_"):
             mixed = [x for x in tensors if not isinstance(x, OnDevice) and x.ndim]
             assert not mixed or name in ON_NUMBERS, f"{name} of tensors on two devices at {_place()}"
+        if name == "_to_copy" and there and onto not in (there[0].device, torch.device("cpu")):
+            self.crossed.append(there[0].numbers)
         if name not in ("_to_copy", "copy_"):
             assert len({x.device for x in there}) < 2, f"{name} of tensors on two devices at {_place()}"
         self.launches += onto.type == DEVICE.type and not func.is_view
