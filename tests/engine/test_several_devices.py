@@ -6,6 +6,7 @@ where there are two.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,26 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
+import torch
 from fake_device import DEVICE, OTHER, OnDevice, fake_device, spread
 from test_device import CLAIMS, bench_on, blocks_of
 from test_forms_of_layers import weights_of
 from test_invariance import MODEL, sites_of, small_claim
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 import scrub
+from model.tiny_models import bridged, hugging_face
 from scrub import Hypothesis, directions, heads, mlps
 from scrub.engine.on_transformer import TransformerRows
+from scrub.errors import ModelError
+from scrub.model.load import load
+from scrub.model.memory import Backend
+from scrub.model.open import open_weights
+from scrub.model.places import devices, layers_by_device
 from scrub.model.resolve import sound
+from scrub.model.source import find
+from scrub.model.transformer import adapt
 from scrub.model.weights import Transformer
 from scrub.score.sample import compile_claim
 
@@ -131,3 +142,50 @@ def test_kept_rows_are_read_to_where_their_layers_lie(tmp_path: Path) -> None:
             result = scrub.test(small_claim(), model=model, cache=tmp_path, **QUICK)
             found.append(list(numbers(result.to_dict())))
     assert np.array_equal(*found, equal_nan=True)
+
+
+def carried(layer: torch.nn.Module, there: torch.device, back: torch.device) -> None:
+    """Has a layer's inputs brought to where its weights lie, and what it gives back, as accelerate does."""
+
+    def to(device: torch.device, value: Any) -> Any:
+        return tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, value)
+
+    layer.register_forward_pre_hook(lambda _, *given: (to(there, given[0]), to(there, given[1])), with_kwargs=True)
+    layer.register_forward_hook(lambda _, given, found: to(back, found))
+
+
+def test_a_bridge_on_several_devices_is_taken_as_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its second layer is on a fake device, which TransformerLens takes for one without numbers."""
+    bridge, host = bridged("LlamaForCausalLM"), torch.device("cpu")
+    for module in [module for name, module in sys.modules.items() if name.startswith("transformer_lens")]:
+        if hasattr(module, "require_readable_weight"):
+            monkeypatch.setattr(module, "require_readable_weight", lambda weight, *_, **__: weight)
+    layer = bridge.original_model.model.layers[1]
+    with fake_device():
+        carried(layer.to(OTHER), OTHER, host)
+        assert devices(adapt(bridge)) == (host, OTHER)
+        assert devices(adapt(bridge, device=host)) == (host,)
+        assert layers_by_device(bridge) == {"cpu": 1, "meta:1": 1}
+        told = scrub.plan(attrs.evolve(small_claim(), model=bridge), rows=4, draws=1)
+        assert "weights: 1 layers on cpu, 1 layers on meta:1; rows are kept where their layer lies" in str(told)
+
+
+def test_one_device_is_named() -> None:
+    with pytest.raises(ModelError, match=r"--device cuda:0,cuda:1: one device is named \(cuda:0\).*device_map="):
+        open_weights(find("zoo:induction"), Backend("cuda:0,cuda:1"))
+
+
+PLACES = {"embed_tokens": 0, "rotary_emb": 0, "layers.0": 0, "layers.1": 1, "norm": 1}
+
+
+@pytest.mark.skipif(torch.accelerator.device_count() < 2, reason="takes two accelerators, on which layers lie")
+def test_two_real_devices_give_the_numbers_of_one() -> None:
+    from accelerate import dispatch_model
+
+    kind = str(torch.accelerator.current_accelerator(check_available=True))
+    one, module = (hugging_face("LlamaForCausalLM").double() for _ in range(2))
+    places = {f"model.{name}": f"{kind}:{number}" for name, number in PLACES.items()} | {"lm_head": f"{kind}:1"}
+    models = [load(one, dtype=torch.float64), load(dispatch_model(module, places), dtype=torch.float64)]
+    assert [len(devices(model)) for model in models] == [1, 2]
+    blocks = [blocks_of(bench_on(attrs.evolve(small_claim(through="all"), model=model), model)) for model in models]
+    assert np.allclose(*blocks, rtol=0, atol=1e-10)
