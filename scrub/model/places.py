@@ -39,7 +39,7 @@ def devices(model: Transformer) -> tuple[torch.device, ...]:
 
 
 def layers_by_device(loaded: Any) -> dict[str, int]:
-    """How many layers of a loaded model, a bridge or a `Transformer`, lie on each device."""
+    """How many layers of a loaded model, a bridge or a `Transformer`, lie on each device; of anything else none."""
     if isinstance(loaded, Transformer):
         return dict(Counter(str(place(loaded, layer)) for layer in range(len(loaded.blocks))))
-    return dict(Counter(str(next(block.parameters()).device) for block in loaded.blocks))
+    return dict(Counter(str(next(block.parameters()).device) for block in getattr(loaded, "blocks", ())))

@@ -43,7 +43,7 @@ def plan(
         planned = plan_claim(claim, used, draws, seed, test.answer_work)
         planned = planned if planned.tree is None else evolve(planned, peak=test.peak())
     held = streamed_weights(source) if source.streamed else None
-    layers = {} if source.loaded is None else layers_by_device(source.loaded)
+    layers = layers_by_device(source.loaded)
     return evolve(
         planned, verbs=verbs_of(claim, source, planned, used, seed), streamed=held,
         layers=layers if len(layers) > 1 else {},
