@@ -36,6 +36,7 @@ from scrub.model.source import find
 from scrub.model.transformer import adapt
 from scrub.model.weights import BlackBox, Transformer
 from scrub.score.sample import compile_claim
+from scrub.storage.rows import RowFiles
 from strategies_models import random_transformer
 
 
@@ -95,10 +96,13 @@ def test_every_form_of_layer_runs_on_two_devices(form: str) -> None:
     equal_on_two(attrs.evolve(hypothesis, model=model), model)
 
 
-def test_what_rows_give_lies_with_its_layer() -> None:
+@pytest.mark.parametrize("runs", [1, 2])
+def test_what_rows_give_lies_with_its_layer(runs: int, tmp_path: Path) -> None:
+    """Where passes are run, and where they are read, having been kept."""
     claim, _ = sound(small_claim(through="all"))
     with fake_device():
-        rows = TransformerRows.run(claim, spread(MODEL), [compile_claim(claim)[1]])
+        model = attrs.evolve(spread(MODEL), passes=RowFiles(tmp_path))
+        rows = [TransformerRows.run(claim, model, [compile_claim(claim)[1]]) for _ in range(runs)][-1]
     expected = {0: DEVICE, 1: OTHER, 2: DEVICE}  # the final stream of two layers lies where the model does
     assert {layer for _, layer in rows.store.arrays} == {*expected}
     assert all(array.device == expected[layer] for (_, layer), array in rows.store.arrays.items())
