@@ -26,8 +26,9 @@ from scrub.model.weights import Block, Transformer
 
 @frozen(eq=False)
 class Streams:
-    """The stream of one run before each layer, and the last; a run tells it of these as it goes."""
+    """The stream of one run before each layer, and the last, on a device; a run tells it as it goes."""
 
+    device: torch.device
     kept: list[Tensor] = field(factory=list[Tensor], init=False)
 
     def first(self, otherwise: int) -> int:
@@ -35,7 +36,7 @@ class Streams:
 
     def heard(self, kind: str, layer: int, computed: Tensor) -> None:
         if kind == "resid_pre":
-            self.kept.append(computed)
+            self.kept.append(computed.to(self.device))
 
     def put(self, kind: str, layer: int, written: Tensor) -> Tensor:
         return written
@@ -151,6 +152,6 @@ def base_of(
     """The stream before each layer, and the last, of the circuit without parts."""
     if masks.inverted and start.resid:
         return start.resid
-    heard, none = Streams(), evolve(masks, kept={}, circuits=1)
+    heard, none = Streams(model.device), evolve(masks, kept={}, circuits=1)
     run_masked(model, none, start, frozen, lengths, torch.zeros_like(lengths), heard)
     return heard.kept

@@ -77,7 +77,7 @@ class HostedParts:
         return [part for array in arrays for part in self.coded if part.array == (array, layer)]
 
     def _by_circuit(self, value: Tensor) -> Tensor:
-        return value.unflatten(0, (self.masks.circuits, -1))
+        return value.to(self.model.device).unflatten(0, (self.masks.circuits, -1))
 
     def _of_heads(self, part: CodedPart, z: Float[Tensor, "*row t h e"]) -> Float[Tensor, "*row t k"]:
         return of_heads(self.model, part, z)

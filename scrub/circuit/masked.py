@@ -20,6 +20,8 @@ from scrub.model.block import after_embedding
 from scrub.model.trace import run_layers
 from scrub.model.weights import Transformer
 
+EXCHANGED = ("z", "resid_pre", "attn_out", "mlp_out")  # arrays of a pass in which values are put
+
 
 @frozen(eq=False)
 class Masks:
@@ -119,9 +121,11 @@ def run_masked(
     def record(kind: str, layer: int, value: Tensor) -> Tensor | None:
         """What goes on in place of what the heads and the MLP of a layer have made."""
         parts.heard(kind, layer, value)
+        if kind in EXCHANGED:
+            value = value.to(model.device)
         if kind == "z":
             return _heads(layer, value.view(*size, *value.shape[2:]), masks, start, frozen).flatten(0, 1)
-        if kind not in ("resid_pre", "attn_out", "mlp_out"):
+        if kind not in EXCHANGED:
             return None
         written = value.view(*size, -1)
         if kind == "mlp_out":

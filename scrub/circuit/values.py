@@ -95,10 +95,11 @@ def own_values(
 
     def record(kind: str, layer: int, value: Tensor) -> None:
         if kind in _ARRAYS:
-            kept[kind, layer] = value
-        more.update({part.component.array: part.of_array(value) for part in coded if part.array == (kind, layer)})
+            kept[kind, layer] = value.to(model.device)
+        read = [part for part in coded if part.array == (kind, layer)]
+        more.update({part.component.array: part.of_array(value).to(model.device) for part in read})
         if kind == MLP_SUM and layer in sums:
-            more[kind, layer] = value
+            more[kind, layer] = value.to(model.device)
 
     trace(model, tokens, lengths, record, None if inputs is None else (0, after_embedding(model, inputs.start)))
     return _assembled(model, kept, inputs, more)

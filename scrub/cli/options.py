@@ -56,7 +56,8 @@ def on_device(command: Command) -> Command:
     command = click.option("--memory", metavar="SIZE", help=words)(command)
     words = "float32, float64, bfloat16, float16 (default: the model's own half precision, or float32)."
     command = click.option("--dtype", metavar="NAME", default="auto", help=words)(command)
-    return click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.")(command)
+    words = "Where to compute, such as cpu or cuda (default: where a loaded model lies, else cpu)."
+    return click.option("--device", metavar="NAME", help=words)(command)
 
 
 def streaming(command: Command) -> Command:

@@ -24,6 +24,7 @@ from scrub.engine.needs import Kind, Need
 from scrub.model.bytes import pass_bytes, row_bytes
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.kept import Tokens
+from scrub.model.places import beside, place
 from scrub.model.trace import Record, trace
 from scrub.model.upload import some
 from scrub.model.weights import Transformer
@@ -41,7 +42,8 @@ class Store:
     """Arrays by kind. `columns` says which slot is which column, None for an array of every position.
 
     `index` maps a row of the pool to a row of the arrays (the mean of a stratum serves all its rows);
-    `positions` maps slots to indices in every row; `heads` says which heads an array holds.
+    `positions` maps slots to indices in every row; `heads` says which heads an array holds. An array lies where its
+    layer does; what is read of it comes to where the rows are told.
     """
 
     arrays: dict[Kind, Tensor]
@@ -59,15 +61,16 @@ class Store:
         width = array.shape[1]
         column = self.positions[slot][rows] if columns is None else columns[slot]
         # One gather of whole vectors: on a CPU it takes half the time of indexing by two tensors.
-        flat = array.flatten(0, 1).index_select(0, self.index[rows] * width + column)
-        return self._cut(flat, kind, heads)
+        flat = array.flatten(0, 1).index_select(0, beside(array, self.index[rows] * width + column))
+        return beside(rows, self._cut(flat, kind, heads))
 
     def whole(
         self, kind: Kind, rows: Int[Tensor, " n"], length: int, heads: Sequence[int] | None = None
     ) -> Float[Tensor, "n t *rest"]:
         """The array of each row at its first `length` positions, cut to some heads."""
         array = self.arrays[kind]
-        return self._cut(array.index_select(0, self.index[rows])[:, :length], kind, heads)
+        found = array.index_select(0, beside(array, self.index[rows]))[:, :length]
+        return beside(rows, self._cut(found, kind, heads))
 
     def _cut(self, array: Tensor, kind: Kind, heads: Sequence[int] | None) -> Tensor:
         held = self.heads[kind]
@@ -221,7 +224,8 @@ class _Asked:
             assert self.model.passes is not None
             tokens = self._tokens(rows)
             for kind, layer in sorted(self.kinds):
-                record(rows, kind, layer, self.model.passes.read(self.model, tokens, (kind, layer)))
+                found = self.model.passes.read(self.model, tokens, (kind, layer))
+                record(rows, kind, layer, found.to(place(self.model, layer)))
             yield rows
 
     @cached_property
@@ -263,12 +267,12 @@ class Keeper:
     def keep(self, kind: Kind, value: Tensor, rows: Int[Tensor, " n"]) -> None:
         columns = self.columns(kind)
         if columns is not None:
-            index = torch.stack([self.positions[slot][rows] for slot in columns], dim=1)
-            value = value[torch.arange(len(rows), device=rows.device)[:, None], index]
+            index = beside(value, torch.stack([self.positions[slot][rows] for slot in columns], dim=1))
+            value = value[torch.arange(len(rows), device=value.device)[:, None], index]
         if kind not in self.arrays:
             width = self.shape[1] if columns is None else len(columns)
             self.arrays[kind] = self._zeros(value, (self.shape[0], width, *value.shape[2:]))
-        self.arrays[kind][rows, : value.shape[1]] = value
+        self.arrays[kind][beside(value, rows), : value.shape[1]] = value
 
     def _zeros(self, like: Tensor, shape: tuple[int, ...]) -> Tensor:
         return zeros(like, shape, self.bound - sum(array.nbytes for array in self.arrays.values()))

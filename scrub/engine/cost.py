@@ -111,7 +111,8 @@ class Plan:
     every occurrence of a variable, from the answer down; None where it is too large to be shown. `verbs` are all
     passes of every verb. `peak` is the memory that a test fills (None on a computation graph, and of a tree that is
     not shown); `answer` is what scoring one answer costs, in forward passes, which `forwards` has with it.
-    `streamed` says what is held of the weights of a model that is run from its files.
+    `streamed` says what is held of the weights of a model that is run from its files, `layers` how many lie on each
+    device, where a loaded model lies on several.
     """
 
     hypothesis: str
@@ -129,6 +130,7 @@ class Plan:
     tree: Occurrence | None = field(default=None, repr=False)
     verbs: tuple[Verb, ...] = ()
     streamed: StreamedWeights | None = None
+    layers: dict[str, int] = field(factory=dict[str, int])
     peak: Peak | None = None
     answer: float = 0.0
 

@@ -191,7 +191,7 @@ class Frames:
         new = some_neurons(m, mlp_normed(block, x), units)
         old = torch.cat([at.frame(part.array) for part, _ in there], -1)
         kept = torch.stack([mask for _, mask in there], -1).to(new.dtype)
-        return more - ((new - old) * kept) @ some(m.W_out, units, 0).to(new.dtype)
+        return more - ((new - old) * kept) @ some(m.W_out, units, 0).to(new)
 
     def _latents_free(self, layer: int, more: Tensor, x: Tensor, at: FrameAt) -> Tensor:
         coded = [self.codes.of(p) for p in parts_held(self.claim, Component.for_mlp(layer)) if p.part is not None]

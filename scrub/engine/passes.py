@@ -21,7 +21,7 @@ _names: WeakKeyDictionary[Transformer, list[Kind]] = WeakKeyDictionary()
 def arrays_of_rows(
     model: Transformer, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"], kinds: Collection[str]
 ) -> dict[Kind, Tensor]:
-    """All arrays of these kinds, `[row t ...]`; what stands past the end of a row has no meaning."""
+    """All arrays of these kinds, `[row t ...]`, on the model's device; past the end of a row they have no meaning."""
     with torch.no_grad():
         if model.passes is None:
             return _run(model, tokens, lengths, kinds)
@@ -40,7 +40,7 @@ def _run(
 
     def record(kind: str, layer: int, value: Tensor) -> None:
         if kind in kinds:
-            found[kind, layer] = value
+            found[kind, layer] = value.to(model.device)
 
     trace(model, tokens, lengths, record)
     return found

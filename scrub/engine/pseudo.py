@@ -20,6 +20,7 @@ from scrub.engine.cache import Store, run_pool, tensors
 from scrub.engine.needs import Kind, Need, held_head
 from scrub.model.block import after_attention, after_embedding, after_mlp, positions_of, read_before, read_held
 from scrub.model.codes import CodedPart, PartCodes
+from scrub.model.places import beside, place
 from scrub.model.weights import Transformer
 
 _PROJECTED = {**{channel: channel for channel in CHANNELS}, **{before_angles(c): c for c in CHANNELS}}
@@ -64,7 +65,7 @@ def pseudo_store(
     make = _zeros if claim.options.rest == "zero" else _means
     arrays = make(model, claim, wanted, groups, done)
     for kind, layer in [kind for kind in wanted.slots if rebuilt and kind[0] in STREAMS]:
-        arrays[kind, layer] = _rebuilt(model, kind, layer, arrays)
+        arrays[kind, layer] = _rebuilt(model, kind, layer, arrays).to(place(model, layer))
     project(model, need, arrays)
     for kind, part in _of_frame(need, codes).items():
         arrays[kind] = _encoded(model, part, arrays)
@@ -147,7 +148,7 @@ def _means(
             arrays[kind] = value.new_zeros(len(groups.members), longest, *value.shape[2:])
         # Summed batch by batch with weights of the mean, so that no array of all rows is held; rows that end earlier
         # count as 0 where they have no position, which strata of one length exclude.
-        arrays[kind][:, : value.shape[1]] += torch.tensordot(weights[:, rows], value, dims=1)
+        arrays[kind][:, : value.shape[1]] += torch.tensordot(beside(value, weights[:, rows]), value, dims=1)
 
     run_pool(model, claim.data, need, note, done)
     return arrays
@@ -164,7 +165,7 @@ def _zeros(
         part = need.parts.get((kind, at))
         width = model.shape.d_model if part is None else part.part.size if part.part else 1
         tail = (len(heads), model.shape.d_head) if heads else (width,)
-        arrays[kind, at] = torch.zeros(*size, *tail, dtype=model.dtype, device=model.device)
+        arrays[kind, at] = torch.zeros(*size, *tail, dtype=model.dtype, device=place(model, at))
         if kind in STREAMS:
             nothing = arrays[kind, at]
             stream = after_embedding(model, nothing)

@@ -18,6 +18,7 @@ from scrub.engine.cache import Store
 from scrub.engine.needs import Kind, Need, passed_mlps
 from scrub.engine.pseudo import project
 from scrub.model.block import mlp_writes
+from scrub.model.places import plus
 from scrub.model.weights import Transformer
 
 
@@ -52,7 +53,7 @@ def _passed(claim: Claim) -> dict[int, int]:
 def _moved(stream: Tensor, time: int, change: dict[int, Tensor]) -> Tensor:
     """A stream with what was written anew before a moment."""
     for written, more in change.items():
-        stream = stream + more if written < time else stream
+        stream = plus(stream, more) if written < time else stream
     return stream
 
 

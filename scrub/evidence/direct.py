@@ -28,6 +28,7 @@ from scrub.evidence.norms import pulled_back
 from scrub.evidence.scene import Locus, Scene, Unseen, reading_heads, summing
 from scrub.model.block import as_read, held_by, summed_heads
 from scrub.model.layers import norm
+from scrub.model.places import beside
 from scrub.model.weights import Block
 
 HEADS_BIAS, FINAL_BIAS = "biases of attention", "biases of the final norm and of the unembedding"
@@ -162,9 +163,9 @@ def toward(scene: Scene, store: Store, tokens: list[tuple[float, list[tuple[int,
     bias = torch.zeros(len(scene.used), dtype=model.dtype, device=device)
     for sign, column in tokens:
         for row, ids in enumerate(column):
-            direction[row] += sign * model.W_U[:, list(ids)].to(model.dtype).mean(-1)
+            direction[row] += sign * model.W_U[:, list(ids)].to(direction).mean(-1)
             if model.b_U is not None:
-                bias[row] += sign * model.b_U[list(ids)].mean()
+                bias[row] += sign * beside(bias, model.b_U[list(ids)]).mean()
     return _Toward(scene, store, direction, store.at(_final(scene), scene.answer, scene.rows), bias)
 
 
@@ -176,17 +177,17 @@ def terms(found: _Toward) -> Iterator[tuple[Component | None, str, Float[Tensor,
     attention = torch.zeros_like(found.bias)
     for layer, block in enumerate(model.blocks):
         direction = found.heads(block, layer)
-        each = torch.einsum("rhe,hed,rd->rh", found.there("z", layer), block.attn.W_O.to(model.dtype), direction)
+        each = torch.einsum("rhe,hed,rd->rh", found.there("z", layer), block.attn.W_O.to(direction), direction)
         for head in range(each.shape[1]):
             yield Component.for_head(layer, head), "", each[:, head]
-        attention = attention + (0 if block.attn.b_O is None else _dot(block.attn.b_O, direction))
+        attention = attention + (0 if block.attn.b_O is None else _dot(beside(direction, block.attn.b_O), direction))
         if block.post_attn is not None and block.post_attn.bias is not None:
-            attention = attention + _dot(block.post_attn.bias, stream)
+            attention = attention + _dot(beside(stream, block.post_attn.bias), stream)
         if block.mlp is not None:
             yield Component.for_mlp(layer), "", _dot(found.there("mlp_out", layer), stream)
     yield None, HEADS_BIAS, attention
-    last = found.bias if model.ln_final.bias is None else found.bias + _dot(model.ln_final.bias, found.direction)
-    yield None, FINAL_BIAS, last
+    last, direction = model.ln_final.bias, found.direction
+    yield None, FINAL_BIAS, found.bias if last is None else found.bias + _dot(beside(direction, last), direction)
 
 
 def look(scene: Scene, store: Store) -> Direct:
@@ -250,7 +251,7 @@ def _sources(found: _Toward) -> Iterator[HeadSources]:
         v = as_read(
             block.attn, "v", heads, lambda held, layer=layer: store.whole(("v", layer), scene.rows, longest, held)
         )
-        to = torch.einsum("hed,rd->rhe", block.attn.W_O[heads].to(v.dtype), found.heads(block, layer))
+        to = torch.einsum("hed,rd->rhe", block.attn.W_O[heads].to(v), found.heads(block, layer))
         each = weights_at(scene, store, layer, heads, scene.answer) * torch.einsum("rthe,rhe->rht", v, to)
         for i, head in enumerate(heads):
             shares = shares_by_slot(scene, each[:, i].double().cpu())

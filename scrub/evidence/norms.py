@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scrub.model.places import beside
 from scrub.model.weights import Norm
 
 Vectors = Float[Tensor, "row d"]
@@ -37,4 +38,4 @@ def _scale(n: Norm, whole: Vectors) -> Float[Tensor, "row 1"]:
 
 
 def _weighted(n: Norm, x: Vectors) -> Vectors:
-    return x if n.weight is None else x * n.weight
+    return x if n.weight is None else x * beside(x, n.weight)

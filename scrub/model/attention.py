@@ -46,7 +46,7 @@ def attention_of(bridge: Any, attn: Any, shape: Shape, rotary: Rotary | None, ta
         k_norm=_head_norm(attn, "k_norm", shape.n_kv_heads, bridge.cfg, take),
         norm_last=bool(setting(bridge, "qk_norm_after_rope", False)) or type(module).__name__ == "NanoChatAttention",
         cap=cap_of(bridge, "attn_scores_soft_cap", "attn_logit_softcapping"),
-        slopes=_slopes(bridge, shape, take) if shape.positions == "alibi" else None,
+        slopes=_slopes(bridge, shape, take).to(attn.W_Q.device) if shape.positions == "alibi" else None,
         clip=clip_of(bridge),
         sinks=take.maybe(getattr(module, "sinks", None)),
     )

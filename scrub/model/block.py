@@ -30,6 +30,7 @@ from scrub.model.layers import (
     visible,
     write,
 )  # fmt: skip
+from scrub.model.places import beside, plus
 from scrub.model.upload import some
 from scrub.model.weights import Attn, BlackBox, Block, Transformer
 
@@ -50,14 +51,15 @@ def read_held(
     block: Block, channel: str, x: Float[Tensor, "*batch n d"], held: Sequence[int], at: Int[Tensor, "*batch n"]
 ) -> Float[Tensor, "*batch n held e"]:
     """The same, keys and values of key/value heads: each once, however many query heads read it."""
-    return project(block.attn, channel, attention_reads(block, x), held, at)
+    there = beside(block.attn.W_Q, x)
+    return beside(x, project(block.attn, channel, attention_reads(block, there), held, beside(there, at)))
 
 
 def read_before(
     block: Block, channel: str, x: Float[Tensor, "*batch n d"], held: Sequence[int]
 ) -> Float[Tensor, "*batch n held e"]:
     """The same before rotary angles."""
-    return unangled(block.attn, channel, attention_reads(block, x), held)
+    return beside(x, unangled(block.attn, channel, attention_reads(block, beside(block.attn.W_Q, x)), held))
 
 
 def read_heads_before(
@@ -98,7 +100,7 @@ def scoring(
     """How a layer scores keys at their positions, for queries at `at` of some heads."""
 
     def of_heads(x: Float[Tensor, " h"]) -> Float[Tensor, " heads"]:
-        return x if heads is None else some(x, heads, 0)
+        return beside(at, x if heads is None else some(x, heads, 0))
 
     sinks = None if attn.sinks is None else of_heads(attn.sinks)
     if attn.slopes is None:
@@ -121,7 +123,7 @@ def after_attention(
     block: Block, x: Float[Tensor, "*batch d"], out: Float[Tensor, "*batch d"], steps: Steps = PLAIN
 ) -> Float[Tensor, "*batch d"]:
     """The stream after attention, given what all heads write."""
-    found = x + entering(block, out, steps)
+    found = plus(x, entering(block, out, steps))
     return found if block.stream_attn is None else steps.norm(block.stream_attn, found)
 
 
@@ -129,14 +131,14 @@ def after_mlp(
     block: Block, x: Float[Tensor, "*batch d"], out: Float[Tensor, "*batch d"], steps: Steps = PLAIN
 ) -> Float[Tensor, "*batch d"]:
     """The stream after the MLP, given that after attention and what the MLP writes."""
-    return x + out if block.stream_mlp is None else steps.norm(block.stream_mlp, x + out)
+    return plus(x, out) if block.stream_mlp is None else steps.norm(block.stream_mlp, plus(x, out))
 
 
 def after_embedding(
     model: Transformer, x: Float[Tensor, "*batch d"], steps: Steps = PLAIN
 ) -> Float[Tensor, "*batch d"]:
     """The stream before the first layer, given the sum of the embeddings."""
-    x = x if model.b_E is None else x + model.b_E
+    x = plus(x, model.b_E)
     return x if model.stream_embed is None else steps.norm(model.stream_embed, x)
 
 
@@ -148,7 +150,7 @@ def entering(block: Block, out: Float[Tensor, "*batch d"], steps: Steps = PLAIN)
 
 def summed_heads(block: Block, out: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
     """The same with b_O, which belongs to the layer."""
-    return out if block.attn.b_O is None else out + block.attn.b_O
+    return plus(out, block.attn.b_O)
 
 
 def change_entering(

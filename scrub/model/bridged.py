@@ -16,6 +16,7 @@ from scrub.model.angles import Rotaries
 from scrub.model.attention import attention_of, is_latent
 from scrub.model.later import Later
 from scrub.model.layers import ACTIVATIONS, norm
+from scrub.model.places import beside
 from scrub.model.take import (
     Take,
     cap_of,
@@ -85,7 +86,8 @@ def _projected(bridge: Any, name: str, table: Tensor, take: Take) -> Tensor:
     matrix = getattr(decoder, name, None)
     if matrix is None:
         return table
-    table, weight = take.precisely(table), take.precisely(matrix.weight)
+    table = take.precisely(table)
+    weight = beside(table, take.precisely(matrix.weight))
     return table @ (weight.T if name == "project_in" else weight)
 
 

@@ -25,6 +25,7 @@ from scrub.errors import ClaimError, ModelError
 from scrub.model.block import entering
 from scrub.model.latents import LatentCode, latent_code, transcoder_reads
 from scrub.model.layers import kv_head, write
+from scrub.model.places import beside
 from scrub.model.upload import some
 from scrub.model.weights import BlackBox, Block, Mlp, Transformer
 
@@ -61,10 +62,10 @@ class Subspace:
     rows: Float[Tensor, "k d"]
 
     def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch k"]:
-        return x @ self.rows.T
+        return x @ beside(x, self.rows).T
 
     def write(self, numbers: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch d"]:
-        return numbers @ self.rows
+        return numbers @ beside(numbers, self.rows)
 
 
 @frozen(eq=False)
@@ -77,7 +78,7 @@ class NeuronCode:
         return x
 
     def write(self, numbers: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*batch d"]:
-        return numbers @ self.rows
+        return numbers @ beside(numbers, self.rows)
 
 
 @frozen(eq=False)
@@ -154,7 +155,7 @@ def _taken(model: Transformer, component: Component) -> CodedPart:
     if traits.scalar:
         assert block is not None
         mlp, unit = known_mlp(block, component), component.unit or 0
-        code = NeuronCode(some(mlp.W_out, [unit], 0).to(model.dtype))
+        code = NeuronCode(some(mlp.W_out, [unit], 0).to(model.device, model.dtype))
         return CodedPart(component, ("neurons", layer), code, lambda x: some(x, [unit], -1), _same)
     code = _code(model, component)
     if traits.is_channel:

@@ -13,6 +13,7 @@ from torch import Tensor
 from scrub.anatomy.part import HostPart
 from scrub.model.block import mlp_normed
 from scrub.model.layers import norm
+from scrub.model.places import beside
 from scrub.model.upload import some
 from scrub.model.weights import Block
 
@@ -41,16 +42,17 @@ class LatentCode:
     def encode(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch k"]:
         x, unit = self._scaled(x)
         centre = self.arrays.get("centre")
-        found = self._active((x if centre is None else x - centre) @ self.encoder)
+        found = self._active((x if centre is None else x - beside(x, centre)) @ beside(x, self.encoder))
         return found if unit is None else found * unit
 
     def write(self, numbers: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch d"]:
-        return numbers @ self.rows
+        return numbers @ beside(numbers, self.rows)
 
     def _active(self, x: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch k"]:
-        gate, bias, floor = (self.arrays.get(name) for name in ("gate", "bias", "threshold"))
+        here = {name: beside(x, array) for name, array in self.arrays.items()}
+        gate, bias, floor = (here.get(name) for name in ("gate", "bias", "threshold"))
         on = None if gate is None else x + gate > 0
-        x = x if gate is None else x * self.arrays["gain"]
+        x = x if gate is None else x * here["gain"]
         x = x if bias is None else x + bias
         on = x > floor if floor is not None else on
         x = x.relu() if on is None else torch.where(on, x, torch.zeros_like(x)).relu()

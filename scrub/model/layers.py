@@ -20,6 +20,7 @@ from torch import Tensor
 
 from scrub.anatomy.table import CHANNELS
 from scrub.errors import ModelError
+from scrub.model.places import beside, plus
 from scrub.model.upload import some
 from scrub.model.weights import Attn, BlackBox, Latent, Mlp, Norm, Rotary, Transform, Transformer
 
@@ -43,22 +44,24 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 def norm(n: Norm, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
     """The normalised stream. Raises ModelError for an unknown kind."""
     if n.kind == "layer" and (n.weight is None or n.weight.ndim == 1):
-        return F.layer_norm(x, x.shape[-1:], n.weight, n.bias, n.eps)
+        weight, bias = (None if vector is None else beside(x, vector) for vector in (n.weight, n.bias))
+        return F.layer_norm(x, x.shape[-1:], weight, bias, n.eps)
     if n.kind == "layer":
         x = F.layer_norm(x, x.shape[-1:], eps=n.eps)
     elif n.kind == "rms":
         x = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + n.eps)
     elif n.kind != "none":
         raise ModelError(f"a norm of kind {n.kind!r} is unknown; the known ones are layer, rms and none.")
-    x = x if n.weight is None else x * n.weight
-    return x if n.bias is None else x + n.bias
+    x = x if n.weight is None else x * beside(x, n.weight)
+    return plus(x, n.bias)
 
 
 def rotate(
     rotary: Rotary, x: Float[Tensor, "*batch n heads e"], positions: Int[Tensor, "*batch n"]
 ) -> Float[Tensor, "*batch n heads e"]:
     """Turn every head's first coordinates by the angles of the given positions."""
-    cos, sin = rotary.cos[positions].unsqueeze(-2), rotary.sin[positions].unsqueeze(-2)
+    positions = beside(rotary.cos, positions)
+    cos, sin = (beside(x, table[positions].unsqueeze(-2)) for table in (rotary.cos, rotary.sin))
     turning, still = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
     if rotary.interleaved:
         # Neighbours are turned together (GPT-J), or the two halves (GPT-NeoX, Llama): the same angles, other
@@ -131,11 +134,11 @@ def linear(
     # A product for each claimed head reads its matrix where it lies; rows of a list of heads would be copied first,
     # and weights that are views of a bridge's are slow to copy: two heads of 20 contexts cost twice as much.
     if heads is None:
-        out = times(x, weight, "...d,hde->...he")
-        out = out if bias is None else out + bias
+        out = plus(times(x, weight, "...d,hde->...he"), bias)
     else:
         made = [times(x, weight[h]) for h in heads]
-        out = torch.stack(made if bias is None else [m + bias[h] for m, h in zip(made, heads, strict=True)], dim=-2)
+        own = made if bias is None else [plus(m, bias[h]) for m, h in zip(made, heads, strict=True)]
+        out = torch.stack(own, dim=-2)
     return out if attn.clip is None else out.clamp(-attn.clip, attn.clip)
 
 
@@ -308,26 +311,27 @@ def write_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """`x W + b`."""
     if weight.dtype == x.dtype:
-        return F.linear(x, weight.T, bias)
-    found = times(x, weight)
-    return found if bias is None else found + bias
+        there = beside(weight, x)
+        return beside(x, F.linear(there, weight.T, None if bias is None else beside(weight, bias)))
+    return plus(times(x, weight), bias)
 
 
 def times(x: Tensor, weight: Tensor, equation: str | None = None) -> Tensor:
-    """`x W`, or another sum of products, in the dtype of the matrix; what comes out has that of x."""
-    lower = x.to(weight.dtype)
-    if weight.dtype == torch.float16 and x.dtype != weight.dtype and (x.device.type == "cpu" or x.requires_grad):
+    """`x W`, or another sum of products, in the dtype and on the device of the matrix; what comes out has x's."""
+    lower = x.to(weight)
+    if weight.dtype == torch.float16 and x.dtype != weight.dtype and (weight.device.type == "cpu" or x.requires_grad):
         # CPUs have no such products (they take 4 to 50 times as long), and gradients go below what fp16 can hold.
-        lower, weight = x, weight.to(x.dtype)
-    return (lower @ weight if equation is None else torch.einsum(equation, lower, weight)).to(x.dtype)
+        lower, weight = beside(weight, x), weight.to(x.dtype)
+    return (lower @ weight if equation is None else torch.einsum(equation, lower, weight)).to(x)
 
 
 def precise_times(x: Float[Tensor, "*batch d"], weight: Float[Tensor, "d v"]) -> Float[Tensor, "*batch v"]:
     """`x W` in the dtype of x; of a matrix in half precision, some columns at a time are cast."""
+    there = beside(weight, x)
     if weight.dtype == x.dtype:
-        return x @ weight
+        return beside(x, there @ weight)
     pieces = weight.split(max(1, _CAST // len(weight)), dim=1)
-    return torch.cat([x @ piece.to(x.dtype) for piece in pieces], dim=-1)
+    return beside(x, torch.cat([there @ piece.to(x.dtype) for piece in pieces], dim=-1))
 
 
 @frozen
@@ -352,8 +356,9 @@ def mlp(
     """What the MLP writes, b_out included, given its normalised input; `tap` hears of `neurons`, where there are."""
     if isinstance(m, BlackBox):
         return m.fn(x)
-    hidden = steps.neurons(m, x)
-    return write_neurons(m, hidden if tap is None else tap("neurons", hidden))
+    # The stream goes there and back once: neurons are several times as many.
+    hidden = steps.neurons(m, beside(m.W_in, x))
+    return beside(x, write_neurons(m, hidden if tap is None else tap("neurons", hidden)))
 
 
 def transformed(head: Transform | None, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
@@ -375,16 +380,19 @@ def unembed(
     if ids is None:
         logits = _logits(x, model.W_U, model.b_U)
     elif ids.ndim == 1:
-        logits = affine(x, model.W_U[:, ids].to(x.dtype), None if model.b_U is None else model.b_U[ids])
+        logits = affine(x, model.W_U[:, beside(model.W_U, ids)].to(x.dtype), _of_ids(model.b_U, ids))
     else:
         # Columns of each row are gathered: k of them are far fewer than a vocabulary.
-        logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[ids].to(x.dtype))
-        logits = logits if model.b_U is None else logits + model.b_U[ids]
+        logits = torch.einsum("...d,...kd->...k", x, model.W_U.T[beside(model.W_U, ids)].to(x))
+        logits = plus(logits, _of_ids(model.b_U, ids))
     return capped(logits, model.logit_cap)
+
+
+def _of_ids(bias: Float[Tensor, " v"] | None, ids: Int[Tensor, "*common k"]) -> Float[Tensor, "*common k"] | None:
+    return None if bias is None else bias[beside(bias, ids)]
 
 
 def _logits(x: Float[Tensor, "*batch d"], W_U: Float[Tensor, "d v"], b_U: Tensor | None) -> Float[Tensor, "*batch v"]:
     if W_U.dtype == x.dtype:
         return affine(x, W_U, b_U)
-    found = precise_times(x, W_U)
-    return found if b_U is None else found + b_U
+    return plus(precise_times(x, W_U), b_U)

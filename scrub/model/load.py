@@ -17,6 +17,7 @@ from scrub.model.checkpoints.beside import SAVED, is_checkpoint, is_native
 from scrub.model.checkpoints.opened import open_checkpoint
 from scrub.model.memory import Memory
 from scrub.model.outline import language_model, quiet
+from scrub.model.places import devices
 from scrub.model.precision import HALF
 from scrub.model.recorded import recorded_checkpoint
 from scrub.model.source import is_bridge, is_wrappable
@@ -47,7 +48,7 @@ def load(
     if isinstance(source, Transformer):
         half = source.precision if source.precision in HALF else torch.float32
         moved = source.to(dtype=dtype or half, device=device)
-        return attrs.evolve(moved, memory=Memory.on(moved.device, memory))
+        return attrs.evolve(moved, memory=Memory.on(devices(moved), memory))
     if is_wrappable(source):
         source = wrapped(source)
     if is_bridge(source):
@@ -61,7 +62,7 @@ def load(
     if (weights := own_weights(path)) is not None:
         found = recorded_checkpoint(weights, _called(path), Take(dtype, device))
         if found is not None:
-            return attrs.evolve(found, memory=Memory.on(found.device, memory))
+            return attrs.evolve(found, memory=Memory.on(devices(found), memory))
         bridge = open_checkpoint(weights)
         return adapt(bridge, dtype=dtype, device=device, name=_called(path), data=data, memory=memory)
     if path.is_dir():

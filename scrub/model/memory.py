@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,9 +43,9 @@ class Memory:
     asked: bool = False
 
     @classmethod
-    def on(cls, device: torch.device | None = None, asked: int | None = None) -> Memory:
-        """The bound that was asked for, or a quarter of what is free on a device now (None: the CPU)."""
-        return cls(int(SHARE * free(device))) if asked is None else cls(asked, True)
+    def on(cls, devices: Sequence[torch.device] = (), asked: int | None = None) -> Memory:
+        """The bound that was asked for, or a quarter of what is free now on the fullest device; none: the CPU."""
+        return cls(int(SHARE * min(map(free, devices or [None])))) if asked is None else cls(asked, True)
 
     def share(self, part: float) -> int:
         """Bytes of a part of the bound."""

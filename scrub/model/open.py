@@ -106,6 +106,7 @@ def _device(name: str | None) -> torch.device | None:
     if name is None:
         return None
     try:
+        _refuse_several(name)
         device = torch.device(name)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
@@ -114,3 +115,11 @@ def _device(name: str | None) -> torch.device | None:
             first = "there is no such kind of device; an NVIDIA GPU is called cuda"
         raise ModelError(f"--device {name}: not available here ({first}). Use --device cpu.") from None
     return device
+
+
+def _refuse_several(name: str) -> None:
+    if len(names := name.replace(",", " ").split()) > 1:
+        raise ModelError(
+            f"--device {name}: one device is named ({names[0]}). For layers on several give a loaded model, "
+            'model=AutoModelForCausalLM.from_pretrained(NAME, device_map="balanced"), and no device.'
+        )

@@ -19,6 +19,7 @@ from scrub.model.later import Lending
 from scrub.model.load import from_directory
 from scrub.model.mapped import MappedTensors
 from scrub.model.memory import Memory
+from scrub.model.places import devices
 from scrub.model.precision import HALF
 from scrub.model.selfcheck import probe_data
 from scrub.model.shards import directory, dtype_of
@@ -58,7 +59,7 @@ def stream(source: str | Path, take: Take, data: Dataset | None, memory: int | N
         _opened.clear()  # before another one is in memory
         _opened[key] = _open(path, files, take)
     found = _opened[key]
-    model = attrs.evolve(found.model, memory=Memory.on(found.model.device, memory))
+    model = attrs.evolve(found.model, memory=Memory.on(devices(found.model), memory))
     rows = probe_data(model, data)
     told = *rows[0].flatten().tolist(), *rows[1].tolist()
     if told not in found.compared:

@@ -12,6 +12,7 @@ from scrub.errors import ModelError
 from scrub.model.block import after_embedding
 from scrub.model.block import layer as run_layer
 from scrub.model.layers import PLAIN, Steps
+from scrub.model.places import beside
 from scrub.model.weights import Transformer
 
 Record = Callable[[str, int, Tensor], Tensor | None]
@@ -36,7 +37,7 @@ def trace(
     MLP alone; `neurons` [row t m]; `mlp_sum`, what the MLP writes before a norm of that; `mlp_out`; and `resid_pre`
     of layer `n_layers`, the final stream. Layers without an MLP record none of its five, black boxes no neurons.
     What it returns takes the tensor's place; None leaves it. `start=(layer, resid_pre)` resumes there. Values at
-    padding have no meaning.
+    padding have no meaning. What is told of a layer lies where the layer does, the final stream where the model does.
     Raises ModelError for rows longer than the context, and for padding inside a row where positions depend on it.
     """
     first, x = (0, _embedded(model, tokens, lengths, record, steps)) if start is None else start
@@ -59,13 +60,15 @@ def run_layers(
         def tap(kind: str, value: Tensor, layer: int = layer) -> Tensor:
             return _recorded(record, kind, layer, value)
 
-        x = run_layer(model.blocks[layer], tap("resid_pre", x), lengths, tap, steps)
-    return _recorded(record, "resid_pre", last, x)
+        block = model.blocks[layer]
+        x = beside(block.attn.W_Q, x)
+        x = run_layer(block, tap("resid_pre", x), beside(x, lengths), tap, steps)
+    return _recorded(record, "resid_pre", last, x.to(model.device))
 
 
 def _recorded(record: Record | None, kind: str, layer: int, value: Tensor) -> Tensor:
     other = None if record is None else record(kind, layer, value)
-    return value if other is None else other
+    return value if other is None else beside(value, other)
 
 
 def _refuse_padding(model: Transformer, tokens: Int[Tensor, "row t"], lengths: Int[Tensor, " row"]) -> None:
@@ -93,5 +96,5 @@ def _embedded(
         _refuse_padding(model, tokens, lengths)
     x = _recorded(record, "embed", 0, model.W_E[tokens].to(model.dtype))
     if model.W_pos is not None:
-        x = x + _recorded(record, "pos", 0, model.W_pos[: tokens.shape[1]].to(model.dtype).expand(x.shape))
+        x = x + _recorded(record, "pos", 0, model.W_pos[: tokens.shape[1]].to(x).expand(x.shape))
     return after_embedding(model, x, steps)

@@ -22,10 +22,11 @@ from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
 from scrub.model.bridged import POSITIONS, shape_of, taken
-from scrub.model.built import in_words, refuse_not_finite, running, said_by, unlike
+from scrub.model.built import in_words, own_name, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import LISTED, unknown, unread, what_works
 from scrub.model.digest import digest
 from scrub.model.memory import Memory
+from scrub.model.places import devices
 from scrub.model.precision import HALF, computed_in, dtypes, half_of
 from scrub.model.selfcheck import ProbeRows, probe_data, rounding_check, self_check
 from scrub.model.state import Adapted, State, adapted, built_alike, place_of
@@ -61,14 +62,13 @@ def adapt(
     bidirectional attention. Raises ModelError, naming the architecture, for all else. `revision` is a digest
     of the weights where none is given. `data` are the rows to be read: the self-check looks at some of them, and
     at random tokens as long as the longest; without them, at random tokens alone. `memory` bounds, in bytes, what is
-    filled at once; without, a quarter of what is free. One that lies on several devices is taken to `device`.
+    filled at once; without, a quarter of what is free. Of a bridge on several devices layers stay where they are
+    (`scrub.model.places`), unless a `device` is given, to which all of it is taken.
     """
-    if device is None:
-        _refuse_several_devices(bridge, name)
     dtype, wanted = _precision(bridge, Take(dtype, device))
     own, known = wanted.dtype is None, adapted(bridge)
     found = _once_taken(known, bridge, name, wanted)
-    found = attrs.evolve(found, memory=Memory.on(found.device, memory))
+    found = attrs.evolve(found, memory=Memory.on(devices(found), memory))
     found = found if revision is None else attrs.evolve(found, revision=revision)
     exact, rows = lifted(found, torch.float32) if own else found, probe_data(found, data)
     key = wanted, tuple(rows[0].flatten().tolist()), tuple(rows[1].tolist())
@@ -82,13 +82,13 @@ def adapt(
     return model
 
 
-def _refuse_several_devices(bridge: Any, name: str | None) -> None:
-    places = sorted({str(weight.device) for weight in bridge.original_model.parameters()})
-    if len(places) > 1:
+def _refuse_offloaded(bridge: Any, title: str) -> None:
+    """Raises ModelError for weights that are brought to a device only while their module runs."""
+    if away := [own_name(n) for n, weight in bridge.original_model.named_parameters() if weight.is_meta]:
         raise ModelError(
-            f"{_title(bridge, name)} lies on several devices ({', '.join(places)}), and its layers are run on one: "
-            f"--device {places[0]} takes its weights there, where they fit; a directory that does not fit is run "
-            "from its files, --stream."
+            f"{title} has weights that lie on no device ({some(away, 3)}): a device_map with 'cpu' or "
+            "'disk' beside other devices has them brought as they run. Give every layer a device, or run the "
+            "directory from its files, --stream."
         )
 
 
@@ -123,6 +123,7 @@ def _once_taken(known: Adapted, bridge: Any, name: str | None, take: Take) -> Tr
 def _taken(bridge: Any, name: str | None, take: Take) -> Transformer:
     title = _title(bridge, name)
     _refuse_known(bridge, title)
+    _refuse_offloaded(bridge, title)
     with in_words(title):
         if take.lending is None:  # in files, they were looked at as they were opened
             refuse_not_finite(bridge.original_model, title)

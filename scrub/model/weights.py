@@ -162,10 +162,11 @@ class BlackBox:
         """A module that takes `[row t d]` and gives the same, alone or first of several things."""
 
         half = next((p.dtype for p in module.parameters() if p.dtype in HALF), None)
+        there = next((p.device for p in module.parameters()), None)
 
         def run(x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
-            found = module(x.reshape(1, -1, x.shape[-1]).to(half or x.dtype))
-            return times * (found[0] if isinstance(found, tuple) else found).reshape(x.shape).to(x.dtype)
+            found = module(x.reshape(1, -1, x.shape[-1]).to(there, half or x.dtype))
+            return times * (found[0] if isinstance(found, tuple) else found).reshape(x.shape).to(x)
 
         return cls(run, module, times)
 
@@ -258,7 +259,7 @@ def norms_of(owner: Attn | Mlp | Block) -> dict[str, Norm]:
 
 
 def _free_there(model: Transformer) -> Memory:
-    return Memory.on(model.device)
+    return Memory.on((model.device,))
 
 
 @frozen(eq=False)
@@ -313,6 +314,7 @@ class Transformer:
 
     @property
     def device(self) -> torch.device:
+        """Where tokens, streams and all that is found lie; layers may lie elsewhere."""
         return self.W_E.device
 
     def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:

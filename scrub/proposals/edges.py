@@ -20,6 +20,7 @@ from scrub.anatomy.shape import refuse_normed
 from scrub.anatomy.table import CHANNELS
 from scrub.model.block import attention_reads, positions_of, summed_heads
 from scrub.model.layers import Normed, Steps, expand, linear, matrices, norm, project, turn, turns
+from scrub.model.places import beside
 from scrub.model.weights import Attn, Block, Norm, Transformer
 from scrub.proposals.forward import Arrays, Forward, Key, PatchBatch
 from scrub.proposals.rules import Rules, steps_of
@@ -186,8 +187,8 @@ def senders_between(batch: PatchBatch, only: Key | None = None) -> Senders:
     for layer, block in enumerate(batch.model.blocks):
         if only in (None, ("attn", layer)):
             heads = tuple(Component.for_head(layer, head) for head in range(batch.model.shape.n_heads))
-            W_O = block.attn.W_O
-            parts.append((heads, torch.einsum("rthe,hed->rhtd", change("head", layer), W_O.to(batch.model.dtype))))
+            wrote = change("head", layer)
+            parts.append((heads, torch.einsum("rthe,hed->rhtd", wrote, block.attn.W_O.to(wrote))))
         if block.mlp is not None and only in (None, ("mlp", layer)):
             parts.append(((Component.for_mlp(layer),), change("mlp", layer).unsqueeze(1)))
     return Senders(tuple(c for some, _ in parts for c in some), torch.cat([delta for _, delta in parts], dim=1))
@@ -244,7 +245,7 @@ def _at_stream(
     weight = matrices(attn, channel)
     if weight is None:
         return _by_autograd(block, channel, stream, gradient, steps_of(rules))
-    weight = weight.to(stream.dtype)
+    weight = weight.to(stream)
     if channel != "q":
         weight = expand(attn, weight.transpose(0, 1)).transpose(0, 1)
     if turns(attn, channel):
@@ -285,7 +286,7 @@ def change_through_norm(
         change = change * scale
         if not constant:
             change = change - x * scale * (change * x * scale).mean(-1, keepdim=True)
-    return change if n.weight is None else change * n.weight
+    return change if n.weight is None else change * beside(change, n.weight)
 
 
 def through_norm(
@@ -296,7 +297,7 @@ def through_norm(
 
     Weight and centring of the norm are folded into the map. `constant` takes the scale for one.
     """
-    weight = weight if ln.weight is None else weight * ln.weight[:, None]
+    weight = weight if ln.weight is None else weight * beside(weight, ln.weight)[:, None]
     if ln.kind == "none":
         return torch.einsum("rthe,hde->rhtd", gradient, weight)
     if ln.kind == "layer":

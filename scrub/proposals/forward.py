@@ -117,7 +117,7 @@ class PatchBatch:
     def _pass(self, tokens: Int[Tensor, "row t"], edit: Edit, steps: Steps = PLAIN) -> Float[Tensor, "row d"]:
         def record(traced: str, layer: int, value: Tensor) -> Tensor | None:
             kind = TOLD.get(traced)
-            return None if kind is None else edit(kind, layer, value)
+            return None if kind is None else edit(kind, layer, value.to(self.model.device))
 
         self.passes.add("forward", len(tokens))
         x = trace(self.model, tokens, self.lengths, record, steps=steps)

@@ -12,6 +12,7 @@ from torch import Tensor
 from scrub.anatomy.names import Component
 from scrub.anatomy.table import MLP_INPUT, TABLE
 from scrub.model.block import after_embedding
+from scrub.model.places import plus
 from scrub.model.trace import trace
 from scrub.model.workers import Sent, Task, received, sent_form
 from scrub.proposals.forward import PASSES, Key, PatchBatch, case_bytes
@@ -78,7 +79,7 @@ class PatchedCases:
 
     def put(self, traced: str, at: int, value: Tensor) -> Tensor:
         """An array of the runs with the nodes that are patched in there, components first, then latents of them."""
-        key = TOLD.get(traced, ""), at
+        key, value = (TOLD.get(traced, ""), at), value if traced not in TOLD else value.to(self.batch.base.device)
         if key in self.masks:
             value = torch.where(self.masks[key], self._all(self.batch.source_values[key]), value)
         if traced == MLP_INPUT:
@@ -113,7 +114,7 @@ def _embedded(batch: PatchBatch, change: Float[Tensor, "case_row t d"]) -> Float
     """The stream before the first layer of a model that norms it, the embeddings changed."""
     (n, t), model = batch.base.shape, batch.model
     x = batch.base_values["embed", 0].repeat(len(change) // n, 1, 1) + change
-    return after_embedding(model, x if model.W_pos is None else x + model.W_pos[:t])
+    return after_embedding(model, x if model.W_pos is None else plus(x, model.W_pos[:t]))
 
 
 def _first(case: Case) -> int:

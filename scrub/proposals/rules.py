@@ -18,6 +18,7 @@ from torch.autograd import Function
 from scrub.anatomy.tolerances import AT_ZERO
 from scrub.errors import ClaimError, did_you_mean
 from scrub.model.layers import ACTIVATIONS, PLAIN, Scoring, Steps, affine, attend, neurons, norm, normed_neurons
+from scrub.model.places import beside
 from scrub.model.weights import Mlp, Norm, Transformer, norms_of
 
 RULES = {
@@ -143,7 +144,7 @@ def _norm(n: Norm, x: Tensor) -> Tensor:
         spread = x - x.mean(-1, keepdim=True) if n.kind == "layer" else x
         scale = (spread.square().mean(-1, keepdim=True) + n.eps).rsqrt()
     centred = x - x.mean(-1, keepdim=True) if n.kind == "layer" else x
-    return instead(value, centred * (scale if n.weight is None else scale * n.weight))
+    return instead(value, centred * (scale if n.weight is None else scale * beside(x, n.weight)))
 
 
 def _activations(rules: Rules) -> Any:

@@ -31,6 +31,9 @@ def plan_text(plan: Plan) -> str:
             f"    weights: {shown_bytes(plan.streamed.held)} of {shown_bytes(plan.streamed.all)} are held at once "
             "(two layers, and what is outside of them), beside what --memory bounds"
         )
+    if plan.layers:
+        placed = ", ".join(f"{count} layers on {device}" for device, count in plan.layers.items())
+        lines.append(f"    weights: {placed}; rows are kept where their layer lies")
     if plan.peak is not None:
         lines.append(f"    {_memory(plan.peak)}")
     if plan.everywhere:

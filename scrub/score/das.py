@@ -106,9 +106,10 @@ class SwapModel:
         codes = self.codes.using(self.component, code)
         patch = PartPatch(self.component, self.slot, torch.from_numpy(donors).to(index.device))
         parts, own = PartPatches(codes, self.store, index, (patch,)), lengths[index]
+        kinds = parts.kinds
 
-        def record(kind: str, layer: int, value: Tensor) -> Tensor:
-            return parts.put((kind, layer), value)
+        def record(kind: str, layer: int, value: Tensor) -> Tensor | None:
+            return parts.put((kind, layer), value.to(index.device)) if (kind, layer) in kinds else None
 
         x = trace(self.model, tokens[index, : int(own.max())], own, record)
         at = self.store.positions[self.claim.answer.at[0]][index]

@@ -147,9 +147,12 @@ class PatchedTransformer:
         index = torch.from_numpy(rows).to(self.model.device)
         own, n = lengths[index], torch.arange(len(rows), device=self.model.device)
         parts = PartPatches.of(self.codes, self.store, index, [(p.sites, p.donors) for p in patches])
+        kinds = parts.kinds.union(c.array for patch in patches for site in patch.sites for c in site.components)
 
         def record(kind: str, layer: int, value: Tensor) -> Tensor | None:
-            changed = value
+            if (kind, layer) not in kinds:
+                return None
+            changed = value = value.to(index.device)
             for patch in patches:
                 changed = self._landed(changed, (kind, layer), patch, index, n)
             changed = parts.put((kind, layer), changed)

@@ -58,6 +58,12 @@ class PartPatches:
             allowed(codes, patch.component)
         return cls(codes, store, rows, found)
 
+    @property
+    def kinds(self) -> set[Kind]:
+        """The arrays of a run that are read, or that something is put in."""
+        read = [(patch.component, self.codes.of(patch.component).array) for patch in self.listed]
+        return {kind for component, array in read for kind in (array, _lands(component, array))}
+
     def put(self, kind: Kind, value: Tensor) -> Tensor:
         """An array of the run with the parts that are put in there."""
         for patch in self.listed:

@@ -23,16 +23,17 @@ def plan(
     """How many evaluations a test takes, how many are shared, what every verb costs, and what memory a test fills.
 
     Needs no weights. `memory` is the bound that a test is to be given, by default a quarter of what is free. With
-    `stream=True` also what is held of the weights of a directory whose layers are run from its files. Raises
-    ClaimError for a bound that is too small.
+    `stream=True` also what is held of the weights of a directory whose layers are run from its files; of a loaded
+    model on several devices, where its layers lie. Raises ClaimError for a bound that is too small.
     """
     from scrub.engine.cost import plan_claim, streamed_weights
     from scrub.model.bytes import Outlined
+    from scrub.model.places import layers_by_device
     from scrub.score.peak import PlannedTest
     from scrub.verbs.costs import verbs_of
 
     countable(draws, rows, seed)
-    bound = Memory.on(None, parse_memory(memory))
+    bound = Memory.on((), parse_memory(memory))
     claim, source = sound(hypothesis, given_model(hypothesis, model, stream), expecting=False)
     used = references(claim, rows, seed)
     if not isinstance(claim.graph, TransformerGraph):
@@ -42,4 +43,8 @@ def plan(
         planned = plan_claim(claim, used, draws, seed, test.answer_work)
         planned = planned if planned.tree is None else evolve(planned, peak=test.peak())
     held = streamed_weights(source) if source.streamed else None
-    return evolve(planned, verbs=verbs_of(claim, source, planned, used, seed), streamed=held)
+    layers = layers_by_device(source.loaded)
+    return evolve(
+        planned, verbs=verbs_of(claim, source, planned, used, seed), streamed=held,
+        layers=layers if len(layers) > 1 else {},
+    )  # fmt: skip

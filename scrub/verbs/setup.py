@@ -77,12 +77,14 @@ def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = Fa
     if exact:
         raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
     from scrub.model.open import open_weights
+    from scrub.model.places import devices
     from scrub.storage.rows import RowFiles
 
     weights, workers = open_weights(source, backend, data), backend.workers
     if workers is not None:
         parameters = weights.W_E.numel() + weights.shape.n_layers * 12 * weights.shape.d_model**2
-        workers = workers.on(weights.device, parameters, source.streamed)
+        off = max(devices(weights), key=lambda device: device.type != "cpu")  # copies cannot have what lies there
+        workers = workers.on(off, parameters, source.streamed)
         share = Memory(weights.memory.bytes * 4 // max(4, workers.number + 1))  # all together what is free at most
         weights = evolve(weights, workers=workers, memory=share if backend.memory is None else weights.memory)
     return weights if backend.rows is None else evolve(weights, passes=RowFiles(backend.rows))

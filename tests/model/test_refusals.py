@@ -77,9 +77,13 @@ def test_other_words_and_other_classes_are_named(tmp_path: Path) -> None:
                       rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}))  # fmt: skip
 
 
-def test_a_model_on_several_devices_is_asked_to_lie_on_one() -> None:
-    """The second of them is one that every machine has."""
+def test_weights_that_are_brought_as_they_run_are_refused() -> None:
+    """They are nowhere while nothing runs: for a check as for a test."""
     bridge = bridged("GPT2LMHeadModel")
     bridge.original_model.transformer.h[1].to("meta")
-    with pytest.raises(ModelError, match=r"lies on several devices \(cpu, meta\).*: --device cpu takes"):
-        adapt(bridge)
+    told = (
+        r"lie on no device \(transformer.h.1.ln_1.weight, .* and 15 more\).*Give every layer a device, or .*--stream"
+    )
+    for refused in (adapt, find):
+        with pytest.raises(ModelError, match=told):
+            refused(bridge)

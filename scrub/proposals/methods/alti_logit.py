@@ -21,6 +21,7 @@ from torch import Tensor
 from scrub.anatomy.table import TABLE
 from scrub.errors import ClaimError
 from scrub.model.block import patterns
+from scrub.model.places import plus
 from scrub.model.weights import Block
 from scrub.proposals.attribute import Scores, over_positions, stacked
 from scrub.proposals.forward import Arrays, PatchBatch
@@ -59,7 +60,7 @@ def by_token(batch: PatchBatch, values: Arrays, direction: Float[Tensor, "row d"
     for layer, block in enumerate(batch.model.blocks):
         channels = [values[channel, layer] for channel in ("q", "k", "v")]
         shares = patterns(block.attn, channels[0], channels[1], batch.lengths)
-        toward = torch.einsum("hed,rd->rhe", block.attn.W_O.to(stream.dtype), direction)
+        toward = torch.einsum("hed,rd->rhe", block.attn.W_O.to(stream), direction)
         written = torch.einsum("rht,rthe,rhe->rt", shares[rows, :, batch.answer], channels[2], toward)
         found = found + torch.einsum("rj,rjs->rs", written, traced)
         traced = mixing(block, values["resid", layer], shares, channels[2]) @ traced
@@ -70,12 +71,12 @@ def mixing(
     block: Block, x: Float[Tensor, "row t d"], shares: Float[Tensor, "row h t t"], v: Float[Tensor, "row t h e"]
 ) -> Float[Tensor, "row t t"]:
     """C of a layer: of which positions the stream after its attention is made. One query position at a time."""
-    wrote = torch.einsum("rjhe,hed->rjhd", v, block.attn.W_O.to(v.dtype))
+    wrote = torch.einsum("rjhe,hed->rjhd", v, block.attn.W_O.to(v))
     found: list[Tensor] = []
     for i in range(x.shape[1]):
         parts = torch.einsum("rhj,rjhd->rjd", shares[:, :, i], wrote)
         parts[:, i] = parts[:, i] + x[:, i]
-        whole = parts.sum(1) if block.attn.b_O is None else parts.sum(1) + block.attn.b_O
+        whole = plus(parts.sum(1), block.attn.b_O)
         near = whole.abs().sum(-1, keepdim=True) - (whole[:, None] - parts).abs().sum(-1)
         kept = near.clamp(min=0)
         kept[:, i] = torch.where(kept.sum(1) > 0, kept[:, i], 1)  # where nothing is near, it stays what it was

@@ -66,7 +66,7 @@ def by_source(batch: PatchBatch) -> Float[Tensor, "row layer head t"]:
         shares = patterns(attn, q, k, batch.lengths)
         at = shares[torch.arange(len(q), device=q.device), :, batch.answer]
         out = batch.at_answer(batch.base_values["attn", layer])
-        toward = torch.einsum("hed,rd->rhe", attn.W_O.to(v.dtype), _before_norm(block, out, direction))
+        toward = torch.einsum("hed,rd->rhe", attn.W_O.to(v), _before_norm(block, out, direction))
         found.append(at * torch.einsum("rthe,rhe->rht", v, toward))
     return torch.stack(found, dim=1)
 
@@ -100,7 +100,7 @@ def _written(batch: PatchBatch, kind: str, layer: int, direction: Tensor) -> Flo
     if TABLE[host].attends:
         direction = _before_norm(batch.model.blocks[at], batch.base_values["attn", at], direction)
     if TABLE[host].is_head:
-        direction = torch.einsum("hed,rtd->rthe", batch.model.blocks[at].attn.W_O.to(direction.dtype), direction)
+        direction = torch.einsum("hed,rtd->rthe", batch.model.blocks[at].attn.W_O.to(direction), direction)
     return batch.space.product((kind, layer), batch.base_values, batch.source_values, direction)
 
 
