@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 def criteria(
     hypothesis: Hypothesis, model: Any = None, circuit: CircuitLike = None, rows: int | None = None, seed: int = 0,
     *, draws: int | None = None, random: int = 100, budget: int | None = None, tests: bool = True,
+    stop: int | None = None,
     device: str | None = None, dtype: str = "auto", memory: Asked = None, cache: str | Path | None = None,
     workers: int = 1, ray: str | None = None,
     ready: Callable[[Criteria], None] | None = None, **protocol: Any,
@@ -41,12 +42,13 @@ def criteria(
 
     Main arguments: `hypothesis`; `model` overrides its own; `circuit` judges another circuit in its setting (a
     Circuit, or names); `rows` takes a seeded subset; `seed`. Other arguments: `draws` for each row (`resample`
-    alone, 5); `random` circuits and parts to compare with (0: effects alone); `budget` of greedy search;
-    `tests=False` leaves out the tests of the whole circuit; `device`, `dtype`, `memory`, `cache`, `workers` and `ray`
-    of a transformer, as in `test` (a graph runs on cpu, in the types of its own functions); and the words of the
-    protocol, over the claim's own: `ablation`, `direction`, `level`, `reference`, `group`, `pair`, `through`, and
-    `upstream`: what feeds a leaf of the claim is ablated as everything else that it does not name, or with `"keep"`
-    left as it is, as in a test.
+    alone, 5); `random` circuits and parts to compare with (0: effects alone); `stop` ends a comparison once that
+    many random ones did as well (0: never; by default once it is decided, docs/statistics.md); `budget` of greedy
+    search; `tests=False` leaves out the tests of the whole circuit; `device`, `dtype`, `memory`, `cache`, `workers`
+    and `ray` of a transformer, as in `test` (a graph runs on cpu, in the types of its own functions); and the words
+    of the protocol, over the claim's own: `ablation`, `direction`, `level`, `reference`, `group`, `pair`, `through`,
+    and `upstream`: what feeds a leaf of the claim is ablated as everything else that it does not name, or with
+    `"keep"` left as it is, as in a test.
     `ready` hears, after each criterion, of what is known so far: its `unfinished` names those to come.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
@@ -57,7 +59,7 @@ def criteria(
     from scrub.circuit.criteria import Effort, judge
     from scrub.score.listener import Listener
 
-    counted(rows=rows, draws=draws, seed=seed, random=random, budget=budget)
+    counted(rows=rows, draws=draws, seed=seed, random=random, budget=budget, stop=stop)
     backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)
     setting(hypothesis, model, None, needed=True)
     claim, source = sound(hypothesis, model, expecting=False)
@@ -75,7 +77,7 @@ def criteria(
         cautions, record = _cautions(claim, named, chosen), record_of(source, weights, claim.data)
         bench = ReadyCircuit(named, experiment, weights, record, held).bench(Sampling(rows, seed, draws), bar)
         origin = Origin(name_of(hypothesis), record, cautions=cautions)
-        return judge(bench, named, origin, Effort(random, budget, tests), Listener(bar.phase, ready=ready))
+        return judge(bench, named, origin, Effort(random, budget, tests, stop), Listener(bar.phase, ready=ready))
 
 
 def _cautions(claim: Claim, circuit: Circuit, protocol: Protocol) -> tuple[str, ...]:
