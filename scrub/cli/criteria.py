@@ -132,7 +132,7 @@ def criteria(
         with about(hypothesis), going_on(ready.kept):
             result = judge(
                 hypothesis, model, chosen, rows, seed, draws=draws, random=random, budget=budget, stop=stop,
-                tests=not no_tests, **backend, ready=ready, **given,
+                tests=not no_tests, out=run, **backend, ready=ready, **given,
             )  # fmt: skip
         found.append(result.to_dict())
     return found, FINE
@@ -174,7 +174,7 @@ class _Ready:
     def kept(self) -> str | None:
         if self.run is None or not (self.shown or self.found):
             return None
-        return f"the criteria above are kept in {self.run.folder}"
+        return f"the criteria above are kept in {self.run.folder}: the same command goes on from there"
 
 
 def _circuit(given: str, top: int | None) -> Circuit | str:
