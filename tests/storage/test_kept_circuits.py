@@ -13,6 +13,7 @@ from score.cases import ERROR, claim_of, graph, rows_of
 from scrub import Circuit
 from scrub.circuit.bench import CircuitBench
 from scrub.score.sample import ClaimBench
+from scrub.storage import circuits
 from scrub.storage.directory import Run, beside_run
 
 GIVEN: dict[str, Any] = {"rows": 8, "random": 4, "budget": 2}
@@ -78,16 +79,24 @@ def test_criteria_that_were_broken_off_go_on(on_graph: bool, tmp_path: Path, mon
         assert (computed == 0) == finished
 
 
-def test_blocks_of_another_setting_are_never_used(tmp_path: Path) -> None:
+def test_blocks_of_another_setting_are_never_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that a number depends on, changed by itself."""
+    # the code of a metric that is wrapped by who checks types is like no other
+    monkeypatch.setattr(circuits, "find", lambda metric: None)
     circuit, other = true("either"), Circuit.parse("1.0 @ END, 0.0 @ END")
+    drawn = {
+        "ablation": "resample",
+        "group": "length",
+        "rows": None,
+    }  # of a subset the rows would owe to the seed too
+    others = claimed("either").but(metric="accuracy(value)"), either(), either(second)
+    graphs = sums(), sums(out=lambda h, y: h - y)
     changes: list[dict[str, Any]] = [
-        {"ablation": "zero"}, {"direction": "denoising"}, {"seed": 1}, {"rows": 9}, {"circuit": other},
-        {"circuit": other, "through": "embed"}, {"hypothesis": either(second)},
-        {"ablation": "resample", "group": "length"}, {"ablation": "resample", "group": "length", "draws": 2},
-        {"hypothesis": sums(), "circuit": None}, {"hypothesis": sums(out=lambda h, y: h - y), "circuit": None},
+        {"ablation": "zero"}, {"direction": "denoising"}, {"rows": 9}, {"circuit": other},
+        {"circuit": other, "through": "embed"}, drawn, {**drawn, "draws": 2}, {**drawn, "seed": 1},
+        *({"hypothesis": one} for one in others), *({"hypothesis": one, "circuit": None} for one in graphs),
     ]  # fmt: skip
-    base: dict[str, Any] = {"hypothesis": either(), "circuit": circuit, "rows": 8}
+    base: dict[str, Any] = {"hypothesis": claimed("either"), "circuit": circuit, "rows": 8}
 
     def faithful(**given: Any) -> tuple[int, int]:
         run = beside_run(tmp_path, [])
