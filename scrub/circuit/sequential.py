@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 
 LEVEL = 0.05
 QUANTILE = 0.9
-AHEAD = 8  # random ones that are run together, though a test may stop before the last of them
+AHEAD = 8  # random ones that are run together at least, though a test may stop before the last of them
 
 
 @frozen
@@ -93,13 +93,13 @@ def drawn(
 ) -> tuple[WinCount, ...]:
     """The counts of several tests against the same random ones, each ended by its own losses.
 
-    `won` says what is won against those with these numbers. They are asked for in their order, some ahead, and what
-    was asked for too many is not looked at: counts do not depend on how many are run together.
+    `won` says what is won against those with these numbers. They are asked for in their order, as many ahead as there
+    are already, and what was asked for too many is not looked at: counts do not depend on how many are run together.
     """
     outcomes = np.zeros((tests, 0), dtype=bool)
     while more := max((rule.wanting(row) for row in outcomes.tolist()), default=0):
         start = outcomes.shape[1]
-        asked = range(start, min(rule.most, start + max(more, AHEAD)))
+        asked = range(start, min(rule.most, start + max(more, AHEAD, start)))
         outcomes = np.concatenate([outcomes, won(asked)], axis=1)
     found = [rule.count(row) for row in outcomes.tolist()]
     return tuple(count for count in found if count is not None)
