@@ -16,6 +16,7 @@ LEAST = {  # the least number of each, and what is said of one that is smaller
     "draws": (1, "at least one draw is needed for each row; 5 is the default of 'resample'"),
     "seed": (0, "seeds are whole numbers from 0 on"),
     "random": (0, "that many random circuits and parts are compared with, 0 for effects alone; 100 is the default"),
+    "stop": (0, "a comparison stops after that many random ones that did as well, 0: after none"),
     "budget": (1, "greedy search must be allowed to try at least one part; without it there is no bound"),
     "verify": (0, "that many nodes are patched to verify estimates, 0 for none"),
     "top": (1, "how many of the largest effects must stand; 10 is the default"),
@@ -32,7 +33,7 @@ def counted(option: str = "{}={!r}", **given: Any) -> None:
     """
     for name, value in given.items():
         least, need = LEAST[name]
-        if value is None and name in ("rows", "draws", "budget"):
+        if value is None and name in ("rows", "draws", "budget", "stop"):
             continue
         if isinstance(value, bool) or not isinstance(value, Integral):
             raise ClaimError(f"{option.format(name, value)}: write a whole number.")

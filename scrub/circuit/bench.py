@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from scrub.circuit.universe import Graph, Universe, free_writers, slots_in
 from scrub.claims.metric import AnyMetric
 from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
+from scrub.model.workers import Task
+from scrub.score.blocks import Arrays, Keep, NumberBlock, gathered, keep_nothing, key
 
 if TYPE_CHECKING:
     from scrub.circuit.on_graph import GraphCircuits
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from scrub.model.weights import Transformer
 
 Scores = Float[np.ndarray, "circuit row"]
+KEPT_AT_ONCE = 256  # circuits of a block that is kept: what a run that is killed loses
 
 
 @frozen(slots=False, eq=False)
@@ -38,7 +41,7 @@ class CircuitBench:
     """An experiment with its model, for circuits whose positions are among `slots`.
 
     `done` is told how many calls are finished. `held` nodes have the value of the model's own run, wherever they are
-    kept: what feeds them is never ablated.
+    kept: what feeds them is never ablated. `keep` is asked for every block of scores before it is computed.
     """
 
     experiment: Experiment
@@ -49,6 +52,7 @@ class CircuitBench:
     draws: int = 1
     done: Callable[[int], None] = field(default=lambda n: None, repr=False)
     held: frozenset[Node] = frozenset()
+    keep: Keep = field(default=keep_nothing, repr=False)
 
     @classmethod
     def of(
@@ -131,7 +135,16 @@ class CircuitBench:
 
     def scores(self, circuits: Sequence[Circuit], without: bool = False) -> Scores:
         """The metric of each circuit, or of the model without it, on each row: a mean over draws."""
+        if self.keep is keep_nothing or not circuits:
+            return self._computed(circuits, without)
+        pieces = (circuits[i : i + KEPT_AT_ONCE] for i in range(0, len(circuits), KEPT_AT_ONCE))
+        return gathered(self.keep, (self._block(some, without) for some in pieces))["scores"]
+
+    def _computed(self, circuits: Sequence[Circuit], without: bool) -> Scores:
         return self._pieces(circuits, lambda some: self.outputs(some, without))
+
+    def _block(self, circuits: Sequence[Circuit], without: bool) -> NumberBlock:
+        return NumberBlock(partial(_key, self, circuits, without), Task(self, _scores, (circuits, without)))
 
     def _pieces(self, items: Sequence[Any], run: Callable[[Sequence[Any]], Any]) -> Scores:
         """The scores of what is run, as many circuits or sets of paths at a time as the memory holds outputs of."""
@@ -162,6 +175,22 @@ class CircuitBench:
     def _own(self, times: int) -> Any:
         """The model's own outputs, over and over: beside those of several circuits."""
         return self.own[0].repeat(times, 1) if self.model is not None else list(self.own[0]) * times
+
+
+def _scores(bench: CircuitBench, circuits: Sequence[Circuit], without: bool) -> Arrays:
+    return {"scores": bench._computed(circuits, without)}  # pyright: ignore[reportPrivateUsage]
+
+
+def _key(bench: CircuitBench, circuits: Sequence[Circuit], without: bool) -> str:
+    """What was run, and on which rows; what all runs of a bench owe to is said by who keeps them."""
+    listed = [" ".join(sorted(map(_whole, circuit.parts))) for circuit in circuits]
+    held = " ".join(sorted(map(str, bench.held)))
+    return key("circuits", f"{without} {bench.draws}", held, bench.experiment.data.identities[bench.rows], *listed)
+
+
+def _whole(part: Part) -> str:
+    """A text that tells parts apart."""
+    return " ".join([str(part), *(end.part.canonical for end in ends_of(part) if end.part is not None)])
 
 
 def ablatable(circuit: Circuit, experiment: Experiment) -> Circuit:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import evolve, field, frozen
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from scrub.anatomy.tolerances import EQUIVALENT, EQUIVALENT_METRIC
 from scrub.circuit.arguments import counted
@@ -20,6 +21,7 @@ from scrub.circuit.faithfulness import Faithfulness, faithfulness
 from scrub.circuit.minimality import Needed, minimality
 from scrub.circuit.random import only_one, random_circuits, why_alone
 from scrub.circuit.runs import by_row
+from scrub.circuit.sequential import StoppingRule, drawn
 from scrub.circuit.significance import Finding, equivalence, independence, wins
 from scrub.circuit.universe import is_input
 from scrub.claims.plain import as_dict
@@ -87,12 +89,14 @@ class Criteria:
 class Effort:
     """How many random circuits and parts to compare with, the budget of greedy search, and whether all is tested.
 
-    Compared with none, parts have their effects, and no p-value says which are needed.
+    Compared with none, parts have their effects, and no p-value says which are needed. A comparison stops once
+    `stop` random ones did as well (0: never; by default once it is decided, `StoppingRule.of`).
     """
 
     random: int = 100
     budget: int | None = None
     tests: bool = True
+    stop: int | None = None
 
     def options(self) -> dict[str, Any]:
         """What differs from the defaults."""
@@ -107,7 +111,7 @@ def judge(bench: CircuitBench, circuit: Circuit, origin: Origin, effort: Effort,
     if not circuit.parts:
         raise ClaimError(f"{origin.hypothesis}: an empty circuit has nothing to judge; name components or edges.")
     random, budget, tests = effort.random, effort.budget, effort.tests
-    counted(random=random, budget=budget)
+    counted(random=random, budget=budget, stop=effort.stop)
     experiment, names = bench.experiment, circuit.names()
     phases = {one.name: one.calls for one in passes_of(bench, circuit, random, budget, tests)}
     left = list(phases)
@@ -134,49 +138,74 @@ def judge(bench: CircuitBench, circuit: Circuit, origin: Origin, effort: Effort,
     start(COMPLETE)
     found = publish(evolve(found, completeness=completeness(bench, circuit, budget)))
     start(MINIMAL)
-    found = publish(evolve(found, minimality=minimality(bench, circuit, random)))
+    found = publish(evolve(found, minimality=minimality(bench, circuit, random, effort.stop)))
     if tests:
         start(TESTS)
-        found = publish(evolve(found, tests=findings(bench, circuit, table, random)))
+        found = publish(evolve(found, tests=findings(bench, circuit, table, effort)))
     return found
 
 
-def findings(bench: CircuitBench, circuit: Circuit, table: dict[str, Row], random: int) -> tuple[Finding, ...]:
+def findings(bench: CircuitBench, circuit: Circuit, table: dict[str, Row], effort: Effort) -> tuple[Finding, ...]:
     """Better than random circuits, partial necessity, equivalence, independence of the complement."""
     model, own = table["model"], table["circuit"]
     distance = float(np.abs(table["ablated"] - model).mean())
     tolerance = EQUIVALENT * max(distance, float(np.abs(model).mean()) * EQUIVALENT_METRIC)
     knocked = bench.scores([circuit], without=True)[0]
     return (
-        _better_than_random(bench, circuit, table, tolerance, random),
-        _necessary(bench, circuit, model, tolerance, random),
+        _better_than_random(bench, circuit, table, tolerance, effort),
+        _necessary(bench, circuit, model, tolerance, effort),
         equivalence(own - model, tolerance),
         independence(knocked, model, seed=bench.seed, tolerance=tolerance),
     )
 
 
 def _better_than_random(
-    bench: CircuitBench, circuit: Circuit, table: dict[str, Row], tolerance: float, number: int
+    bench: CircuitBench, circuit: Circuit, table: dict[str, Row], tolerance: float, effort: Effort
 ) -> Finding:
+    name = "better than random circuits of equal size"
     null = "the circuit is closer to the model, row by row, than at most 90 % of random circuits of equal size"
-    model, rivals = table["model"], _rivals(bench, circuit, number, outside=False)
-    distances = np.abs(bench.beside(circuit).scores(rivals) - model).mean(1) if rivals else np.zeros(0)
-    won = int((np.abs(table["circuit"] - model).mean() < distances - tolerance).sum())
-    reason = "" if rivals else why_alone(circuit, bench.experiment.graph, number)
-    return wins("better than random circuits of equal size", null, won, len(rivals), reason=reason)
+    model, rivals = table["model"], _rivals(bench, circuit, effort.random, outside=False)
+    if not rivals:
+        return wins(name, null, 0, 0, reason=why_alone(circuit, bench.experiment.graph, effort.random))
+    distance, beside = np.abs(table["circuit"] - model).mean(), bench.beside(circuit)
+
+    def won(some: Sequence[Circuit]) -> Bool[np.ndarray, " circuit"]:
+        return distance < np.abs(beside.scores(some) - model).mean(1) - tolerance
+
+    return _compared(name, null, rivals, won, effort)
 
 
-def _necessary(bench: CircuitBench, circuit: Circuit, model: Row, tolerance: float, number: int) -> Finding:
+def _necessary(bench: CircuitBench, circuit: Circuit, model: Row, tolerance: float, effort: Effort) -> Finding:
     """Knocked out are the parts that are no inputs, and random ones in their place: without inputs nothing works."""
+    name = "partial necessity"
     null = "knocking the circuit out moves the model more than that of at most 90 % of random ones"
     graph = bench.experiment.graph
     inner = Circuit.from_parts(part for part in circuit.expanded(graph).parts if not is_input(part, graph))
-    rivals = _rivals(bench, inner, number, outside=True)
+    rivals = _rivals(bench, inner, effort.random, outside=True)
     if not rivals:
-        return wins("partial necessity", null, 0, 0, reason=why_alone(circuit, graph, number))
-    knocked = np.abs(bench.scores([inner, *rivals], without=True) - model).mean(1)
-    won = int((knocked[0] > knocked[1:] + tolerance).sum())
-    return wins("partial necessity", null, won, len(rivals))
+        return wins(name, null, 0, 0, reason=why_alone(circuit, graph, effort.random))
+
+    [own] = _moved(bench, [inner], model)
+
+    def won(some: Sequence[Circuit]) -> Bool[np.ndarray, " circuit"]:
+        return own > _moved(bench, some, model) + tolerance
+
+    return _compared(name, null, rivals, won, effort)
+
+
+def _moved(bench: CircuitBench, circuits: Sequence[Circuit], model: Row) -> Float[np.ndarray, " circuit"]:
+    """How far knocking out each circuit moves the model, row by row."""
+    return np.abs(bench.scores(circuits, without=True) - model).mean(1)
+
+
+def _compared(
+    name: str, null: str, rivals: Sequence[Circuit], won: Callable[[Sequence[Circuit]], Bool[np.ndarray, " circuit"]],
+    effort: Effort,
+) -> Finding:  # fmt: skip
+    """The test of what is won against random circuits, in their order, until it is decided."""
+    rule = StoppingRule.of(len(rivals), effort.stop)
+    [count] = drawn(rule, 1, lambda numbers: won([rivals[i] for i in numbers])[None])
+    return wins(name, null, count.wins, count.n, rule=rule)
 
 
 def _rivals(bench: CircuitBench, circuit: Circuit, number: int, outside: bool) -> list[Circuit]:

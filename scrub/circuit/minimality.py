@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from attrs import field, frozen
+from jaxtyping import Bool
 
 from scrub.anatomy.edges import Part
 from scrub.anatomy.tolerances import AS_NECESSARY, AS_NECESSARY_ZERO
@@ -18,19 +19,19 @@ from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import halves, sorted_parts
 from scrub.circuit.random import pool_of, why_alone
-from scrub.circuit.significance import holm, wins
+from scrub.circuit.sequential import LEVEL, StoppingRule, drawn
+from scrub.circuit.significance import holm
 from scrub.claims.plain import as_dict
 
 SINGLES, RANDOM_CONTEXTS = 12, 4
-QUANTILE = 0.9
-LEVEL = 0.05
 
 
 @frozen
 class Needed:
     """The effect of one part in its context; `p` that it beats those of `n` random parts, `adjusted` by Holm.
 
-    Where there are none, p is None and `reason` says why.
+    Where there are none, p is None and `reason` says why. Where the comparison stopped before all `most` random parts
+    were drawn, it says so; else `most` is None.
     """
 
     part: str
@@ -41,6 +42,7 @@ class Needed:
     adjusted: float | None
     n: int
     reason: str = ""
+    most: int | None = None
 
     @property
     def minimal(self) -> bool:
@@ -48,8 +50,9 @@ class Needed:
         return self.adjusted is not None and self.adjusted < LEVEL
 
     def to_dict(self) -> dict[str, Any]:
-        reason = {"reason": self.reason} if self.reason else {}
-        return {**as_dict(self, "reason"), "minimal": self.minimal, **reason}
+        said = {"reason": self.reason or None, "most": self.most}
+        told = {name: value for name, value in said.items() if value is not None}
+        return {**as_dict(self, *said), "minimal": self.minimal, **told}
 
 
 Set = frozenset[Part]
@@ -87,35 +90,39 @@ class Search:
         return abs(without_it - with_it)
 
 
-def minimality(bench: CircuitBench, circuit: Circuit, random: int = 100) -> tuple[Needed, ...]:
+def minimality(
+    bench: CircuitBench, circuit: Circuit, random: int = 100, stop: int | None = None
+) -> tuple[Needed, ...]:
     """The effect of every part, and how it compares with `random` parts that do not belong to the circuit.
 
     The null of `p` is that the part matters more than at most 90 % of random parts, each added to the circuit
     and taken out again (the inflated circuits of Shi et al. 2024). Of 0 there are effects alone, as in Wang et al.
+    All parts are compared with the same random ones, in the same contexts, each until `stop` of them matter as much
+    (`StoppingRule.of`); no more are run than the last of the parts asks for.
     """
     search = Search(*halves(bench.beside(circuit)))
     own: Set = frozenset(circuit.parts)
     contexts = contexts_of(circuit, bench.seed)
     found = search.effects([(own, part) for part in circuit.parts], contexts)
     others = others_of(bench, circuit, random)
-    rivals = [effect for effect, _ in search.effects([(own | {part}, part) for part in others], contexts)]
     tolerance = AS_NECESSARY_ZERO + AS_NECESSARY * abs(search.means([own], measured=True)[0])
-    tests = [_tested(effect, rivals, tolerance) for effect, _ in found]
-    names, reason = circuit.names(), "" if rivals else why_alone(circuit, bench.experiment.graph, random)
+    effects = np.array([effect for effect, _ in found])
+
+    def won(numbers: range) -> Bool[np.ndarray, "part other"]:
+        rivals = search.effects([(own | {others[i]}, others[i]) for i in numbers], contexts)
+        return effects[:, None] > np.array([effect for effect, _ in rivals]) + tolerance
+
+    counts = drawn(StoppingRule.of(len(others), stop), len(found), won)
+    tests = [count.p() if count.n else None for count in counts]
+    names, reason = circuit.names(), "" if others else why_alone(circuit, bench.experiment.graph, random)
     return tuple(
         Needed(
             names[part], None if part.at is None else str(part.at), effect,
-            tuple(names[p] for p in sorted_parts(context, names)), p, adjusted, len(rivals), reason,
+            tuple(names[p] for p in sorted_parts(context, names)), p, adjusted, count.n, reason, count.short,
         )
-        for part, (effect, context), p, adjusted in zip(circuit.parts, found, tests, holm(tests), strict=True)
+        for part, (effect, context), p, adjusted, count
+        in zip(circuit.parts, found, tests, holm(tests), counts, strict=True)
     )  # fmt: skip
-
-
-def _tested(effect: float, rivals: Sequence[float], tolerance: float) -> float | None:
-    if not rivals:
-        return None
-    won = sum(effect > rival + tolerance for rival in rivals)
-    return wins("minimality", "the part matters no more than random ones", won, len(rivals), QUANTILE).p
 
 
 def contexts_of(circuit: Circuit, seed: int) -> list[Set]:

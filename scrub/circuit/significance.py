@@ -15,11 +15,12 @@ from attrs import frozen
 from jaxtyping import Float
 
 from scrub.anatomy.tolerances import KERNEL, SAME_HSIC
+from scrub.circuit.sequential import LEVEL as LEVEL
+from scrub.circuit.sequential import StoppingRule, WinCount
 from scrub.claims.plain import as_dict
 from scrub.errors import MetricError, ScrubError, some
 from scrub.score.paired import holm as holm
 
-LEVEL = 0.05
 MOST_ROWS = 500  # that a test of independence takes
 POWER_ROWS, POWER_RUNS, POWER_PERMUTATIONS, CORRELATION = 200, 100, 100, 0.5
 AT_ONCE = 100  # permutations
@@ -31,7 +32,7 @@ class Finding:
 
     `null` is a sentence, `good` the outcome that speaks for the circuit, `n` counts what `unit` says. `p` is None
     where there is nothing to test (n = 0), for which `reason` gives the cause. `power` is the chance of p <= 0.05 if
-    `alternative` holds.
+    `alternative` holds. A count that stopped before all `most` were drawn says so; else `most` is None.
     """
 
     name: str
@@ -44,9 +45,10 @@ class Finding:
     power: float | None
     alternative: str
     reason: str = ""
+    most: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return as_dict(self, *([] if self.reason else ["reason"]))
+        return as_dict(self, *([] if self.reason else ["reason"]), *(["most"] if self.most is None else []))
 
 
 def wins(
@@ -60,25 +62,25 @@ def wins(
     unit: str = "random circuits",
     alternative: str | None = None,
     reason: str = "",
+    rule: StoppingRule | None = None,
 ) -> Finding:
     """Exact one-sided binomial test of P(win) <= q against more: p = P(Bin(n, q) >= wins).
 
     A tie is no win. The statistic is the share of wins; the power is that at P(win) = `better`, and is 0 where
-    q^n > 0.05 (up to 28 at q = 0.9): then no count of wins rejects. `reason` says why n is 0.
+    q^n > 0.05 (up to 28 at q = 0.9): then no count of wins rejects. `reason` says why n is 0. By default n was fixed;
+    a `rule` by which it was not says what p and power are (`WinCount.p`).
     Raises ScrubError unless 0 < q < better <= 1.
     """
-    from scipy.stats import binom  # late, as everywhere: to import it takes a second
-
     assert 0 <= wins <= n, f"{wins} wins of {n}"
     if not 0 < q < better <= 1:
         raise ScrubError(f"{name}: q={q:g}, better={better:g}: they are probabilities, and q lies below better.")
     alternative = alternative or f"it wins against {_percent(better)} of {unit}"
     if n == 0:
         return Finding(name, null, "rejecting", None, None, 0, unit, None, alternative, reason)
-    count = np.arange(n + 1)
-    p = binom.sf(count - 1, n, q)
-    power = float(binom.pmf(count, n, better)[p <= LEVEL].sum())
-    return Finding(name, null, "rejecting", wins / n, float(p[wins]), n, unit, power, alternative)
+    rule = rule or StoppingRule.of(n, 0)
+    count = WinCount(wins, n, rule.most, stopped=n - wins == rule.losses)
+    p, power = count.p(q), rule.power(q, better)
+    return Finding(name, null, "rejecting", wins / n, p, n, unit, power, alternative, most=count.short)
 
 
 def equivalence(

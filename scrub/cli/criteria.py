@@ -69,6 +69,9 @@ def _sampled(command: Command) -> Command:
         click.option("--no-tests", is_flag=True, help="Leave out the tests of the whole circuit."),
         click.option("--budget", type=int, help="Parts that the greedy search for the worst set may try."),
         click.option(
+            "--stop", type=int, help="Random ones as good that end a comparison; 0: all are run (default: decided)."
+        ),
+        click.option(
             "--random", default=100, show_default=True, help="Random circuits and parts beside it; 0: none."
         ),
         click.option("--seed", default=0, show_default=True, help="The seed of every draw."),
@@ -94,8 +97,8 @@ def _sampled(command: Command) -> Command:
 def criteria(
     targets: tuple[str, ...], circuit: str | None, top: int | None, ranking: str | None, model: str | None,
     device: str | None, dtype: str, memory: str | None, rows: int | None, draws: int | None, seed: int, random: int,
-    budget: int | None, no_tests: bool, out: Path | None, cache: Path | None, workers: int, ray: str | None,
-    **protocol: str | None,
+    stop: int | None, budget: int | None, no_tests: bool, out: Path | None, cache: Path | None, workers: int,
+    ray: str | None, **protocol: str | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Judge the circuits of claims: faithfulness, completeness, minimality, and tests with p-values.
 
@@ -105,7 +108,7 @@ def criteria(
     from scrub.circuit.arguments import counted
     from scrub.verbs.criteria import criteria as judge
 
-    counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget)
+    counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget, stop=stop)
     if top is not None and circuit is None:
         raise ClaimError(f"--top {top}: say of which file of scores, --circuit FILE.")
     where = {"cache": cache, "workers": workers, "ray": ray}
@@ -128,8 +131,8 @@ def criteria(
         ready = _Ready(found, run)
         with about(hypothesis), going_on(ready.kept):
             result = judge(
-                hypothesis, model, chosen, rows, seed, draws=draws, random=random, budget=budget,
-                tests=not no_tests, **backend, ready=ready, **given,
+                hypothesis, model, chosen, rows, seed, draws=draws, random=random, budget=budget, stop=stop,
+                tests=not no_tests, out=run, **backend, ready=ready, **given,
             )  # fmt: skip
         found.append(result.to_dict())
     return found, FINE
@@ -171,7 +174,7 @@ class _Ready:
     def kept(self) -> str | None:
         if self.run is None or not (self.shown or self.found):
             return None
-        return f"the criteria above are kept in {self.run.folder}"
+        return f"the criteria above are kept in {self.run.folder}: the same command goes on from there"
 
 
 def _circuit(given: str, top: int | None) -> Circuit | str:

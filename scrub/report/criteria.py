@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scrub.circuit.cost import COMPLETE, MINIMAL, TESTS
-from scrub.circuit.minimality import QUANTILE
+from scrub.circuit.sequential import LEVEL, QUANTILE
 from scrub.circuit.significance import enough
 from scrub.report.fixed import fixed
 from scrub.report.text import MARKS, options_words, short_name, table
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from scrub.circuit.significance import Finding
 
 WIDTH, INDENT = 118, "    "
-LEVEL = 0.05
 SHOWN = 4  # parts of a set that are named
 NORMALIZED = "(F(M) - F(0))"
 UNDEFINED = "undefined"
+DECIDED = "that of a count which stops once enough did as well to decide it"
+STOPPED = f"where parts are compared with fewer random parts than were asked for, p is {DECIDED}"
 EFFECTS_ALONE = (
     "effects alone, random=0: compared with no random parts they have no null, and no p says which are needed"
 )
@@ -134,9 +135,15 @@ def _minimality(result: Criteria) -> Iterator[str]:
         yield from _aligned(("part", "at", "effect", "context"), [_names(n) for n in parts], (2,))
         yield f"  ({EFFECTS_ALONE})"
         return
-    rows = [(*_names(n), _p(n.p), _p(n.adjusted), MARKS[True] if n.minimal else "") for n in parts]
-    yield from _aligned(("part", "at", "effect", "context", "p", "adjusted", "needed"), rows, (2, 4, 5))
+    stopped = any(n.most is not None for n in parts)
+    head = ("part", "at", "effect", "context", "p", "adjusted", "needed", *(["stopped after"] if stopped else []))
+    rows = [
+        (*_names(n), _p(n.p), _p(n.adjusted), MARKS[True] if n.minimal else "", *_after(n, stopped)) for n in parts
+    ]
+    yield from _aligned(head, rows, (2, 4, 5))
     yield "  (null: the part matters more than at most 90 % of random parts; p adjusted by Holm for all parts)"
+    if stopped:
+        yield f"  ({STOPPED})"
     if parts and parts[0].reason:
         yield from _said(f"p {UNDEFINED}: ", parts[0].reason, "  ")
     yield from _few(parts)
@@ -151,6 +158,11 @@ def _minimality(result: Criteria) -> Iterator[str]:
     yield from (f"    {line}".replace("\0", " ") for line in lines)
 
 
+def _after(needed: Needed, stopped: bool) -> tuple[str, ...]:
+    """`23 of 100`, in a column that is there where some part has it."""
+    return (f"{needed.n} of {needed.most}" if needed.most is not None else "",) if stopped else ()
+
+
 def compared_with_none(options: Mapping[str, Any]) -> bool:
     """Whether no random circuits and parts were asked for."""
     return options.get("random") == 0
@@ -159,9 +171,10 @@ def compared_with_none(options: Mapping[str, Any]) -> bool:
 def _few(parts: Sequence[Needed]) -> Iterator[str]:
     """Where too few random parts were drawn for any part to be shown to be needed."""
     tested = [n for n in parts if n.p is not None]
-    if not tested or tested[0].n >= enough(len(tested), QUANTILE):
+    n = tested[0].most or tested[0].n if tested else 0
+    if not tested or n >= enough(len(tested), QUANTILE):
         return
-    n, least = tested[0].n, len(tested) * QUANTILE ** tested[0].n
+    least = len(tested) * QUANTILE**n
     found = f"with {n} random part{'' if n == 1 else 's'} the smallest adjusted p is {_p(min(1.0, least))}"
     yield f"  {found}; {enough(len(tested), QUANTILE)} are needed for {len(tested)} parts (random=)"
 
@@ -189,8 +202,11 @@ def _tests(result: Criteria) -> Iterator[str]:
             yield from _said(f"{UNDEFINED}: ", finding.reason)
         if finding.power is not None:
             yield from _said("alternative: ", finding.alternative)
-        if finding.good == "rejecting" and finding.p is not None and finding.n < enough():
-            least = f"with {finding.n} {finding.unit} the smallest p is {_p(QUANTILE**finding.n)}"
+        if finding.most is not None:
+            yield f"    stopped after {finding.n} of {finding.most}: p = {_p(finding.p)}, {DECIDED}"
+        most = finding.most or finding.n
+        if finding.good == "rejecting" and finding.p is not None and most < enough():
+            least = f"with {most} {finding.unit} the smallest p is {_p(QUANTILE**most)}"
             yield f"    {least}; {enough()} are needed (random=)"
 
 

@@ -4,13 +4,13 @@ Only occurrences whose rest costs something are asked. Where no rest costs anyth
 that agree as long as all of them come from one row: then every occurrence is asked what is lost where one of them
 alone is given. A wrong head among the keys hides so that queries read more than the claim says.
 
-Where senders are many they are screened on a few calls, with the same draws, and the best are measured: every gain
-that is told is exact on the rows and draws that it is told for.
+Where senders are many they are screened on a few calls, with the same draws, those that do little on fewer rows than
+the others, and the best are measured: every gain that is told is exact on the rows and draws that it is told for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -156,10 +156,19 @@ class _Search:
         return [gift for (gift,) in self._best([(gift,) for gift in gifts], at)][: self.effort.measured]
 
     def _best(self, groups: Sequence[Group], at: Places) -> list[Group]:
-        """Those that gain (or lose) anything, the best first."""
-        self.phase("screened", len(groups) * len(at))
-        gains = dict(zip(groups, self._given(groups, at, 1), strict=True))
-        return sorted((group for group in groups if gains[group] > 0), key=lambda group: -gains[group])
+        """Those that gain (or lose) anything, the best first.
+
+        All are run on a few rows, the better half of them on as many again, and so on (successive halving, Z. Karnin,
+        T. Koren and O. Somekh 2013), never fewer than are measured: what is left was run on all of the rows.
+        """
+        left, gains, seen = list(groups), dict.fromkeys(groups, 0.0), 0
+        for end in _doubled(len(at)):
+            left = _first(left, gains, max(self.effort.measured, -(-len(left) // 2))) if seen else left
+            self.phase("screened", len(left) * (end - seen))
+            more = self._given(left, at[seen:end], 1)
+            gains |= {g: (gains[g] * seen + gain * (end - seen)) / end for g, gain in zip(left, more, strict=True)}
+            seen = end
+        return _first([group for group in left if gains[group] > 0], gains, len(left))
 
     def measured(self, gifts: Sequence[Gift]) -> list[float]:
         """What is gained with each gift, or lost, on as many rows and draws as are asked for."""
@@ -186,6 +195,20 @@ def _layers(gifts: Sequence[Gift]) -> list[Group]:
         where = gift.path, gift.channel, gift.at, gift.sender.layer
         found[where] = (*found.get(where, ()), gift)
     return list(found.values())
+
+
+def _doubled(rows: int) -> Iterator[int]:
+    """How many rows were run after each round: `LEAST`, then twice as many each time, all at the end."""
+    end = LEAST
+    while end < rows:
+        yield end
+        end *= 2
+    yield rows
+
+
+def _first(groups: Sequence[Group], gains: Mapping[Group, float], number: int) -> list[Group]:
+    """So many of the groups, those that gain most."""
+    return sorted(groups, key=lambda group: -gains[group])[:number]
 
 
 def _once(group: Group) -> Group:

@@ -28,17 +28,20 @@ from scrub.verbs.setup import (
 
 if TYPE_CHECKING:
     from scrub.score.explain import Explanation
+    from scrub.storage.directory import Run
 
 
 def explain(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     *, row: int | None = None, device: str | None = None, dtype: str = "auto",
     memory: Asked = None, ready: Callable[[Explanation], None] | None = None, cache: str | Path | None = None,
-    workers: int = 1, ray: str | None = None,
+    workers: int = 1, ray: str | None = None, out: str | Path | Run | None = None,
 ) -> Explanation:  # fmt: skip
     """What breaks a claim: each swap alone and all but each, what it leaves out, the rows that suffer most, or `row`.
 
-    `ready` hears, after each swap, of what is known so far: `unfinished` counts those to come. Others as in `test`.
+    `ready` hears, after each swap, of what is known so far: `unfinished` counts those to come. `out` is a directory
+    in which numbers are kept block by block, a test's among them: the same call goes on from there. Others as in
+    `test`.
 
     Raises as `test`, and ClaimError when `row` is no reference row.
     """
@@ -49,15 +52,17 @@ def explain(
     from scrub.score.listener import Listener
     from scrub.score.taken import Taken
     from scrub.score.trial import Trial
+    from scrub.storage.directory import beside_run
 
-    backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)
+    backend = Backend(device, dtype, memory, workers=working(workers, ray))
     countable(draws, rows, seed)
     claim, source = sound(hypothesis, model)
     used = references(claim, rows, seed)
     if row is not None and row not in used:
         raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")
-    weights = weights_of(source, claim.data, backend)
-    bench = bench_of(claim, source, weights, workers=backend.workers)
+    run = beside_run(out, [name_of(hypothesis)]) if isinstance(out, str | Path) else out
+    weights = weights_of(source, claim.data, keeping(backend, cache, run))
+    bench = bench_of(claim, source, weights, run, backend.workers)
     samples = sampled(bench, used, draws, seed)
     record = provenance(claim.data, model_record(source, weights, bench))
     options = claim.options.shown() | ({} if row is None else {"row": row})

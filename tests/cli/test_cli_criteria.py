@@ -163,7 +163,10 @@ c = make()
     assert found.stdout.startswith("c  2 parts, resample ablation")
     assert "F(C)/F(M)" in found.stdout
     assert "completeness" not in found.stdout
-    assert found.stderr.strip() == "scrub: interrupted; the criteria above are kept in kept."
+    assert (
+        found.stderr.strip()
+        == "scrub: interrupted; the criteria above are kept in kept: the same command goes on from there."
+    )
     [result] = json.loads(Path("kept/criteria.json").read_text())["results"]
     assert result["unfinished"] == ["completeness", "minimality"]
     assert result["completeness"] is None

@@ -15,7 +15,7 @@ from scrub import Hypothesis, nodes
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.claims.collect import collect
-from scrub.engine.given import Gift
+from scrub.engine.given import Gift, left_out_of
 from scrub.engine.unroll import unroll
 from scrub.model.memory import Backend
 from scrub.model.resolve import sound
@@ -115,13 +115,39 @@ def test_heads_of_a_layer_are_told_together_and_one_alone_where_it_gains_as_much
     assert lines(ONE, evolve(head, gain=0.28)) == ["found.q reads head 0.2 @ END, which the claim leaves out: 0.28"]
 
 
+def without_query(rows: int, draws: int) -> Taken:
+    claim, source = sound(collect(["hypotheses/names.py::no_query"]).hypotheses[0], None)
+    bench = setup.bench_of(claim, source, setup.weights_of(source, claim.data, Backend()))
+    return Taken(bench, sample(bench, np.flatnonzero(bench.claim.scored)[:rows], draws, 0), 0)
+
+
+def test_senders_that_do_little_on_few_rows_are_run_on_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left is in the order that all rows give it, the first are those of a screen of all on all rows."""
+    taken, calls, given = without_query(40, 2), list[int](), _Search._given
+    search = _Search(taken, Spending(2.0, 3), lambda name, calls: None)
+    search, gifts = search.able(
+        [gift for path in search.costly() for gift in left_out_of(taken.bench.claim, search.nodes[path])]
+    )
+    groups = [(gift,) for gift in gifts][::4]
+    whole = dict(zip(groups, given(search, groups, taken.everyone, 1), strict=True))
+
+    def counted(self: _Search, some: Any, at: Any, few: Any) -> list[float]:
+        calls.append(len(some) * len(at))
+        return given(self, some, at, few)
+
+    monkeypatch.setattr(_Search, "_given", counted)
+    best = search._best(groups, taken.everyone)
+    assert best == sorted(best, key=lambda group: -whole[group])
+    assert best[:3] == sorted(whole, key=lambda group: -whole[group])[:3]
+    rounds = [len(groups) * 16, -(-len(groups) // 2) * 16, -(-len(groups) // 4) * 8]
+    assert calls == rounds
+
+
 def test_however_many_senders_a_model_has_a_step_costs_no_more_than_its_budget(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of a layer with claimed heads each other head is a sender of its own; it is told of no fewer for that."""
-    claim, source = sound(collect(["hypotheses/names.py::no_query"]).hypotheses[0], None)
-    bench = setup.bench_of(claim, source, setup.weights_of(source, claim.data, Backend()))
-    taken = Taken(bench, sample(bench, np.flatnonzero(bench.claim.scored)[:16], 8, 0), 0)
+    taken = without_query(16, 8)
     monkeypatch.setattr(giving, "LEAST_EVALUATED", 1)
     steps: list[float] = []
     given = _Search._given

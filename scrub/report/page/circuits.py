@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from scrub.circuit.cost import COMPLETE, MINIMAL, TESTS
+from scrub.circuit.sequential import LEVEL
 from scrub.claims.titles import short_name
-from scrub.report.criteria import EFFECTS_ALONE, LEVEL, compared_with_none, some_of
+from scrub.report.criteria import EFFECTS_ALONE, STOPPED, compared_with_none, some_of
 from scrub.report.page.blocks import Block, Code, Part, Section, Words, facts, part, table
 from scrub.report.page.provenance import provenance
 from scrub.report.page.words import MARKS, chance, number, settings, several, share
@@ -99,7 +100,7 @@ def _minimality(result: Criteria) -> list[Block | None]:
         said = f"The effect |F(C \\ (K + v)) - F(C \\ K)| of part v; {EFFECTS_ALONE}."
         return [table(("part", "effect", "context K"), rows), Words(said, "note")]
     rows = [
-        (n["part"], number(n["effect"]), chance(n["p"]), chance(n["adjusted"]), f"{MARKS[True]} shown"
+        (n["part"], number(n["effect"]), _p(n), chance(n["adjusted"]), f"{MARKS[True]} shown"
          if n["minimal"] else "not shown", some_of(n["context"], 40))
         for n in result["minimality"]
     ]  # fmt: skip
@@ -111,12 +112,13 @@ def _minimality(result: Criteria) -> list[Block | None]:
         *(Words(f"p undefined: {one}.", "note") for one in why),
         Words("The effect |F(C \\ (K + v)) - F(C \\ K)| of part v; null: it matters more than at most 90 % of random "
               "parts; p adjusted by Holm.", "note"),
+        _stopped(result["minimality"]),
     ]  # fmt: skip
 
 
 def _tests(result: Criteria) -> list[Block | None]:
     rows = [
-        (t["name"], number(t["statistic"]), chance(t["p"]), f"{t['n']} {t['unit']}",
+        (t["name"], number(t["statistic"]), _p(t), f"{t['n']} {t['unit']}",
          "rejected" if t["good"] == "rejecting" else "not rejected", _outcome(t), share(t["power"]), t["null"])
         for t in result["tests"]
     ]  # fmt: skip
@@ -125,10 +127,21 @@ def _tests(result: Criteria) -> list[Block | None]:
     why = {t["reason"]: None for t in result["tests"] if "reason" in t}
     found = table(head, rows)
     return (
-        [found, *(Words(f"Undefined: {one}.", "note") for one in why), Words(said, "note")]
+        [found, *(Words(f"Undefined: {one}.", "note") for one in why), Words(said, "note"), _stopped(result["tests"])]
         if found
         else [Words("Left out.")]
     )
+
+
+def _p(found: Mapping[str, Any]) -> str:
+    """`0.410, stopped after 23 of 100`."""
+    after = f", stopped after {found['n']} of {found['most']}" if "most" in found else ""
+    return f"{chance(found['p'])}{after}"
+
+
+def _stopped(found: Sequence[Mapping[str, Any]]) -> Block | None:
+    """What p is where some comparison stopped."""
+    return Words(f"{STOPPED[0].upper()}{STOPPED[1:]}.", "note") if any("most" in one for one in found) else None
 
 
 def _outcome(t: Mapping[str, Any]) -> str:

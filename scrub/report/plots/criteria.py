@@ -69,7 +69,8 @@ def _minimality(result: Criteria) -> Any:
     words: list[str] = []
     for n in result.minimality:
         needed = f"{'' if n.minimal else 'not '}shown to be needed"
-        p = "not tested" if n.adjusted is None else f"adjusted p = {n.adjusted:.3g}<br>{needed}"
+        after = "" if n.most is None else f", stopped after {n.n} of {n.most}"
+        p = "not tested" if n.adjusted is None else f"adjusted p = {n.adjusted:.3g}{after}<br>{needed}"
         words.append(f"{n.part}: effect {n.effect:.4g}, {p}; context {_some(n.context) or 'none'}")
     fill = [CLAIM if n.minimal else "#ffffff" for n in result.minimality]
     return plotly().Bar(
