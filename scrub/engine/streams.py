@@ -169,7 +169,7 @@ class Landed:
         return self.frames.landing(self.contexts.rows, self.stream.slot, found)
 
     def _more_of(self, group: Sequence[Landing], length: int | None) -> Float[Tensor, "n *pos width"]:
-        """What values that land in one are more than on the frame, side by side; those of one site are read at once."""
+        """What values that land in one are more than on the frame, side by side; of one site read at once."""
         first = group[0]
         one_site = {(x.source, x.column) for x in group} == {(first.source, first.column)}
         if len(group) == 1 or not one_site or first.slot is None or first.slot in (ALL, OTHER):
