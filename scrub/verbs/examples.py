@@ -154,7 +154,11 @@ def _places(
     if not found or (len(found) > 1 and not several) or any(slot == ALL for _, slot in found):
         where = ", ".join(f"{c} @ {slot}" for c, slot in found) or "nowhere"
         one = "components at named positions" if several else "one component at one position"
-        raise ClaimError(f"{variable!r} is at {where}: name {one}, site=heads('9.9', at='END').")
+        named, slot = next((w for w in found if w[1] != ALL), ("9.9", "END"))
+        raise ClaimError(
+            f"{variable!r} is at {where}: name {one}, --component '{named}' --at {slot} (in Python, "
+            f"site=heads('9.9', at='END'))."
+        )
     return tuple(_place(claim, graph, variable, where) for where in found)
 
 
@@ -170,5 +174,8 @@ def _place(claim: Claim, graph: TransformerGraph, variable: str, where: Written)
             f"{component} has no directions: take heads, attention, MLPs, streams, queries, keys or values."
         )
     if (slot.name and slot.name not in claim.data.position_names) or (claim.data.locate(slot) < 0).any():
-        raise ClaimError(f"{component} @ {slot}: that position is not in every row.")
+        names = claim.data.position_names
+        near = did_you_mean(slot.name, names) if slot.name else ""
+        told = f"that position is not in every row.{near} The data name {', '.join(names) or 'none'}."
+        raise ClaimError(f"{component} @ {slot}: {told}")
     return Place(variable, in_full(component, width_of(component, graph)), slot)

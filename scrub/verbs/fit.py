@@ -84,7 +84,9 @@ def fourier(
     def found(examples: Examples) -> Any:
         values = examples.values
         if wrong := [v for v in values if isinstance(v, bool) or not isinstance(v, Real)]:
-            raise ClaimError(f"fourier: {variable!r} is a number on every row, found {wrong[0]!r}.")
+            raise ClaimError(
+                f"fourier takes a variable that is a number on every row, and {variable!r} is {wrong[0]!r}."
+            )
         return run(examples.x, np.array(values, dtype=float), list(frequencies), period)
 
     asked = _Asked("fourier", {"frequencies": list(frequencies), "period": period})
@@ -172,7 +174,8 @@ def dictionary(
         if type(count) is not int or count < 1:
             raise ClaimError(f"{name}={count!r}: a whole number from 1 on.")
     if topk > latents or target.exists():
-        found = f"{target} is there already: name a new directory" if topk <= latents else f"topk={topk} of {latents}"
+        found = f"topk={topk} of {latents} latents cannot be active at once: give fewer"
+        found = f"{target} is there already: name a new directory" if topk <= latents else found
         raise ClaimError(f"fit.dictionary: {found}.")
     examples = examples_of("dictionary", hypothesis, variable, setting)
     hook = hook_of(examples.place.component.whole, examples.weights.shape.n_layers)
@@ -248,8 +251,6 @@ def _aligned(found: Examples, training: Any) -> Any:
         raise ClaimError(f"das: {error}") from None
     assert isinstance(answers, ByTokens)
     width = found.x.shape[1]
-    if training.rank > width:
-        raise ClaimError(f"rank {training.rank}: {found.place.component.whole} writes {width} numbers.")
     variable, held_out = found.place.variable, found.held_out
     swapped = SwapModel(found.claim, found.weights, found.store, (found.place.written,))
     fitted, asked = (
@@ -289,6 +290,8 @@ def _fitted(
     """What a fit finds; on examples that are at hand where these are given in the place of a claim."""
     at_hand = isinstance(hypothesis, Examples)
     examples = hypothesis if at_hand else examples_of(asked.method, hypothesis, variable, setting)
+    if (rank := asked.arguments.get("rank") or 0) > (width := examples.x.shape[1]):
+        raise ClaimError(f"rank {rank}: {examples.place.component.whole} writes {width} numbers.")
     array, found = fit(examples)
     return _basis(asked, variable, examples, (array, found))
 
