@@ -30,12 +30,16 @@ _LATENT_AXES = {"encoder": 1, "decoder": 0, "bias": 0, "threshold": 0, "gate": 0
 
 @runtime_checkable
 class LatentSource(Protocol):
-    """A whole dictionary: how many latents it has, parts of it, and the numbers of some of its latents."""
+    """A whole dictionary: how many latents it has, parts of it, and the numbers of some of its latents.
+
+    `holding` is the same with the numbers of some latents in memory.
+    """
 
     @property
     def count(self) -> int: ...
     def part(self, indices: tuple[int, ...]) -> HostPart: ...
     def cut(self, take: list[int]) -> Held: ...
+    def holding(self, take: list[int]) -> LatentSource: ...
 
 
 @frozen(eq=False)

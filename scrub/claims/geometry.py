@@ -5,7 +5,7 @@ Frames differ from row to row, so every question about positions is asked of eve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,13 @@ from scrub.claims.overlap import shared_by
 from scrub.claims.placement import PlacedSite, PlacedVariable, Placement, exists
 from scrub.claims.problems import Problem
 from scrub.claims.sites import Site
-from scrub.claims.split import split
+from scrub.claims.split import between, split
 from scrub.errors import nearest, some
 
 if TYPE_CHECKING:  # a check need not wait for its import
     from jaxtyping import Bool, Int
 
+Mend = Callable[[str, str, Site, Site, Sequence[Site]], str]
 Claims = frozenset[tuple[Component, Slot | None]]
 
 
@@ -119,10 +120,10 @@ def _edges(
             for reader in site.site.components:
                 if channel not in ground.graph.channels(reader):
                     continue
-                reason, elsewhere = _cannot_carry(source, reader, site.site, channel, ground)
+                reason, mend = _cannot_carry(source, reader, site.site, channel, ground)
                 if reason:
                     found = f"{channel} of {reader} cannot read {parent!r} at {source}: {reason}"
-                    fix = split(parent, placed.name, source, site.site, sites[parent]) if elsewhere else ""
+                    fix = mend(parent, placed.name, source, site.site, sites[parent]) if mend else ""
                     yield Problem(found, fix, variable=placed.name).at(site.site)
 
 
@@ -138,31 +139,33 @@ def claims_of(placement: Placement, graph: ModelGraph) -> Claims:
     )
 
 
-def _cannot_carry(source: Site, reader: Component, at: Site, channel: str, ground: _Ground) -> tuple[str, bool]:
-    """Why no path leads from a site to a channel; empty when one does. And whether heads could bring it there."""
+def _cannot_carry(
+    source: Site, reader: Component, at: Site, channel: str, ground: _Ground
+) -> tuple[str, Mend | None]:
+    """Why no path leads from a site to a channel; empty when one does. And what could bring it there, if anything."""
     graph, data, free = ground.graph, ground.data, ground.free(at, reader)
     carried = any(graph.carries(w, reader, channel, free) for w in source.components)
     before = any(graph.feeds(w, reader, channel) for w in source.components)
     if not graph.sequence:
         why = f"no edge or passed-through path leads from {source} into the argument {channel!r}."
-        return "" if before or carried else why, False
+        return "" if before or carried else why, None
     if not before and all(c.traits.is_channel for c in source.components):
         own = " and ".join(sorted({f"{c.host} through {c.kind}" for c in source.components}))
-        return f"queries, keys and values are read by their own heads alone, here by {own}.", False
+        return f"queries, keys and values are read by their own heads alone, here by {own}.", None
     if not before:
-        return f"nothing there is written before {reader} reads.", False
+        return f"nothing there is written before {reader} reads.", None
     if channel in ("k", "v"):
         hidden = graph.causal and not _anywhere(source, at, data, np.less_equal)
-        return "it lies after the reader in every row, and the mask hides it." if hidden else "", False
+        return "it lies after the reader in every row, and the mask hides it." if hidden else "", None
     visible = _anywhere(source, at, data, np.less_equal if graph.causal else np.not_equal)
     if _anywhere(source, at, data, np.equal) or (visible and carried):
-        return "", False
+        return "", None
     what = "queries are read" if channel == "q" else f"{channel!r} is read"
     here = " ".join(map(str, at.at))
     held = reader.traits.is_stream and not reader.traits.is_output
     below = ": what is written below a claimed stream is not passed through" if held else ""
     why = f"{what} at the reader's own position, {here}, and no passed-through head carries it there{below}."
-    return why, visible and not held
+    return why, (between if held else split) if visible else None
 
 
 def _free(component: Component, slot: Slot | None, claimed: Claims) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from attrs import field, frozen
 
 from scrub.anatomy.graphs import ModelGraph
-from scrub.anatomy.names import Component
+from scrub.anatomy.names import Component, in_order
 from scrub.anatomy.positions import Slot
 from scrub.claims.dataset import Dataset
 from scrub.claims.geometry import claims_of
@@ -117,8 +117,10 @@ class Claim:
     @cached_property
     def claimed_parts(self) -> Mapping[Component, tuple[Component, ...]]:
         """Parts that sites hold somewhere, by host, in order."""
-        parts = sorted(component for component in self.claimed_at if component.is_part)
-        return {host: tuple(c for c in parts if c.host == host) for host in dict.fromkeys(c.host for c in parts)}
+        found: dict[Component, list[Component]] = {}
+        for component in in_order(component for component in self.claimed_at if component.is_part):
+            found.setdefault(component.host, []).append(component)
+        return {host: tuple(parts) for host, parts in found.items()}
 
     @cached_property
     def digest(self) -> str:

@@ -32,6 +32,20 @@ def split(parent: str, reader: str, source: Site, at: Site, others: Sequence[Sit
     )
 
 
+def between(parent: str, reader: str, source: Site, at: Site, others: Sequence[Site]) -> str:
+    """What to do where a claimed stream should be what layers make of a parent: nothing passes below one."""
+    here = print_slots(at.at)
+    return INDENT.join(
+        [
+            f"A claimed stream is all that is written before it, so that nothing carries {parent!r} there. Claim "
+            f"what writes {reader!r} there, heads (L.H) that read {print_slots(source.at)}, or leave it out, and let "
+            f"what reads {reader!r} read {parent!r} through the layers between:",
+            f'{reader}=heads("L.H", at="{here}").reads(v="{parent}"),  # in the claim; or attn("L", ...)',
+            f'{reader}=inside,  # with through="all"',
+        ]
+    )
+
+
 def _word(slot: Slot) -> str:
     """A position as a part of a name: `s1_plus_1`, `minus_1`."""
     words = str(slot).replace("+", "_plus_").replace("-", "_minus_").lower()

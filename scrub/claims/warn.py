@@ -16,6 +16,7 @@ from scrub.claims.metric import AnyMetric
 from scrub.claims.outside import reads_outside
 from scrub.claims.padding import perhaps_padded
 from scrub.claims.placement import Placement
+from scrub.claims.sites import Site
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, key
 
@@ -34,6 +35,7 @@ def warnings_of(
         *_patterns_without_values(placement),
         *_constant(placement, values),
         *_unreached(placement),
+        *_streams_of_streams(hypothesis, placement),
         *reads_outside(hypothesis.metric),
     ]
     if accuracy is not None and accuracy < LOW_ACCURACY:
@@ -48,6 +50,26 @@ def token_warnings(
     yield from perhaps_padded(data, tokenizer)
     if tokenizer is not None:
         yield from spaceless(metric, data, tokenizer, answer)
+
+
+def _streams_of_streams(hypothesis: Hypothesis, placement: Placement) -> Iterator[str]:
+    """A claimed stream holds all that is written below it: nothing is passed between it and an earlier one."""
+    if not hypothesis.options.through:
+        return
+    for reader, placed in placement.placed.items():
+        for site in (site for site in placed.sites if _streams(site.site)):
+            parents = {p: None for _, names in site.reads for p in names if p in placement.placed}
+            for parent, source in ((p, s.site) for p in parents for s in placement.placed[p].sites):
+                if _streams(source):
+                    yield (
+                        f"{reader} at {site.site} reads {parent} at {source} as it is: a claimed stream holds all "
+                        "that is written below it, and nothing between the two is passed through. Write "
+                        f"{reader}=inside to read {parent} through the layers between, or claim what writes it there."
+                    )
+
+
+def _streams(site: Site) -> bool:
+    return any(c.traits.is_stream and not c.traits.is_output for c in site.components)
 
 
 def _duplicate_keys(hypothesis: Hypothesis) -> Iterator[str]:

@@ -132,7 +132,7 @@ def propose(
             raise ClaimError("--rank is asked of one claim: name it, file.py::name.")
         told = asked | {"model": model, "write": write, "picture": picture}
         return ranks_of(one_claim(target, model), told, out)
-    asked = {name: value for name, value in asked.items() if name not in ("rank", "component", "worth")}
+    asked = {name: value for name, value in asked.items() if name not in ("rank", "component", "joint", "worth")}
     if targets and data is not None:
         raise ClaimError(f"{targets[0]} and --data {data}: a claim brings its own data; give one of the two.")
     asked |= {"write": write, "dictionary": asked["dictionary"] or None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import click
 from attrs import evolve
 
 from scrub.anatomy.names import parse_component
-from scrub.anatomy.positions import parse_slots
+from scrub.anatomy.positions import parse_slots, print_slots
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.sites import Site
 from scrub.cli.endings import FINE
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from scrub.proposals.subspace import RankCurve
     from scrub.verbs.ranked import RankedClaim
 
-TAKES = ("rank", "component", "at", "worth", "rows", "seed", "model", "device", "memory")
+TAKES = ("rank", "component", "at", "joint", "worth", "rows", "seed", "model", "device", "memory")
 GOES = ("targets", "write", "picture", "out", "json_file")
 
 
 def by_rank(command: Command) -> Command:
     """`--rank`, and what it alone takes."""
-    words = "Of --rank: a component that is no site of the variable's, such as 9.6.q (with --at)."
-    command = click.option("--component", metavar="NAME", help=words)(command)
+    words = "Of --rank: a component that is no site of the variable's, such as 9.6.q (with --at; repeatable)."
+    command = click.option("--component", multiple=True, metavar="NAME", help=words)(command)
+    words = "Of --rank: all components at once, their directions in one order, instead of one by one."
+    command = click.option("--joint", is_flag=True, help=words)(command)
     words = "Of --rank: what share of the change may be lost."
     command = click.option("--worth", default=0.01, show_default=True, help=words)(command)
     words = "Find how many dimensions of its components hold a variable of the claim."
@@ -42,7 +44,7 @@ def alone(asked: Mapping[str, Any]) -> None:
     context = click.get_current_context()
     plain = click.core.ParameterSource.DEFAULT
     given = [name for name in context.params if context.get_parameter_source(name) != plain]
-    own = "component", "worth"
+    own = "component", "joint", "worth"
     if asked["rank"] is None:
         if some := [name for name in given if name in own]:
             raise ClaimError(f"--{some[0]} is of --rank VARIABLE, which is not given.")
@@ -52,8 +54,9 @@ def alone(asked: Mapping[str, Any]) -> None:
 
 
 def ranks_of(hypothesis: Hypothesis, asked: Mapping[str, Any], out: Path | None) -> tuple[Results, int]:
-    """A curve for each component of the variable's site, printed; one of them can be written and drawn."""
+    """A curve for each component of the variable's site, or one of all, printed; one can be written and drawn."""
     from scrub.verbs.fit import rank
+    from scrub.verbs.ranked import saved
 
     write, picture = asked["write"], asked["picture"]
     if write is not None:
@@ -62,21 +65,25 @@ def ranks_of(hypothesis: Hypothesis, asked: Mapping[str, Any], out: Path | None)
             names = " or ".join(write.with_suffix(end).name for end in (".py", ".safetensors"))
             raise ClaimError(f"--write {write}: a claim is written with its directions, or these alone: {names}.")
     run = beside(out, [hypothesis], stored.PROPOSALS)
-    setting = {name: asked[name] for name in TAKES[3:]}
-    sites = list(_sites(hypothesis, asked))
-    if len(sites) > 1 and (write or picture):
+    setting = {name: asked[name] for name in TAKES[4:]}
+    sites = list(dict.fromkeys(_sites(hypothesis, asked)))
+    curves = [sites] if asked["joint"] else [[site] for site in sites]
+    if len(curves) > 1 and (write or picture):
         named = ", ".join(f"--component {site.components[0]} --at {site.at[0]}" for site in sites)
-        raise ClaimError(f"{asked['rank']!r} has {len(sites)} components, and one is written and drawn: {named}.")
+        raise ClaimError(
+            f"{asked['rank']!r} has {len(sites)} components, and one is written and drawn: {named}, or all at once "
+            "with --joint."
+        )
     with about(hypothesis):
-        claim = _planned(hypothesis, asked, sites[0]) if write is not None and write.suffix == ".py" else None
-        found = [rank(hypothesis, asked["rank"], site=site, **setting) for site in sites]
+        claim = _planned(hypothesis, asked, sites) if write is not None and write.suffix == ".py" else None
+        found = [rank(hypothesis, asked["rank"], site=some, **setting) for some in curves]
     say("\n\n".join(map(str, found)))
     if claim is not None:
-        claim.write(found[0])
-        say(f"written: {claim.file}, a claim with {claim.basis.name} beside it")
+        beside_it = ", ".join(file.name for file in claim.write(found[0]))
+        say(f"written: {claim.file}, a claim with {beside_it} beside it")
     elif write is not None:
-        found[0].basis.save(write)
-        say(f"written: {write}; use it as directions({str(write)!r})")
+        for file in saved(found[0], write):
+            say(f"written: {file}; use it as directions({str(file)!r})")
     if picture is not None:
         _draw(found[0], picture)
     results = [one.to_dict() for one in found]
@@ -85,21 +92,22 @@ def ranks_of(hypothesis: Hypothesis, asked: Mapping[str, Any], out: Path | None)
     return results, FINE
 
 
-def _planned(hypothesis: Hypothesis, asked: Mapping[str, Any], site: Site) -> RankedClaim:
+def _planned(hypothesis: Hypothesis, asked: Mapping[str, Any], sites: Sequence[Site]) -> RankedClaim:
     """Raises ClaimError, before anything is computed, where no claim can be written."""
     from scrub.verbs.ranked import RankedClaim
 
-    return RankedClaim.planned(hypothesis, asked["rank"], site, asked["model"], asked["write"])
+    return RankedClaim.planned(hypothesis, asked["rank"], sites, asked["model"], asked["write"])
 
 
 def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:
     """One component at one position each: what is named, or what the variable's sites have, parts as their hosts."""
-    name, at = asked["component"], asked["at"]
+    names, at = asked["component"], asked["at"]
     slots = None if at is None else parse_slots(at)
-    if name is not None:
+    if names:
         if slots is None:
-            raise ClaimError(f"--component {name}: say where, --at END.")
-        yield from (Site((parse_component(name, parts=True),), (slot,)) for slot in slots)
+            raise ClaimError(f"--component {names[0]}: say where, --at END.")
+        for name in names:
+            yield from (Site((parse_component(name, parts=True),), (slot,)) for slot in slots)
         return
     places = hypothesis.correspondence()
     place = places.get(asked["rank"])
@@ -108,6 +116,11 @@ def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:
         near = did_you_mean(asked["rank"], [n for n, p in places.items() if isinstance(p, Site | tuple)])
         raise ClaimError(
             f"--rank {asked['rank']}: it has no site.{near} Name a variable that has one, or --component."
+        )
+    if slots is not None and not any(slot in site.at for site in sites for slot in slots):
+        has = print_slots(tuple(dict.fromkeys(slot for site in sites for slot in site.at)))
+        raise ClaimError(
+            f"--at {at}: {asked['rank']!r} is at {has}, and not at {at}; --component names another place."
         )
     for site in sites:
         for component in dict.fromkeys(evolve(one, part=None) for one in site.components):

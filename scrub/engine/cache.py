@@ -64,6 +64,18 @@ class Store:
         flat = array.flatten(0, 1).index_select(0, beside(array, self.index[rows] * width + column))
         return beside(rows, self._cut(flat, kind, heads))
 
+    def at_each(self, kinds: Sequence[Kind], slot: Slot, rows: Int[Tensor, " n"]) -> list[Float[Tensor, " n *rest"]]:
+        """Several arrays of each row at a slot, in full: where they lie alike, it is found once."""
+        known, found = dict[tuple[int, int | None], Tensor](), list[Tensor]()
+        for kind in kinds:
+            array, columns = self.arrays[kind], self.columns[kind]
+            width, column = array.shape[1], None if columns is None else columns[slot]
+            if (width, column) not in known:
+                at = self.positions[slot][rows] if column is None else column
+                known[width, column] = self.index[rows] * width + at
+            found.append(array.flatten(0, 1).index_select(0, known[width, column]))
+        return found
+
     def whole(
         self, kind: Kind, rows: Int[Tensor, " n"], length: int, heads: Sequence[int] | None = None
     ) -> Float[Tensor, "n t *rest"]:

@@ -21,9 +21,9 @@ Slots = Iterable[Slot | None]
 
 def reread(store: Store, model: Transformer, need: Need) -> Store | None:
     """The store with what codes read of its hosts beside it; None where it lacks an array, a slot or a head."""
-    codes, found = PartCodes(model), store
+    codes, arrays, columns = PartCodes(model), dict[Kind, Tensor](), dict[Kind, dict[Slot, int] | None]()
     for kind, slots in need.slots.items():
-        if has(found, kind, slots, need.heads[kind]):
+        if has(store, kind, slots, need.heads[kind]):
             continue
         host = Need()
         if kind in need.parts:
@@ -31,8 +31,9 @@ def reread(store: Store, model: Transformer, need: Need) -> Store | None:
         if not host.slots or not has_all(store, host):
             return None
         part = codes.of(need.parts[kind])
-        found = _with(found, kind, part.of_array(store.arrays[part.array]), store.columns[part.array])
-    return found
+        arrays[kind], columns[kind] = part.of_array(store.arrays[part.array]), store.columns[part.array]
+    heads = {**store.heads, **{kind: list[int]() for kind in arrays}}
+    return evolve(store, arrays={**store.arrays, **arrays}, columns={**store.columns, **columns}, heads=heads)
 
 
 def has(store: Store, kind: Kind, slots: Slots, heads: Iterable[int]) -> bool:
@@ -70,10 +71,3 @@ def _every_head(shape: Shape, part: Component) -> range:
     if not part.traits.by_unit or part.traits.scalar:
         return range(0)
     return range(shape.n_kv_heads if part.kind in ("k", "v") else shape.n_heads)
-
-
-def _with(store: Store, kind: Kind, array: Tensor, columns: dict[Slot, int] | None) -> Store:
-    return evolve(
-        store, arrays={**store.arrays, kind: array}, columns={**store.columns, kind: columns},
-        heads={**store.heads, kind: []},
-    )  # fmt: skip

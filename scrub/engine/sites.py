@@ -36,15 +36,14 @@ from scrub.model.upload import some
 
 def leaf_value(store: Store, leaf: Leaf, rows: Int[Tensor, " n"], length: int) -> Value:
     """What the components of a leaf write on rows of at most some length, `[n, slot, width]` each."""
-    found: list[Tensor] = []
-    for component in leaf.components:
-        kind, heads = component.array, component.taken
-        if leaf.slots == (ALL,):
-            value = store.whole(kind, rows, length, heads)
-        else:
-            value = torch.stack([store.at(kind, slot, rows, heads) for slot in leaf.slots], dim=1)
-        found.append(value.flatten(2))
-    return found
+    if leaf.slots == (ALL,):
+        return [store.whole(c.array, rows, length, c.taken).flatten(2) for c in leaf.components]
+    if all(c.taken is None for c in leaf.components):
+        kinds = [c.array for c in leaf.components]
+        found = zip(*(store.at_each(kinds, slot, rows) for slot in leaf.slots), strict=True)
+    else:
+        found = ([store.at(c.array, slot, rows, c.taken) for slot in leaf.slots] for c in leaf.components)
+    return [torch.stack(list(slots), dim=1).flatten(2) for slots in found]
 
 
 @frozen(eq=False)

@@ -147,13 +147,14 @@ class Landed:
     def changed(self, time: int, slot: Slot, idle: Idle) -> Bool[np.ndarray, " n"]:
         """The contexts in which a value that is written at a moment may change something at a slot."""
         host, found = self.contexts.host, np.zeros(len(self.contexts), dtype=bool)
-        for landing in self.stream.landings:
-            if self.frames.graph.written(landing.component) == time:
-                there = ~idle.lands(self.stream, landing, host)
-                if landing.slot is not None and landing.slot != slot:
-                    data = self.frames.claim.data
-                    there &= (data.locate(landing.slot) == data.locate(slot))[host[:, 0]]
-                found |= there
+        written = self.frames.graph.written
+        alike = {(x.source, x.slot): x for x in self.stream.landings if written(x.component) == time}
+        for landing in alike.values():  # of one site at one slot: what it is of does not matter
+            there = ~idle.lands(self.stream, landing, host)
+            if landing.slot is not None and landing.slot != slot:
+                data = self.frames.claim.data
+                there &= (data.locate(landing.slot) == data.locate(slot))[host[:, 0]]
+            found |= there
         return found
 
     def changes(self, time: int, streams: bool, length: int | None = None) -> list[Change]:
@@ -162,9 +163,22 @@ class Landed:
         for group in self.stream.together:
             component = group[0].component
             if self.frames.graph.written(component) == time and component.traits.is_stream == streams:
-                more = torch.cat([self._more(landing, length) for landing in group], -1)
-                found.append((group[0], self.frames.to_stream_of([x.component for x in group], more)))
+                found.append(
+                    (group[0], self.frames.to_stream_of([x.component for x in group], self._more_of(group, length)))
+                )
         return self.frames.landing(self.contexts.rows, self.stream.slot, found)
+
+    def _more_of(self, group: Sequence[Landing], length: int | None) -> Float[Tensor, "n *pos width"]:
+        """What values that land in one are more than on the frame, side by side; of one site read at once."""
+        first = group[0]
+        one_site = {(x.source, x.column) for x in group} == {(first.source, first.column)}
+        if len(group) == 1 or not one_site or first.slot is None or first.slot in (ALL, OTHER):
+            return torch.cat([self._more(landing, length) for landing in group], -1)
+        number = self.contexts.there[:, 1 + self.stream.sources.index(first.source)]
+        values = self.values[first.source]
+        new = torch.cat([values[x.index][:, x.column] for x in group], -1).index_select(0, number)
+        kinds = [x.component.array for x in group]
+        return new - torch.cat(self.frames.store.at_each(kinds, first.slot, self.contexts.rows), -1)
 
     def _more(self, landing: Landing, length: int | None) -> Float[Tensor, "n *pos width"]:
         """What a value is more than on the frame."""

@@ -33,26 +33,24 @@ def upstream_classes(claim: Claim, components: Sequence[Component], slots: Seque
     """
     if isinstance(claim.graph, Computation):
         return codes(_graph_inputs(claim, claim.graph, components))
-    located = {slot: claim.data.locate(slot) for slot in slots if slot != ALL}
-    kinds = {c.kind: c for c in components}
-    return codes(
-        tuple(_seen(claim, kinds[kind], row, slot, located) for kind in sorted(kinds) for slot in slots)
-        for row in range(len(claim.data))
-    )
+    kinds = {c.kind: c.whole for c in components}
+    seen = [_seen(claim, kinds[kind], slot) for kind in sorted(kinds) for slot in slots]
+    return codes(zip(*seen, strict=True))
 
 
-def _seen(
-    claim: Claim, component: Component, row: int, slot: Slot, located: dict[Slot, Int[np.ndarray, " row"]]
-) -> Hashable:
-    tokens = claim.data.rows[row].tokens
+def _seen(claim: Claim, host: Component, slot: Slot) -> list[Hashable]:
+    """What a component at a slot depends on, row by row."""
+    tokens = [row.tokens for row in claim.data.rows]
     if slot == ALL:
-        return len(tokens) if component.whole == POS else tokens
-    index = int(located[slot][row])
-    if component.whole == EMBED:
-        return tokens[index]
-    if component.whole == POS:
-        return index
-    return tokens[: index + 1] if claim.graph.causal else (index, tokens)
+        return [len(some) for some in tokens] if host == POS else list(tokens)
+    at = claim.data.locate(slot).tolist()
+    if host == EMBED:
+        return [some[index] for some, index in zip(tokens, at, strict=True)]
+    if host == POS:
+        return at
+    if claim.graph.causal:
+        return [some[: index + 1] for some, index in zip(tokens, at, strict=True)]
+    return list(zip(at, tokens, strict=True))
 
 
 def _graph_inputs(claim: Claim, model: Computation, components: Sequence[Component]) -> list[Hashable]:

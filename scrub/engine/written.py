@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from scrub.engine.cache import Store, located, row_store
 from scrub.engine.needs import Need, add_written
 from scrub.model.weights import Transformer
 
+Written = tuple[Component, Slot]  # a component, `in_full`, and where it is read
+
 
 def in_full(component: Component, width: int) -> Component:
     """A component as the part that is all of it: its code reads the vector that the component writes."""
@@ -31,14 +33,13 @@ def width_of(component: Component, graph: TransformerGraph) -> int:
     return graph.shape.d_head if component.traits.is_channel else graph.shape.d_model
 
 
-def written_store(
-    model: Transformer, claim: Claim, component: Component, slot: Slot, done: Callable[[int], None]
-) -> Store:
-    """Every row of a claim's data run once, and of each what a component, `in_full`, writes at a slot."""
+def written_store(model: Transformer, claim: Claim, places: Sequence[Written], done: Callable[[int], None]) -> Store:
+    """Every row of a claim's data run once, and of each what is written at some places."""
     graph, need = claim.graph, Need()
     assert isinstance(graph, TransformerGraph)
-    add_written(need, graph, component, slot)
-    slots = sorted({slot, claim.answer.at[0]})
+    for component, slot in places:
+        add_written(need, graph, component, slot)
+    slots = sorted({claim.answer.at[0], *(slot for _, slot in places)})
     with torch.no_grad():
         return row_store(model, claim.data, need, located(claim.data, slots, model.device), done)
 

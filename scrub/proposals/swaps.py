@@ -1,8 +1,8 @@
-"""Swaps of what lies in a subspace of a component, between rows on which a variable differs; and their gradients."""
+"""Swaps of what lies in subspaces of components, between rows on which a variable differs; and their gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from scrub.score.metrics import differentiable
 
 STEPS, TOGETHER = 5, 64  # points of a path; swaps that are run at once
 Numbers = Float[np.ndarray, " call"]
+Vectors = list[Float[np.ndarray, "call d"]]
 
 
 @frozen(eq=False)
@@ -45,44 +46,48 @@ class VariableSwaps:
     rows: Int[np.ndarray, " call"]
     donors: Int[np.ndarray, " call"]
 
-    def metric(self, basis: Float[np.ndarray, "k d"]) -> Numbers:
-        """The metric of every swap of what lies in the span of orthonormal rows."""
+    def metric(self, bases: Sequence[Float[np.ndarray, "k d"]]) -> Numbers:
+        """The metric of every swap of what lies in spans of orthonormal rows, one for each place, all at once."""
         model = self.swapped.model
-        code = Projection(torch.from_numpy(np.ascontiguousarray(basis)).to(model.device, model.dtype))
+        rows = (torch.from_numpy(np.ascontiguousarray(basis)) for basis in bases)
+        codes = [Projection(some.to(model.device, model.dtype)) for some in rows]
         with torch.no_grad():
-            found = [self._score(code, part) for part in self._parts()]
+            found = [self._score(codes, part) for part in self._parts()]
         return torch.cat(found).double().cpu().numpy()
 
-    def differences(self) -> Float[np.ndarray, "call d"]:
-        """What the component writes on donors, minus what it writes on the rows."""
+    def differences(self) -> Vectors:
+        """What is written on donors, minus what is written on the rows, in each place."""
         index = [torch.from_numpy(some).to(self.swapped.model.device) for some in (self.donors, self.rows)]
-        store, kind, slot = self.swapped.store, self.swapped.component.array, self.swapped.slot
-        new, old = (store.at(kind, slot, some) for some in index)
-        return (new - old).double().cpu().numpy()
+        read = self.swapped.store.at
+        found = [[read(c.array, slot, some) for some in index] for c, slot in self.swapped.places]
+        return [(new - old).double().cpu().numpy() for new, old in found]
 
-    def gradients(self) -> Float[np.ndarray, "point d"]:
-        """The metric's gradient at what the component writes, at midpoints of the line from each row to its donor."""
+    def gradients(self) -> Vectors:
+        """The metric's gradient at what is written in each place, at midpoints of the line from rows to donors.
+
+        All places are on their way at once.
+        """
         with torch.inference_mode(mode=False), torch.enable_grad():
-            found = [self._slope(part, (k + 0.5) / STEPS) for part in self._parts() for k in range(STEPS)]
-        return torch.cat(found).double().cpu().numpy()
+            found = [self._slopes(part, (k + 0.5) / STEPS) for part in self._parts() for k in range(STEPS)]
+        return [torch.cat(some).double().cpu().numpy() for some in zip(*found, strict=True)]
 
-    def _slope(self, part: slice, share: float) -> Float[Tensor, "call d"]:
-        model, width = self.swapped.model, self.differences().shape[1]
-        size = len(self.rows[part]), width
-        more = torch.zeros(size, device=model.device, dtype=model.dtype, requires_grad=True)
-        return torch.autograd.grad(self._score(PathCode(more, share), part).sum(), more)[0]
+    def _slopes(self, part: slice, share: float) -> tuple[Float[Tensor, "call d"], ...]:
+        model, read = self.swapped.model, self.swapped.store.arrays
+        sizes = [(len(self.rows[part]), read[c.array].shape[-1]) for c, _ in self.swapped.places]
+        more = [torch.zeros(s, device=model.device, dtype=model.dtype, requires_grad=True) for s in sizes]
+        return torch.autograd.grad(self._score([PathCode(m, share) for m in more], part).sum(), more)
 
     def _parts(self) -> Iterator[slice]:
         return (slice(start, start + TOGETHER) for start in range(0, len(self.rows), TOGETHER))
 
-    def _score(self, code: PartCode, part: slice) -> Float[Tensor, " call"]:
+    def _score(self, codes: Sequence[PartCode], part: slice) -> Float[Tensor, " call"]:
         rows, measure = self.rows[part], self.measure
-        logits = self.swapped.run(rows, self.donors[part], code)
+        logits = self.swapped.run(rows, self.donors[part], codes)
         if isinstance(measure.metric, Metric):
             return differentiable(measure.metric, logits, [measure.data.rows[row] for row in rows])
         formula, index = find(measure.metric), torch.from_numpy(rows).to(logits.device)
         with torch.no_grad():
-            own = self.swapped.run(rows, rows, code) if formula.own else None
+            own = self.swapped.run(rows, rows, codes) if formula.own else None
         return formula.on_logits(logits, measure.arguments.at(index, own))
 
 

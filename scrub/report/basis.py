@@ -29,6 +29,8 @@ def basis_text(b: Basis) -> str:
     """What was found, of what, on how many rows."""
     many = "direction" if b.rank == 1 else "directions"
     head = f"{b.rank} {many} of {b.component} @ {b.at} for {b.variable}, by {b.method} on {len(b.seen)} rows"
+    if b.rank < (asked := (b.asked or {}).get("rank") or 0):
+        head += f": {asked} were asked for, and no more are told apart there"
     return "\n".join([head, *(f"    {_number(value)} {WORDS.get(name, name)}" for name, value in b.found.items())])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,9 @@ Curve = Mapping[str, Any]
 def curve_text(c: RankCurve) -> str:
     """What is kept by how many directions, and the curve as a table with bars."""
     told = c.to_dict()
-    head = f"rank of {c.component} @ {c.at} for {name(c.variable)}  {headline(told)}"
+    head = f"rank of {told['component']} @ {told['at']} for {name(c.variable)}  {headline(told)}"
     rows = [_row(told, point) for point in listed(told)]
-    table = aligned(("rank", "recovered", "explained", ""), rows, ("rank", "recovered", "explained"))
+    table = aligned((*columns(told), ""), rows, columns(told))
     lines = [_ends(told), *table, *notes(told)]
     return "\n".join([head, *(f"    {line}".rstrip() for line in lines)])
 
@@ -45,6 +45,9 @@ def notes(c: Curve) -> Iterator[str]:
     yield "recovered: of the mean change; explained: swap by swap, 1 - mean |difference| / mean |change|"
     yield f"kept: from there on every measured rank loses less than {c['worth']:g} of the change"
     yield "directions: what rows differ by, widest first as the metric's gradient reads it"
+    if len(places := c.get("places", ())) > 1:
+        held = ", ".join(f"{p['rank']} of {p['width']} of {p['component']} @ {p['at']}" for p in places)
+        yield f"swapped all together, their directions in one order; kept: {held}"
     used = c["used"]
     measured = f"measured on {used['measured']} others by {used['swaps']} swaps, seed {c['seed']}"
     yield f"ordered on {used['ordered']} rows, {measured}; these rows were seen"
@@ -62,11 +65,22 @@ def listed(c: Curve) -> Sequence[Mapping[str, Any]]:
     return [p for p in points if p["rank"] in near | powers]
 
 
-def _row(c: Curve, point: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    share = point["recovered"]
-    bar = "█" * round(BAR * min(max(share, 0.0), 1.0))
+def columns(c: Curve) -> tuple[str, ...]:
+    """The columns of its table: of several components, how many directions are of each."""
+    several = [f"{p['component']} @ {p['at']}" for p in c.get("places", ())]
+    return ("rank", *(several if len(several) > 1 else ()), "recovered", "explained")
+
+
+def cells(c: Curve, point: Mapping[str, Any], share: Callable[[float], str]) -> tuple[str, ...]:
+    """A point in these columns."""
+    several = map(str, point["ranks"] if len(c.get("places", ())) > 1 else ())
+    return str(point["rank"]), *several, share(point["recovered"]), share(point["explained"])
+
+
+def _row(c: Curve, point: Mapping[str, Any]) -> tuple[str, ...]:
+    bar = "█" * round(BAR * min(max(point["recovered"], 0.0), 1.0))
     kept = " kept" if point["rank"] == c["rank"] else ""
-    return str(point["rank"]), f"{share:z.3f}", f"{point['explained']:z.3f}", f"{bar}{kept}"
+    return *cells(c, point, "{:z.3f}".format), f"{bar}{kept}"
 
 
 def curve_html(c: RankCurve) -> str:

@@ -7,7 +7,7 @@ linear, and orthonormal by its parametrisation; nothing else is trained.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,11 +19,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.parametrizations import orthogonal
 
-from scrub.anatomy.names import Component
-from scrub.anatomy.positions import Slot
 from scrub.claims.resolved import Claim
 from scrub.claims.values import equal, key
 from scrub.engine.cache import Store, tensors
+from scrub.engine.written import Written
 from scrub.errors import ClaimError
 from scrub.model.codes import PartCode, PartCodes
 from scrub.model.layers import unembed
@@ -73,7 +72,7 @@ class SwapCalls:
 
 @frozen(eq=False, slots=False)
 class SwapModel:
-    """A model in which a component, `in_full`, takes part of what it writes on donors; `store` has what that is.
+    """A model in which components, all at once, take part of what they write on donors; `store` has what that is.
 
     Raises ModelError for a layer's attention where that is normed before it is added.
     """
@@ -81,8 +80,7 @@ class SwapModel:
     claim: Claim
     model: Transformer
     store: Store
-    component: Component
-    slot: Slot
+    places: tuple[Written, ...]
 
     @cached_property
     def codes(self) -> PartCodes:
@@ -93,23 +91,31 @@ class SwapModel:
         return tensors(self.claim.data, self.model.device)
 
     def __attrs_post_init__(self) -> None:
-        allowed(self.codes, self.component)
+        for component, _ in self.places:
+            allowed(self.codes, component)
 
     def logits(self, rows: Numbers, donors: Numbers, basis: Float[Tensor, "k d"]) -> Float[Tensor, "call v"]:
         """At the answer's position, with what lies in the span of orthonormal rows taken from the donors."""
-        return self.run(rows, donors, Projection(basis))
+        return self.run(rows, donors, (Projection(basis),))
 
-    def run(self, rows: Numbers, donors: Numbers, code: PartCode) -> Float[Tensor, "call v"]:
-        """The same with `write(new - old)` of a code more than the row's own."""
+    def run(self, rows: Numbers, donors: Numbers, codes: Sequence[PartCode]) -> Float[Tensor, "call v"]:
+        """The same with `write(new - old)` of a code for each place more than the row's own."""
         tokens, lengths = self.tokens
-        index = torch.from_numpy(rows).to(self.model.device)
-        codes = self.codes.using(self.component, code)
-        patch = PartPatch(self.component, self.slot, torch.from_numpy(donors).to(index.device))
-        parts, own = PartPatches(codes, self.store, index, (patch,)), lengths[index]
-        kinds = parts.kinds
+        index, lenders = (torch.from_numpy(some).to(self.model.device) for some in (rows, donors))
+        own, patches = lengths[index], list[PartPatches]()
+        for (component, slot), code in zip(self.places, codes, strict=True):
+            patch = PartPatch(component, slot, lenders)
+            patches.append(PartPatches(self.codes.using(component, code), self.store, index, (patch,)))
+
+        kinds = {kind for parts in patches for kind in parts.kinds}
 
         def record(kind: str, layer: int, value: Tensor) -> Tensor | None:
-            return parts.put((kind, layer), value.to(index.device)) if (kind, layer) in kinds else None
+            if (kind, layer) not in kinds:
+                return None
+            value = value.to(index.device)
+            for parts in patches:
+                value = parts.put((kind, layer), value)
+            return value
 
         x = trace(self.model, tokens[index, : int(own.max())], own, record)
         at = self.store.positions[self.claim.answer.at[0]][index]
@@ -141,7 +147,8 @@ def das(
     swapped: SwapModel, answers: ByTokens, fitted: SwapCalls, training: Training, done: Callable[[int], None]
 ) -> Float[np.ndarray, "k d"]:
     """Orthonormal rows `[rank, d]` of the subspace, trained on some swaps by the cross-entropy of their answers."""
-    model, width = swapped.model, swapped.store.arrays[swapped.component.array].shape[-1]
+    ((component, _),) = swapped.places
+    model, width = swapped.model, swapped.store.arrays[component.array].shape[-1]
     turned = _start(width, training, model)
     optimiser = torch.optim.Adam(turned.parameters(), training.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, training.steps)

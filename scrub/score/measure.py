@@ -63,12 +63,12 @@ def _on_cpu(measured: GraphAnswers) -> Arguments:
 
 @frozen(eq=False)
 class TransformerAnswers:
-    """Outputs are final streams `[n, d]`."""
+    """Outputs are final streams `[n, d]`. `arguments` are those of the metric on the claim's data."""
 
     claim: Claim
     rows: TransformerRows
     tokenizer: Tokenizer | None = field(default=None, repr=False)
-    arguments: Arguments = field(init=False, repr=False, default=Factory(_on_device, takes_self=True))
+    arguments: Arguments = field(repr=False, default=Factory(_on_device, takes_self=True))
 
     @property
     def metric(self) -> AnyMetric:

@@ -93,6 +93,7 @@ class _Asked:
         rows are made for them, these are made once for all.
         """
         numbers = range(PART_CHOICES)
+        drawn = drawn.reading(self.seed, numbers)
         for some in [numbers] if self.bench.claim.options.pseudo else [[number] for number in numbers]:
             benches = self.benches([drawn.choice(self.seed, number) for number in some])
             yield from map(self.one_draw, benches, some)

@@ -7,16 +7,17 @@ among those that are about as often active.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from functools import cached_property
 from itertools import groupby
 
 import numpy as np
-from attrs import evolve, frozen
-from jaxtyping import Float
+from attrs import evolve, field, frozen
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from scrub.anatomy.names import Component
-from scrub.anatomy.part import DIRECTIONS
+from scrub.anatomy.names import Component, in_order
+from scrub.anatomy.part import DIRECTIONS, HostPart, LatentSource
 from scrub.anatomy.positions import Slot
 from scrub.claims.holds import Where
 from scrub.claims.resolved import Claim
@@ -30,15 +31,19 @@ VARIANCE = 0.99  # of what a host writes, that the span has in which directions 
 LOOKED_AT = 8192  # latents of a dictionary among which others are drawn: of a larger one, runs that lie evenly in it
 RUN = 256
 AS_OFTEN = 40  # of the others, those nearest in how often they are active, among which one is drawn
+Chosen = list[int] | Float[np.ndarray, "k d"]  # the units, or the directions, that stand for those of a part
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class DrawnParts:
     """What there is to draw from: a basis `[m, d]` for each host, or how often each neuron or latent is active."""
 
     claim: Claim
     spans: Mapping[Component, Float[np.ndarray, "m d"]]
     active: Mapping[Component, Float[np.ndarray, " unit"]]
+    held: Mapping[Component, LatentSource] = field(factory=dict[Component, LatentSource])
+    # kept by part and unit: the units nearest to it
+    _near: dict[tuple[Component, int], Int[np.ndarray, " near"]] = field(factory=dict, init=False)
 
     @classmethod
     def of(cls, rows: TransformerRows) -> DrawnParts:
@@ -60,36 +65,81 @@ class DrawnParts:
 
     def choice(self, seed: int, number: int) -> dict[Where, Components]:
         """Every site with its parts exchanged for random ones, the same part for the same one."""
-        rng = np.random.default_rng([seed, number, 0x9A27])
+        to = dict[Component, Component]()
+        for one in self._chosen(seed, number):
+            to |= {c: self._exchanged(c, new) for c, new in one.items()}
         sites = sites_with_parts(self.claim)
-        claimed = sorted({c for s in sites.values() for c in s.site.components if leaves_something(c)})
-        to: dict[Component, Component] = {}
-        for _, group in groupby(sorted(claimed, key=_source), key=_source):
-            some = list(group)
-            to |= self._subspaces(some, rng) if _is_subspace(some[0]) else self._units(some, rng)
         return {
-            where: tuple(sorted({to.get(c, c) for c in placed.site.components})) for where, placed in sites.items()
+            where: tuple(in_order({to.get(c, c) for c in placed.site.components})) for where, placed in sites.items()
         }
 
-    def _subspaces(self, parts: Sequence[Component], rng: np.random.Generator) -> dict[Component, Component]:
+    def reading(self, seed: int, numbers: Iterable[int]) -> DrawnParts:
+        """The same with all latents of some choices read at once."""
+        if not any(c.part is not None for c in self.active):
+            return self
+        taken, first = dict[str, set[int]](), dict[str, Component]()
+        for one in (one for number in numbers for one in self._chosen(seed, number)):
+            for c, new in one.items():
+                if c.part is not None and isinstance(new, list):
+                    taken.setdefault(_source(c), set()).update(new)
+                    first.setdefault(_source(c), c)
+        sources = {source: all_of(_part(c)).holding(sorted(taken[source])) for source, c in first.items()}
+        return evolve(self, held={c: sources[_source(c)] for c in self.active if _source(c) in sources})
+
+    def _chosen(self, seed: int, number: int) -> Iterator[dict[Component, Chosen]]:
+        """What stands for each part in one choice, host by host."""
+        rng = np.random.default_rng([seed, number, 0x9A27])
+        for some in self._claimed:
+            yield self._subspaces(some, rng) if _is_subspace(some[0]) else self._units(some, rng)
+
+    @cached_property
+    def _claimed(self) -> list[list[Component]]:
+        """The parts for which others stand, those together that are drawn from the same."""
+        sites = sites_with_parts(self.claim)
+        claimed = in_order({c for s in sites.values() for c in s.site.components if leaves_something(c)})
+        return [list(group) for _, group in groupby(sorted(claimed, key=_source), key=_source)]
+
+    def _exchanged(self, c: Component, new: Chosen) -> Component:
+        if isinstance(new, np.ndarray):
+            return evolve(c, part=subspace(new, "random"))
+        if c.part is None:
+            return evolve(c, unit=new[0])
+        return evolve(c, part=(self.held.get(c) or all_of(c.part)).part(tuple(sorted(new))))
+
+    def _subspaces(self, parts: Sequence[Component], rng: np.random.Generator) -> dict[Component, Chosen]:
         """Orthogonal ones where the span has room for all of them, each by itself where it has not."""
         span, sizes = self.spans[whole_of(parts[0])], [_size(c) for c in parts]
         if sum(sizes) <= len(span):
             bases = np.split(_directions(span, sum(sizes), rng), np.cumsum(sizes)[:-1])
         else:
             bases = [_directions(span, size, rng) for size in sizes]
-        return {c: evolve(c, part=subspace(b, "random")) for c, b in zip(parts, bases, strict=True)}
+        return dict(zip(parts, bases, strict=True))
 
-    def _units(self, parts: Sequence[Component], rng: np.random.Generator) -> dict[Component, Component]:
-        """Other neurons, or latents, of which none is drawn twice."""
-        taken, found = {unit for c in parts for unit in _units_of(c)}, dict[Component, Component]()
+    def _units(self, parts: Sequence[Component], rng: np.random.Generator) -> dict[Component, Chosen]:
+        """Other neurons, or latents, of which none is drawn twice. Raises ClaimError where all are."""
+        every, found = [unit for c in parts for unit in _units_of(c)], dict[Component, Chosen]()
+        free = np.ones(len(self.active[parts[0]]), dtype=bool)
+        free[every] = False
         for c in parts:
             drawn: list[int] = []
             for unit in _units_of(c):
-                drawn.append(_as_often(self.active[c], unit, taken, rng))
-                taken.add(drawn[-1])
-            found[c] = _with_units(c, drawn)
+                near = self._nearest(c, unit, AS_OFTEN + 2 * len(every))
+                if not (left := near[free[near]][:AS_OFTEN]).size:
+                    raise ClaimError(f"all {len(free)} neurons or latents are claimed or drawn: there are no others.")
+                drawn.append(int(rng.choice(left)))
+                free[drawn[-1]] = False
+            found[c] = drawn
         return found
+
+    def _nearest(self, c: Component, unit: int, count: int) -> Int[np.ndarray, " near"]:
+        """The units that are nearest to one in how often they are active, the nearest first; none of the unknown."""
+        if (c, unit) not in self._near:
+            known = np.flatnonzero(np.isfinite(self.active[c]))
+            away = np.abs(self.active[c][known] - self.active[c][unit])
+            last = min(count, len(known)) - 1
+            near = np.flatnonzero(away <= np.partition(away, last)[last])
+            self._near[c, unit] = known[near[np.argsort(away[near], kind="stable")[: last + 1]]]
+        return self._near[c, unit]
 
 
 def _source(component: Component) -> str:
@@ -111,11 +161,9 @@ def _units_of(component: Component) -> list[int]:
     return [component.unit or 0] if component.part is None else list(component.part.indices)
 
 
-def _with_units(component: Component, units: list[int]) -> Component:
-    if component.part is None:
-        return evolve(component, unit=units[0])
-    assert component.part.source is not None  # whose activity was asked
-    return evolve(component, part=component.part.source.part(tuple(sorted(units))))
+def _part(component: Component) -> HostPart:
+    assert component.part is not None
+    return component.part
 
 
 def _span(part: Component, x: Float[Tensor, "n d"], claimed: Mapping[Component, object]) -> Float[np.ndarray, "m d"]:
@@ -154,15 +202,3 @@ def _looked_at(count: int) -> list[int]:
         return list(range(count))
     starts = np.linspace(0, count - RUN, LOOKED_AT // RUN).astype(int)
     return [unit for start in starts.tolist() for unit in range(start, start + RUN)]
-
-
-def _as_often(active: Float[np.ndarray, " unit"], unit: int, taken: set[int], rng: np.random.Generator) -> int:
-    """Another unit, about as often active. Raises ClaimError where all are claimed or drawn."""
-    away = np.abs(active - active[unit])
-    away[list(taken)] = np.nan
-    left = int(np.isfinite(away).sum())
-    if not left:
-        raise ClaimError(f"all {len(active)} neurons or latents are claimed or drawn: there are no others.")
-    last = min(AS_OFTEN, left) - 1
-    near = np.flatnonzero(away <= np.partition(away, last)[last])
-    return int(rng.choice(near[np.argsort(away[near], kind="stable")[: last + 1]]))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
     from scrub.engine.cache import Store
+    from scrub.engine.written import Written
     from scrub.model.source import Source
     from scrub.model.weights import Transformer
 
@@ -40,6 +41,10 @@ class Place:
     variable: str
     component: Component
     slot: Slot
+
+    @property
+    def written(self) -> Written:
+        return self.component, self.slot
 
 
 @frozen(eq=False)
@@ -85,7 +90,15 @@ class Examples:
 
 
 def examples_of(method: str, hypothesis: Hypothesis, variable: str, setting: dict[str, Any]) -> Examples:
-    """What a fit sees. Raises ClaimError for a setting, a variable or a place that is none."""
+    """What a fit sees in one place. Raises ClaimError for a setting, a variable or a place that is none."""
+    (one,) = examples_at(method, hypothesis, variable, setting, several=False)
+    return one
+
+
+def examples_at(
+    method: str, hypothesis: Hypothesis, variable: str, setting: dict[str, Any], several: bool = True
+) -> tuple[Examples, ...]:
+    """The same in every place, of rows that are run once. Raises as `examples_of`."""
     if unknown := [name for name in setting if name not in SETTING]:
         near = did_you_mean(unknown[0], SETTING)
         raise ClaimError(f"fit.{method} has no argument {unknown[0]!r}.{near} It takes {', '.join(SETTING)}.")
@@ -97,7 +110,7 @@ def examples_of(method: str, hypothesis: Hypothesis, variable: str, setting: dic
             "a fit reads what a transformer's components write, and the claim is of a computation graph."
         )
     column(claim, variable)
-    place = _place(claim, claim.graph, variable, setting.get("site"))
+    places = _places(claim, claim.graph, variable, setting.get("site"), several)
     used = references(claim, max(1, int(claim.scored.sum()) // 2) if rows is None else rows, seed)
     if len(used) < FEWEST:
         raise ClaimError(f"fit.{method}: {len(used)} rows are too few to find a direction on: give {FEWEST} or more.")
@@ -107,8 +120,8 @@ def examples_of(method: str, hypothesis: Hypothesis, variable: str, setting: dic
     from scrub.engine.written import written_store
 
     with progress(f"{hypothesis.title}: rows", len(claim.data)) as done:
-        store = written_store(weights, claim, place.component, place.slot, done)
-    return Examples(claim, source, weights, place, used, store, seed)
+        store = written_store(weights, claim, [place.written for place in places], done)
+    return tuple(Examples(claim, source, weights, place, used, store, seed) for place in places)
 
 
 def numbered(values: Sequence[Any]) -> Int[np.ndarray, " row"]:
@@ -128,22 +141,32 @@ def column(claim: Claim, name: str) -> Sequence[Any]:
     raise ClaimError(f"{name!r} is no variable of the story, and no column that every row has.{near}")
 
 
-def _place(claim: Claim, graph: TransformerGraph, variable: str, site: Site | None) -> Place:
-    from scrub.circuit.circuit import absent
-    from scrub.engine.written import in_full, width_of
-
-    if site is None:
+def _places(
+    claim: Claim, graph: TransformerGraph, variable: str, given: Site | Sequence[Site] | None, several: bool
+) -> tuple[Place, ...]:
+    """Where is read: what is given, or the variable's own sites, parts as their hosts."""
+    if given is None:
         placed = claim.placement.placed.get(variable)
         sites = [one.site for one in placed.sites] if placed and variable != claim.placement.output else []
     else:
-        sites = [site]
-    found = [(evolve(c, part=None), slot) for one in sites for c in one.components for slot in one.at]
-    if len(set(found)) != 1 or found[0][1] == ALL:
-        where = ", ".join(f"{c} @ {slot}" for c, slot in dict.fromkeys(found)) or "nowhere"
+        sites = [given] if isinstance(given, Site) else list(given)
+    found = dict.fromkeys((evolve(c, part=None), slot) for one in sites for c in one.components for slot in one.at)
+    if not found or (len(found) > 1 and not several) or any(slot == ALL for _, slot in found):
+        where = ", ".join(f"{c} @ {slot}" for c, slot in found) or "nowhere"
+        one = "components at named positions" if several else "one component at one position"
+        named, slot = next((w for w in found if w[1] != ALL), ("9.9", "END"))
         raise ClaimError(
-            f"{variable!r} is at {where}: name one component at one position, site=heads('9.9', at='END')."
+            f"{variable!r} is at {where}: name {one}, --component '{named}' --at {slot} (in Python, "
+            f"site=heads('9.9', at='END'))."
         )
-    component, slot = found[0]
+    return tuple(_place(claim, graph, variable, where) for where in found)
+
+
+def _place(claim: Claim, graph: TransformerGraph, variable: str, where: Written) -> Place:
+    from scrub.circuit.circuit import absent
+    from scrub.engine.written import in_full, width_of
+
+    component, slot = where
     if not graph.has(component):
         raise ClaimError(absent(component, graph))
     if component.traits.scalar or component.traits.is_output:
@@ -151,5 +174,8 @@ def _place(claim: Claim, graph: TransformerGraph, variable: str, site: Site | No
             f"{component} has no directions: take heads, attention, MLPs, streams, queries, keys or values."
         )
     if (slot.name and slot.name not in claim.data.position_names) or (claim.data.locate(slot) < 0).any():
-        raise ClaimError(f"{component} @ {slot}: that position is not in every row.")
+        names = claim.data.position_names
+        near = did_you_mean(slot.name, names) if slot.name else ""
+        told = f"that position is not in every row.{near} The data name {', '.join(names) or 'none'}."
+        raise ClaimError(f"{component} @ {slot}: {told}")
     return Place(variable, in_full(component, width_of(component, graph)), slot)

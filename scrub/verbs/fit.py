@@ -5,7 +5,8 @@ that names them: `directions(basis)`, and `directions(file)` of a saved one, are
 maps are fitted: others fit any algorithm, on random models too (arXiv 2507.08802).
 
 Each takes a claim, a variable (or a column), and by name: `site=heads("9.9", at="END")`, where to read (default: the
-variable's own site, of one component); `rows`, `seed`, `model`, `device`, `dtype`, `memory` as in `test`.
+variable's own site, of one component; `rank` takes several); `rows`, `seed`, `model`, `device`, `dtype`, `memory` as
+in `test`.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from scrub.claims.basis import Basis
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, path_of
-from scrub.verbs.examples import Examples, column, examples_of, numbered
+from scrub.verbs.examples import Examples, column, examples_at, examples_of, numbered
 from scrub.verbs.setup import countable, progress
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from scrub.claims.dictionaries.learned import LearnedDictionary
-    from scrub.proposals.subspace import RankCurve
+    from scrub.proposals.subspace import HeldPlace, RankCurve
 
 SHOWN = 200  # coordinates that are shown, at most
 Fit = Callable[["Examples"], tuple["Float[np.ndarray, 'k d']", dict[str, Any]]]
@@ -83,7 +84,9 @@ def fourier(
     def found(examples: Examples) -> Any:
         values = examples.values
         if wrong := [v for v in values if isinstance(v, bool) or not isinstance(v, Real)]:
-            raise ClaimError(f"fourier: {variable!r} is a number on every row, found {wrong[0]!r}.")
+            raise ClaimError(
+                f"fourier takes a variable that is a number on every row, and {variable!r} is {wrong[0]!r}."
+            )
         return run(examples.x, np.array(values, dtype=float), list(frequencies), period)
 
     asked = _Asked("fourier", {"frequencies": list(frequencies), "period": period})
@@ -171,7 +174,8 @@ def dictionary(
         if type(count) is not int or count < 1:
             raise ClaimError(f"{name}={count!r}: a whole number from 1 on.")
     if topk > latents or target.exists():
-        found = f"{target} is there already: name a new directory" if topk <= latents else f"topk={topk} of {latents}"
+        found = f"topk={topk} of {latents} latents cannot be active at once: give fewer"
+        found = f"{target} is there already: name a new directory" if topk <= latents else found
         raise ClaimError(f"fit.dictionary: {found}.")
     examples = examples_of("dictionary", hypothesis, variable, setting)
     hook = hook_of(examples.place.component.whole, examples.weights.shape.n_layers)
@@ -186,13 +190,16 @@ def dictionary(
 
 
 def rank(hypothesis: Hypothesis, variable: str, *, worth: float = 0.01, draws: int = 4, **setting: Any) -> RankCurve:
-    """The smallest subspace of a component that holds a variable, as a curve over the number of its directions.
+    """The smallest subspaces that hold a variable, as a curve over the number of directions in all.
 
+    `site` may be a list of sites, and has any number of components and positions (default: all the variable's own).
+    These are swapped together, and so are their directions ordered: not the same rank in each, but the directions of
+    all by what each is worth, so that a component of which little is needed has few (scrub/proposals/subspace.py).
     Of the rows that are seen, one half orders the directions (the widest that rows differ by, as the metric reads
     them) and the other measures them: of each row, `draws` donors among these on which the variable differs. A rank
-    keeps the variable where it and all larger ones lose less than `worth` of what taking all of the component does.
-    `.basis` has the directions, which are tested on other rows. Raises ClaimError where taking all of the component
-    changes nothing, MetricError for a metric without derivative; ClaimProblems, ModelError.
+    keeps the variable where it and all larger ones lose less than `worth` of what taking all of the components does.
+    `.basis` (`.bases` of several) has the directions, which are tested on other rows. Raises ClaimError where taking
+    all of the components changes nothing, MetricError for a metric without derivative; ClaimProblems, ModelError.
     """
     from scrub.metrics import Arguments
     from scrub.proposals.subspace import RankCurve, RankSearch, smallest
@@ -203,22 +210,31 @@ def rank(hypothesis: Hypothesis, variable: str, *, worth: float = 0.01, draws: i
     if not 0 < worth < 1:
         raise ClaimError(f"worth={worth!r}: the share that may be lost, between 0 and 1.")
     countable(draws, None, 0)
-    found = examples_of("rank", hypothesis, variable, setting)
-    claim, model, place = found.claim, found.weights, found.place
+    every = examples_at("rank", hypothesis, variable, setting)
+    found = every[0]
+    claim, model = found.claim, found.weights
     arguments = Arguments.of(claim.metric, claim.data, found.source.tokenizer, model.device)
     measure = MetricOnData(claim.metric, claim.data, arguments)
     usable(measure, model.shape.d_vocab)
-    swapped = SwapModel(claim, model, found.store, place.component, place.slot)
+    swapped = SwapModel(claim, model, found.store, tuple(one.place.written for one in every))
     how = DonorDraws(numbered(column(claim, variable)), draws, found.seed)
     search = RankSearch.of(swapped, measure, found.used, how)
     with progress(f"{hypothesis.title}: ranks") as done:
-        directions, points, (own, whole) = search.run(worth, done)
-    told = {"of": len(directions), "recovered": {p.rank: p.recovered for p in points}[smallest(points, worth)]}
-    basis = _basis(_Asked("rank", {}), variable, found, (directions[: smallest(points, worth)], told))
+        order, points, (own, whole) = search.run(worth, done)
+    kept = smallest(points, worth)
+    held = tuple(_held(some, rows, kept.recovered) for some, rows in zip(every, order.first(kept.rank), strict=True))
     return RankCurve(
-        name_of(hypothesis), variable, place.component.whole, str(place.slot), str(claim.metric), found.seed, worth,
-        points, (float(own), float(whole)), search.used, basis, claim.digest,
+        name_of(hypothesis), variable, held, str(claim.metric), found.seed, worth,
+        points, (float(own), float(whole)), search.used, claim.digest,
     )  # fmt: skip
+
+
+def _held(found: Examples, rows: Float[np.ndarray, "k d"], recovered: float) -> HeldPlace:
+    from scrub.proposals.subspace import HeldPlace
+
+    place, told = found.place, {"of": rows.shape[1], "recovered": recovered}
+    basis = _basis(_Asked("rank", {}), place.variable, found, (rows, told)) if len(rows) else None
+    return HeldPlace(place.component.whole, str(place.slot), rows.shape[1], basis)
 
 
 def _aligned(found: Examples, training: Any) -> Any:
@@ -235,10 +251,8 @@ def _aligned(found: Examples, training: Any) -> Any:
         raise ClaimError(f"das: {error}") from None
     assert isinstance(answers, ByTokens)
     width = found.x.shape[1]
-    if training.rank > width:
-        raise ClaimError(f"rank {training.rank}: {found.place.component.whole} writes {width} numbers.")
     variable, held_out = found.place.variable, found.held_out
-    swapped = SwapModel(found.claim, found.weights, found.store, found.place.component, found.place.slot)
+    swapped = SwapModel(found.claim, found.weights, found.store, (found.place.written,))
     fitted, asked = (
         swaps(found.claim, variable, found.used[rows], answers, training) for rows in (~held_out, held_out)
     )
@@ -276,6 +290,8 @@ def _fitted(
     """What a fit finds; on examples that are at hand where these are given in the place of a claim."""
     at_hand = isinstance(hypothesis, Examples)
     examples = hypothesis if at_hand else examples_of(asked.method, hypothesis, variable, setting)
+    if (rank := asked.arguments.get("rank") or 0) > (width := examples.x.shape[1]):
+        raise ClaimError(f"rank {rank}: {examples.place.component.whole} writes {width} numbers.")
     array, found = fit(examples)
     return _basis(asked, variable, examples, (array, found))
 

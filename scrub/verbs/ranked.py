@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.part import HostPart
@@ -19,6 +20,7 @@ from scrub.claims.edited import changed
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.problems import ClaimProblems
 from scrub.claims.sites import Place, Site
+from scrub.engine.written import width_of
 from scrub.errors import ClaimError
 from scrub.model.resolve import sound
 from scrub.storage import files
@@ -28,58 +30,99 @@ if TYPE_CHECKING:
     from scrub.proposals.subspace import RankCurve
 
 
+Held = tuple[Site, HostPart | None]  # one component at one position, and the part of it that holds the variable
+
+
 @frozen
 class RankedClaim:
-    """A claim that says of a `variable` that a part of `site` holds it; `changes` are those of the claim, by part."""
+    """A claim that says of a `variable` that parts of `sites`, one component each, hold it."""
 
     hypothesis: Hypothesis
     variable: str
-    site: Site
+    sites: tuple[Site, ...]
     file: Path
-    changes: Callable[[HostPart], Changes] = field(repr=False)
 
     @classmethod
-    def planned(cls, hypothesis: Hypothesis, variable: str, site: Site, model: Any, file: Path) -> RankedClaim:
-        """Raises ClaimError for a file that cannot be written, and where no claim with a part there is sound: why."""
+    def planned(
+        cls, hypothesis: Hypothesis, variable: str, sites: Sequence[Site], model: Any, file: Path
+    ) -> RankedClaim:
+        """Raises ClaimError for a file that cannot be written, and where no claim with parts there is sound: why."""
         target, claim = beside_claim(hypothesis, file), sound(hypothesis, model, expecting=False)[0]
         assert isinstance(claim.graph, TransformerGraph)
-        shape = claim.graph.shape
-        one = directions(np.eye(1, shape.d_head if site.components[0].traits.is_channel else shape.d_model))
-
-        def changes(part: HostPart) -> Changes:
-            return Changes(_places(hypothesis, variable, site.part(part)), reads=_reads(hypothesis, variable, site))
-
+        ones = [directions(np.eye(1, width_of(site.components[0], claim.graph))) for site in sites]
         try:
-            sound(changed(hypothesis, changes(one)), model, expecting=False)
+            made = _changes(hypothesis, variable, list(zip(sites, ones, strict=True)))
+            sound(changed(hypothesis, made), model, expecting=False)
         except ClaimProblems as error:
+            places = ", ".join(map(str, sites))
             raise ClaimError(
-                f"--write {file}: no claim is made of {variable} in a part of {site}; --write "
+                f"--write {file}: no claim is made of {variable} in a part of {places}; --write "
                 f"{file.with_suffix('.safetensors').name} writes its directions alone.\n{error}"
             ) from None
-        return cls(hypothesis, variable, site, target, changes)
+        return cls(hypothesis, variable, tuple(sites), target)
 
-    @property
-    def basis(self) -> Path:
-        return self.file.with_suffix(".safetensors")
+    def write(self, curve: RankCurve) -> tuple[Path, ...]:
+        """The directions, and beside them the file of the claim. The files of the directions, one a component."""
+        bases = saved(curve, self.file.with_suffix(".safetensors"))
+        files.write_text(self.file, self._text(curve, bases))
+        return bases
 
-    def write(self, curve: RankCurve) -> None:
-        """The directions, and beside them the file of the claim."""
-        curve.basis.save(self.basis)
-        files.write_text(self.file, self._text(curve))
+    def _text(self, curve: RankCurve, bases: Sequence[Path]) -> str:
+        name, read = self.hypothesis.name.partition(".")[0], [directions(file) for file in bases]
+        left = iter(read)
+        held = [(s, next(left) if p.rank else None) for s, p in zip(self.sites, curve.places, strict=True)]
+        words = (
+            [f'directions(HERE / "{file.name}")' for file in bases] if len(self.sites) > 1 else ["directions(BASIS)"]
+        )
+        changes = evolve(_changes(self.hypothesis, self.variable, held), parts=dict(zip(read, words, strict=True)))
+        imports = "\n".join(["from pathlib import Path\n", *changes.imports(False, ()), imported(self.hypothesis)])
+        basis = "HERE = Path(__file__).parent"
+        if len(self.sites) == 1:
+            basis = f'BASIS = Path(__file__).with_name("{bases[0].name}")'
+        head = f'"""{textwrap.fill(self._told(curve), WIDTH)}"""'
+        return "\n\n".join([head, imports, basis, changes.code("_claim", f"{name}_ranked", False)]) + "\n"
 
-    def _text(self, curve: RankCurve) -> str:
-        part, name = directions(self.basis), self.hypothesis.name.partition(".")[0]
-        changes = evolve(self.changes(part), parts={part: "directions(BASIS)"})
-        kept = next(point for point in curve.points if point.rank == curve.rank)
-        told = (
-            f"{self.hypothesis.title} with {self.variable} in {curve.rank} of {curve.width} directions of "
-            f"{self.site}. Swapped alone these recover {kept.recovered:.3g} of what the whole does, on rows that no "
+    def _told(self, curve: RankCurve) -> str:
+        places = ", ".join(map(str, self.sites))
+        if len(self.sites) > 1:
+            places = ", ".join(f"{s} ({p.rank})" for s, p in zip(self.sites, curve.places, strict=True))
+        alone = "alone" if len(self.sites) == 1 else "all together"
+        return (
+            f"{self.hypothesis.title} with {self.variable} in {curve.rank} of {curve.width} directions of {places}. "
+            f"Swapped {alone} these recover {curve.kept.recovered:.3g} of what the whole does, on rows that no "
             "test of this claim uses; whether the claim holds is another question."
         )
-        imports = "\n".join(["from pathlib import Path\n", *changes.imports(False, ()), imported(self.hypothesis)])
-        basis = f'BASIS = Path(__file__).with_name("{self.basis.name}")'
-        head = f'"""{textwrap.fill(told, WIDTH)}"""'
-        return "\n\n".join([head, imports, basis, changes.code("_claim", f"{name}_ranked", False)]) + "\n"
+
+
+def saved(curve: RankCurve, file: Path) -> tuple[Path, ...]:
+    """The directions that are kept in a file, of several components in one for each that holds some."""
+    if len(curve.places) == 1:
+        return (curve.basis.save(file),)
+    named = ((b, re.sub(r"\W", "_", f"{file.stem}_{b.component}_{b.at}")) for b in curve.bases)
+    return tuple(basis.save(file.with_name(f"{name}.safetensors")) for basis, name in named)
+
+
+def _changes(hypothesis: Hypothesis, variable: str, held: Sequence[Held]) -> Changes:
+    """What the claim says otherwise, one component after the other; one that holds nothing has no place any more."""
+    made, places, reads = hypothesis, dict[str, Place | None](), dict[str, str]()
+    for site, part in held:
+        if part is None:
+            one = Changes(_dropped(made, variable, site))
+        else:
+            found = _places(made, variable, site.part(part), more=bool(places))
+            one = Changes(found, reads=_reads(made, variable, site))
+        made, places = changed(made, one), {**places, **one.places}
+        for name, more in one.reads.items():
+            reads[name] = f"{reads[name]} {more}" if name in reads else more
+    return Changes(places, reads=reads)
+
+
+def _dropped(hypothesis: Hypothesis, variable: str, site: Site) -> dict[str, Place]:
+    """The variable's sites without a component; where it is no site of the variable's, all stays as it is."""
+    component, own = site.components[0], _sites(hypothesis, variable)
+    if not any(component in map(_whole, one.components) and site.at[0] in one.at for one in own):
+        return {}
+    return {variable: _place(tuple(left for one in own for left in _left(one, component, site)))}
 
 
 def _sites(hypothesis: Hypothesis, variable: str) -> tuple[Site, ...]:
@@ -87,16 +130,16 @@ def _sites(hypothesis: Hypothesis, variable: str) -> tuple[Site, ...]:
     return place if isinstance(place, tuple) else (place,) if isinstance(place, Site) else ()
 
 
-def _places(hypothesis: Hypothesis, variable: str, held: Site) -> dict[str, Place]:
+def _places(hypothesis: Hypothesis, variable: str, held: Site, more: bool) -> dict[str, Place]:
     """The part at the variable's own site, what it leaves of that beside it; a query, key or value as a variable of
-    its own, which its head reads instead; or else the part alone."""
+    its own, which its head reads instead; or else the part alone, or with `more` beside those that are placed."""
     component, own = evolve(held.components[0], part=None), _sites(hypothesis, variable)
     mine = [site for site in own if component in map(_whole, site.components) and held.at[0] in site.at]
     if mine:
         sites = [s for site in own for s in (_beside(site, component, held) if site is mine[0] else (site,))]
         return {variable: _place(tuple(sites))}
     if not component.traits.is_channel:
-        return {variable: held}
+        return {variable: _place((*own, held)) if more else held}
     new = _called(hypothesis, variable)
     places: dict[str, Place] = {new: held.reads(input=variable)}
     for reader, sites in _readers(hypothesis, variable, component).items():
@@ -153,6 +196,14 @@ def _through(site: Site, channel: Component, variable: str, new: str) -> Iterato
 def _beside(site: Site, component: Component, held: Site) -> Iterator[Site]:
     """The part, and what else the site has."""
     yield evolve(site, components=held.components, at=held.at)
+    yield from _left(site, component, held)
+
+
+def _left(site: Site, component: Component, held: Site) -> Iterator[Site]:
+    """What a site has besides a component at a position; all of it, where that is not of it."""
+    if component not in map(_whole, site.components):
+        yield site
+        return
     if others := tuple(c for c in site.components if _whole(c) != component):
         yield evolve(site, components=others)
     if left := tuple(slot for slot in site.at if slot not in held.at):

@@ -138,7 +138,7 @@ class Refits:
             raise ClaimError(
                 f"of the rows that {recipe.method} saw {len(used)} are in the data: it cannot be repeated."
             )
-        store = written_store(weights, claim, place.component, place.slot, lambda _: None)
+        store = written_store(weights, claim, [place.written], lambda _: None)
         return Examples(claim, self.opened.source, weights, place, used, store, recipe.seed)
 
 

@@ -57,7 +57,7 @@ class OpenedModel:
 
         The pool is run where the rows of that one do not have what they read, once for all.
         """
-        found = _alike(bench, trees, self.source)
+        found = _alike(bench, trees)
         return [_kept(one, self.run, self.weights.workers if self.weights else None) for one in found]
 
     def untrained(self, claim: Claim, weights: Transformer) -> ClaimBench:
@@ -205,7 +205,7 @@ def _benches_of(claims: Sequence[Claim], sources: Sequence[Source], weights: Tra
     ]
 
 
-def _alike(bench: ClaimBench, trees: Sequence[tuple[Claim, Occurrence]], source: Source) -> list[ClaimBench]:
+def _alike(bench: ClaimBench, trees: Sequence[tuple[Claim, Occurrence]]) -> list[ClaimBench]:
     from scrub.engine.on_transformer import TransformerRows
     from scrub.engine.plan import compile_tree
     from scrub.score.measure import TransformerAnswers
@@ -215,8 +215,9 @@ def _alike(bench: ClaimBench, trees: Sequence[tuple[Claim, Occurrence]], source:
     asked = [(claim, compile_tree(claim, tree)) for claim, tree in trees]
     with progress(f"{trees[0][0].hypothesis.title}: rows", len(trees[0][0].data)) as done:
         ran = TransformerRows.run_each(bench.rows.model, asked, done, bench.rows.store)
+    assert isinstance(bench.measured, TransformerAnswers)
     return [
-        ClaimBench(claim, tree, program, rows, TransformerAnswers(claim, rows, source.tokenizer))
+        ClaimBench(claim, tree, program, rows, evolve(bench.measured, claim=claim, rows=rows))
         for (claim, tree), (_, program), rows in zip(trees, asked, ran, strict=True)
     ]
 

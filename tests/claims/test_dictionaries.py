@@ -431,6 +431,27 @@ def test_only_the_numbers_of_claimed_latents_are_read(tmp_path: Path, monkeypatc
     np.testing.assert_array_equal(held["encoder"], whole["W_enc"][:, [7, 2998]])
     np.testing.assert_array_equal(held["decoder"], whole["W_dec"][[7, 2998]])
     assert sum(read_bytes) == 8 * (2 * D + 2 * D + 2 + 2)
+    near, calls = [7, 9, 10, 2998], len(read_bytes)  # what lies between near ones is read with them
+    np.testing.assert_array_equal(found.cut(near)["encoder"], whole["W_enc"][:, near])
+    assert read_bytes[calls:][: 2 * D] == [8 * 4, 8] * D
+
+
+@pytest.mark.parametrize("name", ["held", "topk"])
+def test_of_latents_that_are_held_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Parts of them are the same; those of others are read."""
+    config = {**HOOK, "architecture": "topk", "k": 3} if name == "topk" else HOOK
+    found = read(saelens(config)(tmp_path))
+    known, other = found.part((1, 4, 5)), found.part((0, 4))
+    holding = found.holding([1, 3, 4, 5])
+    assert holding.part((0, 4)) == other
+    assert holding.digest == found.digest
+    read_bytes, run = list[int](), os.preadv
+    monkeypatch.setattr(os, "preadv", lambda *a: (read_bytes.append(got := run(*a)), got)[1])
+    held = holding.part((1, 4, 5))
+    assert held == known
+    for array in known.arrays:
+        np.testing.assert_array_equal(held.arrays[array], known.arrays[array])
+    assert sum(read_bytes) <= 8 * 2 * D  # of what is no latent's alone
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -18,6 +18,7 @@ from scrub import (
     directions,
     embed,
     heads,
+    inside,
     keys,
     latents,
     logits,
@@ -29,8 +30,10 @@ from scrub import (
     values,
 )
 from scrub.claims.dataset import Dataset
+from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.sites import Place, Site, attn
 from scrub.errors import ClaimError
+from scrub.zoo import compiled_compose_rows
 from strategies_models import random_transformer
 
 D, E = 8, 4
@@ -145,6 +148,50 @@ def test_nothing_is_carried_into_a_claimed_stream(site: Site) -> None:
     places = {"a": embed("A"), "x": site.reads(input="a"), "answer": logits("END").reads(input="x")}
     assert "what is written below a claimed stream is not passed through" in checked("all", **places)
     assert "no problems" in checked("all", **{**places, "a": embed("END")})
+    told = checked("all", **places)
+    assert 'x=heads("L.H", at="END").reads(v="a"), # in the claim' in told
+    assert "x=inside, # with through=" in told
+
+
+def lookup_claim(place: Place, **options: Any) -> Hypothesis:
+    """That what is asked for is looked up in the stream of a layer later, from that before it at two positions."""
+    story = Interpretation()
+    scope: dict[str, Any] = {}
+    exec(
+        "def wanted(asked): return asked.upper()\n"
+        "def pair(key, value): return key, value\n"
+        "def found(wanted, pair): return pair[1] if wanted == pair[0] else None\n"
+        "def answer(found): return found",
+        scope,
+    )
+    for name in ("wanted", "pair", "found", "answer"):
+        story.variable(scope[name])
+    data = Dataset.from_rows(compiled_compose_rows(60, seed=1))
+    places = {"wanted": resid(1, at="END"), "pair": resid(1, at="VALUE"), "found": place, "answer": logits("END")}
+    setting = {"model": "zoo:compiled-compose", "data": data, "metric": "loss(value)", "expect": recovers(0.99)}
+    return claim(story, **setting, **options)(places)  # type: ignore[arg-type]
+
+
+def test_a_stream_of_an_earlier_one_is_claimed_as_its_error_says() -> None:
+    """By what writes it, or left out and read through; the compiled model answers both with all of it."""
+    refused = scrub.check(lookup_claim(resid(2, at="END"), through="all"))
+    assert 'found=heads("L.H", at="END").reads(v="pair")' in str(refused.problems[0])
+    read = {"q": "wanted", "k": "pair", "v": "pair"}
+    for made in (lookup_claim(heads("1.0", at="END").reads(**read)), lookup_claim(inside, through="all")):
+        found = scrub.test(made, draws=2, explain=False, parts="none")
+        assert found.recovered.value == pytest.approx(1, abs=1e-3)
+    wrong = scrub.test(lookup_claim(heads("1.1", at="END").reads(**read)), draws=2, explain=False, parts="none")
+    assert wrong.recovered.value == pytest.approx(0, abs=0.01)
+
+
+def test_an_earlier_stream_at_the_same_position_is_read_as_it_is() -> None:
+    """And nothing between the two is passed through, which is said where something is to be."""
+    places = {"a": resid(1, at="END"), "x": resid(2, at="END").reads(input="a")}
+    answer = logits("END").reads(input="x")
+    said = "x at resid 2 @ END reads a at resid 1 @ END as it is"
+    assert said in checked("all", **places, answer=answer)
+    assert said not in checked(**places, answer=answer)
+    assert said not in checked("all", **{**places, "a": heads("0.1", at="END")}, answer=answer)
 
 
 def test_parts_of_one_host_that_are_disjoint_may_be_read_together() -> None:

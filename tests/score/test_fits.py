@@ -76,8 +76,8 @@ def known_claim(model: Transformer, column: str) -> Claim:
 def swap_model(found: Claim, model: Transformer, site: Site) -> SwapModel:
     (component,), (slot,) = site.components, site.at
     full = in_full(component, width_of(component, found.graph))  # type: ignore[arg-type]
-    store = written_store(model, found, full, slot, lambda _: None)
-    return SwapModel(found, model, store, full, slot)
+    store = written_store(model, found, [(full, slot)], lambda _: None)
+    return SwapModel(found, model, store, ((full, slot),))
 
 
 def known(column: str) -> tuple[Claim, SwapModel, ByTokens]:

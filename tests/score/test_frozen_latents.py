@@ -62,7 +62,8 @@ def test_others_of_a_large_dictionary_are_those_of_runs_in_it(
 ) -> None:
     """As often active as of all, and only these are read and drawn."""
     claimed, x = 2 * D - 2, torch.from_numpy(np.random.default_rng(0).normal(size=(30, D)))
-    component = part(latents(str(dictionary(tmp_path / "sae")), str(claimed))).components[0]
+    held = latents(str(dictionary(tmp_path / "sae")), f"1 {claimed}")
+    component = part(held).components[0]
     whole = random_parts_of._activity(component, x, {claimed})
     monkeypatch.setattr(random_parts_of, "LOOKED_AT", 8)
     monkeypatch.setattr(random_parts_of, "RUN", 4)
@@ -70,9 +71,12 @@ def test_others_of_a_large_dictionary_are_those_of_runs_in_it(
     looked = [0, 1, 2, 3, *range(2 * D - 4, 2 * D)]
     assert np.flatnonzero(np.isfinite(found)).tolist() == looked
     np.testing.assert_array_equal(found[looked], whole[looked])
-    rng = np.random.default_rng(0)
-    drawn = {random_parts_of._as_often(found, claimed, {claimed, 1}, rng) for _ in range(200)}
-    assert drawn == {*looked} - {claimed, 1}
+    resolved = scrub.check(claim_of(part(held)), dormant()).claim
+    assert resolved is not None
+    parts = random_parts_of.DrawnParts(resolved, {}, {component: found})
+    drawn = [parts._units([component], np.random.default_rng(number))[component] for number in range(200)]
+    assert {*drawn[0]} < {*looked} - {claimed, 1}
+    assert {unit for units in drawn for unit in units} == {*looked} - {claimed, 1}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("lies", [3, ["sae"]])

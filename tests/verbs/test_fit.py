@@ -93,16 +93,23 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "no place": (lambda: scrub.fit.pca(compose(), "answer"), r"'answer' is at nowhere: name one component"),
     "two places": (
         lambda: scrub.fit.pca(compose(), "wanted", site=heads("0.0 0.1", at="END")),
-        r"'wanted' is at 0\.0 @ END, 0\.1 @ END: name one component at one position",
+        r"'wanted' is at 0\.0 @ END, 0\.1 @ END: name one component at one position, --component '0\.0' --at END",
+    ),
+    "too wide": (
+        lambda: scrub.fit.probe(compose(), "wanted", rank=10**4),
+        r"rank 10000: 0\.1 writes \d+ numbers",
     ),
     "no such head": (
         lambda: scrub.fit.pca(compose(), "wanted", site=heads("7.1", at="END")),
         r"there is no 7\.1, .* has layers 0 to 1; did you mean 1\.1\?",
     ),
-    "no position": (lambda: scrub.fit.pca(compose(), "wanted", site=heads("0.1", at="S1")), r"not in every row"),
+    "no position": (
+        lambda: scrub.fit.pca(compose(), "wanted", site=heads("0.1", at="S1")),
+        r"not in every row.* The data name .*END",
+    ),
     "no number": (
         lambda: scrub.fit.fourier(compose(), "wanted", [1], period=5),
-        r"'wanted' is a number on every row",
+        r"fourier takes a variable that is a number on every row, and 'wanted' is '",
     ),
     "rank": (lambda: scrub.fit.das(compose(), "wanted", rank=0), r"rank=0: how many directions"),
     "few rows": (lambda: scrub.fit.pca(compose(), "wanted", rows=3), r"fit\.pca: 3 rows are too few"),
@@ -115,6 +122,13 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         r"das: wherever 'wanted' is set to what it is on another row, the story's answer stays",
     ),
 }
+
+
+def test_fewer_directions_than_were_asked_for_are_told() -> None:
+    found = scrub.fit.class_means(compose(), "wanted", rank=20)
+    assert found.rank < 20
+    assert "20 were asked for, and no more are told apart" in str(found)
+    assert "were asked for" not in str(scrub.fit.class_means(compose(), "wanted", rank=found.rank))
 
 
 @pytest.mark.parametrize("what", REFUSED)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.part import LATENTS, HostPart, array_digest
@@ -29,6 +29,7 @@ _WRITES = {
     "hook_resid_pre": ("resid", 0), "hook_resid_post": ("resid", 1), "hook_attn_out": ("attn", 0),
     "hook_mlp_out": ("mlp", 0), "mlp.hook_out": ("mlp", 0),
 }  # fmt: skip
+COMPARED = ("encoder", "bias", "norms")  # of latents that are compared with one another
 SHAPES = {
     "encoder": "d m", "decoder": "m d", "bias": "m", "threshold": "m", "centre": "d", "gate": "m", "gain": "m",
     "norms": "m", "factor": "m",
@@ -110,7 +111,7 @@ class StoredDictionary:
 
     def cut(self, take: list[int]) -> Held:
         """The numbers of some latents; of the encoder and its bias, where `whole`, those of all. Raises as `part`."""
-        compared = ("encoder", "bias", "norms") if self.whole else ()
+        compared = COMPARED if self.whole else ()
         run = slice(take[0], take[-1] + 1) if take and take == list(range(take[0], take[-1] + 1)) else take
         found: Held = {}
         for name, array in self.arrays.items():
@@ -121,6 +122,15 @@ class StoredDictionary:
         if wrong := [name for name, array in made.items() if not np.isfinite(array).all()]:
             raise ClaimError(f"{self.card.source}: not all numbers of {wrong[0]} are finite.")
         return made
+
+    def holding(self, take: list[int]) -> StoredDictionary:
+        """The same with the numbers of some latents in memory, so that parts of these are read no more."""
+        compared = COMPARED if self.whole else ()
+        held = dict[str, StoredArray]()
+        for name, array in self.arrays.items():
+            axes = SHAPES[name].split()
+            held[name] = array.held(axes.index("m"), None if name in compared else take) if "m" in axes else array
+        return evolve(self, arrays=held)
 
 
 def place_of_hook(hook: str, source: str) -> Component:

@@ -6,7 +6,7 @@ Mapping the file instead would bring in pages around every number: of twenty col
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from attrs import evolve, frozen
 
+NEAR = 1024  # bytes from one number to the next up to which one call reads both: it costs more than they do
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -57,18 +58,84 @@ class FileArray:
         lying = [self.strides[axis] * at[axis] for axis in order]
         if not found.size:
             return found.transpose(np.argsort(order))
+        *outer, inner = lying or [np.zeros(1, np.int64)]
+        wide, size = _widened(inner, self.dtype.itemsize), self.dtype.itemsize
         with self.file.open("rb") as stream:
-            self._read(stream.fileno(), found.reshape(-1).view(np.uint8), lying)
+            if len(wide) == len(inner):
+                self._read(stream.fileno(), found.reshape(-1), _runs(lying, size))
+            else:
+                self._picked(stream.fileno(), found.reshape(-1, len(inner)), _sums(outer), (wide, inner))
         return found.transpose(np.argsort(order))
 
-    def _read(self, number: int, into: np.ndarray[Any, Any], lying: list[Indices]) -> None:
-        left = into.data
-        for begin, length in _runs(lying, self.dtype.itemsize):
-            done = 0
-            while done < length:  # a call reads 2 GB at most
-                if not (read := os.preadv(number, [left[: length - done]], self.offset + begin + done)):
-                    raise OSError(f"{self.file} ends before its numbers do")
-                done, left = done + read, left[read:]
+    def _picked(
+        self, number: int, into: np.ndarray[Any, Any], bases: list[int], wide_inner: tuple[Indices, Indices]
+    ) -> None:
+        """Rows that begin at some bytes, of each its inner numbers, of what is read of it."""
+        wide, inner = wide_inner
+        at, row = np.searchsorted(wide, inner), np.empty(len(wide), self.dtype)
+        runs = list(_runs([wide], self.dtype.itemsize))
+        pieces = list(zip(runs, np.cumsum([0, *(length for _, length in runs)]).tolist(), strict=False))
+        whole = row.view(np.uint8).data
+        parts = [(begin, whole[there : there + length]) for (begin, length), there in pieces]
+        for found, base in zip(into, bases, strict=True):
+            for begin, part in parts:
+                self._fill(number, part, base + begin)
+            found[:] = row[at]
+
+    def _read(self, number: int, into: np.ndarray[Any, Any], runs: Iterable[tuple[int, int]]) -> None:
+        left, there = into.view(np.uint8).data, 0
+        for begin, length in runs:
+            self._fill(number, left[there : there + length], begin)
+            there += length
+
+    def _fill(self, number: int, into: memoryview, begin: int) -> None:
+        done = os.preadv(number, [into], self.offset + begin)
+        while done < len(into):  # a call reads 2 GB at most
+            if not (read := os.preadv(number, [into[done:]], self.offset + begin + done)):
+                raise OSError(f"{self.file} ends before its numbers do")
+            done += read
+
+
+def _widened(inner: Indices, size: int) -> Indices:
+    """Offsets with those of small gaps between them, which are read faster than left out; as they are in no order."""
+    gaps = np.diff(inner)
+    if (gaps <= 0).any() or (gaps % size).any() or not ((gaps > size) & (gaps <= NEAR)).any():
+        return inner
+    ends = np.flatnonzero(gaps > NEAR)
+    begins, lasts = inner[np.append(0, ends + 1)], inner[np.append(ends, -1)]
+    return np.concatenate([np.arange(b, e + 1, size) for b, e in zip(begins, lasts, strict=True)])
+
+
+@frozen(eq=False)
+class HeldArray:
+    """One of which the numbers at some `units` of an axis, in their order, are in memory; others are read."""
+
+    lies: FileArray
+    axis: int
+    units: Indices
+    numbers: np.ndarray[Any, Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.lies.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.lies.dtype
+
+    @property
+    def T(self) -> HeldArray:
+        return evolve(self, lies=self.lies.T, axis=len(self.shape) - 1 - self.axis, numbers=self.numbers.T)
+
+    def __getitem__(self, take: Sequence[int | list[int] | slice]) -> np.ndarray[Any, Any]:
+        given = [*take, *[slice(None)] * (len(self.shape) - len(take))]
+        asked = np.atleast_1d(np.arange(self.shape[self.axis])[given[self.axis]])
+        at = np.minimum(np.searchsorted(self.units, asked), len(self.units) - 1)
+        if (self.units[at] != asked).any() or any(isinstance(one, int) for one in given):
+            return self.lies[take]
+        for axis, one in enumerate(given):
+            given[axis] = at.tolist() if axis == self.axis else np.arange(self.shape[axis])[one].tolist()
+        return self.numbers[np.ix_(*given)]
 
 
 def _runs(lying: list[Indices], size: int) -> Iterator[tuple[int, int]]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from attrs import evolve, frozen
 
-from scrub.claims.dictionaries.lying import FileArray
+from scrub.claims.dictionaries.lying import FileArray, HeldArray
 from scrub.errors import ClaimError, some
 
 _BF16 = "bfloat16"
@@ -32,7 +32,7 @@ _TORCH = {
 class StoredArray:
     """An array that lies in a file. Numbers of bfloat16 lie as the upper halves of floats."""
 
-    lies: np.ndarray[Any, Any] | FileArray
+    lies: np.ndarray[Any, Any] | FileArray | HeldArray
     is_bfloat: bool = False
 
     @property
@@ -42,6 +42,16 @@ class StoredArray:
     @property
     def turned(self) -> StoredArray:
         return evolve(self, lies=self.lies.T)
+
+    def held(self, axis: int, units: list[int] | None) -> StoredArray:
+        """The same with its numbers at some indices of an axis in memory; all of them where none are said."""
+        if not isinstance(self.lies, FileArray):
+            return self
+        at = slice(None) if units is None else units
+        numbers = self.lies[(slice(None),) * axis + (at,)]
+        if units is None:
+            return evolve(self, lies=numbers)
+        return evolve(self, lies=HeldArray(self.lies, axis, np.array(units), numbers))
 
     def read(self, *take: Any) -> np.ndarray[Any, Any]:
         """Some of its numbers, or all, as floats: single ones unless they lie as double ones."""
@@ -166,7 +176,7 @@ def _tensor(storage: StoredArray, offset: int, shape: tuple[int, ...], strides: 
     if min((0, offset, *shape, *strides)) < 0 or (all(shape) and last >= storage.shape[0]):
         raise ValueError("a tensor lies outside its storage")
     lies = storage.lies
-    if not all(shape) or isinstance(lies, np.ndarray):
+    if not all(shape) or not isinstance(lies, FileArray):
         return evolve(storage, lies=np.zeros(shape, lies.dtype))
     size = lies.dtype.itemsize
     there = evolve(lies, offset=lies.offset + offset * size, shape=shape, strides=tuple(n * size for n in strides))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scrub.report.curve import curve_svg, headline, listed, notes, titled
+from scrub.report.curve import cells, columns, curve_svg, headline, listed, notes, titled
 from scrub.report.page.blocks import Code, Picture, Section, Words, facts, items, part, table
 from scrub.report.page.provenance import provenance
 from scrub.report.page.words import share
@@ -15,9 +15,9 @@ Curve = Mapping[str, Any]
 
 def curve_section(c: Curve, command: str) -> Section:
     """One curve in its JSON form."""
-    rows = [(str(p["rank"]), share(p["recovered"]), share(p["explained"])) for p in listed(c)]
+    rows = [cells(c, point, share) for point in listed(c)]
     parts = [
-        *part("Ranks", table(("rank", "recovered", "explained"), rows, f"{headline(c)}."), items(list(notes(c)))),
+        *part("Ranks", table(columns(c), rows, f"{headline(c)}."), items(list(notes(c)))),
         *part("Run it again", Code(command, command=True), facts(provenance(c))),
     ]
     before = (
