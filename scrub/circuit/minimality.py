@@ -65,7 +65,9 @@ class Search:
     known: dict[tuple[bool, Set], float] = field(factory=dict[tuple[bool, Set], float])
 
     def means(self, circuits: Sequence[Set], measured: bool) -> list[float]:
-        bench = self.measuring if measured else self.searching
+        bench, other = (self.measuring, self.searching) if measured else (self.searching, self.measuring)
+        if other is not bench:
+            other.let_go()
         new = list(dict.fromkeys(c for c in circuits if (measured, c) not in self.known))
         scores = bench.scores([Circuit.from_parts(parts) for parts in new]).mean(1) if new else []
         self.known.update({(measured, parts): float(score) for parts, score in zip(new, scores, strict=True)})
@@ -93,6 +95,7 @@ def minimality(bench: CircuitBench, circuit: Circuit, random: int = 100) -> tupl
     The null of `p` is that the part matters more than at most 90 % of random parts, each added to the circuit
     and taken out again (the inflated circuits of Shi et al. 2024). Of 0 there are effects alone, as in Wang et al.
     """
+    bench.let_go()
     search = Search(*halves(bench.beside(circuit)))
     own: Set = frozenset(circuit.parts)
     contexts = contexts_of(circuit, bench.seed)

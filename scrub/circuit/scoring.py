@@ -30,14 +30,14 @@ class Scorer:
 
         Raises MetricError where it is no number.
         """
-        measure = MetricOnData(metric, self.experiment.data, self._arguments(metric))
+        measure = MetricOnData(metric, self.experiment.data, self.arguments(metric))
         if self.model is None:
             found = on_values(measure, list(outputs), rows, lambda: list(own()))
         else:
             found = on_streams(self.model, measure, outputs, rows, lambda part: own()[part])
         return finite(found, rows, "in a run of a circuit")
 
-    def _arguments(self, metric: AnyMetric) -> Arguments:
+    def arguments(self, metric: AnyMetric) -> Arguments:
         """The tokens that a metric's columns name, found once. Raises MetricError for those that do not exist."""
         named = metric if isinstance(metric, NamedMetric) else None
         if named not in self._known:

@@ -17,7 +17,7 @@ from scrub.claims.geometry import named_slots
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
 from scrub.engine.contexts import Contexts
-from scrub.engine.footprint import Footprint
+from scrub.engine.footprint import HELD, Footprint
 from scrub.engine.frames import Frames, Seen, Value
 from scrub.engine.idle import Idle, RowsAlike
 from scrub.engine.needs import Kind, Need, needs
@@ -25,16 +25,11 @@ from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream, is_made_once
 from scrub.engine.pseudo import pseudo_store
 from scrub.engine.reread import reread
-from scrub.engine.schedule import Schedule
 from scrub.engine.sites import SiteCall, leaf_value
 from scrub.engine.streams import Landed, SlotStream, put_values, stream_everywhere, streams_at_slots
 from scrub.engine.untouched import untouched, untouched_need
 from scrub.model.upload import uploaded
 from scrub.model.weights import Transformer
-
-CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
-# shares of the memory, beside the rows that are kept: values of steps until their last reader, and contexts in hand
-HELD, WORK = 0.25, 0.125
 
 
 @frozen(eq=False, slots=False)
@@ -140,7 +135,7 @@ class TransformerEvaluator:
         seen: dict[int, Seen] = {}
         with torch.no_grad():
             given = RunInputs.of(self, numbered)
-            for wave in self.schedule.waves:
+            for wave in self.footprint.schedule.waves:
                 streams = [number for number in wave if isinstance(self.program.steps[number], Stream)]
                 seen.update(zip(streams, self._streams(streams, given, values), strict=True))
                 for number in wave:
@@ -148,7 +143,7 @@ class TransformerEvaluator:
                     if not isinstance(step, Stream):
                         values[number] = self._value(number, step, given, seen)
                 # Values of all contexts of a step are what fills the memory: none is held beyond its last reader.
-                for freed in self.schedule.last_use.get(wave[0], ()):
+                for freed in self.footprint.schedule.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
             ends = zip(self.program.answers, given.answers, strict=True)
@@ -162,22 +157,9 @@ class TransformerEvaluator:
     def footprint(self) -> Footprint:
         return Footprint(self.rows.claim, self.rows.model, self.program)
 
-    @cached_property
-    def schedule(self) -> Schedule:
-        return Schedule(self.program)
-
     def fits(self, numbered: Numbered) -> bool:
-        """Whether the memory holds the values of all contexts until their last readers.
-
-        Raises ClaimError for a single call whose values it does not hold.
-        """
-        each = self.footprint.held
-        most = self.schedule.most([held * len(numbered.batches[number]) for number, held in enumerate(each)])
-        memory = self.rows.model.memory
-        if len(numbered.answers[0]) == 1:
-            memory.fit("one draw of one row", most, 1, HELD)
-            return True
-        return most <= memory.share(HELD)
+        """Whether the memory holds the values of all contexts until their last readers. Raises ClaimError."""
+        return self.footprint.fits(numbered.counts, len(numbered.answers[0]))
 
     @property
     def on_cpu(self) -> bool:
@@ -189,14 +171,7 @@ class TransformerEvaluator:
         return self.rows.model.memory.share(HELD) // max(each, 1)
 
     def _together(self, numbers: list[int], numbered: Numbered) -> int:
-        """How many contexts are computed together, of each of the steps: streams at slots run side by side."""
-        model, counts = self.rows.model, {number: len(numbered.batches[number]) for number in numbers}
-        if not numbers or (
-            self.on_cpu and self.footprint.filled(counts, CONTEXTS_AT_ONCE) <= model.memory.share(WORK)
-        ):
-            return CONTEXTS_AT_ONCE
-        one = self.footprint.filled(counts, 1)
-        return model.fit("one draw of one row, in a layer,", one, CONTEXTS_AT_ONCE, WORK)
+        return self.footprint.together({number: len(numbered.batches[number]) for number in numbers})
 
     def _streams(self, numbers: list[int], given: RunInputs, values: dict[int, Value]) -> list[Seen]:
         """Streams of one wave, part by part. Later parts may end earlier, so a moment may lack the last contexts."""
