@@ -72,9 +72,19 @@ class Footprint:
 
         def working(wave: Sequence[int]) -> int:
             some = {number: counts[number] for number in wave}
-            return self.filled(some, self.together(some))
+            size = self.together(some)
+            return max(self.filled(some, size), self._joined(some, size))
 
         return self.schedule.most(self._values(counts), working)
+
+    def _joined(self, contexts: Mapping[int, int], size: int) -> int:
+        """What is held twice while the parts of a step are put together: one moment of a stream, or one component."""
+        cut = (number for number, count in contexts.items() if count > size)
+        return max((self.held[number] * contexts[number] // self._pieces(number) for number in cut), default=0)
+
+    def _pieces(self, number: int) -> int:
+        step = self.program.steps[number]
+        return max(1, len(self.program.times.get(number, ())) if isinstance(step, Stream) else len(step.components))
 
     def _values(self, counts: Sequence[int]) -> list[int]:
         return [held * count for held, count in zip(self.held, counts, strict=True)]
@@ -119,7 +129,10 @@ class Footprint:
             places = 1 if step.slot is not None else self._longest
             heads = max(map(len, passed_heads(self.claim, until).values()), default=0)
             through = mlp if passed_mlps(self.claim, graph, until) else 0
-            return places * (4 * shape.d_model + max(through, self._attention(heads, places)))
+            streams = (
+                4 if step.slot is not None else 6
+            )  # everywhere a change, the stream and what passes are whole ones
+            return places * (streams * shape.d_model + max(through, self._attention(heads, places)))
         heads = sum(len(c.heads(shape)) for c in step.components if c.traits.attends)
         local = mlp if any(c.host.traits.local for c in step.components) else 0
         read = 3 * self._longest * shape.d_model if heads and _everywhere(step) else 0  # norms of whole streams
@@ -131,8 +144,8 @@ class Footprint:
         return heads * (5 * self.model.shape.d_head + places)
 
     def _keys(self, heads: int) -> int:
-        """Keys and values of a row, and either as it is stored."""
-        return 3 * self._longest * heads * self.model.shape.d_head
+        """Keys and values of a row, and copies of them: as they are stored, and as they are multiplied."""
+        return 4 * self._longest * heads * self.model.shape.d_head
 
 
 def _at_slot(step: Leaf | Stream | SiteShape) -> bool:

@@ -209,7 +209,7 @@ class TransformerEvaluator:
             else SiteCall(frames, step, part, seen).value()
             for part in given.contexts[number].split(self._together([number], given.numbered))
         ]
-        return [_stacked([part[i] for part in parts]) for i in range(len(step.components))]
+        return [_stacked([part.pop(0) for part in parts]) for _ in step.components]  # never all of them held twice
 
 
 @frozen(eq=False)
@@ -230,7 +230,8 @@ class RunInputs:
 
 
 def _joined(parts: list[Seen], times: Sequence[int]) -> Seen:
-    return {time: _stacked([part[time] for part in parts if time in part]) for time in times}
+    """Parts put together, moment by moment: they are let go, so that not all of them are held twice."""
+    return {time: _stacked([part.pop(time) for part in parts if time in part]) for time in times}
 
 
 def _stacked(parts: list[Tensor]) -> Tensor:
