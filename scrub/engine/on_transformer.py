@@ -175,7 +175,7 @@ class TransformerEvaluator:
 
     def _streams(self, numbers: list[int], given: RunInputs, values: dict[int, Value]) -> list[Seen]:
         """Streams of one wave, part by part. Later parts may end earlier, so a moment may lack the last contexts."""
-        parts: dict[int, list[Seen]] = {number: [] for number in numbers}
+        parts: dict[int, list[dict[int, Tensor]]] = {number: [] for number in numbers}
         longest = max((len(given.contexts[number]) for number in numbers), default=0)
         size = self._together(numbers, given.numbered)
         for start in range(0, longest, size):
@@ -190,7 +190,7 @@ class TransformerEvaluator:
                 if step.put is not None:
                     parts[number].append(dict.fromkeys(times, put_values(step.put, contexts, values)))
                 elif step.slot is None:
-                    parts[number].append(stream_everywhere(frames, step, times, contexts, values))
+                    parts[number].append(dict(stream_everywhere(frames, step, times, contexts, values)))
                 else:
                     until = given.numbered.batches[number].until[part]
                     running[number] = SlotStream(Landed(frames, step, contexts, values), times, until, given.idle)
@@ -198,15 +198,17 @@ class TransformerEvaluator:
                 for number, seen in zip(
                     running, streams_at_slots(self.rows.frames, list(running.values())), strict=True
                 ):
-                    parts[number].append(seen)
+                    parts[number].append(dict(seen))
         return [_joined(parts[number], self.program.times[number]) for number in numbers]
 
     def _value(self, number: int, step: Leaf | SiteShape, given: RunInputs, seen: dict[int, Seen]) -> Value:
         frames = self.rows.frames
         parts = [
-            leaf_value(self.rows.store, step, part.rows, frames.longest(part.host[:, 0]))
-            if isinstance(step, Leaf)
-            else SiteCall(frames, step, part, seen).value()
+            list(
+                leaf_value(self.rows.store, step, part.rows, frames.longest(part.host[:, 0]))
+                if isinstance(step, Leaf)
+                else SiteCall(frames, step, part, seen).value()
+            )
             for part in given.contexts[number].split(self._together([number], given.numbered))
         ]
         return [_stacked([part.pop(0) for part in parts]) for _ in step.components]  # never all of them held twice
@@ -229,7 +231,7 @@ class RunInputs:
         return cls(numbered, contexts, there[len(tables) :], Idle(evaluator.alike, evaluator.program, numbered))
 
 
-def _joined(parts: list[Seen], times: Sequence[int]) -> Seen:
+def _joined(parts: list[dict[int, Tensor]], times: Sequence[int]) -> Seen:
     """Parts put together, moment by moment: they are let go, so that not all of them are held twice."""
     return {time: _stacked([part.pop(time) for part in parts if time in part]) for time in times}
 
