@@ -155,6 +155,11 @@ class CircuitBench:
         """The same bench on some of its rows."""
         return evolve(self, experiment=evolve(self.experiment, rows=rows))
 
+    def let_go(self) -> None:
+        """What is kept of the model on its calls goes, so that other benches have the memory; it is found again."""
+        if self.model is not None and "runner" in self.__dict__:
+            self.__dict__["runner"].let_go()
+
     def beside(self, circuit: Circuit) -> CircuitBench:
         """The bench for random parts in place of a circuit's: those no later than its held ones are held as well."""
         held = held_beside(circuit, self.universe, self.held)

@@ -67,7 +67,9 @@ def completeness(
     """
     names = circuit.names()
     searching, measuring = halves(bench)
+    bench.let_go()
     passed = _greedy(searching, circuit, budget)
+    searching.let_go()
     rng = np.random.default_rng([bench.seed, 0xC0])
     subsets = [frozenset(p for p in circuit.parts if rng.random() < 0.5) for _ in range(random)]
     own = frozenset(circuit.parts)

@@ -7,13 +7,14 @@ a criterion runs. Circuits of edges have a stream for each channel that reads so
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
-from attrs import evolve
+from attrs import evolve, frozen
 from jaxtyping import Int
 
 from scrub.anatomy.edges import Node, Part
+from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
@@ -21,7 +22,7 @@ from scrub.circuit.completeness import CANDIDATES, RANDOM, halves
 from scrub.circuit.experiment import referred
 from scrub.circuit.minimality import contexts_of, others_of
 from scrub.circuit.random import only_one, random_circuits
-from scrub.circuit.same_streams import FEW, LiveParts, SameStreams, alike_at_once, in_order, streams_computed
+from scrub.circuit.same_streams import FEW, LiveParts, Place, SameStreams, alike_at_once, in_order, streams_computed
 from scrub.engine.cost import Pass, forward_work
 
 SOME, ROWS = 20, 16  # random parts and circuits on which it is counted what is shared, and rows
@@ -81,23 +82,52 @@ def _share(bench: CircuitBench, circuits: Collection[frozenset[Part]], without: 
 
     On a middle block of rows, the answer's unembedding apart; each is a whole pass where nothing is shared.
     """
-    graph, data, rows = bench.experiment.graph, bench.experiment.data, _middle(bench)
-    answer, listed = bench.experiment.answer, [frozenset(p for p in c if isinstance(p, Node)) for c in circuits]
-    if not isinstance(graph, TransformerGraph) or answer is None or bench.held or len(listed) <= FEW:
+    graph, alike = bench.experiment.graph, AlikeCircuits.on(bench, circuits, without, _middle(bench))
+    if alike is None:
         return 1.0
-    if any(len(nodes) < len(parts) for nodes, parts in zip(listed, circuits, strict=True)):
-        return 1.0
-    live, length = LiveParts(graph, bench.passed, bench.experiment.noising == without), int(data.lengths[rows].max())
-    slots = {slot: data.locate(slot)[rows] for slot in bench.slots}
-    expanded = [Circuit(nodes=nodes).expanded(graph).nodes for nodes in listed]
-    places = live.places({n for nodes in expanded for n in nodes}, slots, data.locate(answer)[rows], length)
-    if places is None:
-        return 1.0
-    order, size = in_order(expanded, graph), alike_at_once(places, len(listed))
-    pieces = [[expanded[i] for i in order[at : at + size]] for at in range(0, len(order), size)]
-    computed = sum(streams_computed(SameStreams.of(live, some, places, slots), places) for some in pieces)
-    read = length * graph.shape.d_model * graph.shape.d_vocab / forward_work(graph, length)  # by the unembedding
-    return (1 - read) * computed / (len(listed) * graph.shape.n_layers * length)
+    assert isinstance(graph, TransformerGraph)
+    pieces = alike.pieces(alike_at_once(alike.places, len(circuits)))
+    computed = sum(streams_computed(same, alike.places) for same in pieces)
+    read = alike.length * graph.shape.d_model * graph.shape.d_vocab / forward_work(graph, alike.length)  # unembedding
+    return (1 - read) * computed / (len(circuits) * graph.shape.n_layers * alike.length)
+
+
+@frozen(eq=False)
+class AlikeCircuits:
+    """Circuits of components, or the model without each, on some rows: what they have alike is computed once."""
+
+    live: LiveParts
+    circuits: list[frozenset[Node]]
+    places: tuple[Place, ...]
+    slots: dict[Slot, Int[np.ndarray, " row"]]
+    length: int
+
+    @classmethod
+    def on(
+        cls, bench: CircuitBench, circuits: Collection[frozenset[Part]], without: bool, rows: Int[np.ndarray, " n"]
+    ) -> AlikeCircuits | None:
+        """None where each circuit is a whole pass."""
+        graph, data, answer = bench.experiment.graph, bench.experiment.data, bench.experiment.answer
+        listed = [frozenset(p for p in c if isinstance(p, Node)) for c in circuits]
+        if not isinstance(graph, TransformerGraph) or answer is None or bench.held or len(listed) <= FEW:
+            return None
+        if any(len(nodes) < len(parts) for nodes, parts in zip(listed, circuits, strict=True)):
+            return None
+        live, length = (
+            LiveParts(graph, bench.passed, bench.experiment.noising == without),
+            int(data.lengths[rows].max()),
+        )
+        slots = {slot: data.locate(slot)[rows] for slot in bench.slots}
+        expanded = [Circuit(nodes=nodes).expanded(graph).nodes for nodes in listed]
+        places = live.places({n for nodes in expanded for n in nodes}, slots, data.locate(answer)[rows], length)
+        return None if places is None else cls(live, expanded, places, slots, length)
+
+    def pieces(self, size: int) -> Iterator[SameStreams]:
+        """What circuits that run together compute."""
+        order = in_order(self.circuits, self.live.graph)
+        for first in range(0, len(order), size):
+            some = [self.circuits[i] for i in order[first : first + size]]
+            yield SameStreams.of(self.live, some, self.places, self.slots)
 
 
 def _middle(bench: CircuitBench) -> Int[np.ndarray, " n"]:

@@ -68,7 +68,9 @@ class Search:
     known: dict[tuple[bool, Set], float] = field(factory=dict[tuple[bool, Set], float])
 
     def means(self, circuits: Sequence[Set], measured: bool) -> list[float]:
-        bench = self.measuring if measured else self.searching
+        bench, other = (self.measuring, self.searching) if measured else (self.searching, self.measuring)
+        if other is not bench:
+            other.let_go()
         new = list(dict.fromkeys(c for c in circuits if (measured, c) not in self.known))
         scores = bench.scores([Circuit.from_parts(parts) for parts in new]).mean(1) if new else []
         self.known.update({(measured, parts): float(score) for parts, score in zip(new, scores, strict=True)})
@@ -100,6 +102,7 @@ def minimality(
     All parts are compared with the same random ones, in the same contexts, each until `stop` of them matter as much
     (`StoppingRule.of`); no more are run than the last of the parts asks for.
     """
+    bench.let_go()
     search = Search(*halves(bench.beside(circuit)))
     own: Set = frozenset(circuit.parts)
     contexts = contexts_of(circuit, bench.seed)

@@ -13,39 +13,32 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scrub.anatomy.edges import Node
-from scrub.anatomy.names import EMBED, POS, Component
+from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.align import Alignment
 from scrub.circuit.alike import AlikeRun, base_of
 from scrub.circuit.call_block import CallBlock
 from scrub.circuit.circuit import Circuit
+from scrub.circuit.edge_wirings import EdgeWirings
 from scrub.circuit.ends import ends_of, parts_on
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.hosted import HostedParts, refuse_beside_neurons, refuse_normed_parts
 from scrub.circuit.leaves import LeafChanges
-from scrub.circuit.live import between, live_senders
 from scrub.circuit.masked import Masks, first_frozen, run_masked
 from scrub.circuit.over_blocks import Done, over_blocks, silent
 from scrub.circuit.paths import Path, senders_in, wire_paths, without_heads
-from scrub.circuit.same_streams import FEW, LiveParts, Place, SameStreams, alike_at_once, in_order
-from scrub.circuit.together import SharedWiring, wired_together
+from scrub.circuit.same_streams import FEW, LiveParts, Place, SameStreams, in_order
+from scrub.circuit.sizes import KEPT, CircuitSizes
+from scrub.circuit.together import SharedWiring
 from scrub.circuit.values import MeanRows, Values, means, own_values, values_of_rows
 from scrub.circuit.wired import Places, run_wiring
-from scrub.circuit.wiring import Reads, Wirer, Wiring, wired_output
+from scrub.circuit.wiring import Wiring
 from scrub.engine.draw import Calls
-from scrub.model.bytes import row_bytes, values_bytes
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.weights import Transformer
 
-# Of a block at most, whichever is more rows: on a CPU larger ones leave its caches, and small models spend their time
-# between operations
-ROWS, BLOCK = 16, 1024  # tokens
-MOST = 2**16  # circuits whose final streams are held together
-TOKENS = 4096  # of circuits times rows, run at once at most
 WIRED = 2**20  # edges of circuits that are wired before they are run
-# shares of the memory: a block and what runs on it, blocks that are kept between circuits, and final streams
-RUN, KEPT, ENDS = 0.5, 0.25, 0.25
 
 
 @frozen(slots=False, eq=False)
@@ -106,9 +99,7 @@ class TransformerCircuits:
 
     @cached_property
     def _slices(self) -> list[Int[np.ndarray, " n"]]:
-        lengths, size = self.experiment.data.lengths[self.calls.reference], self._rows_at_once()
-        order = np.argsort(lengths, kind="stable")
-        return [order[start : start + size] for start in range(0, len(order), size)]
+        return self.sizes.slices(self.experiment.data.lengths[self.calls.reference])
 
     def block(self, number: int) -> CallBlock:
         """A block; prepared anew each time where more bytes would be kept than the memory holds."""
@@ -132,33 +123,17 @@ class TransformerCircuits:
         """What is sent elsewhere tells nobody."""
         return self.__dict__ | {"done": silent}
 
-    def _rows_at_once(self) -> int:
-        """How many calls make a block: of each its own values and its ablated ones are held, while a circuit runs."""
-        longest = int(self.experiment.data.lengths[self.calls.reference].max())
-        each = 2 * values_bytes(self.model, longest) + self._run_bytes(longest, len(self.graph.writers()))
-        what = f"one row of {longest} tokens with its own values and the ablated ones"
-        return self.model.memory.fit(what, each, max(ROWS, BLOCK // longest), RUN)
+    def let_go(self) -> None:
+        """Blocks that were kept are prepared anew when they are needed: others may fill the memory meanwhile."""
+        self._blocks.clear()
 
-    def _run_bytes(self, length: int, streams: int) -> int:
-        """What a row fills while a circuit runs on it that keeps so many streams, and reads three for each head."""
-        shape = self.model.shape
-        each = (streams + 6 * shape.n_heads) * shape.d_model * self.model.dtype.itemsize
-        return row_bytes(self.model, length) + length * each
-
-    def _at_once(self, block: CallBlock, streams: int) -> int:
-        """How many circuits, or sets of paths, run together on a block."""
-        n, t = block.shape
-        return max(1, min(TOKENS // (n * t), self._fitting(block, streams)))
-
-    def _fitting(self, block: CallBlock, streams: int) -> int:
-        room = self.model.memory.share(RUN) - block.bytes
-        return max(1, room // (block.shape[0] * self._run_bytes(block.shape[1], streams)))
+    @cached_property
+    def sizes(self) -> CircuitSizes:
+        return CircuitSizes.of(self.model, self.experiment)
 
     @property
     def together(self) -> int:
-        """Of how many circuits the final streams are held at once: as they are, and twice while they are scored."""
-        each = 3 * len(self.calls) * self.model.shape.d_model * self.model.dtype.itemsize
-        return self.model.memory.fit(f"the final streams of {len(self.calls):,} rows", each, MOST, ENDS)
+        return self.sizes.ends_at_once(len(self.calls))
 
     def _prepared(self, calls: Int[np.ndarray, " n"]) -> CallBlock:
         data, rows = self.experiment.data, self.calls.reference[calls]
@@ -213,7 +188,7 @@ class TransformerCircuits:
             and (places := live.places({n for c in listed for n in c.nodes}, *block.located))
         ):
             return self._alike(listed, (block, live, places), start, fixed, done)
-        at_once, found = self._at_once(block, 0), list[Tensor]()
+        at_once, found = self.sizes.circuits_at_once(*block.shape), list[Tensor]()
         for first in range(0, len(listed), at_once):
             chosen = listed[first : first + at_once]
             masks = self._masks(chosen, block, noising == without)
@@ -234,7 +209,7 @@ class TransformerCircuits:
         block, live, places = on
         n, slots, at = block.shape[0], block.located[0], tuple(torch.from_numpy(at.copy()) for at in places)
         at = tuple(place.to(self.model.device) for place in at)
-        at_once = alike_at_once(places, self._fitting(block, 0))
+        at_once = self.sizes.alike_at_once(places, block.shape[1], live.most_heads(c.nodes for c in circuits))
         order, found = in_order([c.nodes for c in circuits], self.graph), dict[int, Tensor]()
         last = (block.answer - at[-1][:, 0]).clamp(min=0)
         with torch.no_grad():
@@ -292,7 +267,8 @@ class TransformerCircuits:
             self._wirings.clear()
         wirings = self._wirings.setdefault(key, {})
         if block.still not in wirings:
-            wirings[block.still] = self._wired(circuits, block, without)
+            most = self.sizes.copies_at_once(block.shape[0])
+            wirings[block.still] = list(self._wirings_of.shared(circuits, block.still, without, most))
         frozen, start = (block.ablated, block.own) if self.experiment.noising else (block.own, block.ablated)
         found: dict[int, Tensor] = {}
         for shared in wirings[block.still]:
@@ -302,34 +278,9 @@ class TransformerCircuits:
         done(len(circuits) * len(block.calls))
         return torch.stack([found[number] for number in range(len(circuits))])
 
-    def _wired(self, circuits: Sequence[Circuit], block: CallBlock, without: bool) -> list[SharedWiring]:
-        noising = self.experiment.noising
-        inner = frozenset(c for c in self.passed if c.traits.inner)
-        wirer = Wirer.of(self.graph, inner, block.still or not noising)
-        fine = [circuit.expanded(self.graph) for circuit in circuits]
-        outputs = [self._output(wirer, circuit, noising != without) for circuit in fine]
-        return list(wired_together(wirer, outputs, self._copies_at_once(block)))
-
-    def _output(self, wirer: Wirer, circuit: Circuit, inside: bool) -> Reads:
-        """What the output of a circuit reads, where its edges (`inside`), or all others, are live."""
-        free = [c for c in self.graph.writers() if c not in self.passed]
-        inputs = [c for c in free if c.traits.given]
-        given = [*inputs, *{node.component for node in self.held}]
-        leaves = given if self.experiment.noising else [*inputs, *(c for c in self.passed if c == EMBED)]
-        parts = parts_on(circuit.edges)
-        written = [part for part in parts if not part.traits.is_channel]  # into the stream
-        leaves += [part for part in parts if part.host.traits.given]
-        senders = [*free, *parts, *(c for c in leaves if c not in (*free, *parts))]
-        apart = {c: tuple(p for p in written if p.host == c) for c in free if not inside}
-        live = live_senders(circuit, self.graph, inside)
-        wirer = evolve(wirer, apart=apart, between=between(circuit, self.graph, inside, live))
-        return wired_output(wirer, senders, leaves, self.experiment.output, live)
-
-    def _copies_at_once(self, block: CallBlock) -> int:
-        """Of how many copies the values, and streams made of them, are held while a wiring runs."""
-        longest = int(self.experiment.data.lengths[self.calls.reference].max())
-        each = 2 * block.shape[0] * longest * self.model.shape.d_model * self.model.dtype.itemsize
-        return max(1, (self.model.memory.share(RUN) - block.bytes) // each)
+    @cached_property
+    def _wirings_of(self) -> EdgeWirings:
+        return EdgeWirings(self.experiment, self.passed, self.held)
 
     def _other(self, block: CallBlock) -> Values:
         """The model's run on the ablated inputs."""
@@ -358,7 +309,7 @@ class TransformerCircuits:
         """Sets of paths by their wirings, each with its number and its senders."""
         found: dict[int, Tensor] = {}
         for wiring, senders in sets:
-            at_once = self._at_once(block, len(wiring.copies))
+            at_once = self.sizes.paths_at_once(*block.shape, len(wiring.copies))
             for first in range(0, len(senders), at_once):
                 numbers, some = zip(*senders[first : first + at_once], strict=True)
                 x = self._evaluated(wiring, block, *self._bases(block), some)[:, :, 0]

@@ -5,6 +5,7 @@ A stream is known by its number at a place (a group of positions): 0 is that of 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
@@ -35,6 +36,13 @@ class LiveParts:
     def everywhere(self) -> bool:
         """Whether heads are live at every position."""
         return self.inverted or any(c.traits.attends for c in self.passed)
+
+    def most_heads(self, circuits: Iterable[Iterable[Node]]) -> int:
+        """How many heads of one layer are live somewhere, at most."""
+        named = {node.component for circuit in circuits for node in circuit}
+        live = named | self.passed if not self.inverted else set(self.graph.writers())
+        layers = Counter(c.layer for c in live if c.traits.attends)
+        return max(layers.values(), default=0)
 
     def places(
         self, nodes: Iterable[Node], slots: Mapping[Slot, Int[np.ndarray, " row"]], answer: Int[np.ndarray, " row"],
@@ -137,6 +145,16 @@ def streams_computed(same: SameStreams, places: Sequence[Place]) -> int:
         found += sum(len(new) * at.shape[1] for (_, new), at in zip(made, places, strict=True))
         ids = [after for after, _ in made]
     return found
+
+
+def streams_held(same: SameStreams, places: Sequence[Place]) -> int:
+    """Of how many streams, at most, a layer is computed at one place, the one without parts among them."""
+    ids, most = same.first(), 1
+    for layer in range(same.live.graph.shape.n_layers):
+        made = [same.after(layer, place, ids) for place in range(len(places))]
+        most = max(most, *(1 + len(new) for _, new in made))
+        ids = [after for after, _ in made]
+    return most
 
 
 def alike_at_once(places: Sequence[Place], most: int) -> int:

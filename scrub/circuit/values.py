@@ -15,12 +15,12 @@ from scrub.anatomy.table import MLP_SUM, STREAMS, TABLE
 from scrub.circuit.ablations import Ablation
 from scrub.circuit.align import Alignment
 from scrub.circuit.experiment import FEW, Experiment, referred
+from scrub.circuit.sizes import averaged_at_once
 from scrub.claims.dataset import Dataset
-from scrub.engine.cache import ROWS_AT_ONCE, tensors
+from scrub.engine.cache import tensors
 from scrub.engine.passes import arrays_of_rows
 from scrub.errors import DataError, some
 from scrub.model.block import after_attention, after_embedding, after_mlp
-from scrub.model.bytes import row_bytes, values_bytes
 from scrub.model.codes import CodedPart, Kind
 from scrub.model.layers import write
 from scrub.model.trace import trace
@@ -186,7 +186,7 @@ def means(
     columns = width + len(alignment.slots)
     counts = np.zeros((groups, columns))
     sums: Values | None = None
-    for chunk in _by_length(data, rows, model):
+    for chunk in _by_length(data, rows, averaged_at_once(model, int(data.lengths[rows].max()))):
         found, _ = values_of_rows(model, data, chunk, coded)
         weight = _weights(alignment, experiment.group, chunk, groups, found.embed.shape[1])
         counts += weight.sum(axis=(2, 3))
@@ -231,13 +231,6 @@ def padded(
     return tokens, lengths
 
 
-def _by_length(data: Dataset, rows: Int[np.ndarray, " n"], model: Transformer) -> list[Int[np.ndarray, " _"]]:
+def _by_length(data: Dataset, rows: Int[np.ndarray, " n"], size: int) -> list[Int[np.ndarray, " _"]]:
     ordered = rows[np.argsort(data.lengths[rows], kind="stable")]
-    size = _rows_at_once(model, int(data.lengths[rows].max()))
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]
-
-
-def _rows_at_once(model: Transformer, longest: int) -> int:
-    """How many rows are run together where every value of each is held until it is averaged."""
-    each = row_bytes(model, longest) + values_bytes(model, longest)
-    return model.memory.fit(f"one row of {longest} tokens with its values", each, ROWS_AT_ONCE)

@@ -21,7 +21,7 @@ from scrub.anatomy.positions import Slot
 from scrub.anatomy.table import attention_time, stream_at
 from scrub.claims.dataset import Dataset
 from scrub.engine.needs import Kind, Need
-from scrub.model.bytes import pass_bytes, row_bytes
+from scrub.model.bytes import SizedModel, pass_bytes, row_bytes
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.kept import Tokens
 from scrub.model.places import beside, place
@@ -104,7 +104,7 @@ def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[
     return {slot: torch.from_numpy(data.locate(slot).copy()).to(device) for slot in slots}
 
 
-def rows_at_once(model: Transformer, longest: int) -> int:
+def rows_at_once(model: SizedModel, longest: int) -> int:
     """How many rows are run together. Raises ClaimError where the memory that was asked for holds not even one."""
     return model.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE, PASS)
 

@@ -90,6 +90,8 @@ class Peak:
 
     `kept` are arrays of rows, as long as the test lasts; beside them there is at one time either a slice of the
     `pool` that is run, or a `block` of draws with what is computed of it, or what `answers` are scored with.
+    Of criteria `kept` are means, blocks of rows and final streams, `pool` is a slice of rows whose values are taken,
+    and `block` what circuits fill that run together.
     """
 
     kept: int
@@ -110,7 +112,8 @@ class Plan:
     pass apart. `alone` counts, for each variable, rows that no other row may replace. `tree` is the claim unrolled:
     every occurrence of a variable, from the answer down; None where it is too large to be shown. `verbs` are all
     passes of every verb. `peak` is the memory that a test fills (None on a computation graph, and of a tree that is
-    not shown); `answer` is what scoring one answer costs, in forward passes, which `forwards` has with it.
+    not shown), `criteria` that criteria fill (None where they cannot be asked); `answer` is what scoring one answer
+    costs, in forward passes, which `forwards` has with it.
     `streamed` says what is held of the weights of a model that is run from its files, `layers` how many lie on each
     device, where a loaded model lies on several.
     """
@@ -132,10 +135,12 @@ class Plan:
     streamed: StreamedWeights | None = None
     layers: dict[str, int] = field(factory=dict[str, int])
     peak: Peak | None = None
+    criteria: Peak | None = None
     answer: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        return as_dict(self, "tree") | {"peak": None if self.peak is None else _told(self.peak)}
+        peaks = {"peak": self.peak, "criteria": self.criteria}
+        return as_dict(self, "tree") | {name: None if peak is None else _told(peak) for name, peak in peaks.items()}
 
     def frame(self) -> pd.DataFrame:
         """A pandas table of one line, so that plans stand below each other; `alone.x` are the rows of variable x."""

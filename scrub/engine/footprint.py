@@ -1,8 +1,11 @@
-"""What the contexts of a program's steps take, in bytes: what is held of each until its last reader, and its work."""
+"""What the contexts of a program's steps take, in bytes: what is held of each until its last reader, and its work.
+
+From this follows how many are computed together: an evaluator asks it, and whoever says beforehand what it will fill.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from attrs import frozen
@@ -13,7 +16,12 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
+from scrub.engine.schedule import Schedule
 from scrub.model.bytes import SizedModel
+
+CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
+# Shares of the memory, beside the rows that are kept: values of steps until their last reader, and contexts in hand.
+HELD, WORK = 0.25, 0.125
 
 
 @frozen(eq=False, slots=False)
@@ -33,6 +41,53 @@ class Footprint:
     def work(self) -> list[int]:
         """What is filled while a context of each step is computed, beside its value."""
         return [self._size(self._work(number, step)) for number, step in enumerate(self.program.steps)]
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        return Schedule(self.program)
+
+    def fits(self, counts: Sequence[int], calls: int) -> bool:
+        """Whether the memory holds the values of so many contexts of every step, until their last readers.
+
+        Raises ClaimError for a single call whose values it does not hold.
+        """
+        most, memory = self.schedule.most(self._values(counts)), self.model.memory
+        if calls == 1:
+            memory.fit("one draw of one row", most, 1, HELD)
+            return True
+        return most <= memory.share(HELD)
+
+    def together(self, counts: Mapping[int, int]) -> int:
+        """How many contexts are computed together, of each of some steps: streams at slots run side by side.
+
+        Raises ClaimError where the memory that was asked for holds not even one of each.
+        """
+        most = self.model.at_most(CONTEXTS_AT_ONCE)
+        if self.filled(counts, most) <= self.model.memory.share(WORK):
+            return most
+        return self.model.fit("one draw of one row, in a layer,", self.filled(counts, 1), CONTEXTS_AT_ONCE, WORK)
+
+    def peak(self, counts: Sequence[int]) -> int:
+        """What is filled at most while so many contexts of every step are computed, with their values."""
+
+        def working(wave: Sequence[int]) -> int:
+            some = {number: counts[number] for number in wave}
+            size = self.together(some)
+            return max(self.filled(some, size), self._joined(some, size))
+
+        return self.schedule.most(self._values(counts), working)
+
+    def _joined(self, contexts: Mapping[int, int], size: int) -> int:
+        """What is held twice while the parts of a step are put together: one moment of a stream, or one component."""
+        cut = (number for number, count in contexts.items() if count > size)
+        return max((self.held[number] * contexts[number] // self._pieces(number) for number in cut), default=0)
+
+    def _pieces(self, number: int) -> int:
+        step = self.program.steps[number]
+        return max(1, len(self.program.times.get(number, ())) if isinstance(step, Stream) else len(step.components))
+
+    def _values(self, counts: Sequence[int]) -> list[int]:
+        return [held * count for held, count in zip(self.held, counts, strict=True)]
 
     def filled(self, contexts: Mapping[int, int], size: int) -> int:
         """What is filled while so many contexts of each of some steps are computed, at most `size` of each together.
@@ -74,7 +129,10 @@ class Footprint:
             places = 1 if step.slot is not None else self._longest
             heads = max(map(len, passed_heads(self.claim, until).values()), default=0)
             through = mlp if passed_mlps(self.claim, graph, until) else 0
-            return places * (4 * shape.d_model + max(through, self._attention(heads, places)))
+            streams = (
+                4 if step.slot is not None else 6
+            )  # everywhere a change, the stream and what passes are whole ones
+            return places * (streams * shape.d_model + max(through, self._attention(heads, places)))
         heads = sum(len(c.heads(shape)) for c in step.components if c.traits.attends)
         local = mlp if any(c.host.traits.local for c in step.components) else 0
         read = 3 * self._longest * shape.d_model if heads and _everywhere(step) else 0  # norms of whole streams
@@ -86,7 +144,7 @@ class Footprint:
         return heads * (5 * self.model.shape.d_head + places)
 
     def _keys(self, heads: int) -> int:
-        """Keys and values of a row, as they are stored and as they are put together."""
+        """Keys and values of a row, and copies of them: as they are stored, and as they are multiplied."""
         return 4 * self._longest * heads * self.model.shape.d_head
 
 

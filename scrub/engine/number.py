@@ -44,8 +44,13 @@ class Numbered:
     asked: int
 
     @property
+    def counts(self) -> list[int]:
+        """How many contexts every step has."""
+        return [len(self.batches[number]) for number in range(len(self.batches))]
+
+    @property
     def evaluated(self) -> int:
-        return sum(len(batch) for batch in self.batches.values())
+        return sum(self.counts)
 
 
 Use = tuple[str, int, str]  # path of an occurrence; of a stream also the rest column and channel it serves

@@ -17,7 +17,7 @@ from scrub.claims.geometry import named_slots
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
 from scrub.engine.contexts import Contexts
-from scrub.engine.footprint import Footprint
+from scrub.engine.footprint import HELD, Footprint
 from scrub.engine.frames import Frames, Seen, Value
 from scrub.engine.idle import Idle, RowsAlike
 from scrub.engine.needs import Kind, Need, needs
@@ -25,16 +25,11 @@ from scrub.engine.number import Numbered
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream, is_made_once
 from scrub.engine.pseudo import pseudo_store
 from scrub.engine.reread import reread
-from scrub.engine.schedule import Schedule
 from scrub.engine.sites import SiteCall, leaf_value
 from scrub.engine.streams import Landed, SlotStream, put_values, stream_everywhere, streams_at_slots
 from scrub.engine.untouched import untouched, untouched_need
 from scrub.model.upload import uploaded
 from scrub.model.weights import Transformer
-
-CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
-# shares of the memory, beside the rows that are kept: values of steps until their last reader, and contexts in hand
-HELD, WORK = 0.25, 0.125
 
 
 @frozen(eq=False, slots=False)
@@ -140,7 +135,7 @@ class TransformerEvaluator:
         seen: dict[int, Seen] = {}
         with torch.no_grad():
             given = RunInputs.of(self, numbered)
-            for wave in self.schedule.waves:
+            for wave in self.footprint.schedule.waves:
                 streams = [number for number in wave if isinstance(self.program.steps[number], Stream)]
                 seen.update(zip(streams, self._streams(streams, given, values), strict=True))
                 for number in wave:
@@ -148,7 +143,7 @@ class TransformerEvaluator:
                     if not isinstance(step, Stream):
                         values[number] = self._value(number, step, given, seen)
                 # Values of all contexts of a step are what fills the memory: none is held beyond its last reader.
-                for freed in self.schedule.last_use.get(wave[0], ()):
+                for freed in self.footprint.schedule.last_use.get(wave[0], ()):
                     values.pop(freed, None)
                     seen.pop(freed, None)
             ends = zip(self.program.answers, given.answers, strict=True)
@@ -162,22 +157,9 @@ class TransformerEvaluator:
     def footprint(self) -> Footprint:
         return Footprint(self.rows.claim, self.rows.model, self.program)
 
-    @cached_property
-    def schedule(self) -> Schedule:
-        return Schedule(self.program)
-
     def fits(self, numbered: Numbered) -> bool:
-        """Whether the memory holds the values of all contexts until their last readers.
-
-        Raises ClaimError for a single call whose values it does not hold.
-        """
-        each = self.footprint.held
-        most = self.schedule.most([held * len(numbered.batches[number]) for number, held in enumerate(each)])
-        memory = self.rows.model.memory
-        if len(numbered.answers[0]) == 1:
-            memory.fit("one draw of one row", most, 1, HELD)
-            return True
-        return most <= memory.share(HELD)
+        """Whether the memory holds the values of all contexts until their last readers. Raises ClaimError."""
+        return self.footprint.fits(numbered.counts, len(numbered.answers[0]))
 
     @property
     def on_cpu(self) -> bool:
@@ -189,18 +171,11 @@ class TransformerEvaluator:
         return self.rows.model.memory.share(HELD) // max(each, 1)
 
     def _together(self, numbers: list[int], numbered: Numbered) -> int:
-        """How many contexts are computed together, of each of the steps: streams at slots run side by side."""
-        model, counts = self.rows.model, {number: len(numbered.batches[number]) for number in numbers}
-        if not numbers or (
-            self.on_cpu and self.footprint.filled(counts, CONTEXTS_AT_ONCE) <= model.memory.share(WORK)
-        ):
-            return CONTEXTS_AT_ONCE
-        one = self.footprint.filled(counts, 1)
-        return model.fit("one draw of one row, in a layer,", one, CONTEXTS_AT_ONCE, WORK)
+        return self.footprint.together({number: len(numbered.batches[number]) for number in numbers})
 
     def _streams(self, numbers: list[int], given: RunInputs, values: dict[int, Value]) -> list[Seen]:
         """Streams of one wave, part by part. Later parts may end earlier, so a moment may lack the last contexts."""
-        parts: dict[int, list[Seen]] = {number: [] for number in numbers}
+        parts: dict[int, list[dict[int, Tensor]]] = {number: [] for number in numbers}
         longest = max((len(given.contexts[number]) for number in numbers), default=0)
         size = self._together(numbers, given.numbered)
         for start in range(0, longest, size):
@@ -215,7 +190,7 @@ class TransformerEvaluator:
                 if step.put is not None:
                     parts[number].append(dict.fromkeys(times, put_values(step.put, contexts, values)))
                 elif step.slot is None:
-                    parts[number].append(stream_everywhere(frames, step, times, contexts, values))
+                    parts[number].append(dict(stream_everywhere(frames, step, times, contexts, values)))
                 else:
                     until = given.numbered.batches[number].until[part]
                     running[number] = SlotStream(Landed(frames, step, contexts, values), times, until, given.idle)
@@ -223,18 +198,20 @@ class TransformerEvaluator:
                 for number, seen in zip(
                     running, streams_at_slots(self.rows.frames, list(running.values())), strict=True
                 ):
-                    parts[number].append(seen)
+                    parts[number].append(dict(seen))
         return [_joined(parts[number], self.program.times[number]) for number in numbers]
 
     def _value(self, number: int, step: Leaf | SiteShape, given: RunInputs, seen: dict[int, Seen]) -> Value:
         frames = self.rows.frames
         parts = [
-            leaf_value(self.rows.store, step, part.rows, frames.longest(part.host[:, 0]))
-            if isinstance(step, Leaf)
-            else SiteCall(frames, step, part, seen).value()
+            list(
+                leaf_value(self.rows.store, step, part.rows, frames.longest(part.host[:, 0]))
+                if isinstance(step, Leaf)
+                else SiteCall(frames, step, part, seen).value()
+            )
             for part in given.contexts[number].split(self._together([number], given.numbered))
         ]
-        return [_stacked([part[i] for part in parts]) for i in range(len(step.components))]
+        return [_stacked([part.pop(0) for part in parts]) for _ in step.components]  # never all of them held twice
 
 
 @frozen(eq=False)
@@ -254,8 +231,9 @@ class RunInputs:
         return cls(numbered, contexts, there[len(tables) :], Idle(evaluator.alike, evaluator.program, numbered))
 
 
-def _joined(parts: list[Seen], times: Sequence[int]) -> Seen:
-    return {time: _stacked([part[time] for part in parts if time in part]) for time in times}
+def _joined(parts: list[dict[int, Tensor]], times: Sequence[int]) -> Seen:
+    """Parts put together, moment by moment: they are let go, so that not all of them are held twice."""
+    return {time: _stacked([part.pop(time) for part in parts if time in part]) for time in times}
 
 
 def _stacked(parts: list[Tensor]) -> Tensor:

@@ -232,11 +232,9 @@ class SiteCall:
                     else read_held(block, i.channel, x, held, positions_of(x))
                 )
         kind = before_angles(i.channel) if before else i.channel
-        found = self.frames.read_by(i).whole((kind, layer), rows, length, held)
+        found = self.frames.read_by(i).whole((kind, layer), rows, length, held)  # a copy, to be written to
         if not i.streams:
             return found
-        # The store's own array would be written to: it serves every later call.
-        found = found.clone()
         everyone = torch.arange(len(rows), device=rows.device)
         for at, stream in i.streams:
             assert at is not None

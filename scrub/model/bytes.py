@@ -25,6 +25,8 @@ class SizedModel(Protocol):
     def dtype(self) -> torch.dtype: ...
     @property
     def memory(self) -> Memory: ...
+    def at_most(self, on_cpu: int) -> int: ...
+    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int: ...
 
 
 @frozen
@@ -34,6 +36,14 @@ class Outlined:
     shape: Shape
     memory: Memory
     dtype: torch.dtype = torch.float32
+
+    def at_most(self, on_cpu: int) -> int:
+        """How many items go together, whatever the memory holds."""
+        return on_cpu
+
+    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
+        """How many items go together, as `Memory.fit` says."""
+        return self.memory.fit(what, each, most, part)
 
 
 def row_bytes(model: SizedModel, length: int) -> int:
@@ -48,6 +58,12 @@ def values_bytes(model: SizedModel, length: int) -> int:
     s = model.shape
     each = s.n_layers * (s.n_heads * s.d_head + 3 * s.d_model) + 3 * s.d_model
     return length * each * model.dtype.itemsize
+
+
+def written_bytes(model: SizedModel, length: int) -> int:
+    """What all writers of a row write at every position, without the streams between them."""
+    s = model.shape
+    return length * (s.n_layers * (s.n_heads * s.d_head + s.d_model) + 2 * s.d_model) * model.dtype.itemsize
 
 
 def pass_bytes(model: Transformer, length: int) -> int:

@@ -317,12 +317,16 @@ class Transformer:
         """Where tokens, streams and all that is found lie; layers may lie elsewhere."""
         return self.W_E.device
 
-    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
-        """How many items go together, as `Memory.fit` says: at most `most` on a CPU, whose caches larger ones leave.
+    def at_most(self, on_cpu: int) -> int:
+        """How many items go together, whatever the memory holds: on a CPU no more than its caches hold.
 
         Any other device starts what it is asked for one by one: there the memory alone bounds them.
         """
-        return self.memory.fit(what, each, most if self.device.type == "cpu" else UNBOUND, part)
+        return on_cpu if self.device.type == "cpu" else UNBOUND
+
+    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
+        """How many items go together, as `Memory.fit` says, of `at_most` so many."""
+        return self.memory.fit(what, each, self.at_most(most), part)
 
     @property
     def tied(self) -> bool:

@@ -35,7 +35,11 @@ def plan_text(plan: Plan) -> str:
         placed = ", ".join(f"{count} layers on {device}" for device, count in plan.layers.items())
         lines.append(f"    weights: {placed}; rows are kept where their layer lies")
     if plan.peak is not None:
-        lines.append(f"    {_memory(plan.peak)}")
+        parts = "rows kept", "a slice of the pool", "a block of draws", "answers scored"
+        lines.append(f"    memory: {_memory(plan.peak, parts)}")
+    if plan.criteria is not None:
+        parts = "means, blocks and ends", "a slice of rows", "circuits that run together", "answers scored"
+        lines.append(f"    memory of criteria: {_memory(plan.criteria, parts)}")
     if plan.everywhere:
         lines.append("    streams are recomputed at every position: heads are passed through, or a site is at 'all'")
     alone = {name: count for name, count in plan.alone.items() if count}
@@ -45,12 +49,13 @@ def plan_text(plan: Plan) -> str:
     return "\n".join([*lines, *_verbs(plan)])
 
 
-def _memory(peak: Peak) -> str:
-    parts = {"a slice of the pool": peak.pool, "a block of draws": peak.block, "answers scored": peak.answers}
+def _memory(peak: Peak, names: tuple[str, ...]) -> str:
+    kept, *beside = names
+    parts = dict(zip(beside, (peak.pool, peak.block, peak.answers), strict=True))
     largest = max(parts, key=lambda name: parts[name])
     told = ", ".join(f"{name} {shown_bytes(size)}" for name, size in parts.items() if name != largest)
     return (
-        f"memory: about {shown_bytes(peak.bytes)} beyond the weights: rows kept {shown_bytes(peak.kept)}, and "
+        f"about {shown_bytes(peak.bytes)} beyond the weights: {kept} {shown_bytes(peak.kept)}, and "
         f"{largest} {shown_bytes(parts[largest])} (at other times {told})"
     )
 

@@ -136,14 +136,14 @@ def on_streams(
     """A metric on final streams, in parts; `own` gives the model's own streams on a part of the rows, for `kl`."""
     parts: list[Tensor] = []
     with torch.no_grad():
-        size = _together(model, measure.metric, measure.arguments)
+        size = answers_at_once(model, measure.metric, measure.arguments)
         for first in range(0, len(rows), size):
             part = slice(first, first + size)
             parts.append(_on_part(model, measure, outputs[part], rows[part], lambda p=part: own(p)))
     return numbers(torch.cat(parts)) if parts else np.zeros(0)
 
 
-def _together(model: Transformer, metric: AnyMetric, arguments: Arguments) -> int:
+def answers_at_once(model: SizedModel, metric: AnyMetric, arguments: Arguments) -> int:
     """How many answers are scored together: for few tokens, columns of the unembedding are held."""
     return model.fit("the answer to one row", answer_bytes(model, metric, arguments), AT_ONCE, SCORED)
 

@@ -1,6 +1,7 @@
 """How much memory a test fills, before anything is run and without weights: what it keeps, and what it works with.
 
-Blocks are drawn as the test draws them and their contexts counted; whatever does not fit is cut as the test cuts it.
+Blocks are drawn as the test draws them and their contexts counted. How many rows, contexts and answers go together is
+asked of whoever runs them (`rows_at_once`, `Footprint.together` and `fits`, `answers_at_once`), not said here again.
 What a claim leaves out is not among it: it keeps what senders write, as much as the bound holds.
 """
 
@@ -17,22 +18,21 @@ from jaxtyping import Int
 from scrub.claims.parts import parts_of
 from scrub.claims.resolved import Claim
 from scrub.claims.text import Tokenizer
-from scrub.engine.cache import PASS, ROWS_AT_ONCE, STORED
+from scrub.engine.cache import STORED, rows_at_once
 from scrub.engine.cost import Peak
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.footprint import Footprint
 from scrub.engine.needs import Need
 from scrub.engine.number import Numbering
-from scrub.engine.on_transformer import CONTEXTS_AT_ONCE, HELD, WORK, asked_of_rows
+from scrub.engine.on_transformer import asked_of_rows
 from scrub.engine.plan import Program, compile_tree
 from scrub.engine.pseudo import Groups
-from scrub.engine.schedule import Schedule
 from scrub.engine.unroll import Occurrence, unroll
 from scrub.engine.without import bare, without
 from scrub.metrics import Arguments
 from scrub.model.bytes import SizedModel, row_bytes
 from scrub.score.cost import few_draws
-from scrub.score.measure import AT_ONCE, SCORED, answer_bytes, answer_work
+from scrub.score.measure import answer_bytes, answer_work, answers_at_once
 from scrub.score.sample import calls_at_once, changed_at_once, chunks
 
 
@@ -74,9 +74,8 @@ class PlannedTest:
     @property
     def passing(self) -> int:
         """A slice of the pool's pass."""
-        each = row_bytes(self.model, self._longest)
-        size = self.model.memory.fit(f"one row of {self._longest} tokens", each, ROWS_AT_ONCE, PASS)
-        return min(size, len(self.claim.data)) * each
+        size = min(rows_at_once(self.model, self._longest), len(self.claim.data))
+        return size * row_bytes(self.model, self._longest)
 
     @property
     def _longest(self) -> int:
@@ -96,30 +95,19 @@ class PlannedTest:
 
     def filled(self, program: Program, calls: Calls) -> int:
         """The values of a block with what is computed beside them; one that does not fit is cut in halves."""
-        footprint, memory = Footprint(self.claim, self.model, program), self.model.memory
-        numbered = Numbering(self.claim, program).number(Draws(self.claim, self.seed).trees(program.roots, calls))
-        counts = {number: len(batch) for number, batch in numbered.batches.items()}
-        held = [each * counts[number] for number, each in enumerate(footprint.held)]
-        schedule = Schedule(program)
-        if schedule.most(held) > memory.share(HELD) and len(calls) > 1:
-            half = len(calls) // 2
-            return self.filled(program, Calls(calls.reference[:half], calls.draw[:half]))
-
-        def working(wave: list[int]) -> int:
-            some = {number: counts[number] for number in wave}
-            if (all_of_them := footprint.filled(some, CONTEXTS_AT_ONCE)) <= memory.share(WORK):
-                return all_of_them
-            one = footprint.filled(some, 1)
-            return footprint.filled(some, memory.fit("one draw of one row, in a layer,", one, CONTEXTS_AT_ONCE, WORK))
-
-        return schedule.most(held, working)
+        footprint = Footprint(self.claim, self.model, program)
+        drawn = Draws(self.claim, self.seed).trees(program.roots, calls)
+        counts = Numbering(self.claim, program).number(drawn).counts
+        if footprint.fits(counts, len(calls)):
+            return footprint.peak(counts)
+        half = len(calls) // 2
+        return self.filled(program, Calls(calls.reference[:half], calls.draw[:half]))
 
     @property
     def _scoring(self) -> int:
         """Answers that are scored together."""
-        each = answer_bytes(self.model, self.claim.metric, self._arguments)
-        size = self.model.memory.fit("the answer to one row", each, AT_ONCE, SCORED)
-        return min(size, len(self.references) * self.draws) * each
+        asked = self.model, self.claim.metric, self._arguments
+        return min(answers_at_once(*asked), len(self.references) * self.draws) * answer_bytes(*asked)
 
     @property
     def answer_work(self) -> int:

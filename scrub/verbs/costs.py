@@ -9,6 +9,7 @@ are counted at their defaults.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import evolve
@@ -17,7 +18,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.parts import parts_of
 from scrub.claims.resolved import Claim
 from scrub.claims.variations import POLICY, SEED, variations
-from scrub.engine.cost import Pass, Plan, Verb
+from scrub.engine.cost import Pass, Peak, Plan, Verb
 from scrub.engine.draw import all_swaps
 from scrub.errors import ClaimError, ScrubError
 from scrub.model.source import Source
@@ -45,6 +46,11 @@ from scrub.score.cost import (
 )
 from scrub.score.power import PILOT_DRAWS, PILOT_ROWS
 from scrub.score.replaced import sites_with_parts
+
+if TYPE_CHECKING:
+    from scrub.circuit.bench import CircuitBench
+    from scrub.circuit.circuit import Circuit
+    from scrub.model.bytes import SizedModel
 
 Passes = Iterator[Pass]
 SENDERS, VIEWED_DRAWS = "heads mlps", 5  # the defaults of `scrub.sweep` and `scrub.views`
@@ -214,18 +220,34 @@ def _compare(claim: Claim, planned: Plan) -> Passes:
 
 
 def _criteria(claim: Claim, source: Source, used: np.ndarray, seed: int) -> Passes:
+    from scrub.circuit.cost import forwards_of, passes_of, rows_of
+
+    bench, circuit = judged_circuit(claim, source, used, seed)
+    yield _costed(claim, "rows and their means", rows_of(bench))
+    passes = passes_of(bench, circuit)
+    yield from forwards_of(bench, circuit, passes) if isinstance(claim.graph, TransformerGraph) else passes
+
+
+def judged_circuit(claim: Claim, source: Source, used: np.ndarray, seed: int) -> tuple[CircuitBench, Circuit]:
+    """The circuit that a claim names, on a bench without weights. Raises ClaimError, DataError."""
     from scrub.circuit.bench import CircuitBench, ablatable
     from scrub.circuit.circuit import Circuit
-    from scrub.circuit.cost import forwards_of, passes_of, rows_of
     from scrub.circuit.experiment import experiment_of
 
     protocol = claim.hypothesis.criteria
     experiment = experiment_of(claim, used, protocol, source.tokenizer)
     circuit = ablatable(Circuit.of_claim(claim).at_level(protocol.level), experiment)
-    bench = CircuitBench.of(experiment, None, circuit, seed)
-    yield _costed(claim, "rows and their means", rows_of(bench))
-    passes = passes_of(bench, circuit)
-    yield from forwards_of(bench, circuit, passes) if isinstance(claim.graph, TransformerGraph) else passes
+    return CircuitBench.of(experiment, None, circuit, seed), circuit
+
+
+def criteria_peak(claim: Claim, source: Source, used: np.ndarray, seed: int, model: SizedModel) -> Peak | None:
+    """The memory that criteria fill; None where they cannot be asked of a claim, as its passes say."""
+    from scrub.circuit.peak import PlannedCriteria
+
+    try:
+        return PlannedCriteria(*judged_circuit(claim, source, used, seed), model).peak()
+    except ScrubError:
+        return None
 
 
 def _propose(claim: Claim) -> Passes:

@@ -20,7 +20,8 @@ def plan(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     memory: Asked = None, stream: bool = False,
 ) -> Plan:  # fmt: skip
-    """How many evaluations a test takes, how many are shared, what every verb costs, and what memory a test fills.
+    """How many evaluations a test takes, how many are shared, what every verb costs, and what memory a test and
+    criteria fill.
 
     Needs no weights. `memory` is the bound that a test is to be given, by default a quarter of what is free. With
     `stream=True` also what is held of the weights of a directory whose layers are run from its files; of a loaded
@@ -30,7 +31,7 @@ def plan(
     from scrub.model.bytes import Outlined
     from scrub.model.places import layers_by_device
     from scrub.score.peak import PlannedTest
-    from scrub.verbs.costs import verbs_of
+    from scrub.verbs.costs import criteria_peak, verbs_of
 
     countable(draws, rows, seed)
     bound = Memory.on((), parse_memory(memory))
@@ -42,6 +43,7 @@ def plan(
         test = PlannedTest(claim, Outlined(claim.graph.shape, bound), used, draws, seed, source.tokenizer)
         planned = plan_claim(claim, used, draws, seed, test.answer_work)
         planned = planned if planned.tree is None else evolve(planned, peak=test.peak())
+        planned = evolve(planned, criteria=criteria_peak(claim, source, used, seed, test.model))
     held = streamed_weights(source) if source.streamed else None
     layers = layers_by_device(source.loaded)
     return evolve(

@@ -9,7 +9,7 @@ import pytest
 import scrub
 from circuit.criteria_cases import LABEL, bench_of, claimed, less, true
 from scrub import Circuit, Dataset
-from scrub.circuit import on_transformer
+from scrub.circuit import sizes
 from scrub.zoo import rows as zoo_rows
 
 
@@ -36,7 +36,7 @@ def test_numbers_do_not_depend_on_how_many_circuits_run_at_once(monkeypatch: pyt
     at_once = scrub.criteria(claimed("compose"), **given)
     circuits = [true("compose", "edges"), less("compose", "0.0 -> 1.0.k @ VALUE", "edges"), Circuit()]
     together = bench_of("compose", circuits[0], ablation="zero").scores(circuits)
-    monkeypatch.setattr(on_transformer, "TOKENS", 1)
+    monkeypatch.setattr(sizes, "TOKENS", 1)
     assert close(scrub.criteria(claimed("compose"), **given).to_dict(), at_once.to_dict())
     assert bench_of("compose", circuits[0], ablation="zero").scores(circuits) == pytest.approx(together, abs=1e-5)
 

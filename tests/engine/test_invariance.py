@@ -15,7 +15,7 @@ import scrub
 from scrub import Dataset, Hypothesis, Interpretation, claim, embed, heads, logits, nodes, recovers
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
-from scrub.engine import cache, on_transformer
+from scrub.engine import cache, footprint
 from scrub.engine.draw import Drawn
 from scrub.engine.upstream import representatives
 from scrub.model.resolve import sound
@@ -125,7 +125,7 @@ def test_batches_do_not_matter(variant: Variant, monkeypatch: pytest.MonkeyPatch
     options, whole = variant
     monkeypatch.setattr(sample, "CALLS_AT_ONCE", 29)
     monkeypatch.setattr(sample, "CALLS_AT_ONCE_EVERYWHERE", 17)
-    monkeypatch.setattr(on_transformer, "CONTEXTS_AT_ONCE", 11)
+    monkeypatch.setattr(footprint, "CONTEXTS_AT_ONCE", 11)
     monkeypatch.setattr(cache, "ROWS_AT_ONCE", 5)
     same(run(small_claim(MATED, **options)), whole)
 

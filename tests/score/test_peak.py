@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import scrub
 from scrub.claims.collect import collect
@@ -37,9 +41,58 @@ def test_rows_that_are_kept_are_those_that_were_planned(setting: dict[str, Any])
     )
 
 
+class LiveBytes(TorchDispatchMode):
+    """The bytes of tensors that are alive together, at most, of those that are made meanwhile; files are left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known, self.now, self.most = dict[int, int](), 0, 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = {self._of(tensor) for tensor in _tensors((args, kwargs))}
+        made = func(*args, **(kwargs or {}))
+        for tensor in _tensors(made):
+            number, storage = self._of(tensor), tensor.untyped_storage()
+            if number not in self.known and number not in given and "from_file" not in str(func):
+                self.known[number] = storage.nbytes()
+                self.now += storage.nbytes()
+                weakref.finalize(storage, self._freed, number)
+        self.most = max(self.most, self.now)
+        return made
+
+    def _of(self, tensor: torch.Tensor) -> int:
+        return tensor.untyped_storage()._cdata
+
+    def _freed(self, number: int) -> None:
+        self.now -= self.known.pop(number, 0)
+
+
+def _tensors(values: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]
+
+
 def kept(plan: Any) -> int:
     assert plan.peak is not None
     return plan.peak.kept
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"), [({}, 1), ({"through": "mlps"}, 2), ({"through": "all"}, 1), ({"through": "all"}, 4)]
+)
+def test_arrays_fill_what_was_planned(setting: dict[str, Any], part: int) -> None:
+    """Counted as they are made and freed; beneath a bound, where rows lie in files and blocks are cut, too."""
+    hypothesis, asked = induction(**setting), {"rows": 24, "draws": 4}
+    free = scrub.plan(hypothesis, **asked).peak
+    assert free is not None
+    bound = None if part == 1 else free.bytes // part
+    planned = scrub.plan(hypothesis, memory=bound, **asked).peak
+    assert planned is not None
+    settings: dict[str, Any] = {"explain": False, "controls": "none"}
+    scrub.test(hypothesis, rows=2, draws=1, **settings)  # what a process makes once
+    with LiveBytes() as live:
+        scrub.test(hypothesis, memory=bound, **asked, **settings)
+    assert 0.8 < planned.bytes / live.most < 1.7  # shuffled values, which meet more rows, are not run here
+    assert bound is None or live.most < bound
 
 
 def test_a_bound_is_kept_to() -> None:
