@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from attrs import evolve
 import scrub
 from circuit.oracle import donor_values, mean_values, zero_values
 from circuit.oracle_parts import ApartOnEdges, run_part_edges, run_parts, run_with_parts
-from circuit.test_equals_oracle import DATA, SLOTS, check, experiment_on, held, model_of
+from circuit.test_equals_oracle import DATA, SLOTS, by_ends, check, experiment_on, held, model_of
 from engine.hooked import Hooked
 from model.tiny_models import bridged
 from score import part_claims
@@ -157,7 +158,7 @@ def test_parts_send_and_receive(kind: str, ablation: str, direction: str) -> Non
         receiver = rng.choice([edge.receiver, *ends.get(edge.receiver, ())])
         if rng.random() < 0.5:
             edges.add(Edge(sender, receiver, edge.channel, rng.choice(SLOTS)))
-    circuit = Circuit(edges=frozenset(edges))
+    circuit, between = Circuit(edges=frozenset(edges)), by_ends(edges)
     bench = evolve(CircuitBench.of(experiment_on(model, ablation, direction), model, circuit, 3, None), draws=1)
     bench = bench.on(FEW)
     named = {end for edge in edges for end in (edge.sender, edge.receiver) if end.is_part}
@@ -173,10 +174,8 @@ def test_parts_send_and_receive(kind: str, ablation: str, direction: str) -> Non
             def live(sender: Component, receiver: Component, channel: str, t: int) -> bool:
                 senders = {sender} if inside else {sender, sender.host}
                 receivers = {receiver} if inside else {receiver, receiver.host}
-                found = any(
-                    e.sender in senders and e.receiver in receivers and e.channel == channel and held(e, row, t)
-                    for e in edges
-                )
+                ends = product(senders, receivers, [channel])
+                found = any(held(e, row, t) for given in ends for e in between.get(given, ()))
                 return sender == POS or found == inside
 
             return run_part_edges(world, DATA.rows[row].tokens, start, live)
