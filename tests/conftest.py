@@ -1,11 +1,13 @@
 """One thread, no hub, and `--slow` for the long simulations."""
 
+import gc
 import os
 
 import pytest
 
 import typed
 
+gc.disable()  # until all tests are collected: what is imported stays
 typed.install()
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,6 +25,11 @@ def pytest_configure() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

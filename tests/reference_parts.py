@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import torch
@@ -46,8 +46,9 @@ def _code(component: Component) -> Code:
 
 
 def parts_of(claim: Claim, host: Component) -> list[Component]:
-    return sorted({c for c, _ in claim.claimed if c.is_part and c.host == host})
+    return [part for part in parts_claimed(claim) if part.host == host]
 
 
+@lru_cache(64)
 def parts_claimed(claim: Claim) -> list[Component]:
     return sorted({c for c, _ in claim.claimed if c.is_part})

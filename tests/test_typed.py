@@ -1,4 +1,4 @@
-"""Calls of tests are checked: types where no shape is told, and shapes in the first calls and in some later ones."""
+"""Calls of tests are checked: types where no shape is told, and shapes where they are new and now and then."""
 
 from __future__ import annotations
 

@@ -269,13 +269,14 @@ def mean_values(
     model: Transformer, data: Dataset, row: int, reference: Sequence[int], slots: Sequence[Slot], run: Run = own_run
 ) -> Values:
     """The means, position by position, over those reference rows that have the position; ValueError if none has."""
-    length, found = len(data.rows[row].tokens), Values()
-    runs = {donor: run(model, data.rows[donor].tokens)[0] for donor in reference}
+    places = [
+        [(donor, place(data, row, donor, t, slots)) for donor in reference] for t in range(len(data.rows[row].tokens))
+    ]
+    runs, found = {donor: run(model, data.rows[donor].tokens)[0] for donor in reference}, Values()
     for component in run(model, data.rows[row].tokens)[0]:
         means: list[Tensor] = []
-        for t in range(length):
-            places = [(donor, place(data, row, donor, t, slots)) for donor in reference]
-            having = [runs[donor][component][index] for donor, index in places if index is not None]
+        for t, at in enumerate(places):
+            having = [runs[donor][component][index] for donor, index in at if index is not None]
             if not having:
                 raise ValueError(f"no reference row has position {t} of row {row}")
             means.append(torch.stack(having).mean(0))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -106,6 +107,13 @@ def held(part: Node | Edge, row: int, t: int) -> bool:
     return part.at is None or int(DATA.locate(part.at)[row]) == t
 
 
+def by_ends(edges: Iterable[Edge]) -> dict[tuple[Component, Component, str], list[Edge]]:
+    found = defaultdict[tuple[Component, Component, str], list[Edge]](list)
+    for edge in edges:
+        found[edge.sender, edge.receiver, edge.channel].append(edge)
+    return dict(found)
+
+
 def logits_of(bench: CircuitBench, found: Any, call: int) -> torch.Tensor:
     assert bench.model is not None
     return unembed(bench.model, found[0, call])
@@ -164,7 +172,7 @@ def test_edges(kind: str, ablation: str, direction: str, seed: int) -> None:
     universe = every_edge(graph, experiment.named_through, LOGITS)
     slots = SLOTS if rng.random() < 0.5 else (None,)
     edges = {Edge(e.sender, e.receiver, e.channel, s) for e in universe for s in slots if rng.random() < share}
-    circuit = Circuit(edges=frozenset(edges))
+    circuit, between = Circuit(edges=frozenset(edges)), by_ends(edges)
     bench = CircuitBench.of(experiment, model, circuit, seed, drawn(ablation))
     inner, noising = frozenset(c for c in bench.passed if c != POS), direction == "noising"
 
@@ -173,7 +181,7 @@ def test_edges(kind: str, ablation: str, direction: str, seed: int) -> None:
         start, frozen = sides(bench, call)
 
         def live(sender: Component, receiver: Component, channel: str, t: int) -> bool:
-            inside = any(Edge(sender, receiver, channel, s) in edges and held(Node(sender, s), row, t) for s in SLOTS)
+            inside = any(held(edge, row, t) for edge in between.get((sender, receiver, channel), ()))
             return sender in bench.passed or inside == noising
 
         return run_edges(model, DATA.rows[row].tokens, start, frozen, live, inner)

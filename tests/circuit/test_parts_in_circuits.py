@@ -14,7 +14,7 @@ from attrs import evolve
 import scrub
 from circuit.oracle import donor_values, mean_values, zero_values
 from circuit.oracle_parts import ApartOnEdges, run_part_edges, run_parts, run_with_parts
-from circuit.test_equals_oracle import DATA, SLOTS, check, experiment_on, held, model_of
+from circuit.test_equals_oracle import DATA, SLOTS, by_ends, check, experiment_on, held, model_of
 from engine.hooked import Hooked
 from model.tiny_models import bridged
 from score import part_claims
@@ -186,7 +186,7 @@ def test_parts_send_and_receive(kind: str, ablation: str, direction: str) -> Non
         receiver = rng.choice([edge.receiver, *ends.get(edge.receiver, ())])
         if rng.random() < 0.5:
             edges.add(Edge(sender, receiver, edge.channel, rng.choice(SLOTS)))
-    circuit = Circuit(edges=frozenset(edges))
+    circuit, between = Circuit(edges=frozenset(edges)), by_ends(edges)
     bench = evolve(CircuitBench.of(experiment_on(model, ablation, direction), model, circuit, 3, None), draws=1)
     bench = bench.on(FEW)
     named = {end for edge in edges for end in (edge.sender, edge.receiver) if end.is_part}
@@ -203,9 +203,8 @@ def test_parts_send_and_receive(kind: str, ablation: str, direction: str) -> Non
                 senders = {sender} if inside else {sender, sender.host}
                 of_host = receiver.host, receiver.kind if receiver.traits.is_channel else channel
                 into = {(receiver, channel)} if inside else {(receiver, channel), of_host}
-                found = any(
-                    e.sender in senders and (e.receiver, e.channel) in into and held(e, row, t) for e in edges
-                )
+                ends = ((sender, *end) for sender in senders for end in into)
+                found = any(held(e, row, t) for given in ends for e in between.get(given, ()))
                 return sender == POS or found == inside
 
             return run_part_edges(world, DATA.rows[row].tokens, start, live)

@@ -27,7 +27,7 @@ from scrub.score.sample import ClaimBench, enumerate_exactly, sample
 from scrub.score.statistics import interval
 from strategies import checked, random_graph_claim, some_sets
 
-ROWS, OUTCOMES, CASES = 4, 300, 60
+ROWS, OUTCOMES, CASES = 4, 100, 60
 Distribution = dict[Any, float]
 
 

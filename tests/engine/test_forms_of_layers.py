@@ -11,7 +11,7 @@ import torch
 from hooked import mixed_rows
 
 import scrub
-from model.tiny_models import EXACT, ROUNDED
+from model.tiny_models import shared
 from reference import scrubbed
 from scrub import Interpretation, claim, embed, heads, logits, mlps, recovers
 from scrub.anatomy.positions import parse_slots
@@ -53,7 +53,7 @@ EXPERTS = ["mixtral, experts", "gpt-oss, sinks", "deepseek 3, latents"]
 
 @cache
 def weights_of(name: str) -> Transformer:
-    return adapt((EXACT | ROUNDED)[name](), dtype=torch.float64)
+    return adapt(shared(name), dtype=torch.float64)
 
 
 def claim_of(sites: dict[str, Any], through: str) -> scrub.Hypothesis:

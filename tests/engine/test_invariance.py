@@ -123,10 +123,10 @@ Variant = tuple[dict[str, Any], Result]
 
 def test_batches_do_not_matter(variant: Variant, monkeypatch: pytest.MonkeyPatch) -> None:
     options, whole = variant
-    monkeypatch.setattr(sample, "CALLS_AT_ONCE", 29)
-    monkeypatch.setattr(sample, "CALLS_AT_ONCE_EVERYWHERE", 17)
-    monkeypatch.setattr(footprint, "CONTEXTS_AT_ONCE", 11)
-    monkeypatch.setattr(cache, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(sample, "CALLS_AT_ONCE", 61)
+    monkeypatch.setattr(sample, "CALLS_AT_ONCE_EVERYWHERE", 37)
+    monkeypatch.setattr(footprint, "CONTEXTS_AT_ONCE", 29)
+    monkeypatch.setattr(cache, "ROWS_AT_ONCE", 13)
     same(run(small_claim(MATED, **options)), whole)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import scrub
-from model.tiny_models import EXACT, ROUNDED, bridged, hugging_face, native
+from model.tiny_models import EXACT, ROUNDED, bridged, hugging_face, native, shared
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError
 from scrub.model import selfcheck
@@ -256,7 +256,7 @@ def test_nothing_is_told_of_the_configuration_that_a_family_has_by_default(kind:
 @pytest.mark.parametrize("kind", [*EXACT, *ROUNDED])
 def test_pieces_are_the_whole(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some positions at a time, with the keys and values of those before them, or one run unembedded in parts."""
-    bridge = (EXACT | ROUNDED)[kind]()
+    bridge = shared(kind)
     model = adapt(bridge, dtype=torch.float64)
     monkeypatch.setattr(selfcheck, "_FLOATS", 400)
     assert self_check(model, bridge, *probe(model, 24)) < (1e-10 if kind in EXACT else 1e-5)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.tiny_models import EXACT, ROUNDED, bridged, native
+from model.tiny_models import EXACT, ROUNDED, bridged, native, shared
 from scrub.errors import ModelError
 from scrub.model.digest import digest
 from scrub.model.layers import (
@@ -44,21 +44,21 @@ UNTURNED = ("deepseek 3, latents", "nanochat", "exaone 4", "apertus, an activati
 
 @pytest.mark.parametrize("kind", EXACT)
 def test_fp64_logits_are_the_bridges_own_to_rounding(kind: str) -> None:
-    bridge = EXACT[kind]()
+    bridge = shared(kind)
     model = adapt(bridge, dtype=F64)
     assert self_check(model, bridge, *probe(model, 16)) < 1e-10
 
 
 @pytest.mark.parametrize("kind", ROUNDED)
 def test_where_the_bridge_rounds_to_fp32_inside_we_agree_to_fp32(kind: str) -> None:
-    bridge = ROUNDED[kind]()
+    bridge = shared(kind)
     model = adapt(bridge, dtype=F64)
     assert self_check(model, bridge, *probe(model, 16)) < 1e-5
 
 
 @pytest.mark.parametrize("kind", [*EXACT, *ROUNDED])
 def test_fp32_logits_agree(kind: str) -> None:
-    bridge = (EXACT | ROUNDED)[kind]()
+    bridge = shared(kind)
     model = adapt(bridge, dtype=torch.float32)
     assert {model.dtype, model.blocks[1].attn.W_Q.dtype} == {torch.float32}
     assert self_check(model, bridge, *probe(model, 16)) < 2e-5
@@ -103,7 +103,7 @@ BARE = ("gpt2 without norms", "gpt2 with folded norms", "solu, a norm of neurons
 )
 @torch.no_grad()
 def test_what_is_recorded_is_what_the_hooks_see(kind: str) -> None:
-    bridge = (EXACT | ROUNDED)[kind]()
+    bridge = shared(kind)
     tolerance = 1e-10 if kind in EXACT else 1e-5
     model = adapt(bridge, dtype=F64)
     tokens, _ = probe(model, 9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -219,3 +220,9 @@ ROUNDED: dict[str, Callable[[], Any]] = {
     "apertus, an activation with weights": lambda: bridged("ApertusForCausalLM"),
     "hunyuan, head norms last": lambda: bridged("HunYuanDenseV1ForCausalLM", head_dim=4),
 }
+
+
+@cache
+def shared(kind: str) -> Any:
+    """One bridge of each kind, for the tests that only read it."""
+    return (EXACT | ROUNDED)[kind]()
