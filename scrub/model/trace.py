@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.errors import ModelError
-from scrub.model.block import after_embedding
+from scrub.model.block import Stretch, after_embedding, positions_of
 from scrub.model.block import layer as run_layer
 from scrub.model.layers import PLAIN, Steps
 from scrub.model.weights import Transformer
@@ -54,12 +54,13 @@ def run_layers(
 ) -> Float[Tensor, "row t d"]:
     """The same from the stream before a layer on."""
     last = len(model.blocks) if stop_layer is None else stop_layer
+    on = Stretch(lengths, positions_of(x))
     for layer in range(first, last):
 
         def tap(kind: str, value: Tensor, layer: int = layer) -> Tensor:
             return _recorded(record, kind, layer, value)
 
-        x = run_layer(model.blocks[layer], tap("resid_pre", x), lengths, tap, steps)
+        x = run_layer(model.blocks[layer], tap("resid_pre", x), on, tap, steps)
     return _recorded(record, "resid_pre", last, x)
 
 
