@@ -273,7 +273,7 @@ class TransformerCircuits:
 
     def edges(self, circuits: Sequence[Circuit], without: bool = False) -> Float[Tensor, "circuit call d"]:
         """The final streams of circuits of edges; with `without`, of the model without each."""
-        self._meet((end for c in circuits for edge in c.edges for end in ends_of(edge)), on_edges=True)
+        self._meet({end for c in circuits for edge in c.edges for end in ends_of(edge)}, on_edges=True)
         found = self._empty(len(circuits))
         wide = 2 * len(self.graph.writers()) ** 2  # edges that a circuit may have, or lack
         at_once = max(1, WIRED // wide)

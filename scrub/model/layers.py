@@ -134,8 +134,8 @@ def linear(
         out = times(x, weight, "...d,hde->...he")
         out = out if bias is None else out + bias
     else:
-        made = [times(x, weight[h]) for h in heads]
-        out = torch.stack(made if bias is None else [m + bias[h] for m, h in zip(made, heads, strict=True)], dim=-2)
+        made = [affine(x, weight[h], None if bias is None else bias[h]) for h in heads]
+        out = made[0].unsqueeze(-2) if len(made) == 1 else torch.stack(made, dim=-2)
     return out if attn.clip is None else out.clamp(-attn.clip, attn.clip)
 
 
