@@ -23,6 +23,7 @@ LEAST = {  # the least number of each, and what is said of one that is smaller
     "subsets": (0, "that many random subsets are patched, 0 for no bound"),
     "steps": (1, "a path takes at least one step; 5 is the default"),
 }
+OR = {"verify": ", or 'all'"}  # what else may be written
 MOST = 10**6  # of anything that is drawn, run or tried; rows and seeds may be more
 
 
@@ -36,7 +37,7 @@ def counted(option: str = "{}={!r}", **given: Any) -> None:
         if value is None and name in ("rows", "draws", "budget", "stop"):
             continue
         if isinstance(value, bool) or not isinstance(value, Integral):
-            raise ClaimError(f"{option.format(name, value)}: write a whole number.")
+            raise ClaimError(f"{option.format(name, value)}: write a whole number{OR.get(name, '')}.")
         if int(value) < least:
             raise ClaimError(f"{option.format(name, value)}: {need}.")
         if int(value) > MOST and name not in ("rows", "seed"):

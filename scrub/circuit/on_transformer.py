@@ -248,7 +248,7 @@ class TransformerCircuits:
 
     def edges(self, circuits: Sequence[Circuit], without: bool = False) -> Float[Tensor, "circuit call d"]:
         """The final streams of circuits of edges; with `without`, of the model without each."""
-        self._meet(end for c in circuits for edge in c.edges for end in ends_of(edge))
+        self._meet({end for c in circuits for edge in c.edges for end in ends_of(edge)})
         for circuit in circuits:
             refuse_beside_neurons(self.model, parts_on(circuit.edges))
         found = self._empty(len(circuits))

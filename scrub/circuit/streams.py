@@ -40,11 +40,12 @@ class Deltas:
     """What copies write beyond their frozen values: some at every position, the others at the answer.
 
     Axis `copy` of `whole` begins with the frozen stream itself, so that one product of matrices makes a stream.
+    It comes before the positions: what a copy writes on a row lies together, and so does a stream of it.
     """
 
     places: Places
     everywhere: list[bool]
-    whole: Float[Tensor, "b t copy d"]
+    whole: Float[Tensor, "b copy t d"]
     last: Float[Tensor, "b copy d"]
     kind: Int[Tensor, "b t"]  # which of the wiring's slots lie at a position, as an index into `kinds`
     kinds: list[int]
@@ -59,7 +60,7 @@ class Deltas:
             channel in ("k", "v") for copy in wiring.copies for channel, column in copy.reads if column
         )
         # A product over copies meets some that are not made yet, times 0: what lies there must be a number.
-        whole = like.new_zeros(*size, count + 1 if anywhere else 0, like.shape[-1])
+        whole = like.new_zeros(size[0], count + 1 if anywhere else 0, size[1], like.shape[-1])
         last = like.new_zeros(places.size, len(everywhere) - count, like.shape[-1])
         # Positions at which the same named slots lie are of one kind: weights are made for each kind, not each
         # position.
@@ -75,7 +76,7 @@ class Deltas:
 
     def put(self, number: int, value: Tensor) -> None:
         if self.everywhere[number]:
-            self.whole[:, :, self.index[number]] = value
+            self.whole[:, self.index[number]] = value
         else:
             self.last[:, self.index[number]] = value
 
@@ -83,12 +84,12 @@ class Deltas:
         """The frozen stream that is read from now on."""
         self.now["stream"] = stream
         if self.copied:
-            self.whole[:, :, 0] = stream[self.places.row]
+            self.whole[:, 0] = stream[self.places.row]
 
     @property
     def copied(self) -> bool:
         """Whether streams are made at every position; where only the answer needs them, one gather suffices."""
-        return self.whole.shape[2] > 0
+        return self.whole.shape[1] > 0
 
     def _weights(
         self, columns: Sequence[Column], wanted: bool, based: bool = True
@@ -99,34 +100,44 @@ class Deltas:
         found = np.zeros((len(self.kinds), len(columns), max(read, default=first - 1) + 1))
         found[:, :, :first] = float(based)
         for row, column in enumerate(columns):
-            for number, where in column:
-                if self.everywhere[number] == wanted:
-                    there = [self._covers(where, kind) for kind in self.kinds]
-                    found[there, row, self.index[number]] = 1  # a copy may be read at several positions
+            read = [(self.index[n], where) for n, where in column if self.everywhere[n] == wanted]
+            found[:, row, [number for number, where in read if where is None]] = 1
+            for number, where in read:
+                if where is not None:  # a copy may be read at several positions
+                    found[[self._covers(where, kind) for kind in self.kinds], row, number] = 1
         return torch.from_numpy(found).to(self.whole.device, self.whole.dtype)
 
     def _covers(self, where: Where, kind: int) -> bool:
         present = any(kind >> self.slots.index(slot) & 1 for slot in slots_of(where))
         return where is None or present != isinstance(where, Outside)
 
-    def streams(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b t column d"]:
+    def streams(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b column t d"]:
         """The stream that each column reads, at every position; without the frozen one where not `based` on it."""
         entries = sum(self.everywhere[number] for column in columns for number, _ in column)
-        if entries * FEW < len(columns) * self.whole.shape[2]:
-            return torch.stack([self.summed(column, based) for column in columns], 2)
-        weight = self._weights(columns, True, based)
-        weight = weight[0] if len(self.kinds) == 1 else weight[self.kind]
-        found = weight @ self.whole[:, :, : weight.shape[-1]]
+        if entries * FEW < len(columns) * self.whole.shape[1]:
+            return torch.stack([self.summed(column, based) for column in columns], 1)
+        found = self._product(self._weights(columns, True, based))
         if any(not self.everywhere[n] for column in columns for n, _ in column):
             batch = torch.arange(self.places.size, device=found.device)
             # Copies that are needed at the answer alone are added there: at every position they would be as large as
             # `whole`.
-            found[batch, self.places.answer] += self._at_answer(columns, False)
+            found[batch, :, self.places.answer] += self._at_answer(columns, False)
+        return found
+
+    def _product(self, weight: Float[Tensor, "kind column copy"]) -> Float[Tensor, "b column t d"]:
+        """Sums of copies with the weights that positions have by their kind: a product for each kind."""
+        known = self.whole[:, : weight.shape[-1]]
+        if len(weight) == 1:
+            return (weight[0] @ known.flatten(2)).unflatten(2, known.shape[2:])
+        found = known.new_empty(len(known), weight.shape[1], *known.shape[2:])
+        for number, own in enumerate(weight):
+            batch, t = (self.kind == number).nonzero(as_tuple=True)
+            found[batch, :, t] = own @ known[batch, :, t]
         return found
 
     def summed(self, column: Column, based: bool = True) -> Float[Tensor, "b t d"]:
         """The same of a column that reads few of the copies: these are added one by one."""
-        found = self.whole[:, :, 0].clone() if based else torch.zeros_like(self.whole[:, :, 0])
+        found = self.whole[:, 0].clone() if based else torch.zeros_like(self.whole[:, 0])
         batch, answer = torch.arange(self.places.size, device=found.device), self.places.answer
         places: dict[int, list[Where]] = {}
         for number, where in column:  # a copy may be read at several positions, and they may be one
@@ -134,7 +145,7 @@ class Deltas:
         for number, listed in places.items():
             there = None if None in listed else self.there(listed)[..., None]
             if self.everywhere[number]:
-                value = self.whole[:, :, self.index[number]]
+                value = self.whole[:, self.index[number]]
                 found += value if there is None else value * there
             else:
                 value = self.last[:, self.index[number]]
@@ -157,5 +168,5 @@ class Deltas:
             return self.whole.new_zeros(self.places.size, len(columns), self.whole.shape[-1])
         if wanted and width == 1:  # the frozen stream alone
             return self.now["stream"][self.places.row, answer][:, None].expand(-1, len(columns), -1)
-        known = self.whole[batch, answer, :width] if wanted else self.last[:, :width]
+        known = self.whole[batch, :width, answer] if wanted else self.last[:, :width]
         return weight[self.kind[batch, answer]] @ known

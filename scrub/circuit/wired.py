@@ -76,7 +76,7 @@ class WiringRun:
             self.channels.make(number, block, self._read(number), self._where(number))
         late = [*(enters or heads), *clears]
         columns = self._columns(heads, mlps, late)
-        streams = dict(zip(columns, self.deltas.streams(columns).unbind(2), strict=True)) if columns else {}
+        streams = dict(zip(columns, self.deltas.streams(columns).unbind(1), strict=True)) if columns else {}
         for everywhere in (True, False):
             if copies := [n for n in heads if self.everywhere[n] == everywhere]:
                 self._attend(layer, block, base, copies, everywhere, streams)
@@ -167,7 +167,7 @@ class WiringRun:
     def _read(self, number: int, based: bool = True) -> Tensor:
         """The stream that the one channel of a copy reads, where the copy is needed."""
         find = self.deltas.streams if self.everywhere[number] else self.deltas.answers
-        return find([self.wiring.copies[number].reads[0][1]], based)[..., 0, :]
+        return find([self.wiring.copies[number].reads[0][1]], based)[:, 0]
 
     def _move(self, number: int, old: Tensor, new: Tensor) -> None:
         """A part of a sum that goes from an old one to a new one; or away from it, where it clears."""
@@ -222,7 +222,7 @@ class WiringRun:
             return
         row, answer = self.places.row, self.places.answer
         # The next line overwrites the frozen stream that `streams` contain: it is taken out of them again below.
-        before = self.deltas.whole[:, :, 0].clone() if self.deltas.copied else None
+        before = self.deltas.whole[:, 0].clone() if self.deltas.copied else None
         self.deltas.base(mid)
         if late := self._by_column(mlps, everywhere=False):  # small ones, computed together
             where, x = (row[:, None], answer[:, None]), self.deltas.answers(list(late))

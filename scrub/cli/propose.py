@@ -66,7 +66,14 @@ def _search(command: Command) -> Command:
         click.option(
             "--top", default=10, show_default=True, help="Stop patching when this many of the largest stand."
         ),
-        click.option("--verify", default=64, show_default=True, help="Nodes that are patched exactly, at most."),
+        click.option(
+            "--verify",
+            default=64,
+            show_default=True,
+            type=position,
+            metavar="N|all",
+            help="Nodes that are patched exactly, at most; 'all' of them, whatever stands.",
+        ),
         click.option("--edges/--no-edges", default=None, help="Estimate edges (default: where the method can)."),
         click.option(
             "--absolute/--signed", default=None, help="Means of |effect|, or signed (default: the method's)."

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float, Int
+from attrs import frozen
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from scrub.anatomy.table import CHANNELS, MLP_SUM, before_angles
+from scrub.anatomy.table import MLP_SUM, before_angles
 from scrub.model.layers import (
     PLAIN,
     Scoring,
@@ -197,28 +198,50 @@ def experts_of(block: Block, x: Float[Tensor, "*batch d"]) -> Int[Tensor, "*batc
     return block.mlp.chosen(x if block.ln2 is None else norm(block.ln2, x))
 
 
+@frozen(eq=False)
+class Stretch:
+    """The part of its rows that a layer is computed on: the stream stands at positions `at`, keys before it are told.
+
+    What comes after attention is wanted at `ends` alone, indices into `at`; None is everywhere.
+    """
+
+    lengths: Int[Tensor, " row"]
+    at: Int[Tensor, "row t"]
+    ends: Int[Tensor, "row n"] | None = None
+
+    def beside(self, x: Tensor) -> Stretch:
+        """The same where a stream lies."""
+        ends = None if self.ends is None else beside(x, self.ends)
+        return Stretch(beside(x, self.lengths), beside(x, self.at), ends)
+
+    def wanted(self, x: Shaped[Tensor, "row t *rest"]) -> Shaped[Tensor, "row n *rest"]:
+        return x if self.ends is None else x[torch.arange(len(x), device=x.device)[:, None], self.ends]
+
+
 def layer(
-    block: Block, x: Float[Tensor, "row t d"], lengths: Int[Tensor, " row"], tap: Tap, steps: Steps = PLAIN
-) -> Float[Tensor, "row t d"]:
-    """A whole layer; `tap` hears of every array of it, as `scrub.model.trace.trace` names them."""
-    attn, at = block.attn, positions_of(x)
-    read = attention_reads(block, x, steps)
-    q, k, v = (_projected(attn, c, read, tap, steps) for c in CHANNELS)
+    block: Block, x: Float[Tensor, "row t d"], on: Stretch, tap: Tap, steps: Steps = PLAIN
+) -> Float[Tensor, "row n d"]:
+    """A whole layer; `tap` hears of every array of it, as `scrub.model.trace.trace` names them.
+
+    Keys and values that stand before the stretch are what `tap` puts before `k_read` and `v_read`.
+    """
+    attn, read = block.attn, attention_reads(block, x, steps)
+
+    def projected(channel: str, read: Tensor, at: Tensor) -> Tensor:
+        """Queries, keys or values of all heads, told before their angles and after."""
+        before = tap(before_angles(channel), unangled(attn, channel, read, None, steps.own))
+        return tap(channel, angled(attn, channel, before, at, steps.own))
+
+    q = projected("q", on.wanted(read), on.wanted(on.at))
+    k, v = (projected(channel, read, on.at) for channel in ("k", "v"))
     k, v = tap("k_read", expand(attn, k)), tap("v_read", expand(attn, v))
-    z = tap("z", mixed(attn, q, k, v, at, lengths, steps=steps))
+    z = tap("z", mixed(attn, q, k, v, on.wanted(on.at), on.lengths, steps=steps))
+    x = on.wanted(x)
     after = after_attention(block, x, tap("attn_out", write(attn, z)), steps)
     if block.mlp is None:
         return after
     mid = tap("mlp_input", tap("resid_mid", mlp_reads(block, x, after)))
     return after_mlp(block, after, tap("mlp_out", mlp_writes(block, mid, steps, tap)), steps)
-
-
-def _projected(
-    attn: Attn, channel: str, read: Float[Tensor, "row t d"], tap: Tap, steps: Steps
-) -> Float[Tensor, "row t heads e"]:
-    """Queries, keys or values of all heads, told before their angles and after."""
-    before = tap(before_angles(channel), unangled(attn, channel, read, None, steps.own))
-    return tap(channel, angled(attn, channel, before, positions_of(read), steps.own))
 
 
 def positions_of(x: Float[Tensor, "row t *rest"]) -> Int[Tensor, "row t"]:

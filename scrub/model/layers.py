@@ -136,9 +136,8 @@ def linear(
     if heads is None:
         out = plus(times(x, weight, "...d,hde->...he"), bias)
     else:
-        made = [times(x, weight[h]) for h in heads]
-        own = made if bias is None else [plus(m, bias[h]) for m, h in zip(made, heads, strict=True)]
-        out = torch.stack(own, dim=-2)
+        made = [affine(x, weight[h], None if bias is None else bias[h]) for h in heads]
+        out = made[0].unsqueeze(-2) if len(made) == 1 else torch.stack(made, dim=-2)
     return out if attn.clip is None else out.clamp(-attn.clip, attn.clip)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.errors import ModelError
-from scrub.model.block import after_embedding
+from scrub.model.block import Stretch, after_embedding, positions_of
 from scrub.model.block import layer as run_layer
 from scrub.model.layers import PLAIN, Steps
 from scrub.model.places import beside
@@ -55,6 +55,7 @@ def run_layers(
 ) -> Float[Tensor, "row t d"]:
     """The same from the stream before a layer on."""
     last = len(model.blocks) if stop_layer is None else stop_layer
+    on = Stretch(lengths, positions_of(x))
     for layer in range(first, last):
 
         def tap(kind: str, value: Tensor, layer: int = layer) -> Tensor:
@@ -62,7 +63,7 @@ def run_layers(
 
         block = model.blocks[layer]
         x = beside(block.attn.W_Q, x)
-        x = run_layer(block, tap("resid_pre", x), beside(x, lengths), tap, steps)
+        x = run_layer(block, tap("resid_pre", x), on.beside(x), tap, steps)
     return _recorded(record, "resid_pre", last, x.to(model.device))
 
 

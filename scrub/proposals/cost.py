@@ -1,7 +1,7 @@
 """What a proposal costs, counted before anything is run: the calls of each pass, and its forward passes.
 
-A backward pass is counted as two forward passes. A patch begins at the first layer that it changes, so that it costs
-a forward pass at most.
+A backward pass is counted as two forward passes. A patch begins at the first layer that it changes; that it may begin
+at a later position is not counted.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ from __future__ import annotations
 from attrs import frozen
 
 from scrub.anatomy.shape import Shape
+from scrub.anatomy.table import TABLE
 from scrub.engine.cost import Pass
-from scrub.proposals.nodes import USUAL, extent
+from scrub.proposals.nodes import USUAL, WHOLE, extent
 
 ESTIMATES, EDGES, VERIFY, BOUND = "estimates", "edges", "verified by patching", "what may be missed"
 CALLS = 3  # of the recommended method: AtP, RelP, and RelP with one rule
-# Rows of a batch, and their tokens, at most: on a CPU larger ones leave its caches. Random subsets are patched on so
-# many rows whatever the memory, so that a bound on what may be missed depends on no machine
-BATCH, TOKENS = 16, 1024
+BATCH, TOKENS = 16, 1024  # rows of a batch, and their tokens, at most: on a CPU larger ones leave its caches
 VERIFIED, TOP, SUBSETS = 64, 10, 256  # patched at most, until so many stand; random subsets
+# On so many rows at most each subset is patched, whatever the memory, so that a bound on what may be missed depends
+# on no machine. Beside estimates four rows bound as closely as sixteen do alone
+SUBSET = 4
+EVERY = "all"  # nodes: all are verified
 
 
 @frozen
@@ -26,35 +29,42 @@ class Asking:
 
     `runs` are the passes forth and back by which nodes are estimated, `edges` those by which edges are, `exact` the
     kinds of nodes that are patched outright, `longest` the tokens of the longest row, `latents` how many nodes
-    dictionaries have.
+    dictionaries have; `verify` is None where all nodes are verified. Kinds that are the whole run are none of these.
     """
 
     shape: Shape
     rows: int
     longest: int
     kinds: tuple[str, ...]
-    exact: tuple[str, ...] = ("resid",)
+    exact: tuple[str, ...] = ()
     columns: int = 1
     latents: int = 0
     runs: int = CALLS
     edges: int = 1
-    verify: int = VERIFIED
+    verify: int | None = VERIFIED
     top: int = TOP
     draws: int = SUBSETS
 
     @classmethod
     def usual(cls, shape: Shape, rows: int, longest: int) -> Asking:
         """The recommended method with its defaults."""
-        return cls(shape, rows, longest, tuple(kind for kind in USUAL if extent(kind, shape)[0]))
+        kinds = (kind for kind in USUAL if extent(kind, shape)[0] and kind not in WHOLE)
+        return cls(shape, rows, longest, tuple(kinds))
 
     @property
     def subset(self) -> int:
         """On how many rows a random subset of nodes is patched."""
-        return min(self.rows, batch_size(self.longest))
+        return min(self.rows, batch_size(self.longest, SUBSET))
 
-    def nodes(self, kinds: tuple[str, ...]) -> int:
-        sizes = [extent(kind, self.shape) for kind in kinds]
-        return self.columns * sum(layers * units for layers, units in sizes)
+    def patches(self, kinds: tuple[str, ...]) -> list[float]:
+        """What patching each node of some kinds takes, in forward passes of a row, the dearest first."""
+        depth = self.shape.n_layers
+        found: list[float] = []
+        for kind in kinds:
+            layers, units = extent(kind, self.shape)
+            for layer in range(layers):  # behind an MLP that is patched, the next layer is the first to be computed
+                found += [(depth - layer - TABLE[kind].local) / depth] * (units * self.columns)
+        return sorted(found, reverse=True)
 
 
 def batch_size(longest: int, most: int = BATCH) -> int:
@@ -63,18 +73,15 @@ def batch_size(longest: int, most: int = BATCH) -> int:
 
 
 def passes_of(asking: Asking) -> tuple[Pass, ...]:
-    """The passes of a search, in their order. Base and source are run once for each."""
-    rows = asking.rows
-    patched = asking.nodes(asking.exact) * rows
-    ends = 4 if patched else 2  # of the search, and of what is patched
-    found = [Pass(ESTIMATES, asking.runs * rows + patched, rows * (1 + ends + 3 * asking.runs) + patched)]
+    """The passes of a search, in their order. Base and source are run once, where the memory holds what they give."""
+    rows, exact = asking.rows, asking.patches(asking.exact)
+    found = [Pass(ESTIMATES, (asking.runs + len(exact)) * rows, rows * (2 + 3 * asking.runs + sum(exact)))]
     if asking.edges:
-        found.append(Pass(EDGES, rows, rows * (1 + 3 * asking.edges)))
-    estimated = asking.nodes(tuple(kind for kind in asking.kinds if kind not in asking.exact))
-    estimated += asking.columns * asking.latents
-    if verified := min(asking.verify, estimated):
-        steps = -(-verified // max(1, asking.top))
-        found.append(Pass(VERIFY, verified * rows, verified * rows + 2 * rows * steps, bound="<="))
+        found.append(Pass(EDGES, rows, 3 * rows * asking.edges))
+    estimated = [1.0] * (asking.columns * asking.latents)
+    estimated += asking.patches(tuple(kind for kind in asking.kinds if kind not in asking.exact))
+    if verified := estimated[: asking.verify]:
+        found.append(Pass(VERIFY, len(verified) * rows, rows * sum(verified), bound="<="))
     if asking.draws and estimated:
         subsets = asking.draws * asking.subset
         found.append(Pass(BOUND, subsets, subsets + 2 * rows, bound="<="))

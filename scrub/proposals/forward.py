@@ -30,7 +30,9 @@ Arrays = dict[Key, Tensor]  # [row t unit feature]; without units for embed, att
 Edit = Callable[[str, int, Tensor], Tensor | None]  # kind of node, layer, value -> what takes its place
 
 
-PASSES = 0.75  # share of the memory: rows with what is kept of their passes; the rest is for cases that are patched
+# Shares of the memory: a batch with what is kept of its passes, and other batches' nodes; the rest is for cases that
+# are patched
+PASSES, KEPT = 0.5, 0.25
 
 
 def pass_bytes(model: Transformer, length: int) -> int:
@@ -39,6 +41,12 @@ def pass_bytes(model: Transformer, length: int) -> int:
     of_layer = 5 * s.d_model + 4 * s.n_heads * s.d_head + 2 * s.d_mlp
     graph = s.n_heads * length + 3 * s.d_mlp + 4 * s.d_model  # of a layer: patterns, neurons, norms
     return length * s.n_layers * (4 * of_layer + graph) * model.dtype.itemsize
+
+
+def kept_bytes(model: Transformer, length: int) -> int:
+    """What a row takes that is kept: every node on base and source."""
+    s = model.shape
+    return 2 * length * s.n_layers * (4 * s.d_model + 4 * s.n_heads * s.d_head + s.d_mlp) * model.dtype.itemsize
 
 
 def case_bytes(model: Transformer, length: int) -> int:

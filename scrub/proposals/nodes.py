@@ -13,6 +13,7 @@ from scrub.errors import ClaimError, did_you_mean
 KINDS = ("embed", "q", "k", "v", "head", "attn", "mlp", "neuron", "resid")
 ALL_CHANNELS = ("channel", "channels")  # each head's query, key and value
 USUAL = tuple(kind for kind in KINDS if not TABLE[kind].scalar)
+WHOLE = ("embed", "resid")  # over all positions: the whole run, and ranked last
 LATENTS = "latents"  # of dictionaries: a kind of node for each host that has one
 KIND_OF = {TABLE[kind].traced: kind for kind in KINDS}  # by the array of a pass that a node is
 TOLD = KIND_OF | {MLP_INPUT: MLP_INPUT}  # and what an MLP reads, which is no node

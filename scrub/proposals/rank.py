@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from scrub.anatomy.table import TABLE
 from scrub.proposals.agreement import over_rows
+from scrub.proposals.bound import Unpatched
 from scrub.proposals.estimates import ByKind, Call, Estimates, estimate
 from scrub.proposals.methods import RECOMMENDED, Asked, find
 from scrub.proposals.nodes import KINDS
@@ -54,6 +55,11 @@ class NodeRanking:
             disagree=tuple(self.disagree[i] for i in order),
         )
 
+    def estimated(self, nodes: Sequence[PlacedNode]) -> Unpatched:
+        """Some nodes with what is estimated of them."""
+        place = {node: i for i, node in enumerate(self.nodes)}
+        return Unpatched(nodes, self.values[:, [place[node] for node in nodes]])
+
 
 def rank(setup: Setup, wanted: Wanted, done: Callable[[int], None]) -> NodeRanking:
     """Every node by the size of its score. Raises ClaimError for an unknown method or rule, MetricError."""
@@ -76,12 +82,12 @@ def _recommended(
     and RelP with the rule `ln` alone stand beside.
     """
     fix, first = find("qkfix"), tuple(kind for kind in kinds if kind not in STREAMS)
-    calls = [Call(fix, Asked(first, with_rules)) for with_rules in ((), rules, ("ln",))]
-    plain, ruled, ln = estimate(setup, calls, done) if first else ({}, {}, {})
-    if streams := tuple(kind for kind in kinds if kind in STREAMS):
-        exact = Call(find("exact"), Asked(streams, done=done))
-        resid = estimate(setup, [exact], lambda n: None)[0]
-        plain, ruled, ln = ({**some, **resid} for some in (plain, ruled, ln))
+    streams = tuple(kind for kind in kinds if kind in STREAMS)
+    calls = [Call(fix, Asked(first, with_rules)) for with_rules in ((), rules, ("ln",)) if first]
+    calls += [Call(find("exact"), Asked(streams, done=done)) for _ in streams[:1]]
+    found = estimate(setup, calls, done)
+    resid = found.pop() if streams else {}
+    plain, ruled, ln = ({**some, **resid} for some in found or ({}, {}, {}))
     main: ByKind = {}
     named: list[tuple[str, bool]] = []
     for kind in kinds:

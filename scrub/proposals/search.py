@@ -18,7 +18,7 @@ from scrub.proposals.cost import BOUND, CALLS, EDGES, ESTIMATES, VERIFY, Asking,
 from scrub.proposals.edges import Edges
 from scrub.proposals.estimates import Call, edges_of
 from scrub.proposals.methods import RECOMMENDED, find
-from scrub.proposals.nodes import KINDS, kind_of
+from scrub.proposals.nodes import KINDS, WHOLE, kind_of
 from scrub.proposals.patching import PlacedNode
 from scrub.proposals.proposal import Proposal, Ranked, RankedEdge, aggregate_of
 from scrub.proposals.rank import NodeRanking, rank
@@ -28,7 +28,6 @@ from scrub.proposals.wanted import Wanted
 from scrub.score.listener import Listener
 
 IN_HEADS = ("q", "k", "v", "head")
-WHOLE = ("embed", "resid")  # over all positions: the whole run, and ranked last
 STRONG = 0.1  # of the largest effect
 Done = Callable[[int], None]
 Rows = Float[np.ndarray, " row"]
@@ -71,11 +70,12 @@ def search(setup: Setup, wanted: Wanted, origin: Origin, listener: Listener) -> 
 
     if VERIFY in phases:
         begin(VERIFY, min(phases[VERIFY], len(ranked) * len(setup.rows)))
-    budget = PatchBudget(wanted.verify, wanted.top, ranking.absolute)
+    budget = PatchBudget(wanted.patches, wanted.top, ranking.absolute)
     verified = verify(setup, ranked, budget, done, so_far)
     if BOUND in phases:
         begin(BOUND, phases[BOUND])
-    bounded = bound_rest(setup, _rest(wanted, ranked, verified), wanted.draws, wanted.seed, done)
+    rest = ranking.estimated(_rest(wanted, ranked, verified))
+    bounded = bound_rest(setup, rest, wanted.draws, wanted.seed, done)
     return _proposal(estimated, verified, bounded)
 
 
@@ -86,12 +86,13 @@ def _asking(setup: Setup, wanted: Wanted) -> Asking:
     steps = wanted.steps if method.elsewhere else 1
     asked = wanted.edges or (wanted.edges is None and method.edges is not None)
     exact = ("resid",) if recommended else wanted.kinds if method.exact else ()
+    kinds = tuple(kind for kind in wanted.kinds if kind in KINDS and (setup.at or kind not in WHOLE))
     return Asking(
-        setup.model.shape, len(setup.rows), int(lengths.max()), tuple(kind for kind in wanted.kinds if kind in KINDS),
-        exact=tuple(kind for kind in wanted.kinds if kind in exact and kind in KINDS), columns=max(1, len(setup.at)),
+        setup.model.shape, len(setup.rows), int(lengths.max()), kinds,
+        exact=tuple(kind for kind in kinds if kind in exact), columns=max(1, len(setup.at)),
         latents=sum(one.units for one in setup.dictionaries.values()),
         runs=CALLS if recommended else 0 if method.exact else steps, edges=steps if asked else 0,
-        verify=wanted.verify, top=wanted.top, draws=wanted.draws,
+        verify=wanted.patches, top=wanted.top, draws=wanted.draws,
     )  # fmt: skip
 
 

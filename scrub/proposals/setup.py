@@ -21,7 +21,7 @@ from scrub.metrics import Arguments, check_width, find
 from scrub.model.weights import Transformer
 from scrub.proposals.cost import BATCH as ROWS
 from scrub.proposals.cost import batch_size
-from scrub.proposals.forward import PASSES, Passes, PatchBatch, pass_bytes
+from scrub.proposals.forward import KEPT, PASSES, Passes, PatchBatch, kept_bytes, pass_bytes
 from scrub.proposals.latents import LatentNodes
 from scrub.proposals.space import NodeSpace
 
@@ -43,6 +43,8 @@ class Setup:
     at: tuple[Slot, ...]
     passes: Passes
     dictionaries: Mapping[str, LatentNodes] = field(factory=dict[str, LatentNodes])
+    # kept by the number of its first row, as many as the memory holds: for these rows, positions and dictionaries
+    _kept: dict[int, PatchBatch] = field(factory=dict[int, PatchBatch], init=False, repr=False)
 
     @classmethod
     def of(
@@ -94,8 +96,17 @@ class Setup:
         start = 0
         while start < len(order):
             chosen = order[start : start + self.together(int(order[start]))]
+            batch = self._kept.get(start) or self.batch(chosen)
+            if start + len(chosen) <= self._most_kept:
+                self._kept[start] = batch
             start += len(chosen)
-            yield chosen, self.batch(chosen)
+            yield chosen, batch
+
+    @property
+    def _most_kept(self) -> int:
+        """How many rows are kept with every node on base and source."""
+        longest = int(self.experiment.data.lengths[self.rows].max())
+        return self.model.memory.share(KEPT) // kept_bytes(self.model, longest)
 
     def group_size(self, row: int) -> int:
         """How many rows make a group, when none is longer than this one, whatever the memory."""

@@ -24,9 +24,12 @@ class Verified:
 
 @frozen
 class PatchBudget:
-    """How many nodes are patched at `most`, and of how many the order must stand, by mean or mean of absolutes."""
+    """How many nodes are patched at `most`, and of how many the order must stand, by mean or mean of absolutes.
 
-    most: int
+    With None all nodes are patched, whatever stands.
+    """
+
+    most: int | None
     top: int
     absolute: bool
 
@@ -39,11 +42,12 @@ def verify(
 
     `ready` hears, before any is patched and after each step, of those that are.
     """
-    most, top = min(budget.most, len(ranked)), budget.top
+    every, top = budget.most is None, budget.top
+    most = len(ranked) if budget.most is None else min(budget.most, len(ranked))
     values = np.zeros((len(setup.rows), 0))
     patched, stands = 0, False
     ready(Verified((), values, stands))
-    while patched < most and not stands:
+    while patched < most and (every or not stands):
         # twice at first: the largest stand only once as many again were patched, so fewer could not tell
         some = ranked[patched : min(most, patched + (top if patched else 2 * top))]
         values = np.concatenate([values, exact(setup, some, done)], axis=1)

@@ -34,10 +34,15 @@ class Wanted:
     points: str | None = None
     absolute: bool | None = None
     edges: bool | None = None
-    verify: int = VERIFIED
+    verify: int | str = VERIFIED
     top: int = TOP
     draws: int = SUBSETS
     seed: int = 0
+
+    @property
+    def patches(self) -> int | None:
+        """How many nodes are verified at most; None: all of them, whatever stands."""
+        return None if isinstance(self.verify, str) else self.verify
 
     @property
     def gradient(self) -> bool:

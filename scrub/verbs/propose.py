@@ -58,7 +58,7 @@ def propose(
     dictionary: Given | Sequence[Given] | Mapping[str, Given] | None = None,
     at: str | int | Sequence[str | int] | None = None, rows: int | None = None, seed: int = 0,
     rules: str | Sequence[str] | None = None, steps: int = 5, over: str = "inputs", points: str | None = None,
-    absolute: bool | None = None, edges: bool | None = None, verify: int = 64, top: int = 10, draws: int = 256,
+    absolute: bool | None = None, edges: bool | None = None, verify: int | str = 64, top: int = 10, draws: int = 256,
     read: str | int = -1, scored: str | None = None, write: str | Path | None = None,
     device: str | None = None, dtype: str = "auto", memory: Asked = None, cache: str | Path | None = None,
     workers: int = 1, ray: str | None = None,
@@ -78,19 +78,20 @@ def propose(
     Other arguments: `rules` of relevance propagation; `steps`, `over` (`inputs`, `activations`, `senders`) and
     `points` (`left`, `midpoint`, `right`; default: the method's own) of integrated gradients; `absolute` takes means
     of absolute values, of nodes and edges (default: nodes as the method's source does, edges signed); `edges` are
-    estimated where the method can; `verify` nodes are patched at most, until the `top` stand; `draws` random subsets
-    bound the rest; `read` is where logits are read without a hypothesis; `write` is a .py file, new, that gets a
-    claim to start from (rows that are in no file yet are written beside it, as .jsonl); `memory`, `cache`, `workers`
-    and `ray` are as in `test`;
+    estimated where the method can; `verify` nodes are patched at most, until the `top` stand (`"all"`: every node,
+    whatever stands); `draws` random subsets bound the rest; `read` is where logits are read without a hypothesis;
+    `write` is a .py file, new, that gets a claim to start from (rows that are in no file yet are written beside it,
+    as .jsonl); `memory`, `cache`, `workers` and `ray` are as in `test`;
     `ready` hears, once nodes are ranked and after every few patches, of what is known so far.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
     """
     from scrub.circuit.arguments import counted, names, positions, setting
     from scrub.claims.protocol import protocol
+    from scrub.proposals.cost import EVERY
 
     backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)
-    counted(rows=rows, seed=seed, verify=verify, top=top, subsets=draws, steps=steps)
+    counted(rows=rows, seed=seed, verify=0 if verify == EVERY else verify, top=top, subsets=draws, steps=steps)
     rows_file = Path(data) if isinstance(data, str | Path) else None
     data = Dataset.from_jsonl(data) if isinstance(data, str | Path) else data
     setting(hypothesis, model, data)

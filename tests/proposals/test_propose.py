@@ -287,3 +287,18 @@ def test_a_graph_of_functions_is_patched_exactly() -> None:
     told = scores(proposal)
     assert told["idle"] == 0
     assert told["h"] == pytest.approx(np.mean([2, 2, 2, 2, 2, 10]))
+
+
+def test_all_nodes_are_verified_where_that_is_asked_for() -> None:
+    every = at_hand(rows=10, nodes="heads mlps", verify="all", top=2, draws=8)
+    assert all(node.exact is not None for node in every.nodes)
+    assert every.bounded.nodes == 0
+    assert "every node is patched" in str(every)
+
+
+def test_base_and_source_are_run_once() -> None:
+    """Whatever comes after estimates finds what every node was: of each row two passes, and one for each method."""
+    asked = {"rows": 10, "nodes": "heads resid", "method": "relp", "edges": True, "draws": 0}
+    without, patched = at_hand(**asked, verify=0), at_hand(**asked, verify=4)
+    assert without.passes["forward"] == 3  # relp, the source, the edges' own: base is what relp's was
+    assert patched.passes["forward"] - without.passes["forward"] <= 4
