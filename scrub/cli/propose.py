@@ -68,7 +68,7 @@ def _search(command: Command) -> Command:
         ),
         click.option(
             "--verify",
-            default=64,
+            default="64",
             show_default=True,
             type=position,
             metavar="N|all",

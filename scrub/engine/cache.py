@@ -73,7 +73,7 @@ class Store:
             if (width, column) not in known:
                 at = self.positions[slot][rows] if column is None else column
                 known[width, column] = self.index[rows] * width + at
-            found.append(array.flatten(0, 1).index_select(0, known[width, column]))
+            found.append(beside(rows, array.flatten(0, 1).index_select(0, beside(array, known[width, column]))))
         return found
 
     def whole(
