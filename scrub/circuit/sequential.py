@@ -7,7 +7,7 @@ ranks; here the null is P(win) <= q, of which the count at the stop is a negativ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -103,6 +103,14 @@ def drawn(
         outcomes = np.concatenate([outcomes, won(asked)], axis=1)
     found = [rule.count(row) for row in outcomes.tolist()]
     return tuple(count for count in found if count is not None)
+
+
+def batches(most: int) -> Iterator[range]:
+    """The numbers of random ones that are run together, where no test is decided before the last."""
+    start = 0
+    while start < most:
+        yield range(start, min(most, start + max(AHEAD, start)))
+        start += max(AHEAD, start)
 
 
 def _tail(wins: Int[np.ndarray, " n"], of: Any, q: float) -> Float[np.ndarray, " n"]:

@@ -23,7 +23,7 @@ from scrub.anatomy.positions import parse_slots
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
-from scrub.circuit.criteria import findings
+from scrub.circuit.criteria import Effort, findings
 from scrub.circuit.experiment import resolve
 from scrub.circuit.faithfulness import faithfulness
 from scrub.circuit.ranking import PartRanking, cpr_cmd
@@ -227,7 +227,9 @@ def test_a_misspelt_edge_of_a_transformer(edge: str, words: list[str]) -> None:
 
 def equivalent(bench: CircuitBench, circuit: Circuit) -> Any:
     _, table = faithfulness(bench, circuit)
-    return next(found for found in findings(bench, circuit, table, 1) if found.name == "equivalent to the model")
+    return next(
+        found for found in findings(bench, circuit, table, Effort(1)) if found.name == "equivalent to the model"
+    )
 
 
 @pytest.mark.parametrize("ablation", ["mean", "zero", "resample"])

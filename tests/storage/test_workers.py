@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 import scrub
 from cli_cases import HEAD
 from cli_cases import scrub as command
-from scrub.circuit import on_transformer
+from scrub.circuit import sizes
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import experiment_of
@@ -132,8 +132,8 @@ def test_verbs_say_the_same_by_workers(verb: str) -> None:
 
 
 def test_circuits_score_the_same_by_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_transformer, "ROWS", 8)
-    monkeypatch.setattr(on_transformer, "BLOCK", 64)
+    monkeypatch.setattr(sizes, "ROWS", 8)
+    monkeypatch.setattr(sizes, "BLOCK", 64)
     claim, source = sound(induction())
     experiment = experiment_of(claim, np.arange(24), Protocol(), source.tokenizer)
     circuits = {"components": "0.3 1.1", "edges": "0.3 -> 1.1.k, 1.1 -> logits, embed -> 1.1.v"}
