@@ -70,7 +70,7 @@ def _searched(bench: CircuitBench, circuit: Circuit) -> float:
     for some in [range(-own, 0), *batches(len(cases) - own)]:
         new = _distinct([cases[own + i] for i in some], contexts) - known
         computed, known = computed + len(new) * _share(bench, new, False), known | new
-    return computed / len(known)
+    return computed / len(known) if known else 1.0
 
 
 def _beside(bench: CircuitBench, circuit: Circuit) -> float:
