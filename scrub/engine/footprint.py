@@ -129,9 +129,8 @@ class Footprint:
             places = 1 if step.slot is not None else self._longest
             heads = max(map(len, passed_heads(self.claim, until).values()), default=0)
             through = mlp if passed_mlps(self.claim, graph, until) else 0
-            streams = (
-                4 if step.slot is not None else 6
-            )  # everywhere a change, the stream and what passes are whole ones
+            # everywhere a change, the stream and what passes are whole ones
+            streams = 4 if step.slot is not None else 6
             return places * (streams * shape.d_model + max(through, self._attention(heads, places)))
         heads = sum(len(c.heads(shape)) for c in step.components if c.traits.attends)
         local = mlp if any(c.host.traits.local for c in step.components) else 0
