@@ -135,4 +135,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_NAMES, *_MODULES})
+    own = {name for name in globals() if name[:1] != "_" or name[:2] == "__"}
+    return sorted({*own, *_NAMES, *_MODULES})

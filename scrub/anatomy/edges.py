@@ -22,6 +22,7 @@ from scrub.errors import ClaimError, nearest
 _WORDS = ("head", "heads", "attn", "mlp", "mlps", "resid", "embed", "pos", "logits")
 _CHANNEL = re.compile(r"(?P<name>.+?)(?:\.(?P<dot>[qkv])|\s*<(?P<angle>[qkv])>)", re.IGNORECASE)
 _OF_CHANNEL = re.compile(r"(?P<name>.+\.[qkv])\.input", re.IGNORECASE)
+_CODED = re.compile(r"[^\[\]]+\[[^\[\]]+\]")  # 9.9[U], resid 8[77 1250]
 _WRONG_CHANNEL = re.compile(r"(?P<name>[aAlL]?\d+(?:\.[hH]?|[hH])\d+)\.?<?(?P<channel>[^\W\d_]+)>?")
 
 
@@ -149,6 +150,11 @@ def component_of(text: str, graph: ModelGraph | None) -> Component:
     """The component called `text`. Raises ClaimError with the accepted forms and the name that is nearest."""
     if graph is not None and not graph.sequence:
         return Component.for_node(text.strip())
+    if _CODED.fullmatch(text.strip()):
+        raise ClaimError(
+            f"{text.strip()!r}: directions and latents are arrays, which no name brings: take the circuit of a "
+            "claim that has them, or write it in Python, Node(component)."
+        )
     try:
         return parse_component(text.strip(), parts=True)
     except ClaimError as error:

@@ -11,4 +11,9 @@ def main() -> None:
     gc.disable()
     from scrub.cli.group import main as group
 
-    group(prog_name="scrub")
+    group(prog_name="scrub", obj=_started)
+
+
+def _started() -> None:
+    gc.freeze()
+    gc.enable()

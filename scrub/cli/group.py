@@ -7,7 +7,6 @@ JSON is written.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from importlib import import_module
@@ -61,9 +60,8 @@ class _Group(Ended):
         if cmd_name not in COMMANDS:
             return None
         found = getattr(import_module(f"scrub.cli.{cmd_name}"), "list_" if cmd_name == "list" else cmd_name)
-        if not gc.isenabled():  # start-up ends here
-            gc.freeze()
-            gc.enable()
+        if callable(ctx.obj):  # start-up ends here
+            ctx.obj()
         return found
 
 

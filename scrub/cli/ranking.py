@@ -29,7 +29,7 @@ GOES = ("targets", "write", "picture", "out", "json_file")
 
 def by_rank(command: Command) -> Command:
     """`--rank`, and what it alone takes."""
-    words = "Of --rank: a component that is no site of the variable's, such as 9.6.q (with --at; repeatable)."
+    words = "Of --rank: a component that is no site of the variable's, '9.6.q @ END' or 9.6.q with --at (repeatable)."
     command = click.option("--component", multiple=True, metavar="NAME", help=words)(command)
     words = "Of --rank: all components at once, their directions in one order, instead of one by one."
     command = click.option("--joint", is_flag=True, help=words)(command)
@@ -104,10 +104,13 @@ def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:
     names, at = asked["component"], asked["at"]
     slots = None if at is None else parse_slots(at)
     if names:
-        if slots is None:
-            raise ClaimError(f"--component {names[0]}: say where, --at END.")
-        for name in names:
-            yield from (Site((parse_component(name, parts=True),), (slot,)) for slot in slots)
+        for name, _, place in (one.partition("@") for one in names):
+            where = parse_slots(place.strip()) if place.strip() else slots
+            if where is None:
+                raise ClaimError(
+                    f"--component {name.strip()}: say where, --at END or --component '{name.strip()} @ END'."
+                )
+            yield from (Site((parse_component(name.strip(), parts=True),), (slot,)) for slot in where)
         return
     places = hypothesis.correspondence()
     place = places.get(asked["rank"])

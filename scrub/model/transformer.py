@@ -88,7 +88,7 @@ def _refuse_offloaded(bridge: Any, title: str) -> None:
         raise ModelError(
             f"{title} has weights that lie on no device ({some(away, 3)}): a device_map with 'cpu' or "
             "'disk' beside other devices has them brought as they run. Give every layer a device, or run the "
-            "directory from its files, --stream."
+            "directory from its files, scrub test --stream."
         )
 
 

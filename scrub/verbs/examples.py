@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.hypothesis import Hypothesis
+from scrub.claims.overlap import shared_by
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
 from scrub.claims.values import key
@@ -149,7 +151,7 @@ def _places(
         placed = claim.placement.placed.get(variable)
         sites = [one.site for one in placed.sites] if placed and variable != claim.placement.output else []
     else:
-        sites = [given] if isinstance(given, Site) else list(given)
+        sites = _sites(given)
     found = dict.fromkeys((evolve(c, part=None), slot) for one in sites for c in one.components for slot in one.at)
     if not found or (len(found) > 1 and not several) or any(slot == ALL for _, slot in found):
         where = ", ".join(f"{c} @ {slot}" for c, slot in found) or "nowhere"
@@ -159,7 +161,24 @@ def _places(
             f"{variable!r} is at {where}: name {one}, --component '{named}' --at {slot} (in Python, "
             f"site=heads('9.9', at='END'))."
         )
-    return tuple(_place(claim, graph, variable, where) for where in found)
+    places = tuple(_place(claim, graph, variable, where) for where in found)
+    for one, other in combinations(places, 2):
+        if one.slot == other.slot and shared_by([one.component.whole], [other.component.whole], graph):
+            raise ClaimError(
+                f"{one.component.whole} and {other.component.whole} at {one.slot} overlap, and each is swapped: "
+                "name components that have nothing in common."
+            )
+    return places
+
+
+def _sites(given: Any) -> list[Site]:
+    """The sites that are given. Raises ClaimError for what is none, and for parts of components."""
+    sites: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
+    if wrong := [one for one in sites if not isinstance(one, Site)]:
+        raise ClaimError(f"site={wrong[0]!r} is no site: write site=heads('9.9', at='END'), or a list of such.")
+    if parts := [c for one in sites for c in one.components if c.part is not None]:
+        raise ClaimError(f"site={parts[0]}: directions are found in a whole component, {parts[0].whole}: name that.")
+    return sites
 
 
 def _place(claim: Claim, graph: TransformerGraph, variable: str, where: Written) -> Place:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +98,12 @@ def beside_claim(hypothesis: Hypothesis, file: Path) -> Path:
         raise ClaimError(
             f"write={file}: {hypothesis.title} is imported from its file, and that has no such name at its top: "
             "collect it from there, or put what `.text` says in yours."
+        )
+    if not own.stem.isidentifier() or iskeyword(own.stem):
+        good = re.sub(r"\W", "_", own.stem)
+        raise ClaimError(
+            f"write={file}: the new claim imports {own.name}, and {own.stem!r} is no name of a module: call it "
+            f"{good if good.isidentifier() else f'claim_{good}'}.py."
         )
     if file.resolve().parent != own.resolve().parent:
         raise ClaimError(f"write={file}: the new claim imports {own.name}: write it beside it, in {own.parent}.")

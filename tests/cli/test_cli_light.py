@@ -55,3 +55,16 @@ def test_gpt2s_tokenizer_without_its_weights(write: Write) -> None:
     for command in ("check", "show", "plan"):
         assert scrub(command, "ioi.py", "--model", folder).exit_code == 0
     assert scrub("check", "ioi.py", "--model", "zoo:induction").exit_code == 2
+
+
+def test_garbage_is_collected_once_a_command_runs_and_a_callers_choice_is_kept() -> None:
+    ask = "import gc, sys, scrub.cli as cli\nimport scrub.storage.files as files\n"
+    ask += (
+        "files.writable = lambda file: print(gc.isenabled())\nsys.argv = ['scrub', 'list', 'x.py', '--json', 'y']\n"
+    )
+    started = ask + "cli.main()"
+    called = ask + "from scrub.cli.group import main\ngc.disable()\nmain(sys.argv[1:])"
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True) for code in (started, called)
+    ]
+    assert [run.stdout.split()[:1] for run in runs] == [["True"], ["False"]]

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from test_propose import GALLERY, claim_in
 
 import scrub
-from scrub import directions, fit, heads, queries
+from scrub import attn, directions, fit, heads, queries
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.claims.basis import Basis
@@ -191,6 +191,11 @@ WRONG: list[tuple[dict[str, Any], type[ScrubError], str]] = [
     ({"variable": "gathered", "site": queries("1.2", at="END"), "metric": "accuracy(io)"}, MetricError, "derivative"),
     ({"variable": "gathered", "site": queries("1.2", at="END"), "worth": 2}, ClaimError, "between 0 and 1"),
 ]
+WRONG_SITES: list[tuple[Any, str]] = [
+    ([heads("1.2", at="END"), attn("1", at="END")], r"1\.2 and attn 1 at END overlap"),
+    ("1.2", "site='1.2' is no site: write"),
+    (heads("1.2", at="END").part(directions(np.eye(1, 64))), "found in a whole component, 1.2"),
+]
 
 
 @pytest.mark.parametrize(("given", "error", "sentence"), WRONG)
@@ -198,6 +203,12 @@ def test_what_has_no_rank(given: dict[str, Any], error: type[ScrubError], senten
     changed = {name: given.pop(name) for name in ("within", "metric") if name in given}
     with pytest.raises(error, match=sentence):
         fit.rank(claim_in("names").but(**changed), rows=24, **given)
+
+
+@pytest.mark.parametrize(("site", "sentence"), WRONG_SITES)
+def test_what_is_no_place_for_a_rank(site: Any, sentence: str) -> None:
+    with pytest.raises(ClaimError, match=sentence):
+        fit.rank(claim_in("names"), "name", rows=24, site=site)
 
 
 OF_QUERIES = """
@@ -256,6 +267,13 @@ def test_no_claim_is_written_where_none_is_sound(tmp_path: Path) -> None:
     sentence = r"no claim is made of name in a part of 0\.2 @ END; --write no\.safetensors"
     with pytest.raises(ClaimError, match=sentence):
         RankedClaim.planned(names, "name", [heads("0.2", at="END")], None, tmp_path / "no.py")
+
+
+def test_a_file_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
+    shutil.copy(GALLERY / "names.py", tmp_path / "my-names.py")
+    (names,) = collect([f"{tmp_path / 'my-names.py'}::names"]).hypotheses
+    with pytest.raises(ClaimError, match=r"'my-names' is no name of a module: call it my_names\.py"):
+        RankedClaim.planned(names, "name", [heads("1.2", at="END")], None, tmp_path / "no.py")
 
 
 def test_queries_of_a_head_take_few_dimensions(tmp_path: Path) -> None:
