@@ -15,6 +15,7 @@ from typing import Any
 
 from scrub.anatomy.edges import Parts
 from scrub.anatomy.graphs import ModelGraph
+from scrub.circuit.ends import ends_of
 from scrub.circuit.formats import Format, Scores, formats, tried
 from scrub.circuit.formats.entries import Entry
 from scrub.errors import ClaimError, some
@@ -88,6 +89,11 @@ def write_parts(parts: Parts, file: Path, format: str = "scrub") -> None:
     """
     if not parts.listed:
         raise ClaimError(f"{file}: an empty circuit is not written, because none is read.")
+    if coded := next((c for part in parts.listed for c in ends_of(part) if c.part is not None), None):
+        raise ClaimError(
+            f"{file}: {coded} is directions or latents, arrays that no circuit's file holds: keep the claim that has "
+            "them, scrub freeze, and take its circuit, Circuit.of(claim)."
+        )
     writes = {form.name: form.writes for form in formats() if form.writes}
     if format not in writes:
         raise ClaimError(f"format={format!r} is not written; these are: {', '.join(map(repr, writes))}.")

@@ -116,7 +116,7 @@ class CircuitSizes:
 def averaged_at_once(model: SizedModel, longest: int) -> int:
     """How many rows are run together where every value of each is held until it is averaged."""
     each = averaged_bytes(model, longest)
-    return model.memory.fit(f"one row of {longest} tokens with its values", each, ROWS_AT_ONCE)
+    return model.memory.fit(f"one row of {longest} tokens with its values", each, ROWS_AT_ONCE, RUN)
 
 
 def averaged_bytes(model: SizedModel, longest: int) -> int:

@@ -13,7 +13,7 @@ from attrs import evolve
 from circuit.test_equals_oracle import SLOTS, experiment_on
 from circuit.test_parts_in_circuits import MODELS, RUNS, in_channels, part_of, tiny, turned
 from scrub import Dataset, Interpretation, claim, directions, heads, logits, queries
-from scrub.anatomy.edges import Edge, Node
+from scrub.anatomy.edges import Edge, Node, parse_part
 from scrub.anatomy.names import EMBED, LOGITS, POS, Component
 from scrub.anatomy.part import HostPart
 from scrub.anatomy.transformer import TransformerGraph
@@ -183,3 +183,11 @@ def test_an_mlp_that_is_kept_is_what_its_neurons_leave_of_it() -> None:
     beside = part_of(neuron.host, directions(turned(model)[:1]))
     with pytest.raises(ModelError, match="name neurons, or what comes behind the norm"):
         bench.outputs([Circuit.from_parts([Edge(neuron, LOGITS), Edge(beside, late, "q")])])
+
+
+def test_files_of_circuits_hold_no_arrays(tmp_path: Path) -> None:
+    coded = Component("head", 0, 1, part=directions(np.eye(2, 8), name="U"))
+    with pytest.raises(ClaimError, match=r"0\.1\[U\] is directions or latents, arrays that no circuit's file holds"):
+        Circuit.from_parts([Node(coded)]).write(tmp_path / "c.json")
+    with pytest.raises(ClaimError, match=r"'9\.9\[U\]': directions and latents are arrays"):
+        parse_part("9.9[U]")
