@@ -98,9 +98,7 @@ def drawn(
     """
     outcomes = np.zeros((tests, 0), dtype=bool)
     while more := max((rule.wanting(row) for row in outcomes.tolist()), default=0):
-        start = outcomes.shape[1]
-        asked = range(start, min(rule.most, start + max(more, AHEAD, start)))
-        outcomes = np.concatenate([outcomes, won(asked)], axis=1)
+        outcomes = np.concatenate([outcomes, won(_next(outcomes.shape[1], rule.most, more))], axis=1)
     found = [rule.count(row) for row in outcomes.tolist()]
     return tuple(count for count in found if count is not None)
 
@@ -109,8 +107,13 @@ def batches(most: int) -> Iterator[range]:
     """The numbers of random ones that are run together, where no test is decided before the last."""
     start = 0
     while start < most:
-        yield range(start, min(most, start + max(AHEAD, start)))
-        start += max(AHEAD, start)
+        yield (some := _next(start, most))
+        start = some.stop
+
+
+def _next(start: int, most: int, wanting: int = 0) -> range:
+    """The numbers of those that are run next, where so many were: as many ahead as there are already."""
+    return range(start, min(most, start + max(wanting, AHEAD, start)))
 
 
 def _tail(wins: Int[np.ndarray, " n"], of: Any, q: float) -> Float[np.ndarray, " n"]:

@@ -117,8 +117,8 @@ def sampled(draws: int = 20, words: str = "Draws for each reference row.") -> Ca
     return of
 
 
-def position(read: str) -> str | int:
-    """A position as it is written on the command line: a name, or a number."""
+def number_or_word(read: str) -> str | int:
+    """What may be either on the command line, such as a position."""
     return int(read) if read.lstrip("-").isdigit() else read
 
 

@@ -21,10 +21,10 @@ from scrub.cli.options import (
     Results,
     beside,
     going_on,
+    number_or_word,
     on_device,
     on_model,
     options,
-    position,
     reporting,
     sound_claims,
     storing,
@@ -103,5 +103,5 @@ def _setting(at_hand: dict[str, Any], model: str | None, read: str) -> dict[str,
     if lacking := [f"--{name}" for name, value in needed.items() if value is None]:
         raise ClaimError(f"name a claim, file.py::name, or give {', '.join(lacking)} as well.")
     data: Path = at_hand["data"]
-    where = {} if at_hand["read"] is None else {read: position(at_hand["read"])}
+    where = {} if at_hand["read"] is None else {read: number_or_word(at_hand["read"])}
     return {"data": Dataset.from_jsonl(data), "metric": at_hand["metric"], "scored": at_hand["scored"], **where}

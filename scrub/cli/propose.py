@@ -19,10 +19,10 @@ from scrub.cli.options import (
     beside,
     command_line,
     going_on,
+    number_or_word,
     on_device,
     on_model,
     picture_file,
-    position,
     reporting,
     say,
     sound_claims,
@@ -70,7 +70,7 @@ def _search(command: Command) -> Command:
             "--verify",
             default="64",
             show_default=True,
-            type=position,
+            type=number_or_word,
             metavar="N|all",
             help="Nodes that are patched exactly, at most; 'all' of them, whatever stands.",
         ),
@@ -150,7 +150,7 @@ def propose(
         asked["ready"] = so_far
         if not claims:
             setting = {"model": model, "data": data, "metric": metric}
-            found = [_at_hand(setting, asked | {"scored": scored, "read": position(read)})]
+            found = [_at_hand(setting, asked | {"scored": scored, "read": number_or_word(read)})]
         else:
             found = _of_claims(claims, model, metric, scored, asked)
     say("\n\n".join(map(str, found)))

@@ -112,11 +112,13 @@ def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:
                 )
             yield from (Site((parse_component(name.strip(), parts=True),), (slot,)) for slot in where)
         return
-    places = hypothesis.correspondence()
-    place = places.get(asked["rank"])
-    sites = (place,) if isinstance(place, Site) else place if isinstance(place, tuple) else ()
+    from scrub.verbs.ranked import sites_of_variable
+
+    sites = sites_of_variable(hypothesis, asked["rank"])
     if not sites:
-        near = did_you_mean(asked["rank"], [n for n, p in places.items() if isinstance(p, Site | tuple)])
+        near = did_you_mean(
+            asked["rank"], [n for n in hypothesis.correspondence() if sites_of_variable(hypothesis, n)]
+        )
         raise ClaimError(
             f"--rank {asked['rank']}: it has no site.{near} Name a variable that has one, or --component."
         )

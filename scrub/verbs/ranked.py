@@ -119,13 +119,14 @@ def _changes(hypothesis: Hypothesis, variable: str, held: Sequence[Held]) -> Cha
 
 def _dropped(hypothesis: Hypothesis, variable: str, site: Site) -> dict[str, Place]:
     """The variable's sites without a component; where it is no site of the variable's, all stays as it is."""
-    component, own = site.components[0], _sites(hypothesis, variable)
+    component, own = site.components[0], sites_of_variable(hypothesis, variable)
     if not any(component in map(_whole, one.components) and site.at[0] in one.at for one in own):
         return {}
     return {variable: _place(tuple(left for one in own for left in _left(one, component, site)))}
 
 
-def _sites(hypothesis: Hypothesis, variable: str) -> tuple[Site, ...]:
+def sites_of_variable(hypothesis: Hypothesis, variable: str) -> tuple[Site, ...]:
+    """Where a claim says that a variable stands; none where it names no components for it."""
     place = hypothesis.correspondence().get(variable)
     return place if isinstance(place, tuple) else (place,) if isinstance(place, Site) else ()
 
@@ -133,7 +134,7 @@ def _sites(hypothesis: Hypothesis, variable: str) -> tuple[Site, ...]:
 def _places(hypothesis: Hypothesis, variable: str, held: Site, more: bool) -> dict[str, Place]:
     """The part at the variable's own site, what it leaves of that beside it; a query, key or value as a variable of
     its own, which its head reads instead; or else the part alone, or with `more` beside those that are placed."""
-    component, own = evolve(held.components[0], part=None), _sites(hypothesis, variable)
+    component, own = evolve(held.components[0], part=None), sites_of_variable(hypothesis, variable)
     mine = [site for site in own if component in map(_whole, site.components) and held.at[0] in site.at]
     if mine:
         sites = [s for site in own for s in (_beside(site, component, held) if site is mine[0] else (site,))]
@@ -156,7 +157,7 @@ def _place(sites: tuple[Site, ...]) -> Place:
 def _reads(hypothesis: Hypothesis, variable: str, site: Site) -> dict[str, str]:
     """Which variables read what besides: a query of its own, and those that read it."""
     component = site.components[0]
-    own = {_whole(c) for s in _sites(hypothesis, variable) for c in s.components}
+    own = {_whole(c) for s in sites_of_variable(hypothesis, variable) for c in s.components}
     if not component.traits.is_channel or component in own:
         return {}
     new = _called(hypothesis, variable)
@@ -170,7 +171,7 @@ def _called(hypothesis: Hypothesis, variable: str) -> str:
 
 def _readers(hypothesis: Hypothesis, variable: str, channel: Component) -> dict[str, tuple[Site, ...]]:
     """The variables that read it through a channel of a head."""
-    found = {name: _sites(hypothesis, name) for name in hypothesis.story.variables}
+    found = {name: sites_of_variable(hypothesis, name) for name in hypothesis.story.variables}
     return {n: sites for n, sites in found.items() if any(_reads_it(s, variable, channel) for s in sites)}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from functools import cache
 from pathlib import Path
@@ -33,6 +32,7 @@ from scrub.model.source import Streamed, find
 from scrub.model.weights import Attn, Mlp, Transformer
 from scrub.score import sample
 from scrub.storage.rows import weights_key
+from verbs.test_memory import close
 
 LAYERS = 4
 KINDS: dict[str, dict[str, Any]] = {
@@ -78,14 +78,6 @@ def copies(through: str | None) -> Any:
         return dict(a=embed("A"), found=found, answer=logits("END"))
 
     return copying
-
-
-def close(a: Any, b: Any) -> bool:
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(close(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(close, a, b))
-    return math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-5) if isinstance(a, float) else a == b
 
 
 SMALL: dict[str, Any] = {"draws": 1, "controls": "none", "parts": "none", "explain": False}
