@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from torch.utils.flop_counter import FlopCounterMode
+
 
 def best_of(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """The least CPU time of every run, in seconds, over interleaved rounds."""
@@ -21,6 +23,13 @@ def best_of(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, 
             run()
             best[name] = min(best[name], time.process_time() - start)
     return best
+
+
+def products(run: Callable[[], object]) -> int:
+    """The multiplications of a run's products of matrices, as torch counts them."""
+    with FlopCounterMode(display=False) as counted:
+        run()
+    return counted.get_total_flops() // 2
 
 
 def growth(run: Callable[[], object]) -> float:
