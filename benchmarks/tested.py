@@ -1,6 +1,6 @@
 """`scrub test` of the 26-head claim and its foil at GPT-2 small's size, as it is typed: CPU minutes of one thread.
 
-python benchmarks/tested.py           # about seven minutes: models that refute the claim, and that do not
+python benchmarks/tested.py           # some seven minutes: a model that refutes the claim, and one that does not
 python benchmarks/tested.py 50257     # of another vocabulary
 
 A directory model of random weights in which three heads copy the name, and the gallery's file beside it, with rows
