@@ -1,13 +1,14 @@
 """The paper's evaluation of 26 heads at GPT-2 small's size: what `criteria` and `explain` cost.
 
-python benchmarks/coffee.py        # about five minutes of CPU time; random weights, 16 and 32 rows of 16 tokens
+python benchmarks/coffee.py        # about twelve minutes of CPU time; random weights, 16 and 32 rows of 16 tokens
 
 A circuit-row is a circuit on one row. Those of a criterion are counted from the real claim; their CPU time, of one
 thread, is measured on some of its circuits, each by itself (as a whole pass) and many together (what they have alike
 computed once). The unit is one plain Hugging Face forward pass of one of these rows. Then each criterion is run
 whole: with all 100 random circuits and parts, as of a claim that wins against nearly all, and stopped where it is
-decided, as of this one, which wins against few. An explanation is of a claim that misses three heads. CPU minutes for
-100 rows are those measured, times the rows.
+decided, as of this one, which wins against few; and effects alone (`--random 0`), as in the paper. An explanation is
+of a claim that misses three heads. CPU minutes for 100 rows are those measured, times the rows. At last `scrub test`
+of the file with its foil, as it is typed (`tested.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from attrs import frozen
 from ioi import CLAIM, DRAWS, OTHERS, claim_of, copying, model_of, rows_of, set_up
+from tested import told as tests
 
 from scrub import Dataset
 from scrub.circuit.bench import CircuitBench, ablatable
@@ -105,6 +107,8 @@ def criteria_parts(bench: CircuitBench, circuit: Circuit) -> Iterator[tuple[str,
         yield f"minimality, {words}", seconds(lambda stop=stop: minimality(bench, circuit, stop=stop))
         effort = Effort(stop=stop)
         yield f"tests, {words}", seconds(lambda effort=effort: findings(bench, circuit, table, effort))
+    yield "minimality, effects alone", seconds(lambda: minimality(bench, circuit, random=0))
+    yield "tests, effects alone", seconds(lambda: findings(bench, circuit, table, Effort(random=0)))
 
 
 def explained_parts() -> Iterator[tuple[str, float]]:
@@ -147,12 +151,13 @@ def main() -> None:
         print(f"{name:<30} {found.circuits:6,} circuits  {'   '.join(shown)}")
 
     spent = {name: told(name, took, SCORED) for name, took in criteria_parts(bench, circuit)}
-    for words in ("all drawn", "stopped"):
+    for words in ("all drawn", "stopped", "effects alone"):
         minutes = sum(spent[name] for name in spent if name.endswith(words) or "," not in name)
         print(f"criteria, {words}: {minutes:.1f} min")
     screened = [told(name, took, EXPLAINED, 64 if "out" in name and "measured" not in name else ASKED)
                 for name, took in explained_parts()]  # fmt: skip
     print(f"explain: {sum(screened):.1f} min")
+    tests(5000)
 
 
 if __name__ == "__main__":

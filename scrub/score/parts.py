@@ -126,8 +126,10 @@ def _together(taken: Taken, idle: Sequence[ClaimPart]) -> dict[ClaimPart, str]:
 
 def _measured(taken: Taken, pairs: Sequence[tuple[Dropped, Dropped]], draws: range) -> list[Interval]:
     """What is lost from the first set of each pair to the second, on the rows that were not searched."""
-    measure, sets = taken.everyone[1::2], list(dict.fromkeys(dropped for pair in pairs for dropped in pair))
+    measure, nothing = taken.everyone[1::2], frozenset[ClaimPart]()
+    sets = list(dict.fromkeys(dropped for pair in pairs for dropped in pair if dropped))
     table = dict(zip(sets, taken.without(sets, measure, draws).T, strict=True))
+    table[nothing] = taken.whole(draws)[measure]  # the claim itself was run
     return [taken.interval(table[less], table[more], measure) for less, more in pairs]
 
 

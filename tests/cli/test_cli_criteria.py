@@ -67,6 +67,16 @@ def test_foils_are_judged_where_they_are_named() -> None:
     assert [r["hypothesis"].split("::")[1] for r in found] == ["compose", "no_key"]
 
 
+def test_with_no_random_ones_effects_stand_alone(shown: tuple[str, dict[str, Any]]) -> None:
+    """`--random 0`, as in the paper: the effects of the whole command, no p and no random circuit."""
+    [alone] = judged(COMPOSE, *FEW, "--random", 0)
+    assert alone["options"]["random"] == 0
+    effects = {needed["part"]: needed["effect"] for needed in shown[1]["minimality"]}
+    assert {needed["part"]: needed["effect"] for needed in alone["minimality"]} == effects
+    assert {needed["p"] for needed in alone["minimality"]} == {None}
+    assert [test["n"] for test in alone["tests"]] == [0, 0, 40, 40]
+
+
 def test_a_file_of_foils_alone_is_refused(write: Write) -> None:
     found = scrub("criteria", write("_own = make()\nfoil = _own.foil('why')"), *QUICK)
     assert found.exit_code == 2

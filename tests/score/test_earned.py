@@ -21,7 +21,7 @@ from scrub.report.page.sections.earned import _earned
 from scrub.score.earned import Earned
 from scrub.score.parts import what_parts_earn
 from scrub.score.result import Result
-from scrub.score.sample import sample
+from scrub.score.sample import enumerate_exactly, sample
 from scrub.score.taken import Taken
 
 SPARE = graph(a=lambda x: x, b=lambda w: w, out=lambda a, b: max(a, b))
@@ -199,6 +199,25 @@ def test_two_draws_are_enough_where_they_tell() -> None:
     found: tuple[Earned, ...] = what_parts_earn(Taken(bench, samples, 0, done=heard.append))
     assert {one.word for one in found} == {"earned"}
     assert sum(heard) == len(found) * 64 * 2  # those are told of
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_the_claim_itself_is_not_run_again(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is lost with all that goes is beside the claim's own numbers, which are those that it would find again."""
+    bench = bench_of(idle())
+    samples = enumerate_exactly(bench, np.arange(64), 0) if exact else sample(bench, np.arange(64), 8, 0)
+    taken, run, changed = Taken(bench, samples, 0, exact), list[Any](), Taken.changed
+
+    def heard(self: Taken, roots: Any, at: Any, draws: range) -> np.ndarray:
+        run.extend(roots)
+        return changed(self, roots, at, draws)
+
+    monkeypatch.setattr(Taken, "changed", heard)
+    assert "superfluous" in {one.word for one in what_parts_earn(taken)}
+    assert run
+    assert bench.tree not in run
+    again = taken.without([frozenset()], taken.everyone, taken.draws)[:, 0]
+    assert again == pytest.approx(taken.whole(taken.draws), abs=1e-12)
 
 
 def test_no_parts() -> None:
