@@ -96,7 +96,10 @@ def key(kind: str, *parts: Any) -> str:
 
 @frozen(eq=False)
 class _Group:
-    """Blocks that are computed in one go: the first that is asked for computes all that come after it."""
+    """Blocks that are computed in one go: the first that is asked for computes all, whichever are kept already.
+
+    So each is computed in the company of the same ones, and has the same numbers, wherever a run was broken off.
+    """
 
     tasks: list[Task]
     # kept by number until it is asked for
@@ -104,12 +107,11 @@ class _Group:
 
     def compute(self, number: int) -> Arrays:
         if number not in self._known:
-            rest = self.tasks[number:]
-            pieces: list[CallPiece] = [task.given[0] for task in rest]
-            found: Arrays = evolve(rest[0], given=(CallPiece.joined(pieces),)).compute()
+            pieces: list[CallPiece] = [task.given[0] for task in self.tasks]
+            found: Arrays = evolve(self.tasks[0], given=(CallPiece.joined(pieces),)).compute()
             ends = np.cumsum([len(piece.calls) for piece in pieces])[:-1]
             cut = {name: np.split(array, ends) for name, array in found.items()}
-            self._known.update({number + i: {name: cut[name][i] for name in cut} for i in range(len(rest))})
+            self._known.update({i: {name: cut[name][i] for name in cut} for i in range(len(self.tasks))})
         return self._known.pop(number)
 
 
