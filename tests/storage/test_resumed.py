@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 import scrub
 from scrub import Dataset, Hypothesis, Interpretation, claim, embed, heads, logits, recovers
 from scrub.circuit import bench, sizes
+from scrub.engine import cache as engine
 from scrub.model.weights import Transformer
 from scrub.score import sample
 from scrub.storage.blocks import Blocks
@@ -63,10 +64,11 @@ def claimed(**options: Any) -> Hypothesis:
 
 
 def circuits(**given: Any) -> Any:
-    asked = {"rows": 16, "random": 2, "budget": 1, "tests": False, "ablation": "resample", "group": "length"}
+    asked = {"rows": 12, "random": 2, "budget": 1, "tests": False, "ablation": "resample", "group": "length"}
     return scrub.criteria(claimed(), dtype="float32", **{**asked, **given})
 
 
+EDGES = "0.1 -> 1.0.k, 1.0 -> logits"
 FEW: dict[str, Any] = {"draws": 2, "dtype": "float32"}
 VERBS: dict[str, Callable[..., Any]] = {
     "test": lambda **where: scrub.test(claimed(), **FEW, **where),
@@ -74,7 +76,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "compare": lambda **where: scrub.compare(claimed(), claimed(through="all"), **FEW, **where),
     "explain": lambda **where: scrub.explain(claimed(), **FEW, **where),
     "criteria": lambda **where: circuits(draws=2, **where),
-    "criteria of edges": lambda **where: circuits(draws=1, level="edges", random=1, **where),
+    "criteria of edges": lambda **where: circuits(draws=1, circuit=EDGES, **where),
     "propose": lambda **where: scrub.propose(claimed(), rows=12, verify=2, dtype="float32", **where),
 }
 
@@ -101,8 +103,8 @@ KEEPS = Keeps()
 @pytest.fixture(scope="module", autouse=True)
 def small_blocks() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        for owner, name, value in ((sample, "CALLS_AT_ONCE", 32), (bench, "KEPT_AT_ONCE", 8), (sizes, "BLOCK", 8),
-                                   (sizes, "ROWS", 8)):  # fmt: skip
+        small = {(sample, "CALLS_AT_ONCE"): 32, (bench, "KEPT_AT_ONCE"): 8, (engine, "ROWS_AT_ONCE"): 4}
+        for (owner, name), value in {**small, (sizes, "ROWS"): 6, (sizes, "BLOCK"): 6}.items():
             patch.setattr(owner, name, value)
         for owner, name in ((Blocks, "_keep"), (RowFiles, "keep")):
             patch.setattr(owner, name, counted(getattr(owner, name)))
