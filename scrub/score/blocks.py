@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,15 @@ class NumberBlock:
     """`task` gives arrays with one entry for each call, or row, of the block.
 
     `text` makes the key, which takes a walk through all that was drawn: nobody who keeps nothing asks for it. A
-    block that `joins` is given one piece of calls, and may be computed with others in one go.
+    block that `joins` is given one piece of calls, and may be computed with others in one go: `turn` counts those
+    that are, and `last` is the last of them, whose mark says that they are begun.
     """
 
     text: Callable[[], str]
     task: Task
     joins: bool = False
+    turn: int | None = None
+    last: NumberBlock | None = None
 
     @property
     def key(self) -> str:
@@ -117,13 +120,16 @@ class _Group:
 
 def in_one_go(blocks: Iterable[NumberBlock], most: int) -> Iterator[NumberBlock]:
     """The same blocks, of which as many as `most` are computed together. What is kept of each is kept apart."""
-    waiting = iter(blocks)
+    waiting, turns = iter(blocks), count()
     while some := list(islice(waiting, most)):
         if not all(block.joins for block in some):
             yield from some
             continue
-        group = _Group([block.task for block in some])
-        yield from (evolve(block, task=Task(group, _Group.compute, (i,))) for i, block in enumerate(some))
+        group, turn = _Group([block.task for block in some]), next(turns)
+        tasks = (Task(group, _Group.compute, (i,)) for i in range(len(some)))
+        yield from (
+            evolve(block, task=task, turn=turn, last=some[-1]) for block, task in zip(some, tasks, strict=True)
+        )
 
 
 def ahead(blocks: Iterable[NumberBlock]) -> Iterator[NumberBlock]:
