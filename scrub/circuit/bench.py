@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from scrub.model.weights import Transformer
 
 Scores = Float[np.ndarray, "circuit row"]
-KEPT_AT_ONCE = 256  # circuits of a block that is kept: what a run that is killed loses
+# Circuits of a block, kept or not: what a run that is killed loses, and what shares what it has alike
+KEPT_AT_ONCE = 256
 
 
 @frozen(slots=False, eq=False)
@@ -135,7 +136,7 @@ class CircuitBench:
 
     def scores(self, circuits: Sequence[Circuit], without: bool = False) -> Scores:
         """The metric of each circuit, or of the model without it, on each row: a mean over draws."""
-        if self.keep is keep_nothing or not circuits:
+        if not circuits:
             return self._computed(circuits, without)
         pieces = (circuits[i : i + KEPT_AT_ONCE] for i in range(0, len(circuits), KEPT_AT_ONCE))
         return gathered(self.keep, (self._block(some, without) for some in pieces))["scores"]

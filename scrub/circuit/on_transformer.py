@@ -267,7 +267,7 @@ class TransformerCircuits:
             self._wirings.clear()
         wirings = self._wirings.setdefault(key, {})
         if block.still not in wirings:
-            most = self.sizes.copies_at_once(block.shape[0])
+            most = self.sizes.copies_at_once(len(self.slices()[0]))  # of every block, whichever comes first here
             wirings[block.still] = list(self._wirings_of.shared(circuits, block.still, without, most))
         frozen, start = (block.ablated, block.own) if self.experiment.noising else (block.own, block.ablated)
         found: dict[int, Tensor] = {}

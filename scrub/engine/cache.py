@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
-from scrub.anatomy.table import attention_time, stream_at
+from scrub.anatomy.table import TABLE, attention_time, stream_at
 from scrub.claims.dataset import Dataset
 from scrub.engine.needs import Kind, Need
 from scrub.model.bytes import SizedModel, pass_bytes, row_bytes
@@ -34,6 +34,7 @@ ROWS_AT_ONCE = 16  # at most: on a CPU larger batches leave its caches and are s
 BETWEEN = 0.25  # share of the memory for the streams of all rows, where layers run one at a time
 # Shares of the memory: rows that are kept, beside them a slice of those that are run, or a block.
 STORED, PASS = 0.5, 0.5
+EMBEDDED = {row.array for row in TABLE.values() if row.given}  # arrays that are told before the first layer
 EVERYTHING = 2**27  # bytes of all that passes compute, up to which all of it is kept for other claims
 
 
@@ -118,7 +119,8 @@ def run_pool(
 ) -> None:  # fmt: skip
     """Run every row once, rows of similar length together; tell the arrays that are needed, cut to their heads.
 
-    Rows whose arrays the model's `passes` know are read and not run. `done(n)` is told how many rows were run.
+    Which rows are run together depends on all of them alone: a slice that the model's `passes` know is read and not
+    run, and the others are what they are without. `done(n)` is told how many rows were run or read.
     """
     codes, taken = PartCodes(model), dict[Kind, list[CodedPart]]()
     for part in need.parts.values():
@@ -148,35 +150,38 @@ class _Asked:
         return tensors(self.data, self.model.device)
 
     def told(self, record: Telling) -> Iterator[Int[Tensor, " n"]]:
-        """Rows whose arrays were told; those that are known come last."""
+        """Slices of the rows whose arrays were told, one after the other: what is summed over them has one order."""
         lengths = self.padded[1]
         # Rows of similar length together: padding is computed like anything else.
-        order, size = torch.argsort(lengths, stable=True), rows_at_once(self.model, int(lengths.max()))
+        slices = torch.argsort(lengths, stable=True).split(rows_at_once(self.model, int(lengths.max())))
+        known = [self._known(rows) for rows in slices]
+        listed = [*zip(slices, known, strict=True)]
+        return self._each(listed, record) if self.model.lending is None else self._by_layers(listed, record)
+
+    def _known(self, rows: Int[Tensor, " n"]) -> bool:
         passes = self.model.passes
-        known = [False] * len(order) if passes is None else passes.known(self.model, self._tokens(order), self.kinds)
-        run = self._run if self.model.lending is None else self._by_layers
-        for wanted, tell in ((False, run), (True, self._read)):
-            some = order[torch.tensor(known, device=order.device) == wanted]
-            yield from tell(some.split(size), record) if len(some) else ()
+        return passes is not None and passes.known(self.model, self._tokens(rows), self.kinds)
 
     def _tokens(self, rows: Int[Tensor, " n"]) -> list[Tokens]:
         return [tuple(self.data.rows[row].tokens) for row in rows.tolist()]
 
-    def _run(self, slices: Sequence[Tensor], record: Telling) -> Iterator[Tensor]:
-        """By this process as they come, or by workers that send what they found: the same passes of the same rows."""
-        workers = self.model.workers
-        sent = workers.each(Task(self, _sent, (sent_form(rows),)) for rows in slices) if workers.number > 1 else None
-        for rows in slices:
-            if sent is None:
-                found = self.computed(rows, partial(record, rows))
+    def _each(self, slices: Sequence[tuple[Tensor, bool]], record: Telling) -> Iterator[Tensor]:
+        """Read, or run by this process as they come, or by workers that send what they found: the same passes."""
+        workers, missing = self.model.workers, [rows for rows, known in slices if not known]
+        sent = workers.each(Task(self, _sent, (sent_form(rows),)) for rows in missing) if workers.number > 1 else None
+        for rows, known in slices:
+            if known:
+                self._read(rows, self.kinds, record)
+            elif sent is None:
+                self._keep(rows, self.computed(rows, partial(record, rows)))
             else:
                 found = {kind: received(value, self.model.device) for kind, value in next(sent).items()}
                 for kind in (kind for kind in found if kind in self.kinds):
                     record(rows, kind[0], kind[1], found[kind])
-            self._keep(rows, found)
+                self._keep(rows, found)
             yield rows
 
-    def _by_layers(self, slices: Sequence[Tensor], record: Telling) -> Iterator[Tensor]:
+    def _by_layers(self, slices: Sequence[tuple[Tensor, bool]], record: Telling) -> Iterator[Tensor]:
         """Every layer once, with all rows: where layers are taken from files, this is what takes time.
 
         It is done by this process, whoever else computes: each worker would read every layer.
@@ -184,10 +189,17 @@ class _Asked:
         bound, shape = self.model.memory.share(BETWEEN), (*self.padded[0].shape, self.model.shape.d_model)
         streams = zeros(self.model.W_E.new_empty(0, dtype=self.model.dtype), shape, bound)
         for layer in range(-1, len(self.model.blocks)):  # -1: the embeddings
-            for rows in slices:
-                self._keep(rows, self._layer(layer, streams, rows, partial(record, rows)))
+            for rows, known in slices:
+                if known:
+                    self._read(rows, {kind for kind in self.kinds if self._turn(kind) == layer}, record)
+                else:
+                    self._keep(rows, self._layer(layer, streams, rows, partial(record, rows)))
                 if layer + 1 == len(self.model.blocks):
                     yield rows
+
+    def _turn(self, kind: Kind) -> int:
+        """The layer with which an array is told, where layers run one at a time."""
+        return -1 if kind[0] in EMBEDDED else min(kind[1], len(self.model.blocks) - 1)
 
     def _layer(
         self, layer: int, streams: Float[Tensor, "row t d"], rows: Int[Tensor, " n"], tell: Record
@@ -219,8 +231,9 @@ class _Asked:
         found, passes = dict[Kind, Tensor](), self.model.passes
 
         def heard(kind: str, layer: int, value: Tensor) -> None:
-            asked = (kind, layer) in self.kinds and (passes is not None or tell is None)
-            if asked or (passes is not None and self.everything):
+            asked = (kind, layer) in self.kinds
+            value = value.contiguous() if asked else value  # as it lies where it is read
+            if (asked and (passes is not None or tell is None)) or (passes is not None and self.everything):
                 found[kind, layer] = value
             if tell is not None:
                 tell(kind, layer, value)
@@ -231,14 +244,12 @@ class _Asked:
         if self.model.passes is not None and found:
             self.model.passes.keep(self.model, self._tokens(rows), found)
 
-    def _read(self, slices: Sequence[Tensor], record: Telling) -> Iterator[Tensor]:
-        for rows in slices:
-            assert self.model.passes is not None
-            tokens = self._tokens(rows)
-            for kind, layer in sorted(self.kinds):
-                found = self.model.passes.read(self.model, tokens, (kind, layer))
-                record(rows, kind, layer, found.to(place(self.model, layer)))
-            yield rows
+    def _read(self, rows: Int[Tensor, " n"], kinds: set[Kind], record: Telling) -> None:
+        """Tell arrays of a slice that is known."""
+        assert self.model.passes is not None
+        for kind, layer in sorted(kinds):
+            found = self.model.passes.read(self.model, self._tokens(rows), (kind, layer))
+            record(rows, kind, layer, found.to(place(self.model, layer)))
 
     @cached_property
     def everything(self) -> bool:

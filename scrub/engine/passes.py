@@ -1,4 +1,4 @@
-"""One pass of some rows, of which arrays are read where they are kept, else run, and kept then."""
+"""One pass of a slice of rows, of which arrays are read where they are kept, else run, and kept then."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def arrays_of_rows(
         if model.passes is None:
             return _run(model, tokens, lengths, kinds)
         names, rows = [name for name in _named(model) if name[0] in kinds], _rows(tokens, lengths)
-        if all(model.passes.known(model, rows, names)):
+        if model.passes.known(model, rows, names):
             return {name: model.passes.read(model, rows, name) for name in names}
         found = _run(model, tokens, lengths, kinds)
         model.passes.keep(model, rows, found)
@@ -40,7 +40,7 @@ def _run(
 
     def record(kind: str, layer: int, value: Tensor) -> None:
         if kind in kinds:
-            found[kind, layer] = value.to(model.device)
+            found[kind, layer] = value.to(model.device).contiguous()  # as it lies where it is read
 
     trace(model, tokens, lengths, record)
     return found

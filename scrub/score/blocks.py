@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,15 @@ class NumberBlock:
     """`task` gives arrays with one entry for each call, or row, of the block.
 
     `text` makes the key, which takes a walk through all that was drawn: nobody who keeps nothing asks for it. A
-    block that `joins` is given one piece of calls, and may be computed with others in one go.
+    block that `joins` is given one piece of calls, and may be computed with others in one go: `turn` counts those
+    that are, and `last` is the last of them, whose mark says that they are begun.
     """
 
     text: Callable[[], str]
     task: Task
     joins: bool = False
+    turn: int | None = None
+    last: NumberBlock | None = None
 
     @property
     def key(self) -> str:
@@ -96,7 +99,10 @@ def key(kind: str, *parts: Any) -> str:
 
 @frozen(eq=False)
 class _Group:
-    """Blocks that are computed in one go: the first that is asked for computes all that come after it."""
+    """Blocks that are computed in one go: the first that is asked for computes all, whichever are kept already.
+
+    So each is computed in the company of the same ones, and has the same numbers, wherever a run was broken off.
+    """
 
     tasks: list[Task]
     # kept by number until it is asked for
@@ -104,24 +110,26 @@ class _Group:
 
     def compute(self, number: int) -> Arrays:
         if number not in self._known:
-            rest = self.tasks[number:]
-            pieces: list[CallPiece] = [task.given[0] for task in rest]
-            found: Arrays = evolve(rest[0], given=(CallPiece.joined(pieces),)).compute()
+            pieces: list[CallPiece] = [task.given[0] for task in self.tasks]
+            found: Arrays = evolve(self.tasks[0], given=(CallPiece.joined(pieces),)).compute()
             ends = np.cumsum([len(piece.calls) for piece in pieces])[:-1]
             cut = {name: np.split(array, ends) for name, array in found.items()}
-            self._known.update({number + i: {name: cut[name][i] for name in cut} for i in range(len(rest))})
+            self._known.update({i: {name: cut[name][i] for name in cut} for i in range(len(self.tasks))})
         return self._known.pop(number)
 
 
 def in_one_go(blocks: Iterable[NumberBlock], most: int) -> Iterator[NumberBlock]:
     """The same blocks, of which as many as `most` are computed together. What is kept of each is kept apart."""
-    waiting = iter(blocks)
+    waiting, turns = iter(blocks), count()
     while some := list(islice(waiting, most)):
         if not all(block.joins for block in some):
             yield from some
             continue
-        group = _Group([block.task for block in some])
-        yield from (evolve(block, task=Task(group, _Group.compute, (i,))) for i, block in enumerate(some))
+        group, turn = _Group([block.task for block in some]), next(turns)
+        tasks = (Task(group, _Group.compute, (i,)) for i in range(len(some)))
+        yield from (
+            evolve(block, task=task, turn=turn, last=some[-1]) for block, task in zip(some, tasks, strict=True)
+        )
 
 
 def ahead(blocks: Iterable[NumberBlock]) -> Iterator[NumberBlock]:

@@ -53,16 +53,18 @@ class Blocks:
         Raises PartKept where the blocks of other parts are not there.
         """
         found, later, of_others = deque[tuple[int, Arrays]](), list[_Missing](), 0
+        mine = set[Path]()  # begun by this process; of blocks that are computed in one go the last is
 
         def missing() -> Iterator[_Missing]:
             nonlocal of_others
             for number, block in enumerate(blocks):
-                one = _Missing(number, self.folder / f"{key(self.depends, block.key)}.safetensors", block.task)
+                one = _Missing(number, self._path(block), self._path(block.last or block), block.task)
                 if (arrays := self._read(one.path)) is not None:
                     found.append((number, arrays))
-                elif self.part is not None and not self.part.has(number):
+                elif self.part is not None and not self.part.has(number if block.turn is None else block.turn):
                     of_others += 1
-                elif _begin(one.path):
+                elif one.begun in mine or _begin(one.begun):
+                    mine.add(one.begun)
                     yield one
                 else:
                     later.append(one)
@@ -74,13 +76,17 @@ class Blocks:
                 else:
                     found.append((one.number, arrays))
 
-        for unfinished in (missing(), left()):
-            for number, arrays in self._computed(unfinished):
-                while found:  # met on the way to it
-                    yield found.popleft()
-                yield number, arrays
-            yield from found
-            found.clear()
+        try:
+            for unfinished in (missing(), left()):
+                for number, arrays in self._computed(unfinished):
+                    while found:  # met on the way to it
+                        yield found.popleft()
+                    yield number, arrays
+                yield from found
+                found.clear()
+        finally:
+            for path in mine:
+                _mark(path).unlink(missing_ok=True)
         if of_others:
             raise PartKept(
                 f"part {self.part} is kept; {of_others} blocks are those of other parts: put all together with "
@@ -102,9 +108,9 @@ class Blocks:
                 yield begun.popleft().number, arrays
         except ClaimError as error:
             raise ClaimError(f"{error} {WHOLE}" if begun else str(error)) from None
-        finally:
-            for one in begun:
-                _mark(one.path).unlink(missing_ok=True)
+
+    def _path(self, block: NumberBlock) -> Path:
+        return self.folder / f"{key(self.depends, block.key)}.safetensors"
 
     def _read(self, path: Path) -> Arrays | None:
         if not path.exists():
@@ -129,10 +135,11 @@ class Blocks:
 
 @frozen(eq=False)
 class _Missing:
-    """A block that is not there yet: its place, and what computes it."""
+    """A block that is not there yet: its place, the place of the one that is marked as begun, what computes it."""
 
     number: int
     path: Path
+    begun: Path
     task: Task
 
 

@@ -1,9 +1,10 @@
 """Passes of rows on disk, for every later claim, rival, sweep and process: what was run once is read again.
 
-    DIR/MODEL/SLICE.safetensors    arrays of a few rows, each over all positions of its row
+    DIR/MODEL/SLICE-ARRAYS.safetensors    arrays of a few rows that were run together, over all positions
 
 MODEL digests all that a pass depends on but its tokens: the weights and what is fixed about them, the dtype, the
-kind of device, the code of scrub and the version of torch. Rows are told by their tokens. A slice is written whole or
+kind of device, the code of scrub and the version of torch. SLICE digests the tokens of its rows, in their order: the
+same rows in other company are another slice, whose numbers are rounded otherwise. A slice is written whole or
 not at all, and its arrays carry sums that are looked at as they are read: what is damaged counts as not there.
 """
 
@@ -83,40 +84,31 @@ class RowFiles:
     most: int = LARGEST
     writing: bool = True
     written: int | None = None  # bytes since it was last looked at how many there are
-    slices: dict[str, dict[str, dict[str, tuple[Slice, int]]]] = field(factory=dict)  # by model, array and row
-    opened: dict[tuple[Path, str], Tensor | None] = field(
-        factory=dict
-    )  # kept by file and array, until others are read
+    opened: dict[tuple[str, Array], list[Tensor]] = field(factory=dict)  # kept by place and array, until it is read
 
-    def known(self, model: Transformer, rows: Sequence[Tokens], arrays: Collection[Array]) -> list[bool]:
-        key = model_key(model)
-        self.slices[key] = {}
-        self.opened.clear()
-        for found in _slices(self.folder / key):
-            self._add(key, found)
-        there = [self.slices[key].get(_name(array), {}) for array in arrays]
-        return [
-            all(self._whole(of, row_key(row), array) for of, array in zip(there, arrays, strict=True)) for row in rows
-        ]
-
-    def _whole(self, of: Mapping[str, tuple[Slice, int]], row: str, array: Array) -> bool:
-        return row in of and self._open(of[row][0], _name(array)) is not None
+    def known(self, model: Transformer, rows: Sequence[Tokens], arrays: Collection[Array]) -> bool:
+        place, found = self._place(model, rows), dict[Array, Tensor]()
+        there = [*_slices(self.folder, f"{place}-*")]
+        for array in arrays:
+            value = next((v for one in there if (v := _array(one, _name(array))) is not None), None)
+            if value is None:
+                return False
+            found[array] = value
+        for array, value in found.items():
+            self.opened.setdefault((place, array), []).append(value)
+        return True
 
     def read(self, model: Transformer, rows: Sequence[Tokens], array: Array) -> Tensor:
-        of = self.slices[model_key(model)][_name(array)]
-        found: list[Tensor] = []
-        for row in rows:
-            where, number = of[row_key(row)]
-            whole = self._open(where, _name(array))
-            assert whole is not None, "known"
-            found.append(whole[number, : len(row)])
-        return torch.nn.utils.rnn.pad_sequence(found, batch_first=True).to(model.device)
+        return self.opened[self._place(model, rows), array].pop().to(model.device)
+
+    def _place(self, model: Transformer, rows: Sequence[Tokens]) -> str:
+        return f"{model_key(model)}/{slice_key(rows)}"
 
     def keep(self, model: Transformer, rows: Sequence[Tokens], found: Mapping[Array, Tensor]) -> None:
         if not self.writing:
             return
         try:
-            self._write(self.folder / model_key(model), rows, found)
+            self._write(self._place(model, rows), rows, found)
             if self.written is None or self.written > self.most // LOOKS:
                 shrink(self.folder, self.most)
                 self.written = 0
@@ -124,30 +116,24 @@ class RowFiles:
             self.writing = False
             warnings.warn(f"rows are not kept for later claims: {error} All else goes on.", stacklevel=2)
 
-    def _write(self, folder: Path, rows: Sequence[Tokens], found: Mapping[Array, Tensor]) -> None:
+    def _write(self, place: str, rows: Sequence[Tokens], found: Mapping[Array, Tensor]) -> None:
         same = _same(found)
         arrays = {_name(a): v.detach().cpu().contiguous() for a, v in found.items() if _name(a) not in same}
-        keys, sums = [row_key(row) for row in rows], {name: _sum(value) for name, value in arrays.items()}
-        words = {"rows": json.dumps(keys), "sums": json.dumps(sums), "same": json.dumps(same)}
-        name = hashlib.blake2b(json.dumps([keys, sorted(map(_name, found))]).encode(), digest_size=16).hexdigest()
+        sums = {name: _sum(value) for name, value in arrays.items()}
+        words = {"rows": json.dumps([*map(_digest, rows)]), "sums": json.dumps(sums), "same": json.dumps(same)}
         content = save(arrays, words)
-        files.write_bytes(folder / f"{name}.safetensors", content, follow=False)
+        path = self.folder / f"{place}-{_digest(sorted(map(_name, found)))}.safetensors"
+        files.write_bytes(path, content, follow=False)
         self.written = None if self.written is None else self.written + len(content)
 
-    def _add(self, key: str, found: Slice) -> None:
-        for name in (*found.sums, *found.same):
-            of = self.slices[key].setdefault(name, {})
-            of.update({row: (found, number) for number, row in enumerate(found.rows)})
 
-    def _open(self, found: Slice, name: str) -> Tensor | None:
-        """An array of a slice, mapped from its file; None where it is damaged or gone."""
-        if (found.path, name) not in self.opened:
-            self.opened[found.path, name] = _array(found, name)
-        return self.opened[found.path, name]
+def slice_key(rows: Sequence[Tokens]) -> str:
+    """A digest of rows that are run together, in their order."""
+    return _digest([*map(list, rows)])
 
 
-def row_key(row: Tokens) -> str:
-    return hashlib.blake2b(json.dumps(list(row)).encode(), digest_size=12).hexdigest()
+def _digest(listed: Sequence[object]) -> str:
+    return hashlib.blake2b(json.dumps(listed).encode(), digest_size=12).hexdigest()
 
 
 def _name(array: Array) -> str:
@@ -168,9 +154,9 @@ def _sum(value: Tensor) -> int:
     return zlib.crc32(value.reshape(-1).view(torch.uint8).numpy().data)
 
 
-def _slices(folder: Path) -> Iterator[Slice]:
+def _slices(folder: Path, named: str = "*") -> Iterator[Slice]:
     """What is there and whole, as far as its head says."""
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder.glob(f"{named}.safetensors")):
         try:
             with safe_open(path, "pt") as file:  # pyright: ignore[reportUnknownVariableType, reportArgumentType]
                 words: dict[str, Any] = file.metadata() or {}
@@ -181,7 +167,10 @@ def _slices(folder: Path) -> Iterator[Slice]:
 
 
 def _array(found: Slice, name: str) -> Tensor | None:
+    """An array of a slice, mapped from its file; None where it is not, is damaged or gone."""
     name = found.same.get(name, name)
+    if name not in found.sums:
+        return None
     try:
         with safe_open(found.path, "pt") as file:  # pyright: ignore[reportUnknownVariableType, reportArgumentType]
             value: Tensor = file.get_tensor(name)

@@ -16,9 +16,10 @@ from scrub.engine.draw import Calls, Draws
 from scrub.errors import ClaimError
 from scrub.model.resolve import sound
 from scrub.model.workers import Task
-from scrub.score.blocks import Arrays, NumberBlock, gathered, keep_nothing, key
+from scrub.score.blocks import Arrays, CallPiece, NumberBlock, gathered, in_one_go, keep_nothing, key
 from scrub.storage import files
 from scrub.storage.blocks import Blocks, read_arrays, write_arrays
+from scrub.storage.share import JobPart, PartKept
 from scrub.verbs.setup import bench_of
 
 COUNT = 5
@@ -48,6 +49,38 @@ def test_blocks_are_joined_in_their_order_whoever_computes_them(tmp_path: Path) 
     assert (ours.found, ours.computed, sum(heard)) == (1, COUNT - 1, 2 * COUNT)
     assert not list(tmp_path.glob("*.begun"))
     assert not list(tmp_path.glob(".*"))
+
+
+def in_threes(runs: list[list[int]]) -> Iterator[NumberBlock]:
+    """Seven blocks of two calls, of which three are computed in one go; `runs` hears of the calls."""
+
+    def compute(_: None, piece: CallPiece) -> Arrays:
+        runs.append(piece.calls.draw.tolist())
+        return {"scrubbed": piece.calls.draw + len(piece.calls) / 100}  # as rounding does: other company, other bits
+
+    pieces = (CallPiece(Calls(np.zeros(2, dtype=np.int64), np.arange(2 * n, 2 * n + 2)), {}) for n in range(7))
+    made = [NumberBlock(partial(key, "test", one.calls.draw), Task(None, compute, (one,)), True) for one in pieces]
+    return in_one_go(made, 3)
+
+
+def test_blocks_in_one_go_are_those_of_one_process_or_part_and_each_has_its_company(tmp_path: Path) -> None:
+    wanted = gathered(keep_nothing, in_threes([]))["scrubbed"].tolist()
+    ours, others = list[list[int]](), list[list[int]]()
+    broken_off = Blocks(tmp_path, "claim")(in_threes([]))
+    assert [next(broken_off)[0], next(broken_off)[0]] == [0, 1]
+    broken_off.close()
+    assert not list(tmp_path.glob("*.begun"))
+    one = Blocks(tmp_path, "claim")(in_threes(ours))
+    assert [next(one)[0] for _ in range(3)] == [0, 1, 2]
+    assert next(one)[0] == 3  # it has begun the second go
+    assert gathered(Blocks(tmp_path, "claim"), in_threes(others))["scrubbed"].tolist() == wanted
+    assert (ours, others) == ([[*range(6)], [*range(6, 12)]], [[12, 13], [*range(6, 12)]])
+    one.close()
+    for number, calls in ((1, [[*range(6)], [12, 13]]), (2, [[*range(6, 12)]])):
+        runs = list[list[int]]()
+        with pytest.raises(PartKept):
+            gathered(Blocks(tmp_path / str(number), "claim", part=JobPart(number, 2)), in_threes(runs))
+        assert runs == calls
 
 
 def test_blocks_of_another_claim_are_not_found(tmp_path: Path) -> None:
