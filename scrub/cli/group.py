@@ -17,7 +17,8 @@ import click
 
 from scrub.claims.problems import ClaimProblems
 from scrub.cli.defaults import defaults_for
-from scrub.cli.endings import INTERRUPTED, MISUSE, Ended
+from scrub.cli.endings import MISUSE, Ended
+from scrub.cli.interrupted import INTERRUPTED
 from scrub.cli.terminal import tell
 from scrub.errors import ScrubError, did_you_mean
 from scrub.storage.version import VERSION
