@@ -10,7 +10,7 @@ import click
 from attrs import evolve
 
 from scrub.anatomy.names import parse_component
-from scrub.anatomy.positions import parse_slots, print_slots
+from scrub.anatomy.positions import parse_slots, print_slots, split_place
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.sites import Site
 from scrub.cli.endings import FINE
@@ -104,13 +104,11 @@ def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:
     names, at = asked["component"], asked["at"]
     slots = None if at is None else parse_slots(at)
     if names:
-        for name, _, place in (one.partition("@") for one in names):
-            where = parse_slots(place.strip()) if place.strip() else slots
+        for name, place in map(split_place, names):
+            where = parse_slots(place) if place else slots
             if where is None:
-                raise ClaimError(
-                    f"--component {name.strip()}: say where, --at END or --component '{name.strip()} @ END'."
-                )
-            yield from (Site((parse_component(name.strip(), parts=True),), (slot,)) for slot in where)
+                raise ClaimError(f"--component {name}: say where, --at END or --component '{name} @ END'.")
+            yield from (Site((parse_component(name, parts=True),), (slot,)) for slot in where)
         return
     from scrub.verbs.ranked import sites_of_variable
 
