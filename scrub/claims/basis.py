@@ -53,7 +53,7 @@ class Basis:
         return _recipe(self.to_dict())
 
     def save(self, file: str | Path) -> Path:
-        """Write a `.safetensors` file, which `directions(file)` reads with the rows that were seen.
+        """Write a `.safetensors` file, which `directions(file)` reads with the rows that were seen, in place of one that is there.
 
         Raises ClaimError for another ending, and for a file that cannot be written.
         """

@@ -56,14 +56,12 @@ def alone(asked: Mapping[str, Any]) -> None:
 def ranks_of(hypothesis: Hypothesis, asked: Mapping[str, Any], out: Path | None) -> tuple[Results, int]:
     """A curve for each component of the variable's site, or one of all, printed; one can be written and drawn."""
     from scrub.verbs.fit import rank
-    from scrub.verbs.ranked import saved
+    from scrub.verbs.ranked import basis_files, saved
 
     write, picture = asked["write"], asked["picture"]
-    if write is not None:
-        files.writable(write)
-        if write.suffix not in (".safetensors", ".py"):
-            names = " or ".join(write.with_suffix(end).name for end in (".py", ".safetensors"))
-            raise ClaimError(f"--write {write}: a claim is written with its directions, or these alone: {names}.")
+    if write is not None and write.suffix not in (".safetensors", ".py"):
+        names = " or ".join(write.with_suffix(end).name for end in (".py", ".safetensors"))
+        raise ClaimError(f"--write {write}: a claim is written with its directions, or these alone: {names}.")
     run = beside(out, [hypothesis], stored.PROPOSALS)
     setting = {name: asked[name] for name in TAKES[4:]}
     sites = list(dict.fromkeys(_sites(hypothesis, asked)))
@@ -74,6 +72,9 @@ def ranks_of(hypothesis: Hypothesis, asked: Mapping[str, Any], out: Path | None)
             f"{asked['rank']!r} has {len(sites)} components, and one is written and drawn: {named}, or all at once "
             "with --joint."
         )
+    if write is not None:
+        for file in dict.fromkeys([write, *basis_files([(s.components[0], s.at[0]) for s in sites], write)]):
+            files.free(file, "--write " if file == write else f"--write {write}: ")
     with about(hypothesis):
         claim = _planned(hypothesis, asked, sites) if write is not None and write.suffix == ".py" else None
         found = [rank(hypothesis, asked["rank"], site=some, **setting) for some in curves]

@@ -96,10 +96,16 @@ class RankedClaim:
 
 def saved(curve: RankCurve, file: Path) -> tuple[Path, ...]:
     """The directions that are kept in a file, of several components in one for each that holds some."""
-    if len(curve.places) == 1:
-        return (curve.basis.save(file),)
-    named = ((b, re.sub(r"\W", "_", f"{file.stem}_{b.component}_{b.at}")) for b in curve.bases)
-    return tuple(basis.save(file.with_name(f"{name}.safetensors")) for basis, name in named)
+    named = zip(curve.places, basis_files([(p.component, p.at) for p in curve.places], file), strict=True)
+    return tuple(place.basis.save(called) for place, called in named if place.basis is not None)
+
+
+def basis_files(places: Sequence[tuple[Component, object]], file: Path) -> list[Path]:
+    """Where the directions of each component at a position are written, beside the file of their claim."""
+    if len(places) == 1:
+        return [file.with_suffix(".safetensors")]
+    names = [re.sub(r"\W", "_", f"{file.stem}_{component}_{at}") for component, at in places]
+    return [file.with_name(f"{name}.safetensors") for name in names]
 
 
 def _changes(hypothesis: Hypothesis, variable: str, held: Sequence[Held]) -> Changes:

@@ -107,9 +107,7 @@ def beside_claim(hypothesis: Hypothesis, file: Path) -> Path:
         )
     if file.resolve().parent != own.resolve().parent:
         raise ClaimError(f"write={file}: the new claim imports {own.name}: write it beside it, in {own.parent}.")
-    files.writable(file)
-    if file.exists():
-        raise ClaimError(f"write={file}: it exists already, and is left as it is: choose another name.")
+    files.free(file, "write=")
     return file
 
 

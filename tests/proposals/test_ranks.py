@@ -276,6 +276,19 @@ def test_a_file_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
         RankedClaim.planned(names, "name", [heads("1.2", at="END")], None, tmp_path / "no.py")
 
 
+@pytest.mark.parametrize(
+    ("more", "there"), [([], "low.safetensors"), (["--component", "1.1 @ END", "--joint"], "low_1_1_END.safetensors")]
+)
+def test_directions_that_are_there_are_not_written_over(tmp_path: Path, more: list[str], there: str) -> None:
+    """Those that would lie beside a claim; nothing is computed."""
+    shutil.copy(GALLERY / "names.py", tmp_path)
+    (tmp_path / there).write_text("mine")
+    given = ["propose", f"{tmp_path / 'names.py'}::names", "--rank", "gathered", "--component", "1.2 @ END", *more]
+    ran = CliRunner().invoke(main, [*given, "--write", str(tmp_path / "low.py")])
+    assert (ran.exit_code, f"{there} exists already, and is left" in " ".join(ran.output.split())) == (2, True)
+    assert (tmp_path / there).read_text() == "mine"
+
+
 def test_queries_of_a_head_take_few_dimensions(tmp_path: Path) -> None:
     """On the command line: the curve as a table, picture and page, its directions in a file, refusals."""
     basis, picture, told = (tmp_path / name for name in ("q.safetensors", "q.svg", "q.json"))
@@ -299,6 +312,7 @@ def test_queries_of_a_head_take_few_dimensions(tmp_path: Path) -> None:
         (["--joint"], "--joint is of --rank"),
         (["--rank", "gathered", *where, "--write", "claim.json"], "claim.py or claim.safetensors"),
         (["--rank", "gathered", *where, "--write", "claim.py"], "write it beside it"),
+        (["--rank", "gathered", *where, "--write", str(basis)], "q.safetensors exists already, and is left as it is"),
         (["--component", "1.2"], "--component is of --rank"),
     ):
         ran = CliRunner().invoke(main, ["propose", NAMES, *more])

@@ -155,7 +155,12 @@ def test_the_command_writes_what_directions_read(tmp_path: Path) -> None:
     part = directions(out)
     assert part.size == 2
     assert len(part.seen) == len(wanted().seen)
-    for more, said in ((["--period", "5"], "are of fourier"), (["--at", "END"], "belong together")):
+    for more, said in (
+        (["--period", "5"], "are of fourier"),
+        (["--at", "END"], "belong together"),
+        ([], f"--out {out} exists already, and is left as it is: choose another name."),
+        (["--out", "basis.npy"], "directions are a .safetensors file: call it basis.safetensors"),
+    ):
         ran = CliRunner().invoke(main, [*asked, *more])
         assert (ran.exit_code, said in ran.output) == (2, True)
 
@@ -171,7 +176,7 @@ def test_the_command_trains_a_dictionary_that_latents_read(tmp_path: Path) -> No
     for more, said in (
         ([], "fit dictionary takes --latents 192"),
         (["--latents", "24", "--rank", "2"], "a dictionary has --latents"),
-        (["--latents", "24"], "a directory"),
+        (["--latents", "24"], "exists already"),
     ):
         ran = CliRunner().invoke(main, [*asked, *more])
         assert (ran.exit_code, said in ran.output) == (2, True), ran.output
