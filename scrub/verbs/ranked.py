@@ -49,15 +49,16 @@ class RankedClaim:
         """Raises ClaimError for a file that cannot be written, and where no claim with parts there is sound: why."""
         target, claim = beside_claim(hypothesis, file), sound(hypothesis, model, expecting=False)[0]
         assert isinstance(claim.graph, TransformerGraph)
-        ones = [directions(np.eye(1, width_of(site.components[0], claim.graph))) for site in sites]
+        ones = [directions(np.eye(1, width_of(site.components[0], claim.graph)), name="U") for site in sites]
         try:
             made = _changes(hypothesis, variable, list(zip(sites, ones, strict=True)))
             sound(changed(hypothesis, made), model, expecting=False)
         except ClaimProblems as error:
             places = ", ".join(map(str, sites))
+            why = "".join(f"\n    {found}" for found in dict.fromkeys(p.found for p in error.problems))
             raise ClaimError(
                 f"--write {file}: no claim is made of {variable} in a part of {places}; --write "
-                f"{file.with_suffix('.safetensors').name} writes its directions alone.\n{error}"
+                f"{file.with_suffix('.safetensors').name} writes its directions alone.{why}"
             ) from None
         return cls(hypothesis, variable, tuple(sites), target)
 

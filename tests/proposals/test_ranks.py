@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -265,8 +266,10 @@ def test_no_claim_is_written_where_none_is_sound(tmp_path: Path) -> None:
     shutil.copy(GALLERY / "names.py", tmp_path)
     (names,) = collect([f"{tmp_path / 'names.py'}::names"]).hypotheses
     sentence = r"no claim is made of name in a part of 0\.2 @ END; --write no\.safetensors"
-    with pytest.raises(ClaimError, match=sentence):
+    with pytest.raises(ClaimError, match=sentence) as told:
         RankedClaim.planned(names, "name", [heads("0.2", at="END")], None, tmp_path / "no.py")
+    assert "the parent 'gathered' is read by no channel of 0.2[U] @ END." in str(told.value)
+    assert not re.search(r"\.py:\d", str(told.value))  # nobody wrote the claim that is not sound
 
 
 def test_a_file_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
