@@ -76,6 +76,11 @@ def prepared(
     bench = opened.bench(claim)
     used = references(claim, asked.rows, asked.seed)
     searching, measuring = halves(claim, used)
+    if not (len(searching) and len(measuring)):
+        raise ClaimError(
+            f"{hypothesis.title}: {len(used)} row{'s' * (len(used) > 1)} to search on, and others to measure on, are "
+            "too few: give more rows; a verdict takes 30 of each."
+        )
 
     def numbers(bench: Any, used: Any) -> Samples:
         return sampled(bench, used, asked.draws, asked.seed, asked.exact)
