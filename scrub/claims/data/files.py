@@ -17,6 +17,7 @@ from scrub.errors import DataError, did_you_mean, row_errors
 
 JSON_ERRORS = (RepeatedKeyError, ValueError, RecursionError)
 _OBJECTS = re.compile(r"\s*\[\s*\{")
+_OBJECT = re.compile(r"^\s*\{", re.MULTILINE)
 _SPACE = re.compile(r"\s*")
 _BOOLS = {"True": True, "true": True, "TRUE": True, "False": False, "false": False, "FALSE": False}
 
@@ -59,7 +60,7 @@ def text_of(path: Any, reader: str = "a file") -> str:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.{_beside(Path(path))}") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path} cannot be read: it is no text in UTF-8.") from None
+        raise DataError(f"{path} cannot be read: it is no text in UTF-8: save it so.") from None
     except ValueError as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
 
@@ -88,7 +89,13 @@ def only_lines(path: Any) -> list[RawRow]:
             f"{path} is {what}, and rows are read here as one JSON object a line: Dataset.{other} reads it, and "
             "its to_jsonl(FILE) writes such lines."
         )
-    return json_lines(path, text)
+    try:
+        return json_lines(path, text)
+    except DataError as error:
+        if _OBJECT.search(text):
+            raise
+        such = '{"tokens": [5, 9], "columns": {"answer": 9}}'
+        raise DataError(f"{error}\nA file of rows holds one JSON object a line, such as {such}.") from None
 
 
 def some_rows(records: list[RawRow], path: Any, holds: str) -> list[RawRow]:
