@@ -119,7 +119,7 @@ def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:
             asked["rank"], [n for n in hypothesis.correspondence() if sites_of_variable(hypothesis, n)]
         )
         raise ClaimError(
-            f"--rank {asked['rank']}: it has no site.{near} Name a variable that has one, or --component."
+            f"--rank {asked['rank']!r}: it has no site.{near} Name a variable that has one, or --component."
         )
     if slots is not None and not any(slot in site.at for site in sites for slot in slots):
         has = print_slots(tuple(dict.fromkeys(slot for site in sites for slot in site.at)))
