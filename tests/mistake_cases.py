@@ -207,7 +207,7 @@ LINES: dict[str, tuple[str, str]] = {  # the command line as it is typed, and th
     "no position to sweep": ("sweep mine.py --senders heads --at ''", "at='' names no position: write at='END'"),
     "a report of nothing": ("report nothing", "nothing holds no results. They are stored there by `scrub test`"),
     "a variable misspelt": ("fit pca mine.py::c --variable befor --out x.safetensors", "'befor' is no variable of the story, and no column that every row has. Did you mean 'before'?"),
-    "few rows for a fit": ("fit pca mine.py::c --variable before --rows 1 --out x.safetensors", "fit.pca on 1 of its rows: give 8 or more"),
+    "few rows for a fit": ("fit pca mine.py::c --variable before --rows 1 --out x.safetensors", "fit.pca: 1 row is too few to find a direction on: give 8 or more."),
     "a dictionary that is none": ("propose mine.py --dictionary nothing", "dictionary nothing: no dictionary that is known lies there: cfg.json"),
     "no variable to rank": ("propose mine.py --rank ''", "--rank '': it has no site."),
     "a file that is there": ("new mine.py", "mine.py exists already, and is left as it is: choose another name."),
