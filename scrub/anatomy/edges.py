@@ -15,7 +15,7 @@ from attrs import frozen
 
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component, parse_component
-from scrub.anatomy.positions import Slot, parse_slots
+from scrub.anatomy.positions import Slot, parse_slots, split_place
 from scrub.anatomy.table import CHANNELS, ONE_CHANNEL, is_single
 from scrub.errors import ClaimError, nearest
 
@@ -116,10 +116,12 @@ def _split(text: str) -> list[str]:
     no_comma(text)
     found = list[str]()
     for piece in text.replace(";", ",").replace("\n", ",").split(","):
-        body, at, place = piece.partition("@")
+        body, place = split_place(piece)
         words = body.split()
         heads = "->" not in body and len(words) > 1 and not words[0].isalpha()
-        found += [f"{word} {at}{place}" for word in words] if heads else [piece] * bool(piece.strip())
+        found += (
+            [f"{word} @ {place}" if place else word for word in words] if heads else [piece] * bool(piece.strip())
+        )
     return [text.strip() for text in found]
 
 
@@ -131,8 +133,8 @@ def parse_part(text: str, graph: ModelGraph | None = None) -> tuple[Part, ...]:
     Heads in any notation (`9.6`, `L9H6`, `a9.h6`, `A9.6`), channels as `9.6.q` or `a9.h6<q>`. With a
     computation `graph`, names are its nodes. Raises ClaimError.
     """
-    body, _, place = text.strip().partition("@")
-    slots = [None if slot.name == "all" else slot for slot in parse_slots(place.strip())] if place.strip() else [None]
+    body, place = split_place(text)
+    slots = [None if slot.name == "all" else slot for slot in parse_slots(place)] if place else [None]
     if "->" not in body:
         return tuple(Node(component_of(body, graph), at) for at in slots)
     sender, _, receiver = body.partition("->")

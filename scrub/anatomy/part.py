@@ -46,7 +46,8 @@ class LatentSource(Protocol):
 class FitRecipe:
     """How directions were found: by which method of `scrub.fit`, of which variable, in what, on which rows (digests).
 
-    `component` and `at` are as they are printed, `asked` are the method's own arguments.
+    `component` and `at` are as they are printed, `asked` are the method's own arguments; `model` is the name of the
+    one in which they were found, empty where nothing says it.
     """
 
     method: str
@@ -56,6 +57,7 @@ class FitRecipe:
     seen: tuple[str, ...]
     asked: Mapping[str, object]
     seed: int
+    model: str = ""
 
 
 @frozen
@@ -109,6 +111,11 @@ class HostPart:
                 for name, array in self.arrays.items()
             }
             yield evolve(self, digest=array_digest(held), indices=(index,), arrays=held)
+
+    @property
+    def model(self) -> str:
+        """The name of the model that it is of, as its dictionary's card or what found it says; else empty."""
+        return self.setting("model") or (self.recipe.model if self.recipe else "")
 
     def setting(self, name: str) -> str:
         """What a setting is, an empty text where it is not set."""

@@ -44,6 +44,12 @@ def parse_slots(at: str | int | list[str | int] | tuple[str | int, ...]) -> tupl
     return slots
 
 
+def split_place(text: str) -> tuple[str, str]:
+    """`9.6.q @ END` as what is named and where, which is empty where no place is named."""
+    name, _, place = text.partition("@")
+    return name.strip(), place.strip()
+
+
 def _parse_slot(word: str | int) -> Slot:
     if isinstance(word, int) and not isinstance(word, bool):
         return Slot("", word)

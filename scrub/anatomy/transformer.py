@@ -78,7 +78,8 @@ class TransformerGraph:
         width, into = (self.shape.d_head, "into its head") if of_channel else (self.shape.d_model, "into the stream")
         if component.part.width != width:
             rows = f"{component.part} has rows of {component.part.width} numbers"
-            return f"{rows}, and {component.whole} writes {width} {into}"
+            of = f", of {component.part.model}," if component.part.model else ","
+            return f"{rows}{of} and {component.whole} writes {width} {into}"
         return ""
 
     def channels(self, component: Component) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from jaxtyping import Int
 
 from scrub.anatomy.edges import Edge, Node, channel_name, parse_part
 from scrub.anatomy.names import Component
-from scrub.anatomy.positions import Slot
+from scrub.anatomy.positions import Slot, split_place
 from scrub.circuit.circuit import absent
 from scrub.circuit.ends import read_by
 from scrub.circuit.universe import Graph
@@ -80,14 +80,14 @@ def parse_path(text: str, graph: Graph) -> tuple[Path, ...]:
         )
     sender = parse_part(names[0], graph)
     found = [Path(node, ()) for node in sender if isinstance(node, Node)]
-    last = names[0].partition("@")[0].strip()
+    last = split_place(names[0])[0]
     for arrow, name in zip(arrows, names[1:], strict=True):
         words = () if arrow == "->" else tuple(w.strip() for w in arrow[1:-2].split(",") if w.strip())
-        body, _, place = name.partition("@")
+        body, place = split_place(name)
         steps = parse_part(f"{last} -> {body}" + (f" @ {place}" if place else ""), graph)
         hops = [h for step in steps if isinstance(step, Edge) for h in _hops(step, words, graph)]
         found = [Path(path.sender, (*path.hops, hop)) for path in found for hop in hops]
-        last = re.sub(r"\.[qkv]$|<[qkv]>$", "", body.strip())
+        last = re.sub(r"\.[qkv]$|<[qkv]>$", "", body)
     problems = [problem for path in found for problem in _problems(path, graph)]
     if problems:
         late = all(isinstance(problem, TooLate) for problem in problems)

@@ -37,7 +37,8 @@ _SENDERS = rf"{_NEURON}|[^\W\d_]+ \d+(?:-\d+)?(?![\w.])|[^\s,]+"  # 'heads 0-3' 
 TOGETHER = 64  # senders whose effects are known at once: what is shared is computed anew for the next ones
 SAID = 3  # pairs of positions that are the same, in a sentence
 Case = tuple[Node, tuple[Path, ...]]
-_KINDS = ("heads", "queries", "keys", "values", "mlps", "attn", "resid", "embed", "all")
+_OF_HEADS = ("heads", "queries", "keys", "values")
+_KINDS = (*_OF_HEADS, "mlps", "attn", "resid", "embed", "all")
 
 
 @frozen
@@ -111,7 +112,7 @@ def senders_of(words: str | Sequence[str], graph: Graph) -> tuple[Component, ...
         else:
             kind, *layers = word.split()
             near = nearest(kind, _KINDS) if graph.sequence and kind.isalpha() else None
-            if near and not (is_single(near) or is_single(kind) or (layers and near != "heads")):
+            if near and not (is_single(near) or is_single(kind) or (layers and near not in _OF_HEADS)):
                 good = " ".join([near, *layers])
                 raise ClaimError(f"{word!r} names no component, nor several. Did you mean {good!r}?")
             found.append(component_of(word, graph))
@@ -129,13 +130,16 @@ def _of_kind(word: str, graph: Graph) -> list[Component]:
     """The heads, their queries, keys or values, or MLPs of some layers, or of all; none where there are no MLPs."""
     assert isinstance(graph, TransformerGraph)
     kind, _, layers = word.partition(" ")
+    last = graph.shape.n_layers - 1
+    try:
+        named = parse_layers("mlp", layers) if layers else ()
+    except ClaimError:
+        raise ClaimError(f"{word!r} names no layers: write '{kind} 3' or '{kind} 0-3'.") from None
+    if beyond := [c for c in named if (c.layer or 0) > last]:
+        raise ClaimError(f"{word!r}: there is no layer {beyond[0].layer}, {graph.name} has layers 0 to {last}.")
     if (channel := word_of(kind)) in CHANNELS:
         heads = sorted(graph.passed([f"heads {layers}".strip()]))
         return [Component(channel, head.layer, head.unit) for head in heads]
-    last = graph.shape.n_layers - 1
-    named = parse_layers("mlp", layers) if layers else ()
-    if beyond := [c for c in named if (c.layer or 0) > last]:
-        raise ClaimError(f"{word!r}: there is no layer {beyond[0].layer}, {graph.name} has layers 0 to {last}.")
     if named and kind != "heads" and not graph.shape.d_mlp:
         raise ClaimError(absent(named[0], graph))
     return sorted(graph.passed([word]))

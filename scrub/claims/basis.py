@@ -53,7 +53,7 @@ class Basis:
         return _recipe(self.to_dict())
 
     def save(self, file: str | Path) -> Path:
-        """Write a `.safetensors` file, which `directions(file)` reads with the rows that were seen.
+        """Write a `.safetensors` file, which `directions(file)` reads with the rows that were seen; it replaces one.
 
         Raises ClaimError for another ending, and for a file that cannot be written.
         """
@@ -102,7 +102,11 @@ def read_about(file: Path) -> tuple[tuple[str, ...], FitRecipe | None]:
 def _recipe(said: Mapping[str, Any]) -> FitRecipe | None:
     match said:
         case {"method": str(method), "variable": str(variable), "component": str(component), "at": str(at),
-              "seen": [*seen], "asked": {**asked}, "provenance": {"seed": int(seed)}}:  # fmt: skip
-            return FitRecipe(method, variable, component, at, tuple(seen), asked, seed)
+              "seen": [*seen], "asked": {**asked}, "provenance": {"seed": int(seed), **more}}:  # fmt: skip
+            model: Any = more.get("model")
+            name = model.get("name") if isinstance(model, Mapping) else None  # pyright: ignore
+            return FitRecipe(
+                method, variable, component, at, tuple(seen), asked, seed, name if isinstance(name, str) else ""
+            )
         case _:
             return None

@@ -12,7 +12,7 @@ from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import ALL
 from scrub.claims.dataset import Dataset
-from scrub.claims.dictionaries.host import of_other_models
+from scrub.claims.dictionaries.host import found_elsewhere, of_other_models
 from scrub.claims.geometry import check_geometry
 from scrub.claims.holds import HeldSite, Where, held
 from scrub.claims.hypothesis import Hypothesis, place_of
@@ -160,6 +160,8 @@ def _conclude(draft: _Draft, problems: list[Problem]) -> Checked:
     warned = warnings_of(hypothesis, placement, values, accuracy)
     warned += (*seen_warnings(draft.seen, int(scored.sum())), *data.origin.notes)
     warned += tuple(unvaried(placement, graph, data, setting))
+    placed = [s.site for one in placement.placed.values() for s in one.sites]
+    warned += tuple(dict.fromkeys(s for site in placed for s in found_elsewhere(site.components, draft.subject.name)))
     if graph.sequence:
         warned += tuple(token_warnings(metric, data, draft.subject.tokenizer, placement.answer))
     claim = Claim(

@@ -20,7 +20,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from scrub.anatomy.positions import Slot, locate
-from scrub.claims.data.files import RawRow, csv_records, json_lines, json_records, text_of
+from scrub.claims.data.files import RawRow, csv_records, json_records, only_lines, some_rows
 from scrub.claims.data.row import Row, parsed_rows, told
 from scrub.claims.data.vocab import Vocab, led_by_words, read_vocab
 from scrub.claims.text import Tokenizer
@@ -93,8 +93,8 @@ class Dataset:
         A first line `{"vocab": ...}` gives words for ids, as `vocab` does, which comes before it. Raises DataError
         with every line that is wrong.
         """
-        said, records = led_by_words(json_lines(path, text_of(path, "from_jsonl")), path)
-        rows = parsed_rows(((r.place, r.values) for r in records), f"{path}:")
+        said, records = led_by_words(some_rows(only_lines(path), path, "nothing"), path)
+        rows = parsed_rows(((r.place, r.values) for r in some_rows(records, path, "words alone")), f"{path}:")
         return cls(rows, vocab=said if vocab is None else vocab)
 
     @classmethod
@@ -160,7 +160,7 @@ class Dataset:
         Cells are text, of columns with nothing but True and False bools; numbers are converted where that is said,
         `columns={"n": lambda row: int(row["n"])}`. Raises DataError with all problems, by line.
         """
-        return cls._read(csv_records(path), "from_csv", words, f"{path}:")
+        return cls._read(some_rows(csv_records(path), path, "a header"), "from_csv", words, f"{path}:")
 
     @classmethod
     def from_json(cls, path: str | Path, **words: Unpack[LayoutWords]) -> Dataset:
@@ -169,8 +169,8 @@ class Dataset:
         Words as for `from_frame`; without them it reads what `to_jsonl` wrote, and the same with `text` (and a
         `tokenizer`) instead of `tokens`. Raises DataError with all problems, by line.
         """
-        said, records = led_by_words(json_records(path), path)
-        return cls._read(records, "from_json", words, f"{path}:", said)
+        said, records = led_by_words(some_rows(json_records(path), path, "nothing"), path)
+        return cls._read(some_rows(records, path, "words alone"), "from_json", words, f"{path}:", said)
 
     @classmethod
     def from_hf(cls, dataset: Iterable[Mapping[str, Any]], **words: Unpack[LayoutWords]) -> Dataset:

@@ -88,6 +88,15 @@ def also(hypothesis: Hypothesis, **reads: str) -> Hypothesis:
     return evolve(hypothesis, story=_with(story, functions))
 
 
+def unused_by(story: Interpretation, variable: str) -> tuple[str, ...]:
+    """The variables that read another besides what they compute from; none where one computes from it."""
+    readers = [(one, one.function) for one in story.variables.values() if variable in one.parents]
+    besides = [
+        one.name for one, made in readers if isinstance(made, Besides) and made.variable and variable in made.more
+    ]
+    return tuple(besides) if len(besides) == len(readers) else ()
+
+
 def with_tokens(hypothesis: Hypothesis, positions: str) -> Hypothesis:
     """The claim on data with the token at each named position as a column: see `Dataset.with_tokens`."""
     data = hypothesis.data

@@ -19,6 +19,7 @@ from scrub.claims.placement import Placement
 from scrub.claims.sites import Site
 from scrub.claims.text import Tokenizer
 from scrub.claims.values import Value, key
+from scrub.errors import some
 
 LOW_ACCURACY = 0.9
 
@@ -48,8 +49,21 @@ def token_warnings(
 ) -> Iterator[str]:
     """Sentences on tokens that are not what they seem: padding, and labels without their space."""
     yield from perhaps_padded(data, tokenizer)
+    yield from _wordless(data)
     if tokenizer is not None:
         yield from spaceless(metric, data, tokenizer, answer)
+
+
+def _wordless(data: Dataset) -> Iterator[str]:
+    """Tokens of rows that a vocabulary has no word for: it may be another model's, or an old one."""
+    if data.vocab is None:
+        return
+    used = {token for row in data.rows for token in row.tokens}
+    if lacking := sorted(used - data.vocab.words.keys()):
+        yield (
+            f"vocab= has {len(data.vocab.words):,} words and none for tokens {some(lacking)}, which rows have: they "
+            "are shown as numbers. Give a word for each token of the model."
+        )
 
 
 def _streams_of_streams(hypothesis: Hypothesis, placement: Placement) -> Iterator[str]:

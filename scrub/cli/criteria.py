@@ -185,6 +185,8 @@ def _circuit(given: str, top: int | None) -> Circuit | str:
         return Circuit.read(given, top=top)
     if top is not None:
         raise ClaimError(f"--top {top}: {given} is no file of scores.")
+    if given and Path(given).is_dir():
+        raise ClaimError(f"--circuit {given} is a directory: name the file of a circuit in it, or parts.")
     if Path(given).suffix in _FILES:
         raise ClaimError(f"--circuit {given}: no such file, and no name of a part.")
     return given

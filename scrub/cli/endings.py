@@ -16,9 +16,10 @@ from typing import Any
 
 import click
 
+from scrub.cli.interrupted import INTERRUPTED
 from scrub.cli.terminal import tell
 
-FINE, FAILED, MISUSE, OPEN, BROKEN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+FINE, FAILED, MISUSE, OPEN, BROKEN = 0, 1, 2, 3, 4
 TRACEBACK = "SCRUB_TRACEBACK"
 
 
@@ -45,7 +46,8 @@ def _ended(run: Callable[[], Any]) -> int:
         with suppress(OSError):
             error.show()
         return error.exit_code
-    except click.Abort:
+    except click.Abort:  # before a command began, or while its end was told
+        tell("scrub: interrupted.")
         return INTERRUPTED
     except SystemExit:  # click's, where whoever reads standard output has heard enough
         return BROKEN

@@ -51,7 +51,7 @@ def fit(method: str, target: str, variable: str, out: Path, rank: int | None, **
     site = _site(options.pop("component"), options.pop("at"))
     sparse = _sparse(method, {name: options.pop(name) for name in ("latents", "topk", "steps")})
     asked = _asked(method, rank, options.pop("frequencies"), options.pop("period"))
-    files.writable(out)
+    _free(out, method)
     hypothesis: Hypothesis = one_claim(target, options["model"])
     where = (variable, out) if method == DICTIONARY else (variable,)
     with about(hypothesis):
@@ -61,6 +61,15 @@ def fit(method: str, target: str, variable: str, out: Path, rank: int | None, **
     used = f"latents({str(out)!r}, '0')" if method == DICTIONARY else f"directions({str(out)!r})"
     say(f"{found}\nwritten: {out}; use it as {used}")
     return [found.to_dict()], FINE
+
+
+def _free(out: Path, method: str) -> None:
+    """Raises ClaimError before anything is computed for a place where it could not be written, or something is."""
+    if method != DICTIONARY and out.suffix != ".safetensors":
+        raise ClaimError(
+            f"--out {out}: directions are a .safetensors file: call it {out.with_suffix('.safetensors').name}."
+        )
+    files.free(out, "--out ")
 
 
 def _sparse(method: str, given: dict[str, int | None]) -> dict[str, int]:

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 import click
 
 from scrub.claims.problems import ClaimProblems
 from scrub.cli.defaults import defaults_for
-from scrub.cli.endings import INTERRUPTED, MISUSE, Ended
+from scrub.cli.endings import MISUSE, Ended
+from scrub.cli.interrupted import INTERRUPTED
 from scrub.cli.terminal import tell
 from scrub.errors import ScrubError, did_you_mean
 from scrub.storage.version import VERSION
@@ -33,7 +38,9 @@ class _Group(Ended):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = partial(_warned, warnings.showwarning)
+                return super().invoke(ctx)
         except ClaimProblems as error:
             said, code = str(error), MISUSE
         except ScrubError as error:
@@ -65,6 +72,17 @@ class _Group(Ended):
         return found
 
 
+def _warned(
+    others: Callable[..., None], message: Warning | str, category: type[Warning], file: str, *more: Any
+) -> None:
+    """A warning of scrub's own is a sentence, without the line of code that gave it."""
+    if category is UserWarning and Path(file).is_relative_to(_HERE):
+        tell(f"scrub: {message}")
+    else:
+        others(message, category, file, *more)
+
+
+_HERE = Path(__file__).parents[1]
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 

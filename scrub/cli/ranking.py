@@ -10,7 +10,7 @@ import click
 from attrs import evolve
 
 from scrub.anatomy.names import parse_component
-from scrub.anatomy.positions import parse_slots, print_slots
+from scrub.anatomy.positions import parse_slots, print_slots, split_place
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.sites import Site
 from scrub.cli.endings import FINE
@@ -56,14 +56,12 @@ def alone(asked: Mapping[str, Any]) -> None:
 def ranks_of(hypothesis: Hypothesis, asked: Mapping[str, Any], out: Path | None) -> tuple[Results, int]:
     """A curve for each component of the variable's site, or one of all, printed; one can be written and drawn."""
     from scrub.verbs.fit import rank
-    from scrub.verbs.ranked import saved
+    from scrub.verbs.ranked import basis_files, saved
 
     write, picture = asked["write"], asked["picture"]
-    if write is not None:
-        files.writable(write)
-        if write.suffix not in (".safetensors", ".py"):
-            names = " or ".join(write.with_suffix(end).name for end in (".py", ".safetensors"))
-            raise ClaimError(f"--write {write}: a claim is written with its directions, or these alone: {names}.")
+    if write is not None and write.suffix not in (".safetensors", ".py"):
+        names = " or ".join(write.with_suffix(end).name for end in (".py", ".safetensors"))
+        raise ClaimError(f"--write {write}: a claim is written with its directions, or these alone: {names}.")
     run = beside(out, [hypothesis], stored.PROPOSALS)
     setting = {name: asked[name] for name in TAKES[4:]}
     sites = list(dict.fromkeys(_sites(hypothesis, asked)))
@@ -74,6 +72,9 @@ def ranks_of(hypothesis: Hypothesis, asked: Mapping[str, Any], out: Path | None)
             f"{asked['rank']!r} has {len(sites)} components, and one is written and drawn: {named}, or all at once "
             "with --joint."
         )
+    if write is not None:
+        for file in dict.fromkeys([write, *basis_files([(s.components[0], s.at[0]) for s in sites], write)]):
+            files.free(file, "--write " if file == write else f"--write {write}: ")
     with about(hypothesis):
         claim = _planned(hypothesis, asked, sites) if write is not None and write.suffix == ".py" else None
         found = [rank(hypothesis, asked["rank"], site=some, **setting) for some in curves]
@@ -104,13 +105,11 @@ def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:
     names, at = asked["component"], asked["at"]
     slots = None if at is None else parse_slots(at)
     if names:
-        for name, _, place in (one.partition("@") for one in names):
-            where = parse_slots(place.strip()) if place.strip() else slots
+        for name, place in map(split_place, names):
+            where = parse_slots(place) if place else slots
             if where is None:
-                raise ClaimError(
-                    f"--component {name.strip()}: say where, --at END or --component '{name.strip()} @ END'."
-                )
-            yield from (Site((parse_component(name.strip(), parts=True),), (slot,)) for slot in where)
+                raise ClaimError(f"--component {name}: say where, --at END or --component '{name} @ END'.")
+            yield from (Site((parse_component(name, parts=True),), (slot,)) for slot in where)
         return
     from scrub.verbs.ranked import sites_of_variable
 
@@ -120,7 +119,7 @@ def _sites(hypothesis: Hypothesis, asked: Mapping[str, Any]) -> Iterator[Site]:
             asked["rank"], [n for n in hypothesis.correspondence() if sites_of_variable(hypothesis, n)]
         )
         raise ClaimError(
-            f"--rank {asked['rank']}: it has no site.{near} Name a variable that has one, or --component."
+            f"--rank {asked['rank']!r}: it has no site.{near} Name a variable that has one, or --component."
         )
     if slots is not None and not any(slot in site.at for site in sites for slot in slots):
         has = print_slots(tuple(dict.fromkeys(slot for site in sites for slot in site.at)))

@@ -40,7 +40,7 @@ def sweep(senders: str, to: str, at: str | None, picture: Path | None, **asked: 
 
     picture_file(picture)
     begun: list[Sweep] = []
-    places = None if at is None else at.replace(",", " ").split()
+    places = None if at is None else at.replace(",", " ").split() or at
 
     def one(**setting: Any) -> Sweep:
         found = run(senders, to, at=places, ready=begun.append, **setting)

@@ -10,6 +10,7 @@ import torch
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, did_you_mean
+from scrub.model.device import device_of
 from scrub.model.load import load
 from scrub.model.memory import Backend
 from scrub.model.recorded import recorded_zoo
@@ -36,7 +37,7 @@ def open_weights(source: Source, backend: Backend, data: Dataset | None = None) 
             f"dtype {backend.dtype!r} is unknown.{did_you_mean(backend.dtype, DTYPES)} There are auto (the default: "
             "the model's own half precision, or float32), float32, float64 (to verify), bfloat16 and float16."
         )
-    place = _device(backend.device)
+    place = device_of(backend.device)
     take = Take(DTYPES[backend.dtype], place)
     if source.streamed:
         weights = stream(source.name, take, data, backend.memory)
@@ -99,27 +100,4 @@ def _as_frozen(source: Source, weights: Transformer) -> None:
             f"the claim was frozen with weights {source.expected[:12]} of {source.name}, and those that are there "
             f"now are {weights.revision[:12]}: give the ones that were meant, --model DIR; or say that these will "
             f"do, --model {source.name}."
-        )
-
-
-def _device(name: str | None) -> torch.device | None:
-    if name is None:
-        return None
-    try:
-        _refuse_several(name)
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
-        first = str(error).splitlines()[0]
-        if first.startswith("Expected one of"):  # all that torch could be built for
-            first = "there is no such kind of device; an NVIDIA GPU is called cuda"
-        raise ModelError(f"--device {name}: not available here ({first}). Use --device cpu.") from None
-    return device
-
-
-def _refuse_several(name: str) -> None:
-    if len(names := name.replace(",", " ").split()) > 1:
-        raise ModelError(
-            f"--device {name}: one device is named ({names[0]}). For layers on several give a loaded model, "
-            'model=AutoModelForCausalLM.from_pretrained(NAME, device_map="balanced"), and no device.'
         )

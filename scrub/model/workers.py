@@ -30,6 +30,7 @@ from scrub.errors import ClaimError
 START = 0.2  # seconds that it takes to start workers, and to end them
 LARGE = 10_000_000  # parameters of a model of which every task takes longer
 AHEAD = 2  # tasks for each worker that are made before the first of them is waited for
+MOST = 32  # workers for each cpu: more are a slip of the hand, which would start them all
 LOSSES = 3  # times running that workers are lost before anything comes back
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 
@@ -249,10 +250,23 @@ def _run(run: Callable[..., Any], given: tuple[Any, ...]) -> Any:
     return run(_working[0], *given)
 
 
-def copies(number: Any) -> Workers:
-    """So many processes on this machine. Raises ClaimError for none, and where processes cannot be copied."""
+def countable_workers(number: Any) -> None:
+    """Raises ClaimError for what is no number of workers."""
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise ClaimError(f"--workers {number!r}: write how many processes compute, a whole number from 1 on.")
+
+
+def copies(number: Any) -> Workers:
+    """So many processes on this machine.
+
+    Raises ClaimError for none, for far more than it has cpus, and where processes cannot be copied.
+    """
+    countable_workers(number)
+    if number > (most := MOST * (os.cpu_count() or 1)):
+        raise ClaimError(
+            f"--workers {number}: each is a process, and this machine has {os.cpu_count() or 1} cpus: as many "
+            f"workers as cpus are usual, and {most} at most."
+        )
     if number > 1 and "fork" not in multiprocessing.get_all_start_methods():
         raise ClaimError(
             f"--workers {number}: this system cannot copy a process. Start the same command several times with one "

@@ -15,7 +15,7 @@ from scrub.anatomy.names import Component, parse_component
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.coded import Dictionary
 from scrub.claims.dictionaries.card import StoredDictionary
-from scrub.claims.dictionaries.host import of_host, of_other_models
+from scrub.claims.dictionaries.host import of_other_models, other_host, reads_inside
 from scrub.claims.dictionaries.layouts import read
 from scrub.errors import ClaimError, path_of
 from scrub.model.codes import PartCodes, latent_activity
@@ -81,12 +81,17 @@ def _placed(host: str, given: Any, graph: TransformerGraph, model: str) -> Place
         found, nearest = graph.missing(own)
         raise ClaimError(f"dictionary {name} is of {own}: {found}; the nearest is {nearest}.")
     part, width = stored.part((0,)), graph.shape.d_model
-    of_host(own, part)
+    if of := other_host(own, part):
+        raise ClaimError(f"dictionary {name} is of {of}, and {own} is named: leave {own} out, or take one of {own}.")
+    if reads := reads_inside(own, part):
+        raise ClaimError(
+            f"dictionary {name} is a transcoder ({reads}), and {own} is no MLP: name the MLP, 'mlp 8=DIR'."
+        )
     if (sizes := {stored.arrays["encoder"].shape[0], part.width}) != {width}:
         wrong = sorted(sizes - {width})[0]
         raise ClaimError(f"dictionary {name} is of vectors of {wrong} numbers, and {graph.name} has {width}.")
-    if other := next(of_other_models([evolve(own, part=part)], model), ""):
-        raise ClaimError(f"dictionary {name}: {other}")
+    if any(of_other_models([evolve(own, part=part)], model)):
+        raise ClaimError(f"dictionary {name} is of {part.model}, and the model is {model}: take one of this model.")
     return PlacedDictionary(own, stored, "" if isinstance(given, Dictionary) else str(given))
 
 

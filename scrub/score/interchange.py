@@ -17,11 +17,12 @@ import numpy as np
 from attrs import evolve, frozen
 from jaxtyping import Int
 
+from scrub.claims.edited import unused_by
 from scrub.claims.plain import as_dict
 from scrub.claims.resolved import Claim
 from scrub.claims.values import Value, equal, key
 from scrub.engine.draw import Calls, Classes, words
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, some
 from scrub.score.answers import Answers, Flags
 from scrub.score.domain import design_of
 from scrub.score.intervals import Columns, Statistic
@@ -214,14 +215,17 @@ def _exchange(asked: _Interventions, title: str, variables: list[str], done: Cal
 
     left = _share(rows, ~answers.same(said, own), None, ~sayable & agrees & known, judged)
     moved, unsaid = share(moves), float(1 - sayable.mean())
-    reason = "" if moved.rows else _reason(wanted, sayable, answers.other)
+    reason = "" if moved.rows else _reason(wanted, sayable, moves, answers.other)
+    if not moves.any() and (readers := {r for name in variables for r in unused_by(claim.hypothesis.story, name)}):
+        reason = f"the story computes {some(sorted(readers))} without it, so that it changes no answer."
     return Exchange(title, moved, share(~moves), share(moves & agrees), unsaid, left, reason)
 
 
-def _reason(wanted: list[Any], sayable: Flags, other: str) -> str:
+def _reason(wanted: list[Any], sayable: Flags, moves: Flags, other: str) -> str:
     """Why no call moves the story to another answer that the model could give."""
     if sayable.any():
-        return f"wherever it is set to a value that differs, the story gives the row's own answer, or one {other}."
+        others = f", or one {other}" if moves.any() else ""
+        return f"wherever it is set to a value that differs, the story gives the row's own answer{others}."
     text = [repr(value) for value in wanted if value is not UNSAID]
     return f"wherever it is set, the story gives {text[-1] if text else 'an error'}, {other}."
 

@@ -56,6 +56,13 @@ def writable(path: Path) -> None:
         raise refused(path, error) from None
 
 
+def free(path: Path, role: str = "") -> None:
+    """As `writable`, of what is never written over. Raises ClaimError for a path that exists as well."""
+    if path.exists():
+        raise ClaimError(f"{role}{path} exists already, and is left as it is: choose another name.")
+    writable(path)
+
+
 def _target(path: Path) -> Path:
     """Where a path leads: a link stays one. Raises OSError for links that lead to themselves."""
     try:

@@ -114,7 +114,8 @@ class RowFiles:
                 self.written = 0
         except (ClaimError, OSError) as error:
             self.writing = False
-            warnings.warn(f"rows are not kept for later claims: {error} All else goes on.", stacklevel=2)
+            said = str(error.strerror if isinstance(error, OSError) else error).rstrip(".")
+            warnings.warn(f"rows are not kept for later claims: {said}. All else goes on.", stacklevel=2)
 
     def _write(self, place: str, rows: Sequence[Tokens], found: Mapping[Array, Tensor]) -> None:
         same = _same(found)

@@ -115,7 +115,8 @@ def examples_at(
     places = _places(claim, claim.graph, variable, setting.get("site"), several)
     used = references(claim, max(1, int(claim.scored.sum()) // 2) if rows is None else rows, seed)
     if len(used) < FEWEST:
-        raise ClaimError(f"fit.{method}: {len(used)} rows are too few to find a direction on: give {FEWEST} or more.")
+        few = "1 row is" if len(used) == 1 else f"{len(used)} rows are"
+        raise ClaimError(f"fit.{method}: {few} too few to find a direction on: give {FEWEST} or more.")
     backend = Backend(setting.get("device"), setting.get("dtype", "auto"), setting.get("memory"))
     weights = weights_of(source, claim.data, backend)
     assert weights is not None

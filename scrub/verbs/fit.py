@@ -291,7 +291,9 @@ def _fitted(
     at_hand = isinstance(hypothesis, Examples)
     examples = hypothesis if at_hand else examples_of(asked.method, hypothesis, variable, setting)
     if (rank := asked.arguments.get("rank") or 0) > (width := examples.x.shape[1]):
-        raise ClaimError(f"rank {rank}: {examples.place.component.whole} writes {width} numbers.")
+        raise ClaimError(
+            f"rank {rank}: {examples.place.component.whole} writes {width} numbers: give {width} at most."
+        )
     array, found = fit(examples)
     return _basis(asked, variable, examples, (array, found))
 

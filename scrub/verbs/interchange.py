@@ -14,7 +14,7 @@ from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import sound
-from scrub.verbs.setup import OpenedModel, countable, keeping, progress, references, weights_of, working
+from scrub.verbs.setup import OpenedModel, countable, fitting, keeping, progress, references, weights_of, working
 from scrub.verbs.setup_circuits import record_of
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def interchange(
     countable(draws, rows, seed)
     claim, source = sound(hypothesis, model, expecting=False)
     used = references(claim, rows, seed)
+    fitting(len(used), draws)
     if not set(claim.placement.reached()) - {claim.placement.output}:
         raise ClaimError(f"interchange: {hypothesis.title} places no variable that its answer reads.")
     backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)

@@ -13,7 +13,7 @@ from scrub.claims.text import Tokenizer, default_bos, token_id
 from scrub.errors import ClaimError, ModelError, ScrubError, did_you_mean
 from scrub.model.computation import Computation
 from scrub.model.source import Source, find
-from scrub.storage.files import write_text
+from scrub.storage import files
 from scrub.verbs.gallery import needed, starts
 
 FOLDER = Path(__file__).parent / "templates"
@@ -79,7 +79,7 @@ def write_new(file: Path, like: str, model: str | None) -> str:
         return _next(others[like], file)
     free_for_a_claim(file)
     content = _text(like).replace("FILE", file.name) if model is None else _about(model, file.name)
-    write_text(file, content.rstrip())
+    files.write_text(file, content.rstrip())
     return _next(file, file)
 
 
@@ -94,7 +94,7 @@ def _copied(start: Path, file: Path) -> None:
     """Copy a start, and beside it what it needs and is not there yet. Commands in its text name the new file."""
     free_for_a_claim(file, start.suffix)
     text = start.read_text(encoding="utf-8")
-    write_text(file, text.replace(f"{start.parent.name}/{start.name}", file.name).rstrip())
+    files.write_text(file, text.replace(f"{start.parent.name}/{start.name}", file.name).rstrip())
     for other in needed(start):
         place = file.parent / other.name
         if place.exists():
@@ -107,8 +107,7 @@ def _copied(start: Path, file: Path) -> None:
 
 def free_for_a_claim(file: Path, suffix: str = ".py") -> None:
     """Raises ClaimError for a file that exists, or that has another suffix than that of its start."""
-    if file.exists():
-        raise ClaimError(f"{file} exists already, and is left as it is: choose another name.")
+    files.free(file)
     if file.suffix != suffix:
         what = "claims are written in Python" if suffix == ".py" else "this start is a notebook"
         raise ClaimError(f"{file}: {what}: call it {file.with_suffix(suffix).name}.")

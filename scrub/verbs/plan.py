@@ -10,7 +10,7 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.hypothesis import Hypothesis
 from scrub.model.memory import Asked, Memory, parse_memory
 from scrub.model.resolve import given_model, sound
-from scrub.verbs.setup import countable, references
+from scrub.verbs.setup import countable, fitting, references
 
 if TYPE_CHECKING:
     from scrub.engine.cost import Plan
@@ -37,6 +37,7 @@ def plan(
     bound = Memory.on((), parse_memory(memory))
     claim, source = sound(hypothesis, given_model(hypothesis, model, stream), expecting=False)
     used = references(claim, rows, seed)
+    fitting(len(used), draws)
     if not isinstance(claim.graph, TransformerGraph):
         planned = plan_claim(claim, used, draws, seed)
     else:

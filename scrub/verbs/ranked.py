@@ -49,15 +49,16 @@ class RankedClaim:
         """Raises ClaimError for a file that cannot be written, and where no claim with parts there is sound: why."""
         target, claim = beside_claim(hypothesis, file), sound(hypothesis, model, expecting=False)[0]
         assert isinstance(claim.graph, TransformerGraph)
-        ones = [directions(np.eye(1, width_of(site.components[0], claim.graph))) for site in sites]
+        ones = [directions(np.eye(1, width_of(site.components[0], claim.graph)), name="U") for site in sites]
         try:
             made = _changes(hypothesis, variable, list(zip(sites, ones, strict=True)))
             sound(changed(hypothesis, made), model, expecting=False)
         except ClaimProblems as error:
             places = ", ".join(map(str, sites))
+            why = "".join(f"\n    {found}" for found in dict.fromkeys(p.found for p in error.problems))
             raise ClaimError(
                 f"--write {file}: no claim is made of {variable} in a part of {places}; --write "
-                f"{file.with_suffix('.safetensors').name} writes its directions alone.\n{error}"
+                f"{file.with_suffix('.safetensors').name} writes its directions alone.{why}"
             ) from None
         return cls(hypothesis, variable, tuple(sites), target)
 
@@ -96,10 +97,16 @@ class RankedClaim:
 
 def saved(curve: RankCurve, file: Path) -> tuple[Path, ...]:
     """The directions that are kept in a file, of several components in one for each that holds some."""
-    if len(curve.places) == 1:
-        return (curve.basis.save(file),)
-    named = ((b, re.sub(r"\W", "_", f"{file.stem}_{b.component}_{b.at}")) for b in curve.bases)
-    return tuple(basis.save(file.with_name(f"{name}.safetensors")) for basis, name in named)
+    named = zip(curve.places, basis_files([(p.component, p.at) for p in curve.places], file), strict=True)
+    return tuple(place.basis.save(called) for place, called in named if place.basis is not None)
+
+
+def basis_files(places: Sequence[tuple[Component, object]], file: Path) -> list[Path]:
+    """Where the directions of each component at a position are written, beside the file of their claim."""
+    if len(places) == 1:
+        return [file.with_suffix(".safetensors")]
+    names = [re.sub(r"\W", "_", f"{file.stem}_{component}_{at}") for component, at in places]
+    return [file.with_name(f"{name}.safetensors") for name in names]
 
 
 def _changes(hypothesis: Hypothesis, variable: str, held: Sequence[Held]) -> Changes:

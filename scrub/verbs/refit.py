@@ -135,8 +135,9 @@ class Refits:
         )
         used = np.array([i for i, row in enumerate(claim.data.rows) if row.input_digest in seen], dtype=np.int64)
         if len(used) < FEWEST:
+            within = f" in {recipe.model}" if recipe.model else ""
             raise ClaimError(
-                f"of the rows that {recipe.method} saw {len(used)} are in the data: it cannot be repeated."
+                f"of the rows that {recipe.method} saw{within} {len(used)} are in the data: it cannot be repeated."
             )
         store = written_store(weights, claim, [place.written], lambda _: None)
         return Examples(claim, self.opened.source, weights, place, used, store, recipe.seed)

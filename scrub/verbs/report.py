@@ -71,6 +71,8 @@ def page_of(out: Path) -> str:
     from scrub.report.page.whole import page
     from scrub.report.page.words import titled
 
+    if out.is_file():
+        raise ClaimError(f"{out} is a file: name the directory that --out named.")
     tested = stored.read(out, files.RUN)["results"] if (out / files.RUN).exists() else []
     summary, sections = _tested(out, tested)
     sections += [section for name in _SECTIONS for section in _others(out, name, tested)]

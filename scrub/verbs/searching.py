@@ -76,6 +76,11 @@ def prepared(
     bench = opened.bench(claim)
     used = references(claim, asked.rows, asked.seed)
     searching, measuring = halves(claim, used)
+    if not (len(searching) and len(measuring)):
+        raise ClaimError(
+            f"{hypothesis.title}: {len(used)} row{'s' * (len(used) > 1)} to search on, and others to measure on, are "
+            "too few: give more rows; a verdict takes 30 of each."
+        )
 
     def numbers(bench: Any, used: Any) -> Samples:
         return sampled(bench, used, asked.draws, asked.seed, asked.exact)
@@ -107,9 +112,7 @@ def beside_claim(hypothesis: Hypothesis, file: Path) -> Path:
         )
     if file.resolve().parent != own.resolve().parent:
         raise ClaimError(f"write={file}: the new claim imports {own.name}: write it beside it, in {own.parent}.")
-    files.writable(file)
-    if file.exists():
-        raise ClaimError(f"write={file}: it exists already, and is left as it is: choose another name.")
+    files.free(file, "write=")
     return file
 
 

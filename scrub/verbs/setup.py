@@ -95,11 +95,13 @@ def working(workers: int = 1, ray: str | None = None) -> Workers | None:
     if ray is None and not isinstance(workers, bool) and workers == 1:
         return None
     from scrub.model.cluster import connected
-    from scrub.model.workers import copies
+    from scrub.model.workers import copies, countable_workers
     from scrub.storage.identity import versions
 
-    made = copies(workers)
-    return made if ray is None else connected(ray, workers, versions)
+    if ray is None:
+        return copies(workers)
+    countable_workers(workers)
+    return connected(ray, workers, versions)
 
 
 def keeping(backend: Backend, cache: str | Path | None, run: Run | None = None) -> Backend:
@@ -107,7 +109,10 @@ def keeping(backend: Backend, cache: str | Path | None, run: Run | None = None) 
     from scrub.storage.rows import ROWS
 
     if cache is not None:
-        return evolve(backend, rows=path_of(cache, "cache"))
+        folder = path_of(cache, "cache")
+        if folder.exists() and not folder.is_dir():
+            raise ClaimError(f"--cache {folder} is a file: name a directory, there or new.")
+        return evolve(backend, rows=folder)
     return backend if run is None else evolve(backend, rows=run.folder / ROWS)
 
 

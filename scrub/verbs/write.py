@@ -47,9 +47,7 @@ def target_of(file: Path, rows: Path | None, edges: bool | None) -> Target:
         raise ClaimError(f"write={file}: claims are written in Python: call it {file.with_suffix('.py').name}.")
     target = Target(file, rows)
     for made in (file, target.beside) if rows is None else (file,):
-        files.writable(made)
-        if made.exists():
-            raise ClaimError(f"write={file}: {made} exists already, and is left as it is: choose another name.")
+        files.free(made, f"write={file}: ")
     return target
 
 

@@ -353,7 +353,7 @@ def test_what_a_hop_may_pass_and_what_is_swept() -> None:
         ("seed", -1, ["seed=-1", "from 0 on"]),
         ("dtype", "float7", ["dtype 'float7'", "float32", "float64"]),
         ("dtype", "half", ["dtype 'half'", "bfloat16", "float16"]),
-        ("device", "gpu9", ["device gpu9", "not available"]),
+        ("device", "gpu9", ["device gpu9", "no such device"]),
     ],
 )
 def test_numbers_and_types_out_of_range(verb: str, name: str, value: Any, said: list[str]) -> None:

@@ -173,6 +173,9 @@ def test_rows_from_a_file_of_json_lines(tmp_path: Path) -> None:
         ),
         (b'{"columns": {"io": "\\ud83d"}}', r"rows\.jsonl:1: column 'io': .* half of a character"),
         (b"\xff\xfe", "is no text in UTF-8"),
+        (b"\r\n", "holds nothing and no rows"),
+        (b'{"vocab": ["a"]}', "holds words alone and no rows"),
+        (b'[\n {"tokens": [1]}]', r"is an array, and rows are read here as .*: Dataset\.from_json reads it"),
         (None, "cannot be read: No such file"),
     ],
 )

@@ -142,6 +142,17 @@ def test_some_of_the_rows_are_not_written_with_partners_outside() -> None:
             write()
 
 
+def test_a_header_alone_holds_no_rows(tmp_path: Path) -> None:
+    """And a table is told where lines of JSON are read."""
+    (tmp_path / "rows.csv").write_text("text,answer\r\n")
+    with pytest.raises(DataError, match=r"rows\.csv holds a header and no rows"):
+        Dataset.from_csv(tmp_path / "rows.csv", text="text")
+    with pytest.raises(
+        DataError, match=r"rows\.csv is a table, and rows are read here as .*: Dataset\.from_csv reads"
+    ):
+        Dataset.from_jsonl(tmp_path / "rows.csv")
+
+
 def test_all_problems_of_all_rows_are_told_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     rows = [

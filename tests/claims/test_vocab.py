@@ -13,6 +13,7 @@ from hypotheses.induction import induction
 from scrub.claims.dataset import Dataset
 from scrub.claims.metric import parse_metric
 from scrub.claims.setting import check_tokens, token_ids
+from scrub.claims.warn import token_warnings
 from scrub.errors import ClaimError, DataError, ScrubError
 from scrub.model.memory import Backend
 from scrub.model.open import open_weights
@@ -79,6 +80,14 @@ def test_words_travel_with_rows_in_a_file(tmp_path: Path) -> None:
     file.write_text('{"tokens": [0]}\n{"vocab": ["a"]}\n')
     with pytest.raises(DataError, match=r"rows\.jsonl:2: unknown key 'vocab'"):
         Dataset.from_jsonl(file)
+
+
+@pytest.mark.parametrize(("tokens", "told"), [([1, 9, 12], "none for tokens 9, 12, which rows have"), ([1, 2], "")])
+def test_a_vocabulary_without_words_for_the_tokens_of_rows_is_told(tokens: list[int], told: str) -> None:
+    data = Dataset.from_rows([{"tokens": tokens, "columns": {"b": 1}}], vocab=WORDS)
+    said = " ".join(token_warnings(parse_metric("loss(b)"), data, data.vocab, None))
+    assert told in said
+    assert ("vocab=" in said) == bool(told)
 
 
 def test_a_vocabulary_beyond_the_models_is_told() -> None:

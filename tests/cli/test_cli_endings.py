@@ -50,6 +50,15 @@ def test_a_fault_of_ours_ends_with_4_and_a_sentence(
     assert "Traceback (most recent call last)" in found.stderr
 
 
+def test_a_warning_of_ours_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the line of code that gave it."""
+    monkeypatch.chdir(Path(__file__).parents[2] / "hypotheses")
+    monkeypatch.setattr("scrub.storage.rows.RowFiles._write", raising(OSError(28, "No space left on device")))
+    found = scrub("interchange", "induction.py::induction", "--rows", 4, "--draws", 1, "--cache", "nowhere")
+    said = "scrub: rows are not kept for later claims: No space left on device. All else goes on.\n"
+    assert (found.exit_code, found.stderr) == (0, said)
+
+
 def code_of(command: str) -> int:
     line = f"{sys.executable} -m scrub {command}"
     return subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, check=False).returncode

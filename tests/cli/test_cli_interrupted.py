@@ -38,6 +38,59 @@ def test_an_interrupted_run_leaves_nothing_but_what_is_kept(write: Write) -> Non
     assert not Path("results.json").exists()
 
 
+WHEN = {  # what sends the signal, at which moment of `scrub check`; what is said, the code, whether results are shown
+    "click is imported": ("at_import('click')", "interrupted; no results were written", 130, False),
+    "its errors are passed over": (
+        "at_import('scrub.cli.group', 'try: die()\\nexcept BaseException: pass')",
+        "interrupted; no results were written",
+        130,
+        False,
+    ),
+    "its command is imported": ("at_import('scrub.cli.check')", "interrupted; no results were written", 130, False),
+    "output is flushed": ("sys.stdout = Pipe()", "interrupted; what was printed may not be whole", 130, True),
+    "Python ends": ("atexit.register(die)", "", 0, True),
+}
+DIES = """
+import atexit, importlib.abc, io, os, signal, sys
+
+def die():
+    os.kill(os.getpid(), signal.SIGINT)
+
+class At(importlib.abc.MetaPathFinder):
+    def __init__(self, name, does):
+        self.name, self.does = name, does
+
+    def find_spec(self, name, path, target=None):
+        if name == self.name:
+            exec(self.does, globals())
+
+class Pipe(io.StringIO):
+    def write(self, text):
+        return sys.__stdout__.write(text)
+
+    def flush(self):
+        if sys._getframe(1).f_code.co_name == "_dropped":
+            die()
+
+def at_import(name, does="die()"):
+    sys.meta_path.insert(0, At(name, does))
+
+{}
+from scrub.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("when", WHEN)
+def test_an_interruption_as_a_command_starts_or_ends(write: Write, when: str) -> None:
+    """Whatever is imported meanwhile; and once results are written it changes nothing."""
+    sends, said, code, shown = WHEN[when]
+    line = [sys.executable, "-c", DIES.replace("{}", sends), "check", str(write(GOOD))]
+    found = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (found.stderr, found.returncode) == (f"scrub: {said}.\n" if said else "", code)
+    assert bool(found.stdout) == shown
+
+
 INDUCTION = Path(__file__).parents[2] / "hypotheses" / "induction.py"
 BROKEN_OFF = {  # what is interrupted, at which of its calls; what is shown then; what is said to be kept
     "explain": ("scrub.score.explain._more", 3, ["good  recovered 1.00", "Broken off: 2 more swaps"], ""),

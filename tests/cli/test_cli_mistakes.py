@@ -144,15 +144,6 @@ def test_misuse_is_said_in_a_sentence(write: Write, arguments: list[object], sen
     assert not found.stdout
 
 
-def test_devices_that_are_not_there(write: Write) -> None:
-    torch = pytest.importorskip("torch")
-    scrub("new", "induction.py")
-    for device in ("cpux", "meta", *(() if torch.cuda.is_available() else ("cuda",))):
-        found = scrub("test", "induction.py::induction", "--rows", 10, "--draws", 1, "--device", device)
-        assert found.exit_code == 2
-        assert f"--device {device}: not available here" in found.stderr
-
-
 def test_tokens_beyond_the_model(write: Write) -> None:
     scrub("new", "induction.py")
     source = Path("induction.py").read_text()

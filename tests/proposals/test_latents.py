@@ -172,6 +172,10 @@ WRONG: list[tuple[Any, str]] = [
     ({"resid 2": Dictionary(np.zeros((64, 3)), np.zeros((3, 64)))}, "none of its 3 latents is active"),
     (coordinates(64), "nothing says which component it is of"),
     ("nowhere", "no such file or directory"),
+    (
+        {"resid 2": Dictionary(np.eye(64), np.eye(64), reads="normed")},
+        r"is a transcoder \(normed\), and resid 2 is no MLP",
+    ),
 ]
 
 
@@ -202,7 +206,10 @@ def test_a_dictionary_on_disk(tmp_path: Path) -> None:
     save(tmp_path / "other", {**arrays, "W_dec": draw.normal(size=(20, 64))}, "gpt2")
     ran = CliRunner().invoke(main, ["propose", names, "--dictionary", str(tmp_path / "other"), *usual])
     assert ran.exit_code == 2
-    assert "is of a dictionary of gpt2, and the claim's model is" in " ".join(ran.output.split())
+    assert "is of gpt2, and the model is zoo:names: take one of this model." in " ".join(ran.output.split())
+    ran = CliRunner().invoke(main, ["propose", names, "--dictionary", f"resid 2={folder}", *usual])
+    assert ran.exit_code == 2
+    assert f"dictionary {folder} is of mlp 1, and resid 2 is named: leave resid 2 out" in " ".join(ran.output.split())
 
 
 def save(folder: Path, arrays: Mapping[str, np.ndarray], model: str) -> None:

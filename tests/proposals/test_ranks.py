@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -265,8 +266,10 @@ def test_no_claim_is_written_where_none_is_sound(tmp_path: Path) -> None:
     shutil.copy(GALLERY / "names.py", tmp_path)
     (names,) = collect([f"{tmp_path / 'names.py'}::names"]).hypotheses
     sentence = r"no claim is made of name in a part of 0\.2 @ END; --write no\.safetensors"
-    with pytest.raises(ClaimError, match=sentence):
+    with pytest.raises(ClaimError, match=sentence) as told:
         RankedClaim.planned(names, "name", [heads("0.2", at="END")], None, tmp_path / "no.py")
+    assert "the parent 'gathered' is read by no channel of 0.2[U] @ END." in str(told.value)
+    assert not re.search(r"\.py:\d", str(told.value))  # nobody wrote the claim that is not sound
 
 
 def test_a_file_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
@@ -274,6 +277,19 @@ def test_a_file_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
     (names,) = collect([f"{tmp_path / 'my-names.py'}::names"]).hypotheses
     with pytest.raises(ClaimError, match=r"'my-names' is no name of a module: call it my_names\.py"):
         RankedClaim.planned(names, "name", [heads("1.2", at="END")], None, tmp_path / "no.py")
+
+
+@pytest.mark.parametrize(
+    ("more", "there"), [([], "low.safetensors"), (["--component", "1.1 @ END", "--joint"], "low_1_1_END.safetensors")]
+)
+def test_directions_that_are_there_are_not_written_over(tmp_path: Path, more: list[str], there: str) -> None:
+    """Those that would lie beside a claim; nothing is computed."""
+    shutil.copy(GALLERY / "names.py", tmp_path)
+    (tmp_path / there).write_text("mine")
+    given = ["propose", f"{tmp_path / 'names.py'}::names", "--rank", "gathered", "--component", "1.2 @ END", *more]
+    ran = CliRunner().invoke(main, [*given, "--write", str(tmp_path / "low.py")])
+    assert (ran.exit_code, f"{there} exists already, and is left" in " ".join(ran.output.split())) == (2, True)
+    assert (tmp_path / there).read_text() == "mine"
 
 
 def test_queries_of_a_head_take_few_dimensions(tmp_path: Path) -> None:
@@ -299,6 +315,7 @@ def test_queries_of_a_head_take_few_dimensions(tmp_path: Path) -> None:
         (["--joint"], "--joint is of --rank"),
         (["--rank", "gathered", *where, "--write", "claim.json"], "claim.py or claim.safetensors"),
         (["--rank", "gathered", *where, "--write", "claim.py"], "write it beside it"),
+        (["--rank", "gathered", *where, "--write", str(basis)], "q.safetensors exists already, and is left as it is"),
         (["--component", "1.2"], "--component is of --rank"),
     ):
         ran = CliRunner().invoke(main, ["propose", NAMES, *more])

@@ -15,6 +15,7 @@ import scrub
 from score.cases import ERROR, claim_of, graph, resolved, rows_of, story_of, tiny_transformer, token_rows
 from scrub import Dataset, Hypothesis, Interpretation, Metric, claim, embed, logits, nodes, recovers, resid
 from scrub.claims.collect import collect
+from scrub.claims.edited import also
 from scrub.engine.draw import Calls
 from scrub.errors import ClaimError
 from scrub.model.layers import unembed
@@ -222,9 +223,20 @@ def test_where_the_story_has_no_answer_of_the_data_the_model_may_leave_its_own()
 
 def test_why_there_is_no_score() -> None:
     assert shares(chained(within="x"))["left"]["reason"] == "no donor differs from any row in it."
-    assert shares(carried())["used"]["reason"].startswith(
-        "wherever it is set to a value that differs, the story gives"
-    )
+    said = "wherever it is set to a value that differs, the story gives the row's own answer."
+    assert shares(carried())["used"]["reason"] == said
+
+
+def test_what_is_read_besides_has_no_score_of_its_own() -> None:
+    """A query whose directions hold a variable is a variable that the story computes without."""
+    whole = claim_of(
+        BOTH, {"used": lambda x: x, "answer": lambda used: 10 * used},
+        {"used": "h1", "answer": nodes("out").reads(h1="used")},
+        rows_of({"x": i % 4, "label": 10 * (i % 4)} for i in range(24)), metric=ERROR,
+    )  # fmt: skip
+    reading = nodes("out").reads(h1="used", h2="held")
+    split = also(whole, held="x", answer="held").but(held=nodes("h2"), answer=reading)
+    assert shares(split)["held"]["reason"] == "the story computes answer without it, so that it changes no answer."
 
 
 def test_an_answer_of_rows_that_are_not_scored_is_an_answer() -> None:

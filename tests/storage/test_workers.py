@@ -273,6 +273,13 @@ def test_a_number_of_workers_is_one(number: Any) -> None:
         working(number)
 
 
+def test_far_more_workers_than_cpus_are_a_slip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert working(64) is not None
+    with pytest.raises(ClaimError, match=r"--workers 65: .* has 2 cpus: as many workers as cpus .* 64 at most"):
+        working(65)
+
+
 def test_what_workers_cannot_share_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ClaimError, match="what lies on meta cannot be copied"):
         TWO.on(torch.device("meta"), 0)

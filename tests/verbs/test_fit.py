@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -47,6 +48,18 @@ def test_the_span_of_a_known_code_is_found_and_holds_on_other_rows() -> None:
     found = scrub.test(with_part(basis), rows=40, draws=2, controls="none")
     assert found.recovered.value == pytest.approx(1, abs=1e-3)
     assert scrub.check(with_part(basis)).claim.seen.rows == len(basis.seen) == 150  # type: ignore[union-attr]
+
+
+def test_directions_of_another_model_say_of_which(tmp_path: Path) -> None:
+    """Of another width they are refused, of the same they may be meant; by a file as by a value."""
+    basis = attrs.evolve(wanted(), provenance={"seed": 0, "model": {"name": "zoo:compose-tuned"}})
+    for given in (basis, basis.save(tmp_path / "w.safetensors")):
+        warned = " ".join(scrub.check(with_part(given)).claim.warnings)  # type: ignore[union-attr]
+        assert "the directions of 0.1[W] were found in zoo:compose-tuned, and the claim's model is zoo:comp" in warned
+    narrow = attrs.evolve(basis, array=np.eye(2, 5))
+    said = " ".join(str(scrub.check(with_part(narrow))).split())
+    assert "W has rows of 5 numbers, of zoo:compose-tuned, and 0.1 writes" in said
+    assert "were found in" not in " ".join(scrub.check(with_part(wanted())).claim.warnings)  # type: ignore[union-attr]
 
 
 def test_a_claim_is_not_tested_on_the_rows_that_its_directions_were_found_on(tmp_path: Path) -> None:
@@ -155,7 +168,12 @@ def test_the_command_writes_what_directions_read(tmp_path: Path) -> None:
     part = directions(out)
     assert part.size == 2
     assert len(part.seen) == len(wanted().seen)
-    for more, said in ((["--period", "5"], "are of fourier"), (["--at", "END"], "belong together")):
+    for more, said in (
+        (["--period", "5"], "are of fourier"),
+        (["--at", "END"], "belong together"),
+        ([], f"--out {out} exists already, and is left as it is: choose another name."),
+        (["--out", "basis.npy"], "directions are a .safetensors file: call it basis.safetensors"),
+    ):
         ran = CliRunner().invoke(main, [*asked, *more])
         assert (ran.exit_code, said in ran.output) == (2, True)
 
@@ -171,7 +189,7 @@ def test_the_command_trains_a_dictionary_that_latents_read(tmp_path: Path) -> No
     for more, said in (
         ([], "fit dictionary takes --latents 192"),
         (["--latents", "24", "--rank", "2"], "a dictionary has --latents"),
-        (["--latents", "24"], "a directory"),
+        (["--latents", "24"], "exists already"),
     ):
         ran = CliRunner().invoke(main, [*asked, *more])
         assert (ran.exit_code, said in ran.output) == (2, True), ran.output

@@ -196,7 +196,7 @@ def test_exact_is_for_graphs(tmp_path: Any) -> None:
         scrub.test(collect([tmp_path / "c.py"]).hypotheses[0], exact=True)
 
 
-def test_an_unknown_dtype_and_device_of_a_transformer(tmp_path: Any) -> None:
+def test_an_unknown_dtype_of_a_transformer(tmp_path: Any) -> None:
     from scrub.claims.collect import collect
     from scrub.verbs.new import write_new
 
@@ -204,8 +204,6 @@ def test_an_unknown_dtype_and_device_of_a_transformer(tmp_path: Any) -> None:
     claim = collect([tmp_path / "c.py"]).hypotheses[0]
     with pytest.raises(ModelError, match="dtype 'float8'"):
         scrub.test(claim, rows=10, draws=1, dtype="float8")
-    with pytest.raises(ModelError, match="--device nowhere"):
-        scrub.test(claim, rows=10, draws=1, device="nowhere")
 
 
 def test_explain_refuses_a_row_that_is_not_scored() -> None:

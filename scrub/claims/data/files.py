@@ -16,6 +16,8 @@ from scrub.claims.plain import RepeatedKeyError, distinct, from_plain
 from scrub.errors import DataError, did_you_mean, row_errors
 
 JSON_ERRORS = (RepeatedKeyError, ValueError, RecursionError)
+_OBJECTS = re.compile(r"\s*\[\s*\{")
+_OBJECT = re.compile(r"^\s*\{", re.MULTILINE)
 _SPACE = re.compile(r"\s*")
 _BOOLS = {"True": True, "true": True, "TRUE": True, "False": False, "false": False, "FALSE": False}
 
@@ -58,7 +60,7 @@ def text_of(path: Any, reader: str = "a file") -> str:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.{_beside(Path(path))}") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path} cannot be read: it is no text in UTF-8.") from None
+        raise DataError(f"{path} cannot be read: it is no text in UTF-8: save it so.") from None
     except ValueError as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
 
@@ -75,6 +77,32 @@ def json_records(path: Any, reader: str = "from_json") -> list[RawRow]:
     if start.startswith("{") and (listed := _listed(text)) is not None:
         return [RawRow(number, values) for number, values in enumerate(listed)]
     return json_lines(path, text)
+
+
+def only_lines(path: Any) -> list[RawRow]:
+    """Records of a file that is nothing but one JSON object a line. Raises DataError, naming who reads another."""
+    text = text_of(path, "from_jsonl")
+    other = "from_csv" if Path(path).suffix in (".csv", ".tsv") else "from_json" if _OBJECTS.match(text) else ""
+    if other:
+        what = "a table" if other == "from_csv" else "an array"
+        raise DataError(
+            f"{path} is {what}, and rows are read here as one JSON object a line: Dataset.{other} reads it, and "
+            "its to_jsonl(FILE) writes such lines."
+        )
+    try:
+        return json_lines(path, text)
+    except DataError as error:
+        if _OBJECT.search(text):
+            raise
+        such = '{"tokens": [5, 9], "columns": {"answer": 9}}'
+        raise DataError(f"{error}\nA file of rows holds one JSON object a line, such as {such}.") from None
+
+
+def some_rows(records: list[RawRow], path: Any, holds: str) -> list[RawRow]:
+    """The records of a file. Raises DataError where there are none, with what it `holds` instead."""
+    if not records:
+        raise DataError(f"{path} holds {holds} and no rows: a claim takes at least 30 of them.")
+    return records
 
 
 def json_lines(path: Any, text: str) -> list[RawRow]:

@@ -15,9 +15,9 @@ FILES = "cfg.json (SAELens), params.npz (Gemma Scope), ae.pt (dictionary_learnin
 def read(path: Path) -> StoredDictionary:
     """The dictionary of a directory, or of one file of it. Raises ClaimError for what is none."""
     if not path.exists():
-        raise ClaimError(f"latents({str(path)!r}): there is no such file or directory.")
+        raise ClaimError(f"dictionary {path}: there is no such file or directory.")
     folder = path.parent if path.name in (saelens.WEIGHTS, gemma_scope.WEIGHTS, dictionary_learning.WEIGHTS) else path
     for layout in LAYOUTS:
         if (found := layout.read(folder)) is not None:
             return found
-    raise ClaimError(f"latents({str(path)!r}): no dictionary that is known lies there: {FILES}.")
+    raise ClaimError(f"dictionary {path}: no dictionary that is known lies there: {FILES}.")
