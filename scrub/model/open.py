@@ -46,7 +46,7 @@ def open_weights(source: Source, backend: Backend, data: Dataset | None = None) 
             title = source.name.removeprefix(ZOO)
             loaded = _own_zoo(title, take) or _own_zoo_bridge(title)
         given = source.name if loaded is None else loaded
-        weights = load(given, dtype=take.dtype, device=place, data=data, memory=backend.memory)
+        weights = load(given, dtype=take.dtype, device=place, data=data, memory=backend.memory, read=source.read)
     _as_checked(source, weights)
     _as_frozen(source, weights)
     return weights

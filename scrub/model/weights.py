@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scrub.anatomy.shape import Shape
+from scrub.model.awaited import Awaited
 from scrub.model.kept import KeptRows
 from scrub.model.later import Later, Lending
 from scrub.model.memory import Memory
@@ -301,6 +302,11 @@ class Transformer:
     @property
     def revision(self) -> str:
         return self._revision if isinstance(self._revision, str) else self._revision()
+
+    def begin_revision(self) -> None:
+        """A digest of the weights is computed by a thread, beside what else is; these must stay what they are."""
+        if isinstance(self._revision, Awaited):
+            self._revision.begin()
 
     @property
     def dtype(self) -> torch.dtype:

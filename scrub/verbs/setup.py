@@ -81,9 +81,12 @@ def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = Fa
     from scrub.storage.rows import RowFiles
 
     weights, workers = open_weights(source, backend, data), backend.workers
+    places = devices(weights)
+    if workers is None and weights.lending is None and all(place.type == "cpu" for place in places):
+        weights.begin_revision()  # a fork has no thread, and what lies in files is read a layer at a time
     if workers is not None:
         parameters = weights.W_E.numel() + weights.shape.n_layers * 12 * weights.shape.d_model**2
-        off = max(devices(weights), key=lambda device: device.type != "cpu")  # copies cannot have what lies there
+        off = max(places, key=lambda device: device.type != "cpu")  # copies cannot have what lies there
         workers = workers.on(off, parameters, source.streamed)
         share = Memory(weights.memory.bytes * 4 // max(4, workers.number + 1))  # all together what is free at most
         weights = evolve(weights, workers=workers, memory=share if backend.memory is None else weights.memory)
