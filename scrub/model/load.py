@@ -22,7 +22,6 @@ from scrub.model.places import devices
 from scrub.model.precision import HALF
 from scrub.model.recorded import recorded_checkpoint
 from scrub.model.source import is_bridge, is_wrappable
-from scrub.model.state import Adapted
 from scrub.model.take import Take
 from scrub.model.transformer import adapt, bridge_of, official_name, wrapped
 from scrub.model.weights import Transformer
@@ -40,13 +39,12 @@ def load(
     device: torch.device | str | None = None,
     data: Dataset | None = None,
     memory: int | None = None,
-    read: Adapted | None = None,
 ) -> Transformer:
     """The checked weights of a model: a hub name, a directory, a loaded model, a TransformerBridge or a Transformer.
 
     A directory needs `config.json` and weights, no tokenizer; code that comes with a model is never run. A
-    `Transformer` was checked when it was made and is only moved. `data`, `memory`, `read` and no `dtype`: see
-    `adapt`. Raises ModelError with what was found and what to do.
+    `Transformer` was checked when it was made and is only moved. `data`, `memory` and no `dtype`: see `adapt`. Raises
+    ModelError with what was found and what to do.
     """
     if isinstance(source, Transformer):
         half = source.precision if source.precision in HALF else torch.float32
@@ -55,7 +53,7 @@ def load(
     if is_wrappable(source):
         source = wrapped(source)
     if is_bridge(source):
-        return adapt(source, dtype=dtype, device=device, data=data, memory=memory, read=read)
+        return adapt(source, dtype=dtype, device=device, data=data, memory=memory)
     if not isinstance(source, str | Path):
         raise ModelError(
             f"an object of type {type(source).__name__} is no model; give a name, a directory, a model of Hugging "
