@@ -9,8 +9,10 @@ small's size. The claim is `hypotheses/ioi.py`, 26 heads through MLPs, 20 draws.
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from ioi import CLAIM, DRAWS, claim_of, model_of, rows_of, set_up
@@ -31,6 +33,7 @@ from scrub.score.trial import Trial
 from scrub.verbs.setup import model_record, references
 
 ROWS = 32
+ALONE = "its share alone"
 TAKEN, CHECK, WHOLE, AGAIN = "adaption", "self-check", "a whole test, the first", "a whole test, another"
 
 
@@ -44,12 +47,18 @@ def parts_of(vocabulary: int, rounds: int = 2) -> dict[str, float]:
             hf(tokens, use_cache=False)
 
     # What is taken from a bridge is kept: every time is of a bridge of its own.
-    fresh = [bridge_of(hf, "GPT2LMHeadModel") for _ in range(rounds + 3)]
+    fresh = [_bridge(hf) for _ in range(rounds + 4)]
     model = adapt(fresh.pop())
     runs = {"forward": forward, TAKEN: lambda: adapt(fresh.pop())}
     best = best_of(runs, rounds) | best_of(_passes(model, fresh[0], data), rounds) | _whole(fresh, data)
     unit = best.pop("forward")
     return {name: seconds / unit for name, seconds in best.items()}
+
+
+def _bridge(hf: torch.nn.Module) -> object:
+    """A bridge of its own around the same tensors: what is wrapped twice runs twice as many hooks."""
+    tensors = [*hf.parameters(), *hf.buffers()]
+    return bridge_of(copy.deepcopy(hf, {id(tensor): tensor for tensor in tensors}), "GPT2LMHeadModel")
 
 
 def _passes(model: Transformer, bridge: object, data: Dataset) -> dict[str, Callable[[], object]]:
@@ -72,12 +81,15 @@ def _whole(fresh: list[object], data: Dataset) -> dict[str, float]:
     """`scrub.test` on a bridge that nobody has asked yet, and on one that was."""
     hypothesis = next(h for h in collect([f"{CLAIM}::ioi"]).hypotheses).but(data=data, through="mlps")
 
-    def test(bridge: object) -> None:
-        scrub.test(hypothesis, model=bridge, draws=DRAWS)
+    def test(bridge: object, **how: Any) -> None:
+        scrub.test(hypothesis, model=bridge, draws=DRAWS, **how)
 
-    known = fresh.pop(0)
-    test(known)
-    return best_of({WHOLE: lambda: test(fresh.pop()), AGAIN: lambda: test(known)}, 1)
+    known, alone = fresh.pop(0), {"controls": "none", "parts": "none", "explain": False}
+    test(known, **alone)
+    return best_of({
+        f"{WHOLE}, {ALONE}": lambda: test(fresh.pop(), **alone), f"{AGAIN}, {ALONE}": lambda: test(known, **alone),
+        WHOLE: lambda: test(fresh.pop()), AGAIN: lambda: test(known),
+    }, 1)  # fmt: skip
 
 
 def table(vocabularies: tuple[int, ...] = (5000, 50257)) -> list[str]:

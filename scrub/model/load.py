@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from scrub.claims.dataset import Dataset
-from scrub.claims.hub import reachable
+from scrub.claims.hub import cached_revision, reachable
 from scrub.errors import ModelError, some
 from scrub.model.checkpoints.beside import SAVED, is_checkpoint, is_native
 from scrub.model.checkpoints.opened import open_checkpoint
@@ -65,17 +66,44 @@ def load(
             return attrs.evolve(found, memory=Memory.on(devices(found), memory))
         bridge = open_checkpoint(weights)
         return adapt(bridge, dtype=dtype, device=device, name=_called(path), data=data, memory=memory)
-    if path.is_dir():
-        name, module = path.name, from_directory(path, dtype)
-    elif isinstance(source, Path) or source.startswith((".", "/", "~")):
+    if not path.is_dir() and (isinstance(source, Path) or source.startswith((".", "/", "~"))):
         raise ModelError(f"there is no directory {str(source)!r}; {_USE_A_DIRECTORY}")
-    else:
-        name, module = source, _from_hub(source, dtype)
-    if device is not None:
-        module = module.to(device)
-    commit = getattr(module.config, "_commit_hash", None)
-    bridge = bridge_of(module, name)
+    name = path.name if path.is_dir() else str(source)
+    bridge = _opened(source, path, Take(dtype, device))
+    commit = getattr(bridge.original_model.config, "_commit_hash", None)
     return adapt(bridge, dtype=dtype, device=device, name=name, revision=commit, data=data, memory=memory)
+
+
+# Kept by the files (or the commit), and by how they are taken: the bridge of the model that was opened last.
+_bridges: dict[Hashable, Any] = {}
+
+
+def _opened(source: str | Path, path: Path, take: Take) -> Any:
+    """The bridge of a directory, or of a model of the hub; one claim after another is asked of the same."""
+    key = _files(source, path), take
+    if key[0] is None or key not in _bridges:
+        _bridges.clear()  # before another one is in memory
+        bridge = _bridge_around(source, path, take)
+        _bridges[_files(source, path), take] = bridge  # a model of the hub may be here only now
+        return bridge
+    return _bridges[key]
+
+
+def _files(source: str | Path, path: Path) -> Hashable:
+    """What the weights come from, as it is now: files with their sizes and times, or a commit; None for neither."""
+    if not path.is_dir():
+        commit = cached_revision(official_name(str(source)))
+        return commit and (source, commit)
+    stats = [(file, file.stat()) for file in sorted(path.absolute().iterdir()) if file.is_file()]
+    return tuple((file, stat.st_size, stat.st_mtime_ns) for file, stat in stats)
+
+
+def _bridge_around(source: str | Path, path: Path, take: Take) -> Any:
+    if path.is_dir():
+        name, module = path.name, from_directory(path, take.dtype)
+    else:
+        name, module = str(source), _from_hub(str(source), take.dtype)
+    return bridge_of(module if take.device is None else module.to(take.device), name)
 
 
 def own_weights(path: Path) -> Path | None:

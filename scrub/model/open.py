@@ -17,7 +17,7 @@ from scrub.model.recorded import recorded_zoo
 from scrub.model.source import ZOO, Source
 from scrub.model.stream import stream
 from scrub.model.take import Take
-from scrub.model.transformer import native_bridge
+from scrub.model.transformer import adapt, native_bridge
 from scrub.model.weights import Transformer
 from scrub.zoo import info
 
@@ -41,6 +41,10 @@ def open_weights(source: Source, backend: Backend, data: Dataset | None = None) 
     take = Take(DTYPES[backend.dtype], place)
     if source.streamed:
         weights = stream(source.name, take, data, backend.memory)
+    elif source.read is not None:
+        weights = adapt(
+            source.loaded, dtype=take.dtype, device=place, data=data, memory=backend.memory, read=source.read
+        )
     else:
         loaded = source.loaded
         if loaded is None and source.name.startswith(ZOO):

@@ -30,6 +30,7 @@ from scrub.model.trace import trace
 from scrub.model.weights import Transformer, lifted
 
 PROBE_ROWS = 4
+BESIDE_DATA = 2  # random rows beside rows of the data: one as long as these, one that is padded
 PROBE_LENGTH = 16
 DATA_ROWS = 4  # besides the longest and the shortest
 LONGEST = 4608  # tokens of a row that are compared: beyond the windows in use, which are 4,096 and less
@@ -41,14 +42,16 @@ _PIECE = 0.125  # share of the memory that a piece has: several are held at a ti
 Pieces = Callable[[Int[Tensor, "row t"], int], Iterator[Float[Tensor, "row n v"]]]
 
 
-def probe(model: Transformer, length: int) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
+def probe(
+    model: Transformer, length: int, rows: int = PROBE_ROWS
+) -> tuple[Int[Tensor, "row t"], Int[Tensor, " row"]]:
     """Random tokens and mixed lengths, the longest `length`; seeded, the global generator stays untouched."""
     length = max(1, min(length, model.shape.n_ctx, LONGEST))
     generator = torch.Generator().manual_seed(0)
-    tokens = torch.randint(model.W_E.shape[0], (PROBE_ROWS, length), generator=generator)
+    tokens = torch.randint(model.W_E.shape[0], (rows, length), generator=generator)
     if model.counted_past is not None:  # no row may hold it
         tokens[tokens == model.counted_past] = 0 if model.counted_past else 1
-    lengths = torch.linspace(length, max(1, length // 2), PROBE_ROWS).long()
+    lengths = torch.linspace(length, max(1, length // 2), rows).long()
     return tokens.to(model.device), lengths.to(model.device)
 
 
@@ -57,7 +60,8 @@ ProbeRows = tuple[Int[Tensor, "row t"], Int[Tensor, " row"], tuple[int | None, .
 
 
 def probe_data(model: Transformer, data: Dataset | None) -> ProbeRows:
-    """A `probe` as long as the longest row, then rows of the data: the longest, the shortest and a seeded few.
+    """Random tokens as long as the longest row, and as half of it; then rows of the data: the longest, the shortest
+    and a seeded few.
 
     With them the rows' numbers in the data, None for random tokens. Rows are cut to the context and to `LONGEST`;
     those that name tokens beyond the vocabulary are left out. Without data it is a `probe` of `PROBE_LENGTH`.
@@ -65,7 +69,7 @@ def probe_data(model: Transformer, data: Dataset | None) -> ProbeRows:
     if data is None:
         tokens, lengths = probe(model, PROBE_LENGTH)
         return tokens, lengths, (None,) * len(tokens)
-    tokens, lengths = probe(model, int(data.lengths.max()))
+    tokens, lengths = probe(model, int(data.lengths.max()), BESIDE_DATA)
     chosen = [row for row in _some_rows(data) if max(data.rows[row].tokens) < model.W_E.shape[0]]
     rows = [data.rows[row].tokens[: tokens.shape[1]] for row in chosen]
     padded = [torch.tensor((*row, *[0] * (tokens.shape[1] - len(row)))) for row in rows]
@@ -188,10 +192,16 @@ def _compared(model: Transformer, rows: _Rows, theirs: Pieces) -> Float[Tensor, 
 
 
 def _alike(model: Transformer, lengths: list[int]) -> list[list[int]]:
-    """The rows that the other model runs at once: each alone; where its weights are read anew, all of one length."""
-    if model.lending is None:
-        return [[row] for row in range(len(lengths))]
-    return [[row for row, length in enumerate(lengths) if length == one] for one in sorted({*lengths})]
+    """The rows that the other model runs at once, all of one length: as many as one piece holds whole.
+
+    Each run reads all its weights; where they lie in files that costs more than anything, and no row waits.
+    """
+    found: list[list[int]] = []
+    for length in sorted({*lengths}):
+        rows = [row for row, one in enumerate(lengths) if one == length]
+        most = len(rows) if model.lending is not None else max(1, _positions(model, 1, length) // length)
+        found += [rows[start : start + most] for start in range(0, len(rows), most)]
+    return found
 
 
 def _moments(x: Tensor) -> Float[Tensor, " moment"]:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 from attrs import evolve, frozen
@@ -24,6 +24,9 @@ from scrub.model.computation import Computation
 from scrub.model.known import official, shape_of_config, shapes
 from scrub.model.shards import directory
 
+if TYPE_CHECKING:
+    from scrub.model.state import Adapted
+
 ZOO = "zoo:"
 CLOSE = 0.85  # names that differ more are those of other models
 
@@ -35,7 +38,8 @@ class Source:
     `loaded` is an object that holds weights already: a bridge, or a transformer's own values. `no_tokenizer` says
     why there is none that can be used, where the model brings something. `expected` is the digest of the weights that
     the claim was frozen with, where these are no revision of the hub. Of one that is `streamed` the layers are run
-    from files.
+    from files. `read` is what was read of a bridge that was met for the first time: who computes with it at once
+    does not read it again.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Source:
     no_tokenizer: str = ""
     expected: str = ""
     streamed: bool = False
+    read: Adapted | None = None
 
 
 @frozen
@@ -121,12 +126,12 @@ def _bridge(bridge: Any, tokenizer: Any) -> Source:
     from scrub.model.transformer import taken_shape
 
     opened, why = None, ""
-    name, shape = taken_shape(bridge)
+    name, shape, read = taken_shape(bridge)
     try:
         opened = None if tokenizer is None else open_tokenizer(tokenizer)
     except ModelError as error:
         why = str(error)
-    return Source(name, TransformerGraph(name, shape), opened, bridge, why)
+    return Source(name, TransformerGraph(name, shape), opened, bridge, why, read=read)
 
 
 def _beside(model: Any) -> Path | None:

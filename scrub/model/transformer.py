@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
+from scrub.model.awaited import Awaited
 from scrub.model.bridged import POSITIONS, shape_of, taken
 from scrub.model.built import in_words, own_name, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import LISTED, unknown, unread, what_works
@@ -49,6 +50,7 @@ def adapt(
     revision: str | None = None,
     data: Dataset | None = None,
     memory: int | None = None,
+    read: Adapted | None = None,
 ) -> Transformer:
     """The weights of a TransformerBridge as a `Transformer`: detached, and the bridge's own tensors where dtype and
     device are its own.
@@ -63,10 +65,11 @@ def adapt(
     of the weights where none is given. `data` are the rows to be read: the self-check looks at some of them, and
     at random tokens as long as the longest; without them, at random tokens alone. `memory` bounds, in bytes, what is
     filled at once; without, a quarter of what is free. Of a bridge on several devices layers stay where they are
-    (`scrub.model.places`), unless a `device` is given, to which all of it is taken.
+    (`scrub.model.places`), unless a `device` is given, to which all of it is taken. `read` is what `taken_shape` has
+    read of it just now.
     """
     dtype, wanted = _precision(bridge, Take(dtype, device))
-    own, known = wanted.dtype is None, adapted(bridge)
+    own, known = wanted.dtype is None, adapted(bridge, read)
     found = _once_taken(known, bridge, name, wanted)
     found = attrs.evolve(found, memory=Memory.on(devices(found), memory))
     found = found if revision is None else attrs.evolve(found, revision=revision)
@@ -92,14 +95,16 @@ def _refuse_offloaded(bridge: Any, title: str) -> None:
         )
 
 
-def taken_shape(bridge: Any) -> tuple[str, Shape]:
-    """Name and shape of a bridge whose weights were taken, and not compared yet.
+def taken_shape(bridge: Any) -> tuple[str, Shape, Adapted | None]:
+    """Name and shape of a bridge whose weights were taken, and not compared yet; and what was read for it.
 
-    Of a bridge that was taken before they are what they were, whatever was written into its tensors since: `adapt`
-    reads them. Raises ModelError for all that `adapt` refuses before it compares.
+    Of a bridge that was taken before they are what they were, whatever was written into its tensors since: nothing is
+    read, `adapt` reads them. Raises ModelError for all that `adapt` refuses before it compares.
     """
-    found = _once_taken(built_alike(bridge), bridge, None, Take(torch.float32, None))
-    return found.name, found.shape
+    alike = built_alike(bridge)
+    known = alike or adapted(bridge)
+    found = _once_taken(known, bridge, None, Take(torch.float32, None))
+    return found.name, found.shape, known if alike is None else None
 
 
 def _title(bridge: Any, name: str | None) -> str:
@@ -128,7 +133,7 @@ def _taken(bridge: Any, name: str | None, take: Take) -> Transformer:
         if take.lending is None:  # in files, they were looked at as they were opened
             refuse_not_finite(bridge.original_model, title)
         found = taken(bridge, "", _architecture_of(bridge), take)
-    told = cache(partial(digest, found))
+    told = Awaited(partial(digest, found))
     return attrs.evolve(found, revision=told, notes=_notes(bridge))
 
 

@@ -76,14 +76,20 @@ def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = Fa
         return None
     if exact:
         raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
+    from scrub.model.awaited import Awaited
     from scrub.model.open import open_weights
     from scrub.model.places import devices
     from scrub.storage.rows import RowFiles
 
     weights, workers = open_weights(source, backend, data), backend.workers
+    places = devices(weights)
+    # A fork has no thread, and what lies in files is read a layer at a time.
+    alone = workers is None and weights.lending is None and all(place.type == "cpu" for place in places)
+    if alone and isinstance(weights.told, Awaited):
+        weights.told.begin()
     if workers is not None:
         parameters = weights.W_E.numel() + weights.shape.n_layers * 12 * weights.shape.d_model**2
-        off = max(devices(weights), key=lambda device: device.type != "cpu")  # copies cannot have what lies there
+        off = max(places, key=lambda device: device.type != "cpu")  # copies cannot have what lies there
         workers = workers.on(off, parameters, source.streamed)
         share = Memory(weights.memory.bytes * 4 // max(4, workers.number + 1))  # all together what is free at most
         weights = evolve(weights, workers=workers, memory=share if backend.memory is None else weights.memory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,14 @@ from model.tiny_models import EXACT, ROUNDED, bridged, native
 from scrub.claims.collect import collect
 from scrub.errors import ModelError
 from scrub.model import state, transformer
+from scrub.model.awaited import Awaited
 from scrub.model.digest import digest
 from scrub.model.load import load
 from scrub.model.memory import Backend
 from scrub.model.open import open_weights, zoo_bridge
 from scrub.model.source import find
 from scrub.model.transformer import adapt, taken_shape
+from scrub.verbs.setup import weights_of
 
 INDUCTION = Path(__file__).parents[2] / "hypotheses" / "induction.py"
 BIG = ("W_E", "W_U", "W_pos"), ("W_Q", "W_K", "W_V", "W_O"), ("W_in", "W_out", "W_gate")
@@ -131,6 +134,52 @@ def test_a_test_of_a_known_bridge_reads_its_weights_once(monkeypatch: pytest.Mon
     open_weights(find(bridge), Backend())  # what every verb does first
     assert read
     assert len(read) == len({tensor.data_ptr() for tensor in read})
+
+
+def test_the_first_test_of_a_bridge_reads_its_weights_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bridge, (claim,) = zoo_bridge("induction"), collect([f"{INDUCTION}::induction"]).hypotheses
+    own, read = state._sum, list[int]()
+    monkeypatch.setattr(state, "_sum", lambda tensor: read.append(tensor.data_ptr()) or own(tensor))
+    scrub.test(claim.but(model=bridge), rows=4, draws=1, controls="none", parts="none")
+    assert len(read) == len({*read}) > 20
+
+
+def test_what_was_read_for_a_shape_is_gone_by_once() -> None:
+    """A source that is used again, and one that was found by a verb before, tell nothing of the numbers."""
+    bridge = native()
+    source = find(bridge)
+    before = open_weights(source, Backend()).revision
+    by_data(bridge)
+    after = open_weights(source, Backend()).revision
+    assert after != before
+    other = native()
+    assert find(other).read is not None
+    by_data(other)
+    assert open_weights(find(other), Backend()).revision == after
+
+
+def test_a_digest_is_computed_beside_and_once(counted: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a thread, which began when the model was there; whoever asks waits for it."""
+    by, own = list[Any](), transformer.digest
+    monkeypatch.setattr(transformer, "digest", lambda model: by.append(threading.current_thread()) or own(model))
+    bridge = native()
+    model = weights_of(find(bridge), scrub.Dataset.from_rows([{"tokens": [1, 2, 3]}]), Backend())
+    assert model is not None
+    assert model.revision == adapt(bridge).revision == digest(model)
+    assert counted["digest"] == 1
+    assert by
+    assert by[0] is not threading.main_thread()
+
+
+def test_a_digest_that_fails_says_why_to_whoever_asks() -> None:
+    def broken() -> str:
+        raise ModelError("no such file")
+
+    found = Awaited(broken)
+    found.begin()
+    for _ in range(2):
+        with pytest.raises(ModelError, match="no such file"):
+            found()
 
 
 def test_a_shape_is_that_of_the_tensors_which_are_there() -> None:

@@ -6,13 +6,17 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import scrub
 from model.tiny_models import hugging_face, native
 from scrub.errors import ModelError
+from scrub.model import load as loading
+from scrub.model import transformer
 from scrub.model.layers import unembed
 from scrub.model.load import load
 from scrub.model.trace import trace
@@ -41,6 +45,46 @@ def test_a_directory_without_tokenizer_loads(saved: Path) -> None:
     torch.testing.assert_close(unembed(model, trace(model, tokens, torch.tensor([5]))), wanted)
     assert (model.name, model.processing, len(model.revision)) == ("tiny", "raw", 32)
     assert model.revision == load(saved, dtype=torch.float32).revision
+
+
+def test_a_directory_is_opened_once_as_long_as_its_files_stay(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, opened = loading.from_directory, list[Path]()
+    monkeypatch.setattr(loading, "from_directory", lambda path, dtype: opened.append(path) or own(path, dtype))
+    before = load(copied)
+    assert load(str(copied)).W_E.data_ptr() == before.W_E.data_ptr()
+    assert len(opened) == 1
+    file = copied / "model.safetensors"
+    save_file({name: -tensor for name, tensor in load_file(file).items()}, file, {"format": "pt"})
+    after = load(copied)
+    assert after.revision != before.revision
+    load(copied, dtype=torch.float64)
+    assert len(opened) == 3
+
+
+def test_claims_about_one_directory_take_and_check_it_once(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("_taken", "self_check", "digest"):
+        own = getattr(transformer, name)
+        monkeypatch.setattr(transformer, name, lambda *given, n=name, f=own: calls.append(n) or f(*given))
+    story = scrub.Interpretation()
+
+    @story.variable
+    def answer(last: int) -> int:
+        return last
+
+    rows = [{"tokens": [3, n, 5], "positions": {"END": 2}, "columns": {"last": n}} for n in range(12)]
+    setting = {"model": str(copied), "data": scrub.Dataset.from_rows(rows), "metric": "kl", "predicts": "last"}
+
+    @scrub.claim(story, **setting, expect=scrub.recovers(0.5))
+    def last() -> dict[str, Any]:
+        return {"last": scrub.embed("END"), "answer": scrub.logits("END")}
+
+    assert not scrub.check(last).problems
+    scrub.plan(last)
+    for _ in range(2):
+        scrub.test(last, draws=1, controls="none", parts="none", explain=False)
+    scrub.compare(last, last.but(expect=scrub.recovers(0.6)), draws=1, controls="none")
+    assert calls == ["_taken", "self_check", "digest"]
 
 
 def test_fp64_weights_are_read_in_fp64(tmp_path: Path) -> None:

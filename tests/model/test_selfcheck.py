@@ -72,15 +72,36 @@ def test_rows_of_a_part_of_the_data_have_the_numbers_of_the_whole() -> None:
     whole = dataset([1], [2, 3], [4, 5, 6])
     part = attrs.evolve(dataset([2, 3], [4, 5, 6]), whole=whole, numbers=torch.tensor([1, 2]).numpy())
     tokens, lengths, numbers = probe_data(model, part)
-    assert numbers == (None, None, None, None, 2, 1)
-    assert tokens[4:].tolist() == [[4, 5, 6], [2, 3, 0]]
-    assert lengths.tolist() == [3, 2, 1, 1, 3, 2]
+    assert numbers == (None, None, 2, 1)
+    assert tokens[2:].tolist() == [[4, 5, 6], [2, 3, 0]]
+    assert lengths.tolist() == [3, 1, 3, 2]
 
 
 def test_long_rows_are_cut_and_unknown_tokens_left_to_other_words() -> None:
     model = adapt(bridged("GPT2LMHeadModel"))
     tokens, lengths, numbers = probe_data(model, dataset([1] * 40, [99, 1]))
-    assert (tokens.shape[1], int(lengths.max()), numbers[4:]) == (24, 24, (0,))
+    assert (tokens.shape[1], int(lengths.max()), numbers[2:]) == (24, 24, (0,))
+
+
+@pytest.mark.parametrize(("floats", "together"), [(2**20, 4), (2 * 6 * 300, 2), (300, 1)])
+def test_rows_of_one_length_are_one_run_of_the_bridge_where_a_piece_holds_them(
+    floats: int, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge, seen = bridged("GPT2LMHeadModel", vocab_size=300), list[tuple[int, ...]]()
+    model, data = adapt(bridge), dataset([1] * 6, [2] * 6, [3] * 4, [4] * 6, [5] * 3)
+    bridge.original_model.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape)))
+    monkeypatch.setattr(selfcheck, "_FLOATS", floats)
+    assert self_check(model, bridge, *probe_data(model, data)) < 1e-3
+    assert max(rows for rows, _ in seen) == together  # with the random row that is as long
+    if together == 4:
+        assert sorted(seen) == [(1, 4), (2, 3), (4, 6)]
+
+
+def test_a_hook_on_all_but_the_first_of_a_batch_is_found() -> None:
+    bridge = bridged("GPT2LMHeadModel")
+    bridge.add_hook("hook_embed", lambda value, hook: torch.cat([value[:1], 2 * value[1:]]))
+    with pytest.raises(ModelError, match="hooks that change values"):
+        adapt(bridge, data=dataset([1, 2, 3], [4, 5, 6]))
 
 
 # Half precision
