@@ -162,8 +162,8 @@ class TransformerEvaluator:
         return self.footprint.fits(numbered.counts, len(numbered.answers[0]))
 
     @property
-    def on_cpu(self) -> bool:
-        return self.rows.model.device.type == "cpu"
+    def in_caches(self) -> bool:
+        return self.rows.model.in_caches
 
     def holds(self, uses: Sequence[int]) -> int:
         """For how many calls the memory holds all values, each step being used by so many occurrences: at least."""

@@ -109,10 +109,10 @@ class ClaimBench:
     def gathered(self, blocks: Iterable[NumberBlock], done: Callable[[int], None] = lambda _: None) -> Arrays:
         """The arrays of blocks, kept one by one; a device computes several in one go, the next being drawn meanwhile.
 
-        On a CPU a block is computed as it is kept: its values lie in the caches, and a thread that draws takes from
-        those that compute.
+        So does a model whose layers are taken from files. On a CPU a block is else computed as it is kept: its values
+        lie in the caches, and a thread that draws takes from those that compute.
         """
-        if not isinstance(self.evaluator, TransformerEvaluator) or self.evaluator.on_cpu:
+        if not isinstance(self.evaluator, TransformerEvaluator) or self.evaluator.in_caches:
             return gathered(self.keep, blocks, done)
         most = min(BLOCKS_AT_ONCE, self.evaluator.holds([len(uses) for uses in self.numbering.uses]) // at_once(self))
         return gathered(self.keep, ahead(in_one_go(blocks, max(1, most))), done)

@@ -48,8 +48,8 @@ def criteria(
     search; `tests=False` leaves out the tests of the whole circuit; `device`, `dtype`, `memory`, `cache`, `workers`,
     `ray` and `stream` of a transformer, as in `test` (a graph runs on cpu, in the types of its own functions); and
     the words of the protocol, over the claim's own: `ablation`, `direction`, `level`, `reference`, `group`, `pair`,
-    `through`, and `upstream`: what feeds a leaf of the claim is ablated as everything else that it does not name, or with
-    `"keep"` left as it is, as in a test.
+    `through`, and `upstream`: what feeds a leaf of the claim is ablated as everything else that it does not name, or
+    with `"keep"` left as it is, as in a test.
     `out` is a directory in which scores are kept block by block: the same call goes on from there. `ready` hears,
     after each criterion, of what is known so far: its `unfinished` names those to come.
 

@@ -27,9 +27,9 @@ def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None, stream: b
     and `vocab.json` where the data bring words for their tokens.
 
     `model` overrides the claim's own. One given by name stands in the files; a graph of functions, or a loaded
-    model, cannot, and the claim is frozen without it. `stream` is as in `test`. Raises
-    ClaimProblems for a claim that `check` refuses, ClaimError for a directory that exists or cannot be written, and for a claim that is more than data: a metric
-    of one's own, a variable that is no function of its parents, values of other types.
+    model, cannot, and the claim is frozen without it. `stream` is as in `test`. Raises ClaimProblems for a claim that
+    `check` refuses, ClaimError for a directory that exists or cannot be written, and for a claim that is more than
+    data: a metric of one's own, a variable that is no function of its parents, values of other types.
     """
     folder = path_of(out, "freeze(hypothesis, out)")
     if folder.exists() or folder.is_symlink():

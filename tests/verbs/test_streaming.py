@@ -15,7 +15,7 @@ import torch
 import scrub
 from model.test_stream import KINDS
 from model.tiny_models import hugging_face
-from scrub import Interpretation, claim, embed, heads, logits, recovers
+from scrub import Interpretation, claim, embed, heads, logits, mlps, recovers
 from scrub.circuit.ranking import PartRanking
 from scrub.claims.frozen_files import CLAIM
 from scrub.verbs import fit
@@ -59,6 +59,7 @@ def copying() -> scrub.Hypothesis:
     return copying
 
 
+EXACT: dict[str, Any] = {"dtype": "float64"}  # what is chosen by gradients may hang on a rounding
 VERBS: dict[str, Callable[..., Any]] = {
     "test": lambda h, **given: scrub.test(h, draws=2, controls="none", **given),
     "compare": lambda h, **given: scrub.compare(h, h.but(through=None), draws=1, controls="none", **given),
@@ -68,15 +69,15 @@ VERBS: dict[str, Callable[..., Any]] = {
     "grow": lambda h, **given: scrub.grow(h, draws=1, worth=0.4, **given),
     "views": lambda h, **given: scrub.views(h, rows=6, draws=1, **given),
     "fit": lambda h, **given: fit.das(h, "found", site=heads("1.0", at="END"), rows=16, steps=2, draws=1, **given),
-    "rank": lambda h, **given: fit.rank(h, "found", site=heads("1.0", at="END"), rows=12, draws=1, **given),
+    "rank": lambda h, **given: fit.rank(h.but(metric="kl"), "found", site=mlps("2", at="END"), draws=1, **given),
     "criteria": lambda h, **given: scrub.criteria(h, random=3, budget=2, rows=6, **given),
     "criteria of edges": lambda h, **given: scrub.criteria(h, random=0, budget=2, rows=4, level="edges", **given),
-    "run_circuit": lambda h, **given: scrub.run_circuit("1.0, mlp 2", h, ablation="resample", **given),
+    "run_circuit": lambda h, **given: scrub.run_circuit("1.0 2.1", h, ablation="resample", **given),
     "cpr_cmd": lambda h, **given: scrub.cpr_cmd(ranking(), h, rows=4, sizes=[0.1, 0.5], **given),
     "patch": lambda h, **given: scrub.patch_paths("1.0 -> 3.1.v ~mlps~> logits", h, **given),
     "sweep": lambda h, **given: scrub.sweep("heads mlps", "~all~> logits", h, rows=6, **given),
     "sweep of paths": lambda h, **given: scrub.sweep("heads", "-> 3.1.q ~all~> logits", h, rows=6, **given),
-    "propose": lambda h, **given: scrub.propose(h, pair="partner", rows=6, verify=4, draws=4, **given),
+    "propose": lambda h, **given: scrub.propose(h, pair="partner", **EXACT, rows=6, verify=4, draws=4, **given),
     "freeze": lambda h, **given: frozen(h, **given),
 }
 
@@ -93,11 +94,19 @@ def frozen(hypothesis: scrub.Hypothesis, **given: Any) -> dict[str, Any]:
 
 def told(result: Any) -> Any:
     """A result as JSON, without what says how the model was compared."""
-    found = result if isinstance(result, dict) else result.to_dict()
-    return {k: told(v) if isinstance(v, dict) else v for k, v in found.items() if k != "checked"}
+    if isinstance(result, dict):
+        return {key: told(value) for key, value in result.items() if key != "checked"}
+    return list(map(told, result)) if isinstance(result, list | tuple) else result
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_numbers_are_those_of_the_model_in_memory(verb: str, folder: str) -> None:
-    there, streamed = (told(VERBS[verb](copying(), model=folder, stream=stream)) for stream in (False, True))
+    there, streamed = (run(verb, model=folder, stream=stream) for stream in (False, True))
     assert close(there, streamed)
+
+
+def run(verb: str, **given: Any) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # trained subspaces are completed by torch's own generator
+        found = VERBS[verb](copying(), **given)
+        return told(found if isinstance(found, dict) else found.to_dict())
