@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from weakref import WeakSet
 
+import click
+import numpy as np
 import pytest
 import torch
+from attrs import evolve
+from click.testing import CliRunner
+from safetensors.torch import load_file, save_file
 
 import scrub
-from model.test_stream import KINDS
+from model.test_stream import KINDS, LACKING
 from model.tiny_models import hugging_face
 from scrub import Interpretation, claim, embed, heads, logits, mlps, recovers
+from scrub.circuit.bench import CircuitBench
+from scrub.circuit.circuit import Circuit
+from scrub.circuit.experiment import experiment_of
 from scrub.circuit.ranking import PartRanking
+from scrub.circuit.sizes import CircuitSizes
 from scrub.claims.frozen_files import CLAIM
+from scrub.cli.group import main
+from scrub.errors import ScrubError
+from scrub.model.later import Later
+from scrub.model.memory import Backend
+from scrub.model.open import open_weights
+from scrub.model.resolve import sound
+from scrub.model.shards import INDEX
+from scrub.model.source import Streamed, find
 from scrub.verbs import fit
-from verbs.test_memory import close
+from verbs.test_memory import GALLERY, close
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +130,145 @@ def run(verb: str, **given: Any) -> Any:
         torch.manual_seed(0)  # trained subspaces are completed by torch's own generator
         found = VERBS[verb](copying(), **given)
         return told(found if isinstance(found, dict) else found.to_dict())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_files_lack_is_told_by_every_verb(verb: str, damaged: str) -> None:
+    with pytest.raises(ScrubError, match=f"lacks {LACKING} in .*, which {INDEX} lists"):
+        VERBS[verb](copying(), model=damaged, stream=True)
+
+
+@pytest.fixture(scope="module")
+def damaged(folder: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The directory without one tensor."""
+    found = shutil.copytree(folder, tmp_path_factory.mktemp("damaged") / "model")
+    file = found / json.loads((found / INDEX).read_text())["weight_map"][LACKING]
+    save_file({k: v for k, v in load_file(file).items() if k != LACKING}, file, metadata={"format": "pt"})
+    return str(found)
+
+
+INDUCTION = f"{GALLERY / 'induction.py'}::induction"
+COMMANDS: dict[str, tuple[str, ...]] = {
+    **{name: (INDUCTION,) for name in ("test", "compare", "explain", "criteria", "power", "interchange", "views")},
+    **{name: (INDUCTION,) for name in ("shrink", "grow", "sweep", "propose", "check", "plan")},
+    "patch": (INDUCTION, "--path", "1.0 -> logits"),
+    "freeze": (INDUCTION, "--out", "frozen"),
+    "fit": ("pca", INDUCTION, "--variable", "found", "--out", "found.safetensors"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_no_directory_is_told_by_every_command(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(main, [command, *COMMANDS[command], "--stream"])
+    assert found.exit_code == 2
+    assert "zoo:induction is none: leave --stream out" in found.output
+
+
+def test_every_command_that_looks_at_weights_streams() -> None:
+    """What takes a model takes the option, but for those that draw, or write a file to start from."""
+    context = click.Context(main)
+    options = {n: {p.name for p in main.get_command(context, n).params} for n in main.list_commands(context)}  # type: ignore
+    assert {name for name, known in options.items() if "stream" in known} == set(COMMANDS)
+    assert {name for name, known in options.items() if "model" in known} - set(COMMANDS) == {"show", "new"}
+
+
+def test_without_a_claim_a_model_is_streamed_too(folder: str) -> None:
+    setting = {"data": copying().data, "metric": "logit_diff(a, b)", "rows": 4}
+    there, streamed = (scrub.run_circuit("1.0", model=folder, stream=stream, **setting) for stream in (False, True))
+    assert close(told(there.to_dict()), told(streamed.to_dict()))
+    with pytest.raises(ScrubError, match="lacking: model"):
+        scrub.run_circuit("1.0", stream=True, **setting)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    """How often each part of a layer was taken from the files."""
+    found, take = Counter[int](), Later.__call__
+
+    def counted(part: Later[Any]) -> Any:
+        found[id(part)] += part not in part.lending.held
+        return take(part)
+
+    monkeypatch.setattr(Later, "__call__", counted)
+    return found
+
+
+def bench(folder: str, memory: int | None = None) -> CircuitBench:
+    hypothesis = copying().but(through=None)
+    claim, source = sound(hypothesis, Streamed(folder))
+    experiment = experiment_of(claim, np.arange(24), hypothesis.criteria, None)
+    model = open_weights(source, Backend(memory=memory))
+    return CircuitBench.of(experiment, model, everywhere(folder)[-1])
+
+
+def everywhere(folder: str) -> list[Circuit]:
+    """40 circuits of heads at every position, and one of all of them."""
+    graph, rng = find(folder).graph, np.random.default_rng(0)
+    names = [f"{layer}.{head}" for layer in range(4) for head in range(4)]
+    some = [Circuit.parse(list(rng.choice(names, 4, replace=False)), graph) for _ in range(40)]
+    return [*some, Circuit.parse(names, graph)]
+
+
+@pytest.mark.parametrize("at", ["", " @ END"])
+def test_circuits_take_each_layer_once_for_all_of_them(
+    at: str, folder: str, reads: Counter[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On each block of rows, whatever number of them run together: pieces wait for one another at every layer."""
+    monkeypatch.setattr(CircuitSizes, "circuits_at_once", lambda *given: 3)
+    monkeypatch.setattr(CircuitSizes, "alike_at_once", lambda *given: 3)
+    circuits = everywhere(folder)
+    if at:
+        graph = find(folder).graph
+        circuits = [Circuit.parse([f"{node}{at}" for node in c.nodes], graph) for c in circuits]
+    runner = evolve(bench(folder), slots=tuple(sorted({n.at for n in circuits[0].nodes} - {None}))).runner
+    for number in range(len(runner.slices())):
+        runner.block(number)
+    taken = list[int]()
+    for some in (circuits[:4], circuits):
+        reads.clear()
+        runner.components(some)
+        taken.append(max(reads.values()))
+    assert taken[0] == taken[1] <= 2 * len(runner.slices())  # with the run of the circuit without parts
+
+
+def test_a_bound_cuts_circuits_into_the_pieces_that_are_planned(folder: str, reads: Counter[int]) -> None:
+    """And no further: each piece that does not fit beside the others takes the layers once more."""
+    made = bench(folder, memory=2_000_000)
+    circuits, sizes, runner = everywhere(folder), made.runner.sizes, made.runner
+    shapes = [runner.block(number).shape for number in range(len(runner.slices()))]
+    reads.clear()
+    runner.components(circuits)
+    passes = [-(-len(circuits) // at_once) for shape in shapes for at_once in [sizes.circuits_at_once(*shape)]]
+    waits = [sizes.in_step(*shape, sizes.circuits_at_once(*shape)) for shape in shapes]
+    assert max(passes) > 1
+    assert max(reads.values()) <= sum(-(-count // most) for count, most in zip(passes, waits, strict=True))
+
+
+class Saved:
+    """What a graph holds for a backward pass."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+
+@pytest.mark.parametrize("verb", ["propose", "fit", "rank"])
+def test_graphs_for_gradients_hold_no_layers(verb: str, folder: str) -> None:
+    """A backward pass takes them from the files again: the matrices that are held for it are those of one at most."""
+    alive, most = WeakSet[Saved](), [0]
+
+    def packed(tensor: torch.Tensor) -> Saved:
+        saved = Saved(tensor)
+        if tensor.ndim > 1 and {*tensor.shape} <= {4, 8, 16, 24}:  # widths of heads, streams and neurons
+            alive.add(saved)
+            most[0] = max(most[0], len(alive))
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(packed, lambda saved: saved.tensor):
+        run(verb, model=folder, stream=True)
+    assert most[0] <= 3
+    with torch.autograd.graph.saved_tensors_hooks(packed, lambda saved: saved.tensor):
+        run(verb, model=folder)
+    assert most[0] > 6
