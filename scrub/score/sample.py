@@ -114,8 +114,8 @@ class ClaimBench:
         """
         if not isinstance(self.evaluator, TransformerEvaluator) or self.evaluator.in_caches:
             return gathered(self.keep, blocks, done)
-        most = min(BLOCKS_AT_ONCE, self.evaluator.holds([len(uses) for uses in self.numbering.uses]) // at_once(self))
-        return gathered(self.keep, ahead(in_one_go(blocks, max(1, most))), done)
+        most = blocks_at_once(self.evaluator.footprint, self.numbering)
+        return gathered(self.keep, ahead(in_one_go(blocks, most)), done)
 
     def told(self, calls: Calls, drawn: dict[str, Drawn]) -> Iterator[str | np.ndarray]:
         """All that was drawn for calls, row by row as draws know them: their order in the pool leaves no trace."""
@@ -321,6 +321,12 @@ class RowScorer:
 
     def distance(self, outputs: list[Any]) -> Float[np.ndarray, " n"]:
         return np.abs(self.metric(outputs) - self.own)
+
+
+def blocks_at_once(footprint: Footprint, numbering: Numbering) -> int:
+    """How many blocks are computed in one go, where the memory alone bounds them."""
+    held = footprint.holds([len(uses) for uses in numbering.uses])
+    return max(1, min(BLOCKS_AT_ONCE, held // calls_at_once(footprint.program)))
 
 
 def at_once(bench: ClaimBench) -> int:
