@@ -18,11 +18,11 @@ class LayeredRun(Protocol):
     """A run of some circuits that may be broken off between two layers: its state is what goes on."""
 
     def begin(self) -> Any: ...
-    def through(self, state: Any, first: int, last: int) -> Any:
+    def through(self, state: Any, first: int, last: int, /) -> Any:
         """The state before layer `last`, given that before `first`."""
         ...
 
-    def final(self, state: Any) -> Tensor: ...
+    def final(self, state: Any, /) -> Tensor: ...
 
 
 def in_step(runs: Iterable[LayeredRun], layers: int, most: int) -> Iterator[Tensor]:

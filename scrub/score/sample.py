@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Drawn, Draws, Swap
 from scrub.engine.exact import Exact
+from scrub.engine.footprint import Footprint
 from scrub.engine.number import Numbering
 from scrub.engine.on_graph import GraphEvaluator, GraphRows
 from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
