@@ -271,3 +271,14 @@ def test_graphs_for_gradients_hold_no_layers(verb: str, folder: str) -> None:
     with torch.autograd.graph.saved_tensors_hooks(packed, lambda saved: saved.tensor):
         run(verb, model=folder)
     assert most[0] > 6
+
+
+def test_calls_go_together_as_the_memory_allows(folder: str, reads: Counter[int]) -> None:
+    """Of a model in memory no more than caches hold: 96 swaps of a variable would be three passes in place of one."""
+    taken = list[int]()
+    for draws in (1, 8):
+        scrub.interchange(copying(), folder, rows=12, draws=draws, stream=True)
+        reads.clear()
+        scrub.interchange(copying(), folder, rows=12, draws=draws, stream=True)
+        taken.append(max(reads.values()))
+    assert taken[0] == taken[1]
