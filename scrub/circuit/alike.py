@@ -16,12 +16,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scrub.anatomy.names import Component
-from scrub.circuit.masked import Masks, run_masked
+from scrub.circuit.masked import MaskedRun, Masks
 from scrub.circuit.same_streams import Ids, SameStreams
 from scrub.circuit.values import Values
 from scrub.model.block import after_attention, after_mlp, mixed, mlp_reads, mlp_writes, positions_of, read_heads
 from scrub.model.layers import write
 from scrub.model.weights import Block, Transformer
+
+State = tuple[list[Ids], list[Tensor]]  # which stream circuits have at each place, and the streams there
 
 
 @frozen(eq=False)
@@ -75,17 +77,20 @@ class AlikeRun:
     def rows(self) -> Int[Tensor, "row 1"]:
         return torch.arange(len(self.lengths), device=self.lengths.device)[:, None]
 
-    def final(self) -> Float[Tensor, "circuit row place d"]:
+    def begin(self) -> State:
+        return self.same.first(), [self.base[0][self.rows, at][None] for at in self.places]
+
+    def through(self, state: State, first: int, last: int) -> State:
+        for layer in range(first, last):
+            state = self._layer(layer, self.model.blocks[layer], *state)
+        return state
+
+    def final(self, state: State) -> Float[Tensor, "circuit row place d"]:
         """The final stream at the last places, of each circuit."""
-        ids = self.same.first()
-        streams = [self.base[0][self.rows, at][None] for at in self.places]
-        for layer, block in enumerate(self.model.blocks):
-            ids, streams = self._layer(layer, block, ids, streams)
+        ids, streams = state
         return streams[-1][self._index(ids[-1][:-1])]
 
-    def _layer(
-        self, layer: int, block: Block, ids: list[Ids], streams: list[Tensor]
-    ) -> tuple[list[Ids], list[Tensor]]:
+    def _layer(self, layer: int, block: Block, ids: list[Ids], streams: list[Tensor]) -> State:
         heads = self.same.heads(layer)
         seen = SeenStreams(heads, ids, *(self._seen(channel, block, heads, layer, streams) for channel in "kv"))
         after, made = list[Ids](), list[Tensor]()
@@ -153,5 +158,6 @@ def base_of(
     if masks.inverted and start.resid:
         return start.resid
     heard, none = Streams(model.device), evolve(masks, kept={}, circuits=1)
-    run_masked(model, none, start, frozen, lengths, torch.zeros_like(lengths), heard)
+    run = MaskedRun(model, none, start, frozen, lengths, torch.zeros_like(lengths), heard)
+    run.through(run.begin(), 0, len(model.blocks))
     return heard.kept

@@ -93,7 +93,7 @@ def _share(bench: CircuitBench, circuits: Collection[frozenset[Part]], without: 
     if alike is None:
         return 1.0
     assert isinstance(graph, TransformerGraph)
-    pieces = alike.pieces(alike_at_once(alike.places, len(circuits)))
+    pieces = alike.pieces(min(len(circuits), alike_at_once(alike.places)))
     computed = sum(streams_computed(same, alike.places) for same in pieces)
     read = alike.length * graph.shape.d_model * graph.shape.d_vocab / forward_work(graph, alike.length)  # unembedding
     return (1 - read) * computed / (len(circuits) * graph.shape.n_layers * alike.length)

@@ -95,46 +95,65 @@ def first_frozen(masks: Masks, writers: Sequence[Component], layers: int) -> int
     return min(found, default=layers)
 
 
-def run_masked(
-    model: Transformer,
-    masks: Masks,
-    start: Values,
-    frozen: Values,
-    lengths: Int[Tensor, " row"],
-    answer: Int[Tensor, " row"],
-    parts: Hosted,
-    first: int = 0,
-) -> Float[Tensor, "circuit row d"]:
-    """The final stream at the answer. `start` gives the embeddings of the run, or its stream before layer `first`.
+@frozen(eq=False)
+class MaskedRun:
+    """Circuits of components, each a stream of its own. `start` gives the embeddings of the run, or its stream before
+    layer `first`.
 
     Exact: norms, patterns and MLPs are recomputed on the one stream of each circuit.
     """
-    size = (masks.circuits, *masks.shape)
-    # Layers before the first that anything is ablated in are the same for every circuit: their stream is given.
-    if first == 0:
-        embed = torch.where(masks.of(EMBED)[..., None], start.embed, frozen.embed)
-        pos = torch.where(masks.of(POS)[..., None], start.pos, frozen.pos)
-        x = after_embedding(model, parts.put("embed", 0, embed) + parts.put("pos", 0, pos))
-    else:
-        x = start.resid[first].expand(*size, -1)
 
-    def record(kind: str, layer: int, value: Tensor) -> Tensor | None:
+    model: Transformer
+    masks: Masks
+    start: Values
+    frozen: Values
+    lengths: Int[Tensor, " row"]
+    answer: Int[Tensor, " row"]
+    parts: Hosted
+    first: int = 0
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        return self.masks.circuits, *self.masks.shape
+
+    def begin(self) -> Float[Tensor, "circuit row t d"]:
+        # Layers before the first that anything is ablated in are the same for every circuit: their stream is given.
+        if self.first:
+            return self.start.resid[self.first].expand(*self.size, -1)
+        embed = torch.where(self.masks.of(EMBED)[..., None], self.start.embed, self.frozen.embed)
+        pos = torch.where(self.masks.of(POS)[..., None], self.start.pos, self.frozen.pos)
+        return after_embedding(self.model, self.parts.put("embed", 0, embed) + self.parts.put("pos", 0, pos))
+
+    def through(self, x: Float[Tensor, "circuit row t d"], first: int, last: int) -> Float[Tensor, "circuit row t d"]:
+        if max(first, self.first) >= last and last < len(self.model.blocks):
+            return x
+
+        def record(kind: str, layer: int, value: Tensor) -> Tensor | None:
+            between = (kind, layer) == ("resid_pre", last) and last < len(self.model.blocks)  # told by what goes on
+            return None if between else self._exchanged(kind, layer, value)
+
+        lengths = self.lengths.repeat(self.masks.circuits)
+        found = run_layers(self.model, x.flatten(0, 1), lengths, record, max(first, self.first), last)
+        return found.view(*self.size, -1)
+
+    def final(self, x: Float[Tensor, "circuit row t d"]) -> Float[Tensor, "circuit row d"]:
+        """The final stream at the answer."""
+        return x[:, torch.arange(self.size[1], device=self.model.device), self.answer]
+
+    def _exchanged(self, kind: str, layer: int, value: Tensor) -> Tensor | None:
         """What goes on in place of what the heads and the MLP of a layer have made."""
-        parts.heard(kind, layer, value)
-        if kind in EXCHANGED:
-            value = value.to(model.device)
-        if kind == "z":
-            return _heads(layer, value.view(*size, *value.shape[2:]), masks, start, frozen).flatten(0, 1)
+        self.parts.heard(kind, layer, value)
         if kind not in EXCHANGED:
             return None
+        value, size = value.to(self.model.device), self.size
+        if kind == "z":
+            heads = value.view(*size, *value.shape[2:])
+            return _heads(layer, heads, self.masks, self.start, self.frozen).flatten(0, 1)
         written = value.view(*size, -1)
         if kind == "mlp_out":
-            own = start.mlp[layer] if masks.held else written
-            written = masks.taken(Component.for_mlp(layer), written, own, frozen.mlp[layer])
-        return parts.put(kind, layer, written).flatten(0, 1)
-
-    x = run_layers(model, x.flatten(0, 1), lengths.repeat(masks.circuits), record, first).view(*size, -1)
-    return x[:, torch.arange(size[1], device=model.device), answer]
+            own, fixed = self.start.mlp[layer] if self.masks.held else written, self.frozen.mlp[layer]
+            written = self.masks.taken(Component.for_mlp(layer), written, own, fixed)
+        return self.parts.put(kind, layer, written).flatten(0, 1)
 
 
 def _heads(

@@ -24,8 +24,9 @@ from scrub.circuit.edge_wirings import EdgeWirings
 from scrub.circuit.ends import ends_of, parts_on
 from scrub.circuit.experiment import Experiment
 from scrub.circuit.hosted import HostedParts, refuse_beside_neurons, refuse_normed_parts
+from scrub.circuit.in_step import in_step
 from scrub.circuit.leaves import LeafChanges
-from scrub.circuit.masked import Masks, first_frozen, run_masked
+from scrub.circuit.masked import MaskedRun, Masks, first_frozen
 from scrub.circuit.over_blocks import Done, over_blocks, silent
 from scrub.circuit.paths import Path, senders_in, wire_paths, without_heads
 from scrub.circuit.same_streams import FEW, LiveParts, Place, SameStreams, in_order
@@ -188,17 +189,20 @@ class TransformerCircuits:
             and (places := live.places({n for c in listed for n in c.nodes}, *block.located))
         ):
             return self._alike(listed, (block, live, places), start, fixed, done)
-        at_once, found = self.sizes.circuits_at_once(*block.shape), list[Tensor]()
-        for first in range(0, len(listed), at_once):
-            chosen = listed[first : first + at_once]
+        at_once = self.sizes.circuits_at_once(*block.shape)
+        pieces = [listed[first : first + at_once] for first in range(0, len(listed), at_once)]
+
+        def run(chosen: Sequence[Circuit]) -> MaskedRun:
             masks = self._masks(chosen, block, noising == without)
             layer = first_frozen(masks, self.graph.writers(), len(self.model.blocks)) if noising else 0
-            with torch.no_grad():
-                parts = HostedParts.of(self.codes, masks, self._of_one_run(start, masks, block), fixed)
-                layer = parts.first(layer)
-                x = run_masked(self.model, masks, start, fixed, block.lengths, block.answer, parts, layer)
-            found.append(x)
-            done(len(chosen) * block.shape[0])
+            parts = HostedParts.of(self.codes, masks, self._of_one_run(start, masks, block), fixed)
+            return MaskedRun(self.model, masks, start, fixed, block.lengths, block.answer, parts, parts.first(layer))
+
+        most, found = self.sizes.in_step(block.shape[0], block.shape[1], at_once), list[Tensor]()
+        with torch.no_grad():
+            for chosen, x in zip(pieces, in_step(map(run, pieces), len(self.model.blocks), most), strict=True):
+                found.append(x)
+                done(len(chosen) * block.shape[0])
         return torch.cat(found)
 
     def _alike(
@@ -215,12 +219,16 @@ class TransformerCircuits:
         with torch.no_grad():
             none = self._masks([Circuit()], block, live.inverted)
             base = base_of(self.model, none, start, fixed, block.lengths)
-            for first in range(0, len(order), at_once):
-                numbers = order[first : first + at_once]
+
+            def run(numbers: Sequence[int]) -> AlikeRun:
                 some = [circuits[i] for i in numbers]
                 same = SameStreams.of(live, [c.nodes for c in some], places, slots)
                 masks = self._masks(some, block, live.inverted)
-                x = AlikeRun(self.model, same, masks, fixed, base, block.lengths, at).final()
+                return AlikeRun(self.model, same, masks, fixed, base, block.lengths, at)
+
+            pieces = [order[first : first + at_once] for first in range(0, len(order), at_once)]
+            most = self.sizes.in_step(n, sum(place.shape[1] for place in at), at_once)
+            for numbers, x in zip(pieces, in_step(map(run, pieces), len(self.model.blocks), most), strict=True):
                 found.update(zip(numbers, x[:, torch.arange(n, device=x.device), last], strict=True))
                 done(len(numbers) * n)
         return torch.stack([found[number] for number in range(len(circuits))])

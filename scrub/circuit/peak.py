@@ -16,6 +16,7 @@ from scrub.circuit.circuit import Circuit
 from scrub.circuit.completeness import CANDIDATES, halves
 from scrub.circuit.cost import SOME, AlikeCircuits, searched_circuits
 from scrub.circuit.edge_wirings import EdgeWirings
+from scrub.circuit.experiment import referred
 from scrub.circuit.random import only_one, random_circuits
 from scrub.circuit.same_streams import streams_held
 from scrub.circuit.sizes import KEPT, CircuitSizes, averaged_at_once, averaged_bytes
@@ -80,7 +81,8 @@ class PlannedCriteria:
         ends = most * blocks.calls * self.sizes.stream_bytes(1)
         prepared = max(blocks.beside + len(blocks.last) * row_bytes(self.model, blocks.longest), self._averaged)
         running = self._of_edges if self.circuit.edges else self._of_components
-        return Peak(self._means + blocks.kept + ends, prepared, blocks.beside + running(asked, blocks), self._scored)
+        scored = self._scored(most * blocks.calls)
+        return Peak(self._means + blocks.kept + ends, prepared, blocks.beside + running(asked, blocks), scored)
 
     @cached_property
     def sizes(self) -> CircuitSizes:
@@ -98,9 +100,12 @@ class PlannedCriteria:
 
     @property
     def _averaged(self) -> int:
-        longest = int(self.bench.experiment.data.lengths.max())
-        averaged = self.bench.experiment.ablation.averaged
-        return averaged_at_once(self.model, longest) * averaged_bytes(self.model, longest) if averaged else 0
+        experiment = self.bench.experiment
+        if not experiment.ablation.averaged:
+            return 0
+        longest = int(experiment.data.lengths.max())
+        rows = min(averaged_at_once(self.model, longest), len(referred(experiment)))
+        return rows * averaged_bytes(self.model, longest)
 
     def _searched(self) -> Iterator[AskedCircuits]:
         """What is run on a half of the rows: what minimality searches, and a step of completeness."""
@@ -123,12 +128,19 @@ class PlannedCriteria:
         alike = AlikeCircuits.on(blocks.bench, asked.circuits, asked.without, blocks.last)
         if alike is None:
             size = min(len(asked.circuits), self.sizes.circuits_at_once(rows, length))
-            return size * rows * row_bytes(self.model, length)
-        heads = alike.live.most_heads(alike.circuits)
-        same = next(alike.pieces(self.sizes.alike_at_once(alike.places, length, heads)))
+            return size * rows * row_bytes(self.model, length) + self._waiting(asked, rows, length, size)
+        heads, places = alike.live.most_heads(alike.circuits), sum(at.shape[1] for at in alike.places)
+        at_once = self.sizes.alike_at_once(alike.places, length, heads)
+        same = next(alike.pieces(at_once))
         each = self.sizes.alike_bytes(alike.places, length, heads)
         base = (self.model.shape.n_layers + 1) * rows * self.sizes.stream_bytes(length)
-        return rows * streams_held(same, alike.places) * each + base
+        return rows * streams_held(same, alike.places) * each + base + self._waiting(asked, rows, places, at_once)
+
+    def _waiting(self, asked: AskedCircuits, rows: int, places: int, at_once: int) -> int:
+        """The streams of circuits that wait between two layers for those that run, where layers lie in files."""
+        count = len(asked.circuits) if asked.count is None else asked.count
+        waits = min(count, at_once * self.sizes.in_step(rows, places, at_once)) - at_once
+        return max(0, waits) * rows * self.sizes.stream_bytes(places)
 
     def _of_edges(self, asked: AskedCircuits, blocks: BlocksOf) -> int:
         rows, length = len(blocks.last), blocks.longest
@@ -137,8 +149,8 @@ class PlannedCriteria:
         shared = wirings.shared(some, self.sizes.donated, asked.without, self.sizes.copies_at_once(rows))
         return max(rows * self.sizes.copies_bytes(len(one.wiring.copies), length) for one in shared)
 
-    @property
-    def _scored(self) -> int:
+    def _scored(self, answers: int) -> int:
+        """What so many are scored with."""
         experiment = self.bench.experiment
         asked = self.model, experiment.metric, self.bench.scorer.arguments(experiment.metric)
-        return answers_at_once(*asked) * answer_bytes(*asked)
+        return min(answers, answers_at_once(*asked)) * answer_bytes(*asked)

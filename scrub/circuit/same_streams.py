@@ -157,9 +157,9 @@ def streams_held(same: SameStreams, places: Sequence[Place]) -> int:
     return most
 
 
-def alike_at_once(places: Sequence[Place], most: int) -> int:
-    """How many circuits share what they have alike, of as many as the memory holds."""
-    return max(1, min(ALIKE // (len(places[0]) * sum(at.shape[1] for at in places)), most))
+def alike_at_once(places: Sequence[Place]) -> int:
+    """How many circuits share what they have alike, whatever the memory holds."""
+    return max(1, ALIKE // (len(places[0]) * sum(at.shape[1] for at in places)))
 
 
 def in_order(circuits: Sequence[frozenset[Node]], graph: TransformerGraph) -> list[int]:

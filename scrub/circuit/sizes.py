@@ -67,6 +67,19 @@ class CircuitSizes:
         """What may be filled beside a block of so many rows."""
         return self.model.memory.share(RUN) - self.block_bytes(rows, length)
 
+    def running(self, rows: int, length: int) -> int:
+        """What circuits of components that run together may fill, beside those that wait between two layers."""
+        return self.room(rows, length) // (2 if self.model.streamed else 1)
+
+    def in_step(self, rows: int, places: int, at_once: int) -> int:
+        """How many pieces of `at_once` circuits go side by side where layers are taken from files.
+
+        Of those that wait their streams are held, at so many places of each row.
+        """
+        if not self.model.streamed:
+            return 1
+        return max(1, self.running(rows, self.longest) // (at_once * rows * self.stream_bytes(places)))
+
     def wired_bytes(self, length: int, streams: int) -> int:
         """What a row fills while a wiring runs on it that keeps so many streams, and reads three for each head."""
         each = (streams + 6 * self.model.shape.n_heads) * self.model.shape.d_model
@@ -89,12 +102,13 @@ class CircuitSizes:
         return self._at_once(rows, length, self.wired_bytes(length, copies))
 
     def _at_once(self, rows: int, length: int, each: int) -> int:
-        return max(1, min(TOKENS // (rows * length), self.room(rows, length) // (rows * each)))
+        most = self.model.at_most(TOKENS // (rows * length))
+        return max(1, min(most, self.running(rows, length) // (rows * each)))
 
     def alike_at_once(self, places: Sequence[Place], length: int, heads: int) -> int:
         """How many circuits that share what they have alike run together on a block."""
-        rows = len(places[0])
-        return alike_at_once(places, self.room(rows, length) // (rows * self.alike_bytes(places, length, heads)))
+        rows, most = len(places[0]), self.model.at_most(alike_at_once(places))
+        return max(1, min(most, self.running(rows, length) // (rows * self.alike_bytes(places, length, heads))))
 
     def copies_at_once(self, rows: int) -> int:
         """Of how many copies the values, and streams made of them, are held while a wiring runs on a block."""
@@ -116,7 +130,7 @@ class CircuitSizes:
 def averaged_at_once(model: SizedModel, longest: int) -> int:
     """How many rows are run together where every value of each is held until it is averaged."""
     each = averaged_bytes(model, longest)
-    return model.memory.fit(f"one row of {longest} tokens with its values", each, ROWS_AT_ONCE, RUN)
+    return model.fit(f"one row of {longest} tokens with its values", each, ROWS_AT_ONCE, RUN)
 
 
 def averaged_bytes(model: SizedModel, longest: int) -> int:

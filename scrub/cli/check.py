@@ -14,7 +14,6 @@ from scrub.cli.options import (
     on_model,
     reporting,
     say,
-    streaming,
     targeted,
 )
 from scrub.model.resolve import check as run_check
@@ -24,7 +23,6 @@ from scrub.report import text
 @click.command(short_help="Find every problem of the claims at once.")
 @targeted
 @on_model
-@streaming
 @reporting
 def check(targets: tuple[str, ...], model: str | None, stream: bool) -> tuple[Results, int]:
     """Find every problem of the claims at once, and how often their stories are right.

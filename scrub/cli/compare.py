@@ -25,7 +25,6 @@ from scrub.cli.options import (
     sound_claims,
     spreading,
     storing,
-    streaming,
 )
 from scrub.cli.parting import as_part, parting, until_others
 from scrub.errors import ClaimError
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 @click.command(short_help="Say which of rival claims explains more.")
 @running
 @spreading
-@streaming
 @exactly
 @controlled
 @click.option("--picture", type=ExistingPath(), metavar="FILE", help="Write share against bits: .svg, .png or .pdf.")
@@ -62,7 +60,7 @@ def compare(
     from scrub.verbs.compare import compare as run_compare
 
     picture_file(picture)
-    claims = sound_claims(targets, model, expecting=False, stream=stream)
+    claims = sound_claims(targets, model, expecting=False)
     if len(claims) < 2:
         raise ClaimError(f"only one claim in {', '.join(targets)}: name a second one to compare it with.")
     run = beside(out, claims, stored.COMPARISON)

@@ -98,7 +98,7 @@ def criteria(
     targets: tuple[str, ...], circuit: str | None, top: int | None, ranking: str | None, model: str | None,
     device: str | None, dtype: str, memory: str | None, rows: int | None, draws: int | None, seed: int, random: int,
     stop: int | None, budget: int | None, no_tests: bool, out: Path | None, cache: Path | None, workers: int,
-    ray: str | None, **protocol: str | None,
+    ray: str | None, stream: bool, **protocol: str | None,
 ) -> tuple[Results, int]:  # fmt: skip
     """Judge the circuits of claims: faithfulness, completeness, minimality, and tests with p-values.
 
@@ -111,7 +111,7 @@ def criteria(
     counted("--{} {!r}", rows=rows, draws=draws, seed=seed, random=random, budget=budget, stop=stop)
     if top is not None and circuit is None:
         raise ClaimError(f"--top {top}: say of which file of scores, --circuit FILE.")
-    where = {"cache": cache, "workers": workers, "ray": ray}
+    where = {"cache": cache, "workers": workers, "ray": ray, "stream": stream}
     backend: dict[str, Any] = {"device": device, "dtype": dtype, "memory": memory, **where}
     given: dict[str, Any] = {name: value for name, value in protocol.items() if value is not None}
     if ranking is not None:

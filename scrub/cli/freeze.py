@@ -17,11 +17,11 @@ from scrub.errors import ClaimError
 @click.option("--out", required=True, type=ExistingPath(), metavar="DIR", help="A directory to make.")
 @on_model
 @reporting
-def freeze(target: str, out: Path, model: str | None) -> tuple[Results, int]:
+def freeze(target: str, out: Path, model: str | None, stream: bool) -> tuple[Results, int]:
     """Write a claim as pure data: text, JSON, rows and values. `scrub test DIR` re-runs it without its Python."""
     from scrub.verbs.freeze import freeze as run
 
-    found = run(one_claim(target, model), out, model)
+    found = run(one_claim(target, model), out, model, stream)
     say(str(found))
     return [found.to_dict()], FINE
 

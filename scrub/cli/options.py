@@ -46,8 +46,14 @@ def targeted(command: Command) -> Command:
     return click.argument("targets", nargs=-1, required=True, metavar="TARGETS...")(command)
 
 
-def on_model(command: Command) -> Command:
+def named_model(command: Command) -> Command:
     return click.option("--model", metavar="NAME|DIR", help="Use this model instead of the claim's own.")(command)
+
+
+def on_model(command: Command) -> Command:
+    """`--model` and `--stream`, of every command that looks at a model's weights or says what they will take."""
+    words = "Run the layers of a directory (config.json, *.safetensors) from its files, one at a time."
+    return named_model(click.option("--stream", is_flag=True, help=words)(command))
 
 
 def on_device(command: Command) -> Command:
@@ -58,12 +64,6 @@ def on_device(command: Command) -> Command:
     command = click.option("--dtype", metavar="NAME", default="auto", help=words)(command)
     words = "Where to compute, such as cpu or cuda (default: where a loaded model lies, else cpu)."
     return click.option("--device", metavar="NAME", help=words)(command)
-
-
-def streaming(command: Command) -> Command:
-    """`--stream` of commands that run, or look at, a directory whose layers are run from its files."""
-    words = "Run the layers of a directory (config.json, *.safetensors) from its files, one at a time."
-    return click.option("--stream", is_flag=True, help=words)(command)
 
 
 def spreading(command: Command) -> Command:
@@ -210,18 +210,20 @@ def going_on(kept: Callable[[], str | None]) -> Generator[None]:
 
 
 def sound_claims(
-    targets: tuple[str, ...], model: str | None, *, expecting: bool = True, foils: bool = True, stream: bool = False
+    targets: tuple[str, ...], model: str | None, *, expecting: bool = True, foils: bool = True
 ) -> tuple[Hypothesis, ...]:
     """The claims of the targets. Raises ClaimProblems with all that is wrong with any of them.
 
     `expecting=False` lets a claim pass that does not yet say what it expects; `foils=False` leaves out the foils
-    that are not asked for by name, and raises ClaimError where nothing else is there. `stream`: see `check`.
+    that are not asked for by name, and raises ClaimError where nothing else is there. With `--stream` what is wrong
+    with a directory that is to be run from its files is told with it.
     """
     from scrub.model.resolve import check
 
     found = [(target, collect([target])) for target in targets]
     claims = [h for target, f in found for h in f.hypotheses if foils or "::" in target or h.foil_reason is None]
     wrong = [p for _, f in found for p in f.problems]
+    stream = bool(click.get_current_context().params.get("stream"))
     checked = [check(h, model, stream) for h in claims]
     wrong += [p for c in checked if expecting or c.claim is None for p in c.problems]
     if wrong:

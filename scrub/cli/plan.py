@@ -12,7 +12,6 @@ from scrub.cli.options import (
     sampled,
     say,
     sound_claims,
-    streaming,
     targeted,
 )
 
@@ -21,7 +20,6 @@ from scrub.cli.options import (
 @targeted
 @on_model
 @sampled()
-@streaming
 @click.option("--memory", metavar="SIZE", help="The bound that a test is to be given, such as 2GB.")
 @click.option("--steps", is_flag=True, help="Also print every step of the program.")
 @reporting
@@ -34,7 +32,7 @@ def plan(
 
     plans = [
         run_plan(h, model, rows, draws, seed, memory=memory, stream=stream)
-        for h in sound_claims(targets, model, expecting=False, stream=stream)
+        for h in sound_claims(targets, model, expecting=False)
     ]
     say("\n".join(f"{p}\n{p.program}" if steps else str(p) for p in plans))
     return [p.to_dict() for p in plans], FINE

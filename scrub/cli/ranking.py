@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scrub.proposals.subspace import RankCurve
     from scrub.verbs.ranked import RankedClaim
 
-TAKES = ("rank", "component", "at", "joint", "worth", "rows", "seed", "model", "device", "memory")
+TAKES = ("rank", "component", "at", "joint", "worth", "rows", "seed", "model", "stream", "device", "memory")
 GOES = ("targets", "write", "picture", "out", "json_file")
 
 

@@ -13,7 +13,7 @@ from scrub.cli.endings import FINE
 from scrub.cli.options import (
     ExistingPath,
     Results,
-    on_model,
+    named_model,
     picture_file,
     reporting,
     say,
@@ -26,7 +26,7 @@ from scrub.report.saved import save_picture
 
 @click.command(short_help="Draw claims: tree, layers, positions.")
 @targeted
-@on_model
+@named_model
 @click.option("--picture", type=ExistingPath(), metavar="FILE", help="Draw one claim: .svg, .png or .pdf.")
 @reporting
 def show(targets: tuple[str, ...], model: str | None, picture: Path | None) -> tuple[Results, int]:

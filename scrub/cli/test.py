@@ -25,7 +25,6 @@ from scrub.cli.options import (
     say,
     sound_claims,
     spreading,
-    streaming,
 )
 from scrub.cli.parting import as_part, parting, until_others
 from scrub.errors import ClaimError
@@ -38,7 +37,6 @@ from scrub.verbs.report import save_run, write_page
 @click.command(short_help="Scrub claims and judge them.")
 @running
 @spreading
-@streaming
 @exactly
 @controlled
 @click.option(
@@ -79,7 +77,7 @@ def test(
     if markdown is not None:
         files.writable(markdown)
     results: list[Any] = []
-    claims = sound_claims(targets, model, stream=stream)
+    claims = sound_claims(targets, model)
     run = open_run(out, [name_of(hypothesis) for hypothesis in claims], recompute) if out is not None else None
     with as_part(run, part, claims) as run:
         for hypothesis in claims:

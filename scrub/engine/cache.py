@@ -31,9 +31,9 @@ from scrub.model.weights import Transformer
 from scrub.model.workers import Sent, Task, received, sent_form
 
 ROWS_AT_ONCE = 16  # at most: on a CPU larger batches leave its caches and are slower
-BETWEEN = 0.25  # share of the memory for the streams of all rows, where layers run one at a time
-# Shares of the memory: rows that are kept, beside them a slice of those that are run, or a block.
-STORED, PASS = 0.5, 0.5
+# Shares of the memory: rows that are kept, beside them a slice of those that are run, or a block. Where layers run
+# one at a time, a part of that is for the streams of all rows.
+STORED, PASS, BETWEEN = 0.5, 0.5, 0.25
 EMBEDDED = {row.array for row in TABLE.values() if row.given}  # arrays that are told before the first layer
 EVERYTHING = 2**27  # bytes of all that passes compute, up to which all of it is kept for other claims
 
@@ -107,7 +107,8 @@ def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[
 
 def rows_at_once(model: SizedModel, longest: int) -> int:
     """How many rows are run together. Raises ClaimError where the memory that was asked for holds not even one."""
-    return model.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE, PASS)
+    part = PASS - BETWEEN if model.streamed else PASS
+    return model.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE, part)
 
 
 Note = Callable[[Kind, Tensor, Tensor], None]  # kind, array, rows

@@ -57,6 +57,11 @@ class Footprint:
             return True
         return most <= memory.share(HELD)
 
+    def holds(self, uses: Sequence[int]) -> int:
+        """For how many calls the memory holds all values, each step being used by so many occurrences: at least."""
+        each = sum(held * used for held, used in zip(self.held, uses, strict=True))
+        return self.model.memory.share(HELD) // max(each, 1)
+
     def together(self, counts: Mapping[int, int]) -> int:
         """How many contexts are computed together, of each of some steps: streams at slots run side by side.
 

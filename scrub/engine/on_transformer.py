@@ -17,7 +17,7 @@ from scrub.claims.geometry import named_slots
 from scrub.claims.resolved import Claim
 from scrub.engine.cache import Store, located, row_store
 from scrub.engine.contexts import Contexts
-from scrub.engine.footprint import HELD, Footprint
+from scrub.engine.footprint import Footprint
 from scrub.engine.frames import Frames, Seen, Value
 from scrub.engine.idle import Idle, RowsAlike
 from scrub.engine.needs import Kind, Need, needs
@@ -162,13 +162,8 @@ class TransformerEvaluator:
         return self.footprint.fits(numbered.counts, len(numbered.answers[0]))
 
     @property
-    def on_cpu(self) -> bool:
-        return self.rows.model.device.type == "cpu"
-
-    def holds(self, uses: Sequence[int]) -> int:
-        """For how many calls the memory holds all values, each step being used by so many occurrences: at least."""
-        each = sum(held * used for held, used in zip(self.footprint.held, uses, strict=True))
-        return self.rows.model.memory.share(HELD) // max(each, 1)
+    def in_caches(self) -> bool:
+        return self.rows.model.in_caches
 
     def _together(self, numbers: list[int], numbered: Numbered) -> int:
         return self.footprint.together({number: len(numbered.batches[number]) for number in numbers})

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from scrub.anatomy.tolerances import SAME_STREAM
 from scrub.model.block import experts_of
-from scrub.model.weights import BlackBox, Transformer
+from scrub.model.experts import BlackBox
+from scrub.model.weights import Transformer
 
 
 @define(eq=False)

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from scrub.anatomy.table import MLP_SUM, before_angles
+from scrub.model.experts import BlackBox
 from scrub.model.layers import (
     PLAIN,
     Scoring,
@@ -33,7 +34,7 @@ from scrub.model.layers import (
 )  # fmt: skip
 from scrub.model.places import beside, plus
 from scrub.model.upload import some
-from scrub.model.weights import Attn, BlackBox, Block, Transformer
+from scrub.model.weights import Attn, Block, Transformer
 
 
 def attention_reads(block: Block, x: Float[Tensor, "*batch d"], steps: Steps = PLAIN) -> Float[Tensor, "*batch d"]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from scrub.anatomy.shape import Shape
 from scrub.model.angles import Rotaries
 from scrub.model.attention import attention_of, is_latent
+from scrub.model.experts import BlackBox
 from scrub.model.later import Later
 from scrub.model.layers import ACTIVATIONS, norm
 from scrub.model.places import beside
@@ -28,7 +29,7 @@ from scrub.model.take import (
     setting,
     text_config,
 )
-from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Rotary, Transform, Transformer
+from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transform, Transformer
 
 _ACT_NAMES = {
     "gelu_new": "gelu_tanh",

@@ -84,6 +84,7 @@ def _part(owner: Any, *names: str) -> Any:
     return owner
 
 
+@torch.no_grad()
 def refuse_not_finite(module: nn.Module, title: str, seen: Callable[[], None] = lambda: None) -> None:
     """Raises ModelError naming the tensors of a model that hold NaN or infinite numbers; `seen` hears of each."""
     found: dict[str, int] = {}

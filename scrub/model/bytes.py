@@ -12,7 +12,7 @@ from attrs import frozen
 
 from scrub.anatomy.shape import Shape
 from scrub.model.memory import Memory
-from scrub.model.weights import Transformer
+from scrub.model.weights import UNBOUND, Transformer
 
 
 @runtime_checkable
@@ -25,25 +25,28 @@ class SizedModel(Protocol):
     def dtype(self) -> torch.dtype: ...
     @property
     def memory(self) -> Memory: ...
-    def at_most(self, on_cpu: int) -> int: ...
+    @property
+    def streamed(self) -> bool: ...
+    def at_most(self, in_caches: int) -> int: ...
     def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int: ...
 
 
 @frozen
 class Outlined:
-    """A model of which the form is known, on a CPU; `dtype` is that of what is computed."""
+    """A model of which the form is known, on a CPU, or `streamed`; `dtype` is that of what is computed."""
 
     shape: Shape
     memory: Memory
     dtype: torch.dtype = torch.float32
+    streamed: bool = False
 
-    def at_most(self, on_cpu: int) -> int:
+    def at_most(self, in_caches: int) -> int:
         """How many items go together, whatever the memory holds."""
-        return on_cpu
+        return UNBOUND if self.streamed else in_caches
 
     def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
-        """How many items go together, as `Memory.fit` says."""
-        return self.memory.fit(what, each, most, part)
+        """How many items go together, as `Memory.fit` says, of `at_most` so many."""
+        return self.memory.fit(what, each, self.at_most(most), part)
 
 
 def row_bytes(model: SizedModel, length: int) -> int:

@@ -23,11 +23,12 @@ from scrub.anatomy.table import MLP_INPUT, before_angles
 from scrub.anatomy.tolerances import RANK
 from scrub.errors import ClaimError, ModelError
 from scrub.model.block import entering
+from scrub.model.experts import BlackBox
 from scrub.model.latents import LatentCode, latent_code, transcoder_reads
 from scrub.model.layers import kv_head, write
 from scrub.model.places import beside
 from scrub.model.upload import some
-from scrub.model.weights import BlackBox, Block, Mlp, Transformer
+from scrub.model.weights import Block, Mlp, Transformer
 
 Kind = tuple[str, int]
 

@@ -20,9 +20,10 @@ from torch import Tensor
 
 from scrub.anatomy.table import CHANNELS
 from scrub.errors import ModelError
+from scrub.model.experts import BlackBox
 from scrub.model.places import beside, plus
 from scrub.model.upload import some
-from scrub.model.weights import Attn, BlackBox, Latent, Mlp, Norm, Rotary, Transform, Transformer
+from scrub.model.weights import Attn, Latent, Mlp, Norm, Rotary, Transform, Transformer
 
 Tap = Callable[[str, Tensor], Tensor]  # the name of an array, what was computed -> what goes on
 Normed = Callable[[Norm, Tensor], Tensor]

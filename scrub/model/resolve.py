@@ -44,13 +44,17 @@ def check(hypothesis: Hypothesis | Any, model: Any = None, stream: bool = False)
     return check_claim(hypothesis, subject_of(spoken(source, data)), data)
 
 
-def given_model(hypothesis: Hypothesis | Any, model: Any, stream: bool) -> Any:
+def given_model(hypothesis: Hypothesis | Any | None, model: Any, stream: bool) -> Any:
     """What takes the place of the claim's own model: `model`, or either as a directory that is run from its files.
 
-    Raises ModelError for what is none, and ClaimError for what is no hypothesis.
+    Every verb asks here. Raises ModelError for what is none, and ClaimError for what is no hypothesis.
     """
-    _is_hypothesis(hypothesis)
-    return Streamed.of(_own(hypothesis, model)) if stream else model
+    if not stream:
+        return model
+    if hypothesis is not None:
+        _is_hypothesis(hypothesis)
+        model = _own(hypothesis, model)
+    return None if model is None else Streamed.of(model)  # who needs one says so
 
 
 def _own(hypothesis: Hypothesis, model: Any) -> Any:

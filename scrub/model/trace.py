@@ -11,9 +11,9 @@ from torch import Tensor
 from scrub.errors import ModelError
 from scrub.model.block import Stretch, after_embedding, positions_of
 from scrub.model.block import layer as run_layer
-from scrub.model.layers import PLAIN, Steps
+from scrub.model.layers import PLAIN, Steps, Tap
 from scrub.model.places import beside
-from scrub.model.weights import Transformer
+from scrub.model.weights import Block, Transformer
 
 Record = Callable[[str, int, Tensor], Tensor | None]
 
@@ -53,7 +53,11 @@ def run_layers(
     stop_layer: int | None = None,
     steps: Steps = PLAIN,
 ) -> Float[Tensor, "row t d"]:
-    """The same from the stream before a layer on."""
+    """The same from the stream before a layer on.
+
+    Where layers are taken from files a graph for gradients holds none of them, but the stream before each: a backward
+    pass computes the layer anew, and `record` is told of its arrays again. It must answer as it did.
+    """
     last = len(model.blocks) if stop_layer is None else stop_layer
     on = Stretch(lengths, positions_of(x))
     for layer in range(first, last):
@@ -61,10 +65,19 @@ def run_layers(
         def tap(kind: str, value: Tensor, layer: int = layer) -> Tensor:
             return _recorded(record, kind, layer, value)
 
-        block = model.blocks[layer]
-        x = beside(block.attn.W_Q, x)
-        x = run_layer(block, tap("resid_pre", x), on.beside(x), tap, steps)
+        def computed(x: Tensor, block: Block = model.blocks[layer], tap: Tap = tap) -> Tensor:
+            x = beside(block.attn.W_Q, x)
+            return run_layer(block, tap("resid_pre", x), on.beside(x), tap, steps)
+
+        x = _anew(computed, x) if model.streamed and torch.is_grad_enabled() else computed(x)
     return _recorded(record, "resid_pre", last, x.to(model.device))
+
+
+def _anew(layer: Callable[[Tensor], Tensor], x: Float[Tensor, "row t d"]) -> Float[Tensor, "row t d"]:
+    """A layer whose backward pass computes it again (Chen et al. 2016, arXiv 1604.06174), its weights with it."""
+    from torch.utils.checkpoint import checkpoint
+
+    return checkpoint(layer, x, use_reentrant=False, preserve_rng_state=False)
 
 
 def _recorded(record: Record | None, kind: str, layer: int, value: Tensor) -> Tensor:

@@ -26,13 +26,14 @@ from scrub.model.bridged import POSITIONS, shape_of, taken
 from scrub.model.built import in_words, own_name, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import LISTED, unknown, unread, what_works
 from scrub.model.digest import digest
+from scrub.model.experts import plain_experts
 from scrub.model.memory import Memory
 from scrub.model.places import devices
 from scrub.model.precision import HALF, computed_in, dtypes, half_of
 from scrub.model.selfcheck import ProbeRows, probe_data, rounding_check, self_check
 from scrub.model.state import Adapted, State, adapted, built_alike, place_of
 from scrub.model.take import Take, configuration, setting
-from scrub.model.weights import Transformer, lifted, plain_experts
+from scrub.model.weights import Transformer, lifted
 
 # Settings of a bridge that change the computation in a way the layers here do not know.
 _REFUSED = {

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scrub.errors import ModelError
-from scrub.model.weights import Attn, BlackBox, Block, Latent, Mlp, Norm, Transform, Transformer, norms_of
+from scrub.model.experts import BlackBox
+from scrub.model.weights import Attn, Block, Latent, Mlp, Norm, Transform, Transformer, norms_of
 
 EMBEDDING = 0.02  # the standard deviation with which GPT-2, Llama and NeoX start
 

@@ -9,21 +9,21 @@ streams are computed: fp32 then, or that of the matrices.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 import torch
 from attrs import Factory, field, fields, frozen
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
 from scrub.anatomy.shape import Shape
+from scrub.model.experts import BlackBox
 from scrub.model.kept import KeptRows
 from scrub.model.later import Later, Lending
 from scrub.model.memory import Memory
-from scrub.model.precision import HALF, computed_in
+from scrub.model.precision import computed_in
 from scrub.model.workers import ALONE, Workers
 
 UNBOUND = 2**20  # items: more than any memory holds
@@ -137,80 +137,6 @@ class Mlp:
         return self.act == "solu" or self.ln is not None
 
 
-def plain_experts(module: nn.Module) -> None:
-    """Lets a part of a model run its experts one by one: their other implementations know no fp64."""
-    config: Any = getattr(module, "config", None)
-    if hasattr(config, "_experts_implementation"):
-        config._experts_implementation = "eager"
-
-
-@frozen(eq=False)
-class BlackBox:
-    """An MLP known only as a function of one position, `[..., d] -> [..., d]`; `module` is what it runs, if one.
-
-    What the module gives is multiplied by `times`.
-
-    So a mixture of experts is one MLP: which experts a position goes to is decided anew in every stream (`chosen`).
-    """
-
-    fn: Callable[[Tensor], Tensor]
-    module: nn.Module | None = None
-    times: float = 1.0
-
-    @classmethod
-    def of(cls, module: nn.Module, times: float = 1.0) -> BlackBox:
-        """A module that takes `[row t d]` and gives the same, alone or first of several things."""
-
-        half = next((p.dtype for p in module.parameters() if p.dtype in HALF), None)
-        there = next((p.device for p in module.parameters()), None)
-
-        def run(x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
-            found = module(x.reshape(1, -1, x.shape[-1]).to(there, half or x.dtype))
-            return times * (found[0] if isinstance(found, tuple) else found).reshape(x.shape).to(x)
-
-        return cls(run, module, times)
-
-    @property
-    def mixes(self) -> bool:
-        """Whether it is a mixture of experts."""
-        return isinstance(getattr(self.module, "experts", None), nn.Module)
-
-    def chosen(self, x: Float[Tensor, "*batch d"]) -> Int[Tensor, "*batch k"] | None:
-        """The experts that each position goes to, by number and in their order: what the module tells its experts.
-
-        None where it is no mixture, or tells them something else.
-        """
-        told: list[Tensor] = []
-
-        def hear(part: nn.Module, given: tuple[Any, ...]) -> None:
-            told.extend(t for t in given if isinstance(t, Tensor) and not t.is_floating_point())
-
-        experts: Any = getattr(self.module, "experts", None)
-        if not self.mixes:
-            return None
-        with experts.register_forward_pre_hook(hear):
-            self.fn(x)
-        if len(told) != 1 or told[0].ndim != 2 or len(told[0]) != x[..., 0].numel():
-            return None
-        return told[0].sort(dim=-1).values.unflatten(0, x.shape[:-1])
-
-    def mapped(self, move: Callable[[Tensor], Tensor]) -> BlackBox:
-        """The same with every tensor of its module changed, in a copy."""
-        if self.module is None:
-            return self
-        # Its tensors are taken as they are: `move` says whether they are copied.
-        tensors = [*self.module.parameters(), *self.module.buffers()]
-        module = copy.deepcopy(self.module, {id(tensor): tensor for tensor in tensors})
-        with torch.no_grad():
-            for owner in module.modules():
-                plain_experts(owner)
-                for name, value in list(owner.named_parameters(recurse=False)):
-                    setattr(owner, name, nn.Parameter(move(value.detach()), requires_grad=False))
-                for name, value in list(owner.named_buffers(recurse=False)):
-                    setattr(owner, name, move(value) if value.is_floating_point() else value)
-        return BlackBox.of(module, self.times)
-
-
 @frozen(eq=False)
 class Transform:
     """What a head of masked language models makes of the final stream before its norm: `act(x W + b)` (BERT)."""
@@ -317,12 +243,23 @@ class Transformer:
         """Where tokens, streams and all that is found lie; layers may lie elsewhere."""
         return self.W_E.device
 
-    def at_most(self, on_cpu: int) -> int:
-        """How many items go together, whatever the memory holds: on a CPU no more than its caches hold.
+    @property
+    def in_caches(self) -> bool:
+        """Whether work is cut to what the caches of a CPU hold.
 
-        Any other device starts what it is asked for one by one: there the memory alone bounds them.
+        Not where layers are taken from files, which costs more than caches give; and any other device starts what it
+        is asked for one by one. There the memory alone bounds what goes together.
         """
-        return on_cpu if self.device.type == "cpu" else UNBOUND
+        return self.device.type == "cpu" and not self.streamed
+
+    @property
+    def streamed(self) -> bool:
+        """Whether layers are taken from files."""
+        return self.lending is not None
+
+    def at_most(self, in_caches: int) -> int:
+        """How many items go together, whatever the memory holds."""
+        return in_caches if self.in_caches else UNBOUND
 
     def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
         """How many items go together, as `Memory.fit` says, of `at_most` so many."""

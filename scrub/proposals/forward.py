@@ -152,9 +152,10 @@ class PatchBatch:
             elif kind == "mlp_input":
                 value = value.view_as(value)  # a branch of its own: its gradient is that of the MLP alone
             other = None if edit is None else edit(kind, layer, value)
-            nodes[kind, layer] = value if other is None else other
-            passed = None if onward is None else onward(kind, layer, nodes[kind, layer])
-            return nodes[kind, layer] if passed is None else passed
+            node = value if other is None else other
+            nodes.setdefault((kind, layer), node)  # a backward pass may tell of a layer again
+            passed = None if onward is None else onward(kind, layer, node)
+            return node if passed is None else passed
 
         with torch.enable_grad():
             x = self._pass(self.base, keep, steps)

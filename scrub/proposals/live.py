@@ -7,8 +7,9 @@ from torch import Tensor
 
 from scrub.anatomy.tolerances import RULE_SEEN
 from scrub.errors import ModelError
+from scrub.model.experts import BlackBox
 from scrub.model.trace import trace
-from scrub.model.weights import BlackBox, Transformer
+from scrub.model.weights import Transformer
 from scrub.proposals.forward import Arrays, PatchBatch
 from scrub.proposals.rules import Rules, applies, steps_of
 

@@ -74,7 +74,7 @@ def _pieces(batch: PatchBatch, cases: Sequence[Case]) -> Iterator[_Piece]:
     room = batch.model.memory.share(1 - PASSES - KEPT) // (n * case_bytes(batch.model, t))
     for start, alike in groupby(sorted(range(len(cases)), key=keys.__getitem__), key=lambda i: keys[i][0]):
         listed, tokens = list(alike), n * (_stop(batch) - start)
-        at_once = max(1, min(TOKENS // tokens, room))
+        at_once = max(1, min(batch.model.at_most(TOKENS // tokens), room))
         for first in range(0, len(listed), at_once):
             some = tuple(listed[first : first + at_once])
             yield _Piece(some, start, tuple(keys[i][1] for i in some))

@@ -116,7 +116,7 @@ class Setup:
         """How many rows make a batch, when none is longer than this one."""
         length = int(self.experiment.data.lengths[self.rows[row]])
         what = f"one row of {length} tokens with the gradient at every node"
-        return self.model.memory.fit(what, pass_bytes(self.model, length), self.group_size(row), PASSES)
+        return self.model.fit(what, pass_bytes(self.model, length), self.group_size(row), PASSES)
 
     def ends(self) -> Float[np.ndarray, "two row"]:
         """The metric of the base runs and of the source runs."""

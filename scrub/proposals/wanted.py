@@ -10,7 +10,8 @@ from attrs import frozen
 from scrub.anatomy.positions import Slot, parse_slots
 from scrub.anatomy.table import TABLE
 from scrub.errors import ClaimError, did_you_mean
-from scrub.model.weights import BlackBox, Transformer
+from scrub.model.experts import BlackBox
+from scrub.model.weights import Transformer
 from scrub.proposals.cost import SUBSETS, TOP, VERIFIED
 from scrub.proposals.methods import RECOMMENDED, Asked, Method, find
 from scrub.proposals.methods import names as methods

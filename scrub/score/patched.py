@@ -139,7 +139,7 @@ class PatchedTransformer:
     def _at_once(self, rows: Rows) -> int:
         longest = int(self.claim.data.lengths[rows].max(initial=1))
         each = 2 * row_bytes(self.model, longest)  # arrays are copied where values are put into them
-        return self.model.memory.fit(f"one row of {longest} tokens", each, CALLS_AT_ONCE, RUN)
+        return self.model.fit(f"one row of {longest} tokens", each, CALLS_AT_ONCE, RUN)
 
     @torch.no_grad()
     def _some(self, rows: Rows, patches: Sequence[Patch]) -> Float[Tensor, "call v"]:

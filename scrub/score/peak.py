@@ -18,7 +18,7 @@ from jaxtyping import Int
 from scrub.claims.parts import parts_of
 from scrub.claims.resolved import Claim
 from scrub.claims.text import Tokenizer
-from scrub.engine.cache import STORED, rows_at_once
+from scrub.engine.cache import BETWEEN, STORED, rows_at_once
 from scrub.engine.cost import Peak
 from scrub.engine.draw import Calls, Draws
 from scrub.engine.footprint import Footprint
@@ -33,7 +33,7 @@ from scrub.metrics import Arguments
 from scrub.model.bytes import SizedModel, row_bytes
 from scrub.score.cost import few_draws
 from scrub.score.measure import answer_bytes, answer_work, answers_at_once
-from scrub.score.sample import calls_at_once, changed_at_once, chunks
+from scrub.score.sample import blocks_at_once, calls_at_once, changed_at_once, chunks
 
 
 @frozen(eq=False, slots=False)
@@ -73,9 +73,11 @@ class PlannedTest:
 
     @property
     def passing(self) -> int:
-        """A slice of the pool's pass."""
+        """A slice of the pool's pass; where layers run one at a time, the streams of all rows between two of them."""
         size = min(rows_at_once(self.model, self._longest), len(self.claim.data))
-        return size * row_bytes(self.model, self._longest)
+        streams = len(self.claim.data) * self._longest * self.model.shape.d_model * self.model.dtype.itemsize
+        between = min(streams, self.model.memory.share(BETWEEN)) if self.model.streamed else 0
+        return size * row_bytes(self.model, self._longest) + between
 
     @property
     def _longest(self) -> int:
@@ -83,7 +85,7 @@ class PlannedTest:
 
     def _blocks(self) -> Iterator[tuple[Program, Calls]]:
         """The first block of draws, and of permutations, which meet more rows; and of what parts earn."""
-        size = calls_at_once(self.program)
+        size = calls_at_once(self.program) * self._in_one_go(self.program)
         yield self.program, chunks(self.references, self.draws, size)[0]
         rows = self.references[:size]
         yield self.program, Calls(rows, np.zeros(len(rows), dtype=np.int64))
@@ -92,6 +94,12 @@ class PlannedTest:
             changed = compile_tree(self.claim, *(without(self.tree, frozenset([part])) for part in parts))
             calls = chunks(self.references, few_draws(self.draws), calls_at_once(changed, len(parts)))
             yield changed, calls[0]
+
+    def _in_one_go(self, program: Program) -> int:
+        """How many blocks are computed together."""
+        if not self.model.streamed:
+            return 1
+        return blocks_at_once(Footprint(self.claim, self.model, program), Numbering(self.claim, program))
 
     def filled(self, program: Program, calls: Calls) -> int:
         """The values of a block with what is computed beside them; one that does not fit is cut in halves."""

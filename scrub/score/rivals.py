@@ -54,7 +54,7 @@ def joint_bench(benches: Sequence[ClaimBench]) -> ClaimBench | None:
     roots = [_numbered(bench.tree, number) for number, bench in enumerate(benches)]
     joint = evolve(first, program=compile_tree(first.claim, *roots))
     assert isinstance(joint.evaluator, TransformerEvaluator)
-    return joint if joint.evaluator.holds([len(uses) for uses in joint.numbering.uses]) else None
+    return joint if joint.evaluator.footprint.holds([len(uses) for uses in joint.numbering.uses]) else None
 
 
 def sample_together(

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from scrub.claims.resolved import Claim
 from scrub.engine.draw import Calls, Drawn, Draws, Swap
 from scrub.engine.exact import Exact
+from scrub.engine.footprint import Footprint
 from scrub.engine.number import Numbering
 from scrub.engine.on_graph import GraphEvaluator, GraphRows
 from scrub.engine.on_transformer import TransformerEvaluator, TransformerRows
@@ -109,13 +110,13 @@ class ClaimBench:
     def gathered(self, blocks: Iterable[NumberBlock], done: Callable[[int], None] = lambda _: None) -> Arrays:
         """The arrays of blocks, kept one by one; a device computes several in one go, the next being drawn meanwhile.
 
-        On a CPU a block is computed as it is kept: its values lie in the caches, and a thread that draws takes from
-        those that compute.
+        So does a model whose layers are taken from files. On a CPU a block is else computed as it is kept: its values
+        lie in the caches, and a thread that draws takes from those that compute.
         """
-        if not isinstance(self.evaluator, TransformerEvaluator) or self.evaluator.on_cpu:
+        if not isinstance(self.evaluator, TransformerEvaluator) or self.evaluator.in_caches:
             return gathered(self.keep, blocks, done)
-        most = min(BLOCKS_AT_ONCE, self.evaluator.holds([len(uses) for uses in self.numbering.uses]) // at_once(self))
-        return gathered(self.keep, ahead(in_one_go(blocks, max(1, most))), done)
+        most = blocks_at_once(self.evaluator.footprint, self.numbering)
+        return gathered(self.keep, ahead(in_one_go(blocks, most)), done)
 
     def told(self, calls: Calls, drawn: dict[str, Drawn]) -> Iterator[str | np.ndarray]:
         """All that was drawn for calls, row by row as draws know them: their order in the pool leaves no trace."""
@@ -321,6 +322,12 @@ class RowScorer:
 
     def distance(self, outputs: list[Any]) -> Float[np.ndarray, " n"]:
         return np.abs(self.metric(outputs) - self.own)
+
+
+def blocks_at_once(footprint: Footprint, numbering: Numbering) -> int:
+    """How many blocks are computed in one go, where the memory alone bounds them."""
+    held = footprint.holds([len(uses) for uses in numbering.uses])
+    return max(1, min(BLOCKS_AT_ONCE, held // calls_at_once(footprint.program)))
 
 
 def at_once(bench: ClaimBench) -> int:

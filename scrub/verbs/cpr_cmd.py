@@ -11,6 +11,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
 from scrub.model.memory import Asked, Backend
+from scrub.model.resolve import given_model
 from scrub.model.source import find
 from scrub.verbs.setup import keeping, progress, working
 from scrub.verbs.setup_circuits import GivenSetting, Sampling, setting_of
@@ -24,13 +25,13 @@ def cpr_cmd(
     model: Any = None, data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1,
     scored: str | None = None, rows: int | None = None, seed: int = 0, draws: int | None = None,
     device: str | None = None, dtype: str = "auto", memory: Asked = None, cache: str | Path | None = None,
-    workers: int = 1, ray: str | None = None, **protocol: Any,
+    workers: int = 1, ray: str | None = None, stream: bool = False, **protocol: Any,
 ) -> Areas:  # fmt: skip
     """CPR and CMD of a ranking (Mueller et al. 2025): its circuits at every size, run with everything else ablated.
 
     `ranking` is a `PartRanking`, or a file of scores: MIB's importances, auto-circuit's, a table. `sizes` are shares
     of all parts (default: MIB's ten). CPR takes signed scores, CMD absolute ones. The setting and other arguments are
-    those of `run_circuit`; `cache`, `workers` and `ray` as in `test`. Raises as `run_circuit`, and for parts that the
+    those of `run_circuit`; `cache`, `workers`, `ray` as in `test`. Raises as `run_circuit`, and for parts that the
     bench cannot ablate.
     """
     from scrub.circuit.bench import calls_of
@@ -39,7 +40,8 @@ def cpr_cmd(
 
     chosen = ranking if isinstance(ranking, PartRanking) else PartRanking.read(ranking, _graph(hypothesis, model))
     backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)
-    given, sampling = GivenSetting(hypothesis, model, data, metric, at, scored), Sampling(rows, seed, draws)
+    given = GivenSetting(hypothesis, given_model(hypothesis, model, stream), data, metric, at, scored)
+    sampling = Sampling(rows, seed, draws)
     ready = setting_of(chosen.circuit, given, sampling, backend, protocol)
     shares = MIB if sizes is None else sizes
     with progress("cpr_cmd", calls_of(ready.experiment, draws, 2 * len(shares) + 2)) as done:

@@ -12,7 +12,7 @@ from scrub.claims.resolved import Claim
 from scrub.claims.titles import name_of
 from scrub.errors import some
 from scrub.model.memory import Asked, Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import given_model, sound
 from scrub.verbs.setup import keeping, progress, references, working
 from scrub.verbs.setup_circuits import (
     CircuitLike,
@@ -36,7 +36,7 @@ def criteria(
     *, draws: int | None = None, random: int = 100, budget: int | None = None, tests: bool = True,
     stop: int | None = None,
     device: str | None = None, dtype: str = "auto", memory: Asked = None, cache: str | Path | None = None,
-    workers: int = 1, ray: str | None = None,
+    workers: int = 1, ray: str | None = None, stream: bool = False,
     out: str | Path | Run | None = None, ready: Callable[[Criteria], None] | None = None, **protocol: Any,
 ) -> Criteria:  # fmt: skip
     """Faithfulness, completeness and minimality of what a hypothesis names (Wang et al. 2022), with tests.
@@ -45,11 +45,11 @@ def criteria(
     Circuit, or names); `rows` takes a seeded subset; `seed`. Other arguments: `draws` for each row (`resample`
     alone, 5); `random` circuits and parts to compare with (0: effects alone); `stop` ends a comparison once that
     many random ones did as well (0: never; by default once it is decided, docs/statistics.md); `budget` of greedy
-    search; `tests=False` leaves out the tests of the whole circuit; `device`, `dtype`, `memory`, `cache`, `workers`
-    and `ray` of a transformer, as in `test` (a graph runs on cpu, in the types of its own functions); and the words
-    of the protocol, over the claim's own: `ablation`, `direction`, `level`, `reference`, `group`, `pair`, `through`,
-    and `upstream`: what feeds a leaf of the claim is ablated as everything else that it does not name, or with
-    `"keep"` left as it is, as in a test.
+    search; `tests=False` leaves out the tests of the whole circuit; `device`, `dtype`, `memory`, `cache`, `workers`,
+    `ray` and `stream` of a transformer, as in `test` (a graph runs on cpu, in the types of its own functions); and
+    the words of the protocol, over the claim's own: `ablation`, `direction`, `level`, `reference`, `group`, `pair`,
+    `through`, and `upstream`: what feeds a leaf of the claim is ablated as everything else that it does not name, or
+    with `"keep"` left as it is, as in a test.
     `out` is a directory in which scores are kept block by block: the same call goes on from there. `ready` hears,
     after each criterion, of what is known so far: its `unfinished` names those to come.
 
@@ -66,7 +66,7 @@ def criteria(
     counted(rows=rows, draws=draws, seed=seed, random=random, budget=budget, stop=stop)
     backend = Backend(device, dtype, memory, workers=working(workers, ray))
     setting(hypothesis, model, None, needed=True)
-    claim, source = sound(hypothesis, model, expecting=False)
+    claim, source = sound(hypothesis, given_model(hypothesis, model, stream), expecting=False)
     chosen = protocol_of(hypothesis.criteria, protocol)
     named = named_circuit(claim, circuit)
     if circuit is None or "level" in protocol:

@@ -19,7 +19,7 @@ from scrub.claims.sites import Site
 from scrub.claims.values import key
 from scrub.errors import ClaimError, did_you_mean
 from scrub.model.memory import Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import given_model, sound
 from scrub.verbs.setup import countable, progress, references, weights_of
 from scrub.verbs.setup_circuits import record_of
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 HELD_OUT = 4  # one row in so many is held out, where a fit says how well it does on others
 FEWEST = 8  # rows that a fit takes, at least
-SETTING = ("site", "rows", "seed", "model", "device", "dtype", "memory")
+SETTING = ("site", "rows", "seed", "model", "device", "dtype", "memory", "stream")
 
 
 @frozen(eq=False)
@@ -106,7 +106,8 @@ def examples_at(
         raise ClaimError(f"fit.{method} has no argument {unknown[0]!r}.{near} It takes {', '.join(SETTING)}.")
     rows, seed = setting.get("rows"), setting.get("seed", 0)
     countable(1, rows, seed)
-    claim, source = sound(hypothesis, setting.get("model"), expecting=False)
+    given = given_model(hypothesis, setting.get("model"), setting.get("stream", False))
+    claim, source = sound(hypothesis, given, expecting=False)
     if not isinstance(claim.graph, TransformerGraph):
         raise ClaimError(
             "a fit reads what a transformer's components write, and the claim is of a computation graph."

@@ -13,7 +13,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, some
 from scrub.model.memory import Asked, Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import given_model, sound
 from scrub.verbs.setup import (
     bench_of,
     countable,
@@ -35,7 +35,7 @@ def explain(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     *, row: int | None = None, device: str | None = None, dtype: str = "auto",
     memory: Asked = None, ready: Callable[[Explanation], None] | None = None, cache: str | Path | None = None,
-    workers: int = 1, ray: str | None = None, out: str | Path | Run | None = None,
+    workers: int = 1, ray: str | None = None, stream: bool = False, out: str | Path | Run | None = None,
 ) -> Explanation:  # fmt: skip
     """What breaks a claim: each swap alone and all but each, what it leaves out, the rows that suffer most, or `row`.
 
@@ -56,7 +56,7 @@ def explain(
 
     backend = Backend(device, dtype, memory, workers=working(workers, ray))
     countable(draws, rows, seed)
-    claim, source = sound(hypothesis, model)
+    claim, source = sound(hypothesis, given_model(hypothesis, model, stream))
     used = references(claim, rows, seed)
     if row is not None and row not in used:
         raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")

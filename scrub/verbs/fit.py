@@ -5,8 +5,8 @@ that names them: `directions(basis)`, and `directions(file)` of a saved one, are
 maps are fitted: others fit any algorithm, on random models too (arXiv 2507.08802).
 
 Each takes a claim, a variable (or a column), and by name: `site=heads("9.9", at="END")`, where to read (default: the
-variable's own site, of one component; `rank` takes several); `rows`, `seed`, `model`, `device`, `dtype`, `memory` as
-in `test`.
+variable's own site, of one component; `rank` takes several); `rows`, `seed`, `model`, `device`, `dtype`, `memory`,
+`stream` as in `test`.
 """
 
 from __future__ import annotations

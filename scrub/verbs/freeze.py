@@ -17,25 +17,25 @@ from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, path_of
 from scrub.model.computation import Computation
 from scrub.model.memory import Backend
-from scrub.model.resolve import data_of, sound
+from scrub.model.resolve import data_of, given_model, sound
 from scrub.model.source import Source, has_weights, of_digest, revision_of
 from scrub.storage import files
 
 
-def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None) -> Published:
+def freeze(hypothesis: Hypothesis, out: str | Path, model: Any = None, stream: bool = False) -> Published:
     """Write a claim as pure data into a new directory: `claim.txt`, `claim.json`, `rows.jsonl`, `values.json`,
     and `vocab.json` where the data bring words for their tokens.
 
     `model` overrides the claim's own. One given by name stands in the files; a graph of functions, or a loaded
-    model, cannot, and the claim is frozen without it. Raises ClaimProblems for a claim that `check` refuses,
-    ClaimError for a directory that exists or cannot be written, and for a claim that is more than data: a metric
-    of one's own, a variable that is no function of its parents, values of other types.
+    model, cannot, and the claim is frozen without it. `stream` is as in `test`. Raises ClaimProblems for a claim that
+    `check` refuses, ClaimError for a directory that exists or cannot be written, and for a claim that is more than
+    data: a metric of one's own, a variable that is no function of its parents, values of other types.
     """
     folder = path_of(out, "freeze(hypothesis, out)")
     if folder.exists() or folder.is_symlink():
         raise ClaimError(f"{folder} exists already: a frozen claim is never written over. Name another --out.")
     files.writable(folder)
-    claim, source = sound(hypothesis, model, expecting=False)
+    claim, source = sound(hypothesis, given_model(hypothesis, model, stream), expecting=False)
     chosen = hypothesis.model if model is None else model
     name = model_name(chosen)
     found = freeze_claim(claim, data_of(hypothesis, source), name, revision_told(source, chosen))

@@ -13,7 +13,7 @@ from scrub.claims.titles import name_of
 from scrub.errors import ClaimError
 from scrub.model.computation import Computation
 from scrub.model.memory import Asked, Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import given_model, sound
 from scrub.verbs.setup import OpenedModel, countable, fitting, keeping, progress, references, weights_of, working
 from scrub.verbs.setup_circuits import record_of
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def interchange(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 5, seed: int = 0,
     *, device: str | None = None, dtype: str = "auto", memory: Asked = None, cache: str | Path | None = None,
-    workers: int = 1, ray: str | None = None,
+    workers: int = 1, ray: str | None = None, stream: bool = False,
 ) -> Interchange:  # fmt: skip
     """Interchange interventions for every variable of a claim, and for all of them jointly.
 
@@ -41,7 +41,7 @@ def interchange(
     from scrub.score.trial import Trial
 
     countable(draws, rows, seed)
-    claim, source = sound(hypothesis, model, expecting=False)
+    claim, source = sound(hypothesis, given_model(hypothesis, model, stream), expecting=False)
     used = references(claim, rows, seed)
     fitting(len(used), draws)
     if not set(claim.placement.reached()) - {claim.placement.output}:

@@ -11,6 +11,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
 from scrub.model.memory import Asked, Backend
+from scrub.model.resolve import given_model
 from scrub.verbs.setup import progress
 from scrub.verbs.setup_circuits import (
     GivenSetting,
@@ -28,7 +29,7 @@ def patch_paths(
     paths: str | Sequence[str] | Sequence[Path], hypothesis: Hypothesis | None = None, *, model: Any = None,
     data: Dataset | None = None, metric: str | Metric | None = None, at: str | int = -1, scored: str | None = None,
     rows: int | None = None, seed: int = 0, draws: int | None = None, device: str | None = None,
-    dtype: str = "auto", memory: Asked = None, **protocol: Any,
+    dtype: str = "auto", memory: Asked = None, stream: bool = False, **protocol: Any,
 ) -> CircuitRun:  # fmt: skip
     """Patch along paths, all of them together: `"7.3 -> 9.9.q ~all~> logits"` (see docs/circuits.md).
 
@@ -44,7 +45,8 @@ def patch_paths(
     names(paths, "paths", "'9.9 -> logits'", Path)
     own_way(protocol)
     backend = Backend(device, dtype, memory)
-    given, sampling = GivenSetting(hypothesis, model, data, metric, at, scored), Sampling(rows, seed, draws)
+    chosen = given_model(hypothesis, model, stream)
+    given, sampling = GivenSetting(hypothesis, chosen, data, metric, at, scored), Sampling(rows, seed, draws)
     ready = setting_of(None, given, sampling, backend, protocol)
     listed = paths_of(paths, ready.experiment.graph)
     with progress("paths", calls_of(ready.experiment, draws, RUNS)) as done:

@@ -41,7 +41,9 @@ def plan(
     if not isinstance(claim.graph, TransformerGraph):
         planned = plan_claim(claim, used, draws, seed)
     else:
-        test = PlannedTest(claim, Outlined(claim.graph.shape, bound), used, draws, seed, source.tokenizer)
+        test = PlannedTest(
+            claim, Outlined(claim.graph.shape, bound, streamed=source.streamed), used, draws, seed, source.tokenizer
+        )
         planned = plan_claim(claim, used, draws, seed, test.answer_work)
         planned = planned if planned.tree is None else evolve(planned, peak=test.peak())
         planned = evolve(planned, criteria=criteria_peak(claim, source, used, seed, test.model))

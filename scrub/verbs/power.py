@@ -11,7 +11,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, path_of, some
 from scrub.model.memory import Asked, Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import given_model, sound
 from scrub.storage import files, stored
 from scrub.verbs.setup import bench_of, countable, progress, references, weights_of
 from scrub.verbs.setup_circuits import record_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def power(
     hypothesis: Hypothesis | Result, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     *, run: str | Path | None = None, device: str | None = None, dtype: str = "auto",
-    memory: Asked = None,
+    memory: Asked = None, stream: bool = False,
 ) -> Power:  # fmt: skip
     """What a test of so many rows (all by default) and draws can tell, from a pilot of 32 rows x 2 draws.
 
@@ -52,7 +52,7 @@ def power(
         found, name, total, design = known.spread, known.hypothesis, known.rows, known.design
         pilot = _Pilot(known.rows, known.draws, known.seed, known.digest, known.options, known.provenance)
     else:
-        claim, source = sound(hypothesis, model, expecting=False)
+        claim, source = sound(hypothesis, given_model(hypothesis, model, stream), expecting=False)
         name, total = name_of(hypothesis), int(claim.scored.sum())
         design = DOMAIN if whole_domain(claim) else SAMPLE
         if run is not None:

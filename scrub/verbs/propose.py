@@ -20,7 +20,7 @@ from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, DataError, ModelError, path_of
 from scrub.model.computation import Computation
 from scrub.model.memory import Asked, Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import given_model, sound
 from scrub.verbs.setup import keeping, progress, references, subset, weights_of, working
 from scrub.verbs.setup_circuits import (
     GivenSetting,
@@ -61,7 +61,7 @@ def propose(
     absolute: bool | None = None, edges: bool | None = None, verify: int | str = 64, top: int = 10, draws: int = 256,
     read: str | int = -1, scored: str | None = None, write: str | Path | None = None,
     device: str | None = None, dtype: str = "auto", memory: Asked = None, cache: str | Path | None = None,
-    workers: int = 1, ray: str | None = None,
+    workers: int = 1, ray: str | None = None, stream: bool = False,
     ready: Callable[[Proposal], None] | None = None,
 ) -> Proposal:  # fmt: skip
     """Rank the parts of a model by what patching them does to the metric, and verify the first by patching.
@@ -81,7 +81,7 @@ def propose(
     estimated where the method can; `verify` nodes are patched at most, until the `top` stand (`"all"`: every node,
     whatever stands); `draws` random subsets bound the rest; `read` is where logits are read without a hypothesis;
     `write` is a .py file, new, that gets a claim to start from (rows that are in no file yet are written beside it,
-    as .jsonl); `memory`, `cache`, `workers` and `ray` are as in `test`;
+    as .jsonl); `memory`, `cache`, `workers`, `ray` and `stream` are as in `test`;
     `ready` hears, once nodes are ranked and after every few patches, of what is known so far.
 
     Raises ClaimProblems, ClaimError, DataError, ModelError, MetricError.
@@ -103,7 +103,7 @@ def propose(
         names(rules, "rules", "'ln identity half'")
     protocol(direction=direction)
     _evaluating(model)
-    given = GivenSetting(hypothesis, model, data, metric, read, scored)
+    given = GivenSetting(hypothesis, given_model(hypothesis, model, stream), data, metric, read, scored)
     asked = (_at_hand if hypothesis is None else _of_claim)(given, pair, direction, Sampling(rows, seed, None))
     experiment, source = asked.experiment, asked.source
     _evaluating(source.loaded)

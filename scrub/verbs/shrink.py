@@ -10,7 +10,7 @@ from attrs import evolve
 from scrub.claims.hypothesis import Hypothesis
 from scrub.errors import ClaimError
 from scrub.model.memory import Asked, Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import given_model, sound
 from scrub.verbs.searching import Prepared, Sample, prepared, revised
 from scrub.verbs.setup import keeping, progress, working
 from scrub.verbs.verdict import judged
@@ -23,7 +23,7 @@ def shrink(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 20, seed: int = 0,
     exact: bool = False, *, worth: float = 0.01, device: str | None = None, dtype: str = "auto",
     memory: Asked = None, write: str | Path | None = None,
-    cache: str | Path | None = None, workers: int = 1, ray: str | None = None,
+    cache: str | Path | None = None, workers: int = 1, ray: str | None = None, stream: bool = False,
 ) -> Revision:  # fmt: skip
     """Make a supported claim as small as it can be while it loses less than `worth` of what is recovered.
 
@@ -37,9 +37,10 @@ def shrink(
 
     backend = keeping(Backend(device, dtype, memory, workers=working(workers, ray)), cache)
     asked = Sample(rows, draws, seed, exact, worth)
-    ready = prepared(hypothesis, model, asked, backend, write)
+    given = given_model(hypothesis, model, stream)
+    ready = prepared(hypothesis, given, asked, backend, write)
     if hypothesis.expect is None:
-        sound(hypothesis, model)  # raises: it can only be supported by what it expects
+        sound(hypothesis, given)  # raises: it can only be supported by what it expects
     _supported(ready)
     with progress(f"{hypothesis.title}: shrinking", 0) as bar:
         changes, steps, notes = shrink_claim(evolve(ready.search, done=bar))

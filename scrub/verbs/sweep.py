@@ -11,6 +11,7 @@ from scrub.claims.dataset import Dataset
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric
 from scrub.model.memory import Asked, Backend
+from scrub.model.resolve import given_model
 from scrub.verbs.setup import progress
 from scrub.verbs.setup_circuits import (
     GivenSetting,
@@ -30,7 +31,7 @@ def sweep(
     at: str | int | Sequence[str | int] | None = None, model: Any = None, data: Dataset | None = None,
     metric: str | Metric | None = None, read: str | int = -1, scored: str | None = None, rows: int | None = None,
     seed: int = 0, draws: int | None = None, device: str | None = None, dtype: str = "auto",
-    memory: Asked = None, ready: Callable[[Sweep], None] = lambda sweep: None, **protocol: Any,
+    memory: Asked = None, stream: bool = False, ready: Callable[[Sweep], None] = lambda sweep: None, **protocol: Any,
 ) -> Sweep:  # fmt: skip
     """Patch many senders, one at a time, and tell the effect of each: a labelled table, and a heat map.
 
@@ -50,7 +51,8 @@ def sweep(
     positions(at)
     own_way(protocol)
     backend = Backend(device, dtype, memory)
-    given, sampling = GivenSetting(hypothesis, model, data, metric, read, scored), Sampling(rows, seed, draws)
+    chosen = given_model(hypothesis, model, stream)
+    given, sampling = GivenSetting(hypothesis, chosen, data, metric, read, scored), Sampling(rows, seed, draws)
     setting = setting_of(None, given, sampling, backend, protocol)
     if to == DOWNSTREAM:
         to = f"~all~> {setting.experiment.output}"

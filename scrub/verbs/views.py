@@ -11,7 +11,7 @@ from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, did_you_mean
 from scrub.evidence.views import NAMES, ShownRow, Views
 from scrub.model.memory import Asked, Backend
-from scrub.model.resolve import sound
+from scrub.model.resolve import given_model, sound
 from scrub.verbs.setup import bench_of, countable, progress, references, weights_of
 from scrub.verbs.setup_circuits import record_of
 
@@ -24,7 +24,7 @@ SCRUBBED = "otherwise"  # the view for which the claim is scrubbed
 def views(
     hypothesis: Hypothesis, model: Any = None, rows: int | None = None, draws: int = 5, seed: int = 0,
     *, only: str | Sequence[str] | None = None, show: int = 3, device: str | None = None,
-    dtype: str = "auto", memory: Asked = None,
+    dtype: str = "auto", memory: Asked = None, stream: bool = False,
 ) -> Views:  # fmt: skip
     """Attention, streams, writes, probes of what a claim names, on its scored rows. Evidence: no score comes of it.
 
@@ -38,7 +38,7 @@ def views(
     asked = _named(only)
     if type(show) is not int or show < 0:
         raise ClaimError(f"show={show!r}: how many rows are told token by token, a whole number from 0 on.")
-    claim, source = sound(hypothesis, model, expecting=False)
+    claim, source = sound(hypothesis, given_model(hypothesis, model, stream), expecting=False)
     if not isinstance(claim.graph, TransformerGraph):
         raise ClaimError(
             f"{hypothesis.title} is about a computation graph, which has no attention, streams or logits to look at: "

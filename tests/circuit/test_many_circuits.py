@@ -60,6 +60,6 @@ def test_circuits_of_components(kind: str, without: bool, direction: str, monkey
     bench = CircuitBench.of(experiment_on(model, "mean", direction, through), model, Circuit(nodes=whole))
     alone = torch.cat([bench.runner.components([circuit], without=without) for circuit in circuits])
     runs, run = list[int](), AlikeRun.final
-    monkeypatch.setattr(AlikeRun, "final", lambda self: runs.append(self.masks.circuits) or run(self))
+    monkeypatch.setattr(AlikeRun, "final", lambda self, state: runs.append(self.masks.circuits) or run(self, state))
     torch.testing.assert_close(bench.runner.components(circuits, without=without), alone, rtol=1e-9, atol=1e-9)
     assert sum(runs) == len(circuits) * len(bench.runner.slices())

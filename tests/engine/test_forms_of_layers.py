@@ -16,11 +16,12 @@ from reference import scrubbed
 from scrub import Interpretation, claim, embed, heads, logits, mlps, recovers
 from scrub.anatomy.positions import parse_slots
 from scrub.engine.draw import Calls, Draws
+from scrub.model.experts import BlackBox
 from scrub.model.layers import mlp, norm
 from scrub.model.resolve import sound
 from scrub.model.trace import trace
 from scrub.model.transformer import adapt
-from scrub.model.weights import BlackBox, Transformer
+from scrub.model.weights import Transformer
 from scrub.report.page.sections.diagnostics import _experts
 from scrub.score.sample import compile_claim
 from scrub.verbs.setup import references

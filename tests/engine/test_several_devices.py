@@ -27,6 +27,7 @@ from model.tiny_models import bridged, hugging_face
 from scrub import Hypothesis, directions, heads, mlps
 from scrub.engine.on_transformer import TransformerRows
 from scrub.errors import ModelError
+from scrub.model.experts import BlackBox
 from scrub.model.load import load
 from scrub.model.memory import Backend
 from scrub.model.open import open_weights
@@ -34,7 +35,7 @@ from scrub.model.places import devices, layers_by_device
 from scrub.model.resolve import sound
 from scrub.model.source import find
 from scrub.model.transformer import adapt
-from scrub.model.weights import BlackBox, Transformer
+from scrub.model.weights import Transformer
 from scrub.score.sample import compile_claim
 from scrub.storage.rows import RowFiles
 from strategies_models import random_transformer

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scrub.anatomy.shape import Shape
 from scrub.errors import ModelError
+from scrub.model.experts import BlackBox
 from scrub.model.layers import (
     ACTIVATIONS,
     Scoring,
@@ -27,7 +28,7 @@ from scrub.model.layers import (
     write,
 )
 from scrub.model.trace import trace
-from scrub.model.weights import Attn, BlackBox, Block, Mlp, Norm, Rotary, Transformer
+from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
 
 F64 = torch.float64
 H, G, D, E, M, V, N = 4, 2, 8, 6, 10, 13, 12

@@ -10,10 +10,11 @@ import torch
 from attrs import evolve
 
 from scrub.errors import ModelError
+from scrub.model.experts import BlackBox
 from scrub.model.layers import unembed
 from scrub.model.trace import trace
 from scrub.model.untrained import untrained
-from scrub.model.weights import BlackBox, Transformer
+from scrub.model.weights import Transformer
 from strategies_models import random_transformer
 
 

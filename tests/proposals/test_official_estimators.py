@@ -13,8 +13,9 @@ from official import ATTNLRP, CPLRP, PLAIN, RELP, Pass, Style, pairs
 from torch import Tensor
 
 from model.tiny_models import bridged
+from scrub.model.experts import BlackBox
 from scrub.model.transformer import adapt
-from scrub.model.weights import BlackBox, Transformer
+from scrub.model.weights import Transformer
 from scrub.proposals.attribute import ruled
 from scrub.proposals.edges import Edges
 from scrub.proposals.forward import Passes, PatchBatch
