@@ -172,12 +172,12 @@ def das(
 
 def _start(width: int, training: Training, model: Transformer) -> torch.nn.Linear:
     """A random subspace, parametrised so that its rows stay orthonormal."""
-    generator = torch.Generator().manual_seed(training.seed)
-    drawn = torch.randn(width, training.rank, generator=generator, dtype=torch.float64)
-    made = torch.nn.Linear(width, training.rank, bias=False, device=model.device, dtype=model.dtype)
-    with torch.no_grad():
-        made.weight.copy_(torch.linalg.qr(drawn).Q.T)
-    return orthogonal(made)  # pyright: ignore[reportReturnType]
+    with torch.random.fork_rng(devices=[]):  # the complement, too, is drawn, by torch's own generator
+        torch.default_generator.manual_seed(training.seed)
+        made = torch.nn.Linear(width, training.rank, bias=False, dtype=torch.float64)
+        with torch.no_grad():
+            made.weight.copy_(torch.linalg.qr(torch.randn(width, training.rank, dtype=torch.float64)).Q.T)
+        return orthogonal(made).to(model.device, model.dtype)  # pyright: ignore[reportReturnType]
 
 
 def moved(

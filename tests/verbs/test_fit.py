@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from safetensors.numpy import save_file
 
@@ -86,6 +87,16 @@ def test_das_moves_the_answer_where_the_story_says() -> None:
     assert found.found["accuracy_of_whole"] == 1
     assert found.array.shape[0] == 2
     np.testing.assert_allclose(found.array @ found.array.T, np.eye(2), atol=1e-5)
+
+
+def test_das_follows_its_seed_alone() -> None:
+    torch.manual_seed(1)
+    first = scrub.fit.das(compose(), "lookup", rank=2, steps=3, draws=2)
+    drawn = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.rand(1) == drawn, "what others draw is not touched"
+    again = scrub.fit.das(compose(), "lookup", rank=2, steps=3, draws=2)
+    np.testing.assert_array_equal(again.array, first.array)
 
 
 def test_a_probe_and_a_column_and_another_place() -> None:
