@@ -68,6 +68,7 @@ class PlannedCriteria:
 
     def peak(self) -> Peak:
         """What criteria hold at most beyond the weights. Raises ClaimError for a bound that is too small."""
+        self.model.memory.hold(self.sizes.pieces(len(self.bench.calls)))
         half = halves(self.bench)[0]
         phases = [self._phase(asked, half) for asked in self._searched()]
         phases += [self._phase(asked, self.bench) for asked in self._tested()]

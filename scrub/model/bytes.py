@@ -11,7 +11,7 @@ import torch
 from attrs import frozen
 
 from scrub.anatomy.shape import Shape
-from scrub.model.memory import Memory
+from scrub.model.memory import Memory, Piece
 from scrub.model.weights import Transformer
 
 
@@ -26,7 +26,7 @@ class SizedModel(Protocol):
     @property
     def memory(self) -> Memory: ...
     def at_most(self, on_cpu: int) -> int: ...
-    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int: ...
+    def fit(self, piece: Piece, most: int) -> int: ...
 
 
 @frozen
@@ -41,9 +41,9 @@ class Outlined:
         """How many items go together, whatever the memory holds."""
         return on_cpu
 
-    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
-        """How many items go together, as `Memory.fit` says."""
-        return self.memory.fit(what, each, most, part)
+    def fit(self, piece: Piece, most: int) -> int:
+        """How many pieces go together, as `Memory.fit` says."""
+        return self.memory.fit(piece, most)
 
 
 def row_bytes(model: SizedModel, length: int) -> int:
