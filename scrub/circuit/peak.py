@@ -136,7 +136,7 @@ class PlannedCriteria:
         wirings = EdgeWirings(self.bench.experiment, self.bench.passed, self.bench.held)
         some = [Circuit.from_parts(parts) for parts in list(asked.circuits)[:WIRED]]
         shared = wirings.shared(some, self.sizes.donated, asked.without, self.sizes.copies_at_once(rows))
-        return max(rows * self.sizes.copies_bytes(len(one.wiring.copies), length) for one in shared)
+        return rows * max(self.sizes.running_bytes(len(one.wiring.copies), length) for one in shared)
 
     @property
     def _scored(self) -> int:

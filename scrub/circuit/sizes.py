@@ -119,6 +119,10 @@ class CircuitSizes:
         """What copies write on a row, and the streams that are made of it."""
         return 2 * copies * self.stream_bytes(length)
 
+    def running_bytes(self, copies: int, length: int) -> int:
+        """What a row fills while a wiring of so many copies runs: all streams, or what a layer makes of its own."""
+        return max(self.copies_bytes(copies, length), self.wired_bytes(length, copies))
+
     def ends_at_once(self, calls: int) -> int:
         """Of how many circuits the final streams are held at once."""
         return self.model.memory.fit(self.ends_piece(calls), MOST)
