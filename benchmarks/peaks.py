@@ -3,7 +3,7 @@
 python benchmarks/peaks.py                        # all, an hour
 python benchmarks/peaks.py deep direct,mlps 1GB   # of one shape some claims under a bound
 
-Random weights of GPT-2 small's size, a deep and narrow model, and for edges one of five layers. Each claim is measured
+Random weights of GPT-2 small's size, a deep and narrow model, and of five layers for edges. Each claim is measured
 in a copy of one process, in which the same was asked of few rows before: else the code of libraries, which a copy
 reads anew, would be counted.
 """
