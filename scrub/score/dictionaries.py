@@ -61,7 +61,7 @@ def _dictionaries(claim: Claim) -> dict[Component, HostPart]:
 
 
 def _compared(
-    host: Component, part: HostPart, vectors: Sequence[Float[Tensor, "n d"]], memory: Memory
+    host: Component, part: HostPart, vectors: Sequence[Float[Tensor, "_ d"]], memory: Memory
 ) -> Reconstruction:
     """Of scrubbed vectors and the pool's own: the error is what is left of the variance, about the means of these,
     of host and error alike."""
