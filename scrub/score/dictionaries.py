@@ -49,9 +49,9 @@ def reconstructions(bench: ClaimBench, samples: Samples, seed: int) -> tuple[Rec
     own = HostRows.of(bench.claim, rows.model, False, rows.store)
     heard = LandedHosts(HostRows.of(bench.claim, rows.model, pseudo=True) if rows.frames.pseudo else own)
     on_some_draws(evolve(bench, rows=evolve(rows, frames=evolve(rows.frames, landed=heard))), samples, seed)
-    hosts, memory = sorted(set(heard.found) & set(known)), rows.model.memory
-    vectors = {host: [_some(x) for x in (torch.cat(list(heard.found[host])), own.everything(host))] for host in hosts}
-    return tuple(_compared(host, known[host], vectors[host], memory) for host in hosts)
+    memory = rows.model.memory
+    return tuple(_compared(host, known[host], own.everything(host), heard.found[host], memory) for host in sorted(
+        set(heard.found) & set(known)))  # fmt: skip
 
 
 def _dictionaries(claim: Claim) -> dict[Component, HostPart]:
@@ -61,11 +61,11 @@ def _dictionaries(claim: Claim) -> dict[Component, HostPart]:
 
 
 def _compared(
-    host: Component, part: HostPart, vectors: Sequence[Float[Tensor, "_ d"]], memory: Memory
-) -> Reconstruction:
-    """Of scrubbed vectors and the pool's own: the error is what is left of the variance, about the means of these,
-    of host and error alike."""
-    found = [x.double().cpu() for x in vectors]
+    host: Component, part: HostPart, own: Float[Tensor, "n d"], scrubbed: Sequence[Float[Tensor, "m d"]],
+    memory: Memory,
+) -> Reconstruction:  # fmt: skip
+    """The error is what is left of the variance, about the means of the pool's own, of host and error alike."""
+    found = [_some(x).double().cpu() for x in (torch.cat(list(scrubbed)), own)]
     active, made = zip(*(reconstructed(part, x, memory) for x in found), strict=True)
     host_mean, left_mean = found[1].mean(0), (found[1] - made[1]).mean(0)
     errors = [_share(x - y - left_mean, x - host_mean) for x, y in zip(found, made, strict=True)]
