@@ -64,7 +64,10 @@ class CircuitBench:
         seed: int = 0,
         draws: int | None = None,
     ) -> CircuitBench:
-        """The bench for a circuit and its parts. Raises ClaimError for parts or positions that do not exist."""
+        """The bench for a circuit and its parts.
+
+        Raises ClaimError for parts or positions that do not exist, and for too small a memory.
+        """
         circuit.checked(experiment.graph)
         slots = slots_in((*circuit.nodes, *circuit.edges))
         if wrong := misplaced(experiment.data, slots, _used(experiment)):
@@ -80,6 +83,10 @@ class CircuitBench:
                 f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part "
                 "of a circuit. Leave it out, or pass through less."
             )
+        if model is not None:
+            from scrub.circuit.sizes import CircuitSizes
+
+            model.memory.hold(CircuitSizes.of(model, experiment).pieces(len(listed.calls)))
         return listed
 
     @property

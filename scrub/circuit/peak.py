@@ -69,6 +69,7 @@ class PlannedCriteria:
 
     def peak(self) -> Peak:
         """What criteria hold at most beyond the weights. Raises ClaimError for a bound that is too small."""
+        self.model.memory.hold(self.sizes.pieces(len(self.bench.calls)))
         half = halves(self.bench)[0]
         phases = [self._phase(asked, half) for asked in self._searched()]
         phases += [self._phase(asked, self.bench) for asked in self._tested()]
@@ -147,7 +148,7 @@ class PlannedCriteria:
         wirings = EdgeWirings(self.bench.experiment, self.bench.passed, self.bench.held)
         some = [Circuit.from_parts(parts) for parts in list(asked.circuits)[:WIRED]]
         shared = wirings.shared(some, self.sizes.donated, asked.without, self.sizes.copies_at_once(rows))
-        return max(rows * self.sizes.copies_bytes(len(one.wiring.copies), length) for one in shared)
+        return rows * max(self.sizes.running_bytes(len(one.wiring.copies), length) for one in shared)
 
     def _scored(self, answers: int) -> int:
         """What so many are scored with."""

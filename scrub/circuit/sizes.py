@@ -5,7 +5,7 @@ Whoever runs them asks here, and so does whoever says beforehand what they will 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from attrs import frozen
@@ -16,6 +16,8 @@ from scrub.circuit.experiment import Experiment
 from scrub.circuit.same_streams import Place, alike_at_once
 from scrub.engine.cache import ROWS_AT_ONCE
 from scrub.model.bytes import SizedModel, row_bytes, values_bytes, written_bytes
+from scrub.model.memory import Piece
+from scrub.score.measure import logits_piece
 
 # Of a block at most, whichever is more rows: on a CPU larger ones leave its caches, and small models spend their time
 # between operations
@@ -30,19 +32,31 @@ RUN, KEPT, ENDS = 0.5, 0.25, 0.25
 class CircuitSizes:
     """Sizes in rows, circuits and bytes; `longest` is the longest row that is run, `writers` how many write to it.
 
-    `donated` says that ablated values are those of other rows, whose streams are held too.
+    `donated` says that ablated values are those of other rows, whose streams are held too; `averaged` is the longest
+    row of which means are taken, 0 where none are.
     """
 
     model: SizedModel
     longest: int
     writers: int
     donated: bool
+    averaged: int = 0
 
     @classmethod
     def of(cls, model: SizedModel, experiment: Experiment) -> CircuitSizes:
         assert isinstance(experiment.graph, TransformerGraph)
-        longest = int(experiment.data.lengths[experiment.rows].max())
-        return cls(model, longest, len(experiment.graph.writers()), experiment.ablation.donors is not None)
+        lengths, ablation = experiment.data.lengths, experiment.ablation
+        averaged = int(lengths.max()) if ablation.averaged else 0
+        longest, writers = int(lengths[experiment.rows].max()), len(experiment.graph.writers())
+        return cls(model, longest, writers, ablation.donors is not None, averaged)
+
+    def pieces(self, calls: int) -> Iterator[Piece]:
+        """What of circuits on so many calls is not cut any further."""
+        yield self.row_piece
+        yield self.ends_piece(calls)
+        yield logits_piece(self.model)
+        if self.averaged:
+            yield averaged_piece(self.model, self.averaged)
 
     def slices(self, lengths: Int[np.ndarray, " call"]) -> list[Int[np.ndarray, " n"]]:
         """Which calls, of rows of such lengths, make each block: rows of similar length together."""
@@ -50,13 +64,14 @@ class CircuitSizes:
         return [order[start : start + size] for start in range(0, len(order), size)]
 
     def rows_at_once(self) -> int:
-        """How many calls make a block: of each its own values and its ablated ones are held, while a circuit runs.
+        """How many calls make a block: of each its own values and its ablated ones are held, while a circuit runs."""
+        return self.model.memory.fit(self.row_piece, max(ROWS, BLOCK // self.longest))
 
-        Raises ClaimError where the memory that was asked for holds not even one.
-        """
+    @property
+    def row_piece(self) -> Piece:
+        """A call with a circuit that runs on it."""
         each = self.block_bytes(1, self.longest) + self.wired_bytes(self.longest, self.writers)
-        what = f"one row of {self.longest} tokens with its own values and the ablated ones"
-        return self.model.memory.fit(what, each, max(ROWS, BLOCK // self.longest), RUN)
+        return Piece(f"one row of {self.longest} tokens with its own values and the ablated ones", each, RUN)
 
     def block_bytes(self, rows: int, length: int) -> int:
         """What a block holds: own values and ablated ones."""
@@ -118,10 +133,17 @@ class CircuitSizes:
         """What copies write on a row, and the streams that are made of it."""
         return 2 * copies * self.stream_bytes(length)
 
+    def running_bytes(self, copies: int, length: int) -> int:
+        """What a row fills while a wiring of so many copies runs: all streams, or what a layer makes of its own."""
+        return max(self.copies_bytes(copies, length), self.wired_bytes(length, copies))
+
     def ends_at_once(self, calls: int) -> int:
-        """Of how many circuits the final streams are held at once: as they are, and twice while they are scored."""
-        each = 3 * calls * self.stream_bytes(1)
-        return self.model.memory.fit(f"the final streams of {calls:,} rows", each, MOST, ENDS)
+        """Of how many circuits the final streams are held at once."""
+        return self.model.memory.fit(self.ends_piece(calls), MOST)
+
+    def ends_piece(self, calls: int) -> Piece:
+        """The final streams of a circuit: as they are, and twice while they are scored."""
+        return Piece(f"the final streams of {calls:,} rows", 3 * calls * self.stream_bytes(1), ENDS)
 
     def stream_bytes(self, length: int) -> int:
         return length * self.model.shape.d_model * self.model.dtype.itemsize
@@ -129,8 +151,12 @@ class CircuitSizes:
 
 def averaged_at_once(model: SizedModel, longest: int) -> int:
     """How many rows are run together where every value of each is held until it is averaged."""
-    each = averaged_bytes(model, longest)
-    return model.fit(f"one row of {longest} tokens with its values", each, ROWS_AT_ONCE, RUN)
+    return model.fit(averaged_piece(model, longest), ROWS_AT_ONCE)
+
+
+def averaged_piece(model: SizedModel, longest: int) -> Piece:
+    """The longest row with its values."""
+    return Piece(f"one row of {longest} tokens with its values", averaged_bytes(model, longest), RUN)
 
 
 def averaged_bytes(model: SizedModel, longest: int) -> int:

@@ -24,6 +24,7 @@ from scrub.engine.needs import Kind, Need
 from scrub.model.bytes import SizedModel, pass_bytes, row_bytes
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.kept import Tokens
+from scrub.model.memory import Piece
 from scrub.model.places import beside, place
 from scrub.model.trace import Record, trace
 from scrub.model.upload import some
@@ -106,9 +107,14 @@ def located(data: Dataset, slots: Sequence[Slot], device: torch.device) -> dict[
 
 
 def rows_at_once(model: SizedModel, longest: int) -> int:
-    """How many rows are run together. Raises ClaimError where the memory that was asked for holds not even one."""
+    """How many rows are run together."""
+    return model.fit(row_piece(model, longest), ROWS_AT_ONCE)
+
+
+def row_piece(model: SizedModel, longest: int) -> Piece:
+    """The longest row, run."""
     part = PASS - BETWEEN if model.streamed else PASS
-    return model.fit(f"one row of {longest} tokens", row_bytes(model, longest), ROWS_AT_ONCE, part)
+    return Piece(f"one row of {longest} tokens", row_bytes(model, longest), part)
 
 
 Note = Callable[[Kind, Tensor, Tensor], None]  # kind, array, rows

@@ -5,7 +5,7 @@ From this follows how many are computed together: an evaluator asks it, and whoe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from attrs import frozen
@@ -18,6 +18,7 @@ from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.schedule import Schedule
 from scrub.model.bytes import SizedModel
+from scrub.model.memory import Piece
 
 CONTEXTS_AT_ONCE = 512  # at most: on a CPU larger batches leave its caches and are slower
 # Shares of the memory, beside the rows that are kept: values of steps until their last reader, and contexts in hand.
@@ -46,16 +47,9 @@ class Footprint:
     def schedule(self) -> Schedule:
         return Schedule(self.program)
 
-    def fits(self, counts: Sequence[int], calls: int) -> bool:
-        """Whether the memory holds the values of so many contexts of every step, until their last readers.
-
-        Raises ClaimError for a single call whose values it does not hold.
-        """
-        most, memory = self.schedule.most(self._values(counts)), self.model.memory
-        if calls == 1:
-            memory.fit("one draw of one row", most, 1, HELD)
-            return True
-        return most <= memory.share(HELD)
+    def fits(self, counts: Sequence[int]) -> bool:
+        """Whether the memory holds the values of so many contexts of every step, until their last readers."""
+        return self.schedule.most(self._values(counts)) <= self.model.memory.share(HELD)
 
     def holds(self, uses: Sequence[int]) -> int:
         """For how many calls the memory holds all values, each step being used by so many occurrences: at least."""
@@ -63,14 +57,29 @@ class Footprint:
         return self.model.memory.share(HELD) // max(each, 1)
 
     def together(self, counts: Mapping[int, int]) -> int:
-        """How many contexts are computed together, of each of some steps: streams at slots run side by side.
-
-        Raises ClaimError where the memory that was asked for holds not even one of each.
-        """
+        """How many contexts are computed together, of each of some steps: streams at slots run side by side."""
         most = self.model.at_most(CONTEXTS_AT_ONCE)
         if self.filled(counts, most) <= self.model.memory.share(WORK):
             return most
-        return self.model.fit("one draw of one row, in a layer,", self.filled(counts, 1), CONTEXTS_AT_ONCE, WORK)
+        return self.model.fit(self._computed(counts), CONTEXTS_AT_ONCE)
+
+    def pieces(self, uses: Sequence[int]) -> Iterator[Piece]:
+        """What is not cut of one call, where so many occurrences use each step: its values, and single contexts."""
+        yield Piece("one draw of one row", self.schedule.most(self._values(uses)), HELD)
+        for wave in self.schedule.waves:
+            yield self._computed(dict.fromkeys(wave, 1))
+
+    def given(self, uses: Sequence[int]) -> Iterator[Piece]:
+        """The same where one occurrence is given, besides, what a layer writes at every position."""
+        more, sites = 4 * self._longest * self.model.shape.d_model, self.program.steps
+        most = self.schedule.most(self._values(uses)) + self._size(more)
+        yield Piece("one draw of one row, with what it leaves out,", most, HELD)
+        reading = (self._site_work(step, True) for step in sites if isinstance(step, SiteShape))
+        work = max(self._stream_work(self._longest, None), *reading)
+        yield Piece("one draw of one row, with what it leaves out, in a layer,", self._size(work), WORK)
+
+    def _computed(self, counts: Mapping[int, int]) -> Piece:
+        return Piece("one draw of one row, in a layer,", self.filled(counts, 1), WORK)
 
     def peak(self, counts: Sequence[int]) -> int:
         """What is filled at most while so many contexts of every step are computed, with their values."""
@@ -126,22 +135,32 @@ class Footprint:
     def _work(self, number: int, step: Leaf | Stream | SiteShape) -> int:
         if isinstance(step, Leaf):
             return 0
-        shape = self.model.shape
-        mlp = 3 * shape.d_mlp + 4 * shape.d_model
         if isinstance(step, Stream):
-            graph, until = self.claim.graph, max(self.program.times.get(number, (0,)))
-            assert isinstance(graph, TransformerGraph)
             places = 1 if step.slot is not None else self._longest
-            heads = max(map(len, passed_heads(self.claim, until).values()), default=0)
-            through = mlp if passed_mlps(self.claim, graph, until) else 0
-            # everywhere a change, the stream and what passes are whole ones
-            streams = 4 if step.slot is not None else 6
-            return places * (streams * shape.d_model + max(through, self._attention(heads, places)))
+            return self._stream_work(places, max(self.program.times.get(number, (0,))))
+        return self._site_work(step, _everywhere(step))
+
+    def _stream_work(self, places: int, until: int | None) -> int:
+        """Of a stream at so many places that is read until a moment, or the last one."""
+        graph = self.claim.graph
+        assert isinstance(graph, TransformerGraph)
+        until = graph.order(self.claim.answer.components[0]) if until is None else until
+        heads = max(map(len, passed_heads(self.claim, until).values()), default=0)
+        through = self._mlp if passed_mlps(self.claim, graph, until) else 0
+        streams = 4 if places == 1 else 6  # everywhere a change, the stream and what passes are whole ones
+        return places * (streams * self.model.shape.d_model + max(through, self._attention(heads, places)))
+
+    def _site_work(self, step: SiteShape, everywhere: bool) -> int:
+        shape = self.model.shape
         heads = sum(len(c.heads(shape)) for c in step.components if c.traits.attends)
-        local = mlp if any(c.host.traits.local for c in step.components) else 0
-        read = 3 * self._longest * shape.d_model if heads and _everywhere(step) else 0  # norms of whole streams
+        local = self._mlp if any(c.host.traits.local for c in step.components) else 0
+        read = 3 * self._longest * shape.d_model if heads and everywhere else 0  # norms of whole streams
         places = self._places(step)
         return read + places * max(local, 2 * shape.d_model) + self._keys(heads) + places * heads * self._longest
+
+    @property
+    def _mlp(self) -> int:
+        return 3 * self.model.shape.d_mlp + 4 * self.model.shape.d_model
 
     def _attention(self, heads: int, places: int) -> int:
         """Queries to z of passed-through heads, and a row of the pattern, at one position."""

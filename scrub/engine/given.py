@@ -127,7 +127,7 @@ def _places(claim: Claim, node: Occurrence, channel: str) -> list[Slot]:
     if channel not in ("k", "v") or ALL in own:
         return list(own)
     found = [s for s in named_slots(claim.placement, claim.data) if any(_shown(claim, s, here) for here in own)]
-    return [*found, OTHER] if _aligned(claim) else found
+    return [*found, OTHER] if aligned(claim) else found
 
 
 def _shown(claim: Claim, slot: Slot, here: Slot) -> bool:
@@ -135,7 +135,7 @@ def _shown(claim: Claim, slot: Slot, here: Slot) -> bool:
     return not claim.graph.causal or bool((claim.data.locate(slot) <= claim.data.locate(here)).any())
 
 
-def _aligned(claim: Claim) -> bool:
+def aligned(claim: Claim) -> bool:
     """Whether rows that meet have one length, so that positions without a name can be aligned by index."""
     lengths, stratum = claim.data.lengths, claim.stratum
     first = np.zeros(int(stratum.max()) + 1, dtype=np.int64)

@@ -158,8 +158,8 @@ class TransformerEvaluator:
         return Footprint(self.rows.claim, self.rows.model, self.program)
 
     def fits(self, numbered: Numbered) -> bool:
-        """Whether the memory holds the values of all contexts until their last readers. Raises ClaimError."""
-        return self.footprint.fits(numbered.counts, len(numbered.answers[0]))
+        """Whether the memory holds the values of all contexts until their last readers."""
+        return self.footprint.fits(numbered.counts)
 
     @property
     def in_caches(self) -> bool:

@@ -17,11 +17,10 @@ from scrub.claims.text import token_id
 from scrub.engine.cache import Store
 from scrub.engine.needs import Kind, Need
 from scrub.errors import DataError
-from scrub.evidence.scene import Scene, Unseen
-from scrub.model.bytes import logits_bytes
+from scrub.evidence.scene import Scene, Unseen, looked_piece
 from scrub.model.layers import unembed
 
-HELD, SHARE = 64, 0.25  # rows whose logits are held together, at most; of the memory
+HELD = 64  # rows whose logits are held together, at most
 FEWEST = 2  # values that a variable must have to be decoded
 
 
@@ -143,7 +142,7 @@ class _Seen:
     def parts(self, read: Callable[[Tensor, slice], Tensor]) -> Tensor:
         """`read` of the logits of some rows, as many together as the memory holds."""
         model = self.scene.model
-        size = model.memory.fit("the logits of one row", logits_bytes(model), HELD, SHARE)
+        size = model.memory.fit(looked_piece(model), HELD)
         pieces = [slice(i, i + size) for i in range(0, len(self.x), size)]
         return torch.cat([read(unembed(model, self.x[piece]).double(), piece) for piece in pieces])
 

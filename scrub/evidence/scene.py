@@ -20,8 +20,11 @@ from scrub.claims.text import Tokenizer
 from scrub.engine.cache import Store, located, row_store
 from scrub.engine.needs import Need
 from scrub.errors import ClaimError
+from scrub.model.bytes import SizedModel, logits_bytes
+from scrub.model.memory import Piece
 from scrub.model.weights import Transformer
 
+LOOKED = 0.25  # share of the memory: logits that are looked at
 FIRST = Slot("", 0)  # where heads rest that find nothing
 
 
@@ -44,6 +47,11 @@ class Locus:
 
     def __str__(self) -> str:
         return f"{self.component} @ {self.at}"
+
+
+def looked_piece(model: SizedModel) -> Piece:
+    """The logits of one row."""
+    return Piece("the logits of one row", logits_bytes(model), LOOKED)
 
 
 @frozen(eq=False, slots=False)

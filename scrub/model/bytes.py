@@ -11,7 +11,7 @@ import torch
 from attrs import frozen
 
 from scrub.anatomy.shape import Shape
-from scrub.model.memory import Memory
+from scrub.model.memory import Memory, Piece
 from scrub.model.weights import UNBOUND, Transformer
 
 
@@ -28,7 +28,7 @@ class SizedModel(Protocol):
     @property
     def streamed(self) -> bool: ...
     def at_most(self, in_caches: int) -> int: ...
-    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int: ...
+    def fit(self, piece: Piece, most: int) -> int: ...
 
 
 @frozen
@@ -44,9 +44,9 @@ class Outlined:
         """How many items go together, whatever the memory holds."""
         return UNBOUND if self.streamed else in_caches
 
-    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
-        """How many items go together, as `Memory.fit` says, of `at_most` so many."""
-        return self.memory.fit(what, each, self.at_most(most), part)
+    def fit(self, piece: Piece, most: int) -> int:
+        """How many pieces go together, as `Memory.fit` says, of `at_most` so many."""
+        return self.memory.fit(piece, self.at_most(most))
 
 
 def row_bytes(model: SizedModel, length: int) -> int:

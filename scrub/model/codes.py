@@ -26,6 +26,7 @@ from scrub.model.block import entering
 from scrub.model.experts import BlackBox
 from scrub.model.latents import LatentCode, latent_code, transcoder_reads
 from scrub.model.layers import kv_head, write
+from scrub.model.memory import Memory, Piece
 from scrub.model.places import beside
 from scrub.model.upload import some
 from scrub.model.weights import Block, Mlp, Transformer
@@ -202,7 +203,7 @@ def _code(model: Transformer, component: Component) -> PartCode:
     return RemainderCode(tensor(np.eye(part.width)), named) if part.code == REMAINDER else named
 
 
-LATENTS_AT_ONCE = 4096
+LATENTS_AT_ONCE, LATENTS = 4096, 0.125  # of a dictionary, at most; share of the memory
 
 
 def all_of(part: HostPart) -> LatentSource:
@@ -220,22 +221,29 @@ def all_of(part: HostPart) -> LatentSource:
     return part.source
 
 
-def all_latents(part: HostPart, dtype: torch.dtype, of: Sequence[int] | None = None) -> Iterator[LatentCode]:
-    """The codes of all latents of a part's dictionary, or of some, not all at a time.
+def all_latents(
+    part: HostPart, x: Float[Tensor, "n d"], memory: Memory, of: Sequence[int] | None = None
+) -> Iterator[LatentCode]:
+    """The codes of all latents of a part's dictionary, or of some, to encode some vectors: as many as memory holds.
 
-    Raises as `all_of`.
+    Of one whose latents are compared (`topk`) all at a time, whatever the memory. Raises as `all_of`.
     """
     source = all_of(part)
     listed = list(range(source.count) if of is None else of)
-    size = len(listed) if part.setting("topk") else LATENTS_AT_ONCE  # compared, all are encoded anyway
+    size = len(listed) if part.setting("topk") else memory.fit(_latent_piece(x), LATENTS_AT_ONCE)
     for start in range(0, len(listed), size):
         some = listed[start : start + size]
         held = evolve(part, indices=tuple(some), arrays=source.cut(some))
-        yield latent_code(held, lambda array: torch.from_numpy(array).to(dtype))
+        yield latent_code(held, lambda array: torch.from_numpy(array).to(x.dtype))
+
+
+def _latent_piece(x: Float[Tensor, "n d"]) -> Piece:
+    """A latent: how it is read and written, as it lies on disk and as it is multiplied, and its numbers twice."""
+    return Piece("a latent", (4 * x.shape[1] + 2 * len(x)) * x.dtype.itemsize, LATENTS)
 
 
 def latent_activity(
-    part: HostPart, x: Float[Tensor, "n d"], of: Sequence[int] | None = None
+    part: HostPart, x: Float[Tensor, "n d"], memory: Memory, of: Sequence[int] | None = None
 ) -> Float[Tensor, " latent"]:
     """On which share of some vectors each latent of a part's dictionary, or some, are active. Raises as `all_of`.
 
@@ -243,17 +251,19 @@ def latent_activity(
     """
     single = all(array.dtype == np.float32 for array in part.arrays.values())
     read = x.float() if single else x
-    active = [(code.encode(read) > 0).sum(0) for code in all_latents(part, read.dtype, of)]
+    active = [(code.encode(read) > 0).sum(0) for code in all_latents(part, read, memory, of)]
     return torch.cat(active).to(x.dtype) / len(x)
 
 
-def reconstructed(part: HostPart, x: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
+def reconstructed(
+    part: HostPart, x: Float[Tensor, "n d"], memory: Memory
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
     """How many latents of a part's dictionary are active on each vector, and what all together write of it.
 
     Raises as `all_latents` does.
     """
     active, made = x.new_zeros(len(x)), torch.zeros_like(x)
-    for code in all_latents(part, x.dtype):
+    for code in all_latents(part, x, memory):
         numbers = code.encode(x)
         active, made = active + (numbers > 0).sum(-1), made + code.write(numbers)
     return active, made

@@ -2,15 +2,16 @@
 
 The bound is on what work fills beside a model's weights and results; arrays kept of rows that go beyond it lie in a
 memory-mapped file. Whoever works in pieces says what one takes and gets how many go together. Where pieces lie inside
-one another each has a share of the bound, and the shares sum to 1 at most. Numbers are the same on any bound, to
-rounding.
+one another each has a share of the bound, and the shares sum to 1 at most. Before anything runs a bound that was
+asked for is compared with all pieces of the work at once. Numbers are the same on any bound, to rounding.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,22 @@ _SIZE = re.compile(r"\s*([0-9][0-9_,]*\.?[0-9]*(?:e\+?[0-9]+)?)\s*([a-z]*)\s*", 
 
 
 @frozen
+class Piece:
+    """What is not cut any further, the bytes that it fills, and the share of the memory that is set apart for it."""
+
+    what: str
+    bytes: int
+    share: float = 1.0
+
+    @property
+    def least(self) -> int:
+        """The smallest bound whose share holds it."""
+        return math.ceil(self.bytes / self.share)
+
+
+@frozen
 class Memory:
-    """A bound in bytes. One that was `asked` for is kept to; without, one item is run even where it is larger."""
+    """A bound in bytes, that was `asked` for or not."""
 
     bytes: int
     asked: bool = False
@@ -51,20 +66,23 @@ class Memory:
         """Bytes of a part of the bound."""
         return int(self.bytes * part)
 
-    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
-        """How many items of `each` bytes go together in a part of the bound: at least one, `most` at most.
+    def fit(self, piece: Piece, most: int) -> int:
+        """How many pieces go together in their share of the bound: `most` at most, and at least one, see `hold`."""
+        return max(1, min(most, self.share(piece.share) // max(piece.bytes, 1)))
 
-        Raises ClaimError where not even one fits into a bound that was asked for, naming the item and what it takes.
-        """
-        room = self.share(part) // max(each, 1)
-        if not room and self.asked:
-            least = shown_bytes(each / part)
+    def hold(self, pieces: Iterable[Piece]) -> None:
+        """Raises ClaimError for a bound that was asked for and is too small, naming the least that is enough."""
+        if not self.asked:
+            return
+        largest = max(pieces, key=lambda piece: piece.least)
+        if largest.least > self.bytes:
+            least, share = shown_bytes(largest.least), largest.share
+            apart = f", for which {share:.3g} of the bound is set apart" if share < 1 else ""
+            takes = f"{largest.what} takes {shown_bytes(largest.bytes)} at once{apart}"
             raise ClaimError(
-                f"memory {shown_bytes(self.bytes)}: {what} takes {shown_bytes(each)} at once"
-                f"{f', for which {part:.3g} of the bound is set apart' if part < 1 else ''}: give at least --memory "
-                f"{least} (memory={least!r}), or take shorter rows."
+                f"memory {shown_bytes(self.bytes)}: {takes}: give at least --memory {least} (memory={least!r}), or "
+                "take shorter rows."
             )
-        return max(1, min(most, room))
 
 
 @frozen

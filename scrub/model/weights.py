@@ -22,7 +22,7 @@ from scrub.anatomy.shape import Shape
 from scrub.model.experts import BlackBox
 from scrub.model.kept import KeptRows
 from scrub.model.later import Later, Lending
-from scrub.model.memory import Memory
+from scrub.model.memory import Memory, Piece
 from scrub.model.precision import computed_in
 from scrub.model.workers import ALONE, Workers
 
@@ -261,9 +261,9 @@ class Transformer:
         """How many items go together, whatever the memory holds."""
         return in_caches if self.in_caches else UNBOUND
 
-    def fit(self, what: str, each: int, most: int, part: float = 1.0) -> int:
-        """How many items go together, as `Memory.fit` says, of `at_most` so many."""
-        return self.memory.fit(what, each, self.at_most(most), part)
+    def fit(self, piece: Piece, most: int) -> int:
+        """How many pieces go together, as `Memory.fit` says, of `at_most` so many."""
+        return self.memory.fit(piece, self.at_most(most))
 
     @property
     def tied(self) -> bool:

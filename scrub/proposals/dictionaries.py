@@ -115,7 +115,7 @@ def _active(setup: Setup, placed: PlacedDictionary) -> LatentNodes:
     first = evolve(host, part=placed.stored.part((0,)))
     read = _read(setup, LatentNodes(host, codes.of(first)))
     assert first.part is not None
-    active = torch.nonzero(latent_activity(first.part, read) > 0).flatten().tolist()
+    active = torch.nonzero(latent_activity(first.part, read, setup.model.memory) > 0).flatten().tolist()
     if not active:
         raise ClaimError(f"dictionary {placed.name}: none of its {placed.stored.count} latents is active on any row.")
     return LatentNodes(host, codes.of(evolve(host, part=placed.stored.part(tuple(active)))), placed.folder)

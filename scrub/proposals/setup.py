@@ -18,12 +18,18 @@ from scrub.engine.cache import tensors
 from scrub.engine.draw import Calls, words
 from scrub.errors import DataError, MetricError, some
 from scrub.metrics import Arguments, check_width, find
+from scrub.model.memory import Piece
 from scrub.model.weights import Transformer
 from scrub.proposals.cost import BATCH as ROWS
 from scrub.proposals.cost import batch_size
 from scrub.proposals.forward import KEPT, PASSES, Passes, PatchBatch, kept_bytes, pass_bytes
 from scrub.proposals.latents import LatentNodes
 from scrub.proposals.space import NodeSpace
+
+
+def seen_piece(model: Transformer, length: int) -> Piece:
+    """A row on both runs."""
+    return Piece(f"one row of {length} tokens with the gradient at every node", pass_bytes(model, length), PASSES)
 
 
 @frozen(slots=False, eq=False)
@@ -51,7 +57,8 @@ class Setup:
         cls, experiment: Experiment, model: Transformer, partners: Int[np.ndarray, " row"], at: tuple[Slot, ...],
         gradient: bool = True,
     ) -> Setup:  # fmt: skip
-        """Raises DataError for partners that are no counterfactual, MetricError for a metric that cannot be used.
+        """Raises DataError for partners that are no counterfactual, MetricError for a metric that cannot be used,
+        ClaimError for a memory that is too small.
 
         `gradient` says that the metric must have a derivative.
         """
@@ -73,6 +80,7 @@ class Setup:
             check_width(arguments, metric, model.shape.d_vocab)
         slots = _everywhere(data, rows) if at == (ALL,) else at
         _present(data, np.concatenate([rows, partners]), slots)
+        model.memory.hold([seen_piece(model, int(data.lengths[rows].max()))])
         return cls(experiment, model, metric, arguments, rows, partners, slots, Passes())
 
     @property
@@ -115,8 +123,7 @@ class Setup:
     def together(self, row: int) -> int:
         """How many rows make a batch, when none is longer than this one."""
         length = int(self.experiment.data.lengths[self.rows[row]])
-        what = f"one row of {length} tokens with the gradient at every node"
-        return self.model.fit(what, pass_bytes(self.model, length), self.group_size(row), PASSES)
+        return self.model.fit(seen_piece(self.model, length), self.group_size(row))
 
     def ends(self) -> Float[np.ndarray, "two row"]:
         """The metric of the base runs and of the source runs."""

@@ -19,6 +19,7 @@ from scrub.claims.resolved import Claim
 from scrub.engine.landed_hosts import HostRows, LandedHosts, is_latents, latent_slots
 from scrub.engine.on_transformer import TransformerRows
 from scrub.model.codes import reconstructed
+from scrub.model.memory import Memory
 from scrub.score.reconstruction import Reconstruction
 from scrub.score.rerouted import on_some_draws
 from scrub.score.result import Result
@@ -48,7 +49,8 @@ def reconstructions(bench: ClaimBench, samples: Samples, seed: int) -> tuple[Rec
     own = HostRows.of(bench.claim, rows.model, False, rows.store)
     heard = LandedHosts(HostRows.of(bench.claim, rows.model, pseudo=True) if rows.frames.pseudo else own)
     on_some_draws(evolve(bench, rows=evolve(rows, frames=evolve(rows.frames, landed=heard))), samples, seed)
-    return tuple(_compared(host, known[host], own.everything(host), heard.found[host]) for host in sorted(
+    memory = rows.model.memory
+    return tuple(_compared(host, known[host], own.everything(host), heard.found[host], memory) for host in sorted(
         set(heard.found) & set(known)))  # fmt: skip
 
 
@@ -59,11 +61,12 @@ def _dictionaries(claim: Claim) -> dict[Component, HostPart]:
 
 
 def _compared(
-    host: Component, part: HostPart, own: Float[Tensor, "n d"], scrubbed: Sequence[Float[Tensor, "m d"]]
-) -> Reconstruction:
+    host: Component, part: HostPart, own: Float[Tensor, "n d"], scrubbed: Sequence[Float[Tensor, "m d"]],
+    memory: Memory,
+) -> Reconstruction:  # fmt: skip
     """The error is what is left of the variance, about the means of the pool's own, of host and error alike."""
     found = [_some(x).double().cpu() for x in (torch.cat(list(scrubbed)), own)]
-    active, made = zip(*(reconstructed(part, x) for x in found), strict=True)
+    active, made = zip(*(reconstructed(part, x, memory) for x in found), strict=True)
     host_mean, left_mean = found[1].mean(0), (found[1] - made[1]).mean(0)
     errors = [_share(x - y - left_mean, x - host_mean) for x, y in zip(found, made, strict=True)]
     counts = [float(count.mean()) for count in active]

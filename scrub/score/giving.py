@@ -35,7 +35,7 @@ Group = tuple[Gift, ...]  # of one occurrence
 Phase = Callable[[str, int], None]  # hears of what comes next, and of how many calls that takes
 LEAST_EVALUATED = 1_000  # sites, however small the sample
 ASKED_DRAWS = 20  # as many as an enumeration counts for
-HELD = 0.5  # of the memory: arrays of what is written at positions without a name
+OTHERS = 2**32  # bytes at most of what is written at positions without a name: beyond the memory they lie in files
 
 
 def what_is_left_out(taken: Taken, effort: Spending, phase: Phase = lambda name, calls: None) -> tuple[LeftOut, ...]:
@@ -133,7 +133,7 @@ class _Search:
         if not isinstance(bench.rows, TransformerRows) or not gifts:
             return self, list(gifts)
         others = {gift for gift in gifts if gift.at == OTHER}
-        others = others if _fits(bench, bench.rows) else set[Gift]()
+        others = others if _few_bytes(bench, bench.rows) else set[Gift]()
         kept = [gift for gift in gifts if gift.at != OTHER or gift in others]
         sets = [[g for g in kept if g.path == path and (g in others) is other]
                 for path in dict.fromkeys(g.path for g in kept) for other in (False, True)]  # fmt: skip
@@ -224,9 +224,9 @@ def _summed(bench: ClaimBench, node: Occurrence, above: int) -> Iterator[tuple[s
         yield from _summed(bench, child, own)
 
 
-def _fits(bench: ClaimBench, rows: TransformerRows) -> bool:
-    """Whether the memory holds what every writer writes at every position of the pool."""
+def _few_bytes(bench: ClaimBench, rows: TransformerRows) -> bool:
+    """Whether what every writer writes at every position of the pool is kept, whatever the memory."""
     assert isinstance(bench.claim.graph, TransformerGraph)
     shape, lengths = bench.claim.graph.shape, bench.claim.data.lengths
     each = 2 * (shape.n_layers + 1) * shape.d_model * rows.model.dtype.itemsize
-    return each * len(lengths) * int(lengths.max()) <= rows.model.memory.share(HELD)
+    return each * len(lengths) * int(lengths.max()) <= OTHERS

@@ -24,6 +24,7 @@ from scrub.engine.on_transformer import TransformerRows
 from scrub.metrics import Arguments, as_logits, check_width, find
 from scrub.model.bytes import SizedModel, logits_bytes
 from scrub.model.layers import unembed
+from scrub.model.memory import Piece
 from scrub.model.upload import uploaded
 from scrub.model.weights import Transformer
 from scrub.score.metrics import Numbers, apply
@@ -80,8 +81,7 @@ class TransformerAnswers:
 
     @property
     def together(self) -> int:
-        each = logits_bytes(self.rows.model, 4 * 8 // self.rows.model.dtype.itemsize)  # means are taken in fp64
-        return self.rows.model.fit("the logits of one row", each, HELD, SCORED)
+        return self.rows.model.fit(logits_piece(self.rows.model), HELD)
 
     def answers(self, rows: Rows) -> Float[Tensor, "n v"]:
         """The model's own logits on rows."""
@@ -145,7 +145,17 @@ def on_streams(
 
 def answers_at_once(model: SizedModel, metric: AnyMetric, arguments: Arguments) -> int:
     """How many answers are scored together: for few tokens, columns of the unembedding are held."""
-    return model.fit("the answer to one row", answer_bytes(model, metric, arguments), AT_ONCE, SCORED)
+    return model.fit(answer_piece(model, metric, arguments), AT_ONCE)
+
+
+def answer_piece(model: SizedModel, metric: AnyMetric, arguments: Arguments) -> Piece:
+    """An answer, scored."""
+    return Piece("the answer to one row", answer_bytes(model, metric, arguments), SCORED)
+
+
+def logits_piece(model: SizedModel) -> Piece:
+    """The logits of an answer: means of them are taken in fp64."""
+    return Piece("the logits of one row", logits_bytes(model, 4 * 8 // model.dtype.itemsize), SCORED)
 
 
 def answer_bytes(model: SizedModel, metric: AnyMetric, arguments: Arguments) -> int:

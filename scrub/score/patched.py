@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,13 +16,14 @@ from scrub.anatomy.positions import ALL, Slot
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.resolved import Claim
 from scrub.claims.sites import Site
-from scrub.engine.cache import Store, located, row_store, tensors
+from scrub.engine.cache import Store, located, row_piece, row_store, tensors
 from scrub.engine.needs import Kind, Need, add_written
 from scrub.engine.on_graph import GraphRows
-from scrub.model.bytes import logits_bytes, row_bytes
+from scrub.model.bytes import SizedModel, logits_bytes, row_bytes
 from scrub.model.codes import PartCodes
 from scrub.model.computation import Computation
 from scrub.model.layers import unembed
+from scrub.model.memory import Piece
 from scrub.model.trace import trace
 from scrub.model.weights import Transformer
 from scrub.model.workers import Sent, Task, received, sent_form
@@ -32,6 +33,24 @@ CALLS_AT_ONCE = 32  # at most: on a CPU larger batches leave its caches and are 
 RUN, ANSWERS = 0.5, 0.5  # shares of the memory: a batch that runs, and the logits that are read at once
 MOST = 2**16  # calls whose outputs are held at once, at most
 Rows = Int[np.ndarray, " call"]
+
+
+def patched_row(model: SizedModel, longest: int) -> Piece:
+    """A row that runs: arrays are copied where values are put into them."""
+    return Piece(f"one row of {longest} tokens, patched,", 2 * row_bytes(model, longest), RUN)
+
+
+def patched_answer(model: SizedModel) -> Piece:
+    """The logits of a row, once in parts and once joined."""
+    return Piece("the logits of one row", logits_bytes(model, 2), ANSWERS)
+
+
+def patched_pieces(claim: Claim, model: SizedModel) -> Iterator[Piece]:
+    """What is not cut any further: rows of the pool, those that are patched, and what is read of these."""
+    lengths = claim.data.lengths
+    yield row_piece(model, int(lengths.max()))
+    yield patched_row(model, int(lengths[claim.scored].max(initial=1)))
+    yield patched_answer(model)
 
 
 @frozen
@@ -133,13 +152,11 @@ class PatchedTransformer:
     @property
     def together(self) -> int:
         """Of how many calls the logits are held at once."""
-        each = logits_bytes(self.model, 2)  # once in parts, once joined
-        return self.model.memory.fit("the logits of one row", each, MOST, ANSWERS)
+        return self.model.memory.fit(patched_answer(self.model), MOST)
 
     def _at_once(self, rows: Rows) -> int:
         longest = int(self.claim.data.lengths[rows].max(initial=1))
-        each = 2 * row_bytes(self.model, longest)  # arrays are copied where values are put into them
-        return self.model.fit(f"one row of {longest} tokens", each, CALLS_AT_ONCE, RUN)
+        return self.model.fit(patched_row(self.model, longest), CALLS_AT_ONCE)
 
     @torch.no_grad()
     def _some(self, rows: Rows, patches: Sequence[Patch]) -> Float[Tensor, "call v"]:

@@ -32,6 +32,7 @@ from scrub.engine.without import bare, without
 from scrub.metrics import Arguments
 from scrub.model.bytes import SizedModel, row_bytes
 from scrub.score.cost import few_draws
+from scrub.score.least import held_pieces
 from scrub.score.measure import answer_bytes, answer_work, answers_at_once
 from scrub.score.sample import blocks_at_once, calls_at_once, changed_at_once, chunks
 
@@ -49,6 +50,7 @@ class PlannedTest:
 
     def peak(self) -> Peak:
         """What a test holds at most beyond the weights. Raises ClaimError for a bound that is too small."""
+        self.model.memory.hold(held_pieces(self.claim, self.model, self.tokenizer))
         return Peak(self.kept, self.passing, max(self.filled(*block) for block in self._blocks()), self._scoring)
 
     @cached_property
@@ -106,7 +108,7 @@ class PlannedTest:
         footprint = Footprint(self.claim, self.model, program)
         drawn = Draws(self.claim, self.seed).trees(program.roots, calls)
         counts = Numbering(self.claim, program).number(drawn).counts
-        if footprint.fits(counts, len(calls)):
+        if footprint.fits(counts) or len(calls) == 1:
             return footprint.peak(counts)
         half = len(calls) // 2
         return self.filled(program, Calls(calls.reference[:half], calls.draw[:half]))

@@ -25,6 +25,7 @@ from scrub.engine.hosts import host_vectors
 from scrub.engine.on_transformer import TransformerRows
 from scrub.errors import ClaimError
 from scrub.model.codes import all_of, latent_activity
+from scrub.model.memory import Memory
 from scrub.score.replaced import Components, leaves_something, sites_with_parts, subspace, whole_of
 
 VARIANCE = 0.99  # of what a host writes, that the span has in which directions are drawn
@@ -60,7 +61,7 @@ class DrawnParts:
         vectors = host_vectors(rows, asked)
         spans = {whole_of(c): _span(c, x, slots) for c, x in vectors.items() if _is_subspace(c)}
         units = {c: {u for o in slots if _source(o) == _source(c) for u in _units_of(o)} for c in vectors}
-        active = {c: _activity(c, x, units[c]) for c, x in vectors.items() if not _is_subspace(c)}
+        active = {c: _activity(c, x, units[c], rows.model.memory) for c, x in vectors.items() if not _is_subspace(c)}
         return cls(claim, spans, {o: active[first[_source(o)]] for o in slots if not _is_subspace(o)})
 
     def choice(self, seed: int, number: int) -> dict[Where, Components]:
@@ -186,13 +187,15 @@ def _directions(span: Float[np.ndarray, "m d"], size: int, rng: np.random.Genera
     return chosen @ span
 
 
-def _activity(part: Component, x: Float[Tensor, "n width"], claimed: Set[int]) -> Float[np.ndarray, " unit"]:
+def _activity(
+    part: Component, x: Float[Tensor, "n width"], claimed: Set[int], memory: Memory
+) -> Float[np.ndarray, " unit"]:
     """On which share of the vectors each neuron, or each latent, is above 0; not a number where none looked."""
     if part.part is None:
         return (x > 0).double().mean(0).numpy()
     found = np.full(all_of(part.part).count, np.nan)
     looked = sorted(claimed | set(_looked_at(len(found))))
-    found[looked] = latent_activity(part.part, x, looked).numpy()
+    found[looked] = latent_activity(part.part, x, memory, looked).numpy()
     return found
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from jaxtyping import Float, Int
 
 from scrub.claims.resolved import Claim
@@ -85,9 +85,14 @@ class ClaimBench:
         """The metric of the scrubbed answer of every call; of several roots, root after root."""
         numbered, roots = self.numbering.number(drawn), len(self.program.roots)
         if isinstance(self.evaluator, TransformerEvaluator) and not self.evaluator.fits(numbered):
-            half = len(calls.reference) // 2  # what the halves share is computed twice: numbers stay the same
-            halves = [self.scrubbed(*_cut(calls, drawn, part)) for part in (slice(half), slice(half, None))]
-            return np.concatenate([found.reshape(roots, -1) for found in halves], axis=1).ravel()
+            # What several share is computed for each: numbers stay the same.
+            if len(calls) > 1:
+                half = len(calls) // 2
+                halves = [self.scrubbed(*_cut(calls, drawn, part)) for part in (slice(half), slice(half, None))]
+                return np.concatenate([found.reshape(roots, -1) for found in halves], axis=1).ravel()
+            if roots > 1:
+                alone = (compile_tree(self.claim, root) for root in self.program.roots)
+                return np.concatenate([evolve(self, program=one).scrubbed(calls, drawn) for one in alone])
         outputs, rows = self.evaluator.answers(numbered), np.tile(calls.reference, roots)
         return finite(self.measured.of(outputs, rows), rows, "for the scrubbed model")
 

@@ -26,7 +26,6 @@ from scrub.score.sample import ClaimBench
 from scrub.score.spoken import StoryScore
 from scrub.score.statistics import interval
 
-AT_ONCE = 256  # rows whose logits are read together
 FALSE = "the story does not say what the model does"
 Rows = Int[np.ndarray, " reference"]
 
@@ -101,9 +100,9 @@ def _tokens(asked: _Asked, answers: ByTokens) -> list[Ids]:
         made = asked.redraws(rows)
         likeliest = _likeliest(bench, made.outputs, made.rows, answers, tokenizer)
         return made.commonest(likeliest, likeliest, rows)
-    best: list[Ids] = []
-    for start in range(0, len(rows), AT_ONCE):
-        part = rows[start : start + AT_ONCE]
+    best, size = list[Ids](), bench.measured.together
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
         best += _likeliest(bench, bench.measured.answers(part), part, answers, tokenizer)
     return best
 

@@ -21,6 +21,7 @@ from scrub.model.source import Source
 from scrub.verbs.setup import (
     OpenedModel,
     countable,
+    holding,
     keeping,
     references,
     rival_benches,
@@ -79,6 +80,7 @@ def compare(
     refuse_different(claims, short, [source.name for source in sources])
     run = beside_run(out, names) if isinstance(out, str | Path) else out
     weights = _weights(claims, sources, short, keeping(backend, cache, run), exact)
+    holding(weights, sources[0], *claims)
     models = [
         OpenedModel(source, weights, own, run, backend.workers) for source, own in zip(sources, given, strict=True)
     ]

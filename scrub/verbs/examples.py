@@ -121,8 +121,10 @@ def examples_at(
     backend = Backend(setting.get("device"), setting.get("dtype", "auto"), setting.get("memory"))
     weights = weights_of(source, claim.data, backend)
     assert weights is not None
+    from scrub.engine.cache import row_piece
     from scrub.engine.written import written_store
 
+    weights.memory.hold([row_piece(weights, int(claim.data.lengths.max()))])
     with progress(f"{hypothesis.title}: rows", len(claim.data)) as done:
         store = written_store(weights, claim, [place.written for place in places], done)
     return tuple(Examples(claim, source, weights, place, used, store, seed) for place in places)

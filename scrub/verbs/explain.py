@@ -17,6 +17,7 @@ from scrub.model.resolve import given_model, sound
 from scrub.verbs.setup import (
     bench_of,
     countable,
+    holding,
     keeping,
     model_record,
     progress,
@@ -62,6 +63,7 @@ def explain(
         raise ClaimError(f"--row {row} is none of the reference rows: those are {some(np.sort(used).tolist())}.")
     run = beside_run(out, [name_of(hypothesis)]) if isinstance(out, str | Path) else out
     weights = weights_of(source, claim.data, keeping(backend, cache, run))
+    holding(weights, source, claim)
     bench = bench_of(claim, source, weights, run, backend.workers)
     samples = sampled(bench, used, draws, seed)
     record = provenance(claim.data, model_record(source, weights, bench))

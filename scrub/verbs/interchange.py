@@ -70,9 +70,10 @@ def exchanged(
 
 
 def _patched(claim: Claim, weights: Transformer | None) -> Patched:
-    from scrub.score.patched import PatchedGraph, PatchedTransformer
+    from scrub.score.patched import PatchedGraph, PatchedTransformer, patched_pieces
 
     if weights is not None:
+        weights.memory.hold(patched_pieces(claim, weights))
         return PatchedTransformer(claim, weights)
     assert isinstance(claim.graph, Computation)
     return PatchedGraph(claim, claim.graph)

@@ -13,7 +13,7 @@ from scrub.errors import ClaimError, path_of, some
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import given_model, sound
 from scrub.storage import files, stored
-from scrub.verbs.setup import bench_of, countable, progress, references, weights_of
+from scrub.verbs.setup import bench_of, countable, holding, progress, references, weights_of
 from scrub.verbs.setup_circuits import record_of
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def power(
             found, pilot = _stored(path_of(run, "run="), claim.digest, name)
         else:
             used, weights = references(claim, PILOT_ROWS, seed), weights_of(source, claim.data, backend)
+            holding(weights, source, claim)
             bench = bench_of(claim, source, weights)
             with progress(f"{hypothesis.title}: pilot", len(used) * PILOT_DRAWS) as done:
                 drawn = sample(bench, used, PILOT_DRAWS, seed, done)

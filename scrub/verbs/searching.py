@@ -21,7 +21,7 @@ from scrub.errors import ClaimError
 from scrub.model.memory import Backend
 from scrub.model.resolve import sound
 from scrub.storage import files
-from scrub.verbs.setup import OpenedModel, countable, model_record, references, sampled, weights_of
+from scrub.verbs.setup import OpenedModel, countable, holding, model_record, references, sampled, weights_of
 
 if TYPE_CHECKING:
     from scrub.score.revision import Revision, RevisionStep
@@ -72,6 +72,7 @@ def prepared(
     target = None if write is None else beside_claim(hypothesis, Path(write))
     claim, source = sound(hypothesis, model, expecting=False)
     weights = weights_of(source, claim.data, backend, asked.exact)
+    holding(weights, source, claim)
     opened = OpenedModel(source, weights, workers=backend.workers)
     bench = opened.bench(claim)
     used = references(claim, asked.rows, asked.seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
@@ -18,7 +18,7 @@ from scrub.claims.seen import VERDICT_ROWS
 from scrub.claims.thaw import Absent
 from scrub.errors import ClaimError, DataError, ModelError, path_of
 from scrub.model.computation import Computation
-from scrub.model.memory import Backend, Memory, installed
+from scrub.model.memory import Backend, Memory, Piece, installed
 from scrub.model.source import Source
 
 if TYPE_CHECKING:
@@ -94,6 +94,18 @@ def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = Fa
         share = Memory(weights.memory.bytes * 4 // max(4, workers.number + 1))  # all together what is free at most
         weights = evolve(weights, workers=workers, memory=share if backend.memory is None else weights.memory)
     return weights if backend.rows is None else evolve(weights, passes=RowFiles(backend.rows))
+
+
+def holding(
+    weights: Transformer | None, source: Source, *claims: Claim,
+    beside: Callable[[Transformer], Iterable[Piece]] = lambda weights: (),
+) -> None:  # fmt: skip
+    """Raises ClaimError where the memory that was asked for is too small for some claim, or what is done beside."""
+    from scrub.score.least import held_pieces
+
+    if weights is not None and weights.memory.asked:
+        own = (piece for claim in claims for piece in held_pieces(claim, weights, source.tokenizer))
+        weights.memory.hold([*own, *beside(weights)])
 
 
 def working(workers: int = 1, ray: str | None = None) -> Workers | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from scrub.claims.resolved import Claim
 from scrub.claims.skills import rows_of_skill
 from scrub.claims.titles import name_of
 from scrub.errors import ClaimError, ScrubError
+from scrub.model.memory import Piece
 from scrub.model.source import Source
 from scrub.verbs.propose import differentiable
 from scrub.verbs.setup import OpenedModel, progress
@@ -39,6 +40,23 @@ def skilled(claim: Claim) -> None:
     """Raises ClaimError for a claim without skills, before anything is run."""
     if not claim.options.skills:
         raise ClaimError(f"{claim.hypothesis.title}: {NO_SKILLS}")
+
+
+def matrix_pieces(claim: Claim, source: Source, used: np.ndarray, weights: Transformer) -> Iterator[Piece]:
+    """What is not cut of a search for circuits on some rows; nothing where there are none, or what cannot be run."""
+    from scrub.circuit.experiment import experiment_of
+    from scrub.circuit.sizes import CircuitSizes
+    from scrub.proposals.setup import seen_piece
+
+    if not len(used):
+        return
+    try:
+        experiment = experiment_of(claim, used, _protocol(claim), source.tokenizer)
+    except ScrubError:  # told where it is asked for
+        return
+    sizes = CircuitSizes.of(weights, experiment)
+    yield from sizes.pieces(len(used))
+    yield seen_piece(weights, sizes.longest)
 
 
 def with_matrix(bench: ClaimBench, samples: Samples, result: Result, opened: OpenedModel) -> Result:

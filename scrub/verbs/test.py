@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,8 @@ from scrub.claims.titles import name_of
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import given_model, sound
 from scrub.verbs.report import options_of, save_run
-from scrub.verbs.setup import OpenedModel, countable, keeping, references, sampled, weights_of, working
-from scrub.verbs.skills import skilled, with_matrix
+from scrub.verbs.setup import OpenedModel, countable, holding, keeping, references, sampled, weights_of, working
+from scrub.verbs.skills import matrix_pieces, skilled, with_matrix
 from scrub.verbs.stability import Tested, with_stability
 from scrub.verbs.verdict import judged, left_out_of_it, parts_earned, what_breaks
 
@@ -72,10 +73,12 @@ def test(
         skilled(claim)
     run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
     weights = weights_of(source, claim.data, keeping(backend, cache, run), exact)
+    used = references(claim, rows, seed)
+    holding(weights, source, claim, beside=partial(matrix_pieces, claim, source, used if skills else used[:0]))
     opened = OpenedModel(source, weights, given, run, backend.workers)
     trial = Trial(name_of(hypothesis), draws, seed, exact, controls)
     bench = opened.bench(claim)
-    samples = sampled(bench, references(claim, rows, seed), draws, seed, exact)
+    samples = sampled(bench, used, draws, seed, exact)
     result = with_skills(bench, samples, judged(bench, samples, trial, opened))
     result = with_dictionaries(bench, samples, with_routes(bench, samples, result))
     result = parts_earned(bench, samples, result, parts)

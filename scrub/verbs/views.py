@@ -12,7 +12,7 @@ from scrub.errors import ClaimError, did_you_mean
 from scrub.evidence.views import NAMES, ShownRow, Views
 from scrub.model.memory import Asked, Backend
 from scrub.model.resolve import given_model, sound
-from scrub.verbs.setup import bench_of, countable, progress, references, weights_of
+from scrub.verbs.setup import bench_of, countable, holding, progress, references, weights_of
 from scrub.verbs.setup_circuits import record_of
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def views(
     used = references(claim, rows, seed)
     weights = weights_of(source, claim.data, Backend(device, dtype, memory))
     assert weights is not None
+    holding(weights, source, claim)
     from scrub.evidence import otherwise
     from scrub.evidence.scene import Scene
     from scrub.evidence.seen import seen

@@ -14,6 +14,7 @@ from scrub import Dictionary, latents, mlps, resid
 from scrub.anatomy.part import disjoint, what_is_left_by
 from scrub.errors import ClaimError
 from scrub.model.codes import latent_activity
+from scrub.model.memory import Memory
 
 
 def test_a_latent_that_does_not_exist(tmp_path: Path) -> None:
@@ -77,6 +78,7 @@ def test_what_several_parts_leave_is_what_their_latents_together_leave(topk: int
 def test_how_often_latents_are_active_is_asked_of_the_whole_dictionary(tmp_path: Path) -> None:
     part = latents(saelens(HOOK)(tmp_path), "1")
     x = X.reshape(-1, D).double()
-    np.testing.assert_allclose(latent_activity(part, x), (before(x.float()) > 0).double().mean(0))
+    for memory in (Memory(2**30), Memory(1)):  # several latents, or each by itself
+        np.testing.assert_allclose(latent_activity(part, x, memory), (before(x.float()) > 0).double().mean(0))
     with pytest.raises(ClaimError, match="a frozen claim has its own latents alone"):
-        latent_activity(evolve(part, source=None), x)
+        latent_activity(evolve(part, source=None), x, Memory(1))

@@ -15,6 +15,7 @@ import scrub
 from score.part_claims import READ, D, claim_of, dormant, part
 from scrub import latents
 from scrub.errors import ClaimError
+from scrub.model.memory import Memory
 from scrub.score import random_parts as random_parts_of
 
 
@@ -64,10 +65,10 @@ def test_others_of_a_large_dictionary_are_those_of_runs_in_it(
     claimed, x = 2 * D - 2, torch.from_numpy(np.random.default_rng(0).normal(size=(30, D)))
     held = latents(str(dictionary(tmp_path / "sae")), f"1 {claimed}")
     component = part(held).components[0]
-    whole = random_parts_of._activity(component, x, {claimed})
+    whole = random_parts_of._activity(component, x, {claimed}, Memory(2**30))
     monkeypatch.setattr(random_parts_of, "LOOKED_AT", 8)
     monkeypatch.setattr(random_parts_of, "RUN", 4)
-    found = random_parts_of._activity(component, x, {claimed})
+    found = random_parts_of._activity(component, x, {claimed}, Memory(2**30))
     looked = [0, 1, 2, 3, *range(2 * D - 4, 2 * D)]
     assert np.flatnonzero(np.isfinite(found)).tolist() == looked
     np.testing.assert_array_equal(found[looked], whole[looked])

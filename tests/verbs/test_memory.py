@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 import scrub
-from scrub import Hypothesis
+from scrub import Dataset, Hypothesis, recovers
 from scrub.claims.collect import collect
 from scrub.errors import ClaimError
-from scrub.model.memory import Memory, parse_memory, shown_bytes
+from scrub.model.memory import Memory, Piece, parse_memory, shown_bytes
+from scrub.zoo import induction_rows
 
 GALLERY = Path(__file__).parents[2] / "hypotheses"
 HUGE = "900GB"
@@ -28,11 +30,37 @@ def induction() -> Hypothesis:
     return collect([f"{GALLERY / 'induction.py'}::induction"]).hypotheses[0]
 
 
+@cache
+def shallow() -> Hypothesis:
+    return evolve(induction().but(through="all"), name="shallow")
+
+
+@cache
+def skilled() -> Hypothesis:
+    rows = induction_rows(300, seed=1)
+    for row in rows:
+        row["columns"]["even"] = row["columns"]["b"] % 2 == 0
+    return induction().but(data=Dataset.from_rows(rows), skills="even")
+
+
 RUNS: dict[str, Callable[..., Any]] = {
-    "test": lambda **given: scrub.test(induction(), rows=12, draws=4, **given),
+    "test": lambda **given: scrub.test(induction(), rows=12, draws=4, controls="all", **given),
     "through": lambda **given: scrub.test(induction().but(through="all"), rows=10, draws=2, **given),
+    "interchange expected": lambda **given: scrub.test(
+        induction().but(expect=recovers(0.8, interchange=0.5)), rows=10, draws=2, **given
+    ),
+    "skills": lambda **given: scrub.test(skilled(), rows=40, draws=1, skills=True, parts="none", **given),
+    "compare": lambda **given: scrub.compare(induction(), shallow(), rows=10, draws=2, **given),
+    "explain": lambda **given: scrub.explain(induction(), rows=8, draws=2, **given),
+    "shrink": lambda **given: scrub.shrink(induction(), rows=64, draws=2, **given),
+    "power": lambda **given: scrub.power(induction(), **given),
+    "views": lambda **given: scrub.views(induction(), rows=10, **given),
     "criteria": lambda **given: scrub.criteria(induction(), rows=10, random=2, budget=2, tests=False, **given),
+    "criteria of edges": lambda **given: scrub.criteria(
+        induction(), rows=6, random=2, budget=1, tests=False, level="edges", **given
+    ),
     "edges": lambda **given: scrub.run_circuit("embed -> 0.0.v, 0.0 -> logits", induction(), rows=8, **given),
+    "paths": lambda **given: scrub.patch_paths("0.0 -> 1.0.k ~all~> logits", induction(), rows=8, **given),
     "propose": lambda **given: scrub.propose(induction(), rows=8, verify=8, draws=12, **given),
     "interchange": lambda **given: scrub.interchange(induction(), rows=10, **given),
     "sweep": lambda **given: scrub.sweep("heads", "-> logits", induction(), rows=8, **given),
@@ -48,38 +76,26 @@ def close(a: Any, b: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_numbers_do_not_depend_on_the_memory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under the least bound that holds single items everything is cut smaller than under one that holds all."""
+def test_the_least_memory_is_named_once_and_changes_no_number(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told before anything runs; and under it everything is cut smaller than under one that holds all."""
     fit, seen = Memory.fit, dict[str, int]()
 
-    def told(self: Memory, what: str, *numbers: Any) -> int:
-        seen[what] = fit(self, what, *numbers)
-        return seen[what]
+    def told(self: Memory, piece: Piece, most: int) -> int:
+        seen[piece.what] = fit(self, piece, most)
+        return seen[piece.what]
 
     monkeypatch.setattr(Memory, "fit", told)
-    tight = least(RUNS[name])
+    with pytest.raises(ClaimError) as error:
+        RUNS[name](memory="2kB")
+    found = re.search(r"memory 2\.0kB: .* takes .*: give at least --memory (\S+) ", str(error.value))
+    assert found
+    assert not seen
+    tight = RUNS[name](memory=found[1])
     in_pieces = dict(seen)
     seen.clear()
     whole = RUNS[name](memory=HUGE)
     assert close(numbers(tight), numbers(whole))
     assert any(size < seen.get(what, 0) or what not in seen for what, size in in_pieces.items())
-
-
-def least(run: Callable[..., Any]) -> Any:
-    """A run in the least memory. Whoever gives what is named, item by item, comes to an end."""
-    bound = "2kB"
-    for attempt in range(7):
-        try:
-            found = run(memory=bound)
-        except ClaimError as error:
-            told = re.search(r"memory (\S+): .* takes .*: give at least --memory (\S+)", str(error))
-            assert told
-            assert told[1] == shown_bytes(parse_memory(bound) or 0)
-            bound = told[2]
-        else:
-            assert attempt  # the first bound held nothing
-            return found
-    pytest.fail(f"still too little: {bound}")
 
 
 def numbers(found: Any) -> dict[str, Any]:
@@ -125,11 +141,12 @@ def test_what_is_no_size_is_refused(asked: Any, words: str) -> None:
 
 
 def test_how_many_fit() -> None:
-    memory = Memory(1000, asked=True)
-    assert [memory.fit("a row", each, 50, 0.5) for each in (5, 100, 500)] == [50, 5, 1]
+    memory, row = Memory(1000, asked=True), Piece("a row", 501, 0.5)
+    assert [memory.fit(Piece("a row", each, 0.5), 50) for each in (5, 100, 500, 501)] == [50, 5, 1, 1]
     with pytest.raises(ClaimError, match=r"a row takes 501B at once, for which 0\.5 .*--memory 1\.1kB"):
-        memory.fit("a row", 501, 50, 0.5)
-    assert Memory(1000).fit("a row", 5000, 50) == 1  # nobody asked for a bound: a row is run all the same
+        memory.hold([Piece("a token", 10), row, Piece("another", 600)])
+    Memory(1000).hold([row])  # nobody asked for a bound: a row is run all the same
+    Memory(1002, asked=True).hold([row])
 
 
 @pytest.mark.parametrize("size", [1, 999, 1001, 9_949_999, 10**9, 123_456_789_012])

@@ -98,7 +98,7 @@ def only_lines(path: Any) -> list[RawRow]:
         raise DataError(f"{error}\nA file of rows holds one JSON object a line, such as {such}.") from None
 
 
-def some_rows(records: list[RawRow], path: Any, holds: str) -> list[RawRow]:
+def some_rows(records: Sequence[RawRow], path: Any, holds: str) -> Sequence[RawRow]:
     """The records of a file. Raises DataError where there are none, with what it `holds` instead."""
     if not records:
         raise DataError(f"{path} holds {holds} and no rows: a claim takes at least 30 of them.")
