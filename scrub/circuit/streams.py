@@ -1,23 +1,24 @@
 """What copies write beyond their frozen values, and the streams that are made of it.
 
-A stream is the frozen one plus, for each copy that is read, what the copy writes beyond its frozen value. The
-streams of one layer are made by one matrix product, one for each distinct column.
+A stream at a position is a sum of rows of one table: of the frozen stream there, and of what each copy that is read
+writes there beyond its frozen value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
-import numpy as np
 import torch
-from attrs import field, frozen
+import torch.nn.functional as F
+from attrs import frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
 from scrub.circuit.wiring import Column, Outside, Where, Wiring, slots_of
 
-FEW = 8  # a stream is a product of matrices unless its column reads less than one of so many copies
+Row = tuple[bool, int, list[Where]]  # of a table: whether it is at every position, its index there, where it is read
 
 
 @frozen(eq=False)
@@ -34,139 +35,147 @@ class Places:
     def size(self) -> int:
         return len(self.row)
 
+    @property
+    def at_answer(self) -> tuple[Tensor, Tensor]:
+        return torch.arange(self.size, device=self.row.device), self.answer
+
+
+@frozen(eq=False)
+class Table:
+    """Rows that are summed. The first is 0; `whole` and `last` are views of the others, each begins with the frozen
+    stream: copies that are needed at every position, and those needed at the answer.
+
+    What lies at a position lies together: all streams there are made of the same rows, which a cache holds.
+    """
+
+    rows: Float[Tensor, "row d"]
+    whole: Float[Tensor, "b t copy d"]
+    last: Float[Tensor, "b copy d"]
+
+    @classmethod
+    def of(cls, places: Places, whole: int, last: int, like: Tensor) -> Table:
+        """For so many of each. It is not filled: a copy is read only when it was made."""
+        b, t, d = places.size, places.longest, like.shape[-1]
+        rows = like.new_empty(1 + b * t * whole + b * last, d)
+        rows[0] = 0
+        end = len(rows) - b * last
+        return cls(rows, rows[1:end].view(b, t, whole, d), rows[end:].view(b, last, d))
+
+
+@frozen(eq=False)
+class Spots:
+    """Positions at which streams are made: their kinds, and the rows of the table at which what is there begins."""
+
+    kind: Int[Tensor, " p"]
+    whole: Int[Tensor, " p"]
+    last: Int[Tensor, " p"]
+
+    @classmethod
+    def of(cls, places: Places, table: Table, kind: Int[Tensor, "b t"]) -> Spots:
+        """Every position of every element."""
+        b, t, whole, _ = table.whole.shape
+        number = torch.arange(b * t, device=kind.device, dtype=torch.int32)
+        last = len(table.rows) + (torch.div(number, t, rounding_mode="floor") - b) * table.last.shape[1]
+        return cls(kind.flatten(), 1 + number * whole, last)
+
+    def answers(self, places: Places) -> Spots:
+        at = places.at_answer[0] * places.longest + places.answer
+        return Spots(self.kind[at], self.whole[at], self.last[at])
+
 
 @frozen(eq=False)
 class Deltas:
     """What copies write beyond their frozen values: some at every position, the others at the answer.
 
-    Axis `copy` of `whole` begins with the frozen stream itself, so that one product of matrices makes a stream.
-    It comes before the positions: what a copy writes on a row lies together, and so does a stream of it.
+    `index` is where a copy lies in its view of the table; 0 says that it writes into no stream.
     """
 
     places: Places
     everywhere: list[bool]
-    whole: Float[Tensor, "b copy t d"]
-    last: Float[Tensor, "b copy d"]
+    index: list[int]
+    table: Table
+    spots: Spots
     kind: Int[Tensor, "b t"]  # which of the wiring's slots lie at a position, as an index into `kinds`
     kinds: list[int]
     slots: tuple[Slot, ...]
-    index: list[int]
-    now: dict[str, Tensor] = field(factory=dict[str, Tensor], init=False)
 
     @classmethod
     def of(cls, wiring: Wiring, everywhere: list[bool], places: Places, like: Tensor) -> Deltas:
-        count, size = sum(everywhere), (places.size, places.longest)
-        anywhere = count or any(
-            channel in ("k", "v") for copy in wiring.copies for channel, column in copy.reads if column
+        index, counts = list[int](), [0, 0]
+        for copy, wanted in zip(wiring.copies, everywhere, strict=True):
+            counts[wanted] += not copy.component.traits.is_channel
+            index.append(0 if copy.component.traits.is_channel else counts[wanted])
+        streams = counts[True] or any(
+            c in ("k", "v") and column for copy in wiring.copies for c, column in copy.reads
         )
-        # A product over copies meets some that are not made yet, times 0: what lies there must be a number.
-        whole = like.new_zeros(size[0], count + 1 if anywhere else 0, size[1], like.shape[-1])
-        last = like.new_zeros(places.size, len(everywhere) - count, like.shape[-1])
-        # Positions at which the same named slots lie are of one kind: weights are made for each kind, not each
-        # position.
-        bits = torch.zeros(size, dtype=torch.int64, device=like.device)
+        table = Table.of(places, counts[True] + 1 if streams else 0, counts[False] + 1, like)
+        # Positions at which the same named slots lie are of one kind: what is read is told for each kind.
+        bits = torch.zeros(places.size, places.longest, dtype=torch.int64, device=like.device)
         for bit, slot in enumerate(wiring.slots):
-            bits[torch.arange(places.size, device=like.device), places.slots[slot]] += 1 << bit
+            bits[places.at_answer[0], places.slots[slot]] += 1 << bit
         kinds, kind = bits.unique(return_inverse=True)
-        index, counts = list[int](), [0, 1]
-        for wanted in everywhere:
-            index.append(counts[wanted])
-            counts[wanted] += 1
-        return cls(places, everywhere, whole, last, kind, kinds.tolist(), wiring.slots, index)
+        spots = Spots.of(places, table, kind)
+        return cls(places, everywhere, index, table, spots, kind, kinds.tolist(), wiring.slots)
 
     def put(self, number: int, value: Tensor) -> None:
         if self.everywhere[number]:
-            self.whole[:, self.index[number]] = value
+            self.table.whole[:, :, self.index[number]] = value
         else:
-            self.last[:, self.index[number]] = value
+            self.table.last[:, self.index[number]] = value
 
     def base(self, stream: Float[Tensor, "row t d"]) -> None:
         """The frozen stream that is read from now on."""
-        self.now["stream"] = stream
-        if self.copied:
-            self.whole[:, 0] = stream[self.places.row]
+        self.table.last[:, 0] = stream[self.places.row, self.places.answer]
+        if self.table.whole.numel():  # where only the answer needs streams, one gather suffices
+            self.table.whole[:, :, 0] = stream[self.places.row]
 
-    @property
-    def copied(self) -> bool:
-        """Whether streams are made at every position; where only the answer needs them, one gather suffices."""
-        return self.whole.shape[1] > 0
+    def streams(self, columns: Sequence[Column], changes: Sequence[Column] = ()) -> Float[Tensor, "b t stream d"]:
+        """The stream that each of `columns` reads, at every position, and of `changes` without the frozen one."""
+        found = self._summed(self._rows(columns, [(True, 0, [None])]) + self._rows(changes), self.spots)
+        return found.unflatten(0, (self.places.size, self.places.longest))
 
-    def _weights(
-        self, columns: Sequence[Column], wanted: bool, based: bool = True
-    ) -> Float[Tensor, "kind column copy"]:
-        """1 where a column reads a copy at positions of a kind, and the frozen stream where it is `based` on it."""
-        first = 1 if wanted else 0
-        read = [self.index[n] for column in columns for n, _ in column if self.everywhere[n] == wanted]
-        found = np.zeros((len(self.kinds), len(columns), max(read, default=first - 1) + 1))
-        found[:, :, :first] = float(based)
-        for row, column in enumerate(columns):
-            read = [(self.index[n], where) for n, where in column if self.everywhere[n] == wanted]
-            found[:, row, [number for number, where in read if where is None]] = 1
-            for number, where in read:
-                if where is not None:  # a copy may be read at several positions
-                    found[[self._covers(where, kind) for kind in self.kinds], row, number] = 1
-        return torch.from_numpy(found).to(self.whole.device, self.whole.dtype)
+    def answers(self, columns: Sequence[Column], changes: Sequence[Column] = ()) -> Float[Tensor, "b stream d"]:
+        """The same where the answer is read."""
+        rows = self._rows(columns, [(False, 0, [None])]) + self._rows(changes)
+        return self._summed(rows, self.spots.answers(self.places))
+
+    def there(self, places: Sequence[Where]) -> Float[Tensor, "b t"]:
+        """1 at the positions of some place."""
+        return self._covered([places]).to(self.table.rows.dtype)[self.kind, 0]
+
+    def _rows(self, columns: Sequence[Column], first: Sequence[Row] = ()) -> list[list[Row]]:
+        """The rows that each column reads; a copy that it reads at several positions, which may be one, is one row."""
+        found: list[list[Row]] = []
+        for column in columns:
+            places: dict[int, list[Where]] = {}
+            for number, where in column:
+                places.setdefault(number, []).append(where)
+            rows = [(self.everywhere[n], self.index[n], places[n]) for n in sorted(places) if self.index[n]]
+            found.append([*first, *rows])
+        return found
+
+    def _summed(self, rows: Sequence[Sequence[Row]], spots: Spots) -> Float[Tensor, "p stream d"]:
+        """The sum of each list of rows, at every spot."""
+        if not rows:
+            return self.table.rows.new_empty(len(spots.kind), 0, self.table.rows.shape[-1])
+        flat = [row for some in rows for row in some]
+        index = spots.whole[:, None] + self._numbers([index for _, index, _ in flat])
+        if last := [i for i, (whole, _, _) in enumerate(flat) if not whole]:
+            index[:, last] = spots.last[:, None] + self._numbers([flat[i][1] for i in last])
+        if located := [i for i, (_, _, places) in enumerate(flat) if None not in places]:
+            index[:, located] *= self._covered([flat[i][2] for i in located])[spots.kind]
+        begins = self._numbers([*accumulate(map(len, rows), initial=0)][:-1])
+        first = torch.arange(len(spots.kind), dtype=torch.int32, device=begins.device)[:, None] * len(flat)
+        found = F.embedding_bag(index.flatten(), self.table.rows, (first + begins).flatten(), mode="sum")
+        return found.unflatten(0, (len(spots.kind), len(rows)))
+
+    def _numbers(self, listed: Sequence[object]) -> Int[Tensor, "*n"]:
+        return torch.tensor(listed, dtype=torch.int32, device=self.kind.device)
+
+    def _covered(self, listed: Sequence[Sequence[Where]]) -> Int[Tensor, "kind n"]:
+        """1 where positions of a kind are among some places."""
+        return self._numbers([[any(self._covers(at, kind) for at in some) for some in listed] for kind in self.kinds])
 
     def _covers(self, where: Where, kind: int) -> bool:
         present = any(kind >> self.slots.index(slot) & 1 for slot in slots_of(where))
         return where is None or present != isinstance(where, Outside)
-
-    def streams(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b column t d"]:
-        """The stream that each column reads, at every position; without the frozen one where not `based` on it."""
-        entries = sum(self.everywhere[number] for column in columns for number, _ in column)
-        if entries * FEW < len(columns) * self.whole.shape[1]:
-            return torch.stack([self.summed(column, based) for column in columns], 1)
-        found = self._product(self._weights(columns, True, based))
-        if any(not self.everywhere[n] for column in columns for n, _ in column):
-            batch = torch.arange(self.places.size, device=found.device)
-            # Copies that are needed at the answer alone are added there: at every position they would be as large as
-            # `whole`.
-            found[batch, :, self.places.answer] += self._at_answer(columns, False)
-        return found
-
-    def _product(self, weight: Float[Tensor, "kind column copy"]) -> Float[Tensor, "b column t d"]:
-        """Sums of copies with the weights that positions have by their kind: a product for each kind."""
-        known = self.whole[:, : weight.shape[-1]]
-        if len(weight) == 1:
-            return (weight[0] @ known.flatten(2)).unflatten(2, known.shape[2:])
-        found = known.new_empty(len(known), weight.shape[1], *known.shape[2:])
-        for number, own in enumerate(weight):
-            batch, t = (self.kind == number).nonzero(as_tuple=True)
-            found[batch, :, t] = own @ known[batch, :, t]
-        return found
-
-    def summed(self, column: Column, based: bool = True) -> Float[Tensor, "b t d"]:
-        """The same of a column that reads few of the copies: these are added one by one."""
-        found = self.whole[:, 0].clone() if based else torch.zeros_like(self.whole[:, 0])
-        batch, answer = torch.arange(self.places.size, device=found.device), self.places.answer
-        places: dict[int, list[Where]] = {}
-        for number, where in column:  # a copy may be read at several positions, and they may be one
-            places.setdefault(number, []).append(where)
-        for number, listed in places.items():
-            there = None if None in listed else self.there(listed)[..., None]
-            if self.everywhere[number]:
-                value = self.whole[:, self.index[number]]
-                found += value if there is None else value * there
-            else:
-                value = self.last[:, self.index[number]]
-                found[batch, answer] += value if there is None else value * there[batch, answer]
-        return found
-
-    def there(self, places: Sequence[Where]) -> Float[Tensor, "b t"]:
-        """1 at the positions of some place."""
-        covered = [float(any(self._covers(where, kind) for where in places)) for kind in self.kinds]
-        return torch.tensor(covered, device=self.whole.device, dtype=self.whole.dtype)[self.kind]
-
-    def answers(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b column d"]:
-        """The stream that each column reads where the answer is read."""
-        return self._at_answer(columns, True, based) + self._at_answer(columns, False)
-
-    def _at_answer(self, columns: Sequence[Column], wanted: bool, based: bool = True) -> Float[Tensor, "b column d"]:
-        weight, answer = self._weights(columns, wanted, based), self.places.answer
-        width, batch = weight.shape[-1], torch.arange(self.places.size, device=self.whole.device)
-        if wanted and width == 1 and not based:
-            return self.whole.new_zeros(self.places.size, len(columns), self.whole.shape[-1])
-        if wanted and width == 1:  # the frozen stream alone
-            return self.now["stream"][self.places.row, answer][:, None].expand(-1, len(columns), -1)
-        known = self.whole[batch, :width, answer] if wanted else self.last[:, :width]
-        return weight[self.kind[batch, answer]] @ known

@@ -94,12 +94,29 @@ def unangled(
     """The same before rotary angles: bias, and the heads' own norm where it comes first, included."""
     of_heads = _own_norm(attn, channel)
     if of_heads is None or not attn.joint_norms:
-        found = linear(attn, channel, x, heads)
-        return found if of_heads is None or attn.norm_last else own(_of_some(of_heads, heads), found)
+        return _own_normed(attn, channel, linear(attn, channel, x, heads), heads, own)
     # One norm over all heads: what one head reads of a stream depends on what the others do.
     whole = linear(attn, channel, x, None)
     normed = own(of_heads, whole.flatten(-2)).unflatten(-1, whole.shape[-2:])
     return normed if heads is None else some(normed, heads, -2)
+
+
+def unangled_each(
+    attn: Attn, channel: str, x: Float[Tensor, "*batch n heads d"], heads: Sequence[int], own: Normed = norm
+) -> Float[Tensor, "*batch n heads e"]:
+    """The same of heads that have a stream each."""
+    if attn.joint_norms and _own_norm(attn, channel) is not None:
+        each = zip(x.unbind(-2), heads, strict=True)
+        return torch.cat([unangled(attn, channel, stream, [head], own) for stream, head in each], dim=-2)
+    return _own_normed(attn, channel, linear_each(attn, channel, x, heads), heads, own)
+
+
+def _own_normed(
+    attn: Attn, channel: str, found: Float[Tensor, "*batch n heads e"], heads: Sequence[int] | None, own: Normed
+) -> Float[Tensor, "*batch n heads e"]:
+    """By the norm that each head has for itself, where it comes before angles."""
+    of_heads = _own_norm(attn, channel)
+    return found if of_heads is None or attn.norm_last else own(_of_some(of_heads, heads), found)
 
 
 def angled(
@@ -138,6 +155,20 @@ def linear(
     else:
         made = [affine(x, weight[h], None if bias is None else bias[h]) for h in heads]
         out = made[0].unsqueeze(-2) if len(made) == 1 else torch.stack(made, dim=-2)
+    return _clipped(attn, out)
+
+
+def linear_each(
+    attn: Attn, channel: str, x: Float[Tensor, "*batch n heads d"], heads: Sequence[int]
+) -> Float[Tensor, "*batch n heads e"]:
+    """The same of heads that have a stream each: one product for each."""
+    weight, bias = (None if held is None else some(held, heads, 0) for held in _projection(attn, channel))
+    assert weight is not None
+    lower = lowered(attn.q_latent if channel == "q" else attn.kv_latent, x)
+    return _clipped(attn, plus(times(lower, weight, "...hd,hde->...he"), bias))
+
+
+def _clipped(attn: Attn, out: Float[Tensor, "*batch e"]) -> Float[Tensor, "*batch e"]:
     return out if attn.clip is None else out.clamp(-attn.clip, attn.clip)
 
 
