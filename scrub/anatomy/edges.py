@@ -92,7 +92,7 @@ def _order(part: Part, place: Callable[[Component], object] = lambda component: 
 
 
 def parts_in_order(parts: Iterable[SomePart]) -> tuple[SomePart, ...]:
-    """Sorted, by a key that is made of each component once: all edges of a model are sorted some ten times as fast."""
+    """Sorted, by a key that is made of each component once: all edges of a model are sorted ten times as fast."""
     place = cache(natural)
     return tuple(sorted(parts, key=lambda part: _order(part, place)))
 

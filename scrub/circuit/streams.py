@@ -7,18 +7,16 @@ writes there beyond its frozen value.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from attrs import frozen
+from attrs import evolve, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
 from scrub.circuit.wiring import Column, Outside, Where, Wiring, slots_of
-
-Row = tuple[bool, int, list[Where]]  # of a table: whether it is at every position, its index there, where it is read
 
 
 @frozen(eq=False)
@@ -34,6 +32,11 @@ class Places:
     @property
     def size(self) -> int:
         return len(self.row)
+
+    def part(self, some: slice) -> Places:
+        """Some elements of it."""
+        slots = {slot: index[some] for slot, index in self.slots.items()}
+        return Places(self.row[some], self.lengths[some], self.answer[some], slots, self.longest)
 
     @property
     def at_answer(self) -> tuple[Tensor, Tensor]:
@@ -61,26 +64,53 @@ class Table:
         end = len(rows) - b * last
         return cls(rows, rows[1:end].view(b, t, whole, d), rows[end:].view(b, last, d))
 
+    def part(self, some: slice) -> Table:
+        return evolve(self, whole=self.whole[some], last=self.last[some])
+
 
 @frozen(eq=False)
 class Spots:
     """Positions at which streams are made: their kinds, and the rows of the table at which what is there begins."""
 
-    kind: Int[Tensor, " p"]
-    whole: Int[Tensor, " p"]
-    last: Int[Tensor, " p"]
+    kind: Int[Tensor, "*p"]
+    whole: Int[Tensor, "*p"]
+    last: Int[Tensor, "*p"]
 
     @classmethod
-    def of(cls, places: Places, table: Table, kind: Int[Tensor, "b t"]) -> Spots:
+    def of(cls, table: Table, kind: Int[Tensor, "b t"]) -> Spots:
         """Every position of every element."""
         b, t, whole, _ = table.whole.shape
-        number = torch.arange(b * t, device=kind.device, dtype=torch.int32)
-        last = len(table.rows) + (torch.div(number, t, rounding_mode="floor") - b) * table.last.shape[1]
-        return cls(kind.flatten(), 1 + number * whole, last)
+        number = torch.arange(b * t, device=kind.device, dtype=torch.int32).view(b, t)
+        last = len(table.rows) - (b - number[:, :1].div(t, rounding_mode="floor")) * table.last.shape[1]
+        return cls(kind, 1 + number * whole, last.expand(b, t))
 
-    def answers(self, places: Places) -> Spots:
-        at = places.at_answer[0] * places.longest + places.answer
-        return Spots(self.kind[at], self.whole[at], self.last[at])
+    def at(self, index: Any) -> Spots:
+        return Spots(self.kind[index], self.whole[index], self.last[index])
+
+
+@frozen(eq=False)
+class Sums:
+    """Of what streams are made: rows one after the other, and with which each stream begins.
+
+    `index` counts from where what is at a position begins. Rows `last` are of copies that are needed at the answer;
+    those that are read at some positions alone are `located`, where they are `covered`, by kinds of positions.
+    """
+
+    index: Int[Tensor, " n"]
+    begins: Int[Tensor, " stream"]
+    last: list[int]
+    located: list[int]
+    covered: Int[Tensor, "kind located"]
+
+    def rows(self, spots: Spots) -> tuple[Int[Tensor, " row"], Int[Tensor, " begin"]]:
+        """The rows of the table that are summed, spot by spot, and where sums begin."""
+        found = spots.whole.flatten()[:, None] + self.index
+        if self.last:
+            found[:, self.last] = spots.last.flatten()[:, None] + self.index[self.last]
+        if self.located:  # the first row of the table is 0
+            found[:, self.located] *= self.covered[spots.kind.flatten()]
+        spot = torch.arange(len(found), dtype=torch.int32, device=found.device)
+        return found.flatten(), (spot[:, None] * len(self.index) + self.begins).flatten()
 
 
 @frozen(eq=False)
@@ -95,8 +125,7 @@ class Deltas:
     index: list[int]
     table: Table
     spots: Spots
-    kind: Int[Tensor, "b t"]  # which of the wiring's slots lie at a position, as an index into `kinds`
-    kinds: list[int]
+    kinds: list[int]  # which of the wiring's slots lie at a position of a kind
     slots: tuple[Slot, ...]
 
     @classmethod
@@ -105,17 +134,18 @@ class Deltas:
         for copy, wanted in zip(wiring.copies, everywhere, strict=True):
             counts[wanted] += not copy.component.traits.is_channel
             index.append(0 if copy.component.traits.is_channel else counts[wanted])
-        streams = counts[True] or any(
-            c in ("k", "v") and column for copy in wiring.copies for c, column in copy.reads
-        )
-        table = Table.of(places, counts[True] + 1 if streams else 0, counts[False] + 1, like)
+        read = [column for copy in wiring.copies for channel, column in copy.reads if channel in ("k", "v")]
+        table = Table.of(places, counts[True] + 1 if counts[True] or any(read) else 0, counts[False] + 1, like)
         # Positions at which the same named slots lie are of one kind: what is read is told for each kind.
         bits = torch.zeros(places.size, places.longest, dtype=torch.int64, device=like.device)
         for bit, slot in enumerate(wiring.slots):
             bits[places.at_answer[0], places.slots[slot]] += 1 << bit
         kinds, kind = bits.unique(return_inverse=True)
-        spots = Spots.of(places, table, kind)
-        return cls(places, everywhere, index, table, spots, kind, kinds.tolist(), wiring.slots)
+        return cls(places, everywhere, index, table, Spots.of(table, kind), kinds.tolist(), wiring.slots)
+
+    def part(self, some: slice) -> Deltas:
+        """Those of some elements, in the same table."""
+        return evolve(self, places=self.places.part(some), table=self.table.part(some), spots=self.spots.at(some))
 
     def put(self, number: int, value: Tensor) -> None:
         if self.everywhere[number]:
@@ -131,46 +161,50 @@ class Deltas:
 
     def streams(self, columns: Sequence[Column], changes: Sequence[Column] = ()) -> Float[Tensor, "b t stream d"]:
         """The stream that each of `columns` reads, at every position, and of `changes` without the frozen one."""
-        found = self._summed(self._rows(columns, [(True, 0, [None])]) + self._rows(changes), self.spots)
-        return found.unflatten(0, (self.places.size, self.places.longest))
+        return self.summed(self.sums(columns, changes))
 
     def answers(self, columns: Sequence[Column], changes: Sequence[Column] = ()) -> Float[Tensor, "b stream d"]:
         """The same where the answer is read."""
-        rows = self._rows(columns, [(False, 0, [None])]) + self._rows(changes)
-        return self._summed(rows, self.spots.answers(self.places))
+        return self._made(self.sums(columns, changes, everywhere=False), self.spots.at(self.places.at_answer))
+
+    def summed(self, sums: Sums) -> Float[Tensor, "b t stream d"]:
+        """Streams at every position, of which it is known what they are made of."""
+        return self._made(sums, self.spots)
+
+    def sums(self, columns: Sequence[Column], changes: Sequence[Column] = (), everywhere: bool = True) -> Sums:
+        """What `streams` are made of, or `answers`."""
+        index, begins, last, located = list[int](), list[int](), list[int](), dict[int, list[Where]]()
+        for number, column in enumerate((*columns, *changes)):
+            begins.append(len(index))
+            if number < len(columns):
+                last += [] if everywhere else [len(index)]
+                index.append(0)  # the frozen stream
+            # A copy that is read at several positions, which may be one, is one row.
+            places = dict[int, list[Where]]()
+            for copy, where in column:
+                places.setdefault(copy, []).append(where)
+            for copy in sorted(copy for copy in places if self.index[copy]):
+                if not self.everywhere[copy]:
+                    last.append(len(index))
+                if None not in places[copy]:
+                    located[len(index)] = places[copy]
+                index.append(self.index[copy])
+        covered = self._covered(list(located.values()))
+        return Sums(self._numbers(index), self._numbers(begins), last, list(located), covered)
 
     def there(self, places: Sequence[Where]) -> Float[Tensor, "b t"]:
         """1 at the positions of some place."""
-        return self._covered([places]).to(self.table.rows.dtype)[self.kind, 0]
+        return self._covered([places]).to(self.table.rows.dtype)[self.spots.kind, 0]
 
-    def _rows(self, columns: Sequence[Column], first: Sequence[Row] = ()) -> list[list[Row]]:
-        """The rows that each column reads; a copy that it reads at several positions, which may be one, is one row."""
-        found: list[list[Row]] = []
-        for column in columns:
-            places: dict[int, list[Where]] = {}
-            for number, where in column:
-                places.setdefault(number, []).append(where)
-            rows = [(self.everywhere[n], self.index[n], places[n]) for n in sorted(places) if self.index[n]]
-            found.append([*first, *rows])
-        return found
-
-    def _summed(self, rows: Sequence[Sequence[Row]], spots: Spots) -> Float[Tensor, "p stream d"]:
-        """The sum of each list of rows, at every spot."""
-        if not rows:
-            return self.table.rows.new_empty(len(spots.kind), 0, self.table.rows.shape[-1])
-        flat = [row for some in rows for row in some]
-        index = spots.whole[:, None] + self._numbers([index for _, index, _ in flat])
-        if last := [i for i, (whole, _, _) in enumerate(flat) if not whole]:
-            index[:, last] = spots.last[:, None] + self._numbers([flat[i][1] for i in last])
-        if located := [i for i, (_, _, places) in enumerate(flat) if None not in places]:
-            index[:, located] *= self._covered([flat[i][2] for i in located])[spots.kind]
-        begins = self._numbers([*accumulate(map(len, rows), initial=0)][:-1])
-        first = torch.arange(len(spots.kind), dtype=torch.int32, device=begins.device)[:, None] * len(flat)
-        found = F.embedding_bag(index.flatten(), self.table.rows, (first + begins).flatten(), mode="sum")
-        return found.unflatten(0, (len(spots.kind), len(rows)))
+    def _made(self, sums: Sums, spots: Spots) -> Float[Tensor, "*p stream d"]:
+        count, table = len(sums.begins), self.table.rows
+        if not count:
+            return table.new_empty(*spots.kind.shape, 0, table.shape[-1])
+        rows, begins = sums.rows(spots)
+        return F.embedding_bag(rows, table, begins, mode="sum").view(*spots.kind.shape, count, -1)
 
     def _numbers(self, listed: Sequence[object]) -> Int[Tensor, "*n"]:
-        return torch.tensor(listed, dtype=torch.int32, device=self.kind.device)
+        return torch.tensor(listed, dtype=torch.int32, device=self.spots.kind.device)
 
     def _covered(self, listed: Sequence[Sequence[Where]]) -> Int[Tensor, "kind n"]:
         """1 where positions of a kind are among some places."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -36,6 +36,9 @@ from scrub.model.places import beside
 from scrub.model.weights import Block, Transformer
 
 CLEARED = "cleared"  # where what heads write along a part of their sum is taken away
+# Numbers of streams that are made at once on a CPU: what is larger leaves its caches, and is given back to the system
+# and asked for anew in each layer
+STREAMED = 2**21
 INTO_HEADS = "into heads"  # where queries, keys and values are written
 
 
@@ -95,11 +98,7 @@ class WiringRun:
         for number in self.at.get((INTO_HEADS, layer), []):
             self.channels.make(number, block, self._read(number), self._where(number))
         late = [*(enters or heads), *clears]
-        read, earlier = self._read_by(heads), self._read_before(mlps, late)
-        streams = self.deltas.streams(read, earlier)
-        before = dict(zip(earlier, streams[:, :, len(read) :].unbind(2), strict=True))
-        if heads:
-            self._attend(layer, block, base, heads, ReadStreams.of(block, read, streams, self.positions))
+        before = self._stream(layer, block, base, heads, self._read_before(mlps, late))
         self._enter(layer, block, enters)
         self._clear(block, self.frozen.z[layer], clears)
         if known:
@@ -111,6 +110,36 @@ class WiringRun:
         self._mlps(layer, block, mlp_reads(block, base, after), mlps, before, late)
         self._enter_mlp(layer, block, sums)
         return after + self.frozen.mlp[layer]
+
+    def _stream(
+        self, layer: int, block: Block, base: Tensor, heads: Sequence[int], earlier: list[Column]
+    ) -> dict[Column, Float[Tensor, "b t d"]]:
+        """Streams at every position: heads of a layer are made of theirs, and those of MLPs are returned."""
+        groups = [[n for n in heads if self.everywhere[n] == there] for there in (True, False)]
+        read, found, z = self._read_by(heads), list[Tensor](), [list[Tensor](), list[Tensor]()]
+        sums = self.deltas.sums(read, earlier)
+        for part in self._parts(len(read) + len(earlier)):
+            streams = part.deltas.summed(sums)
+            found.append(streams[:, :, len(read) :].clone())
+            normed = ReadStreams.of(block, read, streams, part.positions)
+            for copies, made in zip(groups, z, strict=True):
+                made += [part._attended(block, base, copies, normed)] if copies else []
+        for copies, made in zip(groups, z, strict=True):
+            if copies:
+                self._write(layer, block, copies, torch.cat(made))
+        return dict(zip(earlier, torch.cat(found).unbind(2), strict=True))
+
+    def _parts(self, streams: int) -> Iterator[WiringRun]:
+        """The run on some elements at a time: as many as so many streams of them stay in a cache."""
+        each = max(1, streams * self.places.longest * self.model.shape.d_model)
+        size = max(1, self.model.at_most(STREAMED) // each)
+        for first in range(0, self.places.size, size):
+            yield self if size >= self.places.size else self._part(slice(first, first + size))
+
+    def _part(self, some: slice) -> WiringRun:
+        deltas = self.deltas.part(some)
+        channels = self.channels.part(some, deltas)
+        return evolve(self, places=deltas.places, deltas=deltas, positions=self.positions[some], channels=channels)
 
     def _read_by(self, heads: Sequence[int]) -> list[Column]:
         """Every distinct column that heads of a layer read at every position."""
@@ -130,21 +159,17 @@ class WiringRun:
     def _earlier(self, column: Column, late: Sequence[int]) -> Column:
         return frozenset(entry for entry in column if entry[0] not in late)
 
-    def _attend(self, layer: int, block: Block, base: Tensor, heads: Sequence[int], streams: ReadStreams) -> None:
-        """Copies of heads of a layer, those that are needed at every position and those needed at the answer."""
-        for everywhere in (True, False):
-            copies = [n for n in heads if self.everywhere[n] == everywhere]
-            if not copies:
-                continue
-            listed, at = [self.wiring.copies[n] for n in copies], streams
-            if not everywhere:
-                columns = list(dict.fromkeys(c for copy in listed if (c := dict(copy.reads)["q"])))
-                at = ReadStreams.of(
-                    block, columns, self.deltas.answers(columns)[:, None], self.places.answer[:, None]
-                )
-            q, k, v = (self._channel(c, block, base, listed, at if c == "q" else streams) for c in CHANNELS)
-            z = mixed(block.attn, q, k, v, at.at, self.places.lengths)
-            self._write(layer, block, copies, z)
+    def _attended(
+        self, block: Block, base: Tensor, copies: Sequence[int], streams: ReadStreams
+    ) -> Float[Tensor, "b n heads e"]:
+        """The z of copies of heads that are needed at every position, or of those needed at the answer."""
+        listed, asking = [self.wiring.copies[n] for n in copies], streams
+        if not self.everywhere[copies[0]]:
+            columns = list(dict.fromkeys(c for copy in listed if (c := dict(copy.reads)["q"])))
+            asked = self.deltas.answers(columns)[:, None]
+            asking = ReadStreams.of(block, columns, asked, self.places.answer[:, None])
+        q, k, v = (self._channel(c, block, base, listed, asking if c == "q" else streams) for c in CHANNELS)
+        return mixed(block.attn, q, k, v, asking.at, self.places.lengths)
 
     def _write(self, layer: int, block: Block, copies: list[int], z: Float[Tensor, "b n heads e"]) -> None:
         """What copies of heads write beyond their frozen values, those of one z."""
@@ -209,7 +234,7 @@ class WiringRun:
     def _channel(
         self, channel: str, block: Block, base: Tensor, copies: list[Copy], streams: ReadStreams
     ) -> Float[Tensor, "b n heads e"]:
-        """Queries, keys or values of all heads of some copies, in their order; what several read alike is made once."""
+        """Queries, keys or values of all heads of some copies, in their order; of what several read, one."""
         reads = [(dict(copy.reads)[channel], head) for copy in copies for head in copy.heads]
         live, still = ([*dict.fromkeys(r for r in reads if bool(r[0]) == there)] for there in (True, False))
         made = [self._of_streams(channel, block, live, streams)] if live else []
@@ -233,8 +258,11 @@ class WiringRun:
         self, channel: str, block: Block, base: Tensor, heads: list[int], at: Int[Tensor, "b n"]
     ) -> Float[Tensor, "b n heads e"]:
         """The same of heads that read the frozen stream, which is one for all elements of a row."""
+        row = self.places.row
+        if len(row) < len(base):
+            base, row = base[row], torch.arange(len(row), device=row.device)
         made = read_heads(block, channel, base, heads, positions_of(base))
-        return made[self.places.row[:, None], at]
+        return made[row[:, None], at]
 
     def _mlps(
         self, layer: int, block: Block, mid: Tensor, mlps: list[int], before: dict[Column, Tensor], late: list[int]
