@@ -248,7 +248,7 @@ class WiringRun:
     ) -> Float[Tensor, "b n heads e"]:
         """The same of heads that read streams of their own."""
         columns, heads = [streams.place[column] for column, _ in reads], [head for _, head in reads]
-        made = read_each_before(block, channel, streams.normed, columns, heads)
+        made = beside(streams.at, read_each_before(block, channel, streams.normed, columns, heads))
         for number, (column, _) in enumerate(reads):
             if parts := self.channels.read_in(column):
                 made[..., [number], :] = self.channels.put_in(made[..., [number], :], parts, streams.at)
