@@ -44,7 +44,7 @@ class Places:
 
 
 @frozen(eq=False)
-class Table:
+class SummedRows:
     """Rows that are summed. The first is 0; `whole` and `last` are views of the others, each begins with the frozen
     stream: copies that are needed at every position, and those needed at the answer.
 
@@ -56,7 +56,7 @@ class Table:
     last: Float[Tensor, "b copy d"]
 
     @classmethod
-    def of(cls, places: Places, whole: int, last: int, like: Tensor) -> Table:
+    def of(cls, places: Places, whole: int, last: int, like: Tensor) -> SummedRows:
         """For so many of each. It is not filled: a copy is read only when it was made."""
         b, t, d = places.size, places.longest, like.shape[-1]
         rows = like.new_empty(1 + b * t * whole + b * last, d)
@@ -64,7 +64,7 @@ class Table:
         end = len(rows) - b * last
         return cls(rows, rows[1:end].view(b, t, whole, d), rows[end:].view(b, last, d))
 
-    def part(self, some: slice) -> Table:
+    def part(self, some: slice) -> SummedRows:
         return evolve(self, whole=self.whole[some], last=self.last[some])
 
 
@@ -77,7 +77,7 @@ class Spots:
     last: Int[Tensor, "*p"]
 
     @classmethod
-    def of(cls, table: Table, kind: Int[Tensor, "b t"]) -> Spots:
+    def of(cls, table: SummedRows, kind: Int[Tensor, "b t"]) -> Spots:
         """Every position of every element."""
         b, t, whole, _ = table.whole.shape
         number = torch.arange(b * t, device=kind.device, dtype=torch.int32).view(b, t)
@@ -123,7 +123,7 @@ class Deltas:
     places: Places
     everywhere: list[bool]
     index: list[int]
-    table: Table
+    table: SummedRows
     spots: Spots
     kinds: list[int]  # which of the wiring's slots lie at a position of a kind
     slots: tuple[Slot, ...]
@@ -135,7 +135,7 @@ class Deltas:
             counts[wanted] += not copy.component.traits.is_channel
             index.append(0 if copy.component.traits.is_channel else counts[wanted])
         read = [column for copy in wiring.copies for channel, column in copy.reads if channel in ("k", "v")]
-        table = Table.of(places, counts[True] + 1 if counts[True] or any(read) else 0, counts[False] + 1, like)
+        table = SummedRows.of(places, counts[True] + 1 if counts[True] or any(read) else 0, counts[False] + 1, like)
         # Positions at which the same named slots lie are of one kind: what is read is told for each kind.
         bits = torch.zeros(places.size, places.longest, dtype=torch.int64, device=like.device)
         for bit, slot in enumerate(wiring.slots):

@@ -21,12 +21,12 @@ from torch import Tensor
 from scrub.anatomy.table import CHANNELS
 from scrub.errors import ModelError
 from scrub.model.places import beside, plus
+from scrub.model.products import affine, precise_times, times
 from scrub.model.upload import some
 from scrub.model.weights import Attn, BlackBox, Latent, Mlp, Norm, Rotary, Transform, Transformer
 
 Tap = Callable[[str, Tensor], Tensor]  # the name of an array, what was computed -> what goes on
 Normed = Callable[[Norm, Tensor], Tensor]
-_CAST = 2**22  # numbers of a matrix that are cast at once
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -106,8 +106,7 @@ def unangled_each(
 ) -> Float[Tensor, "*batch n heads e"]:
     """The same of heads that have a stream each."""
     if attn.joint_norms and _own_norm(attn, channel) is not None:
-        each = zip(x.unbind(-2), heads, strict=True)
-        return torch.cat([unangled(attn, channel, stream, [head], own) for stream, head in each], dim=-2)
+        return torch.cat([unangled(attn, channel, x[..., i, :], [h], own) for i, h in enumerate(heads)], dim=-2)
     return _own_normed(attn, channel, linear_each(attn, channel, x, heads), heads, own)
 
 
@@ -148,8 +147,7 @@ def linear(
     """What heads make of a normalised stream, bias included, before their own norm and rotary."""
     weight, bias = _projection(attn, channel)
     x = lowered(attn.q_latent if channel == "q" else attn.kv_latent, x)
-    # A product for each claimed head reads its matrix where it lies; rows of a list of heads would be copied first,
-    # and weights that are views of a bridge's are slow to copy: two heads of 20 contexts cost twice as much.
+    # A product for each head reads its matrix where it lies: to copy weights that are views of a bridge's is slow.
     if heads is None:
         out = plus(times(x, weight, "...d,hde->...he"), bias)
     else:
@@ -162,10 +160,10 @@ def linear_each(
     attn: Attn, channel: str, x: Float[Tensor, "*batch n heads d"], heads: Sequence[int]
 ) -> Float[Tensor, "*batch n heads e"]:
     """The same of heads that have a stream each: one product for each."""
-    weight, bias = (None if held is None else some(held, heads, 0) for held in _projection(attn, channel))
-    assert weight is not None
+    weight, bias = _projection(attn, channel)
     lower = lowered(attn.q_latent if channel == "q" else attn.kv_latent, x)
-    return _clipped(attn, plus(times(lower, weight, "...hd,hde->...he"), bias))
+    made = times(lower, some(weight, heads, 0), "...hd,hde->...he")
+    return _clipped(attn, made if bias is None else plus(made, some(bias, heads, 0)))
 
 
 def _clipped(attn: Attn, out: Float[Tensor, "*batch e"]) -> Float[Tensor, "*batch e"]:
@@ -336,32 +334,6 @@ def some_neurons(m: Mlp, x: Float[Tensor, "*batch d"], units: Sequence[int]) -> 
 def write_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d"]:
     """What an MLP writes, b_out included, given its `neurons`."""
     return affine(hidden, m.W_out, m.b_out)
-
-
-def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`x W + b`."""
-    if weight.dtype == x.dtype:
-        there = beside(weight, x)
-        return beside(x, F.linear(there, weight.T, None if bias is None else beside(weight, bias)))
-    return plus(times(x, weight), bias)
-
-
-def times(x: Tensor, weight: Tensor, equation: str | None = None) -> Tensor:
-    """`x W`, or another sum of products, in the dtype and on the device of the matrix; what comes out has x's."""
-    lower = x.to(weight)
-    if weight.dtype == torch.float16 and x.dtype != weight.dtype and (weight.device.type == "cpu" or x.requires_grad):
-        # CPUs have no such products (they take 4 to 50 times as long), and gradients go below what fp16 can hold.
-        lower, weight = beside(weight, x), weight.to(x.dtype)
-    return (lower @ weight if equation is None else torch.einsum(equation, lower, weight)).to(x)
-
-
-def precise_times(x: Float[Tensor, "*batch d"], weight: Float[Tensor, "d v"]) -> Float[Tensor, "*batch v"]:
-    """`x W` in the dtype of x; of a matrix in half precision, some columns at a time are cast."""
-    there = beside(weight, x)
-    if weight.dtype == x.dtype:
-        return beside(x, there @ weight)
-    pieces = weight.split(max(1, _CAST // len(weight)), dim=1)
-    return beside(x, torch.cat([there @ piece.to(x.dtype) for piece in pieces], dim=-1))
 
 
 @frozen
