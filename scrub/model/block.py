@@ -91,7 +91,7 @@ def as_read(
     """`made` of the heads that are read, one for each query head that reads it."""
     held = held_by(attn, channel, heads)
     found = made(held)
-    return found if channel == "q" else picked(found, [held.index(kv_head(attn, head)) for head in heads])
+    return found if channel == "q" else some(found, [held.index(kv_head(attn, head)) for head in heads], -2)
 
 
 def picked(x: Shaped[Tensor, "*batch n k"], take: Sequence[int]) -> Shaped[Tensor, "*batch m k"]:
