@@ -31,7 +31,7 @@ ROUNDS = 5
 ALL_LIVE = "144 heads to the logits, everything downstream live, with both runs"
 BOUNDS = {
     "edge mask, half of 32,491 edges": 1.7,
-    "edge mask, half of 32,491 edges, with both runs": 5.5,
+    "edge mask, half of 32,491 edges, with both runs": 4.5,
     "edge mask, a tenth of the edges": 1.5,
     "26 heads, by components": 1.5,
     "26 heads, by edges": 1.5,

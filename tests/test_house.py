@@ -265,8 +265,7 @@ MANY = {  # functions with more than five arguments, and why they have them
     "circuit": {
         "resolve": "the words of a setting, each told by its name",
         "wins": "a test's words, which it repeats in its finding",
-        "run_wiring": ONE_PASS, "_attend": ONE_PASS,
-        "_channel": ONE_PASS, "_projected": ONE_PASS, "_mlps": ONE_PASS,
+        "run_wiring": ONE_PASS, "_mlps": ONE_PASS,
     },
     "model": {
         "adapt": "what a model is opened with, as the bridge takes it",

@@ -22,14 +22,15 @@ _END = 10**6  # what stands after all layers
 _MOST = 60  # letters of a name that is shown
 
 
-def _natural(component: Component) -> tuple[int, int, int, str, str]:
+def natural(component: Component) -> tuple[int, int, int, str, str]:
+    """What components are sorted by: their layer, their kind as the table lists it, their number in it."""
     layer = -1 if component.layer is None else component.layer
     last = _END if component.traits.is_output else layer
     part = component.part.canonical if component.part else ""
     return last, _RANKS[component.kind], component.unit or 0, component.name, part
 
 
-@frozen(order=False)
+@frozen(order=False, cache_hash=True)
 class Component:
     """One part of a model: a head, an MLP, a layer's attention, a residual stream, a node of a graph.
 
@@ -115,12 +116,12 @@ class Component:
         return f"{host}[{self.part}]" if self.part else host
 
     def __lt__(self, other: Component) -> bool:
-        return _natural(self) < _natural(other)
+        return natural(self) < natural(other)
 
 
 def in_order(components: Iterable[Component]) -> list[Component]:
     """Sorted, by a key that is made of each once: many are sorted some ten times as fast."""
-    return sorted(components, key=_natural)
+    return sorted(components, key=natural)
 
 
 EMBED, POS, LOGITS = Component("embed"), Component("pos"), Component("logits")

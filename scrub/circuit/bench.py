@@ -78,7 +78,8 @@ class CircuitBench:
             passed |= {POS}
         listed = cls(experiment, model, slots, passed, seed, _draws(experiment, draws))
         graph = experiment.graph
-        if clash := [str(p) for p in circuit.expanded(graph) if _ends(p, graph) & passed - {POS}]:
+        told = passed - {POS}
+        if clash := [str(p) for p in circuit.expanded(graph) if _ends(p, graph) & told] if told else []:
             raise ClaimError(
                 f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part "
                 "of a circuit. Leave it out, or pass through less."

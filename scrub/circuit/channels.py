@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -30,12 +30,16 @@ class ChannelParts:
     coded: dict[int, CodedPart]
     frozen: Values
     deltas: Deltas
-    changes: dict[int, Float[Tensor, "b t e"]] = field(factory=dict[int, Tensor], init=False)
+    changes: dict[int, Float[Tensor, "b t e"]] = field(factory=dict[int, Tensor])
 
     @classmethod
     def of(cls, wiring: Wiring, frozen: Values, deltas: Deltas, codes: PartCodes) -> ChannelParts:
         listed = [(number, copy.component) for number, copy in enumerate(wiring.copies)]
         return cls({number: codes.of(c) for number, c in listed if c.traits.is_channel}, frozen, deltas)
+
+    def part(self, some: slice, deltas: Deltas) -> ChannelParts:
+        """The same of some elements."""
+        return evolve(self, deltas=deltas, changes={n: change[some] for n, change in self.changes.items()})
 
     def put(self, number: int, change: Tensor) -> None:
         """What a copy writes more: at every position, or `[b, e]` where it is needed at the answer alone."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from scrub.anatomy.edges import Edge, Node, Part, Parts, channel_name, parse_parts
+from scrub.anatomy.edges import Edge, Node, Part, Parts, channel_name, parse_parts, parts_in_order
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import POS, Component
 from scrub.anatomy.positions import Slot
@@ -100,7 +100,7 @@ class Circuit:
     @property
     def parts(self) -> tuple[Part, ...]:
         """The parts at the circuit's level, in order."""
-        return tuple(sorted(self.edges)) if self.edges else tuple(sorted(self.nodes))
+        return parts_in_order(self.edges) if self.edges else parts_in_order(self.nodes)
 
     def at_level(self, level: str) -> Circuit:
         """The circuit of its components alone, or of its edges alone. Raises ClaimError for what it has none of."""
@@ -147,8 +147,9 @@ class Circuit:
     def checked(self, graph: ModelGraph) -> Circuit:
         """The circuit itself. Raises ClaimError naming every part that the model does not have."""
         problems = _of_another_shape(self.made_for, graph)
-        problems = problems or [text for part in self.parts for text in _missing(part, graph)]
-        problems = problems or misfits(self.parts, graph)
+        wrong = [part for part in self.edges or self.nodes if _missing(part, graph)]
+        problems = problems or [text for part in parts_in_order(wrong) for text in _missing(part, graph)]
+        problems = problems or misfits(self.edges or self.nodes, graph)
         if problems:
             raise ClaimError("\n".join(dict.fromkeys(problems)))
         return self

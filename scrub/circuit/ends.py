@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from scrub.anatomy.edges import Edge, Node, Part
+from scrub.anatomy.edges import Edge, Node, Part, parts_in_order
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.anatomy.positions import Slot
 from scrub.claims.overlap import parts_met
 
 
-def misfits(parts: Sequence[Part], graph: ModelGraph) -> list[str]:
+def misfits(parts: Collection[Part], graph: ModelGraph) -> list[str]:
     """What is wrong with parts of components among a circuit's own, all of which the model has."""
     if not any(end.is_part for part in parts for end in ends_of(part)):
         return []
-    found = [text for part in parts for end in ends_of(part) for text in _unfit(part, end)]
-    return found or list(dict.fromkeys(_overlaps(parts, graph)))
+    listed = parts_in_order(parts)
+    found = [text for part in listed for end in ends_of(part) for text in _unfit(part, end)]
+    return found or list(dict.fromkeys(_overlaps(listed, graph)))
 
 
 def ends_of(part: Part) -> tuple[Component, ...]:
@@ -26,7 +27,8 @@ def ends_of(part: Part) -> tuple[Component, ...]:
 
 def parts_on(edges: Iterable[Edge]) -> list[Component]:
     """The parts of components that edges join."""
-    return sorted({end for edge in edges for end in ends_of(edge) if end.is_part})
+    ends = {end for edge in edges for end in (edge.sender, edge.receiver)}
+    return sorted(end for end in ends if end.is_part)
 
 
 def is_sum(component: Component) -> bool:

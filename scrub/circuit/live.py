@@ -44,6 +44,8 @@ def _of_host(part: Component, channel: str) -> tuple[Component, str]:
 def between(circuit: Circuit, graph: TransformerGraph, inside: bool, live: Wanted) -> Wanted:
     """Which parts of what it reads a channel reads as they are: those read live (`inside`), or everywhere all."""
     parts = [part for part in parts_on(circuit.edges) if stands_between(part)]
+    if not parts:
+        return lambda receiver, channel: ()
 
     def read(receiver: Component, channel: str) -> list[tuple[Component, Where]]:
         if inside:

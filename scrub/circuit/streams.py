@@ -1,23 +1,22 @@
 """What copies write beyond their frozen values, and the streams that are made of it.
 
-A stream is the frozen one plus, for each copy that is read, what the copy writes beyond its frozen value. The
-streams of one layer are made by one matrix product, one for each distinct column.
+A stream at a position is a sum of rows of one table: of the frozen stream there, and of what each copy that is read
+writes there beyond its frozen value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import torch
-from attrs import field, frozen
+import torch.nn.functional as F
+from attrs import evolve, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from scrub.anatomy.positions import Slot
 from scrub.circuit.wiring import Column, Outside, Where, Wiring, slots_of
-
-FEW = 8  # a stream is a product of matrices unless its column reads less than one of so many copies
 
 
 @frozen(eq=False)
@@ -34,139 +33,183 @@ class Places:
     def size(self) -> int:
         return len(self.row)
 
+    def part(self, some: slice) -> Places:
+        """Some elements of it."""
+        slots = {slot: index[some] for slot, index in self.slots.items()}
+        return Places(self.row[some], self.lengths[some], self.answer[some], slots, self.longest)
+
+    @property
+    def at_answer(self) -> tuple[Tensor, Tensor]:
+        return torch.arange(self.size, device=self.row.device), self.answer
+
+
+@frozen(eq=False)
+class SummedRows:
+    """Rows that are summed. The first is 0; `whole` and `last` are views of the others, each begins with the frozen
+    stream: copies that are needed at every position, and those needed at the answer.
+
+    What lies at a position lies together: all streams there are made of the same rows, which a cache holds.
+    """
+
+    rows: Float[Tensor, "row d"]
+    whole: Float[Tensor, "b t copy d"]
+    last: Float[Tensor, "b copy d"]
+
+    @classmethod
+    def of(cls, places: Places, whole: int, last: int, like: Tensor) -> SummedRows:
+        """For so many of each. It is not filled: a copy is read only when it was made."""
+        b, t, d = places.size, places.longest, like.shape[-1]
+        rows = like.new_empty(1 + b * t * whole + b * last, d)
+        rows[0] = 0
+        end = len(rows) - b * last
+        return cls(rows, rows[1:end].view(b, t, whole, d), rows[end:].view(b, last, d))
+
+    def part(self, some: slice) -> SummedRows:
+        return evolve(self, whole=self.whole[some], last=self.last[some])
+
+
+@frozen(eq=False)
+class Spots:
+    """Positions at which streams are made: their kinds, and the rows of the table at which what is there begins."""
+
+    kind: Int[Tensor, "*p"]
+    whole: Int[Tensor, "*p"]
+    last: Int[Tensor, "*p"]
+
+    @classmethod
+    def of(cls, table: SummedRows, kind: Int[Tensor, "b t"]) -> Spots:
+        """Every position of every element."""
+        b, t, whole, _ = table.whole.shape
+        number = torch.arange(b * t, device=kind.device, dtype=torch.int32).view(b, t)
+        last = len(table.rows) - (b - number[:, :1].div(t, rounding_mode="floor")) * table.last.shape[1]
+        return cls(kind, 1 + number * whole, last.expand(b, t))
+
+    def at(self, index: Any) -> Spots:
+        return Spots(self.kind[index], self.whole[index], self.last[index])
+
+
+@frozen(eq=False)
+class Sums:
+    """Of what streams are made: rows one after the other, and with which each stream begins.
+
+    `index` counts from where what is at a position begins. Rows `last` are of copies that are needed at the answer;
+    those that are read at some positions alone are `located`, where they are `covered`, by kinds of positions.
+    """
+
+    index: Int[Tensor, " n"]
+    begins: Int[Tensor, " stream"]
+    last: list[int]
+    located: list[int]
+    covered: Int[Tensor, "kind located"]
+
+    def rows(self, spots: Spots) -> tuple[Int[Tensor, " row"], Int[Tensor, " begin"]]:
+        """The rows of the table that are summed, spot by spot, and where sums begin."""
+        found = spots.whole.flatten()[:, None] + self.index
+        if self.last:
+            found[:, self.last] = spots.last.flatten()[:, None] + self.index[self.last]
+        if self.located:  # the first row of the table is 0
+            found[:, self.located] *= self.covered[spots.kind.flatten()]
+        spot = torch.arange(len(found), dtype=torch.int32, device=found.device)
+        return found.flatten(), (spot[:, None] * len(self.index) + self.begins).flatten()
+
 
 @frozen(eq=False)
 class Deltas:
     """What copies write beyond their frozen values: some at every position, the others at the answer.
 
-    Axis `copy` of `whole` begins with the frozen stream itself, so that one product of matrices makes a stream.
-    It comes before the positions: what a copy writes on a row lies together, and so does a stream of it.
+    `index` is where a copy lies in its view of the table; 0 says that it writes into no stream.
     """
 
     places: Places
     everywhere: list[bool]
-    whole: Float[Tensor, "b copy t d"]
-    last: Float[Tensor, "b copy d"]
-    kind: Int[Tensor, "b t"]  # which of the wiring's slots lie at a position, as an index into `kinds`
-    kinds: list[int]
-    slots: tuple[Slot, ...]
     index: list[int]
-    now: dict[str, Tensor] = field(factory=dict[str, Tensor], init=False)
+    table: SummedRows
+    spots: Spots
+    kinds: list[int]  # which of the wiring's slots lie at a position of a kind
+    slots: tuple[Slot, ...]
 
     @classmethod
     def of(cls, wiring: Wiring, everywhere: list[bool], places: Places, like: Tensor) -> Deltas:
-        count, size = sum(everywhere), (places.size, places.longest)
-        anywhere = count or any(
-            channel in ("k", "v") for copy in wiring.copies for channel, column in copy.reads if column
-        )
-        # A product over copies meets some that are not made yet, times 0: what lies there must be a number.
-        whole = like.new_zeros(size[0], count + 1 if anywhere else 0, size[1], like.shape[-1])
-        last = like.new_zeros(places.size, len(everywhere) - count, like.shape[-1])
-        # Positions at which the same named slots lie are of one kind: weights are made for each kind, not each
-        # position.
-        bits = torch.zeros(size, dtype=torch.int64, device=like.device)
+        index, counts = list[int](), [0, 0]
+        for copy, wanted in zip(wiring.copies, everywhere, strict=True):
+            counts[wanted] += not copy.component.traits.is_channel
+            index.append(0 if copy.component.traits.is_channel else counts[wanted])
+        read = [column for copy in wiring.copies for channel, column in copy.reads if channel in ("k", "v")]
+        table = SummedRows.of(places, counts[True] + 1 if counts[True] or any(read) else 0, counts[False] + 1, like)
+        # Positions at which the same named slots lie are of one kind: what is read is told for each kind.
+        bits = torch.zeros(places.size, places.longest, dtype=torch.int64, device=like.device)
         for bit, slot in enumerate(wiring.slots):
-            bits[torch.arange(places.size, device=like.device), places.slots[slot]] += 1 << bit
+            bits[places.at_answer[0], places.slots[slot]] += 1 << bit
         kinds, kind = bits.unique(return_inverse=True)
-        index, counts = list[int](), [0, 1]
-        for wanted in everywhere:
-            index.append(counts[wanted])
-            counts[wanted] += 1
-        return cls(places, everywhere, whole, last, kind, kinds.tolist(), wiring.slots, index)
+        return cls(places, everywhere, index, table, Spots.of(table, kind), kinds.tolist(), wiring.slots)
+
+    def part(self, some: slice) -> Deltas:
+        """Those of some elements, in the same table."""
+        return evolve(self, places=self.places.part(some), table=self.table.part(some), spots=self.spots.at(some))
 
     def put(self, number: int, value: Tensor) -> None:
         if self.everywhere[number]:
-            self.whole[:, self.index[number]] = value
+            self.table.whole[:, :, self.index[number]] = value
         else:
-            self.last[:, self.index[number]] = value
+            self.table.last[:, self.index[number]] = value
 
     def base(self, stream: Float[Tensor, "row t d"]) -> None:
         """The frozen stream that is read from now on."""
-        self.now["stream"] = stream
-        if self.copied:
-            self.whole[:, 0] = stream[self.places.row]
+        self.table.last[:, 0] = stream[self.places.row, self.places.answer]
+        if self.table.whole.numel():  # where only the answer needs streams, one gather suffices
+            self.table.whole[:, :, 0] = stream[self.places.row]
 
-    @property
-    def copied(self) -> bool:
-        """Whether streams are made at every position; where only the answer needs them, one gather suffices."""
-        return self.whole.shape[1] > 0
+    def streams(self, columns: Sequence[Column], changes: Sequence[Column] = ()) -> Float[Tensor, "b t stream d"]:
+        """The stream that each of `columns` reads, at every position, and of `changes` without the frozen one."""
+        return self.summed(self.sums(columns, changes))
 
-    def _weights(
-        self, columns: Sequence[Column], wanted: bool, based: bool = True
-    ) -> Float[Tensor, "kind column copy"]:
-        """1 where a column reads a copy at positions of a kind, and the frozen stream where it is `based` on it."""
-        first = 1 if wanted else 0
-        read = [self.index[n] for column in columns for n, _ in column if self.everywhere[n] == wanted]
-        found = np.zeros((len(self.kinds), len(columns), max(read, default=first - 1) + 1))
-        found[:, :, :first] = float(based)
-        for row, column in enumerate(columns):
-            read = [(self.index[n], where) for n, where in column if self.everywhere[n] == wanted]
-            found[:, row, [number for number, where in read if where is None]] = 1
-            for number, where in read:
-                if where is not None:  # a copy may be read at several positions
-                    found[[self._covers(where, kind) for kind in self.kinds], row, number] = 1
-        return torch.from_numpy(found).to(self.whole.device, self.whole.dtype)
+    def answers(self, columns: Sequence[Column], changes: Sequence[Column] = ()) -> Float[Tensor, "b stream d"]:
+        """The same where the answer is read."""
+        return self._made(self.sums(columns, changes, everywhere=False), self.spots.at(self.places.at_answer))
+
+    def summed(self, sums: Sums) -> Float[Tensor, "b t stream d"]:
+        """Streams at every position, of which it is known what they are made of."""
+        return self._made(sums, self.spots)
+
+    def sums(self, columns: Sequence[Column], changes: Sequence[Column] = (), everywhere: bool = True) -> Sums:
+        """What `streams` are made of, or `answers`."""
+        index, begins, last, located = list[int](), list[int](), list[int](), dict[int, list[Where]]()
+        for number, column in enumerate((*columns, *changes)):
+            begins.append(len(index))
+            if number < len(columns):
+                last += [] if everywhere else [len(index)]
+                index.append(0)  # the frozen stream
+            # A copy that is read at several positions, which may be one, is one row.
+            places = dict[int, list[Where]]()
+            for copy, where in column:
+                places.setdefault(copy, []).append(where)
+            for copy in sorted(copy for copy in places if self.index[copy]):
+                if not self.everywhere[copy]:
+                    last.append(len(index))
+                if None not in places[copy]:
+                    located[len(index)] = places[copy]
+                index.append(self.index[copy])
+        covered = self._covered(list(located.values()))
+        return Sums(self._numbers(index), self._numbers(begins), last, list(located), covered)
+
+    def there(self, places: Sequence[Where]) -> Float[Tensor, "b t"]:
+        """1 at the positions of some place."""
+        return self._covered([places]).to(self.table.rows.dtype)[self.spots.kind, 0]
+
+    def _made(self, sums: Sums, spots: Spots) -> Float[Tensor, "*p stream d"]:
+        count, table = len(sums.begins), self.table.rows
+        if not count:
+            return table.new_empty(*spots.kind.shape, 0, table.shape[-1])
+        rows, begins = sums.rows(spots)
+        return F.embedding_bag(rows, table, begins, mode="sum").view(*spots.kind.shape, count, -1)
+
+    def _numbers(self, listed: Sequence[object]) -> Int[Tensor, "*n"]:
+        return torch.tensor(listed, dtype=torch.int32, device=self.spots.kind.device)
+
+    def _covered(self, listed: Sequence[Sequence[Where]]) -> Int[Tensor, "kind n"]:
+        """1 where positions of a kind are among some places."""
+        return self._numbers([[any(self._covers(at, kind) for at in some) for some in listed] for kind in self.kinds])
 
     def _covers(self, where: Where, kind: int) -> bool:
         present = any(kind >> self.slots.index(slot) & 1 for slot in slots_of(where))
         return where is None or present != isinstance(where, Outside)
-
-    def streams(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b column t d"]:
-        """The stream that each column reads, at every position; without the frozen one where not `based` on it."""
-        entries = sum(self.everywhere[number] for column in columns for number, _ in column)
-        if entries * FEW < len(columns) * self.whole.shape[1]:
-            return torch.stack([self.summed(column, based) for column in columns], 1)
-        found = self._product(self._weights(columns, True, based))
-        if any(not self.everywhere[n] for column in columns for n, _ in column):
-            batch = torch.arange(self.places.size, device=found.device)
-            # Copies that are needed at the answer alone are added there: at every position they would be as large as
-            # `whole`.
-            found[batch, :, self.places.answer] += self._at_answer(columns, False)
-        return found
-
-    def _product(self, weight: Float[Tensor, "kind column copy"]) -> Float[Tensor, "b column t d"]:
-        """Sums of copies with the weights that positions have by their kind: a product for each kind."""
-        known = self.whole[:, : weight.shape[-1]]
-        if len(weight) == 1:
-            return (weight[0] @ known.flatten(2)).unflatten(2, known.shape[2:])
-        found = known.new_empty(len(known), weight.shape[1], *known.shape[2:])
-        for number, own in enumerate(weight):
-            batch, t = (self.kind == number).nonzero(as_tuple=True)
-            found[batch, :, t] = own @ known[batch, :, t]
-        return found
-
-    def summed(self, column: Column, based: bool = True) -> Float[Tensor, "b t d"]:
-        """The same of a column that reads few of the copies: these are added one by one."""
-        found = self.whole[:, 0].clone() if based else torch.zeros_like(self.whole[:, 0])
-        batch, answer = torch.arange(self.places.size, device=found.device), self.places.answer
-        places: dict[int, list[Where]] = {}
-        for number, where in column:  # a copy may be read at several positions, and they may be one
-            places.setdefault(number, []).append(where)
-        for number, listed in places.items():
-            there = None if None in listed else self.there(listed)[..., None]
-            if self.everywhere[number]:
-                value = self.whole[:, self.index[number]]
-                found += value if there is None else value * there
-            else:
-                value = self.last[:, self.index[number]]
-                found[batch, answer] += value if there is None else value * there[batch, answer]
-        return found
-
-    def there(self, places: Sequence[Where]) -> Float[Tensor, "b t"]:
-        """1 at the positions of some place."""
-        covered = [float(any(self._covers(where, kind) for where in places)) for kind in self.kinds]
-        return torch.tensor(covered, device=self.whole.device, dtype=self.whole.dtype)[self.kind]
-
-    def answers(self, columns: Sequence[Column], based: bool = True) -> Float[Tensor, "b column d"]:
-        """The stream that each column reads where the answer is read."""
-        return self._at_answer(columns, True, based) + self._at_answer(columns, False)
-
-    def _at_answer(self, columns: Sequence[Column], wanted: bool, based: bool = True) -> Float[Tensor, "b column d"]:
-        weight, answer = self._weights(columns, wanted, based), self.places.answer
-        width, batch = weight.shape[-1], torch.arange(self.places.size, device=self.whole.device)
-        if wanted and width == 1 and not based:
-            return self.whole.new_zeros(self.places.size, len(columns), self.whole.shape[-1])
-        if wanted and width == 1:  # the frozen stream alone
-            return self.now["stream"][self.places.row, answer][:, None].expand(-1, len(columns), -1)
-        known = self.whole[batch, :width, answer] if wanted else self.last[:, :width]
-        return weight[self.kind[batch, answer]] @ known

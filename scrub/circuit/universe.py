@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 
 import networkx as nx
 from attrs import frozen
@@ -70,21 +71,20 @@ def expand(parts: Iterable[Part], graph: Graph) -> frozenset[Part]:
     """Parts in finest components: `attn l` as its heads, `resid l` as everything written before layer l."""
     if not isinstance(graph, TransformerGraph):
         return frozenset(parts)
-    return frozenset(fine for part in parts for fine in _fine(part, graph))
+    atoms = cache(graph.atoms)
+    return frozenset(fine for part in parts for fine in _fine(part, graph, atoms))
 
 
-def _fine(part: Part, graph: TransformerGraph) -> Iterator[Part]:
+def _fine(part: Part, graph: TransformerGraph, atoms: Callable[[Component], frozenset[Component]]) -> Iterator[Part]:
     if isinstance(part, Node):
-        yield from (Node(atom, part.at) for atom in graph.atoms(part.component))
+        yield from (Node(atom, part.at) for atom in atoms(part.component))
         return
-    for sender in graph.atoms(part.sender):
-        for reader in _readers(part.receiver, graph):
+    readers = atoms(part.receiver) if part.receiver.traits.attends else (part.receiver,)
+    for sender in atoms(part.sender):
+        for reader in readers:
             if graph.feeds(sender, reader, part.channel):
-                yield Edge(sender, reader, part.channel, part.at)
-
-
-def _readers(component: Component, graph: TransformerGraph) -> frozenset[Component]:
-    return graph.atoms(component) if component.traits.attends else frozenset((component,))
+                same = sender == part.sender and reader == part.receiver
+                yield part if same else Edge(sender, reader, part.channel, part.at)
 
 
 def slots_in(parts: Iterable[Part]) -> tuple[Slot, ...]:

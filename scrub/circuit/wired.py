@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -19,21 +19,44 @@ from scrub.circuit.values import Values
 from scrub.circuit.wiring import Column, Copy, Wiring
 from scrub.model.block import (
     after_attention,
+    attention_reads,
     change_entering,
     mixed,
     mlp_entering,
     mlp_reads,
     mlp_writes,
+    picked,
     positions_of,
+    read_each_before,
     read_heads,
-    read_heads_before,
 )
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.layers import angled, write
+from scrub.model.places import beside
 from scrub.model.weights import Block, Transformer
 
 CLEARED = "cleared"  # where what heads write along a part of their sum is taken away
+# Numbers of streams that are made at once on a CPU: what is larger leaves its caches, and is given back to the system
+# and asked for anew in each layer
+STREAMED = 2**21
 INTO_HEADS = "into heads"  # where queries, keys and values are written
+
+
+@frozen(eq=False)
+class ReadStreams:
+    """Streams as attention of a layer reads them, at positions `at`, by their columns."""
+
+    normed: Float[Tensor, "b n column d"]
+    place: dict[Column, int]
+    at: Int[Tensor, "b n"]
+
+    @classmethod
+    def of(
+        cls, block: Block, columns: list[Column], x: Float[Tensor, "b n stream d"], at: Int[Tensor, "b n"]
+    ) -> ReadStreams:
+        """Those of some columns, which are the first streams of `x`."""
+        normed = attention_reads(block, beside(block.attn.W_Q, x)) if columns else x
+        return cls(normed, {column: number for number, column in enumerate(columns)}, at)
 
 
 @frozen(eq=False)
@@ -75,60 +98,91 @@ class WiringRun:
         for number in self.at.get((INTO_HEADS, layer), []):
             self.channels.make(number, block, self._read(number), self._where(number))
         late = [*(enters or heads), *clears]
-        columns = self._columns(heads, mlps, late)
-        streams = dict(zip(columns, self.deltas.streams(columns).unbind(1), strict=True)) if columns else {}
-        for everywhere in (True, False):
-            if copies := [n for n in heads if self.everywhere[n] == everywhere]:
-                self._attend(layer, block, base, copies, everywhere, streams)
+        before = self._stream(layer, block, base, heads, self._read_before(mlps, late))
         self._enter(layer, block, enters)
         self._clear(block, self.frozen.z[layer], clears)
         if known:
-            self._mlps(layer, block, self.frozen.mid[layer], mlps, streams, late)
+            self._mlps(layer, block, self.frozen.mid[layer], mlps, before, late)
             self._enter_mlp(layer, block, sums)
             return known[layer + 1]
         # Where the frozen streams were not kept, they are made again from the writers that were.
         after = after_attention(block, base, write(block.attn, self.frozen.z[layer]))
-        self._mlps(layer, block, mlp_reads(block, base, after), mlps, streams, late)
+        self._mlps(layer, block, mlp_reads(block, base, after), mlps, before, late)
         self._enter_mlp(layer, block, sums)
         return after + self.frozen.mlp[layer]
 
-    def _columns(self, heads: Sequence[int], mlps: Sequence[int], late: Sequence[int]) -> list[Column]:
-        """Every distinct column that a layer reads at every position; of MLPs, what comes from earlier layers."""
+    def _stream(
+        self, layer: int, block: Block, base: Tensor, heads: Sequence[int], earlier: list[Column]
+    ) -> dict[Column, Float[Tensor, "b t d"]]:
+        """Streams at every position: heads of a layer are made of theirs, and those of MLPs are returned."""
+        groups = [[n for n in heads if self.everywhere[n] == there] for there in (True, False)]
+        read, found, z = self._read_by(heads), list[Tensor](), [list[Tensor](), list[Tensor]()]
+        sums = self.deltas.sums(read, earlier)
+        for part in self._parts(len(read) + len(earlier)):
+            streams = part.deltas.summed(sums)
+            found.append(streams[:, :, len(read) :].clone())
+            normed = ReadStreams.of(block, read, streams, part.positions)
+            for copies, made in zip(groups, z, strict=True):
+                made += [part._attended(block, base, copies, normed)] if copies else []
+        for copies, made in zip(groups, z, strict=True):
+            if copies:
+                self._write(layer, block, copies, torch.cat(made))
+        return dict(zip(earlier, torch.cat(found).unbind(2), strict=True))
+
+    def _parts(self, streams: int) -> Iterator[WiringRun]:
+        """The run on some elements at a time: as many as so many streams of them stay in a cache."""
+        each = max(1, streams * self.places.longest * self.model.shape.d_model)
+        size = max(1, self.model.at_most(STREAMED) // each)
+        for first in range(0, self.places.size, size):
+            yield self if size >= self.places.size else self._part(slice(first, first + size))
+
+    def _part(self, some: slice) -> WiringRun:
+        deltas = self.deltas.part(some)
+        channels = self.channels.part(some, deltas)
+        return evolve(self, places=deltas.places, deltas=deltas, positions=self.positions[some], channels=channels)
+
+    def _read_by(self, heads: Sequence[int]) -> list[Column]:
+        """Every distinct column that heads of a layer read at every position."""
         found: dict[Column, None] = {}
-        for number in heads:
-            for channel, column in self.wiring.copies[number].reads:
-                if column and (self.everywhere[number] or channel != "q"):
+        for wanted in CHANNELS:  # those of one channel side by side
+            for number in heads:
+                column = dict(self.wiring.copies[number].reads)[wanted]
+                if column and (self.everywhere[number] or wanted != "q"):
                     found[column] = None
-        for number in mlps:
-            if self.everywhere[number]:
-                found[self._earlier(self.wiring.copies[number].reads[0][1], late)] = None
         return list(found)
 
-    def _earlier(self, column: Column, heads: Sequence[int]) -> Column:
-        return frozenset(entry for entry in column if entry[0] not in heads)
+    def _read_before(self, mlps: Sequence[int], late: Sequence[int]) -> list[Column]:
+        """What MLPs read at every position that comes from earlier layers."""
+        columns = [self.wiring.copies[number].reads[0][1] for number in mlps if self.everywhere[number]]
+        return list(dict.fromkeys(self._earlier(column, late) for column in columns))
 
-    def _attend(
-        self,
-        layer: int,
-        block: Block,
-        base: Tensor,
-        copies: list[int],
-        everywhere: bool,
-        streams: dict[Column, Tensor],
-    ) -> None:
-        attn = block.attn
-        listed = [self.wiring.copies[n] for n in copies]
-        q, k, v = (self._channel(c, block, base, listed, everywhere or c != "q", streams) for c in CHANNELS)
-        at = self.positions if everywhere else self.places.answer[:, None]
-        z = mixed(attn, q, k, v, at, self.places.lengths)
-        where = (self.places.row,) if everywhere else (self.places.row[:, None], self.places.answer[:, None])
-        old, first = self.frozen.z[layer], 0
-        for number, copy in zip(copies, listed, strict=True):
+    def _earlier(self, column: Column, late: Sequence[int]) -> Column:
+        return frozenset(entry for entry in column if entry[0] not in late)
+
+    def _attended(
+        self, block: Block, base: Tensor, copies: Sequence[int], streams: ReadStreams
+    ) -> Float[Tensor, "b n heads e"]:
+        """The z of copies of heads that are needed at every position, or of those needed at the answer."""
+        listed, asking = [self.wiring.copies[n] for n in copies], streams
+        if not self.everywhere[copies[0]]:
+            columns = list(dict.fromkeys(c for copy in listed if (c := dict(copy.reads)["q"])))
+            asked = self.deltas.answers(columns)[:, None]
+            asking = ReadStreams.of(block, columns, asked, self.places.answer[:, None])
+        q, k, v = (self._channel(c, block, base, listed, asking if c == "q" else streams) for c in CHANNELS)
+        return mixed(block.attn, q, k, v, asking.at, self.places.lengths)
+
+    def _write(self, layer: int, block: Block, copies: list[int], z: Float[Tensor, "b n heads e"]) -> None:
+        """What copies of heads write beyond their frozen values, those of one z."""
+        attn, old, first = block.attn, self.frozen.z[layer], 0
+        row, answer = self.places.row, self.places.answer
+        where = (row,) if self.everywhere[copies[0]] else (row[:, None], answer[:, None])
+        for number in copies:
+            copy = self.wiring.copies[number]
             heads, mine = list(copy.heads), z[..., first : first + len(copy.heads), :]
             made = write(attn, mine - old[..., heads, :][where], heads)
             if copy.alone:
                 made = self._apart(copy, {"z": write(attn, mine, heads)}, made, where)
-            self.deltas.put(number, made if everywhere else made[:, 0])
+            self.deltas.put(number, made if self.everywhere[number] else made[:, 0])
             first += len(heads)
 
     def _enter(self, layer: int, block: Block, copies: Sequence[int]) -> None:
@@ -167,7 +221,8 @@ class WiringRun:
     def _read(self, number: int, based: bool = True) -> Tensor:
         """The stream that the one channel of a copy reads, where the copy is needed."""
         find = self.deltas.streams if self.everywhere[number] else self.deltas.answers
-        return find([self.wiring.copies[number].reads[0][1]], based)[:, 0]
+        column = [self.wiring.copies[number].reads[0][1]]
+        return find(*((column, ()) if based else ((), column)))[..., 0, :]
 
     def _move(self, number: int, old: Tensor, new: Tensor) -> None:
         """A part of a sum that goes from an old one to a new one; or away from it, where it clears."""
@@ -177,61 +232,53 @@ class WiringRun:
         self.deltas.put(number, part.code.write(part.of_array(sides[0]) - part.of_array(sides[1])))
 
     def _channel(
-        self, channel: str, block: Block, base: Tensor, copies: list[Copy], whole: bool, streams: dict[Column, Tensor]
-    ) -> Tensor:
-        """Queries, keys or values of all heads of some copies, in their order; each distinct stream is read once."""
-        columns = [dict(copy.reads)[channel] for copy in copies]
-        wanted: dict[Column, list[int]] = {}
-        for copy, column in zip(copies, columns, strict=True):
-            wanted.setdefault(column, []).extend(copy.heads)
-        made = self._projected(channel, block, base, wanted, whole, streams)
-        taken: dict[Column, int] = dict.fromkeys(wanted, 0)
-        parts: list[Tensor] = []
-        for copy, column in zip(copies, columns, strict=True):
-            first = taken[column]
-            parts.append(made[column][..., first : first + len(copy.heads), :])
-            taken[column] = first + len(copy.heads)
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
+        self, channel: str, block: Block, base: Tensor, copies: list[Copy], streams: ReadStreams
+    ) -> Float[Tensor, "b n heads e"]:
+        """Queries, keys or values of all heads of some copies, in their order; of what several read, one."""
+        reads = [(dict(copy.reads)[channel], head) for copy in copies for head in copy.heads]
+        live, still = ([*dict.fromkeys(r for r in reads if bool(r[0]) == there)] for there in (True, False))
+        made = [self._of_streams(channel, block, live, streams)] if live else []
+        if still:
+            made.append(self._of_base(channel, block, base, [head for _, head in still], streams.at))
+        place = {read: number for number, read in enumerate((*live, *still))}
+        return picked(made[0] if len(made) == 1 else torch.cat(made, dim=-2), [place[read] for read in reads])
 
-    def _projected(
-        self, channel: str, block: Block, base: Tensor, wanted: dict[Column, list[int]], whole: bool,
-        streams: dict[Column, Tensor],
-    ) -> dict[Column, Tensor]:  # fmt: skip
-        found: dict[Column, Tensor] = {}
-        columns = [column for column in wanted if column]
-        positions = self.positions if whole else self.places.answer[:, None]
-        if not whole and columns:
-            streams = dict(zip(columns, self.deltas.answers(columns)[:, :, None].unbind(1), strict=True))
-        for column in columns:
-            x, heads, parts = streams[column], wanted[column], self.channels.read_in(column)
-            if parts:
-                made = self.channels.put_in(read_heads_before(block, channel, x, heads), parts, positions)
-                found[column] = angled(block.attn, channel, made, positions)
-            else:
-                found[column] = read_heads(block, channel, x, heads, positions)
-        if frozenset() in wanted:  # the frozen stream is the same for all elements of a row
-            made = read_heads(block, channel, base, wanted[frozenset()], positions_of(base))
-            where = (self.places.row,) if whole else (self.places.row[:, None], self.places.answer[:, None])
-            found[frozenset()] = made[where]
-        return found
+    def _of_streams(
+        self, channel: str, block: Block, reads: list[tuple[Column, int]], streams: ReadStreams
+    ) -> Float[Tensor, "b n heads e"]:
+        """The same of heads that read streams of their own."""
+        columns, heads = [streams.place[column] for column, _ in reads], [head for _, head in reads]
+        made = beside(streams.at, read_each_before(block, channel, streams.normed, columns, heads))
+        for number, (column, _) in enumerate(reads):
+            if parts := self.channels.read_in(column):
+                made[..., [number], :] = self.channels.put_in(made[..., [number], :], parts, streams.at)
+        return angled(block.attn, channel, made, streams.at)
+
+    def _of_base(
+        self, channel: str, block: Block, base: Tensor, heads: list[int], at: Int[Tensor, "b n"]
+    ) -> Float[Tensor, "b n heads e"]:
+        """The same of heads that read the frozen stream, which is one for all elements of a row."""
+        row = self.places.row
+        if len(row) < len(base):
+            base, row = base[row], torch.arange(len(row), device=row.device)
+        made = read_heads(block, channel, base, heads, positions_of(base))
+        return made[row[:, None], at]
 
     def _mlps(
-        self, layer: int, block: Block, mid: Tensor, mlps: list[int], streams: dict[Column, Tensor], heads: list[int]
+        self, layer: int, block: Block, mid: Tensor, mlps: list[int], before: dict[Column, Tensor], late: list[int]
     ) -> None:
         if not mlps:
             return
         row, answer = self.places.row, self.places.answer
-        # The next line overwrites the frozen stream that `streams` contain: it is taken out of them again below.
-        before = self.deltas.whole[:, 0].clone() if self.deltas.copied else None
         self.deltas.base(mid)
-        if late := self._by_column(mlps, everywhere=False):  # small ones, computed together
-            where, x = (row[:, None], answer[:, None]), self.deltas.answers(list(late))
+        if small := self._by_column(mlps, everywhere=False):  # computed together
+            where, x = (row[:, None], answer[:, None]), self.deltas.answers(list(small))
             made = mlp_writes(block, x) - self.frozen.mlp[layer][where]
-            for i, copies in enumerate(late.values()):
+            for i, copies in enumerate(small.values()):
                 self._put_mlps(block, copies, x[:, i : i + 1], made[:, i : i + 1], where)
         for column, copies in self._by_column(mlps, everywhere=True).items():
-            assert before is not None
-            x = streams[self._earlier(column, heads)] - before + self._recent(column, heads)
+            recent = frozenset(entry for entry in column if entry[0] in late)
+            x = before[self._earlier(column, late)] + self.deltas.streams([recent])[:, :, 0]
             self._put_mlps(block, copies, x, mlp_writes(block, x) - self.frozen.mlp[layer][row], (row,))
 
     def _by_column(self, copies: Sequence[int], everywhere: bool) -> dict[Column, list[int]]:
@@ -267,10 +314,6 @@ class WiringRun:
         if not of_attention(part.component):
             return self.frozen.more[part.component.array]
         return of_heads(self.model, part, self.frozen.z[part.component.layer or 0])
-
-    def _recent(self, column: Column, heads: list[int]) -> Tensor:
-        """The frozen stream and what this layer's heads wrote: what came after attention read."""
-        return self.deltas.summed(frozenset(entry for entry in column if entry[0] in heads))
 
 
 def known_of_mlp(block: Block, x: Float[Tensor, "*n d"]) -> dict[str, Tensor]:

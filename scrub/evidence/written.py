@@ -17,7 +17,8 @@ from scrub.evidence.norms import shared_out
 from scrub.evidence.scene import Locus, Scene, Unseen, summing
 from scrub.model.block import summed_heads
 from scrub.model.codes import PartCodes
-from scrub.model.layers import precise_times, write
+from scrub.model.layers import write
+from scrub.model.products import precise_times
 
 TOP = 5  # tokens of either sign that are told
 

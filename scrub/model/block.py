@@ -29,6 +29,7 @@ from scrub.model.layers import (
     pattern,
     project,
     unangled,
+    unangled_each,
     visible,
     write,
 )  # fmt: skip
@@ -64,11 +65,20 @@ def read_before(
     return beside(x, unangled(block.attn, channel, attention_reads(block, beside(block.attn.W_Q, x)), held))
 
 
-def read_heads_before(
-    block: Block, channel: str, x: Float[Tensor, "*batch n d"], heads: Sequence[int]
+def read_each_before(
+    block: Block,
+    channel: str,
+    normed: Float[Tensor, "*batch n stream d"],
+    streams: Sequence[int],
+    heads: Sequence[int],
 ) -> Float[Tensor, "*batch n heads e"]:
-    """The queries, keys or values that some query heads have of a stream, before rotary angles."""
-    return as_read(block.attn, channel, heads, lambda held: read_before(block, channel, x, held))
+    """The same of query heads that have a stream each: one of several that were normed, where their matrices lie."""
+    attn = block.attn
+    if len(set(streams)) == 1:
+        x = normed[..., streams[0], :]
+        return as_read(attn, channel, heads, lambda held: unangled(attn, channel, x, held))
+    held = heads if channel == "q" else [kv_head(attn, head) for head in heads]
+    return unangled_each(attn, channel, picked(normed, streams), held)
 
 
 def held_by(attn: Attn, channel: str, heads: Sequence[int]) -> list[int]:
@@ -82,9 +92,15 @@ def as_read(
     """`made` of the heads that are read, one for each query head that reads it."""
     held = held_by(attn, channel, heads)
     found = made(held)
-    # Indexing copies; where heads stand as they are held, nothing is indexed.
-    take = list(range(len(heads))) if channel == "q" else [held.index(kv_head(attn, head)) for head in heads]
-    return found if take == list(range(len(held))) else some(found, take, -2)
+    return found if channel == "q" else some(found, [held.index(kv_head(attn, head)) for head in heads], -2)
+
+
+def picked(x: Shaped[Tensor, "*batch n k"], take: Sequence[int]) -> Shaped[Tensor, "*batch m k"]:
+    """Some of the last axis but one: a view where they stand side by side, since indexing copies."""
+    first = take[0]
+    if take == list(range(first, first + len(take))):
+        return x.narrow(-2, first, len(take))
+    return x.index_select(-2, torch.tensor(take, device=x.device))
 
 
 def mixed(

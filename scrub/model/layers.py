@@ -22,12 +22,12 @@ from scrub.anatomy.table import CHANNELS
 from scrub.errors import ModelError
 from scrub.model.experts import BlackBox
 from scrub.model.places import beside, plus
+from scrub.model.products import affine, precise_times, times
 from scrub.model.upload import some
 from scrub.model.weights import Attn, Latent, Mlp, Norm, Rotary, Transform, Transformer
 
 Tap = Callable[[str, Tensor], Tensor]  # the name of an array, what was computed -> what goes on
 Normed = Callable[[Norm, Tensor], Tensor]
-_CAST = 2**22  # numbers of a matrix that are cast at once
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -95,12 +95,28 @@ def unangled(
     """The same before rotary angles: bias, and the heads' own norm where it comes first, included."""
     of_heads = _own_norm(attn, channel)
     if of_heads is None or not attn.joint_norms:
-        found = linear(attn, channel, x, heads)
-        return found if of_heads is None or attn.norm_last else own(_of_some(of_heads, heads), found)
+        return _own_normed(attn, channel, linear(attn, channel, x, heads), heads, own)
     # One norm over all heads: what one head reads of a stream depends on what the others do.
     whole = linear(attn, channel, x, None)
     normed = own(of_heads, whole.flatten(-2)).unflatten(-1, whole.shape[-2:])
     return normed if heads is None else some(normed, heads, -2)
+
+
+def unangled_each(
+    attn: Attn, channel: str, x: Float[Tensor, "*batch n heads d"], heads: Sequence[int], own: Normed = norm
+) -> Float[Tensor, "*batch n heads e"]:
+    """The same of heads that have a stream each."""
+    if attn.joint_norms and _own_norm(attn, channel) is not None:
+        return torch.cat([unangled(attn, channel, x[..., i, :], [h], own) for i, h in enumerate(heads)], dim=-2)
+    return _own_normed(attn, channel, linear_each(attn, channel, x, heads), heads, own)
+
+
+def _own_normed(
+    attn: Attn, channel: str, found: Float[Tensor, "*batch n heads e"], heads: Sequence[int] | None, own: Normed
+) -> Float[Tensor, "*batch n heads e"]:
+    """By the norm that each head has for itself, where it comes before angles."""
+    of_heads = _own_norm(attn, channel)
+    return found if of_heads is None or attn.norm_last else own(_of_some(of_heads, heads), found)
 
 
 def angled(
@@ -132,13 +148,26 @@ def linear(
     """What heads make of a normalised stream, bias included, before their own norm and rotary."""
     weight, bias = _projection(attn, channel)
     x = lowered(attn.q_latent if channel == "q" else attn.kv_latent, x)
-    # A product for each claimed head reads its matrix where it lies; rows of a list of heads would be copied first,
-    # and weights that are views of a bridge's are slow to copy: two heads of 20 contexts cost twice as much.
+    # A product for each head reads its matrix where it lies: to copy weights that are views of a bridge's is slow.
     if heads is None:
         out = plus(times(x, weight, "...d,hde->...he"), bias)
     else:
         made = [affine(x, weight[h], None if bias is None else bias[h]) for h in heads]
         out = made[0].unsqueeze(-2) if len(made) == 1 else torch.stack(made, dim=-2)
+    return _clipped(attn, out)
+
+
+def linear_each(
+    attn: Attn, channel: str, x: Float[Tensor, "*batch n heads d"], heads: Sequence[int]
+) -> Float[Tensor, "*batch n heads e"]:
+    """The same of heads that have a stream each: one product for each."""
+    weight, bias = _projection(attn, channel)
+    lower = lowered(attn.q_latent if channel == "q" else attn.kv_latent, x)
+    made = times(lower, some(weight, heads, 0), "...hd,hde->...he")
+    return _clipped(attn, made if bias is None else plus(made, some(bias, heads, 0)))
+
+
+def _clipped(attn: Attn, out: Float[Tensor, "*batch e"]) -> Float[Tensor, "*batch e"]:
     return out if attn.clip is None else out.clamp(-attn.clip, attn.clip)
 
 
@@ -306,32 +335,6 @@ def some_neurons(m: Mlp, x: Float[Tensor, "*batch d"], units: Sequence[int]) -> 
 def write_neurons(m: Mlp, hidden: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch d"]:
     """What an MLP writes, b_out included, given its `neurons`."""
     return affine(hidden, m.W_out, m.b_out)
-
-
-def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`x W + b`."""
-    if weight.dtype == x.dtype:
-        there = beside(weight, x)
-        return beside(x, F.linear(there, weight.T, None if bias is None else beside(weight, bias)))
-    return plus(times(x, weight), bias)
-
-
-def times(x: Tensor, weight: Tensor, equation: str | None = None) -> Tensor:
-    """`x W`, or another sum of products, in the dtype and on the device of the matrix; what comes out has x's."""
-    lower = x.to(weight)
-    if weight.dtype == torch.float16 and x.dtype != weight.dtype and (weight.device.type == "cpu" or x.requires_grad):
-        # CPUs have no such products (they take 4 to 50 times as long), and gradients go below what fp16 can hold.
-        lower, weight = beside(weight, x), weight.to(x.dtype)
-    return (lower @ weight if equation is None else torch.einsum(equation, lower, weight)).to(x)
-
-
-def precise_times(x: Float[Tensor, "*batch d"], weight: Float[Tensor, "d v"]) -> Float[Tensor, "*batch v"]:
-    """`x W` in the dtype of x; of a matrix in half precision, some columns at a time are cast."""
-    there = beside(weight, x)
-    if weight.dtype == x.dtype:
-        return beside(x, there @ weight)
-    pieces = weight.split(max(1, _CAST // len(weight)), dim=1)
-    return beside(x, torch.cat([there @ piece.to(x.dtype) for piece in pieces], dim=-1))
 
 
 @frozen

@@ -17,8 +17,9 @@ from torch.autograd import Function
 
 from scrub.anatomy.tolerances import AT_ZERO
 from scrub.errors import ClaimError, did_you_mean
-from scrub.model.layers import ACTIVATIONS, PLAIN, Scoring, Steps, affine, attend, neurons, norm, normed_neurons
+from scrub.model.layers import ACTIVATIONS, PLAIN, Scoring, Steps, attend, neurons, norm, normed_neurons
 from scrub.model.places import beside
+from scrub.model.products import affine
 from scrub.model.weights import Mlp, Norm, Transformer, norms_of
 
 RULES = {

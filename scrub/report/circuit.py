@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 from attrs import frozen
 
+from scrub.anatomy.edges import parts_in_order
 from scrub.anatomy.names import Component
 from scrub.report.channels import ink_of
 from scrub.report.notebook import block, headed, wide
@@ -52,11 +53,11 @@ def circuit_frame(circuit: Circuit) -> pd.DataFrame:
     import pandas as pd
 
     lines: list[tuple[str | None, ...]] = []
-    for node in sorted(circuit.nodes):
+    for node in parts_in_order(circuit.nodes):
         at = None if node.at is None else str(node.at)
         roles = [name for name, parts in circuit.roles if node in parts]
         lines.append((str(node), "component", None, None, None, at, " ".join(roles) or None))
-    for edge in sorted(circuit.edges):
+    for edge in parts_in_order(circuit.edges):
         ends = str(edge.sender), str(edge.receiver), edge.channel
         at = None if edge.at is None else str(edge.at)
         roles = [name for name, parts in circuit.roles if edge in parts]
@@ -66,7 +67,7 @@ def circuit_frame(circuit: Circuit) -> pd.DataFrame:
 
 def circuit_html(circuit: Circuit) -> str:
     """The picture, and the names of all parts folded away."""
-    parts = "\n".join(map(str, [*sorted(circuit.nodes), *sorted(circuit.edges)]))
+    parts = "\n".join(map(str, [*parts_in_order(circuit.nodes), *parts_in_order(circuit.edges)]))
     if not parts:
         return block(str(circuit))
     names = f"<details><summary>all parts by name</summary>{block(parts)}</details>"
@@ -97,7 +98,7 @@ def circuit_svg(circuit: Circuit) -> str:
             x += box.wide + GAP
         top += high + BETWEEN
     height = top - BETWEEN + PAD
-    edges = sorted(circuit.edges) if len(circuit.edges) <= MOST else []
+    edges = parts_in_order(circuit.edges) if len(circuit.edges) <= MOST else []
     lines = [_edge(edge, placed[edge.sender], placed[edge.receiver]) for edge in edges]
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
@@ -141,11 +142,11 @@ def _height(component: Component, depth: dict[Component, int]) -> tuple[int, int
 
 
 def _box(component: Component, circuit: Circuit) -> CircuitBox:
-    places = [node.at for node in sorted(circuit.nodes) if node.component == component]
+    places = [node.at for node in parts_in_order(circuit.nodes) if node.component == component]
     named = [str(at) for at in places if at is not None]
     roles = [n for n, parts in circuit.roles if any(p in circuit.nodes and _is_at(p, component) for p in parts)]
     lines = (str(component), *([f"@ {' '.join(named)}"] if named else []), *([" ".join(roles)] if roles else []))
-    kept = "; ".join(str(node) for node in sorted(circuit.nodes) if node.component == component)
+    kept = "; ".join(str(node) for node in parts_in_order(circuit.nodes) if node.component == component)
     ends = (
         sum(edge.sender == component for edge in circuit.edges),
         sum(e.receiver == component for e in circuit.edges),

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from circuit.test_equals_oracle import MODELS, SLOTS, experiment_on, model_of
-from scrub.anatomy.edges import Edge, Node
-from scrub.anatomy.names import LOGITS
+from scrub.anatomy.edges import Edge, Node, parse_part
+from scrub.anatomy.names import LOGITS, Component
 from scrub.anatomy.transformer import TransformerGraph
+from scrub.circuit import wired
 from scrub.circuit.alike import AlikeRun
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
@@ -43,6 +44,26 @@ def test_circuits_of_edges(through: tuple[str, ...], without: bool, monkeypatch:
     blocks = len(bench.runner.slices())
     assert sum(runs) <= (len(circuits) - 1) * blocks  # the one that is there twice is run once
     assert len(runs) < len(circuits) * blocks  # and some run in one wiring
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_streams_of_few_elements_at_a_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of edges everywhere and at positions, queries among their ends: some heads read the frozen stream."""
+    model, rng = model_of(kind), random.Random(kind)
+    graph = TransformerGraph("tiny", model.shape)
+    edges = [
+        Edge(e.sender, e.receiver, e.channel, slot) for e in every_edge(graph, frozenset(), LOGITS) for slot in SLOTS
+    ]
+    query, head = parse_part("1.1.q -> 1.1")[0], Component.for_head(1, 1)
+    chosen = [edge for edge in rng.sample(edges, len(edges) // 4) if edge.receiver != head]
+    circuit = Circuit(edges=frozenset([*chosen, query, *parse_part("embed -> 1.1.q.input")]))
+    bench = CircuitBench.of(experiment_on(model, "mean", "noising", ()), model, circuit)
+    parts, part = list[slice](), WiringRun._part
+    whole = bench.runner.edges([circuit])
+    monkeypatch.setattr(WiringRun, "_part", lambda self, some: parts.append(some) or part(self, some))
+    monkeypatch.setattr(wired, "STREAMED", 1)
+    torch.testing.assert_close(bench.runner.edges([circuit]), whole, rtol=1e-9, atol=1e-9)
+    assert {some.stop - some.start for some in parts} == {1}
 
 
 @pytest.mark.parametrize("direction", ["noising", "denoising"])

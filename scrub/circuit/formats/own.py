@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scrub.anatomy.edges import Edge, Node, Part, Parts
+from scrub.anatomy.edges import Edge, Node, Part, Parts, parts_in_order
 from scrub.anatomy.graphs import ModelGraph
 from scrub.anatomy.names import Component
 from scrub.circuit.formats import Format
@@ -45,7 +45,10 @@ def own_data(parts: Parts) -> dict[str, Any]:
     """Parts as data of JSON, read back equal. Raises ClaimError for what has no such form."""
     nodes = [part for part in parts.listed if isinstance(part, Node)]
     edges = [part for part in parts.listed if isinstance(part, Edge)]
-    data: dict[str, Any] = {"nodes": [str(n) for n in sorted(nodes)], "edges": [str(e) for e in sorted(edges)]}
+    data: dict[str, Any] = {
+        "nodes": [str(n) for n in parts_in_order(nodes)],
+        "edges": [str(e) for e in parts_in_order(edges)],
+    }
     if any(_is_computed(part) for part in parts.listed):
         data["computation"] = True
     if parts.made_for:
