@@ -120,7 +120,7 @@ class WiringRun:
         listed = [self.wiring.copies[n] for n in copies]
         q, k, v = (self._channel(c, block, base, listed, everywhere or c != "q", streams) for c in CHANNELS)
         at = self.positions if everywhere else self.places.answer[:, None]
-        z = mixed(attn, q, k, v, at, self.places.lengths)
+        z = mixed(attn, q, k, v, at, self.places.lengths, [head for copy in listed for head in copy.heads])
         where = (self.places.row,) if everywhere else (self.places.row[:, None], self.places.answer[:, None])
         old, first = self.frozen.z[layer], 0
         for number, copy in zip(copies, listed, strict=True):
