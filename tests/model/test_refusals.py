@@ -39,6 +39,8 @@ def described(**config: Any) -> Callable[[Path], object]:
         (refused("LlamaForCausalLM", attention_chunk_size=8, lm_head_multiplier=2.0),
          ["attention in chunks (attention_chunk_size 8) and multiplied logits (lm_head_multiplier 2.0), which",
           "leaves attention_chunk_size and lm_head_multiplier out may be;"]),
+        (refused("FalconForCausalLM", alibi=True),
+         ["mine (FalconForCausalLM) has ALiBi that TransformerLens adds twice (alibi True), which is not supported."]),
         (refused("MambaForCausalLM"),
          ["mine (MambaForCausalLM) has a recurrent state and layers without attention", "No other revision or"]),
         (refused("GPT2LMHeadModel", scale_attn_weights=False),
