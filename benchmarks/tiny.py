@@ -44,6 +44,8 @@ _OWN: dict[str, dict[str, Any]] = {
     "Zamba2ForCausalLM": {"layers_block_type": ["mamba", "hybrid"] * 2},
     "RobertaForMaskedLM": {"max_position_embeddings": 25},
     "XGLMForCausalLM": {"attention_heads": 4},
+    "Gemma3ForCausalLM": _NO_CAPS,
+    "StableLmForCausalLM": {"partial_rotary_factor": 0.5},
     "Gemma3ForConditionalGeneration": {"text_config": {**_NO_CAPS, "model_type": "gemma3_text"}},
     "Qwen2_5_VLForConditionalGeneration": {"text_config": {"rope_parameters": _BY_PLACE}},
     "Glm4vForConditionalGeneration": {"text_config": {"rope_parameters": _BY_PLACE}},
