@@ -92,11 +92,12 @@ def _config(kind: Any, own: dict[str, Any]) -> Any:
     inner: dict[str, Any] = getattr(kind, "sub_configs", {})
     parts = {key: _part(usual.get(key), part) for key, part in inner.items()}
     given = {**sizes, **{key: part for key, part in parts.items() if part is not None}}
-    return kind(**{key: _merged(given.get(key), own.get(key)) for key in {**given, **own}})
+    merged = {key: _merged(given.get(key), value) for key, value in own.items()}
+    return kind(**{**given, **merged})
 
 
 def _merged(usual: Any, own: Any) -> Any:
-    return {**usual, **own} if isinstance(usual, dict) and isinstance(own, dict) else usual if own is None else own
+    return {**usual, **own} if isinstance(usual, dict) and isinstance(own, dict) else own
 
 
 def _part(usual: Any, kind: Any) -> dict[str, Any] | None:
