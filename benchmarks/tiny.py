@@ -44,6 +44,8 @@ _OWN: dict[str, dict[str, Any]] = {
     "Zamba2ForCausalLM": {"layers_block_type": ["mamba", "hybrid"] * 2},
     "RobertaForMaskedLM": {"max_position_embeddings": 25},
     "XGLMForCausalLM": {"attention_heads": 4},
+    "Gemma3ForCausalLM": _NO_CAPS,
+    "StableLmForCausalLM": {"partial_rotary_factor": 0.5},
     "Gemma3ForConditionalGeneration": {"text_config": {**_NO_CAPS, "model_type": "gemma3_text"}},
     "Qwen2_5_VLForConditionalGeneration": {"text_config": {"rope_parameters": _BY_PLACE}},
     "Glm4vForConditionalGeneration": {"text_config": {"rope_parameters": _BY_PLACE}},
@@ -90,11 +92,12 @@ def _config(kind: Any, own: dict[str, Any]) -> Any:
     inner: dict[str, Any] = getattr(kind, "sub_configs", {})
     parts = {key: _part(usual.get(key), part) for key, part in inner.items()}
     given = {**sizes, **{key: part for key, part in parts.items() if part is not None}}
-    return kind(**{key: _merged(given.get(key), own.get(key)) for key in {**given, **own}})
+    merged = {key: _merged(given.get(key), value) for key, value in own.items()}
+    return kind(**{**given, **merged})
 
 
 def _merged(usual: Any, own: Any) -> Any:
-    return {**usual, **own} if isinstance(usual, dict) and isinstance(own, dict) else usual if own is None else own
+    return {**usual, **own} if isinstance(usual, dict) and isinstance(own, dict) else own
 
 
 def _part(usual: Any, kind: Any) -> dict[str, Any] | None:

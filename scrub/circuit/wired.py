@@ -169,7 +169,8 @@ class WiringRun:
             asked = self.deltas.answers(columns)[:, None]
             asking = ReadStreams.of(block, columns, asked, self.places.answer[:, None])
         q, k, v = (self._channel(c, block, base, listed, asking if c == "q" else streams) for c in CHANNELS)
-        return mixed(block.attn, q, k, v, asking.at, self.places.lengths)
+        heads = [head for copy in listed for head in copy.heads]
+        return mixed(block.attn, q, k, v, asking.at, self.places.lengths, heads)
 
     def _write(self, layer: int, block: Block, copies: list[int], z: Float[Tensor, "b n heads e"]) -> None:
         """What copies of heads write beyond their frozen values, those of one z."""

@@ -33,7 +33,7 @@ _READ = _words("""
     sliding_window_pattern _sliding_window_pattern full_attn_idxs no_rope_layer_interval
     attention_multiplier query_pre_attn_scalar scale_attn_by_inverse_layer_idx scale_attn_weights scale_embedding
     clip_qkv attn_logit_softcapping final_logit_softcapping logit_scale logits_scaling
-    embedding_multiplier residual_multiplier alibi no_rope_layers
+    embedding_multiplier residual_multiplier no_rope_layers
     use_parallel_residual parallel_attn new_decoder_architecture num_ln_in_parallel_attn multi_query
     tie_word_embeddings model_type architectures attention_heads
 """)
@@ -85,6 +85,8 @@ _UNREAD: dict[str, tuple[Callable[[Any], bool], str]] = {
     "use_logn_attn": (_off, "scores scaled by position"),
     "use_dynamic_ntk": (_off, "rotary angles that depend on the length of the row"),
     "hc_mult": (_one, "several streams"),
+    # Falcon's: its bridge adds ALiBi to scores whose mask holds it already, and is no reference for the model.
+    "alibi": (_off, "ALiBi that TransformerLens adds twice"),
     "pruned_heads": (lambda value: not value, "heads taken out"),
 }  # fmt: skip
 

@@ -65,8 +65,7 @@ def rotate(
     cos, sin = (beside(x, table[positions].unsqueeze(-2)) for table in (rotary.cos, rotary.sin))
     turning, still = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
     if rotary.interleaved:
-        # Neighbours are turned together (GPT-J), or the two halves (GPT-NeoX, Llama): the same angles, other
-        # partners.
+        # Neighbours are turned together (GPT-J), or the two halves (GPT-NeoX, Llama).
         partner = torch.stack((-turning[..., 1::2], turning[..., 0::2]), dim=-1).flatten(-2)
     else:
         first, second = turning.chunk(2, dim=-1)

@@ -33,6 +33,7 @@ from scrub.model.precision import HALF, computed_in, dtypes, half_of
 from scrub.model.selfcheck import ProbeRows, probe_data, rounding_check, self_check
 from scrub.model.state import Adapted, State, adapted, built_alike, place_of
 from scrub.model.take import Take, configuration, setting
+from scrub.model.unwrapped import own_logits, refuse_departed, remember
 from scrub.model.weights import Transformer, lifted
 
 # Settings of a bridge that change the computation in a way the layers here do not know.
@@ -76,6 +77,7 @@ def adapt(
     found = found if revision is None else attrs.evolve(found, revision=revision)
     exact, rows = lifted(found, torch.float32) if own else found, probe_data(found, data)
     key = wanted, tuple(rows[0].flatten().tolist()), tuple(rows[1].tolist())
+    refuse_departed(bridge, _title(bridge, name))
     with running(bridge, _title(bridge, name)):
         known.once(("checked", *key), lambda: self_check(exact, bridge, *rows))
         known.ran(bridge)
@@ -168,23 +170,24 @@ def _precision(bridge: Any, take: Take) -> tuple[torch.dtype, Take]:
     return dtype, attrs.evolve(take, dtype=None if own else computed_in(dtype))
 
 
-def bridge_of(module: nn.Module, name: str, seen: Callable[[], None] = lambda: None) -> Any:
+def bridge_of(module: nn.Module, name: str, seen: Callable[[], None] | None = None) -> Any:
     """A TransformerBridge around a loaded Hugging Face model, which it takes over; no tokenizer is needed.
 
-    `seen` hears of every weight that was looked at. Raises ModelError when TransformerLens does not know the
-    architecture.
+    `seen` hears of every weight that was looked at, of a model that lies in files and is not run whole.
+    Raises ModelError when TransformerLens does not know the architecture.
     """
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
     architecture, config = _architecture(module), module.config
     # under the names of its file, which a bridge changes
-    refuse_not_finite(module, f"{name} ({architecture})", seen)
+    refuse_not_finite(module, f"{name} ({architecture})", seen or (lambda: None))
     _with_joint_biases(module)
     for part in module.modules():
         if next(module.parameters()).dtype == torch.float64:
             plain_experts(part)
+    own = own_logits(module.eval()) if seen is None else None
     try:
-        return _passing(build_bridge_from_module(module.eval(), architecture, hf_config=config, model_name=name))
+        bridge = build_bridge_from_module(module, architecture, hf_config=config, model_name=name)
     except Exception as error:
         if "meta device" in str(error):
             raise ModelError(
@@ -194,6 +197,8 @@ def bridge_of(module: nn.Module, name: str, seen: Callable[[], None] = lambda: N
         raise ModelError(
             f"TransformerLens does not load {name} ({architecture}): {said_by(error)}; {LISTED}."
         ) from error
+    remember(_passing(bridge), own)
+    return bridge
 
 
 def _architecture(module: nn.Module) -> str:

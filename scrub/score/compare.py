@@ -6,7 +6,7 @@ has the sign of the metric, so that a positive difference speaks for a, whether 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, permutations
 from typing import Any
 
@@ -32,8 +32,9 @@ from scrub.score.comparison import (
     labels,
 )
 from scrub.score.control import SHUFFLED
-from scrub.score.design import KNOWN
+from scrub.score.design import KNOWN, SAMPLE
 from scrub.score.paired import holm, p_of_mean, studentised
+from scrub.score.population import drawn_of, wider_for_two
 from scrub.score.refine import refines, swapped
 from scrub.score.result import Result, gap
 from scrub.score.sample import ClaimBench, Samples
@@ -72,7 +73,7 @@ def conclude(
     short = labels(names)
     compared = [_compared(rival, result, seed) for rival, result in zip(rivals, results, strict=True)]
     pairs = list(combinations(rivals, 2))
-    differences = adjusted([difference(a, b, seed) for a, b in pairs])
+    differences = differences_of(rivals, draws, seed)
     unlike = any(d.random != SHARED for d in differences)
     return Comparison(
         hypotheses=tuple(compared), differences=tuple(differences),
@@ -114,9 +115,29 @@ def explained(columns: Columns) -> Float[np.ndarray, " n"]:
         return 1 - columns[:, 3] / columns[:, 4]
 
 
-def difference(a: Rival, b: Rival, seed: int) -> Difference:
+def differences_of(rivals: Sequence[Rival], draws: int | None, seed: int) -> list[Difference]:
+    """Of every pair, for the population that the pool is a sample of, corrected for their number."""
+    drawn = {r.name: drawn_of(r.bench, r.samples, draws, seed) for r in rivals}
+    return adjusted([difference(a, b, seed, _wider(a, b, drawn, seed)) for a, b in combinations(rivals, 2)])
+
+
+def _wider(a: Rival, b: Rival, drawn: Mapping[str, Samples], seed: int) -> float:
+    """How many times wider their difference's interval is for the population: donors are a sample too."""
+    if a.samples.design != SAMPLE:
+        return 1.0
+    ours, theirs = drawn[a.name], drawn[b.name]
+    random, top = (ours.random + theirs.random) / 2, ours.top[:, None]
+    gained = theirs.scrubbed - ours.scrubbed
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = random.mean() - top.mean()
+        adds = (gained - gained.mean() / scale * (random - top)) / scale
+    return wider_for_two([a.bench, b.bench], adds, ours, seed)
+
+
+def difference(a: Rival, b: Rival, seed: int, wider: float = 1.0) -> Difference:
     """recovered(a) - recovered(b) with its paired interval and p; `adjusted` is p until other pairs are known.
 
+    Both are `wider` times as far as given the pool.
     Where the two have their own L_random (other rests or strata), the scale is taken from the mean of both; where one
     of these is no scale, the difference is undefined.
     """
@@ -130,10 +151,12 @@ def difference(a: Rival, b: Rival, seed: int) -> Difference:
     share = interval(columns, _more, seed, a.samples.design) if nothing is None else UNDEFINED
     gained = columns[:, 3] - columns[:, 0]
     tested = np.where(np.abs(gained) <= FP32 * scale, 0.0, gained)
+    tested = tested.mean() + wider * (tested - tested.mean())
     p = None if share.low is None else _p(tested, a.samples.design)
     found = Difference(
-        a.name, b.name, share, studentised(tested), p, p, CANNOT_TELL, nothing or "", SHARED if shared else MEAN
-    )
+        a.name, b.name, share.widened(wider), studentised(tested), p, p, CANNOT_TELL, nothing or "",
+        SHARED if shared else MEAN, wider,
+    )  # fmt: skip
     return _judged(found)
 
 

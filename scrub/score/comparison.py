@@ -69,6 +69,8 @@ class Difference:
 
     `p` is that of a mean of 0, `adjusted` after Holm over all pairs; they are None where the difference is undefined.
     `random` says whether both claims have one L_random (`shared`) or the scale is taken from the `mean of both`.
+    Interval and p are those of the population that the pool is a sample of: `wider` says how many times the interval
+    is as wide as given the pool.
     """
 
     a: str
@@ -80,6 +82,7 @@ class Difference:
     verdict: str
     reason: str
     random: str
+    wider: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         return {**as_dict(self, "share"), **as_dict(self.share)}

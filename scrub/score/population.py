@@ -12,7 +12,7 @@ seed, no model runs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 from attrs import evolve, frozen
@@ -60,7 +60,7 @@ def as_donors(bench: ClaimBench, samples: Samples, draws: int | None, seed: int)
     spread = Spread.of(samples)
     if spread is None or samples.design != SAMPLE:  # a whole domain has no other donors
         return spread
-    drawn = sample(bench, samples.references, EXACT_DRAWS, seed) if draws is None else samples
+    drawn = drawn_of(bench, samples, draws, seed)
     swaps = _Swaps(bench, drawn.references, drawn.scrubbed.shape[1], seed)
     size = len(bench.claim.data)
     return evolve(
@@ -70,13 +70,44 @@ def as_donors(bench: ClaimBench, samples: Samples, draws: int | None, seed: int)
 
 def for_population(given: Interval, spread: Spread | None, samples: Samples) -> Interval:
     """The interval of `recovered` for the population: that given the pool, as much wider as its standard error."""
-    if given.value is None or given.low is None or given.high is None or spread is None:
+    if spread is None:
         return given
-    means = influence(samples).mean(1)
+    return given.widened(_wider(influence(samples), spread.pool / spread.size))
+
+
+def _wider(adds: Float[np.ndarray, "row draw"], more: float) -> float:
+    """How many times wider an interval over rows is with the variance that the pool adds."""
+    means = adds.mean(1)
     error = float((means**2).sum()) / len(means) ** 2
-    wider = math.sqrt(1 + spread.pool / spread.size / error) if error > 0 else 1.0
-    low, high = given.value - wider * (given.value - given.low), given.value + wider * (given.high - given.value)
-    return evolve(given, low=low, high=high)
+    return math.sqrt(1 + more / error) if error > 0 else 1.0
+
+
+def drawn_of(bench: ClaimBench, samples: Samples, draws: int | None, seed: int) -> Samples:
+    """The samples themselves, or the few draws that stand in where every draw was enumerated."""
+    few = draws is None and samples.design == SAMPLE
+    return sample(bench, samples.references, EXACT_DRAWS, seed) if few else samples
+
+
+def wider_for_two(
+    benches: Sequence[ClaimBench], adds: Float[np.ndarray, "row draw"], drawn: Samples, seed: int
+) -> float:
+    """How many times wider the interval of a paired difference is for the population than given the pool.
+
+    `adds` is what each call adds to the difference. What both claims draw as one is one drawing.
+    """
+    if not np.isfinite(adds).all() or drawn.design != SAMPLE:
+        return 1.0
+    swaps = [
+        _Swaps(bench, bench.claim.data.order[_ranks(benches[0])[drawn.references]], adds.shape[1], seed)
+        for bench in benches
+    ]
+    both = _Both(swaps)
+    return _wider(adds, added(adds, both.references, both.drawings, both.picked))
+
+
+def _ranks(bench: ClaimBench) -> Pool:
+    """Where each row of the pool stands in the order of row identities, which all rivals share."""
+    return np.argsort(bench.claim.data.order)
 
 
 def added(
@@ -148,10 +179,12 @@ class _Swaps:
         self.drawings = [
             rests if path is not None else Drawing.of(claim.classes(node.agree)) for node, path in self.swaps
         ]
+        self.names: list[Hashable] = [(path, node.donor if path is None else None) for node, path in self.swaps]
         options = claim.options
         self.apart = options.rest == "keep" or (options.rest == "resample" and options.rest_scope == "input")
         if self.apart:  # the empty claim reads a row of its own
             self.drawings.append(rests)
+            self.names.append("the empty claim's own row")
 
     def picked(self) -> Iterator[Picked]:
         """In pieces of whole reference rows, as the same seed drew them."""
@@ -170,6 +203,34 @@ class _Swaps:
         if path is None:
             return drawn[node.path].own
         return drawn[node.path].rest[:, rest_paths(self.bench.claim, node).index(path)]
+
+
+class _Both:
+    """The drawings of two claims, of rows in the order of their identities; what both draw as one is one."""
+
+    def __init__(self, swaps: Sequence[_Swaps]) -> None:
+        self.swaps, self.ranks = swaps, [_ranks(s.bench) for s in swaps]
+        self.references = self.ranks[0][swaps[0].references]
+        known: dict[Hashable, Drawing] = {}
+        self.kept: list[list[int]] = []
+        for s in swaps:
+            order, kept = s.bench.claim.data.order, list[int]()
+            for i, (name, d) in enumerate(zip(s.names, s.drawings, strict=True)):
+                moved = Drawing(d.code[order], d.size[order])
+                key = (name, moved.code.tobytes(), moved.size.tobytes())
+                if key not in known:
+                    known[key] = moved
+                    kept.append(i)
+            self.kept.append(kept)
+        self.drawings = list(known.values())
+
+    def picked(self) -> Iterator[Picked]:
+        for pieces in zip(*(s.picked() for s in self.swaps), strict=True):
+            rows = [
+                ranks[piece.rows[i]]
+                for piece, ranks, kept in zip(pieces, self.ranks, self.kept, strict=True) for i in kept
+            ]  # fmt: skip
+            yield Picked(pieces[0].at, rows)
 
 
 def _independent(bench: ClaimBench) -> Iterator[tuple[Occurrence, str | None]]:

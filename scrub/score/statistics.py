@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from scrub.claims.plain import as_dict
 from scrub.score.design import KNOWN, SAMPLE
@@ -31,6 +31,13 @@ class Interval:
 
     def to_dict(self) -> dict[str, float | None]:
         return as_dict(self, *([] if self.needs else ["needs"]))
+
+    def widened(self, times: float) -> Interval:
+        """The same value, both ends so many times as far from it."""
+        if self.value is None or self.low is None or self.high is None:
+            return self
+        low, high = self.value - times * (self.value - self.low), self.value + times * (self.high - self.value)
+        return evolve(self, low=low, high=high)
 
     def __str__(self) -> str:
         if self.value is None or self.low is None or self.high is None:

@@ -98,7 +98,9 @@ def _head(block: Block, head: int, xq: Tensor, xk: Tensor, xv: Tensor) -> Tensor
         scores = scores if attn.cap is None else attn.cap * torch.tanh(scores / attn.cap)
         if attn.slopes is not None:
             scores = scores - attn.slopes[head] * (i - torch.tensor(keys))
-        pattern = torch.softmax(scores, dim=0)
+        if attn.sinks is not None:
+            scores = torch.cat((scores, attn.sinks[head : head + 1]))
+        pattern = torch.softmax(scores, dim=0)[: len(keys)]
         written.append(pattern @ v[keys] @ attn.W_O[head])
     return torch.stack(written)
 

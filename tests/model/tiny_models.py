@@ -177,7 +177,7 @@ ROUNDED: dict[str, Callable[[], Any]] = {
     "gemma": lambda: bridged("GemmaForCausalLM", head_dim=4),
     "cohere with an interleaved table": lambda: bridged("CohereForCausalLM", logit_scale=1.0),
     "command-r, norms by head": lambda: bridged("CohereForCausalLM", use_qk_norm=True, logit_scale=1.0),
-    "stablelm 2, norms by head": lambda: bridged("StableLmForCausalLM", qk_layernorm=True),
+    "stablelm 2, norms by head": lambda: bridged("StableLmForCausalLM", qk_layernorm=True, partial_rotary_factor=0.5),
     "gpt-j interleaved rotary": lambda: bridged("GPTJForCausalLM", rotary_dim=2),
     "gpt-neo local and global": lambda: bridged(
         "GPTNeoForCausalLM",

@@ -8,14 +8,28 @@ import numpy as np
 import pytest
 
 import scrub
-from score.cases import bench_of, sum_claim, sum_sample
+from score.cases import SUM, bench_of, claim_of, graph, rows_of, sum_claim, sum_sample
+from scrub import Hypothesis, Metric, nodes
 from scrub.engine.draw import Draws
+from scrub.score.compare import Rival, differences_of
+from scrub.score.comparison import CANNOT_TELL
 from scrub.score.intervals import corrected, expand
-from scrub.score.population import Drawing, Picked, added, as_donors
+from scrub.score.population import Drawing, Picked, added, as_donors, wider_for_two
 from scrub.score.power import influence
-from scrub.score.sample import chunks, sample
+from scrub.score.sample import ClaimBench, chunks, sample
 
 THRICE = sum_sample()
+PLAIN_SUM = graph(out=lambda x, y: x + y)
+SQUARED = Metric(lambda output, row: (output - row.columns["x"] - row.columns["y"]) ** 2, better="lower")
+
+
+def halves_of_a_sum(rng: np.random.Generator, rows: int) -> list[Hypothesis]:
+    """Of x + y, which are of one kind, one claim has x alone and one y alone."""
+    pool = np.round(10 * rng.standard_normal((rows, 2))).astype(int).tolist()
+    data = rows_of({"x": x, "y": y, "label": x + y} for x, y in pool)
+    sites = {"y": "y", "answer": nodes("out").reads(y="y")}
+    other = claim_of(SUM, {"answer": lambda y: y}, sites, data, metric=SQUARED)
+    return [h.but(model=PLAIN_SUM) for h in (sum_claim(data, metric=SQUARED), other)]
 
 
 def calls(rng: np.random.Generator, rows: int, draws: int, donors: float) -> tuple[np.ndarray, np.ndarray]:
@@ -54,6 +68,33 @@ def test_the_value_of_the_population_is_covered() -> None:
     assert 0.91 <= np.mean(held) <= 0.99
 
 
+ALIKE = np.zeros(36, int)
+
+
+def column(bench: ClaimBench, name: str) -> np.ndarray:
+    return np.array([row.columns[name] for row in bench.claim.data.rows])
+
+
+def slowly(adds: np.ndarray, reference: np.ndarray, drawings: dict[str, tuple[np.ndarray, np.ndarray]]) -> float:
+    """What donors add to the variance, by all pairs of calls; `drawings`: rows drawn, and classes."""
+    draws, n = adds.shape[1], adds.size
+    left = ((adds - adds.mean(1, keepdims=True)) * draws / (draws - 1)).ravel()
+    rows = {name: drawn for name, (drawn, _) in drawings.items()}
+    more = dict[str, np.ndarray]()
+    for name, (drawn, code) in drawings.items():
+        usual = np.array([left[code[drawn] == code[row]].mean() for row in drawn])
+        size = np.array([(code == code[row]).sum() for row in drawn])
+        more[name] = (left - usual) * np.sqrt(np.maximum(size, 2) / np.maximum(size - 1, 1))
+    pairs = sum(
+        more[a][i] * more[b][k]
+        for a, b, i, k in product(rows, rows, range(n), range(n))
+        if reference[i] != reference[k] and rows[a][i] == rows[b][k] not in (reference[i], reference[k])
+    )
+    own = dict(zip(reference[::draws].tolist(), adds.mean(1), strict=True))
+    crossed = sum(own[rows[a][i]] * more[a][i] for a in rows for i in range(n) if rows[a][i] != reference[i])
+    return pairs / n**2 + 2 * crossed / (n * len(own))
+
+
 def test_it_is_the_slow_count_over_pairs_of_calls() -> None:
     """Of calls of two reference rows, what they share a row in: as a donor of x, or as the rest of the answer."""
     bench, draws = bench_of(sum_claim(THRICE)), 3
@@ -61,27 +102,43 @@ def test_it_is_the_slow_count_over_pairs_of_calls() -> None:
     (every,) = chunks(samples.references, draws, 1000)
     drawn = Draws(bench.claim, 7).tree(bench.tree, every)
     (leaf,) = bench.tree.children
-    adds = influence(samples)
-    left = ((adds - adds.mean(1, keepdims=True)) * draws / (draws - 1)).ravel()
-    value = np.array([row.columns["x"] for row in bench.claim.data.rows])
     donor, rest = drawn[leaf.path].own, drawn[bench.tree.path].rest[:, 0]
-    more = {
-        "donor": (left - [left[value[donor] == value[d]].mean() for d in donor]) * np.sqrt(12 / 11),
-        "rest": (left - left.mean()) * np.sqrt(36 / 35),
-    }
-    rows, reference, n = {"donor": donor, "rest": rest}, every.reference, len(left)
-    pairs = sum(
-        more[a][i] * more[b][k]
-        for a, b, i, k in product(rows, rows, range(n), range(n))
-        if reference[i] != reference[k] and rows[a][i] == rows[b][k] not in (reference[i], reference[k])
+    wanted = slowly(
+        influence(samples), every.reference, {"donor": (donor, column(bench, "x")), "rest": (rest, ALIKE)}
     )
-    own = {r: adds[i].mean() for i, r in enumerate(samples.references.tolist())}
-    crossed = sum(own[rows[a][i]] * more[a][i] for a in rows for i in range(n) if rows[a][i] != reference[i])
-    wanted = pairs / n**2 + 2 * crossed / (n * 36)
     spread = as_donors(bench, samples, draws, 7)
     assert spread is not None
     assert spread.size == 36
     assert spread.pool / 36 == pytest.approx(max(0.0, wanted), rel=1e-9)
+
+
+def test_of_two_claims_what_both_draw_counts_once() -> None:
+    """x of one claim, y of the other, and the rest of the answer, which is one row for both."""
+    benches, draws = list(map(bench_of, halves_of_a_sum(np.random.default_rng(2), 36))), 3
+    first, second = (sample(bench, bench.claim.data.order, draws, 7) for bench in benches)
+    (every,) = chunks(first.references, draws, 1000)
+    trees = [Draws(bench.claim, 7).tree(bench.tree, every) for bench in benches]
+    donors = [drawn[bench.tree.children[0].path].own for bench, drawn in zip(benches, trees, strict=True)]
+    rests = [drawn[bench.tree.path].rest[:, 0] for bench, drawn in zip(benches, trees, strict=True)]
+    assert rests[0].tolist() == rests[1].tolist()
+    adds = first.scrubbed - second.scrubbed
+    adds = adds - adds.mean()
+    drawings = {"x": (donors[0], column(benches[0], "x")), "y": (donors[1], column(benches[1], "y"))}
+    wanted = slowly(adds, every.reference, {**drawings, "rest": (rests[0], ALIKE)})
+    given = (adds.mean(1) ** 2).sum() / 36**2
+    assert wanted > 0.1 * given
+    assert wider_for_two(benches, adds, first, 7) == pytest.approx((1 + wanted / given) ** 0.5, rel=1e-9)
+
+
+def test_claims_that_are_equal_in_the_population_are_seldom_told_apart() -> None:
+    """Given the pool alone one is better in a fifth of pools."""
+    rng, apart = np.random.default_rng(5), 0
+    for seed in range(40):
+        benches = list(map(bench_of, halves_of_a_sum(rng, 60)))
+        a, b = (Rival(str(n), bench, sample(bench, np.arange(60), 3, seed)) for n, bench in enumerate(benches))
+        (found,) = differences_of([a, b], 3, seed)
+        apart += found.verdict != CANNOT_TELL
+    assert apart <= 3
 
 
 @pytest.mark.parametrize("exact", [False, True])
