@@ -58,7 +58,7 @@ def writable(path: Path) -> None:
 
 def free(path: Path, role: str = "") -> None:
     """As `writable`, of what is never written over. Raises ClaimError for a path that exists as well."""
-    if path.exists():
+    if os.path.lexists(path):  # False for what can be no path, which `writable` tells
         raise ClaimError(f"{role}{path} exists already, and is left as it is: choose another name.")
     writable(path)
 
