@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os.path import isdir  # a name that is too long is none
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +186,7 @@ def _circuit(given: str, top: int | None) -> Circuit | str:
         return Circuit.read(given, top=top)
     if top is not None:
         raise ClaimError(f"--top {top}: {given} is no file of scores.")
-    if given and Path(given).is_dir():
+    if isdir(given):
         raise ClaimError(f"--circuit {given} is a directory: name the file of a circuit in it, or parts.")
     if Path(given).suffix in _FILES:
         raise ClaimError(f"--circuit {given}: no such file, and no name of a part.")
