@@ -161,3 +161,16 @@ def test_a_run_that_was_broken_off_anywhere_records_the_same_bits(
     with pytest.raises(Killed):
         run(verb, folder, 1 + int(share * (keeps - 1)))
     assert run(verb, folder) == (found, kept)
+
+
+def test_a_run_goes_on_in_another_memory(tmp_path: Path) -> None:
+    """Which are its blocks does not depend on the bound, nor is it said beside them."""
+    kept = list[set[str]]()
+    for bound in ("120kB", "900GB"):
+        scrub.test(
+            claimed(), rows=24, **FEW, controls="none", parts="none", explain=False, memory=bound, out=tmp_path
+        )
+        kept.append({file.name for file in (tmp_path / "blocks").glob("*.safetensors")})
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 2
+    assert "120kB" not in (tmp_path / "run.json").read_text()
