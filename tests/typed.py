@@ -4,8 +4,8 @@ The wrapper that jaxtyping puts around every function binds its arguments and ke
 there are any: that took half of the time of all tests. It stays where an annotation names a shape, and there looks at
 every call with arrays of shapes that were not met before, at the first call in every test, and at some of those that
 follow: a test of a thousand draws calls a function with the same few shapes a thousand times. So it is with functions
-that are made in another's body, each time anew: making their checks took a third of what was left, and where a layer is
-a function of its own a fifth again, so that these are looked at more seldom.
+that are made in another's body, each time anew: making their checks took a third of what was left, and a fifth again
+where a layer is a function of its own, so that these are looked at more seldom.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "explain": lambda h, **given: scrub.explain(h, draws=1, rows=4, **given),
     "power": lambda h, **given: scrub.power(h, **given),
     "interchange": lambda h, **given: scrub.interchange(h, rows=6, draws=1, **given),
-    "grow": lambda h, **given: scrub.grow(h, rows=8, draws=1, worth=2, **given),
+    "grow": lambda h, **given: scrub.grow(h, rows=8, draws=1, worth=0.4, **given),
     "views": lambda h, **given: scrub.views(h, rows=4, draws=1, **given),
     "fit": lambda h, **given: fit.das(h, "found", site=HEAD, rows=16, steps=1, draws=1, **EXACT, **given),
     "criteria": lambda h, **given: scrub.criteria(h, random=1, budget=1, rows=4, tests=False, **given),
