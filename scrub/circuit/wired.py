@@ -38,7 +38,7 @@ from scrub.model.weights import Block, Transformer
 CLEARED = "cleared"  # where what heads write along a part of their sum is taken away
 # Numbers of streams that are made at once on a CPU: what is larger leaves its caches, and is given back to the system
 # and asked for anew in each layer
-STREAMED = 2**21
+AT_ONCE = 2**21
 INTO_HEADS = "into heads"  # where queries, keys and values are written
 
 
@@ -132,7 +132,7 @@ class WiringRun:
     def _parts(self, streams: int) -> Iterator[WiringRun]:
         """The run on some elements at a time: as many as so many streams of them stay in a cache."""
         each = max(1, streams * self.places.longest * self.model.shape.d_model)
-        size = max(1, self.model.at_most(STREAMED) // each)
+        size = max(1, self.model.at_most(AT_ONCE) // each)
         for first in range(0, self.places.size, size):
             yield self if size >= self.places.size else self._part(slice(first, first + size))
 
