@@ -25,7 +25,6 @@ from scrub.model.block import (
     mlp_entering,
     mlp_reads,
     mlp_writes,
-    picked,
     positions_of,
     read_each_before,
     read_heads,
@@ -33,6 +32,7 @@ from scrub.model.block import (
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.layers import angled, write
 from scrub.model.places import beside
+from scrub.model.upload import some
 from scrub.model.weights import Block, Transformer
 
 CLEARED = "cleared"  # where what heads write along a part of their sum is taken away
@@ -242,7 +242,7 @@ class WiringRun:
         if still:
             made.append(self._of_base(channel, block, base, [head for _, head in still], streams.at))
         place = {read: number for number, read in enumerate((*live, *still))}
-        return picked(made[0] if len(made) == 1 else torch.cat(made, dim=-2), [place[read] for read in reads])
+        return some(made[0] if len(made) == 1 else torch.cat(made, dim=-2), [place[read] for read in reads], -2)
 
     def _of_streams(
         self, channel: str, block: Block, reads: list[tuple[Column, int]], streams: ReadStreams
