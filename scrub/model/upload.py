@@ -32,8 +32,8 @@ def some(x: Float[Tensor, ...], units: Sequence[int], axis: int) -> Float[Tensor
     return x.index_select(axis, _index(tuple(units), x.device))
 
 
-# Kept by the numbers and the device, which are all that it is. Every circuit's wiring has lists of its own: those that
-# were used last stay.
+# Kept by the numbers and the device, which are all that it is. Every circuit's wiring has lists of its own: those
+# that were used last stay.
 @lru_cache(maxsize=1024)
 def _index(units: tuple[int, ...], device: torch.device) -> Int[Tensor, " unit"]:
     return torch.tensor(units, device=device)

@@ -48,7 +48,7 @@ RUNS: dict[str, Callable[..., Any]] = {
     "interchange expected": lambda **given: scrub.test(
         induction().but(expect=recovers(0.8, interchange=0.5)), rows=6, draws=2, **ALONE, **given
     ),
-    "skills": lambda **given: scrub.test(skilled(), rows=12, draws=1, skills=True, **ALONE, **given),
+    "skills": lambda **given: scrub.test(skilled(), rows=8, draws=1, skills=True, **ALONE, **given),
     "compare": lambda **given: scrub.compare(induction(), shallow(), rows=6, draws=1, controls="none", **given),
     "explain": lambda **given: scrub.explain(induction(), rows=4, draws=1, **given),
     "shrink": lambda **given: scrub.shrink(induction(), rows=64, draws=2, **given),
