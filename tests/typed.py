@@ -4,7 +4,8 @@ The wrapper that jaxtyping puts around every function binds its arguments and ke
 there are any: that took half of the time of all tests. It stays where an annotation names a shape, and there looks at
 every call with arrays of shapes that were not met before, at the first call in every test, and at some of those that
 follow: a test of a thousand draws calls a function with the same few shapes a thousand times. So it is with functions
-that are made in another's body, each time anew: making their checks took a third of what was left.
+that are made in another's body, each time anew: making their checks took a third of what was left, and a fifth again
+where a layer is a function of its own, so that these are looked at more seldom.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from torch import Tensor
 
 Decorator = Callable[[Any], Any]
 whole = jaxtyping.jaxtyped
-EVERY = 64  # the first call of a test and each 64th are looked at, whatever their shapes
+EVERY, ANEW = (
+    64,
+    1024,
+)  # the first call of a test and each 64th are looked at, whatever their shapes; of what is made anew
 calls = Counter[Any]()  # of the code of functions, in this test
 met = set[Any]()  # the code of functions with the forms of what they were given
 ARRAYS = Tensor, ndarray
@@ -57,6 +61,7 @@ def by_type(made: Any, typechecker: Decorator, by_shape: Decorator) -> Any:
 def sometimes(plain: Any, make: Callable[[], Any]) -> Any:
     """A function whose check is made when a call is looked at."""
     code = plain.__code__  # a function made in another holds what that one held
+    every = ANEW if "<locals>" in plain.__qualname__ else EVERY
     kept: list[Any] = []
 
     @wraps(plain)
@@ -64,7 +69,7 @@ def sometimes(plain: Any, make: Callable[[], Any]) -> Any:
         calls[code] += 1
         values = (*args, *kwargs.values()) if kwargs else args
         given = (code, *[(v.shape, v.dtype) if type(v) in ARRAYS else type(v) for v in values])
-        if given in met and calls[code] % EVERY != 1:
+        if given in met and calls[code] % every != 1:
             return plain(*args, **kwargs)
         if not kept:
             kept.append(make())

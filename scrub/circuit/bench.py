@@ -77,13 +77,7 @@ class CircuitBench:
         if experiment.graph.sequence and POS not in named:
             passed |= {POS}
         listed = cls(experiment, model, slots, passed, seed, _draws(experiment, draws))
-        graph = experiment.graph
-        told = passed - {POS}
-        if clash := [str(p) for p in circuit.expanded(graph) if _ends(p, graph) & told] if told else []:
-            raise ClaimError(
-                f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part "
-                "of a circuit. Leave it out, or pass through less."
-            )
+        _refuse_passed(circuit, experiment, passed - {POS})
         if model is not None:
             from scrub.circuit.sizes import CircuitSizes
 
@@ -243,6 +237,15 @@ def _used(experiment: Experiment) -> Int[np.ndarray, " row"]:
             return np.union1d(experiment.rows, referred(experiment))
         case _:
             return experiment.rows
+
+
+def _refuse_passed(circuit: Circuit, experiment: Experiment, passed: frozenset[Component]) -> None:
+    graph = experiment.graph
+    if passed and (clash := [str(p) for p in circuit.expanded(graph) if _ends(p, graph) & passed]):
+        raise ClaimError(
+            f"{', '.join(clash[:5])}: passed through (through={', '.join(experiment.through)}), and so no part "
+            "of a circuit. Leave it out, or pass through less."
+        )
 
 
 def _ends(part: Part, graph: Graph) -> frozenset[Component]:

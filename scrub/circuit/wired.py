@@ -25,7 +25,6 @@ from scrub.model.block import (
     mlp_entering,
     mlp_reads,
     mlp_writes,
-    picked,
     positions_of,
     read_each_before,
     read_heads,
@@ -33,12 +32,13 @@ from scrub.model.block import (
 from scrub.model.codes import CodedPart, PartCodes
 from scrub.model.layers import angled, write
 from scrub.model.places import beside
+from scrub.model.upload import some
 from scrub.model.weights import Block, Transformer
 
 CLEARED = "cleared"  # where what heads write along a part of their sum is taken away
 # Numbers of streams that are made at once on a CPU: what is larger leaves its caches, and is given back to the system
 # and asked for anew in each layer
-STREAMED = 2**21
+AT_ONCE = 2**21
 INTO_HEADS = "into heads"  # where queries, keys and values are written
 
 
@@ -132,7 +132,7 @@ class WiringRun:
     def _parts(self, streams: int) -> Iterator[WiringRun]:
         """The run on some elements at a time: as many as so many streams of them stay in a cache."""
         each = max(1, streams * self.places.longest * self.model.shape.d_model)
-        size = max(1, self.model.at_most(STREAMED) // each)
+        size = max(1, self.model.at_most(AT_ONCE) // each)
         for first in range(0, self.places.size, size):
             yield self if size >= self.places.size else self._part(slice(first, first + size))
 
@@ -242,7 +242,7 @@ class WiringRun:
         if still:
             made.append(self._of_base(channel, block, base, [head for _, head in still], streams.at))
         place = {read: number for number, read in enumerate((*live, *still))}
-        return picked(made[0] if len(made) == 1 else torch.cat(made, dim=-2), [place[read] for read in reads])
+        return some(made[0] if len(made) == 1 else torch.cat(made, dim=-2), [place[read] for read in reads], -2)
 
     def _of_streams(
         self, channel: str, block: Block, reads: list[tuple[Column, int]], streams: ReadStreams

@@ -71,11 +71,11 @@ class Footprint:
 
     def given(self, uses: Sequence[int]) -> Iterator[Piece]:
         """The same where one occurrence is given, besides, what a layer writes at every position."""
-        more, sites = 4 * self._longest * self.model.shape.d_model, self.program.steps
+        more = 4 * self._longest * self.model.shape.d_model
         most = self.schedule.most(self._values(uses)) + self._size(more)
         yield Piece("one draw of one row, with what it leaves out,", most, HELD)
-        reading = (self._site_work(step, True) for step in sites if isinstance(step, SiteShape))
-        work = max(self._stream_work(self._longest, None), *reading)
+        sites = (self._site_work(step, True) for step in self.program.steps if isinstance(step, SiteShape))
+        work = max(self._stream_work(self._longest, None), *sites)
         yield Piece("one draw of one row, with what it leaves out, in a layer,", self._size(work), WORK)
 
     def _computed(self, counts: Mapping[int, int]) -> Piece:

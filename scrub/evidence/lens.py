@@ -17,10 +17,9 @@ from scrub.claims.text import token_id
 from scrub.engine.cache import Store
 from scrub.engine.needs import Kind, Need
 from scrub.errors import DataError
-from scrub.evidence.scene import Scene, Unseen, looked_piece
+from scrub.evidence.scene import Scene, Unseen
 from scrub.model.layers import unembed
 
-HELD = 64  # rows whose logits are held together, at most
 FEWEST = 2  # values that a variable must have to be decoded
 
 
@@ -141,8 +140,7 @@ class _Seen:
 
     def parts(self, read: Callable[[Tensor, slice], Tensor]) -> Tensor:
         """`read` of the logits of some rows, as many together as the memory holds."""
-        model = self.scene.model
-        size = model.memory.fit(looked_piece(model), HELD)
+        model, size = self.scene.model, self.scene.together
         pieces = [slice(i, i + size) for i in range(0, len(self.x), size)]
         return torch.cat([read(unembed(model, self.x[piece]).double(), piece) for piece in pieces])
 

@@ -21,13 +21,12 @@ from scrub.anatomy.positions import Slot
 from scrub.anatomy.tolerances import SAME_SCORE
 from scrub.engine.cache import Store
 from scrub.engine.needs import Need
-from scrub.evidence.scene import Locus, Scene, Unseen, looked_piece, reading_heads, summing
+from scrub.evidence.scene import Locus, Scene, Unseen, reading_heads, summing
 from scrub.model.block import mlp_writes, read_before
 from scrub.model.layers import kv_head, unembed, write
 
 TOP = 5  # logits among which a copied token is looked for
 EMBED = Component("embed")
-HELD = 64  # rows whose logits are held together, at most
 
 
 @frozen
@@ -186,8 +185,7 @@ def _among(
     scene: Scene, x: Float[Tensor, "row d"], ids: Int[Tensor, "row k"]
 ) -> tuple[float, float, float]:  # fmt: skip
     """How often a token of the row is among the largest logits, the largest one, among the smallest."""
-    size = scene.model.memory.fit(looked_piece(scene.model), HELD)
-    top = min(TOP, scene.shape.d_vocab)
+    size, top = scene.together, min(TOP, scene.shape.d_vocab)
     hits = torch.zeros(3, dtype=torch.float64)
     for i in range(0, len(x), size):
         logits, own = unembed(scene.model, x[i : i + size]), ids[i : i + size]

@@ -20,11 +20,11 @@ from scrub.claims.text import Tokenizer
 from scrub.engine.cache import Store, located, row_store
 from scrub.engine.needs import Need
 from scrub.errors import ClaimError
-from scrub.model.bytes import SizedModel, logits_bytes
+from scrub.model.bytes import logits_bytes
 from scrub.model.memory import Piece
 from scrub.model.weights import Transformer
 
-LOOKED = 0.25  # share of the memory: logits that are looked at
+HELD, LOOKED = 64, 0.25  # rows whose logits are held together, at most; of the memory
 FIRST = Slot("", 0)  # where heads rest that find nothing
 
 
@@ -49,11 +49,6 @@ class Locus:
         return f"{self.component} @ {self.at}"
 
 
-def looked_piece(model: SizedModel) -> Piece:
-    """The logits of one row."""
-    return Piece("the logits of one row", logits_bytes(model), LOOKED)
-
-
 @frozen(eq=False, slots=False)
 class Scene:
     """A claim on its model, and the rows of the pool that are looked at; the first `shown` are told one by one."""
@@ -64,6 +59,11 @@ class Scene:
     used: Int[np.ndarray, " row"]
     shown: int
     seed: int = 0
+
+    @property
+    def together(self) -> int:
+        """Of how many rows the logits are looked at together."""
+        return self.model.memory.fit(Piece("the logits of one row", logits_bytes(self.model), LOOKED), HELD)
 
     @cached_property
     def data(self) -> Dataset:

@@ -78,7 +78,7 @@ def read_each_before(
         x = normed[..., streams[0], :]
         return as_read(attn, channel, heads, lambda held: unangled(attn, channel, x, held))
     held = heads if channel == "q" else [kv_head(attn, head) for head in heads]
-    return unangled_each(attn, channel, picked(normed, streams), held)
+    return unangled_each(attn, channel, some(normed, streams, -2), held)
 
 
 def held_by(attn: Attn, channel: str, heads: Sequence[int]) -> list[int]:
@@ -93,14 +93,6 @@ def as_read(
     held = held_by(attn, channel, heads)
     found = made(held)
     return found if channel == "q" else some(found, [held.index(kv_head(attn, head)) for head in heads], -2)
-
-
-def picked(x: Shaped[Tensor, "*batch n k"], take: Sequence[int]) -> Shaped[Tensor, "*batch m k"]:
-    """Some of the last axis but one: a view where they stand side by side, since indexing copies."""
-    first = take[0]
-    if take == list(range(first, first + len(take))):
-        return x.narrow(-2, first, len(take))
-    return x.index_select(-2, torch.tensor(take, device=x.device))
 
 
 def mixed(

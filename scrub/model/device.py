@@ -7,12 +7,7 @@ import torch
 from scrub.errors import ModelError, did_you_mean, some
 
 CPU = "cpu"
-_MEANT = {
-    "gpu": "cuda",
-    "nvidia": "cuda",
-    "metal": "mps",
-    "apple": "mps",
-}  # for torch
+_MEANT = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps", "apple": "mps"}  # what torch calls them
 
 
 def devices_here() -> tuple[str, ...]:

@@ -81,12 +81,12 @@ _bridges: dict[Hashable, Any] = {}
 def _opened(source: str | Path, path: Path, take: Take) -> Any:
     """The bridge of a directory, or of a model of the hub; one claim after another is asked of the same."""
     key = _files(source, path), take
-    if key[0] is None or key not in _bridges:
-        _bridges.clear()  # before another one is in memory
-        bridge = _bridge_around(source, path, take)
-        _bridges[_files(source, path), take] = bridge  # a model of the hub may be here only now
-        return bridge
-    return _bridges[key]
+    if key[0] is not None and key in _bridges:
+        return _bridges[key]
+    _bridges.clear()  # before another one is in memory
+    bridge = _bridge_around(source, path, take)
+    _bridges[_files(source, path), take] = bridge  # a model of the hub may be here only now
+    return bridge
 
 
 def _files(source: str | Path, path: Path) -> Hashable:

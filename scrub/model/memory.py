@@ -67,7 +67,10 @@ class Memory:
         return int(self.bytes * part)
 
     def fit(self, piece: Piece, most: int) -> int:
-        """How many pieces go together in their share of the bound: `most` at most, and at least one, see `hold`."""
+        """How many pieces go together in their share of the bound: `most` at most, and at least one, see `hold`.
+
+        Here `most` holds on every device; that of `Transformer.fit` is what the caches of a CPU hold.
+        """
         return max(1, min(most, self.share(piece.share) // max(piece.bytes, 1)))
 
     def hold(self, pieces: Iterable[Piece]) -> None:

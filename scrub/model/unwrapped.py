@@ -33,7 +33,7 @@ class OwnLogits:
     logits: Float[Tensor, "1 t v"]
 
 
-# How far a bridge's logits lie from its model's own, and how far they may.
+# Kept by the bridge, from when it was made: how far its logits lie from its model's own, and how far they may.
 _departed: WeakKeyDictionary[Any, tuple[float, float]] = WeakKeyDictionary()
 
 

@@ -7,7 +7,7 @@ pinned memory does not. Lists as indices are such copies, each time: here a list
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -32,7 +32,8 @@ def some(x: Float[Tensor, ...], units: Sequence[int], axis: int) -> Float[Tensor
     return x.index_select(axis, _index(tuple(units), x.device))
 
 
-# kept by the numbers and the device, which are all that it is
-@cache
+# Kept by the numbers and the device, which are all that it is. Every circuit's wiring has lists of its own: those
+# that were used last stay.
+@lru_cache(maxsize=1024)
 def _index(units: tuple[int, ...], device: torch.device) -> Int[Tensor, " unit"]:
     return torch.tensor(units, device=device)

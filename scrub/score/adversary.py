@@ -20,11 +20,12 @@ from scrub.engine.draw import Swap, all_swaps
 from scrub.engine.unroll import Occurrence
 from scrub.score.control import Adversary
 from scrub.score.cost import SEARCH_DRAWS, SEARCH_ROWS
+from scrub.score.demand import doubted
 from scrub.score.effect import swap_words, swapped_at
 from scrub.score.result import Result, ratio
 from scrub.score.sample import ClaimBench, Resampling, Samples, resample_only
 from scrub.score.statistics import interval
-from scrub.score.verdict import INCONCLUSIVE, REFUTED, SUPPORTED, UNDEFINED
+from scrub.score.verdict import REFUTED, UNDEFINED
 
 WORTH_IT = 0.002  # of what is recovered: a step that harms less ends the search
 Rows = Int[np.ndarray, " row"]
@@ -107,7 +108,7 @@ def challenge(
     low, high = found.share.low, found.share.high
     if low is None or high is None:
         few = f"any_swaps: {found.rows} rows for the adversary's interval are too few."
-        return _doubted(result, f"{result.reason} {few}")
+        return doubted(result, f"{result.reason} {few}")
     only = ", ".join(found.subset) or "none"
     if high < result.bar - ROUNDING:
         reason = f"with these swaps alone, {found.share} is recovered, below {result.bar:.2f}: {only}."
@@ -116,10 +117,5 @@ def challenge(
         worst = (
             f"with these swaps alone, {found.share} is recovered, which contains the bar, {result.bar:.2f}: {only}."
         )
-        return _doubted(result, worst)
+        return doubted(result, worst)
     return result
-
-
-def _doubted(result: Result, reason: str) -> Result:
-    """A supported claim that was not shown to survive any swaps is inconclusive; another keeps its verdict."""
-    return evolve(result, verdict=INCONCLUSIVE, reason=reason) if result.verdict == SUPPORTED else result

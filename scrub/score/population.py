@@ -97,12 +97,9 @@ def wider_for_two(
     """
     if not np.isfinite(adds).all() or drawn.design != SAMPLE:
         return 1.0
-    swaps = [
-        _Swaps(bench, bench.claim.data.order[_ranks(benches[0])[drawn.references]], adds.shape[1], seed)
-        for bench in benches
-    ]
-    both = _Both(swaps)
-    return _wider(adds, added(adds, both.references, both.drawings, both.picked))
+    references = _ranks(benches[0])[drawn.references]
+    both = _Both.of([_Swaps(b, b.claim.data.order[references], adds.shape[1], seed) for b in benches])
+    return _wider(adds, added(adds, references, both.drawings, both.picked))
 
 
 def _ranks(bench: ClaimBench) -> Pool:
@@ -205,32 +202,35 @@ class _Swaps:
         return drawn[node.path].rest[:, rest_paths(self.bench.claim, node).index(path)]
 
 
+@frozen(eq=False)
 class _Both:
-    """The drawings of two claims, of rows in the order of their identities; what both draw as one is one."""
+    """The drawings of two claims, of rows in the order of their identities; what both draw as one is one.
 
-    def __init__(self, swaps: Sequence[_Swaps]) -> None:
-        self.swaps, self.ranks = swaps, [_ranks(s.bench) for s in swaps]
-        self.references = self.ranks[0][swaps[0].references]
-        known: dict[Hashable, Drawing] = {}
-        self.kept: list[list[int]] = []
-        for s in swaps:
-            order, kept = s.bench.claim.data.order, list[int]()
-            for i, (name, d) in enumerate(zip(s.names, s.drawings, strict=True)):
-                moved = Drawing(d.code[order], d.size[order])
-                key = (name, moved.code.tobytes(), moved.size.tobytes())
+    `kept` are, of each claim, those that no earlier one has.
+    """
+
+    swaps: Sequence[_Swaps]
+    kept: list[list[int]]
+    drawings: list[Drawing]
+
+    @classmethod
+    def of(cls, swaps: Sequence[_Swaps]) -> _Both:
+        known, kept = dict[Hashable, Drawing](), [list[int]() for _ in swaps]
+        for claim, mine in zip(swaps, kept, strict=True):
+            order = claim.bench.claim.data.order
+            for number, (name, drawing) in enumerate(zip(claim.names, claim.drawings, strict=True)):
+                moved = Drawing(drawing.code[order], drawing.size[order])
+                key = name, moved.code.tobytes(), moved.size.tobytes()
                 if key not in known:
                     known[key] = moved
-                    kept.append(i)
-            self.kept.append(kept)
-        self.drawings = list(known.values())
+                    mine.append(number)
+        return cls(swaps, kept, list(known.values()))
 
     def picked(self) -> Iterator[Picked]:
-        for pieces in zip(*(s.picked() for s in self.swaps), strict=True):
-            rows = [
-                ranks[piece.rows[i]]
-                for piece, ranks, kept in zip(pieces, self.ranks, self.kept, strict=True) for i in kept
-            ]  # fmt: skip
-            yield Picked(pieces[0].at, rows)
+        ranks = [_ranks(claim.bench) for claim in self.swaps]
+        for pieces in zip(*(claim.picked() for claim in self.swaps), strict=True):
+            each = zip(pieces, ranks, self.kept, strict=True)
+            yield Picked(pieces[0].at, [rank[piece.rows[i]] for piece, rank, mine in each for i in mine])
 
 
 def _independent(bench: ClaimBench) -> Iterator[tuple[Occurrence, str | None]]:

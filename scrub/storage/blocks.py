@@ -52,46 +52,43 @@ class Blocks:
 
         Raises PartKept where the blocks of other parts are not there.
         """
-        found, later, of_others = deque[tuple[int, Arrays]](), list[_Missing](), 0
-        mine = set[Path]()  # begun by this process; of blocks that are computed in one go the last is
-
-        def missing() -> Iterator[_Missing]:
-            nonlocal of_others
-            for number, block in enumerate(blocks):
-                one = _Missing(number, self._path(block), self._path(block.last or block), block.task)
-                if (arrays := self._read(one.path)) is not None:
-                    found.append((number, arrays))
-                elif self.part is not None and not self.part.has(number if block.turn is None else block.turn):
-                    of_others += 1
-                elif one.begun in mine or _begin(one.begun):
-                    mine.add(one.begun)
-                    yield one
-                else:
-                    later.append(one)
-
-        def left() -> Iterator[_Missing]:
-            for one in later:
-                if (arrays := self._read(one.path)) is None:
-                    yield one
-                else:
-                    found.append((one.number, arrays))
-
+        met = _Met()
         try:
-            for unfinished in (missing(), left()):
+            for unfinished in (self._missing(blocks, met), self._left(met)):
                 for number, arrays in self._computed(unfinished):
-                    while found:  # met on the way to it
-                        yield found.popleft()
+                    yield from met.taken()
                     yield number, arrays
-                yield from found
-                found.clear()
+                yield from met.taken()
         finally:
-            for path in mine:
+            for path in met.begun:
                 _mark(path).unlink(missing_ok=True)
-        if of_others:
+        if met.of_others:
             raise PartKept(
-                f"part {self.part} is kept; {of_others} blocks are those of other parts: put all together with "
+                f"part {self.part} is kept; {met.of_others} blocks are those of other parts: put all together with "
                 "`scrub merge`, and the same command goes on."
             )
+
+    def _missing(self, blocks: Iterable[NumberBlock], met: _Met) -> Iterator[_Missing]:
+        """What this process is to compute."""
+        for number, block in enumerate(blocks):
+            one = _Missing(number, self._path(block), self._path(block.last or block), block.task)
+            if (arrays := self._read(one.path)) is not None:
+                met.found.append((number, arrays))
+            elif self.part is not None and not self.part.has(number if block.turn is None else block.turn):
+                met.of_others += 1
+            elif one.begun in met.begun or _begin(one.begun):
+                met.begun.add(one.begun)
+                yield one
+            else:
+                met.later.append(one)
+
+    def _left(self, met: _Met) -> Iterator[_Missing]:
+        """What another process had begun, and has not kept."""
+        for one in met.later:
+            if (arrays := self._read(one.path)) is None:
+                yield one
+            else:
+                met.found.append((one.number, arrays))
 
     def _computed(self, missing: Iterable[_Missing]) -> Iterator[tuple[int, Arrays]]:
         """Blocks computed by the workers, and kept as they come."""
@@ -141,6 +138,23 @@ class _Missing:
     path: Path
     begun: Path
     task: Task
+
+
+@define
+class _Met:
+    """What blocks were met on the way: stored ones, and those of others, which come later or not at all.
+
+    `begun` are marked by this process; of blocks that are computed in one go the last is.
+    """
+
+    found: deque[tuple[int, Arrays]] = field(factory=deque[tuple[int, Arrays]])
+    later: list[_Missing] = field(factory=list[_Missing])
+    begun: set[Path] = field(factory=set[Path])
+    of_others: int = 0
+
+    def taken(self) -> Iterator[tuple[int, Arrays]]:
+        while self.found:
+            yield self.found.popleft()
 
 
 def sweep(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
@@ -76,36 +76,45 @@ def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = Fa
         return None
     if exact:
         raise ClaimError("exact=True enumerates every draw, which only a computation graph allows: drop --exact.")
-    from scrub.model.awaited import Awaited
     from scrub.model.open import open_weights
-    from scrub.model.places import devices
     from scrub.storage.rows import RowFiles
 
     weights, workers = open_weights(source, backend, data), backend.workers
-    places = devices(weights)
-    # A fork has no thread, and what lies in files is read a layer at a time.
-    alone = workers is None and weights.lending is None and all(place.type == "cpu" for place in places)
-    if alone and isinstance(weights.told, Awaited):
-        weights.told.begin()
-    if workers is not None:
-        parameters = weights.W_E.numel() + weights.shape.n_layers * 12 * weights.shape.d_model**2
-        off = max(places, key=lambda device: device.type != "cpu")  # copies cannot have what lies there
-        workers = workers.on(off, parameters, source.streamed)
-        share = Memory(weights.memory.bytes * 4 // max(4, workers.number + 1))  # all together what is free at most
-        weights = evolve(weights, workers=workers, memory=share if backend.memory is None else weights.memory)
+    if workers is None:
+        _begin_digest(weights)
+    else:
+        weights = _among(workers, weights, own_bound=backend.memory is not None)
     return weights if backend.rows is None else evolve(weights, passes=RowFiles(backend.rows))
 
 
-def holding(
-    weights: Transformer | None, source: Source, *claims: Claim,
-    beside: Callable[[Transformer], Iterable[Piece]] = lambda weights: (),
-) -> None:  # fmt: skip
+def _begin_digest(weights: Transformer) -> None:
+    """Beside what else is computed; not of what lies in files, which is read a layer at a time, or on a device."""
+    from scrub.model.awaited import Awaited
+    from scrub.model.places import devices
+
+    in_memory = not weights.streamed and all(device.type == "cpu" for device in devices(weights))
+    if in_memory and isinstance(weights.told, Awaited):
+        weights.told.begin()
+
+
+def _among(workers: Workers, weights: Transformer, own_bound: bool) -> Transformer:
+    """Weights that several compute with; a fork has no thread, so that nobody computes their digest meanwhile."""
+    from scrub.model.places import devices
+
+    parameters = weights.W_E.numel() + weights.shape.n_layers * 12 * weights.shape.d_model**2
+    off = max(devices(weights), key=lambda device: device.type != "cpu")  # copies cannot have what lies there
+    workers = workers.on(off, parameters, weights.streamed)
+    share = Memory(weights.memory.bytes * 4 // max(4, workers.number + 1))  # all together what is free at most
+    return evolve(weights, workers=workers, memory=weights.memory if own_bound else share)
+
+
+def holding(weights: Transformer | None, source: Source, *claims: Claim, beside: Iterable[Piece] = ()) -> None:
     """Raises ClaimError where the memory that was asked for is too small for some claim, or what is done beside."""
     from scrub.score.least import held_pieces
 
     if weights is not None and weights.memory.asked:
         own = (piece for claim in claims for piece in held_pieces(claim, weights, source.tokenizer))
-        weights.memory.hold([*own, *beside(weights)])
+        weights.memory.hold([*own, *beside])
 
 
 def working(workers: int = 1, ray: str | None = None) -> Workers | None:

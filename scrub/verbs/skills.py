@@ -42,13 +42,13 @@ def skilled(claim: Claim) -> None:
         raise ClaimError(f"{claim.hypothesis.title}: {NO_SKILLS}")
 
 
-def matrix_pieces(claim: Claim, source: Source, used: np.ndarray, weights: Transformer) -> Iterator[Piece]:
-    """What is not cut of a search for circuits on some rows; nothing where there are none, or what cannot be run."""
+def matrix_pieces(claim: Claim, source: Source, used: np.ndarray, weights: Transformer | None) -> Iterator[Piece]:
+    """What is not cut of a search for circuits on some rows; nothing of a graph, or of what cannot be run."""
     from scrub.circuit.experiment import experiment_of
     from scrub.circuit.sizes import CircuitSizes
     from scrub.proposals.setup import seen_piece
 
-    if not len(used):
+    if weights is None:
         return
     try:
         experiment = experiment_of(claim, used, _protocol(claim), source.tokenizer)

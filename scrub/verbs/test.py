@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +73,7 @@ def test(
     run = open_run(out, [name_of(hypothesis)], recompute) if isinstance(out, str | Path) else out
     weights = weights_of(source, claim.data, keeping(backend, cache, run), exact)
     used = references(claim, rows, seed)
-    holding(weights, source, claim, beside=partial(matrix_pieces, claim, source, used if skills else used[:0]))
+    holding(weights, source, claim, beside=matrix_pieces(claim, source, used, weights) if skills else ())
     opened = OpenedModel(source, weights, given, run, backend.workers)
     trial = Trial(name_of(hypothesis), draws, seed, exact, controls)
     bench = opened.bench(claim)

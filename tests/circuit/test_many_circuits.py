@@ -61,7 +61,7 @@ def test_streams_of_few_elements_at_a_time(kind: str, monkeypatch: pytest.Monkey
     parts, part = list[slice](), WiringRun._part
     whole = bench.runner.edges([circuit])
     monkeypatch.setattr(WiringRun, "_part", lambda self, some: parts.append(some) or part(self, some))
-    monkeypatch.setattr(wired, "STREAMED", 1)
+    monkeypatch.setattr(wired, "AT_ONCE", 1)
     torch.testing.assert_close(bench.runner.edges([circuit]), whole, rtol=1e-9, atol=1e-9)
     assert {some.stop - some.start for some in parts} == {1}
 

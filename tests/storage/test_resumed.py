@@ -64,12 +64,12 @@ def claimed(**options: Any) -> Hypothesis:
 
 
 def circuits(**given: Any) -> Any:
-    asked = {"rows": 12, "random": 2, "budget": 1, "tests": False, "ablation": "resample", "group": "length"}
+    asked = {"rows": 8, "random": 1, "budget": 1, "tests": False, "ablation": "resample", "group": "length"}
     return scrub.criteria(claimed(), dtype="float32", **{**asked, **given})
 
 
 EDGES = "0.1 -> 1.0.k, 1.0 -> logits"
-FEW: dict[str, Any] = {"draws": 2, "dtype": "float32"}
+FEW: dict[str, Any] = {"rows": 20, "draws": 2, "dtype": "float32"}
 VERBS: dict[str, Callable[..., Any]] = {
     "test": lambda **where: scrub.test(claimed(), **FEW, **where),
     "test, mean rows": lambda **where: scrub.test(claimed(rest="mean", within="length"), **FEW, **where),
@@ -77,7 +77,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "explain": lambda **where: scrub.explain(claimed(), **FEW, **where),
     "criteria": lambda **where: circuits(draws=2, **where),
     "criteria of edges": lambda **where: circuits(draws=1, circuit=EDGES, **where),
-    "propose": lambda **where: scrub.propose(claimed(), rows=12, verify=2, dtype="float32", **where),
+    "propose": lambda **where: scrub.propose(claimed(), rows=8, verify=2, dtype="float32", **where),
 }
 
 
@@ -161,3 +161,14 @@ def test_a_run_that_was_broken_off_anywhere_records_the_same_bits(
     with pytest.raises(Killed):
         run(verb, folder, 1 + int(share * (keeps - 1)))
     assert run(verb, folder) == (found, kept)
+
+
+def test_a_run_goes_on_in_another_memory(tmp_path: Path) -> None:
+    """Which are its blocks does not depend on the bound, nor is it said beside them."""
+    kept = list[set[str]]()
+    for bound in ("120kB", "900GB"):
+        scrub.test(claimed(), **FEW, controls="none", parts="none", explain=False, memory=bound, out=tmp_path)
+        kept.append({file.name for file in (tmp_path / "blocks").glob("*.safetensors")})
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 2
+    assert "120kB" not in (tmp_path / "run.json").read_text()

@@ -82,15 +82,15 @@ def copying() -> scrub.Hypothesis:
 EXACT: dict[str, Any] = {"dtype": "float64"}  # what is chosen by gradients may hang on a rounding
 HEAD = heads("1.0", at="END")
 VERBS: dict[str, Callable[..., Any]] = {
-    "test": lambda h, **given: scrub.test(h, rows=8, draws=2, controls="none", parts="none", **given),
+    "test": lambda h, **given: scrub.test(h, rows=6, draws=1, controls="none", parts="none", explain=False, **given),
     "compare": lambda h, **given: scrub.compare(h, h.but(through=None), rows=6, draws=1, controls="none", **given),
-    "explain": lambda h, **given: scrub.explain(h, draws=1, rows=6, **given),
+    "explain": lambda h, **given: scrub.explain(h, draws=1, rows=4, **given),
     "power": lambda h, **given: scrub.power(h, **given),
     "interchange": lambda h, **given: scrub.interchange(h, rows=6, draws=1, **given),
-    "grow": lambda h, **given: scrub.grow(h, rows=12, draws=1, worth=0.4, **given),
+    "grow": lambda h, **given: scrub.grow(h, rows=8, draws=1, worth=0.4, **given),
     "views": lambda h, **given: scrub.views(h, rows=4, draws=1, **given),
     "fit": lambda h, **given: fit.das(h, "found", site=HEAD, rows=16, steps=1, draws=1, **EXACT, **given),
-    "criteria": lambda h, **given: scrub.criteria(h, random=2, budget=1, rows=4, tests=False, **given),
+    "criteria": lambda h, **given: scrub.criteria(h, random=1, budget=1, rows=4, tests=False, **given),
     "edges": lambda h, **given: scrub.criteria(h, random=0, budget=1, rows=2, tests=False, level="edges", **given),
     "run_circuit": lambda h, **given: scrub.run_circuit("1.0 2.1", h, ablation="resample", rows=6, **given),
     "cpr_cmd": lambda h, **given: scrub.cpr_cmd(ranking(), h, rows=4, sizes=[0.1, 0.5], **given),
