@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable
 from concurrent.futures import Future
-from threading import Thread
+from threading import Event, Thread
+from weakref import WeakSet
 
 from attrs import define
+
+_ending = Event()
+_threads: WeakSet[Thread] = WeakSet()
+
+
+class GivenUp(Exception):
+    """A thread was at work as the process ended."""
 
 
 @define(eq=False)
@@ -22,7 +31,9 @@ class Awaited:
     def begin(self) -> None:
         if self._found is None:
             self._found = Future()
-            Thread(target=_fill, args=(self._found, self.find), daemon=True).start()
+            thread = Thread(target=_fill, args=(self._found, self.find), daemon=True)
+            _threads.add(thread)
+            thread.start()
 
     def __call__(self) -> str:
         if self._found is None:
@@ -36,3 +47,17 @@ def _fill(found: Future[str], find: Callable[[], str]) -> None:
         found.set_result(find())
     except BaseException as error:  # told to whoever asks
         found.set_exception(error)
+
+
+def go_on() -> None:
+    """Asked between the pieces of long work. Raises GivenUp as the process ends."""
+    if _ending.is_set():
+        raise GivenUp
+
+
+@atexit.register
+def _end() -> None:
+    """An interpreter that ends under a thread of torch's aborts the process, whatever its exit code was to be."""
+    _ending.set()
+    for thread in tuple(_threads):
+        thread.join()

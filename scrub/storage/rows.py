@@ -5,7 +5,8 @@
 MODEL digests all that a pass depends on but its tokens: the weights and what is fixed about them, the dtype, the
 kind of device, the code of scrub and the version of torch. SLICE digests the tokens of its rows, in their order: the
 same rows in other company are another slice, whose numbers are rounded otherwise. A slice is written whole or
-not at all, and its arrays carry sums that are looked at as they are read: what is damaged counts as not there.
+not at all. Its arrays carry sums, and its words a digest of them and of its place, which are looked at as they are
+read: what is damaged, or lies in another's place, counts as not there.
 """
 
 from __future__ import annotations
@@ -121,9 +122,9 @@ class RowFiles:
         same = _same(found)
         arrays = {_name(a): v.detach().cpu().contiguous() for a, v in found.items() if _name(a) not in same}
         sums = {name: _sum(value) for name, value in arrays.items()}
-        words = {"rows": json.dumps([*map(_digest, rows)]), "sums": json.dumps(sums), "same": json.dumps(same)}
-        content = save(arrays, words)
         path = self.folder / f"{place}-{_digest(sorted(map(_name, found)))}.safetensors"
+        words = {"rows": json.dumps([*map(_digest, rows)]), "sums": json.dumps(sums), "same": json.dumps(same)}
+        content = save(arrays, {**words, "digest": _told(path, words)})
         files.write_bytes(path, content, follow=False)
         self.written = None if self.written is None else self.written + len(content)
 
@@ -141,6 +142,11 @@ def _name(array: Array) -> str:
     return f"{array[0]}.{array[1]}"
 
 
+def _told(path: Path, words: Mapping[str, str]) -> str:
+    """A digest of a file's words and of its place, which are the model and the rows."""
+    return _digest([path.parent.name, path.stem, *sorted(words.items())])
+
+
 def _same(found: Mapping[Array, Tensor]) -> dict[str, str]:
     """Which arrays are another one under a second name: queries where nothing turns them, for one."""
     first: dict[object, str] = {}
@@ -152,7 +158,8 @@ def _same(found: Mapping[Array, Tensor]) -> dict[str, str]:
 
 
 def _sum(value: Tensor) -> int:
-    return zlib.crc32(value.reshape(-1).view(torch.uint8).numpy().data)
+    told = f"{value.dtype}{tuple(value.shape)}".encode()
+    return zlib.crc32(value.reshape(-1).view(torch.uint8).numpy().data, zlib.crc32(told))
 
 
 def _slices(folder: Path, named: str = "*") -> Iterator[Slice]:
@@ -161,6 +168,8 @@ def _slices(folder: Path, named: str = "*") -> Iterator[Slice]:
         try:
             with safe_open(path, "pt") as file:  # pyright: ignore[reportUnknownVariableType, reportArgumentType]
                 words: dict[str, Any] = file.metadata() or {}
+                if words.pop("digest") != _told(path, words):
+                    continue
                 rows, sums, same = (json.loads(words[part]) for part in ("rows", "sums", "same"))
                 yield Slice(path, tuple(rows), {name: int(sums[name]) for name in file.keys()}, dict(same))  # noqa: SIM118
         except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -180,6 +182,26 @@ def test_a_digest_that_fails_says_why_to_whoever_asks() -> None:
     for _ in range(2):
         with pytest.raises(ModelError, match="no such file"):
             found()
+
+
+ENDING = """
+import torch
+from scrub.model.awaited import Awaited, go_on
+
+def find():
+    weights = torch.zeros(300_000)
+    while True:
+        go_on()
+        weights = weights.double().float()
+
+Awaited(find).begin()
+raise SystemExit(2)
+"""
+
+
+def test_a_process_that_ends_beside_a_digest_ends_with_its_own_code() -> None:
+    ended = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (2, "")
 
 
 def test_a_shape_is_that_of_the_tensors_which_are_there() -> None:
