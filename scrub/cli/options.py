@@ -264,7 +264,7 @@ def how() -> str:
 
 
 def again(*leaving: str) -> str:
-    """All options, some left out, for a command that goes on; --out is not among them, whose results it would replace."""
+    """All options, some left out, of a command that goes on: not --out, whose results it would replace."""
     return _given({"out", *leaving})
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scrub.claims.hub import hub_file
-from scrub.errors import ModelError, path_of, some
+from scrub.errors import ModelError, path_of, some, unread
 from scrub.model.checkpoints.beside import is_native
 from scrub.model.known import official
 
@@ -80,7 +80,7 @@ def _listed(index: Path) -> dict[str, str]:
         found: Any = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(file) for name, file in found.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{index} cannot be read ({error}): take an undamaged copy.") from None
+        raise ModelError(f"{index} cannot be read ({unread(error)}): take an undamaged copy.") from None
 
 
 def _tensors(file: Path) -> dict[str, tuple[str, int]]:
