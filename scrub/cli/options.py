@@ -60,7 +60,7 @@ def on_device(command: Command) -> Command:
     """`--device`, `--dtype` and `--memory`."""
     words = "What may be filled at once beside weights, such as 2GB (default: a quarter of what is free)."
     command = click.option("--memory", metavar="SIZE", help=words)(command)
-    words = "float32, float64, bfloat16, float16 (default: the model's own half precision, or float32)."
+    words = "float32, float64, bfloat16, float16 (default: the model's own, or float32)."
     command = click.option("--dtype", metavar="NAME", default="auto", help=words)(command)
     words = "Where to compute, such as cpu or cuda (default: where a loaded model lies, else cpu)."
     return click.option("--device", metavar="NAME", help=words)(command)

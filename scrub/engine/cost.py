@@ -18,7 +18,7 @@ from scrub.engine.counted import Counted, count
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.unroll import Occurrence
-from scrub.model.shards import HALVES, directory, dtype_of, numbers
+from scrub.model.shards import BYTES, directory, dtype_of, numbers
 from scrub.model.source import Source
 from scrub.shown import shown
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-FP32 = 4  # bytes of a number
 MOVED = 24  # multiply-adds of a large product in the time in which a number is gathered or put elsewhere, on a CPU
 
 
@@ -67,7 +66,7 @@ class Verb:
 class StreamedWeights:
     """Bytes of the weights of a model whose layers are run from its files: all of them, and what is held at most.
 
-    In half precision where the files are, else in fp32: what is outside of layers, and two of these.
+    In the dtype of the files: what is outside of layers, and two of these.
     """
 
     all: int
@@ -78,7 +77,7 @@ def streamed_weights(source: Source) -> StreamedWeights:
     """Counted from the files of its directory. Raises ModelError."""
     assert isinstance(source.graph, TransformerGraph)
     folder, shape = directory(source.name), source.graph.shape
-    found, each = numbers(folder), 2 if dtype_of(folder) in HALVES else FP32
+    found, each = numbers(folder), BYTES[dtype_of(folder)]
     layer = 2 * shape.d_model * shape.d_head * (shape.n_heads + shape.n_kv_heads) + _mlp_work(source.graph)
     outside = max(0, found - shape.n_layers * layer)
     return StreamedWeights(each * found, each * (outside + min(2, shape.n_layers) * layer))
