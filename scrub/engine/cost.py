@@ -111,8 +111,8 @@ class Plan:
     pass apart. `alone` counts, for each variable, rows that no other row may replace. `tree` is the claim unrolled:
     every occurrence of a variable, from the answer down; None where it is too large to be shown. `verbs` are all
     passes of every verb. `peak` is the memory that a test fills (None on a computation graph, and of a tree that is
-    not shown), `criteria` that criteria fill (None where they cannot be asked); `answer` is what scoring one answer
-    costs, in forward passes, which `forwards` has with it.
+    not shown), `criteria` that criteria fill (a sentence where the bound is too small for them, None where
+    they cannot be asked); `answer` is what scoring one answer costs, in forward passes, which `forwards` has with it.
     `streamed` says what is held of the weights of a model that is run from its files, `layers` how many lie on each
     device, where a loaded model lies on several.
     """
@@ -134,12 +134,11 @@ class Plan:
     streamed: StreamedWeights | None = None
     layers: dict[str, int] = field(factory=dict[str, int])
     peak: Peak | None = None
-    criteria: Peak | None = None
+    criteria: Peak | str | None = None
     answer: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        peaks = {"peak": self.peak, "criteria": self.criteria}
-        return as_dict(self, "tree") | {name: None if peak is None else _told(peak) for name, peak in peaks.items()}
+        return as_dict(self, "tree") | {"peak": _told(self.peak), "criteria": _told(self.criteria)}
 
     def frame(self) -> pd.DataFrame:
         """A pandas table of one line, so that plans stand below each other; `alone.x` are the rows of variable x."""
@@ -152,8 +151,8 @@ class Plan:
         return shown(self, "html")
 
 
-def _told(peak: Peak) -> dict[str, int]:
-    return {"bytes": peak.bytes} | asdict(peak)
+def _told(peak: Peak | str | None) -> dict[str, int] | str | None:
+    return {"bytes": peak.bytes} | asdict(peak) if isinstance(peak, Peak) else peak
 
 
 def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, seed: int, answer: int = 0) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,16 @@ def test_a_bound_is_kept_to() -> None:
         assert held.bytes <= bound
     with pytest.raises(ClaimError, match=r"memory 2\.0kB: one row of .* takes .*: give at least --memory"):
         scrub.plan(induction(), memory="2kB")
+
+
+def test_a_bound_that_holds_a_test_and_no_criteria_says_what_these_need() -> None:
+    plan = scrub.plan(induction(), memory="200kB", rows=24, draws=4)
+    told = re.search(
+        r"    memory of criteria: memory 200kB: one row of .*give at least --memory (\S+) ", plan_text(plan)
+    )
+    assert told
+    assert plan.to_dict()["criteria"] == plan.criteria
+    assert isinstance(scrub.plan(induction(), memory=told[1], rows=24, draws=4).criteria, Peak)
 
 
 def test_the_peak_as_it_reads() -> None:
