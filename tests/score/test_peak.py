@@ -13,6 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import scrub
+from model.test_stream import copies
+from model.tiny_models import hugging_face
 from scrub.claims.collect import collect
 from scrub.engine.cost import Peak
 from scrub.engine.on_transformer import TransformerRows
@@ -94,6 +96,17 @@ def test_arrays_fill_what_was_planned(setting: dict[str, Any], part: int) -> Non
         scrub.test(hypothesis, memory=bound, **asked, **settings)
     assert 0.8 < planned.bytes / live.most < 1.7  # shuffled values, which meet more rows, are not run here
     assert bound is None or live.most < bound
+
+
+def test_criteria_keep_to_a_bound_on_layers_from_files(tmp_path: Path) -> None:
+    """Circuits that wait for one another between two layers hold their streams alone."""
+    module: Any = hugging_face("LlamaForCausalLM", num_hidden_layers=6)
+    module.save_pretrained(tmp_path)
+    asked: dict[str, Any] = {"model": str(tmp_path), "stream": True, "rows": 16, "random": 4, "budget": 1}
+    scrub.criteria(copies("mlps"), **asked | {"random": 0, "tests": False})  # what a process makes once
+    with LiveBytes() as live:
+        scrub.criteria(copies("mlps"), memory=3e5, **asked)
+    assert live.most < 3e5
 
 
 def test_a_bound_is_kept_to() -> None:
