@@ -103,6 +103,15 @@ def is_file(given: str | Path) -> bool:
         return False
 
 
+def unread(error: Exception) -> str:
+    """Why the text of a file cannot be read: ``it is no text in UTF-8``, and not which codec failed at which byte."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8: save it so, or take an undamaged copy"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(getattr(error, "strerror", None) or error)
+
+
 def shorten(text: str, letters: int) -> str:
     return text if len(text) <= letters else f"{text[: letters - 3]}..."
 

@@ -165,6 +165,7 @@ DATA: dict[str, Case] = {
 }  # fmt: skip
 LINES: dict[str, tuple[str, str]] = {  # the command line as it is typed, and the sentence; mine.py is sound
     "one colon": ("check mine.py:c", "no such file: mine.py:c. Two colons name a claim: mine.py::c."),
+    "a file for a model": ("check mine.py --model mine.py", "model 'mine.py' is a file, and no checkpoint, whose name ends in .pt, .pth, .ckpt, .bin, .safetensors"),
     "a module": ("check mine", "no such file: mine. Did you mean 'mine.py'?"),
     "a file misspelt": ("check mien.py", "no such file: mien.py. Did you mean 'mine.py'?"),
     "a notebook": ("check claims.ipynb", "claims.ipynb is a notebook, of which no claims are collected"),

@@ -52,13 +52,15 @@ class HostedParts:
         return min([otherwise, *(part.component.layer or 0 for part in self.coded)])
 
     def heard(self, kind: str, layer: int, computed: Tensor) -> None:
-        """An array as the run computes it, `[circuit * row, t, ...]`: what codes read of it is kept."""
+        """An array as the run computes it, `[circuit * row, t, ...]`: what codes read of it is kept for its layer."""
+        if kind == "resid_pre":
+            self._let_go()
         for part in self.coded:
             if part.array == (kind, layer) and not is_sum(part.component):
                 self.live[part.component] = self._by_circuit(part.of_array(computed))
             elif kind == "z" and of_attention(part.component) and part.component.layer == layer:
                 self.live[part.component] = self._by_circuit(self._of_heads(part, computed))
-        if kind == MLP_SUM:
+        if kind == MLP_SUM and self._neurons(layer):
             self.sums[layer] = self._by_circuit(computed)
 
     def put(
@@ -68,8 +70,19 @@ class HostedParts:
         for part in self._of(kind, layer):
             change = self._set(part, layer, written) if is_sum(part.component) else self._change(part)
             written = written + change
-        neurons = [part for part in self.coded if kind == "mlp_out" and part.array == ("neurons", layer)]
-        return self._with_neurons(layer, neurons, written) if neurons else written
+        if kind != "mlp_out":
+            return written
+        neurons = self._neurons(layer)
+        found = self._with_neurons(layer, neurons, written) if neurons else written
+        self._let_go()  # runs of other circuits go through the layer before this one goes on
+        return found
+
+    def _let_go(self) -> None:
+        self.live.clear()
+        self.sums.clear()
+
+    def _neurons(self, layer: int) -> list[CodedPart]:
+        return [part for part in self.coded if part.array == ("neurons", layer)]
 
     def _of(self, kind: str, layer: int) -> Iterable[CodedPart]:
         """Heads first: the sum of what they write is what a part of all of them is of."""

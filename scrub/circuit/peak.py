@@ -68,12 +68,16 @@ class PlannedCriteria:
     random: int = 100
 
     def peak(self) -> Peak:
-        """What criteria hold at most beyond the weights. Raises ClaimError for a bound that is too small."""
-        self.model.memory.hold(self.sizes.pieces(len(self.bench.calls)))
+        """What criteria hold at most beyond the weights, under a bound that is not too small."""
         half = halves(self.bench)[0]
         phases = [self._phase(asked, half) for asked in self._searched()]
         phases += [self._phase(asked, self.bench) for asked in self._tested()]
         return max(phases, key=lambda peak: peak.bytes)
+
+    @property
+    def lacking(self) -> str:
+        """What the bound does not hold, and the least that does; nothing where it holds all."""
+        return self.model.memory.lacking(self.sizes.pieces(len(self.bench.calls)))
 
     def _phase(self, asked: AskedCircuits, bench: CircuitBench) -> Peak:
         """Of circuits that are run for one question, on some of the rows: others have let their blocks go."""

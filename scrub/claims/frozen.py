@@ -26,7 +26,7 @@ from scrub.claims.protocol import Protocol, protocol
 from scrub.claims.sites import Place, Site, inside
 from scrub.claims.strangers import MOST, content, parsed, printable, texts
 from scrub.claims.values import Value
-from scrub.errors import ClaimError, ScrubError, did_you_mean
+from scrub.errors import ClaimError, ScrubError, did_you_mean, unread
 
 _TEXT, _LIST, _OBJECT = (str,), (list,), (dict,)
 CLAIM_BYTES = 2**24
@@ -139,7 +139,7 @@ def _json(text: bytes, file: Path) -> Any:
     try:
         return parsed(text)
     except ValueError as error:
-        raise ClaimError(f"{file} is no JSON that can be read: {error}.") from None
+        raise ClaimError(f"{file} is no JSON that can be read: {unread(error)}.") from None
 
 
 def _printable(found: Mapping[str, Any], file: Path) -> None:
@@ -151,9 +151,12 @@ def _printable(found: Mapping[str, Any], file: Path) -> None:
 
 
 def _unchanged(file: Path, digest: str, claim: Path) -> bytes:
+    """The bytes of a file, which may have met an editor or a git that ends lines by \\r\\n."""
     text = _bytes(file)
     found = hashlib.sha256(text).hexdigest()
     if found != digest:
+        if file.name != PARTS and hashlib.sha256(lines := text.replace(b"\r\n", b"\n")).hexdigest() == digest:
+            return lines
         raise ClaimError(
             f"{file} was changed: its digest is {found[:12]}..., field 'files.{file.name}' of {claim} says "
             f"{digest[:12]}..."

@@ -31,7 +31,7 @@ from scrub.claims.seen import leave_out
 from scrub.claims.sites import inside
 from scrub.claims.strangers import content
 from scrub.claims.values import Value
-from scrub.errors import ClaimError, ModelError, ScrubError, path_of
+from scrub.errors import ClaimError, ModelError, ScrubError, path_of, unread
 
 
 @frozen
@@ -208,10 +208,12 @@ def _same_text(file: Path, text: tuple[str, ...]) -> None:
     try:
         written = content(file).decode().removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        said = getattr(error, "strerror", None) or error
-        raise ClaimError(f"{file} cannot be read: {said}. A frozen claim has its canonical text beside it.") from None
+        raise ClaimError(
+            f"{file} cannot be read: {unread(error)}. A frozen claim has its canonical text beside it."
+        ) from None
+    # \r: some editors, and git, end lines by \r\n
     for number, (found, words) in enumerate(zip([*written, ""], [*text, ""], strict=False), start=1):
-        if found != words:
+        if words not in (found, found.removesuffix("\r")):
             raise ClaimError(
                 f"{file}:{number} says {found!r:.200}, and claim.json says {words!r:.200}: one of them was changed."
             )

@@ -16,7 +16,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from scrub.errors import ClaimError, did_you_mean
+from scrub.errors import ClaimError, did_you_mean, unread
 
 FILE, TABLE = "pyproject.toml", "[tool.scrub]"
 NUMBERS = {"rows": 1, "draws": 1, "seed": 0}  # and the least of each
@@ -55,7 +55,7 @@ def _table(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ClaimError(f"{file} cannot be read: {error.strerror}.") from None
     except (ValueError, AttributeError) as error:
-        raise ClaimError(f"{file} is no TOML that {TABLE} could be read from: {error}.") from None
+        raise ClaimError(f"{file} is no TOML that {TABLE} could be read from: {unread(error)}.") from None
     if not isinstance(found, dict):
         raise ClaimError(
             f"{file}: tool.scrub = {found!r}: write a table, {TABLE}, and below it lines such as rows = 200."

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.titles import name_of, short_name
-from scrub.cli.options import Results, about, command_line, going_on, of_project, options, say
+from scrub.cli.options import Results, about, again, command_line, going_on, of_project, say
 from scrub.errors import some
 from scrub.storage import stored
 
@@ -28,7 +28,7 @@ class Found:
 
     run: Run | None
     file: str
-    again: Callable[[Any], str] = lambda part: options()
+    again: Callable[[Any], str] = lambda part: again()
     results: Results = field(factory=Results)
     begun: list[Any] = field(factory=list[Any])
 
@@ -54,10 +54,10 @@ class Found:
         if not self.results:
             return None
         command, where = click.get_current_context().info_name, self._where
-        again = some((shlex.quote(name_of(h)) for h in left), 4)
+        names = some((shlex.quote(name_of(h)) for h in left), 4)
         done = f"{len(self.results)} of {len(self.results) + len(left)} claims stand above{where}"
         last = short_name(name_of(left[0]))
-        return f"{done}; {last} was not finished: go on with `scrub {command} {again}{options()}`"
+        return f"{done}; {last} was not finished: go on with `scrub {command} {names}{again()}`"
 
     def part(self, target: str = "", **beside: Any) -> str | None:
         """Show and store the part that is known of what was broken off, and say how to go on; nothing without one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence, Set
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import wraps
 from pathlib import Path
@@ -25,10 +25,10 @@ from scrub.storage import files
 if TYPE_CHECKING:
     from scrub.storage.directory import Run
 
-# options that say where results go, or in how much memory they are computed, and change no number
-WHERE = {
-    "cache", "memory", "out", "recompute", "report", "markdown", "json_file", "picture", "write", "workers", "ray",
-    "part", "stream",
+# options that say how results are computed, or where they go, and change no number
+HOW = {"stream", "memory", "workers", "ray"}
+WHERE = HOW | {
+    "cache", "out", "recompute", "report", "markdown", "json_file", "table", "picture", "write", "part",
 }  # fmt: skip
 KEPT = "what was computed is kept in {}: the same command goes on from there"
 Command = Callable[..., Any]
@@ -60,7 +60,7 @@ def on_device(command: Command) -> Command:
     """`--device`, `--dtype` and `--memory`."""
     words = "What may be filled at once beside weights, such as 2GB (default: a quarter of what is free)."
     command = click.option("--memory", metavar="SIZE", help=words)(command)
-    words = "float32, float64, bfloat16, float16 (default: the model's own half precision, or float32)."
+    words = "float32, float64, bfloat16, float16 (default: the model's own, or float32)."
     command = click.option("--dtype", metavar="NAME", default="auto", help=words)(command)
     words = "Where to compute, such as cpu or cuda (default: where a loaded model lies, else cpu)."
     return click.option("--device", metavar="NAME", help=words)(command)
@@ -254,14 +254,29 @@ def command_line() -> str:
 
 
 def options(*leaving: str) -> str:
-    """The options of the command that runs which differ from their defaults, some left out: ` --rows 40 --exact`."""
+    """The options that numbers depend on, some left out: ` --rows 40 --exact`."""
+    return _given(WHERE.union(leaving))
+
+
+def how() -> str:
+    """The options that say how it is computed: ` --stream --memory 2GB`."""
+    return _given({str(option.name) for option in click.get_current_context().command.params} - HOW)
+
+
+def again(*leaving: str) -> str:
+    """All options, some left out, of a command that goes on: not --out, whose results it would replace."""
+    return _given({"out", *leaving})
+
+
+def _given(leaving: Set[str]) -> str:
+    """The options of the command that runs which differ from their defaults, but for those that are left out."""
     context = click.get_current_context()
     own = context.default_map or {}  # a project's: elsewhere there are others
     found: list[str] = []
     for option in context.command.params:
         name = option.name or ""
         value = context.params.get(name)
-        if not isinstance(option, click.Option) or name in {*WHERE, *leaving}:
+        if not isinstance(option, click.Option) or name in leaving:
             continue
         if context.get_parameter_source(name) is ParameterSource.DEFAULT or value is None:
             continue

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.titles import name_of
-from scrub.cli.options import Command, options, say
+from scrub.cli.options import Command, how, options, say
 from scrub.errors import ClaimError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def as_part(run: Run | None, given: str | None, claims: Sequence[Hypothesis]) ->
     if run is None:
         raise ClaimError(f"--part {given}: the blocks of a part are kept: say where, --out DIR.")
     command = f"{click.get_current_context().info_name} {' '.join(names)}{options()}"
-    asked = AskedPart(part.of, command, names, {})
+    asked = AskedPart(part.of, command, names, {}, how())
     write_part(run.folder, part, asked)
     yield evolve(run, part=part)
     write_part(run.folder, part, evolve(asked, depends=run.depends))

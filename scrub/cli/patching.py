@@ -19,12 +19,12 @@ from scrub.cli.options import (
     Command,
     ExistingPath,
     Results,
+    again,
     beside,
     going_on,
     number_or_word,
     on_device,
     on_model,
-    options,
     reporting,
     sound_claims,
     storing,
@@ -70,7 +70,7 @@ class Patching:
     run: Patch
     read: str
     begun: list[Any] = field(factory=list[Any])
-    again: Callable[[Any], str] = lambda part: options()
+    again: Callable[[Any], str] = lambda part: again()
 
 
 def patched(asked: dict[str, Any], patching: Patching) -> Results:

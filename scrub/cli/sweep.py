@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scrub.cli.endings import FINE
-from scrub.cli.options import ExistingPath, Results, options, picture_file, say
+from scrub.cli.options import ExistingPath, Results, again, picture_file, say
 from scrub.cli.patching import Patching, patched, patches
 from scrub.report.saved import save_picture
 from scrub.storage import stored
@@ -53,7 +53,7 @@ def sweep(senders: str, to: str, at: str | None, picture: Path | None, **asked: 
 
 def _again(part: Sweep) -> str:
     """The options for the senders that are left."""
-    return f"{options('senders')} --senders {shlex.quote(' '.join(map(str, part.unfinished)))}"
+    return f"{again('senders')} --senders {shlex.quote(' '.join(map(str, part.unfinished)))}"
 
 
 def _draw(found: Sweep, file: Path) -> None:

@@ -18,7 +18,7 @@ from scrub.engine.counted import Counted, count
 from scrub.engine.needs import passed_heads, passed_mlps
 from scrub.engine.plan import Leaf, Program, SiteShape, Stream
 from scrub.engine.unroll import Occurrence
-from scrub.model.shards import HALVES, directory, dtype_of, numbers
+from scrub.model.shards import BYTES, directory, dtype_of, numbers
 from scrub.model.source import Source
 from scrub.shown import shown
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-FP32 = 4  # bytes of a number
 MOVED = 24  # multiply-adds of a large product in the time in which a number is gathered or put elsewhere, on a CPU
 
 
@@ -67,7 +66,7 @@ class Verb:
 class StreamedWeights:
     """Bytes of the weights of a model whose layers are run from its files: all of them, and what is held at most.
 
-    In half precision where the files are, else in fp32: what is outside of layers, and two of these.
+    In the dtype of the files: what is outside of layers, and two of these.
     """
 
     all: int
@@ -78,7 +77,7 @@ def streamed_weights(source: Source) -> StreamedWeights:
     """Counted from the files of its directory. Raises ModelError."""
     assert isinstance(source.graph, TransformerGraph)
     folder, shape = directory(source.name), source.graph.shape
-    found, each = numbers(folder), 2 if dtype_of(folder) in HALVES else FP32
+    found, each = numbers(folder), BYTES[dtype_of(folder)]
     layer = 2 * shape.d_model * shape.d_head * (shape.n_heads + shape.n_kv_heads) + _mlp_work(source.graph)
     outside = max(0, found - shape.n_layers * layer)
     return StreamedWeights(each * found, each * (outside + min(2, shape.n_layers) * layer))
@@ -112,8 +111,8 @@ class Plan:
     pass apart. `alone` counts, for each variable, rows that no other row may replace. `tree` is the claim unrolled:
     every occurrence of a variable, from the answer down; None where it is too large to be shown. `verbs` are all
     passes of every verb. `peak` is the memory that a test fills (None on a computation graph, and of a tree that is
-    not shown), `criteria` that criteria fill (None where they cannot be asked); `answer` is what scoring one answer
-    costs, in forward passes, which `forwards` has with it.
+    not shown), `criteria` that criteria fill (a sentence where the bound is too small for them, None where
+    they cannot be asked); `answer` is what scoring one answer costs, in forward passes, which `forwards` has with it.
     `streamed` says what is held of the weights of a model that is run from its files, `layers` how many lie on each
     device, where a loaded model lies on several.
     """
@@ -135,12 +134,11 @@ class Plan:
     streamed: StreamedWeights | None = None
     layers: dict[str, int] = field(factory=dict[str, int])
     peak: Peak | None = None
-    criteria: Peak | None = None
+    criteria: Peak | str | None = None
     answer: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        peaks = {"peak": self.peak, "criteria": self.criteria}
-        return as_dict(self, "tree") | {name: None if peak is None else _told(peak) for name, peak in peaks.items()}
+        return as_dict(self, "tree") | {"peak": _told(self.peak), "criteria": _told(self.criteria)}
 
     def frame(self) -> pd.DataFrame:
         """A pandas table of one line, so that plans stand below each other; `alone.x` are the rows of variable x."""
@@ -153,8 +151,8 @@ class Plan:
         return shown(self, "html")
 
 
-def _told(peak: Peak) -> dict[str, int]:
-    return {"bytes": peak.bytes} | asdict(peak)
+def _told(peak: Peak | str | None) -> dict[str, int] | str | None:
+    return {"bytes": peak.bytes} | asdict(peak) if isinstance(peak, Peak) else peak
 
 
 def plan_claim(claim: Claim, references: Int[np.ndarray, " row"], draws: int, seed: int, answer: int = 0) -> Plan:

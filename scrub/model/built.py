@@ -15,6 +15,7 @@ from torch import nn
 from scrub.errors import ModelError, ScrubError, some
 from scrub.model.bridged import norms_the_stream
 from scrub.model.configuration import LISTED
+from scrub.model.precision import own_of
 from scrub.model.take import norms_by_head
 
 # Their texts speak of Python's objects, not of the model.
@@ -137,7 +138,7 @@ def running(bridge: Any, title: str) -> Generator[None]:
             raise ModelError(f"{title} {reason}") from error
         if isinstance(error, ScrubError):
             raise
-        raise ModelError(f"{title} does not run in TransformerLens: {said_by(error)}.") from error
+        raise ModelError(f"{title} does not run in TransformerLens: {said_by(error)}.{_elsewise(bridge)}") from error
 
 
 def _cause(bridge: Any, ran: bool) -> str | None:
@@ -152,6 +153,13 @@ def _cause(bridge: Any, ran: bool) -> str | None:
     if any(hasattr(module, "original_component") for module in wrapped):
         return "was wrapped by TransformerLens twice: load the model anew, or give the first bridge."
     return None
+
+
+def _elsewise(bridge: Any) -> str:
+    """What may help a model that does not run in fp64."""
+    if own_of(bridge.original_model) != torch.float64:
+        return ""
+    return " Its weights are in float64: a directory may run with --dtype float32, a loaded model after .float()."
 
 
 def said_by(error: BaseException) -> str:

@@ -19,7 +19,6 @@ from scrub.model.checkpoints.opened import open_checkpoint
 from scrub.model.memory import Memory
 from scrub.model.outline import language_model, quiet
 from scrub.model.places import devices
-from scrub.model.precision import HALF
 from scrub.model.recorded import recorded_checkpoint
 from scrub.model.source import is_bridge, is_wrappable
 from scrub.model.take import Take
@@ -47,8 +46,7 @@ def load(
     ModelError with what was found and what to do.
     """
     if isinstance(source, Transformer):
-        half = source.precision if source.precision in HALF else torch.float32
-        moved = source.to(dtype=dtype or half, device=device)
+        moved = source.to(dtype=dtype, device=device)
         return attrs.evolve(moved, memory=Memory.on(devices(moved), memory))
     if is_wrappable(source):
         source = wrapped(source)

@@ -75,17 +75,21 @@ class Memory:
 
     def hold(self, pieces: Iterable[Piece]) -> None:
         """Raises ClaimError for a bound that was asked for and is too small, naming the least that is enough."""
-        if not self.asked:
-            return
-        largest = max(pieces, key=lambda piece: piece.least)
-        if largest.least > self.bytes:
-            least, share = shown_bytes(largest.least), largest.share
-            apart = f", for which {share:.3g} of the bound is set apart" if share < 1 else ""
-            takes = f"{largest.what} takes {shown_bytes(largest.bytes)} at once{apart}"
-            raise ClaimError(
-                f"memory {shown_bytes(self.bytes)}: {takes}: give at least --memory {least} (memory={least!r}), or "
-                "take shorter rows."
-            )
+        if wrong := self.lacking(pieces):
+            raise ClaimError(wrong)
+
+    def lacking(self, pieces: Iterable[Piece]) -> str:
+        """What a bound that was asked for does not hold, and the least that does; nothing where it holds all."""
+        largest = max(pieces, key=lambda piece: piece.least) if self.asked else None
+        if largest is None or largest.least <= self.bytes:
+            return ""
+        least, share = shown_bytes(largest.least), largest.share
+        apart = f", for which {share:.3g} of the bound is set apart" if share < 1 else ""
+        takes = f"{largest.what} takes {shown_bytes(largest.bytes)} at once{apart}"
+        return (
+            f"memory {shown_bytes(self.bytes)}: {takes}: give at least --memory {least} (memory={least!r}), or "
+            "take shorter rows."
+        )
 
 
 @frozen

@@ -22,7 +22,7 @@ from scrub.model.weights import Transformer
 from scrub.zoo import info
 
 DTYPES = {
-    "auto": None,  # the model's own, where it is half precision; else float32
+    "auto": None,  # the model's own (`own_of`)
     "float32": torch.float32,
     "float64": torch.float64,
     "bfloat16": torch.bfloat16,
@@ -35,7 +35,7 @@ def open_weights(source: Source, backend: Backend, data: Dataset | None = None) 
     if backend.dtype not in DTYPES:
         raise ModelError(
             f"dtype {backend.dtype!r} is unknown.{did_you_mean(backend.dtype, DTYPES)} There are auto (the default: "
-            "the model's own half precision, or float32), float32, float64 (to verify), bfloat16 and float16."
+            "the model's own half precision or float64, or float32), float32, float64, bfloat16 and float16."
         )
     place = device_of(backend.device)
     take = Take(DTYPES[backend.dtype], place)

@@ -18,9 +18,14 @@ def computed_in(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in HALF else dtype
 
 
-def half_of(module: nn.Module) -> torch.dtype | None:
-    """The half precision in which a model holds its weights, or most of them; None for full precision."""
-    return next((dtype for dtype in HALF if dtype in dtypes(module)), None)
+def own_of(module: nn.Module) -> torch.dtype:
+    """The dtype that a model is computed in unless another is asked for.
+
+    The half precision in which it holds its weights, or some of them; fp64 where all are in it; else fp32.
+    """
+    found = dtypes(module)
+    half = next((dtype for dtype in HALF if dtype in found), None)
+    return half or (torch.float64 if found == {torch.float64} else torch.float32)
 
 
 @contextmanager

@@ -320,8 +320,9 @@ def _precisely(model: Transformer, bridge: Any) -> Generator[None]:
             yield
     except RuntimeError as error:  # a hook, most likely, that brings tensors of its own
         raise ModelError(
-            f"{model.name} ({model.shape.family}) does not run with its weights in float32, in which they are "
-            f"checked ({str(error).splitlines()[0].rstrip('.')}): take off its hooks, or load it in float32."
+            f"{model.name} ({model.shape.family}) does not run with its weights in {str(dtype)[6:]}, in which they "
+            f"are checked ({str(error).splitlines()[0].rstrip('.')}): take off its hooks, or load it in float32, "
+            "--dtype float32."
         ) from error
 
 

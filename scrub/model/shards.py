@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from scrub.claims.hub import hub_file
-from scrub.errors import ModelError, path_of, some
+from scrub.errors import ModelError, path_of, some, unread
 from scrub.model.checkpoints.beside import is_native
 from scrub.model.known import official
 
 INDEX = "model.safetensors.index.json"
-HALVES = frozenset({"F16", "BF16"})
-FLOATS = HALVES | {"F32", "F64"}
+BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}  # of a number
 COUNTS = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"})  # masks, numbers of positions
 
 
@@ -59,10 +58,10 @@ def dtype_of(folder: Path) -> str:
     What has another dtype than a model is opened in would be cast, in memory, or rounded.
     """
     found = {dtype for file in _files(folder) for dtype, _ in _tensors(file).values() if dtype not in COUNTS}
-    if len(found) != 1 or not found <= FLOATS:
+    if len(found) != 1 or not found <= BYTES.keys():
         raise ModelError(
             f"{folder} holds weights in {some(sorted(found)) or 'no dtype'}, and --stream maps those of one dtype "
-            f"({some(sorted(FLOATS))}): save the model in one, or leave --stream out."
+            f"({some(sorted(BYTES))}): save the model in one, or leave --stream out."
         )
     return found.pop()
 
@@ -80,7 +79,7 @@ def _listed(index: Path) -> dict[str, str]:
         found: Any = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(file) for name, file in found.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{index} cannot be read ({error}): take an undamaged copy.") from None
+        raise ModelError(f"{index} cannot be read ({unread(error)}): take an undamaged copy.") from None
 
 
 def _tensors(file: Path) -> dict[str, tuple[str, int]]:

@@ -18,8 +18,8 @@ from scrub.anatomy.shape import Shape
 from scrub.anatomy.transformer import TransformerGraph
 from scrub.claims.hub import Pinned, cached_revision, hub_file, reachable
 from scrub.claims.text import Tokenizer, open_tokenizer, words
-from scrub.errors import ModelError, ScrubError, nearest, path_of, raised
-from scrub.model.checkpoints.beside import is_checkpoint, settings_beside
+from scrub.errors import ModelError, ScrubError, is_file, nearest, path_of, raised, unread
+from scrub.model.checkpoints.beside import SUFFIXES, is_checkpoint, settings_beside
 from scrub.model.computation import Computation
 from scrub.model.known import official, shape_of_config, shapes
 from scrub.model.shards import directory
@@ -222,6 +222,12 @@ def _same_revision(model: Pinned) -> None:
 def _unknown(name: str) -> ModelError:
     from scrub.zoo import NAMES
 
+    if is_file(path := _home(name)):
+        beside = f"its directory, {path.parent}" if (path.parent / "config.json").is_file() else "a directory"
+        return ModelError(
+            f"model {name!r} is a file, and no checkpoint, whose name ends in {', '.join(SUFFIXES)}: give one, or "
+            f"{beside} with config.json, *.safetensors and tokenizer.json."
+        )
     known = {re.split("[/:]", full)[-1]: full for full in (*shapes(), *(ZOO + title for title in NAMES))}
     close = nearest(re.split("[/:]", name)[-1], known, CLOSE)  # whose it is says nothing of which it is
     near = f" Did you mean {known[close]!r}?" if close and known[close] != name else ""
@@ -256,10 +262,8 @@ def _checkpoint(path: Path) -> Source:
 def _read(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{file} cannot be read: {error}.") from None
-    except RecursionError:
-        raise ModelError(f"{file} cannot be read: it is nested too deeply.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file} cannot be read: {unread(error)}.") from None
     if not isinstance(found, dict):
         raise ModelError(f"{file} describes no model: it holds no JSON object.")
     return found

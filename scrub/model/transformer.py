@@ -29,7 +29,7 @@ from scrub.model.digest import digest
 from scrub.model.experts import plain_experts
 from scrub.model.memory import Memory
 from scrub.model.places import devices
-from scrub.model.precision import HALF, computed_in, dtypes, half_of
+from scrub.model.precision import HALF, computed_in, dtypes, own_of
 from scrub.model.selfcheck import ProbeRows, probe_data, rounding_check, self_check
 from scrub.model.state import Adapted, State, adapted, built_alike, place_of
 from scrub.model.take import Take, configuration, setting
@@ -58,8 +58,8 @@ def adapt(
     device are its own.
 
     A bridge is taken and checked once, as long as it stays what it is (`state_of`): what was changed since, in place
-    or by a hook, is taken and checked anew. Without a dtype matrices in half precision stay what they are (all else,
-    and a model that has none, is in fp32): they are compared in fp32, a layer at a time, and as they are multiplied.
+    or by a hook, is taken and checked anew. Without a dtype a model in fp64 stays so, and matrices in half precision
+    do: all else is in fp32. Half precision is compared in fp32, a layer at a time, and as it is multiplied.
 
     Supported is what passes the self-check: LayerNorm, RMSNorm or no norm, before attention and MLP; learned
     or rotary positions, grouped queries, windows, head norms, gated MLPs, parallel blocks, attention only,
@@ -106,7 +106,7 @@ def taken_shape(bridge: Any) -> tuple[str, Shape, Adapted | None]:
     """
     alike = built_alike(bridge)
     known = alike or adapted(bridge)
-    found = _once_taken(known, bridge, None, Take(torch.float32, None))
+    found = _once_taken(known, bridge, None, _precision(bridge, Take(None, None))[1])
     return found.name, found.shape, known if alike is None else None
 
 
@@ -165,7 +165,7 @@ def compare_in_parts(model: Transformer, exact: Transformer, bridge: Any, rows: 
 
 def _precision(bridge: Any, take: Take) -> tuple[torch.dtype, Take]:
     """What a bridge is computed in, and how it is taken for that: half precision of its own as it is."""
-    dtype = take.dtype or half_of(bridge.original_model) or torch.float32
+    dtype = take.dtype or own_of(bridge.original_model)
     own = dtype in HALF and dtype in dtypes(bridge.original_model)
     return dtype, attrs.evolve(take, dtype=None if own else computed_in(dtype))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from scrub.errors import ClaimError, did_you_mean, some
+from scrub.errors import ClaimError, did_you_mean, some, unread
 
 LATENT, ERROR, TOKEN, LOGIT = "cross layer transcoder", "mlp reconstruction error", "embedding", "logit"
 KINDS = (LATENT, ERROR, TOKEN, LOGIT)
@@ -68,7 +68,7 @@ def read_graph(file: Path) -> AttributionGraph:
     try:
         data = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ClaimError(f"{file}: no JSON that can be read: {getattr(error, 'strerror', None) or error}.") from None
+        raise ClaimError(f"{file}: no JSON that can be read: {unread(error)}.") from None
     _refuse(file, list(_outline(data)))
     tokens = data["metadata"]["prompt_tokens"]
     read = [_node(i, node, len(tokens)) for i, node in enumerate(data["nodes"])]

@@ -39,7 +39,8 @@ def plan_text(plan: Plan) -> str:
         lines.append(f"    memory: {_memory(plan.peak, parts)}")
     if plan.criteria is not None:
         parts = "means, blocks and ends", "a slice of rows", "circuits that run together", "answers scored"
-        lines.append(f"    memory of criteria: {_memory(plan.criteria, parts)}")
+        told = plan.criteria if isinstance(plan.criteria, str) else _memory(plan.criteria, parts)
+        lines.append(f"    memory of criteria: {told}")
     if plan.everywhere:
         lines.append("    streams are recomputed at every position: heads are passed through, or a site is at 'all'")
     alone = {name: count for name, count in plan.alone.items() if count}

@@ -137,7 +137,8 @@ def _sample(found: Sweep | CircuitRun) -> list[str]:
         facts.append(("broken off", f"not patched: {some(map(str, left), 8)}"))
     if found.options:
         facts.append(("options", options_words(found.options)))
-    return table(facts, INDENT)
+    warned = found.provenance.get("warnings", ())
+    return [*table(facts, INDENT), *(f"{INDENT}warning: {text}" for text in warned)]
 
 
 def _look(scale: Scale, effect: Effect) -> Look:

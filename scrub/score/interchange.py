@@ -196,7 +196,7 @@ def _exchange(asked: _Interventions, title: str, variables: list[str], done: Cal
     there = np.all([donor >= 0 for donor in drawn.values()], axis=0)
     rows, drawn = calls.reference[there], {name: donor[there] for name, donor in drawn.items()}
     if not len(rows):
-        return Exchange(title, NOBODY, NOBODY, NOBODY, 0.0, NOBODY, "no donor differs from any row in it.")
+        return Exchange(title, NOBODY, NOBODY, NOBODY, 0.0, NOBODY, f"{_alone(claim)}{_more(asked)}")
     story, design = SetStory(claim), design_of(claim, np.unique(calls.reference), drawn=True)
     wanted = story.answers(rows, drawn)
     turned = np.random.default_rng([seed, len(rows), 0x1C]).permutation(len(rows))
@@ -215,10 +215,24 @@ def _exchange(asked: _Interventions, title: str, variables: list[str], done: Cal
 
     left = _share(rows, ~answers.same(said, own), None, ~sayable & agrees & known, judged)
     moved, unsaid = share(moves), float(1 - sayable.mean())
-    reason = "" if moved.rows else _reason(wanted, sayable, moves, answers.other)
+    reason = "" if moved.rows else f"{_reason(wanted, sayable, moves, answers.other)}{_more(asked)}"
     if not moves.any() and (readers := {r for name in variables for r in unused_by(claim.hypothesis.story, name)}):
         reason = f"the story computes {some(sorted(readers))} without it, so that it changes no answer."
     return Exchange(title, moved, share(~moves), share(moves & agrees), unsaid, left, reason)
+
+
+def _alone(claim: Claim) -> str:
+    """Why a row finds no donor, and what would give it one."""
+    within = claim.options.within
+    if within is None:
+        return "no donor differs from any row in it: add rows that do."
+    return f"no donor differs from any row in it within {within!r}: add rows that do, or leave within= out."
+
+
+def _more(asked: _Interventions) -> str:
+    """What may help where not all rows were asked."""
+    rows, whole = len(np.unique(asked.calls.reference)), int(asked.model.claim.scored.sum())
+    return f" {rows} of {whole} rows were asked: ask more, --rows {min(whole, 10 * rows)}." if rows < whole else ""
 
 
 def _reason(wanted: list[Any], sayable: Flags, moves: Flags, other: str) -> str:

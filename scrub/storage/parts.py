@@ -32,6 +32,7 @@ class AskedPart:
     command: str
     claims: tuple[str, ...]
     depends: dict[str, str]
+    how: str = ""  # options that change no number, which each machine has its own of
 
 
 def write_part(folder: Path, part: JobPart, asked: AskedPart) -> None:
@@ -54,7 +55,7 @@ def _known(folder: Path) -> Iterator[tuple[str, AskedPart]]:
             found: Any = parsed(content(path))
             version, claims = str(found["scrub"]), tuple(map(str, found["claims"]))
             depends = {str(claim): str(digest) for claim, digest in found["depends"].items()}
-            asked = AskedPart(int(found["of"]), str(found["command"]), claims, depends)
+            asked = AskedPart(int(found["of"]), str(found["command"]), claims, depends, str(found.get("how", "")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ClaimError(f"{path} is damaged ({error!r}): run this part anew.") from None
         if version != VERSION:
@@ -102,7 +103,9 @@ def merge_parts(folders: Sequence[Path], out: Path) -> Merged:
     _copied(folders[0] / "kept.json", out / "kept.json")
     names = {name for _, name, _ in found}
     missing = [f"{n}/{wanted.of}" for n in range(1, wanted.of + 1) if _name(JobPart(n, wanted.of)) not in names]
-    return Merged(len(list((out / "blocks").glob("*.safetensors"))), new, wanted.command, tuple(missing))
+    return Merged(
+        len(list((out / "blocks").glob("*.safetensors"))), new, f"{wanted.command}{wanted.how}", tuple(missing)
+    )
 
 
 def _parts_of(folder: Path) -> list[tuple[str, AskedPart]]:

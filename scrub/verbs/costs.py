@@ -240,12 +240,16 @@ def judged_circuit(claim: Claim, source: Source, used: np.ndarray, seed: int) ->
     return CircuitBench.of(experiment, None, circuit, seed), circuit
 
 
-def criteria_peak(claim: Claim, source: Source, used: np.ndarray, seed: int, model: SizedModel) -> Peak | None:
-    """The memory that criteria fill; None where they cannot be asked of a claim, as its passes say."""
+def criteria_peak(claim: Claim, source: Source, used: np.ndarray, seed: int, model: SizedModel) -> Peak | str | None:
+    """The memory that criteria fill, or why the bound is too small for them.
+
+    None where they cannot be asked of a claim, as its passes say.
+    """
     from scrub.circuit.peak import PlannedCriteria
 
     try:
-        return PlannedCriteria(*judged_circuit(claim, source, used, seed), model).peak()
+        planned = PlannedCriteria(*judged_circuit(claim, source, used, seed), model)
+        return planned.lacking or planned.peak()
     except ScrubError:
         return None
 

@@ -23,6 +23,7 @@ from scrub.verbs.setup_circuits import (
     named_circuit,
     protocol_of,
     record_of,
+    warnings_of_tokens,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def criteria(
         named = ablatable(named, experiment)
     held = held_of(claim, named, chosen)
     with progress(hypothesis.title) as bar:
-        cautions, record = _cautions(claim, named, chosen), record_of(source, weights, claim.data)
+        cautions = *_cautions(claim, named, chosen), *warnings_of_tokens(source, experiment)
+        record = record_of(source, weights, claim.data)
         bench = ReadyCircuit(named, experiment, weights, record, held).bench(Sampling(rows, seed, draws), bar)
         bench = bench if run is None else keep_circuits(run, bench)
         origin = Origin(name_of(hypothesis), record, cautions=cautions)

@@ -14,6 +14,7 @@ from scrub.claims.hypothesis import Hypothesis
 from scrub.claims.metric import Metric, parse_metric
 from scrub.claims.protocol import KEEP, Protocol
 from scrub.claims.resolved import Claim
+from scrub.claims.warn import token_warnings
 from scrub.errors import ClaimError, DataError
 from scrub.model.computation import Computation
 from scrub.model.memory import Backend
@@ -146,6 +147,19 @@ def record_of(source: Source, weights: Transformer | None, data: Dataset) -> dic
     return provenance(data, model_record(source, weights, data=data))
 
 
+def warned_record(source: Source, weights: Transformer | None, experiment: Experiment) -> dict[str, Any]:
+    """The same, with what warnings there are of the tokens of rows."""
+    found = warnings_of_tokens(source, experiment)
+    return record_of(source, weights, experiment.data) | ({"warnings": list(found)} if found else {})
+
+
+def warnings_of_tokens(source: Source, experiment: Experiment) -> tuple[str, ...]:
+    """What is worth a second look in the rows of a transformer, as a test says it."""
+    if isinstance(source.graph, Computation):
+        return ()
+    return tuple(token_warnings(experiment.metric, experiment.data, source.tokenizer, experiment.answer))
+
+
 def setting_of(
     circuit: CircuitLike, given: GivenSetting, sampling: Sampling, backend: Backend, protocol: dict[str, Any]
 ) -> ReadyCircuit:
@@ -162,7 +176,7 @@ def setting_of(
         named = Circuit() if circuit is None else named_circuit(claim, circuit)
         chosen = protocol_of(hypothesis.criteria, protocol)
         experiment, weights = loaded(claim, source, references(claim, rows, seed), chosen, backend)
-        record = record_of(source, weights, claim.data)
+        record = warned_record(source, weights, experiment)
         return ReadyCircuit(named, experiment, weights, record, held_of(claim, named, chosen))
     at_hand = complete(given)
     source, data = at_hand.source, at_hand.data
@@ -173,7 +187,7 @@ def setting_of(
     experiment = evolve(experiment, rows=subset(data, experiment.rows, rows, seed))
     weights = weights_of(source, data, backend)
     named = Circuit() if circuit is None else parsed(circuit, experiment.graph)
-    return ReadyCircuit(named, experiment, weights, record_of(source, weights, data))
+    return ReadyCircuit(named, experiment, weights, warned_record(source, weights, experiment))
 
 
 def own_way(protocol: dict[str, Any]) -> None:

@@ -40,6 +40,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "bidirectional": EXACT["native bidirectional"],
     "attention only": EXACT["native attention only, no norm"],
     "norms after": ROUNDED["gemma 2, norms after, caps"],
+    "joint head norms": ROUNDED["olmo 2, norms after alone, joint head norms"],
 }
 SLOTS: tuple[Slot | None, ...] = (None, *parse_slots("A B A+1 END"))
 # Scores that differ by head in more than what is read: these are paths' alone.

@@ -303,6 +303,14 @@ def test_a_field_that_is_like_none_suggests_none(folder: Path) -> None:
         scrub.thaw(folder)
 
 
+def test_lines_may_end_as_on_windows(folder: Path) -> None:
+    """As git checks them out there: none of the files holds the end of a line within a text."""
+    unchanged = read_frozen(folder).text
+    for file in (file for file in folder.iterdir() if file.suffix != ".safetensors"):
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_frozen(folder).text == unchanged
+
+
 @pytest.mark.parametrize("name", ["rows.jsonl", "values.json", "claim.txt"])
 def test_a_changed_or_missing_file_is_named(name: str, folder: Path) -> None:
     (folder / name).write_text((folder / name).read_text().replace("1", "2", 1))

@@ -140,7 +140,8 @@ def dying():
 last = make(model=dying)
 """
 VERBS: dict[str, list[str]] = {
-    "interchange": [], "power": [], "sweep": ["--senders", "all"], "patch": ["--path", "h -> out"],
+    "interchange": ["--memory", "1GB", "--cache", "rows"],
+    "power": ["--json", "power.json"], "sweep": ["--senders", "all"], "patch": ["--path", "h -> out"],
     "shrink": ["--draws", "2"],
 }  # fmt: skip
 

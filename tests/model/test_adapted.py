@@ -167,7 +167,7 @@ def test_a_digest_is_computed_beside_and_once(counted: dict[str, int], monkeypat
     bridge = native()
     model = weights_of(find(bridge), scrub.Dataset.from_rows([{"tokens": [1, 2, 3]}]), Backend())
     assert model is not None
-    assert model.revision == adapt(bridge).revision == digest(model)
+    assert model.revision == adapt(bridge, dtype=None).revision == digest(model)
     assert counted["digest"] == 1
     assert by
     assert by[0] is not threading.main_thread()

@@ -14,7 +14,8 @@ from scrub.anatomy.transformer import TransformerGraph
 from scrub.errors import ModelError
 from scrub.model.memory import Backend
 from scrub.model.open import open_weights
-from scrub.model.source import find
+from scrub.model.precision import own_of
+from scrub.model.source import Streamed, find
 from scrub.verbs.setup import model_record
 
 
@@ -42,6 +43,20 @@ def test_a_directory_is_computed_in_its_own_half_precision(tmp_path: Path) -> No
     assert told == {"auto": "bfloat16", "float32": "float32", "float16": "float16"}
     assert found["auto"].revision == found["float32"].revision
     assert open_weights(find("zoo:induction"), Backend()).precision == torch.float32
+
+
+def test_a_model_in_double_precision_is_computed_in_it(tmp_path: Path) -> None:
+    """Loaded, from its directory and from its files; what has some weights in fp32 is computed in fp32."""
+    module: Any = hugging_face("LlamaForCausalLM").double()
+    module.save_pretrained(tmp_path)
+    for given in (module, str(tmp_path), Streamed(tmp_path)):
+        source = find(given)
+        found = {dtype: open_weights(source, Backend(dtype=dtype)) for dtype in ("auto", "float32")}
+        told = {dtype: model_record(source, weights)["dtype"] for dtype, weights in found.items()}
+        assert told == {"auto": "float64", "float32": "float32"}
+    mixed: Any = hugging_face("LlamaForCausalLM").double()
+    mixed.lm_head.float()
+    assert own_of(mixed) == torch.float32
 
 
 def test_an_unknown_dtype_is_refused() -> None:

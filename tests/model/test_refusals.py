@@ -92,3 +92,11 @@ def test_weights_that_are_brought_as_they_run_are_refused() -> None:
     for refused in (adapt, find):
         with pytest.raises(ModelError, match=told):
             refused(bridge)
+
+
+def test_a_model_that_does_not_run_in_the_dtype_of_its_weights_is_told_another() -> None:
+    """XGLM masks by a number that no fp32 holds."""
+    bridge = bridged("XGLMForCausalLM", ffn_dim=24, num_key_value_heads=4)
+    told = r"mine \(XGLMForCausalLM\) does not run .*: value cannot .* are in float64: .*--dtype float32, .*float\(\)"
+    with pytest.raises(ModelError, match=told):
+        adapt(bridge, name="mine", dtype=None)

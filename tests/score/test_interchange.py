@@ -222,9 +222,13 @@ def test_where_the_story_has_no_answer_of_the_data_the_model_may_leave_its_own()
 
 
 def test_why_there_is_no_score() -> None:
-    assert shares(chained(within="x"))["left"]["reason"] == "no donor differs from any row in it."
+    assert shares(chained(within="x"))["left"]["reason"] == (
+        "no donor differs from any row in it within 'x': add rows that do, or leave within= out."
+    )
     said = "wherever it is set to a value that differs, the story gives the row's own answer."
     assert shares(carried())["used"]["reason"] == said
+    some = shares(carried(), rows=1)["used"]
+    assert (some["value"], some["reason"]) == (None, f"{said} 1 of 24 rows were asked: ask more, --rows 10.")
 
 
 def test_what_is_read_besides_has_no_score_of_its_own() -> None:
@@ -378,7 +382,7 @@ def test_interchange_that_cannot_be_run_or_has_no_score_supports_nothing() -> No
                     {"one": nodes("h"), "answer": "out"}, rows_of({"x": i % 2, "label": i % 2} for i in range(20)),
                     metric=ERROR, rest="keep", expect=recovers(0.001, interchange=0.9))  # fmt: skip
     result = scrub.test(same, exact=True)
-    assert result.interchange[0].note == "no donor differs from any row in it."
+    assert result.interchange[0].note == "no donor differs from any row in it: add rows that do."
 
 
 def test_what_is_asked_is_part_of_the_digest_and_of_the_plan() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import scrub
+from model.test_stream import copies
+from model.tiny_models import hugging_face
 from scrub.claims.collect import collect
 from scrub.engine.cost import Peak
 from scrub.engine.on_transformer import TransformerRows
@@ -95,6 +98,17 @@ def test_arrays_fill_what_was_planned(setting: dict[str, Any], part: int) -> Non
     assert bound is None or live.most < bound
 
 
+def test_criteria_keep_to_a_bound_on_layers_from_files(tmp_path: Path) -> None:
+    """Circuits that wait for one another between two layers hold their streams alone."""
+    module: Any = hugging_face("LlamaForCausalLM", num_hidden_layers=6)
+    module.save_pretrained(tmp_path)
+    asked: dict[str, Any] = {"model": str(tmp_path), "stream": True, "rows": 6, "budget": 1, "tests": False}
+    scrub.criteria(copies("mlps"), random=0, **asked)  # what a process makes once
+    with LiveBytes() as live:
+        scrub.criteria(copies("mlps"), memory=3e5, random=8, **asked)
+    assert live.most < 3e5
+
+
 def test_a_bound_is_kept_to() -> None:
     free = scrub.plan(induction(through="all")).peak
     assert free is not None
@@ -104,6 +118,16 @@ def test_a_bound_is_kept_to() -> None:
         assert held.bytes <= bound
     with pytest.raises(ClaimError, match=r"memory 2\.0kB: one row of .* takes .*: give at least --memory"):
         scrub.plan(induction(), memory="2kB")
+
+
+def test_a_bound_that_holds_a_test_and_no_criteria_says_what_these_need() -> None:
+    plan = scrub.plan(induction(), memory="200kB", rows=24, draws=4)
+    told = re.search(
+        r"    memory of criteria: memory 200kB: one row of .*give at least --memory (\S+) ", plan_text(plan)
+    )
+    assert told
+    assert plan.to_dict()["criteria"] == plan.criteria
+    assert isinstance(scrub.plan(induction(), memory=told[1], rows=24, draws=4).criteria, Peak)
 
 
 def test_the_peak_as_it_reads() -> None:

@@ -172,11 +172,12 @@ def test_parts_together_are_the_run_and_others_are_refused(tmp_path: Path, monke
     run("test", one, *asked)
     whole = result()
     for number in (1, 2):
-        said = run("test", one, *asked, "--out", tmp_path / str(number), "--part", f"{number}/2")
+        memory = ("--memory", f"{number}GB")  # each machine has its own
+        said = run("test", one, *asked, *memory, "--out", tmp_path / str(number), "--part", f"{number}/2")
         assert "are those of other parts" in said
         assert "supported" not in said
     said = run("merge", tmp_path / "1", tmp_path / "2", "--out", tmp_path / "all")
-    assert "go on with `scrub test claims.py::one --draws 4 --out" in said
+    assert "go on with `scrub test claims.py::one --draws 4 --memory 1GB --out" in said
     run("test", one, *asked, "--out", tmp_path / "all")
     assert {name: part for name, part in result().items() if name != "since"} == {
         name: part for name, part in whole.items() if name != "since"

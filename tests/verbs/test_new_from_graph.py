@@ -198,6 +198,12 @@ def test_what_is_no_graph_is_told(tmp_path: Path, graph: Any, sentences: list[st
     assert not (tmp_path / "claims.py").exists()
 
 
+def test_a_graph_in_another_encoding_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "graph.json").write_text("{}", encoding="utf-16")
+    with pytest.raises(ClaimError, match=r"graph\.json: no JSON that can be read: it is no text in UTF-8"):
+        write_from_graph(tmp_path / "claims.py", tmp_path / "graph.json")
+
+
 def test_transcoders_that_are_not_the_graphs(tmp_path: Path) -> None:
     given = transcoders(tmp_path / "set")
     graph = deepcopy(GRAPH)

@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from scrub.anatomy.names import Component
 from scrub.anatomy.part import LATENTS, HostPart, array_digest
 from scrub.claims.dictionaries.stored import StoredArray
-from scrub.errors import ClaimError
+from scrub.errors import ClaimError, unread
 
 Held = dict[str, np.ndarray[Any, Any]]
 # What the encoder reads, where that is not what the host writes: of an MLP the stream that it reads, the same normed
@@ -155,9 +155,9 @@ def input_of_hook(hook: str, source: str) -> str:
 
 def as_json(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise ClaimError(f"{file}: no JSON that can be read: {error}.") from None
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ClaimError(f"{file}: no JSON that can be read: {unread(error)}.") from None
     if not isinstance(found, dict):
         raise ClaimError(f"{file}: a JSON object is asked for, found {type(found).__name__}.")
     return found  # pyright: ignore[reportUnknownVariableType]

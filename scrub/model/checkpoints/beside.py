@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scrub.errors import ModelError
+from scrub.errors import ModelError, unread
 
 if TYPE_CHECKING:
     from scrub.model.checkpoints.settings import Settings
@@ -39,7 +39,7 @@ def settings_beside(path: Path) -> Settings | None:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{file} cannot be read: {error}.") from None
+        raise ModelError(f"{file} cannot be read: {unread(error)}.") from None
     if not isinstance(found, dict):
         raise ModelError(f"{file} describes no model: it holds no JSON object.")
     from scrub.model.checkpoints.settings import Settings
