@@ -6,7 +6,7 @@ What a bridge around the same tensors is read as, to the bit: `scrub.model.recor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from math import sqrt
 
 import attrs
@@ -15,7 +15,6 @@ from attrs import frozen
 from jaxtyping import Float
 from torch import Tensor
 
-from scrub.model.awaited import Awaited
 from scrub.model.checkpoints.settings import Settings
 from scrub.model.digest import digest
 from scrub.model.weights import Attn, Block, Mlp, Norm, Rotary, Transformer
@@ -40,7 +39,7 @@ def native_weights(state: Mapping[str, Tensor], settings: Settings, name: str) -
         name=name,
         logit_cap=_cap(settings["output_logits_soft_cap"]),
     )
-    return attrs.evolve(found, revision=Awaited(partial(digest, found)))
+    return attrs.evolve(found, revision=cache(partial(digest, found)))
 
 
 @frozen(eq=False)

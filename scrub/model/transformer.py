@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from scrub.anatomy.shape import Shape
 from scrub.claims.dataset import Dataset
 from scrub.errors import ModelError, some
-from scrub.model.awaited import Awaited
 from scrub.model.bridged import POSITIONS, shape_of, taken
 from scrub.model.built import in_words, own_name, refuse_not_finite, running, said_by, unlike
 from scrub.model.configuration import LISTED, unknown, unread, what_works
@@ -136,7 +135,7 @@ def _taken(bridge: Any, name: str | None, take: Take) -> Transformer:
         if take.lending is None:  # in files, they were looked at as they were opened
             refuse_not_finite(bridge.original_model, title)
         found = taken(bridge, "", _architecture_of(bridge), take)
-    told = Awaited(partial(digest, found))
+    told = cache(partial(digest, found))
     return attrs.evolve(found, revision=told, notes=_notes(bridge))
 
 

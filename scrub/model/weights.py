@@ -192,7 +192,7 @@ def _free_there(model: Transformer) -> Memory:
 class Transformer:
     """A model's weights, taken once, and where they come from. Logits above `logit_cap` are bent back by a tanh.
 
-    `revision` is the hub's commit, or a digest of the weights, `told` by a function where it is computed when it
+    `revision` is the hub's commit, or a digest of the weights, given as a function where it is to be computed when it
     is asked for; `processing` is `raw`, or `compat` where the
     weights were folded and centred before they were taken. `notes` are sentences for whoever reads a result.
     `stream_embed` norms the stream of the embeddings, after `b_E` was added to it; a `transform` comes before
@@ -210,7 +210,7 @@ class Transformer:
     W_U: Float[Tensor, "d v"]
     b_U: Float[Tensor, " v"] | None = None
     name: str = "model"
-    told: str | Callable[[], str] = field(default="", alias="revision", repr=False)
+    _revision: str | Callable[[], str] = field(default="", repr=False)
     processing: str = "raw"
     notes: tuple[str, ...] = ()
     logit_cap: float | None = None
@@ -226,7 +226,7 @@ class Transformer:
 
     @property
     def revision(self) -> str:
-        return self.told if isinstance(self.told, str) else self.told()
+        return self._revision if isinstance(self._revision, str) else self._revision()
 
     @property
     def dtype(self) -> torch.dtype:

@@ -80,25 +80,13 @@ def weights_of(source: Source, data: Dataset, backend: Backend, exact: bool = Fa
     from scrub.storage.rows import RowFiles
 
     weights, workers = open_weights(source, backend, data), backend.workers
-    if workers is None:
-        _begin_digest(weights)
-    else:
+    if workers is not None:
         weights = _among(workers, weights, own_bound=backend.memory is not None)
     return weights if backend.rows is None else evolve(weights, passes=RowFiles(backend.rows))
 
 
-def _begin_digest(weights: Transformer) -> None:
-    """Beside what else is computed; not of what lies in files, which is read a layer at a time, or on a device."""
-    from scrub.model.awaited import Awaited
-    from scrub.model.places import devices
-
-    in_memory = not weights.streamed and all(device.type == "cpu" for device in devices(weights))
-    if in_memory and isinstance(weights.told, Awaited):
-        weights.told.begin()
-
-
 def _among(workers: Workers, weights: Transformer, own_bound: bool) -> Transformer:
-    """Weights that several compute with; a fork has no thread, so that nobody computes their digest meanwhile."""
+    """Weights that several compute with."""
     from scrub.model.places import devices
 
     parameters = weights.W_E.numel() + weights.shape.n_layers * 12 * weights.shape.d_model**2

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
-import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +17,6 @@ from model.tiny_models import EXACT, ROUNDED, bridged, native
 from scrub.claims.collect import collect
 from scrub.errors import ModelError
 from scrub.model import state, transformer
-from scrub.model.awaited import Awaited
 from scrub.model.digest import digest
 from scrub.model.load import load
 from scrub.model.memory import Backend
@@ -160,48 +156,13 @@ def test_what_was_read_for_a_shape_is_gone_by_once() -> None:
     assert open_weights(find(other), Backend()).revision == after
 
 
-def test_a_digest_is_computed_beside_and_once(counted: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a thread, which began when the model was there; whoever asks waits for it."""
-    by, own = list[Any](), transformer.digest
-    monkeypatch.setattr(transformer, "digest", lambda model: by.append(threading.current_thread()) or own(model))
+def test_a_digest_is_computed_once_and_when_it_is_asked_for(counted: dict[str, int]) -> None:
     bridge = native()
     model = weights_of(find(bridge), scrub.Dataset.from_rows([{"tokens": [1, 2, 3]}]), Backend())
     assert model is not None
+    assert counted["digest"] == 0
     assert model.revision == adapt(bridge, dtype=None).revision == digest(model)
     assert counted["digest"] == 1
-    assert by
-    assert by[0] is not threading.main_thread()
-
-
-def test_a_digest_that_fails_says_why_to_whoever_asks() -> None:
-    def broken() -> str:
-        raise ModelError("no such file")
-
-    found = Awaited(broken)
-    found.begin()
-    for _ in range(2):
-        with pytest.raises(ModelError, match="no such file"):
-            found()
-
-
-ENDING = """
-import torch
-from scrub.model.awaited import Awaited, go_on
-
-def find():
-    weights = torch.zeros(300_000)
-    while True:
-        go_on()
-        weights = weights.double().float()
-
-Awaited(find).begin()
-raise SystemExit(2)
-"""
-
-
-def test_a_process_that_ends_beside_a_digest_ends_with_its_own_code() -> None:
-    ended = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stderr) == (2, "")
 
 
 def test_a_shape_is_that_of_the_tensors_which_are_there() -> None:
