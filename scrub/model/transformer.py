@@ -186,7 +186,8 @@ def bridge_of(module: nn.Module, name: str, seen: Callable[[], None] | None = No
             plain_experts(part)
     own = own_logits(module.eval()) if seen is None else None
     try:
-        bridge = build_bridge_from_module(module, architecture, hf_config=config, model_name=name)
+        with torch.random.fork_rng(devices=[]):  # layers draw as they are built
+            bridge = build_bridge_from_module(module, architecture, hf_config=config, model_name=name)
     except Exception as error:
         if "meta device" in str(error):
             raise ModelError(
@@ -281,7 +282,10 @@ def _wrapping(module: Any) -> Any:
         return bridge_of(own, called(module))
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
-    return build_bridge_from_module(own, "TransformerLensNative", tl_config=module.cfg, model_name="native").eval()
+    with torch.random.fork_rng(devices=[]):
+        return build_bridge_from_module(
+            own, "TransformerLensNative", tl_config=module.cfg, model_name="native"
+        ).eval()
 
 
 def called(module: Any) -> str:

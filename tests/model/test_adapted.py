@@ -77,9 +77,10 @@ def test_whatever_is_asked_of_one_bridge_takes_and_checks_it_once(counted: dict[
 
 def test_a_model_of_hugging_faces_is_wrapped_taken_and_checked_once(counted: dict[str, int]) -> None:
     module = bridged("GPT2LMHeadModel", torch.float32).original_model
-    plain = type(module)(module.config)
+    plain, drawn = type(module)(module.config), torch.get_rng_state()
     assert load(plain).W_E.data_ptr() == load(plain).W_E.data_ptr() == plain.transformer.wte.weight.data_ptr()
     assert counted == {"taken": 1, "self_check": 1, "digest": 0}
+    assert torch.equal(torch.get_rng_state(), drawn), "what others draw is not touched"
 
 
 def test_other_rows_are_checked_too_and_other_dtypes(counted: dict[str, int]) -> None:
