@@ -57,6 +57,7 @@ def mlp_time(layer: int) -> int:
 
 MLP_SUM = "mlp_sum"  # what all neurons of an MLP write, before a norm of it
 MLP_INPUT = "mlp_input"  # the stream that an MLP reads
+ATTN_NORMED = "attn_normed"  # what all heads of a layer write, with b_O, behind a norm of that
 
 
 def before_angles(channel: str) -> str:

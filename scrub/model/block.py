@@ -14,7 +14,7 @@ from attrs import frozen
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from scrub.anatomy.table import MLP_SUM, before_angles
+from scrub.anatomy.table import ATTN_NORMED, MLP_SUM, before_angles
 from scrub.model.experts import BlackBox
 from scrub.model.layers import (
     PLAIN,
@@ -133,7 +133,14 @@ def after_attention(
     block: Block, x: Float[Tensor, "*batch d"], out: Float[Tensor, "*batch d"], steps: Steps = PLAIN
 ) -> Float[Tensor, "*batch d"]:
     """The stream after attention, given what all heads write."""
-    found = plus(x, entering(block, out, steps))
+    return after_added(block, x, entering(block, out, steps), steps)
+
+
+def after_added(
+    block: Block, x: Float[Tensor, "*batch d"], added: Float[Tensor, "*batch d"], steps: Steps = PLAIN
+) -> Float[Tensor, "*batch d"]:
+    """The same, given what attention adds."""
+    found = plus(x, added)
     return found if block.stream_attn is None else steps.norm(block.stream_attn, found)
 
 
@@ -246,7 +253,8 @@ def layer(
     k, v = tap("k_read", expand(attn, k)), tap("v_read", expand(attn, v))
     z = tap("z", mixed(attn, q, k, v, on.wanted(on.at), on.lengths, steps=steps))
     x = on.wanted(x)
-    after = after_attention(block, x, tap("attn_out", write(attn, z)), steps)
+    added = entering(block, tap("attn_out", write(attn, z)), steps)
+    after = after_added(block, x, added if block.post_attn is None else tap(ATTN_NORMED, added), steps)
     if block.mlp is None:
         return after
     mid = tap("mlp_input", tap("resid_mid", mlp_reads(block, x, after)))

@@ -33,9 +33,10 @@ def trace(
     [row t d]; `q` [row t h e] and `k`, `v` [row t g e] (after bias, head norms and rotary, one for each
     key/value head), each as `q_before`, `k_before`, `v_before` before rotary angles first; `k_read`, `v_read`
     [row t h e], the same as each query head reads them; `z` [row t h e]; `attn_out`, what all heads write, without
-    b_O; `resid_mid`, the stream that the MLP reads (`resid_pre` where parallel), and as `mlp_input` the same for the
-    MLP alone; `neurons` [row t m]; `mlp_sum`, what the MLP writes before a norm of that; `mlp_out`; and `resid_pre`
-    of layer `n_layers`, the final stream. Layers without an MLP record none of its five, black boxes no neurons.
+    b_O, and where a norm follows as `attn_normed` what that gives; `resid_mid`, the stream that the MLP reads
+    (`resid_pre` where parallel), and as `mlp_input` the same for the MLP alone; `neurons` [row t m]; `mlp_sum`,
+    what the MLP writes before a norm of that; `mlp_out`; and `resid_pre` of layer `n_layers`, the final stream.
+    Layers without an MLP record none of its five, black boxes no neurons.
     What it returns takes the tensor's place; None leaves it. `start=(layer, resid_pre)` resumes there. Values at
     padding have no meaning. What is told of a layer lies where the layer does, the final stream where the model does.
     Raises ModelError for rows longer than the context, and for padding inside a row where positions depend on it.

@@ -6,7 +6,7 @@ import re
 
 from scrub.anatomy.names import Component
 from scrub.anatomy.shape import Shape
-from scrub.anatomy.table import CHANNELS, MLP_INPUT, TABLE, word_of
+from scrub.anatomy.table import ATTN_NORMED, CHANNELS, MLP_INPUT, TABLE, word_of
 from scrub.errors import ClaimError, did_you_mean
 
 # in the order in which they are listed: of what holds the same values, the finest last but the stream
@@ -16,11 +16,13 @@ USUAL = tuple(kind for kind in KINDS if not TABLE[kind].scalar)
 WHOLE = ("embed", "resid")  # over all positions: the whole run, and ranked last
 LATENTS = "latents"  # of dictionaries: a kind of node for each host that has one
 KIND_OF = {TABLE[kind].traced: kind for kind in KINDS}  # by the array of a pass that a node is
-TOLD = KIND_OF | {MLP_INPUT: MLP_INPUT}  # and what an MLP reads, which is no node
+BEHIND_NORM = {"attn": ATTN_NORMED}  # the array that a node is where a norm follows what heads write together
+TOLD = KIND_OF | {name: name for name in (MLP_INPUT, ATTN_NORMED)}  # and what an MLP reads, which is no node
 
 
 def node_of(kind: str, layer: int, unit: int) -> Component:
     """A node by its place in arrays `[layer, unit]`; kinds without layers or units have one of each."""
+    kind = {array: kind for kind, array in BEHIND_NORM.items()}.get(kind, kind)
     traits = TABLE[kind]
     return Component(kind, layer if traits.layered else None, unit if traits.by_unit else None)
 

@@ -12,7 +12,7 @@ from scrub.anatomy.names import Component
 from scrub.anatomy.shape import Shape
 from scrub.anatomy.table import TABLE
 from scrub.proposals.latents import LatentNodes, Place, Values
-from scrub.proposals.nodes import extent, kind_of, node_of
+from scrub.proposals.nodes import BEHIND_NORM, extent, kind_of, node_of
 
 
 @frozen(eq=False)
@@ -37,9 +37,14 @@ class NodeSpace:
         return [self.node(kind, layer, unit) for layer in range(layers) for unit in range(units)]
 
     def place(self, kind: str, layer: int) -> Place:
-        """Which array of a pass the nodes lie in, or, of latents, their host."""
+        """Which array of a pass the nodes lie in, or, of latents, their host.
+
+        What `attn` writes is what enters the stream: behind the norm, where one follows what its heads write.
+        """
         found = self.dictionaries.get(kind)
-        return (kind, layer) if found is None else found.place
+        if found is not None:
+            return found.place
+        return (BEHIND_NORM.get(kind, kind) if self.shape.post_norms else kind), layer
 
     def places(self, kinds: Iterable[str]) -> list[Place]:
         """The arrays of some kinds of nodes, each once."""
@@ -58,7 +63,8 @@ class NodeSpace:
         found = self.dictionaries.get(where[0])
         if found is not None:
             return found.product(base, source, gradient)
-        return product(where[0], source[where] - base[where], gradient)
+        place = self.place(*where)
+        return product(where[0], source[place] - base[place], gradient)
 
 
 def product(kind: str, delta: Tensor, gradient: Tensor) -> Float[Tensor, "row t unit"]:

@@ -21,6 +21,7 @@ from exact_nodes import (
 from torch import Tensor
 
 from scrub.anatomy.names import Component
+from scrub.model.trace import trace
 from scrub.proposals.attribute import first_order, keys_of
 from scrub.proposals.edges import Edges
 from scrub.proposals.forward import Key, PatchBatch
@@ -206,6 +207,36 @@ def test_difference_times_gradient_by_hand() -> None:
     other = scores(batch_of(batch.model, back, each=True), "atp", ("head",))
     for own, swapped in zip(other.values(), scores(batch.swapped, "atp", ("head",)).values(), strict=True):
         torch.testing.assert_close(own, swapped, rtol=1e-12, atol=1e-13)
+
+
+def added_by_attention(batch: PatchBatch, tokens: Tensor, layer: int) -> Tensor:
+    """What enters the stream, as the stream before and after it tells."""
+    seen: dict[str, Tensor] = {}
+
+    def record(kind: str, at: int, x: Tensor) -> None:
+        if at == layer and kind in ("resid_pre", "resid_mid"):
+            seen[kind] = x
+
+    trace(batch.model, tokens, batch.lengths, record)
+    return seen["resid_mid"] - seen["resid_pre"]
+
+
+@pytest.mark.parametrize("name", ["norms after", "joint head norms", "llama"])
+def test_attention_is_what_enters_the_stream(name: str) -> None:
+    """As an MLP is. Where a norm follows what its heads write together it is not the sum of their estimates."""
+    batch = batch_of(model_of(name))
+    found = scores(batch, "atp", ("head", "attn"))
+    for layer in range(batch.model.shape.n_layers):
+        source, base = (added_by_attention(batch, tokens, layer) for tokens in (batch.source, batch.base))
+
+        def moved(step: float, layer: int = layer, way: Tensor = source - base) -> Tensor:
+            past = ("resid_mid", "mlp_out")  # the MLP reads it, and it goes on beside what that writes
+            return metric_by_hand(batch, lambda kind, at, x: x + step * way if at == layer and kind in past else None)
+
+        slope = (moved(STEP) - moved(-STEP)) / (2 * STEP)
+        close(found["attn"][:, layer, 0, 0], slope, 1e-7)
+        if batch.model.shape.post_norms:
+            apart(found["head"].sum(2)[:, layer, 0], slope)
 
 
 def test_only_plain_runs_are_kept_as_the_base() -> None:

@@ -18,7 +18,7 @@ from scrub.model.weights import Block
 from scrub.proposals.attribute import Scores, over_positions, stacked
 from scrub.proposals.forward import PatchBatch
 from scrub.proposals.methods import Asked, Method
-from scrub.proposals.nodes import LATENTS
+from scrub.proposals.nodes import BEHIND_NORM, LATENTS
 from scrub.proposals.proposal import SourceShare
 from scrub.proposals.rules import steps_of
 from scrub.proposals.setup import Setup
@@ -96,6 +96,8 @@ def shares(setup: Setup, nodes: Sequence[Component]) -> tuple[SourceShare, ...]:
 
 
 def _written(batch: PatchBatch, kind: str, layer: int, direction: Tensor) -> Float[Tensor, "row t unit"]:
+    if kind in BEHIND_NORM:  # the sum of its heads, whatever norm follows
+        return _written(batch, "head", layer, direction).sum(-1, keepdim=True)
     host, at = batch.space.place(kind, layer)
     if TABLE[host].attends:
         direction = _before_norm(batch.model.blocks[at], batch.base_values["attn", at], direction)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from scrub.anatomy.table import ATTN_NORMED
 from scrub.errors import ClaimError
 from scrub.proposals.attribute import Scores, first_order
 from scrub.proposals.forward import Arrays, Key, PatchBatch
@@ -42,7 +43,7 @@ def dropped(batch: PatchBatch, keys: list[Key]) -> Iterator[tuple[Arrays, Arrays
 
 
 def _gated(kind: str, layer: int, value: Tensor, dropping: Tensor) -> Tensor | None:
-    return gated(value, dropping, layer) if kind in ("attn", "mlp") else None
+    return gated(value, dropping, layer) if kind in ("attn", ATTN_NORMED, "mlp") else None
 
 
 def shared(total: Scores, batch: PatchBatch) -> Scores:
