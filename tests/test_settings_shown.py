@@ -238,7 +238,7 @@ PROPOSED = {"method": "eap-ig", "steps": 2, "over": "activations", "rules": "ln"
 @pytest.mark.parametrize("verb", READ)
 def test_a_setting_without_a_claim(verb: str) -> None:
     before = read_at(verb)
-    changes = [{READ[verb]: -2}, {"scored": "some"}, {"dtype": "float64"}, {"metric": "accuracy(label)"}]
+    changes = [{READ[verb]: -2}, {"scored": "some"}, {"dtype": "float32"}, {"metric": "accuracy(label)"}]
     for change in changes[: None if verb != "propose" else -1]:
         assert told(before, read_at(verb, **change)), change
 

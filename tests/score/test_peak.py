@@ -84,17 +84,17 @@ def kept(plan: Any) -> int:
 )
 def test_arrays_fill_what_was_planned(setting: dict[str, Any], part: int) -> None:
     """Counted as they are made and freed; beneath a bound, where rows lie in files and blocks are cut, too."""
-    hypothesis, asked = induction(**setting), {"rows": 24, "draws": 4}
+    hypothesis, asked = induction(**setting), {"rows": 32, "draws": 4}  # of fewer no part is asked what it earns
     free = scrub.plan(hypothesis, **asked).peak
     assert free is not None
     bound = None if part == 1 else free.bytes // part
     planned = scrub.plan(hypothesis, memory=bound, **asked).peak
     assert planned is not None
-    settings: dict[str, Any] = {"explain": False, "controls": "none"}
+    settings: dict[str, Any] = {"explain": False}
     scrub.test(hypothesis, rows=2, draws=1, **settings)  # what a process makes once
     with LiveBytes() as live:
         scrub.test(hypothesis, memory=bound, **asked, **settings)
-    assert 0.8 < planned.bytes / live.most < 1.7  # shuffled values, which meet more rows, are not run here
+    assert 0.8 < planned.bytes / live.most < 1.6
     assert bound is None or live.most < bound
 
 
