@@ -78,22 +78,33 @@ def code_of(part: HostPart) -> Any:
     return latent_code(part, lambda array: torch.from_numpy(np.array(array, dtype=np.float64)))
 
 
-def check_case(case: Case, folder: Path) -> None:
-    """Against a reference written by hand, on columns that were read alone."""
-    write, (numbers, rows), host = case
-    part = latents(write(folder), " ".join(map(str, TAKEN)))
-    code = code_of(part)
-    found = code.encode(X.double())
-    assert 0.1 < float((numbers > 0).double().mean()) < 0.9
-    torch.testing.assert_close(found, numbers[..., TAKEN].double(), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(code.write(found), found @ rows[TAKEN].double(), rtol=1e-5, atol=1e-5)
-    assert part.setting("of") == host
-    assert part.arrays["decoder"].shape == (3, D)
-    assert part.arrays["encoder"].shape == (D, M if part.setting("topk") else 3)
+def read_as_the_package(cases: dict[str, Case]) -> Callable[..., None]:
+    """The test of a layout's cases, against a reference written by hand, on columns that were read alone."""
+
+    @pytest.mark.parametrize("name", cases)
+    def test(name: str, tmp_path: Path) -> None:
+        write, (numbers, rows), host = cases[name]
+        part = latents(write(tmp_path), " ".join(map(str, TAKEN)))
+        code = code_of(part)
+        found = code.encode(X.double())
+        assert 0.1 < float((numbers > 0).double().mean()) < 0.9
+        torch.testing.assert_close(found, numbers[..., TAKEN].double(), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(code.write(found), found @ rows[TAKEN].double(), rtol=1e-5, atol=1e-5)
+        assert part.setting("of") == host
+        assert part.arrays["decoder"].shape == (3, D)
+        assert part.arrays["encoder"].shape == (D, M if part.setting("topk") else 3)
+
+    return test
 
 
-def check_refused(refused: Refused, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write, said = refused
-    with pytest.raises(ClaimError, match=said):
-        latents(write(folder), "1")
-    assert capsys.readouterr().out == ""  # nothing ran
+def refused_by_name(refused: dict[str, Refused]) -> Callable[..., None]:
+    """The test of what a layout does not understand."""
+
+    @pytest.mark.parametrize("what", refused)
+    def test(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write, said = refused[what]
+        with pytest.raises(ClaimError, match=said):
+            latents(write(tmp_path), "1")
+        assert capsys.readouterr().out == ""  # nothing ran
+
+    return test

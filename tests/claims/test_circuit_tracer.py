@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
-from dictionary_cases import UNCENTRED, A, Case, D, M, Refused, check_case, check_refused
+from dictionary_cases import UNCENTRED, A, Case, D, M, Refused, read_as_the_package, refused_by_name
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -61,16 +60,8 @@ REFUSED: dict[str, Refused] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_latents_are_those_of_the_package(name: str, tmp_path: Path) -> None:
-    check_case(CASES[name], tmp_path)
-
-
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_is_not_understood_is_refused_by_name(
-    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    check_refused(REFUSED[what], tmp_path, capsys)
+test_latents_are_those_of_the_package = read_as_the_package(CASES)
+test_what_is_not_understood_is_refused_by_name = refused_by_name(REFUSED)
 
 
 def test_numbers_of_bfloat16_are_read(tmp_path: Path) -> None:

@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
-from dictionary_cases import UNCENTRED, A, Case, Refused, Runs, before, check_case, check_refused, gated, largest
+from dictionary_cases import (
+    UNCENTRED,
+    A,
+    Case,
+    Refused,
+    Runs,
+    before,
+    gated,
+    largest,
+    read_as_the_package,
+    refused_by_name,
+)
 from torch import Tensor
 
 from scrub.claims.dictionaries.stored import arrays_of
@@ -87,16 +97,8 @@ REFUSED: dict[str, Refused] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_latents_are_those_of_the_package(name: str, tmp_path: Path) -> None:
-    check_case(CASES[name], tmp_path)
-
-
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_is_not_understood_is_refused_by_name(
-    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    check_refused(REFUSED[what], tmp_path, capsys)
+test_latents_are_those_of_the_package = read_as_the_package(CASES)
+test_what_is_not_understood_is_refused_by_name = refused_by_name(REFUSED)
 
 
 def test_a_state_dict_is_read_as_torch_reads_it(tmp_path: Path) -> None:

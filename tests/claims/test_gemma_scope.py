@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
-from dictionary_cases import UNCENTRED, A, Case, D, Refused, Runs, check_case, check_refused
+from dictionary_cases import UNCENTRED, A, Case, D, Refused, Runs, read_as_the_package, refused_by_name
 
 from scrub import latents
 
@@ -53,16 +52,8 @@ REFUSED: dict[str, Refused] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_latents_are_those_of_the_package(name: str, tmp_path: Path) -> None:
-    check_case(CASES[name], tmp_path)
-
-
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_is_not_understood_is_refused_by_name(
-    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    check_refused(REFUSED[what], tmp_path, capsys)
+test_latents_are_those_of_the_package = read_as_the_package(CASES)
+test_what_is_not_understood_is_refused_by_name = refused_by_name(REFUSED)
 
 
 def test_gemma_scope_says_in_its_path_what_it_is_of(tmp_path: Path) -> None:

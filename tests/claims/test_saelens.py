@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
 import torch
 from dictionary_cases import (
     HOOK,
@@ -15,10 +12,10 @@ from dictionary_cases import (
     Refused,
     X,
     before,
-    check_case,
-    check_refused,
     gated,
     largest,
+    read_as_the_package,
+    refused_by_name,
     saelens,
 )
 from torch import Tensor
@@ -107,13 +104,5 @@ REFUSED: dict[str, Refused] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_latents_are_those_of_the_package(name: str, tmp_path: Path) -> None:
-    check_case(CASES[name], tmp_path)
-
-
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_is_not_understood_is_refused_by_name(
-    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    check_refused(REFUSED[what], tmp_path, capsys)
+test_latents_are_those_of_the_package = read_as_the_package(CASES)
+test_what_is_not_understood_is_refused_by_name = refused_by_name(REFUSED)
