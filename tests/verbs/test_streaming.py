@@ -21,9 +21,9 @@ from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
 import scrub
-from model.test_stream import KINDS, LACKING
+from model.test_stream import KINDS, LACKING, copies
 from model.tiny_models import hugging_face
-from scrub import Interpretation, claim, embed, heads, logits, recovers
+from scrub import heads, recovers
 from scrub.circuit.bench import CircuitBench
 from scrub.circuit.circuit import Circuit
 from scrub.circuit.experiment import experiment_of
@@ -53,30 +53,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @cache
 def copying() -> scrub.Hypothesis:
-    story = Interpretation()
-
-    @story.variable
-    def found(a: int) -> int:
-        return a
-
-    @story.variable
-    def answer(found: int) -> int:
-        return found
+    """The claim of two heads and one, on rows with a partner and a wrong answer."""
 
     def row(i: int) -> dict[str, Any]:
         tokens = [i, 7 * i % 30, 3 * i % 30, i % 9, i % 7][: 4 + i % 2]
         columns = {"a": tokens[1], "b": (tokens[1] + 1) % 30, "partner": (i + 2) % 24}
         return {"tokens": tokens, "positions": {"A": 1, "END": -1}, "columns": columns}
 
-    @claim(
-        story, model="given", data=scrub.Dataset.from_rows([row(i) for i in range(24)]), through="mlps",
-        metric="logit_diff(a, b)", expect=recovers(0.1), predicts="a",
-    )  # fmt: skip
-    def copying() -> Any:
-        found = [heads("1.0 1.2", at="END").reads(v="a"), heads("3.1", at="END").reads(v="a")]
-        return dict(a=embed("A"), found=found, answer=logits("END"))
-
-    return copying
+    data = scrub.Dataset.from_rows([row(i) for i in range(24)])
+    return copies("mlps").but(data=data, metric="logit_diff(a, b)", expect=recovers(0.1))
 
 
 EXACT: dict[str, Any] = {"dtype": "float64"}  # what is chosen by gradients may hang on a rounding
