@@ -20,6 +20,7 @@ from scrub.model.memory import Memory
 from scrub.model.outline import language_model, quiet
 from scrub.model.places import devices
 from scrub.model.recorded import recorded_checkpoint
+from scrub.model.shards import stamps
 from scrub.model.source import is_bridge, is_wrappable
 from scrub.model.take import Take
 from scrub.model.transformer import adapt, bridge_of, official_name, wrapped
@@ -92,8 +93,7 @@ def _files(source: str | Path, path: Path) -> Hashable:
     if not path.is_dir():
         commit = cached_revision(official_name(str(source)))
         return commit and (source, commit)
-    stats = [(file, file.stat()) for file in sorted(path.absolute().iterdir()) if file.is_file()]
-    return tuple((file, stat.st_size, stat.st_mtime_ns) for file, stat in stats)
+    return stamps(file for file in sorted(path.absolute().iterdir()) if file.is_file())
 
 
 def _bridge_around(source: str | Path, path: Path, take: Take) -> Any:

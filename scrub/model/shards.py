@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ from scrub.model.known import official
 INDEX = "model.safetensors.index.json"
 BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}  # of a number
 COUNTS = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"})  # masks, numbers of positions
+
+
+def stamps(files: Iterable[Path]) -> tuple[tuple[Path, int, int], ...]:
+    """Files as they are now: each with its size and time."""
+    stats = [(file, file.stat()) for file in files]
+    return tuple((file, stat.st_size, stat.st_mtime_ns) for file, stat in stats)
 
 
 def directory(source: str | Path) -> Path:

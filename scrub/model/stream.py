@@ -22,7 +22,7 @@ from scrub.model.memory import Memory
 from scrub.model.places import devices
 from scrub.model.precision import HALF
 from scrub.model.selfcheck import probe_data
-from scrub.model.shards import directory, dtype_of
+from scrub.model.shards import directory, dtype_of, stamps
 from scrub.model.take import Take
 from scrub.model.transformer import adapt_in_parts, bridge_of, compare_in_parts
 from scrub.model.weights import Transformer
@@ -53,8 +53,7 @@ def stream(source: str | Path, take: Take, data: Dataset | None, memory: int | N
     """
     path = directory(source)
     files = sorted(path.glob("*.safetensors"))
-    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in (path / "config.json", *files)]
-    key = (path, *stats, take)
+    key = stamps((path / "config.json", *files)), take
     if key not in _opened:
         _opened.clear()  # before another one is in memory
         _opened[key] = _open(path, files, take)
